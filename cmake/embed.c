@@ -1,0 +1,202 @@
+/* embed: turns the page's files or the Lua scripts into C source on standard output.
+ *
+ *   embed assets FILE...    struct asset rows: name with content hash, type, plain and gzip bytes
+ *   embed scripts FILE...   struct script_source rows: name and text
+ *
+ * prelude.lua is put before the text of every other script.
+ *
+ * In an asset, {{NAME}} becomes the hashed path of the asset NAME: list a file that is referred to
+ * in any order, but only from index.html. */
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+struct file {
+    char name[64];   /* "app.js" */
+    char public[96]; /* "/assets/app.0123456789ab.js" */
+    char *data;
+    size_t len;
+};
+
+static void die(const char *what, const char *path)
+{
+    fprintf(stderr, "embed: %s: %s\n", what, path);
+    exit(1);
+}
+
+static void read_file(const char *path, struct file *out)
+{
+    FILE *in = fopen(path, "rb");
+    if (in == NULL)
+        die("cannot open", path);
+    fseek(in, 0, SEEK_END);
+    out->len = (size_t)ftell(in);
+    rewind(in);
+    out->data = malloc(out->len + 1);
+    if (out->data == NULL || fread(out->data, 1, out->len, in) != out->len)
+        die("cannot read", path);
+    out->data[out->len] = '\0';
+    fclose(in);
+    const char *slash = strrchr(path, '/');
+    snprintf(out->name, sizeof out->name, "%s", slash == NULL ? path : slash + 1);
+}
+
+static void name_by_hash(struct file *file)
+{
+    unsigned char hash[SHA256_DIGEST_LENGTH];
+    SHA256((const unsigned char *)file->data, file->len, hash);
+    const char *dot = strrchr(file->name, '.');
+    snprintf(file->public, sizeof file->public, "/assets/%.*s.%02x%02x%02x%02x%02x%02x%.8s",
+             (int)(dot - file->name), file->name, hash[0], hash[1], hash[2], hash[3], hash[4],
+             hash[5], dot);
+}
+
+static const char *find_public(const struct file *files, int count, const char *name, size_t len)
+{
+    for (int i = 0; i < count; i++)
+        if (strlen(files[i].name) == len && strncmp(files[i].name, name, len) == 0)
+            return files[i].public;
+    return NULL;
+}
+
+/* Replaces {{NAME}} in the file. */
+static void expand(struct file *file, const struct file *files, int count)
+{
+    char *out = malloc(file->len * 2 + 4096);
+    size_t used = 0;
+    const char *at = file->data;
+    const char *open;
+    while ((open = strstr(at, "{{")) != NULL) {
+        const char *end = strstr(open, "}}");
+        const char *public = end == NULL ? NULL
+                                         : find_public(files, count, open + 2,
+                                                       (size_t)(end - open - 2));
+        if (public == NULL)
+            die("unknown {{NAME}} in", file->name);
+        memcpy(out + used, at, (size_t)(open - at));
+        used += (size_t)(open - at);
+        memcpy(out + used, public, strlen(public));
+        used += strlen(public);
+        at = end + 2;
+    }
+    memcpy(out + used, at, strlen(at) + 1);
+    file->len = used + strlen(at);
+    free(file->data);
+    file->data = out;
+}
+
+static size_t compress_gzip(const struct file *file, unsigned char *out, size_t room)
+{
+    z_stream stream = {0};
+    deflateInit2(&stream, 9, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY);
+    stream.next_in = (unsigned char *)file->data;
+    stream.avail_in = (unsigned)file->len;
+    stream.next_out = out;
+    stream.avail_out = (unsigned)room;
+    if (deflate(&stream, Z_FINISH) != Z_STREAM_END)
+        die("cannot compress", file->name);
+    deflateEnd(&stream);
+    return stream.total_out;
+}
+
+static void print_bytes(const char *kind, int index, const unsigned char *data, size_t len)
+{
+    printf("static const unsigned char %s_%d[] = {", kind, index);
+    for (size_t i = 0; i < len; i++)
+        printf("%s%u,", i % 24 == 0 ? "\n    " : "", data[i]);
+    printf("\n};\n\n");
+}
+
+static const char *type_of(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    if (strcmp(dot, ".html") == 0)
+        return "text/html; charset=utf-8";
+    if (strcmp(dot, ".css") == 0)
+        return "text/css; charset=utf-8";
+    if (strcmp(dot, ".js") == 0)
+        return "text/javascript; charset=utf-8";
+    if (strcmp(dot, ".svg") == 0)
+        return "image/svg+xml";
+    die("unknown type", name);
+    return NULL;
+}
+
+static void print_assets(struct file *files, int count)
+{
+    size_t packed_len[64];
+    printf("#include \"assets.h\"\n\n");
+    for (int i = 0; i < count; i++) {
+        size_t room = files[i].len + 1024;
+        unsigned char *packed = malloc(room);
+        packed_len[i] = compress_gzip(&files[i], packed, room);
+        print_bytes("plain", i, (const unsigned char *)files[i].data, files[i].len);
+        print_bytes("gzip", i, packed, packed_len[i]);
+        free(packed);
+    }
+    printf("const struct asset assets[] = {\n");
+    for (int i = 0; i < count; i++)
+        printf("    {\"%s\", \"%s\", \"%s\", plain_%d, %zu, gzip_%d, %zu},\n", files[i].name,
+               files[i].public, type_of(files[i].name), i, files[i].len, i, packed_len[i]);
+    printf("};\n\nconst size_t assets_count = %d;\n", count);
+}
+
+static const struct file *find_prelude(const struct file *files, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (strcmp(files[i].name, "prelude.lua") == 0)
+            return &files[i];
+    die("missing", "prelude.lua");
+    return NULL;
+}
+
+static void prepend(struct file *file, const struct file *before)
+{
+    char *joined = malloc(before->len + file->len + 1);
+    memcpy(joined, before->data, before->len);
+    memcpy(joined + before->len, file->data, file->len + 1);
+    free(file->data);
+    file->data = joined;
+    file->len += before->len;
+}
+
+static void print_scripts(struct file *files, int count)
+{
+    const struct file *prelude = find_prelude(files, count);
+    printf("#include \"script.h\"\n\n");
+    for (int i = 0; i < count; i++) {
+        if (&files[i] == prelude)
+            continue;
+        prepend(&files[i], prelude);
+        print_bytes("text", i, (const unsigned char *)files[i].data, files[i].len);
+    }
+    printf("const struct script_source script_sources[] = {\n");
+    for (int i = 0; i < count; i++)
+        if (&files[i] != prelude)
+            printf("    {\"%.*s\", (const char *)text_%d, %zu},\n",
+                   (int)(strlen(files[i].name) - strlen(".lua")), files[i].name, i, files[i].len);
+    printf("};\n\nconst size_t script_sources_count = %d;\n", count - 1);
+}
+
+int main(int argc, char **argv)
+{
+    static struct file files[64];
+    int count = argc - 2;
+    if (count < 1 || count > 64)
+        die("usage", "embed assets|scripts FILE...");
+    for (int i = 0; i < count; i++) {
+        read_file(argv[i + 2], &files[i]);
+        name_by_hash(&files[i]);
+    }
+    if (strcmp(argv[1], "scripts") == 0) {
+        print_scripts(files, count);
+        return 0;
+    }
+    for (int i = 0; i < count; i++)
+        if (strcmp(files[i].name, "index.html") == 0)
+            expand(&files[i], files, count);
+    print_assets(files, count);
+    return 0;
+}

@@ -1,0 +1,129 @@
+#include "config.h"
+#include "config_table.h"
+
+#include <ctype.h>
+#include <string.h>
+
+static void print_variable(FILE *out, const char *name)
+{
+    fputs("YUKIZURI_", out);
+    for (; *name != '\0'; name++)
+        fputc(*name == '-' ? '_' : toupper((unsigned char)*name), out);
+}
+
+/* Wraps a sentence at 78 columns behind six spaces. */
+static void print_wrapped(FILE *out, const char *text)
+{
+    size_t column = 0;
+    while (*text != '\0') {
+        size_t word = strcspn(text, " ");
+        if (column + word + 1 > 72)
+            column = 0;
+        fprintf(out, "%s%.*s", column == 0 ? "\n      " : " ", (int)word, text);
+        column += word + 1;
+        text += word + strspn(text + word, " ");
+    }
+    fputc('\n', out);
+}
+
+static void print_text(FILE *out)
+{
+    fputs("Usage: yukizuri [--SETTING VALUE]...\n\n"
+          "A chat for people who happen to meet. With no settings it starts a private Redis and\n"
+          "serves http://localhost:8080\n\n"
+          "Each setting may also be a line \"SETTING = VALUE\" of the file named by --config, or an\n"
+          "environment variable: --max-text is YUKIZURI_MAX_TEXT. The command line wins over the\n"
+          "environment, the environment over the file. Where a setting is a limit, 0 means none.\n",
+          out);
+    for (size_t i = 0; i < config_table_count; i++) {
+        const struct config_row *row = &config_table[i];
+        fprintf(out, "\n  --%s %s", row->name, row->value);
+        if (row->initial != NULL)
+            fprintf(out, "   (default %s)", row->initial);
+        print_wrapped(out, row->meaning);
+    }
+    fputs("\n  --config FILE\n      Read settings from this file.\n"
+          "  --check-config\n      Check all settings and exit.\n"
+          "  --help, --help=markdown, --help=man, --help=bash\n"
+          "      This text; as a table, a manual page, or a completion script for bash.\n"
+          "  --version\n      Print the version.\n",
+          out);
+}
+
+static void print_markdown(FILE *out)
+{
+    fputs("| setting | environment | default | meaning |\n|---|---|---|---|\n", out);
+    for (size_t i = 0; i < config_table_count; i++) {
+        const struct config_row *row = &config_table[i];
+        fprintf(out, "| `--%s` | `", row->name);
+        print_variable(out, row->name);
+        if (row->initial != NULL)
+            fprintf(out, "` | `%s` | %s |\n", row->initial, row->meaning);
+        else
+            fprintf(out, "` | | %s |\n", row->meaning);
+    }
+}
+
+/* A dot or a quote at the start of a line is a request to troff; a backslash always is. */
+static void print_roff(FILE *out, const char *text)
+{
+    if (*text == '.' || *text == '\'')
+        fputs("\\&", out);
+    for (; *text != '\0'; text++) {
+        if (*text == '\\')
+            fputs("\\e", out);
+        else if (*text == '-')
+            fputs("\\-", out);
+        else
+            fputc(*text, out);
+    }
+}
+
+static void print_man(FILE *out)
+{
+    fputs(".TH YUKIZURI 1\n.SH NAME\nyukizuri \\- a chat for people who happen to meet\n"
+          ".SH SYNOPSIS\n.B yukizuri\n[\\-\\-SETTING VALUE]...\n"
+          ".SH DESCRIPTION\nA WebSocket gateway: any number of them share one room through Redis.\n"
+          "With no settings it starts a private Redis and serves http://localhost:8080.\n"
+          "Each setting may also be a line \"SETTING = VALUE\" of the file named by\n"
+          ".BR \\-\\-config ,\nor an environment variable. The command line wins over the "
+          "environment, the environment over the file.\n.SH SETTINGS\n",
+          out);
+    for (size_t i = 0; i < config_table_count; i++) {
+        const struct config_row *row = &config_table[i];
+        fputs(".TP\n\\fB", out);
+        print_roff(out, "--");
+        print_roff(out, row->name);
+        fprintf(out, "\\fR \\fI%s\\fR", row->value);
+        if (row->initial != NULL) {
+            fputs(" (default ", out);
+            print_roff(out, row->initial);
+            fputc(')', out);
+        }
+        fputc('\n', out);
+        print_roff(out, row->meaning);
+        fputs(" Environment: ", out);
+        print_variable(out, row->name);
+        fputs(".\n", out);
+    }
+}
+
+static void print_bash(FILE *out)
+{
+    fputs("complete -W '--config --check-config --help --version", out);
+    for (size_t i = 0; i < config_table_count; i++)
+        fprintf(out, " --%s", config_table[i].name);
+    fputs("' yukizuri\n", out);
+}
+
+void config_print_help(FILE *out, const char *format)
+{
+    if (strcmp(format, "markdown") == 0)
+        print_markdown(out);
+    else if (strcmp(format, "man") == 0)
+        print_man(out);
+    else if (strcmp(format, "bash") == 0)
+        print_bash(out);
+    else
+        print_text(out);
+}

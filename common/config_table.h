@@ -1,0 +1,30 @@
+/* config_table: the rows of the settings table; for config.c and config_help.c alone. */
+#ifndef YUKIZURI_CONFIG_TABLE_H
+#define YUKIZURI_CONFIG_TABLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum config_type {
+    CONFIG_STRING,
+    CONFIG_LIST, /* may be given more than once */
+    CONFIG_BOOL,
+    CONFIG_COUNT,
+    CONFIG_SHOW, /* full, masked, cloak, off */
+    CONFIG_RATE, /* PER-SECOND:BURST */
+};
+
+struct config_row {
+    const char *name;
+    enum config_type type;
+    size_t offset;       /* in struct config */
+    const char *initial; /* default, as a user would write it; NULL: none */
+    uint64_t least, most;
+    const char *value;   /* what --help calls the value */
+    const char *meaning; /* one sentence or two */
+};
+
+extern const struct config_row config_table[];
+extern const size_t config_table_count;
+
+#endif

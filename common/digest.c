@@ -1,0 +1,72 @@
+#include "digest.h"
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+void digest_random(void *out, size_t len)
+{
+    uint8_t *at = out;
+    while (len > 0) {
+        ssize_t got = getrandom(at, len, 0);
+        if (got <= 0) {
+            perror("yukizuri: getrandom");
+            abort();
+        }
+        at += got;
+        len -= (size_t)got;
+    }
+}
+
+void digest_sha1(const void *data, size_t len, uint8_t out[DIGEST_SHA1_BYTES])
+{
+    SHA1(data, len, out);
+}
+
+void digest_sha256(const void *data, size_t len, uint8_t out[DIGEST_SHA256_BYTES])
+{
+    SHA256(data, len, out);
+}
+
+void digest_hmac(const uint8_t key[DIGEST_SHA256_BYTES], const void *data, size_t len,
+                 uint8_t out[DIGEST_SHA256_BYTES])
+{
+    unsigned int size = DIGEST_SHA256_BYTES;
+    HMAC(EVP_sha256(), key, DIGEST_SHA256_BYTES, data, len, out, &size);
+}
+
+static void encode(const uint8_t *data, size_t len, const char *alphabet, char *out)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < len; i += 3) {
+        uint32_t group = (uint32_t)data[i] << 16;
+        if (i + 1 < len)
+            group |= (uint32_t)data[i + 1] << 8;
+        if (i + 2 < len)
+            group |= data[i + 2];
+        out[at++] = alphabet[group >> 18];
+        out[at++] = alphabet[group >> 12 & 63];
+        if (i + 1 < len)
+            out[at++] = alphabet[group >> 6 & 63];
+        if (i + 2 < len)
+            out[at++] = alphabet[group & 63];
+    }
+    out[at] = '\0';
+}
+
+void digest_base64(const uint8_t *data, size_t len, char *out)
+{
+    encode(data, len, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", out);
+    size_t at = len / 3 * 4 + (len % 3 == 0 ? 0 : len % 3 + 1);
+    while (at % 4 != 0)
+        out[at++] = '=';
+    out[at] = '\0';
+}
+
+void digest_base64url(const uint8_t *data, size_t len, char *out)
+{
+    encode(data, len, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", out);
+}

@@ -1,0 +1,38 @@
+#include "memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *check(void *memory)
+{
+    if (memory == NULL) {
+        fputs("yukizuri: out of memory\n", stderr);
+        abort();
+    }
+    return memory;
+}
+
+void *memory_new(size_t size)
+{
+    return check(calloc(1, size));
+}
+
+void *memory_resize(void *old, size_t count, size_t size)
+{
+    return check(reallocarray(old, count, size));
+}
+
+char *memory_copy(const char *data, size_t len)
+{
+    char *copy = check(malloc(len + 1));
+    if (len > 0)
+        memcpy(copy, data, len);
+    copy[len] = '\0';
+    return copy;
+}
+
+char *memory_copy_string(const char *string)
+{
+    return string == NULL ? NULL : memory_copy(string, strlen(string));
+}

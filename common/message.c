@@ -1,0 +1,251 @@
+#include "message.h"
+
+#include "memory.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+static size_t count_characters(const char *text, size_t len)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < len; i++)
+        count += ((uint8_t)text[i] & 0xc0) != 0x80;
+    return count;
+}
+
+static int fail(const char **why, const char *sentence)
+{
+    *why = sentence;
+    return -1;
+}
+
+static int read_since(const json_t *root, struct message_in *out, const char **why)
+{
+    const json_t *since = json_object_get(root, "since");
+    if (since == NULL || json_is_null(since))
+        return 0;
+    const char *epoch = json_string_value(json_object_get(since, "epoch"));
+    const json_t *seq = json_object_get(since, "seq");
+    if (epoch == NULL || !json_is_integer(seq) || json_integer_value(seq) < 0)
+        return fail(why, "\"since\" must be an object with \"epoch\" and \"seq\".");
+    out->since_epoch = epoch;
+    out->since_seq = (uint64_t)json_integer_value(seq);
+    return 0;
+}
+
+static int read_join(const json_t *root, struct message_in *out, const char **why)
+{
+    const json_t *name = json_object_get(root, "name");
+    const json_t *resume = json_object_get(root, "resume");
+    if (!json_is_string(name))
+        return fail(why, "A \"join\" needs a \"name\".");
+    out->name = json_string_value(name);
+    out->name_len = json_string_length(name);
+    if (resume != NULL && !json_is_null(resume) && !json_is_string(resume))
+        return fail(why, "\"resume\" must be a string.");
+    out->resume = json_string_value(resume);
+    return read_since(root, out, why);
+}
+
+static int read_say(const json_t *root, struct message_in *out, const char **why)
+{
+    const json_t *text = json_object_get(root, "text");
+    const json_t *nonce = json_object_get(root, "nonce");
+    if (!json_is_string(text))
+        return fail(why, "A \"say\" needs a \"text\".");
+    out->text = json_string_value(text);
+    out->text_len = json_string_length(text);
+    out->text_characters = count_characters(out->text, out->text_len);
+    if (out->text[strspn(out->text, " \t\r\n")] == '\0')
+        return fail(why, "The text is empty.");
+    if (nonce == NULL || json_is_null(nonce))
+        return 0;
+    size_t len = json_is_string(nonce)
+                     ? count_characters(json_string_value(nonce), json_string_length(nonce))
+                     : 0;
+    if (len < 1 || len > MESSAGE_NONCE_CHARACTERS)
+        return fail(why, "\"nonce\" must be a string of 1 to 64 characters.");
+    out->nonce = json_string_value(nonce);
+    return 0;
+}
+
+static int read_type(const json_t *root, struct message_in *out, const char **why)
+{
+    static const struct {
+        const char *name;
+        enum message_type type;
+    } types[] = {
+        {"join", MESSAGE_JOIN},   {"say", MESSAGE_SAY},   {"typing", MESSAGE_TYPING},
+        {"leave", MESSAGE_LEAVE}, {"ping", MESSAGE_PING}, {"members", MESSAGE_MEMBERS},
+    };
+    if (!json_is_object(root))
+        return fail(why, "A message must be a JSON object.");
+    const char *type = json_string_value(json_object_get(root, "type"));
+    if (type == NULL)
+        return fail(why, "A message needs a \"type\".");
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        if (strcmp(type, types[i].name) == 0) {
+            out->type = types[i].type;
+            return 0;
+        }
+    }
+    return fail(why, "This \"type\" is not known.");
+}
+
+int message_parse(const uint8_t *data, size_t len, struct message_in *out, const char **why)
+{
+    json_t *root = json_loadb((const char *)data, len, 0, NULL);
+    if (root == NULL)
+        return fail(why, "This is not JSON.");
+    struct message_in message = {.root = root};
+    int error = read_type(root, &message, why);
+    if (error == 0 && message.type == MESSAGE_JOIN)
+        error = read_join(root, &message, why);
+    else if (error == 0 && message.type == MESSAGE_SAY)
+        error = read_say(root, &message, why);
+    if (error == 0)
+        *out = message;
+    else
+        json_decref(root);
+    return error;
+}
+
+void message_in_done(struct message_in *message)
+{
+    json_decref(message->root);
+    message->root = NULL;
+}
+
+void message_add_string(struct text *out, const char *text, size_t len)
+{
+    json_t *string = json_stringn_nocheck(text, len);
+    size_t need = len * 6 + 2; /* every byte as \u00XX */
+    char *buffer = memory_new(need);
+    size_t used = json_dumpb(string, buffer, need, JSON_ENCODE_ANY);
+    text_add(out, buffer, used);
+    free(buffer);
+    json_decref(string);
+}
+
+static void add_field(struct text *out, const char *before, const char *value)
+{
+    text_add_string(out, before);
+    message_add_string(out, value, strlen(value));
+}
+
+char *message_person_json(const char *id, const char *name, const char *address)
+{
+    struct text out = TEXT_EMPTY;
+    add_field(&out, "{\"id\":", id);
+    add_field(&out, ",\"name\":", name);
+    if (address[0] != '\0')
+        add_field(&out, ",\"address\":", address);
+    text_add_string(&out, "}");
+    return text_take(&out);
+}
+
+void message_add_say(struct text *out, const char *person, const struct message_in *say)
+{
+    text_add_string(out, "\"from\":");
+    text_add_string(out, person);
+    text_add_string(out, ",\"text\":");
+    message_add_string(out, say->text, say->text_len);
+    if (say->nonce != NULL)
+        add_field(out, ",\"nonce\":", say->nonce);
+    text_add_string(out, "}");
+}
+
+void message_add_welcome(struct text *out, const struct message_welcome *welcome)
+{
+    add_field(out, "{\"type\":\"welcome\",\"v\":1,\"room\":", welcome->room);
+    add_field(out, ",\"epoch\":", welcome->epoch);
+    text_print(out, ",\"seq\":%" PRIu64 ",\"me\":%s", welcome->seq, welcome->me);
+    add_field(out, ",\"resume\":", welcome->resume);
+    text_print(out, ",\"count\":%" PRIu64 ",\"recovered\":%s,\"missed\":%" PRIu64, welcome->count,
+               welcome->recovered ? "true" : "false", welcome->missed);
+    text_print(out, ",\"ping\":%u,\"retention\":%u,\"members\":[", welcome->ping,
+               welcome->retention);
+    text_add_string(out, welcome->members);
+    text_add_string(out, "]}");
+}
+
+void message_add_ack(struct text *out, const char *nonce, uint64_t seq)
+{
+    add_field(out, "{\"type\":\"ack\",\"nonce\":", nonce);
+    text_print(out, ",\"seq\":%" PRIu64 "}", seq);
+}
+
+void message_add_error(struct text *out, const struct message_error *error)
+{
+    add_field(out, "{\"type\":\"error\",\"code\":", error->code);
+    add_field(out, ",\"message\":", error->message);
+    if (error->nonce != NULL)
+        add_field(out, ",\"nonce\":", error->nonce);
+    if (error->suggestion != NULL)
+        add_field(out, ",\"suggestion\":", error->suggestion);
+    if (error->retry_after > 0)
+        text_print(out, ",\"retry_after\":%.1f", error->retry_after);
+    text_add_string(out, "}");
+}
+
+void message_add_notice(struct text *out, const char *text)
+{
+    add_field(out, "{\"type\":\"notice\",\"text\":", text);
+    text_add_string(out, "}");
+}
+
+void message_add_gap(struct text *out, uint64_t missed)
+{
+    text_print(out, "{\"type\":\"gap\",\"missed\":%" PRIu64 "}", missed);
+}
+
+void message_add_reconnect(struct text *out, unsigned after_ms)
+{
+    text_print(out, "{\"type\":\"reconnect\",\"after\":%u}", after_ms);
+}
+
+void message_add_typing(struct text *out, const char *person)
+{
+    text_print(out, "{\"type\":\"typing\",\"from\":%s}", person);
+}
+
+void message_add_members(struct text *out, uint64_t seq, uint64_t count, const char *members)
+{
+    text_print(out, "{\"type\":\"members\",\"seq\":%" PRIu64 ",\"count\":%" PRIu64 ",\"members\":[",
+               seq, count);
+    text_add_string(out, members);
+    text_add_string(out, "]}");
+}
+
+void message_add_presence(struct text *out, const struct message_presence *presence)
+{
+    text_print(out, "{\"type\":\"presence\",\"seq\":%" PRIu64 ",\"joined\":[", presence->seq);
+    text_add_string(out, presence->joined);
+    text_add_string(out, "],\"left\":[");
+    text_add_string(out, presence->left);
+    text_print(out, "],\"count\":%" PRIu64 "}", presence->count);
+}
+
+static int copy_member(const json_t *root, const char *name, char *out, size_t size)
+{
+    const char *value = json_string_value(json_object_get(root, name));
+    if (value == NULL || strlen(value) >= size)
+        return -1;
+    memcpy(out, value, strlen(value) + 1);
+    return 0;
+}
+
+int message_parse_resumed(const char *data, size_t len, struct message_resumed *out)
+{
+    json_t *root = json_loadb(data, len, 0, NULL);
+    const char *type = json_string_value(json_object_get(root, "type"));
+    int error = type == NULL || strcmp(type, "resumed") != 0 ? -1 : 0;
+    if (error == 0)
+        error = copy_member(root, "id", out->id, sizeof out->id);
+    if (error == 0)
+        error = copy_member(root, "session", out->session, sizeof out->session);
+    json_decref(root);
+    return error;
+}

@@ -1,0 +1,203 @@
+#include "metrics.h"
+
+#include "message.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+struct row {
+    const char *name; /* without the prefix; JSON uses it without "_total" */
+    const char *help;
+    size_t offset;
+    bool gauge;
+};
+
+#define AT(field) offsetof(struct metrics, field)
+
+static const struct row rows[] = {
+    {"connections", "Open WebSocket connections.", AT(connections), true},
+    {"members", "Joined members of this gateway.", AT(members), true},
+    {"ghosts", "Members lost a moment ago, who may come back.", AT(ghosts), true},
+    {"rooms", "Rooms open on this gateway.", AT(rooms), true},
+    {"redis_up", "1 while both Redis connections are ready.", AT(redis_up), true},
+    {"handshakes_total", "Accepted WebSocket handshakes.", AT(handshakes), false},
+    {"http_requests_total", "HTTP requests answered.", AT(http_requests), false},
+    {"messages_in_total", "Messages received from members.", AT(messages_in), false},
+    {"messages_out_total", "Frames delivered to members.", AT(messages_out), false},
+    {"bytes_in_total", "Bytes received over WebSocket.", AT(bytes_in), false},
+    {"bytes_out_total", "Bytes sent over WebSocket.", AT(bytes_out), false},
+    {"says_total", "Accepted say messages.", AT(says), false},
+    {"joins_total", "Joins.", AT(joins), false},
+    {"resumes_total", "Members who came back with their token.", AT(resumes), false},
+    {"leaves_total", "Leaves.", AT(leaves), false},
+    {"gaps_total", "Times that members were told of missed events.", AT(gaps), false},
+    {"pings_total", "Pings sent to idle connections.", AT(pings), false},
+    {"slow_readers_total", "Connections closed because they read too slowly.", AT(slow_closed), false},
+    {"redis_lost_total", "Lost Redis connections.", AT(redis_lost), false},
+    {"redis_commands_total", "Commands sent to Redis.", AT(redis_commands), false},
+    {"redis_timeouts_total", "Commands that got no answer in time.", AT(redis_timeouts), false},
+    {"stream_reads_total", "Reads of kept events from Redis.", AT(stream_reads), false},
+};
+
+enum { ROWS = sizeof rows / sizeof *rows };
+
+static const int64_t lag_bounds_us[METRICS_LAG_BUCKETS] = {100,   250,   500,    1000,   2500,
+                                                           10000, 50000, 250000, 1000000, 5000000};
+
+void metrics_count_word(struct metrics_by_word *counter, const char *word)
+{
+    for (size_t i = 0; i < METRICS_WORDS; i++) {
+        if (counter->words[i] == NULL)
+            counter->words[i] = i == METRICS_WORDS - 1 ? "other" : word;
+        if (strcmp(counter->words[i], word) == 0 || i == METRICS_WORDS - 1) {
+            counter->counts[i]++;
+            return;
+        }
+    }
+}
+
+const char *metrics_close_word(unsigned code)
+{
+    static const struct {
+        unsigned code;
+        const char *word;
+    } known[] = {
+        {1000, "1000"}, {1001, "1001"}, {1002, "1002"}, {1003, "1003"}, {1005, "1005"},
+        {1006, "1006"}, {1007, "1007"}, {1009, "1009"}, {1011, "1011"}, {1012, "1012"},
+        {1013, "1013"}, {4400, "4400"}, {4408, "4408"}, {4409, "4409"}, {4503, "4503"},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (known[i].code == code)
+            return known[i].word;
+    return "other";
+}
+
+void metrics_add_lag(struct metrics *metrics, int64_t lag_us)
+{
+    size_t bucket = 0;
+    while (bucket < METRICS_LAG_BUCKETS && lag_us > lag_bounds_us[bucket])
+        bucket++;
+    if (bucket < METRICS_LAG_BUCKETS)
+        metrics->lag_buckets[bucket]++;
+    metrics->lag_count++;
+    metrics->lag_sum_us += (uint64_t)lag_us;
+    metrics->lag_last_us = (uint64_t)lag_us;
+}
+
+static uint64_t value_of(const struct metrics *metrics, const struct row *row)
+{
+    uint64_t value;
+    memcpy(&value, (const char *)metrics + row->offset, sizeof value);
+    return value;
+}
+
+/* --- Prometheus text format 0.0.4 --- */
+
+static void add_head(struct text *out, const char *name, const char *help, const char *type)
+{
+    text_print(out, "# HELP yukizuri_%s %s\n# TYPE yukizuri_%s %s\n", name, help, name, type);
+}
+
+static void add_by_word(struct text *out, const char *name, const char *help, const char *label,
+                        const struct metrics_by_word *counter)
+{
+    add_head(out, name, help, "counter");
+    for (size_t i = 0; i < METRICS_WORDS && counter->words[i] != NULL; i++)
+        text_print(out, "yukizuri_%s{%s=\"%s\"} %" PRIu64 "\n", name, label, counter->words[i],
+                   counter->counts[i]);
+}
+
+static void add_lag(struct text *out, const struct metrics *metrics)
+{
+    uint64_t sum = 0;
+    add_head(out, "probe_lag_seconds", "Time of a probe through Redis and back.", "histogram");
+    for (size_t i = 0; i < METRICS_LAG_BUCKETS; i++) {
+        sum += metrics->lag_buckets[i];
+        text_print(out, "yukizuri_probe_lag_seconds_bucket{le=\"%g\"} %" PRIu64 "\n",
+                   (double)lag_bounds_us[i] / 1e6, sum);
+    }
+    text_print(out, "yukizuri_probe_lag_seconds_bucket{le=\"+Inf\"} %" PRIu64 "\n",
+               metrics->lag_count);
+    text_print(out, "yukizuri_probe_lag_seconds_sum %.6f\n", (double)metrics->lag_sum_us / 1e6);
+    text_print(out, "yukizuri_probe_lag_seconds_count %" PRIu64 "\n", metrics->lag_count);
+}
+
+static void add_rooms(struct text *out, const struct metrics_moment *moment)
+{
+    add_head(out, "room_members", "Joined members of this gateway, by room (the biggest).", "gauge");
+    for (size_t i = 0; i < moment->room_count; i++)
+        text_print(out, "yukizuri_room_members{room=\"%s\"} %" PRIu64 "\n", moment->rooms[i].name,
+                   moment->rooms[i].members);
+}
+
+void metrics_render_prometheus(const struct metrics *metrics, const struct metrics_moment *moment,
+                               struct text *out)
+{
+    add_head(out, "build_info", "Version and name of this gateway.", "gauge");
+    text_print(out, "yukizuri_build_info{version=\"%s\",gateway=\"%s\"} 1\n", moment->version,
+               moment->gateway);
+    for (size_t i = 0; i < ROWS; i++) {
+        add_head(out, rows[i].name, rows[i].help, rows[i].gauge ? "gauge" : "counter");
+        text_print(out, "yukizuri_%s %" PRIu64 "\n", rows[i].name, value_of(metrics, &rows[i]));
+    }
+    add_by_word(out, "errors_total", "Errors sent to members.", "code", &metrics->errors);
+    add_by_word(out, "closes_total", "Closed connections by close code.", "code", &metrics->closes);
+    add_by_word(out, "dropped_events_total", "Foreign publications that were dropped.", "kind",
+                &metrics->dropped_events);
+    add_lag(out, metrics);
+    add_rooms(out, moment);
+    add_head(out, "cpu_seconds_total", "CPU time of this process.", "counter");
+    text_print(out, "yukizuri_cpu_seconds_total %.6f\n", (double)moment->cpu_us / 1e6);
+    add_head(out, "resident_memory_bytes", "Resident memory of this process.", "gauge");
+    text_print(out, "yukizuri_resident_memory_bytes %" PRIu64 "\n", moment->resident_bytes);
+    add_head(out, "start_time_seconds", "When this gateway started, since 1970.", "gauge");
+    text_print(out, "yukizuri_start_time_seconds %.3f\n", (double)metrics->started_at_ms / 1e3);
+}
+
+/* --- JSON: numbers only, nested --- */
+
+static void add_json_words(struct text *out, const char *name, const struct metrics_by_word *counter)
+{
+    text_print(out, ",\"%s\":{", name);
+    for (size_t i = 0; i < METRICS_WORDS && counter->words[i] != NULL; i++)
+        text_print(out, "%s\"%s\":%" PRIu64, i == 0 ? "" : ",", counter->words[i],
+                   counter->counts[i]);
+    text_add_string(out, "}");
+}
+
+static void add_json_rooms(struct text *out, const struct metrics_moment *moment)
+{
+    text_add_string(out, ",\"room_members\":{");
+    for (size_t i = 0; i < moment->room_count; i++) {
+        text_add_string(out, i == 0 ? "" : ",");
+        message_add_string(out, moment->rooms[i].name, strlen(moment->rooms[i].name));
+        text_print(out, ":%" PRIu64, moment->rooms[i].members);
+    }
+    text_add_string(out, "}");
+}
+
+void metrics_render_json(const struct metrics *metrics, const struct metrics_moment *moment,
+                         struct text *out)
+{
+    text_add_string(out, "{");
+    for (size_t i = 0; i < ROWS; i++) {
+        const char *suffix = strstr(rows[i].name, "_total");
+        size_t len = suffix == NULL ? strlen(rows[i].name) : (size_t)(suffix - rows[i].name);
+        text_print(out, "%s\"%.*s\":%" PRIu64, i == 0 ? "" : ",", (int)len, rows[i].name,
+                   value_of(metrics, &rows[i]));
+    }
+    add_json_words(out, "errors", &metrics->errors);
+    add_json_words(out, "closes", &metrics->closes);
+    add_json_words(out, "dropped_events", &metrics->dropped_events);
+    text_print(out,
+               ",\"probe_lag\":{\"count\":%" PRIu64 ",\"last_seconds\":%.6f,\"sum_seconds\":%.6f}",
+               metrics->lag_count, (double)metrics->lag_last_us / 1e6,
+               (double)metrics->lag_sum_us / 1e6);
+    add_json_rooms(out, moment);
+    text_print(out, ",\"cpu_seconds\":%.6f,\"resident_memory_bytes\":%" PRIu64,
+               (double)moment->cpu_us / 1e6, moment->resident_bytes);
+    text_print(out, ",\"uptime_seconds\":%.3f}\n",
+               (double)(moment->now_ms - metrics->started_at_ms) / 1e3);
+}

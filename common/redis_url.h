@@ -1,0 +1,24 @@
+/* redis_url: where Redis is, as the setting says it. Pure parsing. */
+#ifndef YUKIZURI_REDIS_URL_H
+#define YUKIZURI_REDIS_URL_H
+
+#include <stdbool.h>
+
+enum redis_scheme { REDIS_EMBEDDED, REDIS_TCP, REDIS_UNIX };
+
+struct redis_url {
+    enum redis_scheme scheme;
+    bool tls;
+    char host[256]; /* TCP */
+    int port;
+    char path[256];     /* unix */
+    char user[128];     /* "" when not given */
+    char password[256]; /* "" when not given */
+    int database;
+};
+
+/* Reads "redis://[user:password@]host[:port][/db]", "rediss://…", "unix:PATH" or "embedded".
+ * NULL; or a sentence (static) that says what is wrong, `out` then being unspecified. */
+const char *redis_url_parse(const char *text, struct redis_url *out);
+
+#endif

@@ -1,0 +1,174 @@
+/* The half of message.h that reads what comes over a room's channel. */
+#include "message.h"
+
+#include "memory.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_person(const json_t *value)
+{
+    return json_is_string(json_object_get(value, "id")) &&
+           json_is_string(json_object_get(value, "name"));
+}
+
+static bool read_positive(const json_t *root, const char *name, uint64_t *out)
+{
+    const json_t *value = json_object_get(root, name);
+    if (!json_is_integer(value) || json_integer_value(value) < 0)
+        return false;
+    *out = (uint64_t)json_integer_value(value);
+    return true;
+}
+
+static void free_persons(struct message_person *persons, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(persons[i].json);
+    free(persons);
+}
+
+/* Reads an array of members; the ids stay in `root`. */
+static int read_persons(const json_t *root, const char *name, struct message_person **out,
+                        size_t *count)
+{
+    const json_t *list = json_object_get(root, name);
+    if (!json_is_array(list))
+        return EVENT_FOREIGN;
+    size_t size = json_array_size(list);
+    struct message_person *persons = memory_new(size * sizeof *persons + 1);
+    for (size_t i = 0; i < size; i++) {
+        const json_t *person = json_array_get(list, i);
+        if (!is_person(person)) {
+            free_persons(persons, i);
+            return EVENT_FOREIGN;
+        }
+        persons[i].id = json_string_value(json_object_get(person, "id"));
+        persons[i].json = json_dumps(person, JSON_COMPACT);
+    }
+    *out = persons;
+    *count = size;
+    return 0;
+}
+
+static int read_message(const json_t *root, struct room_event *out)
+{
+    uint64_t at = 0;
+    if (!read_positive(root, "seq", &out->seq) || !read_positive(root, "at", &at) ||
+        !is_person(json_object_get(root, "from")) || !json_is_string(json_object_get(root, "text")))
+        return EVENT_FOREIGN;
+    out->type = EVENT_MESSAGE;
+    out->at_ms = (int64_t)at;
+    return out->seq > 0 ? 0 : EVENT_FOREIGN;
+}
+
+static int read_presence(const json_t *root, struct room_event *out)
+{
+    out->type = EVENT_PRESENCE;
+    if (!read_positive(root, "seq", &out->seq) || out->seq == 0 ||
+        !read_positive(root, "count", &out->count))
+        return EVENT_FOREIGN;
+    int error = read_persons(root, "joined", &out->joined, &out->joined_count);
+    if (error == 0)
+        error = read_persons(root, "left", &out->left, &out->left_count);
+    return error;
+}
+
+static int read_notice(const json_t *root, size_t max_text, struct room_event *out)
+{
+    out->type = EVENT_NOTICE;
+    out->text = json_string_value(json_object_get(root, "text"));
+    if (out->text == NULL || out->text[0] == '\0')
+        return EVENT_FOREIGN;
+    return max_text > 0 && strlen(out->text) > max_text * 4 ? EVENT_TOO_LONG : 0;
+}
+
+static int read_json(const char *data, size_t len, size_t max_text, struct room_event *out)
+{
+    json_t *root = json_loadb(data, len, 0, NULL);
+    if (root == NULL)
+        return EVENT_BAD_JSON;
+    out->root = root;
+    const char *type = json_string_value(json_object_get(root, "type"));
+    if (type == NULL)
+        return EVENT_FOREIGN;
+    if (strcmp(type, "message") == 0)
+        return read_message(root, out);
+    if (strcmp(type, "presence") == 0)
+        return read_presence(root, out);
+    if (strcmp(type, "notice") == 0)
+        return read_notice(root, max_text, out);
+    out->type = EVENT_TYPING;
+    if (strcmp(type, "typing") == 0 && is_person(json_object_get(root, "from")))
+        return 0;
+    return EVENT_FOREIGN;
+}
+
+static bool has_control_bytes(const char *data, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if ((uint8_t)data[i] < ' ' || data[i] == 0x7f)
+            return true;
+    return false;
+}
+
+/* A line typed into redis-cli. */
+static int read_plain(const char *data, size_t len, size_t max_text, struct room_event *out)
+{
+    if (has_control_bytes(data, len))
+        return EVENT_CONTROL;
+    if (max_text > 0 && len > max_text * 4)
+        return EVENT_TOO_LONG;
+    json_t *text = json_stringn(data, len); /* NULL when it is not UTF-8 */
+    if (text == NULL || len == 0) {
+        json_decref(text);
+        return EVENT_CONTROL;
+    }
+    out->type = EVENT_NOTICE;
+    out->root = text;
+    out->text = json_string_value(text);
+    return 0;
+}
+
+int room_event_parse(const char *data, size_t len, size_t max_text, struct room_event *out)
+{
+    struct room_event event = {.json = data, .len = len};
+    size_t start = 0;
+    while (start < len && (data[start] == ' ' || data[start] == '\t' || data[start] == '\n'))
+        start++;
+    bool json = start < len && (data[start] == '{' || data[start] == '[');
+    int error = json ? read_json(data, len, max_text, &event)
+                     : read_plain(data, len, max_text, &event);
+    if (error != 0)
+        room_event_done(&event);
+    else
+        *out = event;
+    return error;
+}
+
+void room_event_done(struct room_event *event)
+{
+    free_persons(event->joined, event->joined_count);
+    free_persons(event->left, event->left_count);
+    json_decref(event->root);
+    event->joined = event->left = NULL;
+    event->joined_count = event->left_count = 0;
+    event->root = NULL;
+}
+
+const char *room_event_error_name(int error)
+{
+    switch (error) {
+    case EVENT_BAD_JSON:
+        return "bad_json";
+    case EVENT_FOREIGN:
+        return "foreign";
+    case EVENT_CONTROL:
+        return "control";
+    case EVENT_TOO_LONG:
+        return "too_long";
+    default:
+        return "unknown";
+    }
+}

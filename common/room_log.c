@@ -1,0 +1,173 @@
+#include "room_log.h"
+
+#include "memory.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+struct entry {
+    struct frame *frame;
+    struct room_log_mark mark;
+    uint64_t start_byte; /* bytes appended before this frame, ever */
+};
+
+struct room_log {
+    struct entry *ring;
+    size_t size; /* a power of two; grows up to `most` entries held */
+    size_t most;
+    uint64_t head;
+    uint64_t tail;
+    uint64_t bytes; /* appended, ever */
+};
+
+enum { SMALLEST = 8 };
+
+static struct entry *at(const struct room_log *log, uint64_t position)
+{
+    return &log->ring[position & (log->size - 1)];
+}
+
+struct room_log *room_log_new(size_t most)
+{
+    struct room_log *log = memory_new(sizeof *log);
+    log->most = most < 1 ? 1 : most;
+    log->size = SMALLEST;
+    log->ring = memory_new(SMALLEST * sizeof *log->ring);
+    return log;
+}
+
+void room_log_free(struct room_log *log)
+{
+    if (log == NULL)
+        return;
+    while (log->tail < log->head)
+        room_log_evict(log);
+    free(log->ring);
+    free(log);
+}
+
+static void resize(struct room_log *log, size_t size)
+{
+    struct entry *ring = memory_new(size * sizeof *ring);
+    for (uint64_t p = log->tail; p < log->head; p++)
+        ring[p & (size - 1)] = *at(log, p);
+    free(log->ring);
+    log->ring = ring;
+    log->size = size;
+}
+
+void room_log_append(struct room_log *log, struct frame *frame, struct room_log_mark mark)
+{
+    if (log->head - log->tail == log->size)
+        resize(log, log->size * 2);
+    *at(log, log->head) = (struct entry){frame, mark, log->bytes};
+    log->head++;
+    log->bytes += frame->len;
+}
+
+bool room_log_is_over(const struct room_log *log)
+{
+    return log->head - log->tail > log->most;
+}
+
+uint64_t room_log_head(const struct room_log *log)
+{
+    return log->head;
+}
+
+uint64_t room_log_tail(const struct room_log *log)
+{
+    return log->tail;
+}
+
+struct room_log_mark room_log_oldest(const struct room_log *log)
+{
+    assert(log->tail < log->head);
+    return at(log, log->tail)->mark;
+}
+
+void room_log_evict(struct room_log *log)
+{
+    assert(log->tail < log->head);
+    free(at(log, log->tail)->frame);
+    log->tail++;
+    if (log->size > SMALLEST && (log->head - log->tail) * 8 < log->size)
+        resize(log, log->size / 2);
+}
+
+uint64_t room_log_find(const struct room_log *log, uint64_t start, uint64_t seq)
+{
+    uint64_t low = start > log->tail ? start : log->tail;
+    uint64_t high = log->head;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        if (at(log, middle)->mark.seq > seq)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+uint64_t room_log_bytes_from(const struct room_log *log, uint64_t position)
+{
+    return position >= log->head ? 0 : log->bytes - at(log, position)->start_byte;
+}
+
+uint64_t room_log_bytes(const struct room_log *log)
+{
+    return room_log_bytes_from(log, log->tail);
+}
+
+static bool is_skipped(const struct entry *entry, uint64_t position, uint64_t live)
+{
+    return entry->mark.transient && position < live;
+}
+
+int room_log_gather(const struct room_log *log, const struct room_log_cursor *cursor,
+                    struct iovec *out, int most, struct room_log_cursor *end)
+{
+    uint64_t position = cursor->position;
+    size_t offset = cursor->offset;
+    int count = 0;
+    for (; position < log->head && count < most; position++, offset = 0) {
+        struct entry *entry = at(log, position);
+        if (offset == 0 && is_skipped(entry, position, cursor->live))
+            continue;
+        out[count].iov_base = entry->frame->bytes + offset;
+        out[count].iov_len = entry->frame->len - offset;
+        count++;
+    }
+    *end = (struct room_log_cursor){.position = position, .live = cursor->live, .offset = 0};
+    return count;
+}
+
+void room_log_advance(const struct room_log *log, struct room_log_cursor *cursor, size_t sent)
+{
+    while (sent > 0) {
+        assert(cursor->position < log->head);
+        struct entry *entry = at(log, cursor->position);
+        if (cursor->offset == 0 && is_skipped(entry, cursor->position, cursor->live)) {
+            cursor->position++;
+            continue;
+        }
+        size_t left = entry->frame->len - cursor->offset;
+        if (sent < left) {
+            cursor->offset += sent;
+            return;
+        }
+        sent -= left;
+        cursor->offset = 0;
+        cursor->position++;
+    }
+}
+
+size_t room_log_remainder(const struct room_log *log, const struct room_log_cursor *cursor,
+                          const uint8_t **bytes)
+{
+    if (cursor->offset == 0)
+        return 0;
+    const struct entry *entry = at(log, cursor->position);
+    *bytes = entry->frame->bytes + cursor->offset;
+    return entry->frame->len - cursor->offset;
+}

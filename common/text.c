@@ -1,0 +1,72 @@
+#include "text.h"
+
+#include "memory.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void reserve(struct text *text, size_t more)
+{
+    size_t need = text->len + more + 1;
+    if (need <= text->capacity)
+        return;
+    size_t capacity = text->capacity < 64 ? 64 : text->capacity;
+    while (capacity < need)
+        capacity *= 2;
+    text->data = memory_resize(text->data, capacity, 1);
+    text->capacity = capacity;
+}
+
+void text_done(struct text *text)
+{
+    free(text->data);
+    *text = TEXT_EMPTY;
+}
+
+void text_clear(struct text *text)
+{
+    text->len = 0;
+    if (text->data != NULL)
+        text->data[0] = '\0';
+}
+
+void text_add(struct text *text, const char *data, size_t len)
+{
+    reserve(text, len);
+    if (len > 0)
+        memcpy(text->data + text->len, data, len);
+    text->len += len;
+    text->data[text->len] = '\0';
+}
+
+void text_add_string(struct text *text, const char *string)
+{
+    text_add(text, string, strlen(string));
+}
+
+void text_print(struct text *text, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    va_list again;
+    va_copy(again, args);
+    int len = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    if (len > 0) {
+        reserve(text, (size_t)len);
+        vsnprintf(text->data + text->len, (size_t)len + 1, format, again);
+        text->len += (size_t)len;
+    }
+    va_end(again);
+}
+
+char *text_take(struct text *text)
+{
+    reserve(text, 0);
+    text->data[text->len] = '\0';
+    char *data = text->data;
+    *text = TEXT_EMPTY;
+    return data;
+}

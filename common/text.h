@@ -1,0 +1,33 @@
+/* text: a string that grows. Owns its bytes; always NUL-terminated once something was added.
+ * It does not bound its length: whoever adds what a peer sent has bounded it before. */
+#ifndef YUKIZURI_TEXT_H
+#define YUKIZURI_TEXT_H
+
+#include <stddef.h>
+
+struct text {
+    char *data; /* NULL while empty */
+    size_t len; /* bytes, without the NUL */
+    size_t capacity;
+};
+
+#define TEXT_EMPTY                                                                                 \
+    (struct text)                                                                                  \
+    {                                                                                              \
+        NULL, 0, 0                                                                                 \
+    }
+
+/* Frees the bytes; the text is empty again. */
+void text_done(struct text *text);
+
+/* Forgets the content and keeps the memory. */
+void text_clear(struct text *text);
+
+void text_add(struct text *text, const char *data, size_t len);
+void text_add_string(struct text *text, const char *string);
+void text_print(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Gives the string to the caller, who frees it; never NULL. The text is empty again. */
+char *text_take(struct text *text);
+
+#endif

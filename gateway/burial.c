@@ -1,0 +1,320 @@
+#include "burial.h"
+
+#include "clock.h"
+#include "keys.h"
+#include "list.h"
+#include "memory.h"
+
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SCAN_NAMES = 200, SHORTEST_POLL_MS = 100 };
+
+/* A gateway that was seen without a key. */
+struct suspect {
+    struct link link;
+    int64_t since_ms;
+    bool seen; /* still without a key at this poll */
+    char id[];
+};
+
+struct burials {
+    struct bus *bus;
+    struct log *log;
+    const struct config *config;
+    struct event *timer;
+    struct link suspects;
+};
+
+/* One gateway's burial, from the claim to the end. Freed when no room is left. */
+struct burial {
+    struct burials *burials;
+    size_t rooms_left;
+    uint64_t taken_off;
+    bool failed;
+    char id[];
+};
+
+/* One room of it. */
+struct grave {
+    struct burial *burial;
+    struct key channel;
+    char cursor[24];
+};
+
+/* --- Room by room --- */
+
+static void end_burial(struct burial *burial)
+{
+    struct burials *burials = burial->burials;
+    const char *prefix = burials->config->redis_prefix;
+    struct redis *redis = bus_commands(burials->bus);
+    if (!burial->failed) {
+        char text[96];
+        struct key gateways = key_global(prefix, "gateways");
+        struct key rooms = key_gateway_rooms(prefix, burial->id);
+        redis_send_strings(redis, NULL, NULL, "SREM", gateways.text, burial->id, NULL);
+        redis_send_strings(redis, NULL, NULL, "DEL", rooms.text, NULL);
+        snprintf(text, sizeof text, "its lease ran out; %" PRIu64 " members taken off",
+                 burial->taken_off);
+        log_write(burials->log, &(struct log_line){.level = LOG_LEVEL_WARN,
+                                                   .kind = "gateway-buried",
+                                                   .id = burial->id,
+                                                   .message = text});
+    }
+    free(burial);
+}
+
+static void end_grave(struct grave *grave, bool failed)
+{
+    struct burial *burial = grave->burial;
+    free(grave);
+    burial->failed |= failed;
+    if (--burial->rooms_left == 0)
+        end_burial(burial);
+}
+
+static void scan(struct grave *grave);
+
+static void on_taken_off(void *arg, const struct redisReply *reply)
+{
+    struct grave *grave = arg;
+    grave->burial->taken_off += bus_number(reply);
+    if (redis_reply_is_error(reply))
+        end_grave(grave, true);
+    else if (strcmp(grave->cursor, "0") == 0)
+        end_grave(grave, false);
+    else
+        scan(grave);
+}
+
+static void take_off(struct grave *grave, const struct redisReply *names)
+{
+    struct bus *bus = grave->burial->burials->bus;
+    struct script_call call = {.name = "bury"};
+    struct bus_scratch scratch;
+    struct key members = key_part(grave->channel.text, "members");
+    struct key member = key_item(grave->channel.text, "member", "");
+    struct key left = key_item(grave->channel.text, "left", "");
+    bus_begin(bus, &call, &scratch, grave->channel.text);
+    bus_add_key(&call, members.text);
+    bus_end_keys(&call, &scratch);
+    redis_words_add_string(&call.words, grave->burial->id);
+    redis_words_add_string(&call.words, member.text);
+    redis_words_add_string(&call.words, left.text);
+    for (size_t i = 0; i < redis_reply_count(names) && call.words.count < REDIS_WORDS - 8; i++) {
+        size_t len;
+        const char *name = redis_reply_string(redis_reply_at(names, i), &len);
+        if (name != NULL)
+            redis_words_add(&call.words, name, len);
+    }
+    if (script_run(bus_commands(bus), &call, on_taken_off, grave) != 0)
+        end_grave(grave, true);
+}
+
+static void on_scanned(void *arg, const struct redisReply *reply)
+{
+    struct grave *grave = arg;
+    const char *cursor = redis_reply_string(redis_reply_at(reply, 0), NULL);
+    if (cursor == NULL) {
+        end_grave(grave, true);
+        return;
+    }
+    snprintf(grave->cursor, sizeof grave->cursor, "%s", cursor);
+    take_off(grave, redis_reply_at(reply, 1));
+}
+
+static void scan(struct grave *grave)
+{
+    char count[24];
+    struct key members = key_part(grave->channel.text, "members");
+    snprintf(count, sizeof count, "%d", SCAN_NAMES);
+    if (redis_send_strings(bus_commands(grave->burial->burials->bus), on_scanned, grave, "SSCAN",
+                           members.text, grave->cursor, "COUNT", count, NULL) != 0)
+        end_grave(grave, true);
+}
+
+static void open_grave(struct burial *burial, const char *room)
+{
+    struct grave *grave = memory_new(sizeof *grave);
+    grave->burial = burial;
+    grave->channel = key_room(burial->burials->config->redis_prefix, room);
+    memcpy(grave->cursor, "0", 2);
+    burial->rooms_left++;
+    scan(grave);
+}
+
+static void on_rooms(void *arg, const struct redisReply *reply)
+{
+    struct burial *burial = arg;
+    burial->rooms_left = 1; /* held while rooms are added */
+    burial->failed |= redis_reply_is_error(reply);
+    for (size_t i = 0; i < redis_reply_count(reply); i++) {
+        const char *room = redis_reply_string(redis_reply_at(reply, i), NULL);
+        if (room != NULL)
+            open_grave(burial, room);
+    }
+    if (--burial->rooms_left == 0)
+        end_burial(burial);
+}
+
+/* --- The claim --- */
+
+static void on_claimed(void *arg, const struct redisReply *reply)
+{
+    struct burial *burial = arg;
+    struct key rooms = key_gateway_rooms(burial->burials->config->redis_prefix, burial->id);
+    bool ours = !redis_reply_is_error(reply) && redis_reply_string(reply, NULL) != NULL;
+    if (!ours || redis_send_strings(bus_commands(burial->burials->bus), on_rooms, burial, "SMEMBERS",
+                                    rooms.text, NULL) != 0)
+        free(burial);
+}
+
+static void claim(struct burials *burials, const char *id)
+{
+    struct burial *burial = memory_new(sizeof *burial + strlen(id) + 1);
+    struct key key = key_bury(burials->config->redis_prefix, id);
+    char ms[24];
+    burial->burials = burials;
+    memcpy(burial->id, id, strlen(id) + 1);
+    snprintf(ms, sizeof ms, "%" PRIu64, burials->config->lease * 1000);
+    if (redis_send_strings(bus_commands(burials->bus), on_claimed, burial, "SET", key.text,
+                           burials->config->gateway_id, "NX", "PX", ms, NULL) != 0)
+        free(burial);
+}
+
+/* --- Suspects --- */
+
+/* A lease was renewed at most a third of it before the death. From the moment its key is missing,
+ * members still have what is left of the grace after two thirds of a lease. At least a second, if the
+ * grace has one: after a stall of Redis itself all keys are gone, and the living renew theirs. */
+static int64_t wait_ms(const struct config *config)
+{
+    int64_t grace_ms = (int64_t)config->leave_grace * 1000;
+    int64_t wait = grace_ms - (int64_t)config->lease * 2000 / 3;
+    int64_t least = grace_ms < 1000 ? grace_ms : 1000;
+    return wait > least ? wait : least;
+}
+
+static struct suspect *find_suspect(struct burials *burials, const char *id)
+{
+    for (struct link *at = burials->suspects.next; at != &burials->suspects; at = at->next) {
+        struct suspect *suspect = LIST_ITEM(at, struct suspect, link);
+        if (strcmp(suspect->id, id) == 0)
+            return suspect;
+    }
+    return NULL;
+}
+
+static void forget_suspect(struct suspect *suspect)
+{
+    list_remove(&suspect->link);
+    free(suspect);
+}
+
+/* The reply to EXISTS for the gateway `id`, whose copy this owns. */
+struct check {
+    struct burials *burials;
+    char id[];
+};
+
+static void on_checked(void *arg, const struct redisReply *reply)
+{
+    struct check *check = arg;
+    struct burials *burials = check->burials;
+    struct suspect *suspect = find_suspect(burials, check->id);
+    bool alive = redis_reply_integer(reply) != 0;
+    int64_t now_ms = clock_monotonic_ms();
+    if (!redis_reply_is_error(reply) && alive && suspect != NULL) {
+        forget_suspect(suspect);
+    } else if (!redis_reply_is_error(reply) && !alive) {
+        if (suspect == NULL) {
+            suspect = memory_new(sizeof *suspect + strlen(check->id) + 1);
+            memcpy(suspect->id, check->id, strlen(check->id) + 1);
+            suspect->since_ms = now_ms;
+            list_init(&suspect->link);
+            list_add(&burials->suspects, &suspect->link);
+        }
+        suspect->seen = true;
+        if (now_ms - suspect->since_ms >= wait_ms(burials->config))
+            claim(burials, check->id);
+    }
+    free(check);
+}
+
+static void check_gateway(struct burials *burials, const char *id)
+{
+    struct check *check = memory_new(sizeof *check + strlen(id) + 1);
+    struct key key = key_gateway(burials->config->redis_prefix, id);
+    check->burials = burials;
+    memcpy(check->id, id, strlen(id) + 1);
+    if (redis_send_strings(bus_commands(burials->bus), on_checked, check, "EXISTS", key.text, NULL) !=
+        0)
+        free(check);
+}
+
+/* Forgets those who were not seen dead since the poll before: they live, or are buried. */
+static void sweep_suspects(struct burials *burials)
+{
+    struct link *next;
+    for (struct link *at = burials->suspects.next; at != &burials->suspects; at = next) {
+        struct suspect *suspect = LIST_ITEM(at, struct suspect, link);
+        next = at->next;
+        if (!suspect->seen)
+            forget_suspect(suspect);
+        else
+            suspect->seen = false;
+    }
+}
+
+static void on_gateways(void *arg, const struct redisReply *reply)
+{
+    struct burials *burials = arg;
+    if (redis_reply_is_error(reply))
+        return;
+    sweep_suspects(burials);
+    for (size_t i = 0; i < redis_reply_count(reply); i++) {
+        const char *id = redis_reply_string(redis_reply_at(reply, i), NULL);
+        if (id != NULL && strlen(id) <= 64 && strcmp(id, burials->config->gateway_id) != 0)
+            check_gateway(burials, id);
+    }
+}
+
+static void on_timer(evutil_socket_t fd, short events, void *arg)
+{
+    (void)fd;
+    (void)events;
+    struct burials *burials = arg;
+    struct key gateways = key_global(burials->config->redis_prefix, "gateways");
+    redis_send_strings(bus_commands(burials->bus), on_gateways, burials, "SMEMBERS", gateways.text,
+                       NULL);
+}
+
+struct burials *burials_new(struct event_base *base, struct bus *bus, struct log *log)
+{
+    struct burials *burials = memory_new(sizeof *burials);
+    burials->bus = bus;
+    burials->log = log;
+    burials->config = bus_config(bus);
+    list_init(&burials->suspects);
+    burials->timer = event_new(base, -1, EV_PERSIST, on_timer, burials);
+    uint64_t every_ms = burials->config->lease * 100;
+    if (every_ms < SHORTEST_POLL_MS)
+        every_ms = SHORTEST_POLL_MS;
+    struct timeval every = {(time_t)(every_ms / 1000), (suseconds_t)(every_ms % 1000 * 1000)};
+    event_add(burials->timer, &every);
+    return burials;
+}
+
+void burials_free(struct burials *burials)
+{
+    if (burials == NULL)
+        return;
+    while (!list_is_empty(&burials->suspects))
+        forget_suspect(LIST_ITEM(burials->suspects.next, struct suspect, link));
+    event_free(burials->timer);
+    free(burials);
+}

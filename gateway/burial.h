@@ -1,0 +1,17 @@
+/* burial: finds gateways whose lease has run out, and takes their members off the lists. Part of
+ * `presence`. Any number of gateways may try at once: the claim keeps the work to one, the script
+ * keeps each name to one. A burial that is interrupted is taken up again by somebody. */
+#ifndef YUKIZURI_BURIAL_H
+#define YUKIZURI_BURIAL_H
+
+#include "bus.h"
+
+struct event_base;
+struct burials;
+
+struct burials *burials_new(struct event_base *base, struct bus *bus, struct log *log);
+
+/* Redis' replies must have come or been failed before (bus_free). */
+void burials_free(struct burials *burials);
+
+#endif

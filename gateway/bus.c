@@ -1,0 +1,309 @@
+#include "bus.h"
+
+#include "clock.h"
+#include "feed.h"
+#include "keys.h"
+#include "memory.h"
+#include "table.h"
+
+#include <event2/dns.h>
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PROBE_EVERY_MS = 2000, PROBE_LOST_MS = 5000, PROBE_FRESH_MS = 10000 };
+
+struct bus {
+    struct bus_options options;
+    struct bus_callbacks callbacks;
+    void *arg;
+    struct evdns_base *dns;
+    struct redis *commands;
+    struct redis *subscriber;
+    struct table *feeds;     /* by channel */
+    struct key own_channel;  /* P:gateway:ID */
+    struct key control;      /* P:control */
+    int64_t probe_sent_ms;   /* 0: none since the connections became ready */
+    int64_t probe_back_ms;   /* 0: never */
+    int64_t awaited_since_ms; /* the oldest probe not answered, 0: none */
+    char lost[200];          /* why Redis is not there */
+};
+
+static struct table_key channel_of(const void *value)
+{
+    const char *channel = feed_channel(value);
+    return (struct table_key){channel, strlen(channel)};
+}
+
+static bool both_ready(const struct bus *bus)
+{
+    return redis_is_ready(bus->commands) && redis_is_ready(bus->subscriber);
+}
+
+/* --- The probe --- */
+
+static void send_probe(struct bus *bus)
+{
+    char text[64];
+    int64_t now = clock_monotonic_ms();
+    snprintf(text, sizeof text, "probe %" PRId64, clock_monotonic_us());
+    if (redis_send_strings(bus->commands, NULL, NULL, "PUBLISH", bus->own_channel.text, text, NULL) != 0)
+        return;
+    bus->probe_sent_ms = now;
+    if (bus->awaited_since_ms == 0)
+        bus->awaited_since_ms = now;
+}
+
+static void on_probe(struct bus *bus, const char *text)
+{
+    int64_t sent_us = strtoll(text, NULL, 10);
+    metrics_add_lag(bus->options.metrics, clock_monotonic_us() - sent_us);
+    bus->probe_back_ms = clock_monotonic_ms();
+    bus->awaited_since_ms = 0;
+}
+
+static void reconnect_both(struct bus *bus)
+{
+    static const char why[] = "a probe did not come back in 5 s";
+    bus->awaited_since_ms = 0;
+    redis_reconnect(bus->subscriber, why);
+    redis_reconnect(bus->commands, why);
+}
+
+void bus_tick(struct bus *bus)
+{
+    int64_t now = clock_monotonic_ms();
+    size_t at = 0;
+    struct feed *feed;
+    while ((feed = table_next(bus->feeds, &at)) != NULL)
+        feed_tick(feed);
+    if (bus->awaited_since_ms != 0 && now - bus->awaited_since_ms > PROBE_LOST_MS)
+        reconnect_both(bus);
+    else if (both_ready(bus) && now - bus->probe_sent_ms >= PROBE_EVERY_MS)
+        send_probe(bus);
+}
+
+const char *bus_why_not_ready(const struct bus *bus)
+{
+    if (!both_ready(bus))
+        return bus->lost[0] == '\0' ? "Redis is not connected yet" : bus->lost;
+    if (bus->probe_back_ms == 0 || clock_monotonic_ms() - bus->probe_back_ms > PROBE_FRESH_MS)
+        return "no probe came back through Redis in the last 10 s";
+    return NULL;
+}
+
+bool bus_is_up(const struct bus *bus)
+{
+    return redis_is_ready(bus->commands);
+}
+
+/* --- Connections --- */
+
+static void note_state(struct bus *bus)
+{
+    bus->options.metrics->redis_up = both_ready(bus);
+}
+
+static void log_redis(struct bus *bus, const char *kind, const char *err)
+{
+    log_write(bus->options.log, &(struct log_line){
+                                    .level = err == NULL ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
+                                    .kind = kind,
+                                    .err = err,
+                                });
+}
+
+static void on_either_ready(struct bus *bus)
+{
+    note_state(bus);
+    if (!both_ready(bus))
+        return;
+    bus->lost[0] = '\0';
+    bus->awaited_since_ms = 0;
+    log_redis(bus, "redis-up", NULL);
+    send_probe(bus);
+    bus->callbacks.on_up(bus->arg);
+}
+
+static void on_commands_ready(void *arg)
+{
+    struct bus *bus = arg;
+    script_load_all(bus->commands);
+    size_t at = 0;
+    struct feed *feed;
+    while ((feed = table_next(bus->feeds, &at)) != NULL)
+        feed_on_commands(feed);
+    on_either_ready(bus);
+}
+
+static void on_subscriber_ready(void *arg)
+{
+    struct bus *bus = arg;
+    redis_send_strings(bus->subscriber, NULL, NULL, "SUBSCRIBE", bus->own_channel.text,
+                       bus->control.text, NULL);
+    size_t at = 0;
+    struct feed *feed;
+    while ((feed = table_next(bus->feeds, &at)) != NULL)
+        redis_send_strings(bus->subscriber, NULL, NULL, "SUBSCRIBE", feed_channel(feed), NULL);
+    on_either_ready(bus);
+}
+
+/* One line for each outage, not one for each attempt. */
+static void on_lost(struct bus *bus, const char *why)
+{
+    if (bus->lost[0] == '\0')
+        log_redis(bus, "redis-lost", why);
+    snprintf(bus->lost, sizeof bus->lost, "Redis cannot be reached: %s", why);
+    bus->awaited_since_ms = 0;
+    note_state(bus);
+}
+
+static void on_commands_lost(void *arg, const char *why)
+{
+    on_lost(arg, why);
+}
+
+static void on_subscriber_lost(void *arg, const char *why)
+{
+    struct bus *bus = arg;
+    size_t at = 0;
+    struct feed *feed;
+    while ((feed = table_next(bus->feeds, &at)) != NULL)
+        feed_on_unsubscribed(feed);
+    on_lost(bus, why);
+}
+
+static bool is_channel(const struct key *key, const char *channel, size_t len)
+{
+    return strlen(key->text) == len && memcmp(key->text, channel, len) == 0;
+}
+
+static void on_published(struct bus *bus, const struct redisReply *reply)
+{
+    size_t channel_len;
+    size_t len;
+    const char *channel = redis_reply_string(redis_reply_at(reply, 1), &channel_len);
+    const char *data = redis_reply_string(redis_reply_at(reply, 2), &len);
+    if (channel == NULL || data == NULL)
+        return;
+    struct feed *feed = table_find(bus->feeds, channel, channel_len);
+    if (feed != NULL)
+        feed_on_published(feed, data, len);
+    else if (!is_channel(&bus->own_channel, channel, channel_len))
+        return;
+    else if (len > 6 && strncmp(data, "probe ", 6) == 0)
+        on_probe(bus, data + 6);
+    else
+        bus->callbacks.on_told(bus->arg, data, len);
+}
+
+/* "message", "subscribe", "unsubscribe", "pong", or an error. */
+static void on_push(void *arg, const struct redisReply *reply)
+{
+    struct bus *bus = arg;
+    const char *kind = redis_reply_string(redis_reply_at(reply, 0), NULL);
+    if (kind == NULL)
+        return;
+    if (strcmp(kind, "message") == 0) {
+        on_published(bus, reply);
+    } else if (strcmp(kind, "subscribe") == 0) {
+        size_t len;
+        const char *channel = redis_reply_string(redis_reply_at(reply, 1), &len);
+        struct feed *feed = channel == NULL ? NULL : table_find(bus->feeds, channel, len);
+        if (feed != NULL)
+            feed_on_subscribed(feed);
+    }
+}
+
+static struct redis *new_redis(struct bus *bus, bool subscriber)
+{
+    const struct redis_callbacks callbacks = {
+        .on_ready = subscriber ? on_subscriber_ready : on_commands_ready,
+        .on_lost = subscriber ? on_subscriber_lost : on_commands_lost,
+        .on_push = subscriber ? on_push : NULL,
+    };
+    char name[96];
+    snprintf(name, sizeof name, "yukizuri-%s", bus->options.config->gateway_id);
+    struct redis_options options = {
+        .base = bus->options.base,
+        .dns = bus->dns,
+        .url = bus->options.url,
+        .client_name = name,
+        .subscriber = subscriber,
+        .metrics = bus->options.metrics,
+    };
+    return redis_new(&options, &callbacks, bus);
+}
+
+struct bus *bus_new(const struct bus_options *options, const struct bus_callbacks *callbacks,
+                    void *arg)
+{
+    const struct config *config = options->config;
+    struct bus *bus = memory_new(sizeof *bus);
+    bus->options = *options;
+    bus->callbacks = *callbacks;
+    bus->arg = arg;
+    bus->feeds = table_new(channel_of);
+    bus->own_channel = key_gateway(config->redis_prefix, config->gateway_id);
+    bus->control = key_global(config->redis_prefix, "control");
+    bus->dns = evdns_base_new(options->base, EVDNS_BASE_INITIALIZE_NAMESERVERS |
+                                                 EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+    if (bus->dns == NULL) /* no nameserver: /etc/hosts still counts */
+        bus->dns = evdns_base_new(options->base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+    bus->commands = new_redis(bus, false);
+    bus->subscriber = new_redis(bus, true);
+    return bus;
+}
+
+void bus_stop(struct bus *bus)
+{
+    if (bus == NULL)
+        return;
+    redis_stop(bus->commands);
+    redis_stop(bus->subscriber);
+}
+
+void bus_free(struct bus *bus)
+{
+    if (bus == NULL)
+        return;
+    redis_free(bus->commands);
+    redis_free(bus->subscriber);
+    evdns_base_free(bus->dns, 0);
+    table_free(bus->feeds);
+    free(bus);
+}
+
+void bus_add_feed(struct bus *bus, struct feed *feed)
+{
+    table_add(bus->feeds, feed);
+    redis_send_strings(bus->subscriber, NULL, NULL, "SUBSCRIBE", feed_channel(feed), NULL);
+}
+
+void bus_remove_feed(struct bus *bus, struct feed *feed)
+{
+    table_remove(bus->feeds, feed);
+    redis_send_strings(bus->subscriber, NULL, NULL, "UNSUBSCRIBE", feed_channel(feed), NULL);
+}
+
+const struct config *bus_config(const struct bus *bus)
+{
+    return bus->options.config;
+}
+
+struct metrics *bus_metrics(const struct bus *bus)
+{
+    return bus->options.metrics;
+}
+
+struct redis *bus_commands(const struct bus *bus)
+{
+    return bus->commands;
+}
+
+struct log *bus_log(const struct bus *bus)
+{
+    return bus->options.log;
+}

@@ -1,0 +1,137 @@
+/* bus: what a gateway shares with the others. Owns the two Redis connections (RESP2 subscribes and
+ * commands apart), the feeds of the open rooms (feed.h), and the probe that shows whether messages
+ * really flow. Knows the scripts' arguments; knows nothing of members or sockets. */
+#ifndef YUKIZURI_BUS_H
+#define YUKIZURI_BUS_H
+
+#include "config.h"
+#include "log.h"
+#include "metrics.h"
+#include "redis.h"
+#include "script.h"
+#include "token.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct event_base;
+struct bus;
+struct feed;
+
+struct bus_callbacks {
+    void (*on_up)(void *arg);                                  /* both connections are ready */
+    void (*on_told)(void *arg, const char *data, size_t len);  /* on this gateway's own channel */
+};
+
+struct bus_options {
+    struct event_base *base;
+    const struct config *config;
+    const struct redis_url *url; /* where Redis really is (the embedded one has a socket) */
+    struct metrics *metrics;
+    struct log *log;
+};
+
+struct bus *bus_new(const struct bus_options *options, const struct bus_callbacks *callbacks,
+                    void *arg);
+
+/* Closes the connections: calls under way fail, and there will be no more. NULL is fine. */
+void bus_stop(struct bus *bus);
+
+/* All feeds must be closed before. NULL is fine. */
+void bus_free(struct bus *bus);
+
+/* To be called once a second. */
+void bus_tick(struct bus *bus);
+
+/* NULL while messages really flow: our own probe came back in the last 10 s. Else a sentence. */
+const char *bus_why_not_ready(const struct bus *bus);
+
+/* Can commands be sent? */
+bool bus_is_up(const struct bus *bus);
+
+const struct config *bus_config(const struct bus *bus);
+struct metrics *bus_metrics(const struct bus *bus);
+struct redis *bus_commands(const struct bus *bus);
+struct log *bus_log(const struct bus *bus);
+
+/* --- For feeds --- */
+
+void bus_add_feed(struct bus *bus, struct feed *feed);
+void bus_remove_feed(struct bus *bus, struct feed *feed);
+
+/* Begins a call of a script with the three keys of a room that prelude.lua reads; bus_add_key adds
+ * further ones, bus_end_keys its four arguments. All strings must live until the call is sent;
+ * `scratch` holds those that are made on the way. */
+struct bus_scratch {
+    char head[512], recent[512], epoch[24], head_ttl[24], retention[24], most[24];
+};
+void bus_begin(const struct bus *bus, struct script_call *call, struct bus_scratch *scratch,
+               const char *channel);
+void bus_add_key(struct script_call *call, const char *key);
+
+/* Ends the keys: what is added to call->words from here on are arguments. */
+void bus_end_keys(struct script_call *call, const struct bus_scratch *scratch);
+
+/* Seconds that a member's key lives without being refreshed. */
+uint64_t bus_member_ttl(const struct config *config);
+
+/* --- Calls; each returns 0, or -1 when Redis is not there: `done` is then never called --- */
+
+struct bus_say {
+    const char *id;
+    const char *body;  /* the event's JSON from "from" on */
+    size_t body_len;
+    const char *nonce; /* or NULL */
+};
+
+/* Answers the number of the message: bus_number. */
+int bus_say(struct feed *feed, const struct bus_say *say, redis_done done, void *arg);
+
+/* Publishes something without a number (typing). */
+int bus_publish(struct feed *feed, const char *json, size_t len);
+
+struct bus_member {
+    const char *folded, *name;
+    const char *address; /* for the operator */
+    const char *shown;   /* for other members, "" for none */
+    const char *session;
+};
+
+struct bus_join {
+    struct bus_member member;
+    struct token fresh;      /* used unless the shown token is good */
+    struct token shown;      /* id "" when no token was shown */
+    const char *number_base; /* folded name to which a number is added for a suggestion */
+    bool restore;            /* put back a member whom this gateway holds under `shown` */
+    uint64_t floor;          /* restore: what it may see from */
+};
+
+enum bus_join_status { BUS_FAILED, BUS_JOINED, BUS_RESUMED, BUS_TAKEN, BUS_FULL, BUS_MOVED };
+
+struct bus_joined {
+    char id[TOKEN_ID_BYTES];
+    uint64_t seq;    /* the room up to here includes this member */
+    uint64_t floor;  /* it may see what came after this */
+    unsigned number; /* BUS_TAKEN: the number that makes the name free; 0: none found */
+};
+
+int bus_join(struct feed *feed, const struct bus_join *join, redis_done done, void *arg);
+enum bus_join_status bus_read_joined(const struct redisReply *reply, struct bus_joined *out);
+
+/* `said`: the member left on purpose, and its token ends. */
+int bus_leave(struct feed *feed, const struct bus_member *member, const char *id, bool said,
+              redis_done done, void *arg);
+
+/* Refreshes members; the answer has one letter for each, in order: k kept, g gone, m moved. */
+enum { BUS_REFRESH_MOST = 500 };
+int bus_refresh(struct feed *feed, const struct bus_member *members, size_t count, redis_done done,
+                void *arg);
+
+/* Forgets kept events up to `seq`. */
+void bus_trim(struct feed *feed, uint64_t seq);
+
+/* A positive number, or 0 for an error or no reply. */
+uint64_t bus_number(const struct redisReply *reply);
+
+#endif

@@ -1,0 +1,245 @@
+/* The half of bus.h that knows the scripts' arguments. */
+#include "bus.h"
+
+#include "digest.h"
+#include "feed.h"
+#include "keys.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MEMBER_TTL_LEASES = 12, SHORTEST_NONCE_S = 60, NONCES_LEAST = 1000, NUMBER_BYTES = 24 };
+
+uint64_t bus_member_ttl(const struct config *config)
+{
+    uint64_t leases = config->lease * MEMBER_TTL_LEASES;
+    uint64_t burial = (config->lease + config->leave_grace) * 3; /* outlives its own funeral */
+    return leases > burial ? leases : burial;
+}
+
+static uint64_t head_ttl(const struct config *config)
+{
+    uint64_t member = bus_member_ttl(config);
+    return (member > config->retention ? member : config->retention) * 2;
+}
+
+static const char *print_number(char out[NUMBER_BYTES], uint64_t number)
+{
+    snprintf(out, NUMBER_BYTES, "%" PRIu64, number);
+    return out;
+}
+
+static void new_epoch(char out[24])
+{
+    uint8_t random[9];
+    digest_random(random, sizeof random);
+    digest_base64url(random, sizeof random, out);
+}
+
+void bus_add_key(struct script_call *call, const char *key)
+{
+    redis_words_add_string(&call->words, key);
+    call->key_count++;
+}
+
+void bus_begin(const struct bus *bus, struct script_call *call, struct bus_scratch *scratch,
+               const char *channel)
+{
+    const struct config *config = bus_config(bus);
+    snprintf(scratch->head, sizeof scratch->head, "%s:head", channel);
+    snprintf(scratch->recent, sizeof scratch->recent, "%s:recent", channel);
+    new_epoch(scratch->epoch);
+    print_number(scratch->head_ttl, head_ttl(config));
+    print_number(scratch->retention, config->retention);
+    print_number(scratch->most, config->retention_messages);
+    call->key_count = 0;
+    call->words.count = 0;
+    bus_add_key(call, channel);
+    bus_add_key(call, scratch->head);
+    bus_add_key(call, scratch->recent);
+}
+
+void bus_end_keys(struct script_call *call, const struct bus_scratch *scratch)
+{
+    redis_words_add_string(&call->words, scratch->epoch);
+    redis_words_add_string(&call->words, scratch->head_ttl);
+    redis_words_add_string(&call->words, scratch->retention);
+    redis_words_add_string(&call->words, scratch->most);
+}
+
+static void add(struct script_call *call, const char *word)
+{
+    redis_words_add_string(&call->words, word);
+}
+
+/* As many nonces as a member can use within `retention`. */
+static uint64_t most_nonces(const struct config *config)
+{
+    if (config->rate.per_second <= 0)
+        return config->retention_messages > NONCES_LEAST ? config->retention_messages
+                                                         : NONCES_LEAST;
+    uint64_t most =
+        (uint64_t)(config->rate.per_second * (double)config->retention + config->rate.burst);
+    return most > NONCES_LEAST ? most : NONCES_LEAST;
+}
+
+int bus_say(struct feed *feed, const struct bus_say *say, redis_done done, void *arg)
+{
+    struct bus *bus = feed_bus(feed);
+    const struct config *config = bus_config(bus);
+    struct script_call call = {.name = "publish"};
+    struct bus_scratch scratch;
+    char most[NUMBER_BYTES];
+    char ttl[NUMBER_BYTES];
+    struct key nonces = key_item(feed_channel(feed), "nonces", say->id);
+    bus_begin(bus, &call, &scratch, feed_channel(feed));
+    bus_add_key(&call, nonces.text);
+    bus_end_keys(&call, &scratch);
+    redis_words_add(&call.words, say->body, say->body_len);
+    add(&call, say->nonce == NULL ? "" : say->nonce);
+    add(&call, print_number(most, most_nonces(config)));
+    add(&call, print_number(ttl, config->retention > SHORTEST_NONCE_S ? config->retention
+                                                                      : SHORTEST_NONCE_S));
+    return script_run(bus_commands(bus), &call, done, arg);
+}
+
+int bus_publish(struct feed *feed, const char *json, size_t len)
+{
+    struct redis_words words;
+    words.count = 0;
+    redis_words_add_string(&words, "PUBLISH");
+    redis_words_add_string(&words, feed_channel(feed));
+    redis_words_add(&words, json, len);
+    return redis_send(bus_commands(feed_bus(feed)), &words, NULL, NULL);
+}
+
+int bus_join(struct feed *feed, const struct bus_join *join, redis_done done, void *arg)
+{
+    struct bus *bus = feed_bus(feed);
+    const struct config *config = bus_config(bus);
+    const char *channel = feed_channel(feed);
+    struct script_call call = {.name = "join"};
+    struct bus_scratch scratch;
+    char ttl[NUMBER_BYTES];
+    char most[NUMBER_BYTES];
+    char floor[NUMBER_BYTES];
+    struct key members = key_part(channel, "members");
+    struct key member = key_item(channel, "member", join->member.folded);
+    struct key left = key_item(channel, "left", join->shown.id);
+    struct key member_base = key_item(channel, "member", "");
+    struct key gateway_base = key_gateway(config->redis_prefix, "");
+    bus_begin(bus, &call, &scratch, channel);
+    bus_add_key(&call, members.text);
+    bus_add_key(&call, member.text);
+    bus_add_key(&call, left.text);
+    bus_end_keys(&call, &scratch);
+    add(&call, join->member.folded);
+    add(&call, join->member.name);
+    add(&call, join->member.address);
+    add(&call, join->member.shown);
+    add(&call, config->gateway_id);
+    add(&call, join->member.session);
+    add(&call, join->fresh.id);
+    add(&call, join->fresh.hash);
+    add(&call, join->shown.id);
+    add(&call, join->shown.hash);
+    add(&call, print_number(ttl, bus_member_ttl(config)));
+    add(&call, print_number(most, config->max_members));
+    add(&call, member_base.text);
+    add(&call, join->number_base);
+    add(&call, gateway_base.text);
+    add(&call, join->restore ? "1" : "0");
+    add(&call, print_number(floor, join->floor));
+    return script_run(bus_commands(bus), &call, done, arg);
+}
+
+enum bus_join_status bus_read_joined(const struct redisReply *reply, struct bus_joined *out)
+{
+    const char *status = redis_reply_string(redis_reply_at(reply, 0), NULL);
+    if (status == NULL)
+        return BUS_FAILED;
+    if (strcmp(status, "full") == 0)
+        return BUS_FULL;
+    if (strcmp(status, "moved") == 0)
+        return BUS_MOVED;
+    if (strcmp(status, "taken") == 0) {
+        out->number = (unsigned)redis_reply_integer(redis_reply_at(reply, 1));
+        return BUS_TAKEN;
+    }
+    const char *id = redis_reply_string(redis_reply_at(reply, 1), NULL);
+    if (id == NULL || strlen(id) >= sizeof out->id)
+        return BUS_FAILED;
+    memcpy(out->id, id, strlen(id) + 1);
+    out->seq = (uint64_t)redis_reply_integer(redis_reply_at(reply, 2));
+    out->floor = (uint64_t)redis_reply_integer(redis_reply_at(reply, 3));
+    return strcmp(status, "resumed") == 0 ? BUS_RESUMED : BUS_JOINED;
+}
+
+int bus_leave(struct feed *feed, const struct bus_member *member, const char *id, bool said,
+              redis_done done, void *arg)
+{
+    struct bus *bus = feed_bus(feed);
+    const char *channel = feed_channel(feed);
+    struct script_call call = {.name = "leave"};
+    struct bus_scratch scratch;
+    struct key members = key_part(channel, "members");
+    struct key key = key_item(channel, "member", member->folded);
+    struct key left = key_item(channel, "left", id);
+    struct key nonces = key_item(channel, "nonces", id);
+    bus_begin(bus, &call, &scratch, channel);
+    bus_add_key(&call, members.text);
+    bus_add_key(&call, key.text);
+    bus_add_key(&call, left.text);
+    bus_add_key(&call, nonces.text);
+    bus_end_keys(&call, &scratch);
+    add(&call, member->folded);
+    add(&call, id);
+    add(&call, bus_config(bus)->gateway_id);
+    add(&call, member->session);
+    add(&call, said ? "1" : "0");
+    return script_run(bus_commands(bus), &call, done, arg);
+}
+
+int bus_refresh(struct feed *feed, const struct bus_member *members, size_t count, redis_done done,
+                void *arg)
+{
+    static struct key keys[BUS_REFRESH_MOST]; /* 256 KB: too much for the stack */
+    struct bus *bus = feed_bus(feed);
+    const struct config *config = bus_config(bus);
+    const char *channel = feed_channel(feed);
+    struct script_call call = {.name = "refresh"};
+    struct bus_scratch scratch;
+    char ttl[NUMBER_BYTES];
+    struct key set = key_part(channel, "members");
+    bus_begin(bus, &call, &scratch, channel);
+    bus_add_key(&call, set.text);
+    for (size_t i = 0; i < count; i++) {
+        keys[i] = key_item(channel, "member", members[i].folded);
+        bus_add_key(&call, keys[i].text);
+    }
+    bus_end_keys(&call, &scratch);
+    add(&call, config->gateway_id);
+    add(&call, print_number(ttl, bus_member_ttl(config)));
+    for (size_t i = 0; i < count; i++)
+        add(&call, members[i].session);
+    return script_run(bus_commands(bus), &call, done, arg);
+}
+
+void bus_trim(struct feed *feed, uint64_t seq)
+{
+    struct bus *bus = feed_bus(feed);
+    struct script_call call = {.name = "trim"};
+    struct bus_scratch scratch;
+    char number[NUMBER_BYTES];
+    bus_begin(bus, &call, &scratch, feed_channel(feed));
+    bus_end_keys(&call, &scratch);
+    add(&call, print_number(number, seq));
+    script_run(bus_commands(bus), &call, NULL, NULL);
+}
+
+uint64_t bus_number(const struct redisReply *reply)
+{
+    int64_t number = redis_reply_is_error(reply) ? 0 : redis_reply_integer(reply);
+    return number > 0 ? (uint64_t)number : 0;
+}

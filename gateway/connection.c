@@ -1,0 +1,549 @@
+#include "connection.h"
+
+#include "clock.h"
+#include "memory.h"
+#include "reader.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    SCRATCH_BYTES = 65536,
+    PRIVATE_HIGH_BYTES = 65536, /* more waiting for one peer: stop reading from it */
+    SILENCE_S = 10,             /* after a ping */
+    LINGER_S = 5,               /* for the peer's part of the closing handshake */
+    MOST_IOVECS = 64,
+};
+
+/* Bytes for one connection alone. */
+struct private {
+    size_t len;
+    size_t capacity;
+    uint8_t bytes[];
+};
+
+struct connection {
+    struct event readable;
+    struct connections *all;
+    const struct connection_callbacks *callbacks;
+    void *owner;
+    struct connection_source source;
+    size_t slot; /* the source's */
+    struct private *private;  /* NULL while empty */
+    struct reader *reader;    /* NULL between frames */
+    struct event *writable;   /* NULL unless blocked */
+    struct connection *wheel_next, **wheel_link;
+    struct connection *work_next; /* in the list of those with work to do */
+    uint32_t heard_s;             /* when its last byte came, in seconds of the loop's clock */
+    uint32_t close_by_s;          /* closing: when to stop waiting */
+    int fd;
+    uint16_t close_code;
+    bool in_work, pinged;
+    bool closing;      /* a close frame is queued, or was received */
+    bool close_queued; /* our close frame is queued or sent: nothing may follow it */
+    bool deaf;         /* the peer's bytes mean nothing any more */
+    bool shut;         /* our side of the socket is shut down */
+    bool dead;         /* to be reaped */
+};
+
+struct connections {
+    struct connections_options options;
+    struct readers *readers;
+    struct event *work_event;
+    struct connection *work;
+    struct connection **wheel; /* one list per second */
+    unsigned wheel_size;
+    unsigned wheel_at;
+    uint32_t now_s;
+    size_t count;
+    uint8_t scratch[SCRATCH_BYTES];
+};
+
+/* --- The list of work, done once per turn of the loop --- */
+
+static void add_work(struct connection *connection)
+{
+    if (connection->in_work)
+        return;
+    struct connections *all = connection->all;
+    if (all->work == NULL)
+        event_active(all->work_event, EV_TIMEOUT, 0);
+    connection->in_work = true;
+    connection->work_next = all->work;
+    all->work = connection;
+}
+
+/* --- The wheel: one list per second, so that no connection needs a timer --- */
+
+static void wheel_remove(struct connection *connection)
+{
+    if (connection->wheel_link == NULL)
+        return;
+    *connection->wheel_link = connection->wheel_next;
+    if (connection->wheel_next != NULL)
+        connection->wheel_next->wheel_link = connection->wheel_link;
+    connection->wheel_link = NULL;
+}
+
+static void wheel_add(struct connection *connection, unsigned in_s)
+{
+    struct connections *all = connection->all;
+    if (in_s < 1)
+        in_s = 1;
+    if (in_s >= all->wheel_size)
+        in_s = all->wheel_size - 1;
+    struct connection **list = &all->wheel[(all->wheel_at + in_s) % all->wheel_size];
+    wheel_remove(connection);
+    connection->wheel_next = *list;
+    connection->wheel_link = list;
+    if (*list != NULL)
+        (*list)->wheel_link = &connection->wheel_next;
+    *list = connection;
+}
+
+/* What is due for a connection; its place on the wheel is where this was thought to be needed. */
+static void look_after(struct connection *connection)
+{
+    struct connections *all = connection->all;
+    if (connection->dead)
+        return;
+    unsigned ping_s = all->options.ping_s;
+    uint32_t idle_s = all->now_s - connection->heard_s;
+    if (connection->closing) {
+        if (all->now_s >= connection->close_by_s)
+            connection_abort(connection);
+        else
+            wheel_add(connection, connection->close_by_s - all->now_s);
+    } else if (idle_s >= ping_s + SILENCE_S) {
+        connection_abort(connection);
+    } else if (idle_s >= ping_s) {
+        if (!connection->pinged) {
+            connection_send(connection, FRAME_PING, NULL, 0);
+            all->options.metrics->pings++;
+        }
+        connection->pinged = true;
+        wheel_add(connection, ping_s + SILENCE_S - idle_s);
+    } else {
+        wheel_add(connection, ping_s - idle_s);
+    }
+}
+
+void connections_tick(struct connections *all)
+{
+    uint32_t now_s = (uint32_t)(clock_monotonic_ms() / 1000);
+    unsigned turns = now_s - all->now_s;
+    if (turns > all->wheel_size)
+        turns = all->wheel_size;
+    all->now_s = now_s;
+    for (unsigned i = 0; i < turns; i++) {
+        all->wheel_at = (all->wheel_at + 1) % all->wheel_size;
+        struct connection *list = all->wheel[all->wheel_at];
+        all->wheel[all->wheel_at] = NULL;
+        while (list != NULL) {
+            struct connection *next = list->wheel_next;
+            list->wheel_link = NULL;
+            look_after(list);
+            list = next;
+        }
+    }
+}
+
+/* --- Private bytes --- */
+
+static void private_reserve(struct connection *connection, size_t more)
+{
+    size_t len = connection->private == NULL ? 0 : connection->private->len;
+    size_t capacity = connection->private == NULL ? 0 : connection->private->capacity;
+    if (capacity >= len + more && capacity > 0)
+        return;
+    capacity = capacity < 256 ? 256 : capacity;
+    while (capacity < len + more)
+        capacity *= 2;
+    connection->private = memory_resize(connection->private, 1,
+                                        sizeof *connection->private + capacity);
+    connection->private->len = len;
+    connection->private->capacity = capacity;
+}
+
+static void private_add(struct connection *connection, const void *data, size_t len)
+{
+    private_reserve(connection, len);
+    if (len > 0)
+        memcpy(connection->private->bytes + connection->private->len, data, len);
+    connection->private->len += len;
+    add_work(connection);
+}
+
+/* Drops what has been sent. */
+static void private_drop(struct connection *connection, size_t sent)
+{
+    struct private *private = connection->private;
+    if (private == NULL || sent == 0)
+        return;
+    private->len -= sent;
+    memmove(private->bytes, private->bytes + sent, private->len);
+    if (private->len > 0)
+        return;
+    free(private);
+    connection->private = NULL;
+}
+
+size_t connection_private_len(const struct connection *connection)
+{
+    return connection->private == NULL ? 0 : connection->private->len;
+}
+
+void connection_send_first(struct connection *connection, const uint8_t *data, size_t len)
+{
+    if (len == 0)
+        return;
+    private_reserve(connection, len);
+    struct private *private = connection->private;
+    memmove(private->bytes + len, private->bytes, private->len);
+    memcpy(private->bytes, data, len);
+    private->len += len;
+    add_work(connection);
+}
+
+void connection_send_raw(struct connection *connection, const void *data, size_t len)
+{
+    private_add(connection, data, len);
+}
+
+void connection_send(struct connection *connection, enum frame_opcode opcode, const void *data,
+                     size_t len)
+{
+    if (connection->closing || connection->dead)
+        return;
+    uint8_t header[FRAME_HEADER_BYTES];
+    private_add(connection, header, frame_write_header(header, opcode, len));
+    private_add(connection, data, len);
+}
+
+/* --- Writing --- */
+
+static void on_writable(evutil_socket_t fd, short events, void *arg)
+{
+    (void)fd;
+    (void)events;
+    struct connection *connection = arg;
+    event_free(connection->writable);
+    connection->writable = NULL;
+    add_work(connection);
+}
+
+static void block(struct connection *connection)
+{
+    if (connection->writable != NULL)
+        return;
+    connection->writable =
+        event_new(connection->all->options.base, connection->fd, EV_WRITE, on_writable, connection);
+    event_add(connection->writable, NULL);
+}
+
+bool connection_is_blocked(const struct connection *connection)
+{
+    return connection->writable != NULL;
+}
+
+static size_t total_of(const struct iovec *iov, int count)
+{
+    size_t total = 0;
+    for (int i = 0; i < count; i++)
+        total += iov[i].iov_len;
+    return total;
+}
+
+/* Writes; 0 when the socket is full, -1 when it is gone. */
+static ssize_t write_iov(struct connection *connection, struct iovec *iov, int count)
+{
+    struct msghdr message = {.msg_iov = iov, .msg_iovlen = (size_t)count};
+    ssize_t sent = sendmsg(connection->fd, &message, MSG_NOSIGNAL);
+    if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+        sent = 0;
+    if (sent < 0)
+        connection_abort(connection);
+    else
+        connection->all->options.metrics->bytes_out += (uint64_t)sent;
+    return sent;
+}
+
+ssize_t connection_write(struct connection *connection, const struct iovec *before,
+                         const struct iovec *after, int after_count)
+{
+    struct iovec iov[MOST_IOVECS + 2];
+    int count = 0;
+    assert(after_count <= MOST_IOVECS);
+    if (connection->dead)
+        return -1;
+    if (before->iov_len > 0)
+        iov[count++] = *before;
+    size_t private_len = connection_private_len(connection);
+    if (private_len > 0)
+        iov[count++] = (struct iovec){connection->private->bytes, private_len};
+    if (after_count > 0)
+        memcpy(iov + count, after, (size_t)after_count * sizeof *after);
+    count += after_count;
+    if (count == 0)
+        return 0;
+    size_t all = total_of(iov, count);
+    ssize_t sent = write_iov(connection, iov, count);
+    if (sent < 0)
+        return -1;
+    if ((size_t)sent < all)
+        block(connection);
+    size_t rest = (size_t)sent > before->iov_len ? (size_t)sent - before->iov_len : 0;
+    size_t private_sent = rest < private_len ? rest : private_len;
+    private_drop(connection, private_sent);
+    return sent - (ssize_t)private_sent;
+}
+
+/* --- Closing --- */
+
+static void begin_closing(struct connection *connection, uint16_t code)
+{
+    connection->closing = true;
+    connection->close_code = code;
+    connection->close_by_s = connection->all->now_s + LINGER_S;
+    wheel_add(connection, LINGER_S);
+    add_work(connection);
+}
+
+void connection_close(struct connection *connection, uint16_t code, const char *reason)
+{
+    if (connection->closing || connection->dead)
+        return;
+    uint8_t payload[FRAME_CONTROL_BYTES];
+    size_t len = frame_write_close(payload, code, reason);
+    connection_send(connection, FRAME_CLOSE, payload, len);
+    connection->close_queued = true;
+    begin_closing(connection, code);
+}
+
+void connection_abort(struct connection *connection)
+{
+    if (connection->dead)
+        return;
+    connection->dead = true;
+    if (!connection->closing)
+        connection->close_code = 1006;
+    connection->closing = true;
+    add_work(connection);
+}
+
+bool connection_is_closing(const struct connection *connection)
+{
+    return connection->closing || connection->dead;
+}
+
+/* All has been said: our half is shut; what the peer still sends is dropped until it closes too. */
+static void finish_closing(struct connection *connection)
+{
+    if (connection->shut || connection_private_len(connection) > 0)
+        return;
+    connection->shut = true;
+    shutdown(connection->fd, SHUT_WR);
+}
+
+/* --- Reading --- */
+
+static void on_message(void *arg, bool text, const uint8_t *data, size_t len)
+{
+    struct connection *connection = arg;
+    if (!connection->closing)
+        connection->callbacks->on_message(connection->owner, text, data, len);
+}
+
+static void on_close_frame(void *arg, uint16_t code)
+{
+    struct connection *connection = arg;
+    if (!connection->closing)
+        begin_closing(connection, code);
+}
+
+/* wslay's pong or close frame, in one or more pieces. */
+static void on_reader_send(void *arg, const uint8_t *data, size_t len)
+{
+    struct connection *connection = arg;
+    if (!connection->close_queued && !connection->dead)
+        private_add(connection, data, len);
+}
+
+void connection_feed(struct connection *connection, const uint8_t *data, size_t len)
+{
+    struct connections *all = connection->all;
+    uint16_t code = 0;
+    if (len == 0 || connection->deaf || connection->dead)
+        return;
+    if (connection->reader == NULL)
+        connection->reader = reader_take(all->readers, connection);
+    enum reader_result result = reader_feed(connection->reader, data, len, &code);
+    if (result == READER_CLOSED && !connection->closing)
+        begin_closing(connection, code);
+    if (result == READER_CLOSED || reader_is_idle(connection->reader)) {
+        reader_give(all->readers, connection->reader);
+        connection->reader = NULL;
+    }
+    if (result == READER_CLOSED)
+        connection->close_queued = connection->deaf = true;
+    if (connection_private_len(connection) > PRIVATE_HIGH_BYTES + all->options.max_message)
+        event_del(&connection->readable);
+}
+
+static void on_readable(evutil_socket_t fd, short events, void *arg)
+{
+    (void)events;
+    struct connection *connection = arg;
+    struct connections *all = connection->all;
+    ssize_t got = read(fd, all->scratch, sizeof all->scratch);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got <= 0) {
+        connection_abort(connection);
+        return;
+    }
+    connection->heard_s = all->now_s;
+    connection->pinged = false;
+    all->options.metrics->bytes_in += (uint64_t)got;
+    connection_feed(connection, all->scratch, (size_t)got);
+}
+
+/* --- Life --- */
+
+struct connection *connection_new(struct connections *all, int fd,
+                                  const struct connection_callbacks *callbacks, void *owner)
+{
+    struct connection *connection = memory_new(sizeof *connection);
+    connection->all = all;
+    connection->fd = fd;
+    connection->callbacks = callbacks;
+    connection->owner = owner;
+    connection->heard_s = all->now_s;
+    event_assign(&connection->readable, all->options.base, fd, EV_READ | EV_PERSIST, on_readable,
+                 connection);
+    event_add(&connection->readable, NULL);
+    wheel_add(connection, all->options.ping_s);
+    all->count++;
+    all->options.metrics->connections = all->count;
+    return connection;
+}
+
+void connection_set_slot(struct connection *connection, size_t slot)
+{
+    connection->slot = slot;
+}
+
+size_t connection_slot(const struct connection *connection)
+{
+    return connection->slot;
+}
+
+void connection_set_source(struct connection *connection, struct connection_source source)
+{
+    connection->source = source;
+}
+
+static void free_connection(struct connection *connection)
+{
+    struct connections *all = connection->all;
+    event_del(&connection->readable);
+    if (connection->writable != NULL)
+        event_free(connection->writable);
+    if (connection->reader != NULL)
+        reader_give(all->readers, connection->reader);
+    wheel_remove(connection);
+    free(connection->private);
+    close(connection->fd);
+    free(connection);
+    all->count--;
+    all->options.metrics->connections = all->count;
+}
+
+static void reap(struct connection *connection)
+{
+    struct metrics *metrics = connection->all->options.metrics;
+    metrics_count_word(&metrics->closes, metrics_close_word(connection->close_code));
+    connection->callbacks->on_closed(connection->owner, connection->close_code);
+    free_connection(connection);
+}
+
+static void flush(struct connection *connection)
+{
+    static const struct iovec nothing = {NULL, 0};
+    size_t before = connection_private_len(connection);
+    if (!connection_is_blocked(connection)) {
+        if (connection->source.pump != NULL)
+            connection->source.pump(connection->source.source, connection);
+        else
+            connection_write(connection, &nothing, NULL, 0);
+    }
+    if (connection->closing)
+        finish_closing(connection);
+    else if (before > connection_private_len(connection) && !connection->dead)
+        event_add(&connection->readable, NULL); /* reading may have been stopped */
+}
+
+void connections_work(struct connections *all)
+{
+    struct connection *list = all->work;
+    all->work = NULL;
+    while (list != NULL) {
+        struct connection *connection = list;
+        list = connection->work_next;
+        connection->in_work = false;
+        if (!connection->dead)
+            flush(connection);
+        if (connection->dead && !connection->in_work)
+            reap(connection);
+    }
+}
+
+static void on_work(evutil_socket_t fd, short events, void *arg)
+{
+    (void)fd;
+    (void)events;
+    connections_work(arg);
+}
+
+struct connections *connections_new(const struct connections_options *options)
+{
+    static const struct reader_callbacks callbacks = {on_message, on_close_frame, on_reader_send};
+    struct connections *all = memory_new(sizeof *all);
+    all->options = *options;
+    all->readers = readers_new(&callbacks, options->max_message);
+    all->wheel_size = options->ping_s + SILENCE_S + 2;
+    all->wheel = memory_new(all->wheel_size * sizeof *all->wheel);
+    all->now_s = (uint32_t)(clock_monotonic_ms() / 1000);
+    all->work_event = event_new(options->base, -1, 0, on_work, all);
+    return all;
+}
+
+void connections_free(struct connections *all)
+{
+    if (all == NULL)
+        return;
+    for (unsigned i = 0; i < all->wheel_size; i++)
+        while (all->wheel[i] != NULL)
+            connection_abort(all->wheel[i]), wheel_remove(all->wheel[i]);
+    while (all->work != NULL) { /* the dead are on no wheel */
+        struct connection *connection = all->work;
+        all->work = connection->work_next;
+        free_connection(connection);
+    }
+    event_free(all->work_event);
+    readers_free(all->readers);
+    free(all->wheel);
+    free(all);
+}
+
+size_t connections_count(const struct connections *all)
+{
+    return all->count;
+}

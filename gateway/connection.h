@@ -1,0 +1,112 @@
+/* connection: one WebSocket (RFC 6455) on a bare socket: wslay reads, a small private buffer and a
+ * log of shared frames write. The only user of wslay.
+ *
+ * Owns: the descriptor; the private buffer, only while there is something in it; a wslay context,
+ * only while a frame or a fragmented message is incomplete. An idle connection is this struct.
+ *
+ * Life: nobody frees a connection. connection_close and connection_abort mark it; the reaper, once
+ * per turn of the loop, calls on_closed once and frees it. After either call on_message is not called
+ * any more. Callbacks may call anything here.
+ *
+ * Does not know what a message means, nor that there are rooms: whoever has frames for many members
+ * hands over a source (below) and writes through connection_write. */
+#ifndef YUKIZURI_CONNECTION_H
+#define YUKIZURI_CONNECTION_H
+
+#include "frame.h"
+#include "metrics.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+struct event_base;
+struct connection;
+struct connections;
+
+struct connection_callbacks {
+    /* A whole message. The bytes are valid during the call. */
+    void (*on_message)(void *owner, bool text, const uint8_t *data, size_t len);
+    /* The connection ends; it is freed when this returns. `code` is the close code, 1006 if none. */
+    void (*on_closed)(void *owner, uint16_t code);
+};
+
+/* Where a connection's shared frames come from. `pump` writes what there is (through
+ * connection_write); it is called when the socket can take more, or private bytes wait. */
+struct connection_source {
+    void (*pump)(void *source, struct connection *connection);
+    void *source;
+};
+
+struct connections_options {
+    struct event_base *base;
+    struct metrics *metrics;
+    unsigned ping_s;
+    size_t max_message; /* bytes; 0: no limit but memory's */
+};
+
+/* All connections of this gateway: the scratch buffer, the wheel that pings and reaps, the reaper. */
+struct connections *connections_new(const struct connections_options *options);
+
+/* Closes and frees everything, without on_closed. */
+void connections_free(struct connections *all);
+size_t connections_count(const struct connections *all);
+
+/* To be called once a second: pings the idle, aborts the silent. */
+void connections_tick(struct connections *all);
+
+/* Reports and frees what was closed, and sends what waits: the owner of the event loop calls it when
+ * on_work (below) asked for it. */
+void connections_work(struct connections *all);
+
+/* Takes over a socket that has been upgraded. `early` are bytes that the client sent after its
+ * handshake. The owner is told by `callbacks` (which must outlive the connection). */
+struct connection *connection_new(struct connections *all, int fd,
+                                  const struct connection_callbacks *callbacks, void *owner);
+
+/* Handles bytes that arrived together with the handshake. */
+void connection_feed(struct connection *connection, const uint8_t *data, size_t len);
+
+/* Gives or takes away (source NULL) the source of shared frames. */
+void connection_set_source(struct connection *connection, struct connection_source source);
+
+/* Queues bytes as they are (the 101 response). */
+void connection_send_raw(struct connection *connection, const void *data, size_t len);
+
+/* Queues a frame for this connection alone. Nothing happens when it is closing. */
+void connection_send(struct connection *connection, enum frame_opcode opcode, const void *data,
+                     size_t len);
+
+/* Starts the closing handshake (section 7.1.2) after what is queued. Idempotent. */
+void connection_close(struct connection *connection, uint16_t code, const char *reason);
+
+/* Ends the connection without a closing handshake, because nobody is there. Idempotent. */
+void connection_abort(struct connection *connection);
+
+/* Was connection_close or connection_abort called, or did the peer close? */
+bool connection_is_closing(const struct connection *connection);
+
+/* --- For the source --- */
+
+/* Private bytes that wait; shared frames go out only at frame boundaries around them. */
+size_t connection_private_len(const struct connection *connection);
+
+/* Puts bytes before all that waits: the rest of a shared frame that will be dropped from the log. */
+void connection_send_first(struct connection *connection, const uint8_t *data, size_t len);
+
+/* Writes `before` (the rest of a frame, may be empty), then the private bytes, then `after`, in one
+ * system call. Returns how many bytes of `before` and `after` together went out, -1 when the
+ * connection died (it is then aborted). A short write arms the wait for writability: the source's
+ * pump is called again then. connection_is_blocked tells. */
+ssize_t connection_write(struct connection *connection, const struct iovec *before,
+                         const struct iovec *after, int after_count);
+
+/* Does it wait for the socket to take more? */
+bool connection_is_blocked(const struct connection *connection);
+
+/* A number that the source keeps here: where in its array this connection is. */
+void connection_set_slot(struct connection *connection, size_t slot);
+size_t connection_slot(const struct connection *connection);
+
+#endif

@@ -1,0 +1,437 @@
+#include "feed.h"
+
+#include "clock.h"
+#include "keys.h"
+#include "memory.h"
+#include "roster.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PAGE_EVENTS = 500, QUEUE_EVENTS = 4096, READ_FIELDS = 3, PERSON_FIELDS = 3 };
+
+enum state {
+    UNSUBSCRIBED, /* nothing can be said */
+    OPENING,      /* subscribed; the roster is being read for the first time */
+    READING,      /* kept events are being read; what arrives meanwhile is queued */
+    LIVE,
+};
+
+struct queued {
+    uint64_t seq;
+    size_t len;
+    char *json;
+};
+
+struct feed {
+    struct bus *bus;
+    struct key channel;
+    struct feed_callbacks callbacks;
+    void *owner; /* NULL once closed */
+    enum state state;
+    bool roster_known; /* opened once: the roster was exact at roster_seq */
+    bool started;      /* on_live was called */
+    bool rebase;       /* the epoch changed: what comes next is counted anew */
+    bool reading;      /* a read of kept events is under way */
+    bool reading_roster;
+    unsigned told;     /* kinds of foreign publications already logged, a bit each */
+    uint64_t seq;      /* the last event delivered or remembered */
+    uint64_t roster_seq;
+    char epoch[MESSAGE_EPOCH_BYTES];
+    struct queued *queue;
+    size_t queue_count, queue_capacity;
+    bool queue_overflowed;
+    unsigned in_flight; /* replies that will still come */
+};
+
+static void read_kept(struct feed *feed);
+
+/* --- Events that arrive while kept ones are read --- */
+
+static void queue_clear(struct feed *feed)
+{
+    for (size_t i = 0; i < feed->queue_count; i++)
+        free(feed->queue[i].json);
+    free(feed->queue);
+    feed->queue = NULL;
+    feed->queue_count = feed->queue_capacity = 0;
+    feed->queue_overflowed = false;
+}
+
+static void queue_add(struct feed *feed, uint64_t seq, const char *json, size_t len)
+{
+    if (feed->queue_count == QUEUE_EVENTS) {
+        feed->queue_overflowed = true; /* they are kept in Redis: read again */
+        return;
+    }
+    if (feed->queue_count == feed->queue_capacity) {
+        feed->queue_capacity = feed->queue_capacity == 0 ? 16 : feed->queue_capacity * 2;
+        feed->queue = memory_resize(feed->queue, feed->queue_capacity, sizeof *feed->queue);
+    }
+    feed->queue[feed->queue_count++] = (struct queued){seq, len, memory_copy(json, len)};
+}
+
+/* --- Delivering --- */
+
+static void gap(struct feed *feed, uint64_t missed, uint64_t seq)
+{
+    feed->seq = seq;
+    feed->callbacks.on_gap(feed->owner, missed, seq);
+}
+
+static bool keeps_nothing(const struct feed *feed)
+{
+    return bus_config(feed->bus)->retention == 0;
+}
+
+/* Delivers the event if it is the next one. Without kept events a hole is a gap at once. */
+static bool deliver(struct feed *feed, const struct room_event *event)
+{
+    if (event->seq > feed->seq + 1 && keeps_nothing(feed))
+        gap(feed, event->seq - feed->seq - 1, event->seq - 1);
+    if (event->seq != feed->seq + 1)
+        return false;
+    feed->seq = event->seq;
+    feed->callbacks.on_event(feed->owner, event);
+    return true;
+}
+
+static void drain_queue(struct feed *feed)
+{
+    size_t max_text = bus_config(feed->bus)->max_text;
+    for (size_t i = 0; i < feed->queue_count; i++) {
+        struct queued *queued = &feed->queue[i];
+        struct room_event event;
+        if (queued->seq <= feed->seq || room_event_parse(queued->json, queued->len, max_text, &event) != 0)
+            continue;
+        bool delivered = deliver(feed, &event);
+        room_event_done(&event);
+        if (!delivered) {
+            feed->queue_overflowed = true;
+            break;
+        }
+    }
+    bool again = feed->queue_overflowed;
+    queue_clear(feed);
+    if (again)
+        read_kept(feed);
+}
+
+static void go_live(struct feed *feed)
+{
+    feed->state = LIVE;
+    drain_queue(feed);
+    if (feed->state == LIVE && !feed->started) {
+        feed->started = true;
+        feed->callbacks.on_live(feed->owner);
+    }
+}
+
+/* --- Kept events --- */
+
+/* One that was kept: the roster of an opening feed may include it already. */
+static void deliver_kept(struct feed *feed, const struct room_event *event, int64_t at_ms)
+{
+    if (feed->rebase) {
+        feed->rebase = false;
+        gap(feed, 0, event->seq - 1);
+    }
+    if (event->seq <= feed->roster_seq) {
+        if (event->seq > feed->seq)
+            feed->callbacks.on_remember(feed->owner, event, at_ms);
+        feed->seq = event->seq;
+        return;
+    }
+    if (event->seq > feed->seq + 1)
+        gap(feed, event->seq - feed->seq - 1, event->seq - 1);
+    deliver(feed, event);
+}
+
+static void deliver_page(struct feed *feed, const struct redisReply *reply)
+{
+    int64_t redis_now_ms = redis_reply_integer(redis_reply_at(reply, 2));
+    int64_t now_ms = clock_monotonic_ms();
+    size_t count = redis_reply_count(reply);
+    for (size_t i = READ_FIELDS; i + 2 < count && feed->owner != NULL; i += 3) {
+        size_t len;
+        int64_t at_ms = redis_reply_integer(redis_reply_at(reply, i + 1));
+        const char *json = redis_reply_string(redis_reply_at(reply, i + 2), &len);
+        struct room_event event;
+        if (json == NULL || room_event_parse(json, len, 0, &event) != 0)
+            continue;
+        if (event.seq > 0)
+            deliver_kept(feed, &event, now_ms - (redis_now_ms - at_ms));
+        room_event_done(&event);
+    }
+}
+
+/* Redis lost its memory: numbers begin anew. */
+static void change_epoch(struct feed *feed, const char *epoch)
+{
+    snprintf(feed->epoch, sizeof feed->epoch, "%s", epoch);
+    feed->seq = 0;
+    feed->roster_seq = 0;
+    feed->rebase = true;
+    queue_clear(feed);
+    read_kept(feed);
+}
+
+/* After the last page: what was neither read nor is kept any more has passed unseen. */
+static void catch_up(struct feed *feed, uint64_t head)
+{
+    if (feed->rebase) {
+        feed->rebase = false;
+        gap(feed, 0, head);
+        return;
+    }
+    if (!feed->started) {
+        if (feed->seq < feed->roster_seq)
+            feed->seq = feed->roster_seq;
+        return;
+    }
+    if (head > feed->seq)
+        gap(feed, head - feed->seq, head);
+}
+
+static void on_kept(void *arg, const struct redisReply *reply)
+{
+    struct feed *feed = arg;
+    feed->in_flight--;
+    feed->reading = false;
+    if (feed->owner == NULL) {
+        feed_close(feed);
+        return;
+    }
+    const char *epoch = redis_reply_string(redis_reply_at(reply, 0), NULL);
+    if (epoch == NULL || feed->state != READING)
+        return; /* feed_tick tries again */
+    uint64_t head = (uint64_t)redis_reply_integer(redis_reply_at(reply, 1));
+    bool first = feed->epoch[0] == '\0';
+    if (first)
+        snprintf(feed->epoch, sizeof feed->epoch, "%s", epoch);
+    if (strcmp(epoch, feed->epoch) != 0 || head < feed->seq) {
+        change_epoch(feed, epoch);
+        return;
+    }
+    deliver_page(feed, reply);
+    if (feed->owner == NULL)
+        return;
+    if (redis_reply_count(reply) >= READ_FIELDS + (size_t)PAGE_EVENTS * 3) {
+        read_kept(feed);
+        return;
+    }
+    catch_up(feed, head);
+    go_live(feed);
+}
+
+static void read_kept(struct feed *feed)
+{
+    feed->state = READING;
+    if (feed->reading)
+        return;
+    struct script_call call = {.name = "recent"};
+    struct bus_scratch scratch;
+    char after[24];
+    char most[24];
+    snprintf(after, sizeof after, "%" PRIu64, feed->seq);
+    snprintf(most, sizeof most, "%d", PAGE_EVENTS);
+    bus_begin(feed->bus, &call, &scratch, feed->channel.text);
+    bus_end_keys(&call, &scratch);
+    redis_words_add_string(&call.words, after);
+    redis_words_add_string(&call.words, most);
+    if (script_run(bus_commands(feed->bus), &call, on_kept, feed) != 0)
+        return;
+    bus_metrics(feed->bus)->stream_reads++;
+    feed->reading = true;
+    feed->in_flight++;
+}
+
+/* --- The roster --- */
+
+static void deliver_roster(struct feed *feed, const struct redisReply *reply)
+{
+    feed->callbacks.on_roster_begin(feed->owner);
+    size_t count = redis_reply_count(reply);
+    for (size_t i = 2; i + 2 < count; i += PERSON_FIELDS) {
+        const char *id = redis_reply_string(redis_reply_at(reply, i), NULL);
+        const char *name = redis_reply_string(redis_reply_at(reply, i + 1), NULL);
+        const char *address = redis_reply_string(redis_reply_at(reply, i + 2), NULL);
+        if (id != NULL && name != NULL && address != NULL)
+            feed->callbacks.on_roster_add(feed->owner, id, name, address);
+    }
+    feed->callbacks.on_roster_done(feed->owner,
+                                   (uint64_t)redis_reply_integer(redis_reply_at(reply, 1)));
+}
+
+static void on_roster(void *arg, const struct redisReply *reply)
+{
+    struct feed *feed = arg;
+    feed->in_flight--;
+    feed->reading_roster = false;
+    if (feed->owner == NULL) {
+        feed_close(feed);
+        return;
+    }
+    if (redis_reply_count(reply) < 2)
+        return; /* feed_tick tries again */
+    uint64_t seq = (uint64_t)redis_reply_integer(redis_reply_at(reply, 0));
+    if (!feed->roster_known) {
+        feed->roster_known = true;
+        feed->roster_seq = seq;
+        deliver_roster(feed, reply);
+        feed->callbacks.on_start(feed->owner, seq);
+        if (feed->state == OPENING)
+            read_kept(feed);
+    } else if (feed->state == LIVE && seq >= feed->seq) {
+        deliver_roster(feed, reply); /* events up to `seq` may come again: that changes nothing */
+    }
+}
+
+void feed_read_roster(struct feed *feed)
+{
+    if (feed->reading_roster)
+        return;
+    struct script_call call = {.name = "roster"};
+    struct bus_scratch scratch;
+    char most[24];
+    struct key members = key_part(feed->channel.text, "members");
+    struct key member = key_item(feed->channel.text, "member", "");
+    snprintf(most, sizeof most, "%d", ROSTER_MOST);
+    bus_begin(feed->bus, &call, &scratch, feed->channel.text);
+    bus_add_key(&call, members.text);
+    bus_end_keys(&call, &scratch);
+    redis_words_add_string(&call.words, most);
+    redis_words_add_string(&call.words, member.text);
+    if (script_run(bus_commands(feed->bus), &call, on_roster, feed) != 0)
+        return;
+    feed->reading_roster = true;
+    feed->in_flight++;
+}
+
+/* --- What the bus tells --- */
+
+/* Goes on with whatever is due and not under way. */
+static void proceed(struct feed *feed)
+{
+    if (feed->state == UNSUBSCRIBED || feed->state == LIVE)
+        return;
+    if (!feed->roster_known)
+        feed_read_roster(feed);
+    else
+        read_kept(feed);
+}
+
+void feed_on_subscribed(struct feed *feed)
+{
+    feed->state = OPENING;
+    proceed(feed);
+}
+
+void feed_on_unsubscribed(struct feed *feed)
+{
+    feed->state = UNSUBSCRIBED;
+    queue_clear(feed);
+}
+
+void feed_on_commands(struct feed *feed)
+{
+    proceed(feed);
+}
+
+void feed_tick(struct feed *feed)
+{
+    proceed(feed);
+}
+
+/* Foreign publications are logged once for each kind, counted and dropped. */
+static void drop(struct feed *feed, int error)
+{
+    const char *kind = room_event_error_name(error);
+    unsigned bit = 1u << (unsigned)-error;
+    metrics_count_word(&bus_metrics(feed->bus)->dropped_events, kind);
+    if ((feed->told & bit) != 0)
+        return;
+    feed->told |= bit;
+    log_write(bus_log(feed->bus), &(struct log_line){
+                                      .level = LOG_LEVEL_WARN,
+                                      .kind = "dropped-event",
+                                      .room = feed->channel.text,
+                                      .message = "something was published that is no event of ours; "
+                                                 "further ones of its kind are only counted",
+                                      .err = kind,
+                                  });
+}
+
+static void take_event(struct feed *feed, const struct room_event *event)
+{
+    if (event->type == EVENT_TYPING || event->type == EVENT_NOTICE) {
+        if (feed->started)
+            feed->callbacks.on_event(feed->owner, event);
+        return;
+    }
+    if (feed->state == LIVE && deliver(feed, event))
+        return;
+    /* not the next one: a hole, or an old number because the epoch changed */
+    queue_add(feed, event->seq, event->json, event->len);
+    if (feed->state == LIVE)
+        read_kept(feed);
+}
+
+void feed_on_published(struct feed *feed, const char *data, size_t len)
+{
+    struct room_event event;
+    int error = room_event_parse(data, len, bus_config(feed->bus)->max_text, &event);
+    if (error != 0) {
+        drop(feed, error);
+        return;
+    }
+    take_event(feed, &event);
+    room_event_done(&event);
+}
+
+/* --- Life --- */
+
+struct feed *feed_open(struct bus *bus, const char *room, const struct feed_callbacks *callbacks,
+                       void *owner)
+{
+    struct feed *feed = memory_new(sizeof *feed);
+    feed->bus = bus;
+    feed->channel = key_room(bus_config(bus)->redis_prefix, room);
+    feed->callbacks = *callbacks;
+    feed->owner = owner;
+    bus_add_feed(bus, feed);
+    return feed;
+}
+
+void feed_close(struct feed *feed)
+{
+    if (feed->owner != NULL) {
+        bus_remove_feed(feed->bus, feed);
+        queue_clear(feed);
+        feed->owner = NULL;
+    }
+    if (feed->in_flight == 0)
+        free(feed);
+}
+
+struct bus *feed_bus(const struct feed *feed)
+{
+    return feed->bus;
+}
+
+const char *feed_channel(const struct feed *feed)
+{
+    return feed->channel.text;
+}
+
+const char *feed_epoch(const struct feed *feed)
+{
+    return feed->epoch;
+}
+
+bool feed_is_live(const struct feed *feed)
+{
+    return feed->started;
+}

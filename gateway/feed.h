@@ -1,0 +1,57 @@
+/* feed: the events of one room, in the order of their numbers, none missing unnoticed.
+ *
+ * Subscribe first, then read who is there and what is kept, then merge by number. A hole in the
+ * numbers, a lost subscription or a changed epoch is mended from the kept events before anything
+ * later is delivered; only what Redis no longer has becomes a gap. Delivers through callbacks, from
+ * the event loop only. */
+#ifndef YUKIZURI_FEED_H
+#define YUKIZURI_FEED_H
+
+#include "bus.h"
+#include "message.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct feed_callbacks {
+    /* The roster, on opening and after feed_read_roster. */
+    void (*on_roster_begin)(void *owner);
+    void (*on_roster_add)(void *owner, const char *id, const char *name, const char *address);
+    void (*on_roster_done)(void *owner, uint64_t count);
+    /* The roster was exact at `seq`; follows on_roster_done on opening. */
+    void (*on_start)(void *owner, uint64_t seq);
+    /* A kept event that the roster already includes; `at_ms` is when it was, monotonic. */
+    void (*on_remember)(void *owner, const struct room_event *event, int64_t at_ms);
+    /* The next event. */
+    void (*on_event)(void *owner, const struct room_event *event);
+    /* Events passed that cannot be brought back; the next number is seq + 1. 0: unknown. */
+    void (*on_gap)(void *owner, uint64_t missed, uint64_t seq);
+    /* Opening is complete: the number of the last event is known. */
+    void (*on_live)(void *owner);
+};
+
+/* Opens the feed of a room; retries for ever. */
+struct feed *feed_open(struct bus *bus, const char *room, const struct feed_callbacks *callbacks,
+                       void *owner);
+
+/* Ends it: no callback after this. */
+void feed_close(struct feed *feed);
+
+struct bus *feed_bus(const struct feed *feed);
+const char *feed_channel(const struct feed *feed);
+const char *feed_epoch(const struct feed *feed);
+bool feed_is_live(const struct feed *feed);
+
+/* Reads the roster anew; does nothing while that is under way. */
+void feed_read_roster(struct feed *feed);
+
+/* --- Called by the bus --- */
+
+void feed_on_subscribed(struct feed *feed);
+void feed_on_unsubscribed(struct feed *feed);
+void feed_on_commands(struct feed *feed);
+void feed_on_published(struct feed *feed, const char *data, size_t len);
+void feed_tick(struct feed *feed);
+
+#endif

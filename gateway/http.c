@@ -1,0 +1,299 @@
+#include "http.h"
+
+#include "clock.h"
+#include "http_internal.h"
+#include "memory.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum {
+    HEAD_DEADLINE_MS = 10000, /* from the first byte to the end of the head */
+    IDLE_DEADLINE_MS = 60000, /* between requests */
+    SEND_DEADLINE_MS = 60000,
+    LINGER_MS = 2000,
+};
+
+static void on_socket(evutil_socket_t fd, short events, void *arg);
+static void process(struct http_client *client);
+
+/* Waits for the socket, at most until the deadline. */
+static void await(struct http_client *client, short what)
+{
+    int64_t left_ms = client->deadline_ms - clock_monotonic_ms();
+    if (left_ms < 1)
+        left_ms = 1;
+    struct timeval tv = {left_ms / 1000, left_ms % 1000 * 1000};
+    event_del(&client->event);
+    event_assign(&client->event, client->http->options.base, client->fd, what, on_socket, client);
+    event_add(&client->event, &tv);
+}
+
+static void set_deadline(struct http_client *client, int64_t ms)
+{
+    client->deadline_ms = clock_monotonic_ms() + ms;
+}
+
+int http_release(struct http_client *client)
+{
+    int fd = client->fd;
+    event_del(&client->event);
+    list_remove(&client->link);
+    client->http->client_count--;
+    free(client->in);
+    text_done(&client->out);
+    free(client);
+    return fd;
+}
+
+static void drop(struct http_client *client)
+{
+    close(http_release(client));
+}
+
+/* --- Sending --- */
+
+/* A client that was refused may still be sending: closing at once would make the kernel reset the
+ * connection and the answer would be lost. */
+static void linger(struct http_client *client)
+{
+    client->lingering = true;
+    shutdown(client->fd, SHUT_WR);
+    set_deadline(client, LINGER_MS);
+    await(client, EV_READ);
+}
+
+static void finish_answer(struct http_client *client)
+{
+    client->answering = false;
+    client->sent = 0;
+    client->body = NULL;
+    client->body_len = 0;
+    text_done(&client->out);
+    if (!client->keep_alive) {
+        linger(client);
+        return;
+    }
+    set_deadline(client, client->in_len > 0 ? HEAD_DEADLINE_MS : IDLE_DEADLINE_MS);
+    process(client);
+}
+
+static int gather_answer(const struct http_client *client, struct iovec iov[2])
+{
+    int count = 0;
+    size_t skip = client->sent;
+    if (skip < client->out.len) {
+        iov[count++] = (struct iovec){client->out.data + skip, client->out.len - skip};
+        skip = 0;
+    } else {
+        skip -= client->out.len;
+    }
+    if (skip < client->body_len)
+        iov[count++] = (struct iovec){(void *)(uintptr_t)(client->body + skip),
+                                      client->body_len - skip};
+    return count;
+}
+
+static void send_answer(struct http_client *client)
+{
+    struct iovec iov[2];
+    int count;
+    while ((count = gather_answer(client, iov)) > 0) {
+        struct msghdr message = {.msg_iov = iov, .msg_iovlen = (size_t)count};
+        ssize_t sent = sendmsg(client->fd, &message, MSG_NOSIGNAL);
+        if (sent < 0 && (errno == EAGAIN || errno == EINTR)) {
+            await(client, EV_WRITE);
+            return;
+        }
+        if (sent < 0) {
+            drop(client);
+            return;
+        }
+        client->sent += (size_t)sent;
+    }
+    finish_answer(client);
+}
+
+static void begin_answer(struct http_client *client)
+{
+    client->answering = true;
+    client->http->options.metrics->http_requests++;
+    set_deadline(client, SEND_DEADLINE_MS);
+    send_answer(client);
+}
+
+/* --- Receiving --- */
+
+static void answer_error(struct http_client *client, int status, const char *sentence)
+{
+    client->keep_alive = false;
+    client->is_head = false;
+    http_refuse(client, status, sentence);
+    begin_answer(client);
+}
+
+static void answer_bad(struct http_client *client, int error)
+{
+    if (error == HTTP_REQUEST_TOO_MANY_HEADERS)
+        answer_error(client, 431, "The request has too many headers.");
+    else if (error == HTTP_REQUEST_VERSION)
+        answer_error(client, 505, "Only HTTP/1.0 and HTTP/1.1 are spoken here.");
+    else
+        answer_error(client, 400, "This request is malformed.");
+}
+
+/* Keeps what is not yet a whole head. */
+static void keep(struct http_client *client, const char *data, size_t len)
+{
+    char *copy = len == 0 ? NULL : memory_copy(data, len);
+    free(client->in);
+    client->in = copy;
+    client->in_len = len;
+}
+
+/* Answers the request whose head is at the start of `data`. The bytes belong to the caller. */
+static void answer(struct http_client *client, char *data, size_t head_len, size_t len)
+{
+    struct http_request request;
+    int error = http_request_parse(data, head_len, &request);
+    if (error != 0) {
+        answer_bad(client, error);
+        return;
+    }
+    client->keep_alive = http_request_keeps_alive(&request);
+    client->is_head = strcmp(request.method, "HEAD") == 0;
+    if (http_request_has_body(&request)) {
+        answer_error(client, 413, "Nothing here takes a request with a body.");
+        return;
+    }
+    if (http_route(client, &request, data + head_len, len - head_len))
+        return;
+    keep(client, data + head_len, len - head_len);
+    begin_answer(client);
+}
+
+/* Looks at what has arrived; `seen` bytes of it were looked at before. */
+static void take(struct http_client *client, char *data, size_t len, size_t seen)
+{
+    size_t head_len = http_request_head_len(data, len, seen);
+    if (head_len > 0) {
+        answer(client, data, head_len, len);
+    } else if (len >= client->http->options.config->max_head) {
+        answer_error(client, 431, "The head of the request is too long.");
+    } else {
+        keep(client, data, len);
+        await(client, EV_READ);
+    }
+}
+
+/* Goes on with what was sent together with the request before. */
+static void process(struct http_client *client)
+{
+    char *data = client->in;
+    size_t len = client->in_len;
+    if (len == 0) {
+        await(client, EV_READ);
+        return;
+    }
+    client->in = NULL;
+    client->in_len = 0;
+    take(client, data, len, 0);
+    free(data);
+}
+
+/* The scratch buffer holds what was kept and what is read now, never more than max-head bytes. */
+static void receive(struct http_client *client)
+{
+    struct http *http = client->http;
+    size_t kept = client->in_len;
+    ssize_t got = read(client->fd, http->scratch + kept, http->options.config->max_head - kept);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
+        await(client, EV_READ);
+        return;
+    }
+    if (got <= 0) {
+        drop(client);
+        return;
+    }
+    if (kept == 0)
+        set_deadline(client, HEAD_DEADLINE_MS);
+    else
+        memcpy(http->scratch, client->in, kept);
+    take(client, http->scratch, kept + (size_t)got, kept);
+}
+
+static void drop_input(struct http_client *client)
+{
+    ssize_t got = read(client->fd, client->http->scratch, client->http->options.config->max_head);
+    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
+        drop(client);
+    else
+        await(client, EV_READ);
+}
+
+static void on_timeout(struct http_client *client)
+{
+    if (client->in_len > 0 && !client->answering && !client->lingering)
+        answer_error(client, 408, "The request did not come in time.");
+    else
+        drop(client);
+}
+
+static void on_socket(evutil_socket_t fd, short events, void *arg)
+{
+    (void)fd;
+    struct http_client *client = arg;
+    if ((events & EV_TIMEOUT) != 0)
+        on_timeout(client);
+    else if (client->answering)
+        send_answer(client);
+    else if (client->lingering)
+        drop_input(client);
+    else
+        receive(client);
+}
+
+/* --- Life --- */
+
+void http_accept(struct http *http, int fd, const struct address *peer)
+{
+    struct http_client *client = memory_new(sizeof *client);
+    client->http = http;
+    client->fd = fd;
+    client->peer = *peer;
+    list_init(&client->link);
+    list_add(&http->clients, &client->link);
+    http->client_count++;
+    event_assign(&client->event, http->options.base, fd, EV_READ, on_socket, client);
+    set_deadline(client, HEAD_DEADLINE_MS);
+    await(client, EV_READ);
+}
+
+struct http *http_new(const struct http_options *options)
+{
+    struct http *http = memory_new(sizeof *http);
+    http->options = *options;
+    http->scratch = memory_new(options->config->max_head + 1);
+    list_init(&http->clients);
+    return http;
+}
+
+void http_free(struct http *http)
+{
+    if (http == NULL)
+        return;
+    while (!list_is_empty(&http->clients))
+        drop(LIST_ITEM(http->clients.next, struct http_client, link));
+    free(http->scratch);
+    free(http);
+}
+
+void http_drain(struct http *http)
+{
+    http->draining = true;
+}

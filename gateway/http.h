@@ -1,0 +1,38 @@
+/* http: everything before a connection is a WebSocket: pages, assets, health, metrics, and the
+ * upgrade. A small HTTP/1.1 server of GET and HEAD without bodies, over common/http_request.h.
+ *
+ * Owns a client's socket until it is upgraded: then the socket goes to `session` (or to the echo
+ * endpoint) and the client is forgotten. An idle client owns no buffer. */
+#ifndef YUKIZURI_HTTP_H
+#define YUKIZURI_HTTP_H
+
+#include "address.h"
+#include "session.h"
+
+struct event_base;
+struct http;
+
+struct http_options {
+    struct event_base *base;
+    const struct config *config;
+    struct bus *bus;
+    struct connections *connections;
+    struct sessions *sessions;
+    struct quota *quota;
+    struct metrics *metrics;
+    struct log *log;
+    uint64_t max_connections; /* the setting, bounded by the file limit */
+};
+
+struct http *http_new(const struct http_options *options);
+
+/* Closes all clients that are not upgraded. NULL is fine. */
+void http_free(struct http *http);
+
+/* Takes over an accepted, non-blocking socket. */
+void http_accept(struct http *http, int fd, const struct address *peer);
+
+/* From now on /readyz says 503: a drain is under way. */
+void http_drain(struct http *http);
+
+#endif

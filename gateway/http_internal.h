@@ -1,0 +1,75 @@
+/* http_internal: what http.c (the socket), http_routes.c (the answers) and http_upgrade.c (the
+ * handshake) share. Nobody else includes it. */
+#ifndef YUKIZURI_HTTP_INTERNAL_H
+#define YUKIZURI_HTTP_INTERNAL_H
+
+#include "http.h"
+#include "http_request.h"
+#include "list.h"
+#include "text.h"
+
+#include <event2/event_struct.h>
+
+struct http {
+    struct http_options options;
+    struct link clients;
+    bool draining;
+    bool warned_forwarded;
+    size_t client_count;
+    char *scratch; /* one read, of max-head bytes */
+};
+
+/* An answer: its head and either a text that it owns or bytes that live for ever. */
+struct http_client {
+    struct event event;
+    struct http *http;
+    struct link link;
+    struct address peer;
+    int fd;
+    char *in; /* the beginning of a head, NULL while nothing is there */
+    size_t in_len;
+    struct text out;
+    const unsigned char *body; /* static; sent after `out` */
+    size_t body_len;
+    size_t sent; /* of out and body together */
+    int64_t deadline_ms;
+    bool keep_alive;  /* after the answer that is being sent */
+    bool answering;
+    bool lingering;   /* all sent; what still comes is dropped */
+    bool is_head;     /* HEAD: no body */
+};
+
+/* The real client, seen through trusted proxies. */
+struct http_origin {
+    struct address address;
+    bool believable; /* false: an untrusted peer sent a forwarding header */
+};
+struct http_origin http_find_origin(struct http *http, const struct http_client *client,
+                                    const struct http_request *request);
+
+/* Begins an answer; headers may be added with text_print(&client->out, …) before http_body_*. */
+void http_status(struct http_client *client, int status);
+void http_body_text(struct http_client *client, const char *type, const char *body, size_t len);
+void http_body_static(struct http_client *client, const char *type, const unsigned char *body,
+                      size_t len);
+
+/* Answers with the status and a plain sentence. */
+void http_refuse(struct http_client *client, int status, const char *sentence);
+
+/* Answers a request. Returns true when the client's socket was handed over: the client is gone. */
+bool http_route(struct http_client *client, struct http_request *request, const char *early,
+                size_t early_len);
+
+/* Judges and performs an upgrade for this room (NULL: the echo endpoint). As http_route. */
+struct http_upgrade {
+    const struct http_request *request;
+    const char *room;
+    const char *early;
+    size_t early_len;
+};
+bool http_upgrade(struct http_client *client, const struct http_upgrade *upgrade);
+
+/* Forgets the client and gives its socket away. */
+int http_release(struct http_client *client);
+
+#endif

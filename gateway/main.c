@@ -1,0 +1,52 @@
+/* yukizuri: settings, a log, a server, an exit status. */
+#include "config.h"
+#include "log.h"
+#include "server.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { EXIT_USAGE = 2 };
+
+extern char **environ;
+
+static int run(const struct config *config)
+{
+    char error[512];
+    struct log *log = log_open(config->log_file, config->logging, config->gateway_id);
+    if (log == NULL) {
+        fprintf(stderr, "yukizuri: cannot open %s: %s\n", config->log_file, strerror(errno));
+        return EXIT_USAGE;
+    }
+    struct server *server = server_new(config, log, error, sizeof error);
+    int status = 1;
+    if (server == NULL)
+        fprintf(stderr, "yukizuri: %s\n", error);
+    else
+        status = server_run(server);
+    server_free(server);
+    log_close(log);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct config config;
+    struct config_result result = config_load(&config, argc, argv, environ);
+    int status = 0;
+    if (result.action == CONFIG_FAILED) {
+        fprintf(stderr, "yukizuri: %s\n", result.error);
+        status = EXIT_USAGE;
+    } else if (result.action == CONFIG_HELP) {
+        config_print_help(stdout, result.format);
+    } else if (result.action == CONFIG_VERSION) {
+        puts("yukizuri " YUKIZURI_VERSION);
+    } else if (result.action == CONFIG_CHECK) {
+        puts("The settings are fine.");
+    } else {
+        status = run(&config);
+    }
+    config_done(&config);
+    return status;
+}

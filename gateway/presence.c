@@ -1,0 +1,125 @@
+#include "presence.h"
+
+#include "burial.h"
+#include "clock.h"
+#include "keys.h"
+#include "memory.h"
+
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct presence {
+    struct presence_options options;
+    const struct config *config;
+    struct key own;       /* P:gateway:ID */
+    struct key own_rooms; /* P:gateway:ID:rooms */
+    struct key gateways;  /* P:gateways */
+    struct event *timer;
+    struct burials *burials;
+    bool leased; /* the lease was taken since the start */
+};
+
+static void print_number(char out[24], uint64_t number)
+{
+    snprintf(out, 24, "%" PRIu64, number);
+}
+
+/* --- The lease --- */
+
+static void on_exists(void *arg, const struct redisReply *reply)
+{
+    struct presence *presence = arg;
+    if (redis_reply_is_error(reply))
+        return;
+    bool lapsed = presence->leased && redis_reply_integer(reply) == 0;
+    presence->leased = true;
+    if (!lapsed)
+        return;
+    log_write(presence->options.log, &(struct log_line){
+                                         .level = LOG_LEVEL_WARN,
+                                         .kind = "lease-lost",
+                                         .message = "the lease ran out or Redis forgot it; putting "
+                                                    "all members back",
+                                     });
+    presence->options.on_lapsed(presence->options.arg);
+}
+
+static void write_rooms(struct presence *presence)
+{
+    struct place *place;
+    for (size_t at = 0; (place = rooms_next(presence->options.rooms, &at)) != NULL;)
+        if (place->feed != NULL)
+            presence_note_room(presence, place->name, true);
+}
+
+static void expire(struct presence *presence, const char *key)
+{
+    char ttl[24];
+    print_number(ttl, bus_member_ttl(presence->config));
+    redis_send_strings(bus_commands(presence->options.bus), NULL, NULL, "EXPIRE", key, ttl, NULL);
+}
+
+void presence_renew(struct presence *presence)
+{
+    struct redis *redis = bus_commands(presence->options.bus);
+    const struct metrics *metrics = presence->options.metrics;
+    char connections[24];
+    char started[24];
+    char lease[24];
+    print_number(connections, metrics->connections);
+    print_number(started, (uint64_t)metrics->started_at_ms);
+    print_number(lease, presence->config->lease * 1000);
+    if (redis_send_strings(redis, on_exists, presence, "EXISTS", presence->own.text, NULL) != 0)
+        return;
+    redis_send_strings(redis, NULL, NULL, "HSET", presence->own.text, "address",
+                       presence->config->addr.items[0], "connections", connections, "started_at",
+                       started, "version", YUKIZURI_VERSION, NULL);
+    redis_send_strings(redis, NULL, NULL, "PEXPIRE", presence->own.text, lease, NULL);
+    redis_send_strings(redis, NULL, NULL, "SADD", presence->gateways.text,
+                       presence->config->gateway_id, NULL);
+    expire(presence, presence->gateways.text);
+    write_rooms(presence);
+    expire(presence, presence->own_rooms.text);
+}
+
+static void on_timer(evutil_socket_t fd, short events, void *arg)
+{
+    (void)fd;
+    (void)events;
+    presence_renew(arg);
+}
+
+void presence_note_room(struct presence *presence, const char *room, bool open)
+{
+    redis_send_strings(bus_commands(presence->options.bus), NULL, NULL, open ? "SADD" : "SREM",
+                       presence->own_rooms.text, room, NULL);
+}
+
+struct presence *presence_new(const struct presence_options *options)
+{
+    struct presence *presence = memory_new(sizeof *presence);
+    presence->options = *options;
+    presence->config = bus_config(options->bus);
+    presence->own = key_gateway(presence->config->redis_prefix, presence->config->gateway_id);
+    presence->own_rooms =
+        key_gateway_rooms(presence->config->redis_prefix, presence->config->gateway_id);
+    presence->gateways = key_global(presence->config->redis_prefix, "gateways");
+    presence->burials = burials_new(options->base, options->bus, options->log);
+    presence->timer = event_new(options->base, -1, EV_PERSIST, on_timer, presence);
+    uint64_t every_ms = presence->config->lease * 1000 / 3;
+    struct timeval every = {(time_t)(every_ms / 1000), (suseconds_t)(every_ms % 1000 * 1000)};
+    event_add(presence->timer, &every);
+    return presence;
+}
+
+void presence_free(struct presence *presence)
+{
+    if (presence == NULL)
+        return;
+    event_free(presence->timer);
+    burials_free(presence->burials);
+    free(presence);
+}

@@ -1,0 +1,34 @@
+/* presence: this gateway's lease, and the burial of others whose lease ran out.
+ *
+ * A gateway is alive while its key yukizuri:gateway:ID lives; it is renewed three times per lease.
+ * Whoever sees a gateway without a key waits out the leave grace (its members may come back through
+ * others), claims the burial, and takes its members off room by room. Knows Redis alone, no members. */
+#ifndef YUKIZURI_PRESENCE_H
+#define YUKIZURI_PRESENCE_H
+
+#include "rooms.h"
+
+struct event_base;
+struct presence;
+
+struct presence_options {
+    struct event_base *base;
+    struct bus *bus;
+    struct rooms *rooms;
+    struct metrics *metrics;
+    struct log *log;
+    /* The lease had run out or Redis forgot it: others may have taken our members off. */
+    void (*on_lapsed)(void *arg);
+    void *arg;
+};
+
+struct presence *presence_new(const struct presence_options *options);
+void presence_free(struct presence *presence);
+
+/* Redis is there (again): takes the lease at once. */
+void presence_renew(struct presence *presence);
+
+/* This gateway opened or closed a room. */
+void presence_note_room(struct presence *presence, const char *room, bool open);
+
+#endif

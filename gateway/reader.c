@@ -1,0 +1,177 @@
+#include "reader.h"
+
+#include "memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <wslay/wslay.h>
+
+enum { SPARE_READERS = 4 };
+
+struct reader {
+    wslay_event_context_ptr context;
+    struct readers *pool;
+    void *arg;
+    const uint8_t *input;
+    size_t input_len;
+    uint64_t fed;      /* bytes handed to wslay, ever */
+    uint64_t finished; /* bytes of all complete frames, ever */
+    uint64_t frame_len;
+    bool fragmented; /* inside a fragmented message */
+    uint16_t close_code;
+};
+
+struct readers {
+    struct reader_callbacks callbacks;
+    size_t max_message;
+    struct reader *spare[SPARE_READERS];
+    size_t spare_count;
+};
+
+static ssize_t on_recv(wslay_event_context_ptr context, uint8_t *out, size_t len, int flags,
+                       void *arg)
+{
+    (void)flags;
+    struct reader *reader = arg;
+    if (reader->input_len == 0) {
+        wslay_event_set_error(context, WSLAY_ERR_WOULDBLOCK);
+        return -1;
+    }
+    size_t take = len < reader->input_len ? len : reader->input_len;
+    memcpy(out, reader->input, take);
+    reader->input += take;
+    reader->input_len -= take;
+    reader->fed += take;
+    return (ssize_t)take;
+}
+
+static ssize_t on_send(wslay_event_context_ptr context, const uint8_t *data, size_t len, int flags,
+                       void *arg)
+{
+    (void)context;
+    (void)flags;
+    struct reader *reader = arg;
+    reader->pool->callbacks.on_send(reader->arg, data, len);
+    return (ssize_t)len;
+}
+
+/* The header's length follows from the payload's (RFC 6455 section 5.2): wslay rejects lengths that
+ * are not written in the shortest way, and frames without a mask. */
+static void on_frame_start(wslay_event_context_ptr context,
+                           const struct wslay_event_on_frame_recv_start_arg *frame, void *arg)
+{
+    (void)context;
+    struct reader *reader = arg;
+    uint64_t length_bytes = frame->payload_length <= 125 ? 0
+                            : frame->payload_length <= 0xffff ? 2 : 8;
+    reader->frame_len = 2 + length_bytes + 4 + frame->payload_length;
+    if (!wslay_is_ctrl_frame(frame->opcode))
+        reader->fragmented = !frame->fin;
+}
+
+static void on_frame_end(wslay_event_context_ptr context, void *arg)
+{
+    (void)context;
+    struct reader *reader = arg;
+    reader->finished += reader->frame_len;
+}
+
+static void on_message(wslay_event_context_ptr context,
+                       const struct wslay_event_on_msg_recv_arg *message, void *arg)
+{
+    (void)context;
+    struct reader *reader = arg;
+    const struct reader_callbacks *callbacks = &reader->pool->callbacks;
+    if (message->opcode == WSLAY_CONNECTION_CLOSE) {
+        reader->close_code =
+            message->status_code == 0 ? WSLAY_CODE_NO_STATUS_RCVD : message->status_code;
+        callbacks->on_close(reader->arg, reader->close_code);
+    } else if (!wslay_is_ctrl_frame(message->opcode)) {
+        callbacks->on_message(reader->arg, message->opcode == WSLAY_TEXT_FRAME, message->msg,
+                              message->msg_length);
+    }
+}
+
+struct readers *readers_new(const struct reader_callbacks *callbacks, size_t max_message)
+{
+    struct readers *pool = memory_new(sizeof *pool);
+    pool->callbacks = *callbacks;
+    pool->max_message = max_message;
+    return pool;
+}
+
+static void free_reader(struct reader *reader)
+{
+    wslay_event_context_free(reader->context);
+    free(reader);
+}
+
+void readers_free(struct readers *pool)
+{
+    if (pool == NULL)
+        return;
+    while (pool->spare_count > 0)
+        free_reader(pool->spare[--pool->spare_count]);
+    free(pool);
+}
+
+static struct reader *new_reader(struct readers *pool)
+{
+    static const struct wslay_event_callbacks callbacks = {
+        .recv_callback = on_recv,
+        .send_callback = on_send,
+        .on_frame_recv_start_callback = on_frame_start,
+        .on_frame_recv_end_callback = on_frame_end,
+        .on_msg_recv_callback = on_message,
+    };
+    struct reader *reader = memory_new(sizeof *reader);
+    reader->pool = pool;
+    if (wslay_event_context_server_init(&reader->context, &callbacks, reader) != 0)
+        abort(); /* out of memory */
+    /* wslay would allocate whatever length a peer declares */
+    if (pool->max_message > 0)
+        wslay_event_config_set_max_recv_msg_length(reader->context, pool->max_message);
+    return reader;
+}
+
+struct reader *reader_take(struct readers *pool, void *arg)
+{
+    struct reader *reader =
+        pool->spare_count > 0 ? pool->spare[--pool->spare_count] : new_reader(pool);
+    reader->arg = arg;
+    return reader;
+}
+
+void reader_give(struct readers *pool, struct reader *reader)
+{
+    reader->arg = NULL;
+    if (reader_is_idle(reader) && pool->spare_count < SPARE_READERS)
+        pool->spare[pool->spare_count++] = reader;
+    else
+        free_reader(reader);
+}
+
+enum reader_result reader_feed(struct reader *reader, const uint8_t *data, size_t len,
+                               uint16_t *code)
+{
+    wslay_event_context_ptr context = reader->context;
+    reader->input = data;
+    reader->input_len = len;
+    int error = wslay_event_recv(context);
+    reader->input_len = 0;
+    if (wslay_event_want_write(context) && wslay_event_send(context) != 0)
+        error = -1;
+    if (error == 0 && wslay_event_get_read_enabled(context))
+        return READER_OPEN;
+    /* wslay answers a violation with a close frame and tells nobody: its code is what was sent */
+    *code = reader->close_code != 0 ? reader->close_code
+                                    : wslay_event_get_status_code_sent(context);
+    return READER_CLOSED;
+}
+
+bool reader_is_idle(const struct reader *reader)
+{
+    return reader->fed == reader->finished && !reader->fragmented &&
+           wslay_event_get_read_enabled(reader->context) &&
+           !wslay_event_want_write(reader->context);
+}

@@ -1,0 +1,46 @@
+/* reader: bytes of a client in, whole messages out; wslay's event API behind a small door, so that
+ * connection.c does not carry its callbacks. Part of `connection`; nobody else includes it.
+ *
+ * A reader is 9.4 KB (wslay's context), so connections borrow one: reader_take before feeding bytes,
+ * reader_is_idle tells whether it may go back to the pool. */
+#ifndef YUKIZURI_READER_H
+#define YUKIZURI_READER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct reader;
+struct readers;
+
+struct reader_callbacks {
+    void (*on_message)(void *arg, bool text, const uint8_t *data, size_t len);
+    void (*on_close)(void *arg, uint16_t code);                  /* the peer's close frame */
+    void (*on_send)(void *arg, const uint8_t *data, size_t len); /* pong or close, framed */
+};
+
+/* A pool of readers for messages of at most `max_message` bytes (0: no limit). */
+struct readers *readers_new(const struct reader_callbacks *callbacks, size_t max_message);
+void readers_free(struct readers *pool);
+
+/* Takes a reader for `arg`, which the callbacks get. */
+struct reader *reader_take(struct readers *pool, void *arg);
+
+/* Gives it back: kept for the next one when idle, else freed. */
+void reader_give(struct readers *pool, struct reader *reader);
+
+enum reader_result {
+    READER_OPEN,   /* go on */
+    READER_CLOSED, /* a close frame was received, or an error answered with one: read no more */
+};
+
+/* Handles bytes; callbacks run meanwhile. `*code` is the close code when closed. The callbacks must
+ * not give the reader back. */
+enum reader_result reader_feed(struct reader *reader, const uint8_t *data, size_t len,
+                               uint16_t *code);
+
+/* Is no frame and no fragmented message incomplete? */
+bool reader_is_idle(const struct reader *reader);
+
+#endif

@@ -1,0 +1,475 @@
+#include "redis.h"
+
+#include "clock.h"
+#include "digest.h"
+#include "memory.h"
+
+#include <assert.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
+#include <event2/dns.h>
+#include <event2/event.h>
+#include <hiredis/hiredis.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+enum { CONNECT_TIMEOUT_MS = 2000, RETRY_FIRST_MS = 50, RETRY_LONGEST_MS = 1000 };
+
+/* A command on its way. Replies come in the order of the commands. */
+struct pending {
+    redis_done done; /* NULL: nobody waits (any more) */
+    void *arg;
+    int64_t deadline_ms;
+    struct pending *next;
+};
+
+enum state { WAITING, CONNECTING, GREETING, READY };
+
+struct redis {
+    struct redis_options options;
+    struct redis_callbacks callbacks;
+    void *arg;
+    char *client_name;
+    enum state state;
+    struct bufferevent *stream;
+    redisReader *reader;
+    SSL_CTX *tls;
+    struct event *timer; /* retry, connect timeout, or the oldest command's deadline */
+    struct pending *first, **last;
+    struct pending *first_waiting; /* the oldest with a deadline still to come */
+    size_t pending_count;
+    unsigned attempts;
+};
+
+static void start(struct redis *redis);
+static void lose(struct redis *redis, const char *why);
+
+/* --- Pending commands --- */
+
+static void arm_timer(struct redis *redis, int64_t after_ms)
+{
+    if (after_ms < 0)
+        after_ms = 0;
+    struct timeval tv = {.tv_sec = after_ms / 1000, .tv_usec = after_ms % 1000 * 1000};
+    evtimer_add(redis->timer, &tv);
+}
+
+static void push_pending(struct redis *redis, redis_done done, void *arg)
+{
+    struct pending *pending = memory_new(sizeof *pending);
+    *pending = (struct pending){done, arg, clock_monotonic_ms() + REDIS_DEADLINE_MS, NULL};
+    *redis->last = pending;
+    redis->last = &pending->next;
+    redis->pending_count++;
+    if (redis->first_waiting == NULL) {
+        redis->first_waiting = pending;
+        if (redis->state == READY)
+            arm_timer(redis, REDIS_DEADLINE_MS);
+    }
+}
+
+static struct pending *pop_pending(struct redis *redis)
+{
+    struct pending *pending = redis->first;
+    if (pending == NULL)
+        return NULL;
+    redis->first = pending->next;
+    if (redis->first == NULL)
+        redis->last = &redis->first;
+    if (redis->first_waiting == pending)
+        redis->first_waiting = pending->next;
+    redis->pending_count--;
+    return pending;
+}
+
+/* Tells everybody who waits that no answer will come. */
+static void fail_pending(struct redis *redis)
+{
+    struct pending *pending;
+    while ((pending = pop_pending(redis)) != NULL) {
+        if (pending->done != NULL)
+            pending->done(pending->arg, NULL);
+        free(pending);
+    }
+}
+
+/* Answers the commands whose deadline has passed; their places stay, for the late replies. */
+static void expire_pending(struct redis *redis)
+{
+    int64_t now = clock_monotonic_ms();
+    while (redis->first_waiting != NULL && redis->first_waiting->deadline_ms <= now) {
+        struct pending *late = redis->first_waiting;
+        redis->first_waiting = late->next;
+        redis_done done = late->done;
+        late->done = NULL;
+        redis->options.metrics->redis_timeouts++;
+        if (done != NULL)
+            done(late->arg, NULL);
+    }
+    if (redis->first_waiting != NULL)
+        arm_timer(redis, redis->first_waiting->deadline_ms - now);
+}
+
+/* --- Connecting --- */
+
+static void drop_stream(struct redis *redis)
+{
+    if (redis->stream != NULL)
+        bufferevent_free(redis->stream);
+    if (redis->reader != NULL)
+        redisReaderFree(redis->reader);
+    redis->stream = NULL;
+    redis->reader = NULL;
+}
+
+static int64_t retry_delay_ms(struct redis *redis)
+{
+    unsigned shift = redis->attempts < 5 ? redis->attempts : 5;
+    int64_t most = (int64_t)RETRY_FIRST_MS << shift;
+    if (most > RETRY_LONGEST_MS)
+        most = RETRY_LONGEST_MS;
+    uint32_t random;
+    digest_random(&random, sizeof random);
+    redis->attempts++;
+    return most / 2 + random % (most / 2 + 1);
+}
+
+static void lose(struct redis *redis, const char *why)
+{
+    drop_stream(redis);
+    redis->state = WAITING;
+    redis->options.metrics->redis_lost++;
+    arm_timer(redis, retry_delay_ms(redis));
+    fail_pending(redis);
+    redis->callbacks.on_lost(redis->arg, why);
+}
+
+static void on_greeting(void *arg, const struct redisReply *reply)
+{
+    struct redis *redis = arg;
+    if (reply == NULL || redis->state != GREETING)
+        return;
+    /* The connection is dropped after the reader is done with this reply: see on_read. */
+    if (reply->type == REDIS_REPLY_ERROR)
+        redis->state = WAITING;
+}
+
+static void on_greeted(void *arg, const struct redisReply *reply)
+{
+    struct redis *redis = arg;
+    if (reply == NULL || redis->state != GREETING)
+        return;
+    redis->state = READY;
+    redis->attempts = 0;
+    evtimer_del(redis->timer);
+    if (redis->first_waiting != NULL)
+        arm_timer(redis, REDIS_DEADLINE_MS);
+    redis->callbacks.on_ready(redis->arg);
+}
+
+static void write_words(struct redis *redis, const struct redis_words *words)
+{
+    char *command = NULL;
+    int len = redisFormatCommandArgv(&command, (int)words->count, (const char **)words->data,
+                                     words->len);
+    if (len > 0)
+        bufferevent_write(redis->stream, command, (size_t)len);
+    redisFreeCommand(command);
+}
+
+static void greet_with(struct redis *redis, redis_done done, const struct redis_words *words)
+{
+    write_words(redis, words);
+    push_pending(redis, done, redis);
+}
+
+/* AUTH, SELECT, CLIENT SETNAME, PING: the answer to the last one makes the connection ready. */
+static void greet(struct redis *redis)
+{
+    const struct redis_url *url = redis->options.url;
+    redis->state = GREETING;
+    if (url->password[0] != '\0') {
+        struct redis_words words = {0};
+        redis_words_add_string(&words, "AUTH");
+        if (url->user[0] != '\0')
+            redis_words_add_string(&words, url->user);
+        redis_words_add_string(&words, url->password);
+        greet_with(redis, on_greeting, &words);
+    }
+    if (url->database != 0) {
+        char number[16];
+        struct redis_words words = {0};
+        snprintf(number, sizeof number, "%d", url->database);
+        redis_words_add_string(&words, "SELECT");
+        redis_words_add_string(&words, number);
+        greet_with(redis, on_greeting, &words);
+    }
+    struct redis_words name = {0};
+    redis_words_add_string(&name, "CLIENT");
+    redis_words_add_string(&name, "SETNAME");
+    redis_words_add_string(&name, redis->client_name);
+    greet_with(redis, NULL, &name);
+    struct redis_words ping = {0};
+    redis_words_add_string(&ping, "PING");
+    greet_with(redis, on_greeting, &ping);
+    redis_words_add_string(&ping, "ready");
+    greet_with(redis, on_greeted, &ping);
+}
+
+static void on_reply(struct redis *redis, const redisReply *reply)
+{
+    if (redis->options.subscriber && redis->state == READY) {
+        redis->callbacks.on_push(redis->arg, reply);
+        return;
+    }
+    struct pending *pending = pop_pending(redis);
+    if (pending == NULL)
+        return;
+    if (pending->done != NULL)
+        pending->done(pending->arg, reply);
+    free(pending);
+}
+
+/* Moves what has arrived into the reader. */
+static void feed_reader(struct redis *redis)
+{
+    struct evbuffer *input = bufferevent_get_input(redis->stream);
+    struct evbuffer_iovec part;
+    while (evbuffer_peek(input, -1, NULL, &part, 1) > 0) {
+        redisReaderFeed(redis->reader, part.iov_base, part.iov_len);
+        evbuffer_drain(input, part.iov_len);
+    }
+}
+
+static void on_read(struct bufferevent *stream, void *arg)
+{
+    struct redis *redis = arg;
+    feed_reader(redis);
+    while (redis->stream == stream) {
+        void *reply = NULL;
+        if (redisReaderGetReply(redis->reader, &reply) != REDIS_OK) {
+            lose(redis, "Redis sent what is not RESP");
+            return;
+        }
+        if (reply == NULL)
+            return;
+        on_reply(redis, reply);
+        char why[160] = "Redis refused AUTH, SELECT or PING";
+        if (redis->state == WAITING && ((redisReply *)reply)->type == REDIS_REPLY_ERROR)
+            snprintf(why, sizeof why, "Redis refused: %.120s", ((redisReply *)reply)->str);
+        freeReplyObject(reply);
+        if (redis->stream == stream && redis->state == WAITING)
+            lose(redis, why);
+    }
+}
+
+static void on_event(struct bufferevent *stream, short events, void *arg)
+{
+    struct redis *redis = arg;
+    if ((events & BEV_EVENT_CONNECTED) != 0) {
+        greet(redis);
+        return;
+    }
+    char why[160] = "Redis closed the connection";
+    unsigned long tls_error = redis->tls == NULL ? 0 : bufferevent_get_openssl_error(stream);
+    int dns_error = bufferevent_socket_get_dns_error(stream);
+    if (dns_error != 0)
+        snprintf(why, sizeof why, "cannot resolve %.80s: %s", redis->options.url->host,
+                 evutil_gai_strerror(dns_error));
+    else if (tls_error != 0)
+        snprintf(why, sizeof why, "TLS: %s", ERR_reason_error_string(tls_error));
+    else if ((events & BEV_EVENT_ERROR) != 0)
+        snprintf(why, sizeof why, "%s", evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
+    lose(redis, why);
+}
+
+static struct bufferevent *new_stream(struct redis *redis)
+{
+    struct event_base *base = redis->options.base;
+    if (redis->tls == NULL)
+        return bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+    SSL *ssl = SSL_new(redis->tls);
+    SSL_set1_host(ssl, redis->options.url->host);
+    SSL_set_tlsext_host_name(ssl, redis->options.url->host);
+    return bufferevent_openssl_socket_new(base, -1, ssl, BUFFEREVENT_SSL_CONNECTING,
+                                          BEV_OPT_CLOSE_ON_FREE);
+}
+
+static int connect_stream(struct redis *redis)
+{
+    const struct redis_url *url = redis->options.url;
+    if (url->scheme == REDIS_TCP)
+        return bufferevent_socket_connect_hostname(redis->stream, redis->options.dns, AF_UNSPEC,
+                                                   url->host, url->port);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    memcpy(address.sun_path, url->path, strnlen(url->path, sizeof address.sun_path - 1));
+    return bufferevent_socket_connect(redis->stream, (struct sockaddr *)&address, sizeof address);
+}
+
+static void start(struct redis *redis)
+{
+    drop_stream(redis);
+    redis->state = CONNECTING;
+    redis->reader = redisReaderCreate();
+    redis->stream = new_stream(redis);
+    bufferevent_setcb(redis->stream, on_read, NULL, on_event, redis);
+    bufferevent_enable(redis->stream, EV_READ | EV_WRITE);
+    arm_timer(redis, CONNECT_TIMEOUT_MS);
+    if (connect_stream(redis) != 0 && redis->state == CONNECTING)
+        lose(redis, evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
+}
+
+static void on_timer(evutil_socket_t fd, short events, void *arg)
+{
+    (void)fd;
+    (void)events;
+    struct redis *redis = arg;
+    if (redis->state == READY)
+        expire_pending(redis);
+    else if (redis->state == WAITING)
+        start(redis);
+    else
+        lose(redis, "Redis does not answer");
+}
+
+static SSL_CTX *new_tls(void)
+{
+    SSL_CTX *tls = SSL_CTX_new(TLS_client_method());
+    if (tls == NULL)
+        return NULL;
+    SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION);
+    SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_default_verify_paths(tls); /* honours SSL_CERT_FILE */
+    return tls;
+}
+
+struct redis *redis_new(const struct redis_options *options, const struct redis_callbacks *callbacks,
+                        void *arg)
+{
+    struct redis *redis = memory_new(sizeof *redis);
+    redis->options = *options;
+    redis->callbacks = *callbacks;
+    redis->arg = arg;
+    redis->client_name = memory_copy_string(options->client_name);
+    redis->last = &redis->first;
+    redis->tls = options->url->tls ? new_tls() : NULL;
+    redis->timer = evtimer_new(options->base, on_timer, redis);
+    redis->state = WAITING;
+    arm_timer(redis, 0);
+    return redis;
+}
+
+void redis_stop(struct redis *redis)
+{
+    redis->state = WAITING; /* callbacks cannot send any more */
+    fail_pending(redis);
+    drop_stream(redis);
+    evtimer_del(redis->timer);
+}
+
+void redis_free(struct redis *redis)
+{
+    if (redis == NULL)
+        return;
+    redis_stop(redis);
+    event_free(redis->timer);
+    SSL_CTX_free(redis->tls);
+    free(redis->client_name);
+    free(redis);
+}
+
+bool redis_is_ready(const struct redis *redis)
+{
+    return redis->state == READY;
+}
+
+void redis_reconnect(struct redis *redis, const char *why)
+{
+    if (redis->state == READY)
+        lose(redis, why);
+}
+
+size_t redis_pending(const struct redis *redis)
+{
+    return redis->pending_count;
+}
+
+/* --- Sending --- */
+
+void redis_words_add(struct redis_words *words, const char *data, size_t len)
+{
+    assert(words->count < REDIS_WORDS);
+    words->data[words->count] = data;
+    words->len[words->count] = len;
+    words->count++;
+}
+
+void redis_words_add_string(struct redis_words *words, const char *string)
+{
+    redis_words_add(words, string, strlen(string));
+}
+
+int redis_send(struct redis *redis, const struct redis_words *words, redis_done done, void *arg)
+{
+    if (redis->state != READY)
+        return -1;
+    write_words(redis, words);
+    redis->options.metrics->redis_commands++;
+    if (!redis->options.subscriber)
+        push_pending(redis, done, arg);
+    return 0;
+}
+
+int redis_send_strings(struct redis *redis, redis_done done, void *arg, const char *first, ...)
+{
+    struct redis_words words;
+    words.count = 0;
+    va_list args;
+    va_start(args, first);
+    for (const char *word = first; word != NULL; word = va_arg(args, const char *))
+        redis_words_add_string(&words, word);
+    va_end(args);
+    return redis_send(redis, &words, done, arg);
+}
+
+/* --- Reading replies --- */
+
+bool redis_reply_is_error(const struct redisReply *reply)
+{
+    return reply == NULL || reply->type == REDIS_REPLY_ERROR;
+}
+
+int64_t redis_reply_integer(const struct redisReply *reply)
+{
+    if (reply == NULL)
+        return 0;
+    if (reply->type == REDIS_REPLY_INTEGER)
+        return reply->integer;
+    return reply->type == REDIS_REPLY_STRING ? strtoll(reply->str, NULL, 10) : 0;
+}
+
+const char *redis_reply_string(const struct redisReply *reply, size_t *len)
+{
+    bool is_string = reply != NULL &&
+                     (reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS ||
+                      reply->type == REDIS_REPLY_ERROR);
+    if (len != NULL)
+        *len = is_string ? (size_t)reply->len : 0;
+    return is_string ? reply->str : NULL;
+}
+
+size_t redis_reply_count(const struct redisReply *reply)
+{
+    return reply != NULL && reply->type == REDIS_REPLY_ARRAY ? reply->elements : 0;
+}
+
+const struct redisReply *redis_reply_at(const struct redisReply *reply, size_t index)
+{
+    return index < redis_reply_count(reply) ? reply->element[index] : NULL;
+}

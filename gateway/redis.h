@@ -1,0 +1,87 @@
+/* redis: one connection to Redis: TCP, TLS or unix socket; AUTH, SELECT; pipelined commands with
+ * deadlines; reconnects with jitter. hiredis serves as the RESP codec alone; bytes move over a
+ * libevent bufferevent. The only user of hiredis.
+ *
+ * It does not know what the commands mean. Callbacks run from the event loop only, never from
+ * within the call that caused them; a callback may send commands, but not free the connection. */
+#ifndef YUKIZURI_REDIS_H
+#define YUKIZURI_REDIS_H
+
+#include "metrics.h"
+#include "redis_url.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct event_base;
+struct evdns_base;
+struct redis;
+struct redisReply; /* hiredis' own; read it through the functions below */
+
+struct redis_callbacks {
+    void (*on_ready)(void *arg);                  /* authenticated, database chosen */
+    void (*on_lost)(void *arg, const char *why);  /* was ready, or could not become it */
+    void (*on_push)(void *arg, const struct redisReply *reply); /* subscriber: everything */
+};
+
+struct redis_options {
+    struct event_base *base;
+    struct evdns_base *dns;
+    const struct redis_url *url; /* must outlive the connection */
+    const char *client_name;     /* CLIENT SETNAME; copied */
+    bool subscriber;             /* replies go to on_push, commands have no callbacks */
+    struct metrics *metrics;
+};
+
+/* A reply, or NULL when none came: connection lost, or the deadline passed. A reply that comes
+ * after its deadline is dropped. */
+typedef void (*redis_done)(void *arg, const struct redisReply *reply);
+
+/* A command's words. They are copied when it is sent. */
+enum { REDIS_WORDS = 1100 };
+struct redis_words {
+    size_t count;
+    const char *data[REDIS_WORDS];
+    size_t len[REDIS_WORDS];
+};
+
+/* Starts to connect, and goes on trying for ever. */
+struct redis *redis_new(const struct redis_options *options, const struct redis_callbacks *callbacks,
+                        void *arg);
+
+/* Closes it for good; waiting commands get their callback without a reply. */
+void redis_stop(struct redis *redis);
+
+/* Stops and frees it. NULL is fine. */
+void redis_free(struct redis *redis);
+
+bool redis_is_ready(const struct redis *redis);
+
+/* Drops the connection and makes a new one: for a peer that went silent. */
+void redis_reconnect(struct redis *redis, const char *why);
+
+/* Sends a command. 0; or -1 when there is no connection: `done` is then never called. `done` may be
+ * NULL. The deadline is REDIS_DEADLINE_MS. */
+int redis_send(struct redis *redis, const struct redis_words *words, redis_done done, void *arg);
+
+/* The same from a NULL-terminated list of strings. */
+int redis_send_strings(struct redis *redis, redis_done done, void *arg, const char *first, ...)
+    __attribute__((sentinel));
+
+/* Commands sent and not answered. */
+size_t redis_pending(const struct redis *redis);
+
+enum { REDIS_DEADLINE_MS = 5000 };
+
+void redis_words_add(struct redis_words *words, const char *data, size_t len);
+void redis_words_add_string(struct redis_words *words, const char *string);
+
+/* Reading replies. A wrong type reads as 0, NULL or an empty array, never as an error. */
+bool redis_reply_is_error(const struct redisReply *reply);
+int64_t redis_reply_integer(const struct redisReply *reply); /* also of a numeric string */
+const char *redis_reply_string(const struct redisReply *reply, size_t *len); /* also of errors */
+size_t redis_reply_count(const struct redisReply *reply);
+const struct redisReply *redis_reply_at(const struct redisReply *reply, size_t index);
+
+#endif

@@ -1,0 +1,94 @@
+/* room: the members of one room who are on this gateway, and the log of frames that they are
+ * cursors into (room_log.h).
+ *
+ * Owns the log, the roster and the array of slots; does not own the connections in it. Events come
+ * in the order of their numbers (bus.h sees to that) and become frames once; presence is gathered, so
+ * that a burst of people costs one line. At the end of the loop's turn every member's cursor is
+ * brought up to the head, big rooms in slices.
+ *
+ * Calls nobody but connections and the `on_shown` of its maker. */
+#ifndef YUKIZURI_ROOM_H
+#define YUKIZURI_ROOM_H
+
+#include "config.h"
+#include "connection.h"
+#include "message.h"
+#include "metrics.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct event_base;
+struct room;
+
+struct room_options {
+    struct event_base *base;
+    const struct config *config;
+    struct metrics *metrics;
+    /* All events up to `seq` are now in the log and the roster: whoever waits to be welcomed may be. */
+    void (*on_shown)(void *owner, uint64_t seq);
+    void *owner;
+};
+
+struct room *room_new(const struct room_options *options);
+
+/* The room must have no members any more; NULL is fine. */
+void room_free(struct room *room);
+
+/* --- What happens in it; called by whoever has the feed --- */
+
+/* The room is known from here on: `seq` was its last event when the roster was read. */
+void room_start(struct room *room, uint64_t seq);
+
+/* An event that is kept for replay only: it happened before the roster was read. */
+void room_remember(struct room *room, const struct room_event *event, int64_t at_ms);
+
+/* An event. The roster changes with it. */
+void room_happen(struct room *room, const struct room_event *event);
+
+/* Events passed that nobody can bring back; the next number is seq + 1. `missed` 0: unknown, and
+ * what was numbered before means nothing any more. */
+void room_gap(struct room *room, uint64_t missed, uint64_t seq);
+
+/* The roster as Redis has it: begin, add each, done. */
+void room_roster_begin(struct room *room);
+void room_roster_add(struct room *room, const char *id, const char *name, const char *address);
+void room_roster_done(struct room *room, uint64_t count);
+
+/* Does the roster name fewer people than it could? */
+bool room_roster_is_thin(const struct room *room);
+
+/* --- Members --- */
+
+/* Where a member comes in. */
+struct room_entry {
+    bool resumes;   /* has seen everything up to `since` */
+    uint64_t since;
+};
+
+/* What a member is told on the way in. */
+struct room_view {
+    uint64_t seq;    /* everything up to here is in the count and the list */
+    uint64_t count;
+    uint64_t missed; /* events after `since` that the log no longer has */
+};
+
+/* Adds a connection; frames flow to it from the end of this turn on. While presence is being
+ * gathered (room_is_gathering) the view is ahead of the frames: wait for on_shown. */
+struct room_view room_enter(struct room *room, struct connection *connection,
+                            const struct room_entry *entry);
+
+/* Takes a connection out; what it has half received is finished. Does nothing when it is not in. */
+void room_exit(struct room *room, struct connection *connection);
+
+uint64_t room_seq(const struct room *room);
+bool room_is_gathering(const struct room *room);
+uint64_t room_count(const struct room *room);
+size_t room_members_here(const struct room *room);
+const char *room_list(struct room *room, const char *id, const char *json);
+
+/* To be called once a second: forgets what is older than `retention`. Returns the number of the last
+ * event forgotten since the call before, 0 when none was. */
+uint64_t room_tick(struct room *room);
+
+#endif

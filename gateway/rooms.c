@@ -1,0 +1,216 @@
+#include "rooms.h"
+
+#include "clock.h"
+#include "memory.h"
+#include "table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { LINGER_MS = 30000 };
+
+struct rooms {
+    struct rooms_options options;
+    struct rooms_callbacks callbacks;
+    void *arg;
+    struct table *places;
+};
+
+static struct table_key name_of(const void *value)
+{
+    const struct place *place = value;
+    return (struct table_key){place->name, strlen(place->name)};
+}
+
+/* --- From the feed to the room --- */
+
+static void on_roster_begin(void *owner)
+{
+    struct place *place = owner;
+    room_roster_begin(place->room);
+}
+
+static void on_roster_add(void *owner, const char *id, const char *name, const char *address)
+{
+    struct place *place = owner;
+    room_roster_add(place->room, id, name, address);
+}
+
+static void on_roster_done(void *owner, uint64_t count)
+{
+    struct place *place = owner;
+    room_roster_done(place->room, count);
+}
+
+static void on_start(void *owner, uint64_t seq)
+{
+    struct place *place = owner;
+    room_start(place->room, seq);
+}
+
+static void on_remember(void *owner, const struct room_event *event, int64_t at_ms)
+{
+    struct place *place = owner;
+    room_remember(place->room, event, at_ms);
+}
+
+static void on_event(void *owner, const struct room_event *event)
+{
+    struct place *place = owner;
+    room_happen(place->room, event);
+}
+
+static void on_gap(void *owner, uint64_t missed, uint64_t seq)
+{
+    struct place *place = owner;
+    const struct config *config = bus_config(place->rooms->options.bus);
+    room_gap(place->room, missed, seq);
+    if (missed == 0) /* after a lease all who are still there have been put back */
+        place->roster_at_ms = (uint64_t)clock_monotonic_ms() + config->lease * 1000;
+}
+
+static void on_live(void *owner)
+{
+    struct place *place = owner;
+    place->rooms->callbacks.on_live(place->rooms->arg, place);
+}
+
+static void on_shown(void *owner, uint64_t seq)
+{
+    (void)seq;
+    struct place *place = owner;
+    place->rooms->callbacks.on_shown(place->rooms->arg, place);
+}
+
+/* --- Places --- */
+
+struct rooms *rooms_new(const struct rooms_options *options, const struct rooms_callbacks *callbacks,
+                        void *arg)
+{
+    struct rooms *rooms = memory_new(sizeof *rooms);
+    rooms->options = *options;
+    rooms->callbacks = *callbacks;
+    rooms->arg = arg;
+    rooms->places = table_new(name_of);
+    return rooms;
+}
+
+static void count_rooms(const struct rooms *rooms)
+{
+    bus_metrics(rooms->options.bus)->rooms = table_count(rooms->places);
+}
+
+static void free_place(struct place *place)
+{
+    struct rooms *rooms = place->rooms;
+    table_remove(rooms->places, place);
+    if (place->feed != NULL) {
+        feed_close(place->feed);
+        rooms->callbacks.on_closed(rooms->arg, place);
+    }
+    room_free(place->room);
+    free(place);
+    count_rooms(rooms);
+}
+
+void rooms_free(struct rooms *rooms)
+{
+    if (rooms == NULL)
+        return;
+    struct place *place;
+    for (size_t at = 0; (place = table_next(rooms->places, &at)) != NULL; at = 0)
+        free_place(place);
+    table_free(rooms->places);
+    free(rooms);
+}
+
+struct place *rooms_get(struct rooms *rooms, const char *name)
+{
+    struct place *place = table_find(rooms->places, name, strlen(name));
+    if (place == NULL) {
+        place = memory_new(sizeof *place + strlen(name) + 1);
+        memcpy(place->name, name, strlen(name) + 1);
+        place->rooms = rooms;
+        list_init(&place->members);
+        list_init(&place->waiting);
+        table_add(rooms->places, place);
+        count_rooms(rooms);
+    }
+    place->users++;
+    return place;
+}
+
+void rooms_put(struct place *place)
+{
+    if (--place->users > 0)
+        return;
+    place->unused_since_ms = clock_monotonic_ms();
+    if (place->feed == NULL)
+        free_place(place);
+}
+
+void place_open(struct place *place)
+{
+    static const struct feed_callbacks callbacks = {
+        .on_roster_begin = on_roster_begin,
+        .on_roster_add = on_roster_add,
+        .on_roster_done = on_roster_done,
+        .on_start = on_start,
+        .on_remember = on_remember,
+        .on_event = on_event,
+        .on_gap = on_gap,
+        .on_live = on_live,
+    };
+    if (place->feed != NULL)
+        return;
+    struct rooms *rooms = place->rooms;
+    struct room_options options = {
+        .base = rooms->options.base,
+        .config = bus_config(rooms->options.bus),
+        .metrics = bus_metrics(rooms->options.bus),
+        .on_shown = on_shown,
+        .owner = place,
+    };
+    place->room = room_new(&options);
+    place->feed = feed_open(rooms->options.bus, place->name, &callbacks, place);
+    rooms->callbacks.on_opened(rooms->arg, place);
+}
+
+bool place_is_live(const struct place *place)
+{
+    return place->feed != NULL && feed_is_live(place->feed);
+}
+
+struct place *rooms_next(const struct rooms *rooms, size_t *at)
+{
+    return table_next(rooms->places, at);
+}
+
+static void tick_place(struct place *place, uint64_t now_ms)
+{
+    if (!place_is_live(place))
+        return;
+    uint64_t forgotten = room_tick(place->room);
+    if (forgotten > 0)
+        bus_trim(place->feed, forgotten);
+    if (place->roster_at_ms == 0 && room_roster_is_thin(place->room))
+        place->roster_at_ms = now_ms;
+    if (place->roster_at_ms != 0 && place->roster_at_ms <= now_ms) {
+        place->roster_at_ms = 0;
+        feed_read_roster(place->feed);
+    }
+}
+
+void rooms_tick(struct rooms *rooms)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    struct place *unused = NULL;
+    struct place *place;
+    for (size_t at = 0; (place = table_next(rooms->places, &at)) != NULL;) {
+        tick_place(place, (uint64_t)now_ms);
+        if (place->users == 0 && now_ms - place->unused_since_ms > LINGER_MS)
+            unused = place; /* one a second: closing changes the table */
+    }
+    if (unused != NULL)
+        free_place(unused);
+}

@@ -1,0 +1,60 @@
+/* rooms: the rooms that are open on this gateway, by name. Owns each one's room and feed, and carries
+ * what the feed says to the room. A room opens with its first member and closes some time after the
+ * last one left, so that coming and going costs no reading of kept events. */
+#ifndef YUKIZURI_ROOMS_H
+#define YUKIZURI_ROOMS_H
+
+#include "bus.h"
+#include "feed.h"
+#include "list.h"
+#include "room.h"
+
+struct rooms;
+
+/* A room with those who use it. */
+struct place {
+    struct rooms *rooms;
+    struct room *room; /* NULL until place_open */
+    struct feed *feed; /* the same */
+    size_t users;
+    int64_t unused_since_ms;
+    struct link members;  /* for session: who is in, connected or not */
+    struct link waiting;  /* for session: who waits for on_live or on_shown */
+    uint64_t refresh_at_ms;
+    uint64_t roster_at_ms; /* when the roster is to be read anew; 0: no need */
+    char name[];
+};
+
+struct rooms_callbacks {
+    void (*on_live)(void *arg, struct place *place);
+    void (*on_shown)(void *arg, struct place *place);
+    void (*on_opened)(void *arg, const struct place *place);
+    void (*on_closed)(void *arg, const struct place *place);
+};
+
+struct rooms_options {
+    struct event_base *base;
+    struct bus *bus;
+};
+
+struct rooms *rooms_new(const struct rooms_options *options, const struct rooms_callbacks *callbacks,
+                        void *arg);
+
+/* All places must have been put back. */
+void rooms_free(struct rooms *rooms);
+
+/* The place of this name, made if need be; one more user of it. */
+struct place *rooms_get(struct rooms *rooms, const char *name);
+void rooms_put(struct place *place);
+
+/* Opens its feed, should it not be open. */
+void place_open(struct place *place);
+bool place_is_live(const struct place *place);
+
+/* Walks over all places: start with *at = 0, NULL ends. */
+struct place *rooms_next(const struct rooms *rooms, size_t *at);
+
+/* To be called once a second: forgets old events, closes unused rooms. */
+void rooms_tick(struct rooms *rooms);
+
+#endif

@@ -1,0 +1,133 @@
+#include "roster.h"
+
+#include "memory.h"
+#include "token.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct person {
+    char id[TOKEN_ID_BYTES];
+    char *json;
+};
+
+struct roster {
+    struct person people[ROSTER_MOST];
+    size_t named;
+    uint64_t count;
+    struct text list; /* what roster_list gave */
+    bool list_is_current;
+};
+
+struct roster *roster_new(void)
+{
+    return memory_new(sizeof(struct roster));
+}
+
+void roster_free(struct roster *roster)
+{
+    if (roster == NULL)
+        return;
+    roster_clear(roster);
+    text_done(&roster->list);
+    free(roster);
+}
+
+void roster_clear(struct roster *roster)
+{
+    for (size_t i = 0; i < roster->named; i++)
+        free(roster->people[i].json);
+    roster->named = 0;
+    roster->count = 0;
+    roster->list_is_current = false;
+}
+
+static struct person *find(struct roster *roster, const char *id)
+{
+    for (size_t i = 0; i < roster->named; i++)
+        if (strcmp(roster->people[i].id, id) == 0)
+            return &roster->people[i];
+    return NULL;
+}
+
+void roster_add(struct roster *roster, const char *id, char *json)
+{
+    struct person *person = find(roster, id);
+    if (person == NULL && (roster->named == ROSTER_MOST || strlen(id) >= TOKEN_ID_BYTES)) {
+        free(json);
+        return;
+    }
+    if (person == NULL) {
+        person = &roster->people[roster->named++];
+        memcpy(person->id, id, strlen(id) + 1);
+        person->json = NULL;
+    }
+    free(person->json);
+    person->json = json;
+    roster->list_is_current = false;
+}
+
+static void remove_person(struct roster *roster, const char *id)
+{
+    struct person *person = find(roster, id);
+    if (person == NULL)
+        return;
+    free(person->json);
+    *person = roster->people[--roster->named];
+    roster->list_is_current = false;
+}
+
+void roster_apply(struct roster *roster, const struct room_event *event)
+{
+    for (size_t i = 0; i < event->left_count; i++)
+        remove_person(roster, event->left[i].id);
+    for (size_t i = 0; i < event->joined_count; i++)
+        roster_add(roster, event->joined[i].id, memory_copy_string(event->joined[i].json));
+    roster->count = event->count;
+}
+
+void roster_set_count(struct roster *roster, uint64_t count)
+{
+    roster->count = count;
+}
+
+uint64_t roster_count(const struct roster *roster)
+{
+    return roster->count;
+}
+
+bool roster_is_thin(const struct roster *roster)
+{
+    uint64_t could = roster->count < ROSTER_MOST ? roster->count : ROSTER_MOST;
+    return roster->named < could;
+}
+
+static void add_to_list(struct text *list, const char *json)
+{
+    if (list->len > 0)
+        text_add_string(list, ",");
+    text_add_string(list, json);
+}
+
+/* Somebody beyond the ROSTER_MOST takes the last one's place, so that the bound holds. */
+static void write_list(struct roster *roster, const char *extra)
+{
+    size_t most = roster->named;
+    if (extra != NULL && most == ROSTER_MOST)
+        most--;
+    text_clear(&roster->list);
+    text_add(&roster->list, "", 0);
+    for (size_t i = 0; i < most; i++)
+        add_to_list(&roster->list, roster->people[i].json);
+    if (extra != NULL)
+        add_to_list(&roster->list, extra);
+    roster->list_is_current = extra == NULL;
+}
+
+const char *roster_list(struct roster *roster, const char *id, const char *json)
+{
+    bool there = find(roster, id) != NULL;
+    if (!there || !roster->list_is_current)
+        write_list(roster, there ? NULL : json);
+    return roster->list.data;
+}

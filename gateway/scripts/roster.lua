@@ -1,0 +1,25 @@
+-- roster: who is in the room, at most so many. Names whose key has expired are taken off the list.
+--
+-- KEYS  4 members
+-- ARGV  5 members at most   6 key of a member without the name
+--
+-- Returns {number of the last event, count, then id, name, shown address of each}.
+local members = KEYS[4]
+local _, seq = position()
+local people = {}
+
+for _, folded in ipairs(redis.call('SRANDMEMBER', members, ARGV[5])) do
+    local there = redis.call('HMGET', ARGV[6] .. folded, 'id', 'name', 'shown')
+    if there[1] then
+        for i = 1, 3 do
+            people[#people + 1] = there[i] or ''
+        end
+    else
+        redis.call('SREM', members, folded)
+    end
+end
+local answer = {seq, redis.call('SCARD', members)}
+for _, value in ipairs(people) do
+    answer[#answer + 1] = value
+end
+return answer

@@ -1,0 +1,354 @@
+#include "server.h"
+
+#include "bus.h"
+#include "clock.h"
+#include "embedded_redis.h"
+#include "http.h"
+#include "listener.h"
+#include "memory.h"
+#include "presence.h"
+#include "session.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/listener.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { RESERVED_FILES = 64, MOST_LISTENERS = 16, DRAIN_TICK_MS = 50, DRAIN_EXTRA_MS = 6000 };
+
+struct server {
+    const struct config *config;
+    struct log *log;
+    struct event_base *base;
+    struct embedded_redis *embedded;
+    struct redis_url redis_url;
+    struct metrics metrics;
+    struct bus *bus;
+    struct connections *connections;
+    struct quota *quota;
+    struct sessions *sessions;
+    struct presence *presence;
+    struct http *http;
+    struct evconnlistener *listeners[MOST_LISTENERS];
+    size_t listener_count;
+    struct event *tick, *drain_tick, *resume_accept;
+    struct event *on_term, *on_int, *on_hup;
+    int64_t drain_end_ms;
+    bool draining;
+};
+
+/* --- Accepting --- */
+
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *peer,
+                      int len, void *arg)
+{
+    (void)listener;
+    (void)len;
+    struct server *server = arg;
+    struct address address = address_of_peer(peer);
+    http_accept(server->http, fd, &address);
+}
+
+static void enable_listeners(struct server *server, bool on)
+{
+    for (size_t i = 0; i < server->listener_count; i++) {
+        if (on)
+            evconnlistener_enable(server->listeners[i]);
+        else
+            evconnlistener_disable(server->listeners[i]);
+    }
+}
+
+/* Out of descriptors: accepting again at once would only spin. */
+static void on_accept_error(struct evconnlistener *listener, void *arg)
+{
+    (void)listener;
+    struct server *server = arg;
+    static const struct timeval pause = {0, 100000};
+    enable_listeners(server, false);
+    evtimer_add(server->resume_accept, &pause);
+}
+
+static void on_resume_accept(evutil_socket_t fd, short events, void *arg)
+{
+    (void)fd;
+    (void)events;
+    struct server *server = arg;
+    if (!server->draining)
+        enable_listeners(server, true);
+}
+
+static int open_listeners(struct server *server, char *error, size_t error_size)
+{
+    const struct config_list *addresses = &server->config->addr;
+    for (size_t i = 0; i < addresses->count && i < MOST_LISTENERS; i++) {
+        int fd = listener_open(addresses->items[i], error, error_size);
+        if (fd < 0)
+            return -1;
+        struct evconnlistener *listener =
+            evconnlistener_new(server->base, on_accept, server,
+                               LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+        evconnlistener_set_error_cb(listener, on_accept_error);
+        server->listeners[server->listener_count++] = listener;
+    }
+    return 0;
+}
+
+static void close_listeners(struct server *server)
+{
+    while (server->listener_count > 0) {
+        server->listener_count--;
+        evconnlistener_free(server->listeners[server->listener_count]);
+        listener_clean(server->config->addr.items[server->listener_count]);
+    }
+}
+
+/* --- Ending --- */
+
+static void finish(struct server *server)
+{
+    event_base_loopbreak(server->base);
+}
+
+static void on_drain_tick(evutil_socket_t fd, short events, void *arg)
+{
+    (void)fd;
+    (void)events;
+    struct server *server = arg;
+    if (sessions_drain_tick(server->sessions) || clock_monotonic_ms() >= server->drain_end_ms)
+        finish(server);
+}
+
+/* The first signal drains, a second one ends it at once. */
+static void on_stop(evutil_socket_t signal, short events, void *arg)
+{
+    (void)events;
+    struct server *server = arg;
+    if (server->draining || signal == SIGINT) {
+        finish(server);
+        return;
+    }
+    static const struct timeval often = {0, DRAIN_TICK_MS * 1000};
+    server->draining = true;
+    server->drain_end_ms =
+        clock_monotonic_ms() + (int64_t)server->config->drain * 1000 + DRAIN_EXTRA_MS;
+    log_write(server->log, &(struct log_line){.kind = "drain", .message = "going away"});
+    http_drain(server->http);
+    close_listeners(server);
+    sessions_drain(server->sessions);
+    event_add(server->drain_tick, &often);
+}
+
+static void on_reopen(evutil_socket_t signal, short events, void *arg)
+{
+    (void)signal;
+    (void)events;
+    struct server *server = arg;
+    if (log_reopen(server->log) != 0)
+        log_write(server->log, &(struct log_line){.level = LOG_LEVEL_ERROR,
+                                                  .kind = "log-file",
+                                                  .err = strerror(errno)});
+}
+
+/* --- Glue --- */
+
+static void on_tick(evutil_socket_t fd, short events, void *arg)
+{
+    (void)fd;
+    (void)events;
+    struct server *server = arg;
+    connections_tick(server->connections);
+    bus_tick(server->bus);
+    sessions_tick(server->sessions);
+}
+
+static void on_up(void *arg)
+{
+    struct server *server = arg;
+    presence_renew(server->presence);
+    sessions_on_up(server->sessions);
+}
+
+static void on_told(void *arg, const char *data, size_t len)
+{
+    struct server *server = arg;
+    sessions_on_told(server->sessions, data, len);
+}
+
+static void on_lapsed(void *arg)
+{
+    struct server *server = arg;
+    sessions_on_lapsed(server->sessions);
+}
+
+static void on_room_opened(void *arg, const struct place *place)
+{
+    struct server *server = arg;
+    presence_note_room(server->presence, place->name, true);
+}
+
+static void on_room_closed(void *arg, const struct place *place)
+{
+    struct server *server = arg;
+    if (server->presence != NULL)
+        presence_note_room(server->presence, place->name, false);
+}
+
+/* --- Making --- */
+
+/* The file limit goes up to its hard bound; connections get what is left of it. */
+static uint64_t bound_connections(uint64_t wanted)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return wanted;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 && getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return wanted;
+    uint64_t files = limit.rlim_cur > RESERVED_FILES ? limit.rlim_cur - RESERVED_FILES : 1;
+    return wanted == 0 || wanted > files ? files : wanted;
+}
+
+static int find_redis(struct server *server, char *error, size_t error_size)
+{
+    server->redis_url = server->config->redis_url;
+    if (server->redis_url.scheme != REDIS_EMBEDDED)
+        return 0;
+    server->embedded = embedded_redis_start(&server->redis_url, error, error_size);
+    return server->embedded == NULL ? -1 : 0;
+}
+
+static void make_parts(struct server *server)
+{
+    const struct config *config = server->config;
+    const struct connections_options connections = {server->base, &server->metrics,
+                                                    (unsigned)config->ping, config->max_message};
+    server->connections = connections_new(&connections);
+    server->quota = quota_new(config->max_connections_per_address);
+    const struct bus_options bus = {server->base, config, &server->redis_url, &server->metrics,
+                                    server->log};
+    const struct bus_callbacks bus_callbacks = {on_up, on_told};
+    server->bus = bus_new(&bus, &bus_callbacks, server);
+    const struct sessions_options sessions = {
+        .base = server->base,
+        .config = config,
+        .bus = server->bus,
+        .connections = server->connections,
+        .quota = server->quota,
+        .metrics = &server->metrics,
+        .log = server->log,
+        .on_opened = on_room_opened,
+        .on_room_closed = on_room_closed,
+        .arg = server,
+    };
+    server->sessions = sessions_new(&sessions);
+    const struct presence_options presence = {
+        .base = server->base,
+        .bus = server->bus,
+        .rooms = sessions_rooms(server->sessions),
+        .metrics = &server->metrics,
+        .log = server->log,
+        .on_lapsed = on_lapsed,
+        .arg = server,
+    };
+    server->presence = presence_new(&presence);
+}
+
+static void make_http(struct server *server)
+{
+    const struct http_options http = {
+        .base = server->base,
+        .config = server->config,
+        .bus = server->bus,
+        .connections = server->connections,
+        .sessions = server->sessions,
+        .quota = server->quota,
+        .metrics = &server->metrics,
+        .log = server->log,
+        .max_connections = bound_connections(server->config->max_connections),
+    };
+    server->http = http_new(&http);
+}
+
+static void make_events(struct server *server)
+{
+    static const struct timeval second = {1, 0};
+    server->tick = event_new(server->base, -1, EV_PERSIST, on_tick, server);
+    server->drain_tick = event_new(server->base, -1, EV_PERSIST, on_drain_tick, server);
+    server->resume_accept = evtimer_new(server->base, on_resume_accept, server);
+    server->on_term = evsignal_new(server->base, SIGTERM, on_stop, server);
+    server->on_int = evsignal_new(server->base, SIGINT, on_stop, server);
+    server->on_hup = evsignal_new(server->base, SIGHUP, on_reopen, server);
+    event_add(server->tick, &second);
+    event_add(server->on_term, NULL);
+    event_add(server->on_int, NULL);
+    event_add(server->on_hup, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+struct server *server_new(const struct config *config, struct log *log, char *error,
+                          size_t error_size)
+{
+    struct server *server = memory_new(sizeof *server);
+    server->config = config;
+    server->log = log;
+    server->metrics.started_at_ms = clock_wall_ms();
+    server->base = event_base_new();
+    if (open_listeners(server, error, error_size) != 0 ||
+        find_redis(server, error, error_size) != 0) {
+        server_free(server);
+        return NULL;
+    }
+    make_parts(server);
+    make_http(server);
+    make_events(server);
+    return server;
+}
+
+int server_run(struct server *server)
+{
+    char addresses[512] = "";
+    for (size_t i = 0; i < server->config->addr.count; i++) {
+        size_t len = strlen(addresses);
+        snprintf(addresses + len, sizeof addresses - len, "%slistening on %s", i == 0 ? "" : ", ",
+                 server->config->addr.items[i]);
+    }
+    log_write(server->log, &(struct log_line){.kind = "start", .message = addresses});
+    event_base_dispatch(server->base);
+    log_write(server->log, &(struct log_line){.kind = "stop"});
+    return 0;
+}
+
+static void free_event(struct event *event)
+{
+    if (event != NULL)
+        event_free(event);
+}
+
+/* First what calls back, so that nobody is called who is gone. */
+void server_free(struct server *server)
+{
+    if (server == NULL)
+        return;
+    close_listeners(server);
+    http_free(server->http);
+    connections_free(server->connections);
+    bus_stop(server->bus);
+    presence_free(server->presence);
+    server->presence = NULL;
+    sessions_free(server->sessions);
+    bus_free(server->bus);
+    quota_free(server->quota);
+    struct event *events[] = {server->tick,    server->drain_tick, server->resume_accept,
+                              server->on_term, server->on_int,     server->on_hup};
+    for (size_t i = 0; i < sizeof events / sizeof *events; i++)
+        free_event(events[i]);
+    embedded_redis_stop(server->embedded);
+    event_base_free(server->base);
+    free(server);
+}

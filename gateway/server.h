@@ -1,0 +1,20 @@
+/* server: the event loop and what belongs to the process: listeners, signals, the once-a-second tick,
+ * the drain. Makes the other parts and hands each what it needs. */
+#ifndef YUKIZURI_SERVER_H
+#define YUKIZURI_SERVER_H
+
+#include "config.h"
+#include "log.h"
+
+struct server;
+
+/* Opens everything. NULL with a sentence in `error`. `config` and `log` must outlive it. */
+struct server *server_new(const struct config *config, struct log *log, char *error,
+                          size_t error_size);
+
+/* Runs until a signal has ended it; returns the exit status. */
+int server_run(struct server *server);
+
+void server_free(struct server *server);
+
+#endif

@@ -1,0 +1,421 @@
+#include "session.h"
+
+#include "clock.h"
+#include "digest.h"
+#include "memory.h"
+#include "session_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TYPING_EVERY_MS = 1000, MOST_IN_FLIGHT = 64 };
+
+static void on_message(void *owner, bool text, const uint8_t *data, size_t len);
+static void on_closed(void *owner, uint16_t code);
+
+static const struct connection_callbacks callbacks = {on_message, on_closed};
+
+/* --- Sending --- */
+
+void session_send(struct session *session)
+{
+    struct text *text = &session->all->scratch;
+    if (session->connection != NULL)
+        connection_send(session->connection, FRAME_TEXT, text->data, text->len);
+    text_clear(text);
+}
+
+void session_error(struct session *session, const struct message_error *error)
+{
+    metrics_count_word(&session->all->options.metrics->errors, error->code);
+    message_add_error(&session->all->scratch, error);
+    session_send(session);
+}
+
+void session_refuse(struct session *session, const char *code, const char *sentence)
+{
+    session_error(session, &(struct message_error){.code = code, .message = sentence});
+}
+
+void session_log(const struct session *session, const char *kind, const char *message)
+{
+    char address[ADDRESS_TEXT_BYTES];
+    const struct identity *identity = session->identity;
+    address_display(&session->address, session->all->options.config->log_address,
+                    session->all->cloak_key, clock_wall_ms() / 86400000, address);
+    log_write(session->all->options.log, &(struct log_line){
+                                             .kind = kind,
+                                             .room = session->place->name,
+                                             .id = identity == NULL ? NULL : identity->id,
+                                             .username = identity == NULL ? NULL : identity->name,
+                                             .remote_addr = address,
+                                             .message = message,
+                                         });
+}
+
+/* --- Saying --- */
+
+/* A say under way; the nonce is answered, whatever became of the session's socket. */
+struct saying {
+    struct session *session;
+    bool has_nonce;
+    char nonce[];
+};
+
+static void answer_say(struct saying *saying, uint64_t seq)
+{
+    struct session *session = saying->session;
+    if (seq == 0) {
+        session_error(session, &(struct message_error){
+                                   .code = "unavailable",
+                                   .message = "The chat cannot be reached right now; your message may "
+                                              "not have been sent. Please send it again.",
+                                   .nonce = saying->has_nonce ? saying->nonce : NULL,
+                                   .retry_after = 1,
+                               });
+        return;
+    }
+    session->all->options.metrics->says++;
+    if (!saying->has_nonce)
+        return;
+    message_add_ack(&session->all->scratch, saying->nonce, seq);
+    session_send(session);
+}
+
+static void on_said(void *arg, const struct redisReply *reply)
+{
+    struct saying *saying = arg;
+    struct session *session = saying->session;
+    session->in_flight--;
+    answer_say(saying, bus_number(reply));
+    free(saying);
+    session_free_if_over(session);
+}
+
+static struct saying *new_saying(struct session *session, const char *nonce)
+{
+    size_t len = nonce == NULL ? 0 : strlen(nonce);
+    struct saying *saying = memory_new(sizeof *saying + len + 1);
+    saying->session = session;
+    saying->has_nonce = nonce != NULL;
+    if (nonce != NULL)
+        memcpy(saying->nonce, nonce, len + 1);
+    return saying;
+}
+
+static void publish(struct session *session, const struct message_in *say)
+{
+    struct text body = TEXT_EMPTY;
+    message_add_say(&body, session->identity->person, say);
+    struct bus_say call = {session->identity->id, body.data, body.len, say->nonce};
+    struct saying *saying = new_saying(session, say->nonce);
+    session->in_flight++;
+    if (bus_say(session->place->feed, &call, on_said, saying) != 0)
+        on_said(saying, NULL);
+    text_done(&body);
+}
+
+static void too_fast(struct session *session, const char *nonce, double wait_s)
+{
+    session_error(session, &(struct message_error){
+                               .code = "too_fast",
+                               .message = "That was too fast; please wait a moment.",
+                               .nonce = nonce,
+                               .retry_after = wait_s,
+                           });
+}
+
+static bool has_token(struct session *session, const char *nonce)
+{
+    const struct rate_limit *limit = &session->all->options.config->rate;
+    if (session->in_flight < MOST_IN_FLIGHT &&
+        rate_take(&session->rate, limit, clock_monotonic_ms()))
+        return true;
+    double wait_s = rate_wait(&session->rate, limit);
+    too_fast(session, nonce, wait_s > 0 ? wait_s : 0.1);
+    return false;
+}
+
+static void say(struct session *session, const struct message_in *message)
+{
+    const struct config *config = session->all->options.config;
+    if (config->max_text > 0 && message->text_characters > config->max_text) {
+        char sentence[96];
+        snprintf(sentence, sizeof sentence,
+                 "That message is too long: at most %" PRIu64 " characters are allowed.",
+                 config->max_text);
+        session_error(session, &(struct message_error){
+                                   .code = "too_long", .message = sentence, .nonce = message->nonce});
+        return;
+    }
+    if (!has_token(session, message->nonce))
+        return;
+    if (config->log_text)
+        session_log(session, "say", message->text);
+    publish(session, message);
+}
+
+/* May be dropped anywhere, so what comes too often is. */
+static void typing(struct session *session)
+{
+    uint32_t now_ms = (uint32_t)clock_monotonic_ms();
+    if (now_ms - session->typed_ms < TYPING_EVERY_MS)
+        return;
+    session->typed_ms = now_ms;
+    struct text *json = &session->all->scratch;
+    message_add_typing(json, session->identity->person);
+    bus_publish(session->place->feed, json->data, json->len);
+    text_clear(json);
+}
+
+static void tell_members(struct session *session)
+{
+    if (!has_token(session, NULL))
+        return;
+    struct room *room = session->place->room;
+    message_add_members(&session->all->scratch, room_seq(room), room_count(room),
+                        room_list(room, session->identity->id, session->identity->person));
+    session_send(session);
+}
+
+/* --- Dispatch --- */
+
+static void dispatch_member(struct session *session, const struct message_in *message)
+{
+    if (message->type == MESSAGE_SAY)
+        say(session, message);
+    else if (message->type == MESSAGE_TYPING)
+        typing(session);
+    else if (message->type == MESSAGE_MEMBERS)
+        tell_members(session);
+    else
+        session_leave(session, true);
+}
+
+static void dispatch(struct session *session, const struct message_in *message)
+{
+    static const char pong[] = "{\"type\":\"pong\"}";
+    if (message->type == MESSAGE_PING) {
+        connection_send(session->connection, FRAME_TEXT, pong, sizeof pong - 1);
+    } else if (message->type == MESSAGE_JOIN) {
+        if (session->state != SESSION_VISITING)
+            session_refuse(session, "already_joined", "You have joined already.");
+        else if (has_token(session, NULL))
+            session_join(session, message);
+    } else if (session->state == SESSION_JOINED) {
+        dispatch_member(session, message);
+    } else {
+        session_error(session, &(struct message_error){
+                                   .code = "not_joined",
+                                   .message = "Please join with a name first.",
+                                   .nonce = message->type == MESSAGE_SAY ? message->nonce : NULL,
+                               });
+    }
+}
+
+static void on_message(void *owner, bool text, const uint8_t *data, size_t len)
+{
+    struct session *session = owner;
+    struct message_in message;
+    const char *why = "A message must be text, not binary.";
+    session->all->options.metrics->messages_in++;
+    if (!text) {
+        connection_close(session->connection, 1003, "only text is understood here");
+        return;
+    }
+    if (message_parse(data, len, &message, &why) != 0) {
+        session_refuse(session, "bad_message", why);
+        return;
+    }
+    dispatch(session, &message);
+    message_in_done(&message);
+}
+
+/* --- Life --- */
+
+bool session_is_member(const struct session *session)
+{
+    return session->state == SESSION_ADMITTED || session->state == SESSION_JOINED ||
+           session->state == SESSION_GHOST;
+}
+
+void session_free_if_over(struct session *session)
+{
+    if (session->state != SESSION_OVER || session->in_flight > 0 || session->connection != NULL)
+        return;
+    list_remove(&session->in_all);
+    list_remove(&session->in_queue);
+    rooms_put(session->place);
+    session_free_identity(session);
+    free(session->joining);
+    free(session);
+}
+
+void session_end(struct session *session)
+{
+    struct sessions *all = session->all;
+    if (session_is_member(session)) {
+        table_remove(all->by_id, session);
+        list_remove(&session->in_place);
+        all->options.metrics->members--;
+    }
+    if (session->connection != NULL && session->place->room != NULL)
+        room_exit(session->place->room, session->connection);
+    list_remove(&session->in_queue);
+    session->state = SESSION_OVER;
+}
+
+static void on_closed(void *owner, uint16_t code)
+{
+    (void)code;
+    struct session *session = owner;
+    struct sessions *all = session->all;
+    quota_give(all->options.quota, &session->address);
+    if (session->place->room != NULL)
+        room_exit(session->place->room, session->connection);
+    session->connection = NULL;
+    if (session->state == SESSION_ASKED)
+        return; /* the reply decides */
+    if (session_is_member(session) && !all->draining)
+        session_become_ghost(session);
+    else
+        session_end(session);
+    session_free_if_over(session);
+}
+
+static struct table_key id_of(const void *value)
+{
+    const struct session *session = value;
+    return (struct table_key){session->identity->id, strlen(session->identity->id)};
+}
+
+static void on_live(void *arg, struct place *place)
+{
+    (void)arg;
+    session_on_live(place);
+}
+
+static void on_shown(void *arg, struct place *place)
+{
+    (void)arg;
+    session_on_shown(place);
+}
+
+struct connection *session_open(struct sessions *all, const struct session_visitor *visitor)
+{
+    struct session *session = memory_new(sizeof *session);
+    session->all = all;
+    session->address = visitor->address;
+    session->rate = rate_new(&all->options.config->rate, clock_monotonic_ms());
+    session->place = rooms_get(all->rooms, visitor->room);
+    list_init(&session->in_all);
+    list_init(&session->in_place);
+    list_init(&session->in_queue);
+    list_add(&all->all, &session->in_all);
+    session->connection =
+        connection_new(all->options.connections, visitor->fd, &callbacks, session);
+    return session->connection;
+}
+
+struct rooms *sessions_rooms(struct sessions *all)
+{
+    return all->rooms;
+}
+
+struct sessions *sessions_new(const struct sessions_options *options)
+{
+    struct sessions *all = memory_new(sizeof *all);
+    const struct rooms_callbacks rooms_callbacks = {on_live, on_shown, options->on_opened,
+                                                    options->on_room_closed};
+    struct rooms_options rooms_options = {options->base, options->bus};
+    all->options = *options;
+    all->rooms = rooms_new(&rooms_options, &rooms_callbacks, options->arg);
+    all->by_id = table_new(id_of);
+    list_init(&all->all);
+    list_init(&all->ghosts);
+    digest_random(&all->next_number, sizeof all->next_number);
+    all->next_number >>= 8; /* differs from the numbers of an earlier life of this gateway */
+    digest_random(all->cloak_key, sizeof all->cloak_key);
+    return all;
+}
+
+void sessions_free(struct sessions *all)
+{
+    if (all == NULL)
+        return;
+    while (!list_is_empty(&all->all)) {
+        struct session *session = LIST_ITEM(all->all.next, struct session, in_all);
+        session->connection = NULL;
+        session->in_flight = 0;
+        session_end(session);
+        session_free_if_over(session);
+    }
+    rooms_free(all->rooms);
+    table_free(all->by_id);
+    text_done(&all->scratch);
+    free(all);
+}
+
+/* --- From outside --- */
+
+void sessions_on_up(struct sessions *all)
+{
+    session_refresh_all(all, true);
+}
+
+void sessions_on_lapsed(struct sessions *all)
+{
+    session_refresh_all(all, true);
+}
+
+void sessions_on_told(struct sessions *all, const char *data, size_t len)
+{
+    struct message_resumed told;
+    if (message_parse_resumed(data, len, &told) != 0)
+        return;
+    struct session *session = table_find(all->by_id, told.id, strlen(told.id));
+    if (session != NULL && strcmp(session->identity->session, told.session) == 0)
+        session_displace(session);
+}
+
+void sessions_tick(struct sessions *all)
+{
+    struct place *place;
+    for (size_t at = 0; (place = rooms_next(all->rooms, &at)) != NULL;)
+        session_join_tick(all, place);
+    session_stay_tick(all);
+    rooms_tick(all->rooms);
+}
+
+/* --- Draining --- */
+
+void sessions_drain(struct sessions *all)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    uint64_t window_ms = all->options.config->drain * 1000;
+    size_t count = connections_count(all->options.connections);
+    size_t index = 0;
+    all->draining = true;
+    for (struct link *at = all->all.next; at != &all->all; at = at->next) {
+        struct session *session = LIST_ITEM(at, struct session, in_all);
+        if (session->connection == NULL)
+            continue;
+        unsigned after_ms = (unsigned)(window_ms * index++ / (count == 0 ? 1 : count));
+        message_add_reconnect(&all->scratch, after_ms);
+        session_send(session);
+        session->until_ms = now_ms + after_ms + (window_ms > 0 ? 500 : 0);
+    }
+}
+
+bool sessions_drain_tick(struct sessions *all)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    for (struct link *at = all->all.next; at != &all->all; at = at->next) {
+        struct session *session = LIST_ITEM(at, struct session, in_all);
+        if (session->connection != NULL && session->in_flight == 0 && session->until_ms <= now_ms)
+            connection_close(session->connection, 1012, "this gateway is going away");
+    }
+    return connections_count(all->options.connections) == 0;
+}

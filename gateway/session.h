@@ -1,0 +1,69 @@
+/* session: what a member's message means. The only part that knows the product: joining, saying,
+ * leaving, limits, coming back. One session for each connection, and for some seconds longer: a
+ * member whose connection is lost stays in the room as a ghost for `leave-grace`.
+ *
+ * A session uses a connection, a place (rooms.h) and the bus; none of them knows it. */
+#ifndef YUKIZURI_SESSION_H
+#define YUKIZURI_SESSION_H
+
+#include "config.h"
+#include "connection.h"
+#include "log.h"
+#include "quota.h"
+#include "rooms.h"
+
+#include <stdbool.h>
+
+struct sessions;
+
+struct sessions_options {
+    struct event_base *base;
+    const struct config *config;
+    struct bus *bus;
+    struct connections *connections;
+    struct quota *quota; /* given back one for each session that ends */
+    struct metrics *metrics;
+    struct log *log;
+    /* A room was opened or closed here. */
+    void (*on_opened)(void *arg, const struct place *place);
+    void (*on_room_closed)(void *arg, const struct place *place);
+    void *arg;
+};
+
+struct sessions *sessions_new(const struct sessions_options *options);
+
+/* Frees all sessions; the connections must be gone or never report again. */
+void sessions_free(struct sessions *all);
+
+struct rooms *sessions_rooms(struct sessions *all);
+
+/* A visitor has connected and wants to talk in this room. */
+struct session_visitor {
+    int fd;
+    struct address address;
+    const char *room; /* judged fair */
+};
+
+/* Takes the socket over; the connection is returned so that the caller can queue the handshake's
+ * answer and feed early bytes. */
+struct connection *session_open(struct sessions *all, const struct session_visitor *visitor);
+
+/* Redis is there (again): members are checked against it. */
+void sessions_on_up(struct sessions *all);
+
+/* The lease lapsed: all members are to be put back. */
+void sessions_on_lapsed(struct sessions *all);
+
+/* Another gateway says something to this one. */
+void sessions_on_told(struct sessions *all, const char *data, size_t len);
+
+/* To be called once a second. */
+void sessions_tick(struct sessions *all);
+
+/* Tells everybody to come back through the balancer, spread over `drain` seconds. */
+void sessions_drain(struct sessions *all);
+
+/* To be called often while draining; true when nobody is left. */
+bool sessions_drain_tick(struct sessions *all);
+
+#endif

@@ -1,0 +1,111 @@
+/* session_internal: what the session_*.c files share. Nobody else includes it. */
+#ifndef YUKIZURI_SESSION_INTERNAL_H
+#define YUKIZURI_SESSION_INTERNAL_H
+
+#include "message.h"
+#include "name.h"
+#include "rate.h"
+#include "session.h"
+#include "table.h"
+
+enum session_state {
+    SESSION_VISITING, /* connected, not joined */
+    SESSION_OPENING,  /* wants to join; the room's feed is not live yet */
+    SESSION_ASKED,    /* join.lua is under way */
+    SESSION_ADMITTED, /* in; waits for its own join event to be shown */
+    SESSION_JOINED,
+    SESSION_GHOST,    /* in, but its connection is lost */
+    SESSION_OVER,     /* waits for replies under way, then it is freed */
+};
+
+/* Who a member is; made at join. All strings are its own. */
+struct identity {
+    char id[TOKEN_ID_BYTES];
+    char hash[TOKEN_HASH_BYTES]; /* of the resume token */
+    char session[24];            /* number of this session at this gateway */
+    uint64_t floor;              /* may see what came after */
+    char *person;                /* as others see it, JSON */
+    char *name, *folded;
+    char *address; /* for the operator */
+    char *shown;   /* for others */
+};
+
+/* A join under way; freed when the member is welcomed or refused. */
+struct joining {
+    struct name name;
+    struct token fresh, shown;
+    char fresh_text[TOKEN_BYTES];
+    char shown_text[TOKEN_BYTES];
+    char since_epoch[MESSAGE_EPOCH_BYTES];
+    uint64_t since_seq;
+    uint64_t seq; /* the room includes this member from here on */
+    bool knows;   /* came with the token and `since` */
+    int64_t deadline_ms;
+};
+
+struct session {
+    struct sessions *all;
+    struct connection *connection; /* NULL once lost */
+    struct place *place;
+    struct identity *identity; /* NULL before the join is accepted */
+    struct joining *joining;   /* OPENING, ASKED, ADMITTED */
+    struct link in_all;
+    struct link in_place; /* place->members, from ADMITTED on */
+    struct link in_queue; /* place->waiting, or the ghosts */
+    int64_t until_ms;     /* ghost: when it leaves; draining: when it is closed */
+    uint32_t typed_ms;
+    struct rate rate;
+    struct address address;
+    unsigned in_flight; /* replies that will still come */
+    enum session_state state;
+};
+
+struct sessions {
+    struct sessions_options options;
+    struct rooms *rooms;
+    struct table *by_id; /* ADMITTED, JOINED, GHOST */
+    struct link all;
+    struct link ghosts; /* in the order in which they leave */
+    uint64_t next_number;
+    uint8_t cloak_key[32];
+    struct text scratch; /* for what is sent to one member */
+    bool draining;
+};
+
+/* --- session.c --- */
+
+/* Sends what is in the scratch text. */
+void session_send(struct session *session);
+void session_error(struct session *session, const struct message_error *error);
+void session_refuse(struct session *session, const char *code, const char *sentence);
+void session_log(const struct session *session, const char *kind, const char *message);
+
+/* Ends a session as far as this gateway is concerned: no longer in the room here, told to nobody. */
+void session_end(struct session *session);
+
+/* Frees it once nothing is under way any more; call after in_flight-- and after session_end. */
+void session_free_if_over(struct session *session);
+
+bool session_is_member(const struct session *session);
+
+/* --- session_join.c --- */
+
+void session_join(struct session *session, const struct message_in *join);
+void session_on_live(struct place *place);
+void session_on_shown(struct place *place);
+void session_join_tick(struct sessions *all, struct place *place);
+void session_free_identity(struct session *session);
+
+/* --- session_stay.c --- */
+
+void session_become_ghost(struct session *session);
+void session_leave(struct session *session, bool said);
+void session_refresh_all(struct sessions *all, bool now);
+void session_stay_tick(struct sessions *all);
+
+/* The member has come back on another socket: this one is told 4409 and forgotten. */
+void session_displace(struct session *session);
+
+struct bus_member session_bus_member(const struct session *session);
+
+#endif

@@ -1,0 +1,346 @@
+/* Joining and coming back. */
+#include "session_internal.h"
+
+#include "clock.h"
+#include "memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { JOIN_DEADLINE_MS = 5000, GRAPHEMES_FOR_NUMBER = 99 };
+
+/* --- Refusing --- */
+
+static void end_joining(struct session *session)
+{
+    free(session->joining);
+    session->joining = NULL;
+    list_remove(&session->in_queue);
+}
+
+static void refuse_join(struct session *session, const struct message_error *error)
+{
+    struct text line = TEXT_EMPTY;
+    text_print(&line, "%s: %s", error->code, session->joining->name.shown);
+    session_log(session, "join-refused", line.data);
+    text_done(&line);
+    end_joining(session);
+    session->state = session->connection == NULL ? SESSION_OVER : SESSION_VISITING;
+    session_error(session, error);
+}
+
+static void refuse_unavailable(struct session *session)
+{
+    refuse_join(session, &(struct message_error){
+                             .code = "unavailable",
+                             .message = "The chat cannot be reached right now; please try again.",
+                             .retry_after = 1,
+                         });
+}
+
+static void refuse_taken(struct session *session, unsigned number)
+{
+    struct name suggestion;
+    char sentence[NAME_BYTES + 64];
+    name_with_number(&session->joining->name, number == 0 ? 100 : number, &suggestion);
+    snprintf(sentence, sizeof sentence, "Somebody here is called that already. How about %s?",
+             suggestion.shown);
+    refuse_join(session, &(struct message_error){
+                             .code = "name_taken",
+                             .message = sentence,
+                             .suggestion = suggestion.shown,
+                         });
+}
+
+/* --- Identity --- */
+
+void session_free_identity(struct session *session)
+{
+    struct identity *identity = session->identity;
+    if (identity == NULL)
+        return;
+    free(identity->person);
+    free(identity->name);
+    free(identity->folded);
+    free(identity->address);
+    free(identity->shown);
+    free(identity);
+    session->identity = NULL;
+}
+
+static char *display(const struct session *session, enum address_show show)
+{
+    char text[ADDRESS_TEXT_BYTES];
+    address_display(&session->address, show, session->all->cloak_key, clock_wall_ms() / 86400000,
+                    text);
+    return memory_copy_string(text);
+}
+
+/* Everything but the id and what Redis decides. */
+static void prepare_identity(struct session *session)
+{
+    const struct config *config = session->all->options.config;
+    struct identity *identity = memory_new(sizeof *identity);
+    session_free_identity(session);
+    session->identity = identity;
+    identity->name = memory_copy_string(session->joining->name.shown);
+    identity->folded = memory_copy_string(session->joining->name.folded);
+    identity->address = display(session, config->log_address);
+    identity->shown = display(session, config->show_address);
+    snprintf(identity->session, sizeof identity->session, "%llu",
+             (unsigned long long)session->all->next_number++);
+}
+
+static void fill_identity(struct session *session, const struct bus_joined *joined)
+{
+    struct identity *identity = session->identity;
+    const struct joining *joining = session->joining;
+    bool same = strcmp(joined->id, joining->shown.id) == 0;
+    memcpy(identity->id, joined->id, sizeof identity->id);
+    memcpy(identity->hash, same ? joining->shown.hash : joining->fresh.hash, sizeof identity->hash);
+    identity->floor = joined->floor;
+    identity->person = message_person_json(identity->id, identity->name, identity->shown);
+}
+
+/* --- Welcome --- */
+
+static void send_welcome(struct session *session, const struct room_view *view, bool recovered)
+{
+    const struct config *config = session->all->options.config;
+    const struct joining *joining = session->joining;
+    const struct identity *identity = session->identity;
+    bool same = strcmp(identity->id, joining->shown.id) == 0;
+    struct message_welcome welcome = {
+        .room = session->place->name,
+        .epoch = feed_epoch(session->place->feed),
+        .seq = view->seq,
+        .me = identity->person,
+        .resume = same ? joining->shown_text : joining->fresh_text,
+        .count = view->count,
+        .recovered = recovered,
+        .missed = view->missed,
+        .ping = (unsigned)config->ping,
+        .retention = (unsigned)config->retention,
+        .members = room_list(session->place->room, identity->id, identity->person),
+    };
+    message_add_welcome(&session->all->scratch, &welcome);
+    session_send(session);
+}
+
+/* Its own join is in the log and the roster: from here on it is a member like the others. */
+static void welcome(struct session *session)
+{
+    const struct joining *joining = session->joining;
+    const char *epoch = feed_epoch(session->place->feed);
+    struct room_entry entry = {0};
+    if (joining->knows && strcmp(session->identity->id, joining->shown.id) == 0 &&
+        strcmp(joining->since_epoch, epoch) == 0) {
+        entry.resumes = true;
+        entry.since = joining->since_seq > session->identity->floor ? joining->since_seq
+                                                                    : session->identity->floor;
+    }
+    struct room_view view = room_enter(session->place->room, session->connection, &entry);
+    send_welcome(session, &view, entry.resumes && view.missed == 0);
+    session->state = SESSION_JOINED;
+    end_joining(session);
+}
+
+static bool is_shown(const struct session *session)
+{
+    const struct room *room = session->place->room;
+    return !room_is_gathering(room) && session->joining->seq <= room_seq(room);
+}
+
+/* --- Redis' answer --- */
+
+static void become_member(struct session *session)
+{
+    struct sessions *all = session->all;
+    struct session *other =
+        table_find(all->by_id, session->identity->id, strlen(session->identity->id));
+    if (other != NULL)
+        session_displace(other);
+    table_add(all->by_id, session);
+    list_add(&session->place->members, &session->in_place);
+    all->options.metrics->members++;
+    session->state = SESSION_ADMITTED;
+}
+
+static void admit(struct session *session, enum bus_join_status status,
+                  const struct bus_joined *joined)
+{
+    struct metrics *metrics = session->all->options.metrics;
+    fill_identity(session, joined);
+    session->joining->seq = joined->seq;
+    become_member(session);
+    if (status == BUS_RESUMED) {
+        metrics->resumes++;
+        session_log(session, "resume", NULL);
+    } else {
+        metrics->joins++;
+        session_log(session, "join", NULL);
+    }
+    if (session->connection == NULL || connection_is_closing(session->connection)) {
+        if (session->connection == NULL)
+            session_become_ghost(session);
+    } else if (is_shown(session)) {
+        welcome(session);
+    } else {
+        list_add(&session->place->waiting, &session->in_queue);
+    }
+}
+
+static void decide(struct session *session, enum bus_join_status status,
+                   const struct bus_joined *joined)
+{
+    switch (status) {
+    case BUS_JOINED:
+    case BUS_RESUMED:
+        admit(session, status, joined);
+        break;
+    case BUS_TAKEN:
+        refuse_taken(session, joined->number);
+        break;
+    case BUS_FULL:
+        refuse_join(session, &(struct message_error){
+                                 .code = "room_full",
+                                 .message = "This room is full; please try again later.",
+                                 .retry_after = 10,
+                             });
+        break;
+    case BUS_MOVED:
+    case BUS_FAILED:
+        refuse_unavailable(session);
+        break;
+    }
+}
+
+static void on_joined(void *arg, const struct redisReply *reply)
+{
+    struct session *session = arg;
+    struct bus_joined joined = {0};
+    enum bus_join_status status = bus_read_joined(reply, &joined);
+    session->in_flight--;
+    if (session->state == SESSION_ASKED)
+        decide(session, status, &joined);
+    session_free_if_over(session);
+}
+
+/* --- Asking --- */
+
+/* The folded name, short enough for a number after it. */
+static void number_base(const struct name *name, char out[NAME_BYTES])
+{
+    struct name numbered;
+    name_with_number(name, GRAPHEMES_FOR_NUMBER, &numbered);
+    size_t len = strlen(numbered.folded);
+    memcpy(out, numbered.folded, len + 1);
+    if (len > 2)
+        out[len - 2] = '\0';
+}
+
+static void ask(struct session *session)
+{
+    struct joining *joining = session->joining;
+    struct bus_join join = {
+        .fresh = joining->fresh,
+        .shown = joining->shown,
+    };
+    char base[NAME_BYTES];
+    number_base(&joining->name, base);
+    join.number_base = base;
+    prepare_identity(session);
+    join.member = session_bus_member(session);
+    list_remove(&session->in_queue);
+    session->state = SESSION_ASKED;
+    session->in_flight++;
+    if (bus_join(session->place->feed, &join, on_joined, session) == 0)
+        return;
+    session->in_flight--;
+    refuse_unavailable(session);
+}
+
+static void read_since(struct joining *joining, const struct message_in *join)
+{
+    if (join->resume == NULL ||
+        token_parse(join->resume, strlen(join->resume), &joining->shown) != 0)
+        return; /* a token that cannot be ours is like none */
+    memcpy(joining->shown_text, join->resume, TOKEN_BYTES);
+    if (join->since_epoch == NULL || strlen(join->since_epoch) >= sizeof joining->since_epoch)
+        return;
+    memcpy(joining->since_epoch, join->since_epoch, strlen(join->since_epoch) + 1);
+    joining->since_seq = join->since_seq;
+    joining->knows = true;
+}
+
+void session_join(struct session *session, const struct message_in *join)
+{
+    struct joining *joining = memory_new(sizeof *joining);
+    enum name_error error = name_judge(join->name, join->name_len, &joining->name);
+    session->joining = joining;
+    if (error != NAME_OK) {
+        refuse_join(session, &(struct message_error){.code = "bad_name",
+                                                     .message = name_error_text(error)});
+        return;
+    }
+    token_new(&joining->fresh, joining->fresh_text);
+    read_since(joining, join);
+    joining->deadline_ms = clock_monotonic_ms() + JOIN_DEADLINE_MS;
+    if (!bus_is_up(session->all->options.bus)) {
+        refuse_unavailable(session);
+        return;
+    }
+    place_open(session->place);
+    if (place_is_live(session->place)) {
+        ask(session);
+        return;
+    }
+    session->state = SESSION_OPENING;
+    list_add(&session->place->waiting, &session->in_queue);
+}
+
+/* --- Waiting --- */
+
+/* Calls `step` for each waiting session in that state; `step` may take it off the list. */
+static void each_waiting(struct place *place, enum session_state state,
+                         void (*step)(struct session *session))
+{
+    struct link *next;
+    for (struct link *at = place->waiting.next; at != &place->waiting; at = next) {
+        struct session *session = LIST_ITEM(at, struct session, in_queue);
+        next = at->next;
+        if (session->state == state)
+            step(session);
+    }
+}
+
+void session_on_live(struct place *place)
+{
+    each_waiting(place, SESSION_OPENING, ask);
+}
+
+static void welcome_if_shown(struct session *session)
+{
+    if (is_shown(session) && !connection_is_closing(session->connection))
+        welcome(session);
+}
+
+void session_on_shown(struct place *place)
+{
+    each_waiting(place, SESSION_ADMITTED, welcome_if_shown);
+}
+
+static void refuse_if_late(struct session *session)
+{
+    if (clock_monotonic_ms() >= session->joining->deadline_ms)
+        refuse_unavailable(session);
+}
+
+void session_join_tick(struct sessions *all, struct place *place)
+{
+    (void)all;
+    each_waiting(place, SESSION_OPENING, refuse_if_late);
+    if (place->room != NULL)
+        each_waiting(place, SESSION_ADMITTED, welcome_if_shown);
+}

@@ -1,0 +1,211 @@
+/* Staying in: refreshing members' keys in Redis, the grace of those whose connection is lost, and
+ * leaving. */
+#include "session_internal.h"
+
+#include "clock.h"
+#include "memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct bus_member session_bus_member(const struct session *session)
+{
+    const struct identity *identity = session->identity;
+    return (struct bus_member){
+        .folded = identity->folded,
+        .name = identity->name,
+        .address = identity->address,
+        .shown = identity->shown,
+        .session = identity->session,
+    };
+}
+
+/* --- Leaving --- */
+
+static void on_left(void *arg, const struct redisReply *reply)
+{
+    struct session *session = arg;
+    (void)reply; /* without an answer the key expires, and the roster is read again */
+    session->in_flight--;
+    session_free_if_over(session);
+}
+
+static void tell_redis(struct session *session, bool said)
+{
+    struct bus_member member = session_bus_member(session);
+    if (bus_leave(session->place->feed, &member, session->identity->id, said, on_left, session) == 0)
+        session->in_flight++;
+    session->all->options.metrics->leaves++;
+    session_log(session, "leave", said ? NULL : "connection lost");
+}
+
+void session_leave(struct session *session, bool said)
+{
+    tell_redis(session, said);
+    session_end(session);
+    if (session->connection == NULL)
+        return;
+    /* still connected: a visitor again, who may join anew */
+    session->state = SESSION_VISITING;
+}
+
+/* --- Ghosts --- */
+
+static void count_ghosts(struct sessions *all, int change)
+{
+    all->options.metrics->ghosts += (uint64_t)change;
+}
+
+void session_become_ghost(struct session *session)
+{
+    struct sessions *all = session->all;
+    free(session->joining);
+    session->joining = NULL;
+    list_remove(&session->in_queue);
+    if (all->options.config->leave_grace == 0) {
+        session_leave(session, false);
+        return;
+    }
+    session->state = SESSION_GHOST;
+    session->until_ms =
+        clock_monotonic_ms() + (int64_t)all->options.config->leave_grace * 1000;
+    list_add(&all->ghosts, &session->in_queue);
+    count_ghosts(all, 1);
+}
+
+static void lay_ghosts(struct sessions *all)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    while (!list_is_empty(&all->ghosts)) {
+        struct session *ghost = LIST_ITEM(all->ghosts.next, struct session, in_queue);
+        if (ghost->until_ms > now_ms || !bus_is_up(all->options.bus))
+            return; /* while Redis is away nobody can be told */
+        count_ghosts(all, -1);
+        session_leave(ghost, false);
+        session_free_if_over(ghost);
+    }
+}
+
+void session_displace(struct session *session)
+{
+    if (session->state == SESSION_GHOST)
+        count_ghosts(session->all, -1);
+    struct connection *connection = session->connection;
+    session_end(session);
+    if (connection != NULL)
+        connection_close(connection, 4409, "resumed elsewhere");
+    session_free_if_over(session);
+}
+
+/* --- Refreshing --- */
+
+/* One batch under way: which sessions it asked about. Each is held by in_flight. */
+struct batch {
+    size_t count;
+    struct session *sessions[BUS_REFRESH_MOST];
+};
+
+static void on_put_back(void *arg, const struct redisReply *reply)
+{
+    struct session *session = arg;
+    struct bus_joined joined = {0};
+    enum bus_join_status status = bus_read_joined(reply, &joined);
+    session->in_flight--;
+    if (!session_is_member(session)) {
+        session_free_if_over(session);
+        return;
+    }
+    if (status == BUS_MOVED) {
+        session_displace(session);
+    } else if (status == BUS_TAKEN && session->connection != NULL) {
+        /* somebody took the name while this gateway was thought dead: the page joins anew */
+        connection_close(session->connection, 4400, "the name was taken meanwhile; join again");
+    }
+}
+
+static void put_back(struct session *session)
+{
+    const struct identity *identity = session->identity;
+    struct bus_join join = {
+        .member = session_bus_member(session),
+        .number_base = identity->folded,
+        .restore = true,
+        .floor = identity->floor,
+    };
+    memcpy(join.shown.id, identity->id, sizeof join.shown.id);
+    memcpy(join.shown.hash, identity->hash, sizeof join.shown.hash);
+    join.fresh = join.shown;
+    session->in_flight++;
+    if (bus_join(session->place->feed, &join, on_put_back, session) != 0)
+        session->in_flight--;
+}
+
+static void judge(struct session *session, char letter)
+{
+    session->in_flight--;
+    if (session_is_member(session) && letter == 'g')
+        put_back(session);
+    else if (session_is_member(session) && letter == 'm')
+        session_displace(session);
+    else
+        session_free_if_over(session);
+}
+
+static void on_refreshed(void *arg, const struct redisReply *reply)
+{
+    struct batch *batch = arg;
+    size_t len;
+    const char *letters = redis_reply_is_error(reply) ? NULL : redis_reply_string(reply, &len);
+    for (size_t i = 0; i < batch->count; i++)
+        judge(batch->sessions[i], letters != NULL && i < len ? letters[i] : 'k');
+    free(batch);
+}
+
+static void send_batch(struct place *place, struct batch *batch)
+{
+    struct bus_member members[BUS_REFRESH_MOST];
+    for (size_t i = 0; i < batch->count; i++) {
+        members[i] = session_bus_member(batch->sessions[i]);
+        batch->sessions[i]->in_flight++;
+    }
+    if (bus_refresh(place->feed, members, batch->count, on_refreshed, batch) != 0)
+        on_refreshed(batch, NULL);
+}
+
+static void refresh_place(struct place *place)
+{
+    struct batch *batch = NULL;
+    for (struct link *at = place->members.next; at != &place->members; at = at->next) {
+        struct session *session = LIST_ITEM(at, struct session, in_place);
+        if (batch == NULL)
+            batch = memory_new(sizeof *batch);
+        batch->sessions[batch->count++] = session;
+        if (batch->count == BUS_REFRESH_MOST) {
+            send_batch(place, batch);
+            batch = NULL;
+        }
+    }
+    if (batch != NULL)
+        send_batch(place, batch);
+}
+
+void session_refresh_all(struct sessions *all, bool now)
+{
+    uint64_t now_ms = (uint64_t)clock_monotonic_ms();
+    uint64_t every_ms = bus_member_ttl(all->options.config) * 1000 / 3;
+    struct place *place;
+    if (!bus_is_up(all->options.bus))
+        return;
+    for (size_t at = 0; (place = rooms_next(all->rooms, &at)) != NULL;) {
+        if (place->feed == NULL || (!now && place->refresh_at_ms > now_ms))
+            continue;
+        place->refresh_at_ms = now_ms + every_ms;
+        refresh_place(place);
+    }
+}
+
+void session_stay_tick(struct sessions *all)
+{
+    lay_ghosts(all);
+    session_refresh_all(all, false);
+}
