@@ -5,8 +5,8 @@
  *
  * prelude.lua is put before the text of every other script.
  *
- * In an asset, {{NAME}} becomes the hashed path of the asset NAME: list a file that is referred to
- * in any order, but only from index.html. */
+ * In an asset, "./NAME" (with its quotes) becomes the hashed path of the asset NAME, which must be
+ * listed before: a file's own hash covers what it refers to. */
 #include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,36 +53,34 @@ static void name_by_hash(struct file *file)
              hash[5], dot);
 }
 
-static const char *find_public(const struct file *files, int count, const char *name, size_t len)
+/* The asset whose quoted relative path begins at `at`: "./NAME". NULL when it is none. */
+static const struct file *find_reference(const struct file *files, int count, const char *at)
 {
-    for (int i = 0; i < count; i++)
-        if (strlen(files[i].name) == len && strncmp(files[i].name, name, len) == 0)
-            return files[i].public;
+    for (int i = 0; i < count; i++) {
+        size_t len = strlen(files[i].name);
+        if (strncmp(at, "\"./", 3) == 0 && strncmp(at + 3, files[i].name, len) == 0 &&
+            at[3 + len] == '"')
+            return &files[i];
+    }
     return NULL;
 }
 
-/* Replaces {{NAME}} in the file. */
+/* Puts hashed paths in the place of references to the `count` files before this one. */
 static void expand(struct file *file, const struct file *files, int count)
 {
-    char *out = malloc(file->len * 2 + 4096);
+    char *out = malloc(file->len * 4 + 4096);
     size_t used = 0;
-    const char *at = file->data;
-    const char *open;
-    while ((open = strstr(at, "{{")) != NULL) {
-        const char *end = strstr(open, "}}");
-        const char *public = end == NULL ? NULL
-                                         : find_public(files, count, open + 2,
-                                                       (size_t)(end - open - 2));
-        if (public == NULL)
-            die("unknown {{NAME}} in", file->name);
-        memcpy(out + used, at, (size_t)(open - at));
-        used += (size_t)(open - at);
-        memcpy(out + used, public, strlen(public));
-        used += strlen(public);
-        at = end + 2;
+    for (const char *at = file->data; *at != '\0';) {
+        const struct file *found = find_reference(files, count, at);
+        if (found == NULL) {
+            out[used++] = *at++;
+            continue;
+        }
+        used += (size_t)sprintf(out + used, "\"%s\"", found->public);
+        at += strlen(found->name) + 4;
     }
-    memcpy(out + used, at, strlen(at) + 1);
-    file->len = used + strlen(at);
+    out[used] = '\0';
+    file->len = used;
     free(file->data);
     file->data = out;
 }
@@ -188,15 +186,12 @@ int main(int argc, char **argv)
         die("usage", "embed assets|scripts FILE...");
     for (int i = 0; i < count; i++) {
         read_file(argv[i + 2], &files[i]);
+        expand(&files[i], files, i);
         name_by_hash(&files[i]);
     }
-    if (strcmp(argv[1], "scripts") == 0) {
+    if (strcmp(argv[1], "scripts") == 0)
         print_scripts(files, count);
-        return 0;
-    }
-    for (int i = 0; i < count; i++)
-        if (strcmp(files[i].name, "index.html") == 0)
-            expand(&files[i], files, count);
-    print_assets(files, count);
+    else
+        print_assets(files, count);
     return 0;
 }

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROBE_EVERY_MS = 2000, PROBE_LOST_MS = 5000, PROBE_FRESH_MS = 10000 };
+enum { START_MS = 1000, PROBE_EVERY_MS = 2000, PROBE_LOST_MS = 5000, PROBE_FRESH_MS = 10000 };
 
 struct bus {
     struct bus_options options;
@@ -29,6 +29,9 @@ struct bus {
     int64_t probe_back_ms;   /* 0: never */
     int64_t awaited_since_ms; /* the oldest probe not answered, 0: none */
     char lost[200];          /* why Redis is not there */
+    bool lost_told;          /* in the log */
+    bool was_up;
+    int64_t started_ms;
 };
 
 static struct table_key channel_of(const void *value)
@@ -121,6 +124,8 @@ static void on_either_ready(struct bus *bus)
     if (!both_ready(bus))
         return;
     bus->lost[0] = '\0';
+    bus->lost_told = false;
+    bus->was_up = true;
     bus->awaited_since_ms = 0;
     log_redis(bus, "redis-up", NULL);
     send_probe(bus);
@@ -150,11 +155,14 @@ static void on_subscriber_ready(void *arg)
     on_either_ready(bus);
 }
 
-/* One line for each outage, not one for each attempt. */
+/* One line for each outage, not one for each attempt; at the start Redis has a second to come up. */
 static void on_lost(struct bus *bus, const char *why)
 {
-    if (bus->lost[0] == '\0')
+    bool starting = !bus->was_up && clock_monotonic_ms() - bus->started_ms < START_MS;
+    if (!bus->lost_told && !starting) {
         log_redis(bus, "redis-lost", why);
+        bus->lost_told = true;
+    }
     snprintf(bus->lost, sizeof bus->lost, "Redis cannot be reached: %s", why);
     bus->awaited_since_ms = 0;
     note_state(bus);
@@ -245,6 +253,7 @@ struct bus *bus_new(const struct bus_options *options, const struct bus_callback
     bus->options = *options;
     bus->callbacks = *callbacks;
     bus->arg = arg;
+    bus->started_ms = clock_monotonic_ms();
     bus->feeds = table_new(channel_of);
     bus->own_channel = key_gateway(config->redis_prefix, config->gateway_id);
     bus->control = key_global(config->redis_prefix, "control");

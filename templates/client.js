@@ -1,0 +1,216 @@
+// The conversation with the server, without any DOM: joins, comes back by itself after a loss, repeats
+// what was not acknowledged. A repeated line carries its first nonce, so it never shows twice.
+
+const FIRST_DELAY_MS = 500;
+const LONGEST_DELAY_MS = 20000;
+const SILENCE_MS = 40000; // longer than the server's ping
+const CHECK_MS = 20000;
+
+export class Client {
+  #url; #on; #socket = null; #timer = 0; #checker = 0;
+  #attempts = 0; #heard = 0; #wanted = false; #joined = false;
+  #name = ""; #resume = null; #position = null; #outbox = new Map();
+
+  /** `on` has the handlers: welcome, message, presence, members, notice, gap, typing, acked, failed,
+   *  refused, state. */
+  constructor(url, on) {
+    this.#url = url;
+    this.#on = on;
+  }
+
+  /** Joins under this name; `memory` is what remember() gave before a reload. */
+  join(name, memory = null) {
+    this.#name = name;
+    if (memory) ({ resume: this.#resume, position: this.#position } = memory);
+    this.#wanted = true;
+    this.#attempts = 0;
+    if (this.#joined || this.#socket?.readyState === WebSocket.OPEN) this.#sendJoin();
+    else this.#connect();
+  }
+
+  /** What lets this member come back after a reload of the page. */
+  remember() {
+    return { name: this.#name, resume: this.#resume, position: this.#position };
+  }
+
+  /** Says it, now or as soon as it can be said. Returns the nonce under which it is reported. */
+  say(text) {
+    const nonce = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
+    this.#outbox.set(nonce, text);
+    if (this.#joined) this.#sendSay(nonce, text);
+    return nonce;
+  }
+
+  typing() {
+    if (this.#joined) this.#send({ type: "typing" });
+  }
+
+  askMembers() {
+    if (this.#joined) this.#send({ type: "members" });
+  }
+
+  leave() {
+    this.#wanted = false;
+    if (this.#joined) this.#send({ type: "leave" });
+    this.#drop(1000);
+    this.#resume = this.#position = null;
+    this.#outbox.clear();
+  }
+
+  /** The network or the page is back: do not wait for the timer. */
+  hurry() {
+    if (!this.#wanted) return;
+    if (!this.#socket) this.#connect();
+    else if (this.#joined) this.#check();
+  }
+
+  get pending() {
+    return this.#outbox;
+  }
+
+  #connect() {
+    clearTimeout(this.#timer);
+    this.#drop(1000);
+    this.#on.state("connecting");
+    const socket = new WebSocket(this.#url);
+    this.#socket = socket;
+    this.#heard = Date.now();
+    socket.onopen = () => this.#sendJoin();
+    socket.onmessage = (event) => {
+      this.#heard = Date.now();
+      let message;
+      try {
+        message = JSON.parse(event.data);
+      } catch {
+        return;
+      }
+      this.#take(message);
+    };
+    socket.onclose = (event) => this.#lost(event.code);
+    clearInterval(this.#checker);
+    this.#checker = setInterval(() => this.#check(), CHECK_MS);
+  }
+
+  /** Closes the socket without hearing from it again. */
+  #drop(code) {
+    clearInterval(this.#checker);
+    const socket = this.#socket;
+    this.#socket = null;
+    this.#joined = false;
+    if (!socket) return;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close(code);
+  }
+
+  #lost(code) {
+    this.#drop(1000);
+    if (!this.#wanted) return;
+    if (code === 4409 || (code >= 4500 && code <= 4599)) {
+      this.#wanted = false;
+      this.#on.state(code === 4409 ? "elsewhere" : "ended");
+      return;
+    }
+    this.#retry();
+  }
+
+  /** Full jitter: a whole room that lost its gateway does not come back in one instant. */
+  #retry() {
+    const most = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#attempts++);
+    const delay = Math.random() * most;
+    this.#on.state("waiting", delay);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#connect(), delay);
+  }
+
+  /** A connection that says nothing may be dead without knowing. */
+  #check() {
+    if (Date.now() - this.#heard > SILENCE_MS) this.#lost(1006);
+    else this.#send({ type: "ping" });
+  }
+
+  #send(message) {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+  }
+
+  #sendJoin() {
+    const join = { type: "join", name: this.#name };
+    if (this.#resume) join.resume = this.#resume;
+    if (this.#resume && this.#position) join.since = this.#position;
+    this.#send(join);
+  }
+
+  #sendSay(nonce, text) {
+    this.#send({ type: "say", text, nonce });
+  }
+
+  #take(message) {
+    switch (message.type) {
+      case "welcome":
+        this.#welcome(message);
+        break;
+      case "message":
+      case "presence":
+        if (this.#position && message.seq > this.#position.seq) this.#position.seq = message.seq;
+        this.#on[message.type](message);
+        break;
+      case "ack":
+        if (this.#outbox.delete(message.nonce)) this.#on.acked(message.nonce);
+        break;
+      case "error":
+        this.#error(message);
+        break;
+      case "reconnect":
+        this.#move(message.after);
+        break;
+      case "members":
+      case "notice":
+      case "gap":
+      case "typing":
+        this.#on[message.type](message);
+        break;
+    }
+  }
+
+  #welcome(message) {
+    this.#joined = true;
+    this.#attempts = 0;
+    this.#resume = message.resume;
+    // While missed events are replayed the position moves with them, so that a loss in the midst of
+    // the replay loses nothing.
+    const replaying = message.recovered && this.#position?.epoch === message.epoch;
+    if (!replaying) this.#position = { epoch: message.epoch, seq: message.seq };
+    this.#on.state("joined");
+    this.#on.welcome(message);
+    for (const [nonce, text] of this.#outbox) this.#sendSay(nonce, text);
+  }
+
+  #error(error) {
+    if (!this.#joined) {
+      if (error.code === "unavailable") this.#lost(1013);
+      else {
+        this.#wanted = error.code === "already_joined";
+        this.#on.refused(error);
+      }
+      return;
+    }
+    const text = this.#outbox.get(error.nonce);
+    if (text === undefined) return;
+    if (error.code === "unavailable" || error.code === "too_fast") {
+      const again = () => this.#joined && this.#outbox.has(error.nonce) && this.#sendSay(error.nonce, text);
+      setTimeout(again, (error.retry_after ?? 1) * 1000);
+      return;
+    }
+    this.#outbox.delete(error.nonce);
+    this.#on.failed(error.nonce, error);
+  }
+
+  /** This gateway is going away: come back through the balancer when it says so. */
+  #move(after) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      if (!this.#wanted) return;
+      this.#on.state("moving");
+      this.#connect();
+    }, after);
+  }
+}
