@@ -29,6 +29,7 @@ struct bus {
     int64_t probe_back_ms;   /* 0: never */
     int64_t awaited_since_ms; /* the oldest probe not answered, 0: none */
     char lost[200];          /* why Redis is not there */
+    bool hears;              /* subscribed to the own channel */
     bool lost_told;          /* in the log */
     bool was_up;
     int64_t started_ms;
@@ -84,7 +85,7 @@ void bus_tick(struct bus *bus)
         feed_tick(feed);
     if (bus->awaited_since_ms != 0 && now - bus->awaited_since_ms > PROBE_LOST_MS)
         reconnect_both(bus);
-    else if (both_ready(bus) && now - bus->probe_sent_ms >= PROBE_EVERY_MS)
+    else if (both_ready(bus) && bus->hears && now - bus->probe_sent_ms >= PROBE_EVERY_MS)
         send_probe(bus);
 }
 
@@ -128,7 +129,8 @@ static void on_either_ready(struct bus *bus)
     bus->was_up = true;
     bus->awaited_since_ms = 0;
     log_redis(bus, "redis-up", NULL);
-    send_probe(bus);
+    if (bus->hears)
+        send_probe(bus);
     bus->callbacks.on_up(bus->arg);
 }
 
@@ -178,6 +180,7 @@ static void on_subscriber_lost(void *arg, const char *why)
     struct bus *bus = arg;
     size_t at = 0;
     struct feed *feed;
+    bus->hears = false;
     while ((feed = table_next(bus->feeds, &at)) != NULL)
         feed_on_unsubscribed(feed);
     on_lost(bus, why);
@@ -207,6 +210,22 @@ static void on_published(struct bus *bus, const struct redisReply *reply)
         bus->callbacks.on_told(bus->arg, data, len);
 }
 
+static void on_subscribed(struct bus *bus, const struct redisReply *reply)
+{
+    size_t len;
+    const char *channel = redis_reply_string(redis_reply_at(reply, 1), &len);
+    if (channel == NULL)
+        return;
+    struct feed *feed = table_find(bus->feeds, channel, len);
+    if (feed != NULL)
+        feed_on_subscribed(feed);
+    if (!is_channel(&bus->own_channel, channel, len))
+        return;
+    bus->hears = true; /* a probe sent before would not have come back */
+    if (both_ready(bus))
+        send_probe(bus);
+}
+
 /* "message", "subscribe", "unsubscribe", "pong", or an error. */
 static void on_push(void *arg, const struct redisReply *reply)
 {
@@ -214,15 +233,10 @@ static void on_push(void *arg, const struct redisReply *reply)
     const char *kind = redis_reply_string(redis_reply_at(reply, 0), NULL);
     if (kind == NULL)
         return;
-    if (strcmp(kind, "message") == 0) {
+    if (strcmp(kind, "message") == 0)
         on_published(bus, reply);
-    } else if (strcmp(kind, "subscribe") == 0) {
-        size_t len;
-        const char *channel = redis_reply_string(redis_reply_at(reply, 1), &len);
-        struct feed *feed = channel == NULL ? NULL : table_find(bus->feeds, channel, len);
-        if (feed != NULL)
-            feed_on_subscribed(feed);
-    }
+    else if (strcmp(kind, "subscribe") == 0)
+        on_subscribed(bus, reply);
 }
 
 static struct redis *new_redis(struct bus *bus, bool subscriber)

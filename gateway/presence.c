@@ -47,19 +47,19 @@ static void on_exists(void *arg, const struct redisReply *reply)
     presence->options.on_lapsed(presence->options.arg);
 }
 
+static void expire(struct presence *presence, const char *key)
+{
+    char ttl[24];
+    print_number(ttl, bus_member_ttl(presence->config));
+    redis_send_strings(bus_commands(presence->options.bus), NULL, NULL, "EXPIRE", key, ttl, NULL);
+}
+
 static void write_rooms(struct presence *presence)
 {
     struct place *place;
     for (size_t at = 0; (place = rooms_next(presence->options.rooms, &at)) != NULL;)
         if (place->feed != NULL)
             presence_note_room(presence, place->name, true);
-}
-
-static void expire(struct presence *presence, const char *key)
-{
-    char ttl[24];
-    print_number(ttl, bus_member_ttl(presence->config));
-    redis_send_strings(bus_commands(presence->options.bus), NULL, NULL, "EXPIRE", key, ttl, NULL);
 }
 
 void presence_renew(struct presence *presence)
@@ -82,7 +82,6 @@ void presence_renew(struct presence *presence)
                        presence->config->gateway_id, NULL);
     expire(presence, presence->gateways.text);
     write_rooms(presence);
-    expire(presence, presence->own_rooms.text);
 }
 
 static void on_timer(evutil_socket_t fd, short events, void *arg)
@@ -96,6 +95,7 @@ void presence_note_room(struct presence *presence, const char *room, bool open)
 {
     redis_send_strings(bus_commands(presence->options.bus), NULL, NULL, open ? "SADD" : "SREM",
                        presence->own_rooms.text, room, NULL);
+    expire(presence, presence->own_rooms.text);
 }
 
 struct presence *presence_new(const struct presence_options *options)

@@ -1,0 +1,183 @@
+// Who is here: gateways that die, connections that are lost, keys that expire.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { Member, get, joined, startGateway, startRedis, until } from "../lib/harness.mjs";
+
+const quick = ["--lease", "1", "--leave-grace", "2"];
+
+/** Every presence line that says `name` left, over all of a member's messages. */
+function departures(member, name) {
+  return member.received.filter((m) => m.type === "presence").flatMap((m) => m.left.filter((person) => person.name === name));
+}
+
+test("kill -9 of a gateway: each of its members is announced once, and nothing lingers", async (t) => {
+  const redis = await startRedis(t);
+  const doomed = await startGateway(t, { redis, args: quick });
+  const others = [await startGateway(t, { redis, args: quick }), await startGateway(t, { redis, args: quick })];
+  const watchers = [await joined(t, others[0].url, "w0"), await joined(t, others[1].url, "w1")];
+  for (let i = 0; i < 70; i++) await joined(t, doomed.url, `lost-${i}`);
+  await joined(t, `${doomed.url}/alone`, "solitary");
+  await until("all are seen", () => watchers.every((w) => w.received.some((m) => m.count === 72)));
+
+  const killed = Date.now();
+  await doomed.stop("SIGKILL");
+  await until("all are gone", () => watchers.every((w) => w.received.some((m) => m.type === "presence" && m.count === 2)));
+  const took = Date.now() - killed;
+  assert.ok(took >= 2000 - 50, `nobody leaves before the grace is over (${took} ms)`);
+  assert.deepEqual(redis.lines("SMEMBERS", "yukizuri:{lobby}:members").sort(), ["w0", "w1"]);
+  await until("the room without witnesses is cleared too", () => redis.run("EXISTS", "yukizuri:{alone}:members") === "0");
+  await until("the gateway is buried", () => redis.lines("SMEMBERS", "yukizuri:gateways").length === 2);
+  // every departure was published once, by one gateway
+  const events = redis.lines("XRANGE", "yukizuri:{lobby}:recent", "-", "+").filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
+  const left = events.filter((e) => e.type === "presence").flatMap((e) => e.left.map((p) => p.name));
+  assert.deepEqual(left.sort(), Array.from({ length: 70 }, (_, i) => `lost-${i}`).sort());
+  for (const watcher of watchers)
+    for (let i = 0; i < 70; i++) assert.ok(departures(watcher, `lost-${i}`).length <= 1);
+  assert.deepEqual(redis.lines("KEYS", "yukizuri:{lobby}:member:*").length, 2);
+});
+
+test("all gateways killed and the TTLs over: Redis is empty", async (t) => {
+  const redis = await startRedis(t);
+  const args = ["--lease", "1", "--leave-grace", "0", "--retention", "2"];
+  const gateways = [await startGateway(t, { redis, args }), await startGateway(t, { redis, args })];
+  const members = [await joined(t, gateways[0].url, "a"), await joined(t, gateways[1].url, "b")];
+  members[0].send({ type: "say", text: "soon forgotten", nonce: "1" });
+  await members[0].waitFor({ type: "ack" });
+  assert.notEqual(redis.run("DBSIZE"), "0");
+  await Promise.all(gateways.map((gateway) => gateway.stop("SIGKILL")));
+  await until(() => `no key is left: ${redis.run("KEYS", "*")}`, () => redis.run("DBSIZE") === "0", 90000);
+});
+
+test("a lost connection is announced after the grace, a dead peer does not stay on the list", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--leave-grace", "1"] });
+  const watcher = await joined(t, gateway.url, "watcher");
+  const alice = await joined(t, gateway.url, "alice");
+  alice.socket.terminate();
+  await until("alice has left", () => departures(watcher, "alice").length === 1);
+  assert.deepEqual(redis.lines("SMEMBERS", "yukizuri:{lobby}:members"), ["watcher"]);
+  assert.equal((await gateway.stats()).ghosts, 0);
+});
+
+test("a peer that answers no ping is closed after ping + 10 seconds", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--leave-grace", "0", "--ping", "1"] });
+  const watcher = await joined(t, gateway.url, "watcher");
+  const silent = await joined(t, gateway.url, "silent", {});
+  silent.socket.pong = () => {}; // the library answers pings by itself
+  silent.socket._receiver.removeAllListeners("ping");
+  const from = Date.now();
+  await until("it is off the list", () => departures(watcher, "silent").length === 1, 20000);
+  assert.ok(Date.now() - from > 9000, "not before");
+  assert.equal(watcher.closed, null, "whoever answers stays");
+});
+
+test("coming back within the grace: nobody sees a thing, and what was missed is there", async (t) => {
+  const redis = await startRedis(t);
+  const gateways = [await startGateway(t, { redis }), await startGateway(t, { redis })];
+  const watcher = await joined(t, gateways[0].url, "watcher");
+  const first = await joined(t, gateways[0].url, "alice");
+  await until("she is seen", () => watcher.saw("joined", "alice"));
+  first.socket.terminate();
+  for (const text of ["one", "two"]) watcher.send({ type: "say", text, nonce: text });
+  await watcher.waitFor({ type: "ack", nonce: "two" });
+  const { epoch, seq, resume, me } = first.welcome;
+  const again = await joined(t, gateways[1].url, "alice", { resume, since: { epoch, seq } });
+  assert.equal(again.welcome.me.id, me.id);
+  assert.equal(again.welcome.recovered, true);
+  assert.equal(again.welcome.missed, 0);
+  await again.waitFor({ type: "message", text: "two" });
+  assert.deepEqual(again.messages().map((m) => m.text), ["one", "two"]);
+  watcher.send({ type: "say", text: "three", nonce: "three" });
+  await again.waitFor({ type: "message", text: "three" });
+  assert.equal(departures(watcher, "alice").length, 0);
+  assert.equal(watcher.received.filter((m) => m.type === "presence" && m.joined.some((p) => p.name === "alice")).length, 1);
+  assert.equal(redis.run("SCARD", "yukizuri:{lobby}:members"), "2");
+  await until("the ghost at the old gateway is forgotten", async () => (await gateways[0].stats()).ghosts === 0);
+});
+
+test("resumed on another gateway while still connected: the old socket is closed with 4409", async (t) => {
+  const redis = await startRedis(t);
+  const gateways = [await startGateway(t, { redis }), await startGateway(t, { redis })];
+  for (const to of [gateways[1], gateways[0]]) {
+    const old = await joined(t, gateways[0].url, "alice");
+    const { epoch, seq, resume, me } = old.welcome;
+    const next = await joined(t, to.url, "alice", { resume, since: { epoch, seq } });
+    assert.equal(next.welcome.me.id, me.id);
+    assert.equal((await old.waitClosed()).code, 4409);
+    next.send({ type: "leave" });
+    await until("she has left", () => redis.run("SCARD", "yukizuri:{lobby}:members") === "0");
+  }
+});
+
+test("coming back after the grace but within retention: same id, missed messages, and a join is seen", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--leave-grace", "0"] });
+  const watcher = await joined(t, gateway.url, "watcher");
+  const first = await joined(t, gateway.url, "alice");
+  first.socket.terminate();
+  await until("she has left", () => departures(watcher, "alice").length === 1);
+  watcher.send({ type: "say", text: "missed you", nonce: "1" });
+  await watcher.waitFor({ type: "ack" });
+  const { epoch, seq, resume, me } = first.welcome;
+  const again = await joined(t, gateway.url, "alice", { resume, since: { epoch, seq } });
+  assert.equal(again.welcome.me.id, me.id);
+  assert.equal(again.welcome.recovered, true);
+  await again.waitFor({ type: "message", text: "missed you" });
+});
+
+test("a made-up or stolen-looking token gives a fresh id and no old messages", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis });
+  const alice = await joined(t, gateway.url, "alice");
+  alice.send({ type: "say", text: "before you came", nonce: "1" });
+  await alice.waitFor({ type: "ack" });
+  const { epoch, resume } = alice.welcome;
+  const forged = `${resume.slice(0, 12)}AAAAAAAAAAAAAAAAAAAAAA`;
+  for (const token of [forged, "x", "", "%".repeat(34), "A".repeat(5000)]) {
+    const eve = await new Member(t, gateway.url).opened();
+    eve.send({ type: "join", name: "eve", resume: token, since: { epoch, seq: 0 } });
+    const welcome = await eve.waitFor({ type: "welcome" });
+    assert.notEqual(welcome.me.id, alice.welcome.me.id);
+    assert.equal(welcome.recovered, false);
+    await eve.settled();
+    assert.deepEqual(eve.messages(), []);
+    eve.send({ type: "leave" });
+    await eve.settled();
+    await until("gone", () => redis.run("SCARD", "yukizuri:{lobby}:members") === "1");
+  }
+  const thief = await new Member(t, gateway.url).opened();
+  thief.send({ type: "join", name: "alice", resume: forged });
+  await thief.waitFor({ type: "error", code: "name_taken" });
+});
+
+test("nobody sees with `since` what was said before they came", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t) });
+  const alice = await joined(t, gateway.url, "alice");
+  alice.send({ type: "say", text: "secret", nonce: "1" });
+  await alice.waitFor({ type: "ack" });
+  const bob = await joined(t, gateway.url, "bob");
+  const { epoch, resume } = bob.welcome;
+  bob.socket.terminate();
+  const again = await joined(t, gateway.url, "bob", { resume, since: { epoch, seq: 0 } });
+  await again.settled();
+  assert.deepEqual(again.messages(), []);
+});
+
+test("a gateway that was stopped longer than its lease puts its members back, without duplicates", async (t) => {
+  const redis = await startRedis(t);
+  const sleeper = await startGateway(t, { redis, args: quick });
+  const other = await startGateway(t, { redis, args: quick });
+  const watcher = await joined(t, other.url, "watcher");
+  const alice = await joined(t, sleeper.url, "alice");
+  sleeper.signal("SIGSTOP");
+  t.after(() => sleeper.running && sleeper.signal("SIGCONT"));
+  await until("alice is taken off", () => departures(watcher, "alice").length === 1);
+  sleeper.signal("SIGCONT");
+  await until("alice is put back", () => redis.lines("SMEMBERS", "yukizuri:{lobby}:members").includes("alice"));
+  assert.equal(redis.run("HGET", "yukizuri:{lobby}:member:alice", "id"), alice.welcome.me.id);
+  alice.send({ type: "say", text: "I never left", nonce: "1" });
+  await watcher.waitFor({ type: "message", text: "I never left" });
+  await until("both gateways are known", () => redis.lines("SMEMBERS", "yukizuri:gateways").length === 2);
+  assert.equal((await get(`${sleeper.origin}/healthz`)).status, 200);
+});
