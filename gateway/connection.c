@@ -46,6 +46,8 @@ struct connection {
     int fd;
     uint16_t close_code;
     bool in_work, pinged;
+    bool held;         /* by the owner */
+    bool unread;       /* nothing is read from it at the moment */
     bool closing;      /* a close frame is queued, or was received */
     bool close_queued; /* our close frame is queued or sent: nothing may follow it */
     bool deaf;         /* the peer's bytes mean nothing any more */
@@ -354,6 +356,27 @@ static void finish_closing(struct connection *connection)
 
 /* --- Reading --- */
 
+/* Nothing is read from a peer that does not take what waits for it, nor from one that is held. */
+static void update_reading(struct connection *connection)
+{
+    size_t most = PRIVATE_HIGH_BYTES + connection->all->options.max_message;
+    bool stuffed = connection_private_len(connection) > most;
+    bool off = !connection->closing && (connection->held || stuffed);
+    if (off == connection->unread || connection->dead)
+        return;
+    connection->unread = off;
+    if (off)
+        event_del(&connection->readable);
+    else
+        event_add(&connection->readable, NULL);
+}
+
+void connection_hold(struct connection *connection, bool hold)
+{
+    connection->held = hold;
+    update_reading(connection);
+}
+
 static void on_message(void *arg, bool text, const uint8_t *data, size_t len)
 {
     struct connection *connection = arg;
@@ -376,6 +399,18 @@ static void on_reader_send(void *arg, const uint8_t *data, size_t len)
         private_add(connection, data, len);
 }
 
+static const char *close_reason(uint16_t code)
+{
+    switch (code) {
+    case 1007:
+        return "text that is not UTF-8";
+    case 1009:
+        return "that message is too big";
+    default:
+        return "this breaks the WebSocket protocol";
+    }
+}
+
 void connection_feed(struct connection *connection, const uint8_t *data, size_t len)
 {
     struct connections *all = connection->all;
@@ -385,16 +420,15 @@ void connection_feed(struct connection *connection, const uint8_t *data, size_t 
     if (connection->reader == NULL)
         connection->reader = reader_take(all->readers, connection);
     enum reader_result result = reader_feed(connection->reader, data, len, &code);
-    if (result == READER_CLOSED && !connection->closing)
-        begin_closing(connection, code);
-    if (result == READER_CLOSED || reader_is_idle(connection->reader)) {
+    if (result != READER_OPEN || reader_is_idle(connection->reader)) {
         reader_give(all->readers, connection->reader);
         connection->reader = NULL;
     }
-    if (result == READER_CLOSED)
+    if (result == READER_VIOLATED)
+        connection_close(connection, code, close_reason(code));
+    if (result != READER_OPEN)
         connection->close_queued = connection->deaf = true;
-    if (connection_private_len(connection) > PRIVATE_HIGH_BYTES + all->options.max_message)
-        event_del(&connection->readable);
+    update_reading(connection);
 }
 
 static void on_readable(evutil_socket_t fd, short events, void *arg)
@@ -477,17 +511,15 @@ static void reap(struct connection *connection)
 static void flush(struct connection *connection)
 {
     static const struct iovec nothing = {NULL, 0};
-    size_t before = connection_private_len(connection);
     if (!connection_is_blocked(connection)) {
         if (connection->source.pump != NULL)
             connection->source.pump(connection->source.source, connection);
         else
             connection_write(connection, &nothing, NULL, 0);
     }
+    update_reading(connection);
     if (connection->closing)
         finish_closing(connection);
-    else if (before > connection_private_len(connection) && !connection->dead)
-        event_add(&connection->readable, NULL); /* reading may have been stopped */
 }
 
 void connections_work(struct connections *all)

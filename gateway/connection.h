@@ -78,6 +78,10 @@ void connection_send_raw(struct connection *connection, const void *data, size_t
 void connection_send(struct connection *connection, enum frame_opcode opcode, const void *data,
                      size_t len);
 
+/* Stops and resumes reading from the peer: whoever cannot keep up lets TCP say so. What has been read
+ * already is still delivered. */
+void connection_hold(struct connection *connection, bool hold);
+
 /* Starts the closing handshake (section 7.1.2) after what is queued. Idempotent. */
 void connection_close(struct connection *connection, uint16_t code, const char *reason);
 

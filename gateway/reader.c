@@ -18,6 +18,7 @@ struct reader {
     uint64_t finished; /* bytes of all complete frames, ever */
     uint64_t frame_len;
     bool fragmented; /* inside a fragmented message */
+    bool mute;       /* what wslay sends is dropped */
     uint16_t close_code;
 };
 
@@ -51,7 +52,8 @@ static ssize_t on_send(wslay_event_context_ptr context, const uint8_t *data, siz
     (void)context;
     (void)flags;
     struct reader *reader = arg;
-    reader->pool->callbacks.on_send(reader->arg, data, len);
+    if (!reader->mute)
+        reader->pool->callbacks.on_send(reader->arg, data, len);
     return (ssize_t)len;
 }
 
@@ -159,14 +161,22 @@ enum reader_result reader_feed(struct reader *reader, const uint8_t *data, size_
     reader->input_len = len;
     int error = wslay_event_recv(context);
     reader->input_len = 0;
+    bool open = error == 0 && wslay_event_get_read_enabled(context);
+    /* wslay answers a violation with a close frame, for some without a code: then the code is taken
+     * from it, and the frame is left to the connection */
+    reader->mute = !open && reader->close_code == 0;
     if (wslay_event_want_write(context) && wslay_event_send(context) != 0)
-        error = -1;
-    if (error == 0 && wslay_event_get_read_enabled(context))
+        open = false;
+    if (open)
         return READER_OPEN;
-    /* wslay answers a violation with a close frame and tells nobody: its code is what was sent */
-    *code = reader->close_code != 0 ? reader->close_code
-                                    : wslay_event_get_status_code_sent(context);
-    return READER_CLOSED;
+    if (!reader->mute) {
+        *code = reader->close_code;
+        return READER_CLOSED;
+    }
+    *code = wslay_event_get_status_code_sent(context);
+    if (*code < WSLAY_CODE_PROTOCOL_ERROR || *code == WSLAY_CODE_NO_STATUS_RCVD)
+        *code = WSLAY_CODE_PROTOCOL_ERROR;
+    return READER_VIOLATED;
 }
 
 bool reader_is_idle(const struct reader *reader)

@@ -31,12 +31,13 @@ struct reader *reader_take(struct readers *pool, void *arg);
 void reader_give(struct readers *pool, struct reader *reader);
 
 enum reader_result {
-    READER_OPEN,   /* go on */
-    READER_CLOSED, /* a close frame was received, or an error answered with one: read no more */
+    READER_OPEN,     /* go on */
+    READER_CLOSED,   /* a close frame was received and answered: read no more */
+    READER_VIOLATED, /* the peer broke the protocol: close with the code, read no more */
 };
 
-/* Handles bytes; callbacks run meanwhile. `*code` is the close code when closed. The callbacks must
- * not give the reader back. */
+/* Handles bytes; callbacks run meanwhile. `*code` is the close code unless it is open. The callbacks
+ * must not give the reader back. */
 enum reader_result reader_feed(struct reader *reader, const uint8_t *data, size_t len,
                                uint16_t *code);
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TYPING_EVERY_MS = 1000, MOST_IN_FLIGHT = 64 };
+enum { TYPING_EVERY_MS = 1000, HOLD_IN_FLIGHT = 64, RELEASE_IN_FLIGHT = 32 };
 
 static void on_message(void *owner, bool text, const uint8_t *data, size_t len);
 static void on_closed(void *owner, uint16_t code);
@@ -89,6 +89,8 @@ static void on_said(void *arg, const struct redisReply *reply)
     struct saying *saying = arg;
     struct session *session = saying->session;
     session->in_flight--;
+    if (session->in_flight == RELEASE_IN_FLIGHT && session->connection != NULL)
+        connection_hold(session->connection, false);
     answer_say(saying, bus_number(reply));
     free(saying);
     session_free_if_over(session);
@@ -112,6 +114,8 @@ static void publish(struct session *session, const struct message_in *say)
     struct bus_say call = {session->identity->id, body.data, body.len, say->nonce};
     struct saying *saying = new_saying(session, say->nonce);
     session->in_flight++;
+    if (session->in_flight == HOLD_IN_FLIGHT) /* without a rate limit, Redis sets the pace */
+        connection_hold(session->connection, true);
     if (bus_say(session->place->feed, &call, on_said, saying) != 0)
         on_said(saying, NULL);
     text_done(&body);
@@ -130,11 +134,9 @@ static void too_fast(struct session *session, const char *nonce, double wait_s)
 static bool has_token(struct session *session, const char *nonce)
 {
     const struct rate_limit *limit = &session->all->options.config->rate;
-    if (session->in_flight < MOST_IN_FLIGHT &&
-        rate_take(&session->rate, limit, clock_monotonic_ms()))
+    if (rate_take(&session->rate, limit, clock_monotonic_ms()))
         return true;
-    double wait_s = rate_wait(&session->rate, limit);
-    too_fast(session, nonce, wait_s > 0 ? wait_s : 0.1);
+    too_fast(session, nonce, rate_wait(&session->rate, limit));
     return false;
 }
 

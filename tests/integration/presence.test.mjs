@@ -1,7 +1,7 @@
 // Who is here: gateways that die, connections that are lost, keys that expire.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Member, get, joined, startGateway, startRedis, until } from "../lib/harness.mjs";
+import { atEnd, Member, get, joined, startGateway, startRedis, until } from "../lib/harness.mjs";
 
 const quick = ["--lease", "1", "--leave-grace", "2"];
 
@@ -171,7 +171,7 @@ test("a gateway that was stopped longer than its lease puts its members back, wi
   const watcher = await joined(t, other.url, "watcher");
   const alice = await joined(t, sleeper.url, "alice");
   sleeper.signal("SIGSTOP");
-  t.after(() => sleeper.running && sleeper.signal("SIGCONT"));
+  atEnd(t, () => sleeper.running && sleeper.signal("SIGCONT"));
   await until("alice is taken off", () => departures(watcher, "alice").length === 1);
   sleeper.signal("SIGCONT");
   await until("alice is put back", () => redis.lines("SMEMBERS", "yukizuri:{lobby}:members").includes("alice"));

@@ -26,6 +26,22 @@ export async function until(what, check, ms = DEADLINE_MS) {
   }
 }
 
+const endings = new WeakMap();
+
+/** Does this when the test is over, the last registered first. */
+export function atEnd(t, ending) {
+  if (!endings.has(t)) {
+    const list = [];
+    endings.set(t, list);
+    t.after(async () => {
+      const failures = [];
+      while (list.length > 0) await Promise.resolve().then(list.pop()).catch((error) => failures.push(error));
+      if (failures.length > 0) throw failures[0];
+    });
+  }
+  endings.get(t).push(ending);
+}
+
 /** A port that was free a moment ago. */
 export async function freePort() {
   const server = net.createServer();
@@ -40,7 +56,7 @@ export async function freePort() {
 export function temporaryDirectory(t) {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), "yukizuri-test-"));
   fs.chmodSync(directory, 0o755);
-  t.after(() => fs.rmSync(directory, { recursive: true, force: true }));
+  atEnd(t, () => fs.rmSync(directory, { recursive: true, force: true }));
   return directory;
 }
 
@@ -53,7 +69,7 @@ export class Process {
     this.child.stdout.on("data", (data) => (this.output += data));
     this.child.stderr.on("data", (data) => (this.errors += data));
     this.ended = once(this.child, "close").then(([code, signal]) => ({ code, signal }));
-    t.after(() => this.stop("SIGKILL"));
+    atEnd(t, () => this.stop("SIGKILL"));
   }
 
   get pid() {
@@ -118,7 +134,7 @@ export class Gateway extends Process {
     this.port = port;
     this.origin = `http://127.0.0.1:${port}`;
     this.url = `ws://127.0.0.1:${port}/room`;
-    t.after(() => this.#checkSanitizers());
+    atEnd(t, () => this.#checkSanitizers());
   }
 
   /** Every test of a gateway is also a test of its memory. */
@@ -147,7 +163,7 @@ export function parseLog(text) {
 export async function startGateway(t, { redis, args = [], ready = true, port } = {}) {
   const where = redis ? ["--redis", typeof redis === "string" ? redis : redis.url] : [];
   const gateway = new Gateway(t, port ?? (await freePort()), [...where, "--drain", "0", ...args]);
-  t.after(async () => {
+  atEnd(t, async () => {
     if (!gateway.running) return;
     const { code, signal } = await gateway.stop("SIGINT");
     assert.deepEqual({ code, signal }, { code: 0, signal: null }, `a gateway ended badly:\n${gateway.errors}`);
@@ -180,7 +196,7 @@ export async function startNginx(t, upstreams) {
   fs.writeFileSync(path.join(directory, "nginx.conf"), config);
   const command = fs.existsSync("/usr/sbin/nginx") ? "/usr/sbin/nginx" : "nginx";
   const nginx = new Process(t, command, ["-e", path.join(directory, "nginx-error.log"), "-p", directory, "-c", path.join(directory, "nginx.conf"), "-g", "daemon off;"]);
-  t.after(() => nginx.stop("SIGTERM"));
+  atEnd(t, () => nginx.stop("SIGTERM"));
   nginx.port = port;
   nginx.origin = `http://127.0.0.1:${port}`;
   nginx.url = `ws://127.0.0.1:${port}/room`;
@@ -246,7 +262,7 @@ export class Member {
     this.socket.on("message", (data) => this.received.push(JSON.parse(data.toString())));
     this.socket.on("close", (code, reason) => (this.closed = { code, reason: reason.toString() }));
     this.socket.on("error", (error) => (this.error = error));
-    t.after(() => this.socket.terminate());
+    atEnd(t, () => this.socket.terminate());
   }
 
   async opened() {
@@ -279,8 +295,9 @@ export class Member {
 
   async join(name, more = {}) {
     await this.opened();
+    const before = this.received.length;
     this.send({ type: "join", name, ...more });
-    const welcome = await this.waitFor((message) => message.type === "welcome" || message.type === "error");
+    const welcome = await this.waitFor((message) => this.received.indexOf(message) >= before && (message.type === "welcome" || message.type === "error"));
     assert.equal(welcome.type, "welcome", JSON.stringify(welcome));
     this.welcome = welcome;
     return this;

@@ -1,0 +1,178 @@
+// HTTP: pages, assets, health, figures, and bad requests.
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import path from "node:path";
+import test from "node:test";
+import zlib from "node:zlib";
+import { Gateway, Member, get, joined, rawExchange, startGateway, startNginx, startRedis, temporaryDirectory, until } from "../lib/harness.mjs";
+
+async function raw(gateway, text, options) {
+  return (await rawExchange(gateway.port, text, options)).toString("latin1");
+}
+
+test("the page, its files, and their headers", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t) });
+  for (const url of ["/", "/r/tea", "/r/%E7%8F%88%E7%90%B2"]) {
+    const page = await get(gateway.origin + url);
+    assert.equal(page.status, 200);
+    assert.match(page.headers["content-type"], /^text\/html/);
+    const policy = page.headers["content-security-policy"];
+    for (const part of ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'"]) assert.ok(policy.includes(part), part);
+    assert.equal(page.headers["x-content-type-options"], "nosniff");
+    assert.equal(page.headers["referrer-policy"], "no-referrer");
+    assert.doesNotMatch(page.body, /https?:\/\//, "nothing from third parties");
+  }
+  const page = await get(gateway.origin);
+  const files = [...page.body.matchAll(/"(\/assets\/[^"]+)"/g)].map((match) => match[1]);
+  assert.ok(files.length >= 3);
+  for (const file of files) {
+    const plain = await get(gateway.origin + file);
+    const packed = await get(gateway.origin + file, { headers: { "Accept-Encoding": "gzip, br" } });
+    assert.equal(plain.status, 200);
+    assert.match(plain.headers["cache-control"], /immutable/);
+    assert.equal(packed.headers["content-encoding"], "gzip");
+    assert.equal(zlib.gunzipSync(packed.raw).toString(), plain.body);
+    for (const [, nested] of plain.body.matchAll(/from "([^"]+)"/g)) assert.equal((await get(gateway.origin + nested)).status, 200, nested);
+  }
+});
+
+test("unknown paths, methods, bodies and rooms", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t) });
+  for (const url of ["/nothing", "/assets/none.js", "/r/", "/r/a%00b", "/r/%zz", "/r/a%2fb", "/r/%7Bx%7D", "/r/" + "x".repeat(33), "/roomy", "/..%2fetc/passwd"]) assert.equal((await get(gateway.origin + url)).status, 404, url);
+  const post = await get(gateway.origin, { method: "POST" });
+  assert.equal(post.status, 405);
+  assert.equal(post.headers.allow, "GET, HEAD");
+  const head = await get(gateway.origin, { method: "HEAD" });
+  assert.deepEqual([head.status, head.body], [200, ""]);
+  assert.ok(Number(head.headers["content-length"]) > 500);
+  assert.match(await raw(gateway, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"), /^HTTP\/1\.1 413 /);
+  assert.match(await raw(gateway, "GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"), /^HTTP\/1\.1 413 /);
+});
+
+test("malformed requests are answered 400, 431, 505 and closed", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t) });
+  const bad = ["\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "GET / HTTP/1.1\nHost: a\n\r\n\r\n", "GET / HTTP/1.1\r\nHost : a\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n folded: b\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\0b\r\n\r\n", "GET http://x/ HTTP/1.1\r\nHost: x\r\n\r\n", "\x16\x03\x01\x02\x00\x01\r\n\r\n", "GET / HTTP/1.1\r\nno colon\r\n\r\n", "GET /a b HTTP/1.1\r\nHost: x\r\n\r\n"];
+  for (const text of bad) assert.match(await raw(gateway, text), /^HTTP\/1\.1 400 /, JSON.stringify(text));
+  assert.match(await raw(gateway, "GET / HTTP/2.0\r\nHost: x\r\n\r\n"), /^HTTP\/1\.1 505 /);
+  assert.match(await raw(gateway, `GET / HTTP/1.1\r\nHost: x\r\nX: ${"y".repeat(20000)}\r\n\r\n`), /^HTTP\/1\.1 431 /);
+  assert.match(await raw(gateway, `GET /${"y".repeat(20000)}`), /^HTTP\/1\.1 431 /);
+  assert.match(await raw(gateway, `GET / HTTP/1.1\r\nHost: x\r\n${"A: b\r\n".repeat(80)}\r\n`), /^HTTP\/1\.1 431 /);
+});
+
+test("a request that does not end is answered 408", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t) });
+  assert.match(await raw(gateway, "GET / HTTP/1.1\r\nHo"), /^HTTP\/1\.1 408 /);
+});
+
+test("requests may be pipelined, cut anywhere, and kept alive", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t) });
+  const one = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+  const last = "GET /heartbeat HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+  const count = (text) => text.split("HTTP/1.1 200 OK").length - 1;
+  assert.equal(count(await raw(gateway, one.repeat(20) + last)), 21);
+  assert.equal(count(await raw(gateway, "GET /healthz HTTP/1.0\r\n\r\n")), 1, "HTTP/1.0 is closed after the answer");
+});
+
+test("what is wrong with a handshake", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t) });
+  const good = { Host: "x", Upgrade: "websocket", Connection: "Upgrade", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==" };
+  const ask = async (changes, line = "GET /room HTTP/1.1") => {
+    const headers = Object.entries({ ...good, ...changes }).filter(([, value]) => value !== null);
+    return raw(gateway, `${line}\r\n${headers.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n`, { stopAt: "\r\n\r\n" });
+  };
+  assert.match(await ask({}), /^HTTP\/1\.1 101 /);
+  assert.match(await ask({ Upgrade: null }), /^HTTP\/1\.1 426 .*Sec-WebSocket-Version: 13\r\n/s);
+  assert.match(await ask({ "Sec-WebSocket-Version": "8" }), /^HTTP\/1\.1 426 .*Sec-WebSocket-Version: 13\r\n/s);
+  assert.match(await ask({ "Sec-WebSocket-Version": null }), /^HTTP\/1\.1 400 /);
+  for (const key of [null, "", "short", "dGhlIHNhbXBsZSBub25jZQ=", "dGhlIHNhbXBsZSBub25jZQ==AA", "dGhlIHNhbXBsZSBub25jZR=="]) assert.match(await ask({ "Sec-WebSocket-Key": key }), /^HTTP\/1\.1 400 /, String(key));
+  assert.match(await ask({ Connection: "close" }), /^HTTP\/1\.1 400 /);
+  assert.match(await ask({}, "POST /room HTTP/1.1"), /^HTTP\/1\.1 405 /);
+  assert.match(await ask({}, "GET /room HTTP/1.0"), /^HTTP\/1\.1 426 /);
+  assert.match(await ask({}, "GET /room/a%20b HTTP/1.1"), /^HTTP\/1\.1 404 /);
+  assert.match(await ask({ Origin: "https://evil.example" }), /^HTTP\/1\.1 403 /);
+  assert.match(await ask({ Origin: "http://x" }), /^HTTP\/1\.1 101 /);
+  assert.match(await ask({ Origin: "null" }), /^HTTP\/1\.1 403 /);
+});
+
+test("allowed origins", async (t) => {
+  const redis = await startRedis(t);
+  const some = await startGateway(t, { redis, args: ["--origin", "https://chat.example.com", "--origin", "https://two.example"] });
+  const any = await startGateway(t, { redis, args: ["--origin", "*"] });
+  const connects = async (gateway, origin) => {
+    const member = new Member(t, gateway.url, { origin });
+    await until("an answer", () => member.error || member.socket.readyState === 1);
+    return !member.error;
+  };
+  assert.equal(await connects(some, "https://two.example"), true);
+  assert.equal(await connects(some, some.origin), false);
+  assert.equal(await connects(any, "https://anything.example"), true);
+});
+
+test("health never depends on Redis, readiness does; figures in both spellings", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t) });
+  assert.equal((await get(`${gateway.origin}/healthz`)).body, "OK\n");
+  assert.equal((await get(`${gateway.origin}/readyz`)).status, 200);
+  const alice = await joined(t, gateway.url, "alice");
+  alice.send({ type: "say", text: "x", nonce: "1" });
+  await alice.waitFor({ type: "message" });
+  const metrics = await get(`${gateway.origin}/metrics`);
+  assert.match(metrics.headers["content-type"], /version=0\.0\.4/);
+  for (const line of [/^yukizuri_connections 1$/m, /^yukizuri_room_members\{room="lobby"\} 1$/m, /^yukizuri_says_total 1$/m, /^yukizuri_redis_up 1$/m, /^yukizuri_build_info\{version="[^"]+",gateway="[^"]+"\} 1$/m, /^yukizuri_probe_lag_seconds_bucket\{le="\+Inf"\} [1-9]/m]) assert.match(metrics.body, line);
+  const stats = await gateway.stats();
+  const leaves = (value) => (typeof value === "object" ? Object.values(value).flatMap(leaves) : [value]);
+  assert.ok(leaves(stats).every((value) => typeof value === "number"), "numbers only");
+  assert.equal(stats.room_members.lobby, 1);
+});
+
+test("a forged X-Forwarded-For is neither believed nor shown, and is not local", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t) });
+  assert.equal((await get(`${gateway.origin}/metrics`)).status, 200, "we are local");
+  for (const headers of [{ "X-Forwarded-For": "127.0.0.1" }, { "X-Real-IP": "127.0.0.1" }, { "X-Forwarded-For": "10.0.0.1, 127.0.0.1" }]) assert.equal((await get(`${gateway.origin}/metrics`, { headers })).status, 403);
+  const eve = await new Member(t, gateway.url, { headers: { "X-Forwarded-For": "8.8.8.8" } }).join("eve");
+  assert.equal(eve.welcome.me.address, "127.0.0.x");
+  await until("it is warned about once", () => gateway.log.filter((line) => line.kind === "forwarded-ignored").length === 1);
+});
+
+test("behind a trusted proxy the list is walked from the right", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--trusted-proxy", "127.0.0.1,10.0.0.0/8", "--show-address", "full", "--log-address", "masked"] });
+  const address = async (name, header) => (await new Member(t, gateway.url, { headers: { "X-Forwarded-For": header } }).join(name)).welcome.me.address;
+  assert.equal(await address("a", "203.0.113.5"), "203.0.113.5");
+  assert.equal(await address("b", "1.2.3.4, 203.0.113.6, 10.1.2.3"), "203.0.113.6");
+  assert.equal(await address("c", "junk, 10.0.0.9"), "10.0.0.9");
+  assert.equal(await address("d", "2001:db8::7"), "2001:db8::7");
+  assert.equal((await get(`${gateway.origin}/metrics`, { headers: { "X-Forwarded-For": "203.0.113.5" } })).status, 403);
+  await until("the log masks", () => gateway.log.some((line) => line.kind === "join" && line.remote_addr === "2001:db8::/48"));
+});
+
+test("how addresses are shown", async (t) => {
+  const redis = await startRedis(t);
+  const shown = async (how, name) => {
+    const gateway = await startGateway(t, { redis, args: ["--trusted-proxy", "127.0.0.1", "--show-address", how] });
+    return (await new Member(t, gateway.url, { headers: { "X-Forwarded-For": "203.0.113.77" } }).join(name)).welcome.me.address;
+  };
+  assert.equal(await shown("full", "a"), "203.0.113.77");
+  assert.equal(await shown("masked", "b"), "203.0.113.x");
+  assert.match(await shown("cloak", "c"), /^[A-Za-z0-9_-]{8}$/);
+  assert.equal(await shown("off", "d"), undefined);
+});
+
+test("through nginx: real addresses, both gateways used, and a unix socket upstream is trusted", async (t) => {
+  const redis = await startRedis(t);
+  const directory = temporaryDirectory(t);
+  const sockets = [1, 2].map((i) => path.join(directory, `gateway-${i}.sock`));
+  for (const socket of sockets) {
+    const gateway = new Gateway(t, 0, ["--addr", `unix:${socket}`, "--redis", redis.url, "--drain", "0"]);
+    await until(() => `it is ready: ${gateway.errors}`, async () => (await get("http://gateway/readyz", { socketPath: socket }).catch(() => null))?.status === 200);
+  }
+  fs.chmodSync(directory, 0o755);
+  const nginx = await startNginx(t, sockets.map((socket) => `unix:${socket}`));
+  const members = [];
+  for (let i = 0; i < 4; i++) members.push(await new Member(t, nginx.url, { headers: { "X-Forwarded-For": "8.8.8.8" } }).join(`m${i}`));
+  assert.deepEqual(members.map((m) => m.welcome.me.address), Array(4).fill("127.0.0.x"), "the client's own header is not believed");
+  const owners = new Set(members.map((m) => redis.run("HGET", `yukizuri:{lobby}:member:${m.welcome.me.name}`, "gateway")));
+  assert.equal(owners.size, 2, "least_conn spreads the sockets");
+  members[0].send({ type: "say", text: "hello", nonce: "1" });
+  for (const member of members) await member.waitFor({ type: "message", text: "hello" });
+  assert.equal((await get(`${nginx.origin}/metrics`)).status, 200, "nginx tells that we are local");
+  assert.equal((await get(nginx.origin)).status, 200);
+});
