@@ -47,10 +47,12 @@ static void name_by_hash(struct file *file)
 {
     unsigned char hash[SHA256_DIGEST_LENGTH];
     SHA256((const unsigned char *)file->data, file->len, hash);
-    const char *dot = strrchr(file->name, '.');
-    snprintf(file->public, sizeof file->public, "/assets/%.*s.%02x%02x%02x%02x%02x%02x%.8s",
-             (int)(dot - file->name), file->name, hash[0], hash[1], hash[2], hash[3], hash[4],
-             hash[5], dot);
+    char stem[sizeof file->name];
+    memcpy(stem, file->name, sizeof stem);
+    char *dot = strrchr(stem, '.');
+    *dot = '\0';
+    snprintf(file->public, sizeof file->public, "/assets/%s.%02x%02x%02x%02x%02x%02x.%.8s", stem,
+             hash[0], hash[1], hash[2], hash[3], hash[4], hash[5], dot + 1);
 }
 
 /* The asset whose quoted relative path begins at `at`: "./NAME". NULL when it is none. */

@@ -1,0 +1,169 @@
+/* table, list, quota, rate, text, token: the small ones. */
+#include "unit.h"
+
+#include "list.h"
+#include "quota.h"
+#include "rate.h"
+#include "table.h"
+#include "text.h"
+#include "token.h"
+
+struct thing {
+    char name[24];
+    bool there;
+};
+
+static struct table_key name_of(const void *value)
+{
+    const struct thing *thing = value;
+    return (struct table_key){thing->name, strlen(thing->name)};
+}
+
+/* Random additions and removals against a plain array of flags. */
+static void test_table_agrees_with_an_array(void **state)
+{
+    enum { THINGS = 1000 };
+    static struct thing things[THINGS];
+    struct table *table = table_new(name_of);
+    unsigned random = 1;
+    size_t count = 0;
+    (void)state;
+    for (int i = 0; i < THINGS; i++)
+        snprintf(things[i].name, sizeof things[i].name, "thing-%d", i);
+    for (int step = 0; step < 50000; step++) {
+        random = random * 1103515245 + 12345;
+        struct thing *thing = &things[(random >> 8) % THINGS];
+        if (thing->there)
+            table_remove(table, thing);
+        else
+            table_add(table, thing);
+        count += thing->there ? (size_t)-1 : 1;
+        thing->there = !thing->there;
+        assert_int_equal(table_count(table), count);
+        if (step % 1000 == 0)
+            for (int i = 0; i < THINGS; i++)
+                assert_ptr_equal(table_find(table, things[i].name, strlen(things[i].name)), things[i].there ? &things[i] : NULL);
+    }
+    size_t at = 0;
+    size_t seen = 0;
+    while (table_next(table, &at) != NULL)
+        seen++;
+    assert_int_equal(seen, count);
+    table_free(table);
+}
+
+static void test_list_keeps_order(void **state)
+{
+    struct link list;
+    struct link links[3];
+    (void)state;
+    list_init(&list);
+    assert_true(list_is_empty(&list));
+    for (int i = 0; i < 3; i++) {
+        list_init(&links[i]);
+        list_add(&list, &links[i]);
+    }
+    list_remove(&links[1]);
+    list_remove(&links[1]);
+    assert_ptr_equal(list.next, &links[0]);
+    assert_ptr_equal(list.next->next, &links[2]);
+    assert_ptr_equal(list.previous, &links[2]);
+}
+
+static void test_quota(void **state)
+{
+    struct quota *quota = quota_new(2);
+    struct address a;
+    struct address b;
+    struct address local;
+    (void)state;
+    address_parse("2001:db8::1", 11, &a);
+    address_parse("2001:db8::2", 11, &b); /* the same /64 */
+    address_parse("127.0.0.1", 9, &local);
+    assert_true(quota_take(quota, &a));
+    assert_true(quota_take(quota, &b));
+    assert_false(quota_take(quota, &a));
+    quota_give(quota, &b);
+    assert_true(quota_take(quota, &a));
+    for (int i = 0; i < 10; i++)
+        assert_true(quota_take(quota, &local));
+    quota_free(quota);
+}
+
+static void test_rate(void **state)
+{
+    const struct rate_limit limit = {.per_second = 2, .burst = 3};
+    const struct rate_limit none = {0};
+    struct rate rate = rate_new(&limit, 1000);
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        assert_true(rate_take(&rate, &limit, 1000));
+    assert_false(rate_take(&rate, &limit, 1000));
+    assert_false(rate_take(&rate, &limit, 1400));
+    assert_true(rate_wait(&rate, &limit) > 0);
+    assert_true(rate_take(&rate, &limit, 1600));
+    assert_false(rate_take(&rate, &limit, 1600));
+    for (int i = 0; i < 3; i++)
+        assert_true(rate_take(&rate, &limit, 100000));
+    assert_false(rate_take(&rate, &limit, 100000));
+    for (int i = 0; i < 100; i++)
+        assert_true(rate_take(&rate, &none, 0));
+}
+
+static void test_rate_survives_the_clock_wrapping(void **state)
+{
+    const struct rate_limit limit = {.per_second = 1, .burst = 1};
+    int64_t wrap = (int64_t)UINT32_MAX;
+    struct rate rate = rate_new(&limit, wrap - 10);
+    (void)state;
+    assert_true(rate_take(&rate, &limit, wrap - 10));
+    assert_false(rate_take(&rate, &limit, wrap + 500));
+    assert_true(rate_take(&rate, &limit, wrap + 1600));
+}
+
+static void test_text(void **state)
+{
+    struct text text = TEXT_EMPTY;
+    (void)state;
+    for (int i = 0; i < 1000; i++)
+        text_print(&text, "%d,", i);
+    assert_int_equal(text.len, strlen(text.data));
+    text_clear(&text);
+    assert_string_equal(text.data, "");
+    char *taken = text_take(&text);
+    assert_string_equal(taken, "");
+    free(taken);
+}
+
+static void test_token(void **state)
+{
+    struct token token;
+    struct token read;
+    char text[TOKEN_BYTES];
+    char other[TOKEN_BYTES];
+    (void)state;
+    token_new(&token, text);
+    assert_int_equal(strlen(text), TOKEN_BYTES - 1);
+    assert_int_equal(token_parse(text, strlen(text), &read), 0);
+    assert_string_equal(read.id, token.id);
+    assert_string_equal(read.hash, token.hash);
+    memcpy(other, text, sizeof other);
+    other[20] = other[20] == 'A' ? 'B' : 'A';
+    assert_int_equal(token_parse(other, strlen(other), &read), 0);
+    assert_string_not_equal(read.hash, token.hash);
+    for (size_t len = 0; len < TOKEN_BYTES - 1; len++)
+        assert_int_equal(token_parse(text, len, &read), -1);
+    other[3] = '%';
+    assert_int_equal(token_parse(other, strlen(other), &read), -1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_table_agrees_with_an_array), cmocka_unit_test(test_list_keeps_order),
+        cmocka_unit_test(test_quota), cmocka_unit_test(test_rate),
+        cmocka_unit_test(test_rate_survives_the_clock_wrapping), cmocka_unit_test(test_text),
+        cmocka_unit_test(test_token),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

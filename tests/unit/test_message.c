@@ -1,0 +1,151 @@
+#include "unit.h"
+
+#include "message.h"
+
+static int parse(const char *text, struct message_in *out)
+{
+    const char *why = NULL;
+    int error = message_parse((const uint8_t *)text, strlen(text), out, &why);
+    assert_true((error != 0) == (why != NULL && why[0] != '\0'));
+    return error;
+}
+
+static void test_parse_join(void **state)
+{
+    struct message_in message;
+    (void)state;
+    assert_int_equal(parse("{\"type\":\"join\",\"name\":\"a\",\"resume\":\"t\",\"since\":{\"epoch\":\"e\",\"seq\":7},\"x\":[1]}", &message), 0);
+    assert_int_equal(message.type, MESSAGE_JOIN);
+    assert_string_equal(message.name, "a");
+    assert_string_equal(message.resume, "t");
+    assert_string_equal(message.since_epoch, "e");
+    assert_int_equal(message.since_seq, 7);
+    message_in_done(&message);
+    assert_int_equal(parse("{\"type\":\"join\",\"name\":\"a\",\"resume\":null,\"since\":null}", &message), 0);
+    assert_null(message.resume);
+    assert_null(message.since_epoch);
+    message_in_done(&message);
+}
+
+static void test_parse_say_counts_characters(void **state)
+{
+    struct message_in message;
+    (void)state;
+    assert_int_equal(parse("{\"type\":\"say\",\"text\":\"あ😀e\",\"nonce\":\"n\"}", &message), 0);
+    assert_int_equal(message.text_characters, 3);
+    assert_int_equal(message.text_len, 8);
+    assert_string_equal(message.nonce, "n");
+    message_in_done(&message);
+}
+
+static void test_parse_bad(void **state)
+{
+    static const char *const bad[] = {"", "x", "[]", "{}", "{\"type\":5}", "{\"type\":\"x\"}", "{\"type\":\"join\"}",
+                                      "{\"type\":\"say\",\"text\":\" \\t\\n\"}", "{\"type\":\"say\",\"text\":\"x\",\"nonce\":\"\"}",
+                                      "{\"type\":\"say\",\"text\":\"x\\u0000\"}", "{\"type\":\"join\",\"name\":\"a\",\"since\":{\"seq\":1}}"};
+    struct message_in message;
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(parse(bad[i], &message), -1);
+}
+
+static void test_parse_every_cut_is_bad(void **state)
+{
+    static const char text[] = "{\"type\":\"say\",\"text\":\"hé\",\"nonce\":\"1\"}";
+    struct message_in message;
+    const char *why;
+    (void)state;
+    for (size_t len = 0; len < sizeof text - 1; len++)
+        assert_int_equal(message_parse((const uint8_t *)text, len, &message, &why), -1);
+}
+
+static void test_encode(void **state)
+{
+    struct text out = TEXT_EMPTY;
+    struct message_in say = {.text = "a\"\\\n\x01é", .text_len = 7, .nonce = "n"};
+    (void)state;
+    char *person = message_person_json("i", "x\"y", "");
+    assert_string_equal(person, "{\"id\":\"i\",\"name\":\"x\\\"y\"}");
+    message_add_say(&out, person, &say);
+    assert_string_equal(out.data, "\"from\":{\"id\":\"i\",\"name\":\"x\\\"y\"},\"text\":\"a\\\"\\\\\\n\\u0001é\",\"nonce\":\"n\"}");
+    text_clear(&out);
+    message_add_error(&out, &(struct message_error){.code = "c", .message = "m", .suggestion = "s", .retry_after = 1.25});
+    assert_string_equal(out.data, "{\"type\":\"error\",\"code\":\"c\",\"message\":\"m\",\"suggestion\":\"s\",\"retry_after\":1.2}");
+    text_clear(&out);
+    message_add_presence(&out, &(struct message_presence){9, 2, person, ""});
+    assert_string_equal(out.data, "{\"type\":\"presence\",\"seq\":9,\"joined\":[{\"id\":\"i\",\"name\":\"x\\\"y\"}],\"left\":[],\"count\":2}");
+    free(person);
+    text_done(&out);
+}
+
+static int read_event(const char *text, struct room_event *out)
+{
+    return room_event_parse(text, strlen(text), 20, out);
+}
+
+static void test_event_kinds(void **state)
+{
+    struct room_event event;
+    (void)state;
+    assert_int_equal(read_event("{\"type\":\"message\",\"seq\":3,\"at\":5,\"from\":{\"id\":\"i\",\"name\":\"n\"},\"text\":\"t\"}", &event), 0);
+    assert_int_equal(event.type, EVENT_MESSAGE);
+    assert_int_equal(event.seq, 3);
+    room_event_done(&event);
+    assert_int_equal(read_event("{\"type\":\"presence\",\"seq\":4,\"joined\":[{\"id\":\"i\",\"name\":\"n\",\"address\":\"a\"}],\"left\":[],\"count\":1}", &event), 0);
+    assert_int_equal(event.joined_count, 1);
+    assert_string_equal(event.joined[0].json, "{\"id\":\"i\",\"name\":\"n\",\"address\":\"a\"}");
+    room_event_done(&event);
+    assert_int_equal(read_event("{\"type\":\"notice\",\"text\":\"hi\"}", &event), 0);
+    assert_string_equal(event.text, "hi");
+    room_event_done(&event);
+    assert_int_equal(read_event("back at \"ten\" 十", &event), 0);
+    assert_int_equal(event.type, EVENT_NOTICE);
+    room_event_done(&event);
+}
+
+static void test_event_foreign(void **state)
+{
+    static const struct {
+        const char *text;
+        int error;
+    } cases[] = {
+        {"", EVENT_CONTROL}, {"a\x01", EVENT_CONTROL}, {"\xff", EVENT_CONTROL},
+        {"{", EVENT_BAD_JSON}, {"{} x", EVENT_BAD_JSON}, {"  {", EVENT_BAD_JSON},
+        {"[1]", EVENT_FOREIGN}, {"{}", EVENT_FOREIGN}, {"{\"type\":\"welcome\"}", EVENT_FOREIGN},
+        {"{\"type\":\"message\",\"seq\":-1,\"at\":5,\"from\":{\"id\":\"i\",\"name\":\"n\"},\"text\":\"t\"}", EVENT_FOREIGN},
+        {"{\"type\":\"message\",\"seq\":0,\"at\":5,\"from\":{\"id\":\"i\",\"name\":\"n\"},\"text\":\"t\"}", EVENT_FOREIGN},
+        {"{\"type\":\"message\",\"seq\":1,\"at\":5,\"from\":{\"id\":1,\"name\":\"n\"},\"text\":\"t\"}", EVENT_FOREIGN},
+        {"{\"type\":\"presence\",\"seq\":1,\"joined\":[{\"id\":\"a\",\"name\":\"b\"},5],\"left\":[],\"count\":1}", EVENT_FOREIGN},
+        {"{\"type\":\"presence\",\"seq\":1,\"joined\":[{\"id\":\"a\",\"name\":\"b\"}],\"left\":{},\"count\":1}", EVENT_FOREIGN},
+        {"{\"type\":\"notice\",\"text\":\"\"}", EVENT_FOREIGN},
+        {"a line that is much too long for the limit that this test gives: eighty characters and more", EVENT_TOO_LONG},
+    };
+    struct room_event event;
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(read_event(cases[i].text, &event), cases[i].error);
+}
+
+static void test_resumed(void **state)
+{
+    static const char good[] = "{\"type\":\"resumed\",\"id\":\"12345678901\",\"session\":\"42\"}";
+    static const char long_id[] = "{\"type\":\"resumed\",\"id\":\"123456789012\",\"session\":\"42\"}";
+    struct message_resumed told;
+    (void)state;
+    assert_int_equal(message_parse_resumed(good, sizeof good - 1, &told), 0);
+    assert_string_equal(told.id, "12345678901");
+    assert_string_equal(told.session, "42");
+    assert_int_equal(message_parse_resumed(long_id, sizeof long_id - 1, &told), -1);
+    assert_int_equal(message_parse_resumed("junk", 4, &told), -1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_parse_join), cmocka_unit_test(test_parse_say_counts_characters),
+        cmocka_unit_test(test_parse_bad), cmocka_unit_test(test_parse_every_cut_is_bad),
+        cmocka_unit_test(test_encode), cmocka_unit_test(test_event_kinds),
+        cmocka_unit_test(test_event_foreign), cmocka_unit_test(test_resumed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,58 @@
+#include "unit.h"
+
+#include "memory.h"
+#include "roster.h"
+
+static void apply(struct roster *roster, const char *json)
+{
+    struct room_event event;
+    assert_int_equal(room_event_parse(json, strlen(json), 0, &event), 0);
+    roster_apply(roster, &event);
+    room_event_done(&event);
+}
+
+static void test_events_twice_change_nothing(void **state)
+{
+    static const char come[] = "{\"type\":\"presence\",\"seq\":1,\"joined\":[{\"id\":\"a\",\"name\":\"A\"}],\"left\":[],\"count\":1}";
+    static const char go[] = "{\"type\":\"presence\",\"seq\":2,\"joined\":[],\"left\":[{\"id\":\"a\",\"name\":\"A\"}],\"count\":0}";
+    struct roster *roster = roster_new();
+    (void)state;
+    apply(roster, come);
+    apply(roster, come);
+    assert_int_equal(roster_count(roster), 1);
+    assert_string_equal(roster_list(roster, "a", "{}"), "{\"id\":\"a\",\"name\":\"A\"}");
+    apply(roster, go);
+    apply(roster, go);
+    assert_string_equal(roster_list(roster, "me", "{me}"), "{me}");
+    roster_free(roster);
+}
+
+static void test_holds_at_most_so_many(void **state)
+{
+    struct roster *roster = roster_new();
+    char id[12];
+    (void)state;
+    for (int i = 0; i < 1000; i++) {
+        snprintf(id, sizeof id, "%d", i);
+        roster_add(roster, id, memory_copy_string("x"));
+    }
+    roster_set_count(roster, 1000);
+    assert_false(roster_is_thin(roster));
+    assert_int_equal(strlen(roster_list(roster, "0", "x")), ROSTER_MOST * 2 - 1);
+    const char *list = roster_list(roster, "999", "me");
+    assert_int_equal(strlen(list), ROSTER_MOST * 2);
+    assert_string_equal(list + strlen(list) - 3, ",me");
+    assert_int_equal(strlen(roster_list(roster, "0", "x")), ROSTER_MOST * 2 - 1);
+    apply(roster, "{\"type\":\"presence\",\"seq\":2,\"joined\":[],\"left\":[{\"id\":\"5\",\"name\":\"A\"}],\"count\":999}");
+    assert_true(roster_is_thin(roster));
+    roster_free(roster);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_events_twice_change_nothing),
+        cmocka_unit_test(test_holds_at_most_so_many),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
