@@ -1,14 +1,15 @@
 #include "connection.h"
 
+#include "bytes.h"
 #include "clock.h"
 #include "memory.h"
 #include "reader.h"
+#include "wheel.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -22,13 +23,6 @@ enum {
     MOST_IOVECS = 64,
 };
 
-/* Bytes for one connection alone. */
-struct private {
-    size_t len;
-    size_t capacity;
-    uint8_t bytes[];
-};
-
 struct connection {
     struct event readable;
     struct connections *all;
@@ -36,10 +30,10 @@ struct connection {
     void *owner;
     struct connection_source source;
     size_t slot; /* the source's */
-    struct private *private;  /* NULL while empty */
+    struct bytes *private;    /* for this peer alone; NULL while empty */
     struct reader *reader;    /* NULL between frames */
     struct event *writable;   /* NULL unless blocked */
-    struct connection *wheel_next, **wheel_link;
+    struct link on_wheel;
     struct connection *work_next; /* in the list of those with work to do */
     uint32_t heard_s;             /* when its last byte came, in seconds of the loop's clock */
     uint32_t close_by_s;          /* closing: when to stop waiting */
@@ -60,10 +54,7 @@ struct connections {
     struct readers *readers;
     struct event *work_event;
     struct connection *work;
-    struct connection **wheel; /* one list per second */
-    unsigned wheel_size;
-    unsigned wheel_at;
-    uint32_t now_s;
+    struct wheel *wheel; /* pings and reaps: no connection needs a timer */
     size_t count;
     uint8_t scratch[SCRATCH_BYTES];
 };
@@ -82,47 +73,23 @@ static void add_work(struct connection *connection)
     all->work = connection;
 }
 
-/* --- The wheel: one list per second, so that no connection needs a timer --- */
-
-static void wheel_remove(struct connection *connection)
-{
-    if (connection->wheel_link == NULL)
-        return;
-    *connection->wheel_link = connection->wheel_next;
-    if (connection->wheel_next != NULL)
-        connection->wheel_next->wheel_link = connection->wheel_link;
-    connection->wheel_link = NULL;
-}
-
-static void wheel_add(struct connection *connection, unsigned in_s)
-{
-    struct connections *all = connection->all;
-    if (in_s < 1)
-        in_s = 1;
-    if (in_s >= all->wheel_size)
-        in_s = all->wheel_size - 1;
-    struct connection **list = &all->wheel[(all->wheel_at + in_s) % all->wheel_size];
-    wheel_remove(connection);
-    connection->wheel_next = *list;
-    connection->wheel_link = list;
-    if (*list != NULL)
-        (*list)->wheel_link = &connection->wheel_next;
-    *list = connection;
-}
+/* --- The wheel --- */
 
 /* What is due for a connection; its place on the wheel is where this was thought to be needed. */
-static void look_after(struct connection *connection)
+static void look_after(struct link *item)
 {
+    struct connection *connection = LIST_ITEM(item, struct connection, on_wheel);
     struct connections *all = connection->all;
     if (connection->dead)
         return;
     unsigned ping_s = all->options.ping_s;
-    uint32_t idle_s = all->now_s - connection->heard_s;
+    uint32_t now_s = wheel_now(all->wheel);
+    uint32_t idle_s = now_s - connection->heard_s;
     if (connection->closing) {
-        if (all->now_s >= connection->close_by_s)
+        if (now_s >= connection->close_by_s)
             connection_abort(connection);
         else
-            wheel_add(connection, connection->close_by_s - all->now_s);
+            wheel_add(all->wheel, &connection->on_wheel, connection->close_by_s - now_s);
     } else if (idle_s >= ping_s + SILENCE_S) {
         connection_abort(connection);
     } else if (idle_s >= ping_s) {
@@ -131,86 +98,33 @@ static void look_after(struct connection *connection)
             all->options.metrics->pings++;
         }
         connection->pinged = true;
-        wheel_add(connection, ping_s + SILENCE_S - idle_s);
+        wheel_add(all->wheel, &connection->on_wheel, ping_s + SILENCE_S - idle_s);
     } else {
-        wheel_add(connection, ping_s - idle_s);
+        wheel_add(all->wheel, &connection->on_wheel, ping_s - idle_s);
     }
 }
 
 void connections_tick(struct connections *all)
 {
-    uint32_t now_s = (uint32_t)(clock_monotonic_ms() / 1000);
-    unsigned turns = now_s - all->now_s;
-    if (turns > all->wheel_size)
-        turns = all->wheel_size;
-    all->now_s = now_s;
-    for (unsigned i = 0; i < turns; i++) {
-        all->wheel_at = (all->wheel_at + 1) % all->wheel_size;
-        struct connection *list = all->wheel[all->wheel_at];
-        all->wheel[all->wheel_at] = NULL;
-        while (list != NULL) {
-            struct connection *next = list->wheel_next;
-            list->wheel_link = NULL;
-            look_after(list);
-            list = next;
-        }
-    }
+    wheel_advance(all->wheel, (uint32_t)(clock_monotonic_ms() / 1000), look_after);
 }
 
 /* --- Private bytes --- */
 
-static void private_reserve(struct connection *connection, size_t more)
-{
-    size_t len = connection->private == NULL ? 0 : connection->private->len;
-    size_t capacity = connection->private == NULL ? 0 : connection->private->capacity;
-    if (capacity >= len + more && capacity > 0)
-        return;
-    capacity = capacity < 256 ? 256 : capacity;
-    while (capacity < len + more)
-        capacity *= 2;
-    connection->private = memory_resize(connection->private, 1,
-                                        sizeof *connection->private + capacity);
-    connection->private->len = len;
-    connection->private->capacity = capacity;
-}
-
 static void private_add(struct connection *connection, const void *data, size_t len)
 {
-    private_reserve(connection, len);
-    if (len > 0)
-        memcpy(connection->private->bytes + connection->private->len, data, len);
-    connection->private->len += len;
+    bytes_add(&connection->private, data, len);
     add_work(connection);
-}
-
-/* Drops what has been sent. */
-static void private_drop(struct connection *connection, size_t sent)
-{
-    struct private *private = connection->private;
-    if (private == NULL || sent == 0)
-        return;
-    private->len -= sent;
-    memmove(private->bytes, private->bytes + sent, private->len);
-    if (private->len > 0)
-        return;
-    free(private);
-    connection->private = NULL;
 }
 
 size_t connection_private_len(const struct connection *connection)
 {
-    return connection->private == NULL ? 0 : connection->private->len;
+    return bytes_len(connection->private);
 }
 
 void connection_send_first(struct connection *connection, const uint8_t *data, size_t len)
 {
-    if (len == 0)
-        return;
-    private_reserve(connection, len);
-    struct private *private = connection->private;
-    memmove(private->bytes + len, private->bytes, private->len);
-    memcpy(private->bytes, data, len);
-    private->len += len;
+    bytes_add_first(&connection->private, data, len);
     add_work(connection);
 }
 
@@ -289,7 +203,7 @@ ssize_t connection_write(struct connection *connection, const struct iovec *befo
         iov[count++] = *before;
     size_t private_len = connection_private_len(connection);
     if (private_len > 0)
-        iov[count++] = (struct iovec){connection->private->bytes, private_len};
+        iov[count++] = (struct iovec){connection->private->data, private_len};
     if (after_count > 0)
         memcpy(iov + count, after, (size_t)after_count * sizeof *after);
     count += after_count;
@@ -303,7 +217,7 @@ ssize_t connection_write(struct connection *connection, const struct iovec *befo
         block(connection);
     size_t rest = (size_t)sent > before->iov_len ? (size_t)sent - before->iov_len : 0;
     size_t private_sent = rest < private_len ? rest : private_len;
-    private_drop(connection, private_sent);
+    bytes_drop(&connection->private, private_sent);
     return sent - (ssize_t)private_sent;
 }
 
@@ -311,10 +225,11 @@ ssize_t connection_write(struct connection *connection, const struct iovec *befo
 
 static void begin_closing(struct connection *connection, uint16_t code)
 {
+    struct wheel *wheel = connection->all->wheel;
     connection->closing = true;
     connection->close_code = code;
-    connection->close_by_s = connection->all->now_s + LINGER_S;
-    wheel_add(connection, LINGER_S);
+    connection->close_by_s = wheel_now(wheel) + LINGER_S;
+    wheel_add(wheel, &connection->on_wheel, LINGER_S);
     add_work(connection);
 }
 
@@ -443,7 +358,7 @@ static void on_readable(evutil_socket_t fd, short events, void *arg)
         connection_abort(connection);
         return;
     }
-    connection->heard_s = all->now_s;
+    connection->heard_s = wheel_now(all->wheel);
     connection->pinged = false;
     all->options.metrics->bytes_in += (uint64_t)got;
     connection_feed(connection, all->scratch, (size_t)got);
@@ -459,11 +374,12 @@ struct connection *connection_new(struct connections *all, int fd,
     connection->fd = fd;
     connection->callbacks = callbacks;
     connection->owner = owner;
-    connection->heard_s = all->now_s;
+    connection->heard_s = wheel_now(all->wheel);
     event_assign(&connection->readable, all->options.base, fd, EV_READ | EV_PERSIST, on_readable,
                  connection);
     event_add(&connection->readable, NULL);
-    wheel_add(connection, all->options.ping_s);
+    list_init(&connection->on_wheel);
+    wheel_add(all->wheel, &connection->on_wheel, all->options.ping_s);
     all->count++;
     all->options.metrics->connections = all->count;
     return connection;
@@ -492,7 +408,7 @@ static void free_connection(struct connection *connection)
         event_free(connection->writable);
     if (connection->reader != NULL)
         reader_give(all->readers, connection->reader);
-    wheel_remove(connection);
+    list_remove(&connection->on_wheel);
     free(connection->private);
     close(connection->fd);
     free(connection);
@@ -550,9 +466,7 @@ struct connections *connections_new(const struct connections_options *options)
     struct connections *all = memory_new(sizeof *all);
     all->options = *options;
     all->readers = readers_new(&callbacks, options->max_message);
-    all->wheel_size = options->ping_s + SILENCE_S + 2;
-    all->wheel = memory_new(all->wheel_size * sizeof *all->wheel);
-    all->now_s = (uint32_t)(clock_monotonic_ms() / 1000);
+    all->wheel = wheel_new(options->ping_s + SILENCE_S, (uint32_t)(clock_monotonic_ms() / 1000));
     all->work_event = event_new(options->base, -1, 0, on_work, all);
     return all;
 }
@@ -561,17 +475,19 @@ void connections_free(struct connections *all)
 {
     if (all == NULL)
         return;
-    for (unsigned i = 0; i < all->wheel_size; i++)
-        while (all->wheel[i] != NULL)
-            connection_abort(all->wheel[i]), wheel_remove(all->wheel[i]);
-    while (all->work != NULL) { /* the dead are on no wheel */
+    struct link *item;
+    while ((item = wheel_any(all->wheel)) != NULL) {
+        list_remove(item);
+        connection_abort(LIST_ITEM(item, struct connection, on_wheel));
+    }
+    while (all->work != NULL) {
         struct connection *connection = all->work;
         all->work = connection->work_next;
         free_connection(connection);
     }
     event_free(all->work_event);
     readers_free(all->readers);
-    free(all->wheel);
+    wheel_free(all->wheel);
     free(all);
 }
 

@@ -1,12 +1,14 @@
-/* table, list, quota, rate, text, token: the small ones. */
+/* bytes, table, list, quota, rate, text, token, wheel: the small ones. */
 #include "unit.h"
 
+#include "bytes.h"
 #include "list.h"
 #include "quota.h"
 #include "rate.h"
 #include "table.h"
 #include "text.h"
 #include "token.h"
+#include "wheel.h"
 
 struct thing {
     char name[24];
@@ -157,13 +159,68 @@ static void test_token(void **state)
     assert_int_equal(token_parse(other, strlen(other), &read), -1);
 }
 
+static void test_bytes(void **state)
+{
+    struct bytes *bytes = NULL;
+    (void)state;
+    bytes_drop(&bytes, 0);
+    bytes_add(&bytes, "", 0);
+    assert_null(bytes);
+    for (int i = 0; i < 500; i++)
+        bytes_add(&bytes, "ab", 2);
+    bytes_add_first(&bytes, "xyz", 3);
+    assert_int_equal(bytes_len(bytes), 1003);
+    bytes_drop(&bytes, 1);
+    assert_memory_equal(bytes->data, "yzabab", 6);
+    bytes_drop(&bytes, 1002);
+    assert_null(bytes);
+}
+
+static int came_up;
+static struct wheel *wheel;
+
+static void on_due(struct link *item)
+{
+    came_up++;
+    if (came_up == 3) /* back into the slot that is being emptied, a whole turn later */
+        wheel_add(wheel, item, 5);
+}
+
+static void test_wheel(void **state)
+{
+    struct link items[4];
+    (void)state;
+    came_up = 0;
+    wheel = wheel_new(5, 100);
+    for (int i = 0; i < 4; i++)
+        list_init(&items[i]);
+    wheel_add(wheel, &items[0], 1);
+    wheel_add(wheel, &items[1], 3);
+    wheel_add(wheel, &items[2], 99);
+    wheel_add(wheel, &items[3], 2);
+    wheel_add(wheel, &items[3], 5);
+    wheel_advance(wheel, 100, on_due);
+    assert_int_equal(came_up, 0);
+    wheel_advance(wheel, 101, on_due);
+    assert_int_equal(came_up, 1);
+    wheel_advance(wheel, 104, on_due);
+    assert_int_equal(came_up, 2);
+    wheel_advance(wheel, 105, on_due);
+    assert_int_equal(came_up, 4);
+    assert_non_null(wheel_any(wheel));
+    wheel_advance(wheel, 1000, on_due);
+    assert_int_equal(came_up, 5);
+    assert_null(wheel_any(wheel));
+    wheel_free(wheel);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table_agrees_with_an_array), cmocka_unit_test(test_list_keeps_order),
         cmocka_unit_test(test_quota), cmocka_unit_test(test_rate),
         cmocka_unit_test(test_rate_survives_the_clock_wrapping), cmocka_unit_test(test_text),
-        cmocka_unit_test(test_token),
+        cmocka_unit_test(test_token), cmocka_unit_test(test_bytes), cmocka_unit_test(test_wheel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
