@@ -124,6 +124,8 @@ size_t connection_private_len(const struct connection *connection)
 
 void connection_send_first(struct connection *connection, const uint8_t *data, size_t len)
 {
+    if (len == 0 || connection->dead)
+        return;
     bytes_add_first(&connection->private, data, len);
     add_work(connection);
 }
@@ -419,6 +421,7 @@ static void free_connection(struct connection *connection)
 static void reap(struct connection *connection)
 {
     struct metrics *metrics = connection->all->options.metrics;
+    connection->in_work = true; /* whatever the owner still sends, it is not put back on the list */
     metrics_count_word(&metrics->closes, metrics_close_word(connection->close_code));
     connection->callbacks->on_closed(connection->owner, connection->close_code);
     free_connection(connection);
