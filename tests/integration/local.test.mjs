@@ -1,0 +1,76 @@
+// deploy/local.sh, as a newcomer runs it.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { once } from "node:events";
+import fs from "node:fs";
+import net from "node:net";
+import path from "node:path";
+import test from "node:test";
+import { Process, freePort, get, joined, temporaryDirectory, top, until } from "../lib/harness.mjs";
+
+const script = path.join(top, "deploy/local.sh");
+
+/** Processes of ours whose command line names this directory. */
+function processesOf(directory) {
+  return fs
+    .readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        return fs.readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(directory);
+      } catch {
+        return false;
+      }
+    });
+}
+
+for (const signal of ["SIGINT", "SIGKILL"]) {
+  test(`local.sh brings up a working chat; after ${signal} no process, port or file is left`, { timeout: 300000 }, async (t) => {
+    const directory = temporaryDirectory(t);
+    const port = await freePort();
+    const local = new Process(t, "bash", [script, "--gateways", "3", "--port", String(port)], { env: { ...process.env, TMPDIR: directory } });
+    await until(() => `it says that it runs: ${local.output} ${local.errors}`, () => !local.running || local.output.includes("Ctrl-C ends it"), 240000);
+    assert.ok(local.running, local.errors);
+    assert.match(local.output, new RegExp(`http://localhost:${port}`));
+    const [, socket] = local.output.match(/redis-cli -s (\S+)/);
+    const members = [];
+    for (const name of ["a", "b", "c"]) members.push(await joined(t, `ws://127.0.0.1:${port}/room`, name));
+    members[0].send({ type: "say", text: "hello", nonce: "1" });
+    for (const member of members) await member.waitFor({ type: "message", text: "hello" });
+    const inside = spawnSync("redis-cli", ["-s", socket, "SMEMBERS", "yukizuri:{lobby}:members"], { encoding: "utf8" });
+    assert.deepEqual(inside.stdout.trim().split("\n").sort(), ["a", "b", "c"]);
+    assert.equal((await get(`http://localhost:${port}/`)).status, 200);
+
+    local.signal(signal);
+    await until(() => `no process is left: ${processesOf(directory)}`, () => processesOf(directory).length === 0);
+    await until("the port is free", async () => (await get(`http://127.0.0.1:${port}/`).catch((error) => error.code)) === "ECONNREFUSED");
+    if (signal === "SIGINT") assert.deepEqual(fs.readdirSync(directory), []);
+  });
+}
+
+test("a busy port, a bad number, an unknown argument: one clear line", async () => {
+  const server = net.createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const run = (...args) => spawnSync("bash", [script, ...args], { encoding: "utf8" });
+  for (const [args, line] of [
+    [["--port", String(server.address().port)], /^local\.sh: port \d+ is in use; choose another with --port\n$/],
+    [["--port", "x"], /^local\.sh: --port needs a number, not "x"\n$/],
+    [["--gateways"], /^local\.sh: --gateways needs a number\n$/],
+    [["--gateways", "0"], /^local\.sh: --gateways needs a number, not "0"\n$/],
+    [["--frobnicate"], /^local\.sh: unknown argument --frobnicate; see --help\n$/],
+  ]) {
+    const { status, stderr } = run(...args);
+    assert.equal(status, 1);
+    assert.match(stderr, line);
+  }
+  assert.match(run("--help").stdout, /--gateways N/);
+  server.close();
+});
+
+test("local.sh without apt names the packages and stops", async (t) => {
+  const directory = temporaryDirectory(t);
+  for (const name of ["bash", "cat", "dirname", "basename", "tr", "sed"]) fs.symlinkSync(spawnSync("which", [name], { encoding: "utf8" }).stdout.trim(), path.join(directory, name));
+  const { status, stderr } = spawnSync(path.join(directory, "bash"), [script, "--port", String(await freePort())], { encoding: "utf8", env: { PATH: directory } });
+  assert.equal(status, 1);
+  assert.match(stderr, /^local\.sh: there is no apt here; please install what these Debian packages hold: .*libwslay-dev.*\n$/s);
+});

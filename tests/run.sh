@@ -1,0 +1,47 @@
+#!/bin/bash
+# Installs what the tests need, builds with ASan+UBSan, and runs everything: style, unit, integration,
+# browser. A test that cannot run fails. Ends with the runners' own closing lines.
+#
+#   tests/run.sh [style|unit|integration|browser]...   (default: all)
+set -uo pipefail
+top=$(cd "$(dirname "$0")/.." && pwd)
+. "$top/deploy/packages.sh"
+cd "$top" || exit 1
+
+jobs=("$@")
+[ ${#jobs[@]} -gt 0 ] || jobs=(style unit integration browser)
+wants() { [[ " ${jobs[*]} " == *" $1 "* ]]; }
+
+packages="$packages_build $packages_run libcmocka-dev universal-ctags procps"
+# A Node.js that is there already, however it came, is good enough from version 18 on.
+node_is_good() { command -v npm >/dev/null && [ "$(node -p 'Number(process.versions.node.split(".")[0])' 2>/dev/null || echo 0)" -ge 18 ]; }
+node_is_good || packages="$packages nodejs npm"
+if wants browser; then packages="$packages chromium fonts-noto-cjk"; fi
+# shellcheck disable=SC2086
+packages_install $packages
+node_is_good || die "Node.js 18 or newer and npm are needed"
+
+failed=()
+job() {
+    local name=$1
+    shift
+    printf '\n=== %s\n' "$name"
+    "$@" || failed+=("$name")
+}
+
+build() { cmake --preset asan -G Ninja >/dev/null && cmake --build --preset asan; }
+printf '\n=== build\n'
+build || die "the build failed"
+(cd tests && npm ci --no-audit --no-fund --loglevel=error >/dev/null) || die "npm could not install the tests' packages"
+
+export UBSAN_OPTIONS=print_stacktrace=1
+if wants style; then job style bash tests/check-style.sh; fi
+if wants unit; then job unit ctest --test-dir build/asan --output-on-failure; fi
+if wants integration; then job integration node --test --test-concurrency=2 tests/integration/; fi
+if wants browser; then job browser node --test --test-concurrency=1 tests/browser/; fi
+
+if [ ${#failed[@]} -gt 0 ]; then
+    printf '\nFailed: %s\n' "${failed[*]}"
+    exit 1
+fi
+printf '\nAll green: %s\n' "${jobs[*]}"
