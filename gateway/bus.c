@@ -6,8 +6,6 @@
 #include "memory.h"
 #include "table.h"
 
-#include <event2/dns.h>
-#include <event2/event.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +17,6 @@ struct bus {
     struct bus_options options;
     struct bus_callbacks callbacks;
     void *arg;
-    struct evdns_base *dns;
     struct redis *commands;
     struct redis *subscriber;
     struct table *feeds;     /* by channel */
@@ -250,7 +247,6 @@ static struct redis *new_redis(struct bus *bus, bool subscriber)
     snprintf(name, sizeof name, "yukizuri-%s", bus->options.config->gateway_id);
     struct redis_options options = {
         .base = bus->options.base,
-        .dns = bus->dns,
         .url = bus->options.url,
         .client_name = name,
         .subscriber = subscriber,
@@ -271,10 +267,6 @@ struct bus *bus_new(const struct bus_options *options, const struct bus_callback
     bus->feeds = table_new(channel_of);
     bus->own_channel = key_gateway(config->redis_prefix, config->gateway_id);
     bus->control = key_global(config->redis_prefix, "control");
-    bus->dns = evdns_base_new(options->base, EVDNS_BASE_INITIALIZE_NAMESERVERS |
-                                                 EVDNS_BASE_DISABLE_WHEN_INACTIVE);
-    if (bus->dns == NULL) /* no nameserver: /etc/hosts still counts */
-        bus->dns = evdns_base_new(options->base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
     bus->commands = new_redis(bus, false);
     bus->subscriber = new_redis(bus, true);
     return bus;
@@ -294,7 +286,6 @@ void bus_free(struct bus *bus)
         return;
     redis_free(bus->commands);
     redis_free(bus->subscriber);
-    evdns_base_free(bus->dns, 0);
     table_free(bus->feeds);
     free(bus);
 }

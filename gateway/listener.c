@@ -47,7 +47,12 @@ static int open_unix(const char *path)
     memcpy(address.sun_path, path, strnlen(path, sizeof address.sun_path - 1));
     remove_stale(&address);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    return fd < 0 ? -1 : listen_on(fd, (struct sockaddr *)&address, sizeof address);
+    if (fd < 0)
+        return -1;
+    fd = listen_on(fd, (struct sockaddr *)&address, sizeof address);
+    if (fd >= 0)
+        chmod(address.sun_path, 0666); /* who may connect is up to the directory */
+    return fd;
 }
 
 static int open_info(const struct addrinfo *info)

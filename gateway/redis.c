@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "digest.h"
 #include "memory.h"
+#include "resolver.h"
 
 #include <assert.h>
 #include <event2/buffer.h>
@@ -10,6 +11,7 @@
 #include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <hiredis/hiredis.h>
+#include <netdb.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdarg.h>
@@ -39,6 +41,7 @@ struct redis {
     struct bufferevent *stream;
     redisReader *reader;
     SSL_CTX *tls;
+    struct resolution *resolution; /* while the host's name is being looked up */
     struct event *timer; /* retry, connect timeout, or the oldest command's deadline */
     struct pending *first, **last;
     struct pending *first_waiting; /* the oldest with a deadline still to come */
@@ -119,6 +122,8 @@ static void expire_pending(struct redis *redis)
 
 static void drop_stream(struct redis *redis)
 {
+    resolver_cancel(redis->resolution);
+    redis->resolution = NULL;
     if (redis->stream != NULL)
         bufferevent_free(redis->stream);
     if (redis->reader != NULL)
@@ -277,11 +282,7 @@ static void on_event(struct bufferevent *stream, short events, void *arg)
     }
     char why[160] = "Redis closed the connection";
     unsigned long tls_error = redis->tls == NULL ? 0 : bufferevent_get_openssl_error(stream);
-    int dns_error = bufferevent_socket_get_dns_error(stream);
-    if (dns_error != 0)
-        snprintf(why, sizeof why, "cannot resolve %.80s: %s", redis->options.url->host,
-                 evutil_gai_strerror(dns_error));
-    else if (tls_error != 0)
+    if (tls_error != 0)
         snprintf(why, sizeof why, "TLS: %s", ERR_reason_error_string(tls_error));
     else if ((events & BEV_EVENT_ERROR) != 0)
         snprintf(why, sizeof why, "%s", evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
@@ -300,15 +301,40 @@ static struct bufferevent *new_stream(struct redis *redis)
                                           BEV_OPT_CLOSE_ON_FREE);
 }
 
-static int connect_stream(struct redis *redis)
+static void connect_stream(struct redis *redis, const struct sockaddr *address, socklen_t len)
+{
+    if (bufferevent_socket_connect(redis->stream, address, (int)len) != 0 &&
+        redis->state == CONNECTING)
+        lose(redis, evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
+}
+
+static void on_resolved(void *arg, const struct resolver_answer *answer)
+{
+    struct redis *redis = arg;
+    redis->resolution = NULL;
+    if (answer->error == 0) {
+        connect_stream(redis, (const struct sockaddr *)&answer->address, answer->len);
+        return;
+    }
+    char why[200];
+    snprintf(why, sizeof why, "cannot resolve %.80s: %s", redis->options.url->host,
+             gai_strerror(answer->error));
+    lose(redis, why);
+}
+
+static void find_and_connect(struct redis *redis)
 {
     const struct redis_url *url = redis->options.url;
-    if (url->scheme == REDIS_TCP)
-        return bufferevent_socket_connect_hostname(redis->stream, redis->options.dns, AF_UNSPEC,
-                                                   url->host, url->port);
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    memcpy(address.sun_path, url->path, strnlen(url->path, sizeof address.sun_path - 1));
-    return bufferevent_socket_connect(redis->stream, (struct sockaddr *)&address, sizeof address);
+    if (url->scheme == REDIS_UNIX) {
+        memcpy(address.sun_path, url->path, strnlen(url->path, sizeof address.sun_path - 1));
+        connect_stream(redis, (struct sockaddr *)&address, sizeof address);
+        return;
+    }
+    const struct resolver_question question = {url->host, url->port, redis->attempts};
+    redis->resolution = resolver_start(redis->options.base, &question, on_resolved, redis);
+    if (redis->resolution == NULL)
+        lose(redis, "no thread to resolve its name in");
 }
 
 static void start(struct redis *redis)
@@ -320,8 +346,7 @@ static void start(struct redis *redis)
     bufferevent_setcb(redis->stream, on_read, NULL, on_event, redis);
     bufferevent_enable(redis->stream, EV_READ | EV_WRITE);
     arm_timer(redis, CONNECT_TIMEOUT_MS);
-    if (connect_stream(redis) != 0 && redis->state == CONNECTING)
-        lose(redis, evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
+    find_and_connect(redis);
 }
 
 static void on_timer(evutil_socket_t fd, short events, void *arg)

@@ -15,7 +15,6 @@
 #include <stdint.h>
 
 struct event_base;
-struct evdns_base;
 struct redis;
 struct redisReply; /* hiredis' own; read it through the functions below */
 
@@ -27,7 +26,6 @@ struct redis_callbacks {
 
 struct redis_options {
     struct event_base *base;
-    struct evdns_base *dns;
     const struct redis_url *url; /* must outlive the connection */
     const char *client_name;     /* CLIENT SETNAME; copied */
     bool subscriber;             /* replies go to on_push, commands have no callbacks */

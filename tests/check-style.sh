@@ -31,7 +31,7 @@ owner 'utf8proc' 'common/name\.c'
 owner 'openssl/(evp|hmac|sha|rand)' 'common/digest\.c'
 owner 'openssl/(ssl|err)' 'gateway/redis\.c'
 owner 'event2/(bufferevent|buffer)' 'gateway/redis\.c'
-owner 'event2/dns' 'gateway/bus\.c'
+owner 'pthread' 'gateway/resolver\.c'
 owner 'event2/listener' 'gateway/server\.c'
 grep -rnE '#include <event2?/' common && complain "common/ has no event loop"
 
@@ -41,7 +41,7 @@ rank() {
     main) echo 90 ;; server | listener | embedded_redis) echo 80 ;;
     http*) echo 70 ;; echo) echo 65 ;; session*) echo 60 ;; presence | burial) echo 55 ;; rooms) echo 50 ;;
     room) echo 40 ;; roster) echo 38 ;; feed) echo 36 ;; bus*) echo 35 ;; keys) echo 33 ;; script) echo 32 ;;
-    redis) echo 31 ;; connection | reader) echo 30 ;; assets) echo 10 ;; *) echo 0 ;;
+    redis) echo 31 ;; resolver) echo 30 ;; connection | reader) echo 30 ;; assets) echo 10 ;; *) echo 0 ;;
     esac
 }
 for file in gateway/*.[ch]; do
