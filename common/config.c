@@ -235,7 +235,8 @@ static int load_variable(struct loader *loader, const char *variable)
         return 0;
     const struct config_row *row = find_row(name, len);
     if (row == NULL)
-        return fail(loader, "unknown environment variable %.*s", (int)(equals - variable), variable);
+        return fail(loader, "unknown environment variable %.*s", (int)(equals - variable),
+                    variable);
     return set_value(loader, row, equals + 1, FROM_ENVIRONMENT);
 }
 
@@ -286,8 +287,8 @@ static int load_action(struct loader *loader, const struct argument *argument)
 
 static bool is_action(const struct argument *argument)
 {
-    return is_named(argument, "help") || is_named(argument, "h") ||
-           is_named(argument, "version") || is_named(argument, "check-config");
+    return is_named(argument, "help") || is_named(argument, "h") || is_named(argument, "version") ||
+           is_named(argument, "check-config");
 }
 
 /* Handles argv[*at], and its value when that is the next argument. */
@@ -371,9 +372,9 @@ static int check_addresses(struct loader *loader)
         char *end = NULL;
         unsigned long port = colon == NULL ? 0 : strtoul(colon + 1, &end, 10);
         struct address address;
-        bool host_good = colon == text ||
-                         (colon != NULL && (strncmp(text, "localhost:", 10) == 0 ||
-                                            address_parse(text, strlen(text), &address) == 0));
+        bool host_good =
+            colon == text || (colon != NULL && (strncmp(text, "localhost:", 10) == 0 ||
+                                                address_parse(text, strlen(text), &address) == 0));
         if (!host_good || !isdigit((unsigned char)colon[1]) || *end != '\0' || port > 65535)
             return fail(loader, "addr: \"%s\" is not :PORT, HOST:PORT, [V6]:PORT or unix:PATH",
                         text);
@@ -398,7 +399,8 @@ static bool all_addresses_are_loopback(const struct config *config)
 static int check_word(struct loader *loader, const char *name, const char *word)
 {
     if (word == NULL || strlen(word) > 64 || word[strcspn(word, " \t\r\n{}\"\\*?")] != '\0')
-        return fail(loader, "%s: must be 1 to 64 characters without blanks, quotes or braces", name);
+        return fail(loader, "%s: must be 1 to 64 characters without blanks, quotes or braces",
+                    name);
     return 0;
 }
 
@@ -406,15 +408,16 @@ static int derive(struct loader *loader)
 {
     struct config *config = loader->config;
     char room[NAME_BYTES];
-    const char *wrong = redis_url_parse(config->redis == NULL ? "" : config->redis,
-                                        &config->redis_url);
+    const char *wrong =
+        redis_url_parse(config->redis == NULL ? "" : config->redis, &config->redis_url);
     if (wrong != NULL)
         return fail(loader, "redis: %s", wrong);
     if (read_password(loader) != 0 || check_addresses(loader) != 0 ||
         check_word(loader, "redis-prefix", config->redis_prefix) != 0 ||
         check_word(loader, "gateway-id", config->gateway_id) != 0)
         return -1;
-    if (config->room == NULL || name_judge_room(config->room, strlen(config->room), room) != NAME_OK)
+    if (config->room == NULL ||
+        name_judge_room(config->room, strlen(config->room), room) != NAME_OK)
         return fail(loader, "room: not a fair room name: 1 to 32 letters, digits, '-', '_' or '.'");
     if (config->echo_path != NULL && config->echo_path[0] != '/')
         return fail(loader, "echo-path: must begin with /");

@@ -24,7 +24,8 @@ struct config_blocks {
     size_t count;
 };
 
-/* All settings. Read-only after config_load; owned by whoever called it. A limit of 0 is no limit. */
+/* All settings. Read-only after config_load; owned by whoever called it. A limit of 0 is no limit.
+ */
 struct config {
     struct config_list addr;
     char *redis;
@@ -67,8 +68,8 @@ enum config_action { CONFIG_RUN, CONFIG_CHECK, CONFIG_HELP, CONFIG_VERSION, CONF
 /* What config_load found. */
 struct config_result {
     enum config_action action;
-    char error[512];  /* CONFIG_FAILED: one line for stderr */
-    char format[16];  /* CONFIG_HELP: "text", "markdown", "man" or "bash" */
+    char error[512]; /* CONFIG_FAILED: one line for stderr */
+    char format[16]; /* CONFIG_HELP: "text", "markdown", "man" or "bash" */
 };
 
 /* Reads everything into `config`. Call config_done in every case. */

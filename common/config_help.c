@@ -28,13 +28,14 @@ static void print_wrapped(FILE *out, const char *text)
 
 static void print_text(FILE *out)
 {
-    fputs("Usage: yukizuri [--SETTING VALUE]...\n\n"
-          "A chat for people who happen to meet. With no settings it starts a private Redis and\n"
-          "serves http://localhost:8080\n\n"
-          "Each setting may also be a line \"SETTING = VALUE\" of the file named by --config, or an\n"
-          "environment variable: --max-text is YUKIZURI_MAX_TEXT. The command line wins over the\n"
-          "environment, the environment over the file. Where a setting is a limit, 0 means none.\n",
-          out);
+    fputs(
+        "Usage: yukizuri [--SETTING VALUE]...\n\n"
+        "A chat for people who happen to meet. With no settings it starts a private Redis and\n"
+        "serves http://localhost:8080\n\n"
+        "Each setting may also be a line \"SETTING = VALUE\" of the file named by --config, or an\n"
+        "environment variable: --max-text is YUKIZURI_MAX_TEXT. The command line wins over the\n"
+        "environment, the environment over the file. Where a setting is a limit, 0 means none.\n",
+        out);
     for (size_t i = 0; i < config_table_count; i++) {
         const struct config_row *row = &config_table[i];
         fprintf(out, "\n  --%s %s", row->name, row->value);

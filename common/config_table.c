@@ -50,7 +50,8 @@ const struct config_row config_table[] = {
     {"rate", CONFIG_RATE, AT(rate), "5:20", 0, 0, "N:BURST",
      "Messages per second and burst, per connection."},
     {"backlog", CONFIG_COUNT, AT(backlog), "1048576", 0, 1073741824, "BYTES",
-     "How far a slow reader may fall behind before it is closed with 4408; it can come back and get "
+     "How far a slow reader may fall behind before it is closed with 4408; it can come back and "
+     "get "
      "what it missed."},
     {"retention", CONFIG_COUNT, AT(retention), "120", 0, 86400, "SECONDS",
      "How long a passed message can be replayed to somebody who reconnects; 0 keeps nothing."},
@@ -65,7 +66,8 @@ const struct config_row config_table[] = {
     {"drain", CONFIG_COUNT, AT(drain), "30", 0, 3600, "SECONDS",
      "Time over which SIGTERM spreads the reconnects."},
     {"echo-path", CONFIG_STRING, AT(echo_path), NULL, 0, 0, "PATH",
-     "A diagnostic WebSocket endpoint that echoes text and binary (for conformance suites); refused "
+     "A diagnostic WebSocket endpoint that echoes text and binary (for conformance suites); "
+     "refused "
      "unless every addr is loopback."},
 };
 

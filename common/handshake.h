@@ -14,7 +14,8 @@ enum { HANDSHAKE_ACCEPT_BYTES = 29 }; /* 28 characters of base64 and the NUL */
 int handshake_judge(const struct http_request *request);
 
 /* May a page of this origin connect (RFC 6455 section 10.2)? With no allowed origins given, only
- * one whose host is that of the request. No Origin header (not a browser) is fine; "*" allows all. */
+ * one whose host is that of the request. No Origin header (not a browser) is fine; "*" allows all.
+ */
 bool handshake_origin_allowed(const struct http_request *request, char *const *allowed, size_t n);
 
 /* Sec-WebSocket-Accept for this Sec-WebSocket-Key (section 4.2.2). */

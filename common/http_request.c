@@ -94,7 +94,8 @@ static int parse_header(char *line, struct http_request *out)
     return 0;
 }
 
-/* Cuts the line at `*at` off and moves on; NULL when it does not end in CRLF or holds a stray one. */
+/* Cuts the line at `*at` off and moves on; NULL when it does not end in CRLF or holds a stray one.
+ */
 static char *take_line(char **at)
 {
     char *line = *at;

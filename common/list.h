@@ -1,5 +1,5 @@
-/* list: circular doubly-linked lists through a link inside the item. Owns nothing. A link that is in
- * no list points to itself, so removing it twice is harmless. */
+/* list: circular doubly-linked lists through a link inside the item. Owns nothing. A link that is
+ * in no list points to itself, so removing it twice is harmless. */
 #ifndef YUKIZURI_LIST_H
 #define YUKIZURI_LIST_H
 

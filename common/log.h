@@ -1,6 +1,6 @@
-/* log: LTSV lines (http://ltsv.org); the only writer of the log. A line is one write(2), so lines of
- * several processes do not mix. Values are escaped: tab, newline and other control characters never
- * reach the file as they are, so nobody can forge a line. */
+/* log: LTSV lines (http://ltsv.org); the only writer of the log. A line is one write(2), so lines
+ * of several processes do not mix. Values are escaped: tab, newline and other control characters
+ * never reach the file as they are, so nobody can forge a line. */
 #ifndef YUKIZURI_LOG_H
 #define YUKIZURI_LOG_H
 

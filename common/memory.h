@@ -1,5 +1,6 @@
 /* memory: small fixed allocations that abort on failure, so that no caller carries an error path
- * that nobody can test. Sizes that a peer controls are bounded by a setting before they come here. */
+ * that nobody can test. Sizes that a peer controls are bounded by a setting before they come here.
+ */
 #ifndef YUKIZURI_MEMORY_H
 #define YUKIZURI_MEMORY_H
 

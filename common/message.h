@@ -1,8 +1,8 @@
 /* message: the protocol's messages to and from JSON; the only user of jansson.
  *
- * What people send is parsed into struct message_in; what Redis delivers into struct room_event. What
- * goes out is written as JSON text, members as ready-made fragments ("persons"), so that nothing is
- * encoded once per recipient. */
+ * What people send is parsed into struct message_in; what Redis delivers into struct room_event.
+ * What goes out is written as JSON text, members as ready-made fragments ("persons"), so that
+ * nothing is encoded once per recipient. */
 #ifndef YUKIZURI_MESSAGE_H
 #define YUKIZURI_MESSAGE_H
 
@@ -14,7 +14,7 @@
 
 enum {
     MESSAGE_NONCE_CHARACTERS = 64,
-    MESSAGE_EPOCH_BYTES = 24,  /* longest epoch that is believed, with the NUL */
+    MESSAGE_EPOCH_BYTES = 24,    /* longest epoch that is believed, with the NUL */
     MESSAGE_PRESENCE_NAMES = 50, /* at most so many names in one presence message */
 };
 
@@ -57,8 +57,8 @@ struct message_person {
 /* What came over a room's channel. Strings belong to the event: room_event_done frees them. */
 struct room_event {
     enum room_event_type type;
-    uint64_t seq;  /* message and presence; 0 for the others */
-    int64_t at_ms; /* message: Redis' clock; else 0 */
+    uint64_t seq;     /* message and presence; 0 for the others */
+    int64_t at_ms;    /* message: Redis' clock; else 0 */
     const char *json; /* the bytes as they came; they belong to the caller of room_event_parse */
     size_t len;
     const char *text; /* notice */
@@ -69,10 +69,10 @@ struct room_event {
 };
 
 enum room_event_error {
-    EVENT_BAD_JSON = -1,  /* begins like JSON and is none */
-    EVENT_FOREIGN = -2,   /* JSON, but no event of ours */
-    EVENT_CONTROL = -3,   /* plain text with control bytes, or not UTF-8 */
-    EVENT_TOO_LONG = -4,  /* plain text longer than `max_text` characters */
+    EVENT_BAD_JSON = -1, /* begins like JSON and is none */
+    EVENT_FOREIGN = -2,  /* JSON, but no event of ours */
+    EVENT_CONTROL = -3,  /* plain text with control bytes, or not UTF-8 */
+    EVENT_TOO_LONG = -4, /* plain text longer than `max_text` characters */
 };
 
 /* Reads what was published on a room's channel. A plain line of text is a notice. 0, or an

@@ -34,7 +34,8 @@ static const struct row rows[] = {
     {"leaves_total", "Leaves.", AT(leaves), false},
     {"gaps_total", "Times that members were told of missed events.", AT(gaps), false},
     {"pings_total", "Pings sent to idle connections.", AT(pings), false},
-    {"slow_readers_total", "Connections closed because they read too slowly.", AT(slow_closed), false},
+    {"slow_readers_total", "Connections closed because they read too slowly.", AT(slow_closed),
+     false},
     {"redis_lost_total", "Lost Redis connections.", AT(redis_lost), false},
     {"redis_commands_total", "Commands sent to Redis.", AT(redis_commands), false},
     {"redis_timeouts_total", "Commands that got no answer in time.", AT(redis_timeouts), false},
@@ -43,7 +44,7 @@ static const struct row rows[] = {
 
 enum { ROWS = sizeof rows / sizeof *rows };
 
-static const int64_t lag_bounds_us[METRICS_LAG_BUCKETS] = {100,   250,   500,    1000,   2500,
+static const int64_t lag_bounds_us[METRICS_LAG_BUCKETS] = {100,   250,   500,    1000,    2500,
                                                            10000, 50000, 250000, 1000000, 5000000};
 
 void metrics_count_word(struct metrics_by_word *counter, const char *word)
@@ -126,7 +127,8 @@ static void add_lag(struct text *out, const struct metrics *metrics)
 
 static void add_rooms(struct text *out, const struct metrics_moment *moment)
 {
-    add_head(out, "room_members", "Joined members of this gateway, by room (the biggest).", "gauge");
+    add_head(out, "room_members", "Joined members of this gateway, by room (the biggest).",
+             "gauge");
     for (size_t i = 0; i < moment->room_count; i++)
         text_print(out, "yukizuri_room_members{room=\"%s\"} %" PRIu64 "\n", moment->rooms[i].name,
                    moment->rooms[i].members);
@@ -158,7 +160,8 @@ void metrics_render_prometheus(const struct metrics *metrics, const struct metri
 
 /* --- JSON: numbers only, nested --- */
 
-static void add_json_words(struct text *out, const char *name, const struct metrics_by_word *counter)
+static void add_json_words(struct text *out, const char *name,
+                           const struct metrics_by_word *counter)
 {
     text_print(out, ",\"%s\":{", name);
     for (size_t i = 0; i < METRICS_WORDS && counter->words[i] != NULL; i++)
@@ -191,10 +194,9 @@ void metrics_render_json(const struct metrics *metrics, const struct metrics_mom
     add_json_words(out, "errors", &metrics->errors);
     add_json_words(out, "closes", &metrics->closes);
     add_json_words(out, "dropped_events", &metrics->dropped_events);
-    text_print(out,
-               ",\"probe_lag\":{\"count\":%" PRIu64 ",\"last_seconds\":%.6f,\"sum_seconds\":%.6f}",
-               metrics->lag_count, (double)metrics->lag_last_us / 1e6,
-               (double)metrics->lag_sum_us / 1e6);
+    text_print(
+        out, ",\"probe_lag\":{\"count\":%" PRIu64 ",\"last_seconds\":%.6f,\"sum_seconds\":%.6f}",
+        metrics->lag_count, (double)metrics->lag_last_us / 1e6, (double)metrics->lag_sum_us / 1e6);
     add_json_rooms(out, moment);
     text_print(out, ",\"cpu_seconds\":%.6f,\"resident_memory_bytes\":%" PRIu64,
                (double)moment->cpu_us / 1e6, moment->resident_bytes);

@@ -17,8 +17,8 @@ struct metrics_by_word {
 };
 
 struct metrics {
-    uint64_t connections, members, ghosts, rooms, redis_up;                        /* gauges */
-    uint64_t handshakes, http_requests, messages_in, messages_out;                 /* totals */
+    uint64_t connections, members, ghosts, rooms, redis_up;        /* gauges */
+    uint64_t handshakes, http_requests, messages_in, messages_out; /* totals */
     uint64_t bytes_in, bytes_out, joins, resumes, leaves, gaps, says, pings;
     uint64_t redis_lost, redis_commands, redis_timeouts, stream_reads, slow_closed;
     struct metrics_by_word errors, closes, dropped_events;

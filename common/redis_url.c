@@ -80,7 +80,8 @@ static const char *parse_tcp(const char *rest, struct redis_url *out)
             return "the user or password is not valid";
         rest = at + 1;
     }
-    if (slash != NULL && slash[1] != '\0' && parse_number(slash + 1, 0, 1 << 20, &out->database) != 0)
+    if (slash != NULL && slash[1] != '\0' &&
+        parse_number(slash + 1, 0, 1 << 20, &out->database) != 0)
         return "the database must be a number";
     return parse_host(rest, (size_t)(end - rest), out);
 }

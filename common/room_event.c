@@ -138,8 +138,8 @@ int room_event_parse(const char *data, size_t len, size_t max_text, struct room_
     while (start < len && (data[start] == ' ' || data[start] == '\t' || data[start] == '\n'))
         start++;
     bool json = start < len && (data[start] == '{' || data[start] == '[');
-    int error = json ? read_json(data, len, max_text, &event)
-                     : read_plain(data, len, max_text, &event);
+    int error =
+        json ? read_json(data, len, max_text, &event) : read_plain(data, len, max_text, &event);
     if (error != 0)
         room_event_done(&event);
     else

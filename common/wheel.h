@@ -1,6 +1,6 @@
 /* wheel: a timing wheel (Varghese and Lauck, 1987) of one-second slots: any number of items, none
- * with a timer of its own. Items are links (list.h) inside what they belong to; the wheel owns none.
- * No clock: the caller says what time it is. */
+ * with a timer of its own. Items are links (list.h) inside what they belong to; the wheel owns
+ * none. No clock: the caller says what time it is. */
 #ifndef YUKIZURI_WHEEL_H
 #define YUKIZURI_WHEEL_H
 
@@ -18,8 +18,8 @@ void wheel_free(struct wheel *wheel);
 
 uint32_t wheel_now(const struct wheel *wheel);
 
-/* Puts an item where it comes up in `in_s` seconds (at least 1, at most the longest delay), taking it
- * from where it was. */
+/* Puts an item where it comes up in `in_s` seconds (at least 1, at most the longest delay), taking
+ * it from where it was. */
 void wheel_add(struct wheel *wheel, struct link *item, unsigned in_s);
 
 /* Moves on to `now_s` and calls `due` for every item that came up; it is then in no slot, and `due`

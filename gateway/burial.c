@@ -168,8 +168,8 @@ static void on_claimed(void *arg, const struct redisReply *reply)
     struct burial *burial = arg;
     struct key rooms = key_gateway_rooms(burial->burials->config->redis_prefix, burial->id);
     bool ours = !redis_reply_is_error(reply) && redis_reply_string(reply, NULL) != NULL;
-    if (!ours || redis_send_strings(bus_commands(burial->burials->bus), on_rooms, burial, "SMEMBERS",
-                                    rooms.text, NULL) != 0)
+    if (!ours || redis_send_strings(bus_commands(burial->burials->bus), on_rooms, burial,
+                                    "SMEMBERS", rooms.text, NULL) != 0)
         free(burial);
 }
 
@@ -189,8 +189,9 @@ static void claim(struct burials *burials, const char *id)
 /* --- Suspects --- */
 
 /* A lease was renewed at most a third of it before the death. From the moment its key is missing,
- * members still have what is left of the grace after two thirds of a lease. At least a second, if the
- * grace has one: after a stall of Redis itself all keys are gone, and the living renew theirs. */
+ * members still have what is left of the grace after two thirds of a lease. At least a second, if
+ * the grace has one: after a stall of Redis itself all keys are gone, and the living renew theirs.
+ */
 static int64_t wait_ms(const struct config *config)
 {
     int64_t grace_ms = (int64_t)config->leave_grace * 1000;
@@ -251,8 +252,8 @@ static void check_gateway(struct burials *burials, const char *id)
     struct key key = key_gateway(burials->config->redis_prefix, id);
     check->burials = burials;
     memcpy(check->id, id, strlen(id) + 1);
-    if (redis_send_strings(bus_commands(burials->bus), on_checked, check, "EXISTS", key.text, NULL) !=
-        0)
+    if (redis_send_strings(bus_commands(burials->bus), on_checked, check, "EXISTS", key.text,
+                           NULL) != 0)
         free(check);
 }
 

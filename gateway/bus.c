@@ -19,15 +19,15 @@ struct bus {
     void *arg;
     struct redis *commands;
     struct redis *subscriber;
-    struct table *feeds;     /* by channel */
-    struct key own_channel;  /* P:gateway:ID */
-    struct key control;      /* P:control */
-    int64_t probe_sent_ms;   /* 0: none since the connections became ready */
-    int64_t probe_back_ms;   /* 0: never */
+    struct table *feeds;      /* by channel */
+    struct key own_channel;   /* P:gateway:ID */
+    struct key control;       /* P:control */
+    int64_t probe_sent_ms;    /* 0: none since the connections became ready */
+    int64_t probe_back_ms;    /* 0: never */
     int64_t awaited_since_ms; /* the oldest probe not answered, 0: none */
-    char lost[200];          /* why Redis is not there */
-    bool hears;              /* subscribed to the own channel */
-    bool lost_told;          /* in the log */
+    char lost[200];           /* why Redis is not there */
+    bool hears;               /* subscribed to the own channel */
+    bool lost_told;           /* in the log */
     bool was_up;
     int64_t started_ms;
 };
@@ -50,7 +50,8 @@ static void send_probe(struct bus *bus)
     char text[64];
     int64_t now = clock_monotonic_ms();
     snprintf(text, sizeof text, "probe %" PRId64, clock_monotonic_us());
-    if (redis_send_strings(bus->commands, NULL, NULL, "PUBLISH", bus->own_channel.text, text, NULL) != 0)
+    if (redis_send_strings(bus->commands, NULL, NULL, "PUBLISH", bus->own_channel.text, text,
+                           NULL) != 0)
         return;
     bus->probe_sent_ms = now;
     if (bus->awaited_since_ms == 0)
@@ -154,7 +155,8 @@ static void on_subscriber_ready(void *arg)
     on_either_ready(bus);
 }
 
-/* One line for each outage, not one for each attempt; at the start Redis has a second to come up. */
+/* One line for each outage, not one for each attempt; at the start Redis has a second to come up.
+ */
 static void on_lost(struct bus *bus, const char *why)
 {
     bool starting = !bus->was_up && clock_monotonic_ms() - bus->started_ms < START_MS;

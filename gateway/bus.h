@@ -20,8 +20,8 @@ struct bus;
 struct feed;
 
 struct bus_callbacks {
-    void (*on_up)(void *arg);                                  /* both connections are ready */
-    void (*on_told)(void *arg, const char *data, size_t len);  /* on this gateway's own channel */
+    void (*on_up)(void *arg);                                 /* both connections are ready */
+    void (*on_told)(void *arg, const char *data, size_t len); /* on this gateway's own channel */
 };
 
 struct bus_options {
@@ -80,7 +80,7 @@ uint64_t bus_member_ttl(const struct config *config);
 
 struct bus_say {
     const char *id;
-    const char *body;  /* the event's JSON from "from" on */
+    const char *body; /* the event's JSON from "from" on */
     size_t body_len;
     const char *nonce; /* or NULL */
 };

@@ -29,10 +29,10 @@ struct connection {
     const struct connection_callbacks *callbacks;
     void *owner;
     struct connection_source source;
-    size_t slot; /* the source's */
-    struct bytes *private;    /* for this peer alone; NULL while empty */
-    struct reader *reader;    /* NULL between frames */
-    struct event *writable;   /* NULL unless blocked */
+    size_t slot;            /* the source's */
+    struct bytes *private;  /* for this peer alone; NULL while empty */
+    struct reader *reader;  /* NULL between frames */
+    struct event *writable; /* NULL unless blocked */
     struct link on_wheel;
     struct connection *work_next; /* in the list of those with work to do */
     uint32_t heard_s;             /* when its last byte came, in seconds of the loop's clock */

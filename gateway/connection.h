@@ -5,8 +5,8 @@
  * only while a frame or a fragmented message is incomplete. An idle connection is this struct.
  *
  * Life: nobody frees a connection. connection_close and connection_abort mark it; the reaper, once
- * per turn of the loop, calls on_closed once and frees it. After either call on_message is not called
- * any more. Callbacks may call anything here.
+ * per turn of the loop, calls on_closed once and frees it. After either call on_message is not
+ * called any more. Callbacks may call anything here.
  *
  * Does not know what a message means, nor that there are rooms: whoever has frames for many members
  * hands over a source (below) and writes through connection_write. */
@@ -28,7 +28,8 @@ struct connections;
 struct connection_callbacks {
     /* A whole message. The bytes are valid during the call. */
     void (*on_message)(void *owner, bool text, const uint8_t *data, size_t len);
-    /* The connection ends; it is freed when this returns. `code` is the close code, 1006 if none. */
+    /* The connection ends; it is freed when this returns. `code` is the close code, 1006 if none.
+     */
     void (*on_closed)(void *owner, uint16_t code);
 };
 
@@ -46,7 +47,8 @@ struct connections_options {
     size_t max_message; /* bytes; 0: no limit but memory's */
 };
 
-/* All connections of this gateway: the scratch buffer, the wheel that pings and reaps, the reaper. */
+/* All connections of this gateway: the scratch buffer, the wheel that pings and reaps, the reaper.
+ */
 struct connections *connections_new(const struct connections_options *options);
 
 /* Closes and frees everything, without on_closed. */
@@ -56,8 +58,8 @@ size_t connections_count(const struct connections *all);
 /* To be called once a second: pings the idle, aborts the silent. */
 void connections_tick(struct connections *all);
 
-/* Reports and frees what was closed, and sends what waits: the owner of the event loop calls it when
- * on_work (below) asked for it. */
+/* Reports and frees what was closed, and sends what waits: the owner of the event loop calls it
+ * when on_work (below) asked for it. */
 void connections_work(struct connections *all);
 
 /* Takes over a socket that has been upgraded. `early` are bytes that the client sent after its
@@ -78,8 +80,8 @@ void connection_send_raw(struct connection *connection, const void *data, size_t
 void connection_send(struct connection *connection, enum frame_opcode opcode, const void *data,
                      size_t len);
 
-/* Stops and resumes reading from the peer: whoever cannot keep up lets TCP say so. What has been read
- * already is still delivered. */
+/* Stops and resumes reading from the peer: whoever cannot keep up lets TCP say so. What has been
+ * read already is still delivered. */
 void connection_hold(struct connection *connection, bool hold);
 
 /* Starts the closing handshake (section 7.1.2) after what is queued. Idempotent. */
@@ -96,7 +98,8 @@ bool connection_is_closing(const struct connection *connection);
 /* Private bytes that wait; shared frames go out only at frame boundaries around them. */
 size_t connection_private_len(const struct connection *connection);
 
-/* Puts bytes before all that waits: the rest of a shared frame that will be dropped from the log. */
+/* Puts bytes before all that waits: the rest of a shared frame that will be dropped from the log.
+ */
 void connection_send_first(struct connection *connection, const uint8_t *data, size_t len);
 
 /* Writes `before` (the rest of a frame, may be empty), then the private bytes, then `after`, in one

@@ -92,8 +92,9 @@ struct embedded_redis *embedded_redis_start(struct redis_url *url, char *error, 
     struct paths paths;
     int pipe_ends[2];
     if (!can_be_run("redis-server")) {
-        snprintf(error, error_size, "redis-server is not installed: install it, or name a Redis with "
-                                    "--redis redis://HOST:PORT");
+        snprintf(error, error_size,
+                 "redis-server is not installed: install it, or name a Redis with "
+                 "--redis redis://HOST:PORT");
         return NULL;
     }
     if (make_directory(&paths) != 0 || pipe2(pipe_ends, O_CLOEXEC) != 0) {

@@ -36,8 +36,8 @@ struct feed {
     bool rebase;       /* the epoch changed: what comes next is counted anew */
     bool reading;      /* a read of kept events is under way */
     bool reading_roster;
-    unsigned told;     /* kinds of foreign publications already logged, a bit each */
-    uint64_t seq;      /* the last event delivered or remembered */
+    unsigned told; /* kinds of foreign publications already logged, a bit each */
+    uint64_t seq;  /* the last event delivered or remembered */
     uint64_t roster_seq;
     char epoch[MESSAGE_EPOCH_BYTES];
     struct queued *queue;
@@ -104,7 +104,8 @@ static void drain_queue(struct feed *feed)
     for (size_t i = 0; i < feed->queue_count; i++) {
         struct queued *queued = &feed->queue[i];
         struct room_event event;
-        if (queued->seq <= feed->seq || room_event_parse(queued->json, queued->len, max_text, &event) != 0)
+        if (queued->seq <= feed->seq ||
+            room_event_parse(queued->json, queued->len, max_text, &event) != 0)
             continue;
         bool delivered = deliver(feed, &event);
         room_event_done(&event);
@@ -354,14 +355,15 @@ static void drop(struct feed *feed, int error)
     if ((feed->told & bit) != 0)
         return;
     feed->told |= bit;
-    log_write(bus_log(feed->bus), &(struct log_line){
-                                      .level = LOG_LEVEL_WARN,
-                                      .kind = "dropped-event",
-                                      .room = feed->channel.text,
-                                      .message = "something was published that is no event of ours; "
-                                                 "further ones of its kind are only counted",
-                                      .err = kind,
-                                  });
+    log_write(bus_log(feed->bus),
+              &(struct log_line){
+                  .level = LOG_LEVEL_WARN,
+                  .kind = "dropped-event",
+                  .room = feed->channel.text,
+                  .message = "something was published that is no event of ours; "
+                             "further ones of its kind are only counted",
+                  .err = kind,
+              });
 }
 
 static void take_event(struct feed *feed, const struct room_event *event)

@@ -94,8 +94,8 @@ static int gather_answer(const struct http_client *client, struct iovec iov[2])
         skip -= client->out.len;
     }
     if (skip < client->body_len)
-        iov[count++] = (struct iovec){(void *)(uintptr_t)(client->body + skip),
-                                      client->body_len - skip};
+        iov[count++] =
+            (struct iovec){(void *)(uintptr_t)(client->body + skip), client->body_len - skip};
     return count;
 }
 

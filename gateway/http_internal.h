@@ -33,10 +33,10 @@ struct http_client {
     size_t body_len;
     size_t sent; /* of out and body together */
     int64_t deadline_ms;
-    bool keep_alive;  /* after the answer that is being sent */
+    bool keep_alive; /* after the answer that is being sent */
     bool answering;
-    bool lingering;   /* all sent; what still comes is dropped */
-    bool is_head;     /* HEAD: no body */
+    bool lingering; /* all sent; what still comes is dropped */
+    bool is_head;   /* HEAD: no body */
 };
 
 /* The real client, seen through trusted proxies. */

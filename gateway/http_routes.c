@@ -53,8 +53,8 @@ void http_status(struct http_client *client, int status)
 
 static void end_head(struct http_client *client, const char *type, size_t len)
 {
-    text_print(&client->out, "Content-Type: %s\r\nContent-Length: %zu\r\nConnection: %s\r\n\r\n", type,
-               len, client->keep_alive ? "keep-alive" : "close");
+    text_print(&client->out, "Content-Type: %s\r\nContent-Length: %zu\r\nConnection: %s\r\n\r\n",
+               type, len, client->keep_alive ? "keep-alive" : "close");
 }
 
 void http_body_text(struct http_client *client, const char *type, const char *body, size_t len)
@@ -105,8 +105,9 @@ static void warn_forwarded(struct http *http, const struct address *peer)
               &(struct log_line){.level = LOG_LEVEL_WARN,
                                  .kind = "forwarded-ignored",
                                  .remote_addr = address,
-                                 .message = "a peer that is no trusted-proxy sent X-Forwarded-For or "
-                                            "X-Real-IP; it is ignored (told once)"});
+                                 .message =
+                                     "a peer that is no trusted-proxy sent X-Forwarded-For or "
+                                     "X-Real-IP; it is ignored (told once)"});
 }
 
 /* All X-Forwarded-For headers as one list, in order (RFC 9110 section 5.3). */
@@ -195,11 +196,12 @@ static const struct asset *find_asset(const char *name, const char *path)
 static void page(struct http_client *client, const struct http_request *request)
 {
     http_status(client, 200);
-    text_add_string(&client->out,
-                    "Cache-Control: no-cache\r\n"
-                    "Content-Security-Policy: default-src 'none'; script-src 'self'; "
-                    "style-src 'self'; img-src 'self'; connect-src 'self' ws: wss:; base-uri 'none'; "
-                    "form-action 'none'; frame-ancestors 'none'\r\n");
+    text_add_string(
+        &client->out,
+        "Cache-Control: no-cache\r\n"
+        "Content-Security-Policy: default-src 'none'; script-src 'self'; "
+        "style-src 'self'; img-src 'self'; connect-src 'self' ws: wss:; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'\r\n");
     send_asset(client, request, find_asset("index.html", NULL));
 }
 
@@ -246,7 +248,8 @@ static size_t biggest_rooms(struct http *http, struct metrics_room out[METRICS_R
 {
     size_t count = 0;
     struct place *place;
-    for (size_t at = 0; (place = rooms_next(sessions_rooms(http->options.sessions), &at)) != NULL;) {
+    for (size_t at = 0;
+         (place = rooms_next(sessions_rooms(http->options.sessions), &at)) != NULL;) {
         if (place->room == NULL)
             continue;
         if (count == METRICS_ROOMS * 2) {

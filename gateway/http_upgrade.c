@@ -18,7 +18,8 @@ static bool refuse_handshake(struct http_client *client, int status)
     if (status == 405)
         return refuse(client, status, "A WebSocket begins with GET.");
     if (status == 426)
-        return refuse(client, status, "This is a WebSocket: version 13 of the protocol is spoken here.");
+        return refuse(client, status,
+                      "This is a WebSocket: version 13 of the protocol is spoken here.");
     return refuse(client, status, "This WebSocket handshake is malformed.");
 }
 

@@ -36,7 +36,8 @@ static void remove_stale(const struct sockaddr_un *address)
     if (stat(address->sun_path, &status) != 0 || !S_ISSOCK(status.st_mode))
         return;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (connect(fd, (const struct sockaddr *)address, sizeof *address) != 0 && errno == ECONNREFUSED)
+    if (connect(fd, (const struct sockaddr *)address, sizeof *address) != 0 &&
+        errno == ECONNREFUSED)
         unlink(address->sun_path);
     close(fd);
 }
@@ -98,9 +99,8 @@ static int open_tcp(const char *address)
         return -1;
     if (host[0] == '\0') { /* one socket for IPv6 and IPv4; IPv4 alone where there is no IPv6 */
         struct sockaddr_in6 any = {.sin6_family = AF_INET6};
-        struct addrinfo info = {.ai_family = AF_INET6,
-                                .ai_addr = (struct sockaddr *)&any,
-                                .ai_addrlen = sizeof any};
+        struct addrinfo info = {
+            .ai_family = AF_INET6, .ai_addr = (struct sockaddr *)&any, .ai_addrlen = sizeof any};
         unsigned number = 0;
         sscanf(port, "%u", &number);
         any.sin6_port = htons((uint16_t)number);

@@ -2,7 +2,8 @@
  *
  * A gateway is alive while its key yukizuri:gateway:ID lives; it is renewed three times per lease.
  * Whoever sees a gateway without a key waits out the leave grace (its members may come back through
- * others), claims the burial, and takes its members off room by room. Knows Redis alone, no members. */
+ * others), claims the burial, and takes its members off room by room. Knows Redis alone, no
+ * members. */
 #ifndef YUKIZURI_PRESENCE_H
 #define YUKIZURI_PRESENCE_H
 

@@ -64,8 +64,9 @@ static void on_frame_start(wslay_event_context_ptr context,
 {
     (void)context;
     struct reader *reader = arg;
-    uint64_t length_bytes = frame->payload_length <= 125 ? 0
-                            : frame->payload_length <= 0xffff ? 2 : 8;
+    uint64_t length_bytes = frame->payload_length <= 125      ? 0
+                            : frame->payload_length <= 0xffff ? 2
+                                                              : 8;
     reader->frame_len = 2 + length_bytes + 4 + frame->payload_length;
     if (!wslay_is_ctrl_frame(frame->opcode))
         reader->fragmented = !frame->fin;

@@ -1,8 +1,8 @@
 /* reader: bytes of a client in, whole messages out; wslay's event API behind a small door, so that
  * connection.c does not carry its callbacks. Part of `connection`; nobody else includes it.
  *
- * A reader is 9.4 KB (wslay's context), so connections borrow one: reader_take before feeding bytes,
- * reader_is_idle tells whether it may go back to the pool. */
+ * A reader is 9.4 KB (wslay's context), so connections borrow one: reader_take before feeding
+ * bytes, reader_is_idle tells whether it may go back to the pool. */
 #ifndef YUKIZURI_READER_H
 #define YUKIZURI_READER_H
 
@@ -36,8 +36,8 @@ enum reader_result {
     READER_VIOLATED, /* the peer broke the protocol: close with the code, read no more */
 };
 
-/* Handles bytes; callbacks run meanwhile. `*code` is the close code unless it is open. The callbacks
- * must not give the reader back. */
+/* Handles bytes; callbacks run meanwhile. `*code` is the close code unless it is open. The
+ * callbacks must not give the reader back. */
 enum reader_result reader_feed(struct reader *reader, const uint8_t *data, size_t len,
                                uint16_t *code);
 

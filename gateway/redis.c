@@ -42,7 +42,7 @@ struct redis {
     redisReader *reader;
     SSL_CTX *tls;
     struct resolution *resolution; /* while the host's name is being looked up */
-    struct event *timer; /* retry, connect timeout, or the oldest command's deadline */
+    struct event *timer;           /* retry, connect timeout, or the oldest command's deadline */
     struct pending *first, **last;
     struct pending *first_waiting; /* the oldest with a deadline still to come */
     size_t pending_count;
@@ -180,8 +180,8 @@ static void on_greeted(void *arg, const struct redisReply *reply)
 static void write_words(struct redis *redis, const struct redis_words *words)
 {
     char *command = NULL;
-    int len = redisFormatCommandArgv(&command, (int)words->count, (const char **)words->data,
-                                     words->len);
+    int len =
+        redisFormatCommandArgv(&command, (int)words->count, (const char **)words->data, words->len);
     if (len > 0)
         bufferevent_write(redis->stream, command, (size_t)len);
     redisFreeCommand(command);
@@ -373,8 +373,8 @@ static SSL_CTX *new_tls(void)
     return tls;
 }
 
-struct redis *redis_new(const struct redis_options *options, const struct redis_callbacks *callbacks,
-                        void *arg)
+struct redis *redis_new(const struct redis_options *options,
+                        const struct redis_callbacks *callbacks, void *arg)
 {
     struct redis *redis = memory_new(sizeof *redis);
     redis->options = *options;
@@ -480,9 +480,9 @@ int64_t redis_reply_integer(const struct redisReply *reply)
 
 const char *redis_reply_string(const struct redisReply *reply, size_t *len)
 {
-    bool is_string = reply != NULL &&
-                     (reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS ||
-                      reply->type == REDIS_REPLY_ERROR);
+    bool is_string =
+        reply != NULL && (reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS ||
+                          reply->type == REDIS_REPLY_ERROR);
     if (len != NULL)
         *len = is_string ? (size_t)reply->len : 0;
     return is_string ? reply->str : NULL;

@@ -19,8 +19,8 @@ struct redis;
 struct redisReply; /* hiredis' own; read it through the functions below */
 
 struct redis_callbacks {
-    void (*on_ready)(void *arg);                  /* authenticated, database chosen */
-    void (*on_lost)(void *arg, const char *why);  /* was ready, or could not become it */
+    void (*on_ready)(void *arg);                 /* authenticated, database chosen */
+    void (*on_lost)(void *arg, const char *why); /* was ready, or could not become it */
     void (*on_push)(void *arg, const struct redisReply *reply); /* subscriber: everything */
 };
 
@@ -45,8 +45,8 @@ struct redis_words {
 };
 
 /* Starts to connect, and goes on trying for ever. */
-struct redis *redis_new(const struct redis_options *options, const struct redis_callbacks *callbacks,
-                        void *arg);
+struct redis *redis_new(const struct redis_options *options,
+                        const struct redis_callbacks *callbacks, void *arg);
 
 /* Closes it for good; waiting commands get their callback without a reply. */
 void redis_stop(struct redis *redis);

@@ -1,7 +1,7 @@
-/* resolver: host names to addresses, with getaddrinfo and all that a system's administrator has set up
- * behind it (/etc/hosts, search domains, container resolvers). It may block for seconds, so it runs in
- * a thread of its own, which shares nothing with the loop: it is handed a copy of the question and
- * writes the answer into a pipe. Part of `redis`. */
+/* resolver: host names to addresses, with getaddrinfo and all that a system's administrator has set
+ * up behind it (/etc/hosts, search domains, container resolvers). It may block for seconds, so it
+ * runs in a thread of its own, which shares nothing with the loop: it is handed a copy of the
+ * question and writes the answer into a pipe. Part of `redis`. */
 #ifndef YUKIZURI_RESOLVER_H
 #define YUKIZURI_RESOLVER_H
 
@@ -22,8 +22,8 @@ struct resolver_question {
     unsigned turn; /* chooses among several addresses: count it up from attempt to attempt */
 };
 
-/* Starts to resolve. `done` is called once from the event loop; the resolution is then gone. NULL when
- * no thread can be started. */
+/* Starts to resolve. `done` is called once from the event loop; the resolution is then gone. NULL
+ * when no thread can be started. */
 struct resolution *resolver_start(struct event_base *base, const struct resolver_question *question,
                                   void (*done)(void *arg, const struct resolver_answer *answer),
                                   void *arg);

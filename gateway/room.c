@@ -10,9 +10,9 @@
 #include <string.h>
 
 enum {
-    FLUSH_SLICE = 2048,        /* members served before the loop looks at its sockets again */
-    PRESENCE_WINDOW_MS = 100,  /* after a presence line, further ones are gathered so long */
-    SHORTEST_KEEP_MS = 5000,   /* a slow reader gets at least so long, whatever the retention */
+    FLUSH_SLICE = 2048,       /* members served before the loop looks at its sockets again */
+    PRESENCE_WINDOW_MS = 100, /* after a presence line, further ones are gathered so long */
+    SHORTEST_KEEP_MS = 5000,  /* a slow reader gets at least so long, whatever the retention */
     MOST_IOVECS = 64,
 };
 

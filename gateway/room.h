@@ -2,8 +2,8 @@
  * cursors into (room_log.h).
  *
  * Owns the log, the roster and the array of slots; does not own the connections in it. Events come
- * in the order of their numbers (bus.h sees to that) and become frames once; presence is gathered, so
- * that a burst of people costs one line. At the end of the loop's turn every member's cursor is
+ * in the order of their numbers (bus.h sees to that) and become frames once; presence is gathered,
+ * so that a burst of people costs one line. At the end of the loop's turn every member's cursor is
  * brought up to the head, big rooms in slices.
  *
  * Calls nobody but connections and the `on_shown` of its maker. */
@@ -25,7 +25,8 @@ struct room_options {
     struct event_base *base;
     const struct config *config;
     struct metrics *metrics;
-    /* All events up to `seq` are now in the log and the roster: whoever waits to be welcomed may be. */
+    /* All events up to `seq` are now in the log and the roster: whoever waits to be welcomed may
+     * be. */
     void (*on_shown)(void *owner, uint64_t seq);
     void *owner;
 };
@@ -62,13 +63,13 @@ bool room_roster_is_thin(const struct room *room);
 
 /* Where a member comes in. */
 struct room_entry {
-    bool resumes;   /* has seen everything up to `since` */
+    bool resumes; /* has seen everything up to `since` */
     uint64_t since;
 };
 
 /* What a member is told on the way in. */
 struct room_view {
-    uint64_t seq;    /* everything up to here is in the count and the list */
+    uint64_t seq; /* everything up to here is in the count and the list */
     uint64_t count;
     uint64_t missed; /* events after `since` that the log no longer has */
 };
@@ -87,8 +88,8 @@ uint64_t room_count(const struct room *room);
 size_t room_members_here(const struct room *room);
 const char *room_list(struct room *room, const char *id, const char *json);
 
-/* To be called once a second: forgets what is older than `retention`. Returns the number of the last
- * event forgotten since the call before, 0 when none was. */
+/* To be called once a second: forgets what is older than `retention`. Returns the number of the
+ * last event forgotten since the call before, 0 when none was. */
 uint64_t room_tick(struct room *room);
 
 #endif

@@ -84,8 +84,8 @@ static void on_shown(void *owner, uint64_t seq)
 
 /* --- Places --- */
 
-struct rooms *rooms_new(const struct rooms_options *options, const struct rooms_callbacks *callbacks,
-                        void *arg)
+struct rooms *rooms_new(const struct rooms_options *options,
+                        const struct rooms_callbacks *callbacks, void *arg)
 {
     struct rooms *rooms = memory_new(sizeof *rooms);
     rooms->options = *options;

@@ -1,6 +1,6 @@
-/* rooms: the rooms that are open on this gateway, by name. Owns each one's room and feed, and carries
- * what the feed says to the room. A room opens with its first member and closes some time after the
- * last one left, so that coming and going costs no reading of kept events. */
+/* rooms: the rooms that are open on this gateway, by name. Owns each one's room and feed, and
+ * carries what the feed says to the room. A room opens with its first member and closes some time
+ * after the last one left, so that coming and going costs no reading of kept events. */
 #ifndef YUKIZURI_ROOMS_H
 #define YUKIZURI_ROOMS_H
 
@@ -18,8 +18,8 @@ struct place {
     struct feed *feed; /* the same */
     size_t users;
     int64_t unused_since_ms;
-    struct link members;  /* for session: who is in, connected or not */
-    struct link waiting;  /* for session: who waits for on_live or on_shown */
+    struct link members; /* for session: who is in, connected or not */
+    struct link waiting; /* for session: who waits for on_live or on_shown */
     uint64_t refresh_at_ms;
     uint64_t roster_at_ms; /* when the roster is to be read anew; 0: no need */
     char name[];
@@ -37,8 +37,8 @@ struct rooms_options {
     struct bus *bus;
 };
 
-struct rooms *rooms_new(const struct rooms_options *options, const struct rooms_callbacks *callbacks,
-                        void *arg);
+struct rooms *rooms_new(const struct rooms_options *options,
+                        const struct rooms_callbacks *callbacks, void *arg);
 
 /* All places must have been put back. */
 void rooms_free(struct rooms *rooms);

@@ -1,8 +1,8 @@
 /* roster: some of the people in a room, on whatever gateway, and the count of all of them.
  *
  * A welcome names at most ROSTER_MOST members, so no gateway holds more than that of a room: the
- * roster of a room of a million costs what one of two hundred costs. Filled from Redis when the room
- * opens, kept by events, and filled again when many have left. Applying an event twice changes
+ * roster of a room of a million costs what one of two hundred costs. Filled from Redis when the
+ * room opens, kept by events, and filled again when many have left. Applying an event twice changes
  * nothing. No I/O. */
 #ifndef YUKIZURI_ROSTER_H
 #define YUKIZURI_ROSTER_H

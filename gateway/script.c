@@ -110,7 +110,8 @@ static void on_done(void *arg, const struct redisReply *reply)
 {
     struct run *run = arg;
     const char *text = redis_reply_string(reply, NULL);
-    bool missing = reply != NULL && redis_reply_is_error(reply) && strncmp(text, "NOSCRIPT", 8) == 0;
+    bool missing =
+        reply != NULL && redis_reply_is_error(reply) && strncmp(text, "NOSCRIPT", 8) == 0;
     if (missing && !run->repeated) {
         run->repeated = true;
         load(run->redis, run->source);

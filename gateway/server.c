@@ -90,9 +90,8 @@ static int open_listeners(struct server *server, char *error, size_t error_size)
         int fd = listener_open(addresses->items[i], error, error_size);
         if (fd < 0)
             return -1;
-        struct evconnlistener *listener =
-            evconnlistener_new(server->base, on_accept, server,
-                               LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+        struct evconnlistener *listener = evconnlistener_new(
+            server->base, on_accept, server, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
         evconnlistener_set_error_cb(listener, on_accept_error);
         server->listeners[server->listener_count++] = listener;
     }

@@ -1,5 +1,5 @@
-/* server: the event loop and what belongs to the process: listeners, signals, the once-a-second tick,
- * the drain. Makes the other parts and hands each what it needs. */
+/* server: the event loop and what belongs to the process: listeners, signals, the once-a-second
+ * tick, the drain. Makes the other parts and hands each what it needs. */
 #ifndef YUKIZURI_SERVER_H
 #define YUKIZURI_SERVER_H
 

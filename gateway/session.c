@@ -68,13 +68,14 @@ static void answer_say(struct saying *saying, uint64_t seq)
 {
     struct session *session = saying->session;
     if (seq == 0) {
-        session_error(session, &(struct message_error){
-                                   .code = "unavailable",
-                                   .message = "The chat cannot be reached right now; your message may "
-                                              "not have been sent. Please send it again.",
-                                   .nonce = saying->has_nonce ? saying->nonce : NULL,
-                                   .retry_after = 1,
-                               });
+        session_error(session,
+                      &(struct message_error){
+                          .code = "unavailable",
+                          .message = "The chat cannot be reached right now; your message may "
+                                     "not have been sent. Please send it again.",
+                          .nonce = saying->has_nonce ? saying->nonce : NULL,
+                          .retry_after = 1,
+                      });
         return;
     }
     session->all->options.metrics->says++;
@@ -148,8 +149,9 @@ static void say(struct session *session, const struct message_in *message)
         snprintf(sentence, sizeof sentence,
                  "That message is too long: at most %" PRIu64 " characters are allowed.",
                  config->max_text);
-        session_error(session, &(struct message_error){
-                                   .code = "too_long", .message = sentence, .nonce = message->nonce});
+        session_error(session, &(struct message_error){.code = "too_long",
+                                                       .message = sentence,
+                                                       .nonce = message->nonce});
         return;
     }
     if (!has_token(session, message->nonce))

@@ -14,8 +14,8 @@ enum session_state {
     SESSION_ASKED,    /* join.lua is under way */
     SESSION_ADMITTED, /* in; waits for its own join event to be shown */
     SESSION_JOINED,
-    SESSION_GHOST,    /* in, but its connection is lost */
-    SESSION_OVER,     /* waits for replies under way, then it is freed */
+    SESSION_GHOST, /* in, but its connection is lost */
+    SESSION_OVER,  /* waits for replies under way, then it is freed */
 };
 
 /* Who a member is; made at join. All strings are its own. */
@@ -80,7 +80,8 @@ void session_error(struct session *session, const struct message_error *error);
 void session_refuse(struct session *session, const char *code, const char *sentence);
 void session_log(const struct session *session, const char *kind, const char *message);
 
-/* Ends a session as far as this gateway is concerned: no longer in the room here, told to nobody. */
+/* Ends a session as far as this gateway is concerned: no longer in the room here, told to nobody.
+ */
 void session_end(struct session *session);
 
 /* Frees it once nothing is under way any more; call after in_flight-- and after session_end. */

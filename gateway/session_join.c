@@ -280,8 +280,8 @@ void session_join(struct session *session, const struct message_in *join)
     enum name_error error = name_judge(join->name, join->name_len, &joining->name);
     session->joining = joining;
     if (error != NAME_OK) {
-        refuse_join(session, &(struct message_error){.code = "bad_name",
-                                                     .message = name_error_text(error)});
+        refuse_join(session,
+                    &(struct message_error){.code = "bad_name", .message = name_error_text(error)});
         return;
     }
     token_new(&joining->fresh, joining->fresh_text);

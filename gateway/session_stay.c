@@ -33,7 +33,8 @@ static void on_left(void *arg, const struct redisReply *reply)
 static void tell_redis(struct session *session, bool said)
 {
     struct bus_member member = session_bus_member(session);
-    if (bus_leave(session->place->feed, &member, session->identity->id, said, on_left, session) == 0)
+    if (bus_leave(session->place->feed, &member, session->identity->id, said, on_left, session) ==
+        0)
         session->in_flight++;
     session->all->options.metrics->leaves++;
     session_log(session, "leave", said ? NULL : "connection lost");
@@ -67,8 +68,7 @@ void session_become_ghost(struct session *session)
         return;
     }
     session->state = SESSION_GHOST;
-    session->until_ms =
-        clock_monotonic_ms() + (int64_t)all->options.config->leave_grace * 1000;
+    session->until_ms = clock_monotonic_ms() + (int64_t)all->options.config->leave_grace * 1000;
     list_add(&all->ghosts, &session->in_queue);
     count_ghosts(all, 1);
 }

@@ -1,11 +1,11 @@
-/* load: members of one room and a steady stream of messages; measures deliveries, their latency, and
- * the CPU of the server's processes.
+/* load: members of one room and a steady stream of messages; measures deliveries, their latency,
+ * and the CPU of the server's processes.
  *
  *   load --port P --members N --rate R --seconds S --pid PID[,PID...] [--bytes B] [--room NAME]
  *
- * One thread, one epoll loop. Open loop: messages are sent when they are due, whether or not earlier
- * ones have come back, so that a stall shows in the latency. Source addresses are spread over
- * 127.0.0.x, for more members than one address has ports. Prints one JSON object. */
+ * One thread, one epoll loop. Open loop: messages are sent when they are due, whether or not
+ * earlier ones have come back, so that a stall shows in the latency. Source addresses are spread
+ * over 127.0.0.x, for more members than one address has ports. Prints one JSON object. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +23,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BUFFER_BYTES = 16384, PER_ADDRESS = 20000, EVENTS = 512, SUB_BUCKETS = 32, BUCKETS = 40 * SUB_BUCKETS };
+enum {
+    BUFFER_BYTES = 16384,
+    PER_ADDRESS = 20000,
+    EVENTS = 512,
+    SUB_BUCKETS = 32,
+    BUCKETS = 40 * SUB_BUCKETS
+};
 
 struct member {
     int fd;
@@ -36,7 +42,13 @@ struct member {
 static struct {
     int port, members, rate, seconds, bytes;
     const char *room, *pids;
-} options = {.port = 8080, .members = 1000, .rate = 100, .seconds = 10, .bytes = 100, .room = "bench", .pids = ""};
+} options = {.port = 8080,
+             .members = 1000,
+             .rate = 100,
+             .seconds = 10,
+             .bytes = 100,
+             .room = "bench",
+             .pids = ""};
 
 static struct member *members;
 static int epoll_fd;
@@ -99,7 +111,8 @@ static double cpu_seconds(void)
         FILE *file = fopen(path, "r");
         if (file == NULL)
             die(path);
-        if (fscanf(file, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) != 2)
+        if (fscanf(file, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
+                   &system) != 2)
             die(path);
         fclose(file);
         total += (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
@@ -143,19 +156,26 @@ static void send_text(int fd, const char *text, size_t len)
 static void open_member(int index)
 {
     struct member *member = &members[index];
-    struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000002u + (unsigned)(index / PER_ADDRESS))};
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)options.port), .sin_addr.s_addr = htonl(0x7f000001u)};
+    struct sockaddr_in from = {.sin_family = AF_INET,
+                               .sin_addr.s_addr =
+                                   htonl(0x7f000002u + (unsigned)(index / PER_ADDRESS))};
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)options.port),
+                             .sin_addr.s_addr = htonl(0x7f000001u)};
     int on = 1;
     member->fd = socket(AF_INET, SOCK_STREAM, 0);
     member->buffer = malloc(BUFFER_BYTES);
     setsockopt(member->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
-    if (member->fd < 0 || bind(member->fd, (struct sockaddr *)&from, sizeof from) != 0 || connect(member->fd, (struct sockaddr *)&to, sizeof to) != 0)
+    if (member->fd < 0 || bind(member->fd, (struct sockaddr *)&from, sizeof from) != 0 ||
+        connect(member->fd, (struct sockaddr *)&to, sizeof to) != 0)
         die("connect");
     setsockopt(member->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     char text[512];
-    int len = snprintf(text, sizeof text,
-                       "GET /room/%s HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                       "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", options.room);
+    int len = snprintf(
+        text, sizeof text,
+        "GET /room/%s HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        options.room);
     send_all(member->fd, text, (size_t)len);
     len = snprintf(text, sizeof text, "{\"type\":\"join\",\"name\":\"m%d\"}", index);
     send_text(member->fd, text, (size_t)len);
@@ -281,13 +301,20 @@ static void read_options(int argc, char **argv)
     for (int i = 1; i + 1 < argc; i += 2) {
         const char *name = argv[i];
         char *value = argv[i + 1];
-        if (strcmp(name, "--port") == 0) options.port = atoi(value);
-        else if (strcmp(name, "--members") == 0) options.members = atoi(value);
-        else if (strcmp(name, "--rate") == 0) options.rate = atoi(value);
-        else if (strcmp(name, "--seconds") == 0) options.seconds = atoi(value);
-        else if (strcmp(name, "--bytes") == 0) options.bytes = atoi(value) > 1500 ? 1500 : atoi(value);
-        else if (strcmp(name, "--room") == 0) options.room = value;
-        else if (strcmp(name, "--pid") == 0) options.pids = value;
+        if (strcmp(name, "--port") == 0)
+            options.port = atoi(value);
+        else if (strcmp(name, "--members") == 0)
+            options.members = atoi(value);
+        else if (strcmp(name, "--rate") == 0)
+            options.rate = atoi(value);
+        else if (strcmp(name, "--seconds") == 0)
+            options.seconds = atoi(value);
+        else if (strcmp(name, "--bytes") == 0)
+            options.bytes = atoi(value) > 1500 ? 1500 : atoi(value);
+        else if (strcmp(name, "--room") == 0)
+            options.room = value;
+        else if (strcmp(name, "--pid") == 0)
+            options.pids = value;
         else {
             fprintf(stderr, "load: unknown option %s\n", name);
             exit(2);
@@ -327,11 +354,14 @@ int main(int argc, char **argv)
     cpu = cpu_seconds() - cpu;
     drain(sent * (uint64_t)options.members);
     lost = sent * (uint64_t)options.members - delivered;
-    printf("{\"members\":%d,\"rate\":%d,\"seconds\":%.1f,\"sent\":%" PRIu64 ",\"delivered\":%" PRIu64 ",\"lost\":%" PRIu64
-           ",\"disordered\":%" PRIu64 ",\"closed\":%" PRIu64 ",\"frame_bytes\":%.0f,\"cpu_ns_per_delivery\":%.0f,\"cpu_percent\":%.1f"
+    printf("{\"members\":%d,\"rate\":%d,\"seconds\":%.1f,\"sent\":%" PRIu64
+           ",\"delivered\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"disordered\":%" PRIu64
+           ",\"closed\":%" PRIu64
+           ",\"frame_bytes\":%.0f,\"cpu_ns_per_delivery\":%.0f,\"cpu_percent\":%.1f"
            ",\"p50_ms\":%.2f,\"p99_ms\":%.2f,\"p999_ms\":%.2f}\n",
            options.members, options.rate, wall, sent, delivered, lost, disordered, closed,
-           delivered > 0 ? (double)frames_bytes / (double)delivered : 0, delivered > 0 ? cpu * 1e9 / (double)delivered : 0,
-           cpu / wall * 100, percentile_ms(0.5), percentile_ms(0.99), percentile_ms(0.999));
+           delivered > 0 ? (double)frames_bytes / (double)delivered : 0,
+           delivered > 0 ? cpu * 1e9 / (double)delivered : 0, cpu / wall * 100, percentile_ms(0.5),
+           percentile_ms(0.99), percentile_ms(0.999));
     return lost + disordered + closed > 0;
 }

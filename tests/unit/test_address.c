@@ -32,8 +32,9 @@ static void test_parse_good(void **state)
 
 static void test_parse_bad(void **state)
 {
-    static const char *const bad[] = {"",      " ",       "x",        "192.0.2",     "192.0.2.256", "[::1",
-                                      "[::1]x", "1.2.3.4.5", "unknown", "_hidden", "1.2.3.4 5",   "::1::"};
+    static const char *const bad[] = {"",          " ",      "x",         "192.0.2", "192.0.2.256",
+                                      "[::1",      "[::1]x", "1.2.3.4.5", "unknown", "_hidden",
+                                      "1.2.3.4 5", "::1::"};
     (void)state;
     struct address address;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -68,7 +69,8 @@ static void test_block_edges(void **state)
 
 static void test_block_bad(void **state)
 {
-    static const char *const bad[] = {"", "/", "10.0.0.0/", "10.0.0.0/33", "::/129", "10.0.0.0/-1", "10.0.0.0/8x", "x/8"};
+    static const char *const bad[] = {"",       "/",           "10.0.0.0/",   "10.0.0.0/33",
+                                      "::/129", "10.0.0.0/-1", "10.0.0.0/8x", "x/8"};
     (void)state;
     struct address_block block;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -79,7 +81,8 @@ static void assert_walks(const char *peer, const char *forwarded, const char *ex
 {
     struct address_block trusted[2];
     char out[ADDRESS_TEXT_BYTES];
-    struct address from = strcmp(peer, "unix") == 0 ? (struct address){.local_socket = true} : parse(peer);
+    struct address from =
+        strcmp(peer, "unix") == 0 ? (struct address){.local_socket = true} : parse(peer);
     address_block_parse("10.0.0.0/8", &trusted[0]);
     address_block_parse("2001:db8::/32", &trusted[1]);
     struct address found = address_walk(&from, forwarded, trusted, 2);
@@ -135,7 +138,8 @@ static void test_loopback(void **state)
     static const struct {
         const char *text;
         bool loopback;
-    } cases[] = {{"127.0.0.1", true}, {"127.255.0.9", true}, {"::1", true}, {"::ffff:127.0.0.1", true}, {"128.0.0.1", false}, {"::2", false}};
+    } cases[] = {{"127.0.0.1", true},        {"127.255.0.9", true}, {"::1", true},
+                 {"::ffff:127.0.0.1", true}, {"128.0.0.1", false},  {"::2", false}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct address address = parse(cases[i].text);
         assert_int_equal(address_is_loopback(&address), cases[i].loopback);
@@ -158,10 +162,10 @@ static void test_unit_is_64_bits_of_ipv6(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse_good), cmocka_unit_test(test_parse_bad),
+        cmocka_unit_test(test_parse_good),  cmocka_unit_test(test_parse_bad),
         cmocka_unit_test(test_block_edges), cmocka_unit_test(test_block_bad),
-        cmocka_unit_test(test_walk), cmocka_unit_test(test_display),
-        cmocka_unit_test(test_loopback), cmocka_unit_test(test_unit_is_64_bits_of_ipv6),
+        cmocka_unit_test(test_walk),        cmocka_unit_test(test_display),
+        cmocka_unit_test(test_loopback),    cmocka_unit_test(test_unit_is_64_bits_of_ipv6),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

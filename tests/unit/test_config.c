@@ -9,7 +9,8 @@ static struct config_result result;
 
 static void load(char *const *environment, const char *first, const char *second, const char *third)
 {
-    char *argv[] = {(char[]){"yukizuri"}, (char *)(uintptr_t)first, (char *)(uintptr_t)second, (char *)(uintptr_t)third, NULL};
+    char *argv[] = {(char[]){"yukizuri"}, (char *)(uintptr_t)first, (char *)(uintptr_t)second,
+                    (char *)(uintptr_t)third, NULL};
     int argc = 1;
     while (argv[argc] != NULL)
         argc++;
@@ -60,13 +61,15 @@ static void test_precedence(void **state)
 {
     char path[] = "/tmp/yukizuri-config-XXXXXX";
     int fd = mkstemp(path);
-    static const char text[] = "# a comment\nmax-text = 1\n\n  ping=11 \nrate = 1:2\naddr = :1\naddr = :2\n";
+    static const char text[] =
+        "# a comment\nmax-text = 1\n\n  ping=11 \nrate = 1:2\naddr = :1\naddr = :2\n";
     char config_variable[64];
     (void)state;
     assert_int_equal(write(fd, text, sizeof text - 1), sizeof text - 1);
     close(fd);
     snprintf(config_variable, sizeof config_variable, "YUKIZURI_CONFIG=%s", path);
-    char *environment[] = {config_variable, (char[]){"YUKIZURI_MAX_TEXT=2"}, (char[]){"YUKIZURI_RATE=3:4"}, (char[]){"HOME=/"}, NULL};
+    char *environment[] = {config_variable, (char[]){"YUKIZURI_MAX_TEXT=2"},
+                           (char[]){"YUKIZURI_RATE=3:4"}, (char[]){"HOME=/"}, NULL};
     load(environment, "--max-text", "3", NULL);
     assert_int_equal(result.action, CONFIG_RUN);
     assert_int_equal(config.max_text, 3);
@@ -130,7 +133,8 @@ static void test_actions(void **state)
 static void test_echo_path_on_loopback(void **state)
 {
     (void)state;
-    load(no_environment, "--addr=127.0.0.1:1,[::1]:2,unix:/tmp/x,localhost:3", "--echo-path=/echo", NULL);
+    load(no_environment, "--addr=127.0.0.1:1,[::1]:2,unix:/tmp/x,localhost:3", "--echo-path=/echo",
+         NULL);
     assert_int_equal(result.action, CONFIG_RUN);
     config_done(&config);
 }
@@ -159,7 +163,15 @@ static void test_redis_urls(void **state)
     assert_string_equal(url.password, "pw");
     assert_null(redis_url_parse("unix:/x/y.sock", &url));
     assert_string_equal(url.path, "/x/y.sock");
-    static const char *const bad[] = {"", "redis://", "redis://:6379", "redis://h:0", "redis://h:x", "redis://h/x", "redis://[::1", "unix:", "redis://a%zz@h"};
+    static const char *const bad[] = {"",
+                                      "redis://",
+                                      "redis://:6379",
+                                      "redis://h:0",
+                                      "redis://h:x",
+                                      "redis://h/x",
+                                      "redis://[::1",
+                                      "unix:",
+                                      "redis://a%zz@h"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_non_null(redis_url_parse(bad[i], &url));
 }
@@ -167,9 +179,9 @@ static void test_redis_urls(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults), cmocka_unit_test(test_spellings_of_the_original),
+        cmocka_unit_test(test_defaults),   cmocka_unit_test(test_spellings_of_the_original),
         cmocka_unit_test(test_precedence), cmocka_unit_test(test_mistakes_are_told),
-        cmocka_unit_test(test_actions), cmocka_unit_test(test_echo_path_on_loopback),
+        cmocka_unit_test(test_actions),    cmocka_unit_test(test_echo_path_on_loopback),
         cmocka_unit_test(test_redis_urls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,7 +44,8 @@ static void test_table_agrees_with_an_array(void **state)
         assert_int_equal(table_count(table), count);
         if (step % 1000 == 0)
             for (int i = 0; i < THINGS; i++)
-                assert_ptr_equal(table_find(table, things[i].name, strlen(things[i].name)), things[i].there ? &things[i] : NULL);
+                assert_ptr_equal(table_find(table, things[i].name, strlen(things[i].name)),
+                                 things[i].there ? &things[i] : NULL);
     }
     size_t at = 0;
     size_t seen = 0;
@@ -217,10 +218,15 @@ static void test_wheel(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table_agrees_with_an_array), cmocka_unit_test(test_list_keeps_order),
-        cmocka_unit_test(test_quota), cmocka_unit_test(test_rate),
-        cmocka_unit_test(test_rate_survives_the_clock_wrapping), cmocka_unit_test(test_text),
-        cmocka_unit_test(test_token), cmocka_unit_test(test_bytes), cmocka_unit_test(test_wheel),
+        cmocka_unit_test(test_table_agrees_with_an_array),
+        cmocka_unit_test(test_list_keeps_order),
+        cmocka_unit_test(test_quota),
+        cmocka_unit_test(test_rate),
+        cmocka_unit_test(test_rate_survives_the_clock_wrapping),
+        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_token),
+        cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_wheel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

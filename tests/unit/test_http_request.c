@@ -27,7 +27,10 @@ static void test_parse_good(void **state)
 {
     struct http_request request;
     (void)state;
-    assert_int_equal(parse("GET /a/b?c=d&e HTTP/1.1\r\nHost: x\r\nX-Two: \t one, two\t \r\nEmpty:\r\n\r\n", &request), 0);
+    assert_int_equal(
+        parse("GET /a/b?c=d&e HTTP/1.1\r\nHost: x\r\nX-Two: \t one, two\t \r\nEmpty:\r\n\r\n",
+              &request),
+        0);
     assert_string_equal(request.method, "GET");
     assert_string_equal(request.path, "/a/b");
     assert_string_equal(request.query, "c=d&e");
@@ -45,13 +48,22 @@ static void test_parse_good(void **state)
 static void test_parse_bad(void **state)
 {
     static const char *const bad[] = {
-        "\r\n\r\n", "GET\r\n\r\n", "GET /\r\n\r\n", "GET  / HTTP/1.1\r\nHost: x\r\n\r\n",
-        "GET x HTTP/1.1\r\nHost: x\r\n\r\n", "G T / HTTP/1.1\r\nHost: x\r\n\r\n",
-        "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: x\r\n y: z\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\r\nA : b\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: x\r\nA: b\x01\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\r\nA: b\rc\r\n\r\n",
-        "GET / HTTP/1.1\nHost: x\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\r\n: b\r\n\r\n",
-        "GET /\x7f HTTP/1.1\r\nHost: x\r\n\r\n", "GET / http/1.1\r\nHost: x\r\n\r\n",
+        "\r\n\r\n",
+        "GET\r\n\r\n",
+        "GET /\r\n\r\n",
+        "GET  / HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET x HTTP/1.1\r\nHost: x\r\n\r\n",
+        "G T / HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET / HTTP/1.1\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\n y: z\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nA : b\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nA: b\x01\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nA: b\rc\r\n\r\n",
+        "GET / HTTP/1.1\nHost: x\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\n: b\r\n\r\n",
+        "GET /\x7f HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET / http/1.1\r\nHost: x\r\n\r\n",
     };
     struct http_request request;
     (void)state;
@@ -78,7 +90,10 @@ static void test_tokens(void **state)
 {
     struct http_request request;
     (void)state;
-    assert_int_equal(parse("GET / HTTP/1.1\r\nHost: x\r\nConnection: keep-alive , UPGRADE\r\nConnection: te\r\n\r\n", &request), 0);
+    assert_int_equal(parse("GET / HTTP/1.1\r\nHost: x\r\nConnection: keep-alive , "
+                           "UPGRADE\r\nConnection: te\r\n\r\n",
+                           &request),
+                     0);
     assert_true(http_request_has_token(&request, "connection", "upgrade"));
     assert_true(http_request_has_token(&request, "connection", "te"));
     assert_false(http_request_has_token(&request, "connection", "up"));
@@ -120,13 +135,15 @@ static void test_judge(void **state)
 {
     (void)state;
 #define REST "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-#define KEY "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+#define KEY  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     assert_int_equal(judge("Upgrade: websocket\r\n" REST KEY), 101);
     assert_int_equal(judge("Upgrade: h2c, WebSocket\r\n" REST KEY), 101);
     assert_int_equal(judge(REST KEY), 426);
     assert_int_equal(judge("Upgrade: websocket\r\n" REST), 400);
     assert_int_equal(judge("Upgrade: websocket\r\n" REST KEY KEY), 400);
-    assert_int_equal(judge("Upgrade: websocket\r\n" REST "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ!=\r\n"), 400);
+    assert_int_equal(
+        judge("Upgrade: websocket\r\n" REST "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ!=\r\n"),
+        400);
     assert_int_equal(judge("Upgrade: websocket\r\n" REST KEY "Content-Length: 1\r\n"), 400);
 }
 
@@ -159,10 +176,14 @@ static void test_origin(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_head_len_at_every_cut), cmocka_unit_test(test_parse_good),
-        cmocka_unit_test(test_parse_bad), cmocka_unit_test(test_parse_too_many_headers),
-        cmocka_unit_test(test_tokens), cmocka_unit_test(test_decode),
-        cmocka_unit_test(test_accept_key_of_the_rfc), cmocka_unit_test(test_judge),
+        cmocka_unit_test(test_head_len_at_every_cut),
+        cmocka_unit_test(test_parse_good),
+        cmocka_unit_test(test_parse_bad),
+        cmocka_unit_test(test_parse_too_many_headers),
+        cmocka_unit_test(test_tokens),
+        cmocka_unit_test(test_decode),
+        cmocka_unit_test(test_accept_key_of_the_rfc),
+        cmocka_unit_test(test_judge),
         cmocka_unit_test(test_origin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

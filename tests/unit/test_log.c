@@ -34,10 +34,13 @@ static void test_nobody_can_forge_a_line(void **state)
 {
     (void)state;
     struct log *log = log_open(path, true, "g\n1");
-    log_write(log, &(struct log_line){.kind = "join", .username = "a\tkind:x\nlevel:y\r\\\x1b[31m\x7f\xc2\x9b", .err = ""});
+    log_write(log, &(struct log_line){.kind = "join",
+                                      .username = "a\tkind:x\nlevel:y\r\\\x1b[31m\x7f\xc2\x9b",
+                                      .err = ""});
     log_close(log);
     read_back();
-    assert_non_null(strstr(content, "\tusername:a\\tkind:x\\nlevel:y\\r\\\\\\x1b[31m\\x7f\\xc2\\x9b\terr:\n"));
+    assert_non_null(
+        strstr(content, "\tusername:a\\tkind:x\\nlevel:y\\r\\\\\\x1b[31m\\x7f\\xc2\\x9b\terr:\n"));
     assert_non_null(strstr(content, "gateway:g\\n1"));
     assert_ptr_equal(strchr(content, '\n'), content + strlen(content) - 1);
     assert_int_equal(strncmp(content, "time:20", 7), 0);

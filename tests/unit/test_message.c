@@ -14,14 +14,18 @@ static void test_parse_join(void **state)
 {
     struct message_in message;
     (void)state;
-    assert_int_equal(parse("{\"type\":\"join\",\"name\":\"a\",\"resume\":\"t\",\"since\":{\"epoch\":\"e\",\"seq\":7},\"x\":[1]}", &message), 0);
+    assert_int_equal(parse("{\"type\":\"join\",\"name\":\"a\",\"resume\":\"t\",\"since\":{"
+                           "\"epoch\":\"e\",\"seq\":7},\"x\":[1]}",
+                           &message),
+                     0);
     assert_int_equal(message.type, MESSAGE_JOIN);
     assert_string_equal(message.name, "a");
     assert_string_equal(message.resume, "t");
     assert_string_equal(message.since_epoch, "e");
     assert_int_equal(message.since_seq, 7);
     message_in_done(&message);
-    assert_int_equal(parse("{\"type\":\"join\",\"name\":\"a\",\"resume\":null,\"since\":null}", &message), 0);
+    assert_int_equal(
+        parse("{\"type\":\"join\",\"name\":\"a\",\"resume\":null,\"since\":null}", &message), 0);
     assert_null(message.resume);
     assert_null(message.since_epoch);
     message_in_done(&message);
@@ -40,9 +44,17 @@ static void test_parse_say_counts_characters(void **state)
 
 static void test_parse_bad(void **state)
 {
-    static const char *const bad[] = {"", "x", "[]", "{}", "{\"type\":5}", "{\"type\":\"x\"}", "{\"type\":\"join\"}",
-                                      "{\"type\":\"say\",\"text\":\" \\t\\n\"}", "{\"type\":\"say\",\"text\":\"x\",\"nonce\":\"\"}",
-                                      "{\"type\":\"say\",\"text\":\"x\\u0000\"}", "{\"type\":\"join\",\"name\":\"a\",\"since\":{\"seq\":1}}"};
+    static const char *const bad[] = {"",
+                                      "x",
+                                      "[]",
+                                      "{}",
+                                      "{\"type\":5}",
+                                      "{\"type\":\"x\"}",
+                                      "{\"type\":\"join\"}",
+                                      "{\"type\":\"say\",\"text\":\" \\t\\n\"}",
+                                      "{\"type\":\"say\",\"text\":\"x\",\"nonce\":\"\"}",
+                                      "{\"type\":\"say\",\"text\":\"x\\u0000\"}",
+                                      "{\"type\":\"join\",\"name\":\"a\",\"since\":{\"seq\":1}}"};
     struct message_in message;
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -67,13 +79,18 @@ static void test_encode(void **state)
     char *person = message_person_json("i", "x\"y", "");
     assert_string_equal(person, "{\"id\":\"i\",\"name\":\"x\\\"y\"}");
     message_add_say(&out, person, &say);
-    assert_string_equal(out.data, "\"from\":{\"id\":\"i\",\"name\":\"x\\\"y\"},\"text\":\"a\\\"\\\\\\n\\u0001é\",\"nonce\":\"n\"}");
+    assert_string_equal(out.data, "\"from\":{\"id\":\"i\",\"name\":\"x\\\"y\"},\"text\":"
+                                  "\"a\\\"\\\\\\n\\u0001é\",\"nonce\":\"n\"}");
     text_clear(&out);
-    message_add_error(&out, &(struct message_error){.code = "c", .message = "m", .suggestion = "s", .retry_after = 1.25});
-    assert_string_equal(out.data, "{\"type\":\"error\",\"code\":\"c\",\"message\":\"m\",\"suggestion\":\"s\",\"retry_after\":1.2}");
+    message_add_error(&out,
+                      &(struct message_error){
+                          .code = "c", .message = "m", .suggestion = "s", .retry_after = 1.25});
+    assert_string_equal(out.data, "{\"type\":\"error\",\"code\":\"c\",\"message\":\"m\","
+                                  "\"suggestion\":\"s\",\"retry_after\":1.2}");
     text_clear(&out);
     message_add_presence(&out, &(struct message_presence){9, 2, person, ""});
-    assert_string_equal(out.data, "{\"type\":\"presence\",\"seq\":9,\"joined\":[{\"id\":\"i\",\"name\":\"x\\\"y\"}],\"left\":[],\"count\":2}");
+    assert_string_equal(out.data, "{\"type\":\"presence\",\"seq\":9,\"joined\":[{\"id\":\"i\","
+                                  "\"name\":\"x\\\"y\"}],\"left\":[],\"count\":2}");
     free(person);
     text_done(&out);
 }
@@ -87,11 +104,17 @@ static void test_event_kinds(void **state)
 {
     struct room_event event;
     (void)state;
-    assert_int_equal(read_event("{\"type\":\"message\",\"seq\":3,\"at\":5,\"from\":{\"id\":\"i\",\"name\":\"n\"},\"text\":\"t\"}", &event), 0);
+    assert_int_equal(read_event("{\"type\":\"message\",\"seq\":3,\"at\":5,\"from\":{\"id\":\"i\","
+                                "\"name\":\"n\"},\"text\":\"t\"}",
+                                &event),
+                     0);
     assert_int_equal(event.type, EVENT_MESSAGE);
     assert_int_equal(event.seq, 3);
     room_event_done(&event);
-    assert_int_equal(read_event("{\"type\":\"presence\",\"seq\":4,\"joined\":[{\"id\":\"i\",\"name\":\"n\",\"address\":\"a\"}],\"left\":[],\"count\":1}", &event), 0);
+    assert_int_equal(read_event("{\"type\":\"presence\",\"seq\":4,\"joined\":[{\"id\":\"i\","
+                                "\"name\":\"n\",\"address\":\"a\"}],\"left\":[],\"count\":1}",
+                                &event),
+                     0);
     assert_int_equal(event.joined_count, 1);
     assert_string_equal(event.joined[0].json, "{\"id\":\"i\",\"name\":\"n\",\"address\":\"a\"}");
     room_event_done(&event);
@@ -109,16 +132,34 @@ static void test_event_foreign(void **state)
         const char *text;
         int error;
     } cases[] = {
-        {"", EVENT_CONTROL}, {"a\x01", EVENT_CONTROL}, {"\xff", EVENT_CONTROL},
-        {"{", EVENT_BAD_JSON}, {"{} x", EVENT_BAD_JSON}, {"  {", EVENT_BAD_JSON},
-        {"[1]", EVENT_FOREIGN}, {"{}", EVENT_FOREIGN}, {"{\"type\":\"welcome\"}", EVENT_FOREIGN},
-        {"{\"type\":\"message\",\"seq\":-1,\"at\":5,\"from\":{\"id\":\"i\",\"name\":\"n\"},\"text\":\"t\"}", EVENT_FOREIGN},
-        {"{\"type\":\"message\",\"seq\":0,\"at\":5,\"from\":{\"id\":\"i\",\"name\":\"n\"},\"text\":\"t\"}", EVENT_FOREIGN},
-        {"{\"type\":\"message\",\"seq\":1,\"at\":5,\"from\":{\"id\":1,\"name\":\"n\"},\"text\":\"t\"}", EVENT_FOREIGN},
-        {"{\"type\":\"presence\",\"seq\":1,\"joined\":[{\"id\":\"a\",\"name\":\"b\"},5],\"left\":[],\"count\":1}", EVENT_FOREIGN},
-        {"{\"type\":\"presence\",\"seq\":1,\"joined\":[{\"id\":\"a\",\"name\":\"b\"}],\"left\":{},\"count\":1}", EVENT_FOREIGN},
+        {"", EVENT_CONTROL},
+        {"a\x01", EVENT_CONTROL},
+        {"\xff", EVENT_CONTROL},
+        {"{", EVENT_BAD_JSON},
+        {"{} x", EVENT_BAD_JSON},
+        {"  {", EVENT_BAD_JSON},
+        {"[1]", EVENT_FOREIGN},
+        {"{}", EVENT_FOREIGN},
+        {"{\"type\":\"welcome\"}", EVENT_FOREIGN},
+        {"{\"type\":\"message\",\"seq\":-1,\"at\":5,\"from\":{\"id\":\"i\",\"name\":\"n\"},"
+         "\"text\":\"t\"}",
+         EVENT_FOREIGN},
+        {"{\"type\":\"message\",\"seq\":0,\"at\":5,\"from\":{\"id\":\"i\",\"name\":\"n\"},\"text\":"
+         "\"t\"}",
+         EVENT_FOREIGN},
+        {"{\"type\":\"message\",\"seq\":1,\"at\":5,\"from\":{\"id\":1,\"name\":\"n\"},\"text\":"
+         "\"t\"}",
+         EVENT_FOREIGN},
+        {"{\"type\":\"presence\",\"seq\":1,\"joined\":[{\"id\":\"a\",\"name\":\"b\"},5],\"left\":[]"
+         ",\"count\":1}",
+         EVENT_FOREIGN},
+        {"{\"type\":\"presence\",\"seq\":1,\"joined\":[{\"id\":\"a\",\"name\":\"b\"}],\"left\":{},"
+         "\"count\":1}",
+         EVENT_FOREIGN},
         {"{\"type\":\"notice\",\"text\":\"\"}", EVENT_FOREIGN},
-        {"a line that is much too long for the limit that this test gives: eighty characters and more", EVENT_TOO_LONG},
+        {"a line that is much too long for the limit that this test gives: eighty characters and "
+         "more",
+         EVENT_TOO_LONG},
     };
     struct room_event event;
     (void)state;
@@ -129,7 +170,8 @@ static void test_event_foreign(void **state)
 static void test_resumed(void **state)
 {
     static const char good[] = "{\"type\":\"resumed\",\"id\":\"12345678901\",\"session\":\"42\"}";
-    static const char long_id[] = "{\"type\":\"resumed\",\"id\":\"123456789012\",\"session\":\"42\"}";
+    static const char long_id[] =
+        "{\"type\":\"resumed\",\"id\":\"123456789012\",\"session\":\"42\"}";
     struct message_resumed told;
     (void)state;
     assert_int_equal(message_parse_resumed(good, sizeof good - 1, &told), 0);
@@ -142,9 +184,9 @@ static void test_resumed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse_join), cmocka_unit_test(test_parse_say_counts_characters),
-        cmocka_unit_test(test_parse_bad), cmocka_unit_test(test_parse_every_cut_is_bad),
-        cmocka_unit_test(test_encode), cmocka_unit_test(test_event_kinds),
+        cmocka_unit_test(test_parse_join),    cmocka_unit_test(test_parse_say_counts_characters),
+        cmocka_unit_test(test_parse_bad),     cmocka_unit_test(test_parse_every_cut_is_bad),
+        cmocka_unit_test(test_encode),        cmocka_unit_test(test_event_kinds),
         cmocka_unit_test(test_event_foreign), cmocka_unit_test(test_resumed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

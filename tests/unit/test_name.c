@@ -18,7 +18,9 @@ static void assert_same(const char *one, const char *other)
 
 static void test_judge_fair(void **state)
 {
-    static const char *const fair[] = {"a", "Alice", "太郎", "O'Brien", "a b", "👍🏽", "❤️", "\"><script>", "नमस्ते", "שלום", "x{y}", "あいうえおかきくけこさしすせそた"};
+    static const char *const fair[] = {
+        "a",      "Alice",       "太郎", "O'Brien", "a b",  "👍🏽",
+        "❤️", "\"><script>", "नमस्ते", "שלום",    "x{y}", "あいうえおかきくけこさしすせそた"};
     struct name name;
     (void)state;
     for (size_t i = 0; i < sizeof fair / sizeof *fair; i++)
@@ -43,18 +45,20 @@ static void test_judge_unfair(void **state)
         {" \xe3\x80\x80 ", NAME_EMPTY},
         {"a\x01", NAME_BAD_CHARACTER},
         {"a\x7f", NAME_BAD_CHARACTER},
-        {"a\xc2\x85z", NAME_BAD_CHARACTER},         /* C1 */
-        {"\xe2\x80\xae" "abc", NAME_BAD_CHARACTER}, /* RLO */
-        {"a\xe2\x80\x8b", NAME_BAD_CHARACTER},      /* zero-width space */
-        {"\xe2\x81\xa6x", NAME_BAD_CHARACTER},      /* LRI */
-        {"\xef\xbb\xbf", NAME_BAD_CHARACTER},       /* BOM */
-        {"\xe3\x85\xa4", NAME_BAD_CHARACTER},       /* Hangul filler */
-        {"\xe2\xa0\x80", NAME_BAD_CHARACTER},       /* Braille blank */
-        {"\xee\x80\x80", NAME_BAD_CHARACTER},       /* private use */
-        {"a\xe2\x80\xa8z", NAME_BAD_CHARACTER},     /* line separator */
+        {"a\xc2\x85z", NAME_BAD_CHARACTER}, /* C1 */
+        {"\xe2\x80\xae"
+         "abc",
+         NAME_BAD_CHARACTER},                   /* RLO */
+        {"a\xe2\x80\x8b", NAME_BAD_CHARACTER},  /* zero-width space */
+        {"\xe2\x81\xa6x", NAME_BAD_CHARACTER},  /* LRI */
+        {"\xef\xbb\xbf", NAME_BAD_CHARACTER},   /* BOM */
+        {"\xe3\x85\xa4", NAME_BAD_CHARACTER},   /* Hangul filler */
+        {"\xe2\xa0\x80", NAME_BAD_CHARACTER},   /* Braille blank */
+        {"\xee\x80\x80", NAME_BAD_CHARACTER},   /* private use */
+        {"a\xe2\x80\xa8z", NAME_BAD_CHARACTER}, /* line separator */
         {"12345678901234567", NAME_TOO_LONG},
         {"\xff", NAME_BAD_UTF8},
-        {"\xed\xa0\x80", NAME_BAD_UTF8},            /* a surrogate */
+        {"\xed\xa0\x80", NAME_BAD_UTF8}, /* a surrogate */
         {"\xc0\x80", NAME_BAD_UTF8},
     };
     struct name name;
@@ -97,14 +101,20 @@ static void test_room(void **state)
         assert_int_equal(name_judge_room(fair[i], strlen(fair[i]), out), NAME_OK);
         assert_string_equal(out, fair[i]);
     }
-    static const char *const unfair[] = {"", "a b", "a/b", "{x}", "a}", "x\n", "a\"b", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "\xff", "a\xe2\x80\x8b"};
+    static const char *const unfair[] = {
+        "",     "a b",          "a/b",  "{x}",
+        "a}",   "x\n",          "a\"b", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        "\xff", "a\xe2\x80\x8b"};
     for (size_t i = 0; i < sizeof unfair / sizeof *unfair; i++)
         assert_int_not_equal(name_judge_room(unfair[i], strlen(unfair[i]), out), NAME_OK);
 }
 
 static void test_with_number_stays_within_limits(void **state)
 {
-    static const char *const names[] = {"alice", "1234567890123456", "あいうえおかきくけこさしすせそた", "👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽"};
+    static const char *const names[] = {"alice", "1234567890123456",
+                                        "あいうえおかきくけこさしすせそた",
+                                        "👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍"
+                                        "🏽👍🏽👍🏽"};
     struct name name;
     struct name numbered;
     (void)state;

@@ -11,7 +11,8 @@ static void on_message(void *arg, bool text, const uint8_t *data, size_t len)
 {
     (void)arg;
     size_t at = strlen(seen);
-    snprintf(seen + at, sizeof seen - at, "%c(%.*s)", text ? 'T' : 'B', (int)len, (const char *)data);
+    snprintf(seen + at, sizeof seen - at, "%c(%.*s)", text ? 'T' : 'B', (int)len,
+             (const char *)data);
 }
 
 static void on_close(void *arg, uint16_t code)
@@ -75,7 +76,8 @@ static void test_every_cut(void **state)
         assert_int_equal(reader_feed(reader, stream, cut, &code), READER_OPEN);
         bool boundary = cut == 0 || cut == 24 || cut == 31 || cut == sizeof stream;
         assert_int_equal(reader_is_idle(reader), boundary);
-        assert_int_equal(reader_feed(reader, stream + cut, sizeof stream - cut, &code), READER_OPEN);
+        assert_int_equal(reader_feed(reader, stream + cut, sizeof stream - cut, &code),
+                         READER_OPEN);
         assert_true(reader_is_idle(reader));
         assert_all_seen();
         reader_give(pool, reader);
@@ -113,9 +115,11 @@ static void test_violations(void **state)
     assert_violates((const uint8_t[]){0xf1, 0x80, 0, 0, 0, 0}, 6, 1002);
     assert_violates((const uint8_t[]){0x09, 0x80, 0, 0, 0, 0}, 6, 1002);
     assert_violates((const uint8_t[]){0x80, 0x80, 0, 0, 0, 0}, 6, 1002);
-    assert_violates((const uint8_t[]){0x81, 0xfe, 0, 1, 0, 0, 0, 0, 0x78}, 9, 1002); /* 1 in two bytes */
+    assert_violates((const uint8_t[]){0x81, 0xfe, 0, 1, 0, 0, 0, 0, 0x78}, 9,
+                    1002); /* 1 in two bytes */
     assert_violates((const uint8_t[]){0x81, 0x81, 0, 0, 0, 0, 0xff}, 7, 1007);
-    assert_violates((const uint8_t[]){0x81, 0xe5, 0, 0, 0, 0, 'x'}, 7, 1009); /* 101 bytes announced */
+    assert_violates((const uint8_t[]){0x81, 0xe5, 0, 0, 0, 0, 'x'}, 7,
+                    1009); /* 101 bytes announced */
 }
 
 static void test_close_is_echoed(void **state)

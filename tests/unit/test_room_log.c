@@ -4,7 +4,8 @@
 
 static void append(struct room_log *log, const char *text, uint64_t seq, bool transient)
 {
-    room_log_append(log, frame_new_text(text, strlen(text)), (struct room_log_mark){seq, (int64_t)seq, transient});
+    room_log_append(log, frame_new_text(text, strlen(text)),
+                    (struct room_log_mark){seq, (int64_t)seq, transient});
 }
 
 /* What a cursor would send, as one string of payloads (frames are shorter than 126 bytes). */
@@ -114,7 +115,8 @@ static void test_transient_frames_are_not_replayed(void **state)
     append(log, "a", 1, false);
     append(log, "(notice)", 1, true);
     append(log, "b", 2, false);
-    struct room_log_cursor replay = {.position = room_log_find(log, 0, 0), .live = room_log_head(log)};
+    struct room_log_cursor replay = {.position = room_log_find(log, 0, 0),
+                                     .live = room_log_head(log)};
     append(log, "(later)", 2, true);
     read_all(log, &replay, text);
     assert_string_equal(text, "ab(later)");

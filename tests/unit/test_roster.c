@@ -13,8 +13,10 @@ static void apply(struct roster *roster, const char *json)
 
 static void test_events_twice_change_nothing(void **state)
 {
-    static const char come[] = "{\"type\":\"presence\",\"seq\":1,\"joined\":[{\"id\":\"a\",\"name\":\"A\"}],\"left\":[],\"count\":1}";
-    static const char go[] = "{\"type\":\"presence\",\"seq\":2,\"joined\":[],\"left\":[{\"id\":\"a\",\"name\":\"A\"}],\"count\":0}";
+    static const char come[] = "{\"type\":\"presence\",\"seq\":1,\"joined\":[{\"id\":\"a\","
+                               "\"name\":\"A\"}],\"left\":[],\"count\":1}";
+    static const char go[] = "{\"type\":\"presence\",\"seq\":2,\"joined\":[],\"left\":[{\"id\":"
+                             "\"a\",\"name\":\"A\"}],\"count\":0}";
     struct roster *roster = roster_new();
     (void)state;
     apply(roster, come);
@@ -43,7 +45,8 @@ static void test_holds_at_most_so_many(void **state)
     assert_int_equal(strlen(list), ROSTER_MOST * 2);
     assert_string_equal(list + strlen(list) - 3, ",me");
     assert_int_equal(strlen(roster_list(roster, "0", "x")), ROSTER_MOST * 2 - 1);
-    apply(roster, "{\"type\":\"presence\",\"seq\":2,\"joined\":[],\"left\":[{\"id\":\"5\",\"name\":\"A\"}],\"count\":999}");
+    apply(roster, "{\"type\":\"presence\",\"seq\":2,\"joined\":[],\"left\":[{\"id\":\"5\",\"name\":"
+                  "\"A\"}],\"count\":999}");
     assert_true(roster_is_thin(roster));
     roster_free(roster);
 }
