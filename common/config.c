@@ -229,7 +229,7 @@ static int load_variable(struct loader *loader, const char *variable)
         return 0;
     for (size_t i = 0; i < len; i++) {
         char c = variable[sizeof prefix - 1 + i];
-        name[i] = c == '_' ? '-' : (char)tolower((unsigned char)c);
+        name[i] = (char)(c == '_' ? '-' : tolower((unsigned char)c));
     }
     if (len == 6 && strncmp(name, "config", 6) == 0)
         return 0;

@@ -45,6 +45,7 @@ size_t frame_write_close(uint8_t out[FRAME_CONTROL_BYTES], uint16_t code, const 
     }
     out[0] = (uint8_t)(code >> 8);
     out[1] = (uint8_t)code;
-    memcpy(out + 2, reason, len);
+    memcpy(out + 2, reason,
+           len); /* NOLINT(bugprone-not-null-terminated-result): bytes, no string */
     return len + 2;
 }

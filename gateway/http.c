@@ -20,7 +20,6 @@ enum {
 };
 
 static void on_socket(evutil_socket_t fd, short events, void *arg);
-static void process(struct http_client *client);
 
 /* Waits for the socket, at most until the deadline. */
 static void await(struct http_client *client, short what)
@@ -80,7 +79,11 @@ static void finish_answer(struct http_client *client)
         return;
     }
     set_deadline(client, client->in_len > 0 ? HEAD_DEADLINE_MS : IDLE_DEADLINE_MS);
-    process(client);
+    await(client, EV_READ);
+    client->unseen = client->in_len > 0;
+    if (client
+            ->unseen) /* the next request came with this one: in the next turn, not in recursion */
+        event_active(&client->event, EV_READ, 0);
 }
 
 static int gather_answer(const struct http_client *client, struct iovec iov[2])
@@ -196,10 +199,7 @@ static void process(struct http_client *client)
 {
     char *data = client->in;
     size_t len = client->in_len;
-    if (len == 0) {
-        await(client, EV_READ);
-        return;
-    }
+    client->unseen = false;
     client->in = NULL;
     client->in_len = 0;
     take(client, data, len, 0);
@@ -254,6 +254,8 @@ static void on_socket(evutil_socket_t fd, short events, void *arg)
         send_answer(client);
     else if (client->lingering)
         drop_input(client);
+    else if (client->unseen)
+        process(client);
     else
         receive(client);
 }

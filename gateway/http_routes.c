@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_ROOMS = METRICS_ROOMS * 2 };
+
 static const char *reason_of(int status)
 {
     switch (status) {
@@ -244,7 +246,7 @@ static int by_members(const void *a, const void *b)
 }
 
 /* The biggest rooms. Keeps twice as many as wanted and sorts when that is full. */
-static size_t biggest_rooms(struct http *http, struct metrics_room out[METRICS_ROOMS * 2])
+static size_t biggest_rooms(struct http *http, struct metrics_room out[MOST_ROOMS])
 {
     size_t count = 0;
     struct place *place;
@@ -252,7 +254,7 @@ static size_t biggest_rooms(struct http *http, struct metrics_room out[METRICS_R
          (place = rooms_next(sessions_rooms(http->options.sessions), &at)) != NULL;) {
         if (place->room == NULL)
             continue;
-        if (count == METRICS_ROOMS * 2) {
+        if (count == MOST_ROOMS) {
             qsort(out, count, sizeof *out, by_members);
             count = METRICS_ROOMS;
         }
@@ -278,7 +280,7 @@ static uint64_t resident_bytes(void)
 static void figures(struct http_client *client, const struct http_request *request, bool json)
 {
     struct http *http = client->http;
-    struct metrics_room rooms[METRICS_ROOMS * 2];
+    struct metrics_room rooms[MOST_ROOMS];
     struct text body = TEXT_EMPTY;
     if (!may_operate(client, request)) {
         http_refuse(client, 403, "Only operators may read this; see ops-allow.");

@@ -28,8 +28,8 @@ struct question {
 
 static void choose(const struct addrinfo *all, unsigned turn, struct resolver_answer *answer)
 {
-    unsigned count = 0;
-    for (const struct addrinfo *at = all; at != NULL; at = at->ai_next)
+    unsigned count = 1;
+    for (const struct addrinfo *at = all; at->ai_next != NULL; at = at->ai_next)
         count++;
     const struct addrinfo *chosen = all;
     for (unsigned i = turn % count; i > 0; i--)

@@ -10,9 +10,9 @@
 #include <string.h>
 
 enum {
-    FLUSH_SLICE = 2048,       /* members served before the loop looks at its sockets again */
-    PRESENCE_WINDOW_MS = 100, /* after a presence line, further ones are gathered so long */
-    SHORTEST_KEEP_MS = 5000,  /* a slow reader gets at least so long, whatever the retention */
+    FLUSH_SLICE = 2048,          /* members served before the loop looks at its sockets again */
+    PRESENCE_WINDOW_US = 100000, /* after a presence line, further ones are gathered so long */
+    SHORTEST_KEEP_MS = 5000,     /* a slow reader gets at least so long, whatever the retention */
     MOST_IOVECS = 64,
 };
 
@@ -279,7 +279,7 @@ static void show_gathered(struct room *room)
     text_clear(&gathering->left);
     gathering->joined_count = gathering->left_count = 0;
     gathering->open = false;
-    static const struct timeval window = {0, PRESENCE_WINDOW_MS * 1000};
+    static const struct timeval window = {0, PRESENCE_WINDOW_US};
     evtimer_add(room->window_event, &window);
     room->options.on_shown(room->options.owner, room->seq);
 }

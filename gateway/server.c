@@ -19,7 +19,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { RESERVED_FILES = 64, MOST_LISTENERS = 16, DRAIN_TICK_MS = 50, DRAIN_EXTRA_MS = 6000 };
+enum { RESERVED_FILES = 64, MOST_LISTENERS = 16, DRAIN_TICK_US = 50000, DRAIN_EXTRA_MS = 6000 };
 
 struct server {
     const struct config *config;
@@ -132,7 +132,7 @@ static void on_stop(evutil_socket_t signal, short events, void *arg)
         finish(server);
         return;
     }
-    static const struct timeval often = {0, DRAIN_TICK_MS * 1000};
+    static const struct timeval often = {0, DRAIN_TICK_US};
     server->draining = true;
     server->drain_end_ms =
         clock_monotonic_ms() + (int64_t)server->config->drain * 1000 + DRAIN_EXTRA_MS;
@@ -343,10 +343,12 @@ void server_free(struct server *server)
     sessions_free(server->sessions);
     bus_free(server->bus);
     quota_free(server->quota);
-    struct event *events[] = {server->tick,    server->drain_tick, server->resume_accept,
-                              server->on_term, server->on_int,     server->on_hup};
-    for (size_t i = 0; i < sizeof events / sizeof *events; i++)
-        free_event(events[i]);
+    free_event(server->tick);
+    free_event(server->drain_tick);
+    free_event(server->resume_accept);
+    free_event(server->on_term);
+    free_event(server->on_int);
+    free_event(server->on_hup);
     embedded_redis_stop(server->embedded);
     event_base_free(server->base);
     free(server);

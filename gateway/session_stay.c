@@ -157,7 +157,7 @@ static void on_refreshed(void *arg, const struct redisReply *reply)
     size_t len;
     const char *letters = redis_reply_is_error(reply) ? NULL : redis_reply_string(reply, &len);
     for (size_t i = 0; i < batch->count; i++)
-        judge(batch->sessions[i], letters != NULL && i < len ? letters[i] : 'k');
+        judge(batch->sessions[i], (char)(letters != NULL && i < len ? letters[i] : 'k'));
     free(batch);
 }
 
