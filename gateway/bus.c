@@ -1,6 +1,7 @@
 #include "bus.h"
 
 #include "clock.h"
+#include "digest.h"
 #include "feed.h"
 #include "keys.h"
 #include "memory.h"
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { START_MS = 1000, PROBE_EVERY_MS = 2000, PROBE_LOST_MS = 5000, PROBE_FRESH_MS = 10000 };
+enum { PROBE_WORD_LEN = 6, START_MS = 1000, PROBE_EVERY_MS = 2000, PROBE_LOST_MS = 5000, PROBE_FRESH_MS = 10000 };
 
 struct bus {
     struct bus_options options;
@@ -22,6 +23,8 @@ struct bus {
     struct table *feeds;      /* by channel */
     struct key own_channel;   /* P:gateway:ID */
     struct key control;       /* P:control */
+    char probe[32];
+    int64_t probe_sent_us;
     int64_t probe_sent_ms;    /* 0: none since the connections became ready */
     int64_t probe_back_ms;    /* 0: never */
     int64_t awaited_since_ms; /* the oldest probe not answered, 0: none */
@@ -47,11 +50,13 @@ static bool both_ready(const struct bus *bus)
 
 static void send_probe(struct bus *bus)
 {
-    char text[64];
     int64_t now = clock_monotonic_ms();
-    snprintf(text, sizeof text, "probe %" PRId64, clock_monotonic_us());
-    if (redis_send_strings(bus->commands, NULL, NULL, "PUBLISH", bus->own_channel.text, text,
-                           NULL) != 0)
+    uint64_t random;
+    digest_random(&random, sizeof random);
+    bus->probe_sent_us = clock_monotonic_us();
+    snprintf(bus->probe, sizeof bus->probe, "probe %" PRIu64, random);
+    if (redis_send_strings(bus->commands, NULL, NULL, "PUBLISH", bus->own_channel.text,
+                           bus->probe, NULL) != 0)
         return;
     bus->probe_sent_ms = now;
     if (bus->awaited_since_ms == 0)
@@ -60,8 +65,9 @@ static void send_probe(struct bus *bus)
 
 static void on_probe(struct bus *bus, const char *text)
 {
-    int64_t sent_us = strtoll(text, NULL, 10);
-    metrics_add_lag(bus->options.metrics, clock_monotonic_us() - sent_us);
+    if (strcmp(text, bus->probe + PROBE_WORD_LEN) != 0)
+        return; /* not the last one sent, or not ours at all */
+    metrics_add_lag(bus->options.metrics, clock_monotonic_us() - bus->probe_sent_us);
     bus->probe_back_ms = clock_monotonic_ms();
     bus->awaited_since_ms = 0;
 }
@@ -203,8 +209,8 @@ static void on_published(struct bus *bus, const struct redisReply *reply)
         feed_on_published(feed, data, len);
     else if (!is_channel(&bus->own_channel, channel, channel_len))
         return;
-    else if (len > 6 && strncmp(data, "probe ", 6) == 0)
-        on_probe(bus, data + 6);
+    else if (len > PROBE_WORD_LEN && strncmp(data, "probe ", PROBE_WORD_LEN) == 0)
+        on_probe(bus, data + PROBE_WORD_LEN);
     else
         bus->callbacks.on_told(bus->arg, data, len);
 }

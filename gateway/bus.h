@@ -119,9 +119,10 @@ struct bus_joined {
 int bus_join(struct feed *feed, const struct bus_join *join, redis_done done, void *arg);
 enum bus_join_status bus_read_joined(const struct redisReply *reply, struct bus_joined *out);
 
-/* `said`: the member left on purpose, and its token ends. */
-int bus_leave(struct feed *feed, const struct bus_member *member, const char *id, bool said,
-              redis_done done, void *arg);
+/* Takes off the member that this session is, and nobody else. `said`: it left on purpose, and its
+ * token ends. May be repeated. */
+int bus_leave(struct feed *feed, const struct bus_member *member, bool said, redis_done done,
+              void *arg);
 
 /* Refreshes members; the answer has one letter for each, in order: k kept, g gone, m moved. */
 enum { BUS_REFRESH_MOST = 500 };

@@ -176,8 +176,8 @@ enum bus_join_status bus_read_joined(const struct redisReply *reply, struct bus_
     return strcmp(status, "resumed") == 0 ? BUS_RESUMED : BUS_JOINED;
 }
 
-int bus_leave(struct feed *feed, const struct bus_member *member, const char *id, bool said,
-              redis_done done, void *arg)
+int bus_leave(struct feed *feed, const struct bus_member *member, bool said, redis_done done,
+              void *arg)
 {
     struct bus *bus = feed_bus(feed);
     const char *channel = feed_channel(feed);
@@ -185,19 +185,18 @@ int bus_leave(struct feed *feed, const struct bus_member *member, const char *id
     struct bus_scratch scratch;
     struct key members = key_part(channel, "members");
     struct key key = key_item(channel, "member", member->folded);
-    struct key left = key_item(channel, "left", id);
-    struct key nonces = key_item(channel, "nonces", id);
+    struct key left_base = key_item(channel, "left", "");
+    struct key nonces_base = key_item(channel, "nonces", "");
     bus_begin(bus, &call, &scratch, channel);
     bus_add_key(&call, members.text);
     bus_add_key(&call, key.text);
-    bus_add_key(&call, left.text);
-    bus_add_key(&call, nonces.text);
     bus_end_keys(&call, &scratch);
     add(&call, member->folded);
-    add(&call, id);
     add(&call, bus_config(bus)->gateway_id);
     add(&call, member->session);
     add(&call, said ? "1" : "0");
+    add(&call, left_base.text);
+    add(&call, nonces_base.text);
     return script_run(bus_commands(bus), &call, done, arg);
 }
 

@@ -169,9 +169,9 @@ static void deliver_page(struct feed *feed, const struct redisReply *reply)
 }
 
 /* Redis lost its memory: numbers begin anew. */
-static void change_epoch(struct feed *feed, const char *epoch)
+static void change_epoch(struct feed *feed, const char epoch[MESSAGE_EPOCH_BYTES])
 {
-    snprintf(feed->epoch, sizeof feed->epoch, "%s", epoch);
+    memcpy(feed->epoch, epoch, sizeof feed->epoch);
     feed->seq = 0;
     feed->roster_seq = 0;
     feed->rebase = true;
@@ -205,13 +205,14 @@ static void on_kept(void *arg, const struct redisReply *reply)
         feed_close(feed);
         return;
     }
-    const char *epoch = redis_reply_string(redis_reply_at(reply, 0), NULL);
-    if (epoch == NULL || feed->state != READING)
+    const char *told = redis_reply_string(redis_reply_at(reply, 0), NULL);
+    if (told == NULL || feed->state != READING)
         return; /* feed_tick tries again */
+    char epoch[MESSAGE_EPOCH_BYTES];
+    snprintf(epoch, sizeof epoch, "%s", told);
     uint64_t head = (uint64_t)redis_reply_integer(redis_reply_at(reply, 1));
-    bool first = feed->epoch[0] == '\0';
-    if (first)
-        snprintf(feed->epoch, sizeof feed->epoch, "%s", epoch);
+    if (feed->epoch[0] == '\0')
+        memcpy(feed->epoch, epoch, sizeof feed->epoch);
     if (strcmp(epoch, feed->epoch) != 0 || head < feed->seq) {
         change_epoch(feed, epoch);
         return;

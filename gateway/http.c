@@ -264,6 +264,14 @@ static void on_socket(evutil_socket_t fd, short events, void *arg)
 
 void http_accept(struct http *http, int fd, const struct address *peer)
 {
+    static const char full[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n"
+                               "Content-Length: 0\r\nConnection: close\r\n\r\n";
+    if (http->client_count + connections_count(http->options.connections) >=
+        http->options.max_sockets) {
+        send(fd, full, sizeof full - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+        close(fd);
+        return;
+    }
     struct http_client *client = memory_new(sizeof *client);
     client->http = http;
     client->fd = fd;

@@ -22,6 +22,7 @@ struct http_options {
     struct metrics *metrics;
     struct log *log;
     uint64_t max_connections; /* the setting, bounded by the file limit */
+    uint64_t max_sockets;     /* of clients of any kind: what the file limit allows */
 };
 
 struct http *http_new(const struct http_options *options);

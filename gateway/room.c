@@ -40,7 +40,8 @@ struct room {
     uint64_t floor;       /* every event after this one is in the log */
     uint64_t epoch_start; /* position in the log from which numbers grow */
     uint64_t forgotten;   /* last number that fell off the log */
-    size_t flush_at;      /* slots before this one are up to date in this pass */
+    size_t flush_at;      /* slots before this one were served in this pass */
+    uint64_t pass_head;   /* the log's head when the pass began: whoever was served has come so far */
     bool flushing;
     bool behind; /* the last pass found somebody whose socket is full */
     struct event *flush_event;
@@ -129,6 +130,8 @@ static void let_go(struct room *room, struct slot *slot)
 static void cut(struct room *room, struct slot *slot)
 {
     let_go(room, slot);
+    if (connection_is_closing(slot->connection))
+        return;
     room->options.metrics->slow_closed++;
     connection_close(slot->connection, 4408, "too slow: come back and get what you missed");
 }
@@ -195,20 +198,26 @@ static void cut_at_tail(struct room *room)
             cut(room, &room->slots[i]);
 }
 
-/* Forgets what is too old or too much; nobody but the blocked is behind when this is called. */
-static void trim(struct room *room)
+/* Forgets what is too old or too much of the frames before `limit`; nobody but the blocked is before
+ * it when this is called. */
+static void trim(struct room *room, uint64_t limit)
 {
     int64_t now_ms = clock_monotonic_ms();
-    if (!must_go(room, now_ms))
-        return;
-    do {
+    while (room_log_tail(room->log) < limit && must_go(room, now_ms)) {
         struct room_log_mark oldest = room_log_oldest(room->log);
         if (room->behind)
             cut_at_tail(room);
         if (room_log_tail(room->log) >= room->epoch_start && oldest.seq > room->floor)
             room->floor = room->forgotten = oldest.seq;
         room_log_evict(room->log);
-    } while (must_go(room, now_ms));
+    }
+}
+
+static void begin_pass(struct room *room)
+{
+    room->behind = false;
+    room->flush_at = 0;
+    room->pass_head = room_log_head(room->log);
 }
 
 static void schedule_flush(struct room *room)
@@ -216,8 +225,7 @@ static void schedule_flush(struct room *room)
     if (room->flushing)
         return;
     room->flushing = true;
-    room->behind = false;
-    room->flush_at = 0;
+    begin_pass(room);
     event_active(room->flush_event, EV_TIMEOUT, 0);
 }
 
@@ -226,6 +234,7 @@ static void on_flush(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
     (void)events;
+    static const struct timeval at_once = {0, 0};
     struct room *room = arg;
     uint64_t backlog = room->options.config->backlog;
     for (int served = 0; served < FLUSH_SLICE && room->flush_at < room->slot_count; served++) {
@@ -236,13 +245,16 @@ static void on_flush(evutil_socket_t fd, short events, void *arg)
             cut(room, slot);
         room->behind |= connection_is_blocked(slot->connection);
     }
-    if (room->flush_at < room->slot_count) {
-        static const struct timeval at_once = {0, 0};
-        event_add(room->flush_event, &at_once); /* after the sockets had their turn */
+    bool done = room->flush_at >= room->slot_count;
+    if (done)
+        trim(room, room->pass_head);
+    if (done && room_log_head(room->log) == room->pass_head) {
+        room->flushing = false;
         return;
     }
-    room->flushing = false;
-    trim(room);
+    if (done) /* what came between two slices, the first members have not got */
+        begin_pass(room);
+    event_add(room->flush_event, &at_once); /* after the sockets had their turn */
 }
 
 static void append(struct room *room, struct frame *frame, struct room_log_mark mark)
@@ -467,7 +479,7 @@ const char *room_list(struct room *room, const char *id, const char *json)
 uint64_t room_tick(struct room *room)
 {
     if (!room->flushing)
-        trim(room);
+        trim(room, room_log_head(room->log));
     uint64_t forgotten = room->forgotten;
     room->forgotten = 0;
     return forgotten;

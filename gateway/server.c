@@ -200,17 +200,17 @@ static void on_room_closed(void *arg, const struct place *place)
 
 /* --- Making --- */
 
-/* The file limit goes up to its hard bound; connections get what is left of it. */
-static uint64_t bound_connections(uint64_t wanted)
+/* The file limit goes up to its hard bound; sockets get what is left of it. */
+static uint64_t find_max_sockets(void)
 {
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return wanted;
-    limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 && getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return wanted;
-    uint64_t files = limit.rlim_cur > RESERVED_FILES ? limit.rlim_cur - RESERVED_FILES : 1;
-    return wanted == 0 || wanted > files ? files : wanted;
+    struct rlimit limit = {.rlim_cur = 1024};
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        rlim_t soft = limit.rlim_cur;
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+            limit.rlim_cur = soft;
+    }
+    return limit.rlim_cur > RESERVED_FILES ? limit.rlim_cur - RESERVED_FILES : 1;
 }
 
 static int find_redis(struct server *server, char *error, size_t error_size)
@@ -260,6 +260,8 @@ static void make_parts(struct server *server)
 
 static void make_http(struct server *server)
 {
+    uint64_t sockets = find_max_sockets();
+    uint64_t wanted = server->config->max_connections;
     const struct http_options http = {
         .base = server->base,
         .config = server->config,
@@ -269,7 +271,8 @@ static void make_http(struct server *server)
         .quota = server->quota,
         .metrics = &server->metrics,
         .log = server->log,
-        .max_connections = bound_connections(server->config->max_connections),
+        .max_connections = wanted == 0 || wanted > sockets ? sockets : wanted,
+        .max_sockets = sockets,
     };
     server->http = http_new(&http);
 }

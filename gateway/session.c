@@ -252,7 +252,7 @@ void session_free_if_over(struct session *session)
     list_remove(&session->in_all);
     list_remove(&session->in_queue);
     rooms_put(session->place);
-    session_free_identity(session);
+    session_free_identity(session->identity);
     free(session->joining);
     free(session);
 }
@@ -339,6 +339,7 @@ struct sessions *sessions_new(const struct sessions_options *options)
     all->by_id = table_new(id_of);
     list_init(&all->all);
     list_init(&all->ghosts);
+    list_init(&all->farewells);
     digest_random(&all->next_number, sizeof all->next_number);
     all->next_number >>= 8; /* differs from the numbers of an earlier life of this gateway */
     digest_random(all->cloak_key, sizeof all->cloak_key);
@@ -356,6 +357,7 @@ void sessions_free(struct sessions *all)
         session_end(session);
         session_free_if_over(session);
     }
+    session_free_farewells(all);
     rooms_free(all->rooms);
     table_free(all->by_id);
     text_done(&all->scratch);
@@ -366,6 +368,7 @@ void sessions_free(struct sessions *all)
 
 void sessions_on_up(struct sessions *all)
 {
+    session_repeat_farewells(all);
     session_refresh_all(all, true);
 }
 

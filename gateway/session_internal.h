@@ -60,12 +60,25 @@ struct session {
     enum session_state state;
 };
 
+/* A leave that Redis has not answered yet. It is repeated until it is: a member whose leave was lost
+ * would keep its name, and nobody would see it go. Holds all it needs: the session may be gone. */
+struct farewell {
+    struct link link;
+    struct sessions *all;
+    struct place *place;
+    struct identity *identity;
+    bool said;       /* on purpose: the token ends */
+    bool under_way;
+    unsigned rounds; /* answers still wanted: 2 for a join whose outcome is not known */
+};
+
 struct sessions {
     struct sessions_options options;
     struct rooms *rooms;
     struct table *by_id; /* ADMITTED, JOINED, GHOST */
     struct link all;
     struct link ghosts; /* in the order in which they leave */
+    struct link farewells;
     uint64_t next_number;
     uint8_t cloak_key[32];
     struct text scratch; /* for what is sent to one member */
@@ -95,18 +108,27 @@ void session_join(struct session *session, const struct message_in *join);
 void session_on_live(struct place *place);
 void session_on_shown(struct place *place);
 void session_join_tick(struct sessions *all, struct place *place);
-void session_free_identity(struct session *session);
+void session_free_identity(struct identity *identity);
+
+/* --- session_leave.c --- */
+
+/* Leaves the room; the session is a visitor again, or over. */
+void session_leave(struct session *session, bool said);
+
+/* Takes back a join whose outcome is not known, should it have happened. */
+void session_retract(struct session *session);
+void session_repeat_farewells(struct sessions *all);
+void session_free_farewells(struct sessions *all);
 
 /* --- session_stay.c --- */
 
 void session_become_ghost(struct session *session);
-void session_leave(struct session *session, bool said);
 void session_refresh_all(struct sessions *all, bool now);
 void session_stay_tick(struct sessions *all);
 
 /* The member has come back on another socket: this one is told 4409 and forgotten. */
 void session_displace(struct session *session);
 
-struct bus_member session_bus_member(const struct session *session);
+struct bus_member session_bus_member(const struct identity *identity);
 
 #endif

@@ -55,9 +55,8 @@ static void refuse_taken(struct session *session, unsigned number)
 
 /* --- Identity --- */
 
-void session_free_identity(struct session *session)
+void session_free_identity(struct identity *identity)
 {
-    struct identity *identity = session->identity;
     if (identity == NULL)
         return;
     free(identity->person);
@@ -66,7 +65,6 @@ void session_free_identity(struct session *session)
     free(identity->address);
     free(identity->shown);
     free(identity);
-    session->identity = NULL;
 }
 
 static char *display(const struct session *session, enum address_show show)
@@ -82,7 +80,7 @@ static void prepare_identity(struct session *session)
 {
     const struct config *config = session->all->options.config;
     struct identity *identity = memory_new(sizeof *identity);
-    session_free_identity(session);
+    session_free_identity(session->identity);
     session->identity = identity;
     identity->name = memory_copy_string(session->joining->name.shown);
     identity->folded = memory_copy_string(session->joining->name.folded);
@@ -191,6 +189,13 @@ static void admit(struct session *session, enum bus_join_status status,
     }
 }
 
+/* Perhaps Redis carried the join out, and only its answer was lost. */
+static void retract(struct session *session)
+{
+    session_retract(session);
+    refuse_unavailable(session);
+}
+
 static void decide(struct session *session, enum bus_join_status status,
                    const struct bus_joined *joined)
 {
@@ -211,7 +216,7 @@ static void decide(struct session *session, enum bus_join_status status,
         break;
     case BUS_MOVED:
     case BUS_FAILED:
-        refuse_unavailable(session);
+        retract(session);
         break;
     }
 }
@@ -251,7 +256,7 @@ static void ask(struct session *session)
     number_base(&joining->name, base);
     join.number_base = base;
     prepare_identity(session);
-    join.member = session_bus_member(session);
+    join.member = session_bus_member(session->identity);
     list_remove(&session->in_queue);
     session->state = SESSION_ASKED;
     session->in_flight++;
@@ -333,8 +338,11 @@ void session_on_shown(struct place *place)
 
 static void refuse_if_late(struct session *session)
 {
-    if (clock_monotonic_ms() >= session->joining->deadline_ms)
-        refuse_unavailable(session);
+    if (clock_monotonic_ms() < session->joining->deadline_ms)
+        return;
+    if (session->state == SESSION_ADMITTED)
+        session_leave(session, false); /* in, but its join does not come back through the feed */
+    refuse_unavailable(session);
 }
 
 void session_join_tick(struct sessions *all, struct place *place)
@@ -343,4 +351,5 @@ void session_join_tick(struct sessions *all, struct place *place)
     each_waiting(place, SESSION_OPENING, refuse_if_late);
     if (place->room != NULL)
         each_waiting(place, SESSION_ADMITTED, welcome_if_shown);
+    each_waiting(place, SESSION_ADMITTED, refuse_if_late);
 }

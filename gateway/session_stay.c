@@ -1,5 +1,4 @@
-/* Staying in: refreshing members' keys in Redis, the grace of those whose connection is lost, and
- * leaving. */
+/* Staying in: refreshing members' keys in Redis, and the grace of those whose connection is lost. */
 #include "session_internal.h"
 
 #include "clock.h"
@@ -8,9 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct bus_member session_bus_member(const struct session *session)
+struct bus_member session_bus_member(const struct identity *identity)
 {
-    const struct identity *identity = session->identity;
     return (struct bus_member){
         .folded = identity->folded,
         .name = identity->name,
@@ -18,36 +16,6 @@ struct bus_member session_bus_member(const struct session *session)
         .shown = identity->shown,
         .session = identity->session,
     };
-}
-
-/* --- Leaving --- */
-
-static void on_left(void *arg, const struct redisReply *reply)
-{
-    struct session *session = arg;
-    (void)reply; /* without an answer the key expires, and the roster is read again */
-    session->in_flight--;
-    session_free_if_over(session);
-}
-
-static void tell_redis(struct session *session, bool said)
-{
-    struct bus_member member = session_bus_member(session);
-    if (bus_leave(session->place->feed, &member, session->identity->id, said, on_left, session) ==
-        0)
-        session->in_flight++;
-    session->all->options.metrics->leaves++;
-    session_log(session, "leave", said ? NULL : "connection lost");
-}
-
-void session_leave(struct session *session, bool said)
-{
-    tell_redis(session, said);
-    session_end(session);
-    if (session->connection == NULL)
-        return;
-    /* still connected: a visitor again, who may join anew */
-    session->state = SESSION_VISITING;
 }
 
 /* --- Ghosts --- */
@@ -115,6 +83,8 @@ static void on_put_back(void *arg, const struct redisReply *reply)
         session_free_if_over(session);
         return;
     }
+    if (status == BUS_JOINED || status == BUS_RESUMED)
+        session->identity->floor = joined.floor;
     if (status == BUS_MOVED) {
         session_displace(session);
     } else if (status == BUS_TAKEN && session->connection != NULL) {
@@ -127,7 +97,7 @@ static void put_back(struct session *session)
 {
     const struct identity *identity = session->identity;
     struct bus_join join = {
-        .member = session_bus_member(session),
+        .member = session_bus_member(session->identity),
         .number_base = identity->folded,
         .restore = true,
         .floor = identity->floor,
@@ -165,7 +135,7 @@ static void send_batch(struct place *place, struct batch *batch)
 {
     struct bus_member members[BUS_REFRESH_MOST];
     for (size_t i = 0; i < batch->count; i++) {
-        members[i] = session_bus_member(batch->sessions[i]);
+        members[i] = session_bus_member(batch->sessions[i]->identity);
         batch->sessions[i]->in_flight++;
     }
     if (bus_refresh(place->feed, members, batch->count, on_refreshed, batch) != 0)
@@ -207,5 +177,6 @@ void session_refresh_all(struct sessions *all, bool now)
 void session_stay_tick(struct sessions *all)
 {
     lay_ghosts(all);
+    session_repeat_farewells(all);
     session_refresh_all(all, false);
 }

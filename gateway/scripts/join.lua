@@ -17,6 +17,12 @@ local gateway, session = ARGV[9], ARGV[10]
 local id, hash, shown_id, shown_hash = ARGV[11], ARGV[12], ARGV[13], ARGV[14]
 local ttl, most_members, restore = ARGV[15], tonumber(ARGV[16]), ARGV[20] == '1'
 
+-- A floor from before Redis lost its memory means nothing any more.
+local function bounded(floor, seq)
+    floor = tonumber(floor) or 0
+    return floor < seq and floor or seq
+end
+
 local function suggest()
     for number = 2, 99 do
         if redis.call('EXISTS', ARGV[17] .. ARGV[18] .. number) == 0 then
@@ -38,7 +44,7 @@ local function take_over(old_gateway, old_session, floor)
                    cjson.encode({type = 'resumed', id = shown_id, session = old_session}))
     end
     local _, seq = position()
-    return {'resumed', shown_id, seq, tonumber(floor)}
+    return {'resumed', shown_id, seq, bounded(floor, seq)}
 end
 
 local there = redis.call('HMGET', member, 'id', 'resume', 'gateway', 'session', 'floor')
@@ -52,17 +58,26 @@ if most_members > 0 and not restore and redis.call('SCARD', members) >= most_mem
     return {'full'}
 end
 
-local _, floor = position()
+local _, now = position()
+local floor = now
 if restore then
-    id, hash, floor = shown_id, shown_hash, tonumber(ARGV[21])
+    id, hash, floor = shown_id, shown_hash, bounded(ARGV[21], now)
 elseif shown_id ~= '' then
     local before = redis.call('HMGET', left, 'resume', 'floor')
     if before[1] == shown_hash then
-        id, hash, floor = shown_id, shown_hash, tonumber(before[2])
+        id, hash, floor = shown_id, shown_hash, bounded(before[2], now)
     end
 end
-redis.call('DEL', left)
 
+-- First what may fail (numbering and keeping the event), then the keys: no half-joined member.
+local count = redis.call('SCARD', members) + 1 - redis.call('SISMEMBER', members, folded)
+local person = '{"id":' .. cjson.encode(id) .. ',"name":' .. cjson.encode(name)
+if shown ~= '' then
+    person = person .. ',"address":' .. cjson.encode(shown)
+end
+local seq = emit_presence(person .. '}', '', count)
+
+redis.call('DEL', left)
 redis.call('HSET', member, 'id', id, 'name', name, 'address', address, 'shown', shown,
            'gateway', gateway, 'session', session, 'joined_at', now_ms(),
            'resume', hash, 'floor', floor)
@@ -70,10 +85,4 @@ redis.call('EXPIRE', member, ttl)
 redis.call('SADD', members, folded)
 redis.call('EXPIRE', members, ttl)
 redis.call('EXPIRE', head, head_ttl)
-
-local person = '{"id":' .. cjson.encode(id) .. ',"name":' .. cjson.encode(name)
-if shown ~= '' then
-    person = person .. ',"address":' .. cjson.encode(shown)
-end
-local seq = emit_presence(person .. '}', '', redis.call('SCARD', members))
 return {'joined', id, seq, floor}

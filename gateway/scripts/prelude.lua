@@ -13,36 +13,53 @@ local function now_ms()
     return string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
 end
 
--- Where the room is: its epoch and the number of its last event. Creates a room that is not there.
-local function position()
-    local at = redis.call('HMGET', head, 'epoch', 'seq')
-    if at[1] then
-        return at[1], tonumber(at[2])
-    end
-    redis.call('DEL', recent)
+-- A room that is new, or whose head somebody has broken by hand: numbers begin anew.
+local function begin()
+    redis.call('DEL', head, recent)
     redis.call('HSET', head, 'epoch', new_epoch, 'seq', 0)
     redis.call('EXPIRE', head, head_ttl)
     return new_epoch, 0
 end
 
+-- Where the room is: its epoch and the number of its last event.
+local function position()
+    local at = redis.pcall('HMGET', head, 'epoch', 'seq')
+    local seq = not at.err and at[1] and tonumber(at[2])
+    if not seq or seq < 0 or #at[1] > 20 then
+        return begin()
+    end
+    return at[1], seq
+end
+
+-- A stream that somebody has broken by hand (another type, a foreign number) is begun anew.
+local function keep(seq, at, event)
+    local function add()
+        return redis.pcall('XADD', recent, 'MAXLEN', most_kept, seq .. '-0', 'at', at, 'event', event)
+    end
+    local kept = add()
+    if kept.err and (kept.err:find('WRONGTYPE') or kept.err:find('equal or smaller')) then
+        redis.call('DEL', recent)
+        kept = add()
+    end
+    if kept.err then
+        error(kept.err)
+    end
+end
+
 -- Numbers an event, keeps it for `retention` and publishes it, all in one step: numbers have no
 -- holes, and everybody who subscribed sees them grow. `make(seq, at)` gives the event's JSON.
 local function emit(make)
-    local seq = redis.call('HINCRBY', head, 'seq', 1)
-    if seq == 1 then
-        redis.call('DEL', recent)
-        redis.call('HSETNX', head, 'epoch', new_epoch)
-        redis.call('EXPIRE', head, head_ttl)
-    end
+    local _, last = position()
+    local seq = string.format('%.0f', last + 1)
     local at = now_ms()
-    local event = make(string.format('%.0f', seq), at)
+    local event = make(seq, at)
     if retention > 0 then
-        redis.call('XADD', recent, 'MAXLEN', most_kept, string.format('%.0f-0', seq),
-                   'at', at, 'event', event)
+        keep(seq, at, event)
         redis.call('EXPIRE', recent, retention)
     end
+    redis.call('HSET', head, 'seq', seq)
     redis.call('PUBLISH', channel, event)
-    return seq
+    return last + 1
 end
 
 -- A presence event; `joined` and `left` are JSON, comma-separated.

@@ -1,0 +1,86 @@
+/* Leaving, so that Redis surely hears of it. */
+#include "session_internal.h"
+
+#include "memory.h"
+
+#include <stdlib.h>
+
+static void free_farewell(struct farewell *farewell)
+{
+    list_remove(&farewell->link);
+    rooms_put(farewell->place);
+    session_free_identity(farewell->identity);
+    free(farewell);
+}
+
+static void on_answered(void *arg, const struct redisReply *reply)
+{
+    struct farewell *farewell = arg;
+    farewell->under_way = false;
+    if (redis_reply_is_error(reply))
+        return; /* session_repeat_farewells tries again */
+    if (--farewell->rounds == 0)
+        free_farewell(farewell);
+}
+
+static void say_farewell(struct farewell *farewell)
+{
+    struct bus_member member = session_bus_member(farewell->identity);
+    farewell->under_way = true;
+    if (bus_leave(farewell->place->feed, &member, farewell->said, on_answered, farewell) != 0)
+        farewell->under_way = false;
+}
+
+/* Takes the session's identity over. */
+static struct farewell *new_farewell(struct session *session)
+{
+    struct farewell *farewell = memory_new(sizeof *farewell);
+    farewell->all = session->all;
+    farewell->place = rooms_get(session->all->rooms, session->place->name);
+    farewell->identity = session->identity;
+    farewell->rounds = 1;
+    session->identity = NULL;
+    list_init(&farewell->link);
+    list_add(&session->all->farewells, &farewell->link);
+    return farewell;
+}
+
+void session_leave(struct session *session, bool said)
+{
+    session->all->options.metrics->leaves++;
+    session_log(session, "leave", said ? NULL : "connection lost");
+    session_end(session);
+    if (session->connection != NULL) /* a visitor again, who may join anew */
+        session->state = SESSION_VISITING;
+    struct farewell *farewell = new_farewell(session);
+    farewell->said = said;
+    say_farewell(farewell);
+}
+
+/* Twice: should the connection to Redis have been replaced, the join may still be on its way through
+ * the old one when the first answer comes. */
+void session_retract(struct session *session)
+{
+    struct farewell *farewell = new_farewell(session);
+    farewell->rounds = 2;
+    say_farewell(farewell);
+}
+
+void session_repeat_farewells(struct sessions *all)
+{
+    struct link *next;
+    if (!bus_is_up(all->options.bus))
+        return;
+    for (struct link *at = all->farewells.next; at != &all->farewells; at = next) {
+        struct farewell *farewell = LIST_ITEM(at, struct farewell, link);
+        next = at->next;
+        if (!farewell->under_way)
+            say_farewell(farewell);
+    }
+}
+
+void session_free_farewells(struct sessions *all)
+{
+    while (!list_is_empty(&all->farewells))
+        free_farewell(LIST_ITEM(all->farewells.next, struct farewell, link));
+}

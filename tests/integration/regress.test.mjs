@@ -1,0 +1,112 @@
+// Bugs that were found, each under the name of its symptom.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { Member, atEnd, get, joined, startGateway, startRedis, until } from "../lib/harness.mjs";
+
+test("a room of more than 2,048 members: memory was read after it was freed when messages came between two slices", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--rate", "0", "--retention-messages", "1"] });
+  const members = [];
+  for (let i = 0; i < 2200; i += 100) members.push(...(await Promise.all(Array.from({ length: 100 }, (_, k) => joined(t, gateway.url, `m${i + k}`)))));
+  const SAYS = 60;
+  for (let i = 0; i < SAYS; i++) {
+    members[i].send({ type: "say", text: `${i}`, nonce: "1" });
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await until(() => `all have all: ${Math.min(...members.map((m) => m.messages().length))}`, () => members.every((m) => m.messages().length === SAYS), 60000);
+  const order = members[0].messages().map((m) => m.seq);
+  for (const member of members) assert.deepEqual(member.messages().map((m) => m.seq), order);
+});
+
+/** Stops Redis for as long as `during` takes. */
+async function whileStopped(t, redis, gateway, during) {
+  redis.signal("SIGSTOP");
+  atEnd(t, () => redis.running && redis.signal("SIGCONT"));
+  await during();
+  redis.signal("SIGCONT");
+  await until("Redis is back", async () => (await get(`${gateway.origin}/readyz`)).status === 200, 30000);
+}
+
+test("a leave while Redis was away was forgotten: the name stayed taken and nobody saw it go", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--leave-grace", "0"] });
+  const watcher = await joined(t, gateway.url, "watcher");
+  const alice = await joined(t, gateway.url, "alice");
+  const bob = await joined(t, gateway.url, "bob");
+  await whileStopped(t, redis, gateway, async () => {
+    await until("readyz is 503", async () => (await get(`${gateway.origin}/readyz`)).status === 503, 30000);
+    alice.send({ type: "leave" });
+    await alice.settled();
+    bob.socket.terminate();
+    await until("bob is gone", async () => (await gateway.stats()).connections === 2);
+  });
+  await until("both have left", () => watcher.saw("left", "alice") && watcher.saw("left", "bob"));
+  await until("the set is right", () => redis.lines("SMEMBERS", "yukizuri:{lobby}:members").join() === "watcher");
+  await joined(t, gateway.url, "alice");
+});
+
+test("a join whose answer was lost left a phantom that blocked its own name", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis });
+  const watcher = await joined(t, gateway.url, "watcher");
+  const alice = await new Member(t, gateway.url).opened();
+  await whileStopped(t, redis, gateway, async () => {
+    alice.send({ type: "join", name: "alice" });
+    await alice.waitFor({ type: "error", code: "unavailable" }, 30000);
+  });
+  await until("she can join", async () => {
+    alice.received.length = 0;
+    alice.send({ type: "join", name: "alice" });
+    const answer = await alice.waitFor((m) => ["error", "welcome"].includes(m.type));
+    return answer.type === "welcome";
+  });
+  assert.deepEqual(redis.lines("SMEMBERS", "yukizuri:{lobby}:members").sort(), ["alice", "watcher"]);
+  assert.equal(watcher.closed, null);
+});
+
+test("keys that somebody broke by hand made the room unusable, or the gateway spin", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--rate", "0"] });
+  const alice = await joined(t, gateway.url, "alice");
+  let nonce = 0;
+  const works = async (what) => {
+    const name = `v${nonce}`;
+    await until(`one can talk after ${what}`, async () => {
+      alice.send({ type: "say", text: what, nonce: `${++nonce}` });
+      await alice.settled();
+      return alice.find({ type: "ack", nonce: `${nonce}` }) && alice.find({ type: "message", nonce: `${nonce}` });
+    });
+    const visitor = await joined(t, gateway.url, name);
+    visitor.send({ type: "leave" });
+    await until(`and join and leave after ${what}`, () => alice.saw("left", name));
+  };
+  const head = "yukizuri:{lobby}:head";
+  const recent = "yukizuri:{lobby}:recent";
+  for (const [what, ...commands] of [
+    ["a stream of another type", ["SET", recent, "x"]],
+    ["a foreign number in the stream", ["XADD", recent, "99999999999-0", "a", "b"]],
+    ["a head of another type", ["SET", head, "x"]],
+    ["a negative number", ["HSET", head, "seq", "-5"]],
+    ["a number that is none", ["HSET", head, "seq", "x"]],
+    ["a long epoch", ["HSET", head, "epoch", "E".repeat(100)]],
+    ["no head at all", ["DEL", head]],
+  ]) {
+    for (const command of commands) redis.run(...command);
+    await works(what);
+  }
+  const before = (await gateway.stats()).redis_commands;
+  await alice.settled();
+  await alice.settled();
+  assert.ok((await gateway.stats()).redis_commands - before < 50, "the gateway does not spin");
+});
+
+test("junk on a gateway's own channel made it compute nonsense", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--gateway-id", "g"] });
+  const alice = await joined(t, gateway.url, "alice");
+  for (const junk of ["probe -9223372036854775808", "probe ", "probe x", "", "{", '{"type":"resumed"}', '{"type":"resumed","id":1}', `{"type":"resumed","id":"${alice.welcome.me.id}","session":"1"}`]) redis.run("PUBLISH", "yukizuri:gateway:g", junk);
+  alice.send({ type: "say", text: "alive", nonce: "1" });
+  await alice.waitFor({ type: "message", text: "alive" });
+  const lag = (await gateway.stats()).probe_lag;
+  assert.ok(lag.last_seconds >= 0 && lag.last_seconds < 60);
+});
