@@ -364,6 +364,8 @@ static int check_addresses(struct loader *loader)
     const struct config *config = loader->config;
     if (config->addr.count == 0)
         return fail(loader, "addr: at least one address is needed");
+    if (config->addr.count > CONFIG_ADDRESSES)
+        return fail(loader, "addr: at most %d addresses", CONFIG_ADDRESSES);
     for (size_t i = 0; i < config->addr.count; i++) {
         const char *text = config->addr.items[i];
         const char *colon = strrchr(text, ':');

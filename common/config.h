@@ -14,6 +14,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+enum { CONFIG_ADDRESSES = 16 }; /* at most so many addr */
+
 struct config_list {
     char **items;
     size_t count;

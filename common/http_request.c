@@ -56,6 +56,18 @@ static int parse_version(const char *text, int *minor)
     return 0;
 }
 
+/* "http://host/path" becomes "/path": a server must take that form too (RFC 9112 section 3.2.2). */
+static char *without_authority(char *target)
+{
+    if (strncasecmp(target, "http://", 7) != 0)
+        return target;
+    char *path = strchr(target + 7, '/');
+    if (path != NULL)
+        return path;
+    memcpy(target, "/", 2);
+    return target;
+}
+
 static int parse_request_line(char *line, struct http_request *out)
 {
     char *target = strchr(line, ' ');
@@ -66,6 +78,7 @@ static int parse_request_line(char *line, struct http_request *out)
     if (version == NULL)
         return HTTP_REQUEST_BAD;
     *version++ = '\0';
+    target = without_authority(target);
     if (!is_token(line) || target[0] != '/' || !has_only_visible(target))
         return HTTP_REQUEST_BAD;
     out->method = line;

@@ -49,6 +49,22 @@ static int read_join(const json_t *root, struct message_in *out, const char **wh
     return read_since(root, out, why);
 }
 
+/* White space of ASCII, no-break and ideographic spaces. */
+static bool is_blank(const char *text)
+{
+    while (*text != '\0') {
+        size_t len = strspn(text, " \t\r\n\v\f");
+        if (len == 0 && strncmp(text, "\xc2\xa0", 2) == 0)
+            len = 2;
+        if (len == 0 && strncmp(text, "\xe3\x80\x80", 3) == 0)
+            len = 3;
+        if (len == 0)
+            return false;
+        text += len;
+    }
+    return true;
+}
+
 static int read_say(const json_t *root, struct message_in *out, const char **why)
 {
     const json_t *text = json_object_get(root, "text");
@@ -58,7 +74,7 @@ static int read_say(const json_t *root, struct message_in *out, const char **why
     out->text = json_string_value(text);
     out->text_len = json_string_length(text);
     out->text_characters = count_characters(out->text, out->text_len);
-    if (out->text[strspn(out->text, " \t\r\n")] == '\0')
+    if (is_blank(out->text))
         return fail(why, "The text is empty.");
     if (nonce == NULL || json_is_null(nonce))
         return 0;
@@ -196,9 +212,11 @@ void message_add_notice(struct text *out, const char *text)
     text_add_string(out, "}");
 }
 
-void message_add_gap(struct text *out, uint64_t missed)
+void message_add_gap(struct text *out, uint64_t missed, const char *epoch, uint64_t seq)
 {
-    text_print(out, "{\"type\":\"gap\",\"missed\":%" PRIu64 "}", missed);
+    text_print(out, "{\"type\":\"gap\",\"missed\":%" PRIu64, missed);
+    add_field(out, ",\"epoch\":", epoch);
+    text_print(out, ",\"seq\":%" PRIu64 "}", seq);
 }
 
 void message_add_reconnect(struct text *out, unsigned after_ms)

@@ -113,7 +113,9 @@ struct message_error {
 
 void message_add_error(struct text *out, const struct message_error *error);
 void message_add_notice(struct text *out, const char *text);
-void message_add_gap(struct text *out, uint64_t missed);
+
+/* Where the room is after the gap: its numbering may have begun anew. */
+void message_add_gap(struct text *out, uint64_t missed, const char *epoch, uint64_t seq);
 void message_add_reconnect(struct text *out, unsigned after_ms);
 void message_add_typing(struct text *out, const char *person);
 void message_add_members(struct text *out, uint64_t seq, uint64_t count, const char *members);

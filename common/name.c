@@ -6,7 +6,7 @@
 #include <string.h>
 #include <utf8proc.h>
 
-enum { ROOM_CHARACTERS = 32 };
+enum { ROOM_CHARACTERS = 32, MOST_DIGITS = 3 };
 
 static char *map(const char *text, size_t len, utf8proc_option_t options)
 {
@@ -213,8 +213,8 @@ static size_t beginning(const char *text, size_t graphemes, size_t bytes)
 void name_with_number(const struct name *name, unsigned number, struct name *out)
 {
     char digits[16];
-    int len = snprintf(digits, sizeof digits, "%u", number);
-    size_t keep = beginning(name->shown, NAME_GRAPHEMES - (size_t)len, NAME_BYTES - sizeof digits);
+    snprintf(digits, sizeof digits, "%u", number);
+    size_t keep = beginning(name->shown, NAME_GRAPHEMES - MOST_DIGITS, NAME_BYTES - sizeof digits);
     char text[NAME_BYTES + sizeof digits];
     snprintf(text, sizeof text, "%.*s%s", (int)keep, name->shown, digits);
     if (name_judge(text, strlen(text), out) != NAME_OK)

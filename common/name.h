@@ -36,7 +36,8 @@ enum name_error name_judge_room(const char *text, size_t len, char out[NAME_BYTE
 /* A sentence for people. */
 const char *name_error_text(enum name_error error);
 
-/* The name with `number` after it, shortened so that it stays within the limits. */
+/* The name with `number` (1 to 999) after it, shortened by the same measure whatever the number, so
+ * that it stays within the limits. */
 void name_with_number(const struct name *name, unsigned number, struct name *out);
 
 #endif

@@ -27,6 +27,8 @@ struct burials {
     const struct config *config;
     struct event *timer;
     struct link suspects;
+    int64_t started_ms;
+    bool own_earlier_life; /* still to be looked for */
 };
 
 /* One gateway's burial, from the claim to the end. Freed when no room is left. */
@@ -35,6 +37,7 @@ struct burial {
     size_t rooms_left;
     uint64_t taken_off;
     bool failed;
+    const char *spared; /* sessions of this life, when it is our own earlier one */
     char id[];
 };
 
@@ -52,7 +55,10 @@ static void end_burial(struct burial *burial)
     struct burials *burials = burial->burials;
     const char *prefix = burials->config->redis_prefix;
     struct redis *redis = bus_commands(burials->bus);
-    if (!burial->failed) {
+    bool own = burial->spared[0] != '\0';
+    if (own && burial->failed)
+        burials->own_earlier_life = true; /* once more at the next poll */
+    if (!burial->failed && !own) {
         char text[96];
         struct key gateways = key_global(prefix, "gateways");
         struct key rooms = key_gateway_rooms(prefix, burial->id);
@@ -78,6 +84,7 @@ static void end_grave(struct grave *grave, bool failed)
 }
 
 static void scan(struct grave *grave);
+static void check_and_scan(struct grave *grave);
 
 static void on_taken_off(void *arg, const struct redisReply *reply)
 {
@@ -88,7 +95,7 @@ static void on_taken_off(void *arg, const struct redisReply *reply)
     else if (strcmp(grave->cursor, "0") == 0)
         end_grave(grave, false);
     else
-        scan(grave);
+        check_and_scan(grave);
 }
 
 static void take_off(struct grave *grave, const struct redisReply *names)
@@ -105,6 +112,7 @@ static void take_off(struct grave *grave, const struct redisReply *names)
     redis_words_add_string(&call.words, grave->burial->id);
     redis_words_add_string(&call.words, member.text);
     redis_words_add_string(&call.words, left.text);
+    redis_words_add_string(&call.words, grave->burial->spared);
     for (size_t i = 0; i < redis_reply_count(names) && call.words.count < REDIS_WORDS - 8; i++) {
         size_t len;
         const char *name = redis_reply_string(redis_reply_at(names, i), &len);
@@ -127,6 +135,27 @@ static void on_scanned(void *arg, const struct redisReply *reply)
     take_off(grave, redis_reply_at(reply, 1));
 }
 
+/* Before each batch: has the gateway come back? Then its members are its own again. */
+static void on_still_dead(void *arg, const struct redisReply *reply)
+{
+    struct grave *grave = arg;
+    if (redis_reply_is_error(reply) || redis_reply_integer(reply) != 0)
+        end_grave(grave, true);
+    else
+        scan(grave);
+}
+
+static void check_and_scan(struct grave *grave)
+{
+    const struct burial *burial = grave->burial;
+    struct key key = key_gateway(burial->burials->config->redis_prefix, burial->id);
+    if (burial->spared[0] != '\0')
+        scan(grave);
+    else if (redis_send_strings(bus_commands(burial->burials->bus), on_still_dead, grave, "EXISTS",
+                                key.text, NULL) != 0)
+        end_grave(grave, true);
+}
+
 static void scan(struct grave *grave)
 {
     char count[24];
@@ -144,7 +173,7 @@ static void open_grave(struct burial *burial, const char *room)
     grave->channel = key_room(burial->burials->config->redis_prefix, room);
     memcpy(grave->cursor, "0", 2);
     burial->rooms_left++;
-    scan(grave);
+    check_and_scan(grave);
 }
 
 static void on_rooms(void *arg, const struct redisReply *reply)
@@ -175,10 +204,12 @@ static void on_claimed(void *arg, const struct redisReply *reply)
 
 static void claim(struct burials *burials, const char *id)
 {
+    bool own = strcmp(id, burials->config->gateway_id) == 0;
     struct burial *burial = memory_new(sizeof *burial + strlen(id) + 1);
     struct key key = key_bury(burials->config->redis_prefix, id);
     char ms[24];
     burial->burials = burials;
+    burial->spared = own ? bus_life(burials->bus) : "";
     memcpy(burial->id, id, strlen(id) + 1);
     snprintf(ms, sizeof ms, "%" PRIu64, burials->config->lease * 1000);
     if (redis_send_strings(bus_commands(burials->bus), on_claimed, burial, "SET", key.text,
@@ -292,6 +323,13 @@ static void on_timer(evutil_socket_t fd, short events, void *arg)
     struct key gateways = key_global(burials->config->redis_prefix, "gateways");
     redis_send_strings(bus_commands(burials->bus), on_gateways, burials, "SMEMBERS", gateways.text,
                        NULL);
+    /* a gateway that was restarted under its old id: nobody else will bury that life */
+    int64_t grace_ms = (int64_t)burials->config->leave_grace * 1000;
+    if (burials->own_earlier_life && bus_is_up(burials->bus) &&
+        clock_monotonic_ms() - burials->started_ms >= grace_ms) {
+        burials->own_earlier_life = false;
+        claim(burials, burials->config->gateway_id);
+    }
 }
 
 struct burials *burials_new(struct event_base *base, struct bus *bus, struct log *log)
@@ -301,6 +339,8 @@ struct burials *burials_new(struct event_base *base, struct bus *bus, struct log
     burials->log = log;
     burials->config = bus_config(bus);
     list_init(&burials->suspects);
+    burials->started_ms = clock_monotonic_ms();
+    burials->own_earlier_life = true;
     burials->timer = event_new(base, -1, EV_PERSIST, on_timer, burials);
     uint64_t every_ms = burials->config->lease * 100;
     if (every_ms < SHORTEST_POLL_MS)

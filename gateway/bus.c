@@ -12,7 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROBE_WORD_LEN = 6, START_MS = 1000, PROBE_EVERY_MS = 2000, PROBE_LOST_MS = 5000, PROBE_FRESH_MS = 10000 };
+enum {
+    PROBE_WORD_LEN = 6,
+    START_MS = 1000,
+    PROBE_EVERY_MS = 2000,
+    PROBE_LOST_MS = 5000,
+    PROBE_FRESH_MS = 10000
+};
 
 struct bus {
     struct bus_options options;
@@ -20,9 +26,10 @@ struct bus {
     void *arg;
     struct redis *commands;
     struct redis *subscriber;
-    struct table *feeds;      /* by channel */
-    struct key own_channel;   /* P:gateway:ID */
-    struct key control;       /* P:control */
+    struct table *feeds;    /* by channel */
+    struct key own_channel; /* P:gateway:ID */
+    struct key control;     /* P:control */
+    char life[9];
     char probe[32];
     int64_t probe_sent_us;
     int64_t probe_sent_ms;    /* 0: none since the connections became ready */
@@ -55,8 +62,8 @@ static void send_probe(struct bus *bus)
     digest_random(&random, sizeof random);
     bus->probe_sent_us = clock_monotonic_us();
     snprintf(bus->probe, sizeof bus->probe, "probe %" PRIu64, random);
-    if (redis_send_strings(bus->commands, NULL, NULL, "PUBLISH", bus->own_channel.text,
-                           bus->probe, NULL) != 0)
+    if (redis_send_strings(bus->commands, NULL, NULL, "PUBLISH", bus->own_channel.text, bus->probe,
+                           NULL) != 0)
         return;
     bus->probe_sent_ms = now;
     if (bus->awaited_since_ms == 0)
@@ -100,6 +107,11 @@ const char *bus_why_not_ready(const struct bus *bus)
     if (bus->probe_back_ms == 0 || clock_monotonic_ms() - bus->probe_back_ms > PROBE_FRESH_MS)
         return "no probe came back through Redis in the last 10 s";
     return NULL;
+}
+
+const char *bus_life(const struct bus *bus)
+{
+    return bus->life;
 }
 
 bool bus_is_up(const struct bus *bus)
@@ -272,6 +284,9 @@ struct bus *bus_new(const struct bus_options *options, const struct bus_callback
     bus->callbacks = *callbacks;
     bus->arg = arg;
     bus->started_ms = clock_monotonic_ms();
+    uint8_t life[6];
+    digest_random(life, sizeof life);
+    digest_base64url(life, sizeof life, bus->life);
     bus->feeds = table_new(channel_of);
     bus->own_channel = key_gateway(config->redis_prefix, config->gateway_id);
     bus->control = key_global(config->redis_prefix, "control");

@@ -47,6 +47,9 @@ void bus_tick(struct bus *bus);
 /* NULL while messages really flow: our own probe came back in the last 10 s. Else a sentence. */
 const char *bus_why_not_ready(const struct bus *bus);
 
+/* A random word that tells this life of the gateway from an earlier one under the same id. */
+const char *bus_life(const struct bus *bus);
+
 /* Can commands be sent? */
 bool bus_is_up(const struct bus *bus);
 

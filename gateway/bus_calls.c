@@ -234,6 +234,7 @@ void bus_trim(struct feed *feed, uint64_t seq)
     bus_begin(bus, &call, &scratch, feed_channel(feed));
     bus_end_keys(&call, &scratch);
     add(&call, print_number(number, seq));
+    add(&call, feed_epoch(feed));
     script_run(bus_commands(bus), &call, NULL, NULL);
 }
 

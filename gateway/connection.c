@@ -375,7 +375,7 @@ struct connection *connection_new(struct connections *all, int fd,
     connection->all = all;
     connection->fd = fd;
     connection->callbacks = callbacks;
-    connection->owner = owner;
+    connection->owner = owner == NULL ? connection : owner;
     connection->heard_s = wheel_now(all->wheel);
     event_assign(&connection->readable, all->options.base, fd, EV_READ | EV_PERSIST, on_readable,
                  connection);

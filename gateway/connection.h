@@ -63,7 +63,8 @@ void connections_tick(struct connections *all);
 void connections_work(struct connections *all);
 
 /* Takes over a socket that has been upgraded. `early` are bytes that the client sent after its
- * handshake. The owner is told by `callbacks` (which must outlive the connection). */
+ * handshake. The owner is told by `callbacks` (which must outlive the connection); without one, the
+ * connection itself is handed to them. */
 struct connection *connection_new(struct connections *all, int fd,
                                   const struct connection_callbacks *callbacks, void *owner);
 

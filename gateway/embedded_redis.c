@@ -57,6 +57,10 @@ static void run_server(const struct paths *paths)
 static void keep(const struct paths *paths, int lifeline)
 {
     char byte;
+    /* what the gateway has open is not ours to keep open */
+    if (lifeline > 3)
+        close_range(3, (unsigned)lifeline - 1, 0);
+    close_range((unsigned)lifeline + 1, ~0U, 0);
     signal(SIGINT, SIG_IGN); /* Ctrl-C is for the gateway, which then lets go of us */
     signal(SIGTERM, SIG_IGN);
     signal(SIGHUP, SIG_IGN);

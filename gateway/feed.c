@@ -25,6 +25,12 @@ struct queued {
     char *json;
 };
 
+struct queue {
+    struct queued *items;
+    size_t count, capacity;
+    bool overflowed;
+};
+
 struct feed {
     struct bus *bus;
     struct key channel;
@@ -40,9 +46,9 @@ struct feed {
     uint64_t seq;  /* the last event delivered or remembered */
     uint64_t roster_seq;
     char epoch[MESSAGE_EPOCH_BYTES];
-    struct queued *queue;
-    size_t queue_count, queue_capacity;
-    bool queue_overflowed;
+    struct queue queue;   /* what arrives while kept events are read */
+    struct queue journal; /* presence delivered while the roster is on its way */
+    bool roster_wanted;
     unsigned in_flight; /* replies that will still come */
 };
 
@@ -50,27 +56,26 @@ static void read_kept(struct feed *feed);
 
 /* --- Events that arrive while kept ones are read --- */
 
-static void queue_clear(struct feed *feed)
+static void queue_clear(struct queue *queue)
 {
-    for (size_t i = 0; i < feed->queue_count; i++)
-        free(feed->queue[i].json);
-    free(feed->queue);
-    feed->queue = NULL;
-    feed->queue_count = feed->queue_capacity = 0;
-    feed->queue_overflowed = false;
+    for (size_t i = 0; i < queue->count; i++)
+        free(queue->items[i].json);
+    free(queue->items);
+    *queue = (struct queue){0};
 }
 
-static void queue_add(struct feed *feed, uint64_t seq, const char *json, size_t len)
+static void queue_add(struct queue *queue, const struct room_event *event)
 {
-    if (feed->queue_count == QUEUE_EVENTS) {
-        feed->queue_overflowed = true; /* they are kept in Redis: read again */
+    if (queue->count == QUEUE_EVENTS) {
+        queue->overflowed = true; /* Redis keeps them: read again */
         return;
     }
-    if (feed->queue_count == feed->queue_capacity) {
-        feed->queue_capacity = feed->queue_capacity == 0 ? 16 : feed->queue_capacity * 2;
-        feed->queue = memory_resize(feed->queue, feed->queue_capacity, sizeof *feed->queue);
+    if (queue->count == queue->capacity) {
+        queue->capacity = queue->capacity == 0 ? 16 : queue->capacity * 2;
+        queue->items = memory_resize(queue->items, queue->capacity, sizeof *queue->items);
     }
-    feed->queue[feed->queue_count++] = (struct queued){seq, len, memory_copy(json, len)};
+    queue->items[queue->count++] =
+        (struct queued){event->seq, event->len, memory_copy(event->json, event->len)};
 }
 
 /* --- Delivering --- */
@@ -94,30 +99,27 @@ static bool deliver(struct feed *feed, const struct room_event *event)
     if (event->seq != feed->seq + 1)
         return false;
     feed->seq = event->seq;
+    if (feed->reading_roster && event->type == EVENT_PRESENCE)
+        queue_add(&feed->journal, event);
     feed->callbacks.on_event(feed->owner, event);
     return true;
 }
 
 static void drain_queue(struct feed *feed)
 {
-    size_t max_text = bus_config(feed->bus)->max_text;
-    for (size_t i = 0; i < feed->queue_count; i++) {
-        struct queued *queued = &feed->queue[i];
+    struct queue queue = feed->queue;
+    feed->queue = (struct queue){0};
+    for (size_t i = 0; i < queue.count && !queue.overflowed; i++) {
+        struct queued *queued = &queue.items[i];
         struct room_event event;
-        if (queued->seq <= feed->seq ||
-            room_event_parse(queued->json, queued->len, max_text, &event) != 0)
+        if (queued->seq <= feed->seq || room_event_parse(queued->json, queued->len, 0, &event) != 0)
             continue;
-        bool delivered = deliver(feed, &event);
+        queue.overflowed = !deliver(feed, &event);
         room_event_done(&event);
-        if (!delivered) {
-            feed->queue_overflowed = true;
-            break;
-        }
     }
-    bool again = feed->queue_overflowed;
-    queue_clear(feed);
-    if (again)
+    if (queue.overflowed)
         read_kept(feed);
+    queue_clear(&queue);
 }
 
 static void go_live(struct feed *feed)
@@ -175,7 +177,7 @@ static void change_epoch(struct feed *feed, const char epoch[MESSAGE_EPOCH_BYTES
     feed->seq = 0;
     feed->roster_seq = 0;
     feed->rebase = true;
-    queue_clear(feed);
+    queue_clear(&feed->queue);
     read_kept(feed);
 }
 
@@ -192,6 +194,8 @@ static void catch_up(struct feed *feed, uint64_t head)
             feed->seq = feed->roster_seq;
         return;
     }
+    if (feed->queue.count > 0 && feed->queue.items[0].seq <= head)
+        head = feed->queue.items[0].seq - 1; /* from there on it is known */
     if (head > feed->seq)
         gap(feed, head - feed->seq, head);
 }
@@ -267,6 +271,19 @@ static void deliver_roster(struct feed *feed, const struct redisReply *reply)
                                    (uint64_t)redis_reply_integer(redis_reply_at(reply, 1)));
 }
 
+/* What was delivered while the roster was on its way, and came after it. */
+static void replay_journal(struct feed *feed, uint64_t seq)
+{
+    for (size_t i = 0; i < feed->journal.count; i++) {
+        struct queued *queued = &feed->journal.items[i];
+        struct room_event event;
+        if (queued->seq <= seq || room_event_parse(queued->json, queued->len, 0, &event) != 0)
+            continue;
+        feed->callbacks.on_roster_event(feed->owner, &event);
+        room_event_done(&event);
+    }
+}
+
 static void on_roster(void *arg, const struct redisReply *reply)
 {
     struct feed *feed = arg;
@@ -276,23 +293,30 @@ static void on_roster(void *arg, const struct redisReply *reply)
         feed_close(feed);
         return;
     }
-    if (redis_reply_count(reply) < 2)
+    if (redis_reply_count(reply) < 2) {
+        queue_clear(&feed->journal);
         return; /* feed_tick tries again */
+    }
     uint64_t seq = (uint64_t)redis_reply_integer(redis_reply_at(reply, 0));
     if (!feed->roster_known) {
         feed->roster_known = true;
+        feed->roster_wanted = false;
         feed->roster_seq = seq;
         deliver_roster(feed, reply);
         feed->callbacks.on_start(feed->owner, seq);
         if (feed->state == OPENING)
             read_kept(feed);
-    } else if (feed->state == LIVE && seq >= feed->seq) {
+    } else if (feed->state == LIVE && !feed->journal.overflowed) {
+        feed->roster_wanted = false;
         deliver_roster(feed, reply); /* events up to `seq` may come again: that changes nothing */
+        replay_journal(feed, seq);
     }
+    queue_clear(&feed->journal);
 }
 
 void feed_read_roster(struct feed *feed)
 {
+    feed->roster_wanted = true;
     if (feed->reading_roster)
         return;
     struct script_call call = {.name = "roster"};
@@ -334,7 +358,7 @@ void feed_on_subscribed(struct feed *feed)
 void feed_on_unsubscribed(struct feed *feed)
 {
     feed->state = UNSUBSCRIBED;
-    queue_clear(feed);
+    queue_clear(&feed->queue);
 }
 
 void feed_on_commands(struct feed *feed)
@@ -345,6 +369,8 @@ void feed_on_commands(struct feed *feed)
 void feed_tick(struct feed *feed)
 {
     proceed(feed);
+    if (feed->state == LIVE && feed->roster_wanted)
+        feed_read_roster(feed);
 }
 
 /* Foreign publications are logged once for each kind, counted and dropped. */
@@ -377,7 +403,7 @@ static void take_event(struct feed *feed, const struct room_event *event)
     if (feed->state == LIVE && deliver(feed, event))
         return;
     /* not the next one: a hole, or an old number because the epoch changed */
-    queue_add(feed, event->seq, event->json, event->len);
+    queue_add(&feed->queue, event);
     if (feed->state == LIVE)
         read_kept(feed);
 }
@@ -412,7 +438,8 @@ void feed_close(struct feed *feed)
 {
     if (feed->owner != NULL) {
         bus_remove_feed(feed->bus, feed);
-        queue_clear(feed);
+        queue_clear(&feed->queue);
+        queue_clear(&feed->journal);
         feed->owner = NULL;
     }
     if (feed->in_flight == 0)
@@ -432,6 +459,11 @@ const char *feed_channel(const struct feed *feed)
 const char *feed_epoch(const struct feed *feed)
 {
     return feed->epoch;
+}
+
+bool feed_is_current(const struct feed *feed)
+{
+    return feed->state == LIVE;
 }
 
 bool feed_is_live(const struct feed *feed)

@@ -19,6 +19,8 @@ struct feed_callbacks {
     void (*on_roster_begin)(void *owner);
     void (*on_roster_add)(void *owner, const char *id, const char *name, const char *address);
     void (*on_roster_done)(void *owner, uint64_t count);
+    /* Follows on_roster_done: an event delivered before, which this roster does not include. */
+    void (*on_roster_event)(void *owner, const struct room_event *event);
     /* The roster was exact at `seq`; follows on_roster_done on opening. */
     void (*on_start)(void *owner, uint64_t seq);
     /* A kept event that the roster already includes; `at_ms` is when it was, monotonic. */
@@ -42,6 +44,9 @@ struct bus *feed_bus(const struct feed *feed);
 const char *feed_channel(const struct feed *feed);
 const char *feed_epoch(const struct feed *feed);
 bool feed_is_live(const struct feed *feed);
+
+/* Is nothing being read or awaited at the moment? */
+bool feed_is_current(const struct feed *feed);
 
 /* Reads the roster anew; does nothing while that is under way. */
 void feed_read_roster(struct feed *feed);

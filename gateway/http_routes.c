@@ -140,11 +140,14 @@ struct http_origin http_find_origin(struct http *http, const struct http_client 
         return origin;
     }
     if (!forwarded) {
-        address_parse(real, strlen(real), &origin.address);
+        origin.believable = address_parse(real, strlen(real), &origin.address) == 0;
         return origin;
     }
     struct text list = TEXT_EMPTY;
     join_forwarded(request, &list);
+    const char *last = strrchr(list.data, ',') == NULL ? list.data : strrchr(list.data, ',') + 1;
+    struct address client_of_proxy;
+    origin.believable = address_parse(last, strlen(last), &client_of_proxy) == 0;
     origin.address = address_walk(peer, list.data, trusted->items, trusted->count);
     text_done(&list);
     return origin;

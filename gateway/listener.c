@@ -56,7 +56,7 @@ static int open_unix(const char *path)
     return fd;
 }
 
-static int open_info(const struct addrinfo *info)
+static int open_info(const struct addrinfo *info, bool shared)
 {
     int on = 1;
     int off = 0;
@@ -64,7 +64,8 @@ static int open_info(const struct addrinfo *info)
     if (fd < 0)
         return -1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    if (shared)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* accepted sockets inherit it */
     if (info->ai_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
@@ -88,7 +89,7 @@ static int split(const char *address, char host[256], char port[16])
     return 0;
 }
 
-static int open_tcp(const char *address)
+static int open_tcp(const char *address, bool shared)
 {
     char host[256];
     char port[16];
@@ -104,23 +105,23 @@ static int open_tcp(const char *address)
         unsigned number = 0;
         sscanf(port, "%u", &number);
         any.sin6_port = htons((uint16_t)number);
-        int fd = open_info(&info);
+        int fd = open_info(&info, shared);
         if (fd >= 0 || (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL))
             return fd;
         hints.ai_family = AF_INET;
     }
     if (getaddrinfo(host[0] == '\0' ? NULL : host, port, &hints, &found) != 0)
         return -1;
-    int fd = open_info(found);
+    int fd = open_info(found, shared);
     int saved = errno;
     freeaddrinfo(found);
     errno = saved;
     return fd;
 }
 
-int listener_open(const char *address, char *error, size_t error_size)
+int listener_open(const char *address, bool shared, char *error, size_t error_size)
 {
-    int fd = strncmp(address, "unix:", 5) == 0 ? open_unix(address + 5) : open_tcp(address);
+    int fd = strncmp(address, "unix:", 5) == 0 ? open_unix(address + 5) : open_tcp(address, shared);
     return fd < 0 ? fail(error, error_size, address) : fd;
 }
 

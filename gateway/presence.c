@@ -47,11 +47,17 @@ static void on_exists(void *arg, const struct redisReply *reply)
     presence->options.on_lapsed(presence->options.arg);
 }
 
-static void expire(struct presence *presence, const char *key)
+/* Adds to a set and lets it expire, as one: a connection cut in between must not leave a key that
+ * lives for ever. */
+static void keep_in_set(struct presence *presence, const char *key, const char *item)
 {
+    struct redis *redis = bus_commands(presence->options.bus);
     char ttl[24];
     print_number(ttl, bus_member_ttl(presence->config));
-    redis_send_strings(bus_commands(presence->options.bus), NULL, NULL, "EXPIRE", key, ttl, NULL);
+    redis_send_strings(redis, NULL, NULL, "MULTI", NULL);
+    redis_send_strings(redis, NULL, NULL, "SADD", key, item, NULL);
+    redis_send_strings(redis, NULL, NULL, "EXPIRE", key, ttl, NULL);
+    redis_send_strings(redis, NULL, NULL, "EXEC", NULL);
 }
 
 static void write_rooms(struct presence *presence)
@@ -74,13 +80,13 @@ void presence_renew(struct presence *presence)
     print_number(lease, presence->config->lease * 1000);
     if (redis_send_strings(redis, on_exists, presence, "EXISTS", presence->own.text, NULL) != 0)
         return;
+    redis_send_strings(redis, NULL, NULL, "MULTI", NULL);
     redis_send_strings(redis, NULL, NULL, "HSET", presence->own.text, "address",
                        presence->config->addr.items[0], "connections", connections, "started_at",
                        started, "version", YUKIZURI_VERSION, NULL);
     redis_send_strings(redis, NULL, NULL, "PEXPIRE", presence->own.text, lease, NULL);
-    redis_send_strings(redis, NULL, NULL, "SADD", presence->gateways.text,
-                       presence->config->gateway_id, NULL);
-    expire(presence, presence->gateways.text);
+    redis_send_strings(redis, NULL, NULL, "EXEC", NULL);
+    keep_in_set(presence, presence->gateways.text, presence->config->gateway_id);
     write_rooms(presence);
 }
 
@@ -93,9 +99,11 @@ static void on_timer(evutil_socket_t fd, short events, void *arg)
 
 void presence_note_room(struct presence *presence, const char *room, bool open)
 {
-    redis_send_strings(bus_commands(presence->options.bus), NULL, NULL, open ? "SADD" : "SREM",
-                       presence->own_rooms.text, room, NULL);
-    expire(presence, presence->own_rooms.text);
+    if (open)
+        keep_in_set(presence, presence->own_rooms.text, room);
+    else
+        redis_send_strings(bus_commands(presence->options.bus), NULL, NULL, "SREM",
+                           presence->own_rooms.text, room, NULL);
 }
 
 struct presence *presence_new(const struct presence_options *options)

@@ -1,6 +1,7 @@
 #include "room.h"
 
 #include "clock.h"
+#include "gathering.h"
 #include "memory.h"
 #include "room_log.h"
 #include "roster.h"
@@ -22,14 +23,6 @@ struct slot {
     struct room_log_cursor cursor;
 };
 
-/* Presence lines not shown yet. */
-struct gathering {
-    struct text joined, left;
-    unsigned joined_count, left_count;
-    uint64_t seq, count;
-    bool open;
-};
-
 struct room {
     struct room_options options;
     struct room_log *log;
@@ -41,12 +34,12 @@ struct room {
     uint64_t epoch_start; /* position in the log from which numbers grow */
     uint64_t forgotten;   /* last number that fell off the log */
     size_t flush_at;      /* slots before this one were served in this pass */
-    uint64_t pass_head;   /* the log's head when the pass began: whoever was served has come so far */
+    uint64_t pass_head; /* the log's head when the pass began: whoever was served has come so far */
     bool flushing;
     bool behind; /* the last pass found somebody whose socket is full */
     struct event *flush_event;
     struct event *window_event;
-    struct gathering gathering;
+    struct gathering *gathering; /* presence that is not shown yet */
 };
 
 static void on_flush(evutil_socket_t fd, short events, void *arg);
@@ -59,6 +52,7 @@ struct room *room_new(const struct room_options *options)
     room->options = *options;
     room->log = room_log_new(options->config->retention_messages);
     room->roster = roster_new();
+    room->gathering = gathering_new();
     room->flush_event = event_new(options->base, -1, 0, on_flush, room);
     room->window_event = evtimer_new(options->base, on_window, room);
     return room;
@@ -70,8 +64,7 @@ void room_free(struct room *room)
         return;
     event_free(room->flush_event);
     event_free(room->window_event);
-    text_done(&room->gathering.joined);
-    text_done(&room->gathering.left);
+    gathering_free(room->gathering);
     room_log_free(room->log);
     roster_free(room->roster);
     free(room->slots);
@@ -198,8 +191,8 @@ static void cut_at_tail(struct room *room)
             cut(room, &room->slots[i]);
 }
 
-/* Forgets what is too old or too much of the frames before `limit`; nobody but the blocked is before
- * it when this is called. */
+/* Forgets what is too old or too much of the frames before `limit`; nobody but the blocked is
+ * before it when this is called. */
 static void trim(struct room *room, uint64_t limit)
 {
     int64_t now_ms = clock_monotonic_ms();
@@ -274,24 +267,13 @@ static void append_text(struct room *room, const char *json, size_t len, bool tr
 
 static void show_gathered(struct room *room)
 {
-    struct gathering *gathering = &room->gathering;
-    if (!gathering->open)
+    static const struct timeval window = {0, PRESENCE_WINDOW_US};
+    if (!gathering_is_open(room->gathering))
         return;
     struct text json = TEXT_EMPTY;
-    struct message_presence presence = {
-        .seq = gathering->seq,
-        .count = gathering->count,
-        .joined = gathering->joined.data == NULL ? "" : gathering->joined.data,
-        .left = gathering->left.data == NULL ? "" : gathering->left.data,
-    };
-    message_add_presence(&json, &presence);
+    gathering_take(room->gathering, &json);
     append_text(room, json.data, json.len, false);
     text_done(&json);
-    text_clear(&gathering->joined);
-    text_clear(&gathering->left);
-    gathering->joined_count = gathering->left_count = 0;
-    gathering->open = false;
-    static const struct timeval window = {0, PRESENCE_WINDOW_US};
     evtimer_add(room->window_event, &window);
     room->options.on_shown(room->options.owner, room->seq);
 }
@@ -303,25 +285,9 @@ static void on_window(evutil_socket_t fd, short events, void *arg)
     show_gathered(arg);
 }
 
-static void gather_persons(struct text *out, unsigned *count, const struct message_person *persons,
-                           size_t n)
-{
-    for (size_t i = 0; i < n && *count < MESSAGE_PRESENCE_NAMES; i++, (*count)++) {
-        if (out->len > 0)
-            text_add_string(out, ",");
-        text_add_string(out, persons[i].json);
-    }
-}
-
 static void gather(struct room *room, const struct room_event *event)
 {
-    struct gathering *gathering = &room->gathering;
-    gather_persons(&gathering->joined, &gathering->joined_count, event->joined,
-                   event->joined_count);
-    gather_persons(&gathering->left, &gathering->left_count, event->left, event->left_count);
-    gathering->seq = event->seq;
-    gathering->count = event->count;
-    gathering->open = true;
+    gathering_add(room->gathering, event);
     if (!evtimer_pending(room->window_event, NULL))
         show_gathered(room);
 }
@@ -371,7 +337,7 @@ void room_happen(struct room *room, const struct room_event *event)
     room->options.on_shown(room->options.owner, room->seq);
 }
 
-void room_gap(struct room *room, uint64_t missed, uint64_t seq)
+void room_gap(struct room *room, uint64_t missed, const char *epoch, uint64_t seq)
 {
     show_gathered(room);
     room->seq = seq;
@@ -379,7 +345,7 @@ void room_gap(struct room *room, uint64_t missed, uint64_t seq)
     if (missed == 0)
         room->epoch_start = room_log_head(room->log);
     struct text json = TEXT_EMPTY;
-    message_add_gap(&json, missed);
+    message_add_gap(&json, missed, epoch, seq);
     append_text(room, json.data, json.len, true);
     text_done(&json);
     room->options.metrics->gaps++;
@@ -399,6 +365,11 @@ void room_roster_add(struct room *room, const char *id, const char *name, const 
 void room_roster_done(struct room *room, uint64_t count)
 {
     roster_set_count(room->roster, count);
+}
+
+void room_roster_catch_up(struct room *room, const struct room_event *event)
+{
+    roster_apply(room->roster, event);
 }
 
 bool room_roster_is_thin(const struct room *room)
@@ -458,7 +429,7 @@ uint64_t room_seq(const struct room *room)
 
 bool room_is_gathering(const struct room *room)
 {
-    return room->gathering.open;
+    return gathering_is_open(room->gathering);
 }
 
 uint64_t room_count(const struct room *room)

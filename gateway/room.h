@@ -47,14 +47,17 @@ void room_remember(struct room *room, const struct room_event *event, int64_t at
 /* An event. The roster changes with it. */
 void room_happen(struct room *room, const struct room_event *event);
 
-/* Events passed that nobody can bring back; the next number is seq + 1. `missed` 0: unknown, and
- * what was numbered before means nothing any more. */
-void room_gap(struct room *room, uint64_t missed, uint64_t seq);
+/* Events passed that nobody can bring back; the next number is seq + 1, of this epoch. `missed` 0:
+ * unknown, and what was numbered before means nothing any more. */
+void room_gap(struct room *room, uint64_t missed, const char *epoch, uint64_t seq);
 
 /* The roster as Redis has it: begin, add each, done. */
 void room_roster_begin(struct room *room);
 void room_roster_add(struct room *room, const char *id, const char *name, const char *address);
 void room_roster_done(struct room *room, uint64_t count);
+
+/* An event that happened (room_happen) while the roster was on its way, and is not in it. */
+void room_roster_catch_up(struct room *room, const struct room_event *event);
 
 /* Does the roster name fewer people than it could? */
 bool room_roster_is_thin(const struct room *room);

@@ -7,13 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINGER_MS = 30000 };
+enum { LINGER_MS = 30000, MOST_UNUSED = 1000 };
 
 struct rooms {
     struct rooms_options options;
     struct rooms_callbacks callbacks;
     void *arg;
     struct table *places;
+    size_t unused; /* open without a user */
 };
 
 static struct table_key name_of(const void *value)
@@ -42,6 +43,12 @@ static void on_roster_done(void *owner, uint64_t count)
     room_roster_done(place->room, count);
 }
 
+static void on_roster_event(void *owner, const struct room_event *event)
+{
+    struct place *place = owner;
+    room_roster_catch_up(place->room, event);
+}
+
 static void on_start(void *owner, uint64_t seq)
 {
     struct place *place = owner;
@@ -64,7 +71,7 @@ static void on_gap(void *owner, uint64_t missed, uint64_t seq)
 {
     struct place *place = owner;
     const struct config *config = bus_config(place->rooms->options.bus);
-    room_gap(place->room, missed, seq);
+    room_gap(place->room, missed, feed_epoch(place->feed), seq);
     if (missed == 0) /* after a lease all who are still there have been put back */
         place->roster_at_ms = (uint64_t)clock_monotonic_ms() + config->lease * 1000;
 }
@@ -105,6 +112,7 @@ static void free_place(struct place *place)
     struct rooms *rooms = place->rooms;
     table_remove(rooms->places, place);
     if (place->feed != NULL) {
+        rooms->unused -= place->users == 0;
         feed_close(place->feed);
         rooms->callbacks.on_closed(rooms->arg, place);
     }
@@ -136,6 +144,8 @@ struct place *rooms_get(struct rooms *rooms, const char *name)
         table_add(rooms->places, place);
         count_rooms(rooms);
     }
+    if (place->feed != NULL && place->users == 0)
+        rooms->unused--;
     place->users++;
     return place;
 }
@@ -145,7 +155,9 @@ void rooms_put(struct place *place)
     if (--place->users > 0)
         return;
     place->unused_since_ms = clock_monotonic_ms();
-    if (place->feed == NULL)
+    if (place->feed != NULL)
+        place->rooms->unused++;
+    if (place->feed == NULL || place->rooms->unused > MOST_UNUSED)
         free_place(place);
 }
 
@@ -155,6 +167,7 @@ void place_open(struct place *place)
         .on_roster_begin = on_roster_begin,
         .on_roster_add = on_roster_add,
         .on_roster_done = on_roster_done,
+        .on_roster_event = on_roster_event,
         .on_start = on_start,
         .on_remember = on_remember,
         .on_event = on_event,
@@ -191,7 +204,7 @@ static void tick_place(struct place *place, uint64_t now_ms)
     if (!place_is_live(place))
         return;
     uint64_t forgotten = room_tick(place->room);
-    if (forgotten > 0)
+    if (forgotten > 0 && feed_is_current(place->feed))
         bus_trim(place->feed, forgotten);
     if (place->roster_at_ms == 0 && room_roster_is_thin(place->room))
         place->roster_at_ms = now_ms;
@@ -204,13 +217,14 @@ static void tick_place(struct place *place, uint64_t now_ms)
 void rooms_tick(struct rooms *rooms)
 {
     int64_t now_ms = clock_monotonic_ms();
-    struct place *unused = NULL;
+    struct place *unused[MOST_UNUSED];
+    size_t count = 0; /* closing changes the table: after the walk */
     struct place *place;
     for (size_t at = 0; (place = table_next(rooms->places, &at)) != NULL;) {
         tick_place(place, (uint64_t)now_ms);
-        if (place->users == 0 && now_ms - place->unused_since_ms > LINGER_MS)
-            unused = place; /* one a second: closing changes the table */
+        if (place->users == 0 && now_ms - place->unused_since_ms > LINGER_MS && count < MOST_UNUSED)
+            unused[count++] = place;
     }
-    if (unused != NULL)
-        free_place(unused);
+    while (count > 0)
+        free_place(unused[--count]);
 }

@@ -19,7 +19,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { RESERVED_FILES = 64, MOST_LISTENERS = 16, DRAIN_TICK_US = 50000, DRAIN_EXTRA_MS = 6000 };
+enum {
+    RESERVED_FILES = 64,
+    MOST_LISTENERS = CONFIG_ADDRESSES,
+    DRAIN_TICK_US = 50000,
+    DRAIN_EXTRA_MS = 6000
+};
 
 struct server {
     const struct config *config;
@@ -86,8 +91,10 @@ static void on_resume_accept(evutil_socket_t fd, short events, void *arg)
 static int open_listeners(struct server *server, char *error, size_t error_size)
 {
     const struct config_list *addresses = &server->config->addr;
-    for (size_t i = 0; i < addresses->count && i < MOST_LISTENERS; i++) {
-        int fd = listener_open(addresses->items[i], error, error_size);
+    /* two gateways with a private Redis each would be two chats on one port */
+    bool shared = server->config->redis_url.scheme != REDIS_EMBEDDED;
+    for (size_t i = 0; i < addresses->count; i++) {
+        int fd = listener_open(addresses->items[i], shared, error, error_size);
         if (fd < 0)
             return -1;
         struct evconnlistener *listener = evconnlistener_new(
@@ -339,8 +346,8 @@ void server_free(struct server *server)
         return;
     close_listeners(server);
     http_free(server->http);
-    connections_free(server->connections);
     bus_stop(server->bus);
+    connections_free(server->connections);
     presence_free(server->presence);
     server->presence = NULL;
     sessions_free(server->sessions);

@@ -90,7 +90,7 @@ static void on_said(void *arg, const struct redisReply *reply)
     struct saying *saying = arg;
     struct session *session = saying->session;
     session->in_flight--;
-    if (session->in_flight == RELEASE_IN_FLIGHT && session->connection != NULL)
+    if (session->in_flight <= RELEASE_IN_FLIGHT && session->connection != NULL)
         connection_hold(session->connection, false);
     answer_say(saying, bus_number(reply));
     free(saying);
@@ -115,7 +115,7 @@ static void publish(struct session *session, const struct message_in *say)
     struct bus_say call = {session->identity->id, body.data, body.len, say->nonce};
     struct saying *saying = new_saying(session, say->nonce);
     session->in_flight++;
-    if (session->in_flight == HOLD_IN_FLIGHT) /* without a rate limit, Redis sets the pace */
+    if (session->in_flight >= HOLD_IN_FLIGHT) /* without a rate limit, Redis sets the pace */
         connection_hold(session->connection, true);
     if (bus_say(session->place->feed, &call, on_said, saying) != 0)
         on_said(saying, NULL);
@@ -340,8 +340,7 @@ struct sessions *sessions_new(const struct sessions_options *options)
     list_init(&all->all);
     list_init(&all->ghosts);
     list_init(&all->farewells);
-    digest_random(&all->next_number, sizeof all->next_number);
-    all->next_number >>= 8; /* differs from the numbers of an earlier life of this gateway */
+    all->next_number = 1;
     digest_random(all->cloak_key, sizeof all->cloak_key);
     return all;
 }

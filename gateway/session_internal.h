@@ -60,14 +60,15 @@ struct session {
     enum session_state state;
 };
 
-/* A leave that Redis has not answered yet. It is repeated until it is: a member whose leave was lost
- * would keep its name, and nobody would see it go. Holds all it needs: the session may be gone. */
+/* A leave that Redis has not answered yet. It is repeated until it is: a member whose leave was
+ * lost would keep its name, and nobody would see it go. Holds all it needs: the session may be
+ * gone. */
 struct farewell {
     struct link link;
     struct sessions *all;
     struct place *place;
     struct identity *identity;
-    bool said;       /* on purpose: the token ends */
+    bool said; /* on purpose: the token ends */
     bool under_way;
     unsigned rounds; /* answers still wanted: 2 for a join whose outcome is not known */
 };

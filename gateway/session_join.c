@@ -4,11 +4,12 @@
 #include "clock.h"
 #include "memory.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { JOIN_DEADLINE_MS = 5000, GRAPHEMES_FOR_NUMBER = 99 };
+enum { JOIN_DEADLINE_MS = 5000 };
 
 /* --- Refusing --- */
 
@@ -86,8 +87,8 @@ static void prepare_identity(struct session *session)
     identity->folded = memory_copy_string(session->joining->name.folded);
     identity->address = display(session, config->log_address);
     identity->shown = display(session, config->show_address);
-    snprintf(identity->session, sizeof identity->session, "%llu",
-             (unsigned long long)session->all->next_number++);
+    snprintf(identity->session, sizeof identity->session, "%s-%" PRIu64,
+             bus_life(session->all->options.bus), session->all->next_number++);
 }
 
 static void fill_identity(struct session *session, const struct bus_joined *joined)
@@ -132,14 +133,20 @@ static void welcome(struct session *session)
     const struct joining *joining = session->joining;
     const char *epoch = feed_epoch(session->place->feed);
     struct room_entry entry = {0};
-    if (joining->knows && strcmp(session->identity->id, joining->shown.id) == 0 &&
-        strcmp(joining->since_epoch, epoch) == 0) {
+    bool same_epoch = joining->knows && strcmp(joining->since_epoch, epoch) == 0;
+    if (same_epoch && strcmp(session->identity->id, joining->shown.id) == 0) {
         entry.resumes = true;
         entry.since = joining->since_seq > session->identity->floor ? joining->since_seq
                                                                     : session->identity->floor;
     }
     struct room_view view = room_enter(session->place->room, session->connection, &entry);
+    if (same_epoch && !entry.resumes && view.seq > joining->since_seq)
+        view.missed = view.seq - joining->since_seq; /* the token has outlived `retention` */
     send_welcome(session, &view, entry.resumes && view.missed == 0);
+    if (joining->knows && !same_epoch) { /* Redis lost its memory meanwhile: nobody can tell */
+        message_add_gap(&session->all->scratch, 0, epoch, view.seq);
+        session_send(session);
+    }
     session->state = SESSION_JOINED;
     end_joining(session);
 }
@@ -234,15 +241,15 @@ static void on_joined(void *arg, const struct redisReply *reply)
 
 /* --- Asking --- */
 
-/* The folded name, short enough for a number after it. */
+/* The folded name, shortened as name_with_number does it, without the number. */
 static void number_base(const struct name *name, char out[NAME_BYTES])
 {
     struct name numbered;
-    name_with_number(name, GRAPHEMES_FOR_NUMBER, &numbered);
+    name_with_number(name, 2, &numbered);
     size_t len = strlen(numbered.folded);
     memcpy(out, numbered.folded, len + 1);
-    if (len > 2)
-        out[len - 2] = '\0';
+    if (out[len - 1] == '2')
+        out[len - 1] = '\0';
 }
 
 static void ask(struct session *session)

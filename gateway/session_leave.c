@@ -57,8 +57,8 @@ void session_leave(struct session *session, bool said)
     say_farewell(farewell);
 }
 
-/* Twice: should the connection to Redis have been replaced, the join may still be on its way through
- * the old one when the first answer comes. */
+/* Twice: should the connection to Redis have been replaced, the join may still be on its way
+ * through the old one when the first answer comes. */
 void session_retract(struct session *session)
 {
     struct farewell *farewell = new_farewell(session);

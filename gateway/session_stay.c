@@ -1,4 +1,5 @@
-/* Staying in: refreshing members' keys in Redis, and the grace of those whose connection is lost. */
+/* Staying in: refreshing members' keys in Redis, and the grace of those whose connection is lost.
+ */
 #include "session_internal.h"
 
 #include "clock.h"
@@ -169,7 +170,8 @@ void session_refresh_all(struct sessions *all, bool now)
     for (size_t at = 0; (place = rooms_next(all->rooms, &at)) != NULL;) {
         if (place->feed == NULL || (!now && place->refresh_at_ms > now_ms))
             continue;
-        place->refresh_at_ms = now_ms + every_ms;
+        /* after an outage once more: a burial may just have been under way */
+        place->refresh_at_ms = now_ms + (now ? all->options.config->lease * 1000 : every_ms);
         refresh_place(place);
     }
 }

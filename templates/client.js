@@ -9,7 +9,8 @@ const CHECK_MS = 20000;
 export class Client {
   #url; #on; #socket = null; #timer = 0; #checker = 0;
   #attempts = 0; #heard = 0; #wanted = false; #joined = false;
-  #name = ""; #resume = null; #position = null; #outbox = new Map();
+  #name = ""; #resume = null; #position = null; #id = null;
+  #outbox = new Map(); // nonce → { text, sent }
 
   /** `on` has the handlers: welcome, message, presence, members, notice, gap, typing, acked, failed,
    *  refused, state. */
@@ -36,8 +37,8 @@ export class Client {
   /** Says it, now or as soon as it can be said. Returns the nonce under which it is reported. */
   say(text) {
     const nonce = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
-    this.#outbox.set(nonce, text);
-    if (this.#joined) this.#sendSay(nonce, text);
+    this.#outbox.set(nonce, { text, sent: false });
+    if (this.#joined) this.#sendSay(nonce);
     return nonce;
   }
 
@@ -51,9 +52,10 @@ export class Client {
 
   leave() {
     this.#wanted = false;
+    clearTimeout(this.#timer);
     if (this.#joined) this.#send({ type: "leave" });
     this.#drop(1000);
-    this.#resume = this.#position = null;
+    this.#resume = this.#position = this.#id = null;
     this.#outbox.clear();
   }
 
@@ -70,6 +72,7 @@ export class Client {
 
   #connect() {
     clearTimeout(this.#timer);
+    if (!this.#wanted) return;
     this.#drop(1000);
     this.#on.state("connecting");
     const socket = new WebSocket(this.#url);
@@ -139,8 +142,10 @@ export class Client {
     this.#send(join);
   }
 
-  #sendSay(nonce, text) {
-    this.#send({ type: "say", text, nonce });
+  #sendSay(nonce) {
+    const line = this.#outbox.get(nonce);
+    line.sent = true;
+    this.#send({ type: "say", text: line.text, nonce });
   }
 
   #take(message) {
@@ -162,9 +167,12 @@ export class Client {
       case "reconnect":
         this.#move(message.after);
         break;
+      case "gap":
+        if (message.epoch) this.#position = { epoch: message.epoch, seq: message.seq };
+        this.#on.gap(message);
+        break;
       case "members":
       case "notice":
-      case "gap":
       case "typing":
         this.#on[message.type](message);
         break;
@@ -179,9 +187,20 @@ export class Client {
     // the replay loses nothing.
     const replaying = message.recovered && this.#position?.epoch === message.epoch;
     if (!replaying) this.#position = { epoch: message.epoch, seq: message.seq };
+    const stranger = this.#id !== null && this.#id !== message.me.id;
+    this.#id = message.me.id;
     this.#on.state("joined");
     this.#on.welcome(message);
-    for (const [nonce, text] of this.#outbox) this.#sendSay(nonce, text);
+    for (const [nonce, line] of this.#outbox) {
+      // Under a new id the server knows no nonces of before: repeating could show the line twice.
+      if (stranger && line.sent) this.#fail(nonce, { code: "unavailable" });
+      else this.#sendSay(nonce);
+    }
+  }
+
+  #fail(nonce, error) {
+    this.#outbox.delete(nonce);
+    this.#on.failed(nonce, error);
   }
 
   #error(error) {
@@ -193,15 +212,13 @@ export class Client {
       }
       return;
     }
-    const text = this.#outbox.get(error.nonce);
-    if (text === undefined) return;
+    if (!this.#outbox.has(error.nonce)) return;
     if (error.code === "unavailable" || error.code === "too_fast") {
-      const again = () => this.#joined && this.#outbox.has(error.nonce) && this.#sendSay(error.nonce, text);
+      const again = () => this.#joined && this.#outbox.has(error.nonce) && this.#sendSay(error.nonce);
       setTimeout(again, (error.retry_after ?? 1) * 1000);
       return;
     }
-    this.#outbox.delete(error.nonce);
-    this.#on.failed(error.nonce, error);
+    this.#fail(error.nonce, error);
   }
 
   /** This gateway is going away: come back through the balancer when it says so. */

@@ -34,7 +34,7 @@ end
 
 -- The same member on another socket: nobody else needs to know.
 local function take_over(old_gateway, old_session, floor)
-    if restore and old_gateway ~= gateway then
+    if restore and (old_gateway ~= gateway or old_session ~= session) then
         return {'moved'}
     end
     redis.call('HSET', member, 'gateway', gateway, 'session', session, 'address', address)

@@ -1,7 +1,10 @@
 -- trim: forgets kept events up to a number, because `retention` has passed for them. The stream
 -- holds numbers without holes, so how many to keep is a subtraction.
 --
--- ARGV  5 the last number to forget
-local _, seq = position()
+-- ARGV  5 the last number to forget   6 its epoch: numbers of another one mean nothing
+local epoch, seq = position()
 local keep = seq - tonumber(ARGV[5])
-return redis.call('XTRIM', recent, 'MAXLEN', keep > 0 and keep or 0)
+if epoch ~= ARGV[6] or keep < 0 then
+    return 0
+end
+return redis.call('XTRIM', recent, 'MAXLEN', keep)

@@ -51,7 +51,7 @@ test("unknown paths, methods, bodies and rooms", async (t) => {
 
 test("malformed requests are answered 400, 431, 505 and closed", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
-  const bad = ["\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "GET / HTTP/1.1\nHost: a\n\r\n\r\n", "GET / HTTP/1.1\r\nHost : a\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n folded: b\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\0b\r\n\r\n", "GET http://x/ HTTP/1.1\r\nHost: x\r\n\r\n", "\x16\x03\x01\x02\x00\x01\r\n\r\n", "GET / HTTP/1.1\r\nno colon\r\n\r\n", "GET /a b HTTP/1.1\r\nHost: x\r\n\r\n"];
+  const bad = ["\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "GET / HTTP/1.1\nHost: a\n\r\n\r\n", "GET / HTTP/1.1\r\nHost : a\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n folded: b\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\0b\r\n\r\n", "\x16\x03\x01\x02\x00\x01\r\n\r\n", "GET / HTTP/1.1\r\nno colon\r\n\r\n", "GET /a b HTTP/1.1\r\nHost: x\r\n\r\n"];
   for (const text of bad) assert.match(await raw(gateway, text), /^HTTP\/1\.1 400 /, JSON.stringify(text));
   assert.match(await raw(gateway, "GET / HTTP/2.0\r\nHost: x\r\n\r\n"), /^HTTP\/1\.1 505 /);
   assert.match(await raw(gateway, `GET / HTTP/1.1\r\nHost: x\r\nX: ${"y".repeat(20000)}\r\n\r\n`), /^HTTP\/1\.1 431 /);
@@ -71,6 +71,7 @@ test("requests may be pipelined, cut anywhere, and kept alive", async (t) => {
   const count = (text) => text.split("HTTP/1.1 200 OK").length - 1;
   assert.equal(count(await raw(gateway, one.repeat(20) + last)), 21);
   assert.equal(count(await raw(gateway, "GET /healthz HTTP/1.0\r\n\r\n")), 1, "HTTP/1.0 is closed after the answer");
+  assert.equal(count(await raw(gateway, last.replace("/heartbeat", "http://x/heartbeat"))), 1, "the absolute form");
 });
 
 test("what is wrong with a handshake", async (t) => {
@@ -140,7 +141,8 @@ test("behind a trusted proxy the list is walked from the right", async (t) => {
   assert.equal(await address("b", "1.2.3.4, 203.0.113.6, 10.1.2.3"), "203.0.113.6");
   assert.equal(await address("c", "junk, 10.0.0.9"), "10.0.0.9");
   assert.equal(await address("d", "2001:db8::7"), "2001:db8::7");
-  assert.equal((await get(`${gateway.origin}/metrics`, { headers: { "X-Forwarded-For": "203.0.113.5" } })).status, 403);
+  for (const header of ["203.0.113.5", "unix:", "127.0.0.1, junk", ""]) assert.equal((await get(`${gateway.origin}/metrics`, { headers: { "X-Forwarded-For": header } })).status, 403, header);
+  assert.equal((await get(`${gateway.origin}/metrics`, { headers: { "X-Real-IP": "junk" } })).status, 403);
   await until("the log masks", () => gateway.log.some((line) => line.kind === "join" && line.remote_addr === "2001:db8::/48"));
 });
 

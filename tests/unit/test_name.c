@@ -113,7 +113,8 @@ static void test_with_number_stays_within_limits(void **state)
 {
     static const char *const names[] = {"alice", "1234567890123456",
                                         "あいうえおかきくけこさしすせそた",
-                                        "👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍"
+                                        "👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽"
+                                        "👍"
                                         "🏽👍🏽👍🏽"};
     struct name name;
     struct name numbered;

@@ -1,5 +1,6 @@
 #include "unit.h"
 
+#include "gathering.h"
 #include "memory.h"
 #include "roster.h"
 
@@ -51,11 +52,41 @@ static void test_holds_at_most_so_many(void **state)
     roster_free(roster);
 }
 
+static void gather(struct gathering *gathering, const char *json)
+{
+    struct room_event event;
+    assert_int_equal(room_event_parse(json, strlen(json), 0, &event), 0);
+    gathering_add(gathering, &event);
+    room_event_done(&event);
+}
+
+static void test_gathering_leaves_out_who_came_and_went(void **state)
+{
+    struct gathering *gathering = gathering_new();
+    struct text out = TEXT_EMPTY;
+    (void)state;
+    gather(gathering,
+           "{\"type\":\"presence\",\"seq\":1,\"joined\":[{\"id\":\"a\",\"name\":\"A\"},{\"id\":"
+           "\"b\",\"name\":\"B\"}],\"left\":[],\"count\":2}");
+    gather(gathering,
+           "{\"type\":\"presence\",\"seq\":2,\"joined\":[],\"left\":[{\"id\":\"a\",\"name\":"
+           "\"A\"},{\"id\":\"c\",\"name\":\"C\"}],\"count\":1}");
+    assert_true(gathering_is_open(gathering));
+    gathering_take(gathering, &out);
+    assert_string_equal(
+        out.data, "{\"type\":\"presence\",\"seq\":2,\"joined\":[{\"id\":\"b\",\"name\":\"B\"}],"
+                  "\"left\":[{\"id\":\"c\",\"name\":\"C\"}],\"count\":1}");
+    assert_false(gathering_is_open(gathering));
+    text_done(&out);
+    gathering_free(gathering);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_events_twice_change_nothing),
         cmocka_unit_test(test_holds_at_most_so_many),
+        cmocka_unit_test(test_gathering_leaves_out_who_came_and_went),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,26 @@
+/* gathering: several presence events that will be shown as one line, of at most
+ * MESSAGE_PRESENCE_NAMES names each way. Who came and went again meanwhile was seen by nobody and
+ * is left out. No I/O. */
+#ifndef YUKIZURI_GATHERING_H
+#define YUKIZURI_GATHERING_H
+
+#include "message.h"
+#include "text.h"
+
+#include <stdbool.h>
+
+struct gathering;
+
+struct gathering *gathering_new(void);
+void gathering_free(struct gathering *gathering); /* NULL is fine */
+
+/* Is something gathered that was not shown? */
+bool gathering_is_open(const struct gathering *gathering);
+
+/* Adds a presence event; copies what it needs. */
+void gathering_add(struct gathering *gathering, const struct room_event *event);
+
+/* Writes the line, and is empty again. */
+void gathering_take(struct gathering *gathering, struct text *out);
+
+#endif
