@@ -16,7 +16,8 @@ packages="$packages_build $packages_run libcmocka-dev universal-ctags procps"
 # A Node.js that is there already, however it came, is good enough from version 18 on.
 node_is_good() { command -v npm >/dev/null && [ "$(node -p 'Number(process.versions.node.split(".")[0])' 2>/dev/null || echo 0)" -ge 18 ]; }
 node_is_good || packages="$packages nodejs npm"
-if wants browser; then packages="$packages chromium fonts-noto-cjk"; fi
+# CHROMIUM names another browser than Debian's (Ubuntu has none outside of snap).
+if wants browser && [ -z "${CHROMIUM:-}" ]; then packages="$packages chromium fonts-noto-cjk"; fi
 # shellcheck disable=SC2086
 packages_install $packages
 node_is_good || die "Node.js 18 or newer and npm are needed"
@@ -32,7 +33,7 @@ job() {
 build() { cmake --preset asan -G Ninja >/dev/null && cmake --build --preset asan; }
 printf '\n=== build\n'
 build || die "the build failed"
-(cd tests && npm ci --no-audit --no-fund --loglevel=error >/dev/null) || die "npm could not install the tests' packages"
+npm_said=$(cd tests && npm ci --no-audit --no-fund --loglevel=error 2>&1) || die "npm could not install the tests' packages: $npm_said"
 
 export UBSAN_OPTIONS=print_stacktrace=1
 if wants style; then job style bash tests/check-style.sh; fi

@@ -1,5 +1,6 @@
 // Redis that is not there, goes away, comes back, or forgets.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import test from "node:test";
 import { atEnd, Member, freePort, get, joined, startGateway, startRedis, temporaryDirectory, until } from "../lib/harness.mjs";
@@ -151,4 +152,24 @@ test("Redis by a host name; a name that does not resolve is told", async (t) => 
   const lost = await startGateway(t, { redis: "redis://no-such-host.invalid:6379", ready: false });
   await until("readyz says why", async () => /cannot resolve no-such-host\.invalid: /.test((await get(`${lost.origin}/readyz`)).body));
   assert.equal((await get(`${lost.origin}/healthz`)).status, 200);
+});
+
+test("Redis over TLS: a good certificate is accepted, an unknown one refused", async (t) => {
+  const directory = temporaryDirectory(t);
+  const openssl = (...args) => execFileSync("openssl", args, { cwd: directory, stdio: "pipe" });
+  openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=test authority");
+  openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "request.pem", "-subj", "/CN=localhost");
+  fs.writeFileSync(`${directory}/names`, "subjectAltName=DNS:localhost\n");
+  openssl("x509", "-req", "-in", "request.pem", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out", "cert.pem", "-days", "2", "-extfile", "names");
+  const port = await freePort();
+  await startRedis(t, { args: ["--tls-port", String(port), "--tls-cert-file", `${directory}/cert.pem`, "--tls-key-file", `${directory}/key.pem`, "--tls-ca-cert-file", `${directory}/ca.pem`, "--tls-auth-clients", "no"] });
+  const url = `rediss://localhost:${port}`;
+  process.env.SSL_CERT_FILE = `${directory}/ca.pem`;
+  const good = await startGateway(t, { redis: url });
+  delete process.env.SSL_CERT_FILE;
+  const alice = await joined(t, good.url, "alice");
+  alice.send({ type: "say", text: "hidden", nonce: "1" });
+  await alice.waitFor({ type: "message", text: "hidden" });
+  const bad = await startGateway(t, { redis: url, ready: false });
+  await until("readyz says why", async () => /certificate verify failed/.test((await get(`${bad.origin}/readyz`)).body));
 });

@@ -1,0 +1,25 @@
+#include "name.h"
+#include "token.h"
+
+#include <assert.h>
+#include <stdint.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+    struct name name;
+    struct name again;
+    struct token token;
+    char room[NAME_BYTES];
+    token_parse((const char *)data, len, &token);
+    name_judge_room((const char *)data, len, room);
+    if (name_judge((const char *)data, len, &name) != NAME_OK)
+        return 0;
+    /* a fair name stays fair, and the same, when it is judged again */
+    assert(name_judge(name.shown, strlen(name.shown), &again) == NAME_OK);
+    assert(strcmp(name.shown, again.shown) == 0 && strcmp(name.folded, again.folded) == 0);
+    name_with_number(&name, 99, &again);
+    return 0;
+}

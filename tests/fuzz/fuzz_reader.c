@@ -1,0 +1,41 @@
+#include "reader.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static void on_message(void *arg, bool text, const uint8_t *data, size_t len)
+{
+    (void)arg;
+    (void)text;
+    (void)data;
+    (void)len;
+}
+
+static void on_close(void *arg, uint16_t code)
+{
+    (void)arg;
+    (void)code;
+}
+
+static void on_send(void *arg, const uint8_t *data, size_t len)
+{
+    (void)arg;
+    (void)data;
+    (void)len;
+}
+
+/* The first byte says where the rest is cut. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+    static const struct reader_callbacks callbacks = {on_message, on_close, on_send};
+    uint16_t code;
+    if (len < 1)
+        return 0;
+    size_t cut = data[0] < len - 1 ? data[0] : len - 1;
+    struct readers *pool = readers_new(&callbacks, 1000);
+    struct reader *reader = reader_take(pool, NULL);
+    if (reader_feed(reader, data + 1, cut, &code) == READER_OPEN)
+        reader_feed(reader, data + 1 + cut, len - 1 - cut, &code);
+    reader_give(pool, reader);
+    readers_free(pool);
+    return 0;
+}
