@@ -13,6 +13,7 @@ jobs=("$@")
 wants() { [[ " ${jobs[*]} " == *" $1 "* ]]; }
 
 packages="$packages_build $packages_run libcmocka-dev universal-ctags procps"
+# Node.js 18 is what Debian 12 has; newer releases of playwright-core want 20, hence its pin.
 # A Node.js that is there already, however it came, is good enough from version 18 on.
 node_is_good() { command -v npm >/dev/null && [ "$(node -p 'Number(process.versions.node.split(".")[0])' 2>/dev/null || echo 0)" -ge 18 ]; }
 node_is_good || packages="$packages nodejs npm"
