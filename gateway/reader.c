@@ -6,7 +6,7 @@
 #include <string.h>
 #include <wslay/wslay.h>
 
-enum { SPARE_READERS = 4 };
+enum { SPARE_READERS = 4, SHORTEST_FRAME = 6 /* two bytes and the mask */ };
 
 struct reader {
     wslay_event_context_ptr context;
@@ -67,7 +67,7 @@ static void on_frame_start(wslay_event_context_ptr context,
     uint64_t length_bytes = frame->payload_length <= 125      ? 0
                             : frame->payload_length <= 0xffff ? 2
                                                               : 8;
-    reader->frame_len = 2 + length_bytes + 4 + frame->payload_length;
+    reader->frame_len = SHORTEST_FRAME + length_bytes + frame->payload_length;
     if (!wslay_is_ctrl_frame(frame->opcode))
         reader->fragmented = !frame->fin;
 }
@@ -85,7 +85,9 @@ static void on_message(wslay_event_context_ptr context,
     (void)context;
     struct reader *reader = arg;
     const struct reader_callbacks *callbacks = &reader->pool->callbacks;
-    if (message->opcode == WSLAY_CONNECTION_CLOSE) {
+    if (message->opcode == WSLAY_CONNECTION_CLOSE && reader->frame_len == SHORTEST_FRAME + 1) {
+        return; /* half a code (RFC 6455 section 5.5.1): reader_feed tells that it is a violation */
+    } else if (message->opcode == WSLAY_CONNECTION_CLOSE) {
         reader->close_code =
             message->status_code == 0 ? WSLAY_CODE_NO_STATUS_RCVD : message->status_code;
         callbacks->on_close(reader->arg, reader->close_code);

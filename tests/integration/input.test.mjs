@@ -118,6 +118,7 @@ test("violations of the WebSocket protocol get their close codes", async (t) => 
   assert.equal(await closeCode(gateway, [0x82, 0x81, ...mask, 0x00]), 1003, "binary");
   assert.equal(await closeCode(gateway, [0x88, 0x82, ...mask, 0x03, 0xe8]), 1000, "a good close is echoed");
   assert.equal(await closeCode(gateway, [0x88, 0x82, ...mask, 0x03, 0xed]), 1002, "a close with a forbidden code");
+  assert.equal(await closeCode(gateway, [0x88, 0x81, ...mask, 0x03]), 1002, "a close with half a code");
 });
 
 test("messages cut anywhere, byte by byte, fragmented, and behind pings are understood", async (t) => {
@@ -218,4 +219,38 @@ test("more connections than the gateway takes: 503", async (t) => {
   const second = new Member(t, gateway.url);
   await until("it is refused", () => second.error);
   assert.match(second.error.message, /503/);
+});
+
+test("a full room, and a place that is free again", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--max-members", "2", "--leave-grace", "0"] });
+  const alice = await joined(t, gateway.url, "alice");
+  await joined(t, gateway.url, "bob");
+  const carol = await visitor(t, gateway);
+  carol.send({ type: "join", name: "carol" });
+  assert.ok((await carol.waitFor({ type: "error", code: "room_full" })).retry_after > 0);
+  await joined(t, `${gateway.url}/elsewhere`, "carol");
+  alice.send({ type: "leave" });
+  await alice.settled();
+  await until("carol comes in", async () => {
+    const before = carol.received.length;
+    carol.send({ type: "join", name: "carol" });
+    const answer = await until("an answer", () => carol.received.slice(before).find((m) => m.type === "welcome" || m.type === "error"));
+    return answer.type === "welcome";
+  });
+});
+
+test("the echo endpoint sends text and binary back, whole, of any size up to max-message", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--echo-path", "/echo", "--max-message", "1000000"] });
+  const member = new Member(t, `ws://127.0.0.1:${gateway.port}/echo`);
+  await member.opened();
+  member.socket.removeAllListeners("message");
+  const back = [];
+  member.socket.on("message", (data, binary) => back.push([data, binary]));
+  const sent = [0, 1, 125, 126, 65535, 65536, 999999].flatMap((size) => [Buffer.alloc(size, "x").toString(), Buffer.alloc(size, 7)]);
+  for (const data of sent) member.socket.send(data);
+  await until("all are back", () => back.length === sent.length);
+  for (const [i, [data, binary]] of back.entries()) {
+    assert.equal(binary, typeof sent[i] !== "string");
+    assert.ok(Buffer.from(sent[i]).equals(data), `message ${i}`);
+  }
 });

@@ -115,6 +115,7 @@ static void test_violations(void **state)
     assert_violates((const uint8_t[]){0xf1, 0x80, 0, 0, 0, 0}, 6, 1002);
     assert_violates((const uint8_t[]){0x09, 0x80, 0, 0, 0, 0}, 6, 1002);
     assert_violates((const uint8_t[]){0x80, 0x80, 0, 0, 0, 0}, 6, 1002);
+    assert_violates((const uint8_t[]){0x88, 0x81, 0, 0, 0, 0, 3}, 7, 1002); /* half a code */
     assert_violates((const uint8_t[]){0x81, 0xfe, 0, 1, 0, 0, 0, 0, 0x78}, 9,
                     1002); /* 1 in two bytes */
     assert_violates((const uint8_t[]){0x81, 0x81, 0, 0, 0, 0, 0xff}, 7, 1007);
