@@ -216,7 +216,8 @@ static int load_file(struct loader *loader, const char *path)
     return error;
 }
 
-/* YUKIZURI_MAX_TEXT=… → max-text. An unknown variable of ours is a mistake worth telling. */
+/* YUKIZURI_MAX_TEXT=… → max-text. An unknown variable is warned about and no more: container
+ * managers and test runners set variables of that form for reasons of their own. */
 static int load_variable(struct loader *loader, const char *variable)
 {
     static const char prefix[] = "YUKIZURI_";
@@ -234,9 +235,12 @@ static int load_variable(struct loader *loader, const char *variable)
     if (len == 6 && strncmp(name, "config", 6) == 0)
         return 0;
     const struct config_row *row = find_row(name, len);
-    if (row == NULL)
-        return fail(loader, "unknown environment variable %.*s", (int)(equals - variable),
-                    variable);
+    if (row == NULL) {
+        snprintf(loader->result.warning, sizeof loader->result.warning,
+                 "the environment variable %.*s is no setting and is ignored",
+                 (int)(equals - variable), variable);
+        return 0;
+    }
     return set_value(loader, row, equals + 1, FROM_ENVIRONMENT);
 }
 

@@ -70,8 +70,9 @@ enum config_action { CONFIG_RUN, CONFIG_CHECK, CONFIG_HELP, CONFIG_VERSION, CONF
 /* What config_load found. */
 struct config_result {
     enum config_action action;
-    char error[512]; /* CONFIG_FAILED: one line for stderr */
-    char format[16]; /* CONFIG_HELP: "text", "markdown", "man" or "bash" */
+    char error[512];   /* CONFIG_FAILED: one line for stderr */
+    char warning[256]; /* "" or one line for stderr: an environment variable that means nothing */
+    char format[16];   /* CONFIG_HELP: "text", "markdown", "man" or "bash" */
 };
 
 /* Reads everything into `config`. Call config_done in every case. */

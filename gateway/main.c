@@ -35,6 +35,8 @@ int main(int argc, char **argv)
     struct config config;
     struct config_result result = config_load(&config, argc, argv, environ);
     int status = 0;
+    if (result.warning[0] != '\0')
+        fprintf(stderr, "yukizuri: %s\n", result.warning);
     if (result.action == CONFIG_FAILED) {
         fprintf(stderr, "yukizuri: %s\n", result.error);
         status = EXIT_USAGE;

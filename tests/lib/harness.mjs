@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 import WebSocket from "ws";
 
 export const top = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
-export const binary = process.env.YUKIZURI_BINARY ?? path.join(top, "build/asan/yukizuri");
+export const binary = process.env.TEST_BINARY ?? path.join(top, "build/asan/yukizuri");
 const DEADLINE_MS = Number(process.env.TEST_DEADLINE_MS ?? 15000);
 
 /** Calls `check` until it returns something true; fails with `what` after the deadline. */

@@ -111,6 +111,11 @@ static void test_mistakes_are_told(void **state)
     assert_fails("--help=klingon", NULL, "help:");
     char *environment[] = {(char[]){"YUKIZURI_NONSENSE=1"}, NULL};
     load(environment, NULL, NULL, NULL);
+    assert_int_equal(result.action, CONFIG_RUN);
+    assert_non_null(strstr(result.warning, "YUKIZURI_NONSENSE"));
+    config_done(&config);
+    char *wrong[] = {(char[]){"YUKIZURI_MAX_TEXT=x"}, NULL};
+    load(wrong, NULL, NULL, NULL);
     assert_int_equal(result.action, CONFIG_FAILED);
     config_done(&config);
 }
