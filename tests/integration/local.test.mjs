@@ -42,6 +42,7 @@ for (const signal of ["SIGINT", "SIGKILL"]) {
     assert.equal((await get(`http://localhost:${port}/`)).status, 200);
 
     local.signal(signal);
+    if (signal === "SIGINT") await local.ended;
     await until(() => `no process is left: ${processesOf(directory)}`, () => processesOf(directory).length === 0);
     await until("the port is free", async () => (await get(`http://127.0.0.1:${port}/`).catch((error) => error.code)) === "ECONNREFUSED");
     if (signal === "SIGINT") assert.deepEqual(fs.readdirSync(directory), []);
