@@ -441,7 +441,7 @@ static void flush(struct connection *connection)
         finish_closing(connection);
 }
 
-void connections_work(struct connections *all)
+static void do_work(struct connections *all)
 {
     struct connection *list = all->work;
     all->work = NULL;
@@ -460,7 +460,7 @@ static void on_work(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
     (void)events;
-    connections_work(arg);
+    do_work(arg);
 }
 
 struct connections *connections_new(const struct connections_options *options)

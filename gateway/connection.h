@@ -58,10 +58,6 @@ size_t connections_count(const struct connections *all);
 /* To be called once a second: pings the idle, aborts the silent. */
 void connections_tick(struct connections *all);
 
-/* Reports and frees what was closed, and sends what waits: the owner of the event loop calls it
- * when on_work (below) asked for it. */
-void connections_work(struct connections *all);
-
 /* Takes over a socket that has been upgraded. `early` are bytes that the client sent after its
  * handshake. The owner is told by `callbacks` (which must outlive the connection); without one, the
  * connection itself is handed to them. */

@@ -45,7 +45,6 @@ struct redis {
     struct event *timer;           /* retry, connect timeout, or the oldest command's deadline */
     struct pending *first, **last;
     struct pending *first_waiting; /* the oldest with a deadline still to come */
-    size_t pending_count;
     unsigned attempts;
 };
 
@@ -68,7 +67,6 @@ static void push_pending(struct redis *redis, redis_done done, void *arg)
     *pending = (struct pending){done, arg, clock_monotonic_ms() + REDIS_DEADLINE_MS, NULL};
     *redis->last = pending;
     redis->last = &pending->next;
-    redis->pending_count++;
     if (redis->first_waiting == NULL) {
         redis->first_waiting = pending;
         if (redis->state == READY)
@@ -86,7 +84,6 @@ static struct pending *pop_pending(struct redis *redis)
         redis->last = &redis->first;
     if (redis->first_waiting == pending)
         redis->first_waiting = pending->next;
-    redis->pending_count--;
     return pending;
 }
 
@@ -417,11 +414,6 @@ void redis_reconnect(struct redis *redis, const char *why)
 {
     if (redis->state == READY)
         lose(redis, why);
-}
-
-size_t redis_pending(const struct redis *redis)
-{
-    return redis->pending_count;
 }
 
 /* --- Sending --- */

@@ -67,9 +67,6 @@ int redis_send(struct redis *redis, const struct redis_words *words, redis_done 
 int redis_send_strings(struct redis *redis, redis_done done, void *arg, const char *first, ...)
     __attribute__((sentinel));
 
-/* Commands sent and not answered. */
-size_t redis_pending(const struct redis *redis);
-
 enum { REDIS_DEADLINE_MS = 5000 };
 
 void redis_words_add(struct redis_words *words, const char *data, size_t len);

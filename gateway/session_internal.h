@@ -65,7 +65,6 @@ struct session {
  * gone. */
 struct farewell {
     struct link link;
-    struct sessions *all;
     struct place *place;
     struct identity *identity;
     bool said; /* on purpose: the token ends */

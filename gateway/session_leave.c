@@ -35,7 +35,6 @@ static void say_farewell(struct farewell *farewell)
 static struct farewell *new_farewell(struct session *session)
 {
     struct farewell *farewell = memory_new(sizeof *farewell);
-    farewell->all = session->all;
     farewell->place = rooms_get(session->all->rooms, session->place->name);
     farewell->identity = session->identity;
     farewell->rounds = 1;
