@@ -5,18 +5,20 @@ const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 20000;
 const SILENCE_MS = 40000; // longer than the server's ping
 const CHECK_MS = 20000;
+const OPEN = 1; // WebSocket.OPEN
 
 export class Client {
-  #url; #on; #socket = null; #timer = 0; #checker = 0;
+  #url; #on; #open; #socket = null; #timer = 0; #checker = 0;
   #attempts = 0; #heard = 0; #wanted = false; #joined = false;
   #name = ""; #resume = null; #position = null; #id = null;
   #outbox = new Map(); // nonce → { text, sent }
 
   /** `on` has the handlers: welcome, message, presence, members, notice, gap, typing, acked, failed,
-   *  refused, state. */
-  constructor(url, on) {
+   *  refused, state. `open` makes a WebSocket: tests bring their own. */
+  constructor(url, on, open = (where) => new WebSocket(where)) {
     this.#url = url;
     this.#on = on;
+    this.#open = open;
   }
 
   /** Joins under this name; `memory` is what remember() gave before a reload. */
@@ -25,7 +27,7 @@ export class Client {
     if (memory) ({ resume: this.#resume, position: this.#position } = memory);
     this.#wanted = true;
     this.#attempts = 0;
-    if (this.#joined || this.#socket?.readyState === WebSocket.OPEN) this.#sendJoin();
+    if (this.#joined || this.#socket?.readyState === OPEN) this.#sendJoin();
     else this.#connect();
   }
 
@@ -75,7 +77,7 @@ export class Client {
     if (!this.#wanted) return;
     this.#drop(1000);
     this.#on.state("connecting");
-    const socket = new WebSocket(this.#url);
+    const socket = this.#open(this.#url);
     this.#socket = socket;
     this.#heard = Date.now();
     socket.onopen = () => this.#sendJoin();
@@ -132,7 +134,7 @@ export class Client {
   }
 
   #send(message) {
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+    if (this.#socket?.readyState === OPEN) this.#socket.send(JSON.stringify(message));
   }
 
   #sendJoin() {
@@ -159,7 +161,7 @@ export class Client {
         this.#on[message.type](message);
         break;
       case "ack":
-        if (this.#outbox.delete(message.nonce)) this.#on.acked(message.nonce);
+        if (this.#outbox.delete(message.nonce)) this.#on.acked(message.nonce, message.seq);
         break;
       case "error":
         this.#error(message);

@@ -1,0 +1,75 @@
+// How each kind of fault is brought about and taken back. Each is a function of what is broken; it ends
+// when the fault is over and everything that it stopped runs again.
+const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Lasts `ms`, or until the run is over. */
+const last = ({ ms, over }) => Promise.race([wait(ms), over]);
+
+async function restartGateway(fault, signal) {
+  const { system, gateway } = fault;
+  const old = gateway.process;
+  if (signal === "SIGKILL") await old.stop(signal);
+  else system.ends.push({ gateway: gateway.number, ...(await old.stop(signal)) });
+  await last(fault);
+  gateway.process = await system.startGateway(gateway, { newId: fault.ms % 2 === 0 });
+}
+
+async function replaceGateway(fault) {
+  const { system, gateway } = fault;
+  const old = gateway.process;
+  gateway.process = await system.startGateway(gateway, { newId: true });
+  await last(fault);
+  system.ends.push({ gateway: gateway.number, ...(await old.stop("SIGTERM")) });
+}
+
+async function freeze(fault, process) {
+  process.signal("SIGSTOP");
+  await last(fault);
+  process.signal("SIGCONT");
+}
+
+async function stall(fault, path) {
+  fault.system.paths.stall(path);
+  await last(fault);
+  fault.system.paths.heal(path);
+}
+
+async function run(fault, ...command) {
+  try {
+    fault.system.redis.run(...command);
+  } catch {
+    fault.missed = true; // Redis is frozen or gone by another fault
+  }
+}
+
+async function noMemory(fault) {
+  await run(fault, "CONFIG", "SET", "maxmemory", "1");
+  await last(fault);
+  await run(fault, "CONFIG", "SET", "maxmemory", "0");
+}
+
+async function deafen(fault) {
+  const { socket } = fault.member;
+  socket?.pause();
+  await last(fault);
+  socket?.resume();
+}
+
+export const actions = {
+  "kill -9 a gateway": (fault) => restartGateway(fault, "SIGKILL"),
+  "drain a gateway (SIGTERM)": (fault) => restartGateway(fault, "SIGTERM"),
+  "replace a gateway (new beside old)": replaceGateway,
+  "freeze a gateway": (fault) => freeze(fault, fault.gateway.process),
+  "freeze Redis": (fault) => freeze(fault, fault.system.redis),
+  "restart Redis empty": (fault) => fault.system.restartRedisEmpty(() => last(fault)),
+  "no memory left in Redis": noMemory,
+  "CLIENT PAUSE": (fault) => run(fault, "CLIENT", "PAUSE", String(fault.ms), "ALL").then(() => last(fault)),
+  "CLIENT KILL pubsub": (fault) => run(fault, "CLIENT", "KILL", "TYPE", "pubsub"),
+  "CLIENT KILL normal": (fault) => run(fault, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"),
+  "SCRIPT FLUSH": (fault) => run(fault, "SCRIPT", "FLUSH"),
+  "stall gateway to Redis": (fault) => stall(fault, fault.gateway.toRedis),
+  "stall nginx to gateway": (fault) => stall(fault, fault.gateway.fromNginx),
+  "stall a member's path": (fault) => stall(fault, { address: fault.member.address }),
+  "cut a member's socket": async (fault) => fault.member.socket?.terminate(),
+  "a member stops reading": deafen,
+};

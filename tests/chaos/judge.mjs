@@ -1,0 +1,201 @@
+// Holds every member's own record against the five promises. Knows nothing of how they were made.
+//
+// A record is a list of { t, what, ... } in the order in which a member saw things: start, welcome,
+// message, presence, ack, gap, lost, leave, refused, ended. `since` a welcome the member is owed every
+// message of that epoch with a greater number, until it leaves, or is told of a gap.
+
+/** What everybody together saw: which number a message has, in which epoch. */
+function collectTruth(members) {
+  const truth = { epochs: new Map(), byNonce: new Map(), conflicts: [] };
+  for (const member of members) {
+    for (const { what, epoch, seq, nonce, text, from } of member.record) {
+      if (what !== "message") continue;
+      if (!truth.epochs.has(epoch)) truth.epochs.set(epoch, new Map());
+      const messages = truth.epochs.get(epoch);
+      const before = messages.get(seq);
+      if (!before) messages.set(seq, { nonce, text, from });
+      else if (before.text !== text || before.nonce !== nonce) truth.conflicts.push(`${epoch} ${seq}: ${before.text} and ${text}`);
+      const key = `${from} ${nonce} ${text}`;
+      if (!truth.byNonce.has(key)) truth.byNonce.set(key, new Set());
+      truth.byNonce.get(key).add(`${epoch} ${seq}`);
+    }
+  }
+  return truth;
+}
+
+/** The stretches of numbers that a member is owed: { epoch, after, upTo, seen }. */
+function stretchesOf(record, verdict, name) {
+  const stretches = [];
+  let open = null;
+  const begin = (epoch, seq) => {
+    open = { epoch, after: seq, last: seq, upTo: Infinity, seen: new Set() };
+    stretches.push(open);
+  };
+  const end = (upTo) => {
+    if (open) open.upTo = upTo;
+    open = null;
+  };
+  for (const entry of record) {
+    const { what, epoch, seq } = entry;
+    if (what === "start") {
+      end(open?.last);
+    } else if (what === "welcome") {
+      if (open && entry.recovered && open.epoch !== epoch) verdict.disorder.push(`${name} was told "recovered" in another epoch`);
+      if (open && entry.recovered) continue;
+      if (open && open.epoch === epoch) verdict.unexcused.push(`${name} came back to epoch ${epoch} at ${seq} after ${open.last}, and missed ${entry.missed}`);
+      if (open && open.epoch !== epoch) open.awaitsGap = true;
+      const left = open;
+      end(open?.last);
+      begin(epoch, seq);
+      open.before = left;
+    } else if (what === "gap") {
+      verdict.gaps++;
+      if (open?.before?.awaitsGap) open.before.awaitsGap = false;
+      else if (open && open.epoch === epoch) verdict.unexcused.push(`${name}: a gap of ${entry.missed} in epoch ${epoch} at ${seq} after ${open.last}`);
+      if (entry.missed !== 0) verdict.unexcused.push(`${name}: a gap of ${entry.missed}, not 0, though Redis lost its memory`);
+      if (open?.epoch === epoch && open.last === seq) continue;
+      end(open?.last);
+      begin(epoch, seq);
+    } else if (what === "message" || what === "presence") {
+      if (!open) verdict.disorder.push(`${name} saw ${what} ${seq} before a welcome`);
+      else if (open.epoch !== epoch) verdict.disorder.push(`${name} saw ${what} ${seq} of ${epoch}, being in ${open.epoch}`);
+      else if (seq <= open.last) verdict.disorder.push(`${name} saw ${what} ${seq} after ${open.last} (${epoch})`);
+      if (!open) continue;
+      open.last = Math.max(open.last, seq);
+      if (what === "message") open.seen.add(seq);
+    } else if (what === "leave") {
+      end(open?.last);
+    }
+  }
+  for (const stretch of stretches) if (stretch.awaitsGap) verdict.unexcused.push(`${name} was not told that epoch ${stretch.epoch} ended`);
+  return stretches;
+}
+
+function judgeDelivery(members, truth, verdict) {
+  for (const member of members) {
+    for (const { epoch, after, upTo, seen } of stretchesOf(member.record, verdict, member.name)) {
+      for (const [seq, { text }] of truth.epochs.get(epoch) ?? [])
+        if (seq > after && seq <= upTo && !seen.has(seq)) verdict.lost.push(`${member.name} did not get ${epoch} ${seq} (${text}), being owed ${after} to ${upTo}`);
+      verdict.delivered += seen.size;
+    }
+  }
+  for (const [key, places] of truth.byNonce) if (places.size > 1) verdict.doubled.push(`${key}: ${[...places].join(", ")}`);
+  verdict.disorder.push(...truth.conflicts);
+}
+
+/** An acknowledged message that nobody saw is lost, unless Redis lost its memory after it. */
+function judgeAcknowledged(members, truth, verdict, lastEpoch) {
+  for (const member of members) {
+    for (const { what, epoch, seq, nonce } of member.record) {
+      if (what !== "ack") continue;
+      verdict.acknowledged++;
+      const messages = [...truth.epochs].filter(([, all]) => all.get(seq)?.nonce === nonce);
+      if (messages.length > 0) continue;
+      if (epoch === lastEpoch) verdict.lost.push(`${member.name}'s ${nonce} was acknowledged as ${seq}, and nobody saw it`);
+      else verdict.forgotten++;
+    }
+    verdict.sent += member.said.size;
+    verdict.given += member.failed.size;
+  }
+}
+
+// --- Comings and goings ---
+
+/** How long a member had heard nothing at a moment (ms). */
+function silenceBefore(member, t) {
+  const tenth = Math.floor(t / 100);
+  let low = 0;
+  for (let high = member.heard.length; low < high; ) {
+    const middle = (low + high) >> 1;
+    if (member.heard[middle] <= tenth) low = middle + 1;
+    else high = middle;
+  }
+  return low === 0 ? Infinity : t - member.heard[low - 1] * 100;
+}
+
+/** Who had which id when: { id → { member, from, until } }. */
+function collectIdentities(members) {
+  const identities = new Map();
+  for (const member of members) {
+    for (const { t, what, id } of member.record) {
+      if (what === "welcome" && !identities.has(id)) identities.set(id, { member, until: Infinity });
+      if (what === "leave") identities.get(id).until = t;
+    }
+    let current = null; // a member that got a new id has not been its old one since
+    for (const { t, what, id } of member.record) {
+      if (what !== "welcome" || id === current) continue;
+      if (current !== null) identities.get(current).until = Math.min(identities.get(current).until, t);
+      current = id;
+    }
+  }
+  return identities;
+}
+
+/** The first sight of each leave: nobody may be announced as left who was there within the grace. */
+function judgeLeaves(members, verdict, graceMs) {
+  const identities = collectIdentities(members);
+  const first = new Map(); // epoch, number and id → when it was first seen
+  for (const member of members)
+    for (const { t, what, epoch, seq, left } of member.record)
+      if (what === "presence")
+        for (const id of left) {
+          const key = `${epoch} ${seq} ${id}`;
+          if (!first.has(key) || t < first.get(key)) first.set(key, t);
+        }
+  for (const [key, t] of first) {
+    const identity = identities.get(key.split(" ")[2]);
+    verdict.leaves++;
+    if (!identity || identity.until <= t) continue;
+    const silence = silenceBefore(identity.member, t);
+    if (silence < graceMs - 500) verdict.falseLeaves.push(`${identity.member.name} was announced as left (${key}) having heard something ${silence} ms before`);
+  }
+}
+
+/** Nobody may be announced as come who is there already; after a gap all are announced anew. */
+function judgeJoins(members, verdict) {
+  for (const { name, record } of members) {
+    let here = new Set();
+    let newEpoch = null;
+    for (const { what, epoch, here: people, joined, left, id } of record) {
+      if (what === "welcome" && people.length < 200) here = new Set(people);
+      if (what === "welcome" && record.epoch !== epoch) newEpoch ??= epoch;
+      if (what === "gap") newEpoch = epoch;
+      if (what !== "presence") continue;
+      for (const gone of left) here.delete(gone);
+      for (const come of joined) {
+        if (here.has(come) && newEpoch !== epoch && come !== id) verdict.falseJoins.push(`${name} was told that ${come} came, who was there`);
+        here.add(come);
+      }
+    }
+  }
+}
+
+// --- The verdict ---
+
+/** Gives lists of what broke a promise, and the figures for the table. `members` have name, record,
+ *  heard, said and failed; `lastEpoch` is the one that Redis is in at the end. */
+export function judge(members, { graceMs, lastEpoch }) {
+  const verdict = {
+    lost: [], doubled: [], disorder: [], unexcused: [], falseLeaves: [], falseJoins: [], ended: [],
+    sent: 0, acknowledged: 0, delivered: 0, forgotten: 0, given: 0, gaps: 0, leaves: 0, longestSilence: 0, refused: 0,
+  };
+  const truth = collectTruth(members);
+  judgeDelivery(members, truth, verdict);
+  judgeAcknowledged(members, truth, verdict, lastEpoch);
+  judgeLeaves(members, verdict, graceMs);
+  judgeJoins(members, verdict);
+  for (const { name, record } of members) {
+    let before = null;
+    for (const { t, what, state } of record) {
+      if (what === "ended") verdict.ended.push(`${name} was ended: ${state}`);
+      if (what === "refused") verdict.refused++;
+      if (what === "leave" || what === "start") before = null;
+      if (what !== "message") continue;
+      if (before !== null) verdict.longestSilence = Math.max(verdict.longestSilence, t - before);
+      before = t;
+    }
+  }
+  return verdict;
+}
+
+export const promises = ["lost", "doubled", "disorder", "unexcused", "falseLeaves", "falseJoins", "ended"];

@@ -1,0 +1,153 @@
+// A member that talks, loses its connection, comes back, and writes down everything it sees. It is the
+// page's own client (templates/client.js) without the page, so that what people use is what is tested.
+import WebSocket from "ws";
+import { Client } from "../../templates/client.js";
+
+const SAY_EVERY_MS = [600, 1800];
+
+export class ChaosMember {
+  record = []; // { t, what, ... }: everything seen, in order
+  heard = []; // when something came, in tenths of a second, each once
+  said = new Map(); // nonce → { text, t }
+  failed = new Map(); // nonce → code
+  people = new Map(); // id → name
+  doubtful = false; // a presence line named fewer people than it counted
+  reconnects = 0;
+  me = null;
+  socket = null;
+  #client;
+  #number;
+  #seed;
+  #sayTimer;
+  #quiet = false;
+  #pinger;
+
+  constructor({ url, seed, number, random }) {
+    this.#number = number;
+    this.#seed = seed;
+    this.random = random;
+    this.address = `127.0.1.${number + 1}`;
+    this.#client = new Client(url, this.#handlers(), (where) => this.#open(where));
+  }
+
+  get name() {
+    return `m${this.#number}`;
+  }
+
+  get joined() {
+    return this.state === "joined";
+  }
+
+  /** What was said and neither acknowledged nor given up. */
+  get pending() {
+    return this.#client.pending.size;
+  }
+
+  start() {
+    this.#note("start");
+    this.#client.join(this.name);
+    this.#pinger = setInterval(() => this.#client.hurry(), 1000); // a pong shows that the gateway lives
+    this.#planSay();
+  }
+
+  /** Says nothing more by itself. */
+  quiet() {
+    this.#quiet = true;
+    clearTimeout(this.#sayTimer);
+  }
+
+  stop() {
+    this.quiet();
+    clearInterval(this.#pinger);
+    this.socket?.terminate();
+    this.#client.leave();
+  }
+
+  /** Goes on purpose and comes back as somebody new. */
+  wander(ms) {
+    if (!this.joined) return;
+    this.#note("leave", { id: this.me.id });
+    this.#client.leave();
+    this.state = "away";
+    this.people.clear();
+    setTimeout(() => {
+      this.#note("start");
+      this.#client.join(this.name);
+    }, ms);
+  }
+
+  say(text) {
+    const nonce = this.#client.say(text);
+    this.said.set(nonce, { text, t: Date.now() });
+  }
+
+  askMembers() {
+    this.#client.askMembers();
+  }
+
+  #open(where) {
+    const socket = new WebSocket(where, { localAddress: this.address, perMessageDeflate: false, handshakeTimeout: 5000 });
+    socket.on("message", () => this.#hear());
+    socket.on("error", () => {});
+    this.socket = socket;
+    this.reconnects++;
+    return socket;
+  }
+
+  #hear() {
+    const tenth = Math.floor(Date.now() / 100);
+    if (this.heard.at(-1) !== tenth) this.heard.push(tenth);
+  }
+
+  #planSay() {
+    this.#sayTimer = setTimeout(() => {
+      if (this.joined || this.random.next() < 0.2) this.say(`${this.#seed}/${this.#number}/${this.said.size}`);
+      if (!this.#quiet) this.#planSay();
+    }, this.random.between(...SAY_EVERY_MS));
+  }
+
+  #note(what, more = {}) {
+    this.record.push({ t: Date.now(), what, ...more });
+  }
+
+  #noteEpoch(what, more) {
+    this.#note(what, { epoch: this.#client.remember().position?.epoch, ...more });
+  }
+
+  #handlers() {
+    return {
+      state: (state) => {
+        if (this.state !== state && this.state === "joined") this.#note("lost");
+        this.state = state;
+        if (state === "elsewhere" || state === "ended") this.#note("ended", { state });
+      },
+      welcome: ({ me, epoch, seq, recovered, missed, members, count }) => {
+        this.me = me;
+        this.people = new Map(members.map((person) => [person.id, person.name]));
+        this.doubtful = this.people.size !== count;
+        this.#note("welcome", { id: me.id, epoch, seq, recovered, missed, here: [...this.people.keys()], count });
+      },
+      message: ({ seq, from, nonce, text }) => this.#noteEpoch("message", { seq, from: from.id, nonce, text }),
+      presence: ({ seq, joined, left, count }) => {
+        for (const { id } of left) this.people.delete(id);
+        for (const { id, name } of joined) this.people.set(id, name);
+        this.doubtful ||= this.people.size !== count;
+        this.#noteEpoch("presence", { seq, joined: joined.map(({ id }) => id), left: left.map(({ id }) => id), count });
+      },
+      members: ({ members, count }) => {
+        this.people = new Map(members.map((person) => [person.id, person.name]));
+        this.doubtful = this.people.size !== count;
+        this.listed = true;
+      },
+      gap: ({ missed, epoch, seq }) => this.#note("gap", { missed, epoch, seq }),
+      acked: (nonce, seq) => this.#noteEpoch("ack", { nonce, seq }),
+      failed: (nonce, { code }) => this.failed.set(nonce, code),
+      refused: ({ code }) => {
+        this.#note("refused", { code });
+        setTimeout(() => this.#client.join(this.name), 1000);
+      },
+      notice: () => {},
+      typing: () => {},
+    };
+  }
+}

@@ -1,0 +1,67 @@
+// What is broken: one Redis, some gateways behind one nginx, each of which can be stopped and started
+// again in its place.
+import { Gateway, freePort, get, startNginx, startRedis, until } from "../lib/harness.mjs";
+
+export const settings = { lease: 3, grace: 6, retention: 60, ping: 5, drain: 3 };
+
+export class System {
+  redis;
+  nginx;
+  gateways = []; // { number, port, generation, process, toRedis, fromNginx }
+  everyProcess = [];
+  ends = []; // how drained gateways ended: { gateway, code, signal }
+  #t;
+  paths;
+
+  constructor(t, paths) {
+    this.#t = t;
+    this.paths = paths;
+  }
+
+  async start(count) {
+    const addresses = Array.from({ length: count }, (_, i) => `127.0.0.${11 + i}`);
+    this.redis = await startRedis(this.#t, { args: ["--bind", "127.0.0.1", ...addresses] });
+    this.redisArgs = ["--bind", "127.0.0.1", ...addresses];
+    const upstreams = [];
+    for (let number = 0; number < count; number++) {
+      const port = await freePort();
+      const gateway = { number, port, generation: 0 };
+      gateway.toRedis = await this.paths.open(addresses[number], this.redis.port);
+      gateway.fromNginx = await this.paths.open(`127.0.0.${21 + number}`, port);
+      upstreams.push(`${gateway.fromNginx.address}:${gateway.fromNginx.port}`);
+      this.gateways.push(gateway);
+      gateway.process = await this.startGateway(gateway);
+    }
+    this.nginx = await startNginx(this.#t, upstreams);
+  }
+
+  /** Starts this gateway's next life, under its old id unless that is still in use. */
+  async startGateway(gateway, { newId = false } = {}) {
+    if (newId) gateway.generation++;
+    const { toRedis, fromNginx, number, port } = gateway;
+    const more = fromNginx.port === port ? ["--addr", `${fromNginx.address}:${port}`] : [];
+    const started = new Gateway(this.#t, port, [
+      ...more,
+      "--redis", `redis://${toRedis.address}:${toRedis.port}`,
+      "--gateway-id", `g${number}-${gateway.generation}`,
+      "--lease", settings.lease, "--leave-grace", settings.grace, "--retention", settings.retention,
+      "--ping", settings.ping, "--drain", settings.drain, "--rate", "20:60",
+      "--max-connections-per-address", 0, "--trusted-proxy", "127.0.0.0/8", "--backlog", 65536,
+    ].map(String));
+    this.everyProcess.push(started);
+    await until(
+      () => `gateway ${number} answers: ${started.errors}`,
+      async () => {
+        if (!started.running) throw new Error(`gateway ${number} ended at its start: ${started.errors}`);
+        return (await get(`${started.origin}/healthz`).catch(() => null))?.status === 200;
+      },
+    );
+    return started;
+  }
+
+  async restartRedisEmpty(pause) {
+    await this.redis.stop("SIGKILL");
+    await pause();
+    this.redis = await startRedis(this.#t, { port: this.redis.port, args: this.redisArgs });
+  }
+}
