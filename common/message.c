@@ -65,17 +65,14 @@ static bool is_blank(const char *text)
     return true;
 }
 
-static int read_say(const json_t *root, struct message_in *out, const char **why)
+/* What makes a repeat harmless: the nonce, and the epoch in which it was first said. */
+static int read_nonce(const json_t *root, struct message_in *out, const char **why)
 {
-    const json_t *text = json_object_get(root, "text");
     const json_t *nonce = json_object_get(root, "nonce");
-    if (!json_is_string(text))
-        return fail(why, "A \"say\" needs a \"text\".");
-    out->text = json_string_value(text);
-    out->text_len = json_string_length(text);
-    out->text_characters = count_characters(out->text, out->text_len);
-    if (is_blank(out->text))
-        return fail(why, "The text is empty.");
+    const json_t *epoch = json_object_get(root, "epoch");
+    if (epoch != NULL && !json_is_null(epoch) && !json_is_string(epoch))
+        return fail(why, "\"epoch\" must be a string.");
+    out->epoch = json_string_value(epoch);
     if (nonce == NULL || json_is_null(nonce))
         return 0;
     size_t len = json_is_string(nonce)
@@ -85,6 +82,19 @@ static int read_say(const json_t *root, struct message_in *out, const char **why
         return fail(why, "\"nonce\" must be a string of 1 to 64 characters.");
     out->nonce = json_string_value(nonce);
     return 0;
+}
+
+static int read_say(const json_t *root, struct message_in *out, const char **why)
+{
+    const json_t *text = json_object_get(root, "text");
+    if (!json_is_string(text))
+        return fail(why, "A \"say\" needs a \"text\".");
+    out->text = json_string_value(text);
+    out->text_len = json_string_length(text);
+    out->text_characters = count_characters(out->text, out->text_len);
+    if (is_blank(out->text))
+        return fail(why, "The text is empty.");
+    return read_nonce(root, out, why);
 }
 
 static int read_type(const json_t *root, struct message_in *out, const char **why)
@@ -199,6 +209,8 @@ void message_add_error(struct text *out, const struct message_error *error)
     add_field(out, ",\"message\":", error->message);
     if (error->nonce != NULL)
         add_field(out, ",\"nonce\":", error->nonce);
+    if (error->not_accepted)
+        text_add_string(out, ",\"accepted\":false");
     if (error->suggestion != NULL)
         add_field(out, ",\"suggestion\":", error->suggestion);
     if (error->retry_after > 0)

@@ -39,6 +39,7 @@ struct message_in {
     size_t text_len;
     size_t text_characters;
     const char *nonce; /* say: NULL when not given */
+    const char *epoch; /* say: in which it was first said; NULL when not given */
     void *root;
 };
 
@@ -109,6 +110,7 @@ struct message_error {
     const char *nonce;      /* or NULL */
     const char *suggestion; /* or NULL */
     double retry_after;     /* seconds; 0: left out */
+    bool not_accepted;      /* it surely was not: a first try may be repeated as if there was none */
 };
 
 void message_add_error(struct text *out, const struct message_error *error);

@@ -16,6 +16,7 @@ enum {
     PROBE_WORD_LEN = 6,
     START_MS = 1000,
     PROBE_EVERY_MS = 2000,
+    PROBE_SLOW_MS = 1000,
     PROBE_LOST_MS = 5000,
     PROBE_FRESH_MS = 10000
 };
@@ -107,6 +108,13 @@ const char *bus_why_not_ready(const struct bus *bus)
     if (bus->probe_back_ms == 0 || clock_monotonic_ms() - bus->probe_back_ms > PROBE_FRESH_MS)
         return "no probe came back through Redis in the last 10 s";
     return NULL;
+}
+
+bool bus_flows(const struct bus *bus)
+{
+    int64_t awaited_ms =
+        bus->awaited_since_ms == 0 ? 0 : clock_monotonic_ms() - bus->awaited_since_ms;
+    return both_ready(bus) && bus->probe_back_ms != 0 && awaited_ms < PROBE_SLOW_MS;
 }
 
 const char *bus_life(const struct bus *bus)

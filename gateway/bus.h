@@ -50,6 +50,9 @@ const char *bus_why_not_ready(const struct bus *bus);
 /* A random word that tells this life of the gateway from an earlier one under the same id. */
 const char *bus_life(const struct bus *bus);
 
+/* Does Redis answer at the moment? False within 3 s of its falling silent. */
+bool bus_flows(const struct bus *bus);
+
 /* Can commands be sent? */
 bool bus_is_up(const struct bus *bus);
 
@@ -86,9 +89,10 @@ struct bus_say {
     const char *body; /* the event's JSON from "from" on */
     size_t body_len;
     const char *nonce; /* or NULL */
+    const char *epoch; /* refuse it in any other epoch; or NULL */
 };
 
-/* Answers the number of the message: bus_number. */
+/* Answers the number of the message (bus_number), or that it was refused: bus_is_other_epoch. */
 int bus_say(struct feed *feed, const struct bus_say *say, redis_done done, void *arg);
 
 /* Publishes something without a number (typing). */
@@ -122,10 +126,14 @@ struct bus_joined {
 int bus_join(struct feed *feed, const struct bus_join *join, redis_done done, void *arg);
 enum bus_join_status bus_read_joined(const struct redisReply *reply, struct bus_joined *out);
 
-/* Takes off the member that this session is, and nobody else. `said`: it left on purpose, and its
- * token ends. May be repeated. */
-int bus_leave(struct feed *feed, const struct bus_member *member, bool said, redis_done done,
-              void *arg);
+struct bus_leave {
+    struct bus_member member;
+    bool said;          /* on purpose: the token ends */
+    const char *spared; /* do nothing should the member have this id; "" for none */
+};
+
+/* Takes off the member that this session is, and nobody else. May be repeated. */
+int bus_leave(struct feed *feed, const struct bus_leave *leave, redis_done done, void *arg);
 
 /* Refreshes members; the answer has one letter for each, in order: k kept, g gone, m moved. */
 enum { BUS_REFRESH_MOST = 500 };
@@ -134,6 +142,9 @@ int bus_refresh(struct feed *feed, const struct bus_member *members, size_t coun
 
 /* Forgets kept events up to `seq`. */
 void bus_trim(struct feed *feed, uint64_t seq);
+
+/* Was a say refused, because Redis lost its memory since the epoch it was first said in? */
+bool bus_is_other_epoch(const struct redisReply *reply);
 
 /* A positive number, or 0 for an error or no reply. */
 uint64_t bus_number(const struct redisReply *reply);

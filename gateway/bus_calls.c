@@ -101,6 +101,7 @@ int bus_say(struct feed *feed, const struct bus_say *say, redis_done done, void 
     add(&call, print_number(most, most_nonces(config)));
     add(&call, print_number(ttl, config->retention > SHORTEST_NONCE_S ? config->retention
                                                                       : SHORTEST_NONCE_S));
+    add(&call, say->epoch == NULL ? "" : say->epoch);
     return script_run(bus_commands(bus), &call, done, arg);
 }
 
@@ -176,27 +177,27 @@ enum bus_join_status bus_read_joined(const struct redisReply *reply, struct bus_
     return strcmp(status, "resumed") == 0 ? BUS_RESUMED : BUS_JOINED;
 }
 
-int bus_leave(struct feed *feed, const struct bus_member *member, bool said, redis_done done,
-              void *arg)
+int bus_leave(struct feed *feed, const struct bus_leave *leave, redis_done done, void *arg)
 {
     struct bus *bus = feed_bus(feed);
     const char *channel = feed_channel(feed);
     struct script_call call = {.name = "leave"};
     struct bus_scratch scratch;
     struct key members = key_part(channel, "members");
-    struct key key = key_item(channel, "member", member->folded);
+    struct key key = key_item(channel, "member", leave->member.folded);
     struct key left_base = key_item(channel, "left", "");
     struct key nonces_base = key_item(channel, "nonces", "");
     bus_begin(bus, &call, &scratch, channel);
     bus_add_key(&call, members.text);
     bus_add_key(&call, key.text);
     bus_end_keys(&call, &scratch);
-    add(&call, member->folded);
+    add(&call, leave->member.folded);
     add(&call, bus_config(bus)->gateway_id);
-    add(&call, member->session);
-    add(&call, said ? "1" : "0");
+    add(&call, leave->member.session);
+    add(&call, leave->said ? "1" : "0");
     add(&call, left_base.text);
     add(&call, nonces_base.text);
+    add(&call, leave->spared);
     return script_run(bus_commands(bus), &call, done, arg);
 }
 
@@ -236,6 +237,13 @@ void bus_trim(struct feed *feed, uint64_t seq)
     add(&call, print_number(number, seq));
     add(&call, feed_epoch(feed));
     script_run(bus_commands(bus), &call, NULL, NULL);
+}
+
+bool bus_is_other_epoch(const struct redisReply *reply)
+{
+    static const char code[] = "OTHEREPOCH";
+    return redis_reply_is_error(reply) && reply != NULL &&
+           strncmp(redis_reply_string(reply, NULL), code, sizeof code - 1) == 0;
 }
 
 uint64_t bus_number(const struct redisReply *reply)

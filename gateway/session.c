@@ -64,18 +64,43 @@ struct saying {
     char nonce[];
 };
 
-static void answer_say(struct saying *saying, uint64_t seq)
+/* Without any reply it is not known whether Redis carried it out; an error says that it did not. */
+static void refuse_say(struct saying *saying, bool known)
+{
+    static const char sentence[] = "The chat cannot be reached right now; your message may not have "
+                                   "been sent. Please send it again.";
+    session_error(saying->session, &(struct message_error){
+                                       .code = "unavailable",
+                                       .message = sentence,
+                                       .nonce = saying->has_nonce ? saying->nonce : NULL,
+                                       .retry_after = 1,
+                                       .not_accepted = known,
+                                   });
+}
+
+static void refuse_other_epoch(struct saying *saying)
+{
+    static const char sentence[] = "The chat lost its memory since this was first sent, so nobody "
+                                   "knows whether it was shown. Please send it anew if it was not.";
+    session_error(saying->session, &(struct message_error){
+                                       .code = "epoch_changed",
+                                       .message = sentence,
+                                       .nonce = saying->has_nonce ? saying->nonce : NULL,
+                                       .retry_after = 1,
+                                       .not_accepted = true,
+                                   });
+}
+
+static void answer_say(struct saying *saying, const struct redisReply *reply)
 {
     struct session *session = saying->session;
+    uint64_t seq = bus_number(reply);
+    if (bus_is_other_epoch(reply)) {
+        refuse_other_epoch(saying);
+        return;
+    }
     if (seq == 0) {
-        session_error(session,
-                      &(struct message_error){
-                          .code = "unavailable",
-                          .message = "The chat cannot be reached right now; your message may "
-                                     "not have been sent. Please send it again.",
-                          .nonce = saying->has_nonce ? saying->nonce : NULL,
-                          .retry_after = 1,
-                      });
+        refuse_say(saying, reply != NULL);
         return;
     }
     session->all->options.metrics->says++;
@@ -92,7 +117,7 @@ static void on_said(void *arg, const struct redisReply *reply)
     session->in_flight--;
     if (session->in_flight <= RELEASE_IN_FLIGHT && session->connection != NULL)
         connection_hold(session->connection, false);
-    answer_say(saying, bus_number(reply));
+    answer_say(saying, reply);
     free(saying);
     session_free_if_over(session);
 }
@@ -112,14 +137,18 @@ static void publish(struct session *session, const struct message_in *say)
 {
     struct text body = TEXT_EMPTY;
     message_add_say(&body, session->identity->person, say);
-    struct bus_say call = {session->identity->id, body.data, body.len, say->nonce};
+    struct bus_say call = {session->identity->id, body.data, body.len, say->nonce, say->epoch};
     struct saying *saying = new_saying(session, say->nonce);
     session->in_flight++;
     if (session->in_flight >= HOLD_IN_FLIGHT) /* without a rate limit, Redis sets the pace */
         connection_hold(session->connection, true);
-    if (bus_say(session->place->feed, &call, on_said, saying) != 0)
-        on_said(saying, NULL);
+    bool sent = bus_say(session->place->feed, &call, on_said, saying) == 0;
     text_done(&body);
+    if (sent)
+        return;
+    session->in_flight--;
+    refuse_say(saying, true);
+    free(saying);
 }
 
 static void too_fast(struct session *session, const char *nonce, double wait_s)

@@ -52,7 +52,7 @@ struct session {
     struct link in_all;
     struct link in_place; /* place->members, from ADMITTED on */
     struct link in_queue; /* place->waiting, or the ghosts */
-    int64_t until_ms;     /* ghost: when it leaves; draining: when it is closed */
+    int64_t until_ms;     /* ghost: when it leaves (session_grace_clock); draining: is closed */
     uint32_t typed_ms;
     struct rate rate;
     struct address address;
@@ -70,6 +70,8 @@ struct farewell {
     bool said; /* on purpose: the token ends */
     bool under_way;
     unsigned rounds; /* answers still wanted: 2 for a join whose outcome is not known */
+    char spared[TOKEN_ID_BYTES]; /* who came back: stays for the grace; "" for nobody */
+    int64_t until_ms;            /* end of that grace (session_grace_clock) */
 };
 
 struct sessions {
@@ -80,6 +82,8 @@ struct sessions {
     struct link ghosts; /* in the order in which they leave */
     struct link farewells;
     uint64_t next_number;
+    int64_t away_ms;      /* for how long Redis was away, in all */
+    int64_t looked_at_ms; /* when that was last looked at */
     uint8_t cloak_key[32];
     struct text scratch; /* for what is sent to one member */
     bool draining;
@@ -115,12 +119,17 @@ void session_free_identity(struct identity *identity);
 /* Leaves the room; the session is a visitor again, or over. */
 void session_leave(struct session *session, bool said);
 
-/* Takes back a join whose outcome is not known, should it have happened. */
+/* Takes back a join whose outcome is not known, should it have happened. Who came back with a token
+ * keeps its place for the grace, as after a lost connection. */
 void session_retract(struct session *session);
 void session_repeat_farewells(struct sessions *all);
 void session_free_farewells(struct sessions *all);
 
 /* --- session_stay.c --- */
+
+/* A clock that stands still while Redis is away: nobody can come back then, so it does not count for
+ * the grace. In ms. */
+int64_t session_grace_clock(const struct sessions *all);
 
 void session_become_ghost(struct session *session);
 void session_refresh_all(struct sessions *all, bool now);

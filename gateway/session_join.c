@@ -343,13 +343,25 @@ void session_on_shown(struct place *place)
     each_waiting(place, SESSION_ADMITTED, welcome_if_shown);
 }
 
+/* It is in, but the feed does not get so far. Who came back keeps its place for the grace. */
+static void give_up_welcome(struct session *session)
+{
+    if (strcmp(session->identity->id, session->joining->shown.id) == 0) {
+        connection_close(session->connection, 1013, "the chat cannot be reached; come back");
+        return;
+    }
+    session_leave(session, false);
+    refuse_unavailable(session);
+}
+
 static void refuse_if_late(struct session *session)
 {
     if (clock_monotonic_ms() < session->joining->deadline_ms)
         return;
     if (session->state == SESSION_ADMITTED)
-        session_leave(session, false); /* in, but its join does not come back through the feed */
-    refuse_unavailable(session);
+        give_up_welcome(session);
+    else
+        refuse_unavailable(session);
 }
 
 void session_join_tick(struct sessions *all, struct place *place)

@@ -4,6 +4,7 @@
 #include "memory.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static void free_farewell(struct farewell *farewell)
 {
@@ -19,15 +20,22 @@ static void on_answered(void *arg, const struct redisReply *reply)
     farewell->under_way = false;
     if (redis_reply_is_error(reply))
         return; /* session_repeat_farewells tries again */
-    if (--farewell->rounds == 0)
+    if (--farewell->rounds > 0)
+        return;
+    if (farewell->spared[0] == '\0') {
         free_farewell(farewell);
+        return;
+    }
+    farewell->spared[0] = '\0'; /* and once more after the grace */
+    farewell->rounds = 1;
 }
 
 static void say_farewell(struct farewell *farewell)
 {
-    struct bus_member member = session_bus_member(farewell->identity);
+    const struct bus_leave leave = {session_bus_member(farewell->identity), farewell->said,
+                                    farewell->spared};
     farewell->under_way = true;
-    if (bus_leave(farewell->place->feed, &member, farewell->said, on_answered, farewell) != 0)
+    if (bus_leave(farewell->place->feed, &leave, on_answered, farewell) != 0)
         farewell->under_way = false;
 }
 
@@ -60,9 +68,21 @@ void session_leave(struct session *session, bool said)
  * through the old one when the first answer comes. */
 void session_retract(struct session *session)
 {
+    struct sessions *all = session->all;
     struct farewell *farewell = new_farewell(session);
     farewell->rounds = 2;
+    if (session->joining != NULL && session->joining->shown.id[0] != '\0') {
+        memcpy(farewell->spared, session->joining->shown.id, sizeof farewell->spared);
+        farewell->until_ms =
+            session_grace_clock(all) + (int64_t)all->options.config->leave_grace * 1000;
+    }
     say_farewell(farewell);
+}
+
+static bool is_due(const struct sessions *all, const struct farewell *farewell)
+{
+    bool spares = farewell->spared[0] != '\0';
+    return !farewell->under_way && (spares || session_grace_clock(all) >= farewell->until_ms);
 }
 
 void session_repeat_farewells(struct sessions *all)
@@ -73,7 +93,7 @@ void session_repeat_farewells(struct sessions *all)
     for (struct link *at = all->farewells.next; at != &all->farewells; at = next) {
         struct farewell *farewell = LIST_ITEM(at, struct farewell, link);
         next = at->next;
-        if (!farewell->under_way)
+        if (is_due(all, farewell))
             say_farewell(farewell);
     }
 }

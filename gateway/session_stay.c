@@ -19,6 +19,21 @@ struct bus_member session_bus_member(const struct identity *identity)
     };
 }
 
+/* --- The grace --- */
+
+int64_t session_grace_clock(const struct sessions *all)
+{
+    return clock_monotonic_ms() - all->away_ms;
+}
+
+static void look_at_redis(struct sessions *all)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    if (!bus_flows(all->options.bus) && all->looked_at_ms != 0)
+        all->away_ms += now_ms - all->looked_at_ms;
+    all->looked_at_ms = now_ms;
+}
+
 /* --- Ghosts --- */
 
 static void count_ghosts(struct sessions *all, int change)
@@ -37,18 +52,17 @@ void session_become_ghost(struct session *session)
         return;
     }
     session->state = SESSION_GHOST;
-    session->until_ms = clock_monotonic_ms() + (int64_t)all->options.config->leave_grace * 1000;
+    session->until_ms = session_grace_clock(all) + (int64_t)all->options.config->leave_grace * 1000;
     list_add(&all->ghosts, &session->in_queue);
     count_ghosts(all, 1);
 }
 
 static void lay_ghosts(struct sessions *all)
 {
-    int64_t now_ms = clock_monotonic_ms();
     while (!list_is_empty(&all->ghosts)) {
         struct session *ghost = LIST_ITEM(all->ghosts.next, struct session, in_queue);
-        if (ghost->until_ms > now_ms || !bus_is_up(all->options.bus))
-            return; /* while Redis is away nobody can be told */
+        if (ghost->until_ms > session_grace_clock(all) || !bus_flows(all->options.bus))
+            return;
         count_ghosts(all, -1);
         session_leave(ghost, false);
         session_free_if_over(ghost);
@@ -178,6 +192,7 @@ void session_refresh_all(struct sessions *all, bool now)
 
 void session_stay_tick(struct sessions *all)
 {
+    look_at_redis(all);
     lay_ghosts(all);
     session_repeat_farewells(all);
     session_refresh_all(all, false);

@@ -11,7 +11,7 @@ export class Client {
   #url; #on; #open; #socket = null; #timer = 0; #checker = 0;
   #attempts = 0; #heard = 0; #wanted = false; #joined = false;
   #name = ""; #resume = null; #position = null; #id = null;
-  #outbox = new Map(); // nonce → { text, sent }
+  #outbox = new Map(); // nonce → { text, epoch, tries }; the epoch in which it was first said
 
   /** `on` has the handlers: welcome, message, presence, members, notice, gap, typing, acked, failed,
    *  refused, state. `open` makes a WebSocket: tests bring their own. */
@@ -39,7 +39,7 @@ export class Client {
   /** Says it, now or as soon as it can be said. Returns the nonce under which it is reported. */
   say(text) {
     const nonce = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
-    this.#outbox.set(nonce, { text, sent: false });
+    this.#outbox.set(nonce, { text, epoch: null, tries: 0 });
     if (this.#joined) this.#sendSay(nonce);
     return nonce;
   }
@@ -146,8 +146,8 @@ export class Client {
 
   #sendSay(nonce) {
     const line = this.#outbox.get(nonce);
-    line.sent = true;
-    this.#send({ type: "say", text: line.text, nonce });
+    if (line.tries++ === 0) line.epoch = this.#position?.epoch;
+    this.#send({ type: "say", text: line.text, nonce, epoch: line.epoch });
   }
 
   #take(message) {
@@ -159,9 +159,10 @@ export class Client {
       case "presence":
         if (this.#position && message.seq > this.#position.seq) this.#position.seq = message.seq;
         this.#on[message.type](message);
+        if (message.from?.id === this.#id) this.#acked(message); // it came back: it was accepted
         break;
       case "ack":
-        if (this.#outbox.delete(message.nonce)) this.#on.acked(message.nonce, message.seq);
+        this.#acked(message);
         break;
       case "error":
         this.#error(message);
@@ -195,9 +196,13 @@ export class Client {
     this.#on.welcome(message);
     for (const [nonce, line] of this.#outbox) {
       // Under a new id the server knows no nonces of before: repeating could show the line twice.
-      if (stranger && line.sent) this.#fail(nonce, { code: "unavailable" });
+      if (stranger && line.tries > 0) this.#fail(nonce, { code: "unavailable" });
       else this.#sendSay(nonce);
     }
+  }
+
+  #acked({ nonce, seq }) {
+    if (this.#outbox.delete(nonce)) this.#on.acked(nonce, seq);
   }
 
   #fail(nonce, error) {
@@ -214,8 +219,11 @@ export class Client {
       }
       return;
     }
-    if (!this.#outbox.has(error.nonce)) return;
-    if (error.code === "unavailable" || error.code === "too_fast") {
+    const line = this.#outbox.get(error.nonce);
+    if (!line) return;
+    if (error.accepted === false || error.code === "too_fast") line.tries--; // it was no try
+    const unsure = error.code === "epoch_changed" && line.tries > 0;
+    if (!unsure && ["unavailable", "too_fast", "epoch_changed"].includes(error.code)) {
       const again = () => this.#joined && this.#outbox.has(error.nonce) && this.#sendSay(error.nonce);
       setTimeout(again, (error.retry_after ?? 1) * 1000);
       return;

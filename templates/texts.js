@@ -19,7 +19,7 @@ const words = {
     left: (names) => `${names} left`,
     others: (n) => `${n} others`,
     and: (list) => list.join(", "),
-    gap: (n) => (n > 0 ? `${n} messages passed by unseen` : "Some messages may have passed by unseen"),
+    gap: (n) => (n > 0 ? `${n} ${n === 1 ? "message" : "messages"} passed by unseen` : "Some messages may have passed by unseen"),
     typing: (names) => `${names} …`,
     more: (n) => `and ${n} more`,
     resumedElsewhere: "This conversation goes on in another tab.",
@@ -35,6 +35,7 @@ const words = {
       banned: "You cannot come in here.",
       muted: "You cannot speak here at the moment.",
       unavailable: "The chat cannot be reached right now; trying again.",
+      epoch_changed: "the chat lost its memory meanwhile; please send it anew if nobody saw it.",
     },
   },
   ja: {
@@ -72,6 +73,7 @@ const words = {
       banned: "ここには入れません。",
       muted: "いまは話せません。",
       unavailable: "いま繋がりません。もう一度試しています。",
+      epoch_changed: "サーバーの記憶が失われました。届いていなければ、もう一度送ってください。",
     },
   },
 };

@@ -5,14 +5,21 @@
 -- KEYS  4 nonces of this member (sorted set: nonce by number)
 -- ARGV  5 the event's JSON from "from" on   6 nonce or ''   7 nonces kept at most
 --       8 seconds that nonces live
+--       9 the epoch in which it was first said, or '': should Redis have lost its memory since, nobody
+--         knows any more whether it was shown, and it is refused
 local nonces = KEYS[4]
 local body, nonce, most_nonces, nonce_ttl = ARGV[5], ARGV[6], tonumber(ARGV[7]), ARGV[8]
+local first_epoch = ARGV[9]
 
 if nonce ~= '' then
     local seen = redis.call('ZSCORE', nonces, nonce)
     if seen then
         return tonumber(seen)
     end
+end
+
+if first_epoch ~= '' and position() ~= first_epoch then
+    return redis.error_reply('OTHEREPOCH Redis lost its memory since this was first said')
 end
 
 local seq = emit(function(number, at)

@@ -1,7 +1,7 @@
 // Breaks a running system on purpose and holds what its members saw against the five promises.
 //
 //   node chaos.mjs --seed 1 --seconds 60 [--members 50] [--gateways 3] [--every 2500] [--only "kind,kind"]
-//                  [--json FILE]
+//                  [--json PREFIX]
 //
 // run.sh brings it into a network namespace of its own and runs several seeds.
 import fs from "node:fs";
@@ -167,7 +167,7 @@ async function main() {
   Object.assign(verdict, { convergedMs, rosters, processes: await checkProcesses(system) });
   report(verdict, injected, system, members, Number(options.seconds));
   for (const promise of [...promises, "rosters", "processes"]) problems.push(...verdict[promise].map((complaint) => `${promise}: ${complaint}`));
-  if (options.json) fs.writeFileSync(options.json, JSON.stringify({ seed, schedule, verdict, members: members.map(({ name, record, heard }) => ({ name, record, heard })), logs: system.everyProcess.map(({ output, errors }) => ({ output, errors })) }));
+  if (options.json) fs.writeFileSync(`${options.json}-${seed}.json`, JSON.stringify({ seed, schedule, verdict, members: members.map(({ name, record, heard }) => ({ name, record, heard })), logs: system.everyProcess.map(({ output, errors }) => ({ output, errors })) }));
   for (const problem of problems.slice(0, 20)) console.log(`  BROKEN  ${problem}`);
   console.log(problems.length === 0 ? `  All promises kept.` : `  ${problems.length} promises broken.`);
   return problems.length === 0 ? 0 : 1;

@@ -1,5 +1,9 @@
 // How each kind of fault is brought about and taken back. Each is a function of what is broken; it ends
 // when the fault is over and everything that it stopped runs again.
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+
+const COMMAND_MS = 2000;
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Lasts `ms`, or until the run is over. */
@@ -34,9 +38,10 @@ async function stall(fault, path) {
   fault.system.paths.heal(path);
 }
 
+/** Never waits in this thread: Redis may be frozen, and only this thread will thaw it. */
 async function run(fault, ...command) {
   try {
-    fault.system.redis.run(...command);
+    await promisify(execFile)("redis-cli", ["-p", String(fault.system.redis.port), ...command], { timeout: COMMAND_MS });
   } catch {
     fault.missed = true; // Redis is frozen or gone by another fault
   }
@@ -45,7 +50,10 @@ async function run(fault, ...command) {
 async function noMemory(fault) {
   await run(fault, "CONFIG", "SET", "maxmemory", "1");
   await last(fault);
-  await run(fault, "CONFIG", "SET", "maxmemory", "0");
+  do {
+    fault.missed = false;
+    await run(fault, "CONFIG", "SET", "maxmemory", "0");
+  } while (fault.missed);
 }
 
 async function deafen(fault) {

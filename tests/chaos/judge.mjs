@@ -151,19 +151,24 @@ function judgeLeaves(members, verdict, graceMs) {
   }
 }
 
-/** Nobody may be announced as come who is there already; after a gap all are announced anew. */
+/** Nobody may be announced as come who is there already. When Redis lost its memory everybody is
+ *  announced once more, and until then a welcome names those who were there before. A welcome that is
+ *  followed by what was missed names people whose coming follows: it is not looked at. */
 function judgeJoins(members, verdict) {
+  const firstEpoch = members[0]?.record.find(({ what }) => what === "welcome")?.epoch;
   for (const { name, record } of members) {
     let here = new Set();
-    let newEpoch = null;
-    for (const { what, epoch, here: people, joined, left, id } of record) {
-      if (what === "welcome" && people.length < 200) here = new Set(people);
-      if (what === "welcome" && record.epoch !== epoch) newEpoch ??= epoch;
-      if (what === "gap") newEpoch = epoch;
+    let inEpoch = null;
+    for (const { what, epoch, here: people, recovered, joined, left } of record) {
+      if (what === "welcome" || what === "gap") {
+        if (epoch !== inEpoch) here = new Set();
+        inEpoch = epoch;
+        if (what === "welcome" && !recovered && epoch === firstEpoch) here = new Set(people);
+      }
       if (what !== "presence") continue;
       for (const gone of left) here.delete(gone);
       for (const come of joined) {
-        if (here.has(come) && newEpoch !== epoch && come !== id) verdict.falseJoins.push(`${name} was told that ${come} came, who was there`);
+        if (here.has(come)) verdict.falseJoins.push(`${name} was told that ${come} came, who was there (${epoch})`);
         here.add(come);
       }
     }

@@ -119,7 +119,9 @@ export class ChaosMember {
       state: (state) => {
         if (this.state !== state && this.state === "joined") this.#note("lost");
         this.state = state;
-        if (state === "elsewhere" || state === "ended") this.#note("ended", { state });
+        if (state !== "elsewhere" && state !== "ended") return;
+        this.#note("ended", { state });
+        setTimeout(() => this.#client.join(this.name), 1000);
       },
       welcome: ({ me, epoch, seq, recovered, missed, members, count }) => {
         this.me = me;
