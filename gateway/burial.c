@@ -28,6 +28,7 @@ struct burials {
     struct event *timer;
     struct link suspects;
     int64_t started_ms;
+    int64_t away_ms; /* when Redis was last seen to be away; 0: never */
     bool own_earlier_life; /* still to be looked for */
 };
 
@@ -221,12 +222,16 @@ static void claim(struct burials *burials, const char *id)
 
 /* A lease was renewed at most a third of it before the death. From the moment its key is missing,
  * members still have what is left of the grace after two thirds of a lease. At least a second, if
- * the grace has one: after a stall of Redis itself all keys are gone, and the living renew theirs.
- */
-static int64_t wait_ms(const struct config *config)
+ * the grace has one: the living may just be about to renew theirs. Leases ran out by themselves if
+ * Redis was away meanwhile: then nothing is known of the time before, and the grace begins now. */
+static int64_t wait_ms(const struct burials *burials, const struct suspect *suspect)
 {
+    const struct config *config = burials->config;
     int64_t grace_ms = (int64_t)config->leave_grace * 1000;
-    int64_t wait = grace_ms - (int64_t)config->lease * 2000 / 3;
+    int64_t lease_ms = (int64_t)config->lease * 1000;
+    if (burials->away_ms != 0 && suspect->since_ms - burials->away_ms < lease_ms)
+        return grace_ms;
+    int64_t wait = grace_ms - lease_ms * 2 / 3;
     int64_t least = grace_ms < 1000 ? grace_ms : 1000;
     return wait > least ? wait : least;
 }
@@ -271,7 +276,7 @@ static void on_checked(void *arg, const struct redisReply *reply)
             list_add(&burials->suspects, &suspect->link);
         }
         suspect->seen = true;
-        if (now_ms - suspect->since_ms >= wait_ms(burials->config))
+        if (now_ms - suspect->since_ms >= wait_ms(burials, suspect))
             claim(burials, check->id);
     }
     free(check);
@@ -320,6 +325,8 @@ static void on_timer(evutil_socket_t fd, short events, void *arg)
     (void)fd;
     (void)events;
     struct burials *burials = arg;
+    if (!bus_flows(burials->bus))
+        burials->away_ms = clock_monotonic_ms();
     struct key gateways = key_global(burials->config->redis_prefix, "gateways");
     redis_send_strings(bus_commands(burials->bus), on_gateways, burials, "SMEMBERS", gateways.text,
                        NULL);

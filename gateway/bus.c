@@ -35,6 +35,7 @@ struct bus {
     int64_t probe_sent_us;
     int64_t probe_sent_ms;    /* 0: none since the connections became ready */
     int64_t probe_back_ms;    /* 0: never */
+    bool proven;              /* one came back since the connections became ready */
     int64_t awaited_since_ms; /* the oldest probe not answered, 0: none */
     char lost[200];           /* why Redis is not there */
     bool hears;               /* subscribed to the own channel */
@@ -77,6 +78,7 @@ static void on_probe(struct bus *bus, const char *text)
         return; /* not the last one sent, or not ours at all */
     metrics_add_lag(bus->options.metrics, clock_monotonic_us() - bus->probe_sent_us);
     bus->probe_back_ms = clock_monotonic_ms();
+    bus->proven = true;
     bus->awaited_since_ms = 0;
 }
 
@@ -114,7 +116,12 @@ bool bus_flows(const struct bus *bus)
 {
     int64_t awaited_ms =
         bus->awaited_since_ms == 0 ? 0 : clock_monotonic_ms() - bus->awaited_since_ms;
-    return both_ready(bus) && bus->probe_back_ms != 0 && awaited_ms < PROBE_SLOW_MS;
+    return both_ready(bus) && bus->proven && awaited_ms < PROBE_SLOW_MS;
+}
+
+int64_t bus_proven_ms(const struct bus *bus)
+{
+    return bus->probe_back_ms;
 }
 
 const char *bus_life(const struct bus *bus)
@@ -192,6 +199,7 @@ static void on_lost(struct bus *bus, const char *why)
     }
     snprintf(bus->lost, sizeof bus->lost, "Redis cannot be reached: %s", why);
     bus->awaited_since_ms = 0;
+    bus->proven = false;
     note_state(bus);
 }
 

@@ -53,6 +53,9 @@ const char *bus_life(const struct bus *bus);
 /* Does Redis answer at the moment? False within 3 s of its falling silent. */
 bool bus_flows(const struct bus *bus);
 
+/* When Redis last showed that messages flow (monotonic, ms); 0: never. */
+int64_t bus_proven_ms(const struct bus *bus);
+
 /* Can commands be sent? */
 bool bus_is_up(const struct bus *bus);
 

@@ -10,7 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAGE_EVENTS = 500, QUEUE_EVENTS = 4096, READ_FIELDS = 3, PERSON_FIELDS = 3 };
+enum { PAGE_EVENTS = 500, QUEUE_EVENTS = 4096 };
+enum { KEPT_HEAD = 4, KEPT_FIELDS = 3 };     /* of recent.lua's answer */
+enum { ROSTER_HEAD = 3, ROSTER_FIELDS = 3 }; /* of roster.lua's */
 
 enum state {
     UNSUBSCRIBED, /* nothing can be said */
@@ -21,6 +23,7 @@ enum state {
 
 struct queued {
     uint64_t seq;
+    bool message;
     size_t len;
     char *json;
 };
@@ -44,7 +47,8 @@ struct feed {
     bool reading_roster;
     unsigned told; /* kinds of foreign publications already logged, a bit each */
     uint64_t seq;  /* the last event delivered or remembered */
-    uint64_t roster_seq;
+    uint64_t said; /* so many events up to it were messages */
+    uint64_t roster_seq, roster_said;
     char epoch[MESSAGE_EPOCH_BYTES];
     struct queue queue;   /* what arrives while kept events are read */
     struct queue journal; /* presence delivered while the roster is on its way */
@@ -74,31 +78,37 @@ static void queue_add(struct queue *queue, const struct room_event *event)
         queue->capacity = queue->capacity == 0 ? 16 : queue->capacity * 2;
         queue->items = memory_resize(queue->items, queue->capacity, sizeof *queue->items);
     }
-    queue->items[queue->count++] =
-        (struct queued){event->seq, event->len, memory_copy(event->json, event->len)};
+    queue->items[queue->count++] = (struct queued){
+        .seq = event->seq,
+        .message = event->type == EVENT_MESSAGE,
+        .len = event->len,
+        .json = memory_copy(event->json, event->len),
+    };
 }
 
 /* --- Delivering --- */
 
-static void gap(struct feed *feed, uint64_t missed, uint64_t seq)
+/* Everything up to `seq`, where `said` events were messages, has passed unseen. */
+static void gap(struct feed *feed, uint64_t seq, uint64_t said)
 {
+    const struct feed_gap gap = {
+        .seq = seq,
+        .missed = said > feed->said && !feed->rebase ? said - feed->said : 0,
+        .anew = feed->rebase,
+    };
     feed->seq = seq;
-    feed->callbacks.on_gap(feed->owner, missed, seq);
+    feed->said = said;
+    feed->rebase = false;
+    feed->callbacks.on_gap(feed->owner, &gap);
 }
 
-static bool keeps_nothing(const struct feed *feed)
-{
-    return bus_config(feed->bus)->retention == 0;
-}
-
-/* Delivers the event if it is the next one. Without kept events a hole is a gap at once. */
+/* Delivers the event if it is the next one. */
 static bool deliver(struct feed *feed, const struct room_event *event)
 {
-    if (event->seq > feed->seq + 1 && keeps_nothing(feed))
-        gap(feed, event->seq - feed->seq - 1, event->seq - 1);
     if (event->seq != feed->seq + 1)
         return false;
     feed->seq = event->seq;
+    feed->said += event->type == EVENT_MESSAGE;
     if (feed->reading_roster && event->type == EVENT_PRESENCE)
         queue_add(&feed->journal, event);
     feed->callbacks.on_event(feed->owner, event);
@@ -134,39 +144,44 @@ static void go_live(struct feed *feed)
 
 /* --- Kept events --- */
 
+struct kept {
+    struct room_event event;
+    int64_t at_ms; /* when it was, monotonic */
+    uint64_t said; /* so many events up to it were messages */
+};
+
 /* One that was kept: the roster of an opening feed may include it already. */
-static void deliver_kept(struct feed *feed, const struct room_event *event, int64_t at_ms)
+static void deliver_kept(struct feed *feed, const struct kept *kept)
 {
-    if (feed->rebase) {
-        feed->rebase = false;
-        gap(feed, 0, event->seq - 1);
-    }
-    if (event->seq <= feed->roster_seq) {
+    const struct room_event *event = &kept->event;
+    if (event->seq <= feed->roster_seq && !feed->rebase) {
         if (event->seq > feed->seq)
-            feed->callbacks.on_remember(feed->owner, event, at_ms);
+            feed->callbacks.on_remember(feed->owner, event, kept->at_ms);
         feed->seq = event->seq;
+        feed->said = kept->said;
         return;
     }
-    if (event->seq > feed->seq + 1)
-        gap(feed, event->seq - feed->seq - 1, event->seq - 1);
+    if (event->seq > feed->seq + 1 || feed->rebase)
+        gap(feed, event->seq - 1, kept->said - (event->type == EVENT_MESSAGE));
     deliver(feed, event);
 }
 
 static void deliver_page(struct feed *feed, const struct redisReply *reply)
 {
-    int64_t redis_now_ms = redis_reply_integer(redis_reply_at(reply, 2));
+    int64_t redis_now_ms = redis_reply_integer(redis_reply_at(reply, 3));
     int64_t now_ms = clock_monotonic_ms();
     size_t count = redis_reply_count(reply);
-    for (size_t i = READ_FIELDS; i + 2 < count && feed->owner != NULL; i += 3) {
+    for (size_t i = KEPT_HEAD; i + 2 < count && feed->owner != NULL; i += KEPT_FIELDS) {
         size_t len;
-        int64_t at_ms = redis_reply_integer(redis_reply_at(reply, i + 1));
-        const char *json = redis_reply_string(redis_reply_at(reply, i + 2), &len);
-        struct room_event event;
-        if (json == NULL || room_event_parse(json, len, 0, &event) != 0)
+        struct kept kept;
+        kept.at_ms = now_ms - (redis_now_ms - redis_reply_integer(redis_reply_at(reply, i)));
+        kept.said = (uint64_t)redis_reply_integer(redis_reply_at(reply, i + 2));
+        const char *json = redis_reply_string(redis_reply_at(reply, i + 1), &len);
+        if (json == NULL || room_event_parse(json, len, 0, &kept.event) != 0)
             continue;
-        if (event.seq > 0)
-            deliver_kept(feed, &event, now_ms - (redis_now_ms - at_ms));
-        room_event_done(&event);
+        if (kept.event.seq > 0)
+            deliver_kept(feed, &kept);
+        room_event_done(&kept.event);
     }
 }
 
@@ -174,30 +189,31 @@ static void deliver_page(struct feed *feed, const struct redisReply *reply)
 static void change_epoch(struct feed *feed, const char epoch[MESSAGE_EPOCH_BYTES])
 {
     memcpy(feed->epoch, epoch, sizeof feed->epoch);
-    feed->seq = 0;
-    feed->roster_seq = 0;
+    feed->seq = feed->said = 0;
+    feed->roster_seq = feed->roster_said = 0;
     feed->rebase = true;
     queue_clear(&feed->queue);
     read_kept(feed);
 }
 
 /* After the last page: what was neither read nor is kept any more has passed unseen. */
-static void catch_up(struct feed *feed, uint64_t head)
+static void catch_up(struct feed *feed, uint64_t head, uint64_t said)
 {
-    if (feed->rebase) {
-        feed->rebase = false;
-        gap(feed, 0, head);
-        return;
-    }
-    if (!feed->started) {
-        if (feed->seq < feed->roster_seq)
+    if (!feed->started && !feed->rebase) {
+        if (feed->seq < feed->roster_seq) {
             feed->seq = feed->roster_seq;
+            feed->said = feed->roster_said;
+        }
         return;
     }
-    if (feed->queue.count > 0 && feed->queue.items[0].seq <= head)
-        head = feed->queue.items[0].seq - 1; /* from there on it is known */
-    if (head > feed->seq)
-        gap(feed, head - feed->seq, head);
+    const struct queue *queue = &feed->queue;
+    uint64_t known_from = queue->count > 0 ? queue->items[0].seq : UINT64_MAX;
+    for (size_t i = 0; i < queue->count && queue->items[i].seq <= head; i++)
+        said -= queue->items[i].message;
+    if (known_from <= head)
+        head = known_from - 1;
+    if (head > feed->seq || feed->rebase)
+        gap(feed, head, said);
 }
 
 static void on_kept(void *arg, const struct redisReply *reply)
@@ -215,6 +231,7 @@ static void on_kept(void *arg, const struct redisReply *reply)
     char epoch[MESSAGE_EPOCH_BYTES];
     snprintf(epoch, sizeof epoch, "%s", told);
     uint64_t head = (uint64_t)redis_reply_integer(redis_reply_at(reply, 1));
+    uint64_t said = (uint64_t)redis_reply_integer(redis_reply_at(reply, 2));
     if (feed->epoch[0] == '\0')
         memcpy(feed->epoch, epoch, sizeof feed->epoch);
     if (strcmp(epoch, feed->epoch) != 0 || head < feed->seq) {
@@ -224,11 +241,11 @@ static void on_kept(void *arg, const struct redisReply *reply)
     deliver_page(feed, reply);
     if (feed->owner == NULL)
         return;
-    if (redis_reply_count(reply) >= READ_FIELDS + (size_t)PAGE_EVENTS * 3) {
+    if (redis_reply_count(reply) >= KEPT_HEAD + (size_t)PAGE_EVENTS * KEPT_FIELDS) {
         read_kept(feed);
         return;
     }
-    catch_up(feed, head);
+    catch_up(feed, head, said);
     go_live(feed);
 }
 
@@ -260,7 +277,7 @@ static void deliver_roster(struct feed *feed, const struct redisReply *reply)
 {
     feed->callbacks.on_roster_begin(feed->owner);
     size_t count = redis_reply_count(reply);
-    for (size_t i = 2; i + 2 < count; i += PERSON_FIELDS) {
+    for (size_t i = ROSTER_HEAD; i + 2 < count; i += ROSTER_FIELDS) {
         const char *id = redis_reply_string(redis_reply_at(reply, i), NULL);
         const char *name = redis_reply_string(redis_reply_at(reply, i + 1), NULL);
         const char *address = redis_reply_string(redis_reply_at(reply, i + 2), NULL);
@@ -268,7 +285,7 @@ static void deliver_roster(struct feed *feed, const struct redisReply *reply)
             feed->callbacks.on_roster_add(feed->owner, id, name, address);
     }
     feed->callbacks.on_roster_done(feed->owner,
-                                   (uint64_t)redis_reply_integer(redis_reply_at(reply, 1)));
+                                   (uint64_t)redis_reply_integer(redis_reply_at(reply, 2)));
 }
 
 /* What was delivered while the roster was on its way, and came after it. */
@@ -293,7 +310,7 @@ static void on_roster(void *arg, const struct redisReply *reply)
         feed_close(feed);
         return;
     }
-    if (redis_reply_count(reply) < 2) {
+    if (redis_reply_count(reply) < ROSTER_HEAD) {
         queue_clear(&feed->journal);
         return; /* feed_tick tries again */
     }
@@ -302,6 +319,7 @@ static void on_roster(void *arg, const struct redisReply *reply)
         feed->roster_known = true;
         feed->roster_wanted = false;
         feed->roster_seq = seq;
+        feed->roster_said = (uint64_t)redis_reply_integer(redis_reply_at(reply, 1));
         deliver_roster(feed, reply);
         feed->callbacks.on_start(feed->owner, seq);
         if (feed->state == OPENING)

@@ -14,6 +14,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct feed_gap {
+    uint64_t seq;    /* the next number is seq + 1 */
+    uint64_t missed; /* so many of them were messages */
+    bool anew;       /* Redis lost its memory: numbers begin anew, and `missed` is not known */
+};
+
 struct feed_callbacks {
     /* The roster, on opening and after feed_read_roster. */
     void (*on_roster_begin)(void *owner);
@@ -27,8 +33,8 @@ struct feed_callbacks {
     void (*on_remember)(void *owner, const struct room_event *event, int64_t at_ms);
     /* The next event. */
     void (*on_event)(void *owner, const struct room_event *event);
-    /* Events passed that cannot be brought back; the next number is seq + 1. 0: unknown. */
-    void (*on_gap)(void *owner, uint64_t missed, uint64_t seq);
+    /* Events passed that cannot be brought back. */
+    void (*on_gap)(void *owner, const struct feed_gap *gap);
     /* Opening is complete: the number of the last event is known. */
     void (*on_live)(void *owner);
 };

@@ -5,6 +5,7 @@
 #include "memory.h"
 #include "room_log.h"
 #include "roster.h"
+#include "tally.h"
 
 #include <event2/event.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@ struct room {
     struct room_options options;
     struct room_log *log;
     struct roster *roster;
+    struct tally *tally; /* outlives the log */
     struct slot *slots;
     size_t slot_count, slot_capacity;
     uint64_t seq;         /* of the last event in log and roster */
@@ -52,6 +54,7 @@ struct room *room_new(const struct room_options *options)
     room->options = *options;
     room->log = room_log_new(options->config->retention_messages);
     room->roster = roster_new();
+    room->tally = tally_new();
     room->gathering = gathering_new();
     room->flush_event = event_new(options->base, -1, 0, on_flush, room);
     room->window_event = evtimer_new(options->base, on_window, room);
@@ -66,6 +69,7 @@ void room_free(struct room *room)
     event_free(room->window_event);
     gathering_free(room->gathering);
     room_log_free(room->log);
+    tally_free(room->tally);
     roster_free(room->roster);
     free(room->slots);
     free(room);
@@ -297,12 +301,16 @@ static void gather(struct room *room, const struct room_event *event)
 void room_start(struct room *room, uint64_t seq)
 {
     room->seq = room->floor = seq;
+    tally_begin(room->tally, seq);
 }
 
 void room_remember(struct room *room, const struct room_event *event, int64_t at_ms)
 {
-    if (room_log_tail(room->log) == room_log_head(room->log))
+    if (room_log_tail(room->log) == room_log_head(room->log)) {
         room->floor = event->seq - 1;
+        tally_begin(room->tally, room->floor);
+    }
+    tally_note(room->tally, event->seq, event->type == EVENT_MESSAGE);
     struct room_log_mark mark = {event->seq, at_ms, false};
     room_log_append(room->log, frame_new_text(event->json, event->len), mark);
 }
@@ -328,6 +336,7 @@ void room_happen(struct room *room, const struct room_event *event)
     if (event->type == EVENT_MESSAGE)
         show_gathered(room); /* lines keep the order of their numbers */
     room->seq = event->seq;
+    tally_note(room->tally, event->seq, event->type == EVENT_MESSAGE);
     if (event->type == EVENT_PRESENCE) {
         roster_apply(room->roster, event);
         gather(room, event);
@@ -337,18 +346,26 @@ void room_happen(struct room *room, const struct room_event *event)
     room->options.on_shown(room->options.owner, room->seq);
 }
 
-void room_gap(struct room *room, uint64_t missed, const char *epoch, uint64_t seq)
+static void tell_gap(struct room *room, const struct feed_gap *gap, const char *epoch)
 {
-    show_gathered(room);
-    room->seq = seq;
-    room->floor = seq;
-    if (missed == 0)
-        room->epoch_start = room_log_head(room->log);
     struct text json = TEXT_EMPTY;
-    message_add_gap(&json, missed, epoch, seq);
+    message_add_gap(&json, gap->missed, epoch, gap->seq);
     append_text(room, json.data, json.len, true);
     text_done(&json);
     room->options.metrics->gaps++;
+}
+
+void room_gap(struct room *room, const struct feed_gap *gap, const char *epoch)
+{
+    show_gathered(room);
+    room->seq = room->floor = gap->seq;
+    tally_skip(room->tally, gap->seq, gap->missed);
+    if (gap->anew) {
+        room->epoch_start = room_log_head(room->log);
+        tally_begin(room->tally, gap->seq);
+    }
+    if (gap->anew || gap->missed > 0)
+        tell_gap(room, gap, epoch);
     room->options.on_shown(room->options.owner, room->seq);
 }
 
@@ -382,9 +399,9 @@ bool room_roster_is_thin(const struct room *room)
 /* Where in the log somebody starts who has seen everything up to `since`. */
 static uint64_t position_after(const struct room *room, uint64_t since, uint64_t *missed)
 {
-    *missed = since < room->floor ? room->floor - since : 0;
+    *missed = tally_between(room->tally, since, room->floor);
     if (room->options.config->retention == 0) { /* what the log has is for slow readers alone */
-        *missed = since < room->seq ? room->seq - since : 0;
+        *missed = tally_between(room->tally, since, room->seq);
         return room_log_head(room->log);
     }
     return room_log_find(room->log, room->epoch_start, since);
@@ -420,6 +437,11 @@ void room_exit(struct room *room, struct connection *connection)
     let_go(room, slot);
     connection_set_source(connection, (struct connection_source){NULL, NULL});
     remove_slot(room, (size_t)(slot - room->slots));
+}
+
+uint64_t room_messages_since(const struct room *room, uint64_t since)
+{
+    return tally_between(room->tally, since, room->seq);
 }
 
 uint64_t room_seq(const struct room *room)

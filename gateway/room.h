@@ -12,6 +12,7 @@
 
 #include "config.h"
 #include "connection.h"
+#include "feed.h"
 #include "message.h"
 #include "metrics.h"
 
@@ -47,9 +48,8 @@ void room_remember(struct room *room, const struct room_event *event, int64_t at
 /* An event. The roster changes with it. */
 void room_happen(struct room *room, const struct room_event *event);
 
-/* Events passed that nobody can bring back; the next number is seq + 1, of this epoch. `missed` 0:
- * unknown, and what was numbered before means nothing any more. */
-void room_gap(struct room *room, uint64_t missed, const char *epoch, uint64_t seq);
+/* Events passed that nobody can bring back. Members are told, unless no message was among them. */
+void room_gap(struct room *room, const struct feed_gap *gap, const char *epoch);
 
 /* The roster as Redis has it: begin, add each, done. */
 void room_roster_begin(struct room *room);
@@ -74,7 +74,7 @@ struct room_entry {
 struct room_view {
     uint64_t seq; /* everything up to here is in the count and the list */
     uint64_t count;
-    uint64_t missed; /* events after `since` that the log no longer has */
+    uint64_t missed; /* messages after `since` that the log no longer has */
 };
 
 /* Adds a connection; frames flow to it from the end of this turn on. While presence is being
@@ -84,6 +84,9 @@ struct room_view room_enter(struct room *room, struct connection *connection,
 
 /* Takes a connection out; what it has half received is finished. Does nothing when it is not in. */
 void room_exit(struct room *room, struct connection *connection);
+
+/* How many messages have passed since that number. */
+uint64_t room_messages_since(const struct room *room, uint64_t since);
 
 uint64_t room_seq(const struct room *room);
 bool room_is_gathering(const struct room *room);

@@ -67,13 +67,14 @@ static void on_event(void *owner, const struct room_event *event)
     room_happen(place->room, event);
 }
 
-static void on_gap(void *owner, uint64_t missed, uint64_t seq)
+/* Who came or went in a gap is read from Redis: when that lost its memory, after a lease, by which
+ * time all who are still there have been put back. */
+static void on_gap(void *owner, const struct feed_gap *gap)
 {
     struct place *place = owner;
     const struct config *config = bus_config(place->rooms->options.bus);
-    room_gap(place->room, missed, feed_epoch(place->feed), seq);
-    if (missed == 0) /* after a lease all who are still there have been put back */
-        place->roster_at_ms = (uint64_t)clock_monotonic_ms() + config->lease * 1000;
+    room_gap(place->room, gap, feed_epoch(place->feed));
+    place->roster_at_ms = (uint64_t)clock_monotonic_ms() + (gap->anew ? config->lease * 1000 : 0);
 }
 
 static void on_live(void *owner)

@@ -83,7 +83,8 @@ struct sessions {
     struct link farewells;
     uint64_t next_number;
     int64_t away_ms;      /* for how long Redis was away, in all */
-    int64_t looked_at_ms; /* when that was last looked at */
+    int64_t looked_at_ms; /* up to when that is known */
+    bool away;
     uint8_t cloak_key[32];
     struct text scratch; /* for what is sent to one member */
     bool draining;

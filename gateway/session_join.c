@@ -140,8 +140,8 @@ static void welcome(struct session *session)
                                                                     : session->identity->floor;
     }
     struct room_view view = room_enter(session->place->room, session->connection, &entry);
-    if (same_epoch && !entry.resumes && view.seq > joining->since_seq)
-        view.missed = view.seq - joining->since_seq; /* the token has outlived `retention` */
+    if (same_epoch && !entry.resumes) /* the token has outlived `retention` */
+        view.missed = room_messages_since(session->place->room, joining->since_seq);
     send_welcome(session, &view, entry.resumes && view.missed == 0);
     if (joining->knows && !same_epoch) { /* Redis lost its memory meanwhile: nobody can tell */
         message_add_gap(&session->all->scratch, 0, epoch, view.seq);

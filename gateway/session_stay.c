@@ -28,10 +28,12 @@ int64_t session_grace_clock(const struct sessions *all)
 
 static void look_at_redis(struct sessions *all)
 {
-    int64_t now_ms = clock_monotonic_ms();
-    if (!bus_flows(all->options.bus) && all->looked_at_ms != 0)
-        all->away_ms += now_ms - all->looked_at_ms;
-    all->looked_at_ms = now_ms;
+    bool flows = bus_flows(all->options.bus);
+    int64_t known_ms = flows ? bus_proven_ms(all->options.bus) : clock_monotonic_ms();
+    if ((all->away || !flows) && all->looked_at_ms != 0)
+        all->away_ms += known_ms - all->looked_at_ms;
+    all->looked_at_ms = known_ms;
+    all->away = !flows;
 }
 
 /* --- Ghosts --- */

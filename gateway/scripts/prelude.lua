@@ -16,25 +16,26 @@ end
 -- A room that is new, or whose head somebody has broken by hand: numbers begin anew.
 local function begin()
     redis.call('DEL', head, recent)
-    redis.call('HSET', head, 'epoch', new_epoch, 'seq', 0)
+    redis.call('HSET', head, 'epoch', new_epoch, 'seq', 0, 'said', 0)
     redis.call('EXPIRE', head, head_ttl)
-    return new_epoch, 0
+    return new_epoch, 0, 0
 end
 
--- Where the room is: its epoch and the number of its last event.
+-- Where the room is: its epoch, the number of its last event, and how many events were messages.
 local function position()
-    local at = redis.pcall('HMGET', head, 'epoch', 'seq')
+    local at = redis.pcall('HMGET', head, 'epoch', 'seq', 'said')
     local seq = not at.err and at[1] and tonumber(at[2])
     if not seq or seq < 0 or #at[1] > 20 then
         return begin()
     end
-    return at[1], seq
+    return at[1], seq, tonumber(at[3]) or 0
 end
 
 -- A stream that somebody has broken by hand (another type, a foreign number) is begun anew.
-local function keep(seq, at, event)
+local function keep(seq, at, event, said)
     local function add()
-        return redis.pcall('XADD', recent, 'MAXLEN', most_kept, seq .. '-0', 'at', at, 'event', event)
+        return redis.pcall('XADD', recent, 'MAXLEN', most_kept, seq .. '-0', 'at', at,
+                           'event', event, 'said', said)
     end
     local kept = add()
     if kept.err and (kept.err:find('WRONGTYPE') or kept.err:find('equal or smaller')) then
@@ -47,24 +48,26 @@ local function keep(seq, at, event)
 end
 
 -- Numbers an event, keeps it for `retention` and publishes it, all in one step: numbers have no
--- holes, and everybody who subscribed sees them grow. `make(seq, at)` gives the event's JSON.
-local function emit(make)
-    local _, last = position()
+-- holes, and everybody who subscribed sees them grow. `make(seq, at)` gives the event's JSON;
+-- `messages` is 1 for a message, 0 for any other event.
+local function emit(messages, make)
+    local _, last, said_before = position()
     local seq = string.format('%.0f', last + 1)
+    local said = string.format('%.0f', said_before + messages)
     local at = now_ms()
     local event = make(seq, at)
     if retention > 0 then
-        keep(seq, at, event)
+        keep(seq, at, event, said)
         redis.call('EXPIRE', recent, retention)
     end
-    redis.call('HSET', head, 'seq', seq)
+    redis.call('HSET', head, 'seq', seq, 'said', said)
     redis.call('PUBLISH', channel, event)
     return last + 1
 end
 
 -- A presence event; `joined` and `left` are JSON, comma-separated.
 local function emit_presence(joined, left, count)
-    return emit(function(seq)
+    return emit(0, function(seq)
         return '{"type":"presence","seq":' .. seq .. ',"joined":[' .. joined .. '],"left":[' ..
                left .. '],"count":' .. count .. '}'
     end)

@@ -22,7 +22,7 @@ if first_epoch ~= '' and position() ~= first_epoch then
     return redis.error_reply('OTHEREPOCH Redis lost its memory since this was first said')
 end
 
-local seq = emit(function(number, at)
+local seq = emit(1, function(number, at)
     return '{"type":"message","seq":' .. number .. ',"at":' .. at .. ',' .. body
 end)
 

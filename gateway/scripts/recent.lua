@@ -2,14 +2,15 @@
 --
 -- ARGV  5 the last number it knows   6 events at most
 --
--- Returns {epoch, number of the last event, now in ms, then number, ms, JSON of each event}.
-local epoch, seq = position()
-local answer = {epoch, seq, now_ms()}
+-- Returns {epoch, number of the last event, messages up to it, now in ms,
+--          then ms, JSON, messages up to it of each event}.
+local epoch, seq, said = position()
+local answer = {epoch, seq, said, now_ms()}
 local from = string.format('%.0f-0', tonumber(ARGV[5]) + 1)
 
 for _, entry in ipairs(redis.call('XRANGE', recent, from, '+', 'COUNT', ARGV[6])) do
-    answer[#answer + 1] = string.match(entry[1], '^%d+')
     answer[#answer + 1] = entry[2][2]
     answer[#answer + 1] = entry[2][4]
+    answer[#answer + 1] = entry[2][6] or '0'
 end
 return answer

@@ -3,9 +3,9 @@
 -- KEYS  4 members
 -- ARGV  5 members at most   6 key of a member without the name
 --
--- Returns {number of the last event, count, then id, name, shown address of each}.
+-- Returns {number of the last event, messages up to it, count, then id, name, shown address of each}.
 local members = KEYS[4]
-local _, seq = position()
+local _, seq, said = position()
 local people = {}
 
 for _, folded in ipairs(redis.call('SRANDMEMBER', members, ARGV[5])) do
@@ -18,7 +18,7 @@ for _, folded in ipairs(redis.call('SRANDMEMBER', members, ARGV[5])) do
         redis.call('SREM', members, folded)
     end
 end
-local answer = {seq, redis.call('SCARD', members)}
+local answer = {seq, said, redis.call('SCARD', members)}
 for _, value in ipairs(people) do
     answer[#answer + 1] = value
 end

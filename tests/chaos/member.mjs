@@ -7,7 +7,6 @@ const SAY_EVERY_MS = [600, 1800];
 
 export class ChaosMember {
   record = []; // { t, what, ... }: everything seen, in order
-  heard = []; // when something came, in tenths of a second, each once
   said = new Map(); // nonce → { text, t }
   failed = new Map(); // nonce → code
   people = new Map(); // id → name
@@ -87,16 +86,10 @@ export class ChaosMember {
 
   #open(where) {
     const socket = new WebSocket(where, { localAddress: this.address, perMessageDeflate: false, handshakeTimeout: 5000 });
-    socket.on("message", () => this.#hear());
     socket.on("error", () => {});
     this.socket = socket;
     this.reconnects++;
     return socket;
-  }
-
-  #hear() {
-    const tenth = Math.floor(Date.now() / 100);
-    if (this.heard.at(-1) !== tenth) this.heard.push(tenth);
   }
 
   #planSay() {
