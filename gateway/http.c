@@ -70,6 +70,7 @@ static void linger(struct http_client *client)
 static void finish_answer(struct http_client *client)
 {
     client->answering = false;
+    client->answered = true;
     client->sent = 0;
     client->body = NULL;
     client->body_len = 0;

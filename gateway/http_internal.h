@@ -35,6 +35,7 @@ struct http_client {
     int64_t deadline_ms;
     bool keep_alive; /* after the answer that is being sent */
     bool answering;
+    bool answered;  /* this is not its first request */
     bool unseen;    /* `in` holds what nobody has looked at */
     bool lingering; /* all sent; what still comes is dropped */
     bool is_head;   /* HEAD: no body */

@@ -51,7 +51,8 @@ bool http_upgrade(struct http_client *client, const struct http_upgrade *upgrade
         return refuse_handshake(client, status);
     if (!handshake_origin_allowed(upgrade->request, config->origin.items, config->origin.count))
         return refuse(client, 403, "Pages from this origin may not connect here.");
-    if (http->draining)
+    /* who connected before listening stopped is let in, and told to move */
+    if (http->draining && client->answered)
         return refuse(client, 503, "This gateway is going away; please connect again.");
     uint64_t most = http->options.max_connections;
     if (most > 0 && connections_count(http->options.connections) >= most)

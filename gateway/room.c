@@ -389,6 +389,15 @@ void room_roster_catch_up(struct room *room, const struct room_event *event)
     roster_apply(room->roster, event);
 }
 
+void room_tell_list(struct room *room)
+{
+    struct text json = TEXT_EMPTY;
+    message_add_members(&json, room->seq, roster_count(room->roster),
+                        roster_list(room->roster, "", NULL));
+    append_text(room, json.data, json.len, true);
+    text_done(&json);
+}
+
 bool room_roster_is_thin(const struct room *room)
 {
     return roster_is_thin(room->roster);

@@ -59,6 +59,9 @@ void room_roster_done(struct room *room, uint64_t count);
 /* An event that happened (room_happen) while the roster was on its way, and is not in it. */
 void room_roster_catch_up(struct room *room, const struct room_event *event);
 
+/* Sends the list to everybody here: they may have missed who came and went. */
+void room_tell_list(struct room *room);
+
 /* Does the roster name fewer people than it could? */
 bool room_roster_is_thin(const struct room *room);
 

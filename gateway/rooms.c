@@ -41,6 +41,7 @@ static void on_roster_done(void *owner, uint64_t count)
 {
     struct place *place = owner;
     room_roster_done(place->room, count);
+    place->list_ready = place->list_owed;
 }
 
 static void on_roster_event(void *owner, const struct room_event *event)
@@ -75,6 +76,8 @@ static void on_gap(void *owner, const struct feed_gap *gap)
     const struct config *config = bus_config(place->rooms->options.bus);
     room_gap(place->room, gap, feed_epoch(place->feed));
     place->roster_at_ms = (uint64_t)clock_monotonic_ms() + (gap->anew ? config->lease * 1000 : 0);
+    place->list_owed = true;
+    place->list_ready = false;
 }
 
 static void on_live(void *owner)
@@ -212,6 +215,9 @@ static void tick_place(struct place *place, uint64_t now_ms)
     if (place->roster_at_ms != 0 && place->roster_at_ms <= now_ms) {
         place->roster_at_ms = 0;
         feed_read_roster(place->feed);
+    } else if (place->list_ready) {
+        place->list_owed = place->list_ready = false;
+        room_tell_list(place->room);
     }
 }
 

@@ -22,6 +22,8 @@ struct place {
     struct link waiting; /* for session: who waits for on_live or on_shown */
     uint64_t refresh_at_ms;
     uint64_t roster_at_ms; /* when the roster is to be read anew; 0: no need */
+    bool list_owed;        /* members missed who came and went: they get the list once it is read */
+    bool list_ready;
     char name[];
 };
 

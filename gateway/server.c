@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
@@ -105,10 +106,25 @@ static int open_listeners(struct server *server, char *error, size_t error_size)
     return 0;
 }
 
+/* Closing a listener resets the connections that wait in its queue: they are taken first. */
+static void accept_waiting(struct server *server, struct evconnlistener *listener)
+{
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof peer;
+    int fd;
+    while ((fd = accept4(evconnlistener_get_fd(listener), (struct sockaddr *)&peer, &len,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+        on_accept(listener, fd, (struct sockaddr *)&peer, (int)len, server);
+        len = sizeof peer;
+    }
+}
+
 static void close_listeners(struct server *server)
 {
     while (server->listener_count > 0) {
         server->listener_count--;
+        if (server->http != NULL)
+            accept_waiting(server, server->listeners[server->listener_count]);
         evconnlistener_free(server->listeners[server->listener_count]);
         listener_clean(server->config->addr.items[server->listener_count]);
     }

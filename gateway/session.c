@@ -10,7 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TYPING_EVERY_MS = 1000, HOLD_IN_FLIGHT = 64, RELEASE_IN_FLIGHT = 32 };
+enum {
+    TYPING_EVERY_MS = 1000,
+    HOLD_IN_FLIGHT = 64,
+    RELEASE_IN_FLIGHT = 32,
+    MOVE_MS = 500, /* draining: for moving, once it is time to */
+};
 
 static void on_message(void *owner, bool text, const uint8_t *data, size_t len);
 static void on_closed(void *owner, uint16_t code);
@@ -426,21 +431,25 @@ void sessions_tick(struct sessions *all)
 
 /* --- Draining --- */
 
+static void send_away(struct session *session, unsigned after_ms)
+{
+    struct sessions *all = session->all;
+    message_add_reconnect(&all->scratch, after_ms);
+    session_send(session);
+    session->until_ms =
+        clock_monotonic_ms() + after_ms + (all->options.config->drain > 0 ? MOVE_MS : 0);
+}
+
 void sessions_drain(struct sessions *all)
 {
-    int64_t now_ms = clock_monotonic_ms();
     uint64_t window_ms = all->options.config->drain * 1000;
     size_t count = connections_count(all->options.connections);
     size_t index = 0;
     all->draining = true;
     for (struct link *at = all->all.next; at != &all->all; at = at->next) {
         struct session *session = LIST_ITEM(at, struct session, in_all);
-        if (session->connection == NULL)
-            continue;
-        unsigned after_ms = (unsigned)(window_ms * index++ / (count == 0 ? 1 : count));
-        message_add_reconnect(&all->scratch, after_ms);
-        session_send(session);
-        session->until_ms = now_ms + after_ms + (window_ms > 0 ? 500 : 0);
+        if (session->connection != NULL)
+            send_away(session, (unsigned)(window_ms * index++ / (count == 0 ? 1 : count)));
     }
 }
 
@@ -449,7 +458,11 @@ bool sessions_drain_tick(struct sessions *all)
     int64_t now_ms = clock_monotonic_ms();
     for (struct link *at = all->all.next; at != &all->all; at = at->next) {
         struct session *session = LIST_ITEM(at, struct session, in_all);
-        if (session->connection != NULL && session->in_flight == 0 && session->until_ms <= now_ms)
+        if (session->connection == NULL)
+            continue;
+        if (session->until_ms == 0) /* it had connected before listening stopped */
+            send_away(session, 0);
+        else if (session->in_flight == 0 && session->until_ms <= now_ms)
             connection_close(session->connection, 1012, "this gateway is going away");
     }
     return connections_count(all->options.connections) == 0;

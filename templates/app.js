@@ -53,7 +53,6 @@ const client = new Client(url, {
   },
   gap(message) {
     log.line("gap", t.gap(message.missed));
-    setTimeout(() => client.askMembers(), 15000); // by then everybody who is still there is listed
   },
   typing({ from }) {
     if (from.id !== me.id) startTyping(from);

@@ -132,6 +132,7 @@ export class People {
     this.#people = new Map(members.map((person) => [person.id, person]));
     this.count = count;
     if (me) this.#me = me;
+    if (this.#me && !this.#people.has(this.#me.id)) this.#people.set(this.#me.id, this.#me);
     this.#draw();
   }
 

@@ -182,12 +182,10 @@ async function main() {
   return problems.length === 0 ? 0 : 1;
 }
 
-let status = 1;
-try {
-  status = await main();
-} catch (error) {
-  console.error(error);
-} finally {
-  for (const ending of endings.reverse()) await Promise.resolve().then(ending).catch((error) => console.error(error.message));
+async function end(status) {
+  while (endings.length > 0) await Promise.resolve().then(endings.pop()).catch((error) => console.error(error.message));
+  process.exit(status);
 }
-process.exit(status);
+
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => end(1));
+await end(await main().catch((error) => (console.error(error), 1)));
