@@ -21,7 +21,8 @@ export class ChaosMember {
   #quiet = false;
   #pinger;
 
-  constructor({ url, seed, number, random }) {
+  constructor({ url, seed, number, random, sayEvery = SAY_EVERY_MS }) {
+    this.sayEvery = sayEvery;
     this.#number = number;
     this.#seed = seed;
     this.random = random;
@@ -96,7 +97,7 @@ export class ChaosMember {
     this.#sayTimer = setTimeout(() => {
       if (this.joined || this.random.next() < 0.2) this.say(`${this.#seed}/${this.#number}/${this.said.size}`);
       if (!this.#quiet) this.#planSay();
-    }, this.random.between(...SAY_EVERY_MS));
+    }, this.random.between(...this.sayEvery));
   }
 
   #note(what, more = {}) {

@@ -2,13 +2,18 @@
 # Breaks things under load and checks that the five promises hold.
 #
 #   tests/chaos/run.sh [--seed N | --seeds FROM-TO] [--seconds S | --minutes M] [chaos.mjs' options]
+#   tests/chaos/run.sh outage|rolling [its options]      one thing at a time, and its figures
 #
 # The same seed repeats the schedule of faults. With root and nftables each run has a network namespace
 # of its own, in which packets can be dropped; without, proxies stand in.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-from=1 to=1 seconds=60 others=()
-while [ $# -gt 0 ]; do
+from=1 to=1 seconds=60 others=() scenario=
+case ${1:-} in
+outage | rolling) scenario=$1; shift ;;
+esac
+[ -z "$scenario" ] ||  others=("$@")
+while [ -z "$scenario" ] && [ $# -gt 0 ]; do
     case $1 in
     --seed) from=$2 to=$2; shift 2 ;;
     --seeds) from=${2%-*} to=${2#*-}; shift 2 ;;
@@ -28,6 +33,9 @@ else
     namespace=()
 fi
 
+if [ -n "$scenario" ]; then
+    exec "${namespace[@]}" node "$here/$scenario.mjs" "${others[@]}"
+fi
 failed=()
 for ((seed = from; seed <= to; seed++)); do
     "${namespace[@]}" node "$here/chaos.mjs" --seed "$seed" --seconds "$seconds" "${others[@]}" || failed+=("$seed")

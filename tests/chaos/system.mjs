@@ -2,7 +2,7 @@
 // again in its place.
 import { Gateway, freePort, get, startNginx, startRedis, until } from "../lib/harness.mjs";
 
-export const settings = { lease: 3, grace: 6, retention: 60, ping: 5, drain: 3 };
+const usual = { lease: 3, grace: 6, retention: 60, ping: 5, drain: 3 };
 
 export class System {
   redis;
@@ -13,9 +13,10 @@ export class System {
   #t;
   paths;
 
-  constructor(t, paths) {
+  constructor(t, paths, settings) {
     this.#t = t;
     this.paths = paths;
+    this.settings = { ...usual, ...settings };
   }
 
   async start(count) {
@@ -39,13 +40,14 @@ export class System {
   async startGateway(gateway, { newId = false } = {}) {
     if (newId) gateway.generation++;
     const { toRedis, fromNginx, number, port } = gateway;
+    const { lease, grace, retention, ping, drain } = this.settings;
     const more = fromNginx.port === port ? ["--addr", `${fromNginx.address}:${port}`] : [];
     const started = new Gateway(this.#t, port, [
       ...more,
       "--redis", `redis://${toRedis.address}:${toRedis.port}`,
       "--gateway-id", `g${number}-${gateway.generation}`,
-      "--lease", settings.lease, "--leave-grace", settings.grace, "--retention", settings.retention,
-      "--ping", settings.ping, "--drain", settings.drain, "--rate", "20:60",
+      "--lease", lease, "--leave-grace", grace, "--retention", retention,
+      "--ping", ping, "--drain", drain, "--rate", "20:60",
       "--max-connections-per-address", 0, "--trusted-proxy", "127.0.0.0/8", "--backlog", 65536,
     ].map(String));
     this.everyProcess.push(started);

@@ -1,0 +1,104 @@
+// The judge must find what is wrong: each of these records breaks one promise, and one keeps them all.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { judge, promises } from "./judge.mjs";
+import { makeSchedule } from "./schedule.mjs";
+
+const graceMs = 6000;
+const welcome = (t, seq, more = {}) => ({ t, what: "welcome", id: "?", epoch: "e1", seq, recovered: false, missed: 0, here: [], count: 0, ...more });
+const message = (t, seq, more = {}) => ({ t, what: "message", epoch: "e1", seq, from: "A", nonce: `n${seq}`, text: `text ${seq}`, ...more });
+const presence = (t, seq, more = {}) => ({ t, what: "presence", epoch: "e1", seq, joined: [], left: [], count: 2, ...more });
+const ack = (t, seq, more = {}) => ({ t, what: "ack", epoch: "e1", seq, nonce: `n${seq}`, ...more });
+const gap = (t, seq, more = {}) => ({ t, what: "gap", epoch: "e2", seq, missed: 0, ...more });
+
+const many = (from, to, step, make) => Array.from({ length: (to - from) / step }, (_, i) => make(from + i * step, i));
+
+function person(name, id, record) {
+  return { name, said: new Map(), failed: new Map(), record: [{ t: 0, what: "start" }, ...record.map((entry) => (entry.id === "?" ? { ...entry, id } : entry))] };
+}
+
+/** Judges alice and bob; only the promises named in `broken` may be. */
+function expect(alice, bob, broken, lastEpoch = "e1") {
+  const verdict = judge([person("alice", "A", alice), person("bob", "B", bob)], { graceMs, lastEpoch });
+  assert.deepEqual(promises.filter((promise) => verdict[promise].length > 0), broken, JSON.stringify(verdict, null, 1));
+  return verdict;
+}
+
+const good = [welcome(1, 0), message(2, 1), message(3, 2), message(4, 3)];
+
+test("a good run breaks nothing, and is counted", () => {
+  const verdict = expect([...good, ack(5, 2)], good, []);
+  assert.deepEqual([verdict.delivered, verdict.acknowledged], [6, 1]);
+});
+
+test("a message that one member did not get is lost", () => {
+  expect(good, [welcome(1, 0), message(2, 1), message(4, 3)], ["lost"]);
+  expect(good, [welcome(1, 0), message(2, 1), message(4, 2)], ["lost"]); // the last one
+});
+
+test("what was said before one came or after one left is not owed", () => {
+  expect(good, [welcome(3, 2), message(4, 3)], []);
+  expect(good, [welcome(1, 0), message(2, 1), { t: 3, what: "leave", id: "B" }], []);
+});
+
+test("what was said while one was away is owed to who comes back, and once", () => {
+  const away = [welcome(1, 0), message(2, 1), { t: 3, what: "lost" }];
+  expect(good, [...away, welcome(5, 3, { recovered: true }), message(6, 2), message(7, 3)], []);
+  expect(good, [...away, welcome(5, 3, { recovered: true }), message(7, 3)], ["lost"]);
+  expect(good, [...away, welcome(5, 3, { recovered: true }), message(6, 1), message(6, 2), message(7, 3)], ["disorder"]);
+  expect(good, [...away, welcome(5, 3, { missed: 2 })], ["unexcused"]);
+});
+
+test("an acknowledged message that nobody saw is lost", () => {
+  expect([...good, ack(5, 9)], good, ["lost"]);
+});
+
+test("a message under two numbers is doubled", () => {
+  const twice = [...good, message(5, 4, { nonce: "n3", text: "text 3" })];
+  expect(twice, twice, ["doubled"]);
+});
+
+test("numbers that go back, or differ between members, are disorder", () => {
+  expect([welcome(1, 0), message(2, 1), message(3, 3), message(4, 2)], good, ["disorder"]);
+  expect(good, [welcome(1, 0), message(2, 1), message(3, 2, { text: "other" }), message(4, 3)], ["disorder"]);
+});
+
+test("a gap is excused by a new epoch alone, which must be told", () => {
+  const news = (t) => [message(t, 1, { epoch: "e2", nonce: "x", text: "x" })];
+  expect([...good, gap(5, 0), ...news(6)], [...good, gap(5, 0), ...news(6)], [], "e2");
+  expect([...good, gap(5, 0), ...news(6)], [...good, welcome(5, 0, { epoch: "e2" }), gap(5, 0), ...news(6)], [], "e2");
+  expect([...good, gap(5, 0), ...news(6)], [...good, welcome(5, 0, { epoch: "e2" }), ...news(6)], ["unexcused"], "e2");
+  expect([...good, gap(5, 0), ...news(6)], [...good, ...news(6)], ["disorder"], "e2");
+  expect([...good, gap(5, 3, { epoch: "e1", missed: 2 })], good, ["unexcused"]);
+});
+
+test("who was there within the grace may not be announced as left", () => {
+  const steady = (t) => message(t, t / 100);
+  const alice = [welcome(1, 0), ...many(100, 20000, 100, steady)];
+  const left = (t) => presence(t, 200, { left: ["B"] });
+  const gone = (t) => [welcome(1, 0), ...many(100, t, 100, steady), { t, what: "leave", id: "elsewhere" }];
+  const bob = (t) => [...gone(t).slice(0, -1)];
+  const judged = (lastSeen) => judge([person("alice", "A", [...alice, left(20000)]), person("bob", "B", bob(lastSeen))], { graceMs, lastEpoch: "e1" });
+  assert.equal(judged(13000).falseLeaves.length, 0);
+  assert.equal(judged(18000).falseLeaves.length, 1);
+});
+
+test("while nobody sees anything, nobody is absent", () => {
+  const record = [welcome(1, 0), message(100, 1)];
+  const verdict = judge([person("alice", "A", [...record, presence(60000, 2, { left: ["B"] })]), person("bob", "B", record)], { graceMs, lastEpoch: "e1" });
+  assert.equal(verdict.falseLeaves.length, 1);
+});
+
+test("who is there may not be announced as come", () => {
+  const alice = [welcome(1, 0, { here: ["A"] }), presence(2, 1, { joined: ["B"] })];
+  expect(alice, [welcome(1, 1)], []);
+  expect([...alice, presence(3, 2, { joined: ["B"] })], [welcome(1, 1)], ["falseJoins"]);
+  expect([...alice, presence(3, 2, { left: ["C"] }), presence(4, 3, { joined: ["C"] })], [welcome(1, 1)], []);
+});
+
+test("the same seed gives the same schedule, another one another", () => {
+  const make = (seed) => makeSchedule({ seed, ms: 180000, gateways: 3, members: 50 });
+  assert.deepEqual(make(1), make(1));
+  assert.notDeepEqual(make(1), make(2));
+  assert.ok(make(1).length > 40);
+});

@@ -1,0 +1,110 @@
+// What every run needs: the system, its members, the wait until all have everything, and a clean end.
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { until } from "../lib/harness.mjs";
+import { ChaosMember } from "./member.mjs";
+import { DroppedPackets, Proxies } from "./paths.mjs";
+import { Random } from "./random.mjs";
+import { System } from "./system.mjs";
+
+const CONVERGE_MS = 60000;
+const ROOM = "yukizuri:{lobby}";
+
+export const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+function openPaths() {
+  try {
+    return process.env.CHAOS_NAMESPACE ? new DroppedPackets() : new Proxies();
+  } catch {
+    return new Proxies();
+  }
+}
+
+/** Runs `main(t)`, ends everything that was started, whatever happens, and exits with its status. */
+export async function onStage(main) {
+  const endings = [];
+  const t = { after: (ending) => endings.push(ending) };
+  const end = async (status) => {
+    while (endings.length > 0) await Promise.resolve().then(endings.pop()).catch((error) => console.error(error.message));
+    process.exit(status);
+  };
+  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => end(1));
+  await end(await main(t).catch((error) => (console.error(error), 1)));
+}
+
+export async function startSystem(t, gateways, settings) {
+  const system = new System(t, openPaths(), settings);
+  t.after(() => system.paths.close());
+  await system.start(gateways);
+  return system;
+}
+
+/** Members who talk; all have joined. `sayEvery`: [shortest, longest] pause between two lines, in ms. */
+export async function startMembers(system, { count, seed, sayEvery }) {
+  const members = Array.from({ length: count }, (_, number) => new ChaosMember({ url: system.nginx.url, seed, number, sayEvery, random: new Random(seed * 1000 + number) }));
+  for (const member of members) member.start();
+  await until("everybody has joined", () => members.every((member) => member.joined), CONVERGE_MS);
+  return members;
+}
+
+/** Everybody is in, has nothing left to say, and has every message that was said to end it. Gives the
+ *  time that took, in ms. */
+export async function converge(members) {
+  const begin = Date.now();
+  const describe = (member, more = "") => `${member.name} (${member.state}, ${more}${member.pending} pending)`;
+  for (const member of members) member.quiet();
+  const waiting = () => members.filter((member) => !member.joined || member.pending > 0);
+  await until(() => `everybody is in: ${waiting().map((member) => describe(member))}`, () => waiting().length === 0, CONVERGE_MS);
+  for (const member of members) member.say(`end ${member.name}`);
+  const ends = (member) => new Set(member.record.filter(({ what, text }) => what === "message" && text.startsWith("end ")).map(({ text }) => text)).size;
+  const lacking = () => members.filter((member) => member.pending > 0 || ends(member) < members.length);
+  await until(() => `everybody has the last messages: ${lacking().map((member) => describe(member, `has ${ends(member)}, `))}`, () => lacking().length === 0, CONVERGE_MS);
+  return Date.now() - begin;
+}
+
+/** { id → name } as Redis has it; in one call and without blocking, for members go on answering pings. */
+async function readRoster(port) {
+  const script = "local all = {} for _, name in ipairs(redis.call('SMEMBERS', KEYS[1])) do all[#all + 1] = redis.call('HGET', ARGV[1] .. name, 'id') or ('no key of ' .. name) all[#all + 1] = name end return all";
+  const { stdout } = await promisify(execFile)("redis-cli", ["-p", String(port), "--raw", "EVAL", script, "1", `${ROOM}:members`, `${ROOM}:member:`]);
+  const words = stdout.trim().split("\n");
+  return new Map(Array.from({ length: words.length >> 1 }, (_, i) => [words[2 * i], words[2 * i + 1]]));
+}
+
+/** Who is in the room, as Redis has it and as each member has it: a list of what differs. */
+export async function compareRosters(system, members) {
+  let there = new Map();
+  const differs = (member) => member.people.size !== there.size || [...there.keys()].some((id) => !member.people.has(id));
+  const agree = async () => {
+    there = await readRoster(system.redis.port);
+    return there.size === members.length && !members.some(differs);
+  };
+  for (const member of members) if (member.doubtful) member.askMembers();
+  // a name that was given up in an outage leaves within the grace and a burial
+  await until("the rosters agree", agree, 30000).catch(() => {});
+  const only = (these, those) => [...these].filter(([id]) => !those.has(id)).map(([id, name]) => `${name} (${id})`);
+  return members.filter(differs).map(({ name, people }) => `${name} sees ${people.size} members, Redis has ${there.size}; only in Redis: ${only(there, people)}; only seen: ${only(people, there)}`);
+}
+
+/** Ends the gateways and gives what they complain of: sanitizers, a status that is not 0. */
+export async function checkProcesses(system) {
+  const complaints = [];
+  for (const gateway of system.gateways) system.ends.push({ gateway: gateway.number, ...(await gateway.process.stop("SIGINT")) });
+  for (const { gateway, code, signal } of system.ends) if (code !== 0) complaints.push(`gateway ${gateway} ended with status ${code}, signal ${signal}`);
+  for (const { errors } of system.everyProcess) if (/Sanitizer|runtime error|Assertion/.test(errors)) complaints.push(errors);
+  return complaints;
+}
+
+export const readEpoch = (system) => system.redis.run("HGET", `${ROOM}:head`, "epoch");
+
+export function printTable(title, rows) {
+  const width = Math.max(...rows.map(([name]) => name.length));
+  console.log(`\n${title}`);
+  for (const [name, value] of rows) console.log(`  ${name.padEnd(width)}  ${value}`);
+}
+
+/** Prints what is broken, and gives the exit status. */
+export function printProblems(problems) {
+  for (const problem of problems.slice(0, 20)) console.log(`  BROKEN  ${problem}`);
+  console.log(problems.length === 0 ? "  All promises kept." : `  ${problems.length} promises broken.`);
+  return problems.length === 0 ? 0 : 1;
+}
