@@ -111,8 +111,8 @@ uint64_t tally_between(const struct tally *tally, uint64_t after, uint64_t upto)
     while (from <= upto && from < tally->next) {
         bool whole = from % WORD_BITS == 0 && from + WORD_BITS <= tally->next &&
                      from + WORD_BITS - 1 <= upto;
-        count += whole ? (uint64_t)__builtin_popcountll(*word_of(tally, from))
-                       : is_message(tally, from);
+        count +=
+            whole ? (uint64_t)__builtin_popcountll(*word_of(tally, from)) : is_message(tally, from);
         from += whole ? WORD_BITS : 1;
     }
     return count + (from <= upto ? upto + 1 - from : 0);

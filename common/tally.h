@@ -1,5 +1,5 @@
-/* tally: which of a room's numbers were messages, after the events themselves are forgotten. So that
- * "3 messages passed by unseen" does not count who came and went.
+/* tally: which of a room's numbers were messages, after the events themselves are forgotten. So
+ * that "3 messages passed by unseen" does not count who came and went.
  *
  * One bit for each of the last TALLY_NUMBERS numbers; no text, no names. */
 #ifndef YUKIZURI_TALLY_H

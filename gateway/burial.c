@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCAN_NAMES = 200, SHORTEST_POLL_MS = 100 };
+enum { SCAN_NAMES = 200, SHORTEST_POLL_MS = 100, STALE_MS = 1000 };
 
 /* A gateway that was seen without a key. */
 struct suspect {
@@ -28,7 +28,8 @@ struct burials {
     struct event *timer;
     struct link suspects;
     int64_t started_ms;
-    int64_t away_ms; /* when Redis was last seen to be away; 0: never */
+    int64_t polled_ms;
+    int64_t doubted_ms;    /* when leases last proved nothing; 0: never */
     bool own_earlier_life; /* still to be looked for */
 };
 
@@ -47,7 +48,15 @@ struct grave {
     struct burial *burial;
     struct key channel;
     char cursor[24];
+    int64_t asked_ms; /* when the gateway's key was looked for, or names for a batch */
 };
+
+/* This process may itself have been stopped meanwhile: what an old answer says is not so any more.
+ */
+static bool is_stale(int64_t asked_ms)
+{
+    return clock_monotonic_ms() - asked_ms > STALE_MS;
+}
 
 /* --- Room by room --- */
 
@@ -128,7 +137,7 @@ static void on_scanned(void *arg, const struct redisReply *reply)
 {
     struct grave *grave = arg;
     const char *cursor = redis_reply_string(redis_reply_at(reply, 0), NULL);
-    if (cursor == NULL) {
+    if (cursor == NULL || is_stale(grave->asked_ms)) {
         end_grave(grave, true);
         return;
     }
@@ -140,7 +149,7 @@ static void on_scanned(void *arg, const struct redisReply *reply)
 static void on_still_dead(void *arg, const struct redisReply *reply)
 {
     struct grave *grave = arg;
-    if (redis_reply_is_error(reply) || redis_reply_integer(reply) != 0)
+    if (redis_reply_is_error(reply) || redis_reply_integer(reply) != 0 || is_stale(grave->asked_ms))
         end_grave(grave, true);
     else
         scan(grave);
@@ -150,6 +159,7 @@ static void check_and_scan(struct grave *grave)
 {
     const struct burial *burial = grave->burial;
     struct key key = key_gateway(burial->burials->config->redis_prefix, burial->id);
+    grave->asked_ms = clock_monotonic_ms();
     if (burial->spared[0] != '\0')
         scan(grave);
     else if (redis_send_strings(bus_commands(burial->burials->bus), on_still_dead, grave, "EXISTS",
@@ -161,6 +171,7 @@ static void scan(struct grave *grave)
 {
     char count[24];
     struct key members = key_part(grave->channel.text, "members");
+    grave->asked_ms = clock_monotonic_ms();
     snprintf(count, sizeof count, "%d", SCAN_NAMES);
     if (redis_send_strings(bus_commands(grave->burial->burials->bus), on_scanned, grave, "SSCAN",
                            members.text, grave->cursor, "COUNT", count, NULL) != 0)
@@ -222,18 +233,24 @@ static void claim(struct burials *burials, const char *id)
 
 /* A lease was renewed at most a third of it before the death. From the moment its key is missing,
  * members still have what is left of the grace after two thirds of a lease. At least a second, if
- * the grace has one: the living may just be about to renew theirs. Leases ran out by themselves if
- * Redis was away meanwhile: then nothing is known of the time before, and the grace begins now. */
+ * the grace has one: the living may just be about to renew theirs. After a doubt (burials_doubt)
+ * nothing is known of the time before, and the grace begins when the key is found missing. */
 static int64_t wait_ms(const struct burials *burials, const struct suspect *suspect)
 {
     const struct config *config = burials->config;
     int64_t grace_ms = (int64_t)config->leave_grace * 1000;
     int64_t lease_ms = (int64_t)config->lease * 1000;
-    if (burials->away_ms != 0 && suspect->since_ms - burials->away_ms < lease_ms)
+    if (burials->doubted_ms != 0 && suspect->since_ms - burials->doubted_ms < lease_ms)
         return grace_ms;
     int64_t wait = grace_ms - lease_ms * 2 / 3;
     int64_t least = grace_ms < 1000 ? grace_ms : 1000;
     return wait > least ? wait : least;
+}
+
+static int64_t poll_ms(const struct config *config)
+{
+    int64_t every_ms = (int64_t)config->lease * 100;
+    return every_ms > SHORTEST_POLL_MS ? every_ms : SHORTEST_POLL_MS;
 }
 
 static struct suspect *find_suspect(struct burials *burials, const char *id)
@@ -255,6 +272,7 @@ static void forget_suspect(struct suspect *suspect)
 /* The reply to EXISTS for the gateway `id`, whose copy this owns. */
 struct check {
     struct burials *burials;
+    int64_t asked_ms;
     char id[];
 };
 
@@ -265,9 +283,10 @@ static void on_checked(void *arg, const struct redisReply *reply)
     struct suspect *suspect = find_suspect(burials, check->id);
     bool alive = redis_reply_integer(reply) != 0;
     int64_t now_ms = clock_monotonic_ms();
-    if (!redis_reply_is_error(reply) && alive && suspect != NULL) {
+    bool known = !redis_reply_is_error(reply) && !is_stale(check->asked_ms);
+    if (known && alive && suspect != NULL) {
         forget_suspect(suspect);
-    } else if (!redis_reply_is_error(reply) && !alive) {
+    } else if (known && !alive) {
         if (suspect == NULL) {
             suspect = memory_new(sizeof *suspect + strlen(check->id) + 1);
             memcpy(suspect->id, check->id, strlen(check->id) + 1);
@@ -287,6 +306,7 @@ static void check_gateway(struct burials *burials, const char *id)
     struct check *check = memory_new(sizeof *check + strlen(id) + 1);
     struct key key = key_gateway(burials->config->redis_prefix, id);
     check->burials = burials;
+    check->asked_ms = clock_monotonic_ms();
     memcpy(check->id, id, strlen(id) + 1);
     if (redis_send_strings(bus_commands(burials->bus), on_checked, check, "EXISTS", key.text,
                            NULL) != 0)
@@ -320,13 +340,22 @@ static void on_gateways(void *arg, const struct redisReply *reply)
     }
 }
 
+void burials_doubt(struct burials *burials)
+{
+    burials->doubted_ms = clock_monotonic_ms();
+    while (!list_is_empty(&burials->suspects))
+        forget_suspect(LIST_ITEM(burials->suspects.next, struct suspect, link));
+}
+
 static void on_timer(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
     (void)events;
     struct burials *burials = arg;
-    if (!bus_flows(burials->bus))
-        burials->away_ms = clock_monotonic_ms();
+    int64_t stopped_ms = clock_monotonic_ms() - burials->polled_ms - poll_ms(burials->config);
+    if (!bus_flows(burials->bus) || stopped_ms > STALE_MS)
+        burials_doubt(burials);
+    burials->polled_ms = clock_monotonic_ms();
     struct key gateways = key_global(burials->config->redis_prefix, "gateways");
     redis_send_strings(bus_commands(burials->bus), on_gateways, burials, "SMEMBERS", gateways.text,
                        NULL);
@@ -349,9 +378,8 @@ struct burials *burials_new(struct event_base *base, struct bus *bus, struct log
     burials->started_ms = clock_monotonic_ms();
     burials->own_earlier_life = true;
     burials->timer = event_new(base, -1, EV_PERSIST, on_timer, burials);
-    uint64_t every_ms = burials->config->lease * 100;
-    if (every_ms < SHORTEST_POLL_MS)
-        every_ms = SHORTEST_POLL_MS;
+    burials->polled_ms = clock_monotonic_ms();
+    int64_t every_ms = poll_ms(burials->config);
     struct timeval every = {(time_t)(every_ms / 1000), (suseconds_t)(every_ms % 1000 * 1000)};
     event_add(burials->timer, &every);
     return burials;
@@ -361,8 +389,7 @@ void burials_free(struct burials *burials)
 {
     if (burials == NULL)
         return;
-    while (!list_is_empty(&burials->suspects))
-        forget_suspect(LIST_ITEM(burials->suspects.next, struct suspect, link));
+    burials_doubt(burials);
     event_free(burials->timer);
     free(burials);
 }

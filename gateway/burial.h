@@ -11,6 +11,11 @@ struct burials;
 
 struct burials *burials_new(struct event_base *base, struct bus *bus, struct log *log);
 
+/* Leases prove nothing at the moment: Redis is away or takes no writes, or this process was
+ * stopped. Whoever is suspected is so no longer, and gets the whole grace from when its key is
+ * missing again. */
+void burials_doubt(struct burials *burials);
+
 /* Redis' replies must have come or been failed before (bus_free). */
 void burials_free(struct burials *burials);
 

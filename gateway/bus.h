@@ -6,6 +6,7 @@
 
 #include "config.h"
 #include "log.h"
+#include "message.h"
 #include "metrics.h"
 #include "redis.h"
 #include "script.h"
@@ -121,7 +122,8 @@ enum bus_join_status { BUS_FAILED, BUS_JOINED, BUS_RESUMED, BUS_TAKEN, BUS_FULL,
 
 struct bus_joined {
     char id[TOKEN_ID_BYTES];
-    uint64_t seq;    /* the room up to here includes this member */
+    uint64_t seq; /* the room up to here includes this member */
+    char epoch[MESSAGE_EPOCH_BYTES];
     uint64_t floor;  /* it may see what came after this */
     unsigned number; /* BUS_TAKEN: the number that makes the name free; 0: none found */
 };

@@ -174,6 +174,8 @@ enum bus_join_status bus_read_joined(const struct redisReply *reply, struct bus_
     memcpy(out->id, id, strlen(id) + 1);
     out->seq = (uint64_t)redis_reply_integer(redis_reply_at(reply, 2));
     out->floor = (uint64_t)redis_reply_integer(redis_reply_at(reply, 3));
+    const char *epoch = redis_reply_string(redis_reply_at(reply, 4), NULL);
+    snprintf(out->epoch, sizeof out->epoch, "%s", epoch == NULL ? "" : epoch);
     return strcmp(status, "resumed") == 0 ? BUS_RESUMED : BUS_JOINED;
 }
 

@@ -61,7 +61,7 @@ struct connections {
 
 /* --- The list of work, done once per turn of the loop --- */
 
-static void add_work(struct connection *connection)
+void connection_wake(struct connection *connection)
 {
     if (connection->in_work)
         return;
@@ -114,7 +114,7 @@ void connections_tick(struct connections *all)
 static void private_add(struct connection *connection, const void *data, size_t len)
 {
     bytes_add(&connection->private, data, len);
-    add_work(connection);
+    connection_wake(connection);
 }
 
 size_t connection_private_len(const struct connection *connection)
@@ -127,7 +127,7 @@ void connection_send_first(struct connection *connection, const uint8_t *data, s
     if (len == 0 || connection->dead)
         return;
     bytes_add_first(&connection->private, data, len);
-    add_work(connection);
+    connection_wake(connection);
 }
 
 void connection_send_raw(struct connection *connection, const void *data, size_t len)
@@ -154,7 +154,7 @@ static void on_writable(evutil_socket_t fd, short events, void *arg)
     struct connection *connection = arg;
     event_free(connection->writable);
     connection->writable = NULL;
-    add_work(connection);
+    connection_wake(connection);
 }
 
 static void block(struct connection *connection)
@@ -232,7 +232,7 @@ static void begin_closing(struct connection *connection, uint16_t code)
     connection->close_code = code;
     connection->close_by_s = wheel_now(wheel) + LINGER_S;
     wheel_add(wheel, &connection->on_wheel, LINGER_S);
-    add_work(connection);
+    connection_wake(connection);
 }
 
 void connection_close(struct connection *connection, uint16_t code, const char *reason)
@@ -254,7 +254,7 @@ void connection_abort(struct connection *connection)
     if (!connection->closing)
         connection->close_code = 1006;
     connection->closing = true;
-    add_work(connection);
+    connection_wake(connection);
 }
 
 bool connection_is_closing(const struct connection *connection)

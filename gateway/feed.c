@@ -479,6 +479,11 @@ const char *feed_epoch(const struct feed *feed)
     return feed->epoch;
 }
 
+bool feed_is_settled_in(const struct feed *feed, const char *epoch)
+{
+    return !feed->rebase && strcmp(feed->epoch, epoch) == 0;
+}
+
 bool feed_is_current(const struct feed *feed)
 {
     return feed->state == LIVE;

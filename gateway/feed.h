@@ -51,6 +51,9 @@ const char *feed_channel(const struct feed *feed);
 const char *feed_epoch(const struct feed *feed);
 bool feed_is_live(const struct feed *feed);
 
+/* Are the numbers that it delivers those of this epoch? Not while another one is being taken up. */
+bool feed_is_settled_in(const struct feed *feed, const char *epoch);
+
 /* Is nothing being read or awaited at the moment? */
 bool feed_is_current(const struct feed *feed);
 

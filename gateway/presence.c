@@ -47,6 +47,14 @@ static void on_exists(void *arg, const struct redisReply *reply)
     presence->options.on_lapsed(presence->options.arg);
 }
 
+/* While Redis takes no writes, the leases of the living run out as well. */
+static void on_renewed(void *arg, const struct redisReply *reply)
+{
+    struct presence *presence = arg;
+    if (redis_reply_is_error(reply))
+        burials_doubt(presence->burials);
+}
+
 /* Adds to a set and lets it expire, as one: a connection cut in between must not leave a key that
  * lives for ever. */
 static void keep_in_set(struct presence *presence, const char *key, const char *item)
@@ -85,7 +93,7 @@ void presence_renew(struct presence *presence)
                        presence->config->addr.items[0], "connections", connections, "started_at",
                        started, "version", YUKIZURI_VERSION, NULL);
     redis_send_strings(redis, NULL, NULL, "PEXPIRE", presence->own.text, lease, NULL);
-    redis_send_strings(redis, NULL, NULL, "EXEC", NULL);
+    redis_send_strings(redis, on_renewed, presence, "EXEC", NULL);
     keep_in_set(presence, presence->gateways.text, presence->config->gateway_id);
     write_rooms(presence);
 }

@@ -433,8 +433,7 @@ struct room_view room_enter(struct room *room, struct connection *connection,
     room->slots[room->slot_count] = slot;
     connection_set_slot(connection, room->slot_count++);
     connection_set_source(connection, (struct connection_source){pump, room});
-    if (slot.cursor.position < head)
-        schedule_flush(room);
+    connection_wake(connection);
     return view;
 }
 

@@ -72,8 +72,9 @@ struct saying {
 /* Without any reply it is not known whether Redis carried it out; an error says that it did not. */
 static void refuse_say(struct saying *saying, bool known)
 {
-    static const char sentence[] = "The chat cannot be reached right now; your message may not have "
-                                   "been sent. Please send it again.";
+    static const char sentence[] =
+        "The chat cannot be reached right now; your message may not have "
+        "been sent. Please send it again.";
     session_error(saying->session, &(struct message_error){
                                        .code = "unavailable",
                                        .message = sentence,

@@ -38,8 +38,9 @@ struct joining {
     char shown_text[TOKEN_BYTES];
     char since_epoch[MESSAGE_EPOCH_BYTES];
     uint64_t since_seq;
-    uint64_t seq; /* the room includes this member from here on */
-    bool knows;   /* came with the token and `since` */
+    uint64_t seq;                    /* the room includes this member from here on */
+    char epoch[MESSAGE_EPOCH_BYTES]; /* of seq */
+    bool knows;                      /* came with the token and `since` */
     int64_t deadline_ms;
 };
 
@@ -69,7 +70,7 @@ struct farewell {
     struct identity *identity;
     bool said; /* on purpose: the token ends */
     bool under_way;
-    unsigned rounds; /* answers still wanted: 2 for a join whose outcome is not known */
+    unsigned rounds;             /* answers still wanted: 2 for a join whose outcome is not known */
     char spared[TOKEN_ID_BYTES]; /* who came back: stays for the grace; "" for nobody */
     int64_t until_ms;            /* end of that grace (session_grace_clock) */
 };
@@ -128,8 +129,8 @@ void session_free_farewells(struct sessions *all);
 
 /* --- session_stay.c --- */
 
-/* A clock that stands still while Redis is away: nobody can come back then, so it does not count for
- * the grace. In ms. */
+/* A clock that stands still while Redis is away: nobody can come back then, so it does not count
+ * for the grace. In ms. */
 int64_t session_grace_clock(const struct sessions *all);
 
 void session_become_ghost(struct session *session);

@@ -154,7 +154,9 @@ static void welcome(struct session *session)
 static bool is_shown(const struct session *session)
 {
     const struct room *room = session->place->room;
-    return !room_is_gathering(room) && session->joining->seq <= room_seq(room);
+    const struct joining *joining = session->joining;
+    return feed_is_settled_in(session->place->feed, joining->epoch) && !room_is_gathering(room) &&
+           joining->seq <= room_seq(room);
 }
 
 /* --- Redis' answer --- */
@@ -178,6 +180,7 @@ static void admit(struct session *session, enum bus_join_status status,
     struct metrics *metrics = session->all->options.metrics;
     fill_identity(session, joined);
     session->joining->seq = joined->seq;
+    memcpy(session->joining->epoch, joined->epoch, sizeof joined->epoch);
     become_member(session);
     if (status == BUS_RESUMED) {
         metrics->resumes++;

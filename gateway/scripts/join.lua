@@ -8,8 +8,9 @@
 --       18 folded name to which a number is added for a suggestion   19 gateway channel without id
 --       20 '1': put back a member that this gateway holds   21 what it may see from, when put back
 --
--- Returns {'joined' | 'resumed', id, number, floor}: the member is in, has this id, and what the
--- room was up to `number` includes it; it may be shown events after `floor`. 'resumed' told nobody.
+-- Returns {'joined' | 'resumed', id, number, floor, epoch}: the member is in, has this id, and what
+-- the room was up to `number` of `epoch` includes it; it may be shown events after `floor`. 'resumed'
+-- told nobody.
 -- Or {'taken', free number} | {'full'} | {'moved'}.
 local members, member, left = KEYS[4], KEYS[5], KEYS[6]
 local folded, name, address, shown = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
@@ -43,8 +44,8 @@ local function take_over(old_gateway, old_session, floor)
         redis.call('PUBLISH', ARGV[19] .. old_gateway,
                    cjson.encode({type = 'resumed', id = shown_id, session = old_session}))
     end
-    local _, seq = position()
-    return {'resumed', shown_id, seq, bounded(floor, seq)}
+    local epoch, seq = position()
+    return {'resumed', shown_id, seq, bounded(floor, seq), epoch}
 end
 
 local there = redis.call('HMGET', member, 'id', 'resume', 'gateway', 'session', 'floor')
@@ -58,7 +59,7 @@ if most_members > 0 and not restore and redis.call('SCARD', members) >= most_mem
     return {'full'}
 end
 
-local _, now = position()
+local epoch, now = position()
 local floor = now
 if restore then
     id, hash, floor = shown_id, shown_hash, bounded(ARGV[21], now)
@@ -85,4 +86,4 @@ redis.call('EXPIRE', member, ttl)
 redis.call('SADD', members, folded)
 redis.call('EXPIRE', members, ttl)
 redis.call('EXPIRE', head, head_ttl)
-return {'joined', id, seq, floor}
+return {'joined', id, seq, floor, epoch}
