@@ -79,20 +79,6 @@ test("names are compared folded, and a taken one carries a free suggestion", asy
   assert.equal((await third.waitFor({ type: "error" })).suggestion, "strasse3");
 });
 
-test("a second tab with the same name does not take the first off the list", async (t) => {
-  const redis = await startRedis(t);
-  const gateway = await startGateway(t, { redis, args: ["--leave-grace", "0"] });
-  const first = await joined(t, gateway.url, "alice");
-  const second = await new Member(t, gateway.url).opened();
-  second.send({ type: "join", name: "alice" });
-  await second.waitFor({ type: "error", code: "name_taken" });
-  second.socket.terminate();
-  await until("the second is gone", async () => (await gateway.stats()).connections === 1);
-  assert.deepEqual(redis.lines("SMEMBERS", "yukizuri:{lobby}:members"), ["alice"]);
-  first.send({ type: "say", text: "still here", nonce: "1" });
-  await first.waitFor({ type: "ack" });
-});
-
 test("what redis-cli publishes: plain lines and notices reach everybody, anything else is dropped", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });

@@ -125,15 +125,6 @@ test("health never depends on Redis, readiness does; figures in both spellings",
   assert.equal(stats.room_members.lobby, 1);
 });
 
-test("a forged X-Forwarded-For is neither believed nor shown, and is not local", async (t) => {
-  const gateway = await startGateway(t, { redis: await startRedis(t) });
-  assert.equal((await get(`${gateway.origin}/metrics`)).status, 200, "we are local");
-  for (const headers of [{ "X-Forwarded-For": "127.0.0.1" }, { "X-Real-IP": "127.0.0.1" }, { "X-Forwarded-For": "10.0.0.1, 127.0.0.1" }]) assert.equal((await get(`${gateway.origin}/metrics`, { headers })).status, 403);
-  const eve = await new Member(t, gateway.url, { headers: { "X-Forwarded-For": "8.8.8.8" } }).join("eve");
-  assert.equal(eve.welcome.me.address, "127.0.0.x");
-  await until("it is warned about once", () => gateway.log.filter((line) => line.kind === "forwarded-ignored").length === 1);
-});
-
 test("behind a trusted proxy the list is walked from the right", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--trusted-proxy", "127.0.0.1,10.0.0.0/8", "--show-address", "full", "--log-address", "masked"] });
   const address = async (name, header) => (await new Member(t, gateway.url, { headers: { "X-Forwarded-For": header } }).join(name)).welcome.me.address;

@@ -48,17 +48,6 @@ test("all gateways killed and the TTLs over: Redis is empty", async (t) => {
   await until(() => `no key is left: ${redis.run("KEYS", "*")}`, () => redis.run("DBSIZE") === "0", 90000);
 });
 
-test("a lost connection is announced after the grace, a dead peer does not stay on the list", async (t) => {
-  const redis = await startRedis(t);
-  const gateway = await startGateway(t, { redis, args: ["--leave-grace", "1"] });
-  const watcher = await joined(t, gateway.url, "watcher");
-  const alice = await joined(t, gateway.url, "alice");
-  alice.socket.terminate();
-  await until("alice has left", () => departures(watcher, "alice").length === 1);
-  assert.deepEqual(redis.lines("SMEMBERS", "yukizuri:{lobby}:members"), ["watcher"]);
-  assert.equal((await gateway.stats()).ghosts, 0);
-});
-
 test("a peer that answers no ping is closed after ping + 10 seconds", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--leave-grace", "0", "--ping", "1"] });

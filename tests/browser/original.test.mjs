@@ -1,0 +1,53 @@
+// The original service's failures that its page showed, each under the name of its symptom.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { atEnd, joined, startGateway, startNginx, startRedis, until } from "../lib/harness.mjs";
+import { enter, open, say, sees, startBrowser, startChat } from "../lib/page.mjs";
+
+test("a link or image text broke out of its attribute (XSS)", async (t) => {
+  const { nginx } = await startChat(t, 1);
+  const browser = await startBrowser(t);
+  const alice = await open(t, browser, nginx.origin);
+  await enter(alice, "alice");
+  const nasty = ['<img src=x onerror="window.hit=1">', "javascript:alert(1)", 'https://x.example/"onmouseover="window.hit=1', "https://x.example/<script>window.hit=1</script>", "data:text/html,<script>1</script>", "' style='x"];
+  const eve = await joined(t, nginx.url, "<b>eve\"'");
+  for (const [i, text] of nasty.entries()) eve.send({ type: "say", text, nonce: `${i}` });
+  await alice.waitForFunction((n) => document.querySelectorAll("#log li.message").length === n, nasty.length);
+  assert.deepEqual(await alice.$$eval("#log li.message .text", (nodes) => nodes.map((node) => node.textContent)), nasty);
+  assert.equal(await alice.evaluate("window.hit"), undefined);
+  const elements = await alice.$$eval("#log *", (nodes) => [...new Set(nodes.map((node) => node.localName))].sort());
+  assert.deepEqual(elements, ["a", "bdi", "li", "span", "time"]);
+  for (const href of await alice.$$eval("#log a", (nodes) => nodes.map((node) => node.protocol))) assert.equal(href, "https:");
+  for (const attributes of await alice.$$eval("#log a", (nodes) => nodes.map((node) => node.getAttributeNames().sort().join())))
+    assert.equal(attributes, "href,rel,target");
+});
+
+test("a deploy dropped everybody, and the page asked to be reloaded by hand", async (t) => {
+  const redis = await startRedis(t);
+  const args = ["--drain", "2", "--trusted-proxy", "127.0.0.1"];
+  const old = await startGateway(t, { redis, args });
+  const nginx = await startNginx(t, [`127.0.0.1:${old.port}`]);
+  const elsewhere = await startGateway(t, { redis });
+  const browser = await startBrowser(t);
+  const page = await open(t, browser, nginx.origin);
+  await enter(page, "alice");
+  await page.evaluate(() => (window.neverReloaded = true));
+  const watcher = await joined(t, elsewhere.url, "watcher");
+  const fresh = await startGateway(t, { redis, port: old.port, args }); // beside the old one, on its port
+  let said = 0;
+  const talk = setInterval(() => watcher.send({ type: "say", text: `line ${said}`, nonce: `${said++}` }), 100);
+  atEnd(t, () => clearInterval(talk));
+  await until("the talk has begun", () => said > 2);
+  old.signal("SIGTERM");
+  await say(page, "said in the middle of it");
+  assert.deepEqual(await old.ended, { code: 0, signal: null });
+  await until("she is on the new one", async () => (await fresh.stats()).resumes === 1 && said > 9);
+  clearInterval(talk);
+  await sees(page, `line ${said - 1}`);
+  await watcher.waitFor({ type: "message", text: "said in the middle of it" });
+  const texts = await page.$$eval("#log li.message:not(.mine) .text", (nodes) => nodes.map((node) => node.textContent));
+  assert.deepEqual(texts, Array.from({ length: said }, (_, i) => `line ${i}`), "every line once, in order");
+  assert.ok(!watcher.saw("left", "alice") && !watcher.saw("joined", "alice"), "nobody saw her go or come");
+  assert.equal(await page.evaluate(() => window.neverReloaded), true);
+  assert.equal(await page.$$eval("#log li.gap, #log li.failed, #log li.pending", (nodes) => nodes.length), 0);
+});
