@@ -40,6 +40,13 @@ function plan(system, members) {
   return makeSchedule({ seed, ms: seconds * 1000, gateways: system.gateways.length, members: members.length, every: Number(values.every), only: chosen });
 }
 
+/** What stops or restarts a gateway waits until an earlier fault of this kind has given it back. */
+function inTurn({ kind, gateway }, act) {
+  if (kinds[kind].breaks !== "gateway") return act();
+  gateway.turn = (gateway.turn ?? Promise.resolve()).then(act);
+  return gateway.turn;
+}
+
 /** Carries the schedule out; ends when the last fault is over. Gives how many of each kind there were. */
 async function breakThings(system, members, schedule) {
   const begin = Date.now();
@@ -51,7 +58,7 @@ async function breakThings(system, members, schedule) {
     await wait(begin + planned.at - Date.now());
     const fault = { ...planned, over, system, gateway: system.gateways[planned.target], member: members[planned.target] };
     tell(`${planned.kind}, number ${planned.target}, ${planned.ms} ms`);
-    const done = actions[planned.kind](fault).then(() => {
+    const done = inTurn(fault, () => actions[planned.kind](fault)).then(() => {
       running.delete(done);
       const count = injected.get(planned.kind) ?? { done: 0, missed: 0 };
       count[fault.missed ? "missed" : "done"]++;

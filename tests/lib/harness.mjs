@@ -129,8 +129,8 @@ export async function startRedis(t, { port, args = [] } = {}) {
 // --- Gateways ---
 
 export class Gateway extends Process {
-  constructor(t, port, args) {
-    super(t, binary, ["--addr", `127.0.0.1:${port}`, ...args]);
+  constructor(t, port, args, options) {
+    super(t, binary, ["--addr", `127.0.0.1:${port}`, ...args], options);
     this.port = port;
     this.origin = `http://127.0.0.1:${port}`;
     this.url = `ws://127.0.0.1:${port}/room`;
@@ -161,9 +161,9 @@ export function parseLog(text) {
 }
 
 /** Starts a gateway on a free port. Ends gently after the test, so that leaks are found. */
-export async function startGateway(t, { redis, args = [], ready = true, port } = {}) {
+export async function startGateway(t, { redis, args = [], ready = true, port, env } = {}) {
   const where = redis ? ["--redis", typeof redis === "string" ? redis : redis.url] : [];
-  const gateway = new Gateway(t, port ?? (await freePort()), [...where, "--drain", "0", ...args]);
+  const gateway = new Gateway(t, port ?? (await freePort()), [...where, "--drain", "0", ...args], env && { env });
   atEnd(t, async () => {
     if (!gateway.running) return;
     const { code, signal } = await gateway.stop("SIGINT");
@@ -199,6 +199,7 @@ export async function startNginx(t, upstreams) {
   const command = fs.existsSync("/usr/sbin/nginx") ? "/usr/sbin/nginx" : "nginx";
   const nginx = new Process(t, command, ["-e", path.join(directory, "nginx-error.log"), "-p", directory, "-c", path.join(directory, "nginx.conf"), "-g", "daemon off;"]);
   atEnd(t, () => nginx.stop("SIGTERM"));
+  nginx.directory = directory;
   nginx.port = port;
   nginx.origin = `http://127.0.0.1:${port}`;
   nginx.url = `ws://127.0.0.1:${port}/room`;

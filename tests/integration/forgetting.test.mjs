@@ -1,0 +1,89 @@
+// What people say is forgotten: once `retention` has passed it is nowhere.
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import path from "node:path";
+import test from "node:test";
+import { atEnd, joined, startGateway, startNginx, startRedis, temporaryDirectory, until } from "../lib/harness.mjs";
+
+const CANARY = "the canary sang at dawn";
+
+/** Everything that Redis holds, as text: every key with what is in it. */
+function everythingIn(redis) {
+  const readers = { string: ["GET"], hash: ["HGETALL"], set: ["SMEMBERS"], zset: ["ZRANGE", "0", "-1", "WITHSCORES"], stream: ["XRANGE", "-", "+"], list: ["LRANGE", "0", "-1"] };
+  return redis
+    .lines("KEYS", "*")
+    .map((key) => {
+      const [command, ...more] = readers[redis.run("TYPE", key)] ?? ["DUMP"];
+      return `${key}\n${redis.run(command, key, ...more)}`;
+    })
+    .join("\n");
+}
+
+/** The files under these directories that have the canary in them. */
+function filesWithCanary(directories) {
+  const found = [];
+  for (const directory of directories)
+    for (const file of fs.readdirSync(directory, { recursive: true, withFileTypes: true }))
+      if (file.isFile() && fs.readFileSync(path.join(file.path, file.name)).includes(CANARY)) found.push(path.join(file.path, file.name));
+  return found;
+}
+
+/** The files that a process has open (deleted ones too) that have the canary in them. */
+function openFilesWithCanary(pid) {
+  return fs
+    .readdirSync(`/proc/${pid}/fd`)
+    .map((fd) => `/proc/${pid}/fd/${fd}`)
+    .filter((file) => fs.existsSync(file) && fs.statSync(file).isFile() && fs.readFileSync(file).includes(CANARY));
+}
+
+test("a sentence said in the room is found nowhere once retention has passed", async (t) => {
+  const home = temporaryDirectory(t);
+  const redis = await startRedis(t, { args: ["--dir", home, "--loglevel", "debug", "--logfile", path.join(home, "redis.log")] });
+  const log = path.join(home, "gateway.log");
+  const args = ["--retention", "2", "--trusted-proxy", "127.0.0.1"];
+  const filed = await startGateway(t, { redis, args: [...args, "--log-file", log] });
+  const printed = await startGateway(t, { redis, args });
+  const nginx = await startNginx(t, [`127.0.0.1:${filed.port}`, `127.0.0.1:${printed.port}`]);
+  const alice = await joined(t, nginx.url, "alice");
+  const bob = await joined(t, nginx.url, "bob");
+  alice.send({ type: "say", text: CANARY, nonce: "1" });
+  await Promise.all([alice, bob].map((member) => member.waitFor({ type: "message", text: CANARY })));
+  assert.ok(everythingIn(redis).includes(CANARY), "while it may be replayed it is found: the search works");
+
+  await until("Redis has forgotten it", () => !everythingIn(redis).includes(CANARY), 6000);
+  bob.socket.terminate();
+  const late = await joined(t, nginx.url, "carol");
+  await late.settled();
+  assert.deepEqual(late.messages(), []);
+  assert.ok(redis.lines("KEYS", "*").length > 0, "the members are still there");
+  for (const gateway of [filed, printed]) assert.ok(!(gateway.output + gateway.errors).includes(CANARY), "not in what a gateway prints");
+  assert.match(fs.readFileSync(log, "utf8"), /kind:join/, "the log file is written");
+  assert.deepEqual(filesWithCanary([home, nginx.directory]), []);
+  for (const pid of [filed.pid, printed.pid, redis.pid, nginx.pid]) assert.deepEqual(openFilesWithCanary(pid), []);
+});
+
+test("in a room that goes on talking, what is older than retention is forgotten too", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--retention", "2", "--rate", "0"] });
+  const alice = await joined(t, gateway.url, "alice");
+  alice.send({ type: "say", text: CANARY, nonce: "canary" });
+  await alice.waitFor({ type: "ack", nonce: "canary" });
+  assert.ok(everythingIn(redis).includes(CANARY));
+  let said = 0;
+  const talk = setInterval(() => alice.send({ type: "say", text: "go on", nonce: `${said++}` }), 100);
+  atEnd(t, () => clearInterval(talk));
+  await until("the canary is forgotten while the room goes on", () => !everythingIn(redis).includes(CANARY), 6000);
+  assert.ok(everythingIn(redis).includes("go on"), "what is new is still there");
+});
+
+test("with the embedded Redis nothing is written to disk", async (t) => {
+  const home = temporaryDirectory(t);
+  const gateway = await startGateway(t, { args: ["--retention", "2"], env: { ...process.env, TMPDIR: home } });
+  const alice = await joined(t, gateway.url, "alice");
+  alice.send({ type: "say", text: CANARY, nonce: "1" });
+  await alice.waitFor({ type: "ack" });
+  assert.ok(fs.readdirSync(home).length > 0, "its directory is here");
+  assert.deepEqual(filesWithCanary([home]), []);
+  await gateway.stop("SIGTERM");
+  assert.deepEqual(fs.readdirSync(home), []);
+});

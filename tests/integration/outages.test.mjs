@@ -1,0 +1,206 @@
+// Bugs that breaking things on purpose (../chaos) has found, each under the name of its symptom.
+import assert from "node:assert/strict";
+import net from "node:net";
+import test from "node:test";
+import { Member, atEnd, freePort, joined, startGateway, startRedis, until } from "../lib/harness.mjs";
+
+const HEAD = "yukizuri:{lobby}:head";
+const lasting = (ms) => new Promise((resolve) => setTimeout(resolve, ms)); // how long a fault lasts
+const lefts = (member, name) => member.received.filter((m) => m.type === "presence" && m.left.some((person) => person.name === name)).length;
+
+test("after Redis lost its memory, a line that was repeated showed twice", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis });
+  const alice = await joined(t, gateway.url, "alice");
+  const say = { type: "say", text: "once", nonce: "n", epoch: alice.welcome.epoch };
+  alice.send(say);
+  await alice.waitFor({ type: "ack", nonce: "n" });
+  redis.run("FLUSHALL");
+  alice.send(say);
+  const error = await alice.waitFor({ type: "error" });
+  assert.deepEqual([error.code, error.nonce, error.accepted], ["epoch_changed", "n", false]);
+  alice.send({ type: "say", text: "new", nonce: "m" });
+  const { epoch } = await alice.waitFor({ type: "gap" });
+  await alice.waitFor({ type: "message", text: "new" });
+  alice.send({ type: "say", text: "newer", nonce: "o", epoch });
+  await alice.waitFor({ type: "message", text: "newer" });
+  assert.equal(alice.messages().filter((m) => m.text === "once").length, 1);
+});
+
+test("a line refused because Redis cannot be reached says that it was surely not accepted", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis });
+  const alice = await joined(t, gateway.url, "alice");
+  redis.run("CONFIG", "SET", "maxmemory", "1");
+  alice.send({ type: "say", text: "no room for it", nonce: "full" });
+  assert.equal((await alice.waitFor({ type: "error", code: "unavailable", nonce: "full" })).accepted, false);
+  redis.run("CONFIG", "SET", "maxmemory", "0");
+  redis.signal("SIGSTOP");
+  atEnd(t, () => redis.running && redis.signal("SIGCONT"));
+  alice.send({ type: "say", text: "on its way", nonce: "frozen" });
+  assert.equal((await alice.waitFor({ type: "error", nonce: "frozen" })).accepted, undefined, "nobody knows");
+  redis.signal("SIGCONT");
+  await alice.waitFor({ type: "message", text: "on its way" });
+  await redis.stop("SIGKILL");
+  await until("it is surely not accepted once the connection is gone", async () => {
+    alice.send({ type: "say", text: "nowhere to go", nonce: "gone" });
+    return (await alice.waitFor((m) => m.type === "error" && m.nonce === "gone")).accepted === false;
+  });
+});
+
+test("who could not come back because Redis was frozen was announced as left", async (t) => {
+  const redis = await startRedis(t);
+  const args = ["--leave-grace", "4"];
+  const [here, there] = [await startGateway(t, { redis, args }), await startGateway(t, { redis, args })];
+  const watcher = await joined(t, here.url, "watcher");
+  const alice = await joined(t, here.url, "alice");
+  const { resume, epoch, seq, me } = alice.welcome;
+  alice.socket.terminate();
+  redis.signal("SIGSTOP");
+  atEnd(t, () => redis.running && redis.signal("SIGCONT"));
+  const early = await new Member(t, there.url).opened(); // its outcome will not be known in time
+  early.send({ type: "join", name: "alice", resume, since: { epoch, seq } });
+  await early.waitFor({ type: "error", code: "unavailable" });
+  await lasting(2000);
+  redis.signal("SIGCONT");
+  const again = await until("alice is back", async () => {
+    const member = await new Member(t, there.url).opened();
+    member.send({ type: "join", name: "alice", resume, since: { epoch, seq } });
+    const answer = await member.waitFor((m) => m.type === "welcome" || m.type === "error");
+    return answer.type === "welcome" && Object.assign(member, { welcome: answer });
+  });
+  assert.deepEqual([again.welcome.me.id, again.welcome.recovered], [me.id, true]);
+  again.send({ type: "say", text: "here I am", nonce: "1" });
+  await watcher.waitFor({ type: "message", text: "here I am" });
+  await lasting(6000); // longer than the grace: whatever was still owed is done
+  assert.equal(lefts(watcher, "alice"), 0);
+  again.send({ type: "say", text: "still here", nonce: "2" });
+  await watcher.waitFor({ type: "message", text: "still here" });
+});
+
+test("a gateway that woke up took the living off the list, on news from before it slept", async (t) => {
+  const redis = await startRedis(t);
+  const args = ["--lease", "10", "--leave-grace", "4"];
+  const living = await startGateway(t, { redis, args: [...args, "--gateway-id", "living"] });
+  const sleeper = await startGateway(t, { redis, args });
+  const alice = await joined(t, living.url, "alice");
+  const forgetLease = () => until("the lease is renewed, then gone", () => redis.run("DEL", "yukizuri:gateway:living") === "1");
+  await forgetLease();
+  await lasting(1100); // the sleeper has looked once, and suspects
+  sleeper.signal("SIGSTOP");
+  atEnd(t, () => sleeper.running && sleeper.signal("SIGCONT"));
+  await lasting(2000);
+  await forgetLease();
+  sleeper.signal("SIGCONT");
+  await until("the lease is renewed", () => redis.run("EXISTS", "yukizuri:gateway:living") === "1");
+  await lasting(1000);
+  assert.deepEqual(redis.lines("SMEMBERS", "yukizuri:{lobby}:members"), ["alice"]);
+  assert.equal(lefts(alice, "alice"), 0);
+});
+
+test("after Redis lost its memory, a newcomer was welcomed with the numbers from before", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--rate", "0"] });
+  const alice = await joined(t, gateway.url, "alice");
+  for (let i = 0; i < 30; i++) alice.send({ type: "say", text: `${i}`, nonce: `${i}` });
+  await alice.waitFor({ type: "ack", nonce: "29" });
+  redis.run("FLUSHALL");
+  const bob = await joined(t, gateway.url, "bob");
+  assert.equal(bob.welcome.epoch, redis.run("HGET", HEAD, "epoch"));
+  assert.ok(bob.welcome.seq < 10, JSON.stringify(bob.welcome));
+  assert.equal(bob.find({ type: "gap" }), undefined, "a newcomer missed nothing");
+});
+
+test("who went while Redis lost its memory stayed on everybody's list", async (t) => {
+  const redis = await startRedis(t);
+  const args = ["--lease", "1"];
+  const [here, there] = [await startGateway(t, { redis, args }), await startGateway(t, { redis, args })];
+  const watcher = await joined(t, here.url, "watcher");
+  await joined(t, there.url, "alice");
+  await until("alice is seen", () => watcher.saw("joined", "alice"));
+  await there.stop("SIGKILL");
+  redis.run("FLUSHALL");
+  await watcher.waitFor({ type: "gap", missed: 0 });
+  const list = await watcher.waitFor({ type: "members" });
+  assert.deepEqual([list.count, list.members.map((person) => person.name)], [1, ["watcher"]]);
+});
+
+test("missed counted who came and went as messages", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--rate", "0", "--retention-messages", "4", "--leave-grace", "30"] });
+  const bob = await joined(t, gateway.url, "bob");
+  const alice = await joined(t, gateway.url, "alice");
+  const { resume, epoch, seq } = alice.welcome;
+  alice.socket.terminate();
+  let said = 0;
+  for (let round = 0; round < 5; round++) {
+    const guest = await joined(t, gateway.url, `guest${round}`);
+    guest.send({ type: "leave" });
+    bob.send({ type: "say", text: `${said}`, nonce: `${said++}` });
+    await bob.waitFor({ type: "ack", nonce: `${said - 1}` });
+  }
+  const again = await joined(t, gateway.url, "alice", { resume, since: { epoch, seq } });
+  bob.send({ type: "say", text: "last", nonce: "last" });
+  await again.waitFor({ type: "message", text: "last" });
+  assert.equal(again.welcome.recovered, false);
+  assert.equal(again.welcome.missed + again.messages().length, said + 1);
+  assert.ok(again.welcome.missed > 0 && again.messages().length > 1);
+});
+
+for (const [name, retention] of [["what Redis no longer had when a gateway came back was counted wrong", ["--retention-messages", "3"]], ["with retention 0, what a gateway missed was counted wrong", ["--retention", "0"]]])
+  test(name, async (t) => {
+    const redis = await startRedis(t);
+    const args = ["--rate", "0", ...retention];
+    const [cut, other] = [await startGateway(t, { redis, args }), await startGateway(t, { redis, args })];
+    const alice = await joined(t, cut.url, "alice");
+    const bob = await joined(t, other.url, "bob");
+    await until("bob is seen", () => alice.saw("joined", "bob"));
+    cut.signal("SIGSTOP");
+    atEnd(t, () => cut.running && cut.signal("SIGCONT"));
+    redis.run("CLIENT", "KILL", "TYPE", "pubsub");
+    await until("the other one hears again", async () => {
+      bob.send({ type: "typing" });
+      return Number(redis.run("PUBSUB", "NUMSUB", "yukizuri:{lobby}").split("\n")[1]) === 1;
+    });
+    for (let i = 0; i < 7; i++) {
+      const guest = await joined(t, other.url, `guest${i}`);
+      guest.send({ type: "leave" });
+      bob.send({ type: "say", text: `${i}`, nonce: `${i}` });
+      await bob.waitFor({ type: "ack", nonce: `${i}` });
+    }
+    cut.signal("SIGCONT");
+    const gap = await alice.waitFor({ type: "gap" });
+    bob.send({ type: "say", text: "last", nonce: "last" });
+    await alice.waitFor({ type: "message", text: "last" });
+    assert.equal(gap.missed + alice.messages().length, 8, JSON.stringify(gap));
+    const list = await alice.waitFor({ type: "members" });
+    assert.deepEqual(list.members.map((person) => person.name).sort(), ["alice", "bob"]);
+  });
+
+test("a deploy with a new gateway beside the old one reset connections that were just being made", async (t) => {
+  const redis = await startRedis(t);
+  const port = await freePort();
+  const args = ["--max-connections-per-address", "0"];
+  let gateway = await startGateway(t, { redis, port, args });
+  const upgrade = "GET /room HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+  const answers = new Map();
+  const connectOnce = () =>
+    new Promise((resolve) => {
+      const socket = net.connect({ port, host: "127.0.0.1" }, () => socket.write(upgrade));
+      const done = (answer) => (answers.set(answer, (answers.get(answer) ?? 0) + 1), socket.resetAndDestroy(), resolve());
+      socket.once("data", (data) => done(data.toString().split("\r\n")[0]));
+      socket.once("error", (error) => done(String(error)));
+    });
+  let over = false;
+  const visitors = Array.from({ length: 16 }, async () => {
+    while (!over) await connectOnce();
+  });
+  for (let i = 0; i < 4; i++) {
+    const next = await startGateway(t, { redis, port, args });
+    await gateway.stop("SIGTERM");
+    gateway = next;
+  }
+  over = true;
+  await Promise.all(visitors);
+  assert.deepEqual([...answers.keys()], ["HTTP/1.1 101 Switching Protocols"], JSON.stringify([...answers]));
+});
