@@ -188,7 +188,6 @@ int bus_leave(struct feed *feed, const struct bus_leave *leave, redis_done done,
     struct key members = key_part(channel, "members");
     struct key key = key_item(channel, "member", leave->member.folded);
     struct key left_base = key_item(channel, "left", "");
-    struct key nonces_base = key_item(channel, "nonces", "");
     bus_begin(bus, &call, &scratch, channel);
     bus_add_key(&call, members.text);
     bus_add_key(&call, key.text);
@@ -198,7 +197,6 @@ int bus_leave(struct feed *feed, const struct bus_leave *leave, redis_done done,
     add(&call, leave->member.session);
     add(&call, leave->said ? "1" : "0");
     add(&call, left_base.text);
-    add(&call, nonces_base.text);
     add(&call, leave->spared);
     return script_run(bus_commands(bus), &call, done, arg);
 }

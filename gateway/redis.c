@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/un.h>
 
 enum { CONNECT_TIMEOUT_MS = 2000, RETRY_FIRST_MS = 50, RETRY_LONGEST_MS = 1000 };
@@ -141,8 +142,20 @@ static int64_t retry_delay_ms(struct redis *redis)
     return most / 2 + random % (most / 2 + 1);
 }
 
+/* What Redis has not received by now it shall never get: everybody who waits is told that the
+ * outcome is not known, and commands that come seconds later, when the path heals, would surprise
+ * all. */
+static void discard_unsent(struct redis *redis)
+{
+    static const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    if (redis->stream != NULL)
+        setsockopt(bufferevent_getfd(redis->stream), SOL_SOCKET, SO_LINGER, &at_once,
+                   sizeof at_once);
+}
+
 static void lose(struct redis *redis, const char *why)
 {
+    discard_unsent(redis);
     drop_stream(redis);
     redis->state = WAITING;
     redis->options.metrics->redis_lost++;

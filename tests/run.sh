@@ -1,15 +1,16 @@
 #!/bin/bash
 # Installs what the tests need, builds with ASan+UBSan, and runs everything: style, unit, integration,
-# browser. A test that cannot run fails. Ends with the runners' own closing lines.
+# browser, and a short run of each chaos. A test that cannot run fails. Ends with the runners' own closing
+# lines.
 #
-#   tests/run.sh [style|unit|integration|browser]...   (default: all)
+#   tests/run.sh [style|unit|integration|browser|chaos]...   (default: all)
 set -uo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/deploy/packages.sh"
 cd "$top" || exit 1
 
 jobs=("$@")
-[ ${#jobs[@]} -gt 0 ] || jobs=(style unit integration browser)
+[ ${#jobs[@]} -gt 0 ] || jobs=(style unit integration browser chaos)
 wants() { [[ " ${jobs[*]} " == *" $1 "* ]]; }
 
 packages="$packages_build $packages_run libcmocka-dev universal-ctags procps"
@@ -19,6 +20,8 @@ node_is_good() { command -v npm >/dev/null && [ "$(node -p 'Number(process.versi
 node_is_good || packages="$packages nodejs npm"
 # CHROMIUM names another browser than Debian's (Ubuntu has none outside of snap).
 if wants browser && [ -z "${CHROMIUM:-}" ]; then packages="$packages chromium fonts-noto-cjk"; fi
+# chaos drops packets where it may (root, nftables); elsewhere proxies stand in
+if wants chaos && [ "$(id -u)" = 0 ]; then packages="$packages nftables iproute2"; fi
 # shellcheck disable=SC2086
 packages_install $packages
 node_is_good || die "Node.js 18 or newer and npm are needed"
@@ -41,6 +44,13 @@ if wants style; then job style bash tests/check-style.sh; fi
 if wants unit; then job unit ctest --test-dir build/asan --output-on-failure; fi
 if wants integration; then job integration node --test --test-concurrency=2 tests/integration/; fi
 if wants browser; then job browser node --test --test-concurrency=1 tests/browser/; fi
+chaos() {
+    node --test tests/chaos/judge.test.mjs &&
+        bash tests/chaos/run.sh --seed 1 --seconds 45 --every 1500 &&
+        bash tests/chaos/run.sh outage --rounds 1 --within 10000 &&
+        bash tests/chaos/run.sh rolling --members 60 --drain 3
+}
+if wants chaos; then job chaos chaos; fi
 
 if [ ${#failed[@]} -gt 0 ]; then
     printf '\nFailed: %s\n' "${failed[*]}"

@@ -2,6 +2,9 @@
  * and the CPU of the server's processes.
  *
  *   load --port P --members N --rate R --seconds S --pid PID[,PID...] [--bytes B] [--room NAME]
+ *        [--deaf D]
+ *
+ * `deaf` members more join and then never read a byte; they are not counted in the deliveries.
  *
  * One thread, one epoll loop. Open loop: messages are sent when they are due, whether or not
  * earlier ones have come back, so that a stall shows in the latency. Source addresses are spread
@@ -40,7 +43,7 @@ struct member {
 };
 
 static struct {
-    int port, members, rate, seconds, bytes;
+    int port, members, rate, seconds, bytes, deaf;
     const char *room, *pids;
 } options = {.port = 8080,
              .members = 1000,
@@ -98,6 +101,26 @@ static double percentile_ms(double part)
 
 /* --- CPU of the server --- */
 
+static long resident_kib, resident_most_kib;
+
+static long read_resident_kib(void)
+{
+    long total = 0;
+    char list[256];
+    snprintf(list, sizeof list, "%s", options.pids);
+    for (char *pid = strtok(list, ","); pid != NULL; pid = strtok(NULL, ",")) {
+        char path[64];
+        long pages = 0;
+        snprintf(path, sizeof path, "/proc/%s/statm", pid);
+        FILE *file = fopen(path, "r");
+        if (file == NULL || fscanf(file, "%*d %ld", &pages) != 1)
+            die(path);
+        fclose(file);
+        total += pages * (sysconf(_SC_PAGESIZE) / 1024);
+    }
+    return total;
+}
+
 static double cpu_seconds(void)
 {
     double total = 0;
@@ -153,9 +176,17 @@ static void send_text(int fd, const char *text, size_t len)
     send_all(fd, frame, at + 4 + len);
 }
 
+/* A small receive buffer, so that what is not read piles up on the server's side at once. */
+static void deafen(int fd)
+{
+    int bytes = 4096;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+}
+
 static void open_member(int index)
 {
     struct member *member = &members[index];
+    bool deaf = index >= options.members;
     struct sockaddr_in from = {.sin_family = AF_INET,
                                .sin_addr.s_addr =
                                    htonl(0x7f000002u + (unsigned)(index / PER_ADDRESS))};
@@ -166,6 +197,8 @@ static void open_member(int index)
     member->fd = socket(AF_INET, SOCK_STREAM, 0);
     member->buffer = malloc(BUFFER_BYTES);
     setsockopt(member->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    if (deaf)
+        deafen(member->fd);
     if (member->fd < 0 || bind(member->fd, (struct sockaddr *)&from, sizeof from) != 0 ||
         connect(member->fd, (struct sockaddr *)&to, sizeof to) != 0)
         die("connect");
@@ -180,6 +213,8 @@ static void open_member(int index)
     len = snprintf(text, sizeof text, "{\"type\":\"join\",\"name\":\"m%d\"}", index);
     send_text(member->fd, text, (size_t)len);
     fcntl(member->fd, F_SETFL, O_NONBLOCK);
+    if (deaf)
+        return;
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = (uint32_t)index};
     epoll_ctl(epoll_fd, EPOLL_CTL_ADD, member->fd, &event);
 }
@@ -281,7 +316,13 @@ static void run_for(double seconds)
     int64_t start = now_us();
     int64_t end = start + (int64_t)(seconds * 1e6);
     uint64_t said = 0;
+    int64_t sampled = 0;
     while (now_us() < end) {
+        if (measuring && now_us() - sampled > 100000) {
+            long now_kib = read_resident_kib();
+            resident_most_kib = now_kib > resident_most_kib ? now_kib : resident_most_kib;
+            sampled = now_us();
+        }
         double due = (double)(now_us() - start) / 1e6 * options.rate;
         for (; (double)said < due; said++)
             say((int)(said % (uint64_t)options.members));
@@ -309,6 +350,8 @@ static void read_options(int argc, char **argv)
             options.rate = atoi(value);
         else if (strcmp(name, "--seconds") == 0)
             options.seconds = atoi(value);
+        else if (strcmp(name, "--deaf") == 0)
+            options.deaf = atoi(value);
         else if (strcmp(name, "--bytes") == 0)
             options.bytes = atoi(value) > 1500 ? 1500 : atoi(value);
         else if (strcmp(name, "--room") == 0)
@@ -330,7 +373,7 @@ int main(int argc, char **argv)
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
     epoll_fd = epoll_create1(0);
-    members = calloc((size_t)options.members, sizeof *members);
+    members = calloc((size_t)(options.members + options.deaf), sizeof *members);
     int64_t deadline = now_us() + 60000000;
     for (int i = 0; i < options.members; i++) {
         open_member(i);
@@ -343,10 +386,13 @@ int main(int argc, char **argv)
         return 1;
     }
     run_for(2); /* warm up */
+    for (int i = 0; i < options.deaf; i++)
+        open_member(options.members + i);
     for (int64_t end = now_us() + 500000; now_us() < end;)
         poll_for(10);
     sent = 0;
     measuring = true;
+    resident_kib = read_resident_kib();
     double cpu = cpu_seconds();
     int64_t start = now_us();
     run_for(options.seconds);
@@ -358,10 +404,11 @@ int main(int argc, char **argv)
            ",\"delivered\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"disordered\":%" PRIu64
            ",\"closed\":%" PRIu64
            ",\"frame_bytes\":%.0f,\"cpu_ns_per_delivery\":%.0f,\"cpu_percent\":%.1f"
-           ",\"p50_ms\":%.2f,\"p99_ms\":%.2f,\"p999_ms\":%.2f}\n",
+           ",\"p50_ms\":%.2f,\"p99_ms\":%.2f,\"p999_ms\":%.2f"
+           ",\"resident_kib_start\":%ld,\"resident_kib_most\":%ld}\n",
            options.members, options.rate, wall, sent, delivered, lost, disordered, closed,
            delivered > 0 ? (double)frames_bytes / (double)delivered : 0,
            delivered > 0 ? cpu * 1e9 / (double)delivered : 0, cpu / wall * 100, percentile_ms(0.5),
-           percentile_ms(0.99), percentile_ms(0.999));
+           percentile_ms(0.99), percentile_ms(0.999), resident_kib, resident_most_kib);
     return lost + disordered + closed > 0;
 }

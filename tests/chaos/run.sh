@@ -5,14 +5,14 @@
 #   tests/chaos/run.sh outage|rolling [its options]      one thing at a time, and its figures
 #
 # The same seed repeats the schedule of faults. With root and nftables each run has a network namespace
-# of its own, in which packets can be dropped; without, proxies stand in.
+# of its own, in which packets can be dropped; without (or with CHAOS_PROXIES=1), proxies stand in.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 from=1 to=1 seconds=60 others=() scenario=
 case ${1:-} in
 outage | rolling) scenario=$1; shift ;;
 esac
-[ -z "$scenario" ] ||  others=("$@")
+[ -z "$scenario" ] || others=("$@")
 while [ -z "$scenario" ] && [ $# -gt 0 ]; do
     case $1 in
     --seed) from=$2 to=$2; shift 2 ;;
@@ -27,7 +27,7 @@ done
 inside='ip link set lo up &&
     sysctl -qw net.ipv4.tcp_rmem="4096 16384 65536" net.ipv4.tcp_wmem="4096 16384 65536" &&
     CHAOS_NAMESPACE=1 exec "$@"'
-if command -v nft >/dev/null && unshare -n true 2>/dev/null; then
+if [ -z "${CHAOS_PROXIES:-}" ] && command -v nft >/dev/null && unshare -n true 2>/dev/null; then
     namespace=(unshare -n sh -c "$inside" sh)
 else
     namespace=()

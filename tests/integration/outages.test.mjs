@@ -27,6 +27,20 @@ test("after Redis lost its memory, a line that was repeated showed twice", async
   assert.equal(alice.messages().filter((m) => m.text === "once").length, 1);
 });
 
+test("a line that was stuck on a dead path came again after its author had left", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis });
+  const alice = await joined(t, gateway.url, "alice");
+  const bob = await joined(t, gateway.url, "bob");
+  const { id } = alice.welcome.me;
+  alice.send({ type: "say", text: "once", nonce: "n" });
+  const { seq } = await alice.waitFor({ type: "ack", nonce: "n" });
+  alice.send({ type: "leave" });
+  await until("she is gone", () => bob.saw("left", "alice"));
+  assert.equal(redis.run("ZSCORE", `yukizuri:{lobby}:nonces:${id}`, "n"), String(seq), "it would still be known");
+  assert.ok(Number(redis.run("TTL", `yukizuri:{lobby}:nonces:${id}`)) > 0, "and not for ever");
+});
+
 test("a line refused because Redis cannot be reached says that it was surely not accepted", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
