@@ -110,7 +110,7 @@ struct message_error {
     const char *nonce;      /* or NULL */
     const char *suggestion; /* or NULL */
     double retry_after;     /* seconds; 0: left out */
-    bool not_accepted;      /* it surely was not: a first try may be repeated as if there was none */
+    bool not_accepted; /* it surely was not: a first try may be repeated as if there was none */
 };
 
 void message_add_error(struct text *out, const struct message_error *error);

@@ -39,6 +39,7 @@ struct burial {
     size_t rooms_left;
     uint64_t taken_off;
     bool failed;
+    int64_t asked_ms;   /* when it was claimed */
     const char *spared; /* sessions of this life, when it is our own earlier one */
     char id[];
 };
@@ -208,10 +209,13 @@ static void on_claimed(void *arg, const struct redisReply *reply)
 {
     struct burial *burial = arg;
     struct key rooms = key_gateway_rooms(burial->burials->config->redis_prefix, burial->id);
-    bool ours = !redis_reply_is_error(reply) && redis_reply_string(reply, NULL) != NULL;
+    bool ours = !redis_reply_is_error(reply) && redis_reply_string(reply, NULL) != NULL &&
+                !is_stale(burial->asked_ms);
     if (!ours || redis_send_strings(bus_commands(burial->burials->bus), on_rooms, burial,
-                                    "SMEMBERS", rooms.text, NULL) != 0)
+                                    "SMEMBERS", rooms.text, NULL) != 0) {
+        burial->burials->own_earlier_life |= burial->spared[0] != '\0';
         free(burial);
+    }
 }
 
 static void claim(struct burials *burials, const char *id)
@@ -221,12 +225,15 @@ static void claim(struct burials *burials, const char *id)
     struct key key = key_bury(burials->config->redis_prefix, id);
     char ms[24];
     burial->burials = burials;
+    burial->asked_ms = clock_monotonic_ms();
     burial->spared = own ? bus_life(burials->bus) : "";
     memcpy(burial->id, id, strlen(id) + 1);
     snprintf(ms, sizeof ms, "%" PRIu64, burials->config->lease * 1000);
     if (redis_send_strings(bus_commands(burials->bus), on_claimed, burial, "SET", key.text,
-                           burials->config->gateway_id, "NX", "PX", ms, NULL) != 0)
+                           burials->config->gateway_id, "NX", "PX", ms, NULL) != 0) {
+        burials->own_earlier_life |= own;
         free(burial);
+    }
 }
 
 /* --- Suspects --- */
@@ -361,8 +368,9 @@ static void on_timer(evutil_socket_t fd, short events, void *arg)
                        NULL);
     /* a gateway that was restarted under its old id: nobody else will bury that life */
     int64_t grace_ms = (int64_t)burials->config->leave_grace * 1000;
-    if (burials->own_earlier_life && bus_is_up(burials->bus) &&
-        clock_monotonic_ms() - burials->started_ms >= grace_ms) {
+    int64_t since_ms =
+        burials->doubted_ms > burials->started_ms ? burials->doubted_ms : burials->started_ms;
+    if (burials->own_earlier_life && clock_monotonic_ms() - since_ms >= grace_ms) {
         burials->own_earlier_life = false;
         claim(burials, burials->config->gateway_id);
     }

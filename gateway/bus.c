@@ -21,6 +21,8 @@ enum {
     PROBE_FRESH_MS = 10000
 };
 
+#define PROBE_KEY_MS "10000"
+
 struct bus {
     struct bus_options options;
     struct bus_callbacks callbacks;
@@ -30,6 +32,7 @@ struct bus {
     struct table *feeds;    /* by channel */
     struct key own_channel; /* P:gateway:ID */
     struct key control;     /* P:control */
+    struct key probe_key;   /* P:gateway:ID:probe */
     char life[9];
     char probe[32];
     int64_t probe_sent_us;
@@ -38,6 +41,7 @@ struct bus {
     bool proven;              /* one came back since the connections became ready */
     int64_t awaited_since_ms; /* the oldest probe not answered, 0: none */
     char lost[200];           /* why Redis is not there */
+    char refused[200];        /* why it takes no writes */
     bool hears;               /* subscribed to the own channel */
     bool lost_told;           /* in the log */
     bool was_up;
@@ -57,15 +61,33 @@ static bool both_ready(const struct bus *bus)
 
 /* --- The probe --- */
 
+/* Probes go the way that messages go: something is written, then published. A Redis that takes no
+ * writes (no memory, a replica) is as good as away, and says why. */
+static void on_probe_written(void *arg, const struct redisReply *reply)
+{
+    struct bus *bus = arg;
+    if (reply == NULL)
+        return;
+    bus->probe_sent_us = clock_monotonic_us();
+    if (!redis_reply_is_error(reply)) {
+        redis_send_strings(bus->commands, NULL, NULL, "PUBLISH", bus->own_channel.text, bus->probe,
+                           NULL);
+        return;
+    }
+    bus->proven = false;
+    bus->awaited_since_ms = 0;
+    snprintf(bus->refused, sizeof bus->refused, "Redis takes no writes: %.150s",
+             redis_reply_string(reply, NULL));
+}
+
 static void send_probe(struct bus *bus)
 {
     int64_t now = clock_monotonic_ms();
     uint64_t random;
     digest_random(&random, sizeof random);
-    bus->probe_sent_us = clock_monotonic_us();
     snprintf(bus->probe, sizeof bus->probe, "probe %" PRIu64, random);
-    if (redis_send_strings(bus->commands, NULL, NULL, "PUBLISH", bus->own_channel.text, bus->probe,
-                           NULL) != 0)
+    if (redis_send_strings(bus->commands, on_probe_written, bus, "SET", bus->probe_key.text,
+                           bus->probe, "PX", PROBE_KEY_MS, NULL) != 0)
         return;
     bus->probe_sent_ms = now;
     if (bus->awaited_since_ms == 0)
@@ -79,6 +101,7 @@ static void on_probe(struct bus *bus, const char *text)
     metrics_add_lag(bus->options.metrics, clock_monotonic_us() - bus->probe_sent_us);
     bus->probe_back_ms = clock_monotonic_ms();
     bus->proven = true;
+    bus->refused[0] = '\0';
     bus->awaited_since_ms = 0;
 }
 
@@ -107,6 +130,8 @@ const char *bus_why_not_ready(const struct bus *bus)
 {
     if (!both_ready(bus))
         return bus->lost[0] == '\0' ? "Redis is not connected yet" : bus->lost;
+    if (bus->refused[0] != '\0')
+        return bus->refused;
     if (bus->probe_back_ms == 0 || clock_monotonic_ms() - bus->probe_back_ms > PROBE_FRESH_MS)
         return "no probe came back through Redis in the last 10 s";
     return NULL;
@@ -306,6 +331,7 @@ struct bus *bus_new(const struct bus_options *options, const struct bus_callback
     bus->feeds = table_new(channel_of);
     bus->own_channel = key_gateway(config->redis_prefix, config->gateway_id);
     bus->control = key_global(config->redis_prefix, "control");
+    bus->probe_key = key_gateway_probe(config->redis_prefix, config->gateway_id);
     bus->commands = new_redis(bus, false);
     bus->subscriber = new_redis(bus, true);
     return bus;

@@ -116,6 +116,7 @@ struct bus_join {
     const char *number_base; /* folded name to which a number is added for a suggestion */
     bool restore;            /* put back a member whom this gateway holds under `shown` */
     uint64_t floor;          /* restore: what it may see from */
+    const char *floor_epoch; /* restore: the epoch of that number */
 };
 
 enum bus_join_status { BUS_FAILED, BUS_JOINED, BUS_RESUMED, BUS_TAKEN, BUS_FULL, BUS_MOVED };

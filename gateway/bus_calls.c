@@ -152,6 +152,7 @@ int bus_join(struct feed *feed, const struct bus_join *join, redis_done done, vo
     add(&call, gateway_base.text);
     add(&call, join->restore ? "1" : "0");
     add(&call, print_number(floor, join->floor));
+    add(&call, join->floor_epoch == NULL ? "" : join->floor_epoch);
     return script_run(bus_commands(bus), &call, done, arg);
 }
 

@@ -109,10 +109,10 @@ ssize_t connection_write(struct connection *connection, const struct iovec *befo
 /* Does it wait for the socket to take more? */
 bool connection_is_blocked(const struct connection *connection);
 
-/* A number that the source keeps here: where in its array this connection is. */
 /* Lets its source write at the end of this turn. */
 void connection_wake(struct connection *connection);
 
+/* A number that the source keeps here: where in its array this connection is. */
 void connection_set_slot(struct connection *connection, size_t slot);
 size_t connection_slot(const struct connection *connection);
 

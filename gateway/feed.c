@@ -1,6 +1,7 @@
 #include "feed.h"
 
 #include "clock.h"
+#include "event_queue.h"
 #include "keys.h"
 #include "memory.h"
 #include "roster.h"
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAGE_EVENTS = 500, QUEUE_EVENTS = 4096 };
+enum { PAGE_EVENTS = 500 };
 enum { KEPT_HEAD = 4, KEPT_FIELDS = 3 };     /* of recent.lua's answer */
 enum { ROSTER_HEAD = 3, ROSTER_FIELDS = 3 }; /* of roster.lua's */
 
@@ -19,19 +20,6 @@ enum state {
     OPENING,      /* subscribed; the roster is being read for the first time */
     READING,      /* kept events are being read; what arrives meanwhile is queued */
     LIVE,
-};
-
-struct queued {
-    uint64_t seq;
-    bool message;
-    size_t len;
-    char *json;
-};
-
-struct queue {
-    struct queued *items;
-    size_t count, capacity;
-    bool overflowed;
 };
 
 struct feed {
@@ -50,41 +38,13 @@ struct feed {
     uint64_t said; /* so many events up to it were messages */
     uint64_t roster_seq, roster_said;
     char epoch[MESSAGE_EPOCH_BYTES];
-    struct queue queue;   /* what arrives while kept events are read */
-    struct queue journal; /* presence delivered while the roster is on its way */
+    struct event_queue queue;   /* what arrives while kept events are read */
+    struct event_queue journal; /* presence delivered while the roster is on its way */
     bool roster_wanted;
     unsigned in_flight; /* replies that will still come */
 };
 
 static void read_kept(struct feed *feed);
-
-/* --- Events that arrive while kept ones are read --- */
-
-static void queue_clear(struct queue *queue)
-{
-    for (size_t i = 0; i < queue->count; i++)
-        free(queue->items[i].json);
-    free(queue->items);
-    *queue = (struct queue){0};
-}
-
-static void queue_add(struct queue *queue, const struct room_event *event)
-{
-    if (queue->count == QUEUE_EVENTS) {
-        queue->overflowed = true; /* Redis keeps them: read again */
-        return;
-    }
-    if (queue->count == queue->capacity) {
-        queue->capacity = queue->capacity == 0 ? 16 : queue->capacity * 2;
-        queue->items = memory_resize(queue->items, queue->capacity, sizeof *queue->items);
-    }
-    queue->items[queue->count++] = (struct queued){
-        .seq = event->seq,
-        .message = event->type == EVENT_MESSAGE,
-        .len = event->len,
-        .json = memory_copy(event->json, event->len),
-    };
-}
 
 /* --- Delivering --- */
 
@@ -110,17 +70,17 @@ static bool deliver(struct feed *feed, const struct room_event *event)
     feed->seq = event->seq;
     feed->said += event->type == EVENT_MESSAGE;
     if (feed->reading_roster && event->type == EVENT_PRESENCE)
-        queue_add(&feed->journal, event);
+        event_queue_add(&feed->journal, event);
     feed->callbacks.on_event(feed->owner, event);
     return true;
 }
 
 static void drain_queue(struct feed *feed)
 {
-    struct queue queue = feed->queue;
-    feed->queue = (struct queue){0};
+    struct event_queue queue = feed->queue;
+    feed->queue = (struct event_queue){0};
     for (size_t i = 0; i < queue.count && !queue.overflowed; i++) {
-        struct queued *queued = &queue.items[i];
+        struct queued_event *queued = &queue.items[i];
         struct room_event event;
         if (queued->seq <= feed->seq || room_event_parse(queued->json, queued->len, 0, &event) != 0)
             continue;
@@ -129,7 +89,7 @@ static void drain_queue(struct feed *feed)
     }
     if (queue.overflowed)
         read_kept(feed);
-    queue_clear(&queue);
+    event_queue_clear(&queue);
 }
 
 static void go_live(struct feed *feed)
@@ -150,10 +110,21 @@ struct kept {
     uint64_t said; /* so many events up to it were messages */
 };
 
+/* On opening nothing is missed up to the roster: there was nobody here. */
+static void skip_to_roster(struct feed *feed)
+{
+    if (feed->started || feed->rebase || feed->seq >= feed->roster_seq)
+        return;
+    feed->seq = feed->roster_seq;
+    feed->said = feed->roster_said;
+}
+
 /* One that was kept: the roster of an opening feed may include it already. */
 static void deliver_kept(struct feed *feed, const struct kept *kept)
 {
     const struct room_event *event = &kept->event;
+    if (event->seq > feed->roster_seq)
+        skip_to_roster(feed);
     if (event->seq <= feed->roster_seq && !feed->rebase) {
         if (event->seq > feed->seq)
             feed->callbacks.on_remember(feed->owner, event, kept->at_ms);
@@ -162,7 +133,7 @@ static void deliver_kept(struct feed *feed, const struct kept *kept)
         return;
     }
     if (event->seq > feed->seq + 1 || feed->rebase)
-        gap(feed, event->seq - 1, kept->said - (event->type == EVENT_MESSAGE));
+        gap(feed, event->seq - 1, kept->said - (kept->said > 0 && event->type == EVENT_MESSAGE));
     deliver(feed, event);
 }
 
@@ -192,21 +163,17 @@ static void change_epoch(struct feed *feed, const char epoch[MESSAGE_EPOCH_BYTES
     feed->seq = feed->said = 0;
     feed->roster_seq = feed->roster_said = 0;
     feed->rebase = true;
-    queue_clear(&feed->queue);
+    event_queue_clear(&feed->queue);
     read_kept(feed);
 }
 
 /* After the last page: what was neither read nor is kept any more has passed unseen. */
 static void catch_up(struct feed *feed, uint64_t head, uint64_t said)
 {
-    if (!feed->started && !feed->rebase) {
-        if (feed->seq < feed->roster_seq) {
-            feed->seq = feed->roster_seq;
-            feed->said = feed->roster_said;
-        }
+    skip_to_roster(feed);
+    if (!feed->started && !feed->rebase)
         return;
-    }
-    const struct queue *queue = &feed->queue;
+    const struct event_queue *queue = &feed->queue;
     uint64_t known_from = queue->count > 0 ? queue->items[0].seq : UINT64_MAX;
     for (size_t i = 0; i < queue->count && queue->items[i].seq <= head; i++)
         said -= queue->items[i].message;
@@ -292,7 +259,7 @@ static void deliver_roster(struct feed *feed, const struct redisReply *reply)
 static void replay_journal(struct feed *feed, uint64_t seq)
 {
     for (size_t i = 0; i < feed->journal.count; i++) {
-        struct queued *queued = &feed->journal.items[i];
+        struct queued_event *queued = &feed->journal.items[i];
         struct room_event event;
         if (queued->seq <= seq || room_event_parse(queued->json, queued->len, 0, &event) != 0)
             continue;
@@ -311,30 +278,31 @@ static void on_roster(void *arg, const struct redisReply *reply)
         return;
     }
     if (redis_reply_count(reply) < ROSTER_HEAD) {
-        queue_clear(&feed->journal);
-        return; /* feed_tick tries again */
+        event_queue_clear(&feed->journal);
+        feed->roster_wanted = true; /* feed_tick tries again */
+        return;
     }
     uint64_t seq = (uint64_t)redis_reply_integer(redis_reply_at(reply, 0));
     if (!feed->roster_known) {
         feed->roster_known = true;
-        feed->roster_wanted = false;
         feed->roster_seq = seq;
         feed->roster_said = (uint64_t)redis_reply_integer(redis_reply_at(reply, 1));
         deliver_roster(feed, reply);
         feed->callbacks.on_start(feed->owner, seq);
         if (feed->state == OPENING)
             read_kept(feed);
-    } else if (feed->state == LIVE && !feed->journal.overflowed) {
-        feed->roster_wanted = false;
+    } else if (feed->state != LIVE || feed->journal.overflowed) {
+        feed->roster_wanted = true;
+    } else if (!feed->roster_wanted) {
         deliver_roster(feed, reply); /* events up to `seq` may come again: that changes nothing */
         replay_journal(feed, seq);
     }
-    queue_clear(&feed->journal);
+    event_queue_clear(&feed->journal);
 }
 
 void feed_read_roster(struct feed *feed)
 {
-    feed->roster_wanted = true;
+    feed->roster_wanted = true; /* should one be under way: once more, it may be of before */
     if (feed->reading_roster)
         return;
     struct script_call call = {.name = "roster"};
@@ -351,6 +319,7 @@ void feed_read_roster(struct feed *feed)
     if (script_run(bus_commands(feed->bus), &call, on_roster, feed) != 0)
         return;
     feed->reading_roster = true;
+    feed->roster_wanted = false;
     feed->in_flight++;
 }
 
@@ -361,10 +330,10 @@ static void proceed(struct feed *feed)
 {
     if (feed->state == UNSUBSCRIBED || feed->state == LIVE)
         return;
-    if (!feed->roster_known)
-        feed_read_roster(feed);
-    else
+    if (feed->roster_known)
         read_kept(feed);
+    else if (!feed->reading_roster)
+        feed_read_roster(feed);
 }
 
 void feed_on_subscribed(struct feed *feed)
@@ -376,12 +345,18 @@ void feed_on_subscribed(struct feed *feed)
 void feed_on_unsubscribed(struct feed *feed)
 {
     feed->state = UNSUBSCRIBED;
-    queue_clear(&feed->queue);
+    event_queue_clear(&feed->queue);
 }
 
 void feed_on_commands(struct feed *feed)
 {
     proceed(feed);
+}
+
+void feed_look(struct feed *feed)
+{
+    if (feed->state == LIVE)
+        read_kept(feed);
 }
 
 void feed_tick(struct feed *feed)
@@ -421,7 +396,7 @@ static void take_event(struct feed *feed, const struct room_event *event)
     if (feed->state == LIVE && deliver(feed, event))
         return;
     /* not the next one: a hole, or an old number because the epoch changed */
-    queue_add(&feed->queue, event);
+    event_queue_add(&feed->queue, event);
     if (feed->state == LIVE)
         read_kept(feed);
 }
@@ -456,8 +431,8 @@ void feed_close(struct feed *feed)
 {
     if (feed->owner != NULL) {
         bus_remove_feed(feed->bus, feed);
-        queue_clear(&feed->queue);
-        queue_clear(&feed->journal);
+        event_queue_clear(&feed->queue);
+        event_queue_clear(&feed->journal);
         feed->owner = NULL;
     }
     if (feed->in_flight == 0)

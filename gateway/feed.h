@@ -57,6 +57,9 @@ bool feed_is_settled_in(const struct feed *feed, const char *epoch);
 /* Is nothing being read or awaited at the moment? */
 bool feed_is_current(const struct feed *feed);
 
+/* Somebody was told of another epoch than this feed knows: looks whether it has begun. */
+void feed_look(struct feed *feed);
+
 /* Reads the roster anew; does nothing while that is under way. */
 void feed_read_roster(struct feed *feed);
 

@@ -40,6 +40,13 @@ struct key key_gateway_rooms(const char *prefix, const char *id)
     return key;
 }
 
+struct key key_gateway_probe(const char *prefix, const char *id)
+{
+    struct key key;
+    snprintf(key.text, sizeof key.text, "%s:gateway:%s:probe", prefix, id);
+    return key;
+}
+
 struct key key_bury(const char *prefix, const char *id)
 {
     return key_item(prefix, "bury", id);

@@ -3,9 +3,9 @@
 #include "clock.h"
 #include "gathering.h"
 #include "memory.h"
+#include "past.h"
 #include "room_log.h"
 #include "roster.h"
-#include "tally.h"
 
 #include <event2/event.h>
 #include <stdlib.h>
@@ -28,17 +28,16 @@ struct room {
     struct room_options options;
     struct room_log *log;
     struct roster *roster;
-    struct tally *tally; /* outlives the log */
+    struct past *past; /* what of it can be replayed */
     struct slot *slots;
     size_t slot_count, slot_capacity;
-    uint64_t seq;         /* of the last event in log and roster */
-    uint64_t floor;       /* every event after this one is in the log */
-    uint64_t epoch_start; /* position in the log from which numbers grow */
-    uint64_t forgotten;   /* last number that fell off the log */
-    size_t flush_at;      /* slots before this one were served in this pass */
+    uint64_t seq;       /* of the last event in log and roster */
+    uint64_t forgotten; /* last number that fell off the log */
+    size_t flush_at;    /* slots before this one were served in this pass */
     uint64_t pass_head; /* the log's head when the pass began: whoever was served has come so far */
     bool flushing;
-    bool behind; /* the last pass found somebody whose socket is full */
+    bool behind; /* somebody's cursor may be behind the head: the last pass found a full socket, or
+                    a member came in behind */
     struct event *flush_event;
     struct event *window_event;
     struct gathering *gathering; /* presence that is not shown yet */
@@ -54,7 +53,7 @@ struct room *room_new(const struct room_options *options)
     room->options = *options;
     room->log = room_log_new(options->config->retention_messages);
     room->roster = roster_new();
-    room->tally = tally_new();
+    room->past = past_new();
     room->gathering = gathering_new();
     room->flush_event = event_new(options->base, -1, 0, on_flush, room);
     room->window_event = evtimer_new(options->base, on_window, room);
@@ -69,7 +68,7 @@ void room_free(struct room *room)
     event_free(room->window_event);
     gathering_free(room->gathering);
     room_log_free(room->log);
-    tally_free(room->tally);
+    past_free(room->past);
     roster_free(room->roster);
     free(room->slots);
     free(room);
@@ -204,8 +203,8 @@ static void trim(struct room *room, uint64_t limit)
         struct room_log_mark oldest = room_log_oldest(room->log);
         if (room->behind)
             cut_at_tail(room);
-        if (room_log_tail(room->log) >= room->epoch_start && oldest.seq > room->floor)
-            room->floor = room->forgotten = oldest.seq;
+        if (past_forget(room->past, oldest.seq, room_log_tail(room->log)))
+            room->forgotten = oldest.seq;
         room_log_evict(room->log);
     }
 }
@@ -269,17 +268,23 @@ static void append_text(struct room *room, const char *json, size_t len, bool tr
 
 /* --- Presence, gathered --- */
 
-static void show_gathered(struct room *room)
+static bool append_gathered(struct room *room)
 {
     static const struct timeval window = {0, PRESENCE_WINDOW_US};
     if (!gathering_is_open(room->gathering))
-        return;
+        return false;
     struct text json = TEXT_EMPTY;
     gathering_take(room->gathering, &json);
     append_text(room, json.data, json.len, false);
     text_done(&json);
     evtimer_add(room->window_event, &window);
-    room->options.on_shown(room->options.owner, room->seq);
+    return true;
+}
+
+static void show_gathered(struct room *room)
+{
+    if (append_gathered(room))
+        room->options.on_shown(room->options.owner, room->seq);
 }
 
 static void on_window(evutil_socket_t fd, short events, void *arg)
@@ -300,17 +305,15 @@ static void gather(struct room *room, const struct room_event *event)
 
 void room_start(struct room *room, uint64_t seq)
 {
-    room->seq = room->floor = seq;
-    tally_begin(room->tally, seq);
+    room->seq = seq;
+    past_begin(room->past, seq, room_log_head(room->log));
 }
 
 void room_remember(struct room *room, const struct room_event *event, int64_t at_ms)
 {
-    if (room_log_tail(room->log) == room_log_head(room->log)) {
-        room->floor = event->seq - 1;
-        tally_begin(room->tally, room->floor);
-    }
-    tally_note(room->tally, event->seq, event->type == EVENT_MESSAGE);
+    if (room_log_tail(room->log) == room_log_head(room->log))
+        past_begin(room->past, event->seq - 1, room_log_head(room->log));
+    past_note(room->past, event->seq, event->type == EVENT_MESSAGE);
     struct room_log_mark mark = {event->seq, at_ms, false};
     room_log_append(room->log, frame_new_text(event->json, event->len), mark);
 }
@@ -336,7 +339,7 @@ void room_happen(struct room *room, const struct room_event *event)
     if (event->type == EVENT_MESSAGE)
         show_gathered(room); /* lines keep the order of their numbers */
     room->seq = event->seq;
-    tally_note(room->tally, event->seq, event->type == EVENT_MESSAGE);
+    past_note(room->past, event->seq, event->type == EVENT_MESSAGE);
     if (event->type == EVENT_PRESENCE) {
         roster_apply(room->roster, event);
         gather(room, event);
@@ -357,13 +360,14 @@ static void tell_gap(struct room *room, const struct feed_gap *gap, const char *
 
 void room_gap(struct room *room, const struct feed_gap *gap, const char *epoch)
 {
-    show_gathered(room);
-    room->seq = room->floor = gap->seq;
-    tally_skip(room->tally, gap->seq, gap->missed);
-    if (gap->anew) {
-        room->epoch_start = room_log_head(room->log);
-        tally_begin(room->tally, gap->seq);
-    }
+    append_gathered(room);
+    uint64_t head = room_log_head(room->log);
+    const struct past_hole hole = {room->seq, gap->seq, gap->missed, head};
+    if (gap->anew)
+        past_begin(room->past, gap->seq, head);
+    else
+        past_skip(room->past, &hole);
+    room->seq = gap->seq;
     if (gap->anew || gap->missed > 0)
         tell_gap(room, gap, epoch);
     room->options.on_shown(room->options.owner, room->seq);
@@ -408,12 +412,12 @@ bool room_roster_is_thin(const struct room *room)
 /* Where in the log somebody starts who has seen everything up to `since`. */
 static uint64_t position_after(const struct room *room, uint64_t since, uint64_t *missed)
 {
-    *missed = tally_between(room->tally, since, room->floor);
+    *missed = past_missed(room->past, since);
     if (room->options.config->retention == 0) { /* what the log has is for slow readers alone */
-        *missed = tally_between(room->tally, since, room->seq);
+        *missed = past_messages(room->past, since, room->seq);
         return room_log_head(room->log);
     }
-    return room_log_find(room->log, room->epoch_start, since);
+    return room_log_find(room->log, past_start(room->past), since);
 }
 
 struct room_view room_enter(struct room *room, struct connection *connection,
@@ -433,6 +437,7 @@ struct room_view room_enter(struct room *room, struct connection *connection,
     room->slots[room->slot_count] = slot;
     connection_set_slot(connection, room->slot_count++);
     connection_set_source(connection, (struct connection_source){pump, room});
+    room->behind |= slot.cursor.position < head; /* trim must look for it */
     connection_wake(connection);
     return view;
 }
@@ -449,7 +454,7 @@ void room_exit(struct room *room, struct connection *connection)
 
 uint64_t room_messages_since(const struct room *room, uint64_t since)
 {
-    return tally_between(room->tally, since, room->seq);
+    return past_messages(room->past, since, room->seq);
 }
 
 uint64_t room_seq(const struct room *room)

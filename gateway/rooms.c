@@ -41,7 +41,7 @@ static void on_roster_done(void *owner, uint64_t count)
 {
     struct place *place = owner;
     room_roster_done(place->room, count);
-    place->list_ready = place->list_owed;
+    place->list_ready = place->list_owed && place->roster_at_ms == 0;
 }
 
 static void on_roster_event(void *owner, const struct room_event *event)
@@ -75,7 +75,9 @@ static void on_gap(void *owner, const struct feed_gap *gap)
     struct place *place = owner;
     const struct config *config = bus_config(place->rooms->options.bus);
     room_gap(place->room, gap, feed_epoch(place->feed));
-    place->roster_at_ms = (uint64_t)clock_monotonic_ms() + (gap->anew ? config->lease * 1000 : 0);
+    uint64_t at_ms = (uint64_t)clock_monotonic_ms() + (gap->anew ? config->lease * 1000 : 0);
+    if (place->roster_at_ms < at_ms)
+        place->roster_at_ms = at_ms;
     place->list_owed = true;
     place->list_ready = false;
 }
@@ -210,14 +212,15 @@ static void tick_place(struct place *place, uint64_t now_ms)
     uint64_t forgotten = room_tick(place->room);
     if (forgotten > 0 && feed_is_current(place->feed))
         bus_trim(place->feed, forgotten);
+    if (place->list_ready) {
+        place->list_owed = place->list_ready = false;
+        room_tell_list(place->room);
+    }
     if (place->roster_at_ms == 0 && room_roster_is_thin(place->room))
         place->roster_at_ms = now_ms;
     if (place->roster_at_ms != 0 && place->roster_at_ms <= now_ms) {
         place->roster_at_ms = 0;
         feed_read_roster(place->feed);
-    } else if (place->list_ready) {
-        place->list_owed = place->list_ready = false;
-        room_tell_list(place->room);
     }
 }
 

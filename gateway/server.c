@@ -24,6 +24,7 @@ enum {
     RESERVED_FILES = 64,
     MOST_LISTENERS = CONFIG_ADDRESSES,
     DRAIN_TICK_US = 50000,
+    DRAIN_LEAST_MS = 300,
     DRAIN_EXTRA_MS = 6000
 };
 
@@ -45,6 +46,7 @@ struct server {
     struct event *tick, *drain_tick, *resume_accept;
     struct event *on_term, *on_int, *on_hup;
     int64_t drain_end_ms;
+    int64_t drain_least_ms; /* for requests of those who connected at the last moment */
     bool draining;
 };
 
@@ -111,10 +113,13 @@ static void accept_waiting(struct server *server, struct evconnlistener *listene
 {
     struct sockaddr_storage peer;
     socklen_t len = sizeof peer;
-    int fd;
-    while ((fd = accept4(evconnlistener_get_fd(listener), (struct sockaddr *)&peer, &len,
-                         SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
-        on_accept(listener, fd, (struct sockaddr *)&peer, (int)len, server);
+    for (;;) {
+        int fd = accept4(evconnlistener_get_fd(listener), (struct sockaddr *)&peer, &len,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0)
+            on_accept(listener, fd, (struct sockaddr *)&peer, (int)len, server);
+        else if (errno != EINTR && errno != ECONNABORTED)
+            return;
         len = sizeof peer;
     }
 }
@@ -142,7 +147,9 @@ static void on_drain_tick(evutil_socket_t fd, short events, void *arg)
     (void)fd;
     (void)events;
     struct server *server = arg;
-    if (sessions_drain_tick(server->sessions) || clock_monotonic_ms() >= server->drain_end_ms)
+    int64_t now_ms = clock_monotonic_ms();
+    bool empty = sessions_drain_tick(server->sessions) && now_ms >= server->drain_least_ms;
+    if (empty || now_ms >= server->drain_end_ms)
         finish(server);
 }
 
@@ -157,6 +164,7 @@ static void on_stop(evutil_socket_t signal, short events, void *arg)
     }
     static const struct timeval often = {0, DRAIN_TICK_US};
     server->draining = true;
+    server->drain_least_ms = clock_monotonic_ms() + DRAIN_LEAST_MS;
     server->drain_end_ms =
         clock_monotonic_ms() + (int64_t)server->config->drain * 1000 + DRAIN_EXTRA_MS;
     log_write(server->log, &(struct log_line){.kind = "drain", .message = "going away"});

@@ -102,6 +102,7 @@ static void answer_say(struct saying *saying, const struct redisReply *reply)
     struct session *session = saying->session;
     uint64_t seq = bus_number(reply);
     if (bus_is_other_epoch(reply)) {
+        feed_look(session->place->feed);
         refuse_other_epoch(saying);
         return;
     }

@@ -24,7 +24,8 @@ struct identity {
     char hash[TOKEN_HASH_BYTES]; /* of the resume token */
     char session[24];            /* number of this session at this gateway */
     uint64_t floor;              /* may see what came after */
-    char *person;                /* as others see it, JSON */
+    char floor_epoch[MESSAGE_EPOCH_BYTES];
+    char *person; /* as others see it, JSON */
     char *name, *folded;
     char *address; /* for the operator */
     char *shown;   /* for others */
@@ -139,6 +140,9 @@ void session_stay_tick(struct sessions *all);
 
 /* The member has come back on another socket: this one is told 4409 and forgotten. */
 void session_displace(struct session *session);
+
+/* What it may see from, as Redis has it. */
+void session_set_floor(struct identity *identity, const struct bus_joined *joined);
 
 struct bus_member session_bus_member(const struct identity *identity);
 

@@ -98,7 +98,7 @@ static void fill_identity(struct session *session, const struct bus_joined *join
     bool same = strcmp(joined->id, joining->shown.id) == 0;
     memcpy(identity->id, joined->id, sizeof identity->id);
     memcpy(identity->hash, same ? joining->shown.hash : joining->fresh.hash, sizeof identity->hash);
-    identity->floor = joined->floor;
+    session_set_floor(identity, joined);
     identity->person = message_person_json(identity->id, identity->name, identity->shown);
 }
 
@@ -196,6 +196,8 @@ static void admit(struct session *session, enum bus_join_status status,
         welcome(session);
     } else {
         list_add(&session->place->waiting, &session->in_queue);
+        if (!feed_is_settled_in(session->place->feed, joined->epoch))
+            feed_look(session->place->feed);
     }
 }
 

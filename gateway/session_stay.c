@@ -19,6 +19,12 @@ struct bus_member session_bus_member(const struct identity *identity)
     };
 }
 
+void session_set_floor(struct identity *identity, const struct bus_joined *joined)
+{
+    identity->floor = joined->floor;
+    memcpy(identity->floor_epoch, joined->epoch, sizeof joined->epoch);
+}
+
 /* --- The grace --- */
 
 int64_t session_grace_clock(const struct sessions *all)
@@ -101,7 +107,7 @@ static void on_put_back(void *arg, const struct redisReply *reply)
         return;
     }
     if (status == BUS_JOINED || status == BUS_RESUMED)
-        session->identity->floor = joined.floor;
+        session_set_floor(session->identity, &joined);
     if (status == BUS_MOVED) {
         session_displace(session);
     } else if (status == BUS_TAKEN && session->connection != NULL) {
@@ -118,6 +124,7 @@ static void put_back(struct session *session)
         .number_base = identity->folded,
         .restore = true,
         .floor = identity->floor,
+        .floor_epoch = identity->floor_epoch,
     };
     memcpy(join.shown.id, identity->id, sizeof join.shown.id);
     memcpy(join.shown.hash, identity->hash, sizeof join.shown.hash);

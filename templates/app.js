@@ -61,7 +61,7 @@ const client = new Client(url, {
     log.acked(nonce);
   },
   failed(nonce, error) {
-    log.failed(nonce, errorText(error));
+    log.failed(nonce, errorText(error), ["epoch_changed", "unavailable"].includes(error.code));
   },
   refused(error) {
     forget();

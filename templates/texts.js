@@ -26,6 +26,7 @@ const words = {
     ended: "The operator has closed this connection.",
     returnHere: "Come back here",
     notSent: "not sent",
+    perhapsNotSent: "perhaps not sent",
     errors: {
       bad_name: "Please choose another name: 1 to 16 characters that can be seen.",
       name_taken: (s) => `Somebody here is called that already.${s ? ` How about ${s}?` : ""}`,
@@ -35,7 +36,7 @@ const words = {
       banned: "You cannot come in here.",
       muted: "You cannot speak here at the moment.",
       unavailable: "The chat cannot be reached right now; trying again.",
-      epoch_changed: "the chat lost its memory meanwhile; please send it anew if nobody saw it.",
+      epoch_changed: "The chat lost its memory meanwhile. Please send it again if nobody saw it.",
     },
   },
   ja: {
@@ -64,6 +65,7 @@ const words = {
     ended: "運営者がこの接続を閉じました。",
     returnHere: "ここに戻る",
     notSent: "送れませんでした",
+    perhapsNotSent: "送れなかったかもしれません",
     errors: {
       bad_name: "別の名前にしてください（見える文字で 1〜16 文字）。",
       name_taken: (s) => `その名前の人がもう居ます。${s ? `「${s}」はどうですか。` : ""}`,

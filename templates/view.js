@@ -80,12 +80,12 @@ export class Log {
     this.#pending.get(nonce)?.classList.remove("pending");
   }
 
-  failed(nonce, why) {
+  failed(nonce, why, unsure) {
     const line = this.#pending.get(nonce);
     if (!line) return;
     this.#pending.delete(nonce);
     line.classList.replace("pending", "failed");
-    line.append(element("span", { className: "error", textContent: ` ${t.notSent}: ${why}` }));
+    line.append(element("span", { className: "error", textContent: ` ${unsure ? t.perhapsNotSent : t.notSent}: ${why}` }));
   }
 
   /** A message; one's own pending line moves to where it belongs in everybody's order. */

@@ -6,7 +6,8 @@
 --       13 id of the token shown ('' none)   14 its hash   15 seconds that a member lives
 --       16 members at most (0: any number)   17 key of a member without the name
 --       18 folded name to which a number is added for a suggestion   19 gateway channel without id
---       20 '1': put back a member that this gateway holds   21 what it may see from, when put back
+--       20 '1': put back a member that this gateway holds
+--       21 what it may see from, when put back   22 the epoch of that number
 --
 -- Returns {'joined' | 'resumed', id, number, floor, epoch}: the member is in, has this id, and what
 -- the room was up to `number` of `epoch` includes it; it may be shown events after `floor`. 'resumed'
@@ -18,7 +19,6 @@ local gateway, session = ARGV[9], ARGV[10]
 local id, hash, shown_id, shown_hash = ARGV[11], ARGV[12], ARGV[13], ARGV[14]
 local ttl, most_members, restore = ARGV[15], tonumber(ARGV[16]), ARGV[20] == '1'
 
--- A floor from before Redis lost its memory means nothing any more.
 local function bounded(floor, seq)
     floor = tonumber(floor) or 0
     return floor < seq and floor or seq
@@ -62,7 +62,8 @@ end
 local epoch, now = position()
 local floor = now
 if restore then
-    id, hash, floor = shown_id, shown_hash, bounded(ARGV[21], now)
+    -- in another epoch than this it was here before anything was said
+    id, hash, floor = shown_id, shown_hash, ARGV[22] == epoch and bounded(ARGV[21], now) or 0
 elseif shown_id ~= '' then
     local before = redis.call('HMGET', left, 'resume', 'floor')
     if before[1] == shown_hash then

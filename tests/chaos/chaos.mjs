@@ -28,6 +28,7 @@ const { values } = parseArgs({
 const seed = Number(values.seed);
 const seconds = Number(values.seconds);
 const WANDER_EVERY_MS = 3000;
+const FOUND_AGAIN_MS = 1500;
 
 const started = Date.now();
 const tell = (text) => console.log(`${((Date.now() - started) / 1000).toFixed(1).padStart(7)} s  ${text}`);
@@ -38,6 +39,17 @@ function plan(system, members) {
   const possible = (kind) => system.paths instanceof DroppedPackets || kind !== "stall a member's path";
   const chosen = Object.keys(kinds).filter((kind) => (!only || only.includes(kind)) && possible(kind));
   return makeSchedule({ seed, ms: seconds * 1000, gateways: system.gateways.length, members: members.length, every: Number(values.every), only: chosen });
+}
+
+/** Notes when Redis was away: until a little after, when the gateways have found it again. */
+async function carryOut(fault) {
+  const from = Date.now();
+  try {
+    await actions[fault.kind](fault);
+  } catch (error) {
+    fault.system.failures.push(`${fault.kind}: ${error.message}`);
+  }
+  if (kinds[fault.kind].breaks === "redis") fault.system.away.push([from, Date.now() + FOUND_AGAIN_MS]);
 }
 
 /** What stops or restarts a gateway waits until an earlier fault of this kind has given it back. */
@@ -58,7 +70,7 @@ async function breakThings(system, members, schedule) {
     await wait(begin + planned.at - Date.now());
     const fault = { ...planned, over, system, gateway: system.gateways[planned.target], member: members[planned.target] };
     tell(`${planned.kind}, number ${planned.target}, ${planned.ms} ms`);
-    const done = inTurn(fault, () => actions[planned.kind](fault)).then(() => {
+    const done = inTurn(fault, () => carryOut(fault)).then(() => {
       running.delete(done);
       const count = injected.get(planned.kind) ?? { done: 0, missed: 0 };
       count[fault.missed ? "missed" : "done"]++;
@@ -93,6 +105,7 @@ function report(system, members, injected, verdict) {
     ["false joins", verdict.falseJoins.length],
     ["members ended by the server", verdict.ended.length],
     ["joins refused for a moment", verdict.refused],
+    ["lines or names refused without need", verdict.refusals.length],
     ["connections made", members.reduce((sum, member) => sum + member.reconnects, 0)],
     ["longest silence of a member", `${(verdict.longestSilence / 1000).toFixed(1)} s`],
     ["converged after the last fault in", `${(verdict.convergedMs / 1000).toFixed(1)} s`],
@@ -110,11 +123,12 @@ async function main(t) {
   const injected = await breakThings(system, members, schedule);
   clearInterval(wanderer);
   const problems = [];
+  problems.push(...system.failures);
   const convergedMs = await converge(members).catch((error) => (problems.push(error.message), NaN));
   const rosters = await compareRosters(system, members);
   const lastEpoch = readEpoch(system);
   for (const member of members) member.stop();
-  const verdict = judge(members, { graceMs: system.settings.grace * 1000, lastEpoch });
+  const verdict = judge(members, { graceMs: system.settings.grace * 1000, lastEpoch, away: system.away.sort(([a], [b]) => a - b), emptied: system.emptied });
   Object.assign(verdict, { convergedMs, rosters, processes: await checkProcesses(system) });
   report(system, members, injected, verdict);
   for (const promise of [...promises, "rosters", "processes"]) problems.push(...verdict[promise].map((complaint) => `${promise}: ${complaint}`));

@@ -12,6 +12,7 @@ const last = ({ ms, over }) => Promise.race([wait(ms), over]);
 async function restartGateway(fault, signal) {
   const { system, gateway } = fault;
   const old = gateway.process;
+  if (!old.running) system.ends.push({ gateway: gateway.number, ...(await old.ended) }); // by itself
   if (signal === "SIGKILL") await old.stop(signal);
   else system.ends.push({ gateway: gateway.number, ...(await old.stop(signal)) });
   await last(fault);

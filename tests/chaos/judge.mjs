@@ -91,7 +91,8 @@ function judgeAcknowledged(members, truth, verdict, lastEpoch) {
       verdict.acknowledged++;
       const messages = [...truth.epochs].filter(([, all]) => all.get(seq)?.nonce === nonce);
       if (messages.length > 0) continue;
-      if (epoch === lastEpoch) verdict.lost.push(`${member.name}'s ${nonce} was acknowledged as ${seq}, and nobody saw it`);
+      const later = [...(truth.epochs.get(epoch)?.keys() ?? [])].some((other) => other > seq);
+      if (epoch === lastEpoch || later) verdict.lost.push(`${member.name}'s ${nonce} was acknowledged as ${seq}, and nobody saw it`);
       else verdict.forgotten++;
     }
     verdict.sent += member.said.size;
@@ -99,19 +100,37 @@ function judgeAcknowledged(members, truth, verdict, lastEpoch) {
   }
 }
 
+/** Lines may be given up, and names refused, only where that cannot be helped. */
+function judgeRefusals(members, verdict, emptied) {
+  for (const { name, record, failed } of members) {
+    for (const [nonce, code] of failed)
+      if (emptied === 0 || !["epoch_changed", "unavailable"].includes(code)) verdict.refusals.push(`${name}'s ${nonce} was refused for good: ${code}`);
+    for (const { t, what, code } of record) {
+      if (what !== "refused") continue;
+      verdict.refused++;
+      // a name that was left, or whose join's outcome was never told, is free again within seconds
+      const fresh = record.some((entry) => entry.what === "start" && t - entry.t >= 0 && t - entry.t < 60000);
+      if (code !== "name_taken" || (!fresh && emptied === 0)) verdict.refusals.push(`${name} was refused: ${code}`);
+    }
+  }
+}
+
 // --- Comings and goings ---
 
-const SLACK_MS = 1000; // tenths without a message, and what a gateway notices late
-const tenthOf = (t) => Math.floor(t / 100);
+const SLACK_MS = 1000; // a probe every 2 s tells a gateway roughly when Redis went
 const SIGNS = new Set(["welcome", "message", "presence", "ack"]);
 
-/** How long others saw messages while this member saw nothing, at a moment (ms). While Redis is away
- *  nobody sees anything: that is nobody's absence. */
-function absenceBefore(member, t, lively) {
+/** For how long a member had seen nothing of the room at a moment, without the time in which Redis was
+ *  away (ms): nobody could come back then. */
+function absenceBefore(member, t, away) {
   const last = member.record.findLast((entry) => entry.t <= t && SIGNS.has(entry.what));
   if (!last) return Infinity;
-  let absent = 0;
-  for (let tenth = tenthOf(last.t) + 1; tenth < tenthOf(t); tenth++) absent += lively.has(tenth) ? 100 : 0;
+  let absent = t - last.t;
+  let counted = last.t; // outages may overlap
+  for (const [from, to] of away) {
+    absent -= Math.max(0, Math.min(t, to) - Math.max(counted, from));
+    counted = Math.max(counted, Math.min(t, to));
+  }
   return absent;
 }
 
@@ -134,9 +153,8 @@ function collectIdentities(members) {
 }
 
 /** The first sight of each leave: nobody may be announced as left who was there within the grace. */
-function judgeLeaves(members, verdict, graceMs) {
+function judgeLeaves(members, verdict, { graceMs, away }) {
   const identities = collectIdentities(members);
-  const lively = new Set(members.flatMap(({ record }) => record.filter(({ what }) => what === "message").map(({ t }) => tenthOf(t))));
   const first = new Map(); // epoch, number and id → when it was first seen
   for (const member of members)
     for (const { t, what, epoch, seq, left } of member.record)
@@ -149,7 +167,7 @@ function judgeLeaves(members, verdict, graceMs) {
     const identity = identities.get(key.split(" ")[2]);
     verdict.leaves++;
     if (!identity || identity.until <= t) continue;
-    const absent = absenceBefore(identity.member, t, lively);
+    const absent = absenceBefore(identity.member, t, away);
     if (absent < graceMs - SLACK_MS) verdict.falseLeaves.push(`${identity.member.name} was announced as left (${key}) after an absence of ${absent} ms`);
   }
 }
@@ -181,22 +199,25 @@ function judgeJoins(members, verdict) {
 // --- The verdict ---
 
 /** Gives lists of what broke a promise, and the figures for the table. `members` have name, record,
- *  said and failed; `lastEpoch` is the one that Redis is in at the end. */
-export function judge(members, { graceMs, lastEpoch }) {
+ *  said and failed; `lastEpoch` is the one that Redis is in at the end, `away` when it could not be used
+ *  ([from, to], in order), `emptied` how often it lost its memory. */
+export function judge(members, { graceMs, lastEpoch, away = [], emptied = 0 }) {
   const verdict = {
-    lost: [], doubled: [], disorder: [], unexcused: [], falseLeaves: [], falseJoins: [], ended: [],
+    lost: [], doubled: [], disorder: [], unexcused: [], falseLeaves: [], falseJoins: [], refusals: [], ended: [],
     sent: 0, acknowledged: 0, delivered: 0, forgotten: 0, given: 0, gaps: 0, leaves: 0, longestSilence: 0, refused: 0,
   };
   const truth = collectTruth(members);
   judgeDelivery(members, truth, verdict);
   judgeAcknowledged(members, truth, verdict, lastEpoch);
-  judgeLeaves(members, verdict, graceMs);
+  judgeRefusals(members, verdict, emptied);
+  const epochs = new Set([...truth.epochs.keys(), lastEpoch]);
+  if (epochs.size > emptied + 1) verdict.unexcused.push(`${epochs.size} epochs, though Redis lost its memory ${emptied} times`);
+  judgeLeaves(members, verdict, { graceMs, away });
   judgeJoins(members, verdict);
   for (const { name, record } of members) {
     let before = null;
     for (const { t, what, state } of record) {
       if (what === "ended") verdict.ended.push(`${name} was ended: ${state}`);
-      if (what === "refused") verdict.refused++;
       if (what === "leave" || what === "start") before = null;
       if (what !== "message") continue;
       if (before !== null) verdict.longestSilence = Math.max(verdict.longestSilence, t - before);
@@ -206,4 +227,4 @@ export function judge(members, { graceMs, lastEpoch }) {
   return verdict;
 }
 
-export const promises = ["lost", "doubled", "disorder", "unexcused", "falseLeaves", "falseJoins", "ended"];
+export const promises = ["lost", "doubled", "disorder", "unexcused", "falseLeaves", "falseJoins", "refusals", "ended"];

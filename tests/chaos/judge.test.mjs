@@ -19,7 +19,7 @@ function person(name, id, record) {
 
 /** Judges alice and bob; only the promises named in `broken` may be. */
 function expect(alice, bob, broken, lastEpoch = "e1") {
-  const verdict = judge([person("alice", "A", alice), person("bob", "B", bob)], { graceMs, lastEpoch });
+  const verdict = judge([person("alice", "A", alice), person("bob", "B", bob)], { graceMs, lastEpoch, emptied: lastEpoch === "e1" ? 0 : 1 });
   assert.deepEqual(promises.filter((promise) => verdict[promise].length > 0), broken, JSON.stringify(verdict, null, 1));
   return verdict;
 }
@@ -83,10 +83,32 @@ test("who was there within the grace may not be announced as left", () => {
   assert.equal(judged(18000).falseLeaves.length, 1);
 });
 
-test("while nobody sees anything, nobody is absent", () => {
+test("while Redis is away nobody is absent", () => {
   const record = [welcome(1, 0), message(100, 1)];
-  const verdict = judge([person("alice", "A", [...record, presence(60000, 2, { left: ["B"] })]), person("bob", "B", record)], { graceMs, lastEpoch: "e1" });
-  assert.equal(verdict.falseLeaves.length, 1);
+  const judged = (away) => judge([person("alice", "A", [...record, presence(20000, 2, { left: ["B"] })]), person("bob", "B", record)], { graceMs, lastEpoch: "e1", away }).falseLeaves.length;
+  assert.equal(judged([]), 0);
+  assert.equal(judged([[2000, 10000]]), 0);
+  assert.equal(judged([[2000, 10000], [5000, 17000]]), 1);
+});
+
+test("an epoch more than Redis was emptied is not excused", () => {
+  const twice = [...good, gap(5, 0), message(6, 1, { epoch: "e2", nonce: "x", text: "x" })];
+  const verdict = judge([person("alice", "A", twice), person("bob", "B", twice)], { graceMs, lastEpoch: "e2", emptied: 0 });
+  assert.equal(verdict.unexcused.length, 1);
+});
+
+test("an acknowledged message that nobody saw is lost, unless it was the last before Redis lost its memory", () => {
+  const news = [gap(5, 0), message(6, 1, { epoch: "e2", nonce: "x", text: "x" })];
+  expect([...good, ack(4, 9), ...news], [...good, ...news], [], "e2");
+  expect([...good.slice(0, 3), ack(3, 2.5), good[3], ...news], [...good, ...news], ["lost"], "e2");
+});
+
+test("a line or a name refused without need is told", () => {
+  const alice = person("alice", "A", good);
+  alice.failed.set("n9", "bad_message");
+  assert.equal(judge([alice], { graceMs, lastEpoch: "e1", emptied: 1 }).refusals.length, 1);
+  expect([...good, { t: 90000, what: "refused", code: "name_taken" }], good, ["refusals"]);
+  expect([...good, { t: 9000, what: "refused", code: "room_full" }], good, ["refusals"]);
 });
 
 test("who is there may not be announced as come", () => {

@@ -69,6 +69,7 @@ async function main(t) {
   for (const member of members) member.stop();
   const verdict = judge(members, { graceMs: 15000, lastEpoch });
   verdict.rosters = rosters;
+  if (verdict.gaps > 0) verdict.unexcused.push(`${verdict.gaps} gaps were told`);
   verdict.processes = await checkProcesses(system);
   printTable(`Redis away for ${values.seconds} s, ${members.length} members saying a line a second, 3 gateways`, [
     ...rows,

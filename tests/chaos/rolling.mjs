@@ -58,6 +58,7 @@ async function main(t) {
   for (const member of members) member.stop();
   const verdict = judge(members, { graceMs: 15000, lastEpoch });
   verdict.rosters = rosters;
+  if (verdict.gaps > 0) verdict.unexcused.push(`${verdict.gaps} gaps were told`);
   verdict.processes = await checkProcesses(system);
   const lines = members.flatMap(({ record }, i) => record.slice(before[i]).filter(({ what }) => what === "presence")).length;
   const times = rounds.flatMap(({ welcomes }) => welcomes);

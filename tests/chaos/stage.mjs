@@ -82,7 +82,8 @@ export async function compareRosters(system, members) {
   // a name that was given up in an outage leaves within the grace and a burial
   await until("the rosters agree", agree, 30000).catch(() => {});
   const only = (these, those) => [...these].filter(([id]) => !those.has(id)).map(([id, name]) => `${name} (${id})`);
-  return members.filter(differs).map(({ name, people }) => `${name} sees ${people.size} members, Redis has ${there.size}; only in Redis: ${only(there, people)}; only seen: ${only(people, there)}`);
+  const complaints = there.size === members.length ? [] : [`Redis has ${there.size} members, and there are ${members.length}: ${only(there, new Map())}`];
+  return complaints.concat(members.filter(differs).map(({ name, people }) => `${name} sees ${people.size} members, Redis has ${there.size}; only in Redis: ${only(there, people)}; only seen: ${only(people, there)}`));
 }
 
 /** Ends the gateways and gives what they complain of: sanitizers, a status that is not 0. */

@@ -9,9 +9,12 @@ export class System {
   nginx;
   gateways = []; // { number, port, generation, process, toRedis, fromNginx }
   everyProcess = [];
+  failures = []; // faults that could not be carried out
   ends = []; // how drained gateways ended: { gateway, code, signal }
-  #t;
+  emptied = 0; // how often Redis lost its memory
+  away = []; // when Redis could not be used: [from, to]
   paths;
+  #t;
 
   constructor(t, paths, settings) {
     this.#t = t;
@@ -63,6 +66,7 @@ export class System {
   }
 
   async restartRedisEmpty(pause) {
+    this.emptied++;
     await this.redis.stop("SIGKILL");
     await pause();
     this.redis = await startRedis(this.#t, { port: this.redis.port, args: this.redisArgs });

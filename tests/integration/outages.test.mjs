@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import net from "node:net";
 import test from "node:test";
-import { Member, atEnd, freePort, joined, startGateway, startRedis, until } from "../lib/harness.mjs";
+import { Member, atEnd, freePort, get, joined, startGateway, startRedis, until } from "../lib/harness.mjs";
 
 const HEAD = "yukizuri:{lobby}:head";
 const lasting = (ms) => new Promise((resolve) => setTimeout(resolve, ms)); // how long a fault lasts
@@ -123,6 +123,134 @@ test("after Redis lost its memory, a newcomer was welcomed with the numbers from
   assert.equal(bob.welcome.epoch, redis.run("HGET", HEAD, "epoch"));
   assert.ok(bob.welcome.seq < 10, JSON.stringify(bob.welcome));
   assert.equal(bob.find({ type: "gap" }), undefined, "a newcomer missed nothing");
+});
+
+test("after Redis lost its memory, who came back did not get what was said before they were put back", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--lease", "3"] });
+  const alice = await joined(t, gateway.url, "alice");
+  const bob = await joined(t, gateway.url, "bob");
+  redis.run("FLUSHALL");
+  for (let i = 0; i < 5; i++) bob.send({ type: "say", text: `${i}`, nonce: `${i}` });
+  await bob.waitFor({ type: "ack", nonce: "4" });
+  const { seq, from } = await alice.waitFor({ type: "message", text: "1" });
+  assert.equal(from.name, "bob");
+  const { epoch } = await alice.waitFor({ type: "gap" });
+  await until("both are put back", () => redis.run("SCARD", "yukizuri:{lobby}:members") === "2");
+  alice.socket.terminate();
+  const again = await joined(t, gateway.url, "alice", { resume: alice.welcome.resume, since: { epoch, seq } });
+  assert.deepEqual([again.welcome.recovered, again.welcome.missed], [true, 0]);
+  await again.waitFor({ type: "message", text: "4" });
+  assert.deepEqual(again.messages().map((m) => m.text), ["2", "3", "4"]);
+});
+
+test("a member who came back behind, with a full socket: the gateway read freed frames when they grew too old", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--rate", "0", "--retention", "6", "--backlog", "0", "--max-text", "8000"] });
+  const talker = await joined(t, gateway.url, "talker");
+  const alice = await joined(t, gateway.url, "alice");
+  const { resume, epoch, seq } = alice.welcome;
+  alice.socket.terminate();
+  const LINES = 2500;
+  for (let i = 0; i < LINES; i++) talker.send({ type: "say", text: "x".repeat(6000), nonce: `${i}` });
+  await talker.waitFor({ type: "ack", nonce: `${LINES - 1}` });
+  const again = await new Member(t, gateway.url).opened();
+  again.socket.pause();
+  again.send({ type: "join", name: "alice", resume, since: { epoch, seq } });
+  await until("she is cut off once it is all too old", async () => (await gateway.stats()).slow_readers === 1);
+  again.socket.resume();
+  assert.equal((await again.waitClosed()).code, 4408);
+  assert.ok(again.messages().length < LINES);
+  await talker.settled();
+});
+
+test("when the head was deleted by hand, nobody could speak or come back", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis });
+  const alice = await joined(t, gateway.url, "alice");
+  const bob = await joined(t, gateway.url, "bob");
+  redis.run("DEL", HEAD);
+  alice.send({ type: "say", text: "hello", nonce: "1", epoch: alice.welcome.epoch });
+  assert.equal((await alice.waitFor({ type: "error", nonce: "1" })).code, "epoch_changed");
+  const { epoch } = await alice.waitFor({ type: "gap" });
+  alice.send({ type: "say", text: "hello again", nonce: "1", epoch });
+  await bob.waitFor({ type: "message", text: "hello again" });
+  redis.run("DEL", HEAD);
+  bob.socket.terminate();
+  const back = await joined(t, gateway.url, "bob", { resume: bob.welcome.resume, since: { epoch, seq: 0 } });
+  assert.equal(back.welcome.epoch, redis.run("HGET", HEAD, "epoch"));
+});
+
+test("restarted under its old id while Redis was frozen, a gateway announced its earlier members at once", async (t) => {
+  const redis = await startRedis(t);
+  const args = ["--gateway-id", "fixed", "--lease", "2", "--leave-grace", "3"];
+  const watcher = await joined(t, (await startGateway(t, { redis })).url, "watcher");
+  const first = await startGateway(t, { redis, args });
+  const alice = await joined(t, first.url, "alice");
+  await first.stop("SIGKILL");
+  const second = await startGateway(t, { redis, args });
+  redis.signal("SIGSTOP");
+  atEnd(t, () => redis.running && redis.signal("SIGCONT"));
+  await lasting(4500);
+  redis.signal("SIGCONT");
+  await lasting(1500);
+  assert.equal(lefts(watcher, "alice"), 0);
+  const { resume, epoch, seq } = alice.welcome;
+  await joined(t, second.url, "alice", { resume, since: { epoch, seq } });
+  await lasting(4500);
+  assert.equal(lefts(watcher, "alice"), 0);
+});
+
+test("restarted under its old id while somebody else was burying it, its earlier members stayed for ever", async (t) => {
+  const redis = await startRedis(t);
+  const args = ["--gateway-id", "fixed", "--lease", "1", "--leave-grace", "1"];
+  const first = await startGateway(t, { redis, args });
+  await joined(t, first.url, "alice");
+  await first.stop("SIGKILL");
+  redis.run("SET", "yukizuri:bury:fixed", "another", "PX", "4000");
+  await startGateway(t, { redis, args });
+  await until("alice is taken off", () => redis.run("SCARD", "yukizuri:{lobby}:members") === "0", 12000);
+});
+
+test("messages before a gap were counted as missed, and shown all the same", async (t) => {
+  const redis = await startRedis(t);
+  const args = ["--rate", "0", "--leave-grace", "60"];
+  const [cut, other] = [await startGateway(t, { redis, args }), await startGateway(t, { redis, args })];
+  const alice = await joined(t, cut.url, "alice");
+  const bob = await joined(t, other.url, "bob");
+  let said = 0;
+  const say = async (count) => {
+    for (let i = 0; i < count; i++) bob.send({ type: "say", text: `${said}`, nonce: `${said++}` });
+    await bob.waitFor({ type: "ack", nonce: `${said - 1}` });
+  };
+  await say(1);
+  const { seq } = await alice.waitFor({ type: "message", text: "0" });
+  await say(4);
+  await alice.waitFor({ type: "message", text: "4" });
+  cut.signal("SIGSTOP");
+  atEnd(t, () => cut.running && cut.signal("SIGCONT"));
+  redis.run("CLIENT", "KILL", "TYPE", "pubsub");
+  await until("the other one hears again", () => Number(redis.run("PUBSUB", "NUMSUB", "yukizuri:{lobby}").split("\n")[1]) === 1);
+  await say(6);
+  redis.run("XTRIM", "yukizuri:{lobby}:recent", "MAXLEN", "2"); // as if more than `retention` had passed
+  cut.signal("SIGCONT");
+  const gap = await alice.waitFor({ type: "gap" });
+  assert.equal(gap.missed, 4);
+  alice.socket.terminate();
+  const { resume, epoch } = alice.welcome;
+  const again = await joined(t, cut.url, "alice", { resume, since: { epoch, seq } });
+  await again.waitFor({ type: "message", text: `${said - 1}` });
+  assert.equal(again.welcome.missed, 4);
+  assert.deepEqual(again.messages().map((m) => m.text), ["1", "2", "3", "4", "9", "10"]);
+});
+
+test("a Redis that takes no writes was called ready", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis });
+  redis.run("CONFIG", "SET", "maxmemory", "1");
+  await until("readyz says why", async () => /takes no writes: OOM/.test((await get(`${gateway.origin}/readyz`)).body));
+  redis.run("CONFIG", "SET", "maxmemory", "0");
+  await until("it is ready again", async () => (await get(`${gateway.origin}/readyz`)).status === 200);
 });
 
 test("who went while Redis lost its memory stayed on everybody's list", async (t) => {
