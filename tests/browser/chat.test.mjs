@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import path from "node:path";
 import test from "node:test";
-import { joined, until } from "../lib/harness.mjs";
+import { atEnd, joined, until } from "../lib/harness.mjs";
 import { enter, names, open, say, sees, shots, startBrowser, startChat } from "../lib/page.mjs";
 
 test("two pages that nginx put on different gateways see each other join, talk and leave", async (t) => {
@@ -103,4 +103,24 @@ test("the page in English, and a room of its own", async (t) => {
   await enter(page, "alice");
   assert.equal(await page.textContent("#room-name"), "珈琲");
   assert.deepEqual(redis.lines("SMEMBERS", "yukizuri:{珈琲}:members"), ["alice"]);
+});
+
+test("what passed by unseen is one honest line", async (t) => {
+  const { redis, gateways, nginx } = await startChat(t, 2, ["--retention-messages", "2"]);
+  const browser = await startBrowser(t, "en-GB");
+  const page = await open(t, browser, nginx.origin);
+  await enter(page, "alice");
+  const [cut, other] = redis.run("HGET", "yukizuri:{lobby}:member:alice", "gateway") === "g0" ? gateways : [...gateways].reverse();
+  const bob = await joined(t, other.url, "bob");
+  await sees(page, "came in");
+  cut.signal("SIGSTOP");
+  atEnd(t, () => cut.running && cut.signal("SIGCONT"));
+  redis.run("CLIENT", "KILL", "TYPE", "pubsub");
+  await until("bob's gateway hears again", () => redis.run("PUBSUB", "NUMSUB", "yukizuri:{lobby}").endsWith("1"));
+  for (let i = 1; i <= 5; i++) bob.send({ type: "say", text: `line ${i}`, nonce: `${i}` });
+  await bob.waitFor({ type: "ack", nonce: "5" });
+  cut.signal("SIGCONT");
+  await sees(page, "line 5");
+  const lines = await page.$$eval("#log li:not(.joined)", (nodes) => nodes.map((node) => node.querySelector(".text")?.textContent ?? node.textContent));
+  assert.deepEqual(lines, ["3 messages passed by unseen", "line 4", "line 5"]);
 });

@@ -4,7 +4,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import test from "node:test";
-import { Member, binary, freePort, joined, parseLog, startGateway, startRedis, temporaryDirectory, top, until } from "../lib/harness.mjs";
+import { Member, atEnd, binary, freePort, joined, parseLog, startGateway, startRedis, temporaryDirectory, top, until } from "../lib/harness.mjs";
 
 const run = (...args) => spawnSync(binary, args, { encoding: "utf8", env: { PATH: process.env.PATH } });
 
@@ -116,6 +116,33 @@ test("SIGTERM drains: reconnect, close 1012, exit status 0, nobody is announced 
   assert.deepEqual(await leaving.ended, { code: 0, signal: null });
   assert.ok(!watcher.saw("left", "alice"));
   assert.equal(watcher.received.filter((m) => m.type === "presence" && m.joined.some((p) => p.name === "alice")).length, 1);
+});
+
+test("a second SIGTERM ends a drain at once, with status 0", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--drain", "60"] });
+  const members = await Promise.all(Array.from({ length: 20 }, (_, i) => joined(t, gateway.url, `m${i}`)));
+  gateway.signal("SIGTERM");
+  await Promise.all(members.map((member) => member.waitFor({ type: "reconnect" })));
+  assert.ok(Math.max(...members.map((member) => member.find({ type: "reconnect" }).after)) > 30000, "spread over a minute");
+  assert.ok(gateway.running);
+  gateway.signal("SIGTERM");
+  assert.deepEqual(await gateway.ended, { code: 0, signal: null });
+});
+
+test("what was said before SIGTERM is answered before the connection is closed", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis });
+  const alice = await joined(t, gateway.url, "alice");
+  redis.signal("SIGSTOP");
+  atEnd(t, () => redis.running && redis.signal("SIGCONT"));
+  alice.send({ type: "say", text: "a last word", nonce: "last" });
+  await until("it is under way", async () => (await gateway.stats()).messages_in === 2);
+  gateway.signal("SIGTERM");
+  await alice.waitFor({ type: "reconnect" });
+  redis.signal("SIGCONT");
+  assert.equal((await alice.waitClosed()).code, 1012);
+  assert.ok(alice.find({ type: "ack", nonce: "last" }));
+  assert.deepEqual(await gateway.ended, { code: 0, signal: null });
 });
 
 test("a second gateway may start on the same port beside the first", async (t) => {
