@@ -28,7 +28,6 @@ const { values } = parseArgs({
 const seed = Number(values.seed);
 const seconds = Number(values.seconds);
 const WANDER_EVERY_MS = 3000;
-const FOUND_AGAIN_MS = 1500;
 
 const started = Date.now();
 const tell = (text) => console.log(`${((Date.now() - started) / 1000).toFixed(1).padStart(7)} s  ${text}`);
@@ -41,7 +40,7 @@ function plan(system, members) {
   return makeSchedule({ seed, ms: seconds * 1000, gateways: system.gateways.length, members: members.length, every: Number(values.every), only: chosen });
 }
 
-/** Notes when Redis was away: until a little after, when the gateways have found it again. */
+/** Notes when Redis was away. */
 async function carryOut(fault) {
   const from = Date.now();
   try {
@@ -49,7 +48,7 @@ async function carryOut(fault) {
   } catch (error) {
     fault.system.failures.push(`${fault.kind}: ${error.message}`);
   }
-  if (kinds[fault.kind].breaks === "redis") fault.system.away.push([from, Date.now() + FOUND_AGAIN_MS]);
+  if (kinds[fault.kind].breaks === "redis") fault.system.away.push([from, Date.now()]);
 }
 
 /** What stops or restarts a gateway waits until an earlier fault of this kind has given it back. */
