@@ -213,6 +213,7 @@ int bus_refresh(struct feed *feed, const struct bus_member *members, size_t coun
     struct bus_scratch scratch;
     char ttl[NUMBER_BYTES];
     struct key set = key_part(channel, "members");
+    struct key member_base = key_item(channel, "member", "");
     bus_begin(bus, &call, &scratch, channel);
     bus_add_key(&call, set.text);
     for (size_t i = 0; i < count; i++) {
@@ -222,6 +223,7 @@ int bus_refresh(struct feed *feed, const struct bus_member *members, size_t coun
     bus_end_keys(&call, &scratch);
     add(&call, config->gateway_id);
     add(&call, print_number(ttl, bus_member_ttl(config)));
+    add(&call, member_base.text);
     for (size_t i = 0; i < count; i++)
         add(&call, members[i].session);
     return script_run(bus_commands(bus), &call, done, arg);

@@ -68,6 +68,16 @@ static void on_event(void *owner, const struct room_event *event)
     room_happen(place->room, event);
 }
 
+/* The roster is to be read anew, and everybody here gets the list. */
+static void owe_list(struct place *place, uint64_t after_ms)
+{
+    uint64_t at_ms = (uint64_t)clock_monotonic_ms() + after_ms;
+    if (place->roster_at_ms < at_ms)
+        place->roster_at_ms = at_ms;
+    place->list_owed = true;
+    place->list_ready = false;
+}
+
 /* Who came or went in a gap is read from Redis: when that lost its memory, after a lease, by which
  * time all who are still there have been put back. */
 static void on_gap(void *owner, const struct feed_gap *gap)
@@ -75,11 +85,15 @@ static void on_gap(void *owner, const struct feed_gap *gap)
     struct place *place = owner;
     const struct config *config = bus_config(place->rooms->options.bus);
     room_gap(place->room, gap, feed_epoch(place->feed));
-    uint64_t at_ms = (uint64_t)clock_monotonic_ms() + (gap->anew ? config->lease * 1000 : 0);
-    if (place->roster_at_ms < at_ms)
-        place->roster_at_ms = at_ms;
-    place->list_owed = true;
-    place->list_ready = false;
+    owe_list(place, gap->anew ? config->lease * 1000 : 0);
+}
+
+void rooms_doubt_rosters(struct rooms *rooms)
+{
+    struct place *place;
+    for (size_t at = 0; (place = table_next(rooms->places, &at)) != NULL;)
+        if (place_is_live(place))
+            owe_list(place, bus_config(rooms->options.bus)->lease * 1000);
 }
 
 static void on_live(void *owner)

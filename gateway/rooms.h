@@ -56,6 +56,9 @@ bool place_is_live(const struct place *place);
 /* Walks over all places: start with *at = 0, NULL ends. */
 struct place *rooms_next(const struct rooms *rooms, size_t *at);
 
+/* Keys may have run out unseen: reads every roster anew, after a lease, and tells all members. */
+void rooms_doubt_rosters(struct rooms *rooms);
+
 /* To be called once a second: forgets old events, closes unused rooms. */
 void rooms_tick(struct rooms *rooms);
 

@@ -85,6 +85,7 @@ struct sessions {
     struct link farewells;
     uint64_t next_number;
     int64_t away_ms;      /* for how long Redis was away, in all */
+    int64_t outage_ms;    /* of this, in the outage that is under way or just over */
     int64_t looked_at_ms; /* up to when that is known */
     bool away;
     uint8_t cloak_key[32];

@@ -186,11 +186,11 @@ export class Client {
     this.#joined = true;
     this.#attempts = 0;
     this.#resume = message.resume;
-    // While missed events are replayed the position moves with them, so that a loss in the midst of
-    // the replay loses nothing.
-    const replaying = message.recovered && this.#position?.epoch === message.epoch;
-    if (!replaying) this.#position = { epoch: message.epoch, seq: message.seq };
     const stranger = this.#id !== null && this.#id !== message.me.id;
+    // While missed events are replayed (all of them, or those that are still kept) the position moves
+    // with them, so that a loss in the midst of the replay loses nothing.
+    const replaying = !stranger && this.#position?.epoch === message.epoch;
+    if (!replaying) this.#position = { epoch: message.epoch, seq: message.seq };
     this.#id = message.me.id;
     this.#on.state("joined");
     this.#on.welcome(message);

@@ -48,6 +48,9 @@ local function take_over(old_gateway, old_session, floor)
     return {'resumed', shown_id, seq, bounded(floor, seq), epoch}
 end
 
+mend(members, 'set')
+mend(member, 'hash')
+mend(left, 'hash')
 local there = redis.call('HMGET', member, 'id', 'resume', 'gateway', 'session', 'floor')
 if there[1] then
     if there[1] == shown_id and there[2] == shown_hash then

@@ -8,6 +8,14 @@ local channel, head, recent = KEYS[1], KEYS[2], KEYS[3]
 local new_epoch, head_ttl = ARGV[1], tonumber(ARGV[2])
 local retention, most_kept = tonumber(ARGV[3]), tonumber(ARGV[4])
 
+-- A key that somebody has broken by hand (another type) is as good as none.
+local function mend(key, kind)
+    local is = redis.call('TYPE', key).ok
+    if is ~= kind and is ~= 'none' then
+        redis.call('DEL', key)
+    end
+end
+
 local function now_ms()
     local time = redis.call('TIME')
     return string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
@@ -21,14 +29,20 @@ local function begin()
     return new_epoch, 0, 0
 end
 
+-- A whole number that Lua can still add one to; nan, inf and nil are none.
+local function is_count(number)
+    return number and number >= 0 and number < 2 ^ 52 and number == math.floor(number)
+end
+
 -- Where the room is: its epoch, the number of its last event, and how many events were messages.
 local function position()
     local at = redis.pcall('HMGET', head, 'epoch', 'seq', 'said')
     local seq = not at.err and at[1] and tonumber(at[2])
-    if not seq or seq < 0 or #at[1] > 20 then
+    if not is_count(seq) or #at[1] > 20 then
         return begin()
     end
-    return at[1], seq, tonumber(at[3]) or 0
+    local said = tonumber(at[3])
+    return at[1], seq, is_count(said) and said or 0
 end
 
 -- A stream that somebody has broken by hand (another type, a foreign number) is begun anew.

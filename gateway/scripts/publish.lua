@@ -12,6 +12,7 @@ local body, nonce, most_nonces, nonce_ttl = ARGV[5], ARGV[6], tonumber(ARGV[7]),
 local first_epoch = ARGV[9]
 
 if nonce ~= '' then
+    mend(nonces, 'zset')
     local seen = redis.call('ZSCORE', nonces, nonce)
     if seen then
         return tonumber(seen)

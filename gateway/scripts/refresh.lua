@@ -1,21 +1,26 @@
 -- refresh: a gateway says which members it still holds, some hundreds at a time.
 --
 -- KEYS  4 members   5… member:NAME of each
--- ARGV  5 gateway   6 seconds that a member lives   7… session of each
+-- ARGV  5 gateway   6 seconds that a member lives   7 key of a member without the name
+--       8… session of each
 --
 -- Returns one letter for each: k kept, g gone (expired or buried: put it back), m moved (another
 -- gateway or another socket has it now).
 local members, gateway, ttl = KEYS[4], ARGV[5], ARGV[6]
+local name_at = #ARGV[7] + 1
 local found = {}
 
+mend(members, 'set')
 for i = 5, #KEYS do
+    mend(KEYS[i], 'hash')
     local there = redis.call('HMGET', KEYS[i], 'gateway', 'session')
     if not there[1] then
         found[#found + 1] = 'g'
-    elseif there[1] ~= gateway or there[2] ~= ARGV[i + 2] then
+    elseif there[1] ~= gateway or there[2] ~= ARGV[i + 3] then
         found[#found + 1] = 'm'
     else
         redis.call('EXPIRE', KEYS[i], ttl)
+        redis.call('SADD', members, string.sub(KEYS[i], name_at)) -- should the set have been lost
         found[#found + 1] = 'k'
     end
 end

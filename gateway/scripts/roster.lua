@@ -8,7 +8,9 @@ local members = KEYS[4]
 local _, seq, said = position()
 local people = {}
 
+mend(members, 'set')
 for _, folded in ipairs(redis.call('SRANDMEMBER', members, ARGV[5])) do
+    mend(ARGV[6] .. folded, 'hash')
     local there = redis.call('HMGET', ARGV[6] .. folded, 'id', 'name', 'shown')
     if there[1] then
         for i = 1, 3 do
