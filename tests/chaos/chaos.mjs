@@ -48,6 +48,7 @@ async function carryOut(fault) {
   } catch (error) {
     fault.system.failures.push(`${fault.kind}: ${error.message}`);
   }
+  if (kinds[fault.kind].breaks === "member") fault.member.stalls.push([from, Date.now()]);
   if (kinds[fault.kind].breaks === "redis") fault.system.away.push([from, Date.now()]);
 }
 

@@ -118,12 +118,15 @@ function judgeRefusals(members, verdict, emptied) {
 // --- Comings and goings ---
 
 const SLACK_MS = 1000; // a probe every 2 s tells a gateway roughly when Redis went
+const STALE_MS = 2000;
 const SIGNS = new Set(["welcome", "message", "presence", "ack"]);
 
 /** For how long a member had seen nothing of the room at a moment, without the time in which Redis was
  *  away (ms): nobody could come back then. */
 function absenceBefore(member, t, away) {
-  const last = member.record.findLast((entry) => entry.t <= t && SIGNS.has(entry.what));
+  // what comes out of a path or a socket that was stalled is old: the gateway may have given up long ago
+  const isStale = (entry) => (member.stalls ?? []).some(([from, to]) => entry.t >= from && entry.t <= to + STALE_MS);
+  const last = member.record.findLast((entry) => entry.t <= t && SIGNS.has(entry.what) && !isStale(entry));
   if (!last) return Infinity;
   let absent = t - last.t;
   let counted = last.t; // outages may overlap
@@ -199,7 +202,7 @@ function judgeJoins(members, verdict) {
 // --- The verdict ---
 
 /** Gives lists of what broke a promise, and the figures for the table. `members` have name, record,
- *  said and failed; `lastEpoch` is the one that Redis is in at the end, `away` when it could not be used
+ *  said, failed and stalls; `lastEpoch` is the one that Redis is in at the end, `away` when it could not be used
  *  ([from, to], in order), `emptied` how often it lost its memory. */
 export function judge(members, { graceMs, lastEpoch, away = [], emptied = 0 }) {
   const verdict = {

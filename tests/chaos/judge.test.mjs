@@ -91,6 +91,15 @@ test("while Redis is away nobody is absent", () => {
   assert.equal(judged([[2000, 10000], [5000, 17000]]), 1);
 });
 
+test("what comes late out of a stalled path does not show that a member was there", () => {
+  const record = [welcome(1, 0), message(100, 1), message(10500, 2)];
+  const bob = person("bob", "B", record);
+  const judged = () => judge([person("alice", "A", [...record, presence(11000, 3, { left: ["B"] })]), bob], { graceMs, lastEpoch: "e1" }).falseLeaves.length;
+  assert.equal(judged(), 1);
+  bob.stalls = [[200, 10000]];
+  assert.equal(judged(), 0);
+});
+
 test("an epoch more than Redis was emptied is not excused", () => {
   const twice = [...good, gap(5, 0), message(6, 1, { epoch: "e2", nonce: "x", text: "x" })];
   const verdict = judge([person("alice", "A", twice), person("bob", "B", twice)], { graceMs, lastEpoch: "e2", emptied: 0 });

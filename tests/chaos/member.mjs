@@ -8,6 +8,7 @@ const SAY_EVERY_MS = [600, 1800];
 export class ChaosMember {
   record = []; // { t, what, ... }: everything seen, in order
   said = new Map(); // nonce → { text, t }
+  stalls = []; // when its path or its reading was stopped: [from, to]
   failed = new Map(); // nonce → code
   people = new Map(); // id → name
   doubtful = false; // a presence line named fewer people than it counted
