@@ -346,3 +346,63 @@ test("a deploy with a new gateway beside the old one reset connections that were
   await Promise.all(visitors);
   assert.deepEqual([...answers.keys()], ["HTTP/1.1 101 Switching Protocols"], JSON.stringify([...answers]));
 });
+
+test("a lost set of members was never rebuilt", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--lease", "1", "--leave-grace", "2"] });
+  await joined(t, gateway.url, "alice");
+  await joined(t, gateway.url, "bob");
+  redis.run("DEL", "yukizuri:{lobby}:members");
+  await until("both are in it again", () => redis.run("SCARD", "yukizuri:{lobby}:members") === "2");
+});
+
+test("one key of a wrong type let the others expire, or kept people out", async (t) => {
+  const redis = await startRedis(t);
+  const args = ["--lease", "1", "--leave-grace", "2"];
+  const gateway = await startGateway(t, { redis, args });
+  const alice = await joined(t, gateway.url, "alice");
+  const ben = await joined(t, gateway.url, "ben");
+  const zoe = await joined(t, gateway.url, "zoe");
+  const room = "yukizuri:{lobby}";
+  const breakKey = (key) => (redis.run("DEL", key), redis.run("SET", key, "by hand", "EX", "100"));
+  breakKey(`${room}:member:ben`);
+  await until("ben is put back", () => redis.run("TYPE", `${room}:member:ben`) === "hash");
+  breakKey(`${room}:nonces:${alice.welcome.me.id}`);
+  alice.send({ type: "say", text: "hello", nonce: "1" });
+  await alice.waitFor({ type: "ack", nonce: "1" });
+  breakKey(`${room}:members`);
+  const other = await startGateway(t, { redis, args });
+  const carol = await joined(t, other.url, "carol");
+  await until("all are in the set", () => redis.run("SCARD", `${room}:members`) === "4");
+  breakKey(`${room}:left:${zoe.welcome.me.id}`);
+  zoe.socket.terminate();
+  const again = await joined(t, other.url, "zoe", { resume: zoe.welcome.resume, since: { epoch: zoe.welcome.epoch, seq: zoe.welcome.seq } });
+  again.send({ type: "say", text: "back", nonce: "1" });
+  for (const member of [alice, ben, carol]) await member.waitFor({ type: "message", text: "back" });
+});
+
+test("a head with a number that is none stopped the room", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis });
+  const alice = await joined(t, gateway.url, "alice");
+  for (const [i, number] of ["nan", "inf", "1e300", "9007199254740992", "-3", "1.5", "junk"].entries()) {
+    redis.run("HSET", HEAD, "seq", number);
+    alice.send({ type: "say", text: `line ${i}`, nonce: `${i}` });
+    await alice.waitFor({ type: "message", text: `line ${i}` });
+  }
+});
+
+test("who went while Redis took no writes for long stayed on everybody's list", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--lease", "1", "--leave-grace", "1"] });
+  const alice = await joined(t, gateway.url, "alice");
+  const leaver = await joined(t, gateway.url, "leaver");
+  await until("the leaver is seen", () => alice.saw("joined", "leaver"));
+  redis.run("CONFIG", "SET", "maxmemory", "1");
+  leaver.send({ type: "leave" });
+  leaver.socket.close();
+  await until("the members' keys have run out", () => redis.run("EXISTS", "yukizuri:{lobby}:member:leaver") === "0", 20000);
+  redis.run("CONFIG", "SET", "maxmemory", "0");
+  const list = await alice.waitFor({ type: "members" });
+  assert.deepEqual([list.count, list.members.map((person) => person.name)], [1, ["alice"]]);
+});
