@@ -184,6 +184,7 @@ function judgeJoins(members, verdict) {
     let here = new Set();
     let inEpoch = null;
     for (const { what, epoch, here: people, recovered, joined, left } of record) {
+      if (what === "start") inEpoch = null; // whoever was here before may have gone meanwhile
       if (what === "welcome" || what === "gap") {
         if (epoch !== inEpoch) here = new Set();
         inEpoch = epoch;
