@@ -48,8 +48,18 @@ async function carryOut(fault) {
   } catch (error) {
     fault.system.failures.push(`${fault.kind}: ${error.message}`);
   }
+  if (["gateway", "path"].includes(kinds[fault.kind].breaks)) fault.gateway.stalls.push([from, Date.now()]);
   if (kinds[fault.kind].breaks === "member") fault.member.stalls.push([from, Date.now()]);
   if (kinds[fault.kind].breaks === "redis") fault.system.away.push([from, Date.now()]);
+}
+
+/** Which gateway had a member when, from the gateways' own logs; gives when that one was stalled. */
+function findStalls(system) {
+  const sightings = system.everyProcess.flatMap(({ log, number }) => log.filter(({ kind }) => kind === "join" || kind === "resume").map(({ id, time }) => ({ id, number, t: Date.parse(time) })));
+  return (id, t) => {
+    const before = sightings.filter((sighting) => sighting.id === id && sighting.t <= t).sort((a, b) => a.t - b.t);
+    return before.length > 0 ? system.gateways[before.at(-1).number].stalls : [];
+  };
 }
 
 /** What stops or restarts a gateway waits until an earlier fault of this kind has given it back. */
@@ -128,7 +138,7 @@ async function main(t) {
   const rosters = await compareRosters(system, members);
   const lastEpoch = readEpoch(system);
   for (const member of members) member.stop();
-  const verdict = judge(members, { graceMs: system.settings.grace * 1000, lastEpoch, away: system.away.sort(([a], [b]) => a - b), emptied: system.emptied });
+  const verdict = judge(members, { graceMs: system.settings.grace * 1000, lastEpoch, away: system.away.sort(([a], [b]) => a - b), emptied: system.emptied, stallsOf: findStalls(system) });
   Object.assign(verdict, { convergedMs, rosters, processes: await checkProcesses(system) });
   report(system, members, injected, verdict);
   for (const promise of [...promises, "rosters", "processes"]) problems.push(...verdict[promise].map((complaint) => `${promise}: ${complaint}`));

@@ -123,9 +123,9 @@ const SIGNS = new Set(["welcome", "message", "presence", "ack"]);
 
 /** For how long a member had seen nothing of the room at a moment, without the time in which Redis was
  *  away (ms): nobody could come back then. */
-function absenceBefore(member, t, away) {
-  // what comes out of a path or a socket that was stalled is old: the gateway may have given up long ago
-  const isStale = (entry) => (member.stalls ?? []).some(([from, to]) => entry.t >= from && entry.t <= to + STALE_MS);
+function absenceBefore(member, t, { away, stalls }) {
+  // what comes out of a path, a socket or a gateway that was stalled is old: others may have given it up
+  const isStale = (entry) => stalls.some(([from, to]) => entry.t >= from && entry.t <= to + STALE_MS);
   const last = member.record.findLast((entry) => entry.t <= t && SIGNS.has(entry.what) && !isStale(entry));
   if (!last) return Infinity;
   let absent = t - last.t;
@@ -156,7 +156,7 @@ function collectIdentities(members) {
 }
 
 /** The first sight of each leave: nobody may be announced as left who was there within the grace. */
-function judgeLeaves(members, verdict, { graceMs, away }) {
+function judgeLeaves(members, verdict, { graceMs, away, stallsOf }) {
   const identities = collectIdentities(members);
   const first = new Map(); // epoch, number and id → when it was first seen
   for (const member of members)
@@ -170,7 +170,8 @@ function judgeLeaves(members, verdict, { graceMs, away }) {
     const identity = identities.get(key.split(" ")[2]);
     verdict.leaves++;
     if (!identity || identity.until <= t) continue;
-    const absent = absenceBefore(identity.member, t, away);
+    const stalls = [...(identity.member.stalls ?? []), ...stallsOf(key.split(" ")[2], t)];
+    const absent = absenceBefore(identity.member, t, { away, stalls });
     if (absent < graceMs - SLACK_MS) verdict.falseLeaves.push(`${identity.member.name} was announced as left (${key}) after an absence of ${absent} ms`);
   }
 }
@@ -204,8 +205,9 @@ function judgeJoins(members, verdict) {
 
 /** Gives lists of what broke a promise, and the figures for the table. `members` have name, record,
  *  said, failed and stalls; `lastEpoch` is the one that Redis is in at the end, `away` when it could not be used
- *  ([from, to], in order), `emptied` how often it lost its memory. */
-export function judge(members, { graceMs, lastEpoch, away = [], emptied = 0 }) {
+ *  ([from, to], in order), `emptied` how often it lost its memory; `stallsOf(id, t)` gives when the gateway
+ *  that had this member at that moment was stopped or cut off. */
+export function judge(members, { graceMs, lastEpoch, away = [], emptied = 0, stallsOf = () => [] }) {
   const verdict = {
     lost: [], doubled: [], disorder: [], unexcused: [], falseLeaves: [], falseJoins: [], refusals: [], ended: [],
     sent: 0, acknowledged: 0, delivered: 0, forgotten: 0, given: 0, gaps: 0, leaves: 0, longestSilence: 0, refused: 0,
@@ -216,7 +218,7 @@ export function judge(members, { graceMs, lastEpoch, away = [], emptied = 0 }) {
   judgeRefusals(members, verdict, emptied);
   const epochs = new Set([...truth.epochs.keys(), lastEpoch]);
   if (epochs.size > emptied + 1) verdict.unexcused.push(`${epochs.size} epochs, though Redis lost its memory ${emptied} times`);
-  judgeLeaves(members, verdict, { graceMs, away });
+  judgeLeaves(members, verdict, { graceMs, away, stallsOf });
   judgeJoins(members, verdict);
   for (const { name, record } of members) {
     let before = null;

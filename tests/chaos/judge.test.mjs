@@ -98,6 +98,9 @@ test("what comes late out of a stalled path does not show that a member was ther
   assert.equal(judged(), 1);
   bob.stalls = [[200, 10000]];
   assert.equal(judged(), 0);
+  bob.stalls = [];
+  const stallsOf = (id, t) => (id === "B" && t === 11000 ? [[200, 10000]] : []);
+  assert.equal(judge([person("alice", "A", [...record, presence(11000, 3, { left: ["B"] })]), bob], { graceMs, lastEpoch: "e1", stallsOf }).falseLeaves.length, 0);
 });
 
 test("an epoch more than Redis was emptied is not excused", () => {

@@ -29,7 +29,7 @@ export class System {
     const upstreams = [];
     for (let number = 0; number < count; number++) {
       const port = await freePort();
-      const gateway = { number, port, generation: 0 };
+      const gateway = { number, port, generation: 0, stalls: [] };
       gateway.toRedis = await this.paths.open(addresses[number], this.redis.port);
       gateway.fromNginx = await this.paths.open(`127.0.0.${21 + number}`, port);
       upstreams.push(`${gateway.fromNginx.address}:${gateway.fromNginx.port}`);
@@ -53,6 +53,7 @@ export class System {
       "--ping", ping, "--drain", drain, "--rate", "20:60",
       "--max-connections-per-address", 0, "--trusted-proxy", "127.0.0.0/8", "--backlog", 65536,
     ].map(String));
+    started.number = number;
     this.everyProcess.push(started);
     await until(
       () => `gateway ${number} answers: ${started.errors}`,
