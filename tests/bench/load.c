@@ -258,6 +258,8 @@ static void take_frames(struct member *member)
         }
         if (member->len - at < head + len)
             break;
+        if ((frame[0] & 15) == 9) /* a ping, which has no payload here: a masked pong */
+            send_all(member->fd, "\x8a\x80\0\0\0\0", 6);
         if ((frame[0] & 15) == 1)
             take_message(member, (const char *)frame + head, len);
         at += head + len;
