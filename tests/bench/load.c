@@ -1,416 +1,347 @@
-/* load: members of one room and a steady stream of messages; measures deliveries, their latency,
- * and the CPU of the server's processes.
+/* load: the load generator. Clients connect (phase 1), come in (phase 2), and talk (phase 3), and
+ * each phase prints what it cost the processes under test; one JSON object on one line.
  *
- *   load --port P --members N --rate R --seconds S --pid PID[,PID...] [--bytes B] [--room NAME]
- *        [--deaf D]
+ *   load --ports P[,P...] --pids PID[,PID...] [--NAME VALUE]...
  *
- * `deaf` members more join and then never read a byte; they are not counted in the deliveries.
+ *   --dialect yukizuri|relay|socketio|nats     how the server is spoken to (dialect.c)
+ *   --members N  --rooms N  --room NAME        clients, in so many rooms (default 1000 in 1)
+ *   --spread 1                                 a room's clients connect to all ports in turn
+ *   --source K                                 client addresses are 127.K.x.y
+ *   --rate R                                   texts a second, over all rooms, whatever the server does
+ *   --window W                                 instead: so many texts under way per room, always
+ *   --seconds S  --warmup S                    how long they talk, and before that uncounted
+ *   --bytes B  --payload B                     of a text; of a frame of a server that relays as is
+ *   --pending N                                clients coming in at the same time (default 64)
+ *   --deaf N                                   further clients who never read
+ *   --storms N  --storm-members M              before they talk, M people come and go, N times
+ *   --impolite 1                               those just close, without a leave
+ *   --hold S                                   everybody stays silently for so long before the end
  *
- * One thread, one epoll loop. Open loop: messages are sent when they are due, whether or not
- * earlier ones have come back, so that a stall shows in the latency. Source addresses are spread
- * over 127.0.0.x, for more members than one address has ports. Prints one JSON object. */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
+ * Latency counts from when a text was due, so a generator or server that is late is not excused. */
+#include "crowd.h"
+#include "processes.h"
+
 #include <inttypes.h>
-#include <math.h>
-#include <netinet/tcp.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
-enum {
-    BUFFER_BYTES = 16384,
-    PER_ADDRESS = 20000,
-    EVENTS = 512,
-    SUB_BUCKETS = 32,
-    BUCKETS = 40 * SUB_BUCKETS
+static struct options {
+    struct crowd_options crowd;
+    const char *dialect;
+    const char *ports;
+    const char *pids;
+    int members, rate, window, seconds, warmup, pending, deaf, storms, storm_members, impolite;
+    int hold, rooms, spread, source, bytes, payload;
+    const char *room;
+} options = {
+    .dialect = "yukizuri",
+    .ports = "",
+    .pids = "",
+    .members = 1000,
+    .seconds = 10,
+    .warmup = 2,
+    .pending = 64,
+    .rooms = 1,
+    .bytes = 100,
+    .room = "bench",
 };
 
-struct member {
-    int fd;
-    bool upgraded, welcomed;
-    uint64_t last_seq;
-    size_t len;
-    char *buffer;
+static struct processes servers;
+static struct histogram histogram;
+static struct crowd *crowd;
+
+/* --- Phases --- */
+
+struct phase {
+    double cpu_s, wall_s;
 };
 
-static struct {
-    int port, members, rate, seconds, bytes, deaf;
-    const char *room, *pids;
-} options = {.port = 8080,
-             .members = 1000,
-             .rate = 100,
-             .seconds = 10,
-             .bytes = 100,
-             .room = "bench",
-             .pids = ""};
-
-static struct member *members;
-static int epoll_fd;
-static int welcomed;
-static uint64_t delivered, disordered, lost, sent, frames_bytes, closed;
-static uint64_t histogram[BUCKETS], measured;
-static bool measuring;
-
-static void die(const char *what)
+static struct phase begin_phase(void)
 {
-    perror(what);
-    exit(1);
+    return (struct phase){processes_cpu_s(&servers), (double)crowd_now_us() / 1e6};
 }
 
-static int64_t now_us(void)
+static struct phase end_phase(struct phase begun)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+    return (struct phase){processes_cpu_s(&servers) - begun.cpu_s,
+                          (double)crowd_now_us() / 1e6 - begun.wall_s};
 }
 
-/* --- Latency: buckets that grow with the value, 3 % wide --- */
-
-static void record(int64_t us)
+static void poll_for(double seconds)
 {
-    uint64_t value = us < 1 ? 1 : (uint64_t)us;
-    int power = 63 - __builtin_clzll(value);
-    int shift = power > 5 ? power - 5 : 0;
-    size_t bucket = (size_t)shift * SUB_BUCKETS + (size_t)(value >> shift);
-    histogram[bucket < BUCKETS ? bucket : BUCKETS - 1]++;
-    measured++;
+    int64_t end = crowd_now_us() + (int64_t)(seconds * 1e6);
+    while (crowd_now_us() < end)
+        crowd_poll(crowd, 10);
 }
 
-static double percentile_ms(double part)
+/* Polls until the count has come so far; gives up when it has not moved for half a minute. */
+static void await(const int *count, int wanted, const char *what)
 {
-    uint64_t want = (uint64_t)ceil(part * (double)measured);
-    uint64_t seen = 0;
-    for (size_t i = 0; i < BUCKETS; i++) {
-        seen += histogram[i];
-        if (seen >= want && seen > 0) {
-            size_t shift = i < 2 * SUB_BUCKETS ? 0 : i / SUB_BUCKETS - 1;
-            return (double)((i - shift * SUB_BUCKETS) << shift) / 1000.0;
+    int seen = *count;
+    int64_t deadline = crowd_now_us() + 30000000;
+    while (*count < wanted) {
+        crowd_poll(crowd, 10);
+        if (*count != seen)
+            deadline = crowd_now_us() + 30000000;
+        seen = *count;
+        if (crowd_now_us() > deadline) {
+            fprintf(stderr, "load: only %d of %d %s\n", *count, wanted, what);
+            exit(1);
         }
     }
-    return 0;
 }
 
-/* --- CPU of the server --- */
-
-static long resident_kib, resident_most_kib;
-
-static long read_resident_kib(void)
+static struct phase connect_all(int count)
 {
-    long total = 0;
-    char list[256];
-    snprintf(list, sizeof list, "%s", options.pids);
-    for (char *pid = strtok(list, ","); pid != NULL; pid = strtok(NULL, ",")) {
-        char path[64];
-        long pages = 0;
-        snprintf(path, sizeof path, "/proc/%s/statm", pid);
-        FILE *file = fopen(path, "r");
-        if (file == NULL || fscanf(file, "%*d %ld", &pages) != 1)
-            die(path);
-        fclose(file);
-        total += pages * (sysconf(_SC_PAGESIZE) / 1024);
+    const struct crowd_counts *counts = crowd_counts(crowd);
+    struct phase phase = begin_phase();
+    for (int i = 0; i < count; i++) {
+        crowd_connect(crowd, false);
+        await(&counts->upgraded, i + 1 - options.pending, "were upgraded");
+        crowd_poll(crowd, 0);
     }
-    return total;
+    await(&counts->upgraded, count, "were upgraded");
+    return end_phase(phase);
 }
 
-static double cpu_seconds(void)
+static struct phase come_in_all(int count)
 {
-    double total = 0;
-    char list[256];
-    snprintf(list, sizeof list, "%s", options.pids);
-    for (char *pid = strtok(list, ","); pid != NULL; pid = strtok(NULL, ",")) {
-        char path[64];
-        unsigned long user = 0;
-        unsigned long system = 0;
-        snprintf(path, sizeof path, "/proc/%s/stat", pid);
-        FILE *file = fopen(path, "r");
-        if (file == NULL)
-            die(path);
-        if (fscanf(file, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
-                   &system) != 2)
-            die(path);
-        fclose(file);
-        total += (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+    const struct crowd_counts *counts = crowd_counts(crowd);
+    struct phase phase = begin_phase();
+    for (int i = 0; i < count; i++) {
+        crowd_come_in(crowd, i);
+        await(&counts->inside, i + 1 - options.pending, "came in");
+        crowd_poll(crowd, 0);
     }
-    return total;
+    await(&counts->inside, count, "came in");
+    return end_phase(phase);
 }
 
-/* --- Members --- */
-
-static void send_all(int fd, const void *data, size_t len)
+static void leave_all(int count)
 {
-    const char *at = data;
-    while (len > 0) {
-        ssize_t put = send(fd, at, len, MSG_NOSIGNAL);
-        if (put < 0 && errno == EAGAIN)
-            continue;
-        if (put < 0)
-            return;
-        at += put;
-        len -= (size_t)put;
+    const struct crowd_counts *counts = crowd_counts(crowd);
+    for (int i = 0; i < count; i++) {
+        crowd_leave(crowd, i, !options.impolite);
+        crowd_poll(crowd, 0);
     }
+    if (!options.impolite)
+        await(&counts->closed, count, "were closed");
+    crowd_empty(crowd);
 }
 
-static void send_text(int fd, const char *text, size_t len)
+/* So many texts a second, whatever comes back. */
+static void talk_at_rate(double seconds)
 {
-    char frame[4096];
-    size_t at = 0;
-    frame[at++] = (char)0x81;
-    if (len <= 125) {
-        frame[at++] = (char)(0x80 | len);
-    } else {
-        frame[at++] = (char)(0x80 | 126);
-        frame[at++] = (char)(len >> 8);
-        frame[at++] = (char)len;
-    }
-    memset(frame + at, 0, 4); /* a mask of zeroes leaves the payload as it is */
-    memcpy(frame + at + 4, text, len);
-    send_all(fd, frame, at + 4 + len);
-}
-
-/* A small receive buffer, so that what is not read piles up on the server's side at once. */
-static void deafen(int fd)
-{
-    int bytes = 4096;
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
-}
-
-static void open_member(int index)
-{
-    struct member *member = &members[index];
-    bool deaf = index >= options.members;
-    struct sockaddr_in from = {.sin_family = AF_INET,
-                               .sin_addr.s_addr =
-                                   htonl(0x7f000002u + (unsigned)(index / PER_ADDRESS))};
-    struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_port = htons((uint16_t)options.port),
-                             .sin_addr.s_addr = htonl(0x7f000001u)};
-    int on = 1;
-    member->fd = socket(AF_INET, SOCK_STREAM, 0);
-    member->buffer = malloc(BUFFER_BYTES);
-    setsockopt(member->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
-    if (deaf)
-        deafen(member->fd);
-    if (member->fd < 0 || bind(member->fd, (struct sockaddr *)&from, sizeof from) != 0 ||
-        connect(member->fd, (struct sockaddr *)&to, sizeof to) != 0)
-        die("connect");
-    setsockopt(member->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    char text[512];
-    int len = snprintf(
-        text, sizeof text,
-        "GET /room/%s HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-        options.room);
-    send_all(member->fd, text, (size_t)len);
-    len = snprintf(text, sizeof text, "{\"type\":\"join\",\"name\":\"m%d\"}", index);
-    send_text(member->fd, text, (size_t)len);
-    fcntl(member->fd, F_SETFL, O_NONBLOCK);
-    if (deaf)
-        return;
-    struct epoll_event event = {.events = EPOLLIN, .data.u32 = (uint32_t)index};
-    epoll_ctl(epoll_fd, EPOLL_CTL_ADD, member->fd, &event);
-}
-
-static void take_message(struct member *member, const char *payload, size_t len)
-{
-    static const char start[] = "{\"type\":\"message\",\"seq\":";
-    static const char text[] = "\"text\":\"";
-    if (len < sizeof start || memcmp(payload, start, sizeof start - 1) != 0) {
-        if (!member->welcomed && memmem(payload, len < 40 ? len : 40, "\"welcome\"", 9) != NULL) {
-            member->welcomed = true;
-            welcomed++;
-        }
-        return;
-    }
-    uint64_t seq = strtoull(payload + sizeof start - 1, NULL, 10);
-    if (seq <= member->last_seq)
-        disordered++;
-    member->last_seq = seq;
-    const char *at = memmem(payload, len, text, sizeof text - 1);
-    if (!measuring || at == NULL)
-        return;
-    delivered++;
-    frames_bytes += len;
-    record(now_us() - strtoll(at + sizeof text - 1, NULL, 10));
-}
-
-/* Handles the whole frames at the start of the buffer. */
-static void take_frames(struct member *member)
-{
-    size_t at = 0;
-    while (member->len - at >= 2) {
-        const uint8_t *frame = (const uint8_t *)member->buffer + at;
-        size_t head = 2;
-        size_t len = frame[1] & 0x7f;
-        if (len == 126) {
-            if (member->len - at < 4)
-                break;
-            head = 4;
-            len = (size_t)frame[2] << 8 | frame[3];
-        }
-        if (member->len - at < head + len)
-            break;
-        if ((frame[0] & 15) == 9) /* a ping, which has no payload here: a masked pong */
-            send_all(member->fd, "\x8a\x80\0\0\0\0", 6);
-        if ((frame[0] & 15) == 1)
-            take_message(member, (const char *)frame + head, len);
-        at += head + len;
-    }
-    member->len -= at;
-    memmove(member->buffer, member->buffer + at, member->len);
-}
-
-static void on_readable(struct member *member)
-{
-    ssize_t got = recv(member->fd, member->buffer + member->len, BUFFER_BYTES - member->len, 0);
-    if (got <= 0) {
-        if (got == 0 || errno != EAGAIN) {
-            epoll_ctl(epoll_fd, EPOLL_CTL_DEL, member->fd, NULL);
-            closed++;
-        }
-        return;
-    }
-    member->len += (size_t)got;
-    if (!member->upgraded) {
-        char *end = memmem(member->buffer, member->len, "\r\n\r\n", 4);
-        if (end == NULL)
-            return;
-        member->upgraded = true;
-        member->len -= (size_t)(end + 4 - member->buffer);
-        memmove(member->buffer, end + 4, member->len);
-    }
-    take_frames(member);
-}
-
-static void poll_for(int timeout_ms)
-{
-    struct epoll_event events[EVENTS];
-    int count = epoll_wait(epoll_fd, events, EVENTS, timeout_ms);
-    for (int i = 0; i < count; i++)
-        on_readable(&members[events[i].data.u32]);
-}
-
-static void say(int index)
-{
-    char text[4096];
-    char body[2048];
-    int stamp = snprintf(body, sizeof body, "%" PRId64 " ", now_us());
-    for (int i = stamp; i < options.bytes; i++)
-        body[i] = 'x';
-    body[options.bytes > stamp ? options.bytes : stamp] = '\0';
-    int len = snprintf(text, sizeof text, "{\"type\":\"say\",\"text\":\"%s\"}", body);
-    send_text(members[index].fd, text, (size_t)len);
-    sent++;
-}
-
-/* --- The run --- */
-
-static void run_for(double seconds)
-{
-    int64_t start = now_us();
+    int64_t start = crowd_now_us();
     int64_t end = start + (int64_t)(seconds * 1e6);
-    uint64_t said = 0;
-    int64_t sampled = 0;
-    while (now_us() < end) {
-        if (measuring && now_us() - sampled > 100000) {
-            long now_kib = read_resident_kib();
-            resident_most_kib = now_kib > resident_most_kib ? now_kib : resident_most_kib;
-            sampled = now_us();
+    for (int64_t said = 0; crowd_now_us() < end;) {
+        for (;; said++) {
+            int64_t due = start + said * 1000000 / options.rate;
+            if (due > crowd_now_us())
+                break;
+            int room = (int)(said % options.rooms);
+            crowd_say(crowd, room, (int)(said / options.rooms % CROWD_SPEAKERS), due);
         }
-        double due = (double)(now_us() - start) / 1e6 * options.rate;
-        for (; (double)said < due; said++)
-            say((int)(said % (uint64_t)options.members));
-        poll_for(1);
+        crowd_poll(crowd, 1);
     }
 }
 
-static void drain(uint64_t expected)
+/* As many as come back: the window is always full. */
+static void talk_in_window(double seconds)
 {
-    int64_t end = now_us() + 5000000;
-    while (delivered < expected && now_us() < end)
-        poll_for(10);
+    static uint64_t said;
+    int64_t end = crowd_now_us() + (int64_t)(seconds * 1e6);
+    uint64_t most = (uint64_t)options.window * (uint64_t)options.rooms;
+    const struct crowd_counts *counts = crowd_counts(crowd);
+    while (crowd_now_us() < end) {
+        for (; said - counts->own < most; said++) {
+            int room = (int)(said % (uint64_t)options.rooms);
+            crowd_say(crowd, room, (int)(said / (uint64_t)options.rooms % CROWD_SPEAKERS),
+                      crowd_now_us());
+        }
+        crowd_poll(crowd, 1);
+    }
 }
 
-static void read_options(int argc, char **argv)
+static void talk(double seconds)
 {
-    for (int i = 1; i + 1 < argc; i += 2) {
-        const char *name = argv[i];
-        char *value = argv[i + 1];
-        if (strcmp(name, "--port") == 0)
-            options.port = atoi(value);
-        else if (strcmp(name, "--members") == 0)
-            options.members = atoi(value);
-        else if (strcmp(name, "--rate") == 0)
-            options.rate = atoi(value);
-        else if (strcmp(name, "--seconds") == 0)
-            options.seconds = atoi(value);
-        else if (strcmp(name, "--deaf") == 0)
-            options.deaf = atoi(value);
-        else if (strcmp(name, "--bytes") == 0)
-            options.bytes = atoi(value) > 1500 ? 1500 : atoi(value);
-        else if (strcmp(name, "--room") == 0)
-            options.room = value;
-        else if (strcmp(name, "--pid") == 0)
-            options.pids = value;
-        else {
-            fprintf(stderr, "load: unknown option %s\n", name);
-            exit(2);
-        }
+    if (options.window > 0)
+        talk_in_window(seconds);
+    else if (options.rate > 0)
+        talk_at_rate(seconds);
+    else
+        poll_for(seconds);
+}
+
+static double resident_most;
+
+/* Talks, and looks at the memory of the servers every tenth of the time. */
+static struct phase talk_counted(void)
+{
+    const struct crowd_counts *counts = crowd_counts(crowd);
+    talk(options.warmup);
+    for (int i = 0; i < options.deaf; i++) {
+        crowd_connect(crowd, true);
+        await(&counts->upgraded, options.members + i + 1, "were upgraded");
+        crowd_come_in(crowd, options.members + i);
     }
+    crowd_count(crowd, &histogram);
+    struct phase phase = begin_phase();
+    for (int i = 0; i < 10; i++) {
+        talk(options.seconds / 10.0);
+        double pss = processes_pss(&servers);
+        resident_most = pss > resident_most ? pss : resident_most;
+    }
+    /* what is still under way is part of the work */
+    int64_t deadline = crowd_now_us() + 5000000;
+    while (counts->delivered < counts->expected && crowd_now_us() < deadline)
+        crowd_poll(crowd, 10);
+    return end_phase(phase);
+}
+
+static void print_talk(struct phase phase)
+{
+    const struct crowd_counts *counts = crowd_counts(crowd);
+    double delivered = counts->delivered > 0 ? (double)counts->delivered : 1;
+    printf(",\"expected\":%" PRIu64 ",\"delivered\":%" PRIu64 ",\"lost\":%" PRId64
+           ",\"doubled\":%" PRIu64 ",\"disordered\":%" PRIu64
+           ",\"frame_bytes\":%.0f,\"deliveries_per_s\":%.0f,\"cpu_ns_per_delivery\":%.0f"
+           ",\"cpu_percent\":%.1f,\"p50_ms\":%.2f,\"p99_ms\":%.2f,\"p999_ms\":%.2f,\"max_ms\":%.2f"
+           ",\"pss_talking\":%.0f",
+           counts->expected, counts->delivered, (int64_t)(counts->expected - counts->delivered),
+           counts->doubled, counts->disordered, (double)counts->frame_bytes / delivered,
+           (double)counts->delivered / phase.wall_s, phase.cpu_s * 1e9 / delivered,
+           phase.cpu_s / phase.wall_s * 100, histogram_ms(&histogram, 0.5),
+           histogram_ms(&histogram, 0.99), histogram_ms(&histogram, 0.999),
+           histogram_ms(&histogram, 1), resident_most);
+}
+
+static void storm(void)
+{
+    int people = options.storm_members;
+    double before = processes_pss(&servers);
+    struct phase phase = begin_phase();
+    for (int i = 0; i < options.storms; i++) {
+        connect_all(people);
+        come_in_all(people);
+        leave_all(people);
+    }
+    phase = end_phase(phase);
+    poll_for(5);
+    printf("\"storms\":%d,\"storm_members\":%d,\"storm_pss_before\":%.0f,\"storm_pss_after\":%.0f"
+           ",\"storm_cpu_us_each\":%.1f,\"storm_each_per_s\":%.0f,",
+           options.storms, people, before, processes_pss(&servers),
+           phase.cpu_s * 1e6 / options.storms / people, options.storms * people / phase.wall_s);
+}
+
+static void run(void)
+{
+    double people = options.members > 0 ? options.members : 1;
+    if (options.storms > 0)
+        storm();
+    double pss = processes_pss(&servers);
+    struct phase connecting = connect_all(options.members);
+    double pss_connected = processes_pss(&servers);
+    struct phase coming = come_in_all(options.members);
+    poll_for(1);
+    double pss_inside = processes_pss(&servers);
+    printf("\"dialect\":\"%s\",\"members\":%d,\"rooms\":%d,\"rate\":%d,\"window\":%d,\"deaf\":%d"
+           ",\"pss_before\":%.0f,\"bytes_per_connection\":%.0f,\"bytes_per_member\":%.0f"
+           ",\"handshake_cpu_us\":%.2f,\"handshakes_per_s\":%.0f"
+           ",\"join_cpu_us\":%.2f,\"joins_per_s\":%.0f",
+           options.dialect, options.members, options.rooms, options.rate, options.window,
+           options.deaf, pss, (pss_connected - pss) / people, (pss_inside - pss) / people,
+           connecting.cpu_s * 1e6 / people, people / connecting.wall_s, coming.cpu_s * 1e6 / people,
+           people / coming.wall_s);
+    if (options.rate > 0 || options.window > 0)
+        print_talk(talk_counted());
+    poll_for(options.hold);
+}
+
+/* --- Options --- */
+
+static const struct {
+    const char *name;
+    int *number;
+    const char **word;
+} names[] = {
+    {"--dialect", NULL, &options.dialect},
+    {"--ports", NULL, &options.ports},
+    {"--pids", NULL, &options.pids},
+    {"--room", NULL, &options.room},
+    {"--members", &options.members, NULL},
+    {"--rooms", &options.rooms, NULL},
+    {"--spread", &options.spread, NULL},
+    {"--source", &options.source, NULL},
+    {"--rate", &options.rate, NULL},
+    {"--window", &options.window, NULL},
+    {"--seconds", &options.seconds, NULL},
+    {"--warmup", &options.warmup, NULL},
+    {"--bytes", &options.bytes, NULL},
+    {"--payload", &options.payload, NULL},
+    {"--pending", &options.pending, NULL},
+    {"--deaf", &options.deaf, NULL},
+    {"--storms", &options.storms, NULL},
+    {"--storm-members", &options.storm_members, NULL},
+    {"--impolite", &options.impolite, NULL},
+    {"--hold", &options.hold, NULL},
+};
+
+static void read_option(const char *name, const char *value)
+{
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(names[i].name, name) != 0)
+            continue;
+        if (names[i].word != NULL)
+            *names[i].word = value;
+        else
+            *names[i].number = atoi(value);
+        return;
+    }
+    fprintf(stderr, "load: unknown option %s\n", name);
+    exit(2);
+}
+
+static struct crowd_options crowd_options(void)
+{
+    struct crowd_options of = {
+        .dialect = dialect_find(options.dialect),
+        .spread = options.spread != 0,
+        .source = options.source,
+        .rooms = options.rooms > 0 ? options.rooms : 1,
+        .room = options.room,
+        .bytes = options.bytes,
+        .payload = options.payload,
+    };
+    struct processes ports = processes_parse(options.ports); /* numbers with commas, too */
+    of.port_count = ports.count;
+    memcpy(of.ports, ports.pids, sizeof of.ports);
+    if (of.dialect == NULL || of.port_count == 0) {
+        fprintf(stderr, "load: --dialect is unknown or --ports is missing\n");
+        exit(2);
+    }
+    return of;
 }
 
 int main(int argc, char **argv)
 {
     struct rlimit files = {0};
-    read_options(argc, argv);
+    for (int i = 1; i + 1 < argc; i += 2)
+        read_option(argv[i], argv[i + 1]);
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
-    epoll_fd = epoll_create1(0);
-    members = calloc((size_t)(options.members + options.deaf), sizeof *members);
-    int64_t deadline = now_us() + 60000000;
-    for (int i = 0; i < options.members; i++) {
-        open_member(i);
-        poll_for(0);
-    }
-    while (welcomed < options.members && now_us() < deadline)
-        poll_for(10);
-    if (welcomed < options.members) {
-        fprintf(stderr, "load: only %d of %d were welcomed\n", welcomed, options.members);
-        return 1;
-    }
-    run_for(2); /* warm up */
-    for (int i = 0; i < options.deaf; i++)
-        open_member(options.members + i);
-    for (int64_t end = now_us() + 500000; now_us() < end;)
-        poll_for(10);
-    sent = 0;
-    measuring = true;
-    resident_kib = read_resident_kib();
-    double cpu = cpu_seconds();
-    int64_t start = now_us();
-    run_for(options.seconds);
-    double wall = (double)(now_us() - start) / 1e6;
-    cpu = cpu_seconds() - cpu;
-    drain(sent * (uint64_t)options.members);
-    lost = sent * (uint64_t)options.members - delivered;
-    printf("{\"members\":%d,\"rate\":%d,\"seconds\":%.1f,\"sent\":%" PRIu64
-           ",\"delivered\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"disordered\":%" PRIu64
-           ",\"closed\":%" PRIu64
-           ",\"frame_bytes\":%.0f,\"cpu_ns_per_delivery\":%.0f,\"cpu_percent\":%.1f"
-           ",\"p50_ms\":%.2f,\"p99_ms\":%.2f,\"p999_ms\":%.2f"
-           ",\"resident_kib_start\":%ld,\"resident_kib_most\":%ld}\n",
-           options.members, options.rate, wall, sent, delivered, lost, disordered, closed,
-           delivered > 0 ? (double)frames_bytes / (double)delivered : 0,
-           delivered > 0 ? cpu * 1e9 / (double)delivered : 0, cpu / wall * 100, percentile_ms(0.5),
-           percentile_ms(0.99), percentile_ms(0.999), resident_kib, resident_most_kib);
-    return lost + disordered + closed > 0;
+    servers = processes_parse(options.pids);
+    const struct crowd_options of = crowd_options();
+    int most = options.members + options.deaf;
+    crowd = crowd_new(&of, most > options.storm_members ? most : options.storm_members);
+    printf("{");
+    run();
+    const struct crowd_counts counts = *crowd_counts(crowd);
+    printf(",\"closed\":%d}\n", counts.closed);
+    crowd_free(crowd);
+    return counts.expected != counts.delivered || counts.doubled + counts.disordered > 0 ||
+           counts.closed > options.deaf;
 }

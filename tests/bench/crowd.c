@@ -1,0 +1,448 @@
+#include "crowd.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    READ_BYTES = 1 << 20,
+    EVENTS = 512,
+    TEXT_HEAD = 26, /* '~', speaker, count, when due: 1 + 1 + 8 + 16 hex digits */
+    PER_ADDRESS = 20000,
+    MESSAGE_BYTES = 8192,
+};
+
+enum state { CONNECTING, GREETED, INSIDE, GONE };
+
+struct client {
+    int fd;
+    uint32_t partial_len;
+    char *partial; /* the beginning of a frame, or of the handshake's answer */
+    uint32_t last[CROWD_SPEAKERS];
+    uint8_t state;
+    bool deaf, upgraded;
+};
+
+struct crowd {
+    struct crowd_options options;
+    struct client *clients;
+    int count, most;
+    uint32_t *said; /* by each speaker of each room */
+    int epoll_fd;
+    bool counting;
+    int64_t since_us; /* texts that were due before are not counted */
+    struct histogram *histogram;
+    struct crowd_counts counts;
+    char buffer[READ_BYTES];
+};
+
+int64_t crowd_now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static void die(const char *what)
+{
+    perror(what);
+    exit(1);
+}
+
+struct crowd *crowd_new(const struct crowd_options *options, int most)
+{
+    struct crowd *crowd = calloc(1, sizeof *crowd);
+    if (crowd == NULL)
+        die("memory");
+    crowd->options = *options;
+    crowd->most = most;
+    crowd->clients = calloc((size_t)most, sizeof *crowd->clients);
+    crowd->said = calloc((size_t)options->rooms * CROWD_SPEAKERS, sizeof *crowd->said);
+    crowd->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (crowd->clients == NULL || crowd->said == NULL || crowd->epoll_fd < 0)
+        die("memory");
+    return crowd;
+}
+
+void crowd_free(struct crowd *crowd)
+{
+    for (int i = 0; i < crowd->count; i++)
+        if (crowd->clients[i].state != GONE)
+            crowd_leave(crowd, i, false);
+    close(crowd->epoll_fd);
+    free(crowd->clients);
+    free(crowd->said);
+    free(crowd);
+}
+
+const struct crowd_counts *crowd_counts(const struct crowd *crowd)
+{
+    return &crowd->counts;
+}
+
+/* --- Sending --- */
+
+/* The socket's buffer is far larger than what one client says; should it be full all the same, the
+ * server is stuck, and waiting is all there is to do. */
+static void send_all(int fd, const char *data, size_t len)
+{
+    while (len > 0) {
+        ssize_t put = send(fd, data, len, MSG_NOSIGNAL);
+        if (put < 0 && errno != EAGAIN && errno != EINTR)
+            return; /* reading tells that it is closed */
+        if (put > 0) {
+            data += put;
+            len -= (size_t)put;
+        }
+    }
+}
+
+static void send_frame(const struct crowd *crowd, int fd, const char *payload, size_t len)
+{
+    char frame[MESSAGE_BYTES + 8];
+    size_t at = 2;
+    frame[0] = (char)(crowd->options.dialect->binary ? 0x82 : 0x81);
+    frame[1] = (char)(0x80 | (len <= 125 ? len : 126));
+    if (len > 125) {
+        frame[at++] = (char)(len >> 8);
+        frame[at++] = (char)len;
+    }
+    memset(frame + at, 0, 4); /* a mask of zeroes leaves the payload as it is */
+    memcpy(frame + at + 4, payload, len);
+    send_all(fd, frame, at + 4 + len);
+}
+
+static int room_of(const struct crowd *crowd, int index)
+{
+    return index % crowd->options.rooms;
+}
+
+/* Fills in %s (the room) and %d (the client); returns the length. */
+static size_t expand(const struct crowd *crowd, const char *pattern, int index, char *out)
+{
+    size_t len = 0;
+    for (; *pattern != '\0' && len < MESSAGE_BYTES - 128; pattern++) {
+        if (*pattern != '%')
+            out[len++] = *pattern;
+        else if (*++pattern == 's')
+            len += (size_t)snprintf(out + len, 100, "%s%d", crowd->options.room,
+                                    room_of(crowd, index));
+        else
+            len += (size_t)snprintf(out + len, 100, "%d", index);
+    }
+    return len;
+}
+
+static int connect_socket(const struct crowd *crowd, int index, bool deaf)
+{
+    const struct crowd_options *options = &crowd->options;
+    int way = options->spread ? index / options->rooms : room_of(crowd, index);
+    uint32_t host = 0x7f000002u + ((uint32_t)options->source << 16) + (uint32_t)(index / PER_ADDRESS);
+    struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(host)};
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)options->ports[way % options->port_count]),
+                             .sin_addr.s_addr = htonl(0x7f000001u)};
+    int on = 1;
+    int small = 4096;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    if (deaf) /* what is not read piles up on the server's side at once */
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&from, sizeof from) != 0 ||
+        connect(fd, (struct sockaddr *)&to, sizeof to) != 0)
+        die("connect");
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    return fd;
+}
+
+void crowd_connect(struct crowd *crowd, bool deaf)
+{
+    char text[MESSAGE_BYTES];
+    char path[MESSAGE_BYTES];
+    int index = crowd->count;
+    if (index >= crowd->most)
+        return;
+    struct client *client = &crowd->clients[crowd->count++];
+    *client = (struct client){.fd = connect_socket(crowd, index, deaf), .deaf = deaf};
+    path[expand(crowd, crowd->options.dialect->path, index, path)] = '\0';
+    int len = snprintf(text, sizeof text,
+                       "GET %.400s HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\n"
+                       "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n",
+                       path, crowd->options.dialect->headers);
+    send_all(client->fd, text, (size_t)len);
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = (uint32_t)index};
+    epoll_ctl(crowd->epoll_fd, EPOLL_CTL_ADD, client->fd, &event);
+}
+
+static void be_inside(struct crowd *crowd, struct client *client)
+{
+    if (client->state == INSIDE)
+        return;
+    client->state = INSIDE;
+    crowd->counts.inside++;
+}
+
+void crowd_come_in(struct crowd *crowd, int index)
+{
+    char text[MESSAGE_BYTES];
+    struct client *client = &crowd->clients[index];
+    const struct dialect *dialect = crowd->options.dialect;
+    if (client->state == GONE)
+        return;
+    if (dialect->hello != NULL)
+        send_frame(crowd, client->fd, text, expand(crowd, dialect->hello, index, text));
+    if (dialect->welcome == NULL)
+        be_inside(crowd, client);
+    if (client->deaf)
+        epoll_ctl(crowd->epoll_fd, EPOLL_CTL_DEL, client->fd, NULL);
+}
+
+static void forget(struct client *client)
+{
+    close(client->fd);
+    free(client->partial);
+    *client = (struct client){.fd = -1, .state = GONE};
+}
+
+void crowd_leave(struct crowd *crowd, int index, bool politely)
+{
+    struct client *client = &crowd->clients[index];
+    const char *leave = crowd->options.dialect->leave;
+    if (client->state == GONE)
+        return;
+    if (politely && leave != NULL)
+        send_frame(crowd, client->fd, leave, strlen(leave));
+    if (politely)
+        shutdown(client->fd, SHUT_WR);
+    else
+        forget(client);
+}
+
+void crowd_empty(struct crowd *crowd)
+{
+    for (int i = 0; i < crowd->count; i++)
+        crowd_leave(crowd, i, false);
+    crowd->count = 0;
+    crowd->counts.upgraded = crowd->counts.inside = crowd->counts.closed = 0;
+}
+
+/* --- Saying --- */
+
+static size_t text_length(const struct crowd *crowd, size_t around)
+{
+    const struct crowd_options *options = &crowd->options;
+    size_t len = (size_t)options->bytes;
+    if (options->dialect->relays && options->payload > 0)
+        len = (size_t)options->payload > around ? (size_t)options->payload - around : 0;
+    if (len < TEXT_HEAD)
+        len = TEXT_HEAD;
+    return len > MESSAGE_BYTES - 1024 ? MESSAGE_BYTES - 1024 : len;
+}
+
+void crowd_say(struct crowd *crowd, int room, int speaker, int64_t due_us)
+{
+    char frame[MESSAGE_BYTES];
+    const struct dialect *dialect = crowd->options.dialect;
+    int index = room + speaker % CROWD_SPEAKERS * crowd->options.rooms;
+    if (index >= crowd->count)
+        index = room, speaker = 0;
+    if (crowd->clients[index].state != INSIDE)
+        return;
+    uint32_t number = ++crowd->said[room * CROWD_SPEAKERS + speaker];
+    size_t len = expand(crowd, dialect->before, index, frame);
+    size_t text_len = text_length(crowd, len + strlen(dialect->after));
+    if (dialect->after_length != NULL) {
+        text_len = text_length(crowd, 0);
+        len += (size_t)sprintf(frame + len, "%zu%s", text_len, dialect->after_length);
+    }
+    sprintf(frame + len, "~%x%08" PRIx32 "%016" PRIx64, (unsigned)speaker, number, (uint64_t)due_us);
+    memset(frame + len + TEXT_HEAD, 'x', text_len - TEXT_HEAD);
+    len += text_len;
+    memcpy(frame + len, dialect->after, strlen(dialect->after));
+    send_frame(crowd, crowd->clients[index].fd, frame, len + strlen(dialect->after));
+    int here = (crowd->counts.inside - room + crowd->options.rooms - 1) / crowd->options.rooms;
+    if (crowd->counting)
+        crowd->counts.expected += (uint64_t)here;
+}
+
+void crowd_count(struct crowd *crowd, struct histogram *histogram)
+{
+    crowd->counting = true;
+    crowd->since_us = crowd_now_us();
+    crowd->histogram = histogram;
+    crowd->counts.expected = crowd->counts.delivered = crowd->counts.frame_bytes = 0;
+}
+
+/* --- Reading --- */
+
+static uint64_t read_hex(const char *at, int digits)
+{
+    uint64_t value = 0;
+    for (int i = 0; i < digits; i++)
+        value = value << 4 | (uint64_t)(at[i] <= '9' ? at[i] - '0' : at[i] - 'a' + 10);
+    return value;
+}
+
+static void take_text(struct crowd *crowd, struct client *client, const char *text)
+{
+    unsigned speaker = (unsigned)read_hex(text + 1, 1) % CROWD_SPEAKERS;
+    uint32_t number = (uint32_t)read_hex(text + 2, 8);
+    int64_t due_us = (int64_t)read_hex(text + 10, 16);
+    int index = (int)(client - crowd->clients);
+    struct crowd_counts *counts = &crowd->counts;
+    if (number == client->last[speaker])
+        counts->doubled++;
+    else if (number < client->last[speaker])
+        counts->disordered++;
+    client->last[speaker] = number;
+    if ((unsigned)(index / crowd->options.rooms) == speaker)
+        counts->own++;
+    if (!crowd->counting || due_us < crowd->since_us)
+        return;
+    counts->delivered++;
+    histogram_add(crowd->histogram, crowd_now_us() - due_us);
+}
+
+/* A frame may hold many texts: NATS packs them. */
+static void take_texts(struct crowd *crowd, struct client *client, const char *payload, size_t len)
+{
+    const char *end = payload + len;
+    const char *at = payload;
+    uint64_t before = crowd->counts.delivered;
+    while (end - at >= TEXT_HEAD && (at = memchr(at, '~', (size_t)(end - at))) != NULL &&
+           end - at >= TEXT_HEAD) {
+        take_text(crowd, client, at);
+        at += TEXT_HEAD;
+    }
+    if (crowd->counts.delivered > before)
+        crowd->counts.frame_bytes += len;
+}
+
+static bool begins(const char *payload, size_t len, const char *word)
+{
+    return word != NULL && len >= strlen(word) && memcmp(payload, word, strlen(word)) == 0;
+}
+
+static void take_payload(struct crowd *crowd, struct client *client, const char *payload,
+                         size_t len)
+{
+    const struct dialect *dialect = crowd->options.dialect;
+    if (client->state == INSIDE && len > TEXT_HEAD) {
+        take_texts(crowd, client, payload, len);
+    } else if (client->state == CONNECTING && begins(payload, len, dialect->greeting)) {
+        client->state = GREETED;
+        crowd->counts.upgraded++;
+    } else if (client->state == GREETED && begins(payload, len, dialect->welcome)) {
+        be_inside(crowd, client);
+    } else if (dialect->ask != NULL && len == strlen(dialect->ask) &&
+               begins(payload, len, dialect->ask)) {
+        send_frame(crowd, client->fd, dialect->answer, strlen(dialect->answer));
+    }
+}
+
+static void take_frame(struct crowd *crowd, struct client *client, int opcode, const char *payload,
+                       size_t len)
+{
+    if (opcode == 9 && len <= 125) {
+        char pong[6 + 125] = {(char)0x8a, (char)(0x80 | len)};
+        memcpy(pong + 6, payload, len);
+        send_all(client->fd, pong, 6 + len);
+    } else if (opcode == 1 || opcode == 2) {
+        take_payload(crowd, client, payload, len);
+    }
+}
+
+/* Handles the whole frames at the start; returns how many bytes they had. */
+static size_t take_frames(struct crowd *crowd, struct client *client, const char *data, size_t len)
+{
+    size_t at = 0;
+    while (len - at >= 2) {
+        const uint8_t *frame = (const uint8_t *)data + at;
+        size_t head = 2;
+        size_t payload = frame[1] & 0x7f;
+        if (payload == 126) {
+            head = 4;
+            payload = len - at < head ? READ_BYTES : (size_t)(frame[2] << 8 | frame[3]);
+        } else if (payload == 127) {
+            head = 10;
+            payload = len - at < head ? READ_BYTES
+                                      : (size_t)frame[6] << 24 | (size_t)frame[7] << 16 |
+                                            (size_t)frame[8] << 8 | frame[9];
+        }
+        if (len - at < head + payload)
+            break;
+        take_frame(crowd, client, frame[0] & 15, (const char *)frame + head, payload);
+        at += head + payload;
+    }
+    return at;
+}
+
+static size_t take_answer(struct crowd *crowd, struct client *client, const char *data, size_t len)
+{
+    const char *end = memmem(data, len, "\r\n\r\n", 4);
+    if (end == NULL)
+        return 0;
+    if (!begins(data, len, "HTTP/1.1 101")) {
+        fprintf(stderr, "load: refused: %.60s\n", data);
+        exit(1);
+    }
+    client->upgraded = true;
+    if (crowd->options.dialect->greeting == NULL) {
+        client->state = GREETED;
+        crowd->counts.upgraded++;
+    }
+    return (size_t)(end + 4 - data);
+}
+
+static void keep_rest(struct client *client, const char *rest, size_t len)
+{
+    free(client->partial);
+    client->partial = NULL;
+    client->partial_len = (uint32_t)len;
+    if (len == 0)
+        return;
+    client->partial = malloc(len);
+    if (client->partial == NULL)
+        die("memory");
+    memcpy(client->partial, rest, len);
+}
+
+static void on_readable(struct crowd *crowd, struct client *client)
+{
+    size_t len = client->partial_len;
+    if (len > 0)
+        memcpy(crowd->buffer, client->partial, len);
+    ssize_t got = recv(client->fd, crowd->buffer + len, READ_BYTES - len, 0);
+    if (got < 0 && errno == EAGAIN)
+        return;
+    if (got <= 0) {
+        forget(client);
+        crowd->counts.closed++;
+        return;
+    }
+    len += (size_t)got;
+    size_t at = client->upgraded ? 0 : take_answer(crowd, client, crowd->buffer, len);
+    if (client->upgraded)
+        at += take_frames(crowd, client, crowd->buffer + at, len - at);
+    if (at < len || client->partial_len > 0)
+        keep_rest(client, crowd->buffer + at, len - at);
+}
+
+void crowd_poll(struct crowd *crowd, int timeout_ms)
+{
+    struct epoll_event events[EVENTS];
+    int count = epoll_wait(crowd->epoll_fd, events, EVENTS, timeout_ms);
+    for (int i = 0; i < count; i++)
+        on_readable(crowd, &crowd->clients[events[i].data.u32]);
+}
