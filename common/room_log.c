@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct entry {
     struct frame *frame;
@@ -119,26 +120,57 @@ uint64_t room_log_bytes(const struct room_log *log)
     return room_log_bytes_from(log, log->tail);
 }
 
-static bool is_skipped(const struct entry *entry, uint64_t position, uint64_t live)
+uint64_t room_log_find_bytes(const struct room_log *log, uint64_t start, size_t most)
 {
-    return entry->mark.transient && position < live;
+    uint64_t end = start < log->head ? start + 1 : start;
+    while (end < log->head &&
+           at(log, end)->start_byte + at(log, end)->frame->len - at(log, start)->start_byte <= most)
+        end++;
+    return end;
+}
+
+const uint8_t *room_log_merge(const struct room_log *log, uint64_t start, uint64_t end,
+                              uint8_t **copy, size_t *len)
+{
+    *copy = NULL;
+    *len = (size_t)(room_log_bytes_from(log, start) - room_log_bytes_from(log, end));
+    if (end <= start + 1)
+        return end == start ? NULL : at(log, start)->frame->bytes;
+    *copy = memory_new(*len);
+    uint8_t *out = *copy;
+    for (uint64_t position = start; position < end; position++) {
+        const struct frame *frame = at(log, position)->frame;
+        memcpy(out, frame->bytes, frame->len);
+        out += frame->len;
+    }
+    return *copy;
+}
+
+static bool is_skipped(const struct entry *entry, const struct room_log_cursor *cursor)
+{
+    return entry->mark.transient && cursor->replayed > 0 && cursor->offset == 0;
+}
+
+/* On to the next frame. */
+static void step(struct room_log_cursor *cursor)
+{
+    cursor->position++;
+    cursor->offset = 0;
+    cursor->replayed -= cursor->replayed > 0;
 }
 
 int room_log_gather(const struct room_log *log, const struct room_log_cursor *cursor,
                     struct iovec *out, int most, struct room_log_cursor *end)
 {
-    uint64_t position = cursor->position;
-    size_t offset = cursor->offset;
     int count = 0;
-    for (; position < log->head && count < most; position++, offset = 0) {
-        struct entry *entry = at(log, position);
-        if (offset == 0 && is_skipped(entry, position, cursor->live))
+    for (*end = *cursor; end->position < log->head && count < most; step(end)) {
+        struct entry *entry = at(log, end->position);
+        if (is_skipped(entry, end))
             continue;
-        out[count].iov_base = entry->frame->bytes + offset;
-        out[count].iov_len = entry->frame->len - offset;
+        out[count].iov_base = entry->frame->bytes + end->offset;
+        out[count].iov_len = entry->frame->len - end->offset;
         count++;
     }
-    *end = (struct room_log_cursor){.position = position, .live = cursor->live, .offset = 0};
     return count;
 }
 
@@ -147,18 +179,15 @@ void room_log_advance(const struct room_log *log, struct room_log_cursor *cursor
     while (sent > 0) {
         assert(cursor->position < log->head);
         struct entry *entry = at(log, cursor->position);
-        if (cursor->offset == 0 && is_skipped(entry, cursor->position, cursor->live)) {
-            cursor->position++;
-            continue;
+        if (!is_skipped(entry, cursor)) {
+            size_t left = entry->frame->len - cursor->offset;
+            if (sent < left) {
+                cursor->offset += (uint32_t)sent;
+                return;
+            }
+            sent -= left;
         }
-        size_t left = entry->frame->len - cursor->offset;
-        if (sent < left) {
-            cursor->offset += sent;
-            return;
-        }
-        sent -= left;
-        cursor->offset = 0;
-        cursor->position++;
+        step(cursor);
     }
 }
 

@@ -24,12 +24,13 @@ struct room_log_mark {
     bool transient;
 };
 
-/* Where a member stands: the next frame to send, and how much of it has gone out. Transient frames
- * before `live` are skipped: they were said before this member was here. */
+/* Where a member stands: the next frame to send, and how much of it has gone out. The first
+ * `replayed` frames from there on were said before this member was here: the transient ones among
+ * them are skipped. */
 struct room_log_cursor {
     uint64_t position;
-    uint64_t live;
-    size_t offset;
+    uint32_t offset;
+    uint32_t replayed;
 };
 
 /* An empty log that is meant to hold at most `most` frames (at least 1). */
@@ -62,6 +63,15 @@ uint64_t room_log_bytes_from(const struct room_log *log, uint64_t position);
 
 /* Bytes of all frames held. */
 uint64_t room_log_bytes(const struct room_log *log);
+
+/* The position after as many frames from `start` on as have `most` bytes together, but at least one;
+ * `start` when there is none. */
+uint64_t room_log_find_bytes(const struct room_log *log, uint64_t start, size_t most);
+
+/* The bytes of the frames from `start` to `end` in a row. They point into the log, valid until the
+ * next eviction, or into `*copy`, which the caller frees (NULL when there is none). */
+const uint8_t *room_log_merge(const struct room_log *log, uint64_t start, uint64_t end,
+                              uint8_t **copy, size_t *len);
 
 /* Fills at most `most` iovecs with what the cursor has yet to send; returns how many. `*end` is the
  * cursor after all of them. They point into the log: valid until the next eviction. */

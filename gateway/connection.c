@@ -3,13 +3,13 @@
 #include "bytes.h"
 #include "clock.h"
 #include "memory.h"
+#include "poller.h"
 #include "reader.h"
 #include "wheel.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
-#include <event2/event_struct.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -23,30 +23,32 @@ enum {
     MOST_IOVECS = 64,
 };
 
+/* 104 bytes: what malloc gives out as 112. */
 struct connection {
-    struct event readable;
+    struct watch watch;
     struct connections *all;
     const struct connection_callbacks *callbacks;
     void *owner;
-    struct connection_source source;
-    size_t slot;            /* the source's */
-    struct bytes *private;  /* for this peer alone; NULL while empty */
-    struct reader *reader;  /* NULL between frames */
-    struct event *writable; /* NULL unless blocked */
+    const struct connection_source *source; /* NULL: none */
+    void *source_arg;
+    struct bytes *private; /* for this peer alone; NULL while empty */
+    struct reader *reader; /* NULL between frames */
     struct link on_wheel;
     struct connection *work_next; /* in the list of those with work to do */
-    uint32_t heard_s;             /* when its last byte came, in seconds of the loop's clock */
-    uint32_t close_by_s;          /* closing: when to stop waiting */
     int fd;
+    uint32_t slot;   /* the source's */
+    uint32_t mark_s; /* when its last byte came; closing: when to stop waiting; the wheel's clock */
     uint16_t close_code;
-    bool in_work, pinged;
-    bool held;         /* by the owner */
-    bool unread;       /* nothing is read from it at the moment */
-    bool closing;      /* a close frame is queued, or was received */
-    bool close_queued; /* our close frame is queued or sent: nothing may follow it */
-    bool deaf;         /* the peer's bytes mean nothing any more */
-    bool shut;         /* our side of the socket is shut down */
-    bool dead;         /* to be reaped */
+    unsigned watched : 2;      /* what the poller waits for */
+    unsigned in_work : 1;      /* in the list */
+    unsigned pinged : 1;       /* and has not answered yet */
+    unsigned blocked : 1;      /* its socket is full */
+    unsigned held : 1;         /* by the owner */
+    unsigned closing : 1;      /* a close frame is queued, or was received */
+    unsigned close_queued : 1; /* our close frame is queued or sent: nothing may follow it */
+    unsigned deaf : 1;         /* the peer's bytes mean nothing any more */
+    unsigned shut : 1;         /* our side of the socket is shut down */
+    unsigned dead : 1;         /* to be reaped */
 };
 
 struct connections {
@@ -63,6 +65,8 @@ struct connections {
 
 void connection_wake(struct connection *connection)
 {
+    if (connection->source != NULL)
+        connection->source->on_stirred(connection->source_arg, connection);
     if (connection->in_work)
         return;
     struct connections *all = connection->all;
@@ -84,12 +88,12 @@ static void look_after(struct link *item)
         return;
     unsigned ping_s = all->options.ping_s;
     uint32_t now_s = wheel_now(all->wheel);
-    uint32_t idle_s = now_s - connection->heard_s;
+    uint32_t idle_s = now_s - connection->mark_s;
     if (connection->closing) {
-        if (now_s >= connection->close_by_s)
+        if (now_s >= connection->mark_s)
             connection_abort(connection);
         else
-            wheel_add(all->wheel, &connection->on_wheel, connection->close_by_s - now_s);
+            wheel_add(all->wheel, &connection->on_wheel, connection->mark_s - now_s);
     } else if (idle_s >= ping_s + SILENCE_S) {
         connection_abort(connection);
     } else if (idle_s >= ping_s) {
@@ -147,28 +151,42 @@ void connection_send(struct connection *connection, enum frame_opcode opcode, co
 
 /* --- Writing --- */
 
-static void on_writable(evutil_socket_t fd, short events, void *arg)
+static bool is_stuffed(const struct connection *connection)
 {
-    (void)fd;
-    (void)events;
-    struct connection *connection = arg;
-    event_free(connection->writable);
-    connection->writable = NULL;
-    connection_wake(connection);
+    return connection_private_len(connection) >
+           PRIVATE_HIGH_BYTES + connection->all->options.max_message;
 }
 
-static void block(struct connection *connection)
+/* Nothing is read from a peer that does not take what waits for it, nor from one that is held. */
+static void update_watch(struct connection *connection)
 {
-    if (connection->writable != NULL)
+    bool read = connection->closing || (!connection->held && !is_stuffed(connection));
+    unsigned wanted = (read ? POLLER_READ : 0u) | (connection->blocked ? POLLER_WRITE : 0u);
+    if (connection->dead || wanted == connection->watched)
         return;
-    connection->writable =
-        event_new(connection->all->options.base, connection->fd, EV_WRITE, on_writable, connection);
-    event_add(connection->writable, NULL);
+    if (poller_watch(connection->all->options.poller, connection->fd, &connection->watch,
+                     connection->watched, wanted) == 0)
+        connection->watched = wanted & 3;
+    else
+        connection_abort(connection);
+}
+
+void connection_block(struct connection *connection)
+{
+    connection->blocked = true;
+    update_watch(connection);
+    if (connection->source != NULL)
+        connection->source->on_stirred(connection->source_arg, connection);
 }
 
 bool connection_is_blocked(const struct connection *connection)
 {
-    return connection->writable != NULL;
+    return connection->blocked;
+}
+
+int connection_fd(const struct connection *connection)
+{
+    return connection->fd;
 }
 
 static size_t total_of(const struct iovec *iov, int count)
@@ -183,7 +201,9 @@ static size_t total_of(const struct iovec *iov, int count)
 static ssize_t write_iov(struct connection *connection, struct iovec *iov, int count)
 {
     struct msghdr message = {.msg_iov = iov, .msg_iovlen = (size_t)count};
-    ssize_t sent = sendmsg(connection->fd, &message, MSG_NOSIGNAL);
+    ssize_t sent = count == 1
+                       ? send(connection->fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL)
+                       : sendmsg(connection->fd, &message, MSG_NOSIGNAL);
     if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
         sent = 0;
     if (sent < 0)
@@ -216,7 +236,7 @@ ssize_t connection_write(struct connection *connection, const struct iovec *befo
     if (sent < 0)
         return -1;
     if ((size_t)sent < all)
-        block(connection);
+        connection_block(connection);
     size_t rest = (size_t)sent > before->iov_len ? (size_t)sent - before->iov_len : 0;
     size_t private_sent = rest < private_len ? rest : private_len;
     bytes_drop(&connection->private, private_sent);
@@ -230,7 +250,7 @@ static void begin_closing(struct connection *connection, uint16_t code)
     struct wheel *wheel = connection->all->wheel;
     connection->closing = true;
     connection->close_code = code;
-    connection->close_by_s = wheel_now(wheel) + LINGER_S;
+    connection->mark_s = wheel_now(wheel) + LINGER_S;
     wheel_add(wheel, &connection->on_wheel, LINGER_S);
     connection_wake(connection);
 }
@@ -273,25 +293,10 @@ static void finish_closing(struct connection *connection)
 
 /* --- Reading --- */
 
-/* Nothing is read from a peer that does not take what waits for it, nor from one that is held. */
-static void update_reading(struct connection *connection)
-{
-    size_t most = PRIVATE_HIGH_BYTES + connection->all->options.max_message;
-    bool stuffed = connection_private_len(connection) > most;
-    bool off = !connection->closing && (connection->held || stuffed);
-    if (off == connection->unread || connection->dead)
-        return;
-    connection->unread = off;
-    if (off)
-        event_del(&connection->readable);
-    else
-        event_add(&connection->readable, NULL);
-}
-
 void connection_hold(struct connection *connection, bool hold)
 {
     connection->held = hold;
-    update_reading(connection);
+    update_watch(connection);
 }
 
 static void on_message(void *arg, bool text, const uint8_t *data, size_t len)
@@ -316,18 +321,6 @@ static void on_reader_send(void *arg, const uint8_t *data, size_t len)
         private_add(connection, data, len);
 }
 
-static const char *close_reason(uint16_t code)
-{
-    switch (code) {
-    case 1007:
-        return "text that is not UTF-8";
-    case 1009:
-        return "that message is too big";
-    default:
-        return "this breaks the WebSocket protocol";
-    }
-}
-
 void connection_feed(struct connection *connection, const uint8_t *data, size_t len)
 {
     struct connections *all = connection->all;
@@ -342,28 +335,39 @@ void connection_feed(struct connection *connection, const uint8_t *data, size_t 
         connection->reader = NULL;
     }
     if (result == READER_VIOLATED)
-        connection_close(connection, code, close_reason(code));
+        connection_close(connection, code, reader_reason(code));
     if (result != READER_OPEN)
         connection->close_queued = connection->deaf = true;
-    update_reading(connection);
+    update_watch(connection);
 }
 
-static void on_readable(evutil_socket_t fd, short events, void *arg)
+static void receive(struct connection *connection)
 {
-    (void)events;
-    struct connection *connection = arg;
     struct connections *all = connection->all;
-    ssize_t got = read(fd, all->scratch, sizeof all->scratch);
+    ssize_t got = recv(connection->fd, all->scratch, sizeof all->scratch, 0);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (got <= 0) {
         connection_abort(connection);
         return;
     }
-    connection->heard_s = wheel_now(all->wheel);
+    if (!connection->closing)
+        connection->mark_s = wheel_now(all->wheel);
     connection->pinged = false;
     all->options.metrics->bytes_in += (uint64_t)got;
     connection_feed(connection, all->scratch, (size_t)got);
+}
+
+static void on_ready(struct watch *watch, unsigned ready)
+{
+    struct connection *connection = LIST_ITEM(watch, struct connection, watch);
+    if ((ready & POLLER_WRITE) != 0 && connection->blocked) {
+        connection->blocked = false;
+        update_watch(connection);
+        connection_wake(connection);
+    }
+    if ((ready & connection->watched & POLLER_READ) != 0 && !connection->dead)
+        receive(connection);
 }
 
 /* --- Life --- */
@@ -376,10 +380,9 @@ struct connection *connection_new(struct connections *all, int fd,
     connection->fd = fd;
     connection->callbacks = callbacks;
     connection->owner = owner == NULL ? connection : owner;
-    connection->heard_s = wheel_now(all->wheel);
-    event_assign(&connection->readable, all->options.base, fd, EV_READ | EV_PERSIST, on_readable,
-                 connection);
-    event_add(&connection->readable, NULL);
+    connection->watch.on_ready = on_ready;
+    connection->mark_s = wheel_now(all->wheel);
+    update_watch(connection);
     list_init(&connection->on_wheel);
     wheel_add(all->wheel, &connection->on_wheel, all->options.ping_s);
     all->count++;
@@ -387,27 +390,27 @@ struct connection *connection_new(struct connections *all, int fd,
     return connection;
 }
 
-void connection_set_slot(struct connection *connection, size_t slot)
+void connection_set_slot(struct connection *connection, uint32_t slot)
 {
     connection->slot = slot;
 }
 
-size_t connection_slot(const struct connection *connection)
+uint32_t connection_slot(const struct connection *connection)
 {
     return connection->slot;
 }
 
-void connection_set_source(struct connection *connection, struct connection_source source)
+void connection_set_source(struct connection *connection, const struct connection_source *source,
+                           void *arg)
 {
     connection->source = source;
+    connection->source_arg = arg;
 }
 
 static void free_connection(struct connection *connection)
 {
     struct connections *all = connection->all;
-    event_del(&connection->readable);
-    if (connection->writable != NULL)
-        event_free(connection->writable);
+    poller_watch(all->options.poller, connection->fd, &connection->watch, connection->watched, 0);
     if (connection->reader != NULL)
         reader_give(all->readers, connection->reader);
     list_remove(&connection->on_wheel);
@@ -431,12 +434,12 @@ static void flush(struct connection *connection)
 {
     static const struct iovec nothing = {NULL, 0};
     if (!connection_is_blocked(connection)) {
-        if (connection->source.pump != NULL)
-            connection->source.pump(connection->source.source, connection);
+        if (connection->source != NULL)
+            connection->source->pump(connection->source_arg, connection);
         else
             connection_write(connection, &nothing, NULL, 0);
     }
-    update_reading(connection);
+    update_watch(connection);
     if (connection->closing)
         finish_closing(connection);
 }

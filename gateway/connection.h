@@ -22,6 +22,7 @@
 #include <sys/uio.h>
 
 struct event_base;
+struct poller;
 struct connection;
 struct connections;
 
@@ -33,15 +34,19 @@ struct connection_callbacks {
     void (*on_closed)(void *owner, uint16_t code);
 };
 
-/* Where a connection's shared frames come from. `pump` writes what there is (through
- * connection_write); it is called when the socket can take more, or private bytes wait. */
+/* Where a connection's shared frames come from. */
 struct connection_source {
-    void (*pump)(void *source, struct connection *connection);
-    void *source;
+    /* From here on the connection has bytes of its own to send, or it ends: the source writes to it
+     * in `pump` alone, until nothing of that is left. */
+    void (*on_stirred)(void *arg, struct connection *connection);
+    /* Writes what there is, through connection_write; called at the end of the turn in which the
+     * connection was stirred, and when its socket can take more. */
+    void (*pump)(void *arg, struct connection *connection);
 };
 
 struct connections_options {
     struct event_base *base;
+    struct poller *poller;
     struct metrics *metrics;
     unsigned ping_s;
     size_t max_message; /* bytes; 0: no limit but memory's */
@@ -67,8 +72,10 @@ struct connection *connection_new(struct connections *all, int fd,
 /* Handles bytes that arrived together with the handshake. */
 void connection_feed(struct connection *connection, const uint8_t *data, size_t len);
 
-/* Gives or takes away (source NULL) the source of shared frames. */
-void connection_set_source(struct connection *connection, struct connection_source source);
+/* Gives or takes away (NULL) the source of shared frames, which must outlive it; `arg` is handed to
+ * its functions. */
+void connection_set_source(struct connection *connection, const struct connection_source *source,
+                           void *arg);
 
 /* Queues bytes as they are (the 101 response). */
 void connection_send_raw(struct connection *connection, const void *data, size_t len);
@@ -112,8 +119,13 @@ bool connection_is_blocked(const struct connection *connection);
 /* Lets its source write at the end of this turn. */
 void connection_wake(struct connection *connection);
 
+/* The socket, for a source that writes shared frames to many connections by itself: only between a
+ * pump that left nothing behind and the next on_stirred. What it could not write it tells: */
+int connection_fd(const struct connection *connection);
+void connection_block(struct connection *connection); /* the socket is full: pump comes later */
+
 /* A number that the source keeps here: where in its array this connection is. */
-void connection_set_slot(struct connection *connection, size_t slot);
-size_t connection_slot(const struct connection *connection);
+void connection_set_slot(struct connection *connection, uint32_t slot);
+uint32_t connection_slot(const struct connection *connection);
 
 #endif

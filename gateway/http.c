@@ -5,7 +5,6 @@
 #include "memory.h"
 
 #include <errno.h>
-#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,36 +12,37 @@
 #include <unistd.h>
 
 enum {
-    HEAD_DEADLINE_MS = 10000, /* from the first byte to the end of the head */
-    IDLE_DEADLINE_MS = 60000, /* between requests */
-    SEND_DEADLINE_MS = 60000,
-    LINGER_MS = 2000,
+    HEAD_DEADLINE_S = 10, /* from the first byte to the end of the head */
+    IDLE_DEADLINE_S = 60, /* between requests */
+    SEND_DEADLINE_S = 60,
+    LINGER_S = 2,
+    LONGEST_S = 60,
 };
 
-static void on_socket(evutil_socket_t fd, short events, void *arg);
+static void drop(struct http_client *client);
 
-/* Waits for the socket, at most until the deadline. */
-static void await(struct http_client *client, short what)
+/* Waits for the socket. Returns -1 when there is no room for one more: the client is dropped. */
+static int await(struct http_client *client, unsigned what)
 {
-    int64_t left_ms = client->deadline_ms - clock_monotonic_ms();
-    if (left_ms < 1)
-        left_ms = 1;
-    struct timeval tv = {left_ms / 1000, left_ms % 1000 * 1000};
-    event_del(&client->event);
-    event_assign(&client->event, client->http->options.base, client->fd, what, on_socket, client);
-    event_add(&client->event, &tv);
+    if (poller_watch(client->http->options.poller, client->fd, &client->watch, client->watched,
+                     what) != 0) {
+        drop(client);
+        return -1;
+    }
+    client->watched = what;
+    return 0;
 }
 
-static void set_deadline(struct http_client *client, int64_t ms)
+static void set_deadline(struct http_client *client, unsigned in_s)
 {
-    client->deadline_ms = clock_monotonic_ms() + ms;
+    wheel_add(client->http->wheel, &client->on_wheel, in_s);
 }
 
 int http_release(struct http_client *client)
 {
     int fd = client->fd;
-    event_del(&client->event);
-    list_remove(&client->link);
+    poller_watch(client->http->options.poller, fd, &client->watch, client->watched, 0);
+    list_remove(&client->on_wheel);
     client->http->client_count--;
     free(client->in);
     text_done(&client->out);
@@ -63,8 +63,8 @@ static void linger(struct http_client *client)
 {
     client->lingering = true;
     shutdown(client->fd, SHUT_WR);
-    set_deadline(client, LINGER_MS);
-    await(client, EV_READ);
+    set_deadline(client, LINGER_S);
+    await(client, POLLER_READ);
 }
 
 static void finish_answer(struct http_client *client)
@@ -79,12 +79,10 @@ static void finish_answer(struct http_client *client)
         linger(client);
         return;
     }
-    set_deadline(client, client->in_len > 0 ? HEAD_DEADLINE_MS : IDLE_DEADLINE_MS);
-    await(client, EV_READ);
+    set_deadline(client, client->in_len > 0 ? HEAD_DEADLINE_S : IDLE_DEADLINE_S);
+    /* a next request that came with this one: in the next turn, not in recursion */
     client->unseen = client->in_len > 0;
-    if (client
-            ->unseen) /* the next request came with this one: in the next turn, not in recursion */
-        event_active(&client->event, EV_READ, 0);
+    await(client, client->unseen ? POLLER_WRITE : POLLER_READ);
 }
 
 static int gather_answer(const struct http_client *client, struct iovec iov[2])
@@ -111,7 +109,7 @@ static void send_answer(struct http_client *client)
         struct msghdr message = {.msg_iov = iov, .msg_iovlen = (size_t)count};
         ssize_t sent = sendmsg(client->fd, &message, MSG_NOSIGNAL);
         if (sent < 0 && (errno == EAGAIN || errno == EINTR)) {
-            await(client, EV_WRITE);
+            await(client, POLLER_WRITE);
             return;
         }
         if (sent < 0) {
@@ -127,7 +125,7 @@ static void begin_answer(struct http_client *client)
 {
     client->answering = true;
     client->http->options.metrics->http_requests++;
-    set_deadline(client, SEND_DEADLINE_MS);
+    set_deadline(client, SEND_DEADLINE_S);
     send_answer(client);
 }
 
@@ -191,7 +189,7 @@ static void take(struct http_client *client, char *data, size_t len, size_t seen
         answer_error(client, 431, "The head of the request is too long.");
     } else {
         keep(client, data, len);
-        await(client, EV_READ);
+        await(client, POLLER_READ);
     }
 }
 
@@ -214,7 +212,7 @@ static void receive(struct http_client *client)
     size_t kept = client->in_len;
     ssize_t got = read(client->fd, http->scratch + kept, http->options.config->max_head - kept);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
-        await(client, EV_READ);
+        await(client, POLLER_READ);
         return;
     }
     if (got <= 0) {
@@ -222,7 +220,7 @@ static void receive(struct http_client *client)
         return;
     }
     if (kept == 0)
-        set_deadline(client, HEAD_DEADLINE_MS);
+        set_deadline(client, HEAD_DEADLINE_S);
     else
         memcpy(http->scratch, client->in, kept);
     take(client, http->scratch, kept + (size_t)got, kept);
@@ -234,24 +232,23 @@ static void drop_input(struct http_client *client)
     if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
         drop(client);
     else
-        await(client, EV_READ);
+        await(client, POLLER_READ);
 }
 
-static void on_timeout(struct http_client *client)
+static void on_deadline(struct link *item)
 {
+    struct http_client *client = LIST_ITEM(item, struct http_client, on_wheel);
     if (client->in_len > 0 && !client->answering && !client->lingering)
         answer_error(client, 408, "The request did not come in time.");
     else
         drop(client);
 }
 
-static void on_socket(evutil_socket_t fd, short events, void *arg)
+static void on_ready(struct watch *watch, unsigned ready)
 {
-    (void)fd;
-    struct http_client *client = arg;
-    if ((events & EV_TIMEOUT) != 0)
-        on_timeout(client);
-    else if (client->answering)
+    (void)ready;
+    struct http_client *client = LIST_ITEM(watch, struct http_client, watch);
+    if (client->answering)
         send_answer(client);
     else if (client->lingering)
         drop_input(client);
@@ -277,12 +274,21 @@ void http_accept(struct http *http, int fd, const struct address *peer)
     client->http = http;
     client->fd = fd;
     client->peer = *peer;
-    list_init(&client->link);
-    list_add(&http->clients, &client->link);
+    client->watch.on_ready = on_ready;
+    list_init(&client->on_wheel);
     http->client_count++;
-    event_assign(&client->event, http->options.base, fd, EV_READ, on_socket, client);
-    set_deadline(client, HEAD_DEADLINE_MS);
-    await(client, EV_READ);
+    set_deadline(client, HEAD_DEADLINE_S);
+    receive(client); /* in a storm the request is there already */
+}
+
+static uint32_t now_s(void)
+{
+    return (uint32_t)(clock_monotonic_ms() / 1000);
+}
+
+void http_tick(struct http *http)
+{
+    wheel_advance(http->wheel, now_s(), on_deadline);
 }
 
 struct http *http_new(const struct http_options *options)
@@ -290,7 +296,7 @@ struct http *http_new(const struct http_options *options)
     struct http *http = memory_new(sizeof *http);
     http->options = *options;
     http->scratch = memory_new(options->config->max_head + 1);
-    list_init(&http->clients);
+    http->wheel = wheel_new(LONGEST_S, now_s());
     return http;
 }
 
@@ -298,8 +304,10 @@ void http_free(struct http *http)
 {
     if (http == NULL)
         return;
-    while (!list_is_empty(&http->clients))
-        drop(LIST_ITEM(http->clients.next, struct http_client, link));
+    struct link *item;
+    while ((item = wheel_any(http->wheel)) != NULL)
+        drop(LIST_ITEM(item, struct http_client, on_wheel));
+    wheel_free(http->wheel);
     free(http->scratch);
     free(http);
 }

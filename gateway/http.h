@@ -9,11 +9,11 @@
 #include "address.h"
 #include "session.h"
 
-struct event_base;
 struct http;
+struct poller;
 
 struct http_options {
-    struct event_base *base;
+    struct poller *poller;
     const struct config *config;
     struct bus *bus;
     struct connections *connections;
@@ -29,6 +29,9 @@ struct http *http_new(const struct http_options *options);
 
 /* Closes all clients that are not upgraded. NULL is fine. */
 void http_free(struct http *http);
+
+/* To be called once a second: answers 408, or drops, those who let it take too long. */
+void http_tick(struct http *http);
 
 /* Takes over an accepted, non-blocking socket. */
 void http_accept(struct http *http, int fd, const struct address *peer);

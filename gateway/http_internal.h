@@ -6,13 +6,13 @@
 #include "http.h"
 #include "http_request.h"
 #include "list.h"
+#include "poller.h"
 #include "text.h"
-
-#include <event2/event_struct.h>
+#include "wheel.h"
 
 struct http {
     struct http_options options;
-    struct link clients;
+    struct wheel *wheel; /* of all clients: their deadlines */
     bool draining;
     bool warned_forwarded;
     size_t client_count;
@@ -21,18 +21,18 @@ struct http {
 
 /* An answer: its head and either a text that it owns or bytes that live for ever. */
 struct http_client {
-    struct event event;
+    struct watch watch;
     struct http *http;
-    struct link link;
+    struct link on_wheel;
     struct address peer;
     int fd;
+    unsigned watched; /* what the poller waits for */
     char *in; /* the beginning of a head, NULL while nothing is there */
     size_t in_len;
     struct text out;
     const unsigned char *body; /* static; sent after `out` */
     size_t body_len;
     size_t sent; /* of out and body together */
-    int64_t deadline_ms;
     bool keep_alive; /* after the answer that is being sent */
     bool answering;
     bool answered;  /* this is not its first request */

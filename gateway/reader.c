@@ -188,3 +188,15 @@ bool reader_is_idle(const struct reader *reader)
            wslay_event_get_read_enabled(reader->context) &&
            !wslay_event_want_write(reader->context);
 }
+
+const char *reader_reason(uint16_t code)
+{
+    switch (code) {
+    case 1007:
+        return "text that is not UTF-8";
+    case 1009:
+        return "that message is too big";
+    default:
+        return "this breaks the WebSocket protocol";
+    }
+}

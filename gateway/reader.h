@@ -41,6 +41,9 @@ enum reader_result {
 enum reader_result reader_feed(struct reader *reader, const uint8_t *data, size_t len,
                                uint16_t *code);
 
+/* What to tell a peer that is closed with this code for breaking the protocol. */
+const char *reader_reason(uint16_t code);
+
 /* Is no frame and no fragmented message incomplete? */
 bool reader_is_idle(const struct reader *reader);
 

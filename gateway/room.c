@@ -1,5 +1,6 @@
 #include "room.h"
 
+#include "audience.h"
 #include "clock.h"
 #include "gathering.h"
 #include "memory.h"
@@ -12,16 +13,8 @@
 #include <string.h>
 
 enum {
-    FLUSH_SLICE = 2048,          /* members served before the loop looks at its sockets again */
     PRESENCE_WINDOW_US = 100000, /* after a presence line, further ones are gathered so long */
     SHORTEST_KEEP_MS = 5000,     /* a slow reader gets at least so long, whatever the retention */
-    MOST_IOVECS = 64,
-};
-
-/* A member: a connection and where it stands. */
-struct slot {
-    struct connection *connection;
-    struct room_log_cursor cursor;
 };
 
 struct room {
@@ -29,23 +22,15 @@ struct room {
     struct room_log *log;
     struct roster *roster;
     struct past *past; /* what of it can be replayed */
-    struct slot *slots;
-    size_t slot_count, slot_capacity;
+    struct audience *audience;
     uint64_t seq;       /* of the last event in log and roster */
     uint64_t forgotten; /* last number that fell off the log */
-    size_t flush_at;    /* slots before this one were served in this pass */
-    uint64_t pass_head; /* the log's head when the pass began: whoever was served has come so far */
-    bool flushing;
-    bool behind; /* somebody's cursor may be behind the head: the last pass found a full socket, or
-                    a member came in behind */
-    struct event *flush_event;
     struct event *window_event;
     struct gathering *gathering; /* presence that is not shown yet */
 };
 
-static void on_flush(evutil_socket_t fd, short events, void *arg);
 static void on_window(evutil_socket_t fd, short events, void *arg);
-static void pump(void *arg, struct connection *connection);
+static void on_served(void *owner, uint64_t limit);
 
 struct room *room_new(const struct room_options *options)
 {
@@ -55,7 +40,16 @@ struct room *room_new(const struct room_options *options)
     room->roster = roster_new();
     room->past = past_new();
     room->gathering = gathering_new();
-    room->flush_event = event_new(options->base, -1, 0, on_flush, room);
+    const struct audience_options audience = {
+        .base = options->base,
+        .sender = options->sender,
+        .metrics = options->metrics,
+        .log = room->log,
+        .backlog = options->config->backlog,
+        .on_served = on_served,
+        .owner = room,
+    };
+    room->audience = audience_new(&audience);
     room->window_event = evtimer_new(options->base, on_window, room);
     return room;
 }
@@ -64,116 +58,16 @@ void room_free(struct room *room)
 {
     if (room == NULL)
         return;
-    event_free(room->flush_event);
     event_free(room->window_event);
     gathering_free(room->gathering);
+    audience_free(room->audience);
     room_log_free(room->log);
     past_free(room->past);
     roster_free(room->roster);
-    free(room->slots);
     free(room);
 }
 
-/* --- Slots: dense, in flush order --- */
-
-static struct slot *find_slot(struct room *room, const struct connection *connection)
-{
-    size_t index = connection_slot(connection);
-    if (index < room->slot_count && room->slots[index].connection == connection)
-        return &room->slots[index];
-    return NULL;
-}
-
-static void move_slot(struct room *room, size_t to, size_t from)
-{
-    if (to == from)
-        return;
-    room->slots[to] = room->slots[from];
-    connection_set_slot(room->slots[to].connection, to);
-}
-
-/* During a pass the slots before `flush_at` are done: a hole there is filled by the last done one,
- * and that one's place by the last of all, so that nobody is left out. */
-static void remove_slot(struct room *room, size_t hole)
-{
-    if (room->flushing && hole < room->flush_at) {
-        room->flush_at--;
-        move_slot(room, hole, room->flush_at);
-        hole = room->flush_at;
-    }
-    room->slot_count--;
-    move_slot(room, hole, room->slot_count);
-}
-
-/* --- Sending --- */
-
-static uint64_t lag_of(const struct room *room, const struct slot *slot)
-{
-    return room_log_bytes_from(room->log, slot->cursor.position);
-}
-
-/* Lets go of the log: what is left of a half-sent frame becomes the connection's own. */
-static void let_go(struct room *room, struct slot *slot)
-{
-    const uint8_t *rest = NULL;
-    size_t len = room_log_remainder(room->log, &slot->cursor, &rest);
-    connection_send_first(slot->connection, rest, len);
-    slot->cursor.position = room_log_head(room->log);
-    slot->cursor.offset = 0;
-}
-
-/* The cursor fell too far behind. The member may come back and get what it missed. */
-static void cut(struct room *room, struct slot *slot)
-{
-    let_go(room, slot);
-    if (connection_is_closing(slot->connection))
-        return;
-    room->options.metrics->slow_closed++;
-    connection_close(slot->connection, 4408, "too slow: come back and get what you missed");
-}
-
-/* Brings one member up to the head, as far as its socket takes it. */
-static void serve(struct room *room, struct slot *slot)
-{
-    struct connection *connection = slot->connection;
-    while (!connection_is_blocked(connection)) {
-        struct iovec iov[MOST_IOVECS];
-        struct iovec before = {NULL, 0};
-        struct room_log_cursor end;
-        const uint8_t *rest = NULL;
-        int first = 0;
-        int count = room_log_gather(room->log, &slot->cursor, iov, MOST_IOVECS, &end);
-        if (connection_is_closing(connection)) {
-            let_go(room, slot);
-            count = 0;
-            end = slot->cursor;
-        } else if (room_log_remainder(room->log, &slot->cursor, &rest) > 0) {
-            before = iov[0];
-            first = 1;
-        }
-        if (count == 0 && connection_private_len(connection) == 0) {
-            slot->cursor = end;
-            return;
-        }
-        ssize_t sent = connection_write(connection, &before, iov + first, count - first);
-        if (sent < 0)
-            return;
-        uint64_t from = slot->cursor.position;
-        if (connection_is_blocked(connection))
-            room_log_advance(room->log, &slot->cursor, (size_t)sent);
-        else
-            slot->cursor = end;
-        room->options.metrics->messages_out += slot->cursor.position - from;
-    }
-}
-
-static void pump(void *arg, struct connection *connection)
-{
-    struct room *room = arg;
-    struct slot *slot = find_slot(room, connection);
-    if (slot != NULL)
-        serve(room, slot);
-}
+/* --- Forgetting --- */
 
 static bool must_go(const struct room *room, int64_t now_ms)
 {
@@ -185,15 +79,6 @@ static bool must_go(const struct room *room, int64_t now_ms)
     return room_log_oldest(room->log).at_ms < now_ms - keep_ms || room_log_is_over(room->log);
 }
 
-/* Cuts those whose cursor is at or before the oldest frame. Only the blocked can be behind. */
-static void cut_at_tail(struct room *room)
-{
-    uint64_t tail = room_log_tail(room->log);
-    for (size_t i = 0; i < room->slot_count; i++)
-        if (room->slots[i].cursor.position <= tail)
-            cut(room, &room->slots[i]);
-}
-
 /* Forgets what is too old or too much of the frames before `limit`; nobody but the blocked is
  * before it when this is called. */
 static void trim(struct room *room, uint64_t limit)
@@ -201,63 +86,24 @@ static void trim(struct room *room, uint64_t limit)
     int64_t now_ms = clock_monotonic_ms();
     while (room_log_tail(room->log) < limit && must_go(room, now_ms)) {
         struct room_log_mark oldest = room_log_oldest(room->log);
-        if (room->behind)
-            cut_at_tail(room);
+        audience_cut_at_tail(room->audience);
         if (past_forget(room->past, oldest.seq, room_log_tail(room->log)))
             room->forgotten = oldest.seq;
         room_log_evict(room->log);
     }
 }
 
-static void begin_pass(struct room *room)
+static void on_served(void *owner, uint64_t limit)
 {
-    room->behind = false;
-    room->flush_at = 0;
-    room->pass_head = room_log_head(room->log);
+    trim(owner, limit);
 }
 
-static void schedule_flush(struct room *room)
-{
-    if (room->flushing)
-        return;
-    room->flushing = true;
-    begin_pass(room);
-    event_active(room->flush_event, EV_TIMEOUT, 0);
-}
-
-/* One slice of a pass over all members. */
-static void on_flush(evutil_socket_t fd, short events, void *arg)
-{
-    (void)fd;
-    (void)events;
-    static const struct timeval at_once = {0, 0};
-    struct room *room = arg;
-    uint64_t backlog = room->options.config->backlog;
-    for (int served = 0; served < FLUSH_SLICE && room->flush_at < room->slot_count; served++) {
-        struct slot *slot = &room->slots[room->flush_at++];
-        if (!connection_is_blocked(slot->connection))
-            serve(room, slot);
-        else if (backlog > 0 && lag_of(room, slot) > backlog)
-            cut(room, slot);
-        room->behind |= connection_is_blocked(slot->connection);
-    }
-    bool done = room->flush_at >= room->slot_count;
-    if (done)
-        trim(room, room->pass_head);
-    if (done && room_log_head(room->log) == room->pass_head) {
-        room->flushing = false;
-        return;
-    }
-    if (done) /* what came between two slices, the first members have not got */
-        begin_pass(room);
-    event_add(room->flush_event, &at_once); /* after the sockets had their turn */
-}
+/* --- Appending --- */
 
 static void append(struct room *room, struct frame *frame, struct room_log_mark mark)
 {
     room_log_append(room->log, frame, mark);
-    if (room->slot_count > 0)
-        schedule_flush(room);
+    audience_tell(room->audience);
 }
 
 static void append_text(struct room *room, const char *json, size_t len, bool transient)
@@ -426,30 +272,16 @@ struct room_view room_enter(struct room *room, struct connection *connection,
     struct room_view view = {0};
     view.seq = room->seq;
     view.count = roster_count(room->roster);
-    if (room->slot_count == room->slot_capacity) {
-        room->slot_capacity = room->slot_capacity == 0 ? 4 : room->slot_capacity * 2;
-        room->slots = memory_resize(room->slots, room->slot_capacity, sizeof *room->slots);
-    }
-    uint64_t head = room_log_head(room->log);
-    struct slot slot = {.connection = connection, .cursor = {.position = head, .live = head}};
+    uint64_t position = room_log_head(room->log);
     if (entry->resumes && entry->since < room->seq)
-        slot.cursor.position = position_after(room, entry->since, &view.missed);
-    room->slots[room->slot_count] = slot;
-    connection_set_slot(connection, room->slot_count++);
-    connection_set_source(connection, (struct connection_source){pump, room});
-    room->behind |= slot.cursor.position < head; /* trim must look for it */
-    connection_wake(connection);
+        position = position_after(room, entry->since, &view.missed);
+    audience_add(room->audience, connection, position);
     return view;
 }
 
 void room_exit(struct room *room, struct connection *connection)
 {
-    struct slot *slot = find_slot(room, connection);
-    if (slot == NULL)
-        return;
-    let_go(room, slot);
-    connection_set_source(connection, (struct connection_source){NULL, NULL});
-    remove_slot(room, (size_t)(slot - room->slots));
+    audience_remove(room->audience, connection);
 }
 
 uint64_t room_messages_since(const struct room *room, uint64_t since)
@@ -474,7 +306,7 @@ uint64_t room_count(const struct room *room)
 
 size_t room_members_here(const struct room *room)
 {
-    return room->slot_count;
+    return audience_count(room->audience);
 }
 
 const char *room_list(struct room *room, const char *id, const char *json)
@@ -484,7 +316,7 @@ const char *room_list(struct room *room, const char *id, const char *json)
 
 uint64_t room_tick(struct room *room)
 {
-    if (!room->flushing)
+    if (!audience_is_busy(room->audience))
         trim(room, room_log_head(room->log));
     uint64_t forgotten = room->forgotten;
     room->forgotten = 0;

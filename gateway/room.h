@@ -1,10 +1,9 @@
 /* room: the members of one room who are on this gateway, and the log of frames that they are
  * cursors into (room_log.h).
  *
- * Owns the log, the roster and the array of slots; does not own the connections in it. Events come
- * in the order of their numbers (bus.h sees to that) and become frames once; presence is gathered,
- * so that a burst of people costs one line. At the end of the loop's turn every member's cursor is
- * brought up to the head, big rooms in slices.
+ * Owns the log, the roster and the audience; does not own the connections in it. Events come in the
+ * order of their numbers (bus.h sees to that) and become frames once; presence is gathered, so that
+ * a burst of people costs one line. The audience carries the frames to the sockets.
  *
  * Calls nobody but connections and the `on_shown` of its maker. */
 #ifndef YUKIZURI_ROOM_H
@@ -24,6 +23,7 @@ struct room;
 
 struct room_options {
     struct event_base *base;
+    struct sender *sender;
     const struct config *config;
     struct metrics *metrics;
     /* All events up to `seq` are now in the log and the roster: whoever waits to be welcomed may

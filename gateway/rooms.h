@@ -36,6 +36,7 @@ struct rooms_callbacks {
 
 struct rooms_options {
     struct event_base *base;
+    struct sender *sender;
     struct bus *bus;
 };
 

@@ -6,7 +6,9 @@
 #include "http.h"
 #include "listener.h"
 #include "memory.h"
+#include "poller.h"
 #include "presence.h"
+#include "sender.h"
 #include "session.h"
 
 #include <errno.h>
@@ -32,6 +34,8 @@ struct server {
     const struct config *config;
     struct log *log;
     struct event_base *base;
+    struct poller *poller;
+    struct sender *sender;
     struct embedded_redis *embedded;
     struct redis_url redis_url;
     struct metrics metrics;
@@ -192,6 +196,7 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
     (void)fd;
     (void)events;
     struct server *server = arg;
+    http_tick(server->http);
     connections_tick(server->connections);
     bus_tick(server->bus);
     sessions_tick(server->sessions);
@@ -256,7 +261,7 @@ static int find_redis(struct server *server, char *error, size_t error_size)
 static void make_parts(struct server *server)
 {
     const struct config *config = server->config;
-    const struct connections_options connections = {server->base, &server->metrics,
+    const struct connections_options connections = {server->base, server->poller, &server->metrics,
                                                     (unsigned)config->ping, config->max_message};
     server->connections = connections_new(&connections);
     server->quota = quota_new(config->max_connections_per_address);
@@ -267,6 +272,7 @@ static void make_parts(struct server *server)
     const struct sessions_options sessions = {
         .base = server->base,
         .config = config,
+        .sender = server->sender,
         .bus = server->bus,
         .connections = server->connections,
         .quota = server->quota,
@@ -294,7 +300,7 @@ static void make_http(struct server *server)
     uint64_t sockets = find_max_sockets();
     uint64_t wanted = server->config->max_connections;
     const struct http_options http = {
-        .base = server->base,
+        .poller = server->poller,
         .config = server->config,
         .bus = server->bus,
         .connections = server->connections,
@@ -337,6 +343,8 @@ struct server *server_new(const struct config *config, struct log *log, char *er
         server_free(server);
         return NULL;
     }
+    server->poller = poller_new(server->base);
+    server->sender = sender_new();
     make_parts(server);
     make_http(server);
     make_events(server);
@@ -377,6 +385,8 @@ void server_free(struct server *server)
     sessions_free(server->sessions);
     bus_free(server->bus);
     quota_free(server->quota);
+    sender_free(server->sender);
+    poller_free(server->poller);
     free_event(server->tick);
     free_event(server->drain_tick);
     free_event(server->resume_accept);

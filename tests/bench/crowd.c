@@ -40,6 +40,7 @@ struct crowd {
     int epoll_fd;
     bool counting;
     int64_t since_us; /* texts that were due before are not counted */
+    int64_t read_us;  /* when the bytes at hand were read */
     struct histogram *histogram;
     struct crowd_counts counts;
     char buffer[READ_BYTES];
@@ -290,7 +291,7 @@ static uint64_t read_hex(const char *at, int digits)
 {
     uint64_t value = 0;
     for (int i = 0; i < digits; i++)
-        value = value << 4 | (uint64_t)(at[i] <= '9' ? at[i] - '0' : at[i] - 'a' + 10);
+        value = value << 4 | (uint64_t)((at[i] & 15) + (at[i] >> 6) * 9);
     return value;
 }
 
@@ -311,7 +312,7 @@ static void take_text(struct crowd *crowd, struct client *client, const char *te
     if (!crowd->counting || due_us < crowd->since_us)
         return;
     counts->delivered++;
-    histogram_add(crowd->histogram, crowd_now_us() - due_us);
+    histogram_add(crowd->histogram, crowd->read_us - due_us);
 }
 
 /* A frame may hold many texts: NATS packs them. */
@@ -432,6 +433,7 @@ static void on_readable(struct crowd *crowd, struct client *client)
         return;
     }
     len += (size_t)got;
+    crowd->read_us = crowd_now_us();
     size_t at = client->upgraded ? 0 : take_answer(crowd, client, crowd->buffer, len);
     if (client->upgraded)
         at += take_frames(crowd, client, crowd->buffer + at, len - at);

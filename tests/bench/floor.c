@@ -183,7 +183,8 @@ static void choose(const char *way)
     send_frames = strcmp(way, "writev") == 0  ? send_writev
                   : strcmp(way, "uring") == 0 ? send_uring
                                               : send_plain;
-    if (send_frames == send_uring && io_uring_queue_init(BATCH, &ring, 0) != 0) {
+    unsigned flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN;
+    if (send_frames == send_uring && io_uring_queue_init(BATCH, &ring, flags) != 0) {
         fprintf(stderr, "floor: no io_uring here\n");
         exit(1);
     }

@@ -5,9 +5,7 @@ enum { SUB_BITS = 5, SUB_BUCKETS = 1 << SUB_BITS };
 /* Values below 64 have a bucket each; above, the top six bits choose it. */
 static int bucket_of(uint64_t value)
 {
-    int shift = 0;
-    while (value >> shift >= 2 * SUB_BUCKETS)
-        shift++;
+    int shift = value < 2 * SUB_BUCKETS ? 0 : 63 - SUB_BITS - __builtin_clzll(value);
     int bucket = (shift << SUB_BITS) + (int)(value >> shift);
     return bucket < HISTOGRAM_BUCKETS ? bucket : HISTOGRAM_BUCKETS - 1;
 }

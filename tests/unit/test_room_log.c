@@ -116,10 +116,51 @@ static void test_transient_frames_are_not_replayed(void **state)
     append(log, "(notice)", 1, true);
     append(log, "b", 2, false);
     struct room_log_cursor replay = {.position = room_log_find(log, 0, 0),
-                                     .live = room_log_head(log)};
+                                     .replayed = 3};
     append(log, "(later)", 2, true);
     read_all(log, &replay, text);
     assert_string_equal(text, "ab(later)");
+    room_log_free(log);
+}
+
+static void test_merge_puts_frames_in_a_row(void **state)
+{
+    struct room_log *log = room_log_new(100);
+    uint8_t *copy = NULL;
+    size_t len = 0;
+    (void)state;
+    append(log, "one", 1, false);
+    append(log, "two", 2, false);
+    append(log, "three", 3, false);
+    const uint8_t *data = room_log_merge(log, 1, 2, &copy, &len);
+    assert_null(copy); /* a single frame is not copied */
+    assert_int_equal(len, 5);
+    assert_memory_equal(data, "\x81\x03two", 5);
+    data = room_log_merge(log, 0, 3, &copy, &len);
+    assert_ptr_equal(data, copy);
+    assert_int_equal(len, 17);
+    assert_memory_equal(data, "\x81\x03one\x81\x03two\x81\x05three", 17);
+    free(copy);
+    room_log_merge(log, 3, 3, &copy, &len);
+    assert_int_equal(len, 0);
+    assert_null(copy);
+    room_log_free(log);
+}
+
+static void test_find_bytes_takes_at_least_one_frame(void **state)
+{
+    struct room_log *log = room_log_new(100);
+    (void)state;
+    assert_int_equal(room_log_find_bytes(log, 0, 100), 0); /* there is none */
+    append(log, "one", 1, false);
+    append(log, "two", 2, false);
+    append(log, "three", 3, false);
+    assert_int_equal(room_log_find_bytes(log, 0, 1), 1);
+    assert_int_equal(room_log_find_bytes(log, 0, 9), 1);
+    assert_int_equal(room_log_find_bytes(log, 0, 10), 2);
+    assert_int_equal(room_log_find_bytes(log, 1, 12), 3);
+    assert_int_equal(room_log_find_bytes(log, 0, 1000), 3);
+    assert_int_equal(room_log_find_bytes(log, 3, 1000), 3);
     room_log_free(log);
 }
 
@@ -171,6 +212,8 @@ int main(void)
         cmocka_unit_test(test_advance_at_every_cut),
         cmocka_unit_test(test_remainder_is_the_rest_of_a_begun_frame),
         cmocka_unit_test(test_transient_frames_are_not_replayed),
+        cmocka_unit_test(test_merge_puts_frames_in_a_row),
+        cmocka_unit_test(test_find_bytes_takes_at_least_one_frame),
         cmocka_unit_test(test_find),
         cmocka_unit_test(test_ring_grows_shrinks_and_counts_bytes),
     };

@@ -1,0 +1,60 @@
+/* audience: the members of one room who are on this gateway, as cursors into the room's log; the
+ * way of a frame from the log to the sockets.
+ *
+ * Owns the cursors; neither the connections nor the log. Whatever is appended to the log goes out at
+ * the end of the loop's turn, all frames of the turn at once, a big audience in slices with the rest
+ * of the loop in between. Almost everybody stands where the others stand and waits for nothing but
+ * shared frames: to them the same bytes are sent without a look at their connection (sender.h).
+ * Everybody else (a slow reader, one who comes back, one with bytes of its own) is served one by
+ * one. */
+#ifndef YUKIZURI_AUDIENCE_H
+#define YUKIZURI_AUDIENCE_H
+
+#include "connection.h"
+#include "metrics.h"
+#include "room_log.h"
+#include "sender.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct event_base;
+struct audience;
+
+struct audience_options {
+    struct event_base *base;
+    struct sender *sender;
+    struct metrics *metrics;
+    struct room_log *log;
+    uint64_t backlog; /* bytes that a slow reader may lag behind; 0: any number */
+    /* Everybody but the slow has what is before `limit`: the log may be trimmed up to there. */
+    void (*on_served)(void *owner, uint64_t limit);
+    void *owner;
+};
+
+struct audience *audience_new(const struct audience_options *options);
+
+/* It must be empty; NULL is fine. */
+void audience_free(struct audience *audience);
+
+/* One more member, who gets what is in the log from `position` on, or from now on when that is the
+ * head. */
+void audience_add(struct audience *audience, struct connection *connection, uint64_t position);
+
+/* Takes a member out; what it has half received is finished. Does nothing when it is not in. */
+void audience_remove(struct audience *audience, struct connection *connection);
+
+/* Something was appended to the log. */
+void audience_tell(struct audience *audience);
+
+/* Is a flush under way? Then the log must not be trimmed but from on_served. */
+bool audience_is_busy(const struct audience *audience);
+
+/* Before the oldest frame of the log is evicted: closes (4408) those who have not got it. They may
+ * come back and get what they missed. */
+void audience_cut_at_tail(struct audience *audience);
+
+size_t audience_count(const struct audience *audience);
+
+#endif

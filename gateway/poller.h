@@ -1,0 +1,33 @@
+/* poller: which client sockets are ready; epoll itself, because a connection of libevent costs 170
+ * bytes and a queue operation for each readiness, and a gateway has many thousands of them.
+ *
+ * One epoll set, which the event loop watches as one descriptor. Owns the set; not the sockets, nor
+ * the watches in it. Level-triggered. Callbacks come from the event loop only. A callback may free
+ * its own watch (after poller_remove), but no other one. */
+#ifndef YUKIZURI_POLLER_H
+#define YUKIZURI_POLLER_H
+
+#include <stdint.h>
+
+struct event_base;
+struct poller;
+
+/* Part of whatever waits for a socket; zero when made. */
+struct watch {
+    /* `ready` is some of POLLER_READ, POLLER_WRITE; a broken socket is reported as what was asked
+     * for. */
+    void (*on_ready)(struct watch *watch, unsigned ready);
+};
+
+enum { POLLER_READ = 1, POLLER_WRITE = 2 };
+
+struct poller *poller_new(struct event_base *base);
+void poller_free(struct poller *poller);
+
+/* Waits for what is in `wanted` from now on, instead of what is in `before`; 0 is nothing, and then
+ * the poller has no pointer to the watch. Does nothing when they are the same. Returns 0, or -1 when
+ * the kernel has no room for one more: nothing has changed then. */
+int poller_watch(struct poller *poller, int fd, struct watch *watch, unsigned before,
+                 unsigned wanted);
+
+#endif
