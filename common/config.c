@@ -102,16 +102,27 @@ static int set_count(struct loader *loader, const struct config_row *row, const 
     return 0;
 }
 
-static int set_show(struct loader *loader, const struct config_row *row, const char *text)
+static int set_auto(struct loader *loader, const struct config_row *row, const char *text)
 {
-    static const char *const words[] = {"full", "masked", "cloak", "off"};
-    for (size_t i = 0; i < 4; i++) {
-        if (strcmp(text, words[i]) == 0) {
-            *(enum address_show *)field(loader->config, row) = (enum address_show)i;
+    if (strcmp(text, "auto") != 0)
+        return set_count(loader, row, text);
+    *(uint64_t *)field(loader->config, row) = 0;
+    return 0;
+}
+
+static int set_choice(struct loader *loader, const struct config_row *row, const char *text)
+{
+    size_t len = strlen(text);
+    const char *word = row->value;
+    for (unsigned i = 0; word != NULL; i++) {
+        if (strcspn(word, "|") == len && strncmp(word, text, len) == 0) {
+            *(unsigned *)field(loader->config, row) = i;
             return 0;
         }
+        word = strchr(word, '|');
+        word += word != NULL;
     }
-    return fail(loader, "%s: \"%s\" is not full, masked, cloak or off", row->name, text);
+    return fail(loader, "%s: \"%s\" is none of %s", row->name, text, row->value);
 }
 
 static int set_rate(struct loader *loader, const struct config_row *row, const char *text)
@@ -154,8 +165,10 @@ static int set_value(struct loader *loader, const struct config_row *row, const 
         return set_bool(loader, row, text);
     case CONFIG_COUNT:
         return set_count(loader, row, text);
-    case CONFIG_SHOW:
-        return set_show(loader, row, text);
+    case CONFIG_AUTO:
+        return set_auto(loader, row, text);
+    case CONFIG_CHOICE:
+        return set_choice(loader, row, text);
     case CONFIG_RATE:
         return set_rate(loader, row, text);
     }

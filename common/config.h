@@ -14,6 +14,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+enum config_send { CONFIG_SEND_AUTO, CONFIG_SEND_WRITEV, CONFIG_SEND_URING };
+
 enum { CONFIG_ADDRESSES = 16 }; /* at most so many addr */
 
 struct config_list {
@@ -38,8 +40,8 @@ struct config {
     bool logging;
     char *log_file;
     bool log_text;
-    enum address_show show_address;
-    enum address_show log_address;
+    unsigned show_address; /* enum address_show */
+    unsigned log_address;
     struct config_list trusted_proxy;
     struct config_list origin;
     struct config_list ops_allow;
@@ -57,6 +59,8 @@ struct config {
     uint64_t lease;
     uint64_t ping;
     uint64_t drain;
+    uint64_t workers; /* 0: one for each core */
+    unsigned send;    /* enum config_send */
     char *echo_path;
 
     /* Derived from the above. */

@@ -21,10 +21,10 @@ const struct config_row config_table[] = {
     {"log-file", CONFIG_STRING, AT(log_file), NULL, 0, 0, "FILE",
      "Where the log goes; reopened on SIGHUP. Default: standard output."},
     {"log-text", CONFIG_BOOL, AT(log_text), "false", 0, 0, "BOOL", "Also log what people say."},
-    {"show-address", CONFIG_SHOW, AT(show_address), "masked", 0, 0, "HOW",
+    {"show-address", CONFIG_CHOICE, AT(show_address), "masked", 0, 0, "full|masked|cloak|off",
      "What other members see of one's address: full, masked (203.0.113.x, /48 for IPv6), cloak (a "
      "keyed hash that changes daily) or off."},
-    {"log-address", CONFIG_SHOW, AT(log_address), "full", 0, 0, "HOW",
+    {"log-address", CONFIG_CHOICE, AT(log_address), "full", 0, 0, "full|masked|cloak|off",
      "The same for the log and for the operator's view in Redis."},
     {"trusted-proxy", CONFIG_LIST, AT(trusted_proxy), NULL, 0, 0, "CIDR",
      "Only from these peers (and from unix sockets) is X-Forwarded-For or X-Real-IP believed. May "
@@ -65,6 +65,12 @@ const struct config_row config_table[] = {
      "Time between pings; a connection without a byte for ping + 10 is closed."},
     {"drain", CONFIG_COUNT, AT(drain), "30", 0, 3600, "SECONDS",
      "Time over which SIGTERM spreads the reconnects."},
+    {"workers", CONFIG_AUTO, AT(workers), "1", 1, 512, "N|auto",
+     "So many gateways on the same addresses, each a process of its own (its gateway-id gets the "
+     "number); auto is one for each core. More than one needs a Redis of its own, not embedded."},
+    {"send", CONFIG_CHOICE, AT(send), "auto", 0, 0, "auto|writev|uring",
+     "How one frame goes to many sockets: a system call for each, or io_uring, hundreds in one. "
+     "auto is io_uring where the kernel has it."},
     {"echo-path", CONFIG_STRING, AT(echo_path), NULL, 0, 0, "PATH",
      "A diagnostic WebSocket endpoint that echoes text and binary (for conformance suites); "
      "refused "

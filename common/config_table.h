@@ -10,8 +10,9 @@ enum config_type {
     CONFIG_LIST, /* may be given more than once */
     CONFIG_BOOL,
     CONFIG_COUNT,
-    CONFIG_SHOW, /* full, masked, cloak, off */
-    CONFIG_RATE, /* PER-SECOND:BURST */
+    CONFIG_AUTO,   /* a count, or the word auto, which is 0 */
+    CONFIG_CHOICE, /* one of the words in `value`, "a|b|c"; kept as its number (unsigned) */
+    CONFIG_RATE,   /* PER-SECOND:BURST */
 };
 
 struct config_row {

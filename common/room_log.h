@@ -64,8 +64,8 @@ uint64_t room_log_bytes_from(const struct room_log *log, uint64_t position);
 /* Bytes of all frames held. */
 uint64_t room_log_bytes(const struct room_log *log);
 
-/* The position after as many frames from `start` on as have `most` bytes together, but at least one;
- * `start` when there is none. */
+/* The position after as many frames from `start` on as have `most` bytes together, but at least
+ * one; `start` when there is none. */
 uint64_t room_log_find_bytes(const struct room_log *log, uint64_t start, size_t most);
 
 /* The bytes of the frames from `start` to `end` in a row. They point into the log, valid until the

@@ -1,10 +1,10 @@
 /* audience: the members of one room who are on this gateway, as cursors into the room's log; the
  * way of a frame from the log to the sockets.
  *
- * Owns the cursors; neither the connections nor the log. Whatever is appended to the log goes out at
- * the end of the loop's turn, all frames of the turn at once, a big audience in slices with the rest
- * of the loop in between. Almost everybody stands where the others stand and waits for nothing but
- * shared frames: to them the same bytes are sent without a look at their connection (sender.h).
+ * Owns the cursors; neither the connections nor the log. Whatever is appended to the log goes out
+ * at the end of the loop's turn, all frames of the turn at once, a big audience in slices with the
+ * rest of the loop in between. Almost everybody stands where the others stand and waits for nothing
+ * but shared frames: to them the same bytes are sent without a look at their connection (sender.h).
  * Everybody else (a slow reader, one who comes back, one with bytes of its own) is served one by
  * one. */
 #ifndef YUKIZURI_AUDIENCE_H

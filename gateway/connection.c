@@ -189,21 +189,12 @@ int connection_fd(const struct connection *connection)
     return connection->fd;
 }
 
-static size_t total_of(const struct iovec *iov, int count)
-{
-    size_t total = 0;
-    for (int i = 0; i < count; i++)
-        total += iov[i].iov_len;
-    return total;
-}
-
 /* Writes; 0 when the socket is full, -1 when it is gone. */
 static ssize_t write_iov(struct connection *connection, struct iovec *iov, int count)
 {
     struct msghdr message = {.msg_iov = iov, .msg_iovlen = (size_t)count};
-    ssize_t sent = count == 1
-                       ? send(connection->fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL)
-                       : sendmsg(connection->fd, &message, MSG_NOSIGNAL);
+    ssize_t sent = count == 1 ? send(connection->fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL)
+                              : sendmsg(connection->fd, &message, MSG_NOSIGNAL);
     if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
         sent = 0;
     if (sent < 0)
@@ -231,7 +222,9 @@ ssize_t connection_write(struct connection *connection, const struct iovec *befo
     count += after_count;
     if (count == 0)
         return 0;
-    size_t all = total_of(iov, count);
+    size_t all = 0;
+    for (int i = 0; i < count; i++)
+        all += iov[i].iov_len;
     ssize_t sent = write_iov(connection, iov, count);
     if (sent < 0)
         return -1;

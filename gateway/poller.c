@@ -41,8 +41,7 @@ struct poller *poller_new(struct event_base *base)
         perror("epoll_create1");
         abort(); /* at the start, and nothing works without it */
     }
-    poller->ready =
-        event_new(base, poller->epoll_fd, EV_READ | EV_PERSIST, on_ready, poller);
+    poller->ready = event_new(base, poller->epoll_fd, EV_READ | EV_PERSIST, on_ready, poller);
     event_add(poller->ready, NULL);
     return poller;
 }
@@ -67,8 +66,6 @@ int poller_watch(struct poller *poller, int fd, struct watch *watch, unsigned be
                  unsigned wanted)
 {
     struct epoll_event event = {.events = events_of(wanted), .data.ptr = watch};
-    int operation = wanted == 0   ? EPOLL_CTL_DEL
-                    : before == 0 ? EPOLL_CTL_ADD
-                                  : EPOLL_CTL_MOD;
+    int operation = wanted == 0 ? EPOLL_CTL_DEL : before == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
     return before == wanted ? 0 : epoll_ctl(poller->epoll_fd, operation, fd, &event);
 }

@@ -25,8 +25,8 @@ struct poller *poller_new(struct event_base *base);
 void poller_free(struct poller *poller);
 
 /* Waits for what is in `wanted` from now on, instead of what is in `before`; 0 is nothing, and then
- * the poller has no pointer to the watch. Does nothing when they are the same. Returns 0, or -1 when
- * the kernel has no room for one more: nothing has changed then. */
+ * the poller has no pointer to the watch. Does nothing when they are the same. Returns 0, or -1
+ * when the kernel has no room for one more: nothing has changed then. */
 int poller_watch(struct poller *poller, int fd, struct watch *watch, unsigned before,
                  unsigned wanted);
 

@@ -3,31 +3,84 @@
 #include "memory.h"
 
 #include <errno.h>
+#include <liburing.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
 struct sender {
-    int unused;
+    bool uring;
+    struct io_uring ring;
 };
 
-struct sender *sender_new(void)
+/* The flags are those of kernel 6.0: one thread submits, and does its completions' work itself. */
+struct sender *sender_new(bool uring)
 {
-    return memory_new(sizeof(struct sender));
+    struct sender *sender = memory_new(sizeof *sender);
+    sender->uring = uring;
+    if (!uring || io_uring_queue_init(SENDER_BATCH, &sender->ring,
+                                      IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN) == 0)
+        return sender;
+    free(sender);
+    return NULL;
 }
 
 void sender_free(struct sender *sender)
 {
+    if (sender != NULL && sender->uring)
+        io_uring_queue_exit(&sender->ring);
     free(sender);
+}
+
+static int32_t judge(int64_t sent, int error)
+{
+    if (sent >= 0)
+        return (int32_t)sent;
+    return error == EAGAIN || error == EINTR ? 0 : -1;
+}
+
+static void send_each(struct sending *sendings, size_t count, const uint8_t *data, size_t len)
+{
+    for (size_t i = 0; i < count; i++)
+        sendings[i].sent =
+            judge(send(sendings[i].fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT), errno);
+}
+
+static unsigned reap(struct sender *sender, struct sending *sendings)
+{
+    struct io_uring_cqe *done;
+    unsigned head;
+    unsigned seen = 0;
+    io_uring_for_each_cqe(&sender->ring, head, done)
+    {
+        sendings[io_uring_cqe_get_data64(done)].sent = judge(done->res, -done->res);
+        seen++;
+    }
+    io_uring_cq_advance(&sender->ring, seen);
+    return seen;
+}
+
+/* With MSG_DONTWAIT each send is complete when its submission returns, in whatever way; so nothing
+ * of the kernel's points to the bytes afterwards. */
+static void send_together(struct sender *sender, struct sending *sendings, size_t count,
+                          const uint8_t *data, size_t len)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct io_uring_sqe *entry = io_uring_get_sqe(&sender->ring);
+        io_uring_prep_send(entry, sendings[i].fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        io_uring_sqe_set_data64(entry, i);
+    }
+    for (unsigned seen = 0; seen < count; seen += reap(sender, sendings)) {
+        int result = io_uring_submit_and_wait(&sender->ring, (unsigned)count - seen);
+        if (result < 0 && result != -EINTR && result != -EAGAIN && result != -EBUSY)
+            abort(); /* the ring itself is broken, which is a mistake of ours */
+    }
 }
 
 void sender_send(struct sender *sender, struct sending *sendings, size_t count, const uint8_t *data,
                  size_t len)
 {
-    (void)sender;
-    for (size_t i = 0; i < count; i++) {
-        ssize_t sent = send(sendings[i].fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (sent < 0)
-            sent = errno == EAGAIN || errno == EINTR ? 0 : -1;
-        sendings[i].sent = (int32_t)sent;
-    }
+    if (sender->uring && count > 1)
+        send_together(sender, sendings, count, data, len);
+    else
+        send_each(sendings, count, data, len);
 }

@@ -258,6 +258,19 @@ static int find_redis(struct server *server, char *error, size_t error_size)
     return server->embedded == NULL ? -1 : 0;
 }
 
+static int make_sender(struct server *server, char *error, size_t error_size)
+{
+    unsigned wanted = server->config->send;
+    if (wanted != CONFIG_SEND_WRITEV)
+        server->sender = sender_new(true);
+    if (server->sender == NULL && wanted != CONFIG_SEND_URING)
+        server->sender = sender_new(false);
+    if (server->sender != NULL)
+        return 0;
+    snprintf(error, error_size, "send: this kernel has no io_uring, or forbids it; try auto");
+    return -1;
+}
+
 static void make_parts(struct server *server)
 {
     const struct config *config = server->config;
@@ -338,13 +351,13 @@ struct server *server_new(const struct config *config, struct log *log, char *er
     server->log = log;
     server->metrics.started_at_ms = clock_wall_ms();
     server->base = event_base_new();
-    if (open_listeners(server, error, error_size) != 0 ||
+    if (make_sender(server, error, error_size) != 0 ||
+        open_listeners(server, error, error_size) != 0 ||
         find_redis(server, error, error_size) != 0) {
         server_free(server);
         return NULL;
     }
     server->poller = poller_new(server->base);
-    server->sender = sender_new();
     make_parts(server);
     make_http(server);
     make_events(server);

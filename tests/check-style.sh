@@ -31,6 +31,7 @@ owner 'utf8proc' 'common/name\.c'
 owner 'openssl/(evp|hmac|sha|rand)' 'common/digest\.c'
 owner 'openssl/(ssl|err)' 'gateway/redis\.c'
 owner 'event2/(bufferevent|buffer)' 'gateway/redis\.c'
+owner 'liburing' 'gateway/sender\.c'
 owner 'pthread' 'gateway/resolver\.c'
 owner 'event2/listener' 'gateway/server\.c'
 grep -rnE '#include <event2?/' common && complain "common/ has no event loop"

@@ -147,7 +147,8 @@ static int connect_socket(const struct crowd *crowd, int index, bool deaf)
 {
     const struct crowd_options *options = &crowd->options;
     int way = options->spread ? index / options->rooms : room_of(crowd, index);
-    uint32_t host = 0x7f000002u + ((uint32_t)options->source << 16) + (uint32_t)(index / PER_ADDRESS);
+    uint32_t host =
+        0x7f000002u + ((uint32_t)options->source << 16) + (uint32_t)(index / PER_ADDRESS);
     struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(host)};
     struct sockaddr_in to = {.sin_family = AF_INET,
                              .sin_port = htons((uint16_t)options->ports[way % options->port_count]),
@@ -267,7 +268,8 @@ void crowd_say(struct crowd *crowd, int room, int speaker, int64_t due_us)
         text_len = text_length(crowd, 0);
         len += (size_t)sprintf(frame + len, "%zu%s", text_len, dialect->after_length);
     }
-    sprintf(frame + len, "~%x%08" PRIx32 "%016" PRIx64, (unsigned)speaker, number, (uint64_t)due_us);
+    sprintf(frame + len, "~%x%08" PRIx32 "%016" PRIx64, (unsigned)speaker, number,
+            (uint64_t)due_us);
     memset(frame + len + TEXT_HEAD, 'x', text_len - TEXT_HEAD);
     len += text_len;
     memcpy(frame + len, dialect->after, strlen(dialect->after));

@@ -20,8 +20,8 @@ struct crowd_options {
     const struct dialect *dialect;
     int ports[CROWD_PORTS];
     int port_count;
-    bool spread;      /* neighbours in a room connect to different ports; else a room has one port */
-    int source;       /* second byte of the clients' addresses: 127.SOURCE.x.y */
+    bool spread; /* neighbours in a room connect to different ports; else a room has one port */
+    int source;  /* second byte of the clients' addresses: 127.SOURCE.x.y */
     int rooms;
     const char *room; /* beginning of their names, and of the clients' */
     int bytes;        /* of a text */
@@ -32,8 +32,8 @@ struct crowd_counts {
     int upgraded, inside, closed; /* closed: by the server */
     uint64_t expected;            /* deliveries of what was said while counting */
     uint64_t delivered, doubled, disordered;
-    uint64_t frame_bytes;         /* payload of the delivered frames */
-    uint64_t own;                 /* texts that came back to who said them */
+    uint64_t frame_bytes; /* payload of the delivered frames */
+    uint64_t own;         /* texts that came back to who said them */
 };
 
 struct crowd;

@@ -4,8 +4,8 @@
  *
  *   floor PORT [plain|writev|uring]
  *
- * plain: one send for each delivery. writev: all frames of a turn of the loop in one system call per
- * client. uring: the same, and 256 clients' sends in one submission. */
+ * plain: one send for each delivery. writev: all frames of a turn of the loop in one system call
+ * per client. uring: the same, and 256 clients' sends in one submission. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -60,8 +60,7 @@ static void reap_submission(void)
     unsigned head;
     unsigned seen = 0;
     io_uring_submit(&ring);
-    io_uring_for_each_cqe (&ring, head, done)
-        seen++;
+    io_uring_for_each_cqe(&ring, head, done) seen++;
     io_uring_cq_advance(&ring, seen);
 }
 

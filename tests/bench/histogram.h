@@ -1,5 +1,6 @@
 /* histogram: how often each latency was seen, in the manner of HdrHistogram: buckets whose width
- * doubles, 32 to each power of two, so that any value is known to 3 %. Fixed size, no allocation. */
+ * doubles, 32 to each power of two, so that any value is known to 3 %. Fixed size, no allocation.
+ */
 #ifndef BENCH_HISTOGRAM_H
 #define BENCH_HISTOGRAM_H
 

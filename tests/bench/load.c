@@ -7,7 +7,8 @@
  *   --members N  --rooms N  --room NAME        clients, in so many rooms (default 1000 in 1)
  *   --spread 1                                 a room's clients connect to all ports in turn
  *   --source K                                 client addresses are 127.K.x.y
- *   --rate R                                   texts a second, over all rooms, whatever the server does
+ *   --rate R                                   texts a second, over all rooms, whatever the server
+ * does
  *   --window W                                 instead: so many texts under way per room, always
  *   --seconds S  --warmup S                    how long they talk, and before that uncounted
  *   --bytes B  --payload B                     of a text; of a frame of a server that relays as is
@@ -267,26 +268,16 @@ static const struct {
     int *number;
     const char **word;
 } names[] = {
-    {"--dialect", NULL, &options.dialect},
-    {"--ports", NULL, &options.ports},
-    {"--pids", NULL, &options.pids},
-    {"--room", NULL, &options.room},
-    {"--members", &options.members, NULL},
-    {"--rooms", &options.rooms, NULL},
-    {"--spread", &options.spread, NULL},
-    {"--source", &options.source, NULL},
-    {"--rate", &options.rate, NULL},
-    {"--window", &options.window, NULL},
-    {"--seconds", &options.seconds, NULL},
-    {"--warmup", &options.warmup, NULL},
-    {"--bytes", &options.bytes, NULL},
-    {"--payload", &options.payload, NULL},
-    {"--pending", &options.pending, NULL},
-    {"--deaf", &options.deaf, NULL},
-    {"--storms", &options.storms, NULL},
-    {"--storm-members", &options.storm_members, NULL},
-    {"--impolite", &options.impolite, NULL},
-    {"--hold", &options.hold, NULL},
+    {"--dialect", NULL, &options.dialect},   {"--ports", NULL, &options.ports},
+    {"--pids", NULL, &options.pids},         {"--room", NULL, &options.room},
+    {"--members", &options.members, NULL},   {"--rooms", &options.rooms, NULL},
+    {"--spread", &options.spread, NULL},     {"--source", &options.source, NULL},
+    {"--rate", &options.rate, NULL},         {"--window", &options.window, NULL},
+    {"--seconds", &options.seconds, NULL},   {"--warmup", &options.warmup, NULL},
+    {"--bytes", &options.bytes, NULL},       {"--payload", &options.payload, NULL},
+    {"--pending", &options.pending, NULL},   {"--deaf", &options.deaf, NULL},
+    {"--storms", &options.storms, NULL},     {"--storm-members", &options.storm_members, NULL},
+    {"--impolite", &options.impolite, NULL}, {"--hold", &options.hold, NULL},
 };
 
 static void read_option(const char *name, const char *value)

@@ -94,7 +94,7 @@ static void test_mistakes_are_told(void **state)
     assert_fails("--max-text", "99999999999999999999999", "not a number");
     assert_fails("--lease", "0", "from 1 to");
     assert_fails("--logging=maybe", NULL, "neither true nor false");
-    assert_fails("--show-address", "half", "full, masked, cloak or off");
+    assert_fails("--show-address", "half", "none of full|masked|cloak|off");
     assert_fails("--rate", "5:0", "N:BURST");
     assert_fails("--rate", "x", "N:BURST");
     assert_fails("--trusted-proxy", "10.0.0.0/40", "trusted-proxy");
