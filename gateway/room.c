@@ -13,7 +13,8 @@
 #include <string.h>
 
 enum {
-    PRESENCE_WINDOW_US = 100000, /* after a presence line, further ones are gathered so long */
+    PRESENCE_WINDOW_US = 100000, /* after a presence line, further ones are gathered so long, */
+    PRESENCE_MEMBER_US = 40,     /* or so long for each member of this gateway, if that is longer */
     SHORTEST_KEEP_MS = 5000,     /* a slow reader gets at least so long, whatever the retention */
 };
 
@@ -114,9 +115,19 @@ static void append_text(struct room *room, const char *json, size_t len, bool tr
 
 /* --- Presence, gathered --- */
 
+/* Each line goes to everybody: were all rooms of a full gateway in a storm of people, lines would
+ * take a tenth of its time, and not all of it. */
+static struct timeval find_window(const struct room *room)
+{
+    uint64_t us = room->options.metrics->members * PRESENCE_MEMBER_US;
+    if (us < PRESENCE_WINDOW_US)
+        us = PRESENCE_WINDOW_US;
+    return (struct timeval){(time_t)(us / 1000000), (suseconds_t)(us % 1000000)};
+}
+
 static bool append_gathered(struct room *room)
 {
-    static const struct timeval window = {0, PRESENCE_WINDOW_US};
+    const struct timeval window = find_window(room);
     if (!gathering_is_open(room->gathering))
         return false;
     struct text json = TEXT_EMPTY;
