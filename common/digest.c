@@ -5,11 +5,11 @@
 #include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
-void digest_random(void *out, size_t len)
+static void fill(uint8_t *at, size_t len)
 {
-    uint8_t *at = out;
     while (len > 0) {
         ssize_t got = getrandom(at, len, 0);
         if (got <= 0) {
@@ -19,6 +19,24 @@ void digest_random(void *out, size_t len)
         at += got;
         len -= (size_t)got;
     }
+}
+
+/* From a pool: a storm of people needs three small pieces for each. What was given out is wiped. */
+void digest_random(void *out, size_t len)
+{
+    static uint8_t pool[1024];
+    static size_t left;
+    if (len > sizeof pool) {
+        fill(out, len);
+        return;
+    }
+    if (len > left) {
+        fill(pool, sizeof pool);
+        left = sizeof pool;
+    }
+    left -= len;
+    memcpy(out, pool + left, len);
+    memset(pool + left, 0, len);
 }
 
 void digest_sha1(const void *data, size_t len, uint8_t out[DIGEST_SHA1_BYTES])

@@ -1,5 +1,6 @@
 #include "memory.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,4 +36,9 @@ char *memory_copy(const char *data, size_t len)
 char *memory_copy_string(const char *string)
 {
     return string == NULL ? NULL : memory_copy(string, strlen(string));
+}
+
+void memory_trim(void)
+{
+    malloc_trim(0);
 }

@@ -18,4 +18,7 @@ char *memory_copy(const char *data, size_t len);
 /* A copy of the string; NULL stays NULL. The caller frees it. */
 char *memory_copy_string(const char *string);
 
+/* Gives free memory back to the system; takes some milliseconds. */
+void memory_trim(void);
+
 #endif

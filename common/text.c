@@ -52,13 +52,15 @@ void text_print(struct text *text, const char *format, ...)
     va_start(args, format);
     va_list again;
     va_copy(again, args);
-    int len = vsnprintf(NULL, 0, format, args);
+    reserve(text, 0);
+    size_t room = text->capacity - text->len;
+    int len = vsnprintf(text->data + text->len, room, format, args);
     va_end(args);
-    if (len > 0) {
+    if (len > 0 && (size_t)len >= room) { /* once more, with enough room */
         reserve(text, (size_t)len);
         vsnprintf(text->data + text->len, (size_t)len + 1, format, again);
-        text->len += (size_t)len;
     }
+    text->len += len > 0 ? (size_t)len : 0;
     va_end(again);
 }
 

@@ -34,6 +34,7 @@ struct bus {
     struct key control;     /* P:control */
     struct key probe_key;   /* P:gateway:ID:probe */
     char life[9];
+    struct bus_numbers numbers;
     char probe[32];
     int64_t probe_sent_us;
     int64_t probe_sent_ms;    /* 0: none since the connections became ready */
@@ -328,6 +329,7 @@ struct bus *bus_new(const struct bus_options *options, const struct bus_callback
     uint8_t life[6];
     digest_random(life, sizeof life);
     digest_base64url(life, sizeof life, bus->life);
+    bus_fill_numbers(&bus->numbers, config);
     bus->feeds = table_new(channel_of);
     bus->own_channel = key_gateway(config->redis_prefix, config->gateway_id);
     bus->control = key_global(config->redis_prefix, "control");
@@ -365,6 +367,11 @@ void bus_remove_feed(struct bus *bus, struct feed *feed)
 {
     table_remove(bus->feeds, feed);
     redis_send_strings(bus->subscriber, NULL, NULL, "UNSUBSCRIBE", feed_channel(feed), NULL);
+}
+
+const struct bus_numbers *bus_numbers(const struct bus *bus)
+{
+    return &bus->numbers;
 }
 
 const struct config *bus_config(const struct bus *bus)

@@ -65,6 +65,15 @@ struct metrics *bus_metrics(const struct bus *bus);
 struct redis *bus_commands(const struct bus *bus);
 struct log *bus_log(const struct bus *bus);
 
+/* Settings, and what follows from them, as arguments of scripts. */
+struct bus_numbers {
+    char head_ttl[24], retention[24], most_kept[24];
+    char member_ttl[24], most_members[24];
+    char most_nonces[24], nonce_ttl[24];
+};
+void bus_fill_numbers(struct bus_numbers *numbers, const struct config *config);
+const struct bus_numbers *bus_numbers(const struct bus *bus);
+
 /* --- For feeds --- */
 
 void bus_add_feed(struct bus *bus, struct feed *feed);
@@ -74,7 +83,8 @@ void bus_remove_feed(struct bus *bus, struct feed *feed);
  * further ones, bus_end_keys its four arguments. All strings must live until the call is sent;
  * `scratch` holds those that are made on the way. */
 struct bus_scratch {
-    char head[512], recent[512], epoch[24], head_ttl[24], retention[24], most[24];
+    char head[512], recent[512], epoch[24];
+    const struct bus_numbers *numbers;
 };
 void bus_begin(const struct bus *bus, struct script_call *call, struct bus_scratch *scratch,
                const char *channel);
@@ -106,7 +116,7 @@ struct bus_member {
     const char *folded, *name;
     const char *address; /* for the operator */
     const char *shown;   /* for other members, "" for none */
-    const char *session;
+    char session[32];    /* which of the member's lives, and on which gateway's */
 };
 
 struct bus_join {

@@ -46,13 +46,10 @@ void bus_add_key(struct script_call *call, const char *key)
 void bus_begin(const struct bus *bus, struct script_call *call, struct bus_scratch *scratch,
                const char *channel)
 {
-    const struct config *config = bus_config(bus);
     snprintf(scratch->head, sizeof scratch->head, "%s:head", channel);
     snprintf(scratch->recent, sizeof scratch->recent, "%s:recent", channel);
     new_epoch(scratch->epoch);
-    print_number(scratch->head_ttl, head_ttl(config));
-    print_number(scratch->retention, config->retention);
-    print_number(scratch->most, config->retention_messages);
+    scratch->numbers = bus_numbers(bus);
     call->key_count = 0;
     call->words.count = 0;
     bus_add_key(call, channel);
@@ -63,9 +60,9 @@ void bus_begin(const struct bus *bus, struct script_call *call, struct bus_scrat
 void bus_end_keys(struct script_call *call, const struct bus_scratch *scratch)
 {
     redis_words_add_string(&call->words, scratch->epoch);
-    redis_words_add_string(&call->words, scratch->head_ttl);
-    redis_words_add_string(&call->words, scratch->retention);
-    redis_words_add_string(&call->words, scratch->most);
+    redis_words_add_string(&call->words, scratch->numbers->head_ttl);
+    redis_words_add_string(&call->words, scratch->numbers->retention);
+    redis_words_add_string(&call->words, scratch->numbers->most_kept);
 }
 
 static void add(struct script_call *call, const char *word)
@@ -84,23 +81,32 @@ static uint64_t most_nonces(const struct config *config)
     return most > NONCES_LEAST ? most : NONCES_LEAST;
 }
 
+void bus_fill_numbers(struct bus_numbers *numbers, const struct config *config)
+{
+    uint64_t nonce_ttl =
+        config->retention > SHORTEST_NONCE_S ? config->retention : SHORTEST_NONCE_S;
+    print_number(numbers->head_ttl, head_ttl(config));
+    print_number(numbers->retention, config->retention);
+    print_number(numbers->most_kept, config->retention_messages);
+    print_number(numbers->member_ttl, bus_member_ttl(config));
+    print_number(numbers->most_members, config->max_members);
+    print_number(numbers->most_nonces, most_nonces(config));
+    print_number(numbers->nonce_ttl, nonce_ttl);
+}
+
 int bus_say(struct feed *feed, const struct bus_say *say, redis_done done, void *arg)
 {
     struct bus *bus = feed_bus(feed);
-    const struct config *config = bus_config(bus);
     struct script_call call = {.name = "publish"};
     struct bus_scratch scratch;
-    char most[NUMBER_BYTES];
-    char ttl[NUMBER_BYTES];
     struct key nonces = key_item(feed_channel(feed), "nonces", say->id);
     bus_begin(bus, &call, &scratch, feed_channel(feed));
     bus_add_key(&call, nonces.text);
     bus_end_keys(&call, &scratch);
     redis_words_add(&call.words, say->body, say->body_len);
     add(&call, say->nonce == NULL ? "" : say->nonce);
-    add(&call, print_number(most, most_nonces(config)));
-    add(&call, print_number(ttl, config->retention > SHORTEST_NONCE_S ? config->retention
-                                                                      : SHORTEST_NONCE_S));
+    add(&call, scratch.numbers->most_nonces);
+    add(&call, scratch.numbers->nonce_ttl);
     add(&call, say->epoch == NULL ? "" : say->epoch);
     return script_run(bus_commands(bus), &call, done, arg);
 }
@@ -122,8 +128,6 @@ int bus_join(struct feed *feed, const struct bus_join *join, redis_done done, vo
     const char *channel = feed_channel(feed);
     struct script_call call = {.name = "join"};
     struct bus_scratch scratch;
-    char ttl[NUMBER_BYTES];
-    char most[NUMBER_BYTES];
     char floor[NUMBER_BYTES];
     struct key members = key_part(channel, "members");
     struct key member = key_item(channel, "member", join->member.folded);
@@ -145,8 +149,8 @@ int bus_join(struct feed *feed, const struct bus_join *join, redis_done done, vo
     add(&call, join->fresh.hash);
     add(&call, join->shown.id);
     add(&call, join->shown.hash);
-    add(&call, print_number(ttl, bus_member_ttl(config)));
-    add(&call, print_number(most, config->max_members));
+    add(&call, scratch.numbers->member_ttl);
+    add(&call, scratch.numbers->most_members);
     add(&call, member_base.text);
     add(&call, join->number_base);
     add(&call, gateway_base.text);
@@ -211,7 +215,6 @@ int bus_refresh(struct feed *feed, const struct bus_member *members, size_t coun
     const char *channel = feed_channel(feed);
     struct script_call call = {.name = "refresh"};
     struct bus_scratch scratch;
-    char ttl[NUMBER_BYTES];
     struct key set = key_part(channel, "members");
     struct key member_base = key_item(channel, "member", "");
     bus_begin(bus, &call, &scratch, channel);
@@ -222,7 +225,7 @@ int bus_refresh(struct feed *feed, const struct bus_member *members, size_t coun
     }
     bus_end_keys(&call, &scratch);
     add(&call, config->gateway_id);
-    add(&call, print_number(ttl, bus_member_ttl(config)));
+    add(&call, scratch.numbers->member_ttl);
     add(&call, member_base.text);
     for (size_t i = 0; i < count; i++)
         add(&call, members[i].session);

@@ -27,12 +27,12 @@ struct http_client {
     struct address peer;
     int fd;
     unsigned watched; /* what the poller waits for */
-    char *in; /* the beginning of a head, NULL while nothing is there */
+    char *in;         /* the beginning of a head, NULL while nothing is there */
     size_t in_len;
     struct text out;
     const unsigned char *body; /* static; sent after `out` */
     size_t body_len;
-    size_t sent; /* of out and body together */
+    size_t sent;     /* of out and body together */
     bool keep_alive; /* after the answer that is being sent */
     bool answering;
     bool answered;  /* this is not its first request */

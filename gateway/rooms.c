@@ -160,6 +160,7 @@ struct place *rooms_get(struct rooms *rooms, const char *name)
         memcpy(place->name, name, strlen(name) + 1);
         place->rooms = rooms;
         list_init(&place->members);
+        list_init(&place->visitors);
         list_init(&place->waiting);
         table_add(rooms->places, place);
         count_rooms(rooms);

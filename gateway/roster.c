@@ -15,8 +15,9 @@ struct roster {
     struct person people[ROSTER_MOST];
     size_t named;
     uint64_t count;
-    struct text list; /* what roster_list gave */
-    bool list_is_current;
+    struct text list;     /* what roster_list gave */
+    size_t beginning_len; /* of the list: all but the last one */
+    bool beginning_is_current;
 };
 
 struct roster *roster_new(void)
@@ -39,13 +40,13 @@ void roster_clear(struct roster *roster)
         free(roster->people[i].json);
     roster->named = 0;
     roster->count = 0;
-    roster->list_is_current = false;
+    roster->beginning_is_current = false;
 }
 
 static struct person *find(struct roster *roster, const char *id)
 {
     for (size_t i = 0; i < roster->named; i++)
-        if (strcmp(roster->people[i].id, id) == 0)
+        if (roster->people[i].id[0] == id[0] && strcmp(roster->people[i].id, id) == 0)
             return &roster->people[i];
     return NULL;
 }
@@ -64,7 +65,7 @@ void roster_add(struct roster *roster, const char *id, char *json)
     }
     free(person->json);
     person->json = json;
-    roster->list_is_current = false;
+    roster->beginning_is_current = false;
 }
 
 static void remove_person(struct roster *roster, const char *id)
@@ -74,7 +75,7 @@ static void remove_person(struct roster *roster, const char *id)
         return;
     free(person->json);
     *person = roster->people[--roster->named];
-    roster->list_is_current = false;
+    roster->beginning_is_current = false;
 }
 
 void roster_apply(struct roster *roster, const struct room_event *event)
@@ -109,25 +110,28 @@ static void add_to_list(struct text *list, const char *json)
     text_add_string(list, json);
 }
 
-/* Somebody beyond the ROSTER_MOST takes the last one's place, so that the bound holds. */
-static void write_list(struct roster *roster, const char *extra)
+/* All but the last one; kept, for in a storm everybody who comes in gets a list. */
+static void write_beginning(struct roster *roster)
 {
-    size_t most = roster->named;
-    if (extra != NULL && most == ROSTER_MOST)
-        most--;
     text_clear(&roster->list);
     text_add(&roster->list, "", 0);
-    for (size_t i = 0; i < most; i++)
+    for (size_t i = 0; i + 1 < roster->named; i++)
         add_to_list(&roster->list, roster->people[i].json);
-    if (extra != NULL)
-        add_to_list(&roster->list, extra);
-    roster->list_is_current = extra == NULL;
+    roster->beginning_len = roster->list.len;
+    roster->beginning_is_current = true;
 }
 
+/* Somebody beyond the ROSTER_MOST takes the last one's place, so that the bound holds. */
 const char *roster_list(struct roster *roster, const char *id, const char *json)
 {
-    bool there = find(roster, id) != NULL;
-    if (!there || !roster->list_is_current)
-        write_list(roster, there ? NULL : json);
+    bool there = json == NULL || find(roster, id) != NULL;
+    if (!roster->beginning_is_current)
+        write_beginning(roster);
+    roster->list.len = roster->beginning_len;
+    roster->list.data[roster->list.len] = '\0';
+    if (roster->named > 0 && (there || roster->named < ROSTER_MOST))
+        add_to_list(&roster->list, roster->people[roster->named - 1].json);
+    if (!there)
+        add_to_list(&roster->list, json);
     return roster->list.data;
 }

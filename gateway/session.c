@@ -14,7 +14,7 @@ enum {
     TYPING_EVERY_MS = 1000,
     HOLD_IN_FLIGHT = 64,
     RELEASE_IN_FLIGHT = 32,
-    MOVE_MS = 500, /* draining: for moving, once it is time to */
+    STORM = 1000, /* people: more than so many are one */
 };
 
 static void on_message(void *owner, bool text, const uint8_t *data, size_t len);
@@ -48,16 +48,16 @@ void session_log(const struct session *session, const char *kind, const char *me
 {
     char address[ADDRESS_TEXT_BYTES];
     const struct identity *identity = session->identity;
-    address_display(&session->address, session->all->options.config->log_address,
-                    session->all->cloak_key, clock_wall_ms() / 86400000, address);
-    log_write(session->all->options.log, &(struct log_line){
-                                             .kind = kind,
-                                             .room = session->place->name,
-                                             .id = identity == NULL ? NULL : identity->id,
-                                             .username = identity == NULL ? NULL : identity->name,
-                                             .remote_addr = address,
-                                             .message = message,
-                                         });
+    session_format_address(session, address);
+    log_write(session->all->options.log,
+              &(struct log_line){
+                  .kind = kind,
+                  .room = session->place->name,
+                  .id = identity == NULL ? NULL : identity->id,
+                  .username = identity == NULL ? NULL : identity_name(identity),
+                  .remote_addr = address,
+                  .message = message,
+              });
 }
 
 /* --- Saying --- */
@@ -143,7 +143,7 @@ static struct saying *new_saying(struct session *session, const char *nonce)
 static void publish(struct session *session, const struct message_in *say)
 {
     struct text body = TEXT_EMPTY;
-    message_add_say(&body, session->identity->person, say);
+    message_add_say(&body, identity_person(session->identity), say);
     struct bus_say call = {session->identity->id, body.data, body.len, say->nonce, say->epoch};
     struct saying *saying = new_saying(session, say->nonce);
     session->in_flight++;
@@ -205,7 +205,7 @@ static void typing(struct session *session)
         return;
     session->typed_ms = now_ms;
     struct text *json = &session->all->scratch;
-    message_add_typing(json, session->identity->person);
+    message_add_typing(json, identity_person(session->identity));
     bus_publish(session->place->feed, json->data, json->len);
     text_clear(json);
 }
@@ -216,7 +216,7 @@ static void tell_members(struct session *session)
         return;
     struct room *room = session->place->room;
     message_add_members(&session->all->scratch, room_seq(room), room_count(room),
-                        room_list(room, session->identity->id, session->identity->person));
+                        room_list(room, session->identity->id, identity_person(session->identity)));
     session_send(session);
 }
 
@@ -285,11 +285,12 @@ void session_free_if_over(struct session *session)
 {
     if (session->state != SESSION_OVER || session->in_flight > 0 || session->connection != NULL)
         return;
-    list_remove(&session->in_all);
+    list_remove(&session->in_place);
     list_remove(&session->in_queue);
     rooms_put(session->place);
-    session_free_identity(session->identity);
+    free(session->identity);
     free(session->joining);
+    session->all->freed++;
     free(session);
 }
 
@@ -299,6 +300,7 @@ void session_end(struct session *session)
     if (session_is_member(session)) {
         table_remove(all->by_id, session);
         list_remove(&session->in_place);
+        list_add(&session->place->visitors, &session->in_place);
         all->options.metrics->members--;
     }
     if (session->connection != NULL && session->place->room != NULL)
@@ -350,13 +352,25 @@ struct connection *session_open(struct sessions *all, const struct session_visit
     session->address = visitor->address;
     session->rate = rate_new(&all->options.config->rate, clock_monotonic_ms());
     session->place = rooms_get(all->rooms, visitor->room);
-    list_init(&session->in_all);
     list_init(&session->in_place);
     list_init(&session->in_queue);
-    list_add(&all->all, &session->in_all);
+    list_add(&session->place->visitors, &session->in_place);
     session->connection =
         connection_new(all->options.connections, visitor->fd, &callbacks, session);
     return session->connection;
+}
+
+/* Any session, NULL when there is none. */
+static struct session *any_session(const struct sessions *all)
+{
+    struct place *place;
+    for (size_t at = 0; (place = rooms_next(all->rooms, &at)) != NULL;) {
+        if (!list_is_empty(&place->members))
+            return LIST_ITEM(place->members.next, struct session, in_place);
+        if (!list_is_empty(&place->visitors))
+            return LIST_ITEM(place->visitors.next, struct session, in_place);
+    }
+    return NULL;
 }
 
 struct rooms *sessions_rooms(struct sessions *all)
@@ -373,7 +387,6 @@ struct sessions *sessions_new(const struct sessions_options *options)
     all->options = *options;
     all->rooms = rooms_new(&rooms_options, &rooms_callbacks, options->arg);
     all->by_id = table_new(id_of);
-    list_init(&all->all);
     list_init(&all->ghosts);
     list_init(&all->farewells);
     all->next_number = 1;
@@ -385,8 +398,8 @@ void sessions_free(struct sessions *all)
 {
     if (all == NULL)
         return;
-    while (!list_is_empty(&all->all)) {
-        struct session *session = LIST_ITEM(all->all.next, struct session, in_all);
+    struct session *session;
+    while ((session = any_session(all)) != NULL) {
         session->connection = NULL;
         session->in_flight = 0;
         session_end(session);
@@ -418,8 +431,22 @@ void sessions_on_told(struct sessions *all, const char *data, size_t len)
     if (message_parse_resumed(data, len, &told) != 0)
         return;
     struct session *session = table_find(all->by_id, told.id, strlen(told.id));
-    if (session != NULL && strcmp(session->identity->session, told.session) == 0)
+    if (session == NULL)
+        return;
+    const struct bus_member member = session_bus_member(all, session->identity);
+    if (strcmp(member.session, told.session) == 0)
         session_displace(session);
+}
+
+/* Many people came or went, and now it is calm: what they left free goes back to the system. */
+static void trim_after_storm(struct sessions *all)
+{
+    bool calm = all->freed == all->freed_before;
+    if (calm && all->freed >= STORM) {
+        memory_trim();
+        all->freed = 0;
+    }
+    all->freed_before = all->freed;
 }
 
 void sessions_tick(struct sessions *all)
@@ -429,43 +456,5 @@ void sessions_tick(struct sessions *all)
         session_join_tick(all, place);
     session_stay_tick(all);
     rooms_tick(all->rooms);
-}
-
-/* --- Draining --- */
-
-static void send_away(struct session *session, unsigned after_ms)
-{
-    struct sessions *all = session->all;
-    message_add_reconnect(&all->scratch, after_ms);
-    session_send(session);
-    session->until_ms =
-        clock_monotonic_ms() + after_ms + (all->options.config->drain > 0 ? MOVE_MS : 0);
-}
-
-void sessions_drain(struct sessions *all)
-{
-    uint64_t window_ms = all->options.config->drain * 1000;
-    size_t count = connections_count(all->options.connections);
-    size_t index = 0;
-    all->draining = true;
-    for (struct link *at = all->all.next; at != &all->all; at = at->next) {
-        struct session *session = LIST_ITEM(at, struct session, in_all);
-        if (session->connection != NULL)
-            send_away(session, (unsigned)(window_ms * index++ / (count == 0 ? 1 : count)));
-    }
-}
-
-bool sessions_drain_tick(struct sessions *all)
-{
-    int64_t now_ms = clock_monotonic_ms();
-    for (struct link *at = all->all.next; at != &all->all; at = at->next) {
-        struct session *session = LIST_ITEM(at, struct session, in_all);
-        if (session->connection == NULL)
-            continue;
-        if (session->until_ms == 0) /* it had connected before listening stopped */
-            send_away(session, 0);
-        else if (session->in_flight == 0 && session->until_ms <= now_ms)
-            connection_close(session->connection, 1012, "this gateway is going away");
-    }
-    return connections_count(all->options.connections) == 0;
+    trim_after_storm(all);
 }

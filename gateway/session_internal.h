@@ -2,6 +2,7 @@
 #ifndef YUKIZURI_SESSION_INTERNAL_H
 #define YUKIZURI_SESSION_INTERNAL_H
 
+#include "identity.h"
 #include "message.h"
 #include "name.h"
 #include "rate.h"
@@ -16,19 +17,6 @@ enum session_state {
     SESSION_JOINED,
     SESSION_GHOST, /* in, but its connection is lost */
     SESSION_OVER,  /* waits for replies under way, then it is freed */
-};
-
-/* Who a member is; made at join. All strings are its own. */
-struct identity {
-    char id[TOKEN_ID_BYTES];
-    char hash[TOKEN_HASH_BYTES]; /* of the resume token */
-    char session[24];            /* number of this session at this gateway */
-    uint64_t floor;              /* may see what came after */
-    char floor_epoch[MESSAGE_EPOCH_BYTES];
-    char *person; /* as others see it, JSON */
-    char *name, *folded;
-    char *address; /* for the operator */
-    char *shown;   /* for others */
 };
 
 /* A join under way; freed when the member is welcomed or refused. */
@@ -51,15 +39,14 @@ struct session {
     struct place *place;
     struct identity *identity; /* NULL before the join is accepted */
     struct joining *joining;   /* OPENING, ASKED, ADMITTED */
-    struct link in_all;
-    struct link in_place; /* place->members, from ADMITTED on */
-    struct link in_queue; /* place->waiting, or the ghosts */
-    int64_t until_ms;     /* ghost: when it leaves (session_grace_clock); draining: is closed */
+    struct link in_place;      /* place->members from ADMITTED on, place->visitors else */
+    struct link in_queue;      /* place->waiting, or the ghosts */
+    int64_t until_ms; /* ghost: when it leaves (session_grace_clock); draining: is closed */
     uint32_t typed_ms;
     struct rate rate;
     struct address address;
-    unsigned in_flight; /* replies that will still come */
-    enum session_state state;
+    uint8_t state;      /* enum session_state */
+    uint16_t in_flight; /* replies that will still come */
 };
 
 /* A leave that Redis has not answered yet. It is repeated until it is: a member whose leave was
@@ -80,8 +67,7 @@ struct sessions {
     struct sessions_options options;
     struct rooms *rooms;
     struct table *by_id; /* ADMITTED, JOINED, GHOST */
-    struct link all;
-    struct link ghosts; /* in the order in which they leave */
+    struct link ghosts;  /* in the order in which they leave */
     struct link farewells;
     uint64_t next_number;
     int64_t away_ms;      /* for how long Redis was away, in all */
@@ -91,6 +77,7 @@ struct sessions {
     uint8_t cloak_key[32];
     struct text scratch; /* for what is sent to one member */
     bool draining;
+    uint64_t freed, freed_before; /* sessions and joins, since memory was trimmed; a second ago */
 };
 
 /* --- session.c --- */
@@ -116,7 +103,6 @@ void session_join(struct session *session, const struct message_in *join);
 void session_on_live(struct place *place);
 void session_on_shown(struct place *place);
 void session_join_tick(struct sessions *all, struct place *place);
-void session_free_identity(struct identity *identity);
 
 /* --- session_leave.c --- */
 
@@ -142,9 +128,10 @@ void session_stay_tick(struct sessions *all);
 /* The member has come back on another socket: this one is told 4409 and forgotten. */
 void session_displace(struct session *session);
 
-/* What it may see from, as Redis has it. */
-void session_set_floor(struct identity *identity, const struct bus_joined *joined);
+/* For the bus; the strings are those of the identity. The address is left empty. */
+struct bus_member session_bus_member(const struct sessions *all, const struct identity *identity);
 
-struct bus_member session_bus_member(const struct identity *identity);
+/* The member's address for the operator, as `log-address` says. */
+void session_format_address(const struct session *session, char out[ADDRESS_TEXT_BYTES]);
 
 #endif

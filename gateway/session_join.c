@@ -15,6 +15,7 @@ enum { JOIN_DEADLINE_MS = 5000 };
 
 static void end_joining(struct session *session)
 {
+    session->all->freed++;
     free(session->joining);
     session->joining = NULL;
     list_remove(&session->in_queue);
@@ -56,50 +57,51 @@ static void refuse_taken(struct session *session, unsigned number)
 
 /* --- Identity --- */
 
-void session_free_identity(struct identity *identity)
+void session_format_address(const struct session *session, char out[ADDRESS_TEXT_BYTES])
 {
-    if (identity == NULL)
-        return;
-    free(identity->person);
-    free(identity->name);
-    free(identity->folded);
-    free(identity->address);
-    free(identity->shown);
-    free(identity);
+    const struct sessions *all = session->all;
+    address_display(&session->address, all->options.config->log_address, all->cloak_key,
+                    clock_wall_ms() / 86400000, out);
 }
 
-static char *display(const struct session *session, enum address_show show)
+static void set_identity(struct session *session, const struct identity_parts *parts)
 {
-    char text[ADDRESS_TEXT_BYTES];
-    address_display(&session->address, show, session->all->cloak_key, clock_wall_ms() / 86400000,
-                    text);
-    return memory_copy_string(text);
+    struct identity *identity = identity_new(parts);
+    free(session->identity);
+    session->identity = identity;
 }
 
 /* Everything but the id and what Redis decides. */
 static void prepare_identity(struct session *session)
 {
-    const struct config *config = session->all->options.config;
-    struct identity *identity = memory_new(sizeof *identity);
-    session_free_identity(session->identity);
-    session->identity = identity;
-    identity->name = memory_copy_string(session->joining->name.shown);
-    identity->folded = memory_copy_string(session->joining->name.folded);
-    identity->address = display(session, config->log_address);
-    identity->shown = display(session, config->show_address);
-    snprintf(identity->session, sizeof identity->session, "%s-%" PRIu64,
-             bus_life(session->all->options.bus), session->all->next_number++);
+    struct sessions *all = session->all;
+    char shown[ADDRESS_TEXT_BYTES];
+    address_display(&session->address, all->options.config->show_address, all->cloak_key,
+                    clock_wall_ms() / 86400000, shown);
+    set_identity(session, &(struct identity_parts){
+                              .number = all->next_number++,
+                              .name = session->joining->name.shown,
+                              .folded = session->joining->name.folded,
+                              .shown = shown,
+                              .id = "",
+                              .hash = "",
+                          });
 }
 
 static void fill_identity(struct session *session, const struct bus_joined *joined)
 {
-    struct identity *identity = session->identity;
+    const struct identity *asked = session->identity;
     const struct joining *joining = session->joining;
     bool same = strcmp(joined->id, joining->shown.id) == 0;
-    memcpy(identity->id, joined->id, sizeof identity->id);
-    memcpy(identity->hash, same ? joining->shown.hash : joining->fresh.hash, sizeof identity->hash);
-    session_set_floor(identity, joined);
-    identity->person = message_person_json(identity->id, identity->name, identity->shown);
+    set_identity(session, &(struct identity_parts){
+                              .number = asked->number,
+                              .name = identity_name(asked),
+                              .folded = identity_folded(asked),
+                              .shown = identity_shown(asked),
+                              .id = joined->id,
+                              .hash = same ? joining->shown.hash : joining->fresh.hash,
+                          });
+    identity_set_floor(session->identity, joined->floor, joined->epoch);
 }
 
 /* --- Welcome --- */
@@ -114,14 +116,14 @@ static void send_welcome(struct session *session, const struct room_view *view, 
         .room = session->place->name,
         .epoch = feed_epoch(session->place->feed),
         .seq = view->seq,
-        .me = identity->person,
+        .me = identity_person(identity),
         .resume = same ? joining->shown_text : joining->fresh_text,
         .count = view->count,
         .recovered = recovered,
         .missed = view->missed,
         .ping = (unsigned)config->ping,
         .retention = (unsigned)config->retention,
-        .members = room_list(session->place->room, identity->id, identity->person),
+        .members = room_list(session->place->room, identity->id, identity_person(identity)),
     };
     message_add_welcome(&session->all->scratch, &welcome);
     session_send(session);
@@ -169,6 +171,7 @@ static void become_member(struct session *session)
     if (other != NULL)
         session_displace(other);
     table_add(all->by_id, session);
+    list_remove(&session->in_place);
     list_add(&session->place->members, &session->in_place);
     all->options.metrics->members++;
     session->state = SESSION_ADMITTED;
@@ -260,6 +263,7 @@ static void number_base(const struct name *name, char out[NAME_BYTES])
 static void ask(struct session *session)
 {
     struct joining *joining = session->joining;
+    char address[ADDRESS_TEXT_BYTES];
     struct bus_join join = {
         .fresh = joining->fresh,
         .shown = joining->shown,
@@ -268,7 +272,9 @@ static void ask(struct session *session)
     number_base(&joining->name, base);
     join.number_base = base;
     prepare_identity(session);
-    join.member = session_bus_member(session->identity);
+    session_format_address(session, address);
+    join.member = session_bus_member(session->all, session->identity);
+    join.member.address = address;
     list_remove(&session->in_queue);
     session->state = SESSION_ASKED;
     session->in_flight++;

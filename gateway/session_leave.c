@@ -10,7 +10,7 @@ static void free_farewell(struct farewell *farewell)
 {
     list_remove(&farewell->link);
     rooms_put(farewell->place);
-    session_free_identity(farewell->identity);
+    free(farewell->identity);
     free(farewell);
 }
 
@@ -30,9 +30,9 @@ static void on_answered(void *arg, const struct redisReply *reply)
     farewell->rounds = 1;
 }
 
-static void say_farewell(struct farewell *farewell)
+static void say_farewell(const struct sessions *all, struct farewell *farewell)
 {
-    const struct bus_leave leave = {session_bus_member(farewell->identity), farewell->said,
+    const struct bus_leave leave = {session_bus_member(all, farewell->identity), farewell->said,
                                     farewell->spared};
     farewell->under_way = true;
     if (bus_leave(farewell->place->feed, &leave, on_answered, farewell) != 0)
@@ -61,7 +61,7 @@ void session_leave(struct session *session, bool said)
         session->state = SESSION_VISITING;
     struct farewell *farewell = new_farewell(session);
     farewell->said = said;
-    say_farewell(farewell);
+    say_farewell(session->all, farewell);
 }
 
 /* Twice: should the connection to Redis have been replaced, the join may still be on its way
@@ -76,7 +76,7 @@ void session_retract(struct session *session)
         farewell->until_ms =
             session_grace_clock(all) + (int64_t)all->options.config->leave_grace * 1000;
     }
-    say_farewell(farewell);
+    say_farewell(all, farewell);
 }
 
 static bool is_due(const struct sessions *all, const struct farewell *farewell)
@@ -94,7 +94,7 @@ void session_repeat_farewells(struct sessions *all)
         struct farewell *farewell = LIST_ITEM(at, struct farewell, link);
         next = at->next;
         if (is_due(all, farewell))
-            say_farewell(farewell);
+            say_farewell(all, farewell);
     }
 }
 

@@ -5,24 +5,22 @@
 #include "clock.h"
 #include "memory.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct bus_member session_bus_member(const struct identity *identity)
+struct bus_member session_bus_member(const struct sessions *all, const struct identity *identity)
 {
-    return (struct bus_member){
-        .folded = identity->folded,
-        .name = identity->name,
-        .address = identity->address,
-        .shown = identity->shown,
-        .session = identity->session,
+    struct bus_member member = {
+        .folded = identity_folded(identity),
+        .name = identity_name(identity),
+        .address = "",
+        .shown = identity_shown(identity),
     };
-}
-
-void session_set_floor(struct identity *identity, const struct bus_joined *joined)
-{
-    identity->floor = joined->floor;
-    memcpy(identity->floor_epoch, joined->epoch, sizeof joined->epoch);
+    snprintf(member.session, sizeof member.session, "%.10s-%" PRIu64, bus_life(all->options.bus),
+             identity->number);
+    return member;
 }
 
 /* --- The grace --- */
@@ -111,7 +109,7 @@ static void on_put_back(void *arg, const struct redisReply *reply)
         return;
     }
     if (status == BUS_JOINED || status == BUS_RESUMED)
-        session_set_floor(session->identity, &joined);
+        identity_set_floor(session->identity, joined.floor, joined.epoch);
     if (status == BUS_MOVED) {
         session_displace(session);
     } else if (status == BUS_TAKEN && session->connection != NULL) {
@@ -123,9 +121,10 @@ static void on_put_back(void *arg, const struct redisReply *reply)
 static void put_back(struct session *session)
 {
     const struct identity *identity = session->identity;
+    char address[ADDRESS_TEXT_BYTES];
     struct bus_join join = {
-        .member = session_bus_member(session->identity),
-        .number_base = identity->folded,
+        .member = session_bus_member(session->all, identity),
+        .number_base = identity_folded(identity),
         .restore = true,
         .floor = identity->floor,
         .floor_epoch = identity->floor_epoch,
@@ -133,6 +132,8 @@ static void put_back(struct session *session)
     memcpy(join.shown.id, identity->id, sizeof join.shown.id);
     memcpy(join.shown.hash, identity->hash, sizeof join.shown.hash);
     join.fresh = join.shown;
+    session_format_address(session, address);
+    join.member.address = address;
     session->in_flight++;
     if (bus_join(session->place->feed, &join, on_put_back, session) != 0)
         session->in_flight--;
@@ -163,7 +164,7 @@ static void send_batch(struct place *place, struct batch *batch)
 {
     struct bus_member members[BUS_REFRESH_MOST];
     for (size_t i = 0; i < batch->count; i++) {
-        members[i] = session_bus_member(batch->sessions[i]->identity);
+        members[i] = session_bus_member(batch->sessions[i]->all, batch->sessions[i]->identity);
         batch->sessions[i]->in_flight++;
     }
     if (bus_refresh(place->feed, members, batch->count, on_refreshed, batch) != 0)

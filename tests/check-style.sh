@@ -43,7 +43,7 @@ rank() {
     http*) echo 70 ;; echo) echo 65 ;; session*) echo 60 ;; presence | burial) echo 55 ;; rooms) echo 50 ;;
     room) echo 40 ;; roster) echo 38 ;; feed) echo 36 ;; bus*) echo 35 ;; keys) echo 33 ;; script) echo 32 ;;
     audience) echo 39 ;; redis | redis_reply) echo 31 ;; resolver) echo 30 ;; connection | reader) echo 30 ;;
-    poller | sender) echo 20 ;; assets) echo 10 ;; *) echo 0 ;;
+    poller | sender | identity) echo 20 ;; assets) echo 10 ;; *) echo 0 ;;
     esac
 }
 for file in gateway/*.[ch]; do

@@ -17,7 +17,7 @@ enum {
     READ_BYTES = 1 << 20,
     EVENTS = 512,
     TEXT_HEAD = 26, /* '~', speaker, count, when due: 1 + 1 + 8 + 16 hex digits */
-    PER_ADDRESS = 20000,
+    PER_ADDRESS = 4000,
     MESSAGE_BYTES = 8192,
 };
 

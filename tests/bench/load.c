@@ -246,7 +246,7 @@ static void run(void)
     struct phase connecting = connect_all(options.members);
     double pss_connected = processes_pss(&servers);
     struct phase coming = come_in_all(options.members);
-    poll_for(1);
+    poll_for(3); /* the servers tidy up */
     double pss_inside = processes_pss(&servers);
     printf("\"dialect\":\"%s\",\"members\":%d,\"rooms\":%d,\"rate\":%d,\"window\":%d,\"deaf\":%d"
            ",\"pss_before\":%.0f,\"bytes_per_connection\":%.0f,\"bytes_per_member\":%.0f"
