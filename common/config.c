@@ -401,6 +401,14 @@ static int check_addresses(struct loader *loader)
     return 0;
 }
 
+static bool has_unix_address(const struct config *config)
+{
+    for (size_t i = 0; i < config->addr.count; i++)
+        if (strncmp(config->addr.items[i], "unix:", 5) == 0)
+            return true;
+    return false;
+}
+
 static bool all_addresses_are_loopback(const struct config *config)
 {
     for (size_t i = 0; i < config->addr.count; i++) {
@@ -438,6 +446,8 @@ static int derive(struct loader *loader)
     if (config->room == NULL ||
         name_judge_room(config->room, strlen(config->room), room) != NAME_OK)
         return fail(loader, "room: not a fair room name: 1 to 32 letters, digits, '-', '_' or '.'");
+    if (config->workers != 1 && has_unix_address(config))
+        return fail(loader, "workers: only one gateway can listen on unix:PATH");
     if (config->echo_path != NULL && config->echo_path[0] != '/')
         return fail(loader, "echo-path: must begin with /");
     if (config->echo_path != NULL && !all_addresses_are_loopback(config))

@@ -1,7 +1,8 @@
-/* yukizuri: settings, a log, a server, an exit status. */
+/* yukizuri: settings, a log, a server (or several), an exit status. */
 #include "config.h"
 #include "log.h"
 #include "server.h"
+#include "supervisor.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -30,6 +31,12 @@ static int run(const struct config *config)
     return status;
 }
 
+static int run_all(struct config *config)
+{
+    size_t count = supervisor_count(config);
+    return count == 1 ? run(config) : supervisor_run(config, count, run);
+}
+
 int main(int argc, char **argv)
 {
     struct config config;
@@ -47,7 +54,7 @@ int main(int argc, char **argv)
     } else if (result.action == CONFIG_CHECK) {
         puts("The settings are fine.");
     } else {
-        status = run(&config);
+        status = run_all(&config);
     }
     config_done(&config);
     return status;

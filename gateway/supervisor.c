@@ -1,0 +1,200 @@
+#include "supervisor.h"
+
+#include "clock.h"
+#include "embedded_redis.h"
+#include "memory.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    EARLY_MS = 1000, /* who ends by itself so soon cannot start; who dies so soon waits as long */
+    ID_BYTES = 96,
+};
+
+struct worker {
+    pid_t pid; /* 0: not running */
+    int64_t started_ms;
+};
+
+struct supervisor {
+    struct config *config;
+    int (*work)(const struct config *config);
+    struct worker *workers;
+    size_t count;
+    sigset_t signals, before;
+    bool stopping;
+    int status;
+};
+
+size_t supervisor_count(const struct config *config)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    if (config->workers > 0)
+        return (size_t)config->workers;
+    return cores > 1 ? (size_t)cores : 1;
+}
+
+/* --- Workers --- */
+
+/* In the new process. It ends with the supervisor, even if that is killed. */
+static int be_worker(struct supervisor *supervisor, size_t number, pid_t parent)
+{
+    char id[ID_BYTES];
+    struct config *config = supervisor->config;
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent)
+        return 0;
+    sigprocmask(SIG_SETMASK, &supervisor->before, NULL);
+    snprintf(id, sizeof id, "%s-%zu", config->gateway_id, number + 1);
+    free(config->gateway_id);
+    config->gateway_id = memory_copy_string(id);
+    return supervisor->work(config);
+}
+
+/* Returns true in the worker, which has then done its work. */
+static bool start(struct supervisor *supervisor, size_t number)
+{
+    struct worker *worker = &supervisor->workers[number];
+    pid_t parent = getpid();
+    worker->started_ms = clock_monotonic_ms();
+    worker->pid = fork();
+    if (worker->pid == 0) {
+        supervisor->status = be_worker(supervisor, number, parent);
+        return true;
+    }
+    if (worker->pid < 0) { /* tried again a second later */
+        fprintf(stderr, "yukizuri: cannot start worker %zu: %s\n", number + 1, strerror(errno));
+        worker->pid = 0;
+    }
+    return false;
+}
+
+static void tell_all(const struct supervisor *supervisor, int signal)
+{
+    for (size_t i = 0; i < supervisor->count; i++)
+        if (supervisor->workers[i].pid > 0)
+            kill(supervisor->workers[i].pid, signal);
+}
+
+static void stop(struct supervisor *supervisor, int signal)
+{
+    supervisor->stopping = true;
+    tell_all(supervisor, signal);
+}
+
+/* A worker that says by itself, and at once, that it cannot run would say so for ever. */
+static void on_ended(struct supervisor *supervisor, size_t number, int status)
+{
+    struct worker *worker = &supervisor->workers[number];
+    bool early = clock_monotonic_ms() - worker->started_ms < EARLY_MS;
+    worker->pid = 0;
+    if (supervisor->stopping)
+        return;
+    if (early && WIFEXITED(status) && WEXITSTATUS(status) != 0) {
+        supervisor->status = WEXITSTATUS(status);
+        stop(supervisor, SIGTERM);
+    } else if (WIFSIGNALED(status)) {
+        fprintf(stderr,
+                "yukizuri: worker %zu was ended by signal %d; another one takes its place\n",
+                number + 1, WTERMSIG(status));
+    }
+}
+
+static void collect(struct supervisor *supervisor)
+{
+    for (size_t i = 0; i < supervisor->count; i++) {
+        int status;
+        pid_t pid = supervisor->workers[i].pid;
+        if (pid > 0 && waitpid(pid, &status, WNOHANG) == pid)
+            on_ended(supervisor, i, status);
+    }
+}
+
+/* Starts those who are missing. Returns true in a worker. */
+static bool fill_up(struct supervisor *supervisor)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    for (size_t i = 0; i < supervisor->count && !supervisor->stopping; i++) {
+        const struct worker *worker = &supervisor->workers[i];
+        bool waited = worker->started_ms == 0 || now_ms - worker->started_ms >= EARLY_MS;
+        if (worker->pid == 0 && waited && start(supervisor, i))
+            return true;
+    }
+    return false;
+}
+
+static bool all_have_ended(const struct supervisor *supervisor)
+{
+    for (size_t i = 0; i < supervisor->count; i++)
+        if (supervisor->workers[i].pid > 0)
+            return false;
+    return true;
+}
+
+/* --- The loop --- */
+
+static void handle(struct supervisor *supervisor, int signal)
+{
+    if (signal == SIGTERM || signal == SIGINT)
+        stop(supervisor, signal);
+    else if (signal == SIGHUP)
+        tell_all(supervisor, signal);
+    else if (signal == SIGCHLD)
+        collect(supervisor);
+}
+
+/* Returns true in a worker. */
+static bool supervise(struct supervisor *supervisor)
+{
+    static const struct timespec second = {1, 0};
+    while (!supervisor->stopping || !all_have_ended(supervisor)) {
+        if (fill_up(supervisor))
+            return true;
+        handle(supervisor, sigtimedwait(&supervisor->signals, NULL, &second));
+    }
+    return false;
+}
+
+static struct embedded_redis *start_redis(struct config *config)
+{
+    char error[512];
+    struct embedded_redis *redis = embedded_redis_start(&config->redis_url, error, sizeof error);
+    if (redis == NULL)
+        fprintf(stderr, "yukizuri: %s\n", error);
+    return redis;
+}
+
+static void block_signals(struct supervisor *supervisor)
+{
+    sigemptyset(&supervisor->signals);
+    sigaddset(&supervisor->signals, SIGTERM);
+    sigaddset(&supervisor->signals, SIGINT);
+    sigaddset(&supervisor->signals, SIGHUP);
+    sigaddset(&supervisor->signals, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &supervisor->signals, &supervisor->before);
+}
+
+int supervisor_run(struct config *config, size_t count, int (*work)(const struct config *config))
+{
+    struct supervisor supervisor = {.config = config, .work = work, .count = count};
+    struct embedded_redis *redis = NULL;
+    if (config->redis_url.scheme == REDIS_EMBEDDED && (redis = start_redis(config)) == NULL)
+        return 1;
+    supervisor.workers = memory_new(count * sizeof *supervisor.workers);
+    block_signals(&supervisor);
+    bool is_worker = supervise(&supervisor);
+    free(supervisor.workers);
+    if (!is_worker) {
+        embedded_redis_stop(redis);
+        sigprocmask(SIG_SETMASK, &supervisor.before, NULL);
+    }
+    return supervisor.status;
+}

@@ -1,0 +1,21 @@
+/* supervisor: several gateways on the same addresses, each a process of its own; the kernel gives
+ * each new connection to one of them (SO_REUSEPORT). A worker is a whole gateway with an id of its
+ * own, and shares nothing with the others but Redis, as gateways on different machines do.
+ *
+ * Starts a worker anew when it dies, passes signals on, and ends when the last one has ended. */
+#ifndef YUKIZURI_SUPERVISOR_H
+#define YUKIZURI_SUPERVISOR_H
+
+#include "config.h"
+
+#include <stddef.h>
+
+/* So many workers `config` asks for. */
+size_t supervisor_count(const struct config *config);
+
+/* Runs `work` in that many processes; `config` gets the worker's gateway-id there, and the private
+ * Redis that all share, should one be wanted. Returns the exit status: that of a worker that could
+ * not start, else 0. In a worker it returns what `work` returned. */
+int supervisor_run(struct config *config, size_t count, int (*work)(const struct config *config));
+
+#endif

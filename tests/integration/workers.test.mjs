@@ -1,0 +1,85 @@
+// --workers: several gateways on one port, and a supervisor that looks after them.
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import fs from "node:fs";
+import net from "node:net";
+import test from "node:test";
+import { Process, binary, freePort, get, joined, startGateway, startRedis, until } from "../lib/harness.mjs";
+
+/** Members on the same port until every worker has one of them, as Redis knows. */
+async function joinUntilAllWorkersHaveOne(t, gateway, redis, workers) {
+  const members = [];
+  const gateways = () =>
+    new Set(members.map(({ welcome }) => redis.lines("HGET", `yukizuri:{lobby}:member:${welcome.me.name}`, "gateway")[0]));
+  await until("the kernel has chosen every worker", async () => {
+    members.push(await joined(t, gateway.url, `m${members.length}`));
+    return gateways().size === workers;
+  });
+  return members;
+}
+
+/** Processes whose parent this is, and that are not over. */
+function childrenOf(pid) {
+  return fs
+    .readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .filter((name) => {
+      try {
+        const [, state, parent] = fs.readFileSync(`/proc/${name}/stat`, "utf8").replace(/^.*\) /, "x ").split(" ");
+        return Number(parent) === pid && state !== "Z";
+      } catch {
+        return false;
+      }
+    })
+    .map(Number);
+}
+
+test("workers share a port and a room; one that is killed is replaced, and its people come back", { timeout: 120000 }, async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--workers", "3", "--gateway-id", "w"] });
+  assert.equal(childrenOf(gateway.pid).length, 3);
+  const members = await joinUntilAllWorkersHaveOne(t, gateway, redis, 3);
+  members[0].send({ type: "say", text: "hello", nonce: "1" });
+  for (const member of members) await member.waitFor({ type: "message", text: "hello" });
+  await until("all leases are there", () => redis.lines("SMEMBERS", "yukizuri:gateways").length === 3);
+  assert.deepEqual(redis.lines("SMEMBERS", "yukizuri:gateways").sort(), ["w-1", "w-2", "w-3"]);
+
+  const [victim] = childrenOf(gateway.pid);
+  process.kill(victim, "SIGKILL");
+  await until("another one takes its place", () => childrenOf(gateway.pid).length === 3 && !childrenOf(gateway.pid).includes(victim));
+  const lost = await until("somebody was on it", () => members.find((member) => member.closed));
+  const { epoch, seq, resume, me } = lost.welcome;
+  const again = await joined(t, gateway.url, me.name, { resume, since: { epoch, seq } });
+  assert.equal(again.welcome.me.id, me.id);
+  await again.waitFor({ type: "message", text: "hello" });
+});
+
+test("SIGTERM drains all workers; nobody is left, and the status is 0", { timeout: 60000 }, async (t) => {
+  const gateway = await startGateway(t, { args: ["--workers", "2", "--drain", "1"] }); // and they share one embedded Redis
+  const member = await joined(t, gateway.url, "alice");
+  const children = childrenOf(gateway.pid);
+  gateway.signal("SIGTERM");
+  await member.waitFor({ type: "reconnect" });
+  assert.equal((await member.waitClosed()).code, 1012);
+  assert.deepEqual(await gateway.ended, { code: 0, signal: null });
+  for (const pid of children) await until("it is gone", () => !fs.existsSync(`/proc/${pid}`));
+});
+
+test("workers of a supervisor that was killed end, too", { timeout: 60000 }, async (t) => {
+  const redis = await startRedis(t);
+  const port = await freePort();
+  const supervisor = new Process(t, binary, ["--addr", `127.0.0.1:${port}`, "--redis", redis.url, "--workers", "2", "--drain", "0"]);
+  await until("it is ready", async () => (await get(`http://127.0.0.1:${port}/readyz`).catch(() => null))?.status === 200);
+  supervisor.signal("SIGKILL");
+  await until("the port is free", async () => (await get(`http://127.0.0.1:${port}/`).catch((error) => error.code)) === "ECONNREFUSED");
+});
+
+test("workers that cannot listen: the reason, once for each, and the status of an error", { timeout: 60000 }, async (t) => {
+  const redis = await startRedis(t);
+  const other = net.createServer().listen(0, "127.0.0.1");
+  await once(other, "listening");
+  t.after(() => other.close());
+  const supervisor = new Process(t, binary, ["--addr", `127.0.0.1:${other.address().port}`, "--redis", redis.url, "--workers", "2"]);
+  assert.deepEqual(await supervisor.ended, { code: 1, signal: null });
+  assert.match(supervisor.errors, /^(yukizuri: cannot listen on 127\.0\.0\.1:\d+: Address already in use\n){1,2}$/);
+});
