@@ -135,3 +135,8 @@ void embedded_redis_stop(struct embedded_redis *redis)
         ;
     free(redis);
 }
+
+void embedded_redis_forget(struct embedded_redis *redis)
+{
+    free(redis);
+}

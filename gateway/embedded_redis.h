@@ -18,4 +18,8 @@ struct embedded_redis *embedded_redis_start(struct redis_url *url, char *error, 
 /* Stops the server, waits for its end, removes the directory. NULL is fine. */
 void embedded_redis_stop(struct embedded_redis *redis);
 
+/* Frees the handle in a process that was forked off: the server lives as long as that process does,
+ * and it is not for it to stop. NULL is fine. */
+void embedded_redis_forget(struct embedded_redis *redis);
+
 #endif

@@ -192,9 +192,9 @@ int supervisor_run(struct config *config, size_t count, int (*work)(const struct
     block_signals(&supervisor);
     bool is_worker = supervise(&supervisor);
     free(supervisor.workers);
-    if (!is_worker) {
+    if (is_worker)
+        embedded_redis_forget(redis);
+    else
         embedded_redis_stop(redis);
-        sigprocmask(SIG_SETMASK, &supervisor.before, NULL);
-    }
     return supervisor.status;
 }
