@@ -17,6 +17,8 @@
  *   --storms N  --storm-members M              before they talk, M people come and go, N times
  *   --impolite 1                               those just close, without a leave
  *   --hold S                                   everybody stays silently for so long before the end
+ *   --wait FILE                                when all are in, makes FILE.in.PID, waits for FILE
+ * to talk
  *
  * Latency counts from when a text was due, so a generator or server that is late is not excused. */
 #include "crowd.h"
@@ -27,6 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 static struct options {
     struct crowd_options crowd;
@@ -35,7 +38,7 @@ static struct options {
     const char *pids;
     int members, rate, window, seconds, warmup, pending, deaf, storms, storm_members, impolite;
     int hold, rooms, spread, source, bytes, payload;
-    const char *room;
+    const char *room, *wait;
 } options = {
     .dialect = "yukizuri",
     .ports = "",
@@ -237,6 +240,20 @@ static void storm(void)
            phase.cpu_s * 1e6 / options.storms / people, options.storms * people / phase.wall_s);
 }
 
+/* One FILE for many generators: whoever starts them makes it when all are ready. */
+static void wait_for_others(void)
+{
+    char ready[512];
+    snprintf(ready, sizeof ready, "%s.in.%d", options.wait, (int)getpid());
+    FILE *file = fopen(ready, "w");
+    if (file == NULL)
+        perror(ready);
+    else
+        fclose(file);
+    while (access(options.wait, F_OK) != 0)
+        crowd_poll(crowd, 200);
+}
+
 static void run(void)
 {
     double people = options.members > 0 ? options.members : 1;
@@ -246,7 +263,8 @@ static void run(void)
     struct phase connecting = connect_all(options.members);
     double pss_connected = processes_pss(&servers);
     struct phase coming = come_in_all(options.members);
-    poll_for(3); /* the servers tidy up */
+    if (servers.count > 0)
+        poll_for(3); /* the servers tidy up */
     double pss_inside = processes_pss(&servers);
     printf("\"dialect\":\"%s\",\"members\":%d,\"rooms\":%d,\"rate\":%d,\"window\":%d,\"deaf\":%d"
            ",\"pss_before\":%.0f,\"bytes_per_connection\":%.0f,\"bytes_per_member\":%.0f"
@@ -256,8 +274,12 @@ static void run(void)
            options.deaf, pss, (pss_connected - pss) / people, (pss_inside - pss) / people,
            connecting.cpu_s * 1e6 / people, people / connecting.wall_s, coming.cpu_s * 1e6 / people,
            people / coming.wall_s);
+    if (options.wait != NULL)
+        wait_for_others();
     if (options.rate > 0 || options.window > 0)
         print_talk(talk_counted());
+    else
+        poll_for(options.seconds);
     poll_for(options.hold);
 }
 
@@ -268,16 +290,27 @@ static const struct {
     int *number;
     const char **word;
 } names[] = {
-    {"--dialect", NULL, &options.dialect},   {"--ports", NULL, &options.ports},
-    {"--pids", NULL, &options.pids},         {"--room", NULL, &options.room},
-    {"--members", &options.members, NULL},   {"--rooms", &options.rooms, NULL},
-    {"--spread", &options.spread, NULL},     {"--source", &options.source, NULL},
-    {"--rate", &options.rate, NULL},         {"--window", &options.window, NULL},
-    {"--seconds", &options.seconds, NULL},   {"--warmup", &options.warmup, NULL},
-    {"--bytes", &options.bytes, NULL},       {"--payload", &options.payload, NULL},
-    {"--pending", &options.pending, NULL},   {"--deaf", &options.deaf, NULL},
-    {"--storms", &options.storms, NULL},     {"--storm-members", &options.storm_members, NULL},
-    {"--impolite", &options.impolite, NULL}, {"--hold", &options.hold, NULL},
+    {"--dialect", NULL, &options.dialect},
+    {"--ports", NULL, &options.ports},
+    {"--pids", NULL, &options.pids},
+    {"--room", NULL, &options.room},
+    {"--wait", NULL, &options.wait},
+    {"--members", &options.members, NULL},
+    {"--rooms", &options.rooms, NULL},
+    {"--spread", &options.spread, NULL},
+    {"--source", &options.source, NULL},
+    {"--rate", &options.rate, NULL},
+    {"--window", &options.window, NULL},
+    {"--seconds", &options.seconds, NULL},
+    {"--warmup", &options.warmup, NULL},
+    {"--bytes", &options.bytes, NULL},
+    {"--payload", &options.payload, NULL},
+    {"--pending", &options.pending, NULL},
+    {"--deaf", &options.deaf, NULL},
+    {"--storms", &options.storms, NULL},
+    {"--storm-members", &options.storm_members, NULL},
+    {"--impolite", &options.impolite, NULL},
+    {"--hold", &options.hold, NULL},
 };
 
 static void read_option(const char *name, const char *value)

@@ -1,0 +1,112 @@
+#!/bin/bash
+# A million people on one small machine: as many joined connections as asked for, in rooms of 1,000, on
+# as many gateways (--workers) as the file limit asks for, all on one Redis; held with pings, 10 messages a
+# second said in different rooms. Prints what each part takes of the memory, the CPU, what was lost, p99.
+#
+#   tests/bench/million.sh [MEMBERS] [SECONDS]        (default: 1000000 300)
+#
+# Needs root: the kernel's limits for sockets are raised, and set back at the end. Stops by itself, at the
+# latest after 40 minutes. With a higher file limit (ulimit -Hn) it takes fewer gateways.
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit 1
+members=${1:-1000000} seconds=${2:-300}
+limit=$(ulimit -Hn)
+per_process=$((limit - 500 < 1000000 ? limit - 500 : 1000000))
+per_load=$((per_process > 18000 ? 18000 : per_process / 1000 * 1000))
+# the kernel spreads connections over the workers by a hash: not quite evenly
+workers=$((members * 104 / 100 / per_process + 1))
+loads=$(((members + per_load - 1) / per_load))
+ulimit -n "$limit"
+
+cmake --preset release -G Ninja -DYUKIZURI_BENCH=ON >/dev/null && cmake --build --preset release >/dev/null || exit 1
+run=$(mktemp -d)
+pids=()
+declare -A before
+set_sysctl() { before[$1]=$(sysctl -n "$1") && sysctl -qw "$1=$2"; }
+finish() {
+    trap - EXIT INT TERM
+    [ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null
+    wait 2>/dev/null
+    for name in "${!before[@]}"; do sysctl -qw "$name=${before[$name]}"; done
+    rm -rf "$run"
+}
+trap finish EXIT
+trap 'exit 1' INT TERM
+(sleep 2400 && kill $$) & pids+=($!)
+
+set_sysctl net.ipv4.tcp_mem "4000000 5000000 6000000"
+set_sysctl net.ipv4.ip_local_port_range "1024 65000"
+set_sysctl net.core.somaxconn 65535
+set_sysctl net.ipv4.tcp_max_syn_backlog 65535
+set_sysctl fs.file-max $((members * 2 + 1000000))
+[ ! -e /proc/sys/net/netfilter/nf_conntrack_max ] || set_sysctl net.netfilter.nf_conntrack_max $((members * 2 + 100000))
+
+kib() { awk -v name="$1:" '$1 == name {print $2}' /proc/meminfo; }
+pss_of() { local total=0 pid; for pid in "$@"; do total=$((total + $(awk '/^Pss:/ {print $2}' "/proc/$pid/smaps_rollup"))); done; echo $((total * 1024)); }
+cpu_of() { local pid; for pid in "$@"; do cat /proc/"$pid"/task/*/schedstat; done | awk '{total += $1} END {printf "%.2f", total / 1e9}'; }
+pause() { read -r -t "$1" <> <(:); }
+
+available_before=$(kib MemAvailable) slab_before=$(kib Slab)
+redis-server --port 0 --unixsocket "$run/redis.sock" --save '' --appendonly no --maxclients 10000 >/dev/null &
+redis=$!
+pids+=($redis)
+until [ -S "$run/redis.sock" ]; do pause 0.1; done
+port=$((20000 + RANDOM % 5000))
+build/release/yukizuri --addr "127.0.0.1:$port" --redis "unix:$run/redis.sock" --workers "$workers" --drain 0 -logging=false &
+supervisor=$!
+pids+=($supervisor)
+until [ "$(redis-cli -s "$run/redis.sock" SCARD yukizuri:gateways)" = "$workers" ]; do pause 0.2; done
+mapfile -t gateways < <(pgrep -P $supervisor)
+gateways_before=$(pss_of "${gateways[@]}")
+redis_before=$(pss_of $redis)
+echo "$members people, $workers gateways, $loads load generators, file limit $limit; $(uname -sr), $(nproc) cores, $(($(kib MemTotal) / 1048576)) GiB, $(date -u +%F)"
+
+started=$(date +%s)
+left=$members
+load_pids=()
+for ((i = 0; i < loads; i++)); do
+    count=$((left < per_load ? left : per_load))
+    left=$((left - count))
+    rate=0
+    [ $((i % (loads / 10 + 1))) -ne 0 ] || rate=1
+    build/release/load --ports "$port" --members $count --rooms $(((count + 999) / 1000)) --room "room$i-" --source "$i" \
+        --pending 4000 --rate $rate --seconds "$seconds" --warmup 0 --wait "$run/go" >"$run/load.$i" 2>"$run/error.$i" &
+    load=$! # a process substitution, as in pause, changes $!
+    load_pids+=($load)
+    pids+=($load)
+    until compgen -G "$run/go.in.$load" >/dev/null; do
+        kill -0 $load 2>/dev/null || { cat "$run/error.$i" "$run/load.$i"; echo "load generator $i ended; $((members - left - count)) people are in"; exit 1; }
+        [ "$(kib MemAvailable)" -gt 1000000 ] || { echo "the memory is full with $((members - left - count)) people in"; exit 1; }
+        pause 0.5
+    done
+    [ $(((i + 1) % 5)) -ne 0 ] || echo "  $((members - left)) are in after $(($(date +%s) - started)) s"
+done
+pause 5
+seconds_to_join=$(($(date +%s) - started))
+cpu_gateways=$(cpu_of "${gateways[@]}") cpu_redis=$(cpu_of $redis)
+echo "all are in after $seconds_to_join s; CPU so far: gateways $cpu_gateways s, Redis $cpu_redis s"
+touch "$run/go"
+pause $((seconds - 10))
+connections=$(redis-cli -s "$run/redis.sock" EVAL "local n = 0 for _, id in ipairs(redis.call('SMEMBERS', 'yukizuri:gateways')) do n = n + (redis.call('HGET', 'yukizuri:gateway:' .. id, 'connections') or 0) end return n" 0)
+gateways_after=$(pss_of "${gateways[@]}") redis_after=$(pss_of $redis)
+slab_after=$(kib Slab) available_after=$(kib MemAvailable)
+hold_gateways=$(cpu_of "${gateways[@]}") hold_redis=$(cpu_of $redis)
+status=0
+for pid in "${load_pids[@]}"; do wait "$pid" || status=1; done
+
+each() { echo $((($2 - $1) / members)); }
+sum() { grep -ho "\"$1\":-\?[0-9]*" "$run"/load.* | awk -F: '{total += $2} END {print total + 0}'; }
+cat <<REPORT
+connections (as the gateways' leases say)  $connections
+bytes per member: gateways                 $(each "$gateways_before" "$gateways_after")
+bytes per member: Redis                    $(each "$redis_before" "$redis_after")
+bytes per member: kernel, both ends        $(each $((slab_before * 1024)) $((slab_after * 1024)))
+bytes per member: the machine, all counted $(each $((available_after * 1024)) $((available_before * 1024)))
+CPU while they stay: gateways              $(awk -v a="$cpu_gateways" -v b="$hold_gateways" -v s=$((seconds - 10)) 'BEGIN {printf "%.1f %% of a core, all together", (b - a) / s * 100}')
+CPU while they stay: Redis                 $(awk -v a="$cpu_redis" -v b="$hold_redis" -v s=$((seconds - 10)) 'BEGIN {printf "%.1f %% of a core", (b - a) / s * 100}')
+delivered, lost, doubled, disordered       $(sum delivered), $(sum lost), $(sum doubled), $(sum disordered)
+closed by the gateways                     $(sum closed)
+p99 in ms, of each talking generator       $(grep -ho '"p99_ms":[0-9.]*' "$run"/load.* | cut -d: -f2 | sort -n | tr '\n' ' ')
+REPORT
+[ $status -eq 0 ] || { echo "a generator found something wrong:"; cat "$run"/error.* "$run"/load.* | head -20; }
+exit $status
