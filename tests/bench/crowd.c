@@ -348,6 +348,9 @@ static void take_payload(struct crowd *crowd, struct client *client, const char 
         crowd->counts.upgraded++;
     } else if (client->state == GREETED && begins(payload, len, dialect->welcome)) {
         be_inside(crowd, client);
+    } else if (client->state == GREETED && begins(payload, len, dialect->again)) {
+        crowd->counts.again++;
+        crowd_come_in(crowd, (int)(client - crowd->clients));
     } else if (dialect->ask != NULL && len == strlen(dialect->ask) &&
                begins(payload, len, dialect->ask)) {
         send_frame(crowd, client->fd, dialect->answer, strlen(dialect->answer));

@@ -33,6 +33,7 @@ struct crowd_counts {
     uint64_t expected;            /* deliveries of what was said while counting */
     uint64_t delivered, doubled, disordered;
     uint64_t frame_bytes; /* payload of the delivered frames */
+    uint64_t again;       /* how often a client had to ask once more to come in */
     uint64_t own;         /* texts that came back to who said them */
 };
 

@@ -9,6 +9,7 @@ static const struct dialect dialects[] = {
         .headers = "",
         .hello = "{\"type\":\"join\",\"name\":\"m%d\"}",
         .welcome = "{\"type\":\"welcome\"",
+        .again = "{\"type\":\"error\",\"code\":\"unavailable\"",
         .before = "{\"type\":\"say\",\"text\":\"",
         .after = "\"}",
         .leave = "{\"type\":\"leave\"}",

@@ -364,7 +364,7 @@ int main(int argc, char **argv)
     printf("{");
     run();
     const struct crowd_counts counts = *crowd_counts(crowd);
-    printf(",\"closed\":%d}\n", counts.closed);
+    printf(",\"asked_again\":%" PRIu64 ",\"closed\":%d}\n", counts.again, counts.closed);
     crowd_free(crowd);
     return counts.expected != counts.delivered || counts.doubled + counts.disordered > 0 ||
            counts.closed > options.deaf;

@@ -70,7 +70,7 @@ for ((i = 0; i < loads; i++)); do
     rate=0
     [ $((i % (loads / 10 + 1))) -ne 0 ] || rate=1
     build/release/load --ports "$port" --members $count --rooms $(((count + 999) / 1000)) --room "room$i-" --source "$i" \
-        --pending 4000 --rate $rate --seconds "$seconds" --warmup 0 --wait "$run/go" >"$run/load.$i" 2>"$run/error.$i" &
+        --pending 1000 --rate $rate --seconds "$seconds" --warmup 0 --wait "$run/go" >"$run/load.$i" 2>"$run/error.$i" &
     load=$! # a process substitution, as in pause, changes $!
     load_pids+=($load)
     pids+=($load)

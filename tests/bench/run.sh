@@ -1,0 +1,21 @@
+#!/bin/bash
+# The benchmark: Yukizuri, the floor, and servers of the same kind that install from public packages, in
+# turn on the same machine. The server has one core, Redis and the load generator the other one.
+#
+#   tests/bench/run.sh [--rounds N] [--seconds S] [--only WORD] [--out DIRECTORY]
+#
+# Writes results.jsonl, tables.md and *.svg to docs/bench (or DIRECTORY): what the README shows. With
+# three rounds of four seconds it takes about half an hour. --only takes a part of it: fixed, full,
+# million, idle, load, members, rooms or gateways.
+set -euo pipefail
+top=$(cd "$(dirname "$0")/../.." && pwd)
+. "$top/deploy/packages.sh"
+cd "$top"
+# shellcheck disable=SC2086
+packages_install $packages_build $packages_run libnginx-mod-nchan nats-server gnuplot-nox
+command -v npm >/dev/null || packages_install nodejs npm
+cmake --preset release -G Ninja -DYUKIZURI_BENCH=ON >/dev/null
+cmake --build --preset release >/dev/null
+(cd tests/bench/peers && npm install --no-audit --no-fund --no-package-lock --loglevel=error >/dev/null)
+ulimit -n "$(ulimit -Hn)"
+exec node tests/bench/run.mjs "$@"
