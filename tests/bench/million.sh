@@ -1,7 +1,10 @@
 #!/bin/bash
 # A million people on one small machine: as many joined connections as asked for, in rooms of 1,000, on
-# as many gateways (--workers) as the file limit asks for, all on one Redis; held with pings, 10 messages a
-# second said in different rooms. Prints what each part takes of the memory, the CPU, what was lost, p99.
+# as many gateways as the file limit asks for, all on one Redis; held with pings, 10 messages a second said
+# in different rooms. Prints what each part takes of the memory, the CPU, what was lost, p99.
+#
+# Each room is on one gateway, as behind a balancer that chooses by the room's name (nginx: hash $uri). With
+# --workers the kernel would spread each room over all of them, and every event would wake 54 processes.
 #
 #   tests/bench/million.sh [MEMBERS] [SECONDS]        (default: 1000000 300)
 #
@@ -13,9 +16,7 @@ members=${1:-1000000} seconds=${2:-300}
 limit=$(ulimit -Hn)
 per_process=$((limit - 500 < 1000000 ? limit - 500 : 1000000))
 per_load=$((per_process > 18000 ? 18000 : per_process / 1000 * 1000))
-# the kernel spreads connections over the workers by a hash: not quite evenly
-workers=$((members * 104 / 100 / per_process + 1))
-loads=$(((members + per_load - 1) / per_load))
+loads=$(((members + per_load - 1) / per_load)) # one for each gateway
 ulimit -n "$limit"
 
 cmake --preset release -G Ninja -DYUKIZURI_BENCH=ON >/dev/null && cmake --build --preset release >/dev/null || exit 1
@@ -52,14 +53,16 @@ redis=$!
 pids+=($redis)
 until [ -S "$run/redis.sock" ]; do pause 0.1; done
 port=$((20000 + RANDOM % 5000))
-build/release/yukizuri --addr "127.0.0.1:$port" --redis "unix:$run/redis.sock" --workers "$workers" --drain 0 -logging=false &
-supervisor=$!
-pids+=($supervisor)
-until [ "$(redis-cli -s "$run/redis.sock" SCARD yukizuri:gateways)" = "$workers" ]; do pause 0.2; done
-mapfile -t gateways < <(pgrep -P $supervisor)
+gateways=()
+for ((i = 0; i < loads; i++)); do
+    build/release/yukizuri --addr "127.0.0.1:$((port + i))" --redis "unix:$run/redis.sock" --drain 0 -logging=false &
+    gateways+=($!)
+    pids+=($!)
+done
+until [ "$(redis-cli -s "$run/redis.sock" SCARD yukizuri:gateways)" = "$loads" ]; do pause 0.2; done
 gateways_before=$(pss_of "${gateways[@]}")
 redis_before=$(pss_of $redis)
-echo "$members people, $workers gateways, $loads load generators, file limit $limit; $(uname -sr), $(nproc) cores, $(($(kib MemTotal) / 1048576)) GiB, $(date -u +%F)"
+echo "$members people, $loads gateways, as many load generators, file limit $limit; $(uname -sr), $(nproc) cores, $(($(kib MemTotal) / 1048576)) GiB, $(date -u +%F)"
 
 started=$(date +%s)
 left=$members
@@ -69,8 +72,8 @@ for ((i = 0; i < loads; i++)); do
     left=$((left - count))
     rate=0
     [ $((i % (loads / 10 + 1))) -ne 0 ] || rate=1
-    build/release/load --ports "$port" --members $count --rooms $(((count + 999) / 1000)) --room "room$i-" --source "$i" \
-        --pending 1000 --rate $rate --seconds "$seconds" --warmup 0 --wait "$run/go" >"$run/load.$i" 2>"$run/error.$i" &
+    build/release/load --ports $((port + i)) --members $count --rooms $(((count + 999) / 1000)) --room "room$i-" --source "$i" \
+        --pending 4000 --rate $rate --seconds "$seconds" --warmup 0 --wait "$run/go" >"$run/load.$i" 2>"$run/error.$i" &
     load=$! # a process substitution, as in pause, changes $!
     load_pids+=($load)
     pids+=($load)
