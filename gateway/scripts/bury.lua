@@ -13,8 +13,7 @@ local gone = {}
 
 for i = 9, #ARGV do
     local key = member_key .. ARGV[i]
-    mend(key, 'hash')
-    local there = redis.call('HMGET', key, 'gateway', 'id', 'name', 'resume', 'floor', 'session')
+    local there = fields(key, 'gateway', 'id', 'name', 'resume', 'floor', 'session')
     local living = spared ~= '' and there[6] and string.sub(there[6], 1, #spared) == spared
     if there[1] == dead and not living then
         gone[#gone + 1] = left_person(there[2], there[3])

@@ -49,9 +49,7 @@ local function take_over(old_gateway, old_session, floor)
 end
 
 mend(members, 'set')
-mend(member, 'hash')
-mend(left, 'hash')
-local there = redis.call('HMGET', member, 'id', 'resume', 'gateway', 'session', 'floor')
+local there = fields(member, 'id', 'resume', 'gateway', 'session', 'floor')
 if there[1] then
     if there[1] == shown_id and there[2] == shown_hash then
         return take_over(there[3], there[4], there[5])
@@ -68,7 +66,7 @@ if restore then
     -- in another epoch than this it was here before anything was said
     id, hash, floor = shown_id, shown_hash, ARGV[22] == epoch and bounded(ARGV[21], now) or 0
 elseif shown_id ~= '' then
-    local before = redis.call('HMGET', left, 'resume', 'floor')
+    local before = fields(left, 'resume', 'floor')
     if before[1] == shown_hash then
         id, hash, floor = shown_id, shown_hash, bounded(before[2], now)
     end

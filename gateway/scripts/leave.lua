@@ -11,8 +11,7 @@ local members, member = KEYS[4], KEYS[5]
 local folded, gateway, session, said = ARGV[5], ARGV[6], ARGV[7], ARGV[8] == '1'
 
 mend(members, 'set')
-mend(member, 'hash')
-local there = redis.call('HMGET', member, 'gateway', 'session', 'id', 'name', 'resume', 'floor')
+local there = fields(member, 'gateway', 'session', 'id', 'name', 'resume', 'floor')
 if there[1] ~= gateway or there[2] ~= session or there[3] == ARGV[10] then
     return 0
 end

@@ -16,6 +16,16 @@ local function mend(key, kind)
     end
 end
 
+-- The fields of a hash, false where there is none.
+local function fields(key, ...)
+    local values = redis.pcall('HMGET', key, ...)
+    if values.err then
+        redis.call('DEL', key)
+        return redis.call('HMGET', key, ...)
+    end
+    return values
+end
+
 local function now_ms()
     local time = redis.call('TIME')
     return string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))

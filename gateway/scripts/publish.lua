@@ -12,9 +12,10 @@ local body, nonce, most_nonces, nonce_ttl = ARGV[5], ARGV[6], tonumber(ARGV[7]),
 local first_epoch = ARGV[9]
 
 if nonce ~= '' then
-    mend(nonces, 'zset')
-    local seen = redis.call('ZSCORE', nonces, nonce)
-    if seen then
+    local seen = redis.pcall('ZSCORE', nonces, nonce)
+    if type(seen) == 'table' then -- another type, by hand
+        redis.call('DEL', nonces)
+    elseif seen then
         return tonumber(seen)
     end
 end

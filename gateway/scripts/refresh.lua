@@ -8,21 +8,23 @@
 -- gateway or another socket has it now).
 local members, gateway, ttl = KEYS[4], ARGV[5], ARGV[6]
 local name_at = #ARGV[7] + 1
-local found = {}
+local found, kept = {}, {}
 
-mend(members, 'set')
 for i = 5, #KEYS do
-    mend(KEYS[i], 'hash')
-    local there = redis.call('HMGET', KEYS[i], 'gateway', 'session')
+    local there = fields(KEYS[i], 'gateway', 'session')
     if not there[1] then
         found[#found + 1] = 'g'
     elseif there[1] ~= gateway or there[2] ~= ARGV[i + 3] then
         found[#found + 1] = 'm'
     else
         redis.call('EXPIRE', KEYS[i], ttl)
-        redis.call('SADD', members, string.sub(KEYS[i], name_at)) -- should the set have been lost
+        kept[#kept + 1] = string.sub(KEYS[i], name_at)
         found[#found + 1] = 'k'
     end
+end
+if #kept > 0 then -- should the set have been lost
+    mend(members, 'set')
+    redis.call('SADD', members, unpack(kept))
 end
 redis.call('EXPIRE', members, ttl)
 redis.call('EXPIRE', head, head_ttl)

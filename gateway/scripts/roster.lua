@@ -10,8 +10,7 @@ local people = {}
 
 mend(members, 'set')
 for _, folded in ipairs(redis.call('SRANDMEMBER', members, ARGV[5])) do
-    mend(ARGV[6] .. folded, 'hash')
-    local there = redis.call('HMGET', ARGV[6] .. folded, 'id', 'name', 'shown')
+    local there = fields(ARGV[6] .. folded, 'id', 'name', 'shown')
     if there[1] then
         for i = 1, 3 do
             people[#people + 1] = there[i] or ''

@@ -3,6 +3,7 @@
  *
  *   load --ports P[,P...] --pids PID[,PID...] [--NAME VALUE]...
  *
+ *   --redis PID                                also prints what this process cost for each text
  *   --dialect yukizuri|relay|socketio|nats     how the server is spoken to (dialect.c)
  *   --members N  --rooms N  --room NAME        clients, in so many rooms (default 1000 in 1)
  *   --spread 1                                 a room's clients connect to all ports in turn
@@ -38,7 +39,7 @@ static struct options {
     const char *pids;
     int members, rate, window, seconds, warmup, pending, deaf, storms, storm_members, impolite;
     int hold, rooms, spread, source, bytes, payload;
-    const char *room, *wait;
+    const char *room, *wait, *redis;
 } options = {
     .dialect = "yukizuri",
     .ports = "",
@@ -52,7 +53,7 @@ static struct options {
     .room = "bench",
 };
 
-static struct processes servers;
+static struct processes servers, redis;
 static struct histogram histogram;
 static struct crowd *crowd;
 
@@ -179,7 +180,7 @@ static void talk(double seconds)
         poll_for(seconds);
 }
 
-static double resident_most;
+static double resident_most, redis_cpu_s;
 
 /* Talks, and looks at the memory of the servers every tenth of the time. */
 static struct phase talk_counted(void)
@@ -192,6 +193,7 @@ static struct phase talk_counted(void)
         crowd_come_in(crowd, options.members + i);
     }
     crowd_count(crowd, &histogram);
+    redis_cpu_s = processes_cpu_s(&redis);
     struct phase phase = begin_phase();
     for (int i = 0; i < 10; i++) {
         talk(options.seconds / 10.0);
@@ -202,6 +204,7 @@ static struct phase talk_counted(void)
     int64_t deadline = crowd_now_us() + 5000000;
     while (counts->delivered < counts->expected && crowd_now_us() < deadline)
         crowd_poll(crowd, 10);
+    redis_cpu_s = processes_cpu_s(&redis) - redis_cpu_s;
     return end_phase(phase);
 }
 
@@ -220,6 +223,9 @@ static void print_talk(struct phase phase)
            phase.cpu_s / phase.wall_s * 100, histogram_ms(&histogram, 0.5),
            histogram_ms(&histogram, 0.99), histogram_ms(&histogram, 0.999),
            histogram_ms(&histogram, 1), resident_most);
+    if (redis.count > 0)
+        printf(",\"redis_cpu_us_per_message\":%.2f",
+               redis_cpu_s * 1e6 * options.members / options.rooms / delivered);
 }
 
 static void storm(void)
@@ -290,27 +296,17 @@ static const struct {
     int *number;
     const char **word;
 } names[] = {
-    {"--dialect", NULL, &options.dialect},
-    {"--ports", NULL, &options.ports},
-    {"--pids", NULL, &options.pids},
-    {"--room", NULL, &options.room},
-    {"--wait", NULL, &options.wait},
-    {"--members", &options.members, NULL},
-    {"--rooms", &options.rooms, NULL},
-    {"--spread", &options.spread, NULL},
-    {"--source", &options.source, NULL},
-    {"--rate", &options.rate, NULL},
-    {"--window", &options.window, NULL},
-    {"--seconds", &options.seconds, NULL},
-    {"--warmup", &options.warmup, NULL},
-    {"--bytes", &options.bytes, NULL},
-    {"--payload", &options.payload, NULL},
-    {"--pending", &options.pending, NULL},
-    {"--deaf", &options.deaf, NULL},
-    {"--storms", &options.storms, NULL},
-    {"--storm-members", &options.storm_members, NULL},
-    {"--impolite", &options.impolite, NULL},
-    {"--hold", &options.hold, NULL},
+    {"--dialect", NULL, &options.dialect},   {"--ports", NULL, &options.ports},
+    {"--pids", NULL, &options.pids},         {"--room", NULL, &options.room},
+    {"--wait", NULL, &options.wait},         {"--redis", NULL, &options.redis},
+    {"--members", &options.members, NULL},   {"--rooms", &options.rooms, NULL},
+    {"--spread", &options.spread, NULL},     {"--source", &options.source, NULL},
+    {"--rate", &options.rate, NULL},         {"--window", &options.window, NULL},
+    {"--seconds", &options.seconds, NULL},   {"--warmup", &options.warmup, NULL},
+    {"--bytes", &options.bytes, NULL},       {"--payload", &options.payload, NULL},
+    {"--pending", &options.pending, NULL},   {"--deaf", &options.deaf, NULL},
+    {"--storms", &options.storms, NULL},     {"--storm-members", &options.storm_members, NULL},
+    {"--impolite", &options.impolite, NULL}, {"--hold", &options.hold, NULL},
 };
 
 static void read_option(const char *name, const char *value)
@@ -358,6 +354,7 @@ int main(int argc, char **argv)
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
     servers = processes_parse(options.pids);
+    redis = processes_parse(options.redis != NULL ? options.redis : "");
     const struct crowd_options of = crowd_options();
     int most = options.members + options.deaf;
     crowd = crowd_new(&of, most > options.storm_members ? most : options.storm_members);

@@ -1,0 +1,114 @@
+// Of results.jsonl: tables.md, and plots (*.svg, by gnuplot). Medians of all rounds.
+//
+//   node report.mjs DIRECTORY
+import { execFileSync } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+function median(numbers) {
+  const sorted = numbers.filter((n) => typeof n === "number").sort((a, b) => a - b);
+  return sorted.length === 0 ? undefined : sorted[Math.floor(sorted.length / 2)];
+}
+
+const number = (value, digits = 0) => (value === undefined ? "–" : value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
+
+/** A Markdown table: the first column is words, the others numbers. */
+function table(head, rows) {
+  const line = (cells) => `| ${cells.join(" | ")} |`;
+  return [line(head), `|---|${"---:|".repeat(head.length - 1)}`, ...rows.map(line)].join("\n");
+}
+
+export function report(directory) {
+  const lines = fs.readFileSync(path.join(directory, "results.jsonl"), "utf8").trim().split("\n").map((line) => JSON.parse(line));
+  const machine = lines.find(({ experiment }) => experiment === "machine");
+  const of = (experiment, where = {}) => lines.filter((l) => l.experiment === experiment && Object.entries(where).every(([k, v]) => l[k] === v));
+  const mid = (experiment, where, field) => median(of(experiment, where).map((l) => l[field]));
+  const distinct = (experiment, field) => [...new Set(of(experiment).map((l) => l[field]))];
+  const incomplete = (experiment, where) => of(experiment, where).some((l) => l.failed || l.lost > 0 || l.disordered > 0);
+
+  const sections = [];
+  const versions = Object.entries(machine.versions).map(([name, v]) => `${name} ${v}`).join(", ");
+  sections.push(`Measured on ${machine.date} at commit ${machine.commit}: ${machine.cpu}, ${machine.cores} cores, ${machine.memory_gib} GiB, Linux ${machine.kernel}; ${versions}. Medians; frames of ${number(mid("envelope", {}, "frame_bytes"))} bytes for 100 bytes of text.`);
+
+  sections.push("### One room of 1,000 members\n\nThe server has one core; Redis and the load generator share the other. CPU is that of the server's process.");
+  sections.push(
+    table(
+      ["system", "CPU ns per delivery, 100 msg/s", "p99 ms", "CPU ns, all at once", "deliveries/s, all at once", "bytes per idle member", "CPU µs per handshake", "CPU µs per join"],
+      distinct("fixed", "system").map((system) => [
+        system + (incomplete("full", { system }) || incomplete("fixed", { system }) ? " ¹" : ""),
+        number(mid("fixed", { system }, "cpu_ns_per_delivery")),
+        number(mid("fixed", { system }, "p99_ms"), 1),
+        number(mid("full", { system }, "cpu_ns_per_delivery")),
+        number(mid("full", { system }, "deliveries_per_s")),
+        number(mid("idle", { system, members: 19000 }, "bytes_per_member")),
+        number(mid("idle", { system, members: 5000 }, "handshake_cpu_us"), 1),
+        number(mid("idle", { system, members: 5000 }, "join_cpu_us"), 1),
+      ]),
+    ),
+  );
+  sections.push("¹ lost messages, or did not finish.");
+
+  sections.push("### 1,000,000 deliveries a second wanted (1,000 messages to 1,000 members)");
+  sections.push(
+    table(
+      ["system", "deliveries/s", "p50 ms", "p99 ms", "CPU %", "lost"],
+      distinct("million", "system").map((system) => [
+        system,
+        ...[["deliveries_per_s"], ["p50_ms", 1], ["p99_ms", 1], ["cpu_percent"], ["lost"]].map(([field, digits]) => number(mid("million", { system }, field), digits)),
+      ]),
+    ),
+  );
+
+  sections.push("### How the cost grows\n\n100,000 deliveries a second to one room, CPU ns per delivery:");
+  const sizes = distinct("members", "members");
+  sections.push(table(["system", ...sizes.map((n) => `${number(n)} members`)], distinct("members", "system").map((system) => [system, ...sizes.map((members) => number(mid("members", { system, members }, "cpu_ns_per_delivery")))])));
+  sections.push("19,000 members in rooms of different size, each room always with one message under way:");
+  sections.push(table(["rooms", "members each", "CPU ns per delivery", "deliveries/s"], distinct("rooms", "rooms").map((rooms) => [number(rooms), number(19000 / rooms), number(mid("rooms", { rooms }, "cpu_ns_per_delivery")), number(mid("rooms", { rooms }, "deliveries_per_s"))])));
+
+  sections.push("### Several gateways on one Redis\n\nRedis and the load generator share a core, all gateways have the other. “As many as go” is 200 members with 400 messages always under way.");
+  sections.push(
+    table(
+      ["gateways", "Redis CPU µs per message, 100 msg/s", "Redis CPU µs per message, as many as go", "messages/s that would fill Redis' core", "messages/s reached here"],
+      distinct("gateways", "gateways").map((gateways) => {
+        const most = { gateways, kind: "most" };
+        const us = mid("gateways", most, "redis_cpu_us_per_message");
+        return [
+          number(gateways),
+          number(mid("gateways", { gateways, kind: "same load" }, "redis_cpu_us_per_message"), 1),
+          number(us, 1),
+          number(us && 1e6 / us),
+          number(mid("gateways", most, "deliveries_per_s") / 200),
+        ];
+      }),
+    ),
+  );
+  fs.writeFileSync(path.join(directory, "tables.md"), `${sections.join("\n\n")}\n`);
+
+  plot(directory, { name: "latency", title: "p99 latency against load (1,000 members)", x: "messages a second", y: "p99, ms", log: "xy", key: "rate", value: (system, rate) => mid(rate === 100 ? "fixed" : rate === 1000 ? "million" : "load", { system, rate }, "p99_ms"), systems: distinct("load", "system"), points: [20, 50, 100, 200, 400, 700, 1000, 1400] });
+  plot(directory, { name: "cpu", title: "CPU per delivery against members in the room", x: "members", y: "ns per delivery", log: "x", value: (system, members) => mid("members", { system, members }, "cpu_ns_per_delivery"), systems: distinct("members", "system"), points: sizes });
+  plot(directory, { name: "memory", title: "Memory against idle members", x: "members", y: "MB (Pss)", log: "xy", value: (system, members) => mid("idle", { system, members }, "bytes_per_member") * members / 1e6, systems: distinct("idle", "system"), points: distinct("idle", "members") });
+}
+
+/** One SVG, a line for each system. */
+function plot(directory, { name, title, x, y, log, value, systems, points }) {
+  const quoted = (text) => `"${text.replaceAll('"', "")}"`;
+  const blocks = systems.map((system, i) => `$d${i} << EOD\n${points.map((p) => [p, value(system, p)]).filter(([, v]) => v > 0).map((pair) => pair.join(" ")).join("\n")}\nEOD`);
+  const curves = systems.map((system, i) => `$d${i} using 1:2 with linespoints lw 2 pt 7 ps 0.6 title ${quoted(system)}`);
+  const script = [
+    `set terminal svg size 800,480 dynamic font "sans-serif,14" background "white"`,
+    `set output ${quoted(path.join(directory, `${name}.svg`))}`,
+    `set title ${quoted(title)}`,
+    `set xlabel ${quoted(x)}`,
+    `set ylabel ${quoted(y)}`,
+    `set logscale ${log}`,
+    "set grid",
+    "set key outside bottom center vertical maxrows 4",
+    log.includes("y") ? "" : "set yrange [0:*]",
+    ...blocks,
+    `plot ${curves.join(", ")}`,
+  ].join("\n");
+  execFileSync("gnuplot", { input: script });
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) report(process.argv[2]);

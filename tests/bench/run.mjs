@@ -1,0 +1,170 @@
+// Runs the experiments and writes results.jsonl; report.mjs makes tables and plots of it. See run.sh.
+import { execFileSync, spawn } from "node:child_process";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { report } from "./report.mjs";
+import { sleep, start, systems, top, untilOpen } from "./systems.mjs";
+
+const { values: options } = parseArgs({
+  options: {
+    rounds: { type: "string", default: "3" },
+    seconds: { type: "string", default: "4" },
+    only: { type: "string" },
+    out: { type: "string", default: path.join(top, "docs/bench") },
+  },
+});
+const rounds = Number(options.rounds);
+const seconds = Number(options.seconds);
+const load = path.join(top, "build/release/load");
+const ours = "Yukizuri";
+let payload = 222; // of a frame of ours; measured anew below
+let nextPort = 21000 + Math.floor(Math.random() * 8000);
+const results = [];
+
+function version(command, ...args) {
+  try {
+    return execFileSync(command, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] }).trim().split("\n")[0];
+  } catch (error) {
+    return (error.stderr ?? "").trim().split("\n")[0] || "unknown";
+  }
+}
+
+const packageVersion = (name) => JSON.parse(fs.readFileSync(path.join(top, "tests/bench/peers/node_modules", name, "package.json"))).version;
+const debianVersion = (name) => version("dpkg-query", "-W", "-f=${Version}", name);
+
+const machine = () => ({
+  experiment: "machine",
+  date: new Date().toISOString().slice(0, 10),
+  cpu: os.cpus()[0].model.trim(),
+  cores: os.cpus().length,
+  memory_gib: Math.round(os.totalmem() / 2 ** 30),
+  kernel: os.release(),
+  commit: version("git", "-C", top, "rev-parse", "--short", "HEAD"),
+  versions: {
+    Redis: debianVersion("redis-server"),
+    nchan: debianVersion("libnginx-mod-nchan"),
+    "nats-server": debianVersion("nats-server"),
+    "Node.js": process.version,
+    ws: packageVersion("ws"),
+    "socket.io": packageVersion("socket.io"),
+    ioredis: packageVersion("ioredis"),
+  },
+});
+
+function keep(result) {
+  results.push(result);
+  fs.appendFileSync(path.join(options.out, "results.jsonl"), `${JSON.stringify(result)}\n`);
+  const { experiment, system, round, ...rest } = result;
+  if (experiment !== "machine") console.log(experiment, "|", system, "|", round, "|", rest.failed ?? JSON.stringify(pick(rest)));
+}
+
+const pick = (r) => Object.fromEntries(["cpu_ns_per_delivery", "deliveries_per_s", "p99_ms", "lost", "bytes_per_member", "handshake_cpu_us", "join_cpu_us"].filter((k) => r[k] !== undefined).map((k) => [k, r[k]]));
+
+async function generate(args) {
+  const child = spawn("taskset", ["-c", "1", load, ...Object.entries(args).flatMap(([name, value]) => [`--${name}`, String(value)])], { stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  let errors = "";
+  child.stdout.on("data", (data) => (output += data));
+  child.stderr.on("data", (data) => (errors += data));
+  const timer = setTimeout(() => child.kill("SIGKILL"), 120000);
+  await new Promise((done) => child.once("close", done));
+  clearTimeout(timer);
+  try {
+    return JSON.parse(output);
+  } catch {
+    return { failed: errors.trim().split("\n").pop() || "no answer in two minutes" };
+  }
+}
+
+async function withRedis(use) {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), "bench-"));
+  const redis = path.join(directory, "redis.sock");
+  const redisPort = nextPort++;
+  const server = start(1, "redis-server", ["--port", String(redisPort), "--bind", "127.0.0.1", "--unixsocket", redis, "--save", "", "--appendonly", "no"]);
+  try {
+    await untilOpen({ path: redis });
+    return await use({ redis, redisPort, redisPid: server.pid, directory });
+  } finally {
+    await server.stop();
+    fs.rmSync(directory, { recursive: true });
+  }
+}
+
+/** One run of one system: a fresh server, a fresh Redis. */
+async function measure(experiment, name, round, args) {
+  const system = systems[name];
+  const result = await withRedis(async (context) => {
+    const port = (nextPort += 2);
+    const server = await system.start({ ...context, port });
+    try {
+      await untilOpen({ host: "127.0.0.1", port });
+      return await generate({ ports: port, pids: server.pid, dialect: system.dialect, payload, pending: 500, seconds, ...args });
+    } finally {
+      await server.stop();
+    }
+  });
+  keep({ experiment, system: name, round, ...result });
+  return result;
+}
+
+/** Each system in turn, and all that again: the machine's noise falls on all of them. */
+async function compare(experiment, names, args, times = rounds) {
+  for (let round = 1; round <= times; round++) for (const name of names) await measure(experiment, name, round, args);
+}
+
+const all = Object.keys(systems);
+const floors = all.filter((name) => name.startsWith("floor"));
+const main = [floors[1], ours, "nchan + Redis", "Node ws + ioredis, shared frame"];
+
+const experiments = {
+  fixed: () => compare("fixed", all, { members: 1000, rate: 100 }),
+  full: () => compare("full", all, { members: 1000, window: 100, warmup: 1 }),
+  million: () => compare("million", [...floors.slice(1), ours, "nchan + Redis", "Node ws + ioredis, shared frame"], { members: 1000, rate: 1000 }),
+  async idle() {
+    for (const members of [1000, 5000, 19000])
+      await compare("idle", [ours, "nchan + Redis", "Node ws + ioredis", "Socket.IO + Redis adapter", "NATS WebSocket (no Redis)", floors[0]], { members, storms: 1, "storm-members": 300, pending: members >= 19000 ? 4000 : 1000 }, 1);
+  },
+  async load() {
+    for (const rate of [20, 50, 200, 400, 700, 1400]) await compare("load", main, { members: 1000, rate }, 1);
+  },
+  async members() {
+    for (const members of [100, 1000, 5000, 19000]) await compare("members", [floors[1], ours], { members, rate: Math.round(100000 / members), pending: 2000 });
+  },
+  rooms: async () => {
+    for (const rooms of [19, 190, 1900]) await compare("rooms", [ours], { members: 19000, rooms, window: 1, pending: 2000 });
+  },
+  async gateways() {
+    for (const count of [1, 2, 4, 8]) await measureGateways(count, { members: 200, window: 400 }, "most");
+    for (const count of [1, 2, 4, 8]) await measureGateways(count, { members: 1000, rate: 100 }, "same load");
+  },
+};
+
+/** One room on several gateways: what Redis costs then. Redis has a core, everything else the other. */
+async function measureGateways(count, args, kind) {
+  for (let round = 1; round <= rounds; round++) {
+    await withRedis(async (context) => {
+      const ports = Array.from({ length: count }, () => (nextPort += 2));
+      const gateways = await Promise.all(ports.map((port) => systems[ours].start({ ...context, port })));
+      const common = { ports: ports.join(","), pids: gateways.map(({ pid }) => pid).join(","), redis: context.redisPid, spread: 1, dialect: "yukizuri", pending: 500, seconds, ...args };
+      const result = await generate(common);
+      for (const gateway of gateways) await gateway.stop();
+      keep({ experiment: "gateways", system: ours, round, gateways: count, kind, ...result });
+    });
+  }
+}
+
+fs.mkdirSync(options.out, { recursive: true });
+const file = path.join(options.out, "results.jsonl");
+const wanted = Object.keys(experiments).filter((name) => !options.only || name === options.only);
+// what is measured now takes the place of what was measured before
+const before = fs.existsSync(file) ? fs.readFileSync(file, "utf8").trim().split("\n").filter(Boolean).map((line) => JSON.parse(line)) : [];
+const kept = before.filter(({ experiment }) => experiment !== "machine" && !wanted.includes(experiment));
+fs.writeFileSync(file, kept.map((result) => `${JSON.stringify(result)}\n`).join(""));
+keep(machine());
+const envelope = await measure("envelope", ours, 1, { members: 10, rate: 50, seconds: 1 });
+payload = Math.round(envelope.frame_bytes) || payload;
+for (const name of wanted) await experiments[name]();
+await sleep(100);
+report(options.out);
