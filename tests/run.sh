@@ -3,14 +3,14 @@
 # browser, and a short run of each chaos. A test that cannot run fails. Ends with the runners' own closing
 # lines.
 #
-#   tests/run.sh [style|unit|integration|browser|chaos]...   (default: all)
+#   tests/run.sh [style|unit|integration|browser|chaos|instructions]...   (default: all)
 set -uo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/deploy/packages.sh"
 cd "$top" || exit 1
 
 jobs=("$@")
-[ ${#jobs[@]} -gt 0 ] || jobs=(style unit integration browser chaos)
+[ ${#jobs[@]} -gt 0 ] || jobs=(style unit integration browser chaos instructions)
 wants() { [[ " ${jobs[*]} " == *" $1 "* ]]; }
 
 packages="$packages_build $packages_run libcmocka-dev universal-ctags procps"
@@ -22,6 +22,7 @@ node_is_good || packages="$packages nodejs npm"
 if wants browser && [ -z "${CHROMIUM:-}" ]; then packages="$packages chromium fonts-noto-cjk"; fi
 # chaos drops packets where it may (root, nftables); elsewhere proxies stand in
 if wants chaos && [ "$(id -u)" = 0 ]; then packages="$packages nftables iproute2"; fi
+if wants instructions; then packages="$packages valgrind"; fi
 # shellcheck disable=SC2086
 packages_install $packages
 node_is_good || die "Node.js 18 or newer and npm are needed"
@@ -51,6 +52,7 @@ chaos() {
         bash tests/chaos/run.sh rolling --members 60 --drain 3
 }
 if wants chaos; then job chaos chaos; fi
+if wants instructions; then job instructions bash tests/bench/instructions.sh; fi
 
 if [ ${#failed[@]} -gt 0 ]; then
     printf '\nFailed: %s\n' "${failed[*]}"

@@ -284,6 +284,8 @@ static void run(void)
         wait_for_others();
     if (options.rate > 0 || options.window > 0)
         print_talk(talk_counted());
+    else if (options.wait != NULL)
+        poll_for(options.seconds);
     else
         poll_for(options.seconds);
     poll_for(options.hold);

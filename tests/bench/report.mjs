@@ -5,6 +5,7 @@ import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { top } from "./systems.mjs";
 
 function median(numbers) {
   const sorted = numbers.filter((n) => typeof n === "number").sort((a, b) => a - b);
@@ -83,15 +84,25 @@ export function report(directory) {
       }),
     ),
   );
-  fs.writeFileSync(path.join(directory, "tables.md"), `${sections.join("\n\n")}\n`);
+  const text = sections.join("\n\n");
+  fs.writeFileSync(path.join(directory, "tables.md"), `${text}\n`);
+  if (path.resolve(directory) === path.join(top, "docs/bench")) putIntoReadme(text);
 
   plot(directory, { name: "latency", title: "p99 latency against load (1,000 members)", x: "messages a second", y: "p99, ms", log: "xy", key: "rate", value: (system, rate) => mid(rate === 100 ? "fixed" : rate === 1000 ? "million" : "load", { system, rate }, "p99_ms"), systems: distinct("load", "system"), points: [20, 50, 100, 200, 400, 700, 1000, 1400] });
   plot(directory, { name: "cpu", title: "CPU per delivery against members in the room", x: "members", y: "ns per delivery", log: "x", value: (system, members) => mid("members", { system, members }, "cpu_ns_per_delivery"), systems: distinct("members", "system"), points: sizes });
   plot(directory, { name: "memory", title: "Memory against idle members", x: "members", y: "MB (Pss)", log: "xy", value: (system, members) => mid("idle", { system, members }, "bytes_per_member") * members / 1e6, systems: distinct("idle", "system"), points: distinct("idle", "members") });
 }
 
+/** Between the two marks in the README. */
+function putIntoReadme(text) {
+  const file = path.join(top, "README.md");
+  const readme = fs.readFileSync(file, "utf8");
+  fs.writeFileSync(file, readme.replace(/(<!-- written by tests\/bench\/run\.sh -->\n)[^]*?(<!-- end -->)/, (_, begin, end) => `${begin}\n${text}\n\n${end}`));
+}
+
 /** One SVG, a line for each system. */
 function plot(directory, { name, title, x, y, log, value, systems, points }) {
+  if (systems.length === 0) return;
   const quoted = (text) => `"${text.replaceAll('"', "")}"`;
   const blocks = systems.map((system, i) => `$d${i} << EOD\n${points.map((p) => [p, value(system, p)]).filter(([, v]) => v > 0).map((pair) => pair.join(" ")).join("\n")}\nEOD`);
   const curves = systems.map((system, i) => `$d${i} using 1:2 with linespoints lw 2 pt 7 ps 0.6 title ${quoted(system)}`);

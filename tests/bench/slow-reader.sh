@@ -26,8 +26,8 @@ for _ in $(seq 100); do curl -fs "http://127.0.0.1:$port/readyz" >/dev/null && b
 for ((round = 1; round <= rounds; round++)); do
     for deaf in 0 1; do
         closed=$(curl -s "http://127.0.0.1:$port/api/stats" | grep -o '"slow_readers":[0-9]*')
-        build/release/load --port "$port" --members "$members" --rate "$rate" --seconds "$seconds" \
-            --bytes 1400 --deaf "$deaf" --pid "${pids[0]}" --room "r$round$deaf" |
+        build/release/load --ports "$port" --members "$members" --rate "$rate" --seconds "$seconds" \
+            --bytes 1400 --deaf "$deaf" --pids "${pids[0]}" --room "r$round$deaf" |
             sed "s/^{/{\"deaf\":$deaf,/"
         echo "  slow readers closed so far: before $closed, after $(curl -s "http://127.0.0.1:$port/api/stats" | grep -o '"slow_readers":[0-9]*')"
     done

@@ -29,6 +29,12 @@ test("--version, --check-config, --help and its other spellings", () => {
   assert.match(run("--help=bash").stdout, /^complete -W '.*--max-text.*' yukizuri\n$/);
 });
 
+test("the README's measured tables are those that the benchmark wrote", () => {
+  const readme = fs.readFileSync(path.join(top, "README.md"), "utf8");
+  const tables = fs.readFileSync(path.join(top, "docs/bench/tables.md"), "utf8");
+  assert.ok(readme.includes(tables.trim()), "run node tests/bench/report.mjs docs/bench");
+});
+
 test("the README's table of settings is the binary's own", () => {
   const readme = fs.readFileSync(path.join(top, "README.md"), "utf8");
   assert.ok(readme.includes(run("--help=markdown").stdout.trim()), "paste the output of yukizuri --help=markdown into README.md");
