@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 static void fill(uint8_t *at, size_t len)
 {
@@ -26,6 +27,10 @@ void digest_random(void *out, size_t len)
 {
     static uint8_t pool[1024];
     static size_t left;
+    static pid_t owner;
+    if (owner != getpid()) /* forked off: the same bytes must not be given out twice */
+        left = 0;
+    owner = getpid();
     if (len > sizeof pool) {
         fill(out, len);
         return;

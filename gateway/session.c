@@ -69,14 +69,12 @@ struct saying {
     char nonce[];
 };
 
-/* Without any reply it is not known whether Redis carried it out; an error says that it did not. */
-static void refuse_say(struct saying *saying, bool known)
+/* `known`: it was surely not accepted. */
+static void refuse_say(const struct saying *saying, const char *code, const char *sentence,
+                       bool known)
 {
-    static const char sentence[] =
-        "The chat cannot be reached right now; your message may not have "
-        "been sent. Please send it again.";
     session_error(saying->session, &(struct message_error){
-                                       .code = "unavailable",
+                                       .code = code,
                                        .message = sentence,
                                        .nonce = saying->has_nonce ? saying->nonce : NULL,
                                        .retry_after = 1,
@@ -84,17 +82,21 @@ static void refuse_say(struct saying *saying, bool known)
                                    });
 }
 
-static void refuse_other_epoch(struct saying *saying)
+/* Without any reply it is not known whether Redis carried it out; an error says that it did not. */
+static void refuse_unavailable(const struct saying *saying, bool known)
 {
-    static const char sentence[] = "The chat lost its memory since this was first sent, so nobody "
-                                   "knows whether it was shown. Please send it anew if it was not.";
-    session_error(saying->session, &(struct message_error){
-                                       .code = "epoch_changed",
-                                       .message = sentence,
-                                       .nonce = saying->has_nonce ? saying->nonce : NULL,
-                                       .retry_after = 1,
-                                       .not_accepted = true,
-                                   });
+    refuse_say(saying, "unavailable",
+               "The chat cannot be reached right now; your message may not have been sent. Please "
+               "send it again.",
+               known);
+}
+
+static void refuse_other_epoch(const struct saying *saying)
+{
+    refuse_say(saying, "epoch_changed",
+               "The chat lost its memory since this was first sent, so nobody knows whether it was "
+               "shown. Please send it anew if it was not.",
+               true);
 }
 
 static void answer_say(struct saying *saying, const struct redisReply *reply)
@@ -107,7 +109,7 @@ static void answer_say(struct saying *saying, const struct redisReply *reply)
         return;
     }
     if (seq == 0) {
-        refuse_say(saying, reply != NULL);
+        refuse_unavailable(saying, reply != NULL);
         return;
     }
     session->all->options.metrics->says++;
@@ -154,7 +156,7 @@ static void publish(struct session *session, const struct message_in *say)
     if (sent)
         return;
     session->in_flight--;
-    refuse_say(saying, true);
+    refuse_unavailable(saying, true);
     free(saying);
 }
 
