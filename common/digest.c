@@ -2,7 +2,6 @@
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,14 +43,39 @@ void digest_random(void *out, size_t len)
     memset(pool + left, 0, len);
 }
 
+/* An algorithm looked up once: OpenSSL's one-call functions look it up each time, which costs more
+ * than hashing a handshake's key. */
+struct algorithm {
+    EVP_MD *method;
+    EVP_MD_CTX *context;
+};
+
+static void hash(struct algorithm *algorithm, const char *name, const void *data, size_t len,
+                 uint8_t *out)
+{
+    if (algorithm->method == NULL) {
+        algorithm->method = EVP_MD_fetch(NULL, name, NULL);
+        algorithm->context = EVP_MD_CTX_new();
+    }
+    if (algorithm->method == NULL || algorithm->context == NULL ||
+        EVP_DigestInit_ex2(algorithm->context, algorithm->method, NULL) != 1 ||
+        EVP_DigestUpdate(algorithm->context, data, len) != 1 ||
+        EVP_DigestFinal_ex(algorithm->context, out, NULL) != 1) {
+        fprintf(stderr, "yukizuri: OpenSSL has no %s\n", name);
+        abort();
+    }
+}
+
 void digest_sha1(const void *data, size_t len, uint8_t out[DIGEST_SHA1_BYTES])
 {
-    SHA1(data, len, out);
+    static struct algorithm sha1;
+    hash(&sha1, "SHA1", data, len, out);
 }
 
 void digest_sha256(const void *data, size_t len, uint8_t out[DIGEST_SHA256_BYTES])
 {
-    SHA256(data, len, out);
+    static struct algorithm sha256;
+    hash(&sha256, "SHA256", data, len, out);
 }
 
 void digest_hmac(const uint8_t key[DIGEST_SHA256_BYTES], const void *data, size_t len,
