@@ -446,6 +446,8 @@ static int derive(struct loader *loader)
     if (config->room == NULL ||
         name_judge_room(config->room, strlen(config->room), room) != NAME_OK)
         return fail(loader, "room: not a fair room name: 1 to 32 letters, digits, '-', '_' or '.'");
+    if (config->workers != 1 && strlen(config->gateway_id) > 60)
+        return fail(loader, "gateway-id: at most 60 characters, with workers");
     if (config->workers != 1 && has_unix_address(config))
         return fail(loader, "workers: only one gateway can listen on unix:PATH");
     if (config->echo_path != NULL && config->echo_path[0] != '/')

@@ -280,8 +280,8 @@ void audience_tell(struct audience *audience)
 {
     if (audience->busy || audience->count == 0)
         return;
-    audience->busy = true;
-    begin_pass(audience);
+    audience->busy = audience->resting = true; /* the pass begins when the turn has said all */
+    audience->flush_at = 0;
     event_active(audience->flush_event, EV_TIMEOUT, 0);
 }
 

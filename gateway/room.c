@@ -13,9 +13,10 @@
 #include <string.h>
 
 enum {
-    PRESENCE_WINDOW_US = 100000, /* after a presence line, further ones are gathered so long, */
-    PRESENCE_MEMBER_US = 40,     /* or so long for each member of this gateway, if that is longer */
-    SHORTEST_KEEP_MS = 5000,     /* a slow reader gets at least so long, whatever the retention */
+    PRESENCE_WINDOW_US = 100000,   /* after a presence line, further ones are gathered so long, */
+    PRESENCE_LONGEST_US = 1000000, /* who comes in waits for it */
+    PRESENCE_MEMBER_US = 40, /* or so long for each member of this gateway, if that is longer */
+    SHORTEST_KEEP_MS = 5000, /* a slow reader gets at least so long, whatever the retention */
 };
 
 struct room {
@@ -122,6 +123,8 @@ static struct timeval find_window(const struct room *room)
     uint64_t us = room->options.metrics->members * PRESENCE_MEMBER_US;
     if (us < PRESENCE_WINDOW_US)
         us = PRESENCE_WINDOW_US;
+    if (us > PRESENCE_LONGEST_US)
+        us = PRESENCE_LONGEST_US;
     return (struct timeval){(time_t)(us / 1000000), (suseconds_t)(us % 1000000)};
 }
 

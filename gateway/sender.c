@@ -40,9 +40,10 @@ static int32_t judge(int64_t sent, int error)
 
 static void send_each(struct sending *sendings, size_t count, const uint8_t *data, size_t len)
 {
-    for (size_t i = 0; i < count; i++)
-        sendings[i].sent =
-            judge(send(sendings[i].fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT), errno);
+    for (size_t i = 0; i < count; i++) {
+        ssize_t sent = send(sendings[i].fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        sendings[i].sent = judge(sent, errno);
+    }
 }
 
 static unsigned reap(struct sender *sender, struct sending *sendings)

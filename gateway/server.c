@@ -162,6 +162,9 @@ static void on_stop(evutil_socket_t signal, short events, void *arg)
 {
     (void)events;
     struct server *server = arg;
+    /* a process group is told at once, and then by its supervisor: that is one and the same */
+    if (server->draining && signal == SIGTERM && clock_monotonic_ms() < server->drain_least_ms)
+        return;
     if (server->draining || signal == SIGINT) {
         finish(server);
         return;

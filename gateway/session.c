@@ -443,7 +443,7 @@ void sessions_on_told(struct sessions *all, const char *data, size_t len)
 /* Many people came or went, and now it is calm: what they left free goes back to the system. */
 static void trim_after_storm(struct sessions *all)
 {
-    bool calm = all->freed == all->freed_before;
+    bool calm = all->freed - all->freed_before < STORM / 10;
     if (calm && all->freed >= STORM) {
         memory_trim();
         all->freed = 0;

@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "embedded_redis.h"
+#include "listener.h"
 #include "memory.h"
 
 #include <errno.h>
@@ -15,7 +16,8 @@
 #include <unistd.h>
 
 enum {
-    EARLY_MS = 1000, /* who ends by itself so soon cannot start; who dies so soon waits as long */
+    EARLY_MS = 1000, /* who ends so soon is replaced only after as long */
+    START_MS = 5000, /* at the beginning: who ends by itself cannot start */
     ID_BYTES = 96,
 };
 
@@ -30,6 +32,7 @@ struct supervisor {
     struct worker *workers;
     size_t count;
     sigset_t signals, before;
+    int64_t started_ms;
     bool stopping;
     int status;
 };
@@ -90,12 +93,11 @@ static void stop(struct supervisor *supervisor, int signal)
     tell_all(supervisor, signal);
 }
 
-/* A worker that says by itself, and at once, that it cannot run would say so for ever. */
+/* A worker that says at the beginning, by itself, that it cannot run would say so for ever. */
 static void on_ended(struct supervisor *supervisor, size_t number, int status)
 {
-    struct worker *worker = &supervisor->workers[number];
-    bool early = clock_monotonic_ms() - worker->started_ms < EARLY_MS;
-    worker->pid = 0;
+    bool early = clock_monotonic_ms() - supervisor->started_ms < START_MS;
+    supervisor->workers[number].pid = 0;
     if (supervisor->stopping)
         return;
     if (early && WIFEXITED(status) && WEXITSTATUS(status) != 0) {
@@ -147,8 +149,7 @@ static void handle(struct supervisor *supervisor, int signal)
         stop(supervisor, signal);
     else if (signal == SIGHUP)
         tell_all(supervisor, signal);
-    else if (signal == SIGCHLD)
-        collect(supervisor);
+    collect(supervisor);
 }
 
 /* Returns true in a worker. */
@@ -163,10 +164,25 @@ static bool supervise(struct supervisor *supervisor)
     return false;
 }
 
+/* The workers share their addresses with whoever else wants to. With a private Redis that would be
+ * a second chat on the same port, so nobody may listen there yet. */
+static int check_addresses(const struct config *config, char *error, size_t error_size)
+{
+    for (size_t i = 0; i < config->addr.count; i++) {
+        int fd = listener_open(config->addr.items[i], false, error, error_size);
+        if (fd < 0)
+            return -1;
+        close(fd);
+    }
+    return 0;
+}
+
 static struct embedded_redis *start_redis(struct config *config)
 {
     char error[512];
-    struct embedded_redis *redis = embedded_redis_start(&config->redis_url, error, sizeof error);
+    struct embedded_redis *redis = NULL;
+    if (check_addresses(config, error, sizeof error) == 0)
+        redis = embedded_redis_start(&config->redis_url, error, sizeof error);
     if (redis == NULL)
         fprintf(stderr, "yukizuri: %s\n", error);
     return redis;
@@ -174,6 +190,7 @@ static struct embedded_redis *start_redis(struct config *config)
 
 static void block_signals(struct supervisor *supervisor)
 {
+    signal(SIGCHLD, SIG_DFL); /* whoever started us may have had it ignored */
     sigemptyset(&supervisor->signals);
     sigaddset(&supervisor->signals, SIGTERM);
     sigaddset(&supervisor->signals, SIGINT);
@@ -184,7 +201,8 @@ static void block_signals(struct supervisor *supervisor)
 
 int supervisor_run(struct config *config, size_t count, int (*work)(const struct config *config))
 {
-    struct supervisor supervisor = {.config = config, .work = work, .count = count};
+    struct supervisor supervisor = {
+        .config = config, .work = work, .count = count, .started_ms = clock_monotonic_ms()};
     struct embedded_redis *redis = NULL;
     if (config->redis_url.scheme == REDIS_EMBEDDED && (redis = start_redis(config)) == NULL)
         return 1;

@@ -204,7 +204,7 @@ void crowd_come_in(struct crowd *crowd, int index)
         return;
     if (dialect->hello != NULL)
         send_frame(crowd, client->fd, text, expand(crowd, dialect->hello, index, text));
-    if (dialect->welcome == NULL)
+    if (dialect->welcome == NULL && !client->deaf)
         be_inside(crowd, client);
     if (client->deaf)
         epoll_ctl(crowd->epoll_fd, EPOLL_CTL_DEL, client->fd, NULL);
@@ -275,7 +275,7 @@ void crowd_say(struct crowd *crowd, int room, int speaker, int64_t due_us)
     memcpy(frame + len, dialect->after, strlen(dialect->after));
     send_frame(crowd, crowd->clients[index].fd, frame, len + strlen(dialect->after));
     int here = (crowd->counts.inside - room + crowd->options.rooms - 1) / crowd->options.rooms;
-    if (crowd->counting)
+    if (crowd->counting && due_us >= crowd->since_us)
         crowd->counts.expected += (uint64_t)here;
 }
 

@@ -136,12 +136,15 @@ static void leave_all(int count)
     crowd_empty(crowd);
 }
 
-/* So many texts a second, whatever comes back. */
+/* So many texts a second, whatever comes back. The schedule goes on from call to call: what was due
+ * meanwhile is said late, and counts from when it was due. */
 static void talk_at_rate(double seconds)
 {
-    int64_t start = crowd_now_us();
-    int64_t end = start + (int64_t)(seconds * 1e6);
-    for (int64_t said = 0; crowd_now_us() < end;) {
+    static int64_t start, said;
+    if (start == 0)
+        start = crowd_now_us();
+    int64_t end = crowd_now_us() + (int64_t)(seconds * 1e6);
+    while (crowd_now_us() < end) {
         for (;; said++) {
             int64_t due = start + said * 1000000 / options.rate;
             if (due > crowd_now_us())

@@ -65,6 +65,23 @@ test("SIGTERM drains all workers; nobody is left, and the status is 0", { timeou
   for (const pid of children) await until("it is gone", () => !fs.existsSync(`/proc/${pid}`));
 });
 
+test("SIGTERM to the whole process group still drains: a worker gets it twice", { timeout: 60000 }, async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--workers", "2", "--drain", "1"] });
+  const member = await joined(t, gateway.url, "alice");
+  for (const pid of [...childrenOf(gateway.pid), gateway.pid]) process.kill(pid, "SIGTERM");
+  await member.waitFor({ type: "reconnect" });
+  assert.equal((await member.waitClosed()).code, 1012);
+  assert.deepEqual(await gateway.ended, { code: 0, signal: null });
+});
+
+test("workers with a private Redis on a port that is taken: one clear line, no second chat", { timeout: 60000 }, async (t) => {
+  const first = await startGateway(t, { args: ["--workers", "2"] });
+  const second = new Process(t, binary, ["--addr", `127.0.0.1:${first.port}`, "--workers", "2"]);
+  assert.deepEqual(await second.ended, { code: 1, signal: null });
+  assert.match(second.errors, /^yukizuri: cannot listen on 127\.0\.0\.1:\d+: Address already in use\n$/);
+});
+
 test("workers of a supervisor that was killed end, too", { timeout: 60000 }, async (t) => {
   const redis = await startRedis(t);
   const port = await freePort();

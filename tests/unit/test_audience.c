@@ -22,7 +22,7 @@ static struct stage {
     struct connection *members[MOST];
     int peers[MOST];
     int count;
-    uint64_t seq, served_to;
+    uint64_t seq, served_to, passes;
 } stage;
 
 static void on_message(void *owner, bool text, const uint8_t *data, size_t len)
@@ -43,6 +43,7 @@ static void on_served(void *owner, uint64_t limit)
 {
     (void)owner;
     stage.served_to = limit;
+    stage.passes++;
 }
 
 static void set_up(bool uring)
@@ -132,6 +133,7 @@ static void check_everybody_gets_everything(bool uring)
     say("a");
     say("b");
     turn();
+    assert_int_equal(stage.passes, 1); /* what is said in one turn goes out together */
     say("c");
     turn();
     for (int i = 0; i < MOST; i++)

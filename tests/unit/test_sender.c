@@ -1,0 +1,60 @@
+#include "unit.h"
+
+#include "sender.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static char bytes[4096];
+
+static void fill(int fd)
+{
+    while (send(fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0)
+        ;
+}
+
+/* A socket that is full, one that takes all, and one whose peer has gone. */
+static void check(bool uring)
+{
+    int full[2];
+    int good[2];
+    int broken[2];
+    struct sender *sender = sender_new(uring);
+    if (sender == NULL) /* no io_uring here */
+        return;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, full), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, good), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, broken), 0);
+    fill(full[0]);
+    close(broken[1]);
+    struct sending sendings[] = {{full[0], 7}, {good[0], 7}, {broken[0], 7}};
+    errno = ENOENT; /* left over from something else */
+    sender_send(sender, sendings, 3, (const uint8_t *)"hello", 5);
+    assert_int_equal(sendings[0].sent, 0);
+    assert_int_equal(sendings[1].sent, 5);
+    assert_int_equal(sendings[2].sent, -1);
+    errno = ENOENT;
+    sender_send(sender, sendings, 1, (const uint8_t *)"hello", 5);
+    assert_int_equal(sendings[0].sent, 0);
+    sender_send(sender, sendings, 0, NULL, 0);
+    for (int i = 0; i < 2; i++)
+        close(full[i]), close(good[i]);
+    close(broken[0]);
+    sender_free(sender);
+}
+
+static void test_a_full_socket_is_not_taken_for_a_broken_one(void **state)
+{
+    (void)state;
+    check(false);
+    check(true);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_full_socket_is_not_taken_for_a_broken_one),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
