@@ -26,7 +26,7 @@ export function report(directory) {
   const of = (experiment, where = {}) => lines.filter((l) => l.experiment === experiment && Object.entries(where).every(([k, v]) => l[k] === v));
   const mid = (experiment, where, field) => median(of(experiment, where).map((l) => l[field]));
   const distinct = (experiment, field) => [...new Set(of(experiment).map((l) => l[field]))];
-  const incomplete = (experiment, where) => of(experiment, where).some((l) => l.failed || l.lost > 0 || l.disordered > 0);
+  const incomplete = (experiment, where) => of(experiment, where).some((l) => l.failed || l.delivered === 0 || l.lost > 0 || l.disordered > 0);
 
   const sections = [];
   const versions = Object.entries(machine.versions).map(([name, v]) => `${name} ${v}`).join(", ");

@@ -157,7 +157,7 @@ async function measureGateways(count, args, kind) {
 
 fs.mkdirSync(options.out, { recursive: true });
 const file = path.join(options.out, "results.jsonl");
-const wanted = Object.keys(experiments).filter((name) => !options.only || name === options.only);
+const wanted = Object.keys(experiments).filter((name) => !options.only || options.only.split(",").includes(name));
 // what is measured now takes the place of what was measured before
 const before = fs.existsSync(file) ? fs.readFileSync(file, "utf8").trim().split("\n").filter(Boolean).map((line) => JSON.parse(line)) : [];
 const kept = before.filter(({ experiment }) => experiment !== "machine" && !wanted.includes(experiment));

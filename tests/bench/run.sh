@@ -2,10 +2,10 @@
 # The benchmark: Yukizuri, the floor, and servers of the same kind that install from public packages, in
 # turn on the same machine. The server has one core, Redis and the load generator the other one.
 #
-#   tests/bench/run.sh [--rounds N] [--seconds S] [--only WORD] [--out DIRECTORY]
+#   tests/bench/run.sh [--rounds N] [--seconds S] [--only WORD,...] [--out DIRECTORY]
 #
 # Writes results.jsonl, tables.md and *.svg to docs/bench (or DIRECTORY): what the README shows. With
-# three rounds of four seconds it takes about half an hour. --only takes a part of it: fixed, full,
+# three rounds of four seconds it takes about half an hour. --only takes parts of it: fixed, full,
 # million, idle, load, members, rooms or gateways.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd)

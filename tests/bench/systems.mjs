@@ -11,10 +11,18 @@ const peer = (name) => path.join(top, "tests/bench/peers", name);
 
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
+const running = new Set();
+for (const signal of ["SIGINT", "SIGTERM"])
+  process.on(signal, () => {
+    for (const child of running) child.kill("SIGKILL");
+    process.exit(1);
+  });
+
 /** Starts a command on a core; it is ended by `stop`. */
 export function start(core, command, args, options = {}) {
   const child = spawn("taskset", ["-c", String(core), command, ...args], { stdio: ["ignore", "ignore", "inherit"], ...options });
-  const ended = new Promise((done) => child.once("exit", done));
+  const ended = new Promise((done) => child.once("exit", () => running.delete(child) && done()));
+  running.add(child);
   return {
     pid: child.pid, // taskset becomes the command
     async stop() {

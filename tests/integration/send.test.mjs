@@ -10,14 +10,14 @@ for (const way of ["writev", "uring", "auto"]) {
   test(`--send ${way}: everybody gets everything in order, beside one who reads nothing and one who vanishes`, { timeout: 120000, skip: way === "uring" && !uringIsHere && "this kernel has no io_uring" }, async (t) => {
     const redis = await startRedis(t);
     const gateway = await startGateway(t, { redis, args: ["--rate", "0", "--backlog", "65536", "--send", way] });
-    const members = await Promise.all(Array.from({ length: 20 }, (_, i) => joined(t, gateway.url, `m${i}`)));
+    const members = await Promise.all(Array.from({ length: 80 }, (_, i) => joined(t, gateway.url, `m${i}`)));
     const lazy = await joined(t, gateway.url, "lazy");
     const gone = await joined(t, gateway.url, "gone");
     lazy.socket.pause();
     const text = "x".repeat(2000);
     let said = 0;
     await until("the lazy one is closed", async () => {
-      for (let i = 0; i < 100; i++) members[said % 20].send({ type: "say", text, nonce: `n${said++}` });
+      for (let i = 0; i < 100; i++) members[said % 80].send({ type: "say", text, nonce: `n${said++}` });
       if (said === 300) gone.socket.terminate();
       await until("they are there", () => members.every((member) => member.messages().length === said));
       return (await gateway.stats()).slow_readers === 1;

@@ -28,12 +28,15 @@ static void check(bool uring)
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, broken), 0);
     fill(full[0]);
     close(broken[1]);
-    struct sending sendings[] = {{full[0], 7}, {good[0], 7}, {broken[0], 7}};
+    struct sending sendings[SENDER_BATCH];
+    for (int i = 0; i < SENDER_BATCH; i++)
+        sendings[i] = (struct sending){i == 0 ? full[0] : i == 1 ? broken[0] : good[0], 7};
     errno = ENOENT; /* left over from something else */
-    sender_send(sender, sendings, 3, (const uint8_t *)"hello", 5);
+    sender_send(sender, sendings, SENDER_BATCH, (const uint8_t *)"hello", 5);
     assert_int_equal(sendings[0].sent, 0);
-    assert_int_equal(sendings[1].sent, 5);
-    assert_int_equal(sendings[2].sent, -1);
+    assert_int_equal(sendings[1].sent, -1);
+    for (int i = 2; i < 100; i++)
+        assert_int_equal(sendings[i].sent, 5);
     errno = ENOENT;
     sender_send(sender, sendings, 1, (const uint8_t *)"hello", 5);
     assert_int_equal(sendings[0].sent, 0);

@@ -8,10 +8,12 @@ import { Server } from "socket.io";
 
 const [port, socket] = process.argv.slice(2);
 const server = createServer();
+const subscriber = new Redis(socket);
+await new Promise((done) => subscriber.once("ready", done));
 const io = new Server(server, {
   transports: ["websocket"],
   perMessageDeflate: false,
-  adapter: createAdapter(new Redis(socket), new Redis(socket)),
+  adapter: createAdapter(new Redis(socket), subscriber),
 });
 io.on("connection", (client) => {
   const { room } = client.handshake.query;

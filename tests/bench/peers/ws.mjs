@@ -11,6 +11,7 @@ const [how, port, socket] = process.argv.slice(2);
 const publisher = new Redis(socket);
 const subscriber = new Redis(socket);
 const rooms = new Map();
+await new Promise((done) => subscriber.once("ready", done)); // its own check would meet the subscription
 
 function frame(text) {
   const payload = Buffer.from(text);
