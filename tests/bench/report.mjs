@@ -9,7 +9,8 @@ import { top } from "./systems.mjs";
 
 function median(numbers) {
   const sorted = numbers.filter((n) => typeof n === "number").sort((a, b) => a - b);
-  return sorted.length === 0 ? undefined : sorted[Math.floor(sorted.length / 2)];
+  const middle = sorted.length / 2;
+  return sorted.length === 0 ? undefined : (sorted[Math.floor(middle)] + sorted[Math.ceil(middle) - 1]) / 2;
 }
 
 const number = (value, digits = 0) => (value === undefined ? "–" : value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
