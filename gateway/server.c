@@ -162,8 +162,11 @@ static void on_stop(evutil_socket_t signal, short events, void *arg)
 {
     (void)events;
     struct server *server = arg;
-    /* a process group is told at once, and then by its supervisor: that is one and the same */
-    if (server->draining && signal == SIGTERM && clock_monotonic_ms() < server->drain_least_ms)
+    /* a worker may be told with its whole process group, and again by its supervisor: that is one
+     */
+    bool worker = server->config->workers != 1;
+    if (worker && server->draining && signal == SIGTERM &&
+        clock_monotonic_ms() < server->drain_least_ms)
         return;
     if (server->draining || signal == SIGINT) {
         finish(server);
