@@ -5,7 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { report } from "./report.mjs";
-import { sleep, start, systems, top, untilOpen } from "./systems.mjs";
+import { start, systems, top, untilOpen } from "./systems.mjs";
 
 const { values: options } = parseArgs({
   options: {
@@ -166,5 +166,4 @@ keep(machine());
 const envelope = await measure("envelope", ours, 1, { members: 10, rate: 50, seconds: 1 });
 payload = Math.round(envelope.frame_bytes) || payload;
 for (const name of wanted) await experiments[name]();
-await sleep(100);
 report(options.out);

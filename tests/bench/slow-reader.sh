@@ -27,8 +27,7 @@ for ((round = 1; round <= rounds; round++)); do
     for deaf in 0 1; do
         closed=$(curl -s "http://127.0.0.1:$port/api/stats" | grep -o '"slow_readers":[0-9]*')
         build/release/load --ports "$port" --members "$members" --rate "$rate" --seconds "$seconds" \
-            --bytes 1400 --deaf "$deaf" --pids "${pids[0]}" --room "r$round$deaf" |
-            sed "s/^{/{\"deaf\":$deaf,/"
+            --bytes 1400 --deaf "$deaf" --pids "${pids[0]}" --room "r$round$deaf"
         echo "  slow readers closed so far: before $closed, after $(curl -s "http://127.0.0.1:$port/api/stats" | grep -o '"slow_readers":[0-9]*')"
     done
 done
