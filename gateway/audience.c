@@ -1,6 +1,5 @@
 #include "audience.h"
 
-#include "clock.h"
 #include "memory.h"
 
 #include <event2/event.h>
@@ -8,11 +7,7 @@
 #include <string.h>
 
 enum {
-    FLUSH_SLICE = 512,        /* members served before the loop looks at its sockets again */
     MOST_PASS_BYTES = 262144, /* of frames that go out in one pass; more is for the next one */
-    REST_PERCENT = 50,        /* of a pass' length: how long the next one waits, see rest() */
-    SHORTEST_REST_US = 500,   /* the loop's timers have milliseconds */
-    LONGEST_REST_US = 4000,
     MOST_IOVECS = 64,
 };
 
@@ -31,10 +26,9 @@ struct audience {
     uint32_t count, capacity;
     uint32_t flush_at; /* slots before this one were served in this pass */
     bool busy;
-    bool resting; /* between two passes */
-    int64_t pass_began_us;
-    bool behind; /* somebody's cursor may be behind the head: the last pass found a full socket, or
-                    a member came in behind */
+    bool waiting; /* a pass is due and has not begun */
+    bool behind;  /* somebody's cursor may be behind the head: the last pass found a full socket, or
+                     a member came in behind */
     uint64_t pass_from, pass_to; /* positions: the frames of this pass */
     const uint8_t *pass_data;    /* their bytes in a row, in the log or in `merged` */
     size_t pass_len;
@@ -226,14 +220,15 @@ static void note_short(struct audience *audience, struct slot *slot, int32_t sen
     audience->behind = true;
 }
 
-/* The next members, at most until that slot; returns the slot after them. */
-static uint32_t serve_some(struct audience *audience, uint32_t until)
+/* The next members of this pass. */
+static void serve_batch(struct audience *audience)
 {
     struct sending sendings[SENDER_BATCH];
     uint32_t slots[SENDER_BATCH];
     size_t count = 0;
     uint32_t at = audience->flush_at;
-    for (; at < until && count < SENDER_BATCH; at++) {
+    uint32_t until = at + SENDER_BATCH < audience->count ? at + SENDER_BATCH : audience->count;
+    for (; at < until; at++) {
         struct slot *slot = &audience->slots[at];
         if (slot->plain_fd >= 0 && slot->cursor.position == audience->pass_from) {
             sendings[count].fd = slot->plain_fd;
@@ -242,6 +237,7 @@ static uint32_t serve_some(struct audience *audience, uint32_t until)
             serve_or_cut(audience, slot);
         }
     }
+    audience->flush_at = at;
     sender_send(audience->options.sender, sendings, count, audience->pass_data, audience->pass_len);
     uint64_t complete = 0;
     for (size_t i = 0; i < count; i++) {
@@ -255,7 +251,6 @@ static uint32_t serve_some(struct audience *audience, uint32_t until)
     }
     audience->options.metrics->messages_out += complete * (audience->pass_to - audience->pass_from);
     audience->options.metrics->bytes_out += complete * audience->pass_len;
-    return at;
 }
 
 /* --- Passes --- */
@@ -264,8 +259,7 @@ static uint32_t serve_some(struct audience *audience, uint32_t until)
 static void begin_pass(struct audience *audience)
 {
     const struct room_log *log = audience->options.log;
-    audience->pass_began_us = clock_monotonic_us();
-    audience->resting = false;
+    audience->waiting = false;
     audience->behind = false;
     audience->flush_at = 0;
     audience->pass_from = audience->pass_to;
@@ -280,51 +274,31 @@ void audience_tell(struct audience *audience)
 {
     if (audience->busy || audience->count == 0)
         return;
-    audience->busy = audience->resting = true; /* the pass begins when the turn has said all */
+    audience->busy = audience->waiting = true; /* the pass begins when the turn has said all */
     audience->flush_at = 0;
     event_active(audience->flush_event, EV_TIMEOUT, 0);
 }
 
-/* More has come while a pass was under way. Beginning the next one at once would be right for each
- * message and wrong for all: passes would follow each other without a pause, each with the few
- * messages of the last few milliseconds, and a system call for every member each time. A pause of
- * half a pass lets more of them share the call: at 1,000 messages a second to 1,000 members it
- * saves a quarter of the CPU, and delays nobody, since the loop has time for what comes in. */
-static void rest(struct audience *audience)
-{
-    int64_t rest_us = (clock_monotonic_us() - audience->pass_began_us) * REST_PERCENT / 100;
-    if (rest_us < SHORTEST_REST_US)
-        rest_us = 0;
-    if (rest_us > LONGEST_REST_US)
-        rest_us = LONGEST_REST_US;
-    const struct timeval pause = {0, rest_us};
-    audience->resting = true;
-    event_add(audience->flush_event, &pause);
-}
-
-/* One slice of a pass over all members. */
+/* A batch of a pass, then the sockets have their turn: what is said meanwhile is on its way through
+ * Redis before the pass ends, and shares the next pass' system calls. With longer slices fewer
+ * frames come back in time, and each pass costs nearly as much for less. */
 static void on_flush(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
     (void)events;
     static const struct timeval at_once = {0, 0};
     struct audience *audience = arg;
-    if (audience->resting)
+    if (audience->waiting)
         begin_pass(audience);
-    uint32_t until = audience->flush_at + FLUSH_SLICE;
-    until = until < audience->count ? until : audience->count;
-    while (audience->flush_at < until)
-        audience->flush_at = serve_some(audience, until);
+    serve_batch(audience);
     if (audience->flush_at >= audience->count) {
         audience->options.on_served(audience->options.owner, audience->pass_to);
-        if (room_log_head(audience->options.log) == audience->pass_to) {
-            audience->busy = false;
-            return;
-        }
-        rest(audience);
-        return;
+        audience->busy = room_log_head(audience->options.log) != audience->pass_to;
+        audience->waiting = audience->busy;
+        audience->flush_at = 0;
     }
-    event_add(audience->flush_event, &at_once); /* after the sockets had their turn */
+    if (audience->busy)
+        event_add(audience->flush_event, &at_once);
 }
 
 /* --- Coming and going --- */

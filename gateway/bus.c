@@ -5,6 +5,7 @@
 #include "feed.h"
 #include "keys.h"
 #include "memory.h"
+#include "outbox.h"
 #include "table.h"
 
 #include <inttypes.h>
@@ -29,6 +30,7 @@ struct bus {
     void *arg;
     struct redis *commands;
     struct redis *subscriber;
+    struct outbox *outbox;
     struct table *feeds;    /* by channel */
     struct key own_channel; /* P:gateway:ID */
     struct key control;     /* P:control */
@@ -336,6 +338,7 @@ struct bus *bus_new(const struct bus_options *options, const struct bus_callback
     bus->probe_key = key_gateway_probe(config->redis_prefix, config->gateway_id);
     bus->commands = new_redis(bus, false);
     bus->subscriber = new_redis(bus, true);
+    bus->outbox = outbox_new(options->base);
     return bus;
 }
 
@@ -343,6 +346,7 @@ void bus_stop(struct bus *bus)
 {
     if (bus == NULL)
         return;
+    outbox_stop(bus->outbox);
     redis_stop(bus->commands);
     redis_stop(bus->subscriber);
 }
@@ -351,6 +355,7 @@ void bus_free(struct bus *bus)
 {
     if (bus == NULL)
         return;
+    outbox_free(bus->outbox);
     redis_free(bus->commands);
     redis_free(bus->subscriber);
     table_free(bus->feeds);
@@ -387,6 +392,11 @@ struct metrics *bus_metrics(const struct bus *bus)
 struct redis *bus_commands(const struct bus *bus)
 {
     return bus->commands;
+}
+
+struct outbox *bus_outbox(const struct bus *bus)
+{
+    return bus->outbox;
 }
 
 struct log *bus_log(const struct bus *bus)

@@ -19,6 +19,7 @@
 struct event_base;
 struct bus;
 struct feed;
+struct outbox;
 
 struct bus_callbacks {
     void (*on_up)(void *arg);                                 /* both connections are ready */
@@ -64,6 +65,7 @@ const struct config *bus_config(const struct bus *bus);
 struct metrics *bus_metrics(const struct bus *bus);
 struct redis *bus_commands(const struct bus *bus);
 struct log *bus_log(const struct bus *bus);
+struct outbox *bus_outbox(const struct bus *bus);
 
 /* Settings, and what follows from them, as arguments of scripts. */
 struct bus_numbers {
@@ -106,7 +108,8 @@ struct bus_say {
     const char *epoch; /* refuse it in any other epoch; or NULL */
 };
 
-/* Answers the number of the message (bus_number), or that it was refused: bus_is_other_epoch. */
+/* Goes out at the end of the loop's turn. Answers the number of the message (bus_number), or that
+ * it was refused: bus_is_other_epoch. */
 int bus_say(struct feed *feed, const struct bus_say *say, redis_done done, void *arg);
 
 /* Publishes something without a number (typing). */

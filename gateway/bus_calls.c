@@ -4,6 +4,7 @@
 #include "digest.h"
 #include "feed.h"
 #include "keys.h"
+#include "outbox.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -97,28 +98,22 @@ void bus_fill_numbers(struct bus_numbers *numbers, const struct config *config)
 int bus_say(struct feed *feed, const struct bus_say *say, redis_done done, void *arg)
 {
     struct bus *bus = feed_bus(feed);
-    struct script_call call = {.name = "publish"};
-    struct bus_scratch scratch;
-    struct key nonces = key_item(feed_channel(feed), "nonces", say->id);
-    bus_begin(bus, &call, &scratch, feed_channel(feed));
-    bus_add_key(&call, nonces.text);
-    bus_end_keys(&call, &scratch);
-    redis_words_add(&call.words, say->body, say->body_len);
-    add(&call, say->nonce == NULL ? "" : say->nonce);
-    add(&call, scratch.numbers->most_nonces);
-    add(&call, scratch.numbers->nonce_ttl);
-    add(&call, say->epoch == NULL ? "" : say->epoch);
-    return script_run(bus_commands(bus), &call, done, arg);
+    if (!redis_is_ready(bus_commands(bus)))
+        return -1;
+    outbox_add(bus_outbox(bus), feed, say, done, arg);
+    return 0;
 }
 
 int bus_publish(struct feed *feed, const char *json, size_t len)
 {
+    struct bus *bus = feed_bus(feed);
     struct redis_words words;
     words.count = 0;
+    outbox_flush(bus_outbox(bus));
     redis_words_add_string(&words, "PUBLISH");
     redis_words_add_string(&words, feed_channel(feed));
     redis_words_add(&words, json, len);
-    return redis_send(bus_commands(feed_bus(feed)), &words, NULL, NULL);
+    return redis_send(bus_commands(bus), &words, NULL, NULL);
 }
 
 int bus_join(struct feed *feed, const struct bus_join *join, redis_done done, void *arg)
@@ -203,6 +198,7 @@ int bus_leave(struct feed *feed, const struct bus_leave *leave, redis_done done,
     add(&call, leave->said ? "1" : "0");
     add(&call, left_base.text);
     add(&call, leave->spared);
+    outbox_flush(bus_outbox(bus)); /* what was said before is heard before */
     return script_run(bus_commands(bus), &call, done, arg);
 }
 

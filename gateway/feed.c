@@ -42,6 +42,7 @@ struct feed {
     struct event_queue journal; /* presence delivered while the roster is on its way */
     bool roster_wanted;
     unsigned in_flight; /* replies that will still come */
+    void *outgoing;
 };
 
 static void read_kept(struct feed *feed);
@@ -447,6 +448,11 @@ struct bus *feed_bus(const struct feed *feed)
 const char *feed_channel(const struct feed *feed)
 {
     return feed->channel.text;
+}
+
+void **feed_outgoing(struct feed *feed)
+{
+    return &feed->outgoing;
 }
 
 const char *feed_epoch(const struct feed *feed)

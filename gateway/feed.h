@@ -63,6 +63,9 @@ void feed_look(struct feed *feed);
 /* Reads the roster anew; does nothing while that is under way. */
 void feed_read_roster(struct feed *feed);
 
+/* What gathers for this feed in the outbox; the outbox' own, NULL while there is nothing. */
+void **feed_outgoing(struct feed *feed);
+
 /* --- Called by the bus --- */
 
 void feed_on_subscribed(struct feed *feed);

@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "digest.h"
 #include "memory.h"
+#include "pending.h"
 #include "resolver.h"
 
 #include <assert.h>
@@ -23,14 +24,6 @@
 
 enum { CONNECT_TIMEOUT_MS = 2000, RETRY_FIRST_MS = 50, RETRY_LONGEST_MS = 1000 };
 
-/* A command on its way. Replies come in the order of the commands. */
-struct pending {
-    redis_done done; /* NULL: nobody waits (any more) */
-    void *arg;
-    int64_t deadline_ms;
-    struct pending *next;
-};
-
 enum state { WAITING, CONNECTING, GREETING, READY };
 
 struct redis {
@@ -40,19 +33,20 @@ struct redis {
     char *client_name;
     enum state state;
     struct bufferevent *stream;
+    struct evbuffer *unsent; /* what was written in this turn of the loop */
+    struct event *turn_end;
     redisReader *reader;
     SSL_CTX *tls;
     struct resolution *resolution; /* while the host's name is being looked up */
     struct event *timer;           /* retry, connect timeout, or the oldest command's deadline */
-    struct pending *first, **last;
-    struct pending *first_waiting; /* the oldest with a deadline still to come */
+    struct pending pending;
     unsigned attempts;
 };
 
 static void start(struct redis *redis);
 static void lose(struct redis *redis, const char *why);
 
-/* --- Pending commands --- */
+/* --- Commands that wait for a reply --- */
 
 static void arm_timer(struct redis *redis, int64_t after_ms)
 {
@@ -62,58 +56,25 @@ static void arm_timer(struct redis *redis, int64_t after_ms)
     evtimer_add(redis->timer, &tv);
 }
 
+static void await_deadline(struct redis *redis)
+{
+    int64_t deadline_ms = pending_deadline_ms(&redis->pending);
+    if (deadline_ms != 0 && redis->state == READY)
+        arm_timer(redis, deadline_ms - clock_monotonic_ms());
+}
+
 static void push_pending(struct redis *redis, redis_done done, void *arg)
 {
-    struct pending *pending = memory_new(sizeof *pending);
-    *pending = (struct pending){done, arg, clock_monotonic_ms() + REDIS_DEADLINE_MS, NULL};
-    *redis->last = pending;
-    redis->last = &pending->next;
-    if (redis->first_waiting == NULL) {
-        redis->first_waiting = pending;
-        if (redis->state == READY)
-            arm_timer(redis, REDIS_DEADLINE_MS);
-    }
+    bool first = pending_deadline_ms(&redis->pending) == 0;
+    pending_push(&redis->pending, done, arg, clock_monotonic_ms() + REDIS_DEADLINE_MS);
+    if (first)
+        await_deadline(redis);
 }
 
-static struct pending *pop_pending(struct redis *redis)
-{
-    struct pending *pending = redis->first;
-    if (pending == NULL)
-        return NULL;
-    redis->first = pending->next;
-    if (redis->first == NULL)
-        redis->last = &redis->first;
-    if (redis->first_waiting == pending)
-        redis->first_waiting = pending->next;
-    return pending;
-}
-
-/* Tells everybody who waits that no answer will come. */
-static void fail_pending(struct redis *redis)
-{
-    struct pending *pending;
-    while ((pending = pop_pending(redis)) != NULL) {
-        if (pending->done != NULL)
-            pending->done(pending->arg, NULL);
-        free(pending);
-    }
-}
-
-/* Answers the commands whose deadline has passed; their places stay, for the late replies. */
 static void expire_pending(struct redis *redis)
 {
-    int64_t now = clock_monotonic_ms();
-    while (redis->first_waiting != NULL && redis->first_waiting->deadline_ms <= now) {
-        struct pending *late = redis->first_waiting;
-        redis->first_waiting = late->next;
-        redis_done done = late->done;
-        late->done = NULL;
-        redis->options.metrics->redis_timeouts++;
-        if (done != NULL)
-            done(late->arg, NULL);
-    }
-    if (redis->first_waiting != NULL)
-        arm_timer(redis, redis->first_waiting->deadline_ms - now);
+    redis->options.metrics->redis_timeouts += pending_expire(&redis->pending, clock_monotonic_ms());
+    await_deadline(redis);
 }
 
 /* --- Connecting --- */
@@ -128,6 +89,7 @@ static void drop_stream(struct redis *redis)
         redisReaderFree(redis->reader);
     redis->stream = NULL;
     redis->reader = NULL;
+    evbuffer_drain(redis->unsent, evbuffer_get_length(redis->unsent));
 }
 
 static int64_t retry_delay_ms(struct redis *redis)
@@ -160,7 +122,7 @@ static void lose(struct redis *redis, const char *why)
     redis->state = WAITING;
     redis->options.metrics->redis_lost++;
     arm_timer(redis, retry_delay_ms(redis));
-    fail_pending(redis);
+    pending_fail(&redis->pending);
     redis->callbacks.on_lost(redis->arg, why);
 }
 
@@ -182,19 +144,37 @@ static void on_greeted(void *arg, const struct redisReply *reply)
     redis->state = READY;
     redis->attempts = 0;
     evtimer_del(redis->timer);
-    if (redis->first_waiting != NULL)
-        arm_timer(redis, REDIS_DEADLINE_MS);
+    await_deadline(redis);
     redis->callbacks.on_ready(redis->arg);
+}
+
+/* Commands wait for the end of the loop's turn and leave with one system call. */
+static void write_command(struct redis *redis, const char *command, size_t len)
+{
+    evbuffer_add(redis->unsent, command, len);
+    event_active(redis->turn_end, EV_WRITE, 0);
+}
+
+/* Straight to the socket: a bufferevent would wait for a turn to hear that it is writable. */
+static void on_turn_end(evutil_socket_t fd, short events, void *arg)
+{
+    (void)fd;
+    (void)events;
+    struct redis *redis = arg;
+    if (redis->stream == NULL)
+        return;
+    if (redis->tls == NULL && evbuffer_get_length(bufferevent_get_output(redis->stream)) == 0)
+        evbuffer_write(redis->unsent, bufferevent_getfd(redis->stream));
+    bufferevent_write_buffer(redis->stream,
+                             redis->unsent); /* the rest, or all: errors show there */
 }
 
 static void write_words(struct redis *redis, const struct redis_words *words)
 {
-    char *command = NULL;
-    int len =
-        redisFormatCommandArgv(&command, (int)words->count, (const char **)words->data, words->len);
-    if (len > 0)
-        bufferevent_write(redis->stream, command, (size_t)len);
-    redisFreeCommand(command);
+    size_t len;
+    char *command = redis_format(words, &len);
+    write_command(redis, command, len);
+    redis_free_formatted(command);
 }
 
 static void greet_with(struct redis *redis, redis_done done, const struct redis_words *words)
@@ -242,12 +222,7 @@ static void on_reply(struct redis *redis, const redisReply *reply)
         redis->callbacks.on_push(redis->arg, reply);
         return;
     }
-    struct pending *pending = pop_pending(redis);
-    if (pending == NULL)
-        return;
-    if (pending->done != NULL)
-        pending->done(pending->arg, reply);
-    free(pending);
+    pending_answer(&redis->pending, reply);
 }
 
 /* Moves what has arrived into the reader. */
@@ -391,9 +366,10 @@ struct redis *redis_new(const struct redis_options *options,
     redis->callbacks = *callbacks;
     redis->arg = arg;
     redis->client_name = memory_copy_string(options->client_name);
-    redis->last = &redis->first;
     redis->tls = options->url->tls ? new_tls() : NULL;
     redis->timer = evtimer_new(options->base, on_timer, redis);
+    redis->turn_end = event_new(options->base, -1, 0, on_turn_end, redis);
+    redis->unsent = evbuffer_new();
     redis->state = WAITING;
     arm_timer(redis, 0);
     return redis;
@@ -402,7 +378,7 @@ struct redis *redis_new(const struct redis_options *options,
 void redis_stop(struct redis *redis)
 {
     redis->state = WAITING; /* callbacks cannot send any more */
-    fail_pending(redis);
+    pending_fail(&redis->pending);
     drop_stream(redis);
     evtimer_del(redis->timer);
 }
@@ -413,6 +389,8 @@ void redis_free(struct redis *redis)
         return;
     redis_stop(redis);
     event_free(redis->timer);
+    event_free(redis->turn_end);
+    evbuffer_free(redis->unsent);
     SSL_CTX_free(redis->tls);
     free(redis->client_name);
     free(redis);
@@ -444,15 +422,41 @@ void redis_words_add_string(struct redis_words *words, const char *string)
     redis_words_add(words, string, strlen(string));
 }
 
-int redis_send(struct redis *redis, const struct redis_words *words, redis_done done, void *arg)
+char *redis_format(const struct redis_words *words, size_t *len)
+{
+    char *command = NULL;
+    int got =
+        redisFormatCommandArgv(&command, (int)words->count, (const char **)words->data, words->len);
+    if (got < 0)
+        abort(); /* out of memory */
+    *len = (size_t)got;
+    return command;
+}
+
+void redis_free_formatted(char *command)
+{
+    redisFreeCommand(command);
+}
+
+int redis_send_formatted(struct redis *redis, const struct redis_command *command)
 {
     if (redis->state != READY)
         return -1;
-    write_words(redis, words);
+    write_command(redis, command->bytes, command->len);
     redis->options.metrics->redis_commands++;
     if (!redis->options.subscriber)
-        push_pending(redis, done, arg);
+        push_pending(redis, command->done, command->arg);
     return 0;
+}
+
+int redis_send(struct redis *redis, const struct redis_words *words, redis_done done, void *arg)
+{
+    struct redis_command command = {NULL, 0, done, arg};
+    char *bytes = redis_format(words, &command.len);
+    command.bytes = bytes;
+    int error = redis_send_formatted(redis, &command);
+    redis_free_formatted(bytes);
+    return error;
 }
 
 int redis_send_strings(struct redis *redis, redis_done done, void *arg, const char *first, ...)

@@ -59,11 +59,24 @@ bool redis_is_ready(const struct redis *redis);
 /* Drops the connection and makes a new one: for a peer that went silent. */
 void redis_reconnect(struct redis *redis, const char *why);
 
-/* Sends a command. 0; or -1 when there is no connection: `done` is then never called. `done` may be
- * NULL. The deadline is REDIS_DEADLINE_MS. */
+/* Sends a command at the end of the loop's turn. 0; or -1 when there is no connection: `done` is
+ * then never called. `done` may be NULL. The deadline is REDIS_DEADLINE_MS. */
 int redis_send(struct redis *redis, const struct redis_words *words, redis_done done, void *arg);
 
-/* The same from a NULL-terminated list of strings. */
+/* The same of a command that redis_format has put together; it is copied. */
+struct redis_command {
+    const char *bytes;
+    size_t len;
+    redis_done done;
+    void *arg;
+};
+int redis_send_formatted(struct redis *redis, const struct redis_command *command);
+
+/* A command as Redis reads it (RESP); the caller frees it with redis_free_formatted. */
+char *redis_format(const struct redis_words *words, size_t *len);
+void redis_free_formatted(char *command);
+
+/* redis_send of a NULL-terminated list of strings. */
 int redis_send_strings(struct redis *redis, redis_done done, void *arg, const char *first, ...)
     __attribute__((sentinel));
 

@@ -16,10 +16,8 @@ struct run {
     void *arg;
     const struct script_source *source;
     bool repeated;
-    size_t key_count;
-    size_t count;
-    size_t *len;
-    char *bytes; /* the words, one after the other */
+    size_t len;
+    char *command; /* as Redis reads it */
 };
 
 static const char *hash_of(const struct script_source *source)
@@ -59,29 +57,23 @@ void script_load_all(struct redis *redis)
         load(redis, &script_sources[i]);
 }
 
-static struct run *new_run(const struct script_call *call)
+static char *format(const struct script_call *call, const char *hash, size_t *len)
 {
-    struct run *run = memory_new(sizeof *run);
-    size_t total = 0;
-    run->source = find_source(call->name);
-    run->key_count = call->key_count;
-    run->count = call->words.count;
-    run->len = memory_new(run->count * sizeof *run->len);
-    for (size_t i = 0; i < run->count; i++)
-        total += run->len[i] = call->words.len[i];
-    run->bytes = memory_new(total + 1);
-    char *at = run->bytes;
-    for (size_t i = 0; i < run->count; i++) {
-        memcpy(at, call->words.data[i], run->len[i]);
-        at += run->len[i];
-    }
-    return run;
+    char keys[24];
+    struct redis_words words;
+    words.count = 0;
+    snprintf(keys, sizeof keys, "%zu", call->key_count);
+    redis_words_add_string(&words, "EVALSHA");
+    redis_words_add_string(&words, hash);
+    redis_words_add_string(&words, keys);
+    for (size_t i = 0; i < call->words.count; i++)
+        redis_words_add(&words, call->words.data[i], call->words.len[i]);
+    return redis_format(&words, len);
 }
 
 static void free_run(struct run *run)
 {
-    free(run->len);
-    free(run->bytes);
+    redis_free_formatted(run->command);
     free(run);
 }
 
@@ -89,19 +81,8 @@ static void on_done(void *arg, const struct redisReply *reply);
 
 static int send_run(struct run *run)
 {
-    char keys[24];
-    struct redis_words words;
-    words.count = 0;
-    snprintf(keys, sizeof keys, "%zu", run->key_count);
-    redis_words_add_string(&words, "EVALSHA");
-    redis_words_add_string(&words, hash_of(run->source));
-    redis_words_add_string(&words, keys);
-    const char *at = run->bytes;
-    for (size_t i = 0; i < run->count; i++) {
-        redis_words_add(&words, at, run->len[i]);
-        at += run->len[i];
-    }
-    return redis_send(run->redis, &words, on_done, run);
+    const struct redis_command command = {run->command, run->len, on_done, run};
+    return redis_send_formatted(run->redis, &command);
 }
 
 static void on_done(void *arg, const struct redisReply *reply)
@@ -125,7 +106,9 @@ int script_run(struct redis *redis, const struct script_call *call, redis_done d
 {
     if (!redis_is_ready(redis))
         return -1;
-    struct run *run = new_run(call);
+    struct run *run = memory_new(sizeof *run);
+    run->source = find_source(call->name);
+    run->command = format(call, hash_of(run->source), &run->len);
     run->redis = redis;
     run->done = done;
     run->arg = arg;

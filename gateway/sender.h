@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SENDER_BATCH = 256 };
+enum { SENDER_BATCH = 128 };
 
 struct sender;
 

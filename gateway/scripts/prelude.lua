@@ -6,7 +6,7 @@
 --       3 retention in seconds (0: keep nothing)   4 kept events at most
 local channel, head, recent = KEYS[1], KEYS[2], KEYS[3]
 local new_epoch, head_ttl = ARGV[1], tonumber(ARGV[2])
-local retention, most_kept = tonumber(ARGV[3]), tonumber(ARGV[4])
+local retention, most_kept = tonumber(ARGV[3]), ARGV[4]
 
 -- A key that somebody has broken by hand (another type) is as good as none.
 local function mend(key, kind)
@@ -26,9 +26,15 @@ local function fields(key, ...)
     return values
 end
 
+-- A whole number as a string. Redis prints a number that it is given with 17 digits' care, which
+-- takes as long as a small command.
+local function digits(number)
+    return string.format('%d', number)
+end
+
 local function now_ms()
     local time = redis.call('TIME')
-    return string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+    return time[1] .. string.format('%03d', math.floor(time[2] / 1000))
 end
 
 -- A room that is new, or whose head somebody has broken by hand: numbers begin anew.
@@ -55,46 +61,48 @@ local function position()
     return at[1], seq, is_count(said) and said or 0
 end
 
--- A stream that somebody has broken by hand (another type, a foreign number) is begun anew.
+-- Keeps an event for `retention`; returns why that failed, or nil. A stream that somebody has broken
+-- by hand (another type, a foreign number) is begun anew.
 local function keep(seq, at, event, said)
     local function add()
         return redis.pcall('XADD', recent, 'MAXLEN', most_kept, seq .. '-0', 'at', at,
                            'event', event, 'said', said)
+    end
+    if retention == 0 then
+        return nil
     end
     local kept = add()
     if kept.err and (kept.err:find('WRONGTYPE') or kept.err:find('equal or smaller')) then
         redis.call('DEL', recent)
         kept = add()
     end
-    if kept.err then
-        error(kept.err)
-    end
+    return kept.err
 end
 
--- Numbers an event, keeps it for `retention` and publishes it, all in one step: numbers have no
--- holes, and everybody who subscribed sees them grow. `make(seq, at)` gives the event's JSON;
--- `messages` is 1 for a message, 0 for any other event.
-local function emit(messages, make)
-    local _, last, said_before = position()
-    local seq = string.format('%.0f', last + 1)
-    local said = string.format('%.0f', said_before + messages)
-    local at = now_ms()
-    local event = make(seq, at)
+-- Publishes what was kept, the last of it under `seq`, all in one step: numbers have no holes, and
+-- everybody who subscribed sees them grow.
+local function show(events, seq, said)
     if retention > 0 then
-        keep(seq, at, event, said)
-        redis.call('EXPIRE', recent, retention)
+        redis.call('EXPIRE', recent, ARGV[3])
     end
     redis.call('HSET', head, 'seq', seq, 'said', said)
-    redis.call('PUBLISH', channel, event)
-    return last + 1
+    for _, event in ipairs(events) do
+        redis.call('PUBLISH', channel, event)
+    end
 end
 
--- A presence event; `joined` and `left` are JSON, comma-separated.
+-- A presence event: numbered, kept and published. `joined` and `left` are JSON, comma-separated.
 local function emit_presence(joined, left, count)
-    return emit(0, function(seq)
-        return '{"type":"presence","seq":' .. seq .. ',"joined":[' .. joined .. '],"left":[' ..
-               left .. '],"count":' .. count .. '}'
-    end)
+    local _, last, said = position()
+    local seq = digits(last + 1)
+    local event = '{"type":"presence","seq":' .. seq .. ',"joined":[' .. joined .. '],"left":[' ..
+                  left .. '],"count":' .. count .. '}'
+    local failed = keep(seq, now_ms(), event, digits(said))
+    if failed then
+        error(failed)
+    end
+    show({event}, seq, digits(said))
+    return last + 1
 end
 
 local function left_person(id, name)

@@ -1,36 +1,70 @@
--- publish: a member says something. Returns the number under which everybody will see it.
--- A nonce that this member used before returns the first number and publishes nothing, so a repeat
--- after a reconnect is harmless.
+-- publish: what members said to a room in one turn of a gateway's loop. Answers, for each in order,
+-- the number under which everybody will see it, or an error.
+-- A nonce that a member used before is answered with the first number and nothing is published, so
+-- a repeat after a reconnect is harmless.
 --
--- KEYS  4 nonces of this member (sorted set: nonce by number)
--- ARGV  5 the event's JSON from "from" on   6 nonce or ''   7 nonces kept at most
---       8 seconds that nonces live
---       9 the epoch in which it was first said, or '': should Redis have lost its memory since, nobody
---         knows any more whether it was shown, and it is refused
-local nonces = KEYS[4]
-local body, nonce, most_nonces, nonce_ttl = ARGV[5], ARGV[6], tonumber(ARGV[7]), ARGV[8]
-local first_epoch = ARGV[9]
+-- KEYS  4… of each message with a nonce: the nonces of who says it (sorted set: nonce by number)
+-- ARGV  5 nonces kept at most   6 seconds that nonces live
+--       7… of each message:
+--          the event's JSON from "from" on
+--          nonce or ''
+--          the epoch in which it was first said, or '': should Redis have lost its memory since,
+--          nobody knows any more whether it was shown, and it is refused
+local most_nonces, nonce_ttl = digits(-1 - tonumber(ARGV[5])), ARGV[6]
+local epoch, seq, said, at -- where the room is; not looked up for repeats alone
+local events, answers = {}, {}
 
-if nonce ~= '' then
+local function number_of(nonces, nonce)
     local seen = redis.pcall('ZSCORE', nonces, nonce)
     if type(seen) == 'table' then -- another type, by hand
         redis.call('DEL', nonces)
-    elseif seen then
-        return tonumber(seen)
+        return nil
     end
+    return seen and tonumber(seen)
 end
 
-if first_epoch ~= '' and position() ~= first_epoch then
-    return redis.error_reply('OTHEREPOCH Redis lost its memory since this was first said')
-end
-
-local seq = emit(1, function(number, at)
-    return '{"type":"message","seq":' .. number .. ',"at":' .. at .. ',' .. body
-end)
-
-if nonce ~= '' then
-    redis.call('ZADD', nonces, seq, nonce)
-    redis.call('ZREMRANGEBYRANK', nonces, 0, -1 - most_nonces)
+local function remember(nonces, nonce, number)
+    redis.call('ZADD', nonces, number, nonce)
+    redis.call('ZREMRANGEBYRANK', nonces, '0', most_nonces)
     redis.call('EXPIRE', nonces, nonce_ttl)
 end
-return seq
+
+local function say(body, nonces, nonce, first_epoch)
+    local seen = nonces and number_of(nonces, nonce)
+    if seen then
+        return seen
+    end
+    if not epoch then
+        epoch, seq, said = position()
+        at = now_ms()
+    end
+    if first_epoch ~= '' and epoch ~= first_epoch then
+        return redis.error_reply('OTHEREPOCH Redis lost its memory since this was first said')
+    end
+    local number = digits(seq + 1)
+    local event = '{"type":"message","seq":' .. number .. ',"at":' .. at .. ',' .. body
+    local failed = keep(number, at, event, digits(said + 1))
+    if failed then
+        return redis.error_reply(failed)
+    end
+    seq, said = seq + 1, said + 1
+    events[#events + 1] = event
+    if nonces then
+        remember(nonces, nonce, number)
+    end
+    return seq
+end
+
+local key = 3
+for i = 7, #ARGV, 3 do
+    local nonces
+    if ARGV[i + 1] ~= '' then
+        key = key + 1
+        nonces = KEYS[key]
+    end
+    answers[#answers + 1] = say(ARGV[i], nonces, ARGV[i + 1], ARGV[i + 2])
+end
+if #events > 0 then
+    show(events, digits(seq), digits(said))
+end
+return answers

@@ -100,7 +100,7 @@ static void say(const char *text)
     audience_tell(stage.audience);
 }
 
-/* Until nothing is due any more; pauses between passes are waited for. */
+/* Until nothing is due any more. */
 static void turn(void)
 {
     do

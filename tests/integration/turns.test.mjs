@@ -1,0 +1,85 @@
+// What is said in one turn of the gateway's loop shares a call to Redis.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { joined, startGateway, startRedis, until } from "../lib/harness.mjs";
+
+/** Sends all of these messages with one write, so that the gateway reads them in one turn. */
+function sendTogether(member, messages) {
+  member.socket._socket.cork();
+  for (const message of messages) member.send(message);
+  member.socket._socket.uncork();
+}
+
+const calls = (redis, command) => Number(/calls=(\d+)/.exec(redis.lines("INFO", "commandstats").find((line) => line.startsWith(`cmdstat_${command}:`)) ?? "calls=0")[1]);
+
+test("300 messages said at once: few calls, each answered, all in order", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--rate", "0"] });
+  const [alice, bob] = [await joined(t, gateway.url, "alice"), await joined(t, gateway.url, "bob")];
+  const before = calls(redis, "evalsha");
+  sendTogether(alice, Array.from({ length: 300 }, (_, i) => ({ type: "say", text: `line ${i}`, ...(i % 3 && { nonce: `n${i}` }) })));
+  await until("bob hears all", () => bob.messages().length === 300);
+  const said = calls(redis, "evalsha") - before;
+  assert.ok(said < 30, `${said} calls`);
+  assert.deepEqual(bob.messages().map(({ text }) => text), Array.from({ length: 300 }, (_, i) => `line ${i}`));
+  const first = bob.messages()[0].seq;
+  assert.deepEqual(bob.messages().map(({ seq }) => seq), Array.from({ length: 300 }, (_, i) => first + i), "numbers have no holes");
+  await until("200 acks", () => alice.received.filter(({ type }) => type === "ack").length === 200);
+  for (const { nonce, seq } of alice.received.filter(({ type }) => type === "ack")) assert.equal(seq, first + Number(nonce.slice(1)));
+  assert.equal(redis.lines("XLEN", "yukizuri:{lobby}:recent")[0], "302", "each is kept as an event of its own");
+});
+
+test("one nonce twice in one turn is shown once; another epoch is refused, and what stands beside it is not", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--rate", "0"] });
+  const [alice, bob] = [await joined(t, gateway.url, "alice"), await joined(t, gateway.url, "bob")];
+  sendTogether(alice, [
+    { type: "say", text: "once", nonce: "a" },
+    { type: "say", text: "old", nonce: "b", epoch: "of-another-life" },
+    { type: "say", text: "once", nonce: "a" },
+    { type: "say", text: "last", nonce: "c", epoch: alice.welcome.epoch },
+  ]);
+  const refused = await alice.waitFor({ type: "error", nonce: "b" });
+  assert.deepEqual([refused.code, refused.accepted], ["epoch_changed", false]);
+  const last = await alice.waitFor({ type: "ack", nonce: "c" });
+  const acks = alice.received.filter(({ type, nonce }) => type === "ack" && nonce === "a");
+  await until("bob hears the last", () => bob.messages().some(({ text }) => text === "last"));
+  assert.deepEqual(bob.messages().map(({ text }) => text), ["once", "last"]);
+  assert.deepEqual(acks.map(({ seq }) => seq), [last.seq - 1, last.seq - 1], "both are answered with the one number");
+});
+
+test("who says something and leaves in the same turn is heard before it is gone", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis });
+  const [alice, bob] = [await joined(t, gateway.url, "alice"), await joined(t, gateway.url, "bob")];
+  sendTogether(alice, [{ type: "say", text: "bye" }, { type: "leave" }]);
+  await until("bob sees alice leave", () => bob.saw("left", "alice"));
+  const order = bob.received.filter(({ type, left = [] }) => type === "message" || left.length > 0).map(({ type }) => type);
+  assert.deepEqual(order, ["message", "presence"]);
+});
+
+test("three rooms in one turn: each hears its own", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--rate", "0"] });
+  const members = await Promise.all(Array.from({ length: 6 }, (_, i) => joined(t, `${gateway.url}/room${i % 3}`, `m${i}`)));
+  for (const member of members) sendTogether(member, Array.from({ length: 20 }, (_, i) => ({ type: "say", text: `${i}`, nonce: `${i}` })));
+  await until("40 messages each", () => members.every((member) => member.messages().length === 40));
+  for (const [i, member] of members.entries()) assert.deepEqual(new Set(member.messages().map(({ from }) => from.name)), new Set([`m${i % 3}`, `m${(i % 3) + 3}`]));
+});
+
+test("a Redis without memory refuses what is said in a turn, all of it, and nothing is shown", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--rate", "0"] });
+  const [alice, bob] = [await joined(t, gateway.url, "alice"), await joined(t, gateway.url, "bob")];
+  redis.lines("CONFIG", "SET", "maxmemory", "1");
+  sendTogether(alice, [1, 2, 3].map((i) => ({ type: "say", text: `${i}`, nonce: `${i}` })));
+  for (const nonce of ["1", "2", "3"]) {
+    const error = await alice.waitFor({ type: "error", nonce });
+    assert.deepEqual([error.code, error.accepted], ["unavailable", false]);
+  }
+  redis.lines("CONFIG", "SET", "maxmemory", "0");
+  alice.send({ type: "say", text: "again", nonce: "4" });
+  await alice.waitFor({ type: "ack", nonce: "4" });
+  await until("bob hears it", () => bob.messages().length > 0);
+  assert.deepEqual(bob.messages().map(({ text }) => text), ["again"]);
+});
