@@ -1,6 +1,7 @@
 #include "message.h"
 
 #include "memory.h"
+#include "scan.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -120,7 +121,47 @@ static int read_type(const json_t *root, struct message_in *out, const char **wh
     return fail(why, "This \"type\" is not known.");
 }
 
-int message_parse(const uint8_t *data, size_t len, struct message_in *out, const char **why)
+/* A copy with a NUL after it, at `*end`, which moves on; NULL for no string. */
+static const char *put_string(char **end, struct scan_string string)
+{
+    char *copy = *end;
+    if (string.data == NULL)
+        return NULL;
+    memcpy(copy, string.data, string.len);
+    copy[string.len] = '\0';
+    *end += string.len + 1;
+    return copy;
+}
+
+/* A say in the form in which the page writes it, without escapes; anything else, and whatever has a
+ * mistake, is left to the full parser. */
+static bool read_canonical_say(const uint8_t *data, size_t len, struct message_in *out)
+{
+    struct scan scan = scan_begin((const char *)data, len);
+    struct scan_string nonce = {NULL, 0};
+    struct scan_string epoch = {NULL, 0};
+    scan_expect(&scan, "{\"type\":\"say\",\"text\":");
+    struct scan_string text = scan_string(&scan, true);
+    if (scan_skip(&scan, ",\"nonce\":"))
+        nonce = scan_string(&scan, true);
+    if (scan_skip(&scan, ",\"epoch\":"))
+        epoch = scan_string(&scan, true);
+    scan_expect(&scan, "}");
+    size_t nonce_characters = count_characters(nonce.data, nonce.len);
+    if (!scan_ends(&scan) || nonce_characters > MESSAGE_NONCE_CHARACTERS ||
+        (nonce.data != NULL && nonce_characters == 0))
+        return false;
+    char *end = out->copy = memory_new(text.len + nonce.len + epoch.len + 3);
+    out->type = MESSAGE_SAY;
+    out->text = put_string(&end, text);
+    out->text_len = text.len;
+    out->text_characters = count_characters(text.data, text.len);
+    out->nonce = put_string(&end, nonce);
+    out->epoch = put_string(&end, epoch);
+    return !is_blank(out->text);
+}
+
+static int parse_any(const uint8_t *data, size_t len, struct message_in *out, const char **why)
 {
     json_t *root = json_loadb((const char *)data, len, 0, NULL);
     if (root == NULL)
@@ -138,21 +179,50 @@ int message_parse(const uint8_t *data, size_t len, struct message_in *out, const
     return error;
 }
 
+int message_parse(const uint8_t *data, size_t len, struct message_in *out, const char **why)
+{
+    struct message_in say = {0};
+    if (read_canonical_say(data, len, &say)) {
+        *out = say;
+        return 0;
+    }
+    free(say.copy);
+    return parse_any(data, len, out, why);
+}
+
 void message_in_done(struct message_in *message)
 {
     json_decref(message->root);
-    message->root = NULL;
+    free(message->copy);
+    message->root = message->copy = NULL;
+}
+
+/* Escapes what RFC 8259 (section 7) says must be, and nothing else. */
+static void add_escaped(struct text *out, char byte)
+{
+    static const char named[] = "\bb\tt\nn\ff\rr\"\"\\\\";
+    for (const char *at = named; *at != '\0'; at += 2) {
+        if (*at == byte) {
+            text_add(out, (const char[]){'\\', at[1]}, 2);
+            return;
+        }
+    }
+    text_print(out, "\\u%04X", (unsigned)(uint8_t)byte);
 }
 
 void message_add_string(struct text *out, const char *text, size_t len)
 {
-    json_t *string = json_stringn_nocheck(text, len);
-    size_t need = len * 6 + 2; /* every byte as \u00XX */
-    char *buffer = memory_new(need);
-    size_t used = json_dumpb(string, buffer, need, JSON_ENCODE_ANY);
-    text_add(out, buffer, used);
-    free(buffer);
-    json_decref(string);
+    text_add(out, "\"", 1);
+    size_t start = 0;
+    for (size_t i = 0; i < len; i++) {
+        if ((uint8_t)text[i] >= ' ' && text[i] != '"' && text[i] != '\\')
+            continue;
+        text_add(out, text + start, i - start);
+        add_escaped(out, text[i]);
+        start = i + 1;
+    }
+    text_add(out, text + start, len - start);
+    text_add(out, "\"", 1);
 }
 
 static void add_field(struct text *out, const char *before, const char *value)

@@ -2,6 +2,7 @@
 #include "message.h"
 
 #include "memory.h"
+#include "scan.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -105,6 +106,33 @@ static int read_json(const char *data, size_t len, size_t max_text, struct room_
     return EVENT_FOREIGN;
 }
 
+/* A message in the very form in which publish.lua writes it; anything else is left to read_json. */
+static bool read_canonical(const char *data, size_t len, struct room_event *out)
+{
+    struct scan scan = scan_begin(data, len);
+    scan_expect(&scan, "{\"type\":\"message\",\"seq\":");
+    uint64_t seq = scan_number(&scan);
+    scan_expect(&scan, ",\"at\":");
+    uint64_t at_ms = scan_number(&scan);
+    scan_expect(&scan, ",\"from\":{\"id\":");
+    scan_string(&scan, false);
+    scan_expect(&scan, ",\"name\":");
+    scan_string(&scan, false);
+    if (scan_skip(&scan, ",\"address\":"))
+        scan_string(&scan, false);
+    scan_expect(&scan, "},\"text\":");
+    scan_string(&scan, false);
+    if (scan_skip(&scan, ",\"nonce\":"))
+        scan_string(&scan, false);
+    scan_expect(&scan, "}");
+    if (!scan_ends(&scan) || seq == 0)
+        return false;
+    out->type = EVENT_MESSAGE;
+    out->seq = seq;
+    out->at_ms = (int64_t)at_ms;
+    return true;
+}
+
 static bool has_control_bytes(const char *data, size_t len)
 {
     for (size_t i = 0; i < len; i++)
@@ -135,6 +163,10 @@ int room_event_parse(const char *data, size_t len, size_t max_text, struct room_
 {
     struct room_event event = {.json = data, .len = len};
     size_t start = 0;
+    if (read_canonical(data, len, &event)) {
+        *out = event;
+        return 0;
+    }
     while (start < len && (data[start] == ' ' || data[start] == '\t' || data[start] == '\n'))
         start++;
     bool json = start < len && (data[start] == '{' || data[start] == '[');
