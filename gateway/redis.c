@@ -22,7 +22,14 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-enum { CONNECT_TIMEOUT_MS = 2000, RETRY_FIRST_MS = 50, RETRY_LONGEST_MS = 1000 };
+enum {
+    CONNECT_TIMEOUT_MS = 2000,
+    RETRY_FIRST_MS = 50,
+    RETRY_LONGEST_MS = 1000,
+    LIBEVENT_READ_BYTES = 4096,
+    READ_BYTES = 16384,
+    MOST_READS = 16, /* in a turn of the loop: others want theirs */
+};
 
 enum state { WAITING, CONNECTING, GREETING, READY };
 
@@ -225,29 +232,44 @@ static void on_reply(struct redis *redis, const redisReply *reply)
     pending_answer(&redis->pending, reply);
 }
 
-/* Moves what has arrived into the reader. */
-static void feed_reader(struct redis *redis)
+/* Moves what the bufferevent has read into the reader; returns how much it was. */
+static size_t feed_reader(struct redis *redis)
 {
     struct evbuffer *input = bufferevent_get_input(redis->stream);
     struct evbuffer_iovec part;
+    size_t len = 0;
     while (evbuffer_peek(input, -1, NULL, &part, 1) > 0) {
         redisReaderFeed(redis->reader, part.iov_base, part.iov_len);
         evbuffer_drain(input, part.iov_len);
+        len += part.iov_len;
     }
+    return len;
 }
 
-static void on_read(struct bufferevent *stream, void *arg)
+/* More that is there already; 0 when there is nothing. An end or an error is left to the
+ * bufferevent, which will see it as well. */
+static size_t feed_more(struct redis *redis)
 {
-    struct redis *redis = arg;
-    feed_reader(redis);
+    char bytes[READ_BYTES];
+    ssize_t got = recv(bufferevent_getfd(redis->stream), bytes, sizeof bytes, MSG_DONTWAIT);
+    if (got <= 0)
+        return 0;
+    redisReaderFeed(redis->reader, bytes, (size_t)got);
+    return (size_t)got;
+}
+
+/* Hands out the replies that are complete; is the connection still there after them? */
+static bool take_replies(struct redis *redis)
+{
+    const struct bufferevent *stream = redis->stream;
     while (redis->stream == stream) {
         void *reply = NULL;
         if (redisReaderGetReply(redis->reader, &reply) != REDIS_OK) {
             lose(redis, "Redis sent what is not RESP");
-            return;
+            return false;
         }
         if (reply == NULL)
-            return;
+            return true;
         on_reply(redis, reply);
         char why[160] = "Redis refused AUTH, SELECT or PING";
         if (redis->state == WAITING && ((redisReply *)reply)->type == REDIS_REPLY_ERROR)
@@ -255,6 +277,21 @@ static void on_read(struct bufferevent *stream, void *arg)
         freeReplyObject(reply);
         if (redis->stream == stream && redis->state == WAITING)
             lose(redis, why);
+    }
+    return false;
+}
+
+/* A bufferevent reads 4 KiB in a turn. Where a hundred messages come at once, a flush would begin
+ * with the first fifteen of them, so the rest is fetched here. */
+static void on_read(struct bufferevent *stream, void *arg)
+{
+    (void)stream;
+    struct redis *redis = arg;
+    size_t len = feed_reader(redis);
+    for (int reads = 0; take_replies(redis) && redis->tls == NULL && reads < MOST_READS; reads++) {
+        if (len < LIBEVENT_READ_BYTES)
+            return;
+        len = feed_more(redis);
     }
 }
 

@@ -19,6 +19,7 @@ enum {
     TEXT_HEAD = 26, /* '~', speaker, count, when due: 1 + 1 + 8 + 16 hex digits */
     PER_ADDRESS = 4000,
     MESSAGE_BYTES = 8192,
+    NO_SPEAKER = 255,
 };
 
 enum state { CONNECTING, GREETED, INSIDE, GONE };
@@ -29,6 +30,7 @@ struct client {
     char *partial; /* the beginning of a frame, or of the handshake's answer */
     uint32_t last[CROWD_SPEAKERS];
     uint8_t state;
+    uint8_t speaker; /* who it is in its room; NO_SPEAKER: it only listens */
     bool deaf, upgraded;
 };
 
@@ -41,6 +43,7 @@ struct crowd {
     bool counting;
     int64_t since_us; /* texts that were due before are not counted */
     int64_t read_us;  /* when the bytes at hand were read */
+    size_t text_at;   /* where in the last payload its text was: the next one has it there too */
     struct histogram *histogram;
     struct crowd_counts counts;
     char buffer[READ_BYTES];
@@ -175,7 +178,10 @@ void crowd_connect(struct crowd *crowd, bool deaf)
     if (index >= crowd->most)
         return;
     struct client *client = &crowd->clients[crowd->count++];
-    *client = (struct client){.fd = connect_socket(crowd, index, deaf), .deaf = deaf};
+    int speaker = index / crowd->options.rooms;
+    *client = (struct client){.fd = connect_socket(crowd, index, deaf),
+                              .speaker = (uint8_t)(speaker < CROWD_SPEAKERS ? speaker : NO_SPEAKER),
+                              .deaf = deaf};
     path[expand(crowd, crowd->options.dialect->path, index, path)] = '\0';
     int len = snprintf(text, sizeof text,
                        "GET %.400s HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\n"
@@ -306,14 +312,13 @@ static void take_text(struct crowd *crowd, struct client *client, const char *te
     unsigned speaker = (unsigned)((text[1] & 15) + (text[1] >> 6) * 9) % CROWD_SPEAKERS;
     uint32_t number = read_hex8(text + 2);
     int64_t due_us = (int64_t)((uint64_t)read_hex8(text + 10) << 32 | read_hex8(text + 18));
-    int index = (int)(client - crowd->clients);
     struct crowd_counts *counts = &crowd->counts;
     if (number == client->last[speaker])
         counts->doubled++;
     else if (number < client->last[speaker])
         counts->disordered++;
     client->last[speaker] = number;
-    if ((unsigned)(index / crowd->options.rooms) == speaker)
+    if (client->speaker == speaker)
         counts->own++;
     if (!crowd->counting || due_us < crowd->since_us)
         return;
@@ -321,16 +326,28 @@ static void take_text(struct crowd *crowd, struct client *client, const char *te
     histogram_add(crowd->histogram, crowd->read_us - due_us);
 }
 
-/* A frame may hold many texts: NATS packs them. */
+static const char *find_text(struct crowd *crowd, const char *payload, size_t len)
+{
+    if (crowd->text_at + TEXT_HEAD <= len && payload[crowd->text_at] == '~')
+        return payload + crowd->text_at;
+    const char *text = memchr(payload, '~', len);
+    if (text == NULL || (size_t)(text - payload) + TEXT_HEAD > len)
+        return NULL;
+    crowd->text_at = (size_t)(text - payload);
+    return text;
+}
+
 static void take_texts(struct crowd *crowd, struct client *client, const char *payload, size_t len)
 {
     const char *end = payload + len;
-    const char *at = payload;
+    const char *at = find_text(crowd, payload, len);
     uint64_t before = crowd->counts.delivered;
-    while (end - at >= TEXT_HEAD && (at = memchr(at, '~', (size_t)(end - at))) != NULL &&
-           end - at >= TEXT_HEAD) {
+    while (at != NULL && end - at >= TEXT_HEAD) {
         take_text(crowd, client, at);
+        if (!crowd->options.dialect->packs)
+            break;
         at += TEXT_HEAD;
+        at = memchr(at, '~', (size_t)(end - at));
     }
     if (crowd->counts.delivered > before)
         crowd->counts.frame_bytes += len;

@@ -42,6 +42,7 @@ static const struct dialect dialects[] = {
         .path = "/?room=%s",
         .headers = "",
         .binary = true,
+        .packs = true,
         .greeting = "INFO ",
         .hello = "CONNECT {\"verbose\":false,\"pedantic\":false}\r\nSUB %s 1\r\nPING\r\n",
         .welcome = "PONG",

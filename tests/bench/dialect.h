@@ -12,6 +12,7 @@ struct dialect {
     const char *path;    /* of the handshake; %s is the room */
     const char *headers; /* further ones, each ended by CRLF */
     bool binary;         /* data frames are binary */
+    bool packs;          /* a frame may hold many texts */
     /* A word in the frame after which a member may say its hello, NULL: at once. */
     const char *greeting;
     /* What a member says to come in (%s room, %d its number), NULL: nothing. */
