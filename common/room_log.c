@@ -66,9 +66,9 @@ void room_log_append(struct room_log *log, struct frame *frame, struct room_log_
     log->bytes += frame->len;
 }
 
-bool room_log_is_over(const struct room_log *log)
+uint64_t room_log_excess(const struct room_log *log)
 {
-    return log->head - log->tail > log->most;
+    return log->head - log->tail > log->most ? log->head - log->most : log->tail;
 }
 
 uint64_t room_log_head(const struct room_log *log)
@@ -81,10 +81,10 @@ uint64_t room_log_tail(const struct room_log *log)
     return log->tail;
 }
 
-struct room_log_mark room_log_oldest(const struct room_log *log)
+struct room_log_mark room_log_mark(const struct room_log *log, uint64_t position)
 {
-    assert(log->tail < log->head);
-    return at(log, log->tail)->mark;
+    assert(position >= log->tail && position < log->head);
+    return at(log, position)->mark;
 }
 
 void room_log_evict(struct room_log *log)
@@ -130,20 +130,17 @@ uint64_t room_log_find_bytes(const struct room_log *log, uint64_t start, size_t 
 }
 
 const uint8_t *room_log_merge(const struct room_log *log, uint64_t start, uint64_t end,
-                              uint8_t **copy, size_t *len)
+                              struct text *buffer, size_t *len)
 {
-    *copy = NULL;
     *len = (size_t)(room_log_bytes_from(log, start) - room_log_bytes_from(log, end));
     if (end <= start + 1)
         return end == start ? NULL : at(log, start)->frame->bytes;
-    *copy = memory_new(*len);
-    uint8_t *out = *copy;
+    text_clear(buffer);
     for (uint64_t position = start; position < end; position++) {
         const struct frame *frame = at(log, position)->frame;
-        memcpy(out, frame->bytes, frame->len);
-        out += frame->len;
+        text_add(buffer, (const char *)frame->bytes, frame->len);
     }
-    return *copy;
+    return (const uint8_t *)buffer->data;
 }
 
 static bool is_skipped(const struct entry *entry, const struct room_log_cursor *cursor)

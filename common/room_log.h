@@ -7,6 +7,7 @@
 #define YUKIZURI_ROOM_LOG_H
 
 #include "frame.h"
+#include "text.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -43,13 +44,13 @@ void room_log_free(struct room_log *log);
  * who have not been served yet must not lose what came in one turn of the loop. */
 void room_log_append(struct room_log *log, struct frame *frame, struct room_log_mark mark);
 
-/* Does it hold more than `most` frames? */
-bool room_log_is_over(const struct room_log *log);
+/* The position before which there are more frames than `most`; the tail when there are not. */
+uint64_t room_log_excess(const struct room_log *log);
 uint64_t room_log_head(const struct room_log *log); /* the position after the last frame */
 uint64_t room_log_tail(const struct room_log *log); /* the position of the oldest frame */
 
-/* The mark of the oldest frame; the log must not be empty. */
-struct room_log_mark room_log_oldest(const struct room_log *log);
+/* The mark of a frame that is held. */
+struct room_log_mark room_log_mark(const struct room_log *log, uint64_t position);
 
 /* Drops the oldest frame; the log must not be empty. */
 void room_log_evict(struct room_log *log);
@@ -69,9 +70,9 @@ uint64_t room_log_bytes(const struct room_log *log);
 uint64_t room_log_find_bytes(const struct room_log *log, uint64_t start, size_t most);
 
 /* The bytes of the frames from `start` to `end` in a row. They point into the log, valid until the
- * next eviction, or into `*copy`, which the caller frees (NULL when there is none). */
+ * next eviction, or into `buffer`, whose content is replaced. */
 const uint8_t *room_log_merge(const struct room_log *log, uint64_t start, uint64_t end,
-                              uint8_t **copy, size_t *len);
+                              struct text *buffer, size_t *len);
 
 /* Fills at most `most` iovecs with what the cursor has yet to send; returns how many. `*end` is the
  * cursor after all of them. They point into the log: valid until the next eviction. */

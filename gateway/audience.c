@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum {
-    MOST_PASS_BYTES = 262144, /* of frames that go out in one pass; more is for the next one */
+    MOST_RUN_BYTES = 262144, /* to one socket at once; more is for the next round */
     MOST_IOVECS = 64,
 };
 
@@ -20,19 +20,16 @@ struct slot {
     int plain_fd; /* the socket; -1 for who is not plain and must be served one by one */
 };
 
+/* The flush goes round and round over the slots and never waits for an end: everybody gets what is
+ * in the log when it comes by. What is said while it is under way goes to the next slots at once,
+ * and to those before them on the next round, so that nobody waits longer than one round. */
 struct audience {
     struct audience_options options;
     struct slot *slots;
     uint32_t count, capacity;
-    uint32_t flush_at; /* slots before this one were served in this pass */
-    bool busy;
-    bool waiting; /* a pass is due and has not begun */
-    bool behind;  /* somebody's cursor may be behind the head: the last pass found a full socket, or
-                     a member came in behind */
-    uint64_t pass_from, pass_to; /* positions: the frames of this pass */
-    const uint8_t *pass_data;    /* their bytes in a row, in the log or in `merged` */
-    size_t pass_len;
-    uint8_t *merged;
+    uint32_t flush_at; /* the next slot; those before it have been visited in this round */
+    uint32_t due;      /* so many slots from there on, and on from the first, lag behind the head */
+    uint64_t round_from; /* the head when this round began: whoever was visited has all before it */
     struct event *flush_event;
 };
 
@@ -55,7 +52,6 @@ void audience_free(struct audience *audience)
     if (audience == NULL)
         return;
     event_free(audience->flush_event);
-    free(audience->merged);
     free(audience->slots);
     free(audience);
 }
@@ -67,7 +63,7 @@ size_t audience_count(const struct audience *audience)
 
 bool audience_is_busy(const struct audience *audience)
 {
-    return audience->busy;
+    return audience->due > 0;
 }
 
 /* --- Slots: dense, in flush order --- */
@@ -97,17 +93,24 @@ static void move_slot(struct audience *audience, uint32_t to, uint32_t from)
     connection_set_slot(audience->slots[to].connection, to);
 }
 
-/* During a pass the slots before `flush_at` are done: a hole there is filled by the last done one,
- * and that one's place by the last of all, so that nobody is left out. */
+static uint32_t at_most(uint32_t number, uint32_t most)
+{
+    return number < most ? number : most;
+}
+
+/* A hole before `flush_at` is filled by the last visited slot, and that one's place by the last of
+ * all, which is then the next to be visited: nobody is left out of a round. */
 static void remove_slot(struct audience *audience, uint32_t hole)
 {
-    if (audience->busy && hole < audience->flush_at) {
+    audience->count--;
+    if (hole < audience->flush_at) {
         audience->flush_at--;
         move_slot(audience, hole, audience->flush_at);
         hole = audience->flush_at;
+        audience->due += audience->due > 0;
     }
-    audience->count--;
     move_slot(audience, hole, audience->count);
+    audience->due = at_most(audience->due, audience->count);
 }
 
 /* --- One by one --- */
@@ -199,12 +202,20 @@ static void serve_or_cut(struct audience *audience, struct slot *slot)
     else if (backlog > 0 &&
              room_log_bytes_from(audience->options.log, slot->cursor.position) > backlog)
         cut(audience, slot);
-    audience->behind |= connection_is_blocked(slot->connection);
 }
 
 /* --- All at once --- */
 
-/* The socket did not take all of the pass' bytes. */
+/* Members who stand at one place in the log, and what each of them gets. */
+struct run {
+    uint64_t from, to;
+    const uint8_t *data;
+    size_t len, count;
+    struct sending sendings[SENDER_BATCH];
+    struct slot *slots[SENDER_BATCH];
+};
+
+/* The socket did not take all of the run's bytes. */
 static void note_short(struct audience *audience, struct slot *slot, int32_t sent)
 {
     if (sent < 0) {
@@ -217,88 +228,100 @@ static void note_short(struct audience *audience, struct slot *slot, int32_t sen
     room_log_advance(audience->options.log, &end, (size_t)sent);
     move_cursor(audience, slot, end);
     connection_block(slot->connection);
-    audience->behind = true;
 }
 
-/* The next members of this pass. */
-static void serve_batch(struct audience *audience)
-{
-    struct sending sendings[SENDER_BATCH];
-    uint32_t slots[SENDER_BATCH];
-    size_t count = 0;
-    uint32_t at = audience->flush_at;
-    uint32_t until = at + SENDER_BATCH < audience->count ? at + SENDER_BATCH : audience->count;
-    for (; at < until; at++) {
-        struct slot *slot = &audience->slots[at];
-        if (slot->plain_fd >= 0 && slot->cursor.position == audience->pass_from) {
-            sendings[count].fd = slot->plain_fd;
-            slots[count++] = at;
-        } else if (slot->plain_fd < 0 || slot->cursor.position < audience->pass_to) {
-            serve_or_cut(audience, slot);
-        }
-    }
-    audience->flush_at = at;
-    sender_send(audience->options.sender, sendings, count, audience->pass_data, audience->pass_len);
-    uint64_t complete = 0;
-    for (size_t i = 0; i < count; i++) {
-        struct slot *slot = &audience->slots[slots[i]];
-        if ((size_t)sendings[i].sent == audience->pass_len) {
-            slot->cursor.position = audience->pass_to;
-            complete++;
-        } else {
-            note_short(audience, slot, sendings[i].sent);
-        }
-    }
-    audience->options.metrics->messages_out += complete * (audience->pass_to - audience->pass_from);
-    audience->options.metrics->bytes_out += complete * audience->pass_len;
-}
-
-/* --- Passes --- */
-
-/* What everybody gets in this pass: the frames since the last one, in a row. */
-static void begin_pass(struct audience *audience)
+static void send_run(struct audience *audience, struct run *run)
 {
     const struct room_log *log = audience->options.log;
-    audience->waiting = false;
-    audience->behind = false;
-    audience->flush_at = 0;
-    audience->pass_from = audience->pass_to;
-    audience->pass_to = room_log_find_bytes(log, audience->pass_from, MOST_PASS_BYTES);
-    free(audience->merged);
-    audience->merged = NULL;
-    audience->pass_data = room_log_merge(log, audience->pass_from, audience->pass_to,
-                                         &audience->merged, &audience->pass_len);
-}
-
-void audience_tell(struct audience *audience)
-{
-    if (audience->busy || audience->count == 0)
+    struct metrics *metrics = audience->options.metrics;
+    uint64_t complete = 0;
+    if (run->count == 0)
         return;
-    audience->busy = audience->waiting = true; /* the pass begins when the turn has said all */
-    audience->flush_at = 0;
-    event_active(audience->flush_event, EV_TIMEOUT, 0);
+    run->to = room_log_find_bytes(log, run->from, MOST_RUN_BYTES);
+    struct text *buffer = sender_buffer(audience->options.sender);
+    run->data = room_log_merge(log, run->from, run->to, buffer, &run->len);
+    sender_send(audience->options.sender, run->sendings, run->count, run->data, run->len);
+    for (size_t i = 0; i < run->count; i++) {
+        if ((size_t)run->sendings[i].sent == run->len) {
+            run->slots[i]->cursor.position = run->to;
+            complete++;
+        } else {
+            note_short(audience, run->slots[i], run->sendings[i].sent);
+        }
+    }
+    metrics->messages_out += complete * (run->to - run->from);
+    metrics->bytes_out += complete * run->len;
+    if (run->to == room_log_head(log))
+        return;
+    audience->due = audience->count; /* that was not everything: once more round */
+    if (audience->round_from > run->to)
+        audience->round_from = run->to;
 }
 
-/* A batch of a pass, then the sockets have their turn: what is said meanwhile is on its way through
- * Redis before the pass ends, and shares the next pass' system calls. With longer slices fewer
- * frames come back in time, and each pass costs nearly as much for less. */
+/* Visits the next slots, up to the end of the round, until `most` have been served. Returns how
+ * many were. */
+static size_t visit(struct audience *audience, size_t most)
+{
+    uint64_t head = room_log_head(audience->options.log);
+    size_t one_by_one = 0;
+    uint32_t until = at_most(audience->flush_at + audience->due, audience->count);
+    uint32_t at = audience->flush_at;
+    struct run run;
+    run.count = 0;
+    for (; at < until && run.count + one_by_one < most; at++) {
+        struct slot *slot = &audience->slots[at];
+        if (slot->plain_fd < 0) {
+            serve_or_cut(audience, slot);
+            one_by_one++;
+        } else if (slot->cursor.position < head) {
+            if (run.count > 0 && slot->cursor.position != run.from)
+                break; /* somebody who came or was moved: a run of its own */
+            run.from = slot->cursor.position;
+            run.sendings[run.count].fd = slot->plain_fd;
+            run.slots[run.count++] = slot;
+        }
+    }
+    audience->due -= at - audience->flush_at;
+    audience->flush_at = at;
+    send_run(audience, &run);
+    return run.count + one_by_one;
+}
+
+/* --- The flush --- */
+
+static void end_round(struct audience *audience)
+{
+    audience->options.on_served(audience->options.owner, audience->round_from);
+    audience->round_from = room_log_head(audience->options.log);
+    audience->flush_at = 0;
+}
+
+/* A batch, then the sockets have their turn: what is said meanwhile is on its way through Redis,
+ * and shares system calls with what was said before. With longer turns it comes back later. */
 static void on_flush(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
     (void)events;
     static const struct timeval at_once = {0, 0};
     struct audience *audience = arg;
-    if (audience->waiting)
-        begin_pass(audience);
-    serve_batch(audience);
-    if (audience->flush_at >= audience->count) {
-        audience->options.on_served(audience->options.owner, audience->pass_to);
-        audience->busy = room_log_head(audience->options.log) != audience->pass_to;
-        audience->waiting = audience->busy;
-        audience->flush_at = 0;
+    for (size_t sent = 0; sent < SENDER_BATCH && audience->due > 0;) {
+        sent += visit(audience, SENDER_BATCH - sent);
+        if (audience->flush_at >= audience->count)
+            end_round(audience);
     }
-    if (audience->busy)
+    if (audience->due > 0) {
         event_add(audience->flush_event, &at_once);
+        return;
+    }
+    audience->round_from = room_log_head(audience->options.log);
+    audience->options.on_served(audience->options.owner, audience->round_from);
+}
+
+void audience_tell(struct audience *audience)
+{
+    if (audience->due == 0 && audience->count > 0)
+        event_active(audience->flush_event, EV_TIMEOUT, 0); /* when the turn has said all */
+    audience->due = audience->count;
 }
 
 /* --- Coming and going --- */
@@ -307,8 +330,8 @@ void audience_add(struct audience *audience, struct connection *connection, uint
 {
     uint64_t head = room_log_head(audience->options.log);
     make_room(audience);
-    if (!audience->busy) /* nobody is behind, and with nobody here nothing was sent */
-        audience->pass_to = head;
+    if (audience->flush_at + audience->due > audience->count) /* it will come by the new slot */
+        audience->due++;
     audience->slots[audience->count] = (struct slot){
         .connection = connection,
         .cursor = {.position = position, .replayed = (uint32_t)(head - position)},
@@ -316,7 +339,6 @@ void audience_add(struct audience *audience, struct connection *connection, uint
     };
     connection_set_slot(connection, audience->count++);
     connection_set_source(connection, &source, audience);
-    audience->behind |= position < head;
     connection_wake(connection);
 }
 
@@ -330,13 +352,9 @@ void audience_remove(struct audience *audience, struct connection *connection)
     remove_slot(audience, (uint32_t)(slot - audience->slots));
 }
 
-/* Only those who are not plain can be behind, between two passes. */
-void audience_cut_at_tail(struct audience *audience)
+void audience_cut_before(struct audience *audience, uint64_t position)
 {
-    uint64_t tail = room_log_tail(audience->options.log);
-    if (!audience->behind)
-        return;
     for (uint32_t i = 0; i < audience->count; i++)
-        if (audience->slots[i].cursor.position <= tail)
+        if (audience->slots[i].cursor.position < position)
             cut(audience, &audience->slots[i]);
 }

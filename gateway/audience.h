@@ -2,11 +2,10 @@
  * way of a frame from the log to the sockets.
  *
  * Owns the cursors; neither the connections nor the log. Whatever is appended to the log goes out
- * at the end of the loop's turn, all frames of the turn at once, a big audience in slices with the
- * rest of the loop in between. Almost everybody stands where the others stand and waits for nothing
- * but shared frames: to them the same bytes are sent without a look at their connection (sender.h).
- * Everybody else (a slow reader, one who comes back, one with bytes of its own) is served one by
- * one. */
+ * from the end of the loop's turn on, a batch of members in each turn, with the rest of the loop in
+ * between. Almost everybody waits for nothing but shared frames: to all who stand where their
+ * neighbours stand the same bytes are sent without a look at their connection (sender.h). Everybody
+ * else (a slow reader, one who comes back, one with bytes of its own) is served one by one. */
 #ifndef YUKIZURI_AUDIENCE_H
 #define YUKIZURI_AUDIENCE_H
 
@@ -48,12 +47,12 @@ void audience_remove(struct audience *audience, struct connection *connection);
 /* Something was appended to the log. */
 void audience_tell(struct audience *audience);
 
-/* Is a flush under way? Then the log must not be trimmed but from on_served. */
+/* Does somebody but the slow lag behind? Then the log must not be trimmed but from on_served. */
 bool audience_is_busy(const struct audience *audience);
 
-/* Before the oldest frame of the log is evicted: closes (4408) those who have not got it. They may
- * come back and get what they missed. */
-void audience_cut_at_tail(struct audience *audience);
+/* Before the frames before `position` are evicted: closes (4408) those who have not got them. They
+ * may come back and get what they missed. */
+void audience_cut_before(struct audience *audience, uint64_t position);
 
 size_t audience_count(const struct audience *audience);
 

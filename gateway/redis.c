@@ -6,7 +6,6 @@
 #include "pending.h"
 #include "resolver.h"
 
-#include <assert.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
@@ -445,35 +444,6 @@ void redis_reconnect(struct redis *redis, const char *why)
 }
 
 /* --- Sending --- */
-
-void redis_words_add(struct redis_words *words, const char *data, size_t len)
-{
-    assert(words->count < REDIS_WORDS);
-    words->data[words->count] = data;
-    words->len[words->count] = len;
-    words->count++;
-}
-
-void redis_words_add_string(struct redis_words *words, const char *string)
-{
-    redis_words_add(words, string, strlen(string));
-}
-
-char *redis_format(const struct redis_words *words, size_t *len)
-{
-    char *command = NULL;
-    int got =
-        redisFormatCommandArgv(&command, (int)words->count, (const char **)words->data, words->len);
-    if (got < 0)
-        abort(); /* out of memory */
-    *len = (size_t)got;
-    return command;
-}
-
-void redis_free_formatted(char *command)
-{
-    redisFreeCommand(command);
-}
 
 int redis_send_formatted(struct redis *redis, const struct redis_command *command)
 {

@@ -71,24 +71,29 @@ void room_free(struct room *room)
 
 /* --- Forgetting --- */
 
-static bool must_go(const struct room *room, int64_t now_ms)
+/* Where the log shall begin, at most at `limit`: what is before is too old or too much. */
+static uint64_t find_tail(const struct room *room, uint64_t limit)
 {
-    if (room_log_tail(room->log) == room_log_head(room->log))
-        return false;
     int64_t keep_ms = (int64_t)room->options.config->retention * 1000;
     if (keep_ms < SHORTEST_KEEP_MS)
         keep_ms = SHORTEST_KEEP_MS;
-    return room_log_oldest(room->log).at_ms < now_ms - keep_ms || room_log_is_over(room->log);
+    int64_t oldest_ms = clock_monotonic_ms() - keep_ms;
+    uint64_t tail = room_log_tail(room->log);
+    uint64_t least = room_log_excess(room->log);
+    while (tail < limit && (tail < least || room_log_mark(room->log, tail).at_ms < oldest_ms))
+        tail++;
+    return tail;
 }
 
-/* Forgets what is too old or too much of the frames before `limit`; nobody but the blocked is
- * before it when this is called. */
+/* Forgets what is too old or too much of the frames before `limit`; nobody but the slow is before
+ * it when this is called. */
 static void trim(struct room *room, uint64_t limit)
 {
-    int64_t now_ms = clock_monotonic_ms();
-    while (room_log_tail(room->log) < limit && must_go(room, now_ms)) {
-        struct room_log_mark oldest = room_log_oldest(room->log);
-        audience_cut_at_tail(room->audience);
+    uint64_t tail = find_tail(room, limit);
+    if (tail > room_log_tail(room->log))
+        audience_cut_before(room->audience, tail);
+    while (room_log_tail(room->log) < tail) {
+        struct room_log_mark oldest = room_log_mark(room->log, room_log_tail(room->log));
         if (past_forget(room->past, oldest.seq, room_log_tail(room->log)))
             room->forgotten = oldest.seq;
         room_log_evict(room->log);

@@ -13,6 +13,7 @@ enum { URING_LEAST = 64 };
 struct sender {
     bool uring;
     struct io_uring ring;
+    struct text buffer;
 };
 
 /* The flags are those of kernel 6.0: one thread submits, and does its completions' work itself. */
@@ -29,9 +30,17 @@ struct sender *sender_new(bool uring)
 
 void sender_free(struct sender *sender)
 {
-    if (sender != NULL && sender->uring)
+    if (sender == NULL)
+        return;
+    if (sender->uring)
         io_uring_queue_exit(&sender->ring);
+    text_done(&sender->buffer);
     free(sender);
+}
+
+struct text *sender_buffer(struct sender *sender)
+{
+    return &sender->buffer;
 }
 
 static int32_t judge(int64_t sent, int error)

@@ -4,6 +4,8 @@
 #ifndef YUKIZURI_SENDER_H
 #define YUKIZURI_SENDER_H
 
+#include "text.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,6 +27,10 @@ struct sender *sender_new(bool uring);
 
 /* NULL is fine. */
 void sender_free(struct sender *sender);
+
+/* A place to put bytes together in; it belongs to the sender, and its content to whoever sends it
+ * next: nothing stays in it. */
+struct text *sender_buffer(struct sender *sender);
 
 /* Offers the bytes (fewer than 2 GiB) to `count` sockets, at most SENDER_BATCH, and fills in `sent`
  * of each. Never waits for a socket. */

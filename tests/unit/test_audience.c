@@ -22,7 +22,8 @@ static struct stage {
     struct connection *members[MOST];
     int peers[MOST];
     int count;
-    uint64_t seq, served_to, passes;
+    int type; /* of the sockets: with SOCK_SEQPACKET a read gives what one send has sent */
+    uint64_t seq, served_to;
 } stage;
 
 static void on_message(void *owner, bool text, const uint8_t *data, size_t len)
@@ -42,13 +43,14 @@ static void on_closed(void *owner, uint16_t code)
 static void on_served(void *owner, uint64_t limit)
 {
     (void)owner;
+    assert_true(limit >= stage.served_to);
     stage.served_to = limit;
-    stage.passes++;
 }
 
 static void set_up(bool uring)
 {
-    stage = (struct stage){.base = event_base_new(), .log = room_log_new(1000)};
+    stage =
+        (struct stage){.base = event_base_new(), .log = room_log_new(1000), .type = SOCK_STREAM};
     stage.sender = sender_new(uring);
     if (stage.sender == NULL) /* no io_uring here */
         stage.sender = sender_new(false);
@@ -70,7 +72,8 @@ static void set_up(bool uring)
 static void tear_down(void)
 {
     while (stage.count-- > 0) {
-        audience_remove(stage.audience, stage.members[stage.count]);
+        if (stage.members[stage.count] != NULL)
+            audience_remove(stage.audience, stage.members[stage.count]);
         close(stage.peers[stage.count]);
     }
     connections_free(stage.connections);
@@ -86,7 +89,7 @@ static int come(uint64_t position)
     static const struct connection_callbacks callbacks = {on_message, on_closed};
     int pair[2];
     int index = stage.count++;
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    assert_int_equal(socketpair(AF_UNIX, stage.type | SOCK_NONBLOCK, 0, pair), 0);
     stage.peers[index] = pair[1];
     stage.members[index] = connection_new(stage.connections, pair[0], &callbacks, NULL);
     audience_add(stage.audience, stage.members[index], position);
@@ -98,6 +101,12 @@ static void say(const char *text)
     struct room_log_mark mark = {.seq = ++stage.seq};
     room_log_append(stage.log, frame_new_text(text, strlen(text)), mark);
     audience_tell(stage.audience);
+}
+
+/* A single turn of the loop. */
+static void loop_once(void)
+{
+    event_base_loop(stage.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 }
 
 /* Until nothing is due any more. */
@@ -133,7 +142,6 @@ static void check_everybody_gets_everything(bool uring)
     say("a");
     say("b");
     turn();
-    assert_int_equal(stage.passes, 1); /* what is said in one turn goes out together */
     say("c");
     turn();
     for (int i = 0; i < MOST; i++)
@@ -149,6 +157,115 @@ static void test_everybody_gets_everything(void **state)
     (void)state;
     check_everybody_gets_everything(false);
     check_everybody_gets_everything(true);
+}
+
+static void test_what_is_said_in_one_turn_goes_out_together(void **state)
+{
+    (void)state;
+    set_up(true);
+    stage.type = SOCK_SEQPACKET;
+    for (int i = 0; i < 300; i++)
+        come(0);
+    turn();
+    say("a");
+    say("b");
+    turn();
+    for (int i = 0; i < 300; i++)
+        assert_string_equal(received(i), "ab");
+    tear_down();
+}
+
+/* Who comes later in the round gets what was said meanwhile together with what was said before it;
+ * those before them get it on the next round. */
+static void test_what_is_said_during_a_flush_waits_for_no_end_of_it(void **state)
+{
+    (void)state;
+    set_up(true);
+    stage.type = SOCK_SEQPACKET;
+    for (int i = 0; i < MOST; i++)
+        come(0);
+    turn();
+    say("a");
+    loop_once(); /* the first batch */
+    assert_true(audience_is_busy(stage.audience));
+    say("b");
+    loop_once(); /* the second one */
+    assert_string_equal(received(SENDER_BATCH), "ab");
+    assert_string_equal(received(SENDER_BATCH * 2), "");
+    turn();
+    for (int i = 0; i < MOST; i++) {
+        const char *rest = i == SENDER_BATCH ? "" : i < SENDER_BATCH ? "a" : "ab";
+        assert_string_equal(received(i), rest);
+        assert_string_equal(received(i), i < SENDER_BATCH ? "b" : "");
+    }
+    assert_int_equal(stage.served_to, 2);
+    tear_down();
+}
+
+static char expected[MOST][4096], heard[MOST][4096];
+
+/* Nothing is due: whoever is still here has everything, whoever left has what came before. */
+static void check_all_have_all(void)
+{
+    turn();
+    for (int i = 0; i < stage.count; i++) {
+        for (const char *more = received(i); more[0] != '\0'; more = received(i))
+            strcat(heard[i], more);
+        if (stage.members[i] != NULL)
+            assert_string_equal(heard[i], expected[i]);
+        else
+            assert_memory_equal(heard[i], expected[i], strlen(heard[i]));
+    }
+}
+
+static void say_a_letter(void)
+{
+    char letter[2] = {(char)('a' + rand() % 26), '\0'};
+    say(letter);
+    for (int i = 0; i < stage.count; i++)
+        if (stage.members[i] != NULL)
+            strcat(expected[i], letter);
+}
+
+static void leave(int who)
+{
+    if (stage.members[who] == NULL)
+        return;
+    audience_remove(stage.audience, stage.members[who]);
+    stage.members[who] = NULL;
+}
+
+/* Members come and go at any moment of a flush; everybody gets each letter once, in order. */
+static void check_coming_and_going(unsigned seed)
+{
+    memset(expected, 0, sizeof expected);
+    memset(heard, 0, sizeof heard);
+    set_up(seed % 2 == 0);
+    srand(seed);
+    while (stage.count < 400)
+        come(0);
+    for (int step = 0; step < 1500; step++) {
+        int choice = rand() % 16;
+        if (choice < 2 && stage.count < MOST)
+            come(room_log_head(stage.log));
+        else if (choice < 5)
+            leave(rand() % stage.count);
+        else if (choice < 9)
+            say_a_letter();
+        else if (choice < 15)
+            loop_once();
+        else
+            check_all_have_all();
+    }
+    check_all_have_all();
+    tear_down();
+}
+
+static void test_members_who_come_and_go_during_a_flush_change_nothing_for_others(void **state)
+{
+    (void)state;
+    for (unsigned seed = 1; seed <= 8; seed++)
+        check_coming_and_going(seed);
 }
 
 static void test_own_bytes_come_between_shared_frames(void **state)
@@ -252,7 +369,7 @@ static void test_a_broken_socket_is_reaped_and_the_others_do_not_notice(void **s
     turn();
     assert_string_equal(received(0), "ab");
     assert_string_equal(received(4), "ab");
-    stage.members[2] = stage.members[0]; /* it is gone: tear_down finds the first one twice */
+    stage.members[2] = NULL;
     tear_down();
 }
 
@@ -260,6 +377,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_everybody_gets_everything),
+        cmocka_unit_test(test_what_is_said_in_one_turn_goes_out_together),
+        cmocka_unit_test(test_what_is_said_during_a_flush_waits_for_no_end_of_it),
+        cmocka_unit_test(test_members_who_come_and_go_during_a_flush_change_nothing_for_others),
         cmocka_unit_test(test_own_bytes_come_between_shared_frames),
         cmocka_unit_test(test_who_comes_in_behind_gets_the_rest_and_then_what_all_get),
         cmocka_unit_test(test_a_full_socket_gets_the_rest_later),
