@@ -244,6 +244,8 @@ char *message_person_json(const char *id, const char *name, const char *address)
 
 void message_add_say(struct text *out, const char *person, const struct message_in *say)
 {
+    enum { AROUND = 128 }; /* the field names, and a short nonce */
+    text_reserve(out, strlen(person) + say->text_len + AROUND);
     text_add_string(out, "\"from\":");
     text_add_string(out, person);
     text_add_string(out, ",\"text\":");

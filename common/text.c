@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void reserve(struct text *text, size_t more)
+void text_reserve(struct text *text, size_t more)
 {
     size_t need = text->len + more + 1;
     if (need <= text->capacity)
@@ -34,7 +34,7 @@ void text_clear(struct text *text)
 
 void text_add(struct text *text, const char *data, size_t len)
 {
-    reserve(text, len);
+    text_reserve(text, len);
     if (len > 0)
         memcpy(text->data + text->len, data, len);
     text->len += len;
@@ -52,12 +52,12 @@ void text_print(struct text *text, const char *format, ...)
     va_start(args, format);
     va_list again;
     va_copy(again, args);
-    reserve(text, 0);
+    text_reserve(text, 0);
     size_t room = text->capacity - text->len;
     int len = vsnprintf(text->data + text->len, room, format, args);
     va_end(args);
     if (len > 0 && (size_t)len >= room) { /* once more, with enough room */
-        reserve(text, (size_t)len);
+        text_reserve(text, (size_t)len);
         vsnprintf(text->data + text->len, (size_t)len + 1, format, again);
     }
     text->len += len > 0 ? (size_t)len : 0;
@@ -66,7 +66,7 @@ void text_print(struct text *text, const char *format, ...)
 
 char *text_take(struct text *text)
 {
-    reserve(text, 0);
+    text_reserve(text, 0);
     text->data[text->len] = '\0';
     char *data = text->data;
     *text = TEXT_EMPTY;

@@ -23,6 +23,9 @@ void text_done(struct text *text);
 /* Forgets the content and keeps the memory. */
 void text_clear(struct text *text);
 
+/* Makes room for as many bytes more: they can then be added without moving what is there. */
+void text_reserve(struct text *text, size_t more);
+
 void text_add(struct text *text, const char *data, size_t len);
 void text_add_string(struct text *text, const char *string);
 void text_print(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -5,6 +5,7 @@
 #define YUKIZURI_BUS_H
 
 #include "config.h"
+#include "keys.h"
 #include "log.h"
 #include "message.h"
 #include "metrics.h"
@@ -85,7 +86,8 @@ void bus_remove_feed(struct bus *bus, struct feed *feed);
  * further ones, bus_end_keys its four arguments. All strings must live until the call is sent;
  * `scratch` holds those that are made on the way. */
 struct bus_scratch {
-    char head[512], recent[512], epoch[24];
+    struct key head, recent;
+    char epoch[24];
     const struct bus_numbers *numbers;
 };
 void bus_begin(const struct bus *bus, struct script_call *call, struct bus_scratch *scratch,

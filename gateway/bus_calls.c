@@ -47,15 +47,15 @@ void bus_add_key(struct script_call *call, const char *key)
 void bus_begin(const struct bus *bus, struct script_call *call, struct bus_scratch *scratch,
                const char *channel)
 {
-    snprintf(scratch->head, sizeof scratch->head, "%s:head", channel);
-    snprintf(scratch->recent, sizeof scratch->recent, "%s:recent", channel);
+    scratch->head = key_part(channel, "head");
+    scratch->recent = key_part(channel, "recent");
     new_epoch(scratch->epoch);
     scratch->numbers = bus_numbers(bus);
     call->key_count = 0;
     call->words.count = 0;
     bus_add_key(call, channel);
-    bus_add_key(call, scratch->head);
-    bus_add_key(call, scratch->recent);
+    bus_add_key(call, scratch->head.text);
+    bus_add_key(call, scratch->recent.text);
 }
 
 void bus_end_keys(struct script_call *call, const struct bus_scratch *scratch)

@@ -1,26 +1,37 @@
 #include "keys.h"
 
-#include <stdio.h>
+#include <string.h>
+
+/* Puts words together, up to a NULL; what does not fit is cut (see KEY_BYTES). No printf: some keys
+ * are made for each message. */
+static struct key join(const char *const *words)
+{
+    struct key key;
+    size_t len = 0;
+    for (; *words != NULL; words++) {
+        size_t more = strlen(*words);
+        if (more > sizeof key.text - 1 - len)
+            more = sizeof key.text - 1 - len;
+        memcpy(key.text + len, *words, more);
+        len += more;
+    }
+    key.text[len] = '\0';
+    return key;
+}
 
 struct key key_room(const char *prefix, const char *room)
 {
-    struct key key;
-    snprintf(key.text, sizeof key.text, "%s:{%s}", prefix, room);
-    return key;
+    return join((const char *const[]){prefix, ":{", room, "}", NULL});
 }
 
 struct key key_part(const char *channel, const char *part)
 {
-    struct key key;
-    snprintf(key.text, sizeof key.text, "%s:%s", channel, part);
-    return key;
+    return join((const char *const[]){channel, ":", part, NULL});
 }
 
 struct key key_item(const char *channel, const char *part, const char *item)
 {
-    struct key key;
-    snprintf(key.text, sizeof key.text, "%s:%s:%s", channel, part, item);
-    return key;
+    return join((const char *const[]){channel, ":", part, ":", item, NULL});
 }
 
 struct key key_global(const char *prefix, const char *part)
@@ -35,16 +46,12 @@ struct key key_gateway(const char *prefix, const char *id)
 
 struct key key_gateway_rooms(const char *prefix, const char *id)
 {
-    struct key key;
-    snprintf(key.text, sizeof key.text, "%s:gateway:%s:rooms", prefix, id);
-    return key;
+    return join((const char *const[]){prefix, ":gateway:", id, ":rooms", NULL});
 }
 
 struct key key_gateway_probe(const char *prefix, const char *id)
 {
-    struct key key;
-    snprintf(key.text, sizeof key.text, "%s:gateway:%s:probe", prefix, id);
-    return key;
+    return join((const char *const[]){prefix, ":gateway:", id, ":probe", NULL});
 }
 
 struct key key_bury(const char *prefix, const char *id)

@@ -116,6 +116,7 @@ void outbox_add(struct outbox *outbox, struct feed *feed, const struct bus_say *
 {
     struct batch *batch = batch_of(outbox, feed);
     struct waiting *waiting = new_waiting(batch);
+    text_reserve(&batch->words, say->body_len);
     waiting->done = done;
     waiting->arg = arg;
     waiting->has_nonce = say->nonce != NULL;

@@ -180,7 +180,7 @@ static void write_words(struct redis *redis, const struct redis_words *words)
     size_t len;
     char *command = redis_format(words, &len);
     write_command(redis, command, len);
-    redis_free_formatted(command);
+    free(command);
 }
 
 static void greet_with(struct redis *redis, redis_done done, const struct redis_words *words)
@@ -462,7 +462,7 @@ int redis_send(struct redis *redis, const struct redis_words *words, redis_done 
     char *bytes = redis_format(words, &command.len);
     command.bytes = bytes;
     int error = redis_send_formatted(redis, &command);
-    redis_free_formatted(bytes);
+    free(bytes);
     return error;
 }
 

@@ -1,5 +1,5 @@
 /* redis: one connection to Redis: TCP, TLS or unix socket; AUTH, SELECT; pipelined commands with
- * deadlines; reconnects with jitter. hiredis serves as the RESP codec alone; bytes move over a
+ * deadlines; reconnects with jitter. hiredis reads the replies (RESP), no more; bytes move over a
  * libevent bufferevent. The only user of hiredis.
  *
  * It does not know what the commands mean. Callbacks run from the event loop only, never from
@@ -72,9 +72,8 @@ struct redis_command {
 };
 int redis_send_formatted(struct redis *redis, const struct redis_command *command);
 
-/* A command as Redis reads it (RESP); the caller frees it with redis_free_formatted. */
+/* A command as Redis reads it (RESP); the caller frees it. */
 char *redis_format(const struct redis_words *words, size_t *len);
-void redis_free_formatted(char *command);
 
 /* redis_send of a NULL-terminated list of strings. */
 int redis_send_strings(struct redis *redis, redis_done done, void *arg, const char *first, ...)

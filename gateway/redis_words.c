@@ -1,10 +1,13 @@
-/* The part of redis.h that puts commands together. */
+/* The part of redis.h that puts commands together: RESP, an array of bulk strings. */
 #include "redis.h"
 
+#include "memory.h"
+
 #include <assert.h>
-#include <hiredis/hiredis.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { HEAD_BYTES = 24 }; /* '*' or '$', 20 digits, CR LF */
 
 void redis_words_add(struct redis_words *words, const char *data, size_t len)
 {
@@ -19,18 +22,41 @@ void redis_words_add_string(struct redis_words *words, const char *string)
     redis_words_add(words, string, strlen(string));
 }
 
-char *redis_format(const struct redis_words *words, size_t *len)
+static char *put_head(char *out, char kind, size_t number)
 {
-    char *command = NULL;
-    int got =
-        redisFormatCommandArgv(&command, (int)words->count, (const char **)words->data, words->len);
-    if (got < 0)
-        abort(); /* out of memory */
-    *len = (size_t)got;
-    return command;
+    char digits[HEAD_BYTES];
+    size_t at = sizeof digits;
+    do
+        digits[--at] = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    *out++ = kind;
+    memcpy(out, digits + at, sizeof digits - at);
+    out += sizeof digits - at;
+    *out++ = '\r';
+    *out++ = '\n';
+    return out;
 }
 
-void redis_free_formatted(char *command)
+static char *put_word(char *out, const char *word, size_t len)
 {
-    redisFreeCommand(command);
+    out = put_head(out, '$', len);
+    if (len > 0)
+        memcpy(out, word, len);
+    out += len;
+    *out++ = '\r';
+    *out++ = '\n';
+    return out;
+}
+
+char *redis_format(const struct redis_words *words, size_t *len)
+{
+    size_t most = HEAD_BYTES;
+    for (size_t i = 0; i < words->count; i++)
+        most += HEAD_BYTES + words->len[i] + 2;
+    char *command = memory_resize(NULL, most, 1);
+    char *out = put_head(command, '*', words->count);
+    for (size_t i = 0; i < words->count; i++)
+        out = put_word(out, words->data[i], words->len[i]);
+    *len = (size_t)(out - command);
+    return command;
 }

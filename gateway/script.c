@@ -73,7 +73,7 @@ static char *format(const struct script_call *call, const char *hash, size_t *le
 
 static void free_run(struct run *run)
 {
-    redis_free_formatted(run->command);
+    free(run->command);
     free(run);
 }
 

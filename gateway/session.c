@@ -144,15 +144,15 @@ static struct saying *new_saying(struct session *session, const char *nonce)
 
 static void publish(struct session *session, const struct message_in *say)
 {
-    struct text body = TEXT_EMPTY;
-    message_add_say(&body, identity_person(session->identity), say);
-    struct bus_say call = {session->identity->id, body.data, body.len, say->nonce, say->epoch};
+    struct text *body = &session->all->scratch;
+    message_add_say(body, identity_person(session->identity), say);
+    struct bus_say call = {session->identity->id, body->data, body->len, say->nonce, say->epoch};
     struct saying *saying = new_saying(session, say->nonce);
     session->in_flight++;
     if (session->in_flight >= HOLD_IN_FLIGHT) /* without a rate limit, Redis sets the pace */
         connection_hold(session->connection, true);
     bool sent = bus_say(session->place->feed, &call, on_said, saying) == 0;
-    text_done(&body);
+    text_clear(body);
     if (sent)
         return;
     session->in_flight--;
