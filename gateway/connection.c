@@ -5,6 +5,7 @@
 #include "memory.h"
 #include "poller.h"
 #include "reader.h"
+#include "slab.h"
 #include "wheel.h"
 
 #include <assert.h>
@@ -368,7 +369,7 @@ static void on_ready(struct watch *watch, unsigned ready)
 struct connection *connection_new(struct connections *all, int fd,
                                   const struct connection_callbacks *callbacks, void *owner)
 {
-    struct connection *connection = memory_new(sizeof *connection);
+    struct connection *connection = slab_new(sizeof *connection);
     connection->all = all;
     connection->fd = fd;
     connection->callbacks = callbacks;
@@ -409,7 +410,7 @@ static void free_connection(struct connection *connection)
     list_remove(&connection->on_wheel);
     free(connection->private);
     close(connection->fd);
-    free(connection);
+    slab_free(connection);
     all->count--;
     all->options.metrics->connections = all->count;
 }

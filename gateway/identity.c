@@ -2,6 +2,7 @@
 
 #include "memory.h"
 #include "message.h"
+#include "slab.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@ struct identity *identity_new(const struct identity_parts *parts)
     size_t shown_len = strlen(parts->shown) + 1;
     size_t person_len = strlen(person) + 1;
     struct identity *identity =
-        memory_new(sizeof *identity + folded_len + name_len + shown_len + person_len);
+        slab_new(sizeof *identity + folded_len + name_len + shown_len + person_len);
     identity->number = parts->number;
     memcpy(identity->id, parts->id, strnlen(parts->id, sizeof identity->id - 1));
     memcpy(identity->hash, parts->hash, strnlen(parts->hash, sizeof identity->hash - 1));

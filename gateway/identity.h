@@ -26,7 +26,7 @@ struct identity_parts {
     const char *id, *hash;
 };
 
-/* Copies everything; the caller frees it with free(). */
+/* Copies everything; the caller frees it with slab_free. */
 struct identity *identity_new(const struct identity_parts *parts);
 
 /* The number of the last event that it may not see, and in which epoch. */

@@ -4,6 +4,7 @@
 #include "digest.h"
 #include "memory.h"
 #include "session_internal.h"
+#include "slab.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -290,10 +291,10 @@ void session_free_if_over(struct session *session)
     list_remove(&session->in_place);
     list_remove(&session->in_queue);
     rooms_put(session->place);
-    free(session->identity);
+    slab_free(session->identity);
     free(session->joining);
     session->all->freed++;
-    free(session);
+    slab_free(session);
 }
 
 void session_end(struct session *session)
@@ -349,7 +350,7 @@ static void on_shown(void *arg, struct place *place)
 
 struct connection *session_open(struct sessions *all, const struct session_visitor *visitor)
 {
-    struct session *session = memory_new(sizeof *session);
+    struct session *session = slab_new(sizeof *session);
     session->all = all;
     session->address = visitor->address;
     session->rate = rate_new(&all->options.config->rate, clock_monotonic_ms());

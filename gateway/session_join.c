@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "memory.h"
+#include "slab.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -67,7 +68,7 @@ void session_format_address(const struct session *session, char out[ADDRESS_TEXT
 static void set_identity(struct session *session, const struct identity_parts *parts)
 {
     struct identity *identity = identity_new(parts);
-    free(session->identity);
+    slab_free(session->identity);
     session->identity = identity;
 }
 

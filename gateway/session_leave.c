@@ -2,6 +2,7 @@
 #include "session_internal.h"
 
 #include "memory.h"
+#include "slab.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,7 @@ static void free_farewell(struct farewell *farewell)
 {
     list_remove(&farewell->link);
     rooms_put(farewell->place);
-    free(farewell->identity);
+    slab_free(farewell->identity);
     free(farewell);
 }
 
