@@ -158,6 +158,15 @@ void slab_free(void *object)
         free_object(object);
 }
 
+void slab_trim(void)
+{
+    for (size_t i = 0; i < CLASSES; i++) {
+        if (classes[i].spare != NULL)
+            unmap_block(classes[i].spare);
+        classes[i].spare = NULL;
+    }
+}
+
 size_t slab_held(void)
 {
     return held;

@@ -18,6 +18,9 @@ void *slab_new(size_t size);
 /* NULL is fine. Pages go back to the system when nothing is in them. */
 void slab_free(void *object);
 
+/* Gives back the empty pages that are kept for the next one. */
+void slab_trim(void);
+
 /* Bytes that are taken from the system at the moment. */
 size_t slab_held(void);
 

@@ -9,6 +9,7 @@
 enum {
     MOST_RUN_BYTES = 262144, /* to one socket at once; more is for the next round */
     MOST_IOVECS = 64,
+    SMALLEST_SHRUNK = 64, /* slots: fewer are not worth the trouble */
 };
 
 /* A member: a connection and where it stands. Two fit into a cache line; a flush looks at nothing
@@ -85,6 +86,15 @@ static void make_room(struct audience *audience)
     audience->slots = memory_resize(audience->slots, audience->capacity, sizeof *audience->slots);
 }
 
+/* After a storm of people its room is given back. */
+static void give_room_back(struct audience *audience)
+{
+    if (audience->capacity < SMALLEST_SHRUNK || audience->count > audience->capacity / 4)
+        return;
+    audience->capacity /= 2;
+    audience->slots = memory_resize(audience->slots, audience->capacity, sizeof *audience->slots);
+}
+
 static void move_slot(struct audience *audience, uint32_t to, uint32_t from)
 {
     if (to == from)
@@ -111,6 +121,7 @@ static void remove_slot(struct audience *audience, uint32_t hole)
     }
     move_slot(audience, hole, audience->count);
     audience->due = at_most(audience->due, audience->count);
+    give_room_back(audience);
 }
 
 /* --- One by one --- */

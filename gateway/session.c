@@ -446,6 +446,7 @@ static void trim_after_storm(struct sessions *all)
 {
     bool calm = all->freed - all->freed_before < STORM / 10;
     if (calm && all->freed >= STORM) {
+        slab_trim();
         memory_trim();
         all->freed = 0;
     }
