@@ -124,7 +124,7 @@ const experiments = {
   million: () => compare("million", [...floors.slice(1), ours, "nchan + Redis", "Node ws + ioredis, shared frame"], { members: 1000, rate: 1000 }),
   async idle() {
     for (const members of [1000, 5000, 19000])
-      await compare("idle", [ours, "nchan + Redis", "Node ws + ioredis", "Socket.IO + Redis adapter", "NATS WebSocket (no Redis)", floors[0]], { members, storms: 1, "storm-members": 300, pending: members >= 19000 ? 4000 : 1000 }, 1);
+      await compare("idle", [ours, "nchan + Redis", "Node ws + ioredis", "Socket.IO + Redis adapter", "NATS WebSocket (no Redis)", floors[0]], { members, storms: 1, "storm-members": 1500, pending: members >= 19000 ? 4000 : 1000 }, 1);
   },
   async load() {
     for (const rate of [20, 50, 200, 500]) await compare("load", main, { members: 1000, rate }, 1);
