@@ -217,11 +217,10 @@ static void serve_or_cut(struct audience *audience, struct slot *slot)
 
 /* --- All at once --- */
 
-/* Members who stand at one place in the log, and what each of them gets. */
+/* Members who stand at one place in the log. */
 struct run {
-    uint64_t from, to;
-    const uint8_t *data;
-    size_t len, count;
+    uint64_t from;
+    size_t count;
     struct sending sendings[SENDER_BATCH];
     struct slot *slots[SENDER_BATCH];
 };
@@ -245,28 +244,29 @@ static void send_run(struct audience *audience, struct run *run)
 {
     const struct room_log *log = audience->options.log;
     struct metrics *metrics = audience->options.metrics;
+    struct sender *sender = audience->options.sender;
     uint64_t complete = 0;
+    size_t len;
     if (run->count == 0)
         return;
-    run->to = room_log_find_bytes(log, run->from, MOST_RUN_BYTES);
-    struct text *buffer = sender_buffer(audience->options.sender);
-    run->data = room_log_merge(log, run->from, run->to, buffer, &run->len);
-    sender_send(audience->options.sender, run->sendings, run->count, run->data, run->len);
+    uint64_t to = room_log_find_bytes(log, run->from, MOST_RUN_BYTES);
+    const uint8_t *data = room_log_merge(log, run->from, to, sender_buffer(sender), &len);
+    sender_send(sender, run->sendings, run->count, data, len);
     for (size_t i = 0; i < run->count; i++) {
-        if ((size_t)run->sendings[i].sent == run->len) {
-            run->slots[i]->cursor.position = run->to;
+        if ((size_t)run->sendings[i].sent == len) {
+            run->slots[i]->cursor.position = to;
             complete++;
         } else {
             note_short(audience, run->slots[i], run->sendings[i].sent);
         }
     }
-    metrics->messages_out += complete * (run->to - run->from);
-    metrics->bytes_out += complete * run->len;
-    if (run->to == room_log_head(log))
+    metrics->messages_out += complete * (to - run->from);
+    metrics->bytes_out += complete * len;
+    if (to == room_log_head(log))
         return;
     audience->due = audience->count; /* that was not everything: once more round */
-    if (audience->round_from > run->to)
-        audience->round_from = run->to;
+    if (audience->round_from > to)
+        audience->round_from = to;
 }
 
 /* Visits the next slots, up to the end of the round, until `most` have been served. Returns how
