@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -21,26 +22,40 @@ static void fill(uint8_t *at, size_t len)
     }
 }
 
+struct pool {
+    size_t left;
+    uint8_t bytes[4096 - sizeof(size_t)];
+};
+
+/* A page that is all zeroes in whoever forks off: the same bytes are not given out twice. */
+static struct pool *new_pool(void)
+{
+    struct pool *pool =
+        mmap(NULL, sizeof *pool, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pool == MAP_FAILED || madvise(pool, sizeof *pool, MADV_WIPEONFORK) != 0) {
+        perror("yukizuri: a page for random bytes");
+        abort();
+    }
+    return pool;
+}
+
 /* From a pool: a storm of people needs three small pieces for each. What was given out is wiped. */
 void digest_random(void *out, size_t len)
 {
-    static uint8_t pool[1024];
-    static size_t left;
-    static pid_t owner;
-    if (owner != getpid()) /* forked off: the same bytes must not be given out twice */
-        left = 0;
-    owner = getpid();
-    if (len > sizeof pool) {
+    static struct pool *pool;
+    if (pool == NULL)
+        pool = new_pool();
+    if (len > sizeof pool->bytes) {
         fill(out, len);
         return;
     }
-    if (len > left) {
-        fill(pool, sizeof pool);
-        left = sizeof pool;
+    if (len > pool->left) {
+        fill(pool->bytes, sizeof pool->bytes);
+        pool->left = sizeof pool->bytes;
     }
-    left -= len;
-    memcpy(out, pool + left, len);
-    memset(pool + left, 0, len);
+    pool->left -= len;
+    memcpy(out, pool->bytes + pool->left, len);
+    memset(pool->bytes + pool->left, 0, len);
 }
 
 /* An algorithm looked up once: OpenSSL's one-call functions look it up each time, which costs more

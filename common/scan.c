@@ -79,11 +79,36 @@ static size_t character(const uint8_t *at, size_t left, bool plain)
     return !plain && left >= 2 && memchr("\"\\/bfnrt", at[1], 8) != NULL ? 2 : 0;
 }
 
+/* In which of eight bytes is something else than plain ASCII: a quote, a backslash, a control or
+ * the beginning of a sequence? Their highest bits, exact up to the first of them. */
+static uint64_t find_special(uint64_t eight)
+{
+    static const uint64_t ones = 0x0101010101010101u;
+    uint64_t quotes = eight ^ (ones * '"');
+    uint64_t backslashes = eight ^ (ones * '\\');
+    uint64_t found = (eight - ones * ' ') | (quotes - ones) | (backslashes - ones) | eight;
+    return found & (ones * 0x80);
+}
+
+/* Passes plain ASCII, eight bytes at a time as long as there are eight. */
+static const char *skip_plain(const char *at, const char *end)
+{
+    while (end - at >= 8) {
+        uint64_t eight;
+        memcpy(&eight, at, sizeof eight);
+        if (find_special(eight) != 0)
+            break;
+        at += sizeof eight;
+    }
+    return at;
+}
+
 struct scan_string scan_string(struct scan *scan, bool plain)
 {
     scan_expect(scan, "\"");
     const char *start = scan->at;
-    while (scan->at < scan->end && *scan->at != '"') {
+    while (scan->at != NULL && (scan->at = skip_plain(scan->at, scan->end)) < scan->end &&
+           *scan->at != '"') {
         size_t len = character((const uint8_t *)scan->at, (size_t)(scan->end - scan->at), plain);
         if (len == 0) {
             fail(scan);

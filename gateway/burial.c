@@ -97,7 +97,7 @@ static void end_grave(struct grave *grave, bool failed)
 static void scan(struct grave *grave);
 static void check_and_scan(struct grave *grave);
 
-static void on_taken_off(void *arg, const struct redisReply *reply)
+static void on_taken_off(void *arg, const struct redis_reply *reply)
 {
     struct grave *grave = arg;
     grave->burial->taken_off += bus_number(reply);
@@ -109,14 +109,15 @@ static void on_taken_off(void *arg, const struct redisReply *reply)
         check_and_scan(grave);
 }
 
-static void take_off(struct grave *grave, const struct redisReply *names)
+static void take_off(struct grave *grave, const struct redis_reply *names)
 {
     struct bus *bus = grave->burial->burials->bus;
-    struct script_call call = {.name = "bury"};
+    struct script_call call;
     struct bus_scratch scratch;
     struct key members = key_part(grave->channel.text, "members");
     struct key member = key_item(grave->channel.text, "member", "");
     struct key left = key_item(grave->channel.text, "left", "");
+    script_begin(&call, "bury");
     bus_begin(bus, &call, &scratch, grave->channel.text);
     bus_add_key(&call, members.text);
     bus_end_keys(&call, &scratch);
@@ -134,7 +135,7 @@ static void take_off(struct grave *grave, const struct redisReply *names)
         end_grave(grave, true);
 }
 
-static void on_scanned(void *arg, const struct redisReply *reply)
+static void on_scanned(void *arg, const struct redis_reply *reply)
 {
     struct grave *grave = arg;
     const char *cursor = redis_reply_string(redis_reply_at(reply, 0), NULL);
@@ -147,7 +148,7 @@ static void on_scanned(void *arg, const struct redisReply *reply)
 }
 
 /* Before each batch: has the gateway come back? Then its members are its own again. */
-static void on_still_dead(void *arg, const struct redisReply *reply)
+static void on_still_dead(void *arg, const struct redis_reply *reply)
 {
     struct grave *grave = arg;
     if (redis_reply_is_error(reply) || redis_reply_integer(reply) != 0 || is_stale(grave->asked_ms))
@@ -189,7 +190,7 @@ static void open_grave(struct burial *burial, const char *room)
     check_and_scan(grave);
 }
 
-static void on_rooms(void *arg, const struct redisReply *reply)
+static void on_rooms(void *arg, const struct redis_reply *reply)
 {
     struct burial *burial = arg;
     burial->rooms_left = 1; /* held while rooms are added */
@@ -205,7 +206,7 @@ static void on_rooms(void *arg, const struct redisReply *reply)
 
 /* --- The claim --- */
 
-static void on_claimed(void *arg, const struct redisReply *reply)
+static void on_claimed(void *arg, const struct redis_reply *reply)
 {
     struct burial *burial = arg;
     struct key rooms = key_gateway_rooms(burial->burials->config->redis_prefix, burial->id);
@@ -283,7 +284,7 @@ struct check {
     char id[];
 };
 
-static void on_checked(void *arg, const struct redisReply *reply)
+static void on_checked(void *arg, const struct redis_reply *reply)
 {
     struct check *check = arg;
     struct burials *burials = check->burials;
@@ -334,7 +335,7 @@ static void sweep_suspects(struct burials *burials)
     }
 }
 
-static void on_gateways(void *arg, const struct redisReply *reply)
+static void on_gateways(void *arg, const struct redis_reply *reply)
 {
     struct burials *burials = arg;
     if (redis_reply_is_error(reply))

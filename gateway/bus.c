@@ -66,7 +66,7 @@ static bool both_ready(const struct bus *bus)
 
 /* Probes go the way that messages go: something is written, then published. A Redis that takes no
  * writes (no memory, a replica) is as good as away, and says why. */
-static void on_probe_written(void *arg, const struct redisReply *reply)
+static void on_probe_written(void *arg, const struct redis_reply *reply)
 {
     struct bus *bus = arg;
     if (reply == NULL)
@@ -252,7 +252,7 @@ static bool is_channel(const struct key *key, const char *channel, size_t len)
     return strlen(key->text) == len && memcmp(key->text, channel, len) == 0;
 }
 
-static void on_published(struct bus *bus, const struct redisReply *reply)
+static void on_published(struct bus *bus, const struct redis_reply *reply)
 {
     size_t channel_len;
     size_t len;
@@ -271,7 +271,7 @@ static void on_published(struct bus *bus, const struct redisReply *reply)
         bus->callbacks.on_told(bus->arg, data, len);
 }
 
-static void on_subscribed(struct bus *bus, const struct redisReply *reply)
+static void on_subscribed(struct bus *bus, const struct redis_reply *reply)
 {
     size_t len;
     const char *channel = redis_reply_string(redis_reply_at(reply, 1), &len);
@@ -288,7 +288,7 @@ static void on_subscribed(struct bus *bus, const struct redisReply *reply)
 }
 
 /* "message", "subscribe", "unsubscribe", "pong", or an error. */
-static void on_push(void *arg, const struct redisReply *reply)
+static void on_push(void *arg, const struct redis_reply *reply)
 {
     struct bus *bus = arg;
     const char *kind = redis_reply_string(redis_reply_at(reply, 0), NULL);

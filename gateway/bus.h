@@ -145,7 +145,7 @@ struct bus_joined {
 };
 
 int bus_join(struct feed *feed, const struct bus_join *join, redis_done done, void *arg);
-enum bus_join_status bus_read_joined(const struct redisReply *reply, struct bus_joined *out);
+enum bus_join_status bus_read_joined(const struct redis_reply *reply, struct bus_joined *out);
 
 struct bus_leave {
     struct bus_member member;
@@ -165,9 +165,9 @@ int bus_refresh(struct feed *feed, const struct bus_member *members, size_t coun
 void bus_trim(struct feed *feed, uint64_t seq);
 
 /* Was a say refused, because Redis lost its memory since the epoch it was first said in? */
-bool bus_is_other_epoch(const struct redisReply *reply);
+bool bus_is_other_epoch(const struct redis_reply *reply);
 
 /* A positive number, or 0 for an error or no reply. */
-uint64_t bus_number(const struct redisReply *reply);
+uint64_t bus_number(const struct redis_reply *reply);
 
 #endif

@@ -40,8 +40,7 @@ static void new_epoch(char out[24])
 
 void bus_add_key(struct script_call *call, const char *key)
 {
-    redis_words_add_string(&call->words, key);
-    call->key_count++;
+    script_add_key(call, key, strlen(key));
 }
 
 void bus_begin(const struct bus *bus, struct script_call *call, struct bus_scratch *scratch,
@@ -51,8 +50,6 @@ void bus_begin(const struct bus *bus, struct script_call *call, struct bus_scrat
     scratch->recent = key_part(channel, "recent");
     new_epoch(scratch->epoch);
     scratch->numbers = bus_numbers(bus);
-    call->key_count = 0;
-    call->words.count = 0;
     bus_add_key(call, channel);
     bus_add_key(call, scratch->head.text);
     bus_add_key(call, scratch->recent.text);
@@ -121,7 +118,7 @@ int bus_join(struct feed *feed, const struct bus_join *join, redis_done done, vo
     struct bus *bus = feed_bus(feed);
     const struct config *config = bus_config(bus);
     const char *channel = feed_channel(feed);
-    struct script_call call = {.name = "join"};
+    struct script_call call;
     struct bus_scratch scratch;
     char floor[NUMBER_BYTES];
     struct key members = key_part(channel, "members");
@@ -129,6 +126,7 @@ int bus_join(struct feed *feed, const struct bus_join *join, redis_done done, vo
     struct key left = key_item(channel, "left", join->shown.id);
     struct key member_base = key_item(channel, "member", "");
     struct key gateway_base = key_gateway(config->redis_prefix, "");
+    script_begin(&call, "join");
     bus_begin(bus, &call, &scratch, channel);
     bus_add_key(&call, members.text);
     bus_add_key(&call, member.text);
@@ -155,7 +153,7 @@ int bus_join(struct feed *feed, const struct bus_join *join, redis_done done, vo
     return script_run(bus_commands(bus), &call, done, arg);
 }
 
-enum bus_join_status bus_read_joined(const struct redisReply *reply, struct bus_joined *out)
+enum bus_join_status bus_read_joined(const struct redis_reply *reply, struct bus_joined *out)
 {
     const char *status = redis_reply_string(redis_reply_at(reply, 0), NULL);
     if (status == NULL)
@@ -183,11 +181,12 @@ int bus_leave(struct feed *feed, const struct bus_leave *leave, redis_done done,
 {
     struct bus *bus = feed_bus(feed);
     const char *channel = feed_channel(feed);
-    struct script_call call = {.name = "leave"};
+    struct script_call call;
     struct bus_scratch scratch;
     struct key members = key_part(channel, "members");
     struct key key = key_item(channel, "member", leave->member.folded);
     struct key left_base = key_item(channel, "left", "");
+    script_begin(&call, "leave");
     bus_begin(bus, &call, &scratch, channel);
     bus_add_key(&call, members.text);
     bus_add_key(&call, key.text);
@@ -207,12 +206,12 @@ int bus_refresh(struct feed *feed, const struct bus_member *members, size_t coun
 {
     static struct key keys[BUS_REFRESH_MOST]; /* 256 KB: too much for the stack */
     struct bus *bus = feed_bus(feed);
-    const struct config *config = bus_config(bus);
     const char *channel = feed_channel(feed);
-    struct script_call call = {.name = "refresh"};
+    struct script_call call;
     struct bus_scratch scratch;
     struct key set = key_part(channel, "members");
     struct key member_base = key_item(channel, "member", "");
+    script_begin(&call, "refresh");
     bus_begin(bus, &call, &scratch, channel);
     bus_add_key(&call, set.text);
     for (size_t i = 0; i < count; i++) {
@@ -220,7 +219,6 @@ int bus_refresh(struct feed *feed, const struct bus_member *members, size_t coun
         bus_add_key(&call, keys[i].text);
     }
     bus_end_keys(&call, &scratch);
-    add(&call, config->gateway_id);
     add(&call, scratch.numbers->member_ttl);
     add(&call, member_base.text);
     for (size_t i = 0; i < count; i++)
@@ -231,9 +229,10 @@ int bus_refresh(struct feed *feed, const struct bus_member *members, size_t coun
 void bus_trim(struct feed *feed, uint64_t seq)
 {
     struct bus *bus = feed_bus(feed);
-    struct script_call call = {.name = "trim"};
+    struct script_call call;
     struct bus_scratch scratch;
     char number[NUMBER_BYTES];
+    script_begin(&call, "trim");
     bus_begin(bus, &call, &scratch, feed_channel(feed));
     bus_end_keys(&call, &scratch);
     add(&call, print_number(number, seq));
@@ -241,14 +240,14 @@ void bus_trim(struct feed *feed, uint64_t seq)
     script_run(bus_commands(bus), &call, NULL, NULL);
 }
 
-bool bus_is_other_epoch(const struct redisReply *reply)
+bool bus_is_other_epoch(const struct redis_reply *reply)
 {
     static const char code[] = "OTHEREPOCH";
     return redis_reply_is_error(reply) && reply != NULL &&
            strncmp(redis_reply_string(reply, NULL), code, sizeof code - 1) == 0;
 }
 
-uint64_t bus_number(const struct redisReply *reply)
+uint64_t bus_number(const struct redis_reply *reply)
 {
     int64_t number = redis_reply_is_error(reply) ? 0 : redis_reply_integer(reply);
     return number > 0 ? (uint64_t)number : 0;

@@ -42,7 +42,7 @@ struct feed {
     struct event_queue journal; /* presence delivered while the roster is on its way */
     bool roster_wanted;
     unsigned in_flight; /* replies that will still come */
-    void *outgoing;
+    uint32_t outgoing;
 };
 
 static void read_kept(struct feed *feed);
@@ -138,7 +138,7 @@ static void deliver_kept(struct feed *feed, const struct kept *kept)
     deliver(feed, event);
 }
 
-static void deliver_page(struct feed *feed, const struct redisReply *reply)
+static void deliver_page(struct feed *feed, const struct redis_reply *reply)
 {
     int64_t redis_now_ms = redis_reply_integer(redis_reply_at(reply, 3));
     int64_t now_ms = clock_monotonic_ms();
@@ -184,7 +184,7 @@ static void catch_up(struct feed *feed, uint64_t head, uint64_t said)
         gap(feed, head, said);
 }
 
-static void on_kept(void *arg, const struct redisReply *reply)
+static void on_kept(void *arg, const struct redis_reply *reply)
 {
     struct feed *feed = arg;
     feed->in_flight--;
@@ -222,12 +222,13 @@ static void read_kept(struct feed *feed)
     feed->state = READING;
     if (feed->reading)
         return;
-    struct script_call call = {.name = "recent"};
+    struct script_call call;
     struct bus_scratch scratch;
     char after[24];
     char most[24];
     snprintf(after, sizeof after, "%" PRIu64, feed->seq);
     snprintf(most, sizeof most, "%d", PAGE_EVENTS);
+    script_begin(&call, "recent");
     bus_begin(feed->bus, &call, &scratch, feed->channel.text);
     bus_end_keys(&call, &scratch);
     redis_words_add_string(&call.words, after);
@@ -241,7 +242,7 @@ static void read_kept(struct feed *feed)
 
 /* --- The roster --- */
 
-static void deliver_roster(struct feed *feed, const struct redisReply *reply)
+static void deliver_roster(struct feed *feed, const struct redis_reply *reply)
 {
     feed->callbacks.on_roster_begin(feed->owner);
     size_t count = redis_reply_count(reply);
@@ -269,7 +270,7 @@ static void replay_journal(struct feed *feed, uint64_t seq)
     }
 }
 
-static void on_roster(void *arg, const struct redisReply *reply)
+static void on_roster(void *arg, const struct redis_reply *reply)
 {
     struct feed *feed = arg;
     feed->in_flight--;
@@ -306,12 +307,13 @@ void feed_read_roster(struct feed *feed)
     feed->roster_wanted = true; /* should one be under way: once more, it may be of before */
     if (feed->reading_roster)
         return;
-    struct script_call call = {.name = "roster"};
+    struct script_call call;
     struct bus_scratch scratch;
     char most[24];
     struct key members = key_part(feed->channel.text, "members");
     struct key member = key_item(feed->channel.text, "member", "");
     snprintf(most, sizeof most, "%d", ROSTER_MOST);
+    script_begin(&call, "roster");
     bus_begin(feed->bus, &call, &scratch, feed->channel.text);
     bus_add_key(&call, members.text);
     bus_end_keys(&call, &scratch);
@@ -450,7 +452,7 @@ const char *feed_channel(const struct feed *feed)
     return feed->channel.text;
 }
 
-void **feed_outgoing(struct feed *feed)
+uint32_t *feed_outgoing(struct feed *feed)
 {
     return &feed->outgoing;
 }

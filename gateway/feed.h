@@ -63,8 +63,8 @@ void feed_look(struct feed *feed);
 /* Reads the roster anew; does nothing while that is under way. */
 void feed_read_roster(struct feed *feed);
 
-/* What gathers for this feed in the outbox; the outbox' own, NULL while there is nothing. */
-void **feed_outgoing(struct feed *feed);
+/* The outbox' own: the number of the batch that gathers for this feed; 0 when there is none. */
+uint32_t *feed_outgoing(struct feed *feed);
 
 /* --- Called by the bus --- */
 

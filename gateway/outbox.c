@@ -2,7 +2,6 @@
 
 #include "feed.h"
 #include "keys.h"
-#include "list.h"
 #include "memory.h"
 #include "text.h"
 
@@ -11,29 +10,47 @@
 #include <string.h>
 
 enum {
-    MOST_SAYS = 128,    /* in one call: a script holds up all others while it runs */
-    MOST_BYTES = 65536, /* in one call, before the last say */
-    WORDS = 4,          /* of a say: the key of its nonces, body, nonce, epoch */
+    MOST_SAYS = 128,     /* in one call: a script holds up all others while it runs */
+    MOST_BYTES = 65536,  /* in one call, before the last say */
+    KEPT_BYTES = 262144, /* of memory for the next turn; what a storm needed more is given back */
+    WORDS = 4,           /* of a say: the key of its nonces, body, nonce, epoch */
+    NONE = UINT32_MAX,
 };
 
-struct waiting {
+/* Who waits for the answer. */
+struct answer {
     redis_done done;
     void *arg;
+};
+
+struct say {
+    struct answer answer;
     bool has_nonce;
-    size_t len[WORDS];
+    uint32_t next;     /* of its batch; NONE for the last */
+    size_t at;         /* where its words begin */
+    size_t len[WORDS]; /* one after the other */
 };
 
-/* The says of one room that go out in one call, and then wait for its reply. */
+/* The says of one room that go out in one call. */
 struct batch {
-    struct link in_outbox;
     struct feed *feed;
-    struct text words; /* one after the other */
-    size_t count, capacity;
-    struct waiting *waiting;
+    uint32_t first, last; /* says */
+    size_t count, bytes;
 };
 
+/* What a call's reply is for. */
+struct answers {
+    size_t count;
+    struct answer of[];
+};
+
+/* Everything of one turn, all rooms in a row; a feed knows the number of its batch. */
 struct outbox {
-    struct link batches;
+    struct text words;
+    struct say *says;
+    struct batch *batches;
+    uint32_t say_count, say_capacity;
+    uint32_t batch_count, batch_capacity;
     struct event *turn_end;
 };
 
@@ -47,9 +64,18 @@ static void on_turn_end(evutil_socket_t fd, short events, void *arg)
 struct outbox *outbox_new(struct event_base *base)
 {
     struct outbox *outbox = memory_new(sizeof *outbox);
-    list_init(&outbox->batches);
     outbox->turn_end = event_new(base, -1, 0, on_turn_end, outbox);
     return outbox;
+}
+
+static void free_memory(struct outbox *outbox)
+{
+    text_done(&outbox->words);
+    free(outbox->says);
+    free(outbox->batches);
+    outbox->says = NULL;
+    outbox->batches = NULL;
+    outbox->say_capacity = outbox->batch_capacity = 0;
 }
 
 void outbox_free(struct outbox *outbox)
@@ -57,153 +83,176 @@ void outbox_free(struct outbox *outbox)
     if (outbox == NULL)
         return;
     event_free(outbox->turn_end);
+    free_memory(outbox);
     free(outbox);
 }
 
 /* --- Gathering --- */
 
-static struct batch *new_batch(struct outbox *outbox, struct feed *feed)
+/* The array, with room for one more than `count`. */
+static void *make_room(void *array, uint32_t count, uint32_t *capacity, size_t size)
 {
-    struct batch *batch = memory_new(sizeof *batch);
-    batch->feed = feed;
-    list_add(&outbox->batches, &batch->in_outbox);
-    event_active(outbox->turn_end, EV_TIMEOUT, 0);
-    return batch;
+    if (count < *capacity)
+        return array;
+    *capacity = *capacity == 0 ? 16 : *capacity * 2;
+    return memory_resize(array, *capacity, size);
 }
 
-static bool is_full(const struct batch *batch)
+static struct batch *new_batch(struct outbox *outbox, struct feed *feed)
 {
-    return batch->count >= MOST_SAYS || batch->words.len >= MOST_BYTES;
+    uint32_t number = outbox->batch_count++;
+    outbox->batches =
+        make_room(outbox->batches, number, &outbox->batch_capacity, sizeof *outbox->batches);
+    if (number == 0)
+        event_active(outbox->turn_end, EV_TIMEOUT, 0);
+    *feed_outgoing(feed) = number + 1;
+    outbox->batches[number] = (struct batch){.feed = feed, .first = NONE, .last = NONE};
+    return &outbox->batches[number];
 }
 
 /* The one that gathers for this feed. */
 static struct batch *batch_of(struct outbox *outbox, struct feed *feed)
 {
-    void **gathering = feed_outgoing(feed);
-    if (*gathering == NULL || is_full(*gathering))
-        *gathering = new_batch(outbox, feed);
-    return *gathering;
+    uint32_t number = *feed_outgoing(feed);
+    if (number == 0)
+        return new_batch(outbox, feed);
+    struct batch *batch = &outbox->batches[number - 1];
+    bool full = batch->count >= MOST_SAYS || batch->bytes >= MOST_BYTES;
+    return full ? new_batch(outbox, feed) : batch;
 }
 
-static struct waiting *new_waiting(struct batch *batch)
+static void append(struct outbox *outbox, struct batch *batch, uint32_t number)
 {
-    if (batch->count == batch->capacity) {
-        batch->capacity = batch->capacity == 0 ? 1 : batch->capacity * 2;
-        batch->waiting = memory_resize(batch->waiting, batch->capacity, sizeof *batch->waiting);
-    }
-    return &batch->waiting[batch->count++];
+    if (batch->last == NONE)
+        batch->first = number;
+    else
+        outbox->says[batch->last].next = number;
+    batch->last = number;
+    batch->count++;
+    batch->bytes += outbox->words.len - outbox->says[number].at;
 }
 
-static size_t add_word(struct batch *batch, const char *word, size_t len)
+static size_t add_word(struct outbox *outbox, const char *word, size_t len)
 {
-    text_add(&batch->words, word, len);
+    text_add(&outbox->words, word, len);
     return len;
 }
 
-static size_t add_string(struct batch *batch, const char *string)
+static size_t add_string(struct outbox *outbox, const char *string)
 {
-    return string == NULL ? 0 : add_word(batch, string, strlen(string));
+    return string == NULL ? 0 : add_word(outbox, string, strlen(string));
 }
 
-static size_t add_nonces_key(struct batch *batch, const char *id)
-{
-    const struct key key = key_item(feed_channel(batch->feed), "nonces", id);
-    return add_string(batch, key.text);
-}
-
-void outbox_add(struct outbox *outbox, struct feed *feed, const struct bus_say *say,
+void outbox_add(struct outbox *outbox, struct feed *feed, const struct bus_say *what,
                 redis_done done, void *arg)
 {
-    struct batch *batch = batch_of(outbox, feed);
-    struct waiting *waiting = new_waiting(batch);
-    text_reserve(&batch->words, say->body_len);
-    waiting->done = done;
-    waiting->arg = arg;
-    waiting->has_nonce = say->nonce != NULL;
-    waiting->len[0] = say->nonce == NULL ? 0 : add_nonces_key(batch, say->id);
-    waiting->len[1] = add_word(batch, say->body, say->body_len);
-    waiting->len[2] = add_string(batch, say->nonce);
-    waiting->len[3] = add_string(batch, say->epoch);
+    uint32_t number = outbox->say_count++;
+    outbox->says = make_room(outbox->says, number, &outbox->say_capacity, sizeof *outbox->says);
+    struct say *say = &outbox->says[number];
+    *say = (struct say){
+        .answer = {done, arg},
+        .has_nonce = what->nonce != NULL,
+        .next = NONE,
+        .at = outbox->words.len,
+    };
+    if (say->has_nonce) {
+        const struct key nonces = key_item(feed_channel(feed), "nonces", what->id);
+        say->len[0] = add_string(outbox, nonces.text);
+    }
+    say->len[1] = add_word(outbox, what->body, what->body_len);
+    say->len[2] = add_string(outbox, what->nonce);
+    say->len[3] = add_string(outbox, what->epoch);
+    append(outbox, batch_of(outbox, feed), number);
 }
 
 /* --- Sending --- */
 
-static void on_answered(void *arg, const struct redisReply *reply)
+static void on_answered(void *arg, const struct redis_reply *reply)
 {
-    struct batch *batch = arg;
+    struct answers *answers = arg;
     bool whole = redis_reply_is_error(reply); /* the same for all */
-    for (size_t i = 0; i < batch->count; i++) {
-        const struct waiting *waiting = &batch->waiting[i];
-        waiting->done(waiting->arg, whole ? reply : redis_reply_at(reply, i));
-    }
-    text_done(&batch->words);
-    free(batch->waiting);
-    free(batch);
+    for (size_t i = 0; i < answers->count; i++)
+        answers->of[i].done(answers->of[i].arg, whole ? reply : redis_reply_at(reply, i));
+    free(answers);
 }
 
-static void add_keys(struct script_call *call, const struct batch *batch)
+static const struct say *next_say(const struct outbox *outbox, const struct say *say)
 {
-    const char *at = batch->words.data;
-    for (size_t i = 0; i < batch->count; i++) {
-        const struct waiting *waiting = &batch->waiting[i];
-        if (waiting->has_nonce) {
-            redis_words_add(&call->words, at, waiting->len[0]);
-            call->key_count++;
-        }
-        for (size_t word = 0; word < WORDS; word++)
-            at += waiting->len[word];
-    }
+    return say->next == NONE ? NULL : &outbox->says[say->next];
 }
 
-static void add_arguments(struct script_call *call, const struct batch *batch)
+static void add_keys(struct script_call *call, const struct outbox *outbox, const struct say *say)
 {
-    const char *at = batch->words.data;
-    for (size_t i = 0; i < batch->count; i++) {
-        const struct waiting *waiting = &batch->waiting[i];
-        at += waiting->len[0];
+    for (; say != NULL; say = next_say(outbox, say))
+        if (say->has_nonce)
+            script_add_key(call, outbox->words.data + say->at, say->len[0]);
+}
+
+static void add_arguments(struct script_call *call, const struct outbox *outbox,
+                          const struct say *say)
+{
+    for (; say != NULL; say = next_say(outbox, say)) {
+        const char *at = outbox->words.data + say->at + say->len[0];
         for (size_t word = 1; word < WORDS; word++) {
-            redis_words_add(&call->words, at, waiting->len[word]);
-            at += waiting->len[word];
+            redis_words_add(&call->words, at, say->len[word]);
+            at += say->len[word];
         }
     }
 }
 
-static void send_batch(struct batch *batch)
+static struct answers *new_answers(const struct outbox *outbox, const struct batch *batch)
+{
+    struct answers *answers =
+        memory_resize(NULL, 1, sizeof *answers + batch->count * sizeof answers->of[0]);
+    answers->count = 0;
+    const struct say *say = &outbox->says[batch->first];
+    for (; say != NULL; say = next_say(outbox, say))
+        answers->of[answers->count++] = say->answer;
+    return answers;
+}
+
+static void send_batch(const struct outbox *outbox, const struct batch *batch)
 {
     struct bus *bus = feed_bus(batch->feed);
     const struct bus_numbers *numbers = bus_numbers(bus);
-    struct script_call call = {.name = "publish"};
+    const struct say *first = &outbox->says[batch->first];
+    struct script_call call;
     struct bus_scratch scratch;
+    script_begin(&call, "publish");
     bus_begin(bus, &call, &scratch, feed_channel(batch->feed));
-    add_keys(&call, batch);
+    add_keys(&call, outbox, first);
     bus_end_keys(&call, &scratch);
     redis_words_add_string(&call.words, numbers->most_nonces);
     redis_words_add_string(&call.words, numbers->nonce_ttl);
-    add_arguments(&call, batch);
-    if (script_run(bus_commands(bus), &call, on_answered, batch) != 0)
-        on_answered(batch, NULL);
+    add_arguments(&call, outbox, first);
+    struct answers *answers = new_answers(outbox, batch);
+    if (script_run(bus_commands(bus), &call, on_answered, answers) != 0)
+        on_answered(answers, NULL);
 }
 
-static struct batch *take_batch(struct outbox *outbox)
+/* Empties the outbox into Redis, or, without `send`, into nowhere. Callbacks do not add to it. */
+static void empty(struct outbox *outbox, bool send)
 {
-    if (list_is_empty(&outbox->batches))
-        return NULL;
-    struct batch *batch = LIST_ITEM(outbox->batches.next, struct batch, in_outbox);
-    list_remove(&batch->in_outbox);
-    *feed_outgoing(batch->feed) = NULL;
-    return batch;
+    for (uint32_t i = 0; i < outbox->batch_count; i++) {
+        *feed_outgoing(outbox->batches[i].feed) = 0;
+        if (send)
+            send_batch(outbox, &outbox->batches[i]);
+        else
+            on_answered(new_answers(outbox, &outbox->batches[i]), NULL);
+    }
+    outbox->batch_count = outbox->say_count = 0;
+    text_clear(&outbox->words);
+    if (outbox->words.capacity + outbox->say_capacity * sizeof *outbox->says > KEPT_BYTES)
+        free_memory(outbox);
 }
 
 void outbox_flush(struct outbox *outbox)
 {
-    struct batch *batch;
-    while ((batch = take_batch(outbox)) != NULL)
-        send_batch(batch);
+    empty(outbox, true);
 }
 
 void outbox_stop(struct outbox *outbox)
 {
-    struct batch *batch;
-    while (outbox != NULL && (batch = take_batch(outbox)) != NULL)
-        on_answered(batch, NULL);
+    if (outbox != NULL)
+        empty(outbox, false);
 }

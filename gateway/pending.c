@@ -4,61 +4,77 @@
 
 #include <stdlib.h>
 
+enum { SMALLEST = 16, LARGEST_KEPT = 4096 };
+
 struct pending_command {
     redis_done done; /* NULL: nobody waits (any more) */
     void *arg;
     int64_t deadline_ms;
-    struct pending_command *next;
 };
+
+static struct pending_command *at(const struct pending *pending, uint64_t number)
+{
+    return &pending->ring[number & (pending->size - 1)];
+}
+
+void pending_done(struct pending *pending)
+{
+    free(pending->ring);
+    *pending = (struct pending){0};
+}
+
+static void grow(struct pending *pending)
+{
+    struct pending old = *pending;
+    pending->size = old.size == 0 ? SMALLEST : old.size * 2;
+    pending->ring = memory_resize(NULL, pending->size, sizeof *pending->ring);
+    for (uint64_t number = old.first; number < old.next; number++)
+        *at(pending, number) = *at(&old, number);
+    free(old.ring);
+}
 
 void pending_push(struct pending *pending, redis_done done, void *arg, int64_t deadline_ms)
 {
-    struct pending_command *command = memory_new(sizeof *command);
-    *command = (struct pending_command){done, arg, deadline_ms, NULL};
-    if (pending->first == NULL)
-        pending->first = command;
-    else
-        pending->last->next = command;
-    pending->last = command;
-    if (pending->first_waiting == NULL)
-        pending->first_waiting = command;
+    if (pending->next - pending->first == pending->size)
+        grow(pending);
+    *at(pending, pending->next++) = (struct pending_command){done, arg, deadline_ms};
 }
 
-void pending_answer(struct pending *pending, const struct redisReply *reply)
+void pending_answer(struct pending *pending, const struct redis_reply *reply)
 {
-    struct pending_command *command = pending->first;
-    if (command == NULL)
+    if (pending->first == pending->next)
         return;
-    pending->first = command->next;
-    if (pending->first_waiting == command)
-        pending->first_waiting = command->next;
-    if (command->done != NULL)
-        command->done(command->arg, reply);
-    free(command);
+    struct pending_command command = *at(pending, pending->first++);
+    if (pending->waiting < pending->first)
+        pending->waiting = pending->first;
+    if (pending->first == pending->next && pending->size > LARGEST_KEPT)
+        pending_done(pending); /* after a storm */
+    if (command.done != NULL)
+        command.done(command.arg, reply);
 }
 
 void pending_fail(struct pending *pending)
 {
-    while (pending->first != NULL)
+    while (pending->first != pending->next)
         pending_answer(pending, NULL);
 }
 
 unsigned pending_expire(struct pending *pending, int64_t now_ms)
 {
     unsigned count = 0;
-    struct pending_command *late;
-    while ((late = pending->first_waiting) != NULL && late->deadline_ms <= now_ms) {
-        redis_done done = late->done;
-        pending->first_waiting = late->next;
+    while (pending->waiting < pending->next &&
+           at(pending, pending->waiting)->deadline_ms <= now_ms) {
+        struct pending_command *late = at(pending, pending->waiting++);
+        struct pending_command command = *late;
         late->done = NULL;
         count++;
-        if (done != NULL)
-            done(late->arg, NULL);
+        if (command.done != NULL)
+            command.done(command.arg, NULL);
     }
     return count;
 }
 
 int64_t pending_deadline_ms(const struct pending *pending)
 {
-    return pending->first_waiting == NULL ? 0 : pending->first_waiting->deadline_ms;
+    return pending->waiting == pending->next ? 0 : at(pending, pending->waiting)->deadline_ms;
 }

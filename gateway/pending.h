@@ -1,5 +1,6 @@
 /* pending: the commands sent over one connection to Redis whose replies have not come. Replies come
- * in the order of the commands, so a queue is all it takes. Owns its entries; no I/O, no clock. */
+ * in the order of the commands, so a ring is all it takes. Owns the ring; no I/O, no clock.
+ * Callbacks may push. */
 #ifndef YUKIZURI_PENDING_H
 #define YUKIZURI_PENDING_H
 
@@ -9,17 +10,23 @@
 
 struct pending_command;
 
+/* All zeroes is an empty one. */
 struct pending {
-    struct pending_command *first, *last;
-    struct pending_command *first_waiting; /* the oldest with a deadline still to come */
+    struct pending_command *ring;
+    size_t size;                   /* a power of two */
+    uint64_t first, waiting, next; /* numbers of commands: the oldest unanswered, the oldest whose
+                                      deadline has not passed, the next to be pushed */
 };
+
+/* Frees what it owns; call pending_fail before. */
+void pending_done(struct pending *pending);
 
 /* One more was sent; `done` may be NULL. */
 void pending_push(struct pending *pending, redis_done done, void *arg, int64_t deadline_ms);
 
 /* The reply to the oldest has come: calls its `done`, unless its deadline has passed. Does nothing
  * when there is none. */
-void pending_answer(struct pending *pending, const struct redisReply *reply);
+void pending_answer(struct pending *pending, const struct redis_reply *reply);
 
 /* Tells everybody who waits that no answer will come. */
 void pending_fail(struct pending *pending);

@@ -29,7 +29,7 @@ static void print_number(char out[24], uint64_t number)
 
 /* --- The lease --- */
 
-static void on_exists(void *arg, const struct redisReply *reply)
+static void on_exists(void *arg, const struct redis_reply *reply)
 {
     struct presence *presence = arg;
     if (redis_reply_is_error(reply))
@@ -48,7 +48,7 @@ static void on_exists(void *arg, const struct redisReply *reply)
 }
 
 /* While Redis takes no writes, the leases of the living run out as well. */
-static void on_renewed(void *arg, const struct redisReply *reply)
+static void on_renewed(void *arg, const struct redis_reply *reply)
 {
     struct presence *presence = arg;
     if (redis_reply_is_error(reply))

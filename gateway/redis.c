@@ -10,7 +10,6 @@
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
-#include <hiredis/hiredis.h>
 #include <netdb.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -41,7 +40,7 @@ struct redis {
     struct bufferevent *stream;
     struct evbuffer *unsent; /* what was written in this turn of the loop */
     struct event *turn_end;
-    redisReader *reader;
+    struct redis_replies *replies;
     SSL_CTX *tls;
     struct resolution *resolution; /* while the host's name is being looked up */
     struct event *timer;           /* retry, connect timeout, or the oldest command's deadline */
@@ -91,10 +90,7 @@ static void drop_stream(struct redis *redis)
     redis->resolution = NULL;
     if (redis->stream != NULL)
         bufferevent_free(redis->stream);
-    if (redis->reader != NULL)
-        redisReaderFree(redis->reader);
     redis->stream = NULL;
-    redis->reader = NULL;
     evbuffer_drain(redis->unsent, evbuffer_get_length(redis->unsent));
 }
 
@@ -132,17 +128,17 @@ static void lose(struct redis *redis, const char *why)
     redis->callbacks.on_lost(redis->arg, why);
 }
 
-static void on_greeting(void *arg, const struct redisReply *reply)
+static void on_greeting(void *arg, const struct redis_reply *reply)
 {
     struct redis *redis = arg;
     if (reply == NULL || redis->state != GREETING)
         return;
     /* The connection is dropped after the reader is done with this reply: see on_read. */
-    if (reply->type == REDIS_REPLY_ERROR)
+    if (redis_reply_is_error(reply))
         redis->state = WAITING;
 }
 
-static void on_greeted(void *arg, const struct redisReply *reply)
+static void on_greeted(void *arg, const struct redis_reply *reply)
 {
     struct redis *redis = arg;
     if (reply == NULL || redis->state != GREETING)
@@ -161,6 +157,16 @@ static void write_command(struct redis *redis, const char *command, size_t len)
     event_active(redis->turn_end, EV_WRITE, 0);
 }
 
+static void write_words(struct redis *redis, const struct redis_words *words)
+{
+    struct evbuffer_iovec part;
+    if (evbuffer_reserve_space(redis->unsent, (ev_ssize_t)redis_format_bytes(words), &part, 1) != 1)
+        abort(); /* out of memory */
+    part.iov_len = redis_format(words, part.iov_base);
+    evbuffer_commit_space(redis->unsent, &part, 1);
+    event_active(redis->turn_end, EV_WRITE, 0);
+}
+
 /* Straight to the socket: a bufferevent would wait for a turn to hear that it is writable. */
 static void on_turn_end(evutil_socket_t fd, short events, void *arg)
 {
@@ -175,14 +181,6 @@ static void on_turn_end(evutil_socket_t fd, short events, void *arg)
                              redis->unsent); /* the rest, or all: errors show there */
 }
 
-static void write_words(struct redis *redis, const struct redis_words *words)
-{
-    size_t len;
-    char *command = redis_format(words, &len);
-    write_command(redis, command, len);
-    free(command);
-}
-
 static void greet_with(struct redis *redis, redis_done done, const struct redis_words *words)
 {
     write_words(redis, words);
@@ -195,7 +193,8 @@ static void greet(struct redis *redis)
     const struct redis_url *url = redis->options.url;
     redis->state = GREETING;
     if (url->password[0] != '\0') {
-        struct redis_words words = {0};
+        struct redis_words words;
+        words.count = 0;
         redis_words_add_string(&words, "AUTH");
         if (url->user[0] != '\0')
             redis_words_add_string(&words, url->user);
@@ -204,25 +203,28 @@ static void greet(struct redis *redis)
     }
     if (url->database != 0) {
         char number[16];
-        struct redis_words words = {0};
+        struct redis_words words;
+        words.count = 0;
         snprintf(number, sizeof number, "%d", url->database);
         redis_words_add_string(&words, "SELECT");
         redis_words_add_string(&words, number);
         greet_with(redis, on_greeting, &words);
     }
-    struct redis_words name = {0};
+    struct redis_words name;
+    name.count = 0;
     redis_words_add_string(&name, "CLIENT");
     redis_words_add_string(&name, "SETNAME");
     redis_words_add_string(&name, redis->client_name);
     greet_with(redis, NULL, &name);
-    struct redis_words ping = {0};
+    struct redis_words ping;
+    ping.count = 0;
     redis_words_add_string(&ping, "PING");
     greet_with(redis, on_greeting, &ping);
     redis_words_add_string(&ping, "ready");
     greet_with(redis, on_greeted, &ping);
 }
 
-static void on_reply(struct redis *redis, const redisReply *reply)
+static void on_reply(struct redis *redis, const struct redis_reply *reply)
 {
     if (redis->options.subscriber && redis->state == READY) {
         redis->callbacks.on_push(redis->arg, reply);
@@ -238,7 +240,7 @@ static size_t feed_reader(struct redis *redis)
     struct evbuffer_iovec part;
     size_t len = 0;
     while (evbuffer_peek(input, -1, NULL, &part, 1) > 0) {
-        redisReaderFeed(redis->reader, part.iov_base, part.iov_len);
+        redis_replies_feed(redis->replies, part.iov_base, part.iov_len);
         evbuffer_drain(input, part.iov_len);
         len += part.iov_len;
     }
@@ -253,7 +255,7 @@ static size_t feed_more(struct redis *redis)
     ssize_t got = recv(bufferevent_getfd(redis->stream), bytes, sizeof bytes, MSG_DONTWAIT);
     if (got <= 0)
         return 0;
-    redisReaderFeed(redis->reader, bytes, (size_t)got);
+    redis_replies_feed(redis->replies, bytes, (size_t)got);
     return (size_t)got;
 }
 
@@ -262,8 +264,8 @@ static bool take_replies(struct redis *redis)
 {
     const struct bufferevent *stream = redis->stream;
     while (redis->stream == stream) {
-        void *reply = NULL;
-        if (redisReaderGetReply(redis->reader, &reply) != REDIS_OK) {
+        const struct redis_reply *reply;
+        if (redis_replies_next(redis->replies, &reply) != 0) {
             lose(redis, "Redis sent what is not RESP");
             return false;
         }
@@ -271,9 +273,8 @@ static bool take_replies(struct redis *redis)
             return true;
         on_reply(redis, reply);
         char why[160] = "Redis refused AUTH, SELECT or PING";
-        if (redis->state == WAITING && ((redisReply *)reply)->type == REDIS_REPLY_ERROR)
-            snprintf(why, sizeof why, "Redis refused: %.120s", ((redisReply *)reply)->str);
-        freeReplyObject(reply);
+        if (redis->state == WAITING && redis_reply_is_error(reply))
+            snprintf(why, sizeof why, "Redis refused: %.120s", redis_reply_string(reply, NULL));
         if (redis->stream == stream && redis->state == WAITING)
             lose(redis, why);
     }
@@ -362,7 +363,7 @@ static void start(struct redis *redis)
 {
     drop_stream(redis);
     redis->state = CONNECTING;
-    redis->reader = redisReaderCreate();
+    redis_replies_begin(redis->replies);
     redis->stream = new_stream(redis);
     bufferevent_setcb(redis->stream, on_read, NULL, on_event, redis);
     bufferevent_enable(redis->stream, EV_READ | EV_WRITE);
@@ -406,6 +407,7 @@ struct redis *redis_new(const struct redis_options *options,
     redis->timer = evtimer_new(options->base, on_timer, redis);
     redis->turn_end = event_new(options->base, -1, 0, on_turn_end, redis);
     redis->unsent = evbuffer_new();
+    redis->replies = redis_replies_new();
     redis->state = WAITING;
     arm_timer(redis, 0);
     return redis;
@@ -427,6 +429,8 @@ void redis_free(struct redis *redis)
     event_free(redis->timer);
     event_free(redis->turn_end);
     evbuffer_free(redis->unsent);
+    redis_replies_free(redis->replies);
+    pending_done(&redis->pending);
     SSL_CTX_free(redis->tls);
     free(redis->client_name);
     free(redis);
@@ -445,25 +449,29 @@ void redis_reconnect(struct redis *redis, const char *why)
 
 /* --- Sending --- */
 
+static void await(struct redis *redis, redis_done done, void *arg)
+{
+    redis->options.metrics->redis_commands++;
+    if (!redis->options.subscriber)
+        push_pending(redis, done, arg);
+}
+
 int redis_send_formatted(struct redis *redis, const struct redis_command *command)
 {
     if (redis->state != READY)
         return -1;
     write_command(redis, command->bytes, command->len);
-    redis->options.metrics->redis_commands++;
-    if (!redis->options.subscriber)
-        push_pending(redis, command->done, command->arg);
+    await(redis, command->done, command->arg);
     return 0;
 }
 
 int redis_send(struct redis *redis, const struct redis_words *words, redis_done done, void *arg)
 {
-    struct redis_command command = {NULL, 0, done, arg};
-    char *bytes = redis_format(words, &command.len);
-    command.bytes = bytes;
-    int error = redis_send_formatted(redis, &command);
-    free(bytes);
-    return error;
+    if (redis->state != READY)
+        return -1;
+    write_words(redis, words);
+    await(redis, done, arg);
+    return 0;
 }
 
 int redis_send_strings(struct redis *redis, redis_done done, void *arg, const char *first, ...)

@@ -1,6 +1,5 @@
 /* redis: one connection to Redis: TCP, TLS or unix socket; AUTH, SELECT; pipelined commands with
- * deadlines; reconnects with jitter. hiredis reads the replies (RESP), no more; bytes move over a
- * libevent bufferevent. The only user of hiredis.
+ * deadlines; reconnects with jitter. Bytes move over a libevent bufferevent.
  *
  * It does not know what the commands mean. Callbacks run from the event loop only, never from
  * within the call that caused them; a callback may send commands, but not free the connection. */
@@ -8,6 +7,7 @@
 #define YUKIZURI_REDIS_H
 
 #include "metrics.h"
+#include "redis_reply.h"
 #include "redis_url.h"
 
 #include <stdbool.h>
@@ -16,12 +16,11 @@
 
 struct event_base;
 struct redis;
-struct redisReply; /* hiredis' own; read it through the functions below */
 
 struct redis_callbacks {
     void (*on_ready)(void *arg);                 /* authenticated, database chosen */
     void (*on_lost)(void *arg, const char *why); /* was ready, or could not become it */
-    void (*on_push)(void *arg, const struct redisReply *reply); /* subscriber: everything */
+    void (*on_push)(void *arg, const struct redis_reply *reply); /* subscriber: everything */
 };
 
 struct redis_options {
@@ -34,7 +33,7 @@ struct redis_options {
 
 /* A reply, or NULL when none came: connection lost, or the deadline passed. A reply that comes
  * after its deadline is dropped. */
-typedef void (*redis_done)(void *arg, const struct redisReply *reply);
+typedef void (*redis_done)(void *arg, const struct redis_reply *reply);
 
 /* A command's words. They are copied when it is sent. */
 enum { REDIS_WORDS = 1100 };
@@ -72,8 +71,10 @@ struct redis_command {
 };
 int redis_send_formatted(struct redis *redis, const struct redis_command *command);
 
-/* A command as Redis reads it (RESP); the caller frees it. */
-char *redis_format(const struct redis_words *words, size_t *len);
+/* Writes a command as Redis reads it (RESP) to `out`, which has room for redis_format_bytes.
+ * Returns its length. */
+size_t redis_format(const struct redis_words *words, char *out);
+size_t redis_format_bytes(const struct redis_words *words);
 
 /* redis_send of a NULL-terminated list of strings. */
 int redis_send_strings(struct redis *redis, redis_done done, void *arg, const char *first, ...)
@@ -83,12 +84,5 @@ enum { REDIS_DEADLINE_MS = 5000 };
 
 void redis_words_add(struct redis_words *words, const char *data, size_t len);
 void redis_words_add_string(struct redis_words *words, const char *string);
-
-/* Reading replies. A wrong type reads as 0, NULL or an empty array, never as an error. */
-bool redis_reply_is_error(const struct redisReply *reply);
-int64_t redis_reply_integer(const struct redisReply *reply); /* also of a numeric string */
-const char *redis_reply_string(const struct redisReply *reply, size_t *len); /* also of errors */
-size_t redis_reply_count(const struct redisReply *reply);
-const struct redisReply *redis_reply_at(const struct redisReply *reply, size_t index);
 
 #endif

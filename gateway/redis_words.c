@@ -1,10 +1,7 @@
 /* The part of redis.h that puts commands together: RESP, an array of bulk strings. */
 #include "redis.h"
 
-#include "memory.h"
-
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { HEAD_BYTES = 24 }; /* '*' or '$', 20 digits, CR LF */
@@ -48,15 +45,18 @@ static char *put_word(char *out, const char *word, size_t len)
     return out;
 }
 
-char *redis_format(const struct redis_words *words, size_t *len)
+size_t redis_format_bytes(const struct redis_words *words)
 {
     size_t most = HEAD_BYTES;
     for (size_t i = 0; i < words->count; i++)
         most += HEAD_BYTES + words->len[i] + 2;
-    char *command = memory_resize(NULL, most, 1);
-    char *out = put_head(command, '*', words->count);
+    return most;
+}
+
+size_t redis_format(const struct redis_words *words, char *out)
+{
+    char *end = put_head(out, '*', words->count);
     for (size_t i = 0; i < words->count; i++)
-        out = put_word(out, words->data[i], words->len[i]);
-    *len = (size_t)(out - command);
-    return command;
+        end = put_word(end, words->data[i], words->len[i]);
+    return (size_t)(end - out);
 }

@@ -17,7 +17,7 @@ struct run {
     const struct script_source *source;
     bool repeated;
     size_t len;
-    char *command; /* as Redis reads it */
+    char command[]; /* as Redis reads it */
 };
 
 static const char *hash_of(const struct script_source *source)
@@ -57,27 +57,7 @@ void script_load_all(struct redis *redis)
         load(redis, &script_sources[i]);
 }
 
-static char *format(const struct script_call *call, const char *hash, size_t *len)
-{
-    char keys[24];
-    struct redis_words words;
-    words.count = 0;
-    snprintf(keys, sizeof keys, "%zu", call->key_count);
-    redis_words_add_string(&words, "EVALSHA");
-    redis_words_add_string(&words, hash);
-    redis_words_add_string(&words, keys);
-    for (size_t i = 0; i < call->words.count; i++)
-        redis_words_add(&words, call->words.data[i], call->words.len[i]);
-    return redis_format(&words, len);
-}
-
-static void free_run(struct run *run)
-{
-    free(run->command);
-    free(run);
-}
-
-static void on_done(void *arg, const struct redisReply *reply);
+static void on_done(void *arg, const struct redis_reply *reply);
 
 static int send_run(struct run *run)
 {
@@ -85,7 +65,7 @@ static int send_run(struct run *run)
     return redis_send_formatted(run->redis, &command);
 }
 
-static void on_done(void *arg, const struct redisReply *reply)
+static void on_done(void *arg, const struct redis_reply *reply)
 {
     struct run *run = arg;
     const char *text = redis_reply_string(reply, NULL);
@@ -99,21 +79,39 @@ static void on_done(void *arg, const struct redisReply *reply)
     }
     if (run->done != NULL)
         run->done(run->arg, reply);
-    free_run(run);
+    free(run);
 }
 
-int script_run(struct redis *redis, const struct script_call *call, redis_done done, void *arg)
+enum { WORD_OF_KEY_COUNT = 2 };
+
+void script_begin(struct script_call *call, const char *name)
+{
+    call->source = find_source(name);
+    call->key_count = 0;
+    call->words.count = 0;
+    redis_words_add_string(&call->words, "EVALSHA");
+    redis_words_add_string(&call->words, hash_of(call->source));
+    redis_words_add_string(&call->words, ""); /* known when it is sent */
+}
+
+void script_add_key(struct script_call *call, const char *key, size_t len)
+{
+    redis_words_add(&call->words, key, len);
+    call->key_count++;
+}
+
+int script_run(struct redis *redis, struct script_call *call, redis_done done, void *arg)
 {
     if (!redis_is_ready(redis))
         return -1;
-    struct run *run = memory_new(sizeof *run);
-    run->source = find_source(call->name);
-    run->command = format(call, hash_of(run->source), &run->len);
-    run->redis = redis;
-    run->done = done;
-    run->arg = arg;
+    int len = snprintf(call->key_count_text, sizeof call->key_count_text, "%zu", call->key_count);
+    call->words.data[WORD_OF_KEY_COUNT] = call->key_count_text;
+    call->words.len[WORD_OF_KEY_COUNT] = (size_t)len;
+    struct run *run = memory_resize(NULL, 1, sizeof *run + redis_format_bytes(&call->words));
+    *run = (struct run){.redis = redis, .done = done, .arg = arg, .source = call->source};
+    run->len = redis_format(&call->words, run->command);
     if (send_run(run) == 0)
         return 0;
-    free_run(run);
+    free(run);
     return -1;
 }

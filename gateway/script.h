@@ -19,14 +19,20 @@ extern const size_t script_sources_count;
 /* Loads all scripts into this connection's Redis. */
 void script_load_all(struct redis *redis);
 
-/* What a call is told: its keys, then its arguments. */
+/* A call: script_begin, then its keys, then its arguments (added to `words`), then script_run. */
 struct script_call {
-    const char *name;         /* "publish": a script that does not exist is our own mistake */
-    size_t key_count;         /* so many of the words are keys */
-    struct redis_words words; /* keys and arguments; copied when it is sent */
+    const struct script_source *source;
+    size_t key_count;
+    char key_count_text[24];
+    struct redis_words words; /* copied when it is sent */
 };
 
-/* Runs a script. As redis_send: 0, or -1 when there is no connection and `done` is never called. */
-int script_run(struct redis *redis, const struct script_call *call, redis_done done, void *arg);
+/* `name` without ".lua": a script that does not exist is our own mistake. */
+void script_begin(struct script_call *call, const char *name);
+
+void script_add_key(struct script_call *call, const char *key, size_t len);
+
+/* Runs it. As redis_send: 0, or -1 when there is no connection and `done` is never called. */
+int script_run(struct redis *redis, struct script_call *call, redis_done done, void *arg);
 
 #endif

@@ -100,7 +100,7 @@ static void refuse_other_epoch(const struct saying *saying)
                true);
 }
 
-static void answer_say(struct saying *saying, const struct redisReply *reply)
+static void answer_say(struct saying *saying, const struct redis_reply *reply)
 {
     struct session *session = saying->session;
     uint64_t seq = bus_number(reply);
@@ -120,13 +120,20 @@ static void answer_say(struct saying *saying, const struct redisReply *reply)
     session_send(session);
 }
 
-static void on_said(void *arg, const struct redisReply *reply)
+static void hold(struct session *session, bool held)
+{
+    session->held = held;
+    if (session->connection != NULL)
+        connection_hold(session->connection, held);
+}
+
+static void on_said(void *arg, const struct redis_reply *reply)
 {
     struct saying *saying = arg;
     struct session *session = saying->session;
     session->in_flight--;
-    if (session->in_flight <= RELEASE_IN_FLIGHT && session->connection != NULL)
-        connection_hold(session->connection, false);
+    if (session->held && session->in_flight <= RELEASE_IN_FLIGHT)
+        hold(session, false);
     answer_say(saying, reply);
     free(saying);
     session_free_if_over(session);
@@ -151,7 +158,7 @@ static void publish(struct session *session, const struct message_in *say)
     struct saying *saying = new_saying(session, say->nonce);
     session->in_flight++;
     if (session->in_flight >= HOLD_IN_FLIGHT) /* without a rate limit, Redis sets the pace */
-        connection_hold(session->connection, true);
+        hold(session, true);
     bool sent = bus_say(session->place->feed, &call, on_said, saying) == 0;
     text_clear(body);
     if (sent)

@@ -46,6 +46,7 @@ struct session {
     struct rate rate;
     struct address address;
     uint8_t state;      /* enum session_state */
+    bool held;          /* nothing is read from it: too much is under way */
     uint16_t in_flight; /* replies that will still come */
 };
 

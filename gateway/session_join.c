@@ -237,7 +237,7 @@ static void decide(struct session *session, enum bus_join_status status,
     }
 }
 
-static void on_joined(void *arg, const struct redisReply *reply)
+static void on_joined(void *arg, const struct redis_reply *reply)
 {
     struct session *session = arg;
     struct bus_joined joined = {0};

@@ -15,7 +15,7 @@ static void free_farewell(struct farewell *farewell)
     free(farewell);
 }
 
-static void on_answered(void *arg, const struct redisReply *reply)
+static void on_answered(void *arg, const struct redis_reply *reply)
 {
     struct farewell *farewell = arg;
     farewell->under_way = false;

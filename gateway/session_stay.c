@@ -98,7 +98,7 @@ struct batch {
     struct session *sessions[BUS_REFRESH_MOST];
 };
 
-static void on_put_back(void *arg, const struct redisReply *reply)
+static void on_put_back(void *arg, const struct redis_reply *reply)
 {
     struct session *session = arg;
     struct bus_joined joined = {0};
@@ -150,7 +150,7 @@ static void judge(struct session *session, char letter)
         session_free_if_over(session);
 }
 
-static void on_refreshed(void *arg, const struct redisReply *reply)
+static void on_refreshed(void *arg, const struct redis_reply *reply)
 {
     struct batch *batch = arg;
     size_t len;

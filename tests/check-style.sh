@@ -25,7 +25,7 @@ owner() {
     [ -z "$found" ] || complain "<$header…> belongs to $allowed alone, but is in:" "$found"
 }
 owner 'wslay/' 'gateway/reader\.c'
-owner 'hiredis/' 'gateway/redis(_reply)?\.c'
+owner 'hiredis/' 'gateway/redis_reply\.c'
 owner 'jansson' 'common/(message|room_event)\.c'
 owner 'utf8proc' 'common/name\.c'
 owner 'openssl/(evp|hmac|sha|rand)' 'common/digest\.c'

@@ -1,25 +1,30 @@
 -- refresh: a gateway says which members it still holds, some hundreds at a time.
 --
 -- KEYS  4 members   5… member:NAME of each
--- ARGV  5 gateway   6 seconds that a member lives   7 key of a member without the name
---       8… session of each
+-- ARGV  5 seconds that a member lives   6 key of a member without the name   7… session of each
 --
 -- Returns one letter for each: k kept, g gone (expired or buried: put it back), m moved (another
--- gateway or another socket has it now).
-local members, gateway, ttl = KEYS[4], ARGV[5], ARGV[6]
-local name_at = #ARGV[7] + 1
+-- gateway or another socket has it now). A session begins with its gateway's random life, so it is
+-- all that has to be compared.
+local members, ttl = KEYS[4], ARGV[5]
+local name_at = #ARGV[6] + 1
 local found, kept = {}, {}
+local call, pcall = redis.call, redis.pcall
 
 for i = 5, #KEYS do
-    local there = fields(KEYS[i], 'gateway', 'session')
-    if not there[1] then
-        found[#found + 1] = 'g'
-    elseif there[1] ~= gateway or there[2] ~= ARGV[i + 3] then
-        found[#found + 1] = 'm'
+    local key = KEYS[i]
+    local session = pcall('HGET', key, 'session')
+    if session == ARGV[i + 2] then
+        call('EXPIRE', key, ttl)
+        kept[#kept + 1] = string.sub(key, name_at)
+        found[i - 4] = 'k'
+    elseif type(session) == 'string' then
+        found[i - 4] = 'm'
     else
-        redis.call('EXPIRE', KEYS[i], ttl)
-        kept[#kept + 1] = string.sub(KEYS[i], name_at)
-        found[#found + 1] = 'k'
+        if session then -- an error: somebody has broken it by hand
+            call('DEL', key)
+        end
+        found[i - 4] = 'g'
     end
 end
 if #kept > 0 then -- should the set have been lost

@@ -1,0 +1,35 @@
+/* redis_reply: what Redis sends (RESP), read. hiredis parses; what it finds is put into an arena
+ * that is used again for the next reply, so that a message costs no allocation. The only user of
+ * hiredis. */
+#ifndef YUKIZURI_REDIS_REPLY_H
+#define YUKIZURI_REDIS_REPLY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct redis_reply;
+struct redis_replies;
+
+struct redis_replies *redis_replies_new(void);
+
+/* NULL is fine. */
+void redis_replies_free(struct redis_replies *replies);
+
+/* A new connection: forgets what is incomplete. The last reply stays. */
+void redis_replies_begin(struct redis_replies *replies);
+
+void redis_replies_feed(struct redis_replies *replies, const char *data, size_t len);
+
+/* The next complete reply, or NULL when there is none yet: 0; -1 when that was not RESP. A reply
+ * lives until the next call. */
+int redis_replies_next(struct redis_replies *replies, const struct redis_reply **reply);
+
+/* A wrong type, or no reply at all, reads as 0, NULL or an empty array. */
+bool redis_reply_is_error(const struct redis_reply *reply);   /* so does no reply */
+int64_t redis_reply_integer(const struct redis_reply *reply); /* also of a numeric string */
+const char *redis_reply_string(const struct redis_reply *reply, size_t *len); /* also of errors */
+size_t redis_reply_count(const struct redis_reply *reply);
+const struct redis_reply *redis_reply_at(const struct redis_reply *reply, size_t index);
+
+#endif
