@@ -1,6 +1,7 @@
 #include "listener.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -125,8 +126,26 @@ int listener_open(const char *address, bool shared, char *error, size_t error_si
     return fd < 0 ? fail(error, error_size, address) : fd;
 }
 
-void listener_clean(const char *address)
+/* The filter sees the TCP header: byte 13 has the flags. Accepted sockets inherit it, where it finds
+ * nothing to drop. */
+static void drop_requests(int fd)
+{
+    enum { FLAGS = 13, SYN = 0x02, ACK = 0x10, DROP = 0, PASS = 0xffff };
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SYN | ACK),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYN, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, DROP),
+        BPF_STMT(BPF_RET | BPF_K, PASS),
+    };
+    const struct sock_fprog program = {.len = sizeof code / sizeof code[0], .filter = code};
+    setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+}
+
+void listener_turn_away(int fd, const char *address)
 {
     if (strncmp(address, "unix:", 5) == 0)
         unlink(address + 5);
+    else
+        drop_requests(fd);
 }

@@ -26,7 +26,7 @@ enum {
     RESERVED_FILES = 64,
     MOST_LISTENERS = CONFIG_ADDRESSES,
     DRAIN_TICK_US = 50000,
-    DRAIN_LEAST_MS = 300,
+    DRAIN_LEAST_MS = LISTENER_LAST_HANDSHAKES_MS + 300,
     DRAIN_EXTRA_MS = 6000
 };
 
@@ -47,7 +47,7 @@ struct server {
     struct http *http;
     struct evconnlistener *listeners[MOST_LISTENERS];
     size_t listener_count;
-    struct event *tick, *drain_tick, *resume_accept;
+    struct event *tick, *drain_tick, *resume_accept, *last_handshakes;
     struct event *on_term, *on_int, *on_hup;
     int64_t drain_end_ms;
     int64_t drain_least_ms; /* for requests of those who connected at the last moment */
@@ -128,6 +128,13 @@ static void accept_waiting(struct server *server, struct evconnlistener *listene
     }
 }
 
+static void turn_away(struct server *server)
+{
+    for (size_t i = 0; i < server->listener_count; i++)
+        listener_turn_away(evconnlistener_get_fd(server->listeners[i]),
+                           server->config->addr.items[i]);
+}
+
 static void close_listeners(struct server *server)
 {
     while (server->listener_count > 0) {
@@ -135,8 +142,14 @@ static void close_listeners(struct server *server)
         if (server->http != NULL)
             accept_waiting(server, server->listeners[server->listener_count]);
         evconnlistener_free(server->listeners[server->listener_count]);
-        listener_clean(server->config->addr.items[server->listener_count]);
     }
+}
+
+static void on_last_handshakes(evutil_socket_t fd, short events, void *arg)
+{
+    (void)fd;
+    (void)events;
+    close_listeners(arg);
 }
 
 /* --- Ending --- */
@@ -173,13 +186,15 @@ static void on_stop(evutil_socket_t signal, short events, void *arg)
         return;
     }
     static const struct timeval often = {0, DRAIN_TICK_US};
+    static const struct timeval handshakes = {0, LISTENER_LAST_HANDSHAKES_MS * 1000};
     server->draining = true;
     server->drain_least_ms = clock_monotonic_ms() + DRAIN_LEAST_MS;
     server->drain_end_ms =
         clock_monotonic_ms() + (int64_t)server->config->drain * 1000 + DRAIN_EXTRA_MS;
     log_write(server->log, &(struct log_line){.kind = "drain", .message = "going away"});
     http_drain(server->http);
-    close_listeners(server);
+    turn_away(server);
+    event_add(server->last_handshakes, &handshakes);
     sessions_drain(server->sessions);
     event_add(server->drain_tick, &often);
 }
@@ -339,6 +354,7 @@ static void make_events(struct server *server)
     server->tick = event_new(server->base, -1, EV_PERSIST, on_tick, server);
     server->drain_tick = event_new(server->base, -1, EV_PERSIST, on_drain_tick, server);
     server->resume_accept = evtimer_new(server->base, on_resume_accept, server);
+    server->last_handshakes = evtimer_new(server->base, on_last_handshakes, server);
     server->on_term = evsignal_new(server->base, SIGTERM, on_stop, server);
     server->on_int = evsignal_new(server->base, SIGINT, on_stop, server);
     server->on_hup = evsignal_new(server->base, SIGHUP, on_reopen, server);
@@ -395,6 +411,8 @@ void server_free(struct server *server)
 {
     if (server == NULL)
         return;
+    if (!server->draining) /* afterwards a path may be a successor's */
+        turn_away(server);
     close_listeners(server);
     http_free(server->http);
     bus_stop(server->bus);
@@ -409,6 +427,7 @@ void server_free(struct server *server)
     free_event(server->tick);
     free_event(server->drain_tick);
     free_event(server->resume_accept);
+    free_event(server->last_handshakes);
     free_event(server->on_term);
     free_event(server->on_int);
     free_event(server->on_hup);

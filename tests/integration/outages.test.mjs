@@ -334,7 +334,7 @@ test("a deploy with a new gateway beside the old one reset connections that were
       socket.once("error", (error) => done(String(error)));
     });
   let over = false;
-  const visitors = Array.from({ length: 16 }, async () => {
+  const visitors = Array.from({ length: 32 }, async () => {
     while (!over) await connectOnce();
   });
   for (let i = 0; i < 4; i++) {
