@@ -135,12 +135,12 @@ const uint8_t *room_log_merge(const struct room_log *log, uint64_t start, uint64
     *len = (size_t)(room_log_bytes_from(log, start) - room_log_bytes_from(log, end));
     if (end <= start + 1)
         return end == start ? NULL : at(log, start)->frame->bytes;
-    text_clear(buffer);
+    size_t begin = buffer->len;
     for (uint64_t position = start; position < end; position++) {
         const struct frame *frame = at(log, position)->frame;
         text_add(buffer, (const char *)frame->bytes, frame->len);
     }
-    return (const uint8_t *)buffer->data;
+    return (const uint8_t *)buffer->data + begin;
 }
 
 static bool is_skipped(const struct entry *entry, const struct room_log_cursor *cursor)

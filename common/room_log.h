@@ -70,7 +70,7 @@ uint64_t room_log_bytes(const struct room_log *log);
 uint64_t room_log_find_bytes(const struct room_log *log, uint64_t start, size_t most);
 
 /* The bytes of the frames from `start` to `end` in a row. They point into the log, valid until the
- * next eviction, or into `buffer`, whose content is replaced. */
+ * next eviction, or, if they are several frames, into `buffer`, to which they are added. */
 const uint8_t *room_log_merge(const struct room_log *log, uint64_t start, uint64_t end,
                               struct text *buffer, size_t *len);
 

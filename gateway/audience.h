@@ -3,9 +3,10 @@
  *
  * Owns the cursors; neither the connections nor the log. Whatever is appended to the log goes out
  * from the end of the loop's turn on, a batch of members in each turn, with the rest of the loop in
- * between. Almost everybody waits for nothing but shared frames: to all who stand where their
- * neighbours stand the same bytes are sent without a look at their connection (sender.h). Everybody
- * else (a slow reader, one who comes back, one with bytes of its own) is served one by one. */
+ * between; all rooms of a gateway take turns and share the batches. Almost everybody waits for
+ * nothing but shared frames: to all who stand where their neighbours stand the same bytes are sent
+ * without a look at their connection (sender.h). Everybody else (a slow reader, one who comes back,
+ * one with bytes of its own) is served one by one. */
 #ifndef YUKIZURI_AUDIENCE_H
 #define YUKIZURI_AUDIENCE_H
 
@@ -19,12 +20,18 @@
 #include <stdint.h>
 
 struct event_base;
+struct audiences;
 struct audience;
 
+/* All audiences of this gateway; neither the sender nor the metrics become theirs. */
+struct audiences *audiences_new(struct event_base *base, struct sender *sender,
+                                struct metrics *metrics);
+
+/* There must be no audience any more; NULL is fine. */
+void audiences_free(struct audiences *all);
+
 struct audience_options {
-    struct event_base *base;
-    struct sender *sender;
-    struct metrics *metrics;
+    struct audiences *all;
     struct room_log *log;
     uint64_t backlog; /* bytes that a slow reader may lag behind; 0: any number */
     /* Everybody but the slow has what is before `limit`: the log may be trimmed up to there. */

@@ -126,8 +126,8 @@ int listener_open(const char *address, bool shared, char *error, size_t error_si
     return fd < 0 ? fail(error, error_size, address) : fd;
 }
 
-/* The filter sees the TCP header: byte 13 has the flags. Accepted sockets inherit it, where it finds
- * nothing to drop. */
+/* The filter sees the TCP header: byte 13 has the flags. Accepted sockets inherit it, where it
+ * finds nothing to drop. */
 static void drop_requests(int fd)
 {
     enum { FLAGS = 13, SYN = 0x02, ACK = 0x10, DROP = 0, PASS = 0xffff };

@@ -11,9 +11,9 @@
 int listener_open(const char *address, bool shared, char *error, size_t error_size);
 
 /* Lets nobody new come to a listener that will be closed soon, and loses nobody who is on the way:
- * a path is removed; of TCP, requests to connect (SYN, RFC 9293 section 3.5) are dropped, which their
- * senders repeat a second later, while handshakes that have begun still complete. Closing at once
- * would reset those, and whoever came between the last accept and the close. */
+ * a path is removed; of TCP, requests to connect (SYN, RFC 9293 section 3.5) are dropped, which
+ * their senders repeat a second later, while handshakes that have begun still complete. Closing at
+ * once would reset those, and whoever came between the last accept and the close. */
 void listener_turn_away(int fd, const char *address);
 
 enum { LISTENER_LAST_HANDSHAKES_MS = 250 }; /* by then they are complete, or never will be */

@@ -43,9 +43,7 @@ struct room *room_new(const struct room_options *options)
     room->past = past_new();
     room->gathering = gathering_new();
     const struct audience_options audience = {
-        .base = options->base,
-        .sender = options->sender,
-        .metrics = options->metrics,
+        .all = options->audiences,
         .log = room->log,
         .backlog = options->config->backlog,
         .on_served = on_served,

@@ -23,7 +23,7 @@ struct room;
 
 struct room_options {
     struct event_base *base;
-    struct sender *sender;
+    struct audiences *audiences;
     const struct config *config;
     struct metrics *metrics;
     /* All events up to `seq` are now in the log and the roster: whoever waits to be welcomed may

@@ -200,7 +200,7 @@ void place_open(struct place *place)
     struct rooms *rooms = place->rooms;
     struct room_options options = {
         .base = rooms->options.base,
-        .sender = rooms->options.sender,
+        .audiences = rooms->options.audiences,
         .config = bus_config(rooms->options.bus),
         .metrics = bus_metrics(rooms->options.bus),
         .on_shown = on_shown,

@@ -37,7 +37,7 @@ struct rooms_callbacks {
 
 struct rooms_options {
     struct event_base *base;
-    struct sender *sender;
+    struct audiences *audiences;
     struct bus *bus;
 };
 

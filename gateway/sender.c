@@ -13,7 +13,6 @@ enum { URING_LEAST = 64 };
 struct sender {
     bool uring;
     struct io_uring ring;
-    struct text buffer;
 };
 
 /* The flags are those of kernel 6.0: one thread submits, and does its completions' work itself. */
@@ -34,13 +33,7 @@ void sender_free(struct sender *sender)
         return;
     if (sender->uring)
         io_uring_queue_exit(&sender->ring);
-    text_done(&sender->buffer);
     free(sender);
-}
-
-struct text *sender_buffer(struct sender *sender)
-{
-    return &sender->buffer;
 }
 
 static int32_t judge(int64_t sent, int error)
@@ -50,11 +43,11 @@ static int32_t judge(int64_t sent, int error)
     return error == EAGAIN || error == EINTR ? 0 : -1;
 }
 
-static void send_each(struct sending *sendings, size_t count, const uint8_t *data, size_t len)
+static void send_each(struct sending *sendings, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        ssize_t sent = send(sendings[i].fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-        sendings[i].sent = judge(sent, errno);
+    for (struct sending *each = sendings; each < sendings + count; each++) {
+        ssize_t sent = send(each->fd, each->data, each->len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        each->sent = judge(sent, errno);
     }
 }
 
@@ -74,12 +67,12 @@ static unsigned reap(struct sender *sender, struct sending *sendings)
 
 /* With MSG_DONTWAIT each send is complete when its submission returns, in whatever way; so nothing
  * of the kernel's points to the bytes afterwards. */
-static void send_together(struct sender *sender, struct sending *sendings, size_t count,
-                          const uint8_t *data, size_t len)
+static void send_together(struct sender *sender, struct sending *sendings, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         struct io_uring_sqe *entry = io_uring_get_sqe(&sender->ring);
-        io_uring_prep_send(entry, sendings[i].fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        io_uring_prep_send(entry, sendings[i].fd, sendings[i].data, sendings[i].len,
+                           MSG_NOSIGNAL | MSG_DONTWAIT);
         io_uring_sqe_set_data64(entry, i);
     }
     for (unsigned seen = 0; seen < count; seen += reap(sender, sendings)) {
@@ -89,11 +82,10 @@ static void send_together(struct sender *sender, struct sending *sendings, size_
     }
 }
 
-void sender_send(struct sender *sender, struct sending *sendings, size_t count, const uint8_t *data,
-                 size_t len)
+void sender_send(struct sender *sender, struct sending *sendings, size_t count)
 {
     if (sender->uring && count >= URING_LEAST)
-        send_together(sender, sendings, count, data, len);
+        send_together(sender, sendings, count);
     else
-        send_each(sendings, count, data, len);
+        send_each(sendings, count);
 }

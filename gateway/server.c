@@ -1,5 +1,6 @@
 #include "server.h"
 
+#include "audience.h"
 #include "bus.h"
 #include "clock.h"
 #include "embedded_redis.h"
@@ -36,6 +37,7 @@ struct server {
     struct event_base *base;
     struct poller *poller;
     struct sender *sender;
+    struct audiences *audiences;
     struct embedded_redis *embedded;
     struct redis_url redis_url;
     struct metrics metrics;
@@ -298,6 +300,7 @@ static void make_parts(struct server *server)
     const struct connections_options connections = {server->base, server->poller, &server->metrics,
                                                     (unsigned)config->ping, config->max_message};
     server->connections = connections_new(&connections);
+    server->audiences = audiences_new(server->base, server->sender, &server->metrics);
     server->quota = quota_new(config->max_connections_per_address);
     const struct bus_options bus = {server->base, config, &server->redis_url, &server->metrics,
                                     server->log};
@@ -306,7 +309,7 @@ static void make_parts(struct server *server)
     const struct sessions_options sessions = {
         .base = server->base,
         .config = config,
-        .sender = server->sender,
+        .audiences = server->audiences,
         .bus = server->bus,
         .connections = server->connections,
         .quota = server->quota,
@@ -422,6 +425,7 @@ void server_free(struct server *server)
     sessions_free(server->sessions);
     bus_free(server->bus);
     quota_free(server->quota);
+    audiences_free(server->audiences);
     sender_free(server->sender);
     poller_free(server->poller);
     free_event(server->tick);

@@ -393,7 +393,7 @@ struct sessions *sessions_new(const struct sessions_options *options)
     struct sessions *all = memory_new(sizeof *all);
     const struct rooms_callbacks rooms_callbacks = {on_live, on_shown, options->on_opened,
                                                     options->on_room_closed};
-    struct rooms_options rooms_options = {options->base, options->sender, options->bus};
+    struct rooms_options rooms_options = {options->base, options->audiences, options->bus};
     all->options = *options;
     all->rooms = rooms_new(&rooms_options, &rooms_callbacks, options->arg);
     all->by_id = table_new(id_of);

@@ -14,13 +14,13 @@
 
 #include <stdbool.h>
 
-struct sender;
+struct audiences;
 struct sessions;
 
 struct sessions_options {
     struct event_base *base;
     const struct config *config;
-    struct sender *sender;
+    struct audiences *audiences;
     struct bus *bus;
     struct connections *connections;
     struct quota *quota; /* given back one for each session that ends */

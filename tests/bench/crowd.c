@@ -193,10 +193,15 @@ void crowd_connect(struct crowd *crowd, bool deaf)
     epoll_ctl(crowd->epoll_fd, EPOLL_CTL_ADD, client->fd, &event);
 }
 
+/* A client that has just answered the server delays its acknowledgements, and then the server's
+ * core pays for them, until there is a pause of 40 ms; one that never said a word sends them from
+ * its own. All systems' clients shall be alike, whatever their way of coming in. */
 static void be_inside(struct crowd *crowd, struct client *client)
 {
+    int on = 1;
     if (client->state == INSIDE)
         return;
+    setsockopt(client->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
     client->state = INSIDE;
     crowd->counts.inside++;
 }

@@ -6,7 +6,7 @@
 #   tests/bench/instructions.sh
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-expected=72
+expected=86
 
 command -v valgrind >/dev/null || { echo "instructions: valgrind is needed" >&2; exit 1; }
 cmake --preset release -G Ninja -DYUKIZURI_BENCH=ON >/dev/null

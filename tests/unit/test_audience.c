@@ -17,6 +17,7 @@ static struct stage {
     struct sender *sender;
     struct metrics metrics;
     struct connections *connections;
+    struct audiences *audiences;
     struct room_log *log;
     struct audience *audience;
     struct connection *members[MOST];
@@ -55,12 +56,11 @@ static void set_up(bool uring)
     if (stage.sender == NULL) /* no io_uring here */
         stage.sender = sender_new(false);
     stage.poller = poller_new(stage.base);
+    stage.audiences = audiences_new(stage.base, stage.sender, &stage.metrics);
     const struct connections_options connections = {stage.base, stage.poller, &stage.metrics, 25,
                                                     16384};
     const struct audience_options audience = {
-        .base = stage.base,
-        .sender = stage.sender,
-        .metrics = &stage.metrics,
+        .all = stage.audiences,
         .log = stage.log,
         .backlog = 1000000,
         .on_served = on_served,
@@ -78,6 +78,7 @@ static void tear_down(void)
     }
     connections_free(stage.connections);
     audience_free(stage.audience);
+    audiences_free(stage.audiences);
     room_log_free(stage.log);
     poller_free(stage.poller);
     sender_free(stage.sender);
@@ -373,6 +374,129 @@ static void test_a_broken_socket_is_reaped_and_the_others_do_not_notice(void **s
     tear_down();
 }
 
+/* A second room of the same gateway, with members of its own. */
+struct other {
+    struct room_log *log;
+    struct audience *audience;
+    int first, count; /* its members are the stage's from `first` on */
+    uint64_t served_to;
+};
+
+static void on_other_served(void *owner, uint64_t limit)
+{
+    struct other *other = owner;
+    other->served_to = limit;
+    for (int i = other->first; i < other->first + other->count; i++)
+        if (connection_is_blocked(stage.members[i]))
+            return;
+    while (room_log_tail(other->log) < limit) /* what was sent is gone at once */
+        room_log_evict(other->log);
+}
+
+static void open_other(struct other *other, int count)
+{
+    struct audience *mine = stage.audience;
+    *other = (struct other){.log = room_log_new(1000), .first = stage.count, .count = count};
+    const struct audience_options options = {
+        .all = stage.audiences,
+        .log = other->log,
+        .on_served = on_other_served,
+        .owner = other,
+    };
+    stage.audience = other->audience = audience_new(&options);
+    while (count-- > 0)
+        come(0);
+    stage.audience = mine;
+}
+
+static void close_other(struct other *other)
+{
+    for (int i = other->first; i < other->first + other->count; i++) {
+        audience_remove(other->audience, stage.members[i]);
+        stage.members[i] = NULL;
+    }
+    audience_free(other->audience);
+    room_log_free(other->log);
+}
+
+static void say_there(struct other *other, const char *text)
+{
+    struct room_log_mark mark = {.seq = ++stage.seq};
+    room_log_append(other->log, frame_new_text(text, strlen(text)), mark);
+    audience_tell(other->audience);
+}
+
+static void test_rooms_share_a_batch_and_take_turns(void **state)
+{
+    (void)state;
+    struct other other;
+    set_up(true);
+    for (int i = 0; i < 100; i++)
+        come(0);
+    open_other(&other, 100);
+    turn();
+    say("a");
+    say_there(&other, "b");
+    loop_once();
+    assert_string_equal(received(99), "a");
+    assert_string_equal(received(100), "b");
+    assert_string_equal(received(100 + SENDER_BATCH - 100 - 1), "b");
+    assert_string_equal(received(SENDER_BATCH), ""); /* in the next one */
+    assert_int_equal(stage.served_to, 1);
+    assert_true(audience_is_busy(other.audience));
+    say("c"); /* behind the rest of the other room */
+    turn();
+    assert_string_equal(received(0), "ac");
+    assert_string_equal(received(199), "b");
+    assert_int_equal(other.served_to, 1);
+    close_other(&other);
+    tear_down();
+}
+
+/* Several frames of a run are put together; there is room for one such run, not for two. */
+static void test_what_does_not_fit_into_a_batch_is_in_the_next(void **state)
+{
+    static char text[60000];
+    (void)state;
+    struct other other;
+    size_t got[2] = {0, 0};
+    size_t all = 4 * (sizeof text - 1 + 4);
+    set_up(true);
+    come(0);
+    open_other(&other, 1);
+    turn();
+    memset(text, 'x', sizeof text - 1);
+    for (int i = 0; i < 4; i++) {
+        say(text);
+        say_there(&other, text);
+    }
+    for (int i = 0; i < 100 && got[0] + got[1] < 2 * all; i++) {
+        turn();
+        got[0] += drain(0);
+        got[1] += drain(1);
+    }
+    assert_int_equal(got[0], all);
+    assert_int_equal(got[1], all);
+    close_other(&other);
+    tear_down();
+}
+
+static void test_a_room_that_closes_in_line_is_forgotten(void **state)
+{
+    (void)state;
+    struct other other;
+    set_up(true);
+    come(0);
+    open_other(&other, 3);
+    turn();
+    say_there(&other, "b");
+    close_other(&other);
+    say("a");
+    turn();
+    assert_string_equal(received(0), "a");
+    tear_down();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -384,6 +508,9 @@ int main(void)
         cmocka_unit_test(test_who_comes_in_behind_gets_the_rest_and_then_what_all_get),
         cmocka_unit_test(test_a_full_socket_gets_the_rest_later),
         cmocka_unit_test(test_a_broken_socket_is_reaped_and_the_others_do_not_notice),
+        cmocka_unit_test(test_rooms_share_a_batch_and_take_turns),
+        cmocka_unit_test(test_what_does_not_fit_into_a_batch_is_in_the_next),
+        cmocka_unit_test(test_a_room_that_closes_in_line_is_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

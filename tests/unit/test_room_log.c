@@ -142,6 +142,7 @@ static void test_merge_puts_frames_in_a_row(void **state)
     data = room_log_merge(log, 1, 3, &buffer, &len);
     assert_int_equal(len, 12);
     assert_memory_equal(data, "\x81\x03two\x81\x05three", 12);
+    assert_ptr_equal(data, buffer.data + 17); /* behind what was there */
     assert_null(room_log_merge(log, 3, 3, &buffer, &len));
     assert_int_equal(len, 0);
     text_done(&buffer);

@@ -30,17 +30,25 @@ static void check(bool uring)
     close(broken[1]);
     struct sending sendings[SENDER_BATCH];
     for (int i = 0; i < SENDER_BATCH; i++)
-        sendings[i] = (struct sending){i == 0 ? full[0] : i == 1 ? broken[0] : good[0], 7};
+        sendings[i] = (struct sending){.data = (const uint8_t *)(i % 2 == 0 ? "hello" : "you"),
+                                       .len = i % 2 == 0 ? 5 : 3,
+                                       .fd = i == 0   ? full[0]
+                                             : i == 1 ? broken[0]
+                                                      : good[0],
+                                       .sent = 7};
     errno = ENOENT; /* left over from something else */
-    sender_send(sender, sendings, SENDER_BATCH, (const uint8_t *)"hello", 5);
+    sender_send(sender, sendings, SENDER_BATCH);
     assert_int_equal(sendings[0].sent, 0);
     assert_int_equal(sendings[1].sent, -1);
-    for (int i = 2; i < 100; i++)
-        assert_int_equal(sendings[i].sent, 5);
+    for (int i = 2; i < SENDER_BATCH; i++)
+        assert_int_equal(sendings[i].sent, sendings[i].len);
+    char heard[17] = "";
+    assert_int_equal(read(good[1], heard, 16), 16);
+    assert_string_equal(heard, "helloyouhelloyou");
     errno = ENOENT;
-    sender_send(sender, sendings, 1, (const uint8_t *)"hello", 5);
+    sender_send(sender, sendings, 1);
     assert_int_equal(sendings[0].sent, 0);
-    sender_send(sender, sendings, 0, NULL, 0);
+    sender_send(sender, sendings, 0);
     for (int i = 0; i < 2; i++)
         close(full[i]), close(good[i]);
     close(broken[0]);
