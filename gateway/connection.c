@@ -1,14 +1,10 @@
-#include "connection.h"
+#include "connection_internal.h"
 
-#include "bytes.h"
 #include "clock.h"
 #include "memory.h"
-#include "poller.h"
 #include "reader.h"
 #include "slab.h"
-#include "wheel.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
@@ -17,49 +13,8 @@
 #include <unistd.h>
 
 enum {
-    SCRATCH_BYTES = 65536,
-    PRIVATE_HIGH_BYTES = 65536, /* more waiting for one peer: stop reading from it */
-    SILENCE_S = 10,             /* after a ping */
-    LINGER_S = 5,               /* for the peer's part of the closing handshake */
-    MOST_IOVECS = 64,
-};
-
-/* 104 bytes: what malloc gives out as 112. */
-struct connection {
-    struct watch watch;
-    struct connections *all;
-    const struct connection_callbacks *callbacks;
-    void *owner;
-    const struct connection_source *source; /* NULL: none */
-    void *source_arg;
-    struct bytes *private; /* for this peer alone; NULL while empty */
-    struct reader *reader; /* NULL between frames */
-    struct link on_wheel;
-    struct connection *work_next; /* in the list of those with work to do */
-    int fd;
-    uint32_t slot;   /* the source's */
-    uint32_t mark_s; /* when its last byte came; closing: when to stop waiting; the wheel's clock */
-    uint16_t close_code;
-    unsigned watched : 2;      /* what the poller waits for */
-    unsigned in_work : 1;      /* in the list */
-    unsigned pinged : 1;       /* and has not answered yet */
-    unsigned blocked : 1;      /* its socket is full */
-    unsigned held : 1;         /* by the owner */
-    unsigned closing : 1;      /* a close frame is queued, or was received */
-    unsigned close_queued : 1; /* our close frame is queued or sent: nothing may follow it */
-    unsigned deaf : 1;         /* the peer's bytes mean nothing any more */
-    unsigned shut : 1;         /* our side of the socket is shut down */
-    unsigned dead : 1;         /* to be reaped */
-};
-
-struct connections {
-    struct connections_options options;
-    struct readers *readers;
-    struct event *work_event;
-    struct connection *work;
-    struct wheel *wheel; /* pings and reaps: no connection needs a timer */
-    size_t count;
-    uint8_t scratch[SCRATCH_BYTES];
+    SILENCE_S = 10, /* after a ping */
+    LINGER_S = 5,   /* for the peer's part of the closing handshake */
 };
 
 /* --- The list of work, done once per turn of the loop --- */
@@ -112,129 +67,6 @@ static void look_after(struct link *item)
 void connections_tick(struct connections *all)
 {
     wheel_advance(all->wheel, (uint32_t)(clock_monotonic_ms() / 1000), look_after);
-}
-
-/* --- Private bytes --- */
-
-static void private_add(struct connection *connection, const void *data, size_t len)
-{
-    bytes_add(&connection->private, data, len);
-    connection_wake(connection);
-}
-
-size_t connection_private_len(const struct connection *connection)
-{
-    return bytes_len(connection->private);
-}
-
-void connection_send_first(struct connection *connection, const uint8_t *data, size_t len)
-{
-    if (len == 0 || connection->dead)
-        return;
-    bytes_add_first(&connection->private, data, len);
-    connection_wake(connection);
-}
-
-void connection_send_raw(struct connection *connection, const void *data, size_t len)
-{
-    private_add(connection, data, len);
-}
-
-void connection_send(struct connection *connection, enum frame_opcode opcode, const void *data,
-                     size_t len)
-{
-    if (connection->closing || connection->dead)
-        return;
-    uint8_t header[FRAME_HEADER_BYTES];
-    private_add(connection, header, frame_write_header(header, opcode, len));
-    private_add(connection, data, len);
-}
-
-/* --- Writing --- */
-
-static bool is_stuffed(const struct connection *connection)
-{
-    return connection_private_len(connection) >
-           PRIVATE_HIGH_BYTES + connection->all->options.max_message;
-}
-
-/* Nothing is read from a peer that does not take what waits for it, nor from one that is held. */
-static void update_watch(struct connection *connection)
-{
-    bool read = connection->closing || (!connection->held && !is_stuffed(connection));
-    unsigned wanted = (read ? POLLER_READ : 0u) | (connection->blocked ? POLLER_WRITE : 0u);
-    if (connection->dead || wanted == connection->watched)
-        return;
-    if (poller_watch(connection->all->options.poller, connection->fd, &connection->watch,
-                     connection->watched, wanted) == 0)
-        connection->watched = wanted & 3;
-    else
-        connection_abort(connection);
-}
-
-void connection_block(struct connection *connection)
-{
-    connection->blocked = true;
-    update_watch(connection);
-    if (connection->source != NULL)
-        connection->source->on_stirred(connection->source_arg, connection);
-}
-
-bool connection_is_blocked(const struct connection *connection)
-{
-    return connection->blocked;
-}
-
-int connection_fd(const struct connection *connection)
-{
-    return connection->fd;
-}
-
-/* Writes; 0 when the socket is full, -1 when it is gone. */
-static ssize_t write_iov(struct connection *connection, struct iovec *iov, int count)
-{
-    struct msghdr message = {.msg_iov = iov, .msg_iovlen = (size_t)count};
-    ssize_t sent = count == 1 ? send(connection->fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL)
-                              : sendmsg(connection->fd, &message, MSG_NOSIGNAL);
-    if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
-        sent = 0;
-    if (sent < 0)
-        connection_abort(connection);
-    else
-        connection->all->options.metrics->bytes_out += (uint64_t)sent;
-    return sent;
-}
-
-ssize_t connection_write(struct connection *connection, const struct iovec *before,
-                         const struct iovec *after, int after_count)
-{
-    struct iovec iov[MOST_IOVECS + 2];
-    int count = 0;
-    assert(after_count <= MOST_IOVECS);
-    if (connection->dead)
-        return -1;
-    if (before->iov_len > 0)
-        iov[count++] = *before;
-    size_t private_len = connection_private_len(connection);
-    if (private_len > 0)
-        iov[count++] = (struct iovec){connection->private->data, private_len};
-    if (after_count > 0)
-        memcpy(iov + count, after, (size_t)after_count * sizeof *after);
-    count += after_count;
-    if (count == 0)
-        return 0;
-    size_t all = 0;
-    for (int i = 0; i < count; i++)
-        all += iov[i].iov_len;
-    ssize_t sent = write_iov(connection, iov, count);
-    if (sent < 0)
-        return -1;
-    if ((size_t)sent < all)
-        connection_block(connection);
-    size_t rest = (size_t)sent > before->iov_len ? (size_t)sent - before->iov_len : 0;
-    size_t private_sent = rest < private_len ? rest : private_len;
-    bytes_drop(&connection->private, private_sent);
-    return sent - (ssize_t)private_sent;
 }
 
 /* --- Closing --- */
@@ -290,7 +122,7 @@ static void finish_closing(struct connection *connection)
 void connection_hold(struct connection *connection, bool hold)
 {
     connection->held = hold;
-    update_watch(connection);
+    connection_update_watch(connection);
 }
 
 static void on_message(void *arg, bool text, const uint8_t *data, size_t len)
@@ -312,7 +144,7 @@ static void on_reader_send(void *arg, const uint8_t *data, size_t len)
 {
     struct connection *connection = arg;
     if (!connection->close_queued && !connection->dead)
-        private_add(connection, data, len);
+        connection_send_raw(connection, data, len);
 }
 
 void connection_feed(struct connection *connection, const uint8_t *data, size_t len)
@@ -332,7 +164,7 @@ void connection_feed(struct connection *connection, const uint8_t *data, size_t 
         connection_close(connection, code, reader_reason(code));
     if (result != READER_OPEN)
         connection->close_queued = connection->deaf = true;
-    update_watch(connection);
+    connection_update_watch(connection);
 }
 
 static void receive(struct connection *connection)
@@ -357,7 +189,7 @@ static void on_ready(struct watch *watch, unsigned ready)
     struct connection *connection = LIST_ITEM(watch, struct connection, watch);
     if ((ready & POLLER_WRITE) != 0 && connection->blocked) {
         connection->blocked = false;
-        update_watch(connection);
+        connection_update_watch(connection);
         connection_wake(connection);
     }
     if ((ready & connection->watched & POLLER_READ) != 0 && !connection->dead)
@@ -376,7 +208,7 @@ struct connection *connection_new(struct connections *all, int fd,
     connection->owner = owner == NULL ? connection : owner;
     connection->watch.on_ready = on_ready;
     connection->mark_s = wheel_now(all->wheel);
-    update_watch(connection);
+    connection_update_watch(connection);
     list_init(&connection->on_wheel);
     wheel_add(all->wheel, &connection->on_wheel, all->options.ping_s);
     all->count++;
@@ -428,12 +260,13 @@ static void flush(struct connection *connection)
 {
     static const struct iovec nothing = {NULL, 0};
     if (!connection_is_blocked(connection)) {
+        connection->midway = false;
         if (connection->source != NULL)
             connection->source->pump(connection->source_arg, connection);
         else
             connection_write(connection, &nothing, NULL, 0);
     }
-    update_watch(connection);
+    connection_update_watch(connection);
     if (connection->closing)
         finish_closing(connection);
 }

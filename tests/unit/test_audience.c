@@ -27,12 +27,15 @@ static struct stage {
     uint64_t seq, served_to;
 } stage;
 
+static char large[5000];
+
+/* Answers with a large frame. */
 static void on_message(void *owner, bool text, const uint8_t *data, size_t len)
 {
-    (void)owner;
     (void)text;
     (void)data;
     (void)len;
+    connection_send(owner, FRAME_TEXT, large, sizeof large);
 }
 
 static void on_closed(void *owner, uint16_t code)
@@ -354,6 +357,52 @@ static void test_a_full_socket_gets_the_rest_later(void **state)
     check_full_socket(true);
 }
 
+/* Walks over whole frames with 16-bit lengths; counts those of each length. */
+static void count_frames(const uint8_t *bytes, size_t len, size_t shared_len, int counts[2])
+{
+    size_t at = 0;
+    counts[0] = counts[1] = 0;
+    while (at < len) {
+        assert_memory_equal(bytes + at, "\x81\x7e", 2);
+        size_t frame = (size_t)(bytes[at + 2] << 8 | bytes[at + 3]);
+        assert_true(frame == shared_len || frame == sizeof large);
+        counts[frame == sizeof large]++;
+        at += 4 + frame;
+    }
+    assert_int_equal(at, len);
+}
+
+/* Its socket takes more again and a message of its is there, in the same turn: the answer comes
+ * after the rest of the frame that it got half of. */
+static void test_a_large_answer_does_not_cut_a_shared_frame_in_two(void **state)
+{
+    static char text[60000];
+    static uint8_t got[1 << 20];
+    (void)state;
+    size_t len = 0;
+    int counts[2];
+    set_up(true);
+    int slow = come(0);
+    memset(text, 'x', sizeof text - 1);
+    turn();
+    for (int i = 0; i < 6; i++) {
+        say(text);
+        turn();
+    }
+    assert_true(connection_is_blocked(stage.members[slow]));
+    assert_int_equal(write(stage.peers[slow], "\x81\x82\0\0\0\0hi", 8), 8);
+    for (int i = 0; i < 100; i++) {
+        ssize_t more;
+        while ((more = read(stage.peers[slow], got + len, sizeof got - len)) > 0)
+            len += (size_t)more;
+        turn();
+    }
+    count_frames(got, len, sizeof text - 1, counts);
+    assert_int_equal(counts[0], 6);
+    assert_int_equal(counts[1], 1);
+    tear_down();
+}
+
 static void test_a_broken_socket_is_reaped_and_the_others_do_not_notice(void **state)
 {
     (void)state;
@@ -507,6 +556,7 @@ int main(void)
         cmocka_unit_test(test_own_bytes_come_between_shared_frames),
         cmocka_unit_test(test_who_comes_in_behind_gets_the_rest_and_then_what_all_get),
         cmocka_unit_test(test_a_full_socket_gets_the_rest_later),
+        cmocka_unit_test(test_a_large_answer_does_not_cut_a_shared_frame_in_two),
         cmocka_unit_test(test_a_broken_socket_is_reaped_and_the_others_do_not_notice),
         cmocka_unit_test(test_rooms_share_a_batch_and_take_turns),
         cmocka_unit_test(test_what_does_not_fit_into_a_batch_is_in_the_next),

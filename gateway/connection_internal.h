@@ -1,0 +1,57 @@
+/* What connection.c (life and reading) and connection_write.c share. */
+#ifndef YUKIZURI_CONNECTION_INTERNAL_H
+#define YUKIZURI_CONNECTION_INTERNAL_H
+
+#include "bytes.h"
+#include "connection.h"
+#include "poller.h"
+#include "wheel.h"
+
+struct reader;
+
+enum { CONNECTION_SCRATCH_BYTES = 65536 };
+
+/* 104 bytes: what malloc gives out as 112. */
+struct connection {
+    struct watch watch;
+    struct connections *all;
+    const struct connection_callbacks *callbacks;
+    void *owner;
+    const struct connection_source *source; /* NULL: none */
+    void *source_arg;
+    struct bytes *private; /* for this peer alone; NULL while empty */
+    struct reader *reader; /* NULL between frames */
+    struct link on_wheel;
+    struct connection *work_next; /* in the list of those with work to do */
+    int fd;
+    uint32_t slot;   /* the source's */
+    uint32_t mark_s; /* when its last byte came; closing: when to stop waiting; the wheel's clock */
+    uint16_t close_code;
+    unsigned watched : 2;      /* what the poller waits for */
+    unsigned in_work : 1;      /* in the list */
+    unsigned pinged : 1;       /* and has not answered yet */
+    unsigned blocked : 1;      /* its socket is full */
+    unsigned midway : 1;       /* was blocked, and perhaps inside of a frame, until it is pumped */
+    unsigned held : 1;         /* by the owner */
+    unsigned closing : 1;      /* a close frame is queued, or was received */
+    unsigned close_queued : 1; /* our close frame is queued or sent: nothing may follow it */
+    unsigned deaf : 1;         /* the peer's bytes mean nothing any more */
+    unsigned shut : 1;         /* our side of the socket is shut down */
+    unsigned dead : 1;         /* to be reaped */
+};
+
+struct connections {
+    struct connections_options options;
+    struct readers *readers;
+    struct event *work_event;
+    struct connection *work;
+    struct wheel *wheel; /* pings and reaps: no connection needs a timer */
+    size_t count;
+    uint8_t scratch[CONNECTION_SCRATCH_BYTES];
+};
+
+/* Makes the poller wait for what there is to wait for. Nothing is read from a peer that does not
+ * take what waits for it, nor from one that is held. */
+void connection_update_watch(struct connection *connection);
+
+#endif
