@@ -8,7 +8,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { EVENTS = 512 };
+enum { EVENTS = 64 }; /* in a turn of the loop: in a storm of people others want theirs */
 
 struct poller {
     int epoll_fd;

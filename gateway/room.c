@@ -2,6 +2,7 @@
 
 #include "audience.h"
 #include "clock.h"
+#include "digest.h"
 #include "gathering.h"
 #include "memory.h"
 #include "past.h"
@@ -120,22 +121,26 @@ static void append_text(struct room *room, const char *json, size_t len, bool tr
 /* --- Presence, gathered --- */
 
 /* Each line goes to everybody: were all rooms of a full gateway in a storm of people, lines would
- * take a tenth of its time, and not all of it. */
+ * take a tenth of its time, and not all of it. Up to a quarter more by chance: those who wait are
+ * welcomed with the line, which shall not happen in all rooms in one turn of the loop. */
 static struct timeval find_window(const struct room *room)
 {
+    uint8_t chance;
+    digest_random(&chance, sizeof chance);
     uint64_t us = room->options.metrics->members * PRESENCE_MEMBER_US;
     if (us < PRESENCE_WINDOW_US)
         us = PRESENCE_WINDOW_US;
     if (us > PRESENCE_LONGEST_US)
         us = PRESENCE_LONGEST_US;
+    us += us / 4 * chance / UINT8_MAX;
     return (struct timeval){(time_t)(us / 1000000), (suseconds_t)(us % 1000000)};
 }
 
 static bool append_gathered(struct room *room)
 {
-    const struct timeval window = find_window(room);
     if (!gathering_is_open(room->gathering))
         return false;
+    const struct timeval window = find_window(room);
     struct text json = TEXT_EMPTY;
     gathering_take(room->gathering, &json);
     append_text(room, json.data, json.len, false);

@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "embedded_redis.h"
 #include "http.h"
+#include "list.h"
 #include "listener.h"
 #include "memory.h"
 #include "poller.h"
@@ -14,7 +15,6 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <event2/listener.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,9 +26,18 @@
 enum {
     RESERVED_FILES = 64,
     MOST_LISTENERS = CONFIG_ADDRESSES,
+    MOST_ACCEPTS = 16,
     DRAIN_TICK_US = 50000,
     DRAIN_LEAST_MS = LISTENER_LAST_HANDSHAKES_MS + 300,
     DRAIN_EXTRA_MS = 6000
+};
+
+/* A socket that people come in by. */
+struct door {
+    struct watch watch;
+    struct server *server;
+    int fd;
+    unsigned watched;
 };
 
 struct server {
@@ -47,8 +56,8 @@ struct server {
     struct sessions *sessions;
     struct presence *presence;
     struct http *http;
-    struct evconnlistener *listeners[MOST_LISTENERS];
-    size_t listener_count;
+    struct door doors[MOST_LISTENERS];
+    size_t door_count;
     struct event *tick, *drain_tick, *resume_accept, *last_handshakes;
     struct event *on_term, *on_int, *on_hup;
     int64_t drain_end_ms;
@@ -58,46 +67,54 @@ struct server {
 
 /* --- Accepting --- */
 
-static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *peer,
-                      int len, void *arg)
+static void watch_doors(struct server *server, unsigned wanted)
 {
-    (void)listener;
-    (void)len;
-    struct server *server = arg;
-    struct address address = address_of_peer(peer);
-    http_accept(server->http, fd, &address);
-}
-
-static void enable_listeners(struct server *server, bool on)
-{
-    for (size_t i = 0; i < server->listener_count; i++) {
-        if (on)
-            evconnlistener_enable(server->listeners[i]);
-        else
-            evconnlistener_disable(server->listeners[i]);
+    for (size_t i = 0; i < server->door_count; i++) {
+        struct door *door = &server->doors[i];
+        if (poller_watch(server->poller, door->fd, &door->watch, door->watched, wanted) == 0)
+            door->watched = wanted;
     }
 }
 
-/* Out of descriptors: accepting again at once would only spin. */
-static void on_accept_error(struct evconnlistener *listener, void *arg)
+/* Is there perhaps another one? */
+static bool accept_one(const struct door *door)
 {
-    (void)listener;
-    struct server *server = arg;
     static const struct timeval pause = {0, 100000};
-    enable_listeners(server, false);
-    evtimer_add(server->resume_accept, &pause);
+    struct server *server = door->server;
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof peer;
+    int fd = accept4(door->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+        struct address address = address_of_peer((struct sockaddr *)&peer);
+        http_accept(server->http, fd, &address);
+        return true;
+    }
+    if (errno == EINTR || errno == ECONNABORTED)
+        return true;
+    if (errno != EAGAIN) { /* out of descriptors: accepting again at once would only spin */
+        watch_doors(server, 0);
+        evtimer_add(server->resume_accept, &pause);
+    }
+    return false;
+}
+
+/* Some in each turn of the loop: those who are in want their turns, too. */
+static void on_knock(struct watch *watch, unsigned ready)
+{
+    (void)ready;
+    const struct door *door = LIST_ITEM(watch, struct door, watch);
+    for (int i = 0; i < MOST_ACCEPTS && accept_one(door); i++)
+        ;
 }
 
 static void on_resume_accept(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
     (void)events;
-    struct server *server = arg;
-    if (!server->draining)
-        enable_listeners(server, true);
+    watch_doors(arg, POLLER_READ);
 }
 
-static int open_listeners(struct server *server, char *error, size_t error_size)
+static int open_doors(struct server *server, char *error, size_t error_size)
 {
     const struct config_list *addresses = &server->config->addr;
     /* two gateways with a private Redis each would be two chats on one port */
@@ -106,52 +123,36 @@ static int open_listeners(struct server *server, char *error, size_t error_size)
         int fd = listener_open(addresses->items[i], shared, error, error_size);
         if (fd < 0)
             return -1;
-        struct evconnlistener *listener = evconnlistener_new(
-            server->base, on_accept, server, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
-        evconnlistener_set_error_cb(listener, on_accept_error);
-        server->listeners[server->listener_count++] = listener;
+        server->doors[server->door_count++] =
+            (struct door){.watch.on_ready = on_knock, .server = server, .fd = fd};
     }
     return 0;
 }
 
+static void turn_away(const struct server *server)
+{
+    for (size_t i = 0; i < server->door_count; i++)
+        listener_turn_away(server->doors[i].fd, server->config->addr.items[i]);
+}
+
 /* Closing a listener resets the connections that wait in its queue: they are taken first. */
-static void accept_waiting(struct server *server, struct evconnlistener *listener)
+static void close_doors(struct server *server)
 {
-    struct sockaddr_storage peer;
-    socklen_t len = sizeof peer;
-    for (;;) {
-        int fd = accept4(evconnlistener_get_fd(listener), (struct sockaddr *)&peer, &len,
-                         SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0)
-            on_accept(listener, fd, (struct sockaddr *)&peer, (int)len, server);
-        else if (errno != EINTR && errno != ECONNABORTED)
-            return;
-        len = sizeof peer;
+    if (server->poller != NULL)
+        watch_doors(server, 0);
+    for (size_t i = 0; i < server->door_count; i++) {
+        while (server->http != NULL && accept_one(&server->doors[i]))
+            ;
+        close(server->doors[i].fd);
     }
-}
-
-static void turn_away(struct server *server)
-{
-    for (size_t i = 0; i < server->listener_count; i++)
-        listener_turn_away(evconnlistener_get_fd(server->listeners[i]),
-                           server->config->addr.items[i]);
-}
-
-static void close_listeners(struct server *server)
-{
-    while (server->listener_count > 0) {
-        server->listener_count--;
-        if (server->http != NULL)
-            accept_waiting(server, server->listeners[server->listener_count]);
-        evconnlistener_free(server->listeners[server->listener_count]);
-    }
+    server->door_count = 0;
 }
 
 static void on_last_handshakes(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
     (void)events;
-    close_listeners(arg);
+    close_doors(arg);
 }
 
 /* --- Ending --- */
@@ -376,8 +377,7 @@ struct server *server_new(const struct config *config, struct log *log, char *er
     server->log = log;
     server->metrics.started_at_ms = clock_wall_ms();
     server->base = event_base_new();
-    if (make_sender(server, error, error_size) != 0 ||
-        open_listeners(server, error, error_size) != 0 ||
+    if (make_sender(server, error, error_size) != 0 || open_doors(server, error, error_size) != 0 ||
         find_redis(server, error, error_size) != 0) {
         server_free(server);
         return NULL;
@@ -386,6 +386,7 @@ struct server *server_new(const struct config *config, struct log *log, char *er
     make_parts(server);
     make_http(server);
     make_events(server);
+    watch_doors(server, POLLER_READ);
     return server;
 }
 
@@ -416,7 +417,7 @@ void server_free(struct server *server)
         return;
     if (!server->draining) /* afterwards a path may be a successor's */
         turn_away(server);
-    close_listeners(server);
+    close_doors(server);
     http_free(server->http);
     bus_stop(server->bus);
     connections_free(server->connections);

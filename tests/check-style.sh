@@ -33,7 +33,6 @@ owner 'openssl/(ssl|err)' 'gateway/redis\.c'
 owner 'event2/(bufferevent|buffer)' 'gateway/redis\.c'
 owner 'liburing' 'gateway/sender\.c'
 owner 'pthread' 'gateway/resolver\.c'
-owner 'event2/listener' 'gateway/server\.c'
 grep -rnE '#include <event2?/' common && complain "common/ has no event loop"
 
 # includes point down: a file may include only what stands below it
