@@ -17,6 +17,7 @@ enum {
     PRESENCE_WINDOW_US = 100000,   /* after a presence line, further ones are gathered so long, */
     PRESENCE_LONGEST_US = 1000000, /* who comes in waits for it */
     PRESENCE_MEMBER_US = 40, /* or so long for each member of this gateway, if that is longer */
+    MOST_SHOWING_US = 2000,  /* of a turn of the loop, for all rooms: the next ones wait */
     SHORTEST_KEEP_MS = 5000, /* a slow reader gets at least so long, whatever the retention */
 };
 
@@ -155,11 +156,33 @@ static void show_gathered(struct room *room)
         room->options.on_shown(room->options.owner, room->seq);
 }
 
+/* Whoever waits is welcomed with the line, and in a storm of people the windows of many rooms end
+ * at the same time. */
+static bool has_time(const struct room *room)
+{
+    struct room_turn *turn = room->options.turn;
+    struct timeval begun;
+    event_base_gettimeofday_cached(room->options.base, &begun);
+    if (evutil_timercmp(&begun, &turn->begun, !=)) {
+        turn->begun = begun;
+        turn->spent_us = 0;
+    }
+    return turn->spent_us < MOST_SHOWING_US;
+}
+
 static void on_window(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
     (void)events;
-    show_gathered(arg);
+    static const struct timeval next_turn = {0, 0};
+    struct room *room = arg;
+    if (!has_time(room)) {
+        evtimer_add(room->window_event, &next_turn);
+        return;
+    }
+    int64_t begun_us = clock_monotonic_us();
+    show_gathered(room);
+    room->options.turn->spent_us += clock_monotonic_us() - begun_us;
 }
 
 static void gather(struct room *room, const struct room_event *event)

@@ -17,15 +17,23 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/time.h>
 
 struct event_base;
 struct room;
+
+/* How long the rooms of a gateway have been showing presence in this turn of the loop. */
+struct room_turn {
+    struct timeval begun; /* tells one turn from another */
+    int64_t spent_us;
+};
 
 struct room_options {
     struct event_base *base;
     struct audiences *audiences;
     const struct config *config;
     struct metrics *metrics;
+    struct room_turn *turn; /* shared by all rooms */
     /* All events up to `seq` are now in the log and the roster: whoever waits to be welcomed may
      * be. */
     void (*on_shown)(void *owner, uint64_t seq);

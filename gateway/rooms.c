@@ -14,6 +14,7 @@ struct rooms {
     struct rooms_callbacks callbacks;
     void *arg;
     struct table *places;
+    struct room_turn turn;
     size_t unused; /* open without a user */
 };
 
@@ -203,6 +204,7 @@ void place_open(struct place *place)
         .audiences = rooms->options.audiences,
         .config = bus_config(rooms->options.bus),
         .metrics = bus_metrics(rooms->options.bus),
+        .turn = &rooms->turn,
         .on_shown = on_shown,
         .owner = place,
     };

@@ -63,8 +63,13 @@ test("the gateway dies: the page comes back by itself, nobody sees a leave, noth
   const owner = redis.run("HGET", "yukizuri:{lobby}:member:alice", "gateway");
   const other = gateways[owner === "g0" ? 1 : 0];
   assert.notEqual(redis.run("HGET", "yukizuri:{lobby}:member:watcher", "gateway"), owner, "the watcher is elsewhere");
+  await page.evaluate(() => {
+    // it may be back before anybody looks
+    const status = document.querySelector("#status");
+    new MutationObserver(() => (window.wasAway ||= status.textContent !== "")).observe(status, { childList: true, characterData: true, subtree: true });
+  });
   await gateways[owner === "g0" ? 0 : 1].stop("SIGKILL");
-  await page.waitForFunction(() => document.querySelector("#status").textContent !== "");
+  await page.waitForFunction(() => window.wasAway);
   await say(page, "said while away");
   watcher.send({ type: "say", text: "while you were away", nonce: "1" });
   await sees(page, "while you were away");
