@@ -55,25 +55,52 @@ static void on_renewed(void *arg, const struct redis_reply *reply)
         burials_doubt(presence->burials);
 }
 
-/* Adds to a set and lets it expire, as one: a connection cut in between must not leave a key that
+/* Sends SADD and lets the set expire, as one: a connection cut in between must not leave a key that
  * lives for ever. */
-static void keep_in_set(struct presence *presence, const char *key, const char *item)
+static void send_kept(struct presence *presence, const char *key, const struct redis_words *add)
 {
     struct redis *redis = bus_commands(presence->options.bus);
     char ttl[24];
     print_number(ttl, bus_member_ttl(presence->config));
     redis_send_strings(redis, NULL, NULL, "MULTI", NULL);
-    redis_send_strings(redis, NULL, NULL, "SADD", key, item, NULL);
+    redis_send(redis, add, NULL, NULL);
     redis_send_strings(redis, NULL, NULL, "EXPIRE", key, ttl, NULL);
     redis_send_strings(redis, NULL, NULL, "EXEC", NULL);
 }
 
+static void begin_add(struct redis_words *words, const char *key)
+{
+    words->count = 0;
+    redis_words_add_string(words, "SADD");
+    redis_words_add_string(words, key);
+}
+
+static void keep_in_set(struct presence *presence, const char *key, const char *item)
+{
+    struct redis_words words;
+    begin_add(&words, key);
+    redis_words_add_string(&words, item);
+    send_kept(presence, key, &words);
+}
+
+/* Many rooms in a command: their number must not be what a lease costs. */
 static void write_rooms(struct presence *presence)
 {
+    const char *key = presence->own_rooms.text;
+    struct redis_words words;
     struct place *place;
-    for (size_t at = 0; (place = rooms_next(presence->options.rooms, &at)) != NULL;)
-        if (place->feed != NULL)
-            presence_note_room(presence, place->name, true);
+    begin_add(&words, key);
+    for (size_t at = 0; (place = rooms_next(presence->options.rooms, &at)) != NULL;) {
+        if (place->feed == NULL)
+            continue;
+        redis_words_add_string(&words, place->name);
+        if (words.count == REDIS_WORDS) {
+            send_kept(presence, key, &words);
+            begin_add(&words, key);
+        }
+    }
+    if (words.count > 2)
+        send_kept(presence, key, &words);
 }
 
 void presence_renew(struct presence *presence)

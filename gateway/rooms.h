@@ -21,7 +21,7 @@ struct place {
     struct link members;  /* for session: who is in, connected or not */
     struct link visitors; /* for session: who is not */
     struct link waiting;  /* for session: who waits for on_live or on_shown */
-    uint64_t refresh_at_ms;
+    int64_t refresh_at_ms;
     uint64_t roster_at_ms; /* when the roster is to be read anew; 0: no need */
     bool list_owed;        /* members missed who came and went: they get the list once it is read */
     bool list_ready;

@@ -150,11 +150,26 @@ static void judge(struct session *session, char letter)
         session_free_if_over(session);
 }
 
+/* Redis was short of memory, or slow: their keys live on for half of their time. */
+static void repeat_soon(const struct batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct session *session = batch->sessions[i];
+        if (session_is_member(session)) {
+            session->place->refresh_at_ms =
+                clock_monotonic_ms() + (int64_t)session->all->options.config->lease * 1000;
+            return;
+        }
+    }
+}
+
 static void on_refreshed(void *arg, const struct redis_reply *reply)
 {
     struct batch *batch = arg;
     size_t len;
     const char *letters = redis_reply_is_error(reply) ? NULL : redis_reply_string(reply, &len);
+    if (letters == NULL)
+        repeat_soon(batch);
     for (size_t i = 0; i < batch->count; i++)
         judge(batch->sessions[i], (char)(letters != NULL && i < len ? letters[i] : 'k'));
     free(batch);
@@ -188,10 +203,16 @@ static void refresh_place(struct place *place)
         send_batch(place, batch);
 }
 
+/* Twice in a member's life in Redis: what failed is tried again a lease later (repeat_soon). */
+static int64_t refresh_every_ms(const struct sessions *all)
+{
+    return (int64_t)bus_member_ttl(all->options.config) * 1000 / 2;
+}
+
 void session_refresh_all(struct sessions *all, bool now)
 {
-    uint64_t now_ms = (uint64_t)clock_monotonic_ms();
-    uint64_t every_ms = bus_member_ttl(all->options.config) * 1000 / 3;
+    int64_t now_ms = clock_monotonic_ms();
+    int64_t lease_ms = (int64_t)all->options.config->lease * 1000;
     struct place *place;
     if (!bus_is_up(all->options.bus))
         return;
@@ -199,7 +220,7 @@ void session_refresh_all(struct sessions *all, bool now)
         if (place->feed == NULL || (!now && place->refresh_at_ms > now_ms))
             continue;
         /* after an outage once more: a burial may just have been under way */
-        place->refresh_at_ms = now_ms + (now ? all->options.config->lease * 1000 : every_ms);
+        place->refresh_at_ms = now_ms + (now ? lease_ms : refresh_every_ms(all));
         refresh_place(place);
     }
 }

@@ -27,10 +27,11 @@ for i = 5, #KEYS do
         found[i - 4] = 'g'
     end
 end
-if #kept > 0 then -- should the set have been lost
-    mend(members, 'set')
-    redis.call('SADD', members, unpack(kept))
+-- should the set have been lost, or broken
+if #kept > 0 and type(pcall('SADD', members, unpack(kept))) == 'table' then
+    call('DEL', members)
+    call('SADD', members, unpack(kept))
 end
-redis.call('EXPIRE', members, ttl)
-redis.call('EXPIRE', head, head_ttl)
+call('EXPIRE', members, ttl)
+call('EXPIRE', head, head_ttl)
 return table.concat(found)

@@ -83,17 +83,29 @@ talk() {
         "$([ $lost = 0 ] && echo "nothing lost" || echo "something lost, or late by seconds")"
 }
 
-leases() {
-    local seconds=120 before
-    pause 20 # those who came last are refreshed for the first time
+# share MS SECONDS: of a core
+share() { awk -v ms="$1" -v s="$2" 'BEGIN {printf "%.2f", ms / s / 10}'; }
+
+# what Redis takes in SECONDS
+redis_takes() {
+    local before
     before=$(cpu_ms "$redis")
-    pause $seconds # three times each
-    echo "leases of $1 people on ${#gateways[@]} gateways: $(awk -v ms=$(($(cpu_ms "$redis") - before)) -v s=$seconds \
-        'BEGIN {printf "%.2f", ms / s / 10}') % of a core for Redis"
+    pause "$1"
+    echo $(($(cpu_ms "$redis") - before))
+}
+
+leases() {
+    local seconds=120 taken
+    pause 60 # those who came last are refreshed for the first time
+    taken=$(redis_takes $seconds) # twice each
+    echo "leases of $1 people on ${#gateways[@]} gateways: $(share "$taken" $seconds) % of a core for Redis," \
+        "of which $(share "$alone" 20) % is for the gateways themselves, with nobody there"
 }
 
 rooms() {
     start_chat 6
+    pause 5
+    alone=$(redis_takes 20)
     talk "10,000 rooms of 10 on six gateways" 16700 1670 1670
     stop_all
     start_chat 6

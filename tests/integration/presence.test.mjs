@@ -36,6 +36,17 @@ test("kill -9 of a gateway: each of its members is announced once, and nothing l
   assert.deepEqual(redis.lines("KEYS", "yukizuri:{lobby}:member:*").length, 2);
 });
 
+test("more rooms than fit into one command: all of them are noted, each with its members", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--lease", "1", "--leave-grace", "0", "--gateway-id", "many"] });
+  const rooms = Array.from({ length: 1120 }, (_, i) => `room-${i}`);
+  for (let i = 0; i < rooms.length; i += 80) await Promise.all(rooms.slice(i, i + 80).map((room) => joined(t, `${gateway.url}/${room}`, "alice")));
+  redis.run("DEL", "yukizuri:gateway:many:rooms", ...rooms.map((room) => `yukizuri:{${room}}:members`));
+  await until("the gateway has written all its rooms anew", () => redis.run("SCARD", "yukizuri:gateway:many:rooms") === String(rooms.length));
+  await until("and their members", () => redis.run("EXISTS", ...rooms.map((room) => `yukizuri:{${room}}:members`)) === String(rooms.length));
+  assert.ok(Number(redis.run("TTL", "yukizuri:gateway:many:rooms")) > 0);
+});
+
 test("all gateways killed and the TTLs over: Redis is empty", async (t) => {
   const redis = await startRedis(t);
   const args = ["--lease", "1", "--leave-grace", "0", "--retention", "2"];
