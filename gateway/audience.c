@@ -198,10 +198,10 @@ void audience_note_short(struct audience *audience, struct slot *slot, int32_t s
 
 /* --- Coming and going --- */
 
-void audience_tell(struct audience *audience)
+void audience_tell(struct audience *audience, bool urgent)
 {
     if (audience->count > 0)
-        audience_line_up(audience);
+        audience_line_up(audience, urgent);
     audience->due = audience->count;
 }
 

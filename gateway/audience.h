@@ -51,8 +51,9 @@ void audience_add(struct audience *audience, struct connection *connection, uint
 /* Takes a member out; what it has half received is finished. Does nothing when it is not in. */
 void audience_remove(struct audience *audience, struct connection *connection);
 
-/* Something was appended to the log. */
-void audience_tell(struct audience *audience);
+/* Something was appended to the log. What is urgent (somebody said it) goes out before what is not
+ * in other rooms (who comes and goes); within a room the order is the log's. */
+void audience_tell(struct audience *audience, bool urgent);
 
 /* Does somebody but the slow lag behind? Then the log must not be trimmed but from on_served. */
 bool audience_is_busy(const struct audience *audience);

@@ -22,7 +22,8 @@ struct audiences {
     struct event *event;
     struct sender *sender;
     struct metrics *metrics;
-    struct link line;     /* audiences with something due; the first is next */
+    struct link urgent;   /* audiences with something due that was said; the first is next */
+    struct link line;     /* those with something else due */
     struct link gathered; /* those that are in the batch */
     struct text merged;   /* what several frames of a run become; it does not move */
     bool full;            /* no room in `merged` for the next run */
@@ -41,6 +42,7 @@ struct audiences *audiences_new(struct event_base *base, struct sender *sender,
     all->event = event_new(base, -1, 0, on_flush, all);
     all->sender = sender;
     all->metrics = metrics;
+    list_init(&all->urgent);
     list_init(&all->line);
     list_init(&all->gathered);
     return all;
@@ -60,14 +62,28 @@ struct metrics *audiences_metrics(const struct audiences *all)
     return all->metrics;
 }
 
-void audience_line_up(struct audience *audience)
+static bool is_idle(const struct audiences *all)
+{
+    return list_is_empty(&all->urgent) && list_is_empty(&all->line);
+}
+
+static void stand_in_line(struct audience *audience)
 {
     struct audiences *all = audience->options.all;
-    if (!list_is_empty(&audience->in_line))
+    list_add(audience->urgent ? &all->urgent : &all->line, &audience->in_line);
+}
+
+void audience_line_up(struct audience *audience, bool urgent)
+{
+    struct audiences *all = audience->options.all;
+    bool overtakes = urgent && !audience->urgent;
+    if (!list_is_empty(&audience->in_line) && !overtakes)
         return;
-    if (list_is_empty(&all->line))
+    if (is_idle(all))
         event_active(all->event, EV_TIMEOUT, 0); /* when the turn has said all */
-    list_add(&all->line, &audience->in_line);
+    audience->urgent |= urgent;
+    list_remove(&audience->in_line);
+    stand_in_line(audience);
 }
 
 /* --- Gathering a batch --- */
@@ -132,18 +148,27 @@ static uint32_t gather(struct audiences *all, struct audience *audience, uint32_
     return served;
 }
 
-/* From the next in line, each once. */
-static uint32_t gather_batch(struct audiences *all, uint32_t most)
+/* From the next in a line, each once. */
+static uint32_t gather_from(struct audiences *all, struct link *line, uint32_t most)
 {
     uint32_t served = 0;
-    all->full = false;
-    while (served < most && !all->full && !list_is_empty(&all->line)) {
-        struct audience *audience = LIST_ITEM(all->line.next, struct audience, in_line);
+    while (served < most && !all->full && !list_is_empty(line)) {
+        struct audience *audience = LIST_ITEM(line->next, struct audience, in_line);
         list_remove(&audience->in_line);
         list_add(&all->gathered, &audience->in_line);
         served += gather(all, audience, most - served);
     }
     return served;
+}
+
+/* What is said comes first, but the others keep a quarter. */
+static uint32_t gather_batch(struct audiences *all, uint32_t most)
+{
+    uint32_t kept = list_is_empty(&all->line) ? 0 : most / 4;
+    all->full = false;
+    uint32_t served = gather_from(all, &all->urgent, most - kept);
+    served += gather_from(all, &all->line, most - served);
+    return served + gather_from(all, &all->urgent, most - served);
 }
 
 /* --- Sending it --- */
@@ -177,15 +202,16 @@ static void end_round(struct audience *audience)
 }
 
 /* Back in line, or at rest. */
-static void settle(struct audiences *all, struct audience *audience)
+static void settle(struct audience *audience)
 {
     list_remove(&audience->in_line);
     if (audience->flush_at >= audience->count)
         end_round(audience);
     if (audience->due > 0) {
-        list_add(&all->line, &audience->in_line);
+        stand_in_line(audience);
         return;
     }
+    audience->urgent = false;
     audience->round_from = room_log_head(audience->options.log);
     audience->options.on_served(audience->options.owner, audience->round_from);
 }
@@ -199,7 +225,7 @@ static void send_batch(struct audiences *all)
     all->count = all->run_count = 0;
     text_clear(&all->merged);
     while (!list_is_empty(&all->gathered))
-        settle(all, LIST_ITEM(all->gathered.next, struct audience, in_line));
+        settle(LIST_ITEM(all->gathered.next, struct audience, in_line));
 }
 
 /* A batch, then the sockets have their turn: what is said meanwhile is on its way through Redis,
@@ -210,10 +236,10 @@ static void on_flush(evutil_socket_t fd, short events, void *arg)
     (void)events;
     static const struct timeval at_once = {0, 0};
     struct audiences *all = arg;
-    for (uint32_t served = 0; served < SENDER_BATCH && !list_is_empty(&all->line);) {
+    for (uint32_t served = 0; served < SENDER_BATCH && !is_idle(all);) {
         served += gather_batch(all, SENDER_BATCH - served);
         send_batch(all);
     }
-    if (!list_is_empty(&all->line))
+    if (!is_idle(all))
         event_add(all->event, &at_once);
 }

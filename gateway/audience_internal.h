@@ -25,12 +25,14 @@ struct audience {
     uint32_t due;      /* so many slots from there on, and on from the first, lag behind the head */
     uint64_t round_from; /* the head when this round began: whoever was visited has all before it */
     struct link in_line; /* of the audiences with something due */
+    bool urgent;         /* some of it was said */
 };
 
 struct metrics *audiences_metrics(const struct audiences *all);
 
-/* Puts the audience in line for the flush, should it not be there. */
-void audience_line_up(struct audience *audience);
+/* Puts the audience in line for the flush, should it not be there; before all that are not urgent
+ * when it is. */
+void audience_line_up(struct audience *audience, bool urgent);
 
 /* Serves one who is not plain; who is slow is left to its socket, unless it lags too far behind. */
 void audience_serve_or_cut(struct audience *audience, struct slot *slot);

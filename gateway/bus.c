@@ -4,6 +4,7 @@
 #include "digest.h"
 #include "feed.h"
 #include "keys.h"
+#include "lane.h"
 #include "memory.h"
 #include "outbox.h"
 #include "table.h"
@@ -31,6 +32,7 @@ struct bus {
     struct redis *commands;
     struct redis *subscriber;
     struct outbox *outbox;
+    struct lane *lane;
     struct table *feeds;    /* by channel */
     struct key own_channel; /* P:gateway:ID */
     struct key control;     /* P:control */
@@ -339,6 +341,7 @@ struct bus *bus_new(const struct bus_options *options, const struct bus_callback
     bus->commands = new_redis(bus, false);
     bus->subscriber = new_redis(bus, true);
     bus->outbox = outbox_new(options->base);
+    bus->lane = lane_new(bus->commands);
     return bus;
 }
 
@@ -356,6 +359,7 @@ void bus_free(struct bus *bus)
     if (bus == NULL)
         return;
     outbox_free(bus->outbox);
+    lane_free(bus->lane);
     redis_free(bus->commands);
     redis_free(bus->subscriber);
     table_free(bus->feeds);
@@ -397,6 +401,11 @@ struct redis *bus_commands(const struct bus *bus)
 struct outbox *bus_outbox(const struct bus *bus)
 {
     return bus->outbox;
+}
+
+struct lane *bus_lane(const struct bus *bus)
+{
+    return bus->lane;
 }
 
 struct log *bus_log(const struct bus *bus)

@@ -20,6 +20,7 @@
 struct event_base;
 struct bus;
 struct feed;
+struct lane;
 struct outbox;
 
 struct bus_callbacks {
@@ -67,6 +68,7 @@ struct metrics *bus_metrics(const struct bus *bus);
 struct redis *bus_commands(const struct bus *bus);
 struct log *bus_log(const struct bus *bus);
 struct outbox *bus_outbox(const struct bus *bus);
+struct lane *bus_lane(const struct bus *bus);
 
 /* Settings, and what follows from them, as arguments of scripts. */
 struct bus_numbers {
@@ -157,7 +159,7 @@ struct bus_leave {
 int bus_leave(struct feed *feed, const struct bus_leave *leave, redis_done done, void *arg);
 
 /* Refreshes members; the answer has one letter for each, in order: k kept, g gone, m moved. */
-enum { BUS_REFRESH_MOST = 500 };
+enum { BUS_REFRESH_MOST = 100 };
 int bus_refresh(struct feed *feed, const struct bus_member *members, size_t count, redis_done done,
                 void *arg);
 

@@ -4,6 +4,7 @@
 #include "digest.h"
 #include "feed.h"
 #include "keys.h"
+#include "lane.h"
 #include "outbox.h"
 
 #include <inttypes.h>
@@ -150,7 +151,7 @@ int bus_join(struct feed *feed, const struct bus_join *join, redis_done done, vo
     add(&call, join->restore ? "1" : "0");
     add(&call, print_number(floor, join->floor));
     add(&call, join->floor_epoch == NULL ? "" : join->floor_epoch);
-    return script_run(bus_commands(bus), &call, done, arg);
+    return lane_run(bus_lane(bus), &call, done, arg);
 }
 
 enum bus_join_status bus_read_joined(const struct redis_reply *reply, struct bus_joined *out)
@@ -198,13 +199,13 @@ int bus_leave(struct feed *feed, const struct bus_leave *leave, redis_done done,
     add(&call, left_base.text);
     add(&call, leave->spared);
     outbox_flush(bus_outbox(bus)); /* what was said before is heard before */
-    return script_run(bus_commands(bus), &call, done, arg);
+    return lane_run(bus_lane(bus), &call, done, arg);
 }
 
 int bus_refresh(struct feed *feed, const struct bus_member *members, size_t count, redis_done done,
                 void *arg)
 {
-    static struct key keys[BUS_REFRESH_MOST]; /* 256 KB: too much for the stack */
+    struct key keys[BUS_REFRESH_MOST];
     struct bus *bus = feed_bus(feed);
     const char *channel = feed_channel(feed);
     struct script_call call;
@@ -223,7 +224,7 @@ int bus_refresh(struct feed *feed, const struct bus_member *members, size_t coun
     add(&call, member_base.text);
     for (size_t i = 0; i < count; i++)
         add(&call, members[i].session);
-    return script_run(bus_commands(bus), &call, done, arg);
+    return lane_run(bus_lane(bus), &call, done, arg);
 }
 
 void bus_trim(struct feed *feed, uint64_t seq)

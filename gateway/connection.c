@@ -13,11 +13,18 @@
 #include <unistd.h>
 
 enum {
-    SILENCE_S = 10, /* after a ping */
-    LINGER_S = 5,   /* for the peer's part of the closing handshake */
+    SILENCE_S = 10,         /* after a ping */
+    LINGER_S = 5,           /* for the peer's part of the closing handshake */
+    MOST_REAPING_US = 1000, /* of a turn: closing a socket takes as long as five sends */
 };
 
 /* --- The list of work, done once per turn of the loop --- */
+
+static void call_for_work(struct connections *all)
+{
+    if (all->work == NULL && all->first_dead == NULL)
+        event_active(all->work_event, EV_TIMEOUT, 0);
+}
 
 void connection_wake(struct connection *connection)
 {
@@ -26,8 +33,7 @@ void connection_wake(struct connection *connection)
     if (connection->in_work)
         return;
     struct connections *all = connection->all;
-    if (all->work == NULL)
-        event_active(all->work_event, EV_TIMEOUT, 0);
+    call_for_work(all);
     connection->in_work = true;
     connection->work_next = all->work;
     all->work = connection;
@@ -100,6 +106,7 @@ void connection_abort(struct connection *connection)
     if (!connection->closing)
         connection->close_code = 1006;
     connection->closing = true;
+    connection_update_watch(connection);
     connection_wake(connection);
 }
 
@@ -250,7 +257,6 @@ static void free_connection(struct connection *connection)
 static void reap(struct connection *connection)
 {
     struct metrics *metrics = connection->all->options.metrics;
-    connection->in_work = true; /* whatever the owner still sends, it is not put back on the list */
     metrics_count_word(&metrics->closes, metrics_close_word(connection->close_code));
     connection->callbacks->on_closed(connection->owner, connection->close_code);
     free_connection(connection);
@@ -271,7 +277,19 @@ static void flush(struct connection *connection)
         finish_closing(connection);
 }
 
-static void do_work(struct connections *all)
+static void add_dead(struct connection *connection)
+{
+    struct connections *all = connection->all;
+    connection->in_work = true; /* whatever the owner still sends, it is not put on the list */
+    connection->work_next = NULL;
+    if (all->first_dead == NULL)
+        all->first_dead = connection;
+    else
+        all->last_dead->work_next = connection;
+    all->last_dead = connection;
+}
+
+static void serve_living(struct connections *all)
 {
     struct connection *list = all->work;
     all->work = NULL;
@@ -282,15 +300,33 @@ static void do_work(struct connections *all)
         if (!connection->dead)
             flush(connection);
         if (connection->dead && !connection->in_work)
-            reap(connection);
+            add_dead(connection);
     }
+}
+
+/* When a crowd is cut off at once, it does not hold up those who stay. */
+static void reap_dead(struct connections *all)
+{
+    if (all->first_dead == NULL)
+        return;
+    int64_t until_us = clock_monotonic_us() + MOST_REAPING_US;
+    do {
+        struct connection *connection = all->first_dead;
+        all->first_dead = connection->work_next;
+        reap(connection);
+    } while (all->first_dead != NULL && clock_monotonic_us() < until_us);
 }
 
 static void on_work(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
     (void)events;
-    do_work(arg);
+    static const struct timeval next_turn = {0, 0};
+    struct connections *all = arg;
+    serve_living(all);
+    reap_dead(all);
+    if (all->first_dead != NULL)
+        event_add(all->work_event, &next_turn);
 }
 
 struct connections *connections_new(const struct connections_options *options)
@@ -316,6 +352,11 @@ void connections_free(struct connections *all)
     while (all->work != NULL) {
         struct connection *connection = all->work;
         all->work = connection->work_next;
+        add_dead(connection);
+    }
+    while (all->first_dead != NULL) {
+        struct connection *connection = all->first_dead;
+        all->first_dead = connection->work_next;
         free_connection(connection);
     }
     event_free(all->work_event);

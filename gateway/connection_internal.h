@@ -22,13 +22,13 @@ struct connection {
     struct bytes *private; /* for this peer alone; NULL while empty */
     struct reader *reader; /* NULL between frames */
     struct link on_wheel;
-    struct connection *work_next; /* in the list of those with work to do */
+    struct connection *work_next; /* in the list of those with work to do, or of the dead */
     int fd;
     uint32_t slot;   /* the source's */
     uint32_t mark_s; /* when its last byte came; closing: when to stop waiting; the wheel's clock */
     uint16_t close_code;
     unsigned watched : 2;      /* what the poller waits for */
-    unsigned in_work : 1;      /* in the list */
+    unsigned in_work : 1;      /* in either list */
     unsigned pinged : 1;       /* and has not answered yet */
     unsigned blocked : 1;      /* its socket is full */
     unsigned midway : 1;       /* was blocked, and perhaps inside of a frame, until it is pumped */
@@ -45,7 +45,8 @@ struct connections {
     struct readers *readers;
     struct event *work_event;
     struct connection *work;
-    struct wheel *wheel; /* pings and reaps: no connection needs a timer */
+    struct connection *first_dead, *last_dead; /* to be reaped; no longer in `work` */
+    struct wheel *wheel;                       /* pings and reaps: no connection needs a timer */
     size_t count;
     uint8_t scratch[CONNECTION_SCRATCH_BYTES];
 };

@@ -50,7 +50,9 @@ void connection_update_watch(struct connection *connection)
 {
     bool read = connection->closing || (!connection->held && !is_stuffed(connection));
     unsigned wanted = (read ? POLLER_READ : 0u) | (connection->blocked ? POLLER_WRITE : 0u);
-    if (connection->dead || wanted == connection->watched)
+    if (connection->dead)
+        wanted = 0;
+    if (wanted == connection->watched)
         return;
     if (poller_watch(connection->all->options.poller, connection->fd, &connection->watch,
                      connection->watched, wanted) == 0)

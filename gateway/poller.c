@@ -1,5 +1,6 @@
 #include "poller.h"
 
+#include "clock.h"
 #include "memory.h"
 
 #include <event2/event.h>
@@ -8,17 +9,16 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { EVENTS = 64 }; /* in a turn of the loop: in a storm of people others want theirs */
+enum { EVENTS = 16, MOST_READING_US = 1000 /* of a turn of the loop */ };
 
 struct poller {
     int epoll_fd;
     struct event *ready;
+    bool behind;
 };
 
-static void on_ready(evutil_socket_t fd, short events, void *arg)
+static int serve_some(int fd)
 {
-    (void)events;
-    (void)arg;
     struct epoll_event found[EVENTS];
     int count = epoll_wait(fd, found, EVENTS, 0);
     for (int i = 0; i < count; i++) {
@@ -31,6 +31,24 @@ static void on_ready(evutil_socket_t fd, short events, void *arg)
             ready |= POLLER_READ | POLLER_WRITE;
         watch->on_ready(watch, ready);
     }
+    return count;
+}
+
+static void on_ready(evutil_socket_t fd, short events, void *arg)
+{
+    (void)events;
+    struct poller *poller = arg;
+    int64_t until_us = clock_monotonic_us() + MOST_READING_US;
+    do
+        poller->behind = serve_some(fd) == EVENTS;
+    while (poller->behind && clock_monotonic_us() < until_us);
+}
+
+bool poller_was_behind(struct poller *poller)
+{
+    bool behind = poller->behind;
+    poller->behind = false; /* should nothing be ready any more */
+    return behind;
 }
 
 struct poller *poller_new(struct event_base *base)

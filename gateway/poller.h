@@ -7,6 +7,7 @@
 #ifndef YUKIZURI_POLLER_H
 #define YUKIZURI_POLLER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct event_base;
@@ -29,5 +30,9 @@ void poller_free(struct poller *poller);
  * when the kernel has no room for one more: nothing has changed then. */
 int poller_watch(struct poller *poller, int fd, struct watch *watch, unsigned before,
                  unsigned wanted);
+
+/* Did the time that a turn of the loop has for reading end before all ready sockets were served, in
+ * the latest turn in which some were ready since the call before? */
+bool poller_was_behind(struct poller *poller);
 
 #endif

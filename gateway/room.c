@@ -107,16 +107,14 @@ static void on_served(void *owner, uint64_t limit)
 
 /* --- Appending --- */
 
-static void append(struct room *room, struct frame *frame, struct room_log_mark mark)
-{
-    room_log_append(room->log, frame, mark);
-    audience_tell(room->audience);
-}
+/* What a line is beside its text. */
+enum { TRANSIENT = 1 /* nobody is told of it later */, URGENT = 2 /* somebody said it */ };
 
-static void append_text(struct room *room, const char *json, size_t len, bool transient)
+static void append(struct room *room, const char *json, size_t len, unsigned what)
 {
-    struct room_log_mark mark = {room->seq, clock_monotonic_ms(), transient};
-    append(room, frame_new_text(json, len), mark);
+    struct room_log_mark mark = {room->seq, clock_monotonic_ms(), (what & TRANSIENT) != 0};
+    room_log_append(room->log, frame_new_text(json, len), mark);
+    audience_tell(room->audience, (what & URGENT) != 0);
 }
 
 /* --- Presence, gathered --- */
@@ -144,7 +142,7 @@ static bool append_gathered(struct room *room)
     const struct timeval window = find_window(room);
     struct text json = TEXT_EMPTY;
     gathering_take(room->gathering, &json);
-    append_text(room, json.data, json.len, false);
+    append(room, json.data, json.len, 0);
     text_done(&json);
     evtimer_add(room->window_event, &window);
     return true;
@@ -212,12 +210,12 @@ void room_remember(struct room *room, const struct room_event *event, int64_t at
 static void happen_transient(struct room *room, const struct room_event *event)
 {
     if (event->type == EVENT_TYPING) {
-        append_text(room, event->json, event->len, true);
+        append(room, event->json, event->len, TRANSIENT);
         return;
     }
     struct text json = TEXT_EMPTY;
     message_add_notice(&json, event->text);
-    append_text(room, json.data, json.len, true);
+    append(room, json.data, json.len, TRANSIENT | URGENT);
     text_done(&json);
 }
 
@@ -236,7 +234,7 @@ void room_happen(struct room *room, const struct room_event *event)
         gather(room, event);
         return;
     }
-    append_text(room, event->json, event->len, false);
+    append(room, event->json, event->len, URGENT);
     room->options.on_shown(room->options.owner, room->seq);
 }
 
@@ -244,7 +242,7 @@ static void tell_gap(struct room *room, const struct feed_gap *gap, const char *
 {
     struct text json = TEXT_EMPTY;
     message_add_gap(&json, gap->missed, epoch, gap->seq);
-    append_text(room, json.data, json.len, true);
+    append(room, json.data, json.len, TRANSIENT | URGENT);
     text_done(&json);
     room->options.metrics->gaps++;
 }
@@ -289,7 +287,7 @@ void room_tell_list(struct room *room)
     struct text json = TEXT_EMPTY;
     message_add_members(&json, room->seq, roster_count(room->roster),
                         roster_list(room->roster, "", NULL));
-    append_text(room, json.data, json.len, true);
+    append(room, json.data, json.len, TRANSIENT | URGENT);
     text_done(&json);
 }
 

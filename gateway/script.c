@@ -9,8 +9,8 @@
 
 enum { HASH_BYTES = DIGEST_SHA1_BYTES * 2 + 1, MOST_SCRIPTS = 16 };
 
-/* A call on its way, kept whole so that it can be repeated. */
-struct run {
+/* A call, kept whole so that it can be repeated. */
+struct script_run {
     struct redis *redis;
     redis_done done;
     void *arg;
@@ -59,7 +59,7 @@ void script_load_all(struct redis *redis)
 
 static void on_done(void *arg, const struct redis_reply *reply);
 
-static int send_run(struct run *run)
+static int send_run(struct script_run *run)
 {
     const struct redis_command command = {run->command, run->len, on_done, run};
     return redis_send_formatted(run->redis, &command);
@@ -67,7 +67,7 @@ static int send_run(struct run *run)
 
 static void on_done(void *arg, const struct redis_reply *reply)
 {
-    struct run *run = arg;
+    struct script_run *run = arg;
     const char *text = redis_reply_string(reply, NULL);
     bool missing =
         reply != NULL && redis_reply_is_error(reply) && strncmp(text, "NOSCRIPT", 8) == 0;
@@ -100,18 +100,36 @@ void script_add_key(struct script_call *call, const char *key, size_t len)
     call->key_count++;
 }
 
+struct script_run *script_prepare(struct redis *redis, struct script_call *call)
+{
+    int len = snprintf(call->key_count_text, sizeof call->key_count_text, "%zu", call->key_count);
+    call->words.data[WORD_OF_KEY_COUNT] = call->key_count_text;
+    call->words.len[WORD_OF_KEY_COUNT] = (size_t)len;
+    size_t bytes = redis_format_bytes(&call->words);
+    struct script_run *run = memory_resize(NULL, 1, sizeof *run + bytes);
+    *run = (struct script_run){.redis = redis, .source = call->source};
+    run->len = redis_format(&call->words, run->command);
+    return run;
+}
+
+void script_drop(struct script_run *run)
+{
+    free(run);
+}
+
+int script_send(struct script_run *run, redis_done done, void *arg)
+{
+    run->done = done;
+    run->arg = arg;
+    if (send_run(run) == 0)
+        return 0;
+    script_drop(run);
+    return -1;
+}
+
 int script_run(struct redis *redis, struct script_call *call, redis_done done, void *arg)
 {
     if (!redis_is_ready(redis))
         return -1;
-    int len = snprintf(call->key_count_text, sizeof call->key_count_text, "%zu", call->key_count);
-    call->words.data[WORD_OF_KEY_COUNT] = call->key_count_text;
-    call->words.len[WORD_OF_KEY_COUNT] = (size_t)len;
-    struct run *run = memory_resize(NULL, 1, sizeof *run + redis_format_bytes(&call->words));
-    *run = (struct run){.redis = redis, .done = done, .arg = arg, .source = call->source};
-    run->len = redis_format(&call->words, run->command);
-    if (send_run(run) == 0)
-        return 0;
-    free(run);
-    return -1;
+    return script_send(script_prepare(redis, call), done, arg);
 }

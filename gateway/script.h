@@ -35,4 +35,11 @@ void script_add_key(struct script_call *call, const char *key, size_t len);
 /* Runs it. As redis_send: 0, or -1 when there is no connection and `done` is never called. */
 int script_run(struct redis *redis, struct script_call *call, redis_done done, void *arg);
 
+/* The same in two steps, for a call that waits. script_send runs it and takes it over, whatever it
+ * returns; script_drop frees one that is not to be sent. */
+struct script_run;
+struct script_run *script_prepare(struct redis *redis, struct script_call *call);
+int script_send(struct script_run *run, redis_done done, void *arg);
+void script_drop(struct script_run *run);
+
 #endif

@@ -26,7 +26,7 @@
 enum {
     RESERVED_FILES = 64,
     MOST_LISTENERS = CONFIG_ADDRESSES,
-    MOST_ACCEPTS = 16,
+    MOST_ACCEPTS = 32,
     DRAIN_TICK_US = 50000,
     DRAIN_LEAST_MS = LISTENER_LAST_HANDSHAKES_MS + 300,
     DRAIN_EXTRA_MS = 6000
@@ -34,10 +34,9 @@ enum {
 
 /* A socket that people come in by. */
 struct door {
-    struct watch watch;
     struct server *server;
+    struct event *knock;
     int fd;
-    unsigned watched;
 };
 
 struct server {
@@ -67,16 +66,18 @@ struct server {
 
 /* --- Accepting --- */
 
-static void watch_doors(struct server *server, unsigned wanted)
+static void watch_doors(struct server *server)
 {
-    for (size_t i = 0; i < server->door_count; i++) {
-        struct door *door = &server->doors[i];
-        if (poller_watch(server->poller, door->fd, &door->watch, door->watched, wanted) == 0)
-            door->watched = wanted;
-    }
+    for (size_t i = 0; i < server->door_count; i++)
+        event_add(server->doors[i].knock, NULL);
 }
 
-/* Is there perhaps another one? */
+static void look_away(struct server *server)
+{
+    for (size_t i = 0; i < server->door_count; i++)
+        event_del(server->doors[i].knock);
+}
+
 static bool accept_one(const struct door *door)
 {
     static const struct timeval pause = {0, 100000};
@@ -92,17 +93,21 @@ static bool accept_one(const struct door *door)
     if (errno == EINTR || errno == ECONNABORTED)
         return true;
     if (errno != EAGAIN) { /* out of descriptors: accepting again at once would only spin */
-        watch_doors(server, 0);
+        look_away(server);
         evtimer_add(server->resume_accept, &pause);
     }
     return false;
 }
 
-/* Some in each turn of the loop: those who are in want their turns, too. */
-static void on_knock(struct watch *watch, unsigned ready)
+/* Some in each turn of the loop, and only when everybody who is in has been heard: in a storm of
+ * people whoever comes in waits in the kernel's queue, where that costs nobody anything. */
+static void on_knock(evutil_socket_t fd, short events, void *arg)
 {
-    (void)ready;
-    const struct door *door = LIST_ITEM(watch, struct door, watch);
+    (void)fd;
+    (void)events;
+    const struct door *door = arg;
+    if (poller_was_behind(door->server->poller))
+        return;
     for (int i = 0; i < MOST_ACCEPTS && accept_one(door); i++)
         ;
 }
@@ -111,7 +116,7 @@ static void on_resume_accept(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
     (void)events;
-    watch_doors(arg, POLLER_READ);
+    watch_doors(arg);
 }
 
 static int open_doors(struct server *server, char *error, size_t error_size)
@@ -123,8 +128,9 @@ static int open_doors(struct server *server, char *error, size_t error_size)
         int fd = listener_open(addresses->items[i], shared, error, error_size);
         if (fd < 0)
             return -1;
-        server->doors[server->door_count++] =
-            (struct door){.watch.on_ready = on_knock, .server = server, .fd = fd};
+        struct door *door = &server->doors[server->door_count++];
+        *door = (struct door){.server = server, .fd = fd};
+        door->knock = event_new(server->base, fd, EV_READ | EV_PERSIST, on_knock, door);
     }
     return 0;
 }
@@ -138,11 +144,10 @@ static void turn_away(const struct server *server)
 /* Closing a listener resets the connections that wait in its queue: they are taken first. */
 static void close_doors(struct server *server)
 {
-    if (server->poller != NULL)
-        watch_doors(server, 0);
     for (size_t i = 0; i < server->door_count; i++) {
         while (server->http != NULL && accept_one(&server->doors[i]))
             ;
+        event_free(server->doors[i].knock);
         close(server->doors[i].fd);
     }
     server->door_count = 0;
@@ -386,7 +391,7 @@ struct server *server_new(const struct config *config, struct log *log, char *er
     make_parts(server);
     make_http(server);
     make_events(server);
-    watch_doors(server, POLLER_READ);
+    watch_doors(server);
     return server;
 }
 

@@ -1,4 +1,4 @@
--- refresh: a gateway says which members it still holds, some hundreds at a time.
+-- refresh: a gateway says which members of a room it still holds, a hundred at a time.
 --
 -- KEYS  4 members   5… member:NAME of each
 -- ARGV  5 seconds that a member lives   6 key of a member without the name   7… session of each

@@ -1,7 +1,7 @@
 // What is said in one turn of the gateway's loop shares a call to Redis.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { joined, startGateway, startRedis, until } from "../lib/harness.mjs";
+import { Member, atEnd, get, joined, startGateway, startRedis, until } from "../lib/harness.mjs";
 
 /** Sends all of these messages with one write, so that the gateway reads them in one turn. */
 function sendTogether(member, messages) {
@@ -82,4 +82,42 @@ test("a Redis without memory refuses what is said in a turn, all of it, and noth
   await alice.waitFor({ type: "ack", nonce: "4" });
   await until("bob hears it", () => bob.messages().length > 0);
   assert.deepEqual(bob.messages().map(({ text }) => text), ["again"]);
+});
+
+/** Everybody asks to come in while Redis stands still, and the gateway has read it when the pong comes. */
+async function crowdAtTheDoor(t, gateway, redis, count) {
+  const crowd = Array.from({ length: count }, () => new Member(t, gateway.url));
+  await Promise.all(crowd.map((member) => member.opened()));
+  redis.signal("SIGSTOP");
+  atEnd(t, () => redis.running && redis.signal("SIGCONT"));
+  for (const [i, member] of crowd.entries()) sendTogether(member, [{ type: "join", name: `guest-${i}` }, { type: "ping" }]);
+  await Promise.all(crowd.map((member) => member.waitFor({ type: "pong" })));
+  return crowd;
+}
+
+test("what people say does not stand behind all who want to come in", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis });
+  const alice = await joined(t, gateway.url, "alice");
+  const crowd = await crowdAtTheDoor(t, gateway, redis, 300);
+  sendTogether(alice, [{ type: "say", text: "still here" }, { type: "ping" }]);
+  await alice.waitFor({ type: "pong" });
+  redis.signal("SIGCONT");
+  const { seq } = await alice.waitFor({ type: "message" });
+  await Promise.all(crowd.map((member) => member.waitFor({ type: "welcome" })));
+  await until("alice sees them all", () => alice.received.some(({ count }) => count === 301));
+  assert.ok(seq - alice.welcome.seq <= 65, `it was said after ${seq - alice.welcome.seq - 1} of them had come in`);
+});
+
+test("Redis is lost while a crowd waits to come in: each of them is told, and comes in when it is back", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis });
+  await joined(t, gateway.url, "alice");
+  const crowd = await crowdAtTheDoor(t, gateway, redis, 200);
+  await redis.stop("SIGKILL");
+  await Promise.all(crowd.map((member) => member.waitFor({ type: "error", code: "unavailable" })));
+  await startRedis(t, { port: redis.port });
+  await until("the gateway is ready", async () => (await get(`${gateway.origin}/readyz`)).status === 200);
+  for (const [i, member] of crowd.entries()) member.send({ type: "join", name: `guest-${i}` });
+  await Promise.all(crowd.map((member) => member.waitFor({ type: "welcome" })));
 });

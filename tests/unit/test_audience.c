@@ -104,7 +104,7 @@ static void say(const char *text)
 {
     struct room_log_mark mark = {.seq = ++stage.seq};
     room_log_append(stage.log, frame_new_text(text, strlen(text)), mark);
-    audience_tell(stage.audience);
+    audience_tell(stage.audience, true);
 }
 
 /* A single turn of the loop. */
@@ -468,11 +468,44 @@ static void close_other(struct other *other)
     room_log_free(other->log);
 }
 
-static void say_there(struct other *other, const char *text)
+static void tell_there(struct other *other, const char *text, bool urgent)
 {
     struct room_log_mark mark = {.seq = ++stage.seq};
     room_log_append(other->log, frame_new_text(text, strlen(text)), mark);
-    audience_tell(other->audience);
+    audience_tell(other->audience, urgent);
+}
+
+static void say_there(struct other *other, const char *text)
+{
+    tell_there(other, text, true);
+}
+
+static void test_what_is_said_overtakes_who_comes_and_goes_elsewhere(void **state)
+{
+    (void)state;
+    struct other other;
+    set_up(true);
+    for (int i = 0; i < 100; i++)
+        come(0);
+    open_other(&other, 150);
+    turn();
+    tell_there(&other, "p", false);
+    say("a");
+    loop_once();
+    uint32_t shared = SENDER_BATCH - SENDER_BATCH / 4; /* the other room has the rest */
+    assert_string_equal(received((int)shared - 1), "a");
+    assert_string_equal(received((int)shared), "");
+    assert_string_equal(received(100), "p");
+    assert_string_equal(received(100 + SENDER_BATCH / 4), "");
+    say_there(&other, "b"); /* now it is urgent, and behind the rest of the first room */
+    turn();
+    for (int i = (int)shared; i < 100; i++)
+        assert_string_equal(received(i), "a");
+    assert_string_equal(received(100), "b");
+    assert_string_equal(received(249), "pb");
+    assert_int_equal(other.served_to, 2);
+    close_other(&other);
+    tear_down();
 }
 
 static void test_rooms_share_a_batch_and_take_turns(void **state)
@@ -558,6 +591,7 @@ int main(void)
         cmocka_unit_test(test_a_full_socket_gets_the_rest_later),
         cmocka_unit_test(test_a_large_answer_does_not_cut_a_shared_frame_in_two),
         cmocka_unit_test(test_a_broken_socket_is_reaped_and_the_others_do_not_notice),
+        cmocka_unit_test(test_what_is_said_overtakes_who_comes_and_goes_elsewhere),
         cmocka_unit_test(test_rooms_share_a_batch_and_take_turns),
         cmocka_unit_test(test_what_does_not_fit_into_a_batch_is_in_the_next),
         cmocka_unit_test(test_a_room_that_closes_in_line_is_forgotten),

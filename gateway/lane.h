@@ -1,0 +1,24 @@
+/* lane: calls of scripts that can wait: who comes in, who leaves, who is still here. At most so
+ * many are under way to Redis, the others stand in line in this process. Redis answers in the order
+ * in which it was asked, so without a lane what people say would stand behind all joins of a storm.
+ *
+ * Owns the calls that wait; not the connection. Calls of one lane are run in order. What is sent
+ * past it may overtake them. */
+#ifndef YUKIZURI_LANE_H
+#define YUKIZURI_LANE_H
+
+#include "script.h"
+
+struct lane;
+
+/* The connection must outlive it. */
+struct lane *lane_new(struct redis *redis);
+
+/* The connection must have been stopped, which ends all calls. NULL is fine. */
+void lane_free(struct lane *lane);
+
+/* As script_run: 0, or -1 when there is no connection and `done` is never called. The deadline
+ * counts from when it is sent; when one passes, those who wait get no answer either. */
+int lane_run(struct lane *lane, struct script_call *call, redis_done done, void *arg);
+
+#endif
