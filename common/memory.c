@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CACHED_BYTES = 1032 };
+enum { CACHED_BYTES = 1032, TIDY_LEAST_BYTES = 1 << 20 };
 
 static void *check(void *memory)
 {
@@ -43,7 +43,9 @@ char *memory_copy_string(const char *string)
     return string == NULL ? NULL : memory_copy(string, strlen(string));
 }
 
-void memory_trim(void)
+void memory_tidy(void)
 {
-    malloc_trim(0);
+    struct mallinfo2 info = mallinfo2();
+    if (info.fordblks > TIDY_LEAST_BYTES && info.fordblks > info.uordblks / 8)
+        malloc_trim(0);
 }

@@ -16,6 +16,7 @@ enum {
     HOLD_IN_FLIGHT = 64,
     RELEASE_IN_FLIGHT = 32,
     STORM = 1000, /* people: more than so many are one */
+    TIDY_EVERY_S = 10,
 };
 
 static void on_message(void *owner, bool text, const uint8_t *data, size_t len);
@@ -448,15 +449,18 @@ void sessions_on_told(struct sessions *all, const char *data, size_t len)
         session_displace(session);
 }
 
-/* Many people came or went, and now it is calm: what they left free goes back to the system. */
-static void trim_after_storm(struct sessions *all)
+/* When it is calm, what is free goes back to the system: after a storm of people, and now and then,
+ * as rooms forget what was said. */
+static void tidy_up(struct sessions *all)
 {
     bool calm = all->freed - all->freed_before < STORM / 10;
-    if (calm && all->freed >= STORM) {
+    bool storm_is_over = calm && all->freed >= STORM;
+    if (storm_is_over) {
         slab_trim();
-        memory_trim();
         all->freed = 0;
     }
+    if (storm_is_over || (calm && ++all->calm_s % TIDY_EVERY_S == 0))
+        memory_tidy();
     all->freed_before = all->freed;
 }
 
@@ -467,5 +471,5 @@ void sessions_tick(struct sessions *all)
         session_join_tick(all, place);
     session_stay_tick(all);
     rooms_tick(all->rooms);
-    trim_after_storm(all);
+    tidy_up(all);
 }

@@ -78,7 +78,8 @@ struct sessions {
     uint8_t cloak_key[32];
     struct text scratch; /* for what is sent to one member */
     bool draining;
-    uint64_t freed, freed_before; /* sessions and joins, since memory was trimmed; a second ago */
+    uint64_t freed, freed_before; /* sessions and joins, since slabs were trimmed; a second ago */
+    uint64_t calm_s;              /* seconds in which few came and went */
 };
 
 /* --- session.c --- */

@@ -186,14 +186,17 @@ static void send_batch(struct place *place, struct batch *batch)
         on_refreshed(batch, NULL);
 }
 
-static void refresh_place(struct place *place)
+/* Returns how many there were. */
+static size_t refresh_place(struct place *place)
 {
     struct batch *batch = NULL;
+    size_t count = 0;
     for (struct link *at = place->members.next; at != &place->members; at = at->next) {
         struct session *session = LIST_ITEM(at, struct session, in_place);
         if (batch == NULL)
             batch = memory_new(sizeof *batch);
         batch->sessions[batch->count++] = session;
+        count++;
         if (batch->count == BUS_REFRESH_MOST) {
             send_batch(place, batch);
             batch = NULL;
@@ -201,6 +204,7 @@ static void refresh_place(struct place *place)
     }
     if (batch != NULL)
         send_batch(place, batch);
+    return count;
 }
 
 /* Twice in a member's life in Redis: what failed is tried again a lease later (repeat_soon). */
@@ -209,19 +213,28 @@ static int64_t refresh_every_ms(const struct sessions *all)
     return (int64_t)bus_member_ttl(all->options.config) * 1000 / 2;
 }
 
+/* A crowd that came in together is not refreshed together, but within a sixth of its keys' life. */
+static size_t most_in_a_tick(const struct sessions *all)
+{
+    return all->options.metrics->members * 6 / bus_member_ttl(all->options.config) +
+           BUS_REFRESH_MOST;
+}
+
 void session_refresh_all(struct sessions *all, bool now)
 {
     int64_t now_ms = clock_monotonic_ms();
     int64_t lease_ms = (int64_t)all->options.config->lease * 1000;
+    size_t most = now ? SIZE_MAX : most_in_a_tick(all);
+    size_t count = 0;
     struct place *place;
     if (!bus_is_up(all->options.bus))
         return;
-    for (size_t at = 0; (place = rooms_next(all->rooms, &at)) != NULL;) {
+    for (size_t at = 0; count < most && (place = rooms_next(all->rooms, &at)) != NULL;) {
         if (place->feed == NULL || (!now && place->refresh_at_ms > now_ms))
             continue;
         /* after an outage once more: a burial may just have been under way */
         place->refresh_at_ms = now_ms + (now ? lease_ms : refresh_every_ms(all));
-        refresh_place(place);
+        count += refresh_place(place);
     }
 }
 
