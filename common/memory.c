@@ -43,9 +43,16 @@ char *memory_copy_string(const char *string)
     return string == NULL ? NULL : memory_copy(string, strlen(string));
 }
 
+/* What was given back still counts as free, until it is used again. */
 void memory_tidy(void)
 {
+    static size_t free_before;
     struct mallinfo2 info = mallinfo2();
-    if (info.fordblks > TIDY_LEAST_BYTES && info.fordblks > info.uordblks / 8)
-        malloc_trim(0);
+    if (free_before > info.fordblks)
+        free_before = info.fordblks;
+    size_t more = info.fordblks - free_before;
+    if (more < TIDY_LEAST_BYTES || more < info.uordblks / 8)
+        return;
+    malloc_trim(0);
+    free_before = mallinfo2().fordblks;
 }

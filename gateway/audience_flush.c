@@ -130,16 +130,16 @@ static uint32_t gather(struct audiences *all, struct audience *audience, uint32_
     for (; at < until && served < most; at++) {
         struct slot *slot = &audience->slots[at];
         uint64_t position = slot->cursor.position;
+        if (position >= head) /* has all, or is dead */
+            continue;
         if (slot->plain_fd < 0) {
             audience_serve_or_cut(audience, slot);
-        } else if (position < head) {
+        } else {
             if (run == NULL || run->from != position)
                 run = begin_run(all, audience, position);
             if (run == NULL)
                 break;
             add(all, run, slot);
-        } else {
-            continue;
         }
         served++;
     }

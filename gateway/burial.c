@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "keys.h"
+#include "lane.h"
 #include "list.h"
 #include "memory.h"
 
@@ -255,6 +256,12 @@ static int64_t wait_ms(const struct burials *burials, const struct suspect *susp
     return wait > least ? wait : least;
 }
 
+/* Its members may be among those who are coming back here, and are let in first. */
+static bool may_bury(const struct burials *burials)
+{
+    return !lane_is_long(bus_lane(burials->bus));
+}
+
 static int64_t poll_ms(const struct config *config)
 {
     int64_t every_ms = (int64_t)config->lease * 100;
@@ -303,7 +310,7 @@ static void on_checked(void *arg, const struct redis_reply *reply)
             list_add(&burials->suspects, &suspect->link);
         }
         suspect->seen = true;
-        if (now_ms - suspect->since_ms >= wait_ms(burials, suspect))
+        if (now_ms - suspect->since_ms >= wait_ms(burials, suspect) && may_bury(burials))
             claim(burials, check->id);
     }
     free(check);
@@ -371,7 +378,8 @@ static void on_timer(evutil_socket_t fd, short events, void *arg)
     int64_t grace_ms = (int64_t)burials->config->leave_grace * 1000;
     int64_t since_ms =
         burials->doubted_ms > burials->started_ms ? burials->doubted_ms : burials->started_ms;
-    if (burials->own_earlier_life && clock_monotonic_ms() - since_ms >= grace_ms) {
+    if (burials->own_earlier_life && clock_monotonic_ms() - since_ms >= grace_ms &&
+        may_bury(burials)) {
         burials->own_earlier_life = false;
         claim(burials, burials->config->gateway_id);
     }

@@ -20,12 +20,6 @@ enum {
 
 /* --- The list of work, done once per turn of the loop --- */
 
-static void call_for_work(struct connections *all)
-{
-    if (all->work == NULL && all->first_dead == NULL)
-        event_active(all->work_event, EV_TIMEOUT, 0);
-}
-
 void connection_wake(struct connection *connection)
 {
     if (connection->source != NULL)
@@ -33,7 +27,8 @@ void connection_wake(struct connection *connection)
     if (connection->in_work)
         return;
     struct connections *all = connection->all;
-    call_for_work(all);
+    if (all->work == NULL)
+        event_active(all->work_event, EV_TIMEOUT, 0);
     connection->in_work = true;
     connection->work_next = all->work;
     all->work = connection;
@@ -325,7 +320,7 @@ static void on_work(evutil_socket_t fd, short events, void *arg)
     struct connections *all = arg;
     serve_living(all);
     reap_dead(all);
-    if (all->first_dead != NULL)
+    if (connections_are_dying(all))
         event_add(all->work_event, &next_turn);
 }
 
@@ -363,6 +358,11 @@ void connections_free(struct connections *all)
     readers_free(all->readers);
     wheel_free(all->wheel);
     free(all);
+}
+
+bool connections_are_dying(const struct connections *all)
+{
+    return all->first_dead != NULL;
 }
 
 size_t connections_count(const struct connections *all)

@@ -4,9 +4,9 @@
  * Owns: the descriptor; the private buffer, only while there is something in it; a wslay context,
  * only while a frame or a fragmented message is incomplete. An idle connection is this struct.
  *
- * Life: nobody frees a connection. connection_close and connection_abort mark it; the reaper, once
- * per turn of the loop, calls on_closed once and frees it. After either call on_message is not
- * called any more. Callbacks may call anything here.
+ * Life: nobody frees a connection. connection_close and connection_abort mark it; the reaper, at
+ * the end of a turn of the loop (a later one when many die at once), calls on_closed once and frees
+ * it. After either call on_message is not called any more. Callbacks may call anything here.
  *
  * Does not know what a message means, nor that there are rooms: whoever has frames for many members
  * hands over a source (below) and writes through connection_write. */
@@ -59,6 +59,9 @@ struct connections *connections_new(const struct connections_options *options);
 /* Closes and frees everything, without on_closed. */
 void connections_free(struct connections *all);
 size_t connections_count(const struct connections *all);
+
+/* Are there some who are dead and not reaped yet, for want of time? */
+bool connections_are_dying(const struct connections *all);
 
 /* To be called once a second: pings the idle, aborts the silent. */
 void connections_tick(struct connections *all);

@@ -1,5 +1,6 @@
 #include "lane.h"
 
+#include "clock.h"
 #include "list.h"
 #include "memory.h"
 
@@ -11,7 +12,7 @@ enum { MOST_UNDER_WAY = 64 }; /* some milliseconds of Redis' time */
 struct lane {
     struct redis *redis;
     struct link waiting;
-    unsigned under_way; /* MOST_UNDER_WAY while somebody waits */
+    unsigned under_way;
 };
 
 struct call {
@@ -20,6 +21,7 @@ struct call {
     struct script_run *run; /* NULL once it was sent */
     redis_done done;
     void *arg;
+    int64_t asked_ms;
 };
 
 struct lane *lane_new(struct redis *redis)
@@ -65,18 +67,15 @@ static void send_next(struct lane *lane)
     }
 }
 
-/* Those who come meanwhile may still be answered. */
+/* All of them when the connection is lost; else those who have waited as long as the one who got no
+ * answer. */
 static void fail_waiting(struct lane *lane)
 {
-    struct link failed;
-    list_init(&failed);
+    int64_t now_ms = clock_monotonic_ms();
     while (!list_is_empty(&lane->waiting)) {
-        struct link *first = lane->waiting.next;
-        list_remove(first);
-        list_add(&failed, first);
-    }
-    while (!list_is_empty(&failed)) {
-        struct call *call = LIST_ITEM(failed.next, struct call, link);
+        struct call *call = LIST_ITEM(lane->waiting.next, struct call, link);
+        if (redis_is_ready(lane->redis) && now_ms - call->asked_ms < REDIS_DEADLINE_MS)
+            return;
         list_remove(&call->link);
         script_drop(call->run);
         end(call, NULL);
@@ -94,15 +93,20 @@ static void on_done(void *arg, const struct redis_reply *reply)
     send_next(lane);
 }
 
+bool lane_is_long(const struct lane *lane)
+{
+    return !list_is_empty(&lane->waiting);
+}
+
 int lane_run(struct lane *lane, struct script_call *call, redis_done done, void *arg)
 {
     if (!redis_is_ready(lane->redis))
         return -1;
     struct call *kept = memory_new(sizeof *kept);
-    *kept = (struct call){.lane = lane, .done = done, .arg = arg};
+    *kept = (struct call){.lane = lane, .done = done, .arg = arg, .asked_ms = clock_monotonic_ms()};
     kept->run = script_prepare(lane->redis, call);
     list_init(&kept->link);
-    if (lane->under_way == MOST_UNDER_WAY) {
+    if (lane->under_way == MOST_UNDER_WAY || lane_is_long(lane)) {
         list_add(&lane->waiting, &kept->link);
         return 0;
     }

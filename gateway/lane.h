@@ -18,7 +18,11 @@ struct lane *lane_new(struct redis *redis);
 void lane_free(struct lane *lane);
 
 /* As script_run: 0, or -1 when there is no connection and `done` is never called. The deadline
- * counts from when it is sent; when one passes, those who wait get no answer either. */
+ * counts from when it is sent; when one passes, those who have waited as long get no answer either,
+ * and are never sent. */
 int lane_run(struct lane *lane, struct script_call *call, redis_done done, void *arg);
+
+/* Does somebody wait to be sent? */
+bool lane_is_long(const struct lane *lane);
 
 #endif

@@ -44,11 +44,9 @@ static void on_ready(evutil_socket_t fd, short events, void *arg)
     while (poller->behind && clock_monotonic_us() < until_us);
 }
 
-bool poller_was_behind(struct poller *poller)
+bool poller_is_behind(const struct poller *poller)
 {
-    bool behind = poller->behind;
-    poller->behind = false; /* should nothing be ready any more */
-    return behind;
+    return poller->behind;
 }
 
 struct poller *poller_new(struct event_base *base)

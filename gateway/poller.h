@@ -31,8 +31,8 @@ void poller_free(struct poller *poller);
 int poller_watch(struct poller *poller, int fd, struct watch *watch, unsigned before,
                  unsigned wanted);
 
-/* Did the time that a turn of the loop has for reading end before all ready sockets were served, in
- * the latest turn in which some were ready since the call before? */
-bool poller_was_behind(struct poller *poller);
+/* Did the time that a turn of the loop has for reading end before all ready sockets were served?
+ * That is known of the latest turn in which some were ready. */
+bool poller_is_behind(const struct poller *poller);
 
 #endif

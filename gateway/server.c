@@ -99,16 +99,17 @@ static bool accept_one(const struct door *door)
     return false;
 }
 
-/* Some in each turn of the loop, and only when everybody who is in has been heard: in a storm of
- * people whoever comes in waits in the kernel's queue, where that costs nobody anything. */
+/* Some in each turn of the loop, and a single one while not everybody who is in has been heard, or
+ * those who are gone still count: in a storm of people whoever comes in waits in the kernel's
+ * queue, where that costs nobody anything. Never none: monitoring comes by the same door. */
 static void on_knock(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
     (void)events;
     const struct door *door = arg;
-    if (poller_was_behind(door->server->poller))
-        return;
-    for (int i = 0; i < MOST_ACCEPTS && accept_one(door); i++)
+    const struct server *server = door->server;
+    bool busy = poller_is_behind(server->poller) || connections_are_dying(server->connections);
+    for (int i = busy ? 1 : MOST_ACCEPTS; i > 0 && accept_one(door); i--)
         ;
 }
 
@@ -147,6 +148,8 @@ static void close_doors(struct server *server)
     for (size_t i = 0; i < server->door_count; i++) {
         while (server->http != NULL && accept_one(&server->doors[i]))
             ;
+    }
+    for (size_t i = 0; i < server->door_count; i++) {
         event_free(server->doors[i].knock);
         close(server->doors[i].fd);
     }

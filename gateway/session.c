@@ -428,12 +428,12 @@ void sessions_free(struct sessions *all)
 void sessions_on_up(struct sessions *all)
 {
     session_repeat_farewells(all);
-    session_refresh_all(all, true);
+    session_refresh_all(all);
 }
 
 void sessions_on_lapsed(struct sessions *all)
 {
-    session_refresh_all(all, true);
+    session_refresh_all(all);
 }
 
 void sessions_on_told(struct sessions *all, const char *data, size_t len)

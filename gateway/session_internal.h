@@ -79,6 +79,7 @@ struct sessions {
     struct text scratch; /* for what is sent to one member */
     bool draining;
     uint64_t freed, freed_before; /* sessions and joins, since slabs were trimmed; a second ago */
+    size_t refresh_at;            /* the room that is next, for rooms_next */
     uint64_t calm_s;              /* seconds in which few came and went */
 };
 
@@ -124,7 +125,7 @@ void session_free_farewells(struct sessions *all);
 int64_t session_grace_clock(const struct sessions *all);
 
 void session_become_ghost(struct session *session);
-void session_refresh_all(struct sessions *all, bool now);
+void session_refresh_all(struct sessions *all);
 void session_stay_tick(struct sessions *all);
 
 /* The member has come back on another socket: this one is told 4409 and forgotten. */

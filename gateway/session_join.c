@@ -184,6 +184,7 @@ static void admit(struct session *session, enum bus_join_status status,
     struct metrics *metrics = session->all->options.metrics;
     fill_identity(session, joined);
     session->joining->seq = joined->seq;
+    session->joining->deadline_ms = clock_monotonic_ms() + JOIN_DEADLINE_MS;
     memcpy(session->joining->epoch, joined->epoch, sizeof joined->epoch);
     become_member(session);
     if (status == BUS_RESUMED) {

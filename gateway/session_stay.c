@@ -38,7 +38,7 @@ static void look_at_redis(struct sessions *all)
     if ((all->away || !flows) && all->looked_at_ms != 0)
         all->away_ms += away_ms;
     all->outage_ms = all->away || !flows ? all->outage_ms + away_ms : 0;
-    if (flows && all->outage_ms > (int64_t)bus_member_ttl(all->options.config) * 1000 / 3)
+    if (flows && all->outage_ms > (int64_t)bus_member_ttl(all->options.config) * 1000 / 4)
         rooms_doubt_rosters(all->rooms); /* members' keys may have run out, and nobody told */
     all->looked_at_ms = known_ms;
     all->away = !flows;
@@ -98,6 +98,13 @@ struct batch {
     struct session *sessions[BUS_REFRESH_MOST];
 };
 
+/* Its keys have still a third of their life, or are to be put back. */
+static void refresh_soon(const struct session *session)
+{
+    session->place->refresh_at_ms =
+        clock_monotonic_ms() + (int64_t)session->all->options.config->lease * 1000;
+}
+
 static void on_put_back(void *arg, const struct redis_reply *reply)
 {
     struct session *session = arg;
@@ -110,6 +117,8 @@ static void on_put_back(void *arg, const struct redis_reply *reply)
     }
     if (status == BUS_JOINED || status == BUS_RESUMED)
         identity_set_floor(session->identity, joined.floor, joined.epoch);
+    if (status == BUS_FAILED)
+        refresh_soon(session);
     if (status == BUS_MOVED) {
         session_displace(session);
     } else if (status == BUS_TAKEN && session->connection != NULL) {
@@ -150,14 +159,11 @@ static void judge(struct session *session, char letter)
         session_free_if_over(session);
 }
 
-/* Redis was short of memory, or slow: their keys live on for half of their time. */
 static void repeat_soon(const struct batch *batch)
 {
     for (size_t i = 0; i < batch->count; i++) {
-        const struct session *session = batch->sessions[i];
-        if (session_is_member(session)) {
-            session->place->refresh_at_ms =
-                clock_monotonic_ms() + (int64_t)session->all->options.config->lease * 1000;
+        if (session_is_member(batch->sessions[i])) {
+            refresh_soon(batch->sessions[i]);
             return;
         }
     }
@@ -220,21 +226,42 @@ static size_t most_in_a_tick(const struct sessions *all)
            BUS_REFRESH_MOST;
 }
 
-void session_refresh_all(struct sessions *all, bool now)
+static bool is_refresh_due(const struct place *place, int64_t now_ms)
+{
+    return place->feed != NULL && place->refresh_at_ms <= now_ms;
+}
+
+/* Goes on where it stopped the time before: nobody waits for those at the front. */
+static void refresh_some(struct sessions *all)
 {
     int64_t now_ms = clock_monotonic_ms();
-    int64_t lease_ms = (int64_t)all->options.config->lease * 1000;
-    size_t most = now ? SIZE_MAX : most_in_a_tick(all);
-    size_t count = 0;
+    size_t most = most_in_a_tick(all);
+    struct place *place;
+    for (size_t count = 0; count < most;) {
+        place = rooms_next(all->rooms, &all->refresh_at);
+        if (place == NULL) {
+            all->refresh_at = 0;
+            return;
+        }
+        if (!is_refresh_due(place, now_ms))
+            continue;
+        place->refresh_at_ms = now_ms + refresh_every_ms(all);
+        count += refresh_place(place);
+    }
+}
+
+void session_refresh_all(struct sessions *all)
+{
+    int64_t now_ms = clock_monotonic_ms();
     struct place *place;
     if (!bus_is_up(all->options.bus))
         return;
-    for (size_t at = 0; count < most && (place = rooms_next(all->rooms, &at)) != NULL;) {
-        if (place->feed == NULL || (!now && place->refresh_at_ms > now_ms))
+    for (size_t at = 0; (place = rooms_next(all->rooms, &at)) != NULL;) {
+        if (place->feed == NULL)
             continue;
-        /* after an outage once more: a burial may just have been under way */
-        place->refresh_at_ms = now_ms + (now ? lease_ms : refresh_every_ms(all));
-        count += refresh_place(place);
+        /* and once more: a burial may just have been under way */
+        place->refresh_at_ms = now_ms + (int64_t)all->options.config->lease * 1000;
+        refresh_place(place);
     }
 }
 
@@ -243,5 +270,6 @@ void session_stay_tick(struct sessions *all)
     look_at_redis(all);
     lay_ghosts(all);
     session_repeat_farewells(all);
-    session_refresh_all(all, false);
+    if (bus_is_up(all->options.bus))
+        refresh_some(all);
 }

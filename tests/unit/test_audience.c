@@ -508,6 +508,27 @@ static void test_what_is_said_overtakes_who_comes_and_goes_elsewhere(void **stat
     tear_down();
 }
 
+/* One breaks while another that is dead waits to be reaped: what the others are sent still goes. */
+static void test_two_broken_sockets_in_a_turn_stopped_all_private_bytes(void **state)
+{
+    (void)state;
+    set_up(true);
+    for (int i = 0; i < 3; i++)
+        come(0);
+    turn();
+    close(stage.peers[0]);
+    stage.peers[0] = -1;
+    connection_send(stage.members[0], FRAME_PING, NULL, 0);
+    connection_abort(stage.members[1]);
+    turn();
+    assert_int_equal(audience_count(stage.audience), 1);
+    stage.members[0] = stage.members[1] = NULL;
+    connection_send(stage.members[2], FRAME_TEXT, "x", 1);
+    turn();
+    assert_string_equal(received(2), "x");
+    tear_down();
+}
+
 static void test_rooms_share_a_batch_and_take_turns(void **state)
 {
     (void)state;
@@ -592,6 +613,7 @@ int main(void)
         cmocka_unit_test(test_a_large_answer_does_not_cut_a_shared_frame_in_two),
         cmocka_unit_test(test_a_broken_socket_is_reaped_and_the_others_do_not_notice),
         cmocka_unit_test(test_what_is_said_overtakes_who_comes_and_goes_elsewhere),
+        cmocka_unit_test(test_two_broken_sockets_in_a_turn_stopped_all_private_bytes),
         cmocka_unit_test(test_rooms_share_a_batch_and_take_turns),
         cmocka_unit_test(test_what_does_not_fit_into_a_batch_is_in_the_next),
         cmocka_unit_test(test_a_room_that_closes_in_line_is_forgotten),
