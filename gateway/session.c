@@ -6,6 +6,7 @@
 #include "session_internal.h"
 #include "slab.h"
 
+#include <event2/event.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -399,6 +400,7 @@ struct sessions *sessions_new(const struct sessions_options *options)
     all->rooms = rooms_new(&rooms_options, &rooms_callbacks, options->arg);
     all->by_id = table_new(id_of);
     list_init(&all->ghosts);
+    all->more_ghosts = evtimer_new(options->base, session_on_more_ghosts, all);
     list_init(&all->farewells);
     all->next_number = 1;
     digest_random(all->cloak_key, sizeof all->cloak_key);
@@ -417,6 +419,7 @@ void sessions_free(struct sessions *all)
         session_free_if_over(session);
     }
     session_free_farewells(all);
+    event_free(all->more_ghosts);
     rooms_free(all->rooms);
     table_free(all->by_id);
     text_done(&all->scratch);

@@ -9,6 +9,8 @@
 #include "session.h"
 #include "table.h"
 
+#include <event2/util.h>
+
 enum session_state {
     SESSION_VISITING, /* connected, not joined */
     SESSION_OPENING,  /* wants to join; the room's feed is not live yet */
@@ -69,6 +71,7 @@ struct sessions {
     struct rooms *rooms;
     struct table *by_id; /* ADMITTED, JOINED, GHOST */
     struct link ghosts;  /* in the order in which they leave */
+    struct event *more_ghosts;
     struct link farewells;
     uint64_t next_number;
     int64_t away_ms;      /* for how long Redis was away, in all */
@@ -125,6 +128,7 @@ void session_free_farewells(struct sessions *all);
 int64_t session_grace_clock(const struct sessions *all);
 
 void session_become_ghost(struct session *session);
+void session_on_more_ghosts(evutil_socket_t fd, short events, void *arg);
 void session_refresh_all(struct sessions *all);
 void session_stay_tick(struct sessions *all);
 

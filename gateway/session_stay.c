@@ -5,10 +5,13 @@
 #include "clock.h"
 #include "memory.h"
 
+#include <event2/event.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { MOST_LAYING_US = 2000 /* in 10 ms */ };
 
 struct bus_member session_bus_member(const struct sessions *all, const struct identity *identity)
 {
@@ -67,16 +70,30 @@ void session_become_ghost(struct session *session)
     count_ghosts(all, 1);
 }
 
+/* A crowd that was cut off at once is laid by and by: those who are in want their turns. */
 static void lay_ghosts(struct sessions *all)
 {
+    static const struct timeval pause = {0, 10000};
+    int64_t until_us = clock_monotonic_us() + MOST_LAYING_US;
     while (!list_is_empty(&all->ghosts)) {
         struct session *ghost = LIST_ITEM(all->ghosts.next, struct session, in_queue);
         if (ghost->until_ms > session_grace_clock(all) || !bus_flows(all->options.bus))
             return;
+        if (clock_monotonic_us() >= until_us) {
+            evtimer_add(all->more_ghosts, &pause);
+            return;
+        }
         count_ghosts(all, -1);
         session_leave(ghost, false);
         session_free_if_over(ghost);
     }
+}
+
+void session_on_more_ghosts(evutil_socket_t fd, short events, void *arg)
+{
+    (void)fd;
+    (void)events;
+    lay_ghosts(arg);
 }
 
 void session_displace(struct session *session)

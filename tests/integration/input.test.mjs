@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
 import test from "node:test";
-import { Member, joined, rawExchange, startGateway, startRedis, until } from "../lib/harness.mjs";
+import { Member, atEnd, get, joined, rawExchange, startGateway, startRedis, until } from "../lib/harness.mjs";
 
 async function visitor(t, gateway) {
   return new Member(t, gateway.url).opened();
@@ -253,4 +253,25 @@ test("the echo endpoint sends text and binary back, whole, of any size up to max
     assert.equal(binary, typeof sent[i] !== "string");
     assert.ok(Buffer.from(sent[i]).equals(data), `message ${i}`);
   }
+});
+
+test("a flood of pings kept the doors closed: nobody came in, and /healthz did not answer", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t) });
+  const body = Buffer.from('{"type":"ping"}');
+  const frame = Buffer.concat([Buffer.from([0x81, 0x80 | body.length, 0, 0, 0, 0]), body]);
+  const flood = Buffer.concat(Array(10000).fill(frame));
+  const floods = Array.from({ length: 24 }, () => {
+    const socket = net.connect(gateway.port, "127.0.0.1");
+    atEnd(t, () => socket.destroy());
+    socket.on("error", () => {});
+    socket.write("GET /room HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+    socket.once("data", () => socket.write(flood));
+    socket.on("drain", () => socket.write(flood));
+    socket.resume();
+    return socket;
+  });
+  await until("all of them flood", () => floods.every(({ bytesRead }) => bytesRead > 5000));
+  for (let i = 0; i < 3; i++) assert.equal((await get(`${gateway.origin}/healthz`)).status, 200);
+  await joined(t, gateway.url, "alice");
+  assert.ok(floods.every(({ destroyed }) => !destroyed), "they still flood");
 });

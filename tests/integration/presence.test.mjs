@@ -47,6 +47,21 @@ test("more rooms than fit into one command: all of them are noted, each with its
   assert.ok(Number(redis.run("TTL", "yukizuri:gateway:many:rooms")) > 0);
 });
 
+test("a crowd that is cut off at once: each of them leaves once when the grace is over", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--leave-grace", "3"] });
+  const alice = await joined(t, gateway.url, "alice");
+  const names = Array.from({ length: 400 }, (_, i) => `cut-${i}`);
+  const crowd = await Promise.all(names.map((name) => joined(t, gateway.url, name)));
+  for (const { socket } of crowd) socket.terminate();
+  await until("all are ghosts", async () => (await gateway.stats()).ghosts === 400);
+  await until("all have left", () => alice.received.some(({ type, count }) => type === "presence" && count === 1));
+  assert.equal(redis.run("SCARD", "yukizuri:{lobby}:members"), "1");
+  assert.equal(redis.lines("KEYS", "yukizuri:{lobby}:member:*").length, 1);
+  const { ghosts, leaves } = await gateway.stats();
+  assert.deepEqual([ghosts, leaves], [0, 400]);
+});
+
 test("all gateways killed and the TTLs over: Redis is empty", async (t) => {
   const redis = await startRedis(t);
   const args = ["--lease", "1", "--leave-grace", "0", "--retention", "2"];
