@@ -5,7 +5,6 @@
 #include "clock.h"
 #include "embedded_redis.h"
 #include "http.h"
-#include "list.h"
 #include "listener.h"
 #include "memory.h"
 #include "poller.h"
