@@ -13,6 +13,7 @@
 #include <string.h>
 
 enum { SCAN_NAMES = 200, SHORTEST_POLL_MS = 100, STALE_MS = 1000 };
+enum { POLL_MOST = 100 /* gateways in one question */, ID_BYTES = 65 };
 
 /* A gateway that was seen without a key. */
 struct suspect {
@@ -342,17 +343,72 @@ static void sweep_suspects(struct burials *burials)
     }
 }
 
+/* --- Polling --- */
+
+/* One question about all others, as most of the time all of them live: every gateway asks after
+ * every other one, and that many commands were most of what many gateways cost Redis. */
+struct poll {
+    struct burials *burials;
+    int64_t asked_ms;
+    size_t count;
+    char ids[POLL_MOST][ID_BYTES];
+};
+
+static void on_polled(void *arg, const struct redis_reply *reply)
+{
+    struct poll *poll = arg;
+    bool known = !redis_reply_is_error(reply) && !is_stale(poll->asked_ms);
+    bool all_live = known && redis_reply_integer(reply) == (int64_t)poll->count;
+    for (size_t i = 0; i < poll->count; i++) {
+        struct suspect *suspect = all_live ? find_suspect(poll->burials, poll->ids[i]) : NULL;
+        if (suspect != NULL)
+            forget_suspect(suspect);
+        if (!all_live)
+            check_gateway(poll->burials, poll->ids[i]);
+    }
+    free(poll);
+}
+
+static void send_poll(struct poll *poll)
+{
+    struct burials *burials = poll->burials;
+    struct key keys[POLL_MOST];
+    struct redis_words words;
+    words.count = 0;
+    redis_words_add_string(&words, "EXISTS");
+    for (size_t i = 0; i < poll->count; i++) {
+        keys[i] = key_gateway(burials->config->redis_prefix, poll->ids[i]);
+        redis_words_add_string(&words, keys[i].text);
+    }
+    poll->asked_ms = clock_monotonic_ms();
+    if (redis_send(bus_commands(burials->bus), &words, on_polled, poll) != 0)
+        free(poll);
+}
+
 static void on_gateways(void *arg, const struct redis_reply *reply)
 {
     struct burials *burials = arg;
+    struct poll *poll = NULL;
     if (redis_reply_is_error(reply))
         return;
     sweep_suspects(burials);
     for (size_t i = 0; i < redis_reply_count(reply); i++) {
-        const char *id = redis_reply_string(redis_reply_at(reply, i), NULL);
-        if (id != NULL && strlen(id) <= 64 && strcmp(id, burials->config->gateway_id) != 0)
-            check_gateway(burials, id);
+        size_t len;
+        const char *id = redis_reply_string(redis_reply_at(reply, i), &len);
+        if (id == NULL || len >= ID_BYTES || strcmp(id, burials->config->gateway_id) == 0)
+            continue;
+        if (poll == NULL) {
+            poll = memory_new(sizeof *poll);
+            poll->burials = burials;
+        }
+        memcpy(poll->ids[poll->count++], id, len + 1);
+        if (poll->count == POLL_MOST) {
+            send_poll(poll);
+            poll = NULL;
+        }
     }
+    if (poll != NULL)
+        send_poll(poll);
 }
 
 void burials_doubt(struct burials *burials)

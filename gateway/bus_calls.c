@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MEMBER_TTL_LEASES = 12, SHORTEST_NONCE_S = 60, NONCES_LEAST = 1000, NUMBER_BYTES = 24 };
+enum { MEMBER_TTL_LEASES = 18, SHORTEST_NONCE_S = 60, NONCES_LEAST = 1000, NUMBER_BYTES = 24 };
 
 uint64_t bus_member_ttl(const struct config *config)
 {

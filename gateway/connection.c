@@ -36,6 +36,25 @@ void connection_wake(struct connection *connection)
 
 /* --- The wheel --- */
 
+/* In how many seconds its next ping is due, at least 1. Every connection has its own second of the
+ * period: those who came in together are not pinged together. */
+static unsigned next_ping_s(const struct connection *connection)
+{
+    const struct connections *all = connection->all;
+    unsigned period_s = all->options.ping_s;
+    unsigned own_s = (unsigned)connection->fd % period_s;
+    return (own_s + period_s - wheel_now(all->wheel) % period_s - 1) % period_s + 1;
+}
+
+static void ping(struct connection *connection)
+{
+    if (connection->pinged)
+        return;
+    connection_send(connection, FRAME_PING, NULL, 0);
+    connection->all->options.metrics->pings++;
+    connection->pinged = true;
+}
+
 /* What is due for a connection; its place on the wheel is where this was thought to be needed. */
 static void look_after(struct link *item)
 {
@@ -43,26 +62,27 @@ static void look_after(struct link *item)
     struct connections *all = connection->all;
     if (connection->dead)
         return;
-    unsigned ping_s = all->options.ping_s;
     uint32_t now_s = wheel_now(all->wheel);
-    uint32_t idle_s = now_s - connection->mark_s;
     if (connection->closing) {
         if (now_s >= connection->mark_s)
             connection_abort(connection);
         else
             wheel_add(all->wheel, &connection->on_wheel, connection->mark_s - now_s);
-    } else if (idle_s >= ping_s + SILENCE_S) {
-        connection_abort(connection);
-    } else if (idle_s >= ping_s) {
-        if (!connection->pinged) {
-            connection_send(connection, FRAME_PING, NULL, 0);
-            all->options.metrics->pings++;
-        }
-        connection->pinged = true;
-        wheel_add(all->wheel, &connection->on_wheel, ping_s + SILENCE_S - idle_s);
-    } else {
-        wheel_add(all->wheel, &connection->on_wheel, ping_s - idle_s);
+        return;
     }
+    uint32_t silent_s = now_s - connection->mark_s;
+    uint32_t longest_s = all->options.ping_s + SILENCE_S;
+    if (silent_s >= longest_s) {
+        connection_abort(connection);
+        return;
+    }
+    if (!connection->awaited)
+        ping(connection);
+    unsigned in_s = next_ping_s(connection);
+    connection->awaited = connection->pinged && in_s > longest_s - silent_s;
+    if (connection->awaited)
+        in_s = longest_s - silent_s;
+    wheel_add(all->wheel, &connection->on_wheel, in_s);
 }
 
 void connections_tick(struct connections *all)
@@ -212,7 +232,7 @@ struct connection *connection_new(struct connections *all, int fd,
     connection->mark_s = wheel_now(all->wheel);
     connection_update_watch(connection);
     list_init(&connection->on_wheel);
-    wheel_add(all->wheel, &connection->on_wheel, all->options.ping_s);
+    wheel_add(all->wheel, &connection->on_wheel, next_ping_s(connection));
     all->count++;
     all->options.metrics->connections = all->count;
     return connection;

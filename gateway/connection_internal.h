@@ -30,6 +30,7 @@ struct connection {
     unsigned watched : 2;      /* what the poller waits for */
     unsigned in_work : 1;      /* in either list */
     unsigned pinged : 1;       /* and has not answered yet */
+    unsigned awaited : 1;      /* is on the wheel for its answer, not for its next ping */
     unsigned blocked : 1;      /* its socket is full */
     unsigned midway : 1;       /* was blocked, and perhaps inside of a frame, until it is pumped */
     unsigned held : 1;         /* by the owner */

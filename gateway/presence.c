@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { RENEWALS_TO_WRITE = 16 };
+
 struct presence {
     struct presence_options options;
     const struct config *config;
@@ -20,6 +22,8 @@ struct presence {
     struct event *timer;
     struct burials *burials;
     bool leased; /* the lease was taken since the start */
+    size_t rooms_open;
+    unsigned renewals; /* since the rooms were written as a whole */
 };
 
 static void print_number(char out[24], uint64_t number)
@@ -89,6 +93,7 @@ static void write_rooms(struct presence *presence)
     const char *key = presence->own_rooms.text;
     struct redis_words words;
     struct place *place;
+    presence->renewals = 0;
     begin_add(&words, key);
     for (size_t at = 0; (place = rooms_next(presence->options.rooms, &at)) != NULL;) {
         if (place->feed == NULL)
@@ -101,6 +106,31 @@ static void write_rooms(struct presence *presence)
     }
     if (words.count > 2)
         send_kept(presence, key, &words);
+}
+
+static void on_rooms_counted(void *arg, const struct redis_reply *reply)
+{
+    struct presence *presence = arg;
+    if (reply == NULL)
+        return;
+    if (redis_reply_is_error(reply)) /* somebody has broken the set by hand */
+        redis_send_strings(bus_commands(presence->options.bus), NULL, NULL, "DEL",
+                           presence->own_rooms.text, NULL);
+    if (redis_reply_is_error(reply) || (size_t)redis_reply_integer(reply) != presence->rooms_open)
+        write_rooms(presence);
+}
+
+/* Rooms are noted as they open and close, so mostly the set needs no more than to go on living. */
+static void keep_rooms(struct presence *presence)
+{
+    struct redis *redis = bus_commands(presence->options.bus);
+    const char *key = presence->own_rooms.text;
+    char ttl[24];
+    print_number(ttl, bus_member_ttl(presence->config));
+    if (++presence->renewals >= RENEWALS_TO_WRITE)
+        write_rooms(presence);
+    redis_send_strings(redis, NULL, NULL, "EXPIRE", key, ttl, NULL);
+    redis_send_strings(redis, on_rooms_counted, presence, "SCARD", key, NULL);
 }
 
 void presence_renew(struct presence *presence)
@@ -122,7 +152,7 @@ void presence_renew(struct presence *presence)
     redis_send_strings(redis, NULL, NULL, "PEXPIRE", presence->own.text, lease, NULL);
     redis_send_strings(redis, on_renewed, presence, "EXEC", NULL);
     keep_in_set(presence, presence->gateways.text, presence->config->gateway_id);
-    write_rooms(presence);
+    keep_rooms(presence);
 }
 
 static void on_timer(evutil_socket_t fd, short events, void *arg)
@@ -134,11 +164,14 @@ static void on_timer(evutil_socket_t fd, short events, void *arg)
 
 void presence_note_room(struct presence *presence, const char *room, bool open)
 {
-    if (open)
+    if (open) {
+        presence->rooms_open++;
         keep_in_set(presence, presence->own_rooms.text, room);
-    else
+    } else {
+        presence->rooms_open--;
         redis_send_strings(bus_commands(presence->options.bus), NULL, NULL, "SREM",
                            presence->own_rooms.text, room, NULL);
+    }
 }
 
 struct presence *presence_new(const struct presence_options *options)

@@ -363,5 +363,5 @@ uint64_t room_tick(struct room *room)
         trim(room, room_log_head(room->log));
     uint64_t forgotten = room->forgotten;
     room->forgotten = 0;
-    return forgotten;
+    return forgotten == room->seq ? 0 : forgotten;
 }

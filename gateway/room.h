@@ -106,7 +106,8 @@ size_t room_members_here(const struct room *room);
 const char *room_list(struct room *room, const char *id, const char *json);
 
 /* To be called once a second: forgets what is older than `retention`. Returns the number of the
- * last event forgotten since the call before, 0 when none was. */
+ * last event forgotten since the call before, which Redis is to be told; 0 when none was, or when
+ * nothing is left: the stream's own TTL ends then, too. */
 uint64_t room_tick(struct room *room);
 
 #endif

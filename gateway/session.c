@@ -431,12 +431,12 @@ void sessions_free(struct sessions *all)
 void sessions_on_up(struct sessions *all)
 {
     session_repeat_farewells(all);
-    session_refresh_all(all);
+    session_refresh_all(all, false);
 }
 
 void sessions_on_lapsed(struct sessions *all)
 {
-    session_refresh_all(all);
+    session_refresh_all(all, true);
 }
 
 void sessions_on_told(struct sessions *all, const char *data, size_t len)

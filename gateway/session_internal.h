@@ -83,6 +83,7 @@ struct sessions {
     bool draining;
     uint64_t freed, freed_before; /* sessions and joins, since slabs were trimmed; a second ago */
     size_t refresh_at;            /* the room that is next, for rooms_next */
+    bool hurry;                   /* until the end of the walk: Redis may have lost members */
     uint64_t calm_s;              /* seconds in which few came and went */
 };
 
@@ -129,7 +130,13 @@ int64_t session_grace_clock(const struct sessions *all);
 
 void session_become_ghost(struct session *session);
 void session_on_more_ghosts(evutil_socket_t fd, short events, void *arg);
-void session_refresh_all(struct sessions *all);
+
+/* When the members' keys that live from now on are to be refreshed. */
+int64_t session_refresh_ms(const struct sessions *all);
+
+/* All members are checked against Redis and put back where they are missing, by and by; in a hurry
+ * within half a lease. */
+void session_refresh_all(struct sessions *all, bool hurry);
 void session_stay_tick(struct sessions *all);
 
 /* The member has come back on another socket: this one is told 4409 and forgotten. */

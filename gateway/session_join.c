@@ -316,6 +316,8 @@ void session_join(struct session *session, const struct message_in *join)
         refuse_unavailable(session);
         return;
     }
+    if (session->place->feed == NULL)
+        session->place->refresh_at_ms = session_refresh_ms(session->all);
     place_open(session->place);
     if (place_is_live(session->place)) {
         ask(session);

@@ -41,7 +41,7 @@ static void look_at_redis(struct sessions *all)
     if ((all->away || !flows) && all->looked_at_ms != 0)
         all->away_ms += away_ms;
     all->outage_ms = all->away || !flows ? all->outage_ms + away_ms : 0;
-    if (flows && all->outage_ms > (int64_t)bus_member_ttl(all->options.config) * 1000 / 4)
+    if (flows && all->outage_ms > (int64_t)bus_member_ttl(all->options.config) * 1000 / 8)
         rooms_doubt_rosters(all->rooms); /* members' keys may have run out, and nobody told */
     all->looked_at_ms = known_ms;
     all->away = !flows;
@@ -115,7 +115,7 @@ struct batch {
     struct session *sessions[BUS_REFRESH_MOST];
 };
 
-/* Its keys have still a third of their life, or are to be put back. */
+/* Its keys have still a sixth of their life or more, or are to be put back. */
 static void refresh_soon(const struct session *session)
 {
     session->place->refresh_at_ms =
@@ -230,17 +230,20 @@ static size_t refresh_place(struct place *place)
     return count;
 }
 
-/* Twice in a member's life in Redis: what failed is tried again a lease later (repeat_soon). */
-static int64_t refresh_every_ms(const struct sessions *all)
+/* When a third of the keys' life is left: what failed is tried again a lease later (repeat_soon).
+ */
+int64_t session_refresh_ms(const struct sessions *all)
 {
-    return (int64_t)bus_member_ttl(all->options.config) * 1000 / 2;
+    return clock_monotonic_ms() + (int64_t)bus_member_ttl(all->options.config) * 1000 * 2 / 3;
 }
 
-/* A crowd that came in together is not refreshed together, but within a sixth of its keys' life. */
+/* A crowd that came in together is not refreshed together, but within a sixth of its keys' life; in
+ * a hurry within half a lease. */
 static size_t most_in_a_tick(const struct sessions *all)
 {
-    return all->options.metrics->members * 6 / bus_member_ttl(all->options.config) +
-           BUS_REFRESH_MOST;
+    const struct config *config = all->options.config;
+    uint64_t within_s = all->hurry ? (config->lease + 1) / 2 : bus_member_ttl(config) / 6;
+    return all->options.metrics->members / within_s + BUS_REFRESH_MOST;
 }
 
 static bool is_refresh_due(const struct place *place, int64_t now_ms)
@@ -258,28 +261,30 @@ static void refresh_some(struct sessions *all)
         place = rooms_next(all->rooms, &all->refresh_at);
         if (place == NULL) {
             all->refresh_at = 0;
+            all->hurry = false;
             return;
         }
         if (!is_refresh_due(place, now_ms))
             continue;
-        place->refresh_at_ms = now_ms + refresh_every_ms(all);
+        /* in a hurry once more: a burial may just have been under way */
+        place->refresh_at_ms = all->hurry ? now_ms + (int64_t)all->options.config->lease * 1000
+                                          : session_refresh_ms(all);
         count += refresh_place(place);
     }
 }
 
-void session_refresh_all(struct sessions *all)
+void session_refresh_all(struct sessions *all, bool hurry)
 {
     int64_t now_ms = clock_monotonic_ms();
     struct place *place;
-    if (!bus_is_up(all->options.bus))
-        return;
-    for (size_t at = 0; (place = rooms_next(all->rooms, &at)) != NULL;) {
-        if (place->feed == NULL)
-            continue;
-        /* and once more: a burial may just have been under way */
-        place->refresh_at_ms = now_ms + (int64_t)all->options.config->lease * 1000;
-        refresh_place(place);
+    for (size_t at = 0; (place = rooms_next(all->rooms, &at)) != NULL;)
+        place->refresh_at_ms = now_ms;
+    if (hurry) {
+        all->hurry = true;
+        all->refresh_at = 0; /* a whole walk */
     }
+    if (bus_is_up(all->options.bus))
+        refresh_some(all);
 }
 
 void session_stay_tick(struct sessions *all)

@@ -472,10 +472,25 @@ static void on_readable(struct crowd *crowd, struct client *client)
         keep_rest(client, crowd->buffer + at, len - at);
 }
 
-void crowd_poll(struct crowd *crowd, int timeout_ms)
+/* Returns whether there may be more. */
+static bool read_some(struct crowd *crowd, int timeout_ms)
 {
     struct epoll_event events[EVENTS];
     int count = epoll_wait(crowd->epoll_fd, events, EVENTS, timeout_ms);
     for (int i = 0; i < count; i++)
         on_readable(crowd, &crowd->clients[events[i].data.u32]);
+    return count == EVENTS;
+}
+
+void crowd_poll(struct crowd *crowd, int timeout_ms)
+{
+    read_some(crowd, timeout_ms);
+}
+
+void crowd_doze(struct crowd *crowd, int ms)
+{
+    struct timespec time = {ms / 1000, ms % 1000 * 1000000L};
+    nanosleep(&time, NULL);
+    while (read_some(crowd, 0))
+        ;
 }

@@ -60,6 +60,10 @@ void crowd_say(struct crowd *crowd, int room, int speaker, int64_t due_us);
 /* Reads what has come, waiting at most so long for it. */
 void crowd_poll(struct crowd *crowd, int timeout_ms);
 
+/* Sleeps so long, then reads what has come: for a crowd that is silent, and need not be woken for
+ * each ping. */
+void crowd_doze(struct crowd *crowd, int ms);
+
 /* From here on texts are counted, and their latency goes to the histogram. */
 void crowd_count(struct crowd *crowd, struct histogram *histogram);
 

@@ -32,6 +32,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+enum { DOZE_MS = 20 };
+
 static struct options {
     struct crowd_options crowd;
     const char *dialect;
@@ -74,11 +76,11 @@ static struct phase end_phase(struct phase begun)
                           (double)crowd_now_us() / 1e6 - begun.wall_s};
 }
 
-static void poll_for(double seconds)
+static void be_silent_for(double seconds)
 {
     int64_t end = crowd_now_us() + (int64_t)(seconds * 1e6);
     while (crowd_now_us() < end)
-        crowd_poll(crowd, 10);
+        crowd_doze(crowd, DOZE_MS);
 }
 
 /* Polls until the count has come so far; gives up when it has not moved for half a minute. */
@@ -180,7 +182,7 @@ static void talk(double seconds)
     else if (options.rate > 0)
         talk_at_rate(seconds);
     else
-        poll_for(seconds);
+        be_silent_for(seconds);
 }
 
 static double resident_most, redis_cpu_s;
@@ -242,7 +244,7 @@ static void storm(void)
         leave_all(people);
     }
     phase = end_phase(phase);
-    poll_for(5);
+    be_silent_for(5);
     printf("\"storms\":%d,\"storm_members\":%d,\"storm_pss_before\":%.0f,\"storm_pss_after\":%.0f"
            ",\"storm_cpu_us_each\":%.1f,\"storm_each_per_s\":%.0f,",
            options.storms, people, before, processes_pss(&servers),
@@ -260,7 +262,7 @@ static void wait_for_others(void)
     else
         fclose(file);
     while (access(options.wait, F_OK) != 0)
-        crowd_poll(crowd, 200);
+        crowd_doze(crowd, DOZE_MS);
 }
 
 static void run(void)
@@ -273,7 +275,7 @@ static void run(void)
     double pss_connected = processes_pss(&servers);
     struct phase coming = come_in_all(options.members);
     if (servers.count > 0)
-        poll_for(3); /* the servers tidy up */
+        be_silent_for(3); /* the servers tidy up */
     double pss_inside = processes_pss(&servers);
     printf("\"dialect\":\"%s\",\"members\":%d,\"rooms\":%d,\"rate\":%d,\"window\":%d,\"deaf\":%d"
            ",\"pss_before\":%.0f,\"bytes_per_connection\":%.0f,\"bytes_per_member\":%.0f"
@@ -287,11 +289,9 @@ static void run(void)
         wait_for_others();
     if (options.rate > 0 || options.window > 0)
         print_talk(talk_counted());
-    else if (options.wait != NULL)
-        poll_for(options.seconds);
     else
-        poll_for(options.seconds);
-    poll_for(options.hold);
+        be_silent_for(options.seconds);
+    be_silent_for(options.hold);
 }
 
 /* --- Options --- */

@@ -87,6 +87,21 @@ test("a peer that answers no ping is closed after ping + 10 seconds", async (t) 
   assert.equal(watcher.closed, null, "whoever answers stays");
 });
 
+test("those who came in together are not pinged together, and each is pinged once in `ping` seconds", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--ping", "4"] });
+  const pings = [];
+  const crowd = await Promise.all(Array.from({ length: 40 }, (_, i) => joined(t, gateway.url, `p${i}`)));
+  for (const [i, { socket }] of crowd.entries()) socket.on("ping", () => pings.push({ i, at: Date.now() }));
+  await until("everybody was pinged twice", () => crowd.every((_, i) => pings.filter((ping) => ping.i === i).length >= 2), 20000);
+  for (const i of crowd.keys()) {
+    const [first, second] = pings.filter((ping) => ping.i === i);
+    assert.ok(second.at - first.at > 2000, `two pings ${second.at - first.at} ms apart`);
+  }
+  const turns = pings.slice(1).filter(({ at }, i) => at - pings[i].at > 500).length; // pauses between crowds
+  assert.ok(turns >= 4, `${turns + 1} crowds were pinged`);
+});
+
 test("coming back within the grace: nobody sees a thing, and what was missed is there", async (t) => {
   const redis = await startRedis(t);
   const gateways = [await startGateway(t, { redis }), await startGateway(t, { redis })];
