@@ -17,7 +17,6 @@
 enum {
     PROBE_WORD_LEN = 6,
     START_MS = 1000,
-    TICK_MS = 1000,
     PROBE_EVERY_MS = 2000,
     PROBE_SLOW_MS = 1000,
     PROBE_LOST_MS = 5000,
@@ -45,8 +44,7 @@ struct bus {
     int64_t probe_sent_ms;    /* 0: none since the connections became ready */
     int64_t probe_back_ms;    /* 0: never */
     bool proven;              /* one came back since the connections became ready */
-    int64_t awaited_since_ms; /* the oldest probe not answered, 0: none; moved by standstills */
-    int64_t ticked_ms;        /* 0: never */
+    int64_t awaited_since_ms; /* the oldest probe not answered, 0: none */
     char lost[200];           /* why Redis is not there */
     char refused[200];        /* why it takes no writes */
     bool hears;               /* subscribed to the own channel */
@@ -120,20 +118,10 @@ static void reconnect_both(struct bus *bus)
     redis_reconnect(bus->commands, why);
 }
 
-/* While this process itself stood still it heard nothing: Redis is not to blame. */
-static void excuse_standstill(struct bus *bus, int64_t now)
-{
-    int64_t late_ms = bus->ticked_ms == 0 ? 0 : now - bus->ticked_ms - TICK_MS;
-    bus->ticked_ms = now;
-    if (bus->awaited_since_ms != 0 && late_ms > 0)
-        bus->awaited_since_ms += late_ms;
-}
-
 void bus_tick(struct bus *bus)
 {
     int64_t now = clock_monotonic_ms();
     size_t at = 0;
-    excuse_standstill(bus, now);
     struct feed *feed;
     while ((feed = table_next(bus->feeds, &at)) != NULL)
         feed_tick(feed);

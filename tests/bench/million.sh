@@ -6,7 +6,11 @@
 # Each room is on one gateway, as behind a balancer that chooses by the room's name (nginx: hash $uri). With
 # --workers the kernel would spread each room over all of them, and every event would wake 54 processes.
 #
-#   tests/bench/million.sh [MEMBERS] [SECONDS] [PING]        (default: 1000000 300 25)
+#   tests/bench/million.sh [MEMBERS] [SECONDS] [PING]        (default: 1000000 300 50)
+#
+# PING is the gateways' setting, in seconds. With its default of 25 a million people are 40,000 pings a second
+# and as many pongs, with sockets that no cache holds: for both ends some 30 us of CPU each, which is more than
+# two cores have left beside the rest.
 #
 # Needs root. Runs in a network namespace of its own, whose kernel table of sockets is large enough for so
 # many (the usual one has a quarter of a million entries); the kernel's limits that all namespaces share are
@@ -16,11 +20,11 @@ set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 pause() { read -r -t "$1" <> <(:); }
 
-# The outer half: limits, and the namespace.
-if [ "${1:-}" != --inside ]; then
+# Limits, and the namespace. (Functions, since bash reads a script as it goes, and this one takes a while.)
+outside() {
     members=${1:-1000000}
     cmake --preset release -G Ninja -DYUKIZURI_BENCH=ON >/dev/null && cmake --build --preset release >/dev/null || exit 1
-    declare -A before
+    declare -gA before
     set_sysctl() { before[$1]=$(sysctl -n "$1") && sysctl -qw "$1=$2"; }
     inside=
     finish() {
@@ -35,95 +39,96 @@ if [ "${1:-}" != --inside ]; then
     set_sysctl fs.file-max $((members * 2 + 1000000))
     set_sysctl net.ipv4.tcp_child_ehash_entries 4194304
     [ ! -e /proc/sys/net/netfilter/nf_conntrack_max ] || set_sysctl net.netfilter.nf_conntrack_max $((members * 2 + 100000))
-    unshare --net -- bash "tests/bench/$(basename "$0")" --inside "$members" "${2:-300}" "${3:-25}" &
+    unshare --net -- bash "tests/bench/$(basename "$0")" --inside "$members" "${2:-300}" "${3:-50}" &
     inside=$!
     wait "$inside"
     status=$?
     inside=
     exit $status
-fi
-
-members=$2 seconds=$3 ping=$4
-limit=$(ulimit -Hn)
-per_process=$((limit - 500 < 1000000 ? limit - 500 : 1000000))
-per_load=$((per_process > 18000 ? 18000 : per_process / 1000 * 1000))
-loads=$(((members + per_load - 1) / per_load)) # one for each gateway
-ulimit -n "$limit"
-run=$(mktemp -d)
-pids=()
-finish() {
-    trap - EXIT INT TERM
-    [ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null
-    wait 2>/dev/null
-    rm -rf "$run"
 }
-trap finish EXIT
-trap 'exit 1' INT TERM
-(sleep 2400 && kill $$) & pids+=($!)
-ip link set lo up
-# the namespace's own, and gone with it
-sysctl -qw net.ipv4.ip_local_port_range="1024 65000" net.core.somaxconn=65535 net.ipv4.tcp_max_syn_backlog=65535
 
-kib() { awk -v name="$1:" '$1 == name {print $2}' /proc/meminfo; }
-pss_of() { local total=0 pid; for pid in "$@"; do total=$((total + $(awk '/^Pss:/ {print $2}' "/proc/$pid/smaps_rollup"))); done; echo $((total * 1024)); }
-cpu_of() { local pid; for pid in "$@"; do cat /proc/"$pid"/task/*/schedstat; done | awk '{total += $1} END {printf "%.2f", total / 1e9}'; }
-busy() { awk '/^cpu / {print $2 + $3 + $4 + $7 + $8}' /proc/stat; } # in hundredths of a second
+inside() {
+    members=$1 seconds=$2 ping=$3
+    limit=$(ulimit -Hn)
+    per_process=$((limit - 500 < 1000000 ? limit - 500 : 1000000))
+    per_load=$((per_process > 18000 ? 18000 : per_process / 1000 * 1000))
+    loads=$(((members + per_load - 1) / per_load)) # one for each gateway
+    ulimit -n "$limit"
+    run=$(mktemp -d)
+    pids=()
+    finish() {
+        trap - EXIT INT TERM
+        [ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null
+        wait 2>/dev/null
+        rm -rf "$run"
+    }
+    trap finish EXIT
+    trap 'exit 1' INT TERM
+    (sleep 2400 && kill $$) & pids+=($!)
+    ip link set lo up
+    # the namespace's own, and gone with it
+    sysctl -qw net.ipv4.ip_local_port_range="1024 65000" net.core.somaxconn=65535 net.ipv4.tcp_max_syn_backlog=65535
 
-available_before=$(kib MemAvailable) slab_before=$(kib Slab)
-redis-server --port 0 --unixsocket "$run/redis.sock" --save '' --appendonly no --maxclients 10000 >/dev/null &
-redis=$!
-pids+=($redis)
-until [ -S "$run/redis.sock" ]; do pause 0.1; done
-port=$((20000 + RANDOM % 5000))
-gateways=()
-for ((i = 0; i < loads; i++)); do
-    build/release/yukizuri --addr "127.0.0.1:$((port + i))" --redis "unix:$run/redis.sock" --ping "$ping" --drain 0 -logging=false &
-    gateways+=($!)
-    pids+=($!)
-done
-until [ "$(redis-cli -s "$run/redis.sock" SCARD yukizuri:gateways)" = "$loads" ]; do pause 0.2; done
-gateways_before=$(pss_of "${gateways[@]}")
-redis_before=$(pss_of $redis)
-echo "$members people, $loads gateways, as many load generators, file limit $limit; $(uname -sr), $(nproc) cores, $(($(kib MemTotal) / 1048576)) GiB, $(date -u +%F); a ping to each every $ping s"
+    kib() { awk -v name="$1:" '$1 == name {print $2}' /proc/meminfo; }
+    pss_of() { local total=0 pid; for pid in "$@"; do total=$((total + $(awk '/^Pss:/ {print $2}' "/proc/$pid/smaps_rollup"))); done; echo $((total * 1024)); }
+    cpu_of() { local pid; for pid in "$@"; do cat /proc/"$pid"/task/*/schedstat; done | awk '{total += $1} END {printf "%.2f", total / 1e9}'; }
+    busy() { awk '/^cpu / {print $2 + $3 + $4 + $7 + $8}' /proc/stat; } # in hundredths of a second
 
-started=$(date +%s)
-left=$members
-load_pids=()
-for ((i = 0; i < loads; i++)); do
-    count=$((left < per_load ? left : per_load))
-    left=$((left - count))
-    rate=0
-    [ $((i % (loads / 10 + 1))) -ne 0 ] || rate=1
-    build/release/load --ports $((port + i)) --members $count --rooms $(((count + 999) / 1000)) --room "room$i-" --source "$i" \
-        --pending 4000 --rate $rate --seconds "$seconds" --warmup 0 --wait "$run/go" >"$run/load.$i" 2>"$run/error.$i" &
-    load=$! # a process substitution, as in pause, changes $!
-    load_pids+=($load)
-    pids+=($load)
-    until compgen -G "$run/go.in.$load" >/dev/null; do
-        kill -0 $load 2>/dev/null || { cat "$run/error.$i" "$run/load.$i"; echo "load generator $i ended; $((members - left - count)) people are in"; exit 1; }
-        [ "$(kib MemAvailable)" -gt 1000000 ] || { echo "the memory is full with $((members - left - count)) people in"; exit 1; }
-        pause 0.5
+    available_before=$(kib MemAvailable) slab_before=$(kib Slab)
+    redis-server --port 0 --unixsocket "$run/redis.sock" --save '' --appendonly no --maxclients 10000 >/dev/null &
+    redis=$!
+    pids+=($redis)
+    until [ -S "$run/redis.sock" ]; do pause 0.1; done
+    port=$((20000 + RANDOM % 5000))
+    gateways=()
+    for ((i = 0; i < loads; i++)); do
+        build/release/yukizuri --addr "127.0.0.1:$((port + i))" --redis "unix:$run/redis.sock" --ping "$ping" --drain 0 -logging=false &
+        gateways+=($!)
+        pids+=($!)
     done
-    [ $(((i + 1) % 5)) -ne 0 ] || echo "  $((members - left)) are in after $(($(date +%s) - started)) s"
-done
-pause 5
-seconds_to_join=$(($(date +%s) - started))
-cpu_gateways=$(cpu_of "${gateways[@]}") cpu_redis=$(cpu_of $redis) cpu_loads=$(cpu_of "${load_pids[@]}") cpu_all=$(busy)
-echo "all are in after $seconds_to_join s; CPU so far: gateways $cpu_gateways s, Redis $cpu_redis s"
-touch "$run/go"
-pause $((seconds - 10))
-connections=$(redis-cli -s "$run/redis.sock" EVAL "local n = 0 for _, id in ipairs(redis.call('SMEMBERS', 'yukizuri:gateways')) do n = n + (redis.call('HGET', 'yukizuri:gateway:' .. id, 'connections') or 0) end return n" 0)
-gateways_after=$(pss_of "${gateways[@]}") redis_after=$(pss_of $redis)
-slab_after=$(kib Slab) available_after=$(kib MemAvailable)
-hold_gateways=$(cpu_of "${gateways[@]}") hold_redis=$(cpu_of $redis) hold_loads=$(cpu_of "${load_pids[@]}") hold_all=$(busy)
-status=0
-for pid in "${load_pids[@]}"; do wait "$pid" || status=1; done
+    until [ "$(redis-cli -s "$run/redis.sock" SCARD yukizuri:gateways)" = "$loads" ]; do pause 0.2; done
+    gateways_before=$(pss_of "${gateways[@]}")
+    redis_before=$(pss_of $redis)
+    echo "$members people, $loads gateways, as many load generators, file limit $limit; $(uname -sr), $(nproc) cores, $(($(kib MemTotal) / 1048576)) GiB, $(date -u +%F); a ping to each every $ping s"
 
-share() { awk -v a="$1" -v b="$2" -v s=$((seconds - 10)) 'BEGIN {printf "%.1f %%", (b - a) / s * 100}'; }
-hundredth() { awk -v n="$1" 'BEGIN {print n / 100}'; }
-each() { echo $((($2 - $1) / members)); }
-sum() { grep -ho "\"$1\":-\?[0-9]*" "$run"/load.* | awk -F: '{total += $2} END {print total + 0}'; }
-cat <<REPORT
+    started=$(date +%s)
+    left=$members
+    load_pids=()
+    for ((i = 0; i < loads; i++)); do
+        count=$((left < per_load ? left : per_load))
+        left=$((left - count))
+        rate=0
+        [ $((i % (loads / 10 + 1))) -ne 0 ] || rate=1
+        build/release/load --ports $((port + i)) --members $count --rooms $(((count + 999) / 1000)) --room "room$i-" --source "$i" \
+            --pending 4000 --rate $rate --seconds "$seconds" --warmup 0 --wait "$run/go" >"$run/load.$i" 2>"$run/error.$i" &
+        load=$! # a process substitution, as in pause, changes $!
+        load_pids+=($load)
+        pids+=($load)
+        until compgen -G "$run/go.in.$load" >/dev/null; do
+            kill -0 $load 2>/dev/null || { cat "$run/error.$i" "$run/load.$i"; echo "load generator $i ended; $((members - left - count)) people are in"; exit 1; }
+            [ "$(kib MemAvailable)" -gt 1000000 ] || { echo "the memory is full with $((members - left - count)) people in"; exit 1; }
+            pause 0.5
+        done
+        [ $(((i + 1) % 5)) -ne 0 ] || echo "  $((members - left)) are in after $(($(date +%s) - started)) s"
+    done
+    pause 5
+    seconds_to_join=$(($(date +%s) - started))
+    cpu_gateways=$(cpu_of "${gateways[@]}") cpu_redis=$(cpu_of $redis) cpu_loads=$(cpu_of "${load_pids[@]}") cpu_all=$(busy)
+    echo "all are in after $seconds_to_join s; CPU so far: gateways $cpu_gateways s, Redis $cpu_redis s"
+    touch "$run/go"
+    pause $((seconds - 10))
+    connections=$(redis-cli -s "$run/redis.sock" EVAL "local n = 0 for _, id in ipairs(redis.call('SMEMBERS', 'yukizuri:gateways')) do n = n + (redis.call('HGET', 'yukizuri:gateway:' .. id, 'connections') or 0) end return n" 0)
+    gateways_after=$(pss_of "${gateways[@]}") redis_after=$(pss_of $redis)
+    slab_after=$(kib Slab) available_after=$(kib MemAvailable)
+    hold_gateways=$(cpu_of "${gateways[@]}") hold_redis=$(cpu_of $redis) hold_loads=$(cpu_of "${load_pids[@]}") hold_all=$(busy)
+    status=0
+    for pid in "${load_pids[@]}"; do wait "$pid" || status=1; done
+
+    share() { awk -v a="$1" -v b="$2" -v s=$((seconds - 10)) 'BEGIN {printf "%.1f %%", (b - a) / s * 100}'; }
+    hundredth() { awk -v n="$1" 'BEGIN {print n / 100}'; }
+    each() { echo $((($2 - $1) / members)); }
+    sum() { grep -ho "\"$1\":-\?[0-9]*" "$run"/load.* | awk -F: '{total += $2} END {print total + 0}'; }
+    cat <<REPORT
 connections (as the gateways' leases say)  $connections
 bytes per member: gateways                 $(each "$gateways_before" "$gateways_after")
 bytes per member: Redis                    $(each "$redis_before" "$redis_after")
@@ -137,5 +142,14 @@ delivered, lost, doubled, disordered       $(sum delivered), $(sum lost), $(sum 
 closed by the gateways                     $(sum closed)
 p99 in ms, of each talking generator       $(grep -ho '"p99_ms":[0-9.]*' "$run"/load.* | cut -d: -f2 | sort -n | tr '\n' ' ')
 REPORT
-[ $status -eq 0 ] || { echo "a generator found something wrong:"; cat "$run"/error.* "$run"/load.* | head -20; }
-exit $status
+    [ $status -eq 0 ] || { echo "a generator found something wrong:"; cat "$run"/error.* "$run"/load.* | head -20; }
+    exit $status
+}
+
+if [ "${1:-}" = --inside ]; then
+    shift
+    inside "$@"
+else
+    outside "$@"
+fi
+exit
