@@ -11,7 +11,7 @@ struct gathered {
 };
 
 struct side {
-    struct gathered people[MESSAGE_PRESENCE_NAMES];
+    struct gathered *people; /* MESSAGE_PRESENCE_NAMES of them; NULL while there is nobody */
     size_t count;
 };
 
@@ -36,7 +36,8 @@ static void clear(struct side *side)
 {
     for (size_t i = 0; i < side->count; i++)
         free_person(&side->people[i]);
-    side->count = 0;
+    free(side->people);
+    *side = (struct side){0};
 }
 
 void gathering_free(struct gathering *gathering)
@@ -55,9 +56,12 @@ bool gathering_is_open(const struct gathering *gathering)
 
 static void add(struct side *side, const struct message_person *person)
 {
-    if (side->count < MESSAGE_PRESENCE_NAMES)
-        side->people[side->count++] =
-            (struct gathered){memory_copy_string(person->id), memory_copy_string(person->json)};
+    if (side->count == MESSAGE_PRESENCE_NAMES)
+        return;
+    if (side->people == NULL)
+        side->people = memory_new(MESSAGE_PRESENCE_NAMES * sizeof side->people[0]);
+    side->people[side->count++] =
+        (struct gathered){memory_copy_string(person->id), memory_copy_string(person->json)};
 }
 
 /* Takes the person out; false when it is not there. The others keep their order. */

@@ -12,8 +12,8 @@ struct person {
 };
 
 struct roster {
-    struct person people[ROSTER_MOST];
-    size_t named;
+    struct person *people;
+    size_t named, capacity; /* the named at most ROSTER_MOST; most rooms are small */
     uint64_t count;
     struct text list;     /* what roster_list gave */
     size_t beginning_len; /* of the list: all but the last one */
@@ -30,6 +30,7 @@ void roster_free(struct roster *roster)
     if (roster == NULL)
         return;
     roster_clear(roster);
+    free(roster->people);
     text_done(&roster->list);
     free(roster);
 }
@@ -51,6 +52,15 @@ static struct person *find(struct roster *roster, const char *id)
     return NULL;
 }
 
+static struct person *new_person(struct roster *roster)
+{
+    if (roster->named == roster->capacity) {
+        roster->capacity = roster->capacity == 0 ? 8 : roster->capacity * 2;
+        roster->people = memory_resize(roster->people, roster->capacity, sizeof roster->people[0]);
+    }
+    return &roster->people[roster->named++];
+}
+
 void roster_add(struct roster *roster, const char *id, char *json)
 {
     struct person *person = find(roster, id);
@@ -59,7 +69,7 @@ void roster_add(struct roster *roster, const char *id, char *json)
         return;
     }
     if (person == NULL) {
-        person = &roster->people[roster->named++];
+        person = new_person(roster);
         memcpy(person->id, id, strlen(id) + 1);
         person->json = NULL;
     }
