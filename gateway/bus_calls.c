@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MEMBER_TTL_LEASES = 18, SHORTEST_NONCE_S = 60, NONCES_LEAST = 1000, NUMBER_BYTES = 24 };
+enum { MEMBER_TTL_LEASES = 24, SHORTEST_NONCE_S = 60, NONCES_LEAST = 1000, NUMBER_BYTES = 24 };
 
 uint64_t bus_member_ttl(const struct config *config)
 {
@@ -20,10 +20,10 @@ uint64_t bus_member_ttl(const struct config *config)
     return leases > burial ? leases : burial;
 }
 
+/* Renewed with the members: it outlives the events that are kept after the last of them left. */
 static uint64_t head_ttl(const struct config *config)
 {
-    uint64_t member = bus_member_ttl(config);
-    return (member > config->retention ? member : config->retention) * 2;
+    return bus_member_ttl(config) + config->retention;
 }
 
 static const char *print_number(char out[NUMBER_BYTES], uint64_t number)

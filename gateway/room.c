@@ -18,6 +18,7 @@ enum {
     PRESENCE_LONGEST_US = 1000000, /* who comes in waits for it */
     PRESENCE_MEMBER_US = 40, /* or so long for each member of this gateway, if that is longer */
     MOST_SHOWING_US = 2000,  /* of a turn of the loop, for all rooms: the next ones wait */
+    PRESENCE_TICKS = 10,     /* Redis may keep who came and went for so much longer */
     SHORTEST_KEEP_MS = 5000, /* a slow reader gets at least so long, whatever the retention */
 };
 
@@ -27,8 +28,12 @@ struct room {
     struct roster *roster;
     struct past *past; /* what of it can be replayed */
     struct audience *audience;
-    uint64_t seq;       /* of the last event in log and roster */
-    uint64_t forgotten; /* last number that fell off the log */
+    uint64_t seq; /* of the last event in log and roster */
+    struct {
+        uint64_t seq;   /* last number that fell off the log and that Redis still keeps; 0: none */
+        unsigned ticks; /* for how long there has been one */
+        bool said;      /* a message is among them */
+    } forgotten;
     struct event *window_event;
     struct gathering *gathering; /* presence that is not shown yet */
 };
@@ -85,6 +90,12 @@ static uint64_t find_tail(const struct room *room, uint64_t limit)
     return tail;
 }
 
+static void note_forgotten(struct room *room, uint64_t seq)
+{
+    room->forgotten.seq = seq;
+    room->forgotten.said |= past_messages(room->past, seq - 1, seq) > 0;
+}
+
 /* Forgets what is too old or too much of the frames before `limit`; nobody but the slow is before
  * it when this is called. */
 static void trim(struct room *room, uint64_t limit)
@@ -95,7 +106,7 @@ static void trim(struct room *room, uint64_t limit)
     while (room_log_tail(room->log) < tail) {
         struct room_log_mark oldest = room_log_mark(room->log, room_log_tail(room->log));
         if (past_forget(room->past, oldest.seq, room_log_tail(room->log)))
-            room->forgotten = oldest.seq;
+            note_forgotten(room, oldest.seq);
         room_log_evict(room->log);
     }
 }
@@ -361,7 +372,11 @@ uint64_t room_tick(struct room *room)
 {
     if (!audience_is_busy(room->audience))
         trim(room, room_log_head(room->log));
-    uint64_t forgotten = room->forgotten;
-    room->forgotten = 0;
-    return forgotten == room->seq ? 0 : forgotten;
+    uint64_t seq = room->forgotten.seq;
+    bool all = seq == room->seq;
+    room->forgotten.ticks += seq != 0;
+    if (!all && !room->forgotten.said && room->forgotten.ticks < PRESENCE_TICKS)
+        return 0;
+    memset(&room->forgotten, 0, sizeof room->forgotten);
+    return all ? 0 : seq;
 }

@@ -106,8 +106,9 @@ size_t room_members_here(const struct room *room);
 const char *room_list(struct room *room, const char *id, const char *json);
 
 /* To be called once a second: forgets what is older than `retention`. Returns the number of the
- * last event forgotten since the call before, which Redis is to be told; 0 when none was, or when
- * nothing is left: the stream's own TTL ends then, too. */
+ * last event that Redis is to forget as well; 0 when it need not be told: nothing was forgotten, or
+ * nothing is left (the stream's own TTL ends then, too), or only who came and went was (that waits
+ * up to ten calls: a crowd that came within seconds would cost a command for each of them). */
 uint64_t room_tick(struct room *room);
 
 #endif

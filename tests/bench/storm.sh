@@ -95,9 +95,9 @@ redis_takes() {
 }
 
 leases() {
-    local seconds=120 taken
-    pause 60 # those who came last are refreshed for the first time
-    taken=$(redis_takes $seconds) # twice each
+    local seconds=160 taken
+    pause 60 # what comes after the joins has come
+    taken=$(redis_takes $seconds) # each is refreshed once
     echo "leases of $1 people on ${#gateways[@]} gateways: $(share "$taken" $seconds) % of a core for Redis," \
         "of which $(share "$alone" 20) % is for the gateways themselves, with nobody there"
 }

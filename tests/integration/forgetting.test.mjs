@@ -76,6 +76,31 @@ test("in a room that goes on talking, what is older than retention is forgotten 
   assert.ok(everythingIn(redis).includes("go on"), "what is new is still there");
 });
 
+test("who came is forgotten by itself when nothing else happens; Redis is not told of each", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--retention", "6"] });
+  const calls = (command) => Number(redis.run("INFO", "commandstats").match(new RegExp(`cmdstat_${command}:calls=(\\d+)`))?.[1] ?? 0);
+  for (let i = 0; i < 5; i++) await joined(t, gateway.url, `quiet-${i}`);
+  assert.ok(redis.run("XRANGE", "yukizuri:{lobby}:recent", "-", "+").includes("quiet-0"));
+  await until("the stream is gone", () => redis.run("EXISTS", "yukizuri:{lobby}:recent") === "0", 12000);
+  const probes = calls("set");
+  await until("the gateway has had its turns, too", () => calls("set") >= probes + 2);
+  assert.equal(calls("xtrim"), 0, "no command was needed");
+});
+
+test("where people come and go without a word, who did so long ago is forgotten", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--retention", "2", "--leave-grace", "0"] });
+  const recent = () => redis.run("XRANGE", "yukizuri:{lobby}:recent", "-", "+");
+  await joined(t, gateway.url, "the-first");
+  assert.ok(recent().includes("the-first"));
+  let number = 0;
+  const coming = setInterval(async () => (await joined(t, gateway.url, `next-${number++}`)).send({ type: "leave" }), 500);
+  atEnd(t, () => clearInterval(coming));
+  await until("the first one is forgotten while others come", () => !recent().includes("the-first"), 25000);
+  assert.ok(recent().includes("next-"), "who came just now is still there");
+});
+
 test("with the embedded Redis nothing is written to disk", async (t) => {
   const home = temporaryDirectory(t);
   const gateway = await startGateway(t, { args: ["--retention", "2"], env: { ...process.env, TMPDIR: home } });
