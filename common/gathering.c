@@ -11,7 +11,7 @@ struct gathered {
 };
 
 struct side {
-    struct gathered *people; /* MESSAGE_PRESENCE_NAMES of them; NULL while there is nobody */
+    struct gathered *people; /* MESSAGE_PRESENCE_NAMES of them; NULL before the first */
     size_t count;
 };
 

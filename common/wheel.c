@@ -63,8 +63,8 @@ void wheel_advance(struct wheel *wheel, uint32_t now_s, void (*due)(struct link 
     unsigned turns = now_s - wheel->now_s;
     if (turns > wheel->size)
         turns = wheel->size;
-    wheel->now_s = now_s;
     for (; turns > 0; turns--) {
+        wheel->now_s = now_s - turns + 1;
         wheel->at = (wheel->at + 1) % wheel->size;
         empty_slot(&wheel->slots[wheel->at], due);
     }

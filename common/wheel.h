@@ -22,8 +22,8 @@ uint32_t wheel_now(const struct wheel *wheel);
  * it from where it was. */
 void wheel_add(struct wheel *wheel, struct link *item, unsigned in_s);
 
-/* Moves on to `now_s` and calls `due` for every item that came up; it is then in no slot, and `due`
- * may put it back. */
+/* Moves on to `now_s` and calls `due` for every item that came up, in its own second (wheel_now);
+ * it is then in no slot, and `due` may put it back. */
 void wheel_advance(struct wheel *wheel, uint32_t now_s, void (*due)(struct link *item));
 
 /* Some item of the wheel, NULL when there is none. */

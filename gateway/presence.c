@@ -133,7 +133,7 @@ static void keep_rooms(struct presence *presence)
     redis_send_strings(redis, on_rooms_counted, presence, "SCARD", key, NULL);
 }
 
-void presence_renew(struct presence *presence)
+static void renew(struct presence *presence)
 {
     struct redis *redis = bus_commands(presence->options.bus);
     const struct metrics *metrics = presence->options.metrics;
@@ -155,11 +155,17 @@ void presence_renew(struct presence *presence)
     keep_rooms(presence);
 }
 
+void presence_up(struct presence *presence)
+{
+    presence->renewals = RENEWALS_TO_WRITE;
+    renew(presence);
+}
+
 static void on_timer(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
     (void)events;
-    presence_renew(arg);
+    renew(arg);
 }
 
 void presence_note_room(struct presence *presence, const char *room, bool open)

@@ -26,8 +26,8 @@ struct presence_options {
 struct presence *presence_new(const struct presence_options *options);
 void presence_free(struct presence *presence);
 
-/* Redis is there (again): takes the lease at once. */
-void presence_renew(struct presence *presence);
+/* Redis is there (again): takes the lease at once, and writes all rooms anew. */
+void presence_up(struct presence *presence);
 
 /* This gateway opened or closed a room. */
 void presence_note_room(struct presence *presence, const char *room, bool open);

@@ -263,10 +263,12 @@ void room_gap(struct room *room, const struct feed_gap *gap, const char *epoch)
     append_gathered(room);
     uint64_t head = room_log_head(room->log);
     const struct past_hole hole = {room->seq, gap->seq, gap->missed, head};
-    if (gap->anew)
+    if (gap->anew) {
         past_begin(room->past, gap->seq, head);
-    else
+        memset(&room->forgotten, 0, sizeof room->forgotten);
+    } else {
         past_skip(room->past, &hole);
+    }
     room->seq = gap->seq;
     if (gap->anew || gap->missed > 0)
         tell_gap(room, gap, epoch);
@@ -375,8 +377,8 @@ uint64_t room_tick(struct room *room)
     uint64_t seq = room->forgotten.seq;
     bool all = seq == room->seq;
     room->forgotten.ticks += seq != 0;
-    if (!all && !room->forgotten.said && room->forgotten.ticks < PRESENCE_TICKS)
-        return 0;
+    if (all || (!room->forgotten.said && room->forgotten.ticks < PRESENCE_TICKS))
+        return 0; /* all: until something happens again, and else the stream ends by itself */
     memset(&room->forgotten, 0, sizeof room->forgotten);
-    return all ? 0 : seq;
+    return seq;
 }

@@ -86,6 +86,8 @@ static void on_gap(void *owner, const struct feed_gap *gap)
     struct place *place = owner;
     const struct config *config = bus_config(place->rooms->options.bus);
     room_gap(place->room, gap, feed_epoch(place->feed));
+    if (gap->anew)
+        place->rooms->callbacks.on_anew(place->rooms->arg, place);
     owe_list(place, gap->anew ? config->lease * 1000 : 0);
 }
 

@@ -236,7 +236,7 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
 static void on_up(void *arg)
 {
     struct server *server = arg;
-    presence_renew(server->presence);
+    presence_up(server->presence);
     sessions_on_up(server->sessions);
 }
 

@@ -372,6 +372,11 @@ struct connection *session_open(struct sessions *all, const struct session_visit
     return session->connection;
 }
 
+static void on_anew(void *arg, struct place *place)
+{
+    session_refresh_soon(arg, place);
+}
+
 /* Any session, NULL when there is none. */
 static struct session *any_session(const struct sessions *all)
 {
@@ -393,8 +398,13 @@ struct rooms *sessions_rooms(struct sessions *all)
 struct sessions *sessions_new(const struct sessions_options *options)
 {
     struct sessions *all = memory_new(sizeof *all);
-    const struct rooms_callbacks rooms_callbacks = {on_live, on_shown, options->on_opened,
-                                                    options->on_room_closed};
+    const struct rooms_callbacks rooms_callbacks = {
+        .on_live = on_live,
+        .on_shown = on_shown,
+        .on_anew = on_anew,
+        .on_opened = options->on_opened,
+        .on_closed = options->on_room_closed,
+    };
     struct rooms_options rooms_options = {options->base, options->audiences, options->bus};
     all->options = *options;
     all->rooms = rooms_new(&rooms_options, &rooms_callbacks, options->arg);

@@ -137,6 +137,9 @@ int64_t session_refresh_ms(const struct sessions *all);
 /* All members are checked against Redis and put back where they are missing, by and by; in a hurry
  * within half a lease. */
 void session_refresh_all(struct sessions *all, bool hurry);
+
+/* The same for a room of which Redis lost its memory, within half a lease. */
+void session_refresh_soon(struct sessions *all, struct place *place);
 void session_stay_tick(struct sessions *all);
 
 /* The member has come back on another socket: this one is told 4409 and forgotten. */

@@ -41,7 +41,7 @@ static void look_at_redis(struct sessions *all)
     if ((all->away || !flows) && all->looked_at_ms != 0)
         all->away_ms += away_ms;
     all->outage_ms = all->away || !flows ? all->outage_ms + away_ms : 0;
-    if (flows && all->outage_ms > (int64_t)bus_member_ttl(all->options.config) * 1000 / 8)
+    if (flows && all->outage_ms > (int64_t)bus_member_ttl(all->options.config) * 1000 / 4)
         rooms_doubt_rosters(all->rooms); /* members' keys may have run out, and nobody told */
     all->looked_at_ms = known_ms;
     all->away = !flows;
@@ -115,7 +115,7 @@ struct batch {
     struct session *sessions[BUS_REFRESH_MOST];
 };
 
-/* Its keys have still a sixth of their life or more, or are to be put back. */
+/* Its keys have still a third of their life, or are to be put back. */
 static void refresh_soon(const struct session *session)
 {
     session->place->refresh_at_ms =
@@ -230,11 +230,10 @@ static size_t refresh_place(struct place *place)
     return count;
 }
 
-/* When a third of the keys' life is left: what failed is tried again a lease later (repeat_soon).
- */
+/* Twice in the keys' life: what failed is tried again a lease later (repeat_soon). */
 int64_t session_refresh_ms(const struct sessions *all)
 {
-    return clock_monotonic_ms() + (int64_t)bus_member_ttl(all->options.config) * 1000 * 2 / 3;
+    return clock_monotonic_ms() + (int64_t)bus_member_ttl(all->options.config) * 1000 / 2;
 }
 
 /* A crowd that came in together is not refreshed together, but within a sixth of its keys' life; in
@@ -271,6 +270,13 @@ static void refresh_some(struct sessions *all)
                                           : session_refresh_ms(all);
         count += refresh_place(place);
     }
+}
+
+void session_refresh_soon(struct sessions *all, struct place *place)
+{
+    place->refresh_at_ms = clock_monotonic_ms();
+    all->hurry = true;
+    all->refresh_at = 0; /* a whole walk */
 }
 
 void session_refresh_all(struct sessions *all, bool hurry)

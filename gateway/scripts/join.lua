@@ -40,6 +40,8 @@ local function take_over(old_gateway, old_session, floor)
     end
     redis.call('HSET', member, 'gateway', gateway, 'session', session, 'address', address)
     redis.call('EXPIRE', member, ttl)
+    redis.call('EXPIRE', members, ttl) -- the other gateway may have been the only one to renew them
+    redis.call('EXPIRE', head, head_ttl)
     if old_gateway ~= gateway then
         redis.call('PUBLISH', ARGV[19] .. old_gateway,
                    cjson.encode({type = 'resumed', id = shown_id, session = old_session}))

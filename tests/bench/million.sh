@@ -25,7 +25,7 @@ outside() {
     members=${1:-1000000}
     cmake --preset release -G Ninja -DYUKIZURI_BENCH=ON >/dev/null && cmake --build --preset release >/dev/null || exit 1
     declare -gA before
-    set_sysctl() { before[$1]=$(sysctl -n "$1") && sysctl -qw "$1=$2"; }
+    set_sysctl() { [ ! -e "/proc/sys/${1//.//}" ] || { before[$1]=$(sysctl -n "$1") && sysctl -qw "$1=$2"; }; }
     inside=
     finish() {
         trap - EXIT INT TERM
@@ -38,7 +38,7 @@ outside() {
     set_sysctl net.ipv4.tcp_mem "4000000 5000000 6000000"
     set_sysctl fs.file-max $((members * 2 + 1000000))
     set_sysctl net.ipv4.tcp_child_ehash_entries 4194304
-    [ ! -e /proc/sys/net/netfilter/nf_conntrack_max ] || set_sysctl net.netfilter.nf_conntrack_max $((members * 2 + 100000))
+    set_sysctl net.netfilter.nf_conntrack_max $((members * 2 + 100000))
     unshare --net -- bash "tests/bench/$(basename "$0")" --inside "$members" "${2:-300}" "${3:-50}" &
     inside=$!
     wait "$inside"

@@ -353,7 +353,7 @@ test("a lost set of members was never rebuilt", async (t) => {
   await joined(t, gateway.url, "alice");
   await joined(t, gateway.url, "bob");
   redis.run("DEL", "yukizuri:{lobby}:members");
-  await until("both are in it again", () => redis.run("SCARD", "yukizuri:{lobby}:members") === "2");
+  await until("both are in it again", () => redis.run("SCARD", "yukizuri:{lobby}:members") === "2", 40000);
 });
 
 test("one key of a wrong type let the others expire, or kept people out", async (t) => {
@@ -366,14 +366,14 @@ test("one key of a wrong type let the others expire, or kept people out", async 
   const room = "yukizuri:{lobby}";
   const breakKey = (key) => (redis.run("DEL", key), redis.run("SET", key, "by hand", "EX", "100"));
   breakKey(`${room}:member:ben`);
-  await until("ben is put back", () => redis.run("TYPE", `${room}:member:ben`) === "hash");
+  await until("ben is put back", () => redis.run("TYPE", `${room}:member:ben`) === "hash", 40000);
   breakKey(`${room}:nonces:${alice.welcome.me.id}`);
   alice.send({ type: "say", text: "hello", nonce: "1" });
   await alice.waitFor({ type: "ack", nonce: "1" });
   breakKey(`${room}:members`);
   const other = await startGateway(t, { redis, args });
   const carol = await joined(t, other.url, "carol");
-  await until("all are in the set", () => redis.run("SCARD", `${room}:members`) === "4");
+  await until("all are in the set", () => redis.run("SCARD", `${room}:members`) === "4", 40000);
   breakKey(`${room}:left:${zoe.welcome.me.id}`);
   zoe.socket.terminate();
   const again = await joined(t, other.url, "zoe", { resume: zoe.welcome.resume, since: { epoch: zoe.welcome.epoch, seq: zoe.welcome.seq } });
@@ -401,7 +401,7 @@ test("who went while Redis took no writes for long stayed on everybody's list", 
   redis.run("CONFIG", "SET", "maxmemory", "1");
   leaver.send({ type: "leave" });
   leaver.socket.close();
-  await until("the members' keys have run out", () => redis.run("EXISTS", "yukizuri:{lobby}:member:leaver") === "0", 20000);
+  await until("the members' keys have run out", () => redis.run("EXISTS", "yukizuri:{lobby}:member:leaver") === "0", 40000);
   redis.run("CONFIG", "SET", "maxmemory", "0");
   const list = await alice.waitFor({ type: "members" });
   assert.deepEqual([list.count, list.members.map((person) => person.name)], [1, ["alice"]]);

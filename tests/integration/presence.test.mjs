@@ -43,7 +43,7 @@ test("more rooms than fit into one command: all of them are noted, each with its
   for (let i = 0; i < rooms.length; i += 80) await Promise.all(rooms.slice(i, i + 80).map((room) => joined(t, `${gateway.url}/${room}`, "alice")));
   redis.run("DEL", "yukizuri:gateway:many:rooms", ...rooms.map((room) => `yukizuri:{${room}}:members`));
   await until("the gateway has written all its rooms anew", () => redis.run("SCARD", "yukizuri:gateway:many:rooms") === String(rooms.length));
-  await until("and their members", () => redis.run("EXISTS", ...rooms.map((room) => `yukizuri:{${room}}:members`)) === String(rooms.length));
+  await until("and their members", () => redis.run("EXISTS", ...rooms.map((room) => `yukizuri:{${room}}:members`)) === String(rooms.length), 40000);
   assert.ok(Number(redis.run("TTL", "yukizuri:gateway:many:rooms")) > 0);
 });
 
@@ -100,6 +100,17 @@ test("those who came in together are not pinged together, and each is pinged onc
   }
   const turns = pings.slice(1).filter(({ at }, i) => at - pings[i].at > 500).length; // pauses between crowds
   assert.ok(turns >= 4, `${turns + 1} crowds were pinged`);
+});
+
+test("everybody came back on another gateway, and the room's list and numbers ran out before it renewed them", async (t) => {
+  const redis = await startRedis(t);
+  const gateways = [await startGateway(t, { redis }), await startGateway(t, { redis })];
+  const { resume } = (await joined(t, gateways[0].url, "alice")).welcome;
+  const keys = ["yukizuri:{lobby}:members", "yukizuri:{lobby}:head"];
+  for (const key of keys) redis.run("EXPIRE", key, "60"); // nearly so long ago was it renewed
+  await joined(t, gateways[1].url, "alice", { resume });
+  const member = Number(redis.run("TTL", "yukizuri:{lobby}:member:alice"));
+  for (const key of keys) assert.ok(Number(redis.run("TTL", key)) >= member - 1, `${key} outlives the member`);
 });
 
 test("coming back within the grace: nobody sees a thing, and what was missed is there", async (t) => {

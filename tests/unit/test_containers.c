@@ -215,6 +215,36 @@ static void test_wheel(void **state)
     wheel_free(wheel);
 }
 
+static uint32_t seen_s[3];
+
+static void on_second(struct link *item)
+{
+    seen_s[came_up++] = wheel_now(wheel);
+    if (came_up == 1)
+        wheel_add(wheel, item, 2);
+}
+
+/* When it moves on by several seconds at once, each item comes up in its own one, and what it asks
+ * for counts from there. */
+static void test_wheel_that_is_late(void **state)
+{
+    struct link items[2];
+    (void)state;
+    came_up = 0;
+    wheel = wheel_new(5, 100);
+    for (int i = 0; i < 2; i++) {
+        list_init(&items[i]);
+        wheel_add(wheel, &items[i], i == 0 ? 1 : 4);
+    }
+    wheel_advance(wheel, 104, on_second);
+    assert_int_equal(came_up, 3);
+    assert_int_equal(seen_s[0], 101);
+    assert_int_equal(seen_s[1], 103);
+    assert_int_equal(seen_s[2], 104);
+    assert_int_equal(wheel_now(wheel), 104);
+    wheel_free(wheel);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -227,6 +257,7 @@ int main(void)
         cmocka_unit_test(test_token),
         cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_wheel),
+        cmocka_unit_test(test_wheel_that_is_late),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
