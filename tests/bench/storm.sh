@@ -95,11 +95,11 @@ redis_takes() {
 }
 
 leases() {
-    local seconds=160 taken
+    local seconds=120 taken
     pause 60 # what comes after the joins has come
     taken=$(redis_takes $seconds) # each is refreshed once
     echo "leases of $1 people on ${#gateways[@]} gateways: $(share "$taken" $seconds) % of a core for Redis," \
-        "of which $(share "$alone" 20) % is for the gateways themselves, with nobody there"
+        "of which $(share "$alone" 20) % is for Redis and the gateways themselves, with nobody there"
 }
 
 rooms() {
