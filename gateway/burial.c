@@ -360,11 +360,8 @@ static void on_polled(void *arg, const struct redis_reply *reply)
     bool known = reply != NULL && !is_stale(poll->asked_ms);
     bool all_live =
         !redis_reply_is_error(reply) && redis_reply_integer(reply) == (int64_t)poll->count;
-    for (size_t i = 0; known && i < poll->count; i++) {
-        struct suspect *suspect = all_live ? find_suspect(poll->burials, poll->ids[i]) : NULL;
-        if (suspect != NULL)
-            forget_suspect(suspect);
-        if (!all_live)
+    if (known && !all_live) { /* an error as well: a cluster does not answer for many keys */
+        for (size_t i = 0; i < poll->count; i++)
             check_gateway(poll->burials, poll->ids[i]);
     }
     free(poll);

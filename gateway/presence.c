@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The count alone does not show one room lost and another one too many. */
 enum { RENEWALS_TO_WRITE = 16 };
 
 struct presence {
@@ -111,12 +112,13 @@ static void write_rooms(struct presence *presence)
 static void on_rooms_counted(void *arg, const struct redis_reply *reply)
 {
     struct presence *presence = arg;
+    bool broken = redis_reply_is_error(reply); /* by hand: another type */
     if (reply == NULL)
         return;
-    if (redis_reply_is_error(reply)) /* somebody has broken the set by hand */
+    if (broken)
         redis_send_strings(bus_commands(presence->options.bus), NULL, NULL, "DEL",
                            presence->own_rooms.text, NULL);
-    if (redis_reply_is_error(reply) || (size_t)redis_reply_integer(reply) != presence->rooms_open)
+    if (broken || (size_t)redis_reply_integer(reply) != presence->rooms_open)
         write_rooms(presence);
 }
 

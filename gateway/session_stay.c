@@ -272,11 +272,16 @@ static void refresh_some(struct sessions *all)
     }
 }
 
+static void begin_hurry(struct sessions *all)
+{
+    all->hurry = true;
+    all->refresh_at = 0; /* a whole walk */
+}
+
 void session_refresh_soon(struct sessions *all, struct place *place)
 {
     place->refresh_at_ms = clock_monotonic_ms();
-    all->hurry = true;
-    all->refresh_at = 0; /* a whole walk */
+    begin_hurry(all);
 }
 
 void session_refresh_all(struct sessions *all, bool hurry)
@@ -285,10 +290,8 @@ void session_refresh_all(struct sessions *all, bool hurry)
     struct place *place;
     for (size_t at = 0; (place = rooms_next(all->rooms, &at)) != NULL;)
         place->refresh_at_ms = now_ms;
-    if (hurry) {
-        all->hurry = true;
-        all->refresh_at = 0; /* a whole walk */
-    }
+    if (hurry)
+        begin_hurry(all);
     if (bus_is_up(all->options.bus))
         refresh_some(all);
 }

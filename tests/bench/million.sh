@@ -72,7 +72,7 @@ inside() {
     kib() { awk -v name="$1:" '$1 == name {print $2}' /proc/meminfo; }
     pss_of() { local total=0 pid; for pid in "$@"; do total=$((total + $(awk '/^Pss:/ {print $2}' "/proc/$pid/smaps_rollup"))); done; echo $((total * 1024)); }
     cpu_of() { local pid; for pid in "$@"; do cat /proc/"$pid"/task/*/schedstat; done | awk '{total += $1} END {printf "%.2f", total / 1e9}'; }
-    busy() { awk '/^cpu / {print $2 + $3 + $4 + $7 + $8}' /proc/stat; } # in hundredths of a second
+    busy() { awk '/^cpu / {print ($2 + $3 + $4 + $7 + $8) / 100}' /proc/stat; } # the machine, in seconds
 
     available_before=$(kib MemAvailable) slab_before=$(kib Slab)
     redis-server --port 0 --unixsocket "$run/redis.sock" --save '' --appendonly no --maxclients 10000 >/dev/null &
@@ -125,7 +125,6 @@ inside() {
     for pid in "${load_pids[@]}"; do wait "$pid" || status=1; done
 
     share() { awk -v a="$1" -v b="$2" -v s=$((seconds - 10)) 'BEGIN {printf "%.1f %%", (b - a) / s * 100}'; }
-    hundredth() { awk -v n="$1" 'BEGIN {print n / 100}'; }
     each() { echo $((($2 - $1) / members)); }
     sum() { grep -ho "\"$1\":-\?[0-9]*" "$run"/load.* | awk -F: '{total += $2} END {print total + 0}'; }
     cat <<REPORT
@@ -137,7 +136,7 @@ bytes per member: the machine, all counted $(each $((available_after * 1024)) $(
 CPU while they stay: gateways              $(share "$cpu_gateways" "$hold_gateways") of a core, all together
 CPU while they stay: Redis                 $(share "$cpu_redis" "$hold_redis") of a core
 CPU while they stay: load generators       $(share "$cpu_loads" "$hold_loads") of a core, all together
-CPU while they stay: the machine           $(share "$(hundredth "$cpu_all")" "$(hundredth "$hold_all")"), of $(nproc)00 %
+CPU while they stay: the machine           $(share "$cpu_all" "$hold_all"), of $(nproc)00 %
 delivered, lost, doubled, disordered       $(sum delivered), $(sum lost), $(sum doubled), $(sum disordered)
 closed by the gateways                     $(sum closed)
 p99 in ms, of each talking generator       $(grep -ho '"p99_ms":[0-9.]*' "$run"/load.* | cut -d: -f2 | sort -n | tr '\n' ' ')
