@@ -14,17 +14,35 @@ size_t http_request_head_len(const char *data, size_t len, size_t seen)
 /* RFC 9110 section 5.6.2. */
 static bool is_token_char(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+    char letter = (char)(c | 0x20);
+    if ((letter >= 'a' && letter <= 'z') || (c >= '-' && c <= '9'))
+        return c != '/';
+    switch (c) {
+    case '!':
+    case '#':
+    case '$':
+    case '%':
+    case '&':
+    case '\'':
+    case '*':
+    case '+':
+    case '^':
+    case '_':
+    case '`':
+    case '|':
+    case '~':
+        return true;
+    default:
+        return false;
+    }
 }
 
 static bool is_token(const char *text)
 {
-    if (*text == '\0')
-        return false;
-    while (is_token_char(*text))
-        text++;
-    return *text == '\0';
+    const char *at = text;
+    while (is_token_char(*at))
+        at++;
+    return at > text && *at == '\0';
 }
 
 static bool has_only_visible(const char *text)
@@ -94,6 +112,7 @@ static int parse_header(char *line, struct http_request *out)
     char *value = strchr(line, ':');
     if (value == NULL)
         return HTTP_REQUEST_BAD;
+    size_t name_len = (size_t)(value - line);
     *value++ = '\0';
     value += strspn(value, " \t");
     size_t len = strlen(value);
@@ -103,7 +122,7 @@ static int parse_header(char *line, struct http_request *out)
         return HTTP_REQUEST_BAD;
     if (out->header_count == HTTP_REQUEST_HEADERS)
         return HTTP_REQUEST_TOO_MANY_HEADERS;
-    out->headers[out->header_count++] = (struct http_header){line, value};
+    out->headers[out->header_count++] = (struct http_header){line, value, name_len};
     return 0;
 }
 
@@ -139,10 +158,16 @@ int http_request_parse(char *head, size_t len, struct http_request *out)
     return hosts > 1 || (hosts == 0 && out->minor == 1) ? HTTP_REQUEST_BAD : 0;
 }
 
+bool http_header_is(const struct http_header *header, const char *name)
+{
+    size_t len = strlen(name);
+    return header->name_len == len && strncasecmp(header->name, name, len) == 0;
+}
+
 const char *http_request_header(const struct http_request *request, const char *name)
 {
     for (size_t i = 0; i < request->header_count; i++)
-        if (strcasecmp(request->headers[i].name, name) == 0)
+        if (http_header_is(&request->headers[i], name))
             return request->headers[i].value;
     return NULL;
 }
@@ -151,7 +176,7 @@ size_t http_request_header_count(const struct http_request *request, const char 
 {
     size_t count = 0;
     for (size_t i = 0; i < request->header_count; i++)
-        count += strcasecmp(request->headers[i].name, name) == 0;
+        count += http_header_is(&request->headers[i], name);
     return count;
 }
 
@@ -174,7 +199,7 @@ static bool list_has(const char *list, const char *token)
 bool http_request_has_token(const struct http_request *request, const char *name, const char *token)
 {
     for (size_t i = 0; i < request->header_count; i++)
-        if (strcasecmp(request->headers[i].name, name) == 0 &&
+        if (http_header_is(&request->headers[i], name) &&
             list_has(request->headers[i].value, token))
             return true;
     return false;

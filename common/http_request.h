@@ -13,6 +13,7 @@ enum { HTTP_REQUEST_HEADERS = 64 }; /* more are answered 431 */
 struct http_header {
     const char *name;
     const char *value; /* without white space at its ends */
+    size_t name_len;
 };
 
 /* All strings point into the bytes that were parsed. */
@@ -39,7 +40,10 @@ size_t http_request_head_len(const char *data, size_t len, size_t seen);
  * 0, or an http_request_error. */
 int http_request_parse(char *head, size_t len, struct http_request *out);
 
-/* The value of the header, compared without case; NULL when it is not there. */
+/* Is this its name? Compared without case. */
+bool http_header_is(const struct http_header *header, const char *name);
+
+/* The value of the header of that name; NULL when it is not there. */
 const char *http_request_header(const struct http_request *request, const char *name);
 
 size_t http_request_header_count(const struct http_request *request, const char *name);

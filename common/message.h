@@ -51,8 +51,8 @@ enum room_event_type { EVENT_MESSAGE, EVENT_PRESENCE, EVENT_TYPING, EVENT_NOTICE
 
 /* A member as others see them. */
 struct message_person {
-    const char *id;
-    char *json; /* {"id":…,"name":…,"address":…}; for one who left without the address */
+    char *json;     /* {"id":…,"name":…,"address":…}; for one who left without the address */
+    const char *id; /* in the same memory, behind it */
 };
 
 /* What came over a room's channel. Strings belong to the event: room_event_done frees them. */

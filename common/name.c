@@ -1,6 +1,9 @@
 #include "name.h"
 
+#include "memory.h"
+
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,8 +11,30 @@
 
 enum { ROOM_CHARACTERS = 32, MOST_DIGITS = 3 };
 
+/* ASCII is its own normal form (UAX #15), and capitals alone fold. Most names are ASCII, and a
+ * storm of people is a storm of names. */
+static char *map_ascii(const char *text, size_t len, utf8proc_option_t options)
+{
+    char *out = memory_new(len + 1);
+    for (size_t i = 0; i < len; i++) {
+        bool folds = (options & UTF8PROC_CASEFOLD) != 0 && text[i] >= 'A' && text[i] <= 'Z';
+        out[i] = folds ? (char)(text[i] + ('a' - 'A')) : text[i];
+    }
+    return out;
+}
+
+static bool is_ascii(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if ((uint8_t)text[i] >= 0x80)
+            return false;
+    return true;
+}
+
 static char *map(const char *text, size_t len, utf8proc_option_t options)
 {
+    if (is_ascii(text, len))
+        return map_ascii(text, len, options);
     utf8proc_uint8_t *out = NULL;
     utf8proc_ssize_t done = utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)len,
                                          &out, options | UTF8PROC_STABLE);

@@ -23,6 +23,24 @@ static bool read_positive(const json_t *root, const char *name, uint64_t *out)
     return true;
 }
 
+static struct message_person new_person(struct scan_string json, struct scan_string id)
+{
+    char *text = memory_new(json.len + id.len + 2);
+    memcpy(text, json.data, json.len);
+    memcpy(text + json.len + 1, id.data, id.len);
+    return (struct message_person){text, text + json.len + 1};
+}
+
+static struct message_person copy_person(const json_t *person)
+{
+    char *json = json_dumps(person, JSON_COMPACT);
+    const char *id = json_string_value(json_object_get(person, "id"));
+    struct message_person copy =
+        new_person((struct scan_string){json, strlen(json)}, (struct scan_string){id, strlen(id)});
+    free(json);
+    return copy;
+}
+
 static void free_persons(struct message_person *persons, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -30,7 +48,6 @@ static void free_persons(struct message_person *persons, size_t count)
     free(persons);
 }
 
-/* Reads an array of members; the ids stay in `root`. */
 static int read_persons(const json_t *root, const char *name, struct message_person **out,
                         size_t *count)
 {
@@ -45,8 +62,7 @@ static int read_persons(const json_t *root, const char *name, struct message_per
             free_persons(persons, i);
             return EVENT_FOREIGN;
         }
-        persons[i].id = json_string_value(json_object_get(person, "id"));
-        persons[i].json = json_dumps(person, JSON_COMPACT);
+        persons[i] = copy_person(person);
     }
     *out = persons;
     *count = size;
@@ -106,21 +122,34 @@ static int read_json(const char *data, size_t len, size_t max_text, struct room_
     return EVENT_FOREIGN;
 }
 
-/* A message in the very form in which publish.lua writes it; anything else is left to read_json. */
-static bool read_canonical(const char *data, size_t len, struct room_event *out)
+/* --- What our scripts have written; whatever looks different is left to read_json --- */
+
+/* With `plain` it has no escapes: its bytes are what read_json would make of it. */
+static struct scan_string scan_person(struct scan *scan, bool plain, struct scan_string *id)
+{
+    const char *start = scan->at;
+    scan_expect(scan, "{\"id\":");
+    *id = scan_string(scan, plain);
+    scan_expect(scan, ",\"name\":");
+    scan_string(scan, plain);
+    if (scan_skip(scan, ",\"address\":"))
+        scan_string(scan, plain);
+    scan_expect(scan, "}");
+    return (struct scan_string){start, scan->at == NULL ? 0 : (size_t)(scan->at - start)};
+}
+
+/* See publish.lua. */
+static bool read_canonical_message(const char *data, size_t len, struct room_event *out)
 {
     struct scan scan = scan_begin(data, len);
+    struct scan_string id;
     scan_expect(&scan, "{\"type\":\"message\",\"seq\":");
     uint64_t seq = scan_number(&scan);
     scan_expect(&scan, ",\"at\":");
     uint64_t at_ms = scan_number(&scan);
-    scan_expect(&scan, ",\"from\":{\"id\":");
-    scan_string(&scan, false);
-    scan_expect(&scan, ",\"name\":");
-    scan_string(&scan, false);
-    if (scan_skip(&scan, ",\"address\":"))
-        scan_string(&scan, false);
-    scan_expect(&scan, "},\"text\":");
+    scan_expect(&scan, ",\"from\":");
+    scan_person(&scan, false, &id);
+    scan_expect(&scan, ",\"text\":");
     scan_string(&scan, false);
     if (scan_skip(&scan, ",\"nonce\":"))
         scan_string(&scan, false);
@@ -131,6 +160,44 @@ static bool read_canonical(const char *data, size_t len, struct room_event *out)
     out->seq = seq;
     out->at_ms = (int64_t)at_ms;
     return true;
+}
+
+static void scan_persons(struct scan *scan, struct message_person **persons, size_t *count)
+{
+    scan_expect(scan, "[");
+    while (scan->at != NULL && !scan_skip(scan, "]")) {
+        struct scan_string id;
+        if (*count > 0)
+            scan_expect(scan, ",");
+        struct scan_string json = scan_person(scan, true, &id);
+        if (json.len == 0)
+            return;
+        *persons = memory_resize(*persons, *count + 1, sizeof **persons);
+        (*persons)[(*count)++] = new_person(json, id);
+    }
+}
+
+/* See emit_presence in prelude.lua. */
+static bool read_canonical_presence(const char *data, size_t len, struct room_event *out)
+{
+    struct scan scan = scan_begin(data, len);
+    struct room_event event = *out;
+    event.type = EVENT_PRESENCE;
+    scan_expect(&scan, "{\"type\":\"presence\",\"seq\":");
+    event.seq = scan_number(&scan);
+    scan_expect(&scan, ",\"joined\":");
+    scan_persons(&scan, &event.joined, &event.joined_count);
+    scan_expect(&scan, ",\"left\":");
+    scan_persons(&scan, &event.left, &event.left_count);
+    scan_expect(&scan, ",\"count\":");
+    event.count = scan_number(&scan);
+    scan_expect(&scan, "}");
+    bool good = scan_ends(&scan) && event.seq > 0;
+    if (good)
+        *out = event;
+    else
+        room_event_done(&event);
+    return good;
 }
 
 static bool has_control_bytes(const char *data, size_t len)
@@ -163,7 +230,7 @@ int room_event_parse(const char *data, size_t len, size_t max_text, struct room_
 {
     struct room_event event = {.json = data, .len = len};
     size_t start = 0;
-    if (read_canonical(data, len, &event)) {
+    if (read_canonical_message(data, len, &event) || read_canonical_presence(data, len, &event)) {
         *out = event;
         return 0;
     }

@@ -116,7 +116,7 @@ static void warn_forwarded(struct http *http, const struct address *peer)
 static void join_forwarded(const struct http_request *request, struct text *out)
 {
     for (size_t i = 0; i < request->header_count; i++) {
-        if (strcasecmp(request->headers[i].name, "X-Forwarded-For") != 0)
+        if (!http_header_is(&request->headers[i], "X-Forwarded-For"))
             continue;
         if (out->len > 0)
             text_add_string(out, ",");
@@ -170,7 +170,7 @@ static bool may_operate(struct http_client *client, const struct http_request *r
 static bool accepts_gzip(const struct http_request *request)
 {
     for (size_t i = 0; i < request->header_count; i++)
-        if (strcasecmp(request->headers[i].name, "Accept-Encoding") == 0 &&
+        if (http_header_is(&request->headers[i], "Accept-Encoding") &&
             strstr(request->headers[i].value, "gzip") != NULL &&
             strstr(request->headers[i].value, "gzip;q=0") == NULL)
             return true;

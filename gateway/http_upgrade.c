@@ -27,10 +27,10 @@ static void write_answer(const struct http_request *request, struct text *out)
 {
     char accept[HANDSHAKE_ACCEPT_BYTES];
     handshake_accept(http_request_header(request, "Sec-WebSocket-Key"), accept);
-    text_print(out,
-               "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-               "Sec-WebSocket-Accept: %s\r\n\r\n",
-               accept);
+    text_add_string(out, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                         "Connection: Upgrade\r\nSec-WebSocket-Accept: ");
+    text_add_string(out, accept);
+    text_add_string(out, "\r\n\r\n");
 }
 
 static struct connection *open_connection(struct http *http, const struct http_upgrade *upgrade,

@@ -126,6 +126,48 @@ static void test_event_kinds(void **state)
     room_event_done(&event);
 }
 
+static void assert_same_persons(const struct message_person *a, const struct message_person *b,
+                                size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        assert_string_equal(a[i].id, b[i].id);
+        assert_string_equal(a[i].json, b[i].json);
+    }
+}
+
+/* A space at the end is enough for the full parser. */
+static void test_presence_of_ours_is_read_as_the_full_parser_reads_it(void **state)
+{
+    static const char *const events[] = {
+        "{\"type\":\"presence\",\"seq\":4,\"joined\":[{\"id\":\"i\",\"name\":\"n\","
+        "\"address\":\"192.0.2.1\"}],\"left\":[],\"count\":1}",
+        "{\"type\":\"presence\",\"seq\":5,\"joined\":[],\"left\":[{\"id\":\"i\",\"name\":\"雪\"},"
+        "{\"id\":\"j\",\"name\":\"\"}],\"count\":0}",
+        "{\"type\":\"presence\",\"seq\":6,\"joined\":[{\"id\":\"i\",\"name\":\"a\\/\\\"\"}],"
+        "\"left\":[{\"id\":\"\\u0069\",\"name\":\"n\"}],\"count\":3}",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof events / sizeof *events; i++) {
+        struct room_event ours;
+        struct room_event full;
+        char spaced[300];
+        snprintf(spaced, sizeof spaced, "%s ", events[i]);
+        assert_int_equal(read_event(events[i], &ours), 0);
+        assert_int_equal(read_event(spaced, &full), 0);
+        assert_int_equal(ours.type, full.type);
+        assert_int_equal(ours.seq, full.seq);
+        assert_int_equal(ours.count, full.count);
+        assert_int_equal(ours.joined_count, full.joined_count);
+        assert_int_equal(ours.left_count, full.left_count);
+        assert_same_persons(ours.joined, full.joined, full.joined_count);
+        assert_same_persons(ours.left, full.left, full.left_count);
+        room_event_done(&ours);
+        room_event_done(&full);
+        for (size_t len = 1; len < strlen(events[i]); len++)
+            assert_int_equal(room_event_parse(events[i], len, 20, &ours), EVENT_BAD_JSON);
+    }
+}
+
 static void test_event_foreign(void **state)
 {
     static const struct {
@@ -184,10 +226,15 @@ static void test_resumed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse_join),    cmocka_unit_test(test_parse_say_counts_characters),
-        cmocka_unit_test(test_parse_bad),     cmocka_unit_test(test_parse_every_cut_is_bad),
-        cmocka_unit_test(test_encode),        cmocka_unit_test(test_event_kinds),
-        cmocka_unit_test(test_event_foreign), cmocka_unit_test(test_resumed),
+        cmocka_unit_test(test_parse_join),
+        cmocka_unit_test(test_parse_say_counts_characters),
+        cmocka_unit_test(test_parse_bad),
+        cmocka_unit_test(test_parse_every_cut_is_bad),
+        cmocka_unit_test(test_encode),
+        cmocka_unit_test(test_event_kinds),
+        cmocka_unit_test(test_event_foreign),
+        cmocka_unit_test(test_resumed),
+        cmocka_unit_test(test_presence_of_ours_is_read_as_the_full_parser_reads_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
