@@ -155,12 +155,33 @@ struct address address_walk(const struct address *peer, const char *forwarded,
     return at;
 }
 
+/* Each of `count` numbers and a dot. Returns the end. inet_ntop goes through printf, which is a
+ * tenth of what a join costs. */
+static char *put_octets(char *at, const uint8_t *octets, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (octets[i] >= 100)
+            *at++ = (char)('0' + octets[i] / 100);
+        if (octets[i] >= 10)
+            *at++ = (char)('0' + octets[i] / 10 % 10);
+        *at++ = (char)('0' + octets[i] % 10);
+        *at++ = '.';
+    }
+    return at;
+}
+
+static void format_ipv4(const uint8_t octets[4], char *out)
+{
+    char *end = put_octets(out, octets, 4);
+    end[-1] = '\0';
+}
+
 void address_format(const struct address *address, char out[ADDRESS_TEXT_BYTES])
 {
     if (address->local_socket)
         memcpy(out, "local", sizeof "local");
     else if (address_is_ipv4(address))
-        inet_ntop(AF_INET, address->bytes + 12, out, ADDRESS_TEXT_BYTES);
+        format_ipv4(address->bytes + 12, out);
     else
         inet_ntop(AF_INET6, address->bytes, out, ADDRESS_TEXT_BYTES);
 }
@@ -168,8 +189,7 @@ void address_format(const struct address *address, char out[ADDRESS_TEXT_BYTES])
 static void mask(const struct address *address, char out[ADDRESS_TEXT_BYTES])
 {
     if (address_is_ipv4(address)) {
-        const uint8_t *b = address->bytes + 12;
-        snprintf(out, ADDRESS_TEXT_BYTES, "%u.%u.%u.x", b[0], b[1], b[2]);
+        memcpy(put_octets(out, address->bytes + 12, 3), "x", sizeof "x");
         return;
     }
     struct address network = *address;

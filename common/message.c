@@ -3,7 +3,6 @@
 #include "memory.h"
 #include "scan.h"
 
-#include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,6 +160,36 @@ static bool read_canonical_say(const uint8_t *data, size_t len, struct message_i
     return !is_blank(out->text);
 }
 
+/* The same of a join. */
+static bool read_canonical_join(const uint8_t *data, size_t len, struct message_in *out)
+{
+    struct scan scan = scan_begin((const char *)data, len);
+    struct scan_string resume = {NULL, 0};
+    struct scan_string epoch = {NULL, 0};
+    uint64_t seq = 0;
+    scan_expect(&scan, "{\"type\":\"join\",\"name\":");
+    struct scan_string name = scan_string(&scan, true);
+    if (scan_skip(&scan, ",\"resume\":"))
+        resume = scan_string(&scan, true);
+    if (scan_skip(&scan, ",\"since\":{\"epoch\":")) {
+        epoch = scan_string(&scan, true);
+        scan_expect(&scan, ",\"seq\":");
+        seq = scan_number(&scan);
+        scan_expect(&scan, "}");
+    }
+    scan_expect(&scan, "}");
+    if (!scan_ends(&scan))
+        return false;
+    char *end = out->copy = memory_new(name.len + resume.len + epoch.len + 3);
+    out->type = MESSAGE_JOIN;
+    out->name = put_string(&end, name);
+    out->name_len = name.len;
+    out->resume = put_string(&end, resume);
+    out->since_epoch = put_string(&end, epoch);
+    out->since_seq = seq;
+    return true;
+}
+
 static int parse_any(const uint8_t *data, size_t len, struct message_in *out, const char **why)
 {
     json_t *root = json_loadb((const char *)data, len, 0, NULL);
@@ -181,12 +210,12 @@ static int parse_any(const uint8_t *data, size_t len, struct message_in *out, co
 
 int message_parse(const uint8_t *data, size_t len, struct message_in *out, const char **why)
 {
-    struct message_in say = {0};
-    if (read_canonical_say(data, len, &say)) {
-        *out = say;
+    struct message_in message = {0};
+    if (read_canonical_say(data, len, &message) || read_canonical_join(data, len, &message)) {
+        *out = message;
         return 0;
     }
-    free(say.copy);
+    free(message.copy);
     return parse_any(data, len, out, why);
 }
 
@@ -231,6 +260,12 @@ static void add_field(struct text *out, const char *before, const char *value)
     message_add_string(out, value, strlen(value));
 }
 
+static void add_number(struct text *out, const char *before, uint64_t number)
+{
+    text_add_string(out, before);
+    text_add_number(out, number);
+}
+
 char *message_person_json(const char *id, const char *name, const char *address)
 {
     struct text out = TEXT_EMPTY;
@@ -259,12 +294,16 @@ void message_add_welcome(struct text *out, const struct message_welcome *welcome
 {
     add_field(out, "{\"type\":\"welcome\",\"v\":1,\"room\":", welcome->room);
     add_field(out, ",\"epoch\":", welcome->epoch);
-    text_print(out, ",\"seq\":%" PRIu64 ",\"me\":%s", welcome->seq, welcome->me);
+    add_number(out, ",\"seq\":", welcome->seq);
+    text_add_string(out, ",\"me\":");
+    text_add_string(out, welcome->me);
     add_field(out, ",\"resume\":", welcome->resume);
-    text_print(out, ",\"count\":%" PRIu64 ",\"recovered\":%s,\"missed\":%" PRIu64, welcome->count,
-               welcome->recovered ? "true" : "false", welcome->missed);
-    text_print(out, ",\"ping\":%u,\"retention\":%u,\"members\":[", welcome->ping,
-               welcome->retention);
+    add_number(out, ",\"count\":", welcome->count);
+    text_add_string(out, welcome->recovered ? ",\"recovered\":true" : ",\"recovered\":false");
+    add_number(out, ",\"missed\":", welcome->missed);
+    add_number(out, ",\"ping\":", welcome->ping);
+    add_number(out, ",\"retention\":", welcome->retention);
+    text_add_string(out, ",\"members\":[");
     text_add_string(out, welcome->members);
     text_add_string(out, "]}");
 }
@@ -272,7 +311,8 @@ void message_add_welcome(struct text *out, const struct message_welcome *welcome
 void message_add_ack(struct text *out, const char *nonce, uint64_t seq)
 {
     add_field(out, "{\"type\":\"ack\",\"nonce\":", nonce);
-    text_print(out, ",\"seq\":%" PRIu64 "}", seq);
+    add_number(out, ",\"seq\":", seq);
+    text_add_string(out, "}");
 }
 
 void message_add_error(struct text *out, const struct message_error *error)
@@ -298,36 +338,43 @@ void message_add_notice(struct text *out, const char *text)
 
 void message_add_gap(struct text *out, uint64_t missed, const char *epoch, uint64_t seq)
 {
-    text_print(out, "{\"type\":\"gap\",\"missed\":%" PRIu64, missed);
+    add_number(out, "{\"type\":\"gap\",\"missed\":", missed);
     add_field(out, ",\"epoch\":", epoch);
-    text_print(out, ",\"seq\":%" PRIu64 "}", seq);
+    add_number(out, ",\"seq\":", seq);
+    text_add_string(out, "}");
 }
 
 void message_add_reconnect(struct text *out, unsigned after_ms)
 {
-    text_print(out, "{\"type\":\"reconnect\",\"after\":%u}", after_ms);
+    add_number(out, "{\"type\":\"reconnect\",\"after\":", after_ms);
+    text_add_string(out, "}");
 }
 
 void message_add_typing(struct text *out, const char *person)
 {
-    text_print(out, "{\"type\":\"typing\",\"from\":%s}", person);
+    text_add_string(out, "{\"type\":\"typing\",\"from\":");
+    text_add_string(out, person);
+    text_add_string(out, "}");
 }
 
 void message_add_members(struct text *out, uint64_t seq, uint64_t count, const char *members)
 {
-    text_print(out, "{\"type\":\"members\",\"seq\":%" PRIu64 ",\"count\":%" PRIu64 ",\"members\":[",
-               seq, count);
+    add_number(out, "{\"type\":\"members\",\"seq\":", seq);
+    add_number(out, ",\"count\":", count);
+    text_add_string(out, ",\"members\":[");
     text_add_string(out, members);
     text_add_string(out, "]}");
 }
 
 void message_add_presence(struct text *out, const struct message_presence *presence)
 {
-    text_print(out, "{\"type\":\"presence\",\"seq\":%" PRIu64 ",\"joined\":[", presence->seq);
+    add_number(out, "{\"type\":\"presence\",\"seq\":", presence->seq);
+    text_add_string(out, ",\"joined\":[");
     text_add_string(out, presence->joined);
     text_add_string(out, "],\"left\":[");
     text_add_string(out, presence->left);
-    text_print(out, "],\"count\":%" PRIu64 "}", presence->count);
+    add_number(out, "],\"count\":", presence->count);
+    text_add_string(out, "}");
 }
 
 static int copy_member(const json_t *root, const char *name, char *out, size_t size)

@@ -46,6 +46,17 @@ void text_add_string(struct text *text, const char *string)
     text_add(text, string, strlen(string));
 }
 
+void text_add_number(struct text *text, uint64_t number)
+{
+    char digits[20]; /* of 2^64 - 1 */
+    size_t first = sizeof digits;
+    do {
+        digits[--first] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    text_add(text, digits + first, sizeof digits - first);
+}
+
 void text_print(struct text *text, const char *format, ...)
 {
     va_list args;

@@ -4,6 +4,7 @@
 #define YUKIZURI_TEXT_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct text {
     char *data; /* NULL while empty */
@@ -28,6 +29,7 @@ void text_reserve(struct text *text, size_t more);
 
 void text_add(struct text *text, const char *data, size_t len);
 void text_add_string(struct text *text, const char *string);
+void text_add_number(struct text *text, uint64_t number); /* in decimal */
 void text_print(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Gives the string to the caller, who frees it; never NULL. The text is empty again. */
