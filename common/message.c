@@ -243,7 +243,7 @@ void message_add_string(struct text *out, const char *text, size_t len)
 {
     text_add(out, "\"", 1);
     size_t start = 0;
-    for (size_t i = 0; i < len; i++) {
+    for (size_t i = scan_plain(text, len); i < len; i++) {
         if ((uint8_t)text[i] >= ' ' && text[i] != '"' && text[i] != '\\')
             continue;
         text_add(out, text + start, i - start);

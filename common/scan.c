@@ -90,17 +90,22 @@ static uint64_t find_special(uint64_t eight)
     return found & (ones * 0x80);
 }
 
-/* Passes plain ASCII, eight bytes at a time as long as there are eight. */
-static const char *skip_plain(const char *at, const char *end)
+size_t scan_plain(const char *data, size_t len)
 {
-    while (end - at >= 8) {
+    size_t at = 0;
+    while (len - at >= 8) {
         uint64_t eight;
-        memcpy(&eight, at, sizeof eight);
+        memcpy(&eight, data + at, sizeof eight);
         if (find_special(eight) != 0)
             break;
         at += sizeof eight;
     }
     return at;
+}
+
+static const char *skip_plain(const char *at, const char *end)
+{
+    return at + scan_plain(at, (size_t)(end - at));
 }
 
 struct scan_string scan_string(struct scan *scan, bool plain)

@@ -35,6 +35,10 @@ uint64_t scan_number(struct scan *scan);
  * `plain` no escapes at all, so that the bytes are the text. \uXXXX is left to a full parser. */
 struct scan_string scan_string(struct scan *scan, bool plain);
 
+/* So many bytes at the beginning are ASCII that stands for itself in a string: no quotes, no
+ * backslashes, no controls. Seven more may be: it looks at eight at a time. */
+size_t scan_plain(const char *data, size_t len);
+
 /* Was everything as expected, and is nothing left? */
 bool scan_ends(const struct scan *scan);
 

@@ -46,15 +46,23 @@ void text_add_string(struct text *text, const char *string)
     text_add(text, string, strlen(string));
 }
 
-void text_add_number(struct text *text, uint64_t number)
+size_t text_number(uint64_t number, char out[TEXT_NUMBER_BYTES])
 {
-    char digits[20]; /* of 2^64 - 1 */
-    size_t first = sizeof digits;
+    char digits[TEXT_NUMBER_BYTES];
+    size_t first = sizeof digits - 1;
+    digits[first] = '\0';
     do {
         digits[--first] = (char)('0' + number % 10);
         number /= 10;
     } while (number > 0);
-    text_add(text, digits + first, sizeof digits - first);
+    memcpy(out, digits + first, sizeof digits - first);
+    return sizeof digits - 1 - first;
+}
+
+void text_add_number(struct text *text, uint64_t number)
+{
+    char digits[TEXT_NUMBER_BYTES];
+    text_add(text, digits, text_number(number, digits));
 }
 
 void text_print(struct text *text, const char *format, ...)

@@ -18,6 +18,11 @@ struct text {
         NULL, 0, 0                                                                                 \
     }
 
+enum { TEXT_NUMBER_BYTES = 21 }; /* of the greatest number, with the NUL */
+
+/* Writes the number in decimal, with a NUL. Returns its length. */
+size_t text_number(uint64_t number, char out[TEXT_NUMBER_BYTES]);
+
 /* Frees the bytes; the text is empty again. */
 void text_done(struct text *text);
 

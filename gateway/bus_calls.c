@@ -6,12 +6,12 @@
 #include "keys.h"
 #include "lane.h"
 #include "outbox.h"
+#include "text.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { MEMBER_TTL_LEASES = 24, SHORTEST_NONCE_S = 60, NONCES_LEAST = 1000, NUMBER_BYTES = 24 };
+enum { MEMBER_TTL_LEASES = 24, SHORTEST_NONCE_S = 60, NONCES_LEAST = 1000 };
 
 uint64_t bus_member_ttl(const struct config *config)
 {
@@ -26,9 +26,9 @@ static uint64_t head_ttl(const struct config *config)
     return bus_member_ttl(config) + config->retention;
 }
 
-static const char *print_number(char out[NUMBER_BYTES], uint64_t number)
+static const char *print_number(char out[TEXT_NUMBER_BYTES], uint64_t number)
 {
-    snprintf(out, NUMBER_BYTES, "%" PRIu64, number);
+    text_number(number, out);
     return out;
 }
 
@@ -121,7 +121,7 @@ int bus_join(struct feed *feed, const struct bus_join *join, redis_done done, vo
     const char *channel = feed_channel(feed);
     struct script_call call;
     struct bus_scratch scratch;
-    char floor[NUMBER_BYTES];
+    char floor[TEXT_NUMBER_BYTES];
     struct key members = key_part(channel, "members");
     struct key member = key_item(channel, "member", join->member.folded);
     struct key left = key_item(channel, "left", join->shown.id);
@@ -232,7 +232,7 @@ void bus_trim(struct feed *feed, uint64_t seq)
     struct bus *bus = feed_bus(feed);
     struct script_call call;
     struct bus_scratch scratch;
-    char number[NUMBER_BYTES];
+    char number[TEXT_NUMBER_BYTES];
     script_begin(&call, "trim");
     bus_begin(bus, &call, &scratch, feed_channel(feed));
     bus_end_keys(&call, &scratch);

@@ -5,8 +5,8 @@
 #include "keys.h"
 #include "memory.h"
 #include "roster.h"
+#include "text.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -224,9 +224,9 @@ static void read_kept(struct feed *feed)
         return;
     struct script_call call;
     struct bus_scratch scratch;
-    char after[24];
+    char after[TEXT_NUMBER_BYTES];
     char most[24];
-    snprintf(after, sizeof after, "%" PRIu64, feed->seq);
+    text_number(feed->seq, after);
     snprintf(most, sizeof most, "%d", PAGE_EVENTS);
     script_begin(&call, "recent");
     bus_begin(feed->bus, &call, &scratch, feed->channel.text);

@@ -4,10 +4,9 @@
 #include "clock.h"
 #include "keys.h"
 #include "memory.h"
+#include "text.h"
 
 #include <event2/event.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,11 +25,6 @@ struct presence {
     size_t rooms_open;
     unsigned renewals; /* since the rooms were written as a whole */
 };
-
-static void print_number(char out[24], uint64_t number)
-{
-    snprintf(out, 24, "%" PRIu64, number);
-}
 
 /* --- The lease --- */
 
@@ -65,8 +59,8 @@ static void on_renewed(void *arg, const struct redis_reply *reply)
 static void send_kept(struct presence *presence, const char *key, const struct redis_words *add)
 {
     struct redis *redis = bus_commands(presence->options.bus);
-    char ttl[24];
-    print_number(ttl, bus_member_ttl(presence->config));
+    char ttl[TEXT_NUMBER_BYTES];
+    text_number(bus_member_ttl(presence->config), ttl);
     redis_send_strings(redis, NULL, NULL, "MULTI", NULL);
     redis_send(redis, add, NULL, NULL);
     redis_send_strings(redis, NULL, NULL, "EXPIRE", key, ttl, NULL);
@@ -127,8 +121,8 @@ static void keep_rooms(struct presence *presence)
 {
     struct redis *redis = bus_commands(presence->options.bus);
     const char *key = presence->own_rooms.text;
-    char ttl[24];
-    print_number(ttl, bus_member_ttl(presence->config));
+    char ttl[TEXT_NUMBER_BYTES];
+    text_number(bus_member_ttl(presence->config), ttl);
     if (++presence->renewals >= RENEWALS_TO_WRITE)
         write_rooms(presence);
     redis_send_strings(redis, NULL, NULL, "EXPIRE", key, ttl, NULL);
@@ -139,12 +133,12 @@ static void renew(struct presence *presence)
 {
     struct redis *redis = bus_commands(presence->options.bus);
     const struct metrics *metrics = presence->options.metrics;
-    char connections[24];
-    char started[24];
-    char lease[24];
-    print_number(connections, metrics->connections);
-    print_number(started, (uint64_t)metrics->started_at_ms);
-    print_number(lease, presence->config->lease * 1000);
+    char connections[TEXT_NUMBER_BYTES];
+    char started[TEXT_NUMBER_BYTES];
+    char lease[TEXT_NUMBER_BYTES];
+    text_number(metrics->connections, connections);
+    text_number((uint64_t)metrics->started_at_ms, started);
+    text_number(presence->config->lease * 1000, lease);
     if (redis_send_strings(redis, on_exists, presence, "EXISTS", presence->own.text, NULL) != 0)
         return;
     redis_send_strings(redis, NULL, NULL, "MULTI", NULL);

@@ -102,9 +102,8 @@ void script_add_key(struct script_call *call, const char *key, size_t len)
 
 struct script_run *script_prepare(struct redis *redis, struct script_call *call)
 {
-    int len = snprintf(call->key_count_text, sizeof call->key_count_text, "%zu", call->key_count);
     call->words.data[WORD_OF_KEY_COUNT] = call->key_count_text;
-    call->words.len[WORD_OF_KEY_COUNT] = (size_t)len;
+    call->words.len[WORD_OF_KEY_COUNT] = text_number(call->key_count, call->key_count_text);
     size_t bytes = redis_format_bytes(&call->words);
     struct script_run *run = memory_resize(NULL, 1, sizeof *run + bytes);
     *run = (struct script_run){.redis = redis, .source = call->source};

@@ -4,6 +4,7 @@
 #define YUKIZURI_SCRIPT_H
 
 #include "redis.h"
+#include "text.h"
 
 #include <stddef.h>
 
@@ -23,7 +24,7 @@ void script_load_all(struct redis *redis);
 struct script_call {
     const struct script_source *source;
     size_t key_count;
-    char key_count_text[24];
+    char key_count_text[TEXT_NUMBER_BYTES];
     struct redis_words words; /* copied when it is sent */
 };
 
