@@ -39,10 +39,11 @@ outside() {
     set_sysctl fs.file-max $((members * 2 + 1000000))
     set_sysctl net.ipv4.tcp_child_ehash_entries 4194304
     set_sysctl net.netfilter.nf_conntrack_max $((members * 2 + 100000))
-    unshare --net -- bash "tests/bench/$(basename "$0")" --inside "$members" "${2:-300}" "${3:-50}" &
+    timeout --kill-after=30 2400 unshare --net -- bash "tests/bench/$(basename "$0")" --inside "$members" "${2:-300}" "${3:-50}" &
     inside=$!
     wait "$inside"
     status=$?
+    [ $status -ne 124 ] || echo "it took longer than 40 minutes"
     inside=
     exit $status
 }
@@ -64,7 +65,6 @@ inside() {
     }
     trap finish EXIT
     trap 'exit 1' INT TERM
-    (sleep 2400 && kill $$) & pids+=($!)
     ip link set lo up
     # the namespace's own, and gone with it
     sysctl -qw net.ipv4.ip_local_port_range="1024 65000" net.core.somaxconn=65535 net.ipv4.tcp_max_syn_backlog=65535

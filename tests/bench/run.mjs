@@ -34,8 +34,9 @@ function version(command, ...args) {
 const packageVersion = (name) => JSON.parse(fs.readFileSync(path.join(top, "tests/bench/peers/node_modules", name, "package.json"))).version;
 const debianVersion = (name) => version("dpkg-query", "-W", "-f=${Version}", name);
 
-const machine = () => ({
+const machine = (names) => ({
   experiment: "machine",
+  experiments: names,
   date: new Date().toISOString().slice(0, 10),
   cpu: os.cpus()[0].model.trim(),
   cores: os.cpus().length,
@@ -109,6 +110,25 @@ async function measure(experiment, name, round, args) {
   return result;
 }
 
+/** On loopback the sender's system call does the receiver's half of the kernel's work as well. Within `use`
+ * the kernel does that half on the load generator's core (receive packet steering), as another machine would. */
+async function withReceiversApart(use) {
+  const file = "/sys/class/net/lo/queues/rx-0/rps_cpus";
+  const before = fs.readFileSync(file, "utf8").trim();
+  const restore = () => fs.writeFileSync(file, before);
+  const stop = () => process.exit(1);
+  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, stop);
+  process.once("exit", restore);
+  try {
+    fs.writeFileSync(file, "2"); // a mask: the second core
+    await use();
+  } finally {
+    restore();
+    process.off("exit", restore);
+    for (const signal of ["SIGINT", "SIGTERM"]) process.off(signal, stop);
+  }
+}
+
 /** Each system in turn, and all that again: the machine's noise falls on all of them. */
 async function compare(experiment, names, args, times = rounds) {
   for (let round = 1; round <= times; round++) for (const name of names) await measure(experiment, name, round, args);
@@ -132,14 +152,30 @@ const experiments = {
   async members() {
     for (const members of [100, 1000, 5000, 19000]) await compare("members", [floors[1], ours], { members, rate: Math.round(100000 / members), pending: 2000 });
   },
-  rooms: async () => {
+  async rooms() {
     for (const rooms of [19, 190, 1900]) await compare("rooms", [ours], { members: 19000, rooms, window: 1, pending: 2000 });
+  },
+  async rate() {
+    await compareRooms("rate", 70000);
+  },
+  async apart() {
+    await withReceiversApart(async () => {
+      for (const members of [100, 1000, 5000, 19000]) await compare("apart", [floors[1], floors[2], ours], { members, rate: Math.round(40000 / members), pending: 2000 });
+      await compareRooms("apart rooms", 40000);
+    });
   },
   async gateways() {
     for (const count of [2, 4, 8]) await measureGateways(count, { members: 200, window: 400 }, "most");
     for (const count of [2, 4, 8]) await measureGateways(count, { members: 1000, rate: 100 }, "same load");
   },
 };
+
+/** So many deliveries a second to 19,000 people in rooms of 10 and of 1,000, and to one room of 1,000. */
+async function compareRooms(experiment, deliveries) {
+  for (let round = 1; round <= rounds; round++)
+    for (const [members, rooms] of [[19000, 1900], [19000, 19], [1000, 1]])
+      await measure(experiment, ours, round, { members, rooms, rate: (deliveries * rooms) / members, pending: 2000 });
+}
 
 /** One room on several gateways: what Redis costs then. Redis has a core, everything else the other. */
 async function measureGateways(count, args, kind) {
@@ -160,9 +196,13 @@ const file = path.join(options.out, "results.jsonl");
 const wanted = Object.keys(experiments).filter((name) => !options.only || options.only.split(",").includes(name));
 // what is measured now takes the place of what was measured before
 const before = fs.existsSync(file) ? fs.readFileSync(file, "utf8").trim().split("\n").filter(Boolean).map((line) => JSON.parse(line)) : [];
-const kept = before.filter(({ experiment }) => experiment !== "machine" && !wanted.includes(experiment));
+const replaced = (name) => wanted.some((begin) => name === begin || name.startsWith(`${begin} `));
+const kept = before
+  .filter(({ experiment }) => !replaced(experiment))
+  .map((line) => (line.experiment === "machine" ? { ...line, experiments: (line.experiments ?? Object.keys(experiments)).filter((name) => !replaced(name)) } : line))
+  .filter(({ experiments: names }) => names === undefined || names.length > 0);
 fs.writeFileSync(file, kept.map((result) => `${JSON.stringify(result)}\n`).join(""));
-keep(machine());
+keep(machine(wanted));
 const envelope = await measure("envelope", ours, 1, { members: 10, rate: 50, seconds: 1 });
 payload = Math.round(envelope.frame_bytes) || payload;
 for (const name of wanted) await experiments[name]();
