@@ -35,6 +35,11 @@ size_t audience_count(const struct audience *audience)
     return audience->count;
 }
 
+int64_t audience_cost_us(const struct audience *audience)
+{
+    return audience->count * audiences_send_ns(audience->options.all) / 1000;
+}
+
 bool audience_is_busy(const struct audience *audience)
 {
     return audience->due > 0;

@@ -62,6 +62,10 @@ bool audience_is_busy(const struct audience *audience);
  * may come back and get what they missed. */
 void audience_cut_before(struct audience *audience, uint64_t position);
 
+/* How long it takes to send a frame to all of them, as sends have taken lately: time, not CPU, so
+ * that it grows when the gateway has to share its core. In microseconds. */
+int64_t audience_cost_us(const struct audience *audience);
+
 size_t audience_count(const struct audience *audience);
 
 #endif

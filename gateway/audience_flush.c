@@ -1,11 +1,16 @@
 /* The flush: what goes to members who wait for nothing but shared frames, all rooms' in batches. */
 #include "audience_internal.h"
+#include "clock.h"
 #include "memory.h"
 
 #include <event2/event.h>
 #include <stdlib.h>
 
-enum { MOST_RUN_BYTES = 262144 }; /* to one socket at once; more is for the next round */
+enum {
+    MOST_RUN_BYTES = 262144, /* to one socket at once; more is for the next round */
+    USUAL_SEND_NS = 4000,    /* as long as nothing was measured */
+    MEASURED_LEAST = 32,     /* sends; the time of fewer says little */
+};
 
 /* Members of one room who stand at one place in its log, and so get the same bytes. */
 struct run {
@@ -27,6 +32,7 @@ struct audiences {
     struct link gathered; /* those that are in the batch */
     struct text merged;   /* what several frames of a run become; it does not move */
     bool full;            /* no room in `merged` for the next run */
+    int64_t send_ns;      /* of a send, about, over the latest eight batches */
     uint32_t count, run_count;
     struct sending sendings[SENDER_BATCH];
     struct slot *slots[SENDER_BATCH];
@@ -42,6 +48,7 @@ struct audiences *audiences_new(struct event_base *base, struct sender *sender,
     all->event = event_new(base, -1, 0, on_flush, all);
     all->sender = sender;
     all->metrics = metrics;
+    all->send_ns = USUAL_SEND_NS;
     list_init(&all->urgent);
     list_init(&all->line);
     list_init(&all->gathered);
@@ -60,6 +67,11 @@ void audiences_free(struct audiences *all)
 struct metrics *audiences_metrics(const struct audiences *all)
 {
     return all->metrics;
+}
+
+int64_t audiences_send_ns(const struct audiences *all)
+{
+    return all->send_ns;
 }
 
 static bool is_idle(const struct audiences *all)
@@ -216,10 +228,20 @@ static void settle(struct audience *audience)
     audience->options.on_served(audience->options.owner, audience->round_from);
 }
 
+static void send_measured(struct audiences *all)
+{
+    int64_t begun_us = clock_monotonic_us();
+    sender_send(all->sender, all->sendings, all->count);
+    if (all->count < MEASURED_LEAST)
+        return;
+    int64_t each_ns = (clock_monotonic_us() - begun_us) * 1000 / all->count;
+    all->send_ns += (each_ns - all->send_ns) / 8;
+}
+
 /* Nothing may be trimmed from a log before what points into it is sent. */
 static void send_batch(struct audiences *all)
 {
-    sender_send(all->sender, all->sendings, all->count);
+    send_measured(all);
     for (uint32_t i = 0; i < all->run_count; i++)
         settle_run(all, &all->runs[i]);
     all->count = all->run_count = 0;

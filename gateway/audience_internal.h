@@ -28,6 +28,9 @@ struct audience {
     bool urgent;         /* some of it was said */
 };
 
+/* How long a send has taken lately, in nanoseconds. */
+int64_t audiences_send_ns(const struct audiences *all);
+
 struct metrics *audiences_metrics(const struct audiences *all);
 
 /* Puts the audience in line for the flush, should it not be there; before all that are not urgent

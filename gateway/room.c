@@ -15,8 +15,8 @@
 
 enum {
     PRESENCE_WINDOW_US = 100000,   /* after a presence line, further ones are gathered so long, */
-    PRESENCE_LONGEST_US = 1000000, /* who comes in waits for it */
-    PRESENCE_MEMBER_US = 40, /* or so long for each member of this gateway, if that is longer */
+    PRESENCE_LONGEST_US = 1000000, /* at most so long: who comes in waits for it */
+    PRESENCE_SHARE = 10,     /* and until the lines of all rooms took but a tenth of the time */
     MOST_SHOWING_US = 2000,  /* of a turn of the loop, for all rooms: the next ones wait */
     PRESENCE_TICKS = 10,     /* Redis may keep who came and went for so much longer */
     SHORTEST_KEEP_MS = 5000, /* a slow reader gets at least so long, whatever the retention */
@@ -130,18 +130,19 @@ static void append(struct room *room, const char *json, size_t len, unsigned wha
 
 /* --- Presence, gathered --- */
 
-/* Each line goes to everybody: were all rooms of a full gateway in a storm of people, lines would
- * take a tenth of its time, and not all of it. Up to a quarter more by chance: those who wait are
- * welcomed with the line, which shall not happen in all rooms in one turn of the loop. */
+/* How long the next line waits when there is one now. Each goes to everybody in the room: were all
+ * rooms of a full gateway in a storm of people, lines would take all of its time. Up to a quarter
+ * more by chance: those who wait are welcomed with the line, which shall not happen in all rooms in
+ * one turn of the loop. */
 static struct timeval find_window(const struct room *room)
 {
+    static const struct pace_limit limit = {PRESENCE_SHARE, PRESENCE_LONGEST_US};
     uint8_t chance;
     digest_random(&chance, sizeof chance);
-    uint64_t us = room->options.metrics->members * PRESENCE_MEMBER_US;
+    int64_t us = pace_spend(&room->options.turn->lines, &limit, clock_monotonic_us(),
+                            audience_cost_us(room->audience));
     if (us < PRESENCE_WINDOW_US)
         us = PRESENCE_WINDOW_US;
-    if (us > PRESENCE_LONGEST_US)
-        us = PRESENCE_LONGEST_US;
     us += us / 4 * chance / UINT8_MAX;
     return (struct timeval){(time_t)(us / 1000000), (suseconds_t)(us % 1000000)};
 }

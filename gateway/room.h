@@ -14,6 +14,7 @@
 #include "feed.h"
 #include "message.h"
 #include "metrics.h"
+#include "pace.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,10 +23,11 @@
 struct event_base;
 struct room;
 
-/* How long the rooms of a gateway have been showing presence in this turn of the loop. */
+/* What showing presence takes of a gateway, over all its rooms. Zero when made. */
 struct room_turn {
-    struct timeval begun; /* tells one turn from another */
-    int64_t spent_us;
+    struct timeval begun; /* tells one turn of the loop from another */
+    int64_t spent_us;     /* in this turn */
+    struct pace lines;    /* sending the lines */
 };
 
 struct room_options {

@@ -1,8 +1,9 @@
-/* bytes, table, list, quota, rate, text, token, wheel: the small ones. */
+/* bytes, table, list, quota, pace, rate, text, token, wheel: the small ones. */
 #include "unit.h"
 
 #include "bytes.h"
 #include "list.h"
+#include "pace.h"
 #include "quota.h"
 #include "rate.h"
 #include "table.h"
@@ -91,6 +92,34 @@ static void test_quota(void **state)
     for (int i = 0; i < 10; i++)
         assert_true(quota_take(quota, &local));
     quota_free(quota);
+}
+
+static void test_pace(void **state)
+{
+    const struct pace_limit limit = {.share = 10, .longest_us = 1000};
+    struct pace pace = {0};
+    (void)state;
+    assert_int_equal(pace_spend(&pace, &limit, 5000, 20), 200);
+    assert_int_equal(pace_spend(&pace, &limit, 5000, 30), 500); /* both are to be paid for */
+    assert_int_equal(pace_spend(&pace, &limit, 5400, 10), 200); /* and time has passed */
+    assert_int_equal(pace_spend(&pace, &limit, 9000, 20), 200); /* nothing is saved up */
+    assert_int_equal(pace_spend(&pace, &limit, 9000, 5000), 1000);
+    assert_int_equal(pace_spend(&pace, &limit, 10000, 0), 0); /* the rest was forgiven */
+}
+
+static void test_text_numbers(void **state)
+{
+    char out[TEXT_NUMBER_BYTES];
+    struct text text = TEXT_EMPTY;
+    (void)state;
+    assert_int_equal(text_number(0, out), 1);
+    assert_string_equal(out, "0");
+    assert_int_equal(text_number(UINT64_MAX, out), 20);
+    assert_string_equal(out, "18446744073709551615");
+    text_add_number(&text, 1024);
+    text_add_number(&text, 7);
+    assert_string_equal(text.data, "10247");
+    text_done(&text);
 }
 
 static void test_rate(void **state)
@@ -252,6 +281,8 @@ int main(void)
         cmocka_unit_test(test_list_keeps_order),
         cmocka_unit_test(test_quota),
         cmocka_unit_test(test_rate),
+        cmocka_unit_test(test_pace),
+        cmocka_unit_test(test_text_numbers),
         cmocka_unit_test(test_rate_survives_the_clock_wrapping),
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_token),

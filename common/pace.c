@@ -1,0 +1,12 @@
+#include "pace.h"
+
+int64_t pace_spend(struct pace *pace, const struct pace_limit *limit, int64_t now_us,
+                   int64_t cost_us)
+{
+    if (pace->paid_until_us < now_us)
+        pace->paid_until_us = now_us;
+    pace->paid_until_us += cost_us * limit->share;
+    if (pace->paid_until_us > now_us + limit->longest_us)
+        pace->paid_until_us = now_us + limit->longest_us;
+    return pace->paid_until_us - now_us;
+}

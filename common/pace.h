@@ -1,0 +1,24 @@
+/* pace: how often something dear may happen, so that all of it takes but a share of the time.
+ *
+ * It only reckons; whoever asks waits by itself. */
+#ifndef YUKIZURI_PACE_H
+#define YUKIZURI_PACE_H
+
+#include <stdint.h>
+
+struct pace_limit {
+    int64_t share;      /* one part of the time in so many */
+    int64_t longest_us; /* nothing waits longer, whatever it costs */
+};
+
+/* Zero when made. */
+struct pace {
+    int64_t paid_until_us; /* what has happened is paid for then */
+};
+
+/* Something happens now and takes `cost_us`. Returns in how many microseconds the next may happen:
+ * when this and all before it are paid for. What would not be by `longest_us` is forgiven. */
+int64_t pace_spend(struct pace *pace, const struct pace_limit *limit, int64_t now_us,
+                   int64_t cost_us);
+
+#endif
