@@ -46,7 +46,10 @@ start_chat() {
             --rate 0 --drain 0 -logging=false &
         gateways+=($!)
         started+=($!)
-        until curl -sf -o /dev/null "http://127.0.0.1:${ports[i]}/readyz"; do pause 0.05; done
+        until curl -sf -o /dev/null "http://127.0.0.1:${ports[i]}/readyz"; do
+            kill -0 "${gateways[i]}" 2>/dev/null || { echo "gateway $i did not start" >&2; exit 1; }
+            pause 0.05
+        done
     done
 }
 
@@ -66,16 +69,17 @@ await_in() {
     done
 }
 
-# talk TITLE MEMBERS ROOMS RATE: on every gateway; prints what a delivery cost
+# talk TITLE MEMBERS ROOMS RATE [FIRST]: on every gateway; prints what a delivery cost. When all are in, before
+# anybody speaks, FIRST is called with their number.
 talk() {
-    local title=$1 members=$2 rooms=$3 rate=$4 loads=() lost=0 i
+    local title=$1 members=$2 rooms=$3 rate=$4 first=${5:-:} loads=() lost=0 i
     for i in "${!gateways[@]}"; do
         load "talk$i" --ports "${ports[i]}" --pids "${gateways[i]}" --members "$members" --rooms "$rooms" --rate "$rate" \
             --source "$((i + 1))" --pending 2000 --seconds 8 --warmup 2 --wait "$run/go"
         loads+=("$last")
         await_in "$last"
     done
-    if [ "$members" = 16700 ] && [ "$rooms" = 1670 ]; then leases $((members * ${#gateways[@]})); fi
+    $first $((members * ${#gateways[@]}))
     touch "$run/go"
     for i in "${loads[@]}"; do wait "$i" || lost=1; done
     echo "$title: $(for i in "${!gateways[@]}"; do field cpu_ns_per_delivery "$run/talk$i"; done | median) ns of CPU a delivery," \
@@ -106,7 +110,7 @@ rooms() {
     start_chat 6
     pause 5
     alone=$(redis_takes 20)
-    talk "10,000 rooms of 10 on six gateways" 16700 1670 1670
+    talk "10,000 rooms of 10 on six gateways" 16700 1670 1670 leases
     stop_all
     start_chat 6
     talk "100 rooms of 1,000 on six gateways" 17000 17 17
