@@ -122,6 +122,20 @@ static void test_accept_key_of_the_rfc(void **state)
     assert_string_equal(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 }
 
+/* RFC 9110 section 5.6.2. A colon ends the name. */
+static void test_which_bytes_a_header_name_may_have(void **state)
+{
+    static const char fair[] = "!#$%&'*+-.^_`|~0123456789:"
+                               "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    (void)state;
+    for (int byte = 1; byte <= UINT8_MAX; byte++) {
+        struct http_request request;
+        char text[64];
+        snprintf(text, sizeof text, "GET / HTTP/1.0\r\nA%cB: x\r\n\r\n", byte);
+        assert_int_equal(parse(text, &request), strchr(fair, byte) != NULL ? 0 : HTTP_REQUEST_BAD);
+    }
+}
+
 static int judge(const char *headers)
 {
     struct http_request request;
@@ -173,6 +187,23 @@ static void test_origin(void **state)
     assert_true(allows("Origin: null\r\n", any, 1));
 }
 
+static void test_which_bytes_a_key_may_have(void **state)
+{
+    static const char fair[] = "+/0123456789"
+                               "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    (void)state;
+    for (int byte = '!'; byte <= UINT8_MAX; byte++) {
+        char headers[200];
+        if (byte == 0x7f)
+            continue; /* no header may have it */
+        snprintf(headers, sizeof headers,
+                 "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                 "Sec-WebSocket-Key: dGhlI%cNhbXBsZSBub25jZQ==\r\n",
+                 byte);
+        assert_int_equal(judge(headers), strchr(fair, byte) != NULL ? 101 : 400);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +216,8 @@ int main(void)
         cmocka_unit_test(test_accept_key_of_the_rfc),
         cmocka_unit_test(test_judge),
         cmocka_unit_test(test_origin),
+        cmocka_unit_test(test_which_bytes_a_header_name_may_have),
+        cmocka_unit_test(test_which_bytes_a_key_may_have),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

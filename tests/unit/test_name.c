@@ -111,11 +111,11 @@ static void test_room(void **state)
 
 static void test_with_number_stays_within_limits(void **state)
 {
-    static const char *const names[] = {"alice", "1234567890123456",
-                                        "あいうえおかきくけこさしすせそた",
-                                        "👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽"
-                                        "👍"
-                                        "🏽👍🏽👍🏽"};
+    static const char *const names[] = {
+        "alice", "1234567890123456", "あいうえおかきくけこさしすせそた",
+        "👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽"
+        "👍"
+        "🏽👍🏽👍🏽"};
     struct name name;
     struct name numbered;
     (void)state;
@@ -125,6 +125,24 @@ static void test_with_number_stays_within_limits(void **state)
         assert_string_not_equal(name.shown, numbered.shown);
         assert_string_equal(numbered.shown + strlen(numbered.shown) - 2, "42");
         assert_int_equal(judge(numbered.shown, &numbered), NAME_OK);
+    }
+}
+
+/* With another letter behind it, utf8proc has to look at all of it. */
+static void test_ascii_folds_alone_as_it_does_beside_other_letters(void **state)
+{
+    (void)state;
+    for (int byte = '!'; byte <= '~'; byte++) {
+        struct name plain;
+        struct name beside;
+        char text[8];
+        snprintf(text, sizeof text, "%cz", byte);
+        assert_int_equal(judge(text, &plain), NAME_OK);
+        snprintf(text, sizeof text, "%czé", byte);
+        assert_int_equal(judge(text, &beside), NAME_OK);
+        assert_memory_equal(plain.folded, beside.folded, 2);
+        assert_memory_equal(plain.shown, beside.shown, 2);
+        assert_int_equal(strlen(plain.folded), 2);
     }
 }
 
@@ -138,6 +156,7 @@ int main(void)
         cmocka_unit_test(test_fold),
         cmocka_unit_test(test_room),
         cmocka_unit_test(test_with_number_stays_within_limits),
+        cmocka_unit_test(test_ascii_folds_alone_as_it_does_beside_other_letters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
