@@ -225,9 +225,9 @@ static void read_kept(struct feed *feed)
     struct script_call call;
     struct bus_scratch scratch;
     char after[TEXT_NUMBER_BYTES];
-    char most[24];
+    char most[TEXT_NUMBER_BYTES];
     text_number(feed->seq, after);
-    snprintf(most, sizeof most, "%d", PAGE_EVENTS);
+    text_number(PAGE_EVENTS, most);
     script_begin(&call, "recent");
     bus_begin(feed->bus, &call, &scratch, feed->channel.text);
     bus_end_keys(&call, &scratch);
@@ -309,10 +309,10 @@ void feed_read_roster(struct feed *feed)
         return;
     struct script_call call;
     struct bus_scratch scratch;
-    char most[24];
+    char most[TEXT_NUMBER_BYTES];
     struct key members = key_part(feed->channel.text, "members");
     struct key member = key_item(feed->channel.text, "member", "");
-    snprintf(most, sizeof most, "%d", ROSTER_MOST);
+    text_number(ROSTER_MOST, most);
     script_begin(&call, "roster");
     bus_begin(feed->bus, &call, &scratch, feed->channel.text);
     bus_add_key(&call, members.text);
