@@ -5,6 +5,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -124,6 +125,18 @@ int listener_open(const char *address, bool shared, char *error, size_t error_si
 {
     int fd = strncmp(address, "unix:", 5) == 0 ? open_unix(address + 5) : open_tcp(address, shared);
     return fd < 0 ? fail(error, error_size, address) : fd;
+}
+
+/* Of a listening socket, tcpi_unacked is the length of its queue (Linux, tcp_get_info). */
+int listener_waiting(int fd, int most)
+{
+    struct tcp_info info;
+    socklen_t len = offsetof(struct tcp_info, tcpi_unacked) + sizeof info.tcpi_unacked;
+    const socklen_t needed = len;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0 || len < needed)
+        return most;
+    int waiting = info.tcpi_unacked < (unsigned)most ? (int)info.tcpi_unacked : most;
+    return waiting > 0 ? waiting : 1;
 }
 
 /* The filter sees the TCP header: byte 13 has the flags. Accepted sockets inherit it, where it

@@ -10,6 +10,11 @@
  * descriptor, or -1 with a sentence in `error`. */
 int listener_open(const char *address, bool shared, char *error, size_t error_size);
 
+/* How many have connected and wait to be accepted: at least 1 and at most `most`, which it also is
+ * where the kernel does not say (anything but TCP). Accepting one too many costs the kernel a file
+ * made and thrown away, as much as some hundred lines of ours. */
+int listener_waiting(int fd, int most);
+
 /* Lets nobody new come to a listener that will be closed soon, and loses nobody who is on the way:
  * a path is removed; of TCP, requests to connect (SYN, RFC 9293 section 3.5) are dropped, which
  * their senders repeat a second later, while handshakes that have begun still complete. Closing at

@@ -103,12 +103,11 @@ static bool accept_one(const struct door *door)
  * queue, where that costs nobody anything. Never none: monitoring comes by the same door. */
 static void on_knock(evutil_socket_t fd, short events, void *arg)
 {
-    (void)fd;
     (void)events;
     const struct door *door = arg;
     const struct server *server = door->server;
     bool busy = poller_is_behind(server->poller) || connections_are_dying(server->connections);
-    for (int i = busy ? 1 : MOST_ACCEPTS; i > 0 && accept_one(door); i--)
+    for (int i = busy ? 1 : listener_waiting(fd, MOST_ACCEPTS); i > 0 && accept_one(door); i--)
         ;
 }
 
