@@ -244,10 +244,11 @@ static void on_deadline(struct link *item)
         drop(client);
 }
 
-static void on_ready(struct watch *watch, unsigned ready)
+static bool on_ready(struct watch *watch, unsigned ready)
 {
-    (void)ready;
     struct http_client *client = LIST_ITEM(watch, struct http_client, watch);
+    if ((ready & POLLER_CROWDED) != 0)
+        return true;
     if (client->answering)
         send_answer(client);
     else if (client->lingering)
@@ -256,6 +257,7 @@ static void on_ready(struct watch *watch, unsigned ready)
         process(client);
     else
         receive(client);
+    return true;
 }
 
 /* --- Life --- */
