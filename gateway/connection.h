@@ -60,8 +60,8 @@ struct connections *connections_new(const struct connections_options *options);
 void connections_free(struct connections *all);
 size_t connections_count(const struct connections *all);
 
-/* Did the time that a turn of the loop has for them end before all were served, and the dead among
- * them reaped? That is known of the latest turn in which there was something to do. */
+/* Is something left over, for want of time: some who were not served, or dead who were not reaped?
+ * That is known of the latest turn of the loop in which there was something to do. */
 bool connections_are_behind(const struct connections *all);
 
 /* To be called once a second: pings those whose turn it is, aborts the silent. */

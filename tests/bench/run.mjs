@@ -1,6 +1,7 @@
 // Runs the experiments and writes results.jsonl; report.mjs makes tables and plots of it. See run.sh.
 import { execFileSync, spawn } from "node:child_process";
 import fs from "node:fs";
+import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
@@ -20,7 +21,7 @@ const seconds = Number(options.seconds);
 const load = path.join(top, "build/release/load");
 const ours = "Yukizuri";
 let payload = 222; // of a frame of ours; measured anew below
-let nextPort = 21000 + Math.floor(Math.random() * 8000);
+let lastPort = 21000 + Math.floor(Math.random() * 8000);
 const results = [];
 
 function version(command, ...args) {
@@ -79,10 +80,24 @@ async function generate(args) {
   }
 }
 
+const isFree = (port) =>
+  new Promise((done) => {
+    const server = net.createServer();
+    server.once("error", () => done(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => done(true)));
+  });
+
+/** A port that nobody has, and the one after it: NATS needs two. */
+async function freePort() {
+  do lastPort += 2;
+  while (!(await isFree(lastPort)) || !(await isFree(lastPort + 1)));
+  return lastPort;
+}
+
 async function withRedis(use) {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), "bench-"));
   const redis = path.join(directory, "redis.sock");
-  const redisPort = nextPort++;
+  const redisPort = await freePort();
   const server = start(1, "redis-server", ["--port", String(redisPort), "--bind", "127.0.0.1", "--unixsocket", redis, "--save", "", "--appendonly", "no"]);
   try {
     await untilOpen({ path: redis });
@@ -97,7 +112,7 @@ async function withRedis(use) {
 async function measure(experiment, name, round, args) {
   const system = systems[name];
   const result = await withRedis(async (context) => {
-    const port = (nextPort += 2);
+    const port = await freePort();
     const server = await system.start({ ...context, port });
     try {
       await untilOpen({ host: "127.0.0.1", port });
@@ -186,7 +201,8 @@ async function compareRooms(experiment, deliveries) {
 async function measureGateways(count, args, kind) {
   for (let round = 1; round <= rounds; round++) {
     await withRedis(async (context) => {
-      const ports = Array.from({ length: count }, () => (nextPort += 2));
+      const ports = [];
+      while (ports.length < count) ports.push(await freePort());
       const gateways = await Promise.all(ports.map((port) => systems[ours].start({ ...context, port })));
       const common = { ports: ports.join(","), pids: gateways.map(({ pid }) => pid).join(","), redis: context.redisPid, spread: 1, dialect: "yukizuri", pending: 500, seconds, ...args };
       const result = await generate(common);
