@@ -15,29 +15,10 @@
 enum {
     SILENCE_S = 10,         /* after a ping */
     LINGER_S = 5,           /* for the peer's part of the closing handshake */
-    MOST_SERVING_US = 1000, /* of a turn: a crowd that is welcomed at once is served by and by */
     MOST_REAPING_US = 1000, /* of a turn: closing a socket takes as long as five sends */
 };
 
-/* --- What is to be done, some of it in each turn of the loop --- */
-
-static void add_work(struct work *work, struct connection *connection)
-{
-    connection->in_work = true;
-    connection->work_next = NULL;
-    if (work->first == NULL)
-        work->first = connection;
-    else
-        work->last->work_next = connection;
-    work->last = connection;
-}
-
-static struct connection *take_work(struct work *work)
-{
-    struct connection *connection = work->first;
-    work->first = connection->work_next;
-    return connection;
-}
+/* --- The list of work, done once per turn of the loop --- */
 
 void connection_wake(struct connection *connection)
 {
@@ -46,9 +27,11 @@ void connection_wake(struct connection *connection)
     if (connection->in_work)
         return;
     struct connections *all = connection->all;
-    if (all->living.first == NULL)
+    if (all->work == NULL)
         event_active(all->work_event, EV_TIMEOUT, 0);
-    add_work(&all->living, connection);
+    connection->in_work = true;
+    connection->work_next = all->work;
+    all->work = connection;
 }
 
 /* --- The wheel --- */
@@ -223,13 +206,9 @@ static void receive(struct connection *connection)
     connection_feed(connection, all->scratch, (size_t)got);
 }
 
-/* Without a source it is a newcomer, who has not joined. */
-static bool on_ready(struct watch *watch, unsigned ready)
+static void on_ready(struct watch *watch, unsigned ready)
 {
     struct connection *connection = LIST_ITEM(watch, struct connection, watch);
-    bool newcomer = connection->source == NULL;
-    if (newcomer && (ready & POLLER_CROWDED) != 0)
-        return true;
     if ((ready & POLLER_WRITE) != 0 && connection->blocked) {
         connection->blocked = false;
         connection_update_watch(connection);
@@ -237,7 +216,6 @@ static bool on_ready(struct watch *watch, unsigned ready)
     }
     if ((ready & connection->watched & POLLER_READ) != 0 && !connection->dead)
         receive(connection);
-    return newcomer;
 }
 
 /* --- Life --- */
@@ -314,34 +292,44 @@ static void flush(struct connection *connection)
         finish_closing(connection);
 }
 
-/* The dead stay `in_work`: whatever their owner still sends, they are not put among the living. */
-static void serve(struct connections *all, struct connection *connection)
+static void add_dead(struct connection *connection)
 {
-    connection->in_work = false;
-    if (!connection->dead)
-        flush(connection);
-    if (connection->dead && !connection->in_work)
-        add_work(&all->dead, connection);
+    struct connections *all = connection->all;
+    connection->in_work = true; /* whatever the owner still sends, it is not put on the list */
+    connection->work_next = NULL;
+    if (all->first_dead == NULL)
+        all->first_dead = connection;
+    else
+        all->last_dead->work_next = connection;
+    all->last_dead = connection;
 }
 
-/* Those who are there at the beginning: who is woken meanwhile is served in the next turn. */
 static void serve_living(struct connections *all)
 {
-    int64_t until_us = clock_monotonic_us() + MOST_SERVING_US;
-    const struct connection *last = all->living.last;
-    const struct connection *latest = NULL;
-    while (all->living.first != NULL && latest != last && clock_monotonic_us() < until_us) {
-        latest = all->living.first;
-        serve(all, take_work(&all->living));
+    struct connection *list = all->work;
+    all->work = NULL;
+    while (list != NULL) {
+        struct connection *connection = list;
+        list = connection->work_next;
+        connection->in_work = false;
+        if (!connection->dead)
+            flush(connection);
+        if (connection->dead && !connection->in_work)
+            add_dead(connection);
     }
 }
 
 /* When a crowd is cut off at once, it does not hold up those who stay. */
 static void reap_dead(struct connections *all)
 {
+    if (all->first_dead == NULL)
+        return;
     int64_t until_us = clock_monotonic_us() + MOST_REAPING_US;
-    while (all->dead.first != NULL && clock_monotonic_us() < until_us)
-        reap(take_work(&all->dead));
+    do {
+        struct connection *connection = all->first_dead;
+        all->first_dead = connection->work_next;
+        reap(connection);
+    } while (all->first_dead != NULL && clock_monotonic_us() < until_us);
 }
 
 static void on_work(evutil_socket_t fd, short events, void *arg)
@@ -351,10 +339,8 @@ static void on_work(evutil_socket_t fd, short events, void *arg)
     static const struct timeval next_turn = {0, 0};
     struct connections *all = arg;
     serve_living(all);
-    if (all->dead.first != NULL)
-        reap_dead(all);
-    all->behind = all->living.first != NULL || all->dead.first != NULL;
-    if (all->behind)
+    reap_dead(all);
+    if (connections_are_dying(all))
         event_add(all->work_event, &next_turn);
 }
 
@@ -378,19 +364,25 @@ void connections_free(struct connections *all)
         list_remove(item);
         connection_abort(LIST_ITEM(item, struct connection, on_wheel));
     }
-    while (all->living.first != NULL)
-        free_connection(take_work(&all->living));
-    while (all->dead.first != NULL)
-        free_connection(take_work(&all->dead));
+    while (all->work != NULL) {
+        struct connection *connection = all->work;
+        all->work = connection->work_next;
+        add_dead(connection);
+    }
+    while (all->first_dead != NULL) {
+        struct connection *connection = all->first_dead;
+        all->first_dead = connection->work_next;
+        free_connection(connection);
+    }
     event_free(all->work_event);
     readers_free(all->readers);
     wheel_free(all->wheel);
     free(all);
 }
 
-bool connections_are_behind(const struct connections *all)
+bool connections_are_dying(const struct connections *all)
 {
-    return all->behind;
+    return all->first_dead != NULL;
 }
 
 size_t connections_count(const struct connections *all)

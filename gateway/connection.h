@@ -60,9 +60,8 @@ struct connections *connections_new(const struct connections_options *options);
 void connections_free(struct connections *all);
 size_t connections_count(const struct connections *all);
 
-/* Is something left over, for want of time: some who were not served, or dead who were not reaped?
- * That is known of the latest turn of the loop in which there was something to do. */
-bool connections_are_behind(const struct connections *all);
+/* Are there some who are dead and not reaped yet, for want of time? */
+bool connections_are_dying(const struct connections *all);
 
 /* To be called once a second: pings those whose turn it is, aborts the silent. */
 void connections_tick(struct connections *all);

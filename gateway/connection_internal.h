@@ -22,7 +22,7 @@ struct connection {
     struct bytes *private; /* for this peer alone; NULL while empty */
     struct reader *reader; /* NULL between frames */
     struct link on_wheel;
-    struct connection *work_next; /* in one of the lists of work */
+    struct connection *work_next; /* in the list of those with work to do, or of the dead */
     int fd;
     uint32_t slot;   /* the source's */
     uint32_t mark_s; /* when its last byte came; closing: when to stop waiting; the wheel's clock */
@@ -41,19 +41,13 @@ struct connection {
     unsigned dead : 1;         /* to be reaped */
 };
 
-/* Connections in the order in which they came, through work_next. */
-struct work {
-    struct connection *first, *last;
-};
-
 struct connections {
     struct connections_options options;
     struct readers *readers;
     struct event *work_event;
-    struct work living; /* with something to be done, or newly dead */
-    struct work dead;   /* to be reaped; no longer among the living */
-    bool behind;
-    struct wheel *wheel; /* pings and reaps: no connection needs a timer */
+    struct connection *work;
+    struct connection *first_dead, *last_dead; /* to be reaped; no longer in `work` */
+    struct wheel *wheel;                       /* pings and reaps: no connection needs a timer */
     size_t count;
     uint8_t scratch[CONNECTION_SCRATCH_BYTES];
 };

@@ -244,11 +244,10 @@ static void on_deadline(struct link *item)
         drop(client);
 }
 
-static bool on_ready(struct watch *watch, unsigned ready)
+static void on_ready(struct watch *watch, unsigned ready)
 {
+    (void)ready;
     struct http_client *client = LIST_ITEM(watch, struct http_client, watch);
-    if ((ready & POLLER_CROWDED) != 0)
-        return true;
     if (client->answering)
         send_answer(client);
     else if (client->lingering)
@@ -257,7 +256,6 @@ static bool on_ready(struct watch *watch, unsigned ready)
         process(client);
     else
         receive(client);
-    return true;
 }
 
 /* --- Life --- */

@@ -9,11 +9,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum {
-    EVENTS = 256,           /* that the kernel tells at once */
-    MOST_NEWCOMERS = 16,    /* served in a turn: those who are in are not to wait for a crowd */
-    MOST_READING_US = 1000, /* of a turn */
-};
+enum { EVENTS = 16, MOST_READING_US = 1000 /* of a turn of the loop */ };
 
 struct poller {
     int epoll_fd;
@@ -21,37 +17,31 @@ struct poller {
     bool behind;
 };
 
-static unsigned ready_of(uint32_t events)
+static int serve_some(int fd)
 {
-    unsigned ready = (events & EPOLLIN) != 0 ? POLLER_READ : 0;
-    if ((events & EPOLLOUT) != 0)
-        ready |= POLLER_WRITE;
-    if ((events & (EPOLLERR | EPOLLHUP)) != 0) /* reading, or writing, tells what it is */
-        ready |= POLLER_READ | POLLER_WRITE;
-    return ready;
+    struct epoll_event found[EVENTS];
+    int count = epoll_wait(fd, found, EVENTS, 0);
+    for (int i = 0; i < count; i++) {
+        struct watch *watch = found[i].data.ptr;
+        uint32_t what = found[i].events;
+        unsigned ready = (what & EPOLLIN) != 0 ? POLLER_READ : 0;
+        if ((what & EPOLLOUT) != 0)
+            ready |= POLLER_WRITE;
+        if ((what & (EPOLLERR | EPOLLHUP)) != 0) /* reading, or writing, tells what it is */
+            ready |= POLLER_READ | POLLER_WRITE;
+        watch->on_ready(watch, ready);
+    }
+    return count;
 }
 
-/* One turn of the loop. Who is ready and was not served is told again in the next one, behind all
- * the others: the kernel's list goes round. So when somebody was put off it is not asked again. */
 static void on_ready(evutil_socket_t fd, short events, void *arg)
 {
     (void)events;
     struct poller *poller = arg;
-    struct epoll_event found[EVENTS];
     int64_t until_us = clock_monotonic_us() + MOST_READING_US;
-    int newcomers = 0;
-    int count;
-    bool late = false;
-    do {
-        count = epoll_wait(fd, found, EVENTS, 0);
-        for (int i = 0; i < count && !late; i++) {
-            struct watch *watch = found[i].data.ptr;
-            unsigned crowded = newcomers >= MOST_NEWCOMERS ? POLLER_CROWDED : 0;
-            newcomers += watch->on_ready(watch, ready_of(found[i].events) | crowded);
-            late = clock_monotonic_us() >= until_us;
-        }
-    } while (count == EVENTS && newcomers <= MOST_NEWCOMERS && !late);
-    poller->behind = late || newcomers > MOST_NEWCOMERS;
+    do
+        poller->behind = serve_some(fd) == EVENTS;
+    while (poller->behind && clock_monotonic_us() < until_us);
 }
 
 bool poller_is_behind(const struct poller *poller)

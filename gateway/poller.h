@@ -16,12 +16,11 @@ struct poller;
 /* Part of whatever waits for a socket; zero when made. */
 struct watch {
     /* `ready` is some of POLLER_READ, POLLER_WRITE; a broken socket is reported as what was asked
-     * for. Returns whether this is a newcomer. With POLLER_CROWDED, enough of them have been served
-     * in this turn: a newcomer does nothing then, and is reported again in the next one. */
-    bool (*on_ready)(struct watch *watch, unsigned ready);
+     * for. */
+    void (*on_ready)(struct watch *watch, unsigned ready);
 };
 
-enum { POLLER_READ = 1, POLLER_WRITE = 2, POLLER_CROWDED = 4 };
+enum { POLLER_READ = 1, POLLER_WRITE = 2 };
 
 struct poller *poller_new(struct event_base *base);
 void poller_free(struct poller *poller);
@@ -32,8 +31,8 @@ void poller_free(struct poller *poller);
 int poller_watch(struct poller *poller, int fd, struct watch *watch, unsigned before,
                  unsigned wanted);
 
-/* Were some sockets ready that have not been served, for want of time or as there were too many
- * newcomers? That is known of the latest turn in which some were ready. */
+/* Did the time that a turn of the loop has for reading end before all ready sockets were served?
+ * That is known of the latest turn in which some were ready. */
 bool poller_is_behind(const struct poller *poller);
 
 #endif

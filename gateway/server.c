@@ -98,16 +98,15 @@ static bool accept_one(const struct door *door)
     return false;
 }
 
-/* Some in each turn of the loop, and a single one while not everybody who is in has been heard and
- * served, or those who are gone still count: in a storm of people whoever comes in waits in the
- * kernel's queue, where that costs nobody anything. Never none: monitoring comes by the same door.
- */
+/* Some in each turn of the loop, and a single one while not everybody who is in has been heard, or
+ * those who are gone still count: in a storm of people whoever comes in waits in the kernel's
+ * queue, where that costs nobody anything. Never none: monitoring comes by the same door. */
 static void on_knock(evutil_socket_t fd, short events, void *arg)
 {
     (void)events;
     const struct door *door = arg;
     const struct server *server = door->server;
-    bool busy = poller_is_behind(server->poller) || connections_are_behind(server->connections);
+    bool busy = poller_is_behind(server->poller) || connections_are_dying(server->connections);
     for (int i = busy ? 1 : listener_waiting(fd, MOST_ACCEPTS); i > 0 && accept_one(door); i--)
         ;
 }

@@ -97,10 +97,11 @@ inside() {
     for ((i = 0; i < loads; i++)); do
         count=$((left < per_load ? left : per_load))
         left=$((left - count))
-        rate=0 stay=$((seconds + 20)) # who talks goes first: a million who go at once hold up what was just said
-        [ $((i % (loads / 10 + 1))) -ne 0 ] || { rate=1 stay=$seconds; }
+        # nobody goes before all have heard everything: 18,000 who go at once hold up what was just said elsewhere
+        rate=0 stay=$((seconds + 20)) hold=0
+        [ $((i % (loads / 10 + 1))) -ne 0 ] || { rate=1 stay=$seconds hold=10; }
         build/release/load --ports $((port + i)) --members $count --rooms $(((count + 999) / 1000)) --room "room$i-" --source "$i" \
-            --pending 4000 --rate $rate --seconds "$stay" --warmup 0 --wait "$run/go" >"$run/load.$i" 2>"$run/error.$i" &
+            --pending 4000 --rate $rate --seconds "$stay" --hold $hold --warmup 0 --wait "$run/go" >"$run/load.$i" 2>"$run/error.$i" &
         load=$! # a process substitution, as in pause, changes $!
         load_pids+=($load)
         pids+=($load)
