@@ -11,8 +11,8 @@
 int listener_open(const char *address, bool shared, char *error, size_t error_size);
 
 /* How many have connected and wait to be accepted: at least 1 and at most `most`, which it also is
- * where the kernel does not say (anything but TCP). Accepting one too many costs the kernel a file
- * made and thrown away, as much as some hundred lines of ours. */
+ * where the kernel does not say (anything but TCP). For an accept too many the kernel makes a file,
+ * and throws it away again. */
 int listener_waiting(int fd, int most);
 
 /* Lets nobody new come to a listener that will be closed soon, and loses nobody who is on the way:
