@@ -13,8 +13,9 @@
 #include <unistd.h>
 
 enum {
-    SILENCE_S = 10,         /* after a ping */
-    LINGER_S = 5,           /* for the peer's part of the closing handshake */
+    TICKS = 10,             /* of the wheel in a second: what a second's pings take is felt */
+    SILENCE = 10 * TICKS,   /* after a ping */
+    LINGER = 5 * TICKS,     /* for the peer's part of the closing handshake */
     MOST_REAPING_US = 1000, /* of a turn: closing a socket takes as long as five sends */
 };
 
@@ -36,14 +37,19 @@ void connection_wake(struct connection *connection)
 
 /* --- The wheel --- */
 
-/* In how many seconds its next ping is due, at least 1. Every connection has its own second of the
+static uint32_t clock_ticks(void)
+{
+    return (uint32_t)(clock_monotonic_ms() / (1000 / TICKS));
+}
+
+/* In how many ticks its next ping is due, at least 1. Every connection has its own tick of the
  * period: those who came in together are not pinged together. */
-static unsigned next_ping_s(const struct connection *connection)
+static unsigned until_next_ping(const struct connection *connection)
 {
     const struct connections *all = connection->all;
-    unsigned period_s = all->options.ping_s;
-    unsigned own_s = (unsigned)connection->fd % period_s;
-    return (own_s + period_s - wheel_now(all->wheel) % period_s - 1) % period_s + 1;
+    unsigned period = all->options.ping_s * TICKS;
+    unsigned own = (unsigned)connection->fd % period;
+    return (own + period - wheel_now(all->wheel) % period - 1) % period + 1;
 }
 
 static void ping(struct connection *connection)
@@ -62,32 +68,43 @@ static void look_after(struct link *item)
     struct connections *all = connection->all;
     if (connection->dead)
         return;
-    uint32_t now_s = wheel_now(all->wheel);
+    uint32_t now = wheel_now(all->wheel);
     if (connection->closing) {
-        if (now_s >= connection->mark_s)
+        if (now >= connection->mark)
             connection_abort(connection);
         else
-            wheel_add(all->wheel, &connection->on_wheel, connection->mark_s - now_s);
+            wheel_add(all->wheel, &connection->on_wheel, connection->mark - now);
         return;
     }
-    uint32_t silent_s = now_s - connection->mark_s;
-    uint32_t longest_s = all->options.ping_s + SILENCE_S;
-    if (silent_s >= longest_s) {
+    uint32_t silent = now - connection->mark;
+    uint32_t longest = all->options.ping_s * TICKS + SILENCE;
+    if (silent >= longest) {
         connection_abort(connection);
         return;
     }
     if (!connection->awaited)
         ping(connection);
-    unsigned in_s = next_ping_s(connection);
-    connection->awaited = connection->pinged && in_s > longest_s - silent_s;
+    unsigned next = until_next_ping(connection);
+    connection->awaited = connection->pinged && next > longest - silent;
     if (connection->awaited)
-        in_s = longest_s - silent_s;
-    wheel_add(all->wheel, &connection->on_wheel, in_s);
+        next = longest - silent;
+    wheel_add(all->wheel, &connection->on_wheel, next);
 }
 
-void connections_tick(struct connections *all)
+static void on_tick(evutil_socket_t fd, short events, void *arg)
 {
-    wheel_advance(all->wheel, (uint32_t)(clock_monotonic_ms() / 1000), look_after);
+    (void)fd;
+    (void)events;
+    struct connections *all = arg;
+    wheel_advance(all->wheel, clock_ticks(), look_after);
+}
+
+/* The wheel turns while somebody is there. */
+static void start_wheel(struct connections *all)
+{
+    static const struct timeval tick = {0, 1000000 / TICKS};
+    wheel_advance(all->wheel, clock_ticks(), look_after);
+    event_add(all->tick_event, &tick);
 }
 
 /* --- Closing --- */
@@ -97,8 +114,8 @@ static void begin_closing(struct connection *connection, uint16_t code)
     struct wheel *wheel = connection->all->wheel;
     connection->closing = true;
     connection->close_code = code;
-    connection->mark_s = wheel_now(wheel) + LINGER_S;
-    wheel_add(wheel, &connection->on_wheel, LINGER_S);
+    connection->mark = wheel_now(wheel) + LINGER;
+    wheel_add(wheel, &connection->on_wheel, LINGER);
     connection_wake(connection);
 }
 
@@ -200,7 +217,7 @@ static void receive(struct connection *connection)
         return;
     }
     if (!connection->closing)
-        connection->mark_s = wheel_now(all->wheel);
+        connection->mark = wheel_now(all->wheel);
     connection->pinged = false;
     all->options.metrics->bytes_in += (uint64_t)got;
     connection_feed(connection, all->scratch, (size_t)got);
@@ -224,15 +241,17 @@ struct connection *connection_new(struct connections *all, int fd,
                                   const struct connection_callbacks *callbacks, void *owner)
 {
     struct connection *connection = slab_new(sizeof *connection);
+    if (all->count == 0)
+        start_wheel(all);
     connection->all = all;
     connection->fd = fd;
     connection->callbacks = callbacks;
     connection->owner = owner == NULL ? connection : owner;
     connection->watch.on_ready = on_ready;
-    connection->mark_s = wheel_now(all->wheel);
+    connection->mark = wheel_now(all->wheel);
     connection_update_watch(connection);
     list_init(&connection->on_wheel);
-    wheel_add(all->wheel, &connection->on_wheel, next_ping_s(connection));
+    wheel_add(all->wheel, &connection->on_wheel, until_next_ping(connection));
     all->count++;
     all->options.metrics->connections = all->count;
     return connection;
@@ -267,6 +286,8 @@ static void free_connection(struct connection *connection)
     slab_free(connection);
     all->count--;
     all->options.metrics->connections = all->count;
+    if (all->count == 0)
+        event_del(all->tick_event);
 }
 
 static void reap(struct connection *connection)
@@ -350,20 +371,22 @@ struct connections *connections_new(const struct connections_options *options)
     struct connections *all = memory_new(sizeof *all);
     all->options = *options;
     all->readers = readers_new(&callbacks, options->max_message);
-    all->wheel = wheel_new(options->ping_s + SILENCE_S, (uint32_t)(clock_monotonic_ms() / 1000));
+    all->wheel = wheel_new(options->ping_s * TICKS + SILENCE, clock_ticks());
+    all->tick_event = event_new(options->base, -1, EV_PERSIST, on_tick, all);
     all->work_event = event_new(options->base, -1, 0, on_work, all);
     return all;
+}
+
+static void abort_item(struct link *item)
+{
+    connection_abort(LIST_ITEM(item, struct connection, on_wheel));
 }
 
 void connections_free(struct connections *all)
 {
     if (all == NULL)
         return;
-    struct link *item;
-    while ((item = wheel_any(all->wheel)) != NULL) {
-        list_remove(item);
-        connection_abort(LIST_ITEM(item, struct connection, on_wheel));
-    }
+    wheel_empty(all->wheel, abort_item);
     while (all->work != NULL) {
         struct connection *connection = all->work;
         all->work = connection->work_next;
@@ -374,6 +397,7 @@ void connections_free(struct connections *all)
         all->first_dead = connection->work_next;
         free_connection(connection);
     }
+    event_free(all->tick_event);
     event_free(all->work_event);
     readers_free(all->readers);
     wheel_free(all->wheel);

@@ -63,9 +63,6 @@ size_t connections_count(const struct connections *all);
 /* Are there some who are dead and not reaped yet, for want of time? */
 bool connections_are_dying(const struct connections *all);
 
-/* To be called once a second: pings those whose turn it is, aborts the silent. */
-void connections_tick(struct connections *all);
-
 /* Takes over a socket that has been upgraded. `early` are bytes that the client sent after its
  * handshake. The owner is told by `callbacks` (which must outlive the connection); without one, the
  * connection itself is handed to them. */

@@ -24,8 +24,8 @@ struct connection {
     struct link on_wheel;
     struct connection *work_next; /* in the list of those with work to do, or of the dead */
     int fd;
-    uint32_t slot;   /* the source's */
-    uint32_t mark_s; /* when its last byte came; closing: when to stop waiting; the wheel's clock */
+    uint32_t slot; /* the source's */
+    uint32_t mark; /* when its last byte came; closing: when to stop waiting; the wheel's clock */
     uint16_t close_code;
     unsigned watched : 2;      /* what the poller waits for */
     unsigned in_work : 1;      /* in either list */
@@ -44,7 +44,7 @@ struct connection {
 struct connections {
     struct connections_options options;
     struct readers *readers;
-    struct event *work_event;
+    struct event *tick_event, *work_event;
     struct connection *work;
     struct connection *first_dead, *last_dead; /* to be reaped; no longer in `work` */
     struct wheel *wheel;                       /* pings and reaps: no connection needs a timer */

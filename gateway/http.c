@@ -300,13 +300,16 @@ struct http *http_new(const struct http_options *options)
     return http;
 }
 
+static void drop_item(struct link *item)
+{
+    drop(LIST_ITEM(item, struct http_client, on_wheel));
+}
+
 void http_free(struct http *http)
 {
     if (http == NULL)
         return;
-    struct link *item;
-    while ((item = wheel_any(http->wheel)) != NULL)
-        drop(LIST_ITEM(item, struct http_client, on_wheel));
+    wheel_empty(http->wheel, drop_item);
     wheel_free(http->wheel);
     free(http->scratch);
     free(http);

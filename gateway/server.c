@@ -26,6 +26,7 @@ enum {
     RESERVED_FILES = 64,
     MOST_LISTENERS = CONFIG_ADDRESSES,
     MOST_ACCEPTS = 32,
+    OPEN_LATEST_S = 1,
     DRAIN_TICK_US = 50000,
     DRAIN_LEAST_MS = LISTENER_LAST_HANDSHAKES_MS + 300,
     DRAIN_EXTRA_MS = 6000
@@ -56,7 +57,7 @@ struct server {
     struct http *http;
     struct door doors[MOST_LISTENERS];
     size_t door_count;
-    struct event *tick, *drain_tick, *resume_accept, *last_handshakes;
+    struct event *tick, *drain_tick, *open_later, *last_handshakes;
     struct event *on_term, *on_int, *on_hup;
     int64_t drain_end_ms;
     int64_t drain_least_ms; /* for requests of those who connected at the last moment */
@@ -93,7 +94,7 @@ static bool accept_one(const struct door *door)
         return true;
     if (errno != EAGAIN) { /* out of descriptors: accepting again at once would only spin */
         look_away(server);
-        evtimer_add(server->resume_accept, &pause);
+        evtimer_add(server->open_later, &pause);
     }
     return false;
 }
@@ -111,7 +112,10 @@ static void on_knock(evutil_socket_t fd, short events, void *arg)
         ;
 }
 
-static void on_resume_accept(evutil_socket_t fd, short events, void *arg)
+/* Also at the start: the kernel gives people to each worker that listens, Redis reached or not.
+ * They wait for on_up, but not for long: without Redis they are told so, and whoever watches over
+ * the gateway is answered. */
+static void on_open_later(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
     (void)events;
@@ -227,7 +231,6 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
     (void)events;
     struct server *server = arg;
     http_tick(server->http);
-    connections_tick(server->connections);
     bus_tick(server->bus);
     sessions_tick(server->sessions);
 }
@@ -237,6 +240,7 @@ static void on_up(void *arg)
     struct server *server = arg;
     presence_up(server->presence);
     sessions_on_up(server->sessions);
+    watch_doors(server);
 }
 
 static void on_told(void *arg, const char *data, size_t len)
@@ -361,14 +365,16 @@ static void make_http(struct server *server)
 static void make_events(struct server *server)
 {
     static const struct timeval second = {1, 0};
+    static const struct timeval moment = {OPEN_LATEST_S, 0};
     server->tick = event_new(server->base, -1, EV_PERSIST, on_tick, server);
     server->drain_tick = event_new(server->base, -1, EV_PERSIST, on_drain_tick, server);
-    server->resume_accept = evtimer_new(server->base, on_resume_accept, server);
+    server->open_later = evtimer_new(server->base, on_open_later, server);
     server->last_handshakes = evtimer_new(server->base, on_last_handshakes, server);
     server->on_term = evsignal_new(server->base, SIGTERM, on_stop, server);
     server->on_int = evsignal_new(server->base, SIGINT, on_stop, server);
     server->on_hup = evsignal_new(server->base, SIGHUP, on_reopen, server);
     event_add(server->tick, &second);
+    event_add(server->open_later, &moment);
     event_add(server->on_term, NULL);
     event_add(server->on_int, NULL);
     event_add(server->on_hup, NULL);
@@ -392,7 +398,6 @@ struct server *server_new(const struct config *config, struct log *log, char *er
     make_parts(server);
     make_http(server);
     make_events(server);
-    watch_doors(server);
     return server;
 }
 
@@ -437,7 +442,7 @@ void server_free(struct server *server)
     poller_free(server->poller);
     free_event(server->tick);
     free_event(server->drain_tick);
-    free_event(server->resume_accept);
+    free_event(server->open_later);
     free_event(server->last_handshakes);
     free_event(server->on_term);
     free_event(server->on_int);

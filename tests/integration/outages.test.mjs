@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import net from "node:net";
 import test from "node:test";
-import { Member, atEnd, freePort, get, joined, startGateway, startRedis, until } from "../lib/harness.mjs";
+import { Gateway, Member, atEnd, freePort, get, joined, startGateway, startRedis, until } from "../lib/harness.mjs";
 
 const HEAD = "yukizuri:{lobby}:head";
 const lasting = (ms) => new Promise((resolve) => setTimeout(resolve, ms)); // how long a fault lasts
@@ -405,4 +405,19 @@ test("who went while Redis took no writes for long stayed on everybody's list", 
   redis.run("CONFIG", "SET", "maxmemory", "0");
   const list = await alice.waitFor({ type: "members" });
   assert.deepEqual([list.count, list.members.map((person) => person.name)], [1, ["alice"]]);
+});
+
+test("whoever came while a gateway had just begun was told that the chat cannot be reached", async (t) => {
+  const redis = await startRedis(t);
+  redis.signal("SIGSTOP"); // the gateway will reach it only later
+  const gateway = new Gateway(t, await freePort(), ["--redis", redis.url, "--drain", "0"]);
+  await until("it has begun", () => gateway.log.some((line) => line.kind === "start"));
+  const early = new Member(t, gateway.url);
+  early.socket.once("open", () => early.send({ type: "join", name: "early" }));
+  await lasting(300);
+  redis.signal("SIGCONT");
+  await early.waitFor(({ type }) => type === "welcome" || type === "error");
+  assert.equal(early.received[0].type, "welcome", JSON.stringify(early.received));
+  assert.equal((await get(`${gateway.origin}/readyz`)).status, 200);
+  assert.deepEqual(await gateway.stop("SIGINT"), { code: 0, signal: null });
 });

@@ -98,8 +98,8 @@ test("those who came in together are not pinged together, and each is pinged onc
     const [first, second] = pings.filter((ping) => ping.i === i);
     assert.ok(second.at - first.at > 2000, `two pings ${second.at - first.at} ms apart`);
   }
-  const turns = pings.slice(1).filter(({ at }, i) => at - pings[i].at > 500).length; // pauses between crowds
-  assert.ok(turns >= 4, `${turns + 1} crowds were pinged`);
+  const pauses = pings.slice(1).filter(({ at }, i) => at - pings[i].at > 20).length;
+  assert.ok(pauses >= 20, `80 pings in ${pauses + 1} crowds: what a second's pings take is felt by those who wait for messages`);
 });
 
 test("everybody came back on another gateway, and the room's list and numbers ran out before it renewed them", async (t) => {

@@ -6,17 +6,13 @@ import net from "node:net";
 import test from "node:test";
 import { Process, binary, freePort, get, joined, startGateway, startRedis, until } from "../lib/harness.mjs";
 
-/** As clients do: the port is ready when one worker is, and the kernel may choose another one, which says
- * "unavailable" until it has reached Redis. */
-const joinedAtLast = (t, url, name, more) => until("a worker lets her in", () => joined(t, url, name, more).catch(() => null));
-
 /** Members on the same port until every worker has one of them, as Redis knows. */
 async function joinUntilAllWorkersHaveOne(t, gateway, redis, workers) {
   const members = [];
   const gateways = () =>
     new Set(members.map(({ welcome }) => redis.lines("HGET", `yukizuri:{lobby}:member:${welcome.me.name}`, "gateway")[0]));
   await until("the kernel has chosen every worker", async () => {
-    members.push(await joinedAtLast(t, gateway.url, `m${members.length}`));
+    members.push(await joined(t, gateway.url, `m${members.length}`));
     return gateways().size === workers;
   });
   return members;
@@ -53,14 +49,14 @@ test("workers share a port and a room; one that is killed is replaced, and its p
   await until("another one takes its place", () => childrenOf(gateway.pid).length === 3 && !childrenOf(gateway.pid).includes(victim));
   const lost = await until("somebody was on it", () => members.find((member) => member.closed));
   const { epoch, seq, resume, me } = lost.welcome;
-  const again = await joinedAtLast(t, gateway.url, me.name, { resume, since: { epoch, seq } });
+  const again = await joined(t, gateway.url, me.name, { resume, since: { epoch, seq } });
   assert.equal(again.welcome.me.id, me.id);
   await again.waitFor({ type: "message", text: "hello" });
 });
 
 test("SIGTERM drains all workers; nobody is left, and the status is 0", { timeout: 60000 }, async (t) => {
   const gateway = await startGateway(t, { args: ["--workers", "2", "--drain", "1"] }); // and they share one embedded Redis
-  const member = await joinedAtLast(t, gateway.url, "alice");
+  const member = await joined(t, gateway.url, "alice");
   const children = childrenOf(gateway.pid);
   gateway.signal("SIGTERM");
   await member.waitFor({ type: "reconnect" });
@@ -72,7 +68,7 @@ test("SIGTERM drains all workers; nobody is left, and the status is 0", { timeou
 test("SIGTERM to the whole process group still drains: a worker gets it twice", { timeout: 60000 }, async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--workers", "2", "--drain", "1"] });
-  const member = await joinedAtLast(t, gateway.url, "alice");
+  const member = await joined(t, gateway.url, "alice");
   for (const pid of [...childrenOf(gateway.pid), gateway.pid]) process.kill(pid, "SIGTERM");
   await member.waitFor({ type: "reconnect" });
   assert.equal((await member.waitClosed()).code, 1012);

@@ -237,23 +237,40 @@ static void test_wheel(void **state)
     assert_int_equal(came_up, 2);
     wheel_advance(wheel, 105, on_due);
     assert_int_equal(came_up, 4);
-    assert_non_null(wheel_any(wheel));
     wheel_advance(wheel, 1000, on_due);
     assert_int_equal(came_up, 5);
-    assert_null(wheel_any(wheel));
+    wheel_advance(wheel, 2000, on_due);
+    assert_int_equal(came_up, 5);
     wheel_free(wheel);
 }
 
-static uint32_t seen_s[3];
-
-static void on_second(struct link *item)
+static void test_wheel_emptied(void **state)
 {
-    seen_s[came_up++] = wheel_now(wheel);
+    struct link items[4];
+    (void)state;
+    came_up = 10;
+    wheel = wheel_new(5, 100);
+    for (unsigned i = 0; i < 4; i++) {
+        list_init(&items[i]);
+        wheel_add(wheel, &items[i], i / 2 + 1);
+    }
+    wheel_empty(wheel, on_due);
+    assert_int_equal(came_up, 14);
+    wheel_advance(wheel, 105, on_due);
+    assert_int_equal(came_up, 14);
+    wheel_free(wheel);
+}
+
+static uint32_t seen[3];
+
+static void note_tick(struct link *item)
+{
+    seen[came_up++] = wheel_now(wheel);
     if (came_up == 1)
         wheel_add(wheel, item, 2);
 }
 
-/* When it moves on by several seconds at once, each item comes up in its own one, and what it asks
+/* When it moves on by several ticks at once, each item comes up in its own one, and what it asks
  * for counts from there. */
 static void test_wheel_that_is_late(void **state)
 {
@@ -265,11 +282,11 @@ static void test_wheel_that_is_late(void **state)
         list_init(&items[i]);
         wheel_add(wheel, &items[i], i == 0 ? 1 : 4);
     }
-    wheel_advance(wheel, 104, on_second);
+    wheel_advance(wheel, 104, note_tick);
     assert_int_equal(came_up, 3);
-    assert_int_equal(seen_s[0], 101);
-    assert_int_equal(seen_s[1], 103);
-    assert_int_equal(seen_s[2], 104);
+    assert_int_equal(seen[0], 101);
+    assert_int_equal(seen[1], 103);
+    assert_int_equal(seen[2], 104);
     assert_int_equal(wheel_now(wheel), 104);
     wheel_free(wheel);
 }
@@ -288,6 +305,7 @@ int main(void)
         cmocka_unit_test(test_token),
         cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_wheel),
+        cmocka_unit_test(test_wheel_emptied),
         cmocka_unit_test(test_wheel_that_is_late),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
