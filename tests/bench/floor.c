@@ -1,6 +1,7 @@
 /* floor: the least that a chat server can do: a bare epoll loop that accepts WebSockets and writes
- * whatever one client sends to every client. No Redis, no rooms, no limits, no safety, no partial
- * writes (who cannot keep up loses bytes): it is what a gateway's cost is compared with.
+ * whatever one client sends to every client of its room (the path it asked for). No Redis, no
+ * limits, no safety, no partial writes (who cannot keep up loses bytes): it is what a gateway's
+ * cost is compared with.
  *
  *   floor PORT [plain|writev|uring]
  *
@@ -22,34 +23,44 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { MOST = 65536, BUFFER_BYTES = 1 << 20, MOST_FRAMES = 1024, BATCH = 256 };
+enum { MOST = 65536, BUFFER_BYTES = 1 << 20, MOST_FRAMES = 1024, BATCH = 256, PATH_BYTES = 128 };
+
+struct room {
+    struct room *next; /* of all */
+    struct room *next_busy;
+    char path[PATH_BYTES];
+    int *sockets;
+    int count, space;
+    struct iovec *frames;  /* of this turn; MOST_FRAMES of them, NULL before the first */
+    struct msghdr message; /* the same, as the kernel wants them */
+};
 
 static struct socket_state {
-    bool upgraded;
-    int place;   /* in `sockets` */
-    size_t kept; /* bytes of an incomplete frame */
+    struct room *room; /* NULL: not upgraded yet */
+    int place;         /* in its sockets */
+    size_t kept;       /* bytes of an incomplete frame */
     char *rest;
 } states[MOST];
-static int sockets[MOST];
-static int count;
-static struct iovec frames[MOST_FRAMES]; /* of this turn */
-static int frame_count;
+static struct room *rooms;
+static struct room *busy; /* have frames */
 static struct io_uring ring;
-static void (*send_frames)(void);
+static unsigned submitted; /* and not reaped */
+static void (*send_frames)(const struct room *room);
 
 /* --- The three ways of sending --- */
 
-static void send_plain(void)
+static void send_plain(const struct room *room)
 {
-    for (int f = 0; f < frame_count; f++)
-        for (int i = 0; i < count; i++)
-            send(sockets[i], frames[f].iov_base, frames[f].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    for (size_t f = 0; f < room->message.msg_iovlen; f++)
+        for (int i = 0; i < room->count; i++)
+            send(room->sockets[i], room->frames[f].iov_base, room->frames[f].iov_len,
+                 MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-static void send_writev(void)
+static void send_writev(const struct room *room)
 {
-    for (int i = 0; i < count; i++) {
-        ssize_t sent = writev(sockets[i], frames, frame_count);
+    for (int i = 0; i < room->count; i++) {
+        ssize_t sent = writev(room->sockets[i], room->frames, (int)room->message.msg_iovlen);
         (void)sent;
     }
 }
@@ -62,46 +73,85 @@ static void reap_submission(void)
     io_uring_submit(&ring);
     io_uring_for_each_cqe(&ring, head, done) seen++;
     io_uring_cq_advance(&ring, seen);
+    submitted = 0;
 }
 
-static void send_uring(void)
+static void send_uring(const struct room *room)
 {
-    struct msghdr message = {.msg_iov = frames, .msg_iovlen = (size_t)frame_count};
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < room->count; i++) {
         struct io_uring_sqe *entry = io_uring_get_sqe(&ring);
-        if (frame_count == 1)
-            io_uring_prep_send(entry, sockets[i], frames[0].iov_base, frames[0].iov_len,
-                               MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (room->message.msg_iovlen == 1)
+            io_uring_prep_send(entry, room->sockets[i], room->frames[0].iov_base,
+                               room->frames[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
         else
-            io_uring_prep_sendmsg(entry, sockets[i], &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (i % BATCH == BATCH - 1 || i == count - 1)
+            io_uring_prep_sendmsg(entry, room->sockets[i], &room->message,
+                                  MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (++submitted == BATCH)
             reap_submission();
     }
 }
 
 static void flush(void)
 {
-    if (frame_count > 0)
-        send_frames();
-    for (int i = 0; i < frame_count; i++)
-        free(frames[i].iov_base);
-    frame_count = 0;
+    for (struct room *room = busy; room != NULL; room = room->next_busy)
+        send_frames(room);
+    if (submitted > 0)
+        reap_submission();
+    for (; busy != NULL; busy = busy->next_busy) {
+        for (size_t i = 0; i < busy->message.msg_iovlen; i++)
+            free(busy->frames[i].iov_base);
+        busy->message.msg_iovlen = 0;
+    }
+}
+
+/* --- Rooms --- */
+
+static struct room *find_room(const char *path)
+{
+    struct room *room = rooms;
+    while (room != NULL && strcmp(room->path, path) != 0)
+        room = room->next;
+    if (room != NULL)
+        return room;
+    room = calloc(1, sizeof *room);
+    snprintf(room->path, sizeof room->path, "%s", path);
+    room->next = rooms;
+    rooms = room;
+    return room;
+}
+
+static void enter(struct room *room, int fd)
+{
+    if (room->count == room->space) {
+        room->space = room->space * 2 + 16;
+        room->sockets = realloc(room->sockets, (size_t)room->space * sizeof room->sockets[0]);
+    }
+    states[fd].room = room;
+    states[fd].place = room->count;
+    room->sockets[room->count++] = fd;
+}
+
+static void leave(struct room *room, int place)
+{
+    room->sockets[place] = room->sockets[--room->count];
+    states[room->sockets[place]].place = place;
 }
 
 /* --- Reading --- */
 
-static void answer_handshake(int fd)
+static void answer_handshake(int fd, char *request, size_t len)
 {
     static const char answer[] =
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+    char path[PATH_BYTES] = "";
+    request[len] = '\0';
+    sscanf(request, "GET %127s", path);
     send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL);
-    states[fd].upgraded = true;
-    states[fd].place = count;
-    sockets[count++] = fd;
+    enter(find_room(path), fd);
 }
 
-static void relay(const char *payload, size_t len)
+static void relay(struct room *room, const char *payload, size_t len)
 {
     char *frame = malloc(len + 4);
     size_t head = len > 125 ? 4 : 2;
@@ -112,13 +162,19 @@ static void relay(const char *payload, size_t len)
         frame[3] = (char)len;
     }
     memcpy(frame + head, payload, len);
-    frames[frame_count++] = (struct iovec){frame, head + len};
-    if (frame_count == MOST_FRAMES)
+    if (room->message.msg_iovlen == MOST_FRAMES)
         flush();
+    if (room->frames == NULL)
+        room->message.msg_iov = room->frames = calloc(MOST_FRAMES, sizeof room->frames[0]);
+    if (room->message.msg_iovlen == 0) {
+        room->next_busy = busy;
+        busy = room;
+    }
+    room->frames[room->message.msg_iovlen++] = (struct iovec){frame, head + len};
 }
 
 /* The clients' masks are zeroes. Returns how many bytes were whole frames. */
-static size_t take_frames(const char *data, size_t len)
+static size_t take_frames(struct room *room, const char *data, size_t len)
 {
     size_t at = 0;
     while (len - at >= 6) {
@@ -132,7 +188,7 @@ static size_t take_frames(const char *data, size_t len)
         if (len - at < head + payload)
             break;
         if ((frame[0] & 15) == 1)
-            relay((const char *)frame + head, payload);
+            relay(room, (const char *)frame + head, payload);
         at += head + payload;
     }
     return at;
@@ -141,10 +197,8 @@ static size_t take_frames(const char *data, size_t len)
 static void forget(int fd)
 {
     struct socket_state *state = &states[fd];
-    if (state->upgraded) {
-        sockets[state->place] = sockets[--count];
-        states[sockets[state->place]].place = state->place;
-    }
+    if (state->room != NULL)
+        leave(state->room, state->place);
     free(state->rest);
     *state = (struct socket_state){0};
     close(fd);
@@ -152,7 +206,7 @@ static void forget(int fd)
 
 static void on_readable(int fd)
 {
-    static char buffer[BUFFER_BYTES];
+    static char buffer[BUFFER_BYTES + 1];
     struct socket_state *state = &states[fd];
     if (state->kept > 0)
         memcpy(buffer, state->rest, state->kept);
@@ -163,11 +217,11 @@ static void on_readable(int fd)
         return;
     }
     size_t len = state->kept + (size_t)got;
-    if (!state->upgraded) {
-        answer_handshake(fd);
+    if (state->room == NULL) {
+        answer_handshake(fd, buffer, len);
         return;
     }
-    size_t at = take_frames(buffer, len);
+    size_t at = take_frames(state->room, buffer, len);
     free(state->rest);
     state->kept = len - at;
     state->rest = at < len ? malloc(len - at) : NULL;
