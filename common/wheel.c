@@ -42,7 +42,7 @@ void wheel_add(struct wheel *wheel, struct link *item, unsigned ticks)
     list_add(&wheel->slots[(wheel->at + ticks) % wheel->size], item);
 }
 
-/* Taken off as a whole first: `each` may add to the very slot that is being emptied. */
+/* Taken off as a whole first: what comes up may be put into the very slot that is being emptied. */
 static void empty_slot(struct link *slot, void (*each)(struct link *item))
 {
     struct link all;

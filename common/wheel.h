@@ -27,7 +27,8 @@ void wheel_add(struct wheel *wheel, struct link *item, unsigned ticks);
  * then in no slot, and `due` may put it back. */
 void wheel_advance(struct wheel *wheel, uint32_t now, void (*due)(struct link *item));
 
-/* Takes all items off, whenever they were due, and calls `each` for every one of them. */
+/* Takes all items off, whenever they were due, and calls `each` for every one of them; it may free
+ * the item, and puts none back. */
 void wheel_empty(struct wheel *wheel, void (*each)(struct link *item));
 
 #endif

@@ -13,10 +13,10 @@
 #include <unistd.h>
 
 enum {
-    TICKS = 10,             /* of the wheel in a second: what a second's pings take is felt */
-    SILENCE = 10 * TICKS,   /* after a ping */
-    LINGER = 5 * TICKS,     /* for the peer's part of the closing handshake */
-    MOST_REAPING_US = 1000, /* of a turn: closing a socket takes as long as five sends */
+    TICKS_PER_S = 10, /* of the wheel: all pings of a second in one turn would delay messages */
+    SILENCE_TICKS = 10 * TICKS_PER_S, /* after a ping */
+    LINGER_TICKS = 5 * TICKS_PER_S,   /* for the peer's part of the closing handshake */
+    MOST_REAPING_US = 1000,           /* of a turn: closing a socket takes as long as five sends */
 };
 
 /* --- The list of work, done once per turn of the loop --- */
@@ -39,7 +39,7 @@ void connection_wake(struct connection *connection)
 
 static uint32_t clock_ticks(void)
 {
-    return (uint32_t)(clock_monotonic_ms() / (1000 / TICKS));
+    return (uint32_t)(clock_monotonic_ms() / (1000 / TICKS_PER_S));
 }
 
 /* In how many ticks its next ping is due, at least 1. Every connection has its own tick of the
@@ -47,7 +47,7 @@ static uint32_t clock_ticks(void)
 static unsigned until_next_ping(const struct connection *connection)
 {
     const struct connections *all = connection->all;
-    unsigned period = all->options.ping_s * TICKS;
+    unsigned period = all->options.ping_s * TICKS_PER_S;
     unsigned own = (unsigned)connection->fd % period;
     return (own + period - wheel_now(all->wheel) % period - 1) % period + 1;
 }
@@ -70,14 +70,14 @@ static void look_after(struct link *item)
         return;
     uint32_t now = wheel_now(all->wheel);
     if (connection->closing) {
-        if (now >= connection->mark)
+        if (now >= connection->mark_ticks)
             connection_abort(connection);
         else
-            wheel_add(all->wheel, &connection->on_wheel, connection->mark - now);
+            wheel_add(all->wheel, &connection->on_wheel, connection->mark_ticks - now);
         return;
     }
-    uint32_t silent = now - connection->mark;
-    uint32_t longest = all->options.ping_s * TICKS + SILENCE;
+    uint32_t silent = now - connection->mark_ticks;
+    uint32_t longest = all->options.ping_s * TICKS_PER_S + SILENCE_TICKS;
     if (silent >= longest) {
         connection_abort(connection);
         return;
@@ -102,7 +102,7 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
 /* The wheel turns while somebody is there. */
 static void start_wheel(struct connections *all)
 {
-    static const struct timeval tick = {0, 1000000 / TICKS};
+    static const struct timeval tick = {0, 1000000 / TICKS_PER_S};
     wheel_advance(all->wheel, clock_ticks(), look_after);
     event_add(all->tick_event, &tick);
 }
@@ -114,8 +114,8 @@ static void begin_closing(struct connection *connection, uint16_t code)
     struct wheel *wheel = connection->all->wheel;
     connection->closing = true;
     connection->close_code = code;
-    connection->mark = wheel_now(wheel) + LINGER;
-    wheel_add(wheel, &connection->on_wheel, LINGER);
+    connection->mark_ticks = wheel_now(wheel) + LINGER_TICKS;
+    wheel_add(wheel, &connection->on_wheel, LINGER_TICKS);
     connection_wake(connection);
 }
 
@@ -217,7 +217,7 @@ static void receive(struct connection *connection)
         return;
     }
     if (!connection->closing)
-        connection->mark = wheel_now(all->wheel);
+        connection->mark_ticks = wheel_now(all->wheel);
     connection->pinged = false;
     all->options.metrics->bytes_in += (uint64_t)got;
     connection_feed(connection, all->scratch, (size_t)got);
@@ -248,7 +248,7 @@ struct connection *connection_new(struct connections *all, int fd,
     connection->callbacks = callbacks;
     connection->owner = owner == NULL ? connection : owner;
     connection->watch.on_ready = on_ready;
-    connection->mark = wheel_now(all->wheel);
+    connection->mark_ticks = wheel_now(all->wheel);
     connection_update_watch(connection);
     list_init(&connection->on_wheel);
     wheel_add(all->wheel, &connection->on_wheel, until_next_ping(connection));
@@ -371,7 +371,7 @@ struct connections *connections_new(const struct connections_options *options)
     struct connections *all = memory_new(sizeof *all);
     all->options = *options;
     all->readers = readers_new(&callbacks, options->max_message);
-    all->wheel = wheel_new(options->ping_s * TICKS + SILENCE, clock_ticks());
+    all->wheel = wheel_new(options->ping_s * TICKS_PER_S + SILENCE_TICKS, clock_ticks());
     all->tick_event = event_new(options->base, -1, EV_PERSIST, on_tick, all);
     all->work_event = event_new(options->base, -1, 0, on_work, all);
     return all;

@@ -24,8 +24,8 @@ struct connection {
     struct link on_wheel;
     struct connection *work_next; /* in the list of those with work to do, or of the dead */
     int fd;
-    uint32_t slot; /* the source's */
-    uint32_t mark; /* when its last byte came; closing: when to stop waiting; the wheel's clock */
+    uint32_t slot;       /* the source's */
+    uint32_t mark_ticks; /* when its last byte came; closing: when to stop waiting (wheel_now) */
     uint16_t close_code;
     unsigned watched : 2;      /* what the poller waits for */
     unsigned in_work : 1;      /* in either list */

@@ -26,7 +26,7 @@ enum {
     RESERVED_FILES = 64,
     MOST_LISTENERS = CONFIG_ADDRESSES,
     MOST_ACCEPTS = 32,
-    OPEN_LATEST_S = 1,
+    OPEN_LATEST_US = 500000,
     DRAIN_TICK_US = 50000,
     DRAIN_LEAST_MS = LISTENER_LAST_HANDSHAKES_MS + 300,
     DRAIN_EXTRA_MS = 6000
@@ -112,9 +112,10 @@ static void on_knock(evutil_socket_t fd, short events, void *arg)
         ;
 }
 
-/* Also at the start: the kernel gives people to each worker that listens, Redis reached or not.
- * They wait for on_up, but not for long: without Redis they are told so, and whoever watches over
- * the gateway is answered. */
+/* After a pause for want of descriptors, and a moment after the start. Until then nobody is
+ * accepted, unless Redis was reached (on_up): the kernel gives people to each worker that listens,
+ * and one that has not reached it would refuse them. For a moment only: when Redis is away people
+ * are told so, and whoever watches over the gateway is answered. */
 static void on_open_later(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
@@ -365,7 +366,7 @@ static void make_http(struct server *server)
 static void make_events(struct server *server)
 {
     static const struct timeval second = {1, 0};
-    static const struct timeval moment = {OPEN_LATEST_S, 0};
+    static const struct timeval moment = {0, OPEN_LATEST_US};
     server->tick = event_new(server->base, -1, EV_PERSIST, on_tick, server);
     server->drain_tick = event_new(server->base, -1, EV_PERSIST, on_drain_tick, server);
     server->open_later = evtimer_new(server->base, on_open_later, server);

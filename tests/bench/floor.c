@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <liburing.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -271,6 +272,7 @@ int main(int argc, char **argv)
     struct rlimit files;
     int listener = open_listener(argc > 1 ? atoi(argv[1]) : 9000);
     int epoll_fd = epoll_create1(0);
+    signal(SIGPIPE, SIG_IGN);
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);

@@ -26,18 +26,19 @@ export function report(directory) {
   const machines = lines.filter(({ experiment }) => experiment === "machine");
   const of = (experiment, where = {}) => lines.filter((l) => l.experiment === experiment && Object.entries(where).every(([k, v]) => l[k] === v));
   const mid = (experiment, where, field) => median(of(experiment, where).map((l) => l[field]));
-  const distinct = (experiment, field) => [...new Set(of(experiment).map((l) => l[field]))];
+  const distinct = (experiment, field) => [...new Set(of(experiment).map((l) => l[field]))].filter((value) => value !== undefined); // of runs that failed there is nothing
   const incomplete = (experiment, where) => of(experiment, where).some((l) => l.failed || l.delivered === 0 || l.lost > 0 || l.disordered > 0);
 
   const sizes = distinct("members", "members");
+  const marked = (system, ...names) => system + (names.some((experiment) => incomplete(experiment, { system })) ? " ¹" : "");
   const membersTable = (experiment) =>
-    table(["system", ...sizes.map((n) => `${number(n)} members`)], distinct(experiment, "system").map((system) => [system, ...sizes.map((members) => number(mid(experiment, { system, members }, "cpu_ns_per_delivery")))]));
+    table(["system", ...sizes.map((n) => `${number(n)} members`)], distinct(experiment, "system").map((system) => [marked(system, experiment), ...sizes.map((members) => number(mid(experiment, { system, members }, "cpu_ns_per_delivery")))]));
   const roomsTable = (experiment) => {
     const crowds = distinct(experiment, "rooms").map((rooms) => ({ rooms, members: of(experiment, { rooms })[0].members }));
     const title = ({ rooms, members }) => `${rooms === 1 ? "one room" : `${number(rooms)} rooms`} of ${number(members / rooms)}`;
     return table(
       ["system", ...crowds.map(title), ...crowds.map((crowd) => `p99 ms, ${title(crowd)}`)],
-      distinct(experiment, "system").map((system) => [system, ...crowds.map(({ rooms }) => number(mid(experiment, { system, rooms }, "cpu_ns_per_delivery"))), ...crowds.map(({ rooms }) => number(mid(experiment, { system, rooms }, "p99_ms"), 1))]),
+      distinct(experiment, "system").map((system) => [marked(system, experiment), ...crowds.map(({ rooms }) => number(mid(experiment, { system, rooms }, "cpu_ns_per_delivery"))), ...crowds.map(({ rooms }) => number(mid(experiment, { system, rooms }, "p99_ms"), 1))]),
     );
   };
 
@@ -54,7 +55,7 @@ export function report(directory) {
     table(
       ["system", "CPU ns per delivery, 100 msg/s", "p99 ms", "CPU ns, all at once", "deliveries/s, all at once", "bytes per idle member", "CPU µs per handshake", "CPU µs per join"],
       distinct("fixed", "system").map((system) => [
-        system + (incomplete("full", { system }) || incomplete("fixed", { system }) ? " ¹" : ""),
+        marked(system, "full", "fixed"),
         number(mid("fixed", { system }, "cpu_ns_per_delivery")),
         number(mid("fixed", { system }, "p99_ms"), 1),
         number(mid("full", { system }, "cpu_ns_per_delivery")),
@@ -88,7 +89,7 @@ export function report(directory) {
 
   sections.push("### The gateway's half alone\n\nOn loopback the sender's system call does the receiver's half of the kernel's work too, with the memory of the receiver's socket; between machines that is another machine's work. Here the kernel does it on the load generator's core (receive packet steering). 40,000 deliveries a second to one room, CPU ns per delivery:");
   sections.push(membersTable("apart"));
-  sections.push("And to many rooms:");
+  sections.push("And to many rooms; CPU ns per delivery:");
   sections.push(roomsTable("apart rooms"));
 
   sections.push("### Several gateways on one Redis\n\nRedis and the load generator share a core, all gateways have the other. “As many as go” is 200 members with 400 messages always under way.");

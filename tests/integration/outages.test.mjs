@@ -414,7 +414,7 @@ test("whoever came while a gateway had just begun was told that the chat cannot 
   await until("it has begun", () => gateway.log.some((line) => line.kind === "start"));
   const early = new Member(t, gateway.url);
   early.socket.once("open", () => early.send({ type: "join", name: "early" }));
-  await lasting(300);
+  await lasting(100);
   redis.signal("SIGCONT");
   await early.waitFor(({ type }) => type === "welcome" || type === "error");
   assert.equal(early.received[0].type, "welcome", JSON.stringify(early.received));

@@ -77,6 +77,8 @@ test("all gateways killed and the TTLs over: Redis is empty", async (t) => {
 test("a peer that answers no ping is closed after ping + 10 seconds", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--leave-grace", "0", "--ping", "1"] });
+  (await joined(t, gateway.url, "before")).socket.close();
+  await until("nobody is there: the gateway's clock of pings stands still", async () => (await gateway.stats()).connections === 0);
   const watcher = await joined(t, gateway.url, "watcher");
   const silent = await joined(t, gateway.url, "silent", {});
   silent.socket.pong = () => {}; // the library answers pings by itself

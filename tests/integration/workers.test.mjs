@@ -38,10 +38,10 @@ test("workers share a port and a room; one that is killed is replaced, and its p
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--workers", "3", "--gateway-id", "w"] });
   assert.equal(childrenOf(gateway.pid).length, 3);
+  await until("all leases are there", () => redis.lines("SMEMBERS", "yukizuri:gateways").length === 3);
   const members = await joinUntilAllWorkersHaveOne(t, gateway, redis, 3);
   members[0].send({ type: "say", text: "hello", nonce: "1" });
   for (const member of members) await member.waitFor({ type: "message", text: "hello" });
-  await until("all leases are there", () => redis.lines("SMEMBERS", "yukizuri:gateways").length === 3);
   assert.deepEqual(redis.lines("SMEMBERS", "yukizuri:gateways").sort(), ["w-1", "w-2", "w-3"]);
 
   const [victim] = childrenOf(gateway.pid);
