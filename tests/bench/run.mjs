@@ -128,12 +128,16 @@ async function measure(experiment, name, round, args) {
 /** On loopback the sender's system call does the receiver's half of the kernel's work as well. Within `use`
  * the kernel does that half on the load generator's core (receive packet steering), as another machine would. */
 async function withReceiversApart(use) {
-  const file = "/sys/class/net/lo/queues/rx-0/rps_cpus";
-  const before = fs.readFileSync(file, "utf8").trim();
-  const restore = () => fs.writeFileSync(file, before);
+  const wanted = {
+    "/sys/class/net/lo/queues/rx-0/rps_cpus": "2", // a mask: the second core
+    "/proc/sys/net/core/netdev_max_backlog": "100000", // as many packets wait for it as a flush may be; beyond 1,000 it would drop them
+  };
+  const before = Object.fromEntries(Object.keys(wanted).map((file) => [file, fs.readFileSync(file, "utf8").trim()]));
+  const set = (values) => Object.entries(values).forEach(([file, value]) => fs.writeFileSync(file, value));
+  const restore = () => set(before);
   const stop = () => process.exit(1);
   try {
-    fs.writeFileSync(file, "2"); // a mask: the second core
+    set(wanted);
   } catch (error) {
     console.log("apart: left out, it needs root:", error.message);
     return;
