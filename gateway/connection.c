@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 enum {
-    TICKS_PER_S = 10, /* of the wheel: all pings of a second in one turn would delay messages */
+    TICKS_PER_S = 4, /* of the wheel: pings of a longer time delay messages, more wake-ups cost */
     SILENCE_TICKS = 10 * TICKS_PER_S, /* after a ping */
     LINGER_TICKS = 5 * TICKS_PER_S,   /* for the peer's part of the closing handshake */
     MOST_REAPING_US = 1000,           /* of a turn: closing a socket takes as long as five sends */

