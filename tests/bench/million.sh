@@ -72,6 +72,7 @@ inside() {
     kib() { awk -v name="$1:" '$1 == name {print $2}' /proc/meminfo; }
     pss_of() { local total=0 pid; for pid in "$@"; do total=$((total + $(awk '/^Pss:/ {print $2}' "/proc/$pid/smaps_rollup"))); done; echo $((total * 1024)); }
     cpu_of() { local pid; for pid in "$@"; do cat /proc/"$pid"/task/*/schedstat; done | awk '{total += $1} END {printf "%.2f", total / 1e9}'; }
+    metric() { curl -s -m 10 "http://127.0.0.1:[$port-$((port + loads - 1))]/metrics" | awk -v name="yukizuri_$1" '$1 == name {total += $2} END {print total + 0}'; }
     busy() { awk '/^cpu / {print ($2 + $3 + $4 + $7 + $8) / 100}' /proc/stat; } # the machine, in seconds
 
     available_before=$(kib MemAvailable) slab_before=$(kib Slab)
@@ -116,8 +117,10 @@ inside() {
     seconds_to_join=$(($(date +%s) - started))
     cpu_gateways=$(cpu_of "${gateways[@]}") cpu_redis=$(cpu_of $redis) cpu_loads=$(cpu_of "${load_pids[@]}") cpu_all=$(busy)
     echo "all are in after $seconds_to_join s; CPU so far: gateways $cpu_gateways s, Redis $cpu_redis s"
+    lost_coming=$(metric redis_lost_total)
     touch "$run/go"
     pause $((seconds - 10))
+    lost_held=$(($(metric redis_lost_total) - lost_coming))
     connections=$(redis-cli -s "$run/redis.sock" EVAL "local n = 0 for _, id in ipairs(redis.call('SMEMBERS', 'yukizuri:gateways')) do n = n + (redis.call('HGET', 'yukizuri:gateway:' .. id, 'connections') or 0) end return n" 0)
     gateways_after=$(pss_of "${gateways[@]}") redis_after=$(pss_of $redis)
     slab_after=$(kib Slab) available_after=$(kib MemAvailable)
@@ -127,7 +130,6 @@ inside() {
 
     share() { awk -v a="$1" -v b="$2" -v s=$((seconds - 10)) 'BEGIN {printf "%.1f %%", (b - a) / s * 100}'; }
     each() { echo $((($2 - $1) / members)); }
-    metric() { local i; for ((i = 0; i < loads; i++)); do curl -s -m 10 "http://127.0.0.1:$((port + i))/metrics"; done | awk -v name="yukizuri_$1" '$1 == name {total += $2} END {print total + 0}'; }
     sum() { grep -ho "\"$1\":-\?[0-9]*" "$run"/load.* | awk -F: '{total += $2} END {print total + 0}'; }
     cat <<REPORT
 connections (as the gateways' leases say)  $connections
@@ -141,7 +143,7 @@ CPU while they stay: load generators       $(share "$cpu_loads" "$hold_loads") o
 CPU while they stay: the machine           $(share "$cpu_all" "$hold_all"), of $(nproc)00 %
 delivered, lost, doubled, disordered       $(sum delivered), $(sum lost), $(sum doubled), $(sum disordered)
 closed by the gateways                     $(sum closed)
-said, as the gateways count                $(metric says_total); connections to Redis lost $(metric redis_lost_total), commands without an answer in time $(metric redis_timeouts_total)
+connections to Redis lost                  $lost_coming while they came in, $lost_held while they stayed
 p99 in ms, of each talking generator       $(grep -ho '"p99_ms":[0-9.]*' "$run"/load.* | cut -d: -f2 | sort -n | tr '\n' ' ')
 REPORT
     [ $status -eq 0 ] || { echo "a generator found something wrong:"; cat "$run"/error.* "$run"/load.* | head -20; }
