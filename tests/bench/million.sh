@@ -120,11 +120,11 @@ inside() {
     lost_coming=$(metric redis_lost_total)
     touch "$run/go"
     pause $((seconds - 10))
-    lost_held=$(($(metric redis_lost_total) - lost_coming))
     connections=$(redis-cli -s "$run/redis.sock" EVAL "local n = 0 for _, id in ipairs(redis.call('SMEMBERS', 'yukizuri:gateways')) do n = n + (redis.call('HGET', 'yukizuri:gateway:' .. id, 'connections') or 0) end return n" 0)
     gateways_after=$(pss_of "${gateways[@]}") redis_after=$(pss_of $redis)
     slab_after=$(kib Slab) available_after=$(kib MemAvailable)
     hold_gateways=$(cpu_of "${gateways[@]}") hold_redis=$(cpu_of $redis) hold_loads=$(cpu_of "${load_pids[@]}") hold_all=$(busy)
+    lost_held=$(($(metric redis_lost_total) - lost_coming))
     status=0
     for pid in "${load_pids[@]}"; do wait "$pid" || status=1; done
 
