@@ -132,19 +132,21 @@ async function withReceiversApart(use) {
     "/sys/class/net/lo/queues/rx-0/rps_cpus": "2", // a mask: the second core
     "/proc/sys/net/core/netdev_max_backlog": "100000", // as many packets wait for it as a flush may be; beyond 1,000 it would drop them
   };
-  const before = Object.fromEntries(Object.keys(wanted).map((file) => [file, fs.readFileSync(file, "utf8").trim()]));
-  const set = (values) => Object.entries(values).forEach(([file, value]) => fs.writeFileSync(file, value));
-  const restore = () => set(before);
-  const stop = () => process.exit(1);
+  const files = Object.keys(wanted);
+  const set = (values) => files.forEach((file) => fs.writeFileSync(file, values[file]));
   try {
-    set(wanted);
+    files.forEach((file) => fs.accessSync(file, fs.constants.W_OK));
   } catch (error) {
     console.log("apart: left out, it needs root:", error.message);
     return;
   }
+  const before = Object.fromEntries(files.map((file) => [file, fs.readFileSync(file, "utf8").trim()]));
+  const restore = () => set(before);
+  const stop = () => process.exit(1);
   process.once("exit", restore);
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, stop);
   try {
+    set(wanted);
     await use();
   } finally {
     restore();

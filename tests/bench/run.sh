@@ -5,9 +5,9 @@
 #   tests/bench/run.sh [--rounds N] [--seconds S] [--only WORD,...] [--out DIRECTORY]
 #
 # Writes results.jsonl, tables.md and *.svg to docs/bench (or DIRECTORY): what the README shows. With
-# three rounds of four seconds it takes about an hour. --only takes parts of it: fixed,
-# full, million, idle, load, members, rooms, rate, apart or gateways; the others' results stay. "apart" needs
-# root, for receive packet steering, which it sets back.
+# three rounds of four seconds it takes about an hour. --only takes parts of it: fixed, full, million, idle,
+# load, members, rooms, rate, apart or gateways; the others' results stay. "apart" needs root, for receive
+# packet steering and the length of its queue, which it sets back.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/deploy/packages.sh"
