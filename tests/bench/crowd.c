@@ -38,7 +38,10 @@ struct crowd {
     struct crowd_options options;
     struct client *clients;
     int count, most;
-    uint32_t *said; /* by each speaker of each room */
+    struct speaker {
+        uint32_t said;
+        int64_t due_us; /* of the last */
+    } * speakers;       /* CROWD_SPEAKERS of each room */
     int epoll_fd;
     bool counting;
     int64_t since_us; /* texts that were due before are not counted */
@@ -70,9 +73,9 @@ struct crowd *crowd_new(const struct crowd_options *options, int most)
     crowd->options = *options;
     crowd->most = most;
     crowd->clients = calloc((size_t)most, sizeof *crowd->clients);
-    crowd->said = calloc((size_t)options->rooms * CROWD_SPEAKERS, sizeof *crowd->said);
+    crowd->speakers = calloc((size_t)options->rooms * CROWD_SPEAKERS, sizeof *crowd->speakers);
     crowd->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (crowd->clients == NULL || crowd->said == NULL || crowd->epoll_fd < 0)
+    if (crowd->clients == NULL || crowd->speakers == NULL || crowd->epoll_fd < 0)
         die("memory");
     return crowd;
 }
@@ -84,7 +87,7 @@ void crowd_free(struct crowd *crowd)
             crowd_leave(crowd, i, false);
     close(crowd->epoll_fd);
     free(crowd->clients);
-    free(crowd->said);
+    free(crowd->speakers);
     free(crowd);
 }
 
@@ -272,7 +275,9 @@ void crowd_say(struct crowd *crowd, int room, int speaker, int64_t due_us)
         index = room, speaker = 0;
     if (crowd->clients[index].state != INSIDE)
         return;
-    uint32_t number = ++crowd->said[room * CROWD_SPEAKERS + speaker];
+    struct speaker *who = &crowd->speakers[room * CROWD_SPEAKERS + speaker];
+    who->due_us = due_us;
+    uint32_t number = ++who->said;
     size_t len = expand(crowd, dialect->before, index, frame);
     size_t text_len = text_length(crowd, len + strlen(dialect->after));
     if (dialect->after_length != NULL) {
@@ -296,6 +301,26 @@ void crowd_count(struct crowd *crowd, struct histogram *histogram)
     crowd->since_us = crowd_now_us();
     crowd->histogram = histogram;
     crowd->counts.expected = crowd->counts.delivered = crowd->counts.frame_bytes = 0;
+}
+
+void crowd_tell_missing(const struct crowd *crowd)
+{
+    int rooms = crowd->options.rooms;
+    int64_t now_us = crowd_now_us();
+    for (int i = 0; i < rooms * CROWD_SPEAKERS; i++) {
+        const struct speaker *who = &crowd->speakers[i];
+        int missed = 0;
+        for (int at = i / CROWD_SPEAKERS; at < crowd->count; at += rooms)
+            if (crowd->clients[at].state == INSIDE &&
+                crowd->clients[at].last[i % CROWD_SPEAKERS] < who->said)
+                missed++;
+        if (missed > 0)
+            fprintf(stderr,
+                    "load: room %d: %d did not hear text %" PRIu32
+                    " of speaker %d, due %.1f s ago\n",
+                    i / CROWD_SPEAKERS, missed, who->said, i % CROWD_SPEAKERS,
+                    (double)(now_us - who->due_us) / 1e6);
+    }
 }
 
 /* --- Reading --- */
@@ -322,6 +347,8 @@ static void take_text(struct crowd *crowd, struct client *client, const char *te
         counts->doubled++;
     else if (number < client->last[speaker])
         counts->disordered++;
+    else
+        counts->skipped += number - client->last[speaker] - 1;
     client->last[speaker] = number;
     if (client->speaker == speaker)
         counts->own++;
@@ -329,6 +356,11 @@ static void take_text(struct crowd *crowd, struct client *client, const char *te
         return;
     counts->delivered++;
     histogram_add(crowd->histogram, crowd->read_us - due_us);
+}
+
+static bool begins(const char *payload, size_t len, const char *word)
+{
+    return word != NULL && len >= strlen(word) && memcmp(payload, word, strlen(word)) == 0;
 }
 
 static const char *find_text(struct crowd *crowd, const char *payload, size_t len)
@@ -347,6 +379,8 @@ static void take_texts(struct crowd *crowd, struct client *client, const char *p
     const char *end = payload + len;
     const char *at = find_text(crowd, payload, len);
     uint64_t before = crowd->counts.delivered;
+    if (at == NULL && begins(payload, len, crowd->options.dialect->refusal))
+        crowd->counts.refused++;
     while (at != NULL && end - at >= TEXT_HEAD) {
         take_text(crowd, client, at);
         if (!crowd->options.dialect->packs)
@@ -356,11 +390,6 @@ static void take_texts(struct crowd *crowd, struct client *client, const char *p
     }
     if (crowd->counts.delivered > before)
         crowd->counts.frame_bytes += len;
-}
-
-static bool begins(const char *payload, size_t len, const char *word)
-{
-    return word != NULL && len >= strlen(word) && memcmp(payload, word, strlen(word)) == 0;
 }
 
 static void take_payload(struct crowd *crowd, struct client *client, const char *payload,

@@ -10,6 +10,7 @@ static const struct dialect dialects[] = {
         .hello = "{\"type\":\"join\",\"name\":\"m%d\"}",
         .welcome = "{\"type\":\"welcome\"",
         .again = "{\"type\":\"error\",\"code\":\"unavailable\"",
+        .refusal = "{\"type\":\"error\"",
         .before = "{\"type\":\"say\",\"text\":\"",
         .after = "\"}",
         .leave = "{\"type\":\"leave\"}",

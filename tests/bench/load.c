@@ -210,7 +210,10 @@ static struct phase talk_counted(void)
     while (counts->delivered < counts->expected && crowd_now_us() < deadline)
         crowd_poll(crowd, 10);
     redis_cpu_s = processes_cpu_s(&redis) - redis_cpu_s;
-    return end_phase(phase);
+    phase = end_phase(phase);
+    if (counts->delivered < counts->expected)
+        crowd_tell_missing(crowd);
+    return phase;
 }
 
 static void print_talk(struct phase phase)
@@ -218,16 +221,17 @@ static void print_talk(struct phase phase)
     const struct crowd_counts *counts = crowd_counts(crowd);
     double delivered = counts->delivered > 0 ? (double)counts->delivered : 1;
     printf(",\"expected\":%" PRIu64 ",\"delivered\":%" PRIu64 ",\"lost\":%" PRId64
-           ",\"doubled\":%" PRIu64 ",\"disordered\":%" PRIu64
+           ",\"doubled\":%" PRIu64 ",\"disordered\":%" PRIu64 ",\"skipped\":%" PRIu64
+           ",\"refused\":%" PRIu64
            ",\"frame_bytes\":%.0f,\"deliveries_per_s\":%.0f,\"cpu_ns_per_delivery\":%.0f"
            ",\"cpu_percent\":%.1f,\"p50_ms\":%.2f,\"p99_ms\":%.2f,\"p999_ms\":%.2f,\"max_ms\":%.2f"
            ",\"pss_talking\":%.0f",
            counts->expected, counts->delivered, (int64_t)(counts->expected - counts->delivered),
-           counts->doubled, counts->disordered, (double)counts->frame_bytes / delivered,
-           (double)counts->delivered / phase.wall_s, phase.cpu_s * 1e9 / delivered,
-           phase.cpu_s / phase.wall_s * 100, histogram_ms(&histogram, 0.5),
-           histogram_ms(&histogram, 0.99), histogram_ms(&histogram, 0.999),
-           histogram_ms(&histogram, 1), resident_most);
+           counts->doubled, counts->disordered, counts->skipped, counts->refused,
+           (double)counts->frame_bytes / delivered, (double)counts->delivered / phase.wall_s,
+           phase.cpu_s * 1e9 / delivered, phase.cpu_s / phase.wall_s * 100,
+           histogram_ms(&histogram, 0.5), histogram_ms(&histogram, 0.99),
+           histogram_ms(&histogram, 0.999), histogram_ms(&histogram, 1), resident_most);
     if (redis.count > 0)
         printf(",\"redis_cpu_us_per_message\":%.2f",
                redis_cpu_s * 1e6 * options.members / options.rooms / delivered);
