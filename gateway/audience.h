@@ -27,6 +27,10 @@ struct audience;
 struct audiences *audiences_new(struct event_base *base, struct sender *sender,
                                 struct metrics *metrics);
 
+/* Of what is said a batch goes out at once, and the next at the end of the turn: for when all that
+ * has come has been appended, and other work may be before that end. */
+void audiences_flush(struct audiences *all);
+
 /* There must be no audience any more; NULL is fine. */
 void audiences_free(struct audiences *all);
 

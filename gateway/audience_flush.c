@@ -250,6 +250,20 @@ static void send_batch(struct audiences *all)
         settle(LIST_ITEM(all->gathered.next, struct audience, in_line));
 }
 
+static void flush_batch(struct audiences *all)
+{
+    for (uint32_t served = 0; served < SENDER_BATCH && !is_idle(all);) {
+        served += gather_batch(all, SENDER_BATCH - served);
+        send_batch(all);
+    }
+}
+
+void audiences_flush(struct audiences *all)
+{
+    if (!list_is_empty(&all->urgent))
+        flush_batch(all);
+}
+
 /* A batch, then the sockets have their turn: what is said meanwhile is on its way through Redis,
  * and shares system calls with what was said before. With longer turns it comes back later. */
 static void on_flush(evutil_socket_t fd, short events, void *arg)
@@ -258,10 +272,7 @@ static void on_flush(evutil_socket_t fd, short events, void *arg)
     (void)events;
     static const struct timeval at_once = {0, 0};
     struct audiences *all = arg;
-    for (uint32_t served = 0; served < SENDER_BATCH && !is_idle(all);) {
-        served += gather_batch(all, SENDER_BATCH - served);
-        send_batch(all);
-    }
+    flush_batch(all);
     if (!is_idle(all))
         event_add(all->event, &at_once);
 }

@@ -7,6 +7,7 @@
 #include "lane.h"
 #include "memory.h"
 #include "outbox.h"
+#include "probe.h"
 #include "table.h"
 
 #include <inttypes.h>
@@ -14,16 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    PROBE_WORD_LEN = 6,
-    START_MS = 1000,
-    PROBE_EVERY_MS = 2000,
-    PROBE_SLOW_MS = 1000,
-    PROBE_LOST_MS = 5000,
-    PROBE_FRESH_MS = 10000
-};
-
-#define PROBE_KEY_MS "10000"
+enum { START_MS = 1000, PROBE_FRESH_MS = 10000 };
 
 struct bus {
     struct bus_options options;
@@ -39,16 +31,10 @@ struct bus {
     struct key probe_key;   /* P:gateway:ID:probe */
     char life[9];
     struct bus_numbers numbers;
-    char probe[32];
-    int64_t probe_sent_us;
-    int64_t probe_sent_ms;    /* 0: none since the connections became ready */
-    int64_t probe_back_ms;    /* 0: never */
-    bool proven;              /* one came back since the connections became ready */
-    int64_t awaited_since_ms; /* the oldest probe not answered, 0: none */
-    char lost[200];           /* why Redis is not there */
-    char refused[200];        /* why it takes no writes */
-    bool hears;               /* subscribed to the own channel */
-    bool lost_told;           /* in the log */
+    struct probe *probe;
+    char lost[200]; /* why Redis is not there */
+    bool hears;     /* subscribed to the own channel */
+    bool lost_told; /* in the log */
     bool was_up;
     int64_t started_ms;
 };
@@ -64,94 +50,48 @@ static bool both_ready(const struct bus *bus)
     return redis_is_ready(bus->commands) && redis_is_ready(bus->subscriber);
 }
 
-/* --- The probe --- */
-
-/* Probes go the way that messages go: something is written, then published. A Redis that takes no
- * writes (no memory, a replica) is as good as away, and says why. */
-static void on_probe_written(void *arg, const struct redis_reply *reply)
+void bus_flush(struct bus *bus)
 {
-    struct bus *bus = arg;
-    if (reply == NULL)
+    if (outbox_is_empty(bus->outbox))
         return;
-    bus->probe_sent_us = clock_monotonic_us();
-    if (!redis_reply_is_error(reply)) {
-        redis_send_strings(bus->commands, NULL, NULL, "PUBLISH", bus->own_channel.text, bus->probe,
-                           NULL);
-        return;
-    }
-    bus->proven = false;
-    bus->awaited_since_ms = 0;
-    snprintf(bus->refused, sizeof bus->refused, "Redis takes no writes: %.150s",
-             redis_reply_string(reply, NULL));
-}
-
-static void send_probe(struct bus *bus)
-{
-    int64_t now = clock_monotonic_ms();
-    uint64_t random;
-    digest_random(&random, sizeof random);
-    snprintf(bus->probe, sizeof bus->probe, "probe %" PRIu64, random);
-    if (redis_send_strings(bus->commands, on_probe_written, bus, "SET", bus->probe_key.text,
-                           bus->probe, "PX", PROBE_KEY_MS, NULL) != 0)
-        return;
-    bus->probe_sent_ms = now;
-    if (bus->awaited_since_ms == 0)
-        bus->awaited_since_ms = now;
-}
-
-static void on_probe(struct bus *bus, const char *text)
-{
-    if (strcmp(text, bus->probe + PROBE_WORD_LEN) != 0)
-        return; /* not the last one sent, or not ours at all */
-    metrics_add_lag(bus->options.metrics, clock_monotonic_us() - bus->probe_sent_us);
-    bus->probe_back_ms = clock_monotonic_ms();
-    bus->proven = true;
-    bus->refused[0] = '\0';
-    bus->awaited_since_ms = 0;
-}
-
-static void reconnect_both(struct bus *bus)
-{
-    static const char why[] = "a probe did not come back in 5 s";
-    bus->awaited_since_ms = 0;
-    redis_reconnect(bus->subscriber, why);
-    redis_reconnect(bus->commands, why);
+    outbox_flush(bus->outbox);
+    redis_flush(bus->commands);
 }
 
 void bus_tick(struct bus *bus)
 {
-    int64_t now = clock_monotonic_ms();
+    static const char why[] = "a probe did not come back";
     size_t at = 0;
     struct feed *feed;
     while ((feed = table_next(bus->feeds, &at)) != NULL)
         feed_tick(feed);
-    if (bus->awaited_since_ms != 0 && now - bus->awaited_since_ms > PROBE_LOST_MS)
-        reconnect_both(bus);
-    else if (both_ready(bus) && bus->hears && now - bus->probe_sent_ms >= PROBE_EVERY_MS)
-        send_probe(bus);
+    if (!both_ready(bus) || probe_tick(bus->probe))
+        return;
+    redis_reconnect(bus->subscriber, why);
+    redis_reconnect(bus->commands, why);
 }
 
 const char *bus_why_not_ready(const struct bus *bus)
 {
     if (!both_ready(bus))
         return bus->lost[0] == '\0' ? "Redis is not connected yet" : bus->lost;
-    if (bus->refused[0] != '\0')
-        return bus->refused;
-    if (bus->probe_back_ms == 0 || clock_monotonic_ms() - bus->probe_back_ms > PROBE_FRESH_MS)
+    const char *refused = probe_refused(bus->probe);
+    int64_t back_ms = probe_back_ms(bus->probe);
+    if (refused != NULL)
+        return refused;
+    if (back_ms == 0 || clock_monotonic_ms() - back_ms > PROBE_FRESH_MS)
         return "no probe came back through Redis in the last 10 s";
     return NULL;
 }
 
 bool bus_flows(const struct bus *bus)
 {
-    int64_t awaited_ms =
-        bus->awaited_since_ms == 0 ? 0 : clock_monotonic_ms() - bus->awaited_since_ms;
-    return both_ready(bus) && bus->proven && awaited_ms < PROBE_SLOW_MS;
+    return both_ready(bus) && probe_flows(bus->probe);
 }
 
 int64_t bus_proven_ms(const struct bus *bus)
 {
-    return bus->probe_back_ms;
+    return probe_back_ms(bus->probe);
 }
 
 const char *bus_life(const struct bus *bus)
@@ -188,10 +128,9 @@ static void on_either_ready(struct bus *bus)
     bus->lost[0] = '\0';
     bus->lost_told = false;
     bus->was_up = true;
-    bus->awaited_since_ms = 0;
     log_redis(bus, "redis-up", NULL);
     if (bus->hears)
-        send_probe(bus);
+        probe_send(bus->probe);
     bus->callbacks.on_up(bus->arg);
 }
 
@@ -228,8 +167,7 @@ static void on_lost(struct bus *bus, const char *why)
         bus->lost_told = true;
     }
     snprintf(bus->lost, sizeof bus->lost, "Redis cannot be reached: %s", why);
-    bus->awaited_since_ms = 0;
-    bus->proven = false;
+    probe_forget(bus->probe);
     note_state(bus);
 }
 
@@ -267,8 +205,8 @@ static void on_published(struct bus *bus, const struct redis_reply *reply)
         feed_on_published(feed, data, len);
     else if (!is_channel(&bus->own_channel, channel, channel_len))
         return;
-    else if (len > PROBE_WORD_LEN && strncmp(data, "probe ", PROBE_WORD_LEN) == 0)
-        on_probe(bus, data + PROBE_WORD_LEN);
+    else if (strncmp(data, PROBE_WORD, sizeof PROBE_WORD - 1) == 0)
+        probe_came(bus->probe, data + sizeof PROBE_WORD - 1);
     else
         bus->callbacks.on_told(bus->arg, data, len);
 }
@@ -286,7 +224,7 @@ static void on_subscribed(struct bus *bus, const struct redis_reply *reply)
         return;
     bus->hears = true; /* a probe sent before would not have come back */
     if (both_ready(bus))
-        send_probe(bus);
+        probe_send(bus->probe);
 }
 
 /* "message", "subscribe", "unsubscribe", "pong", or an error. */
@@ -302,12 +240,19 @@ static void on_push(void *arg, const struct redis_reply *reply)
         on_subscribed(bus, reply);
 }
 
+static void on_pushed(void *arg)
+{
+    struct bus *bus = arg;
+    bus->callbacks.on_heard(bus->arg);
+}
+
 static struct redis *new_redis(struct bus *bus, bool subscriber)
 {
     const struct redis_callbacks callbacks = {
         .on_ready = subscriber ? on_subscriber_ready : on_commands_ready,
         .on_lost = subscriber ? on_subscriber_lost : on_commands_lost,
         .on_push = subscriber ? on_push : NULL,
+        .on_pushed = subscriber ? on_pushed : NULL,
     };
     char name[96];
     snprintf(name, sizeof name, "yukizuri-%s", bus->options.config->gateway_id);
@@ -340,6 +285,9 @@ struct bus *bus_new(const struct bus_options *options, const struct bus_callback
     bus->probe_key = key_gateway_probe(config->redis_prefix, config->gateway_id);
     bus->commands = new_redis(bus, false);
     bus->subscriber = new_redis(bus, true);
+    const struct probe_options probe = {bus->commands, bus->subscriber, bus->probe_key.text,
+                                        bus->own_channel.text, options->metrics};
+    bus->probe = probe_new(&probe);
     bus->outbox = outbox_new(options->base);
     bus->lane = lane_new(bus->commands);
     return bus;
@@ -362,6 +310,7 @@ void bus_free(struct bus *bus)
     lane_free(bus->lane);
     redis_free(bus->commands);
     redis_free(bus->subscriber);
+    probe_free(bus->probe);
     table_free(bus->feeds);
     free(bus);
 }

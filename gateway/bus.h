@@ -26,6 +26,7 @@ struct outbox;
 struct bus_callbacks {
     void (*on_up)(void *arg);                                 /* both connections are ready */
     void (*on_told)(void *arg, const char *data, size_t len); /* on this gateway's own channel */
+    void (*on_heard)(void *arg); /* what had come of all rooms' events has been handed out */
 };
 
 struct bus_options {
@@ -44,6 +45,10 @@ void bus_stop(struct bus *bus);
 
 /* All feeds must be closed before. NULL is fine. */
 void bus_free(struct bus *bus);
+
+/* What members have said in this turn of the loop goes to Redis at once, with all that was asked of
+ * it before. */
+void bus_flush(struct bus *bus);
 
 /* To be called once a second. */
 void bus_tick(struct bus *bus);

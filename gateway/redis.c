@@ -46,6 +46,7 @@ struct redis {
     struct event *timer;           /* retry, connect timeout, or the oldest command's deadline */
     struct pending pending;
     unsigned attempts;
+    int64_t heard_ms; /* when something last came */
 };
 
 static void start(struct redis *redis);
@@ -168,11 +169,8 @@ static void write_words(struct redis *redis, const struct redis_words *words)
 }
 
 /* Straight to the socket: a bufferevent would wait for a turn to hear that it is writable. */
-static void on_turn_end(evutil_socket_t fd, short events, void *arg)
+void redis_flush(struct redis *redis)
 {
-    (void)fd;
-    (void)events;
-    struct redis *redis = arg;
     if (redis->stream == NULL)
         return;
     if (redis->tls == NULL && evbuffer_get_length(bufferevent_get_output(redis->stream)) == 0)
@@ -181,9 +179,29 @@ static void on_turn_end(evutil_socket_t fd, short events, void *arg)
                              redis->unsent); /* the rest, or all: errors show there */
 }
 
-static void greet_with(struct redis *redis, redis_done done, const struct redis_words *words)
+static void on_turn_end(evutil_socket_t fd, short events, void *arg)
 {
-    write_words(redis, words);
+    (void)fd;
+    (void)events;
+    redis_flush(arg);
+}
+
+static void add_words(struct redis_words *words, const char *first, va_list rest)
+{
+    words->count = 0;
+    for (const char *word = first; word != NULL; word = va_arg(rest, const char *))
+        redis_words_add_string(words, word);
+}
+
+static __attribute__((sentinel)) void greet_with(struct redis *redis, redis_done done,
+                                                 const char *first, ...)
+{
+    struct redis_words words;
+    va_list rest;
+    va_start(rest, first);
+    add_words(&words, first, rest);
+    va_end(rest);
+    write_words(redis, &words);
     push_pending(redis, done, redis);
 }
 
@@ -192,36 +210,18 @@ static void greet(struct redis *redis)
 {
     const struct redis_url *url = redis->options.url;
     redis->state = GREETING;
-    if (url->password[0] != '\0') {
-        struct redis_words words;
-        words.count = 0;
-        redis_words_add_string(&words, "AUTH");
-        if (url->user[0] != '\0')
-            redis_words_add_string(&words, url->user);
-        redis_words_add_string(&words, url->password);
-        greet_with(redis, on_greeting, &words);
-    }
+    if (url->password[0] != '\0' && url->user[0] != '\0')
+        greet_with(redis, on_greeting, "AUTH", url->user, url->password, NULL);
+    else if (url->password[0] != '\0')
+        greet_with(redis, on_greeting, "AUTH", url->password, NULL);
     if (url->database != 0) {
         char number[16];
-        struct redis_words words;
-        words.count = 0;
         snprintf(number, sizeof number, "%d", url->database);
-        redis_words_add_string(&words, "SELECT");
-        redis_words_add_string(&words, number);
-        greet_with(redis, on_greeting, &words);
+        greet_with(redis, on_greeting, "SELECT", number, NULL);
     }
-    struct redis_words name;
-    name.count = 0;
-    redis_words_add_string(&name, "CLIENT");
-    redis_words_add_string(&name, "SETNAME");
-    redis_words_add_string(&name, redis->client_name);
-    greet_with(redis, NULL, &name);
-    struct redis_words ping;
-    ping.count = 0;
-    redis_words_add_string(&ping, "PING");
-    greet_with(redis, on_greeting, &ping);
-    redis_words_add_string(&ping, "ready");
-    greet_with(redis, on_greeted, &ping);
+    greet_with(redis, NULL, "CLIENT", "SETNAME", redis->client_name, NULL);
+    greet_with(redis, on_greeting, "PING", NULL);
+    greet_with(redis, on_greeted, "PING", "ready", NULL);
 }
 
 static void on_reply(struct redis *redis, const struct redis_reply *reply)
@@ -283,16 +283,24 @@ static bool take_replies(struct redis *redis)
 
 /* A bufferevent reads 4 KiB in a turn. Where a hundred messages come at once, a flush would begin
  * with the first fifteen of them, so the rest is fetched here. */
-static void on_read(struct bufferevent *stream, void *arg)
+static void read_all(struct redis *redis)
 {
-    (void)stream;
-    struct redis *redis = arg;
     size_t len = feed_reader(redis);
     for (int reads = 0; take_replies(redis) && redis->tls == NULL && reads < MOST_READS; reads++) {
         if (len < LIBEVENT_READ_BYTES)
             return;
         len = feed_more(redis);
     }
+}
+
+static void on_read(struct bufferevent *stream, void *arg)
+{
+    (void)stream;
+    struct redis *redis = arg;
+    redis->heard_ms = clock_monotonic_ms();
+    read_all(redis);
+    if (redis->options.subscriber)
+        redis->callbacks.on_pushed(redis->arg);
 }
 
 static void on_event(struct bufferevent *stream, short events, void *arg)
@@ -441,6 +449,11 @@ bool redis_is_ready(const struct redis *redis)
     return redis->state == READY;
 }
 
+int64_t redis_heard_ms(const struct redis *redis)
+{
+    return redis->heard_ms;
+}
+
 void redis_reconnect(struct redis *redis, const char *why)
 {
     if (redis->state == READY)
@@ -477,11 +490,9 @@ int redis_send(struct redis *redis, const struct redis_words *words, redis_done 
 int redis_send_strings(struct redis *redis, redis_done done, void *arg, const char *first, ...)
 {
     struct redis_words words;
-    words.count = 0;
-    va_list args;
-    va_start(args, first);
-    for (const char *word = first; word != NULL; word = va_arg(args, const char *))
-        redis_words_add_string(&words, word);
-    va_end(args);
+    va_list rest;
+    va_start(rest, first);
+    add_words(&words, first, rest);
+    va_end(rest);
     return redis_send(redis, &words, done, arg);
 }

@@ -21,6 +21,7 @@ struct redis_callbacks {
     void (*on_ready)(void *arg);                 /* authenticated, database chosen */
     void (*on_lost)(void *arg, const char *why); /* was ready, or could not become it */
     void (*on_push)(void *arg, const struct redis_reply *reply); /* subscriber: everything */
+    void (*on_pushed)(void *arg); /* subscriber: that was all that had come */
 };
 
 struct redis_options {
@@ -55,8 +56,14 @@ void redis_free(struct redis *redis);
 
 bool redis_is_ready(const struct redis *redis);
 
+/* When something last came from Redis, whatever it was. Monotonic, in ms; 0: never. */
+int64_t redis_heard_ms(const struct redis *redis);
+
 /* Drops the connection and makes a new one: for a peer that went silent. */
 void redis_reconnect(struct redis *redis, const char *why);
+
+/* What was sent in this turn of the loop goes to the socket at once. */
+void redis_flush(struct redis *redis);
 
 /* Sends a command at the end of the loop's turn. 0; or -1 when there is no connection: `done` is
  * then never called. `done` may be NULL. The deadline is REDIS_DEADLINE_MS. */
