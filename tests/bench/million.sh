@@ -127,6 +127,8 @@ inside() {
     lost_held=$(($(metric redis_lost_total) - lost_coming))
     status=0
     for pid in "${load_pids[@]}"; do wait "$pid" || status=1; done
+    pause 60 # a million have gone at once: their grace, and what their leaving costs
+    lost_going=$(($(metric redis_lost_total) - lost_coming - lost_held))
 
     share() { awk -v a="$1" -v b="$2" -v s=$((seconds - 10)) 'BEGIN {printf "%.1f %%", (b - a) / s * 100}'; }
     each() { echo $((($2 - $1) / members)); }
@@ -144,7 +146,7 @@ CPU while they stay: the machine           $(share "$cpu_all" "$hold_all"), of $
 delivered, lost, doubled, disordered       $(sum delivered), $(sum lost), $(sum doubled), $(sum disordered)
 refused by the gateways                    $(sum refused)
 closed by the gateways                     $(sum closed)
-connections to Redis lost                  $lost_coming while they came in, $lost_held while they stayed
+connections to Redis lost                  $lost_coming while they came in, $lost_held while they stayed, $lost_going when all went at once
 p99 in ms, of each talking generator       $(grep -ho '"p99_ms":[0-9.]*' "$run"/load.* | cut -d: -f2 | sort -n | tr '\n' ' ')
 REPORT
     [ $status -eq 0 ] || { echo "a generator found something wrong:"; cat "$run"/error.* "$run"/load.* | head -20; }

@@ -200,7 +200,7 @@ const experiments = {
 async function compareRooms(experiment, deliveries) {
   for (let round = 1; round <= rounds; round++)
     for (const [members, rooms] of [[19000, 1900], [19000, 19], [1000, 1]])
-      for (const name of [...floors.slice(1), ours]) await measure(experiment, name, round, { members, rooms, rate: (deliveries * rooms) / members, pending: 2000 });
+      for (const name of [...floors.slice(1), ours, `${ours}, --send writev`]) await measure(experiment, name, round, { members, rooms, rate: (deliveries * rooms) / members, pending: 2000 });
 }
 
 /** One room on several gateways: what Redis costs then. Redis has a core, everything else the other. */
