@@ -3,10 +3,10 @@
  *
  * Owns the cursors; neither the connections nor the log. Whatever is appended to the log goes out
  * from the end of the loop's turn on, a batch of members in each turn, with the rest of the loop in
- * between; all rooms of a gateway take turns and share the batches. Almost everybody waits for
- * nothing but shared frames: to all who stand where their neighbours stand the same bytes are sent
- * without a look at their connection (sender.h). Everybody else (a slow reader, one who comes back,
- * one with bytes of its own) is served one by one. */
+ * between (see audiences_flush); all rooms of a gateway take turns and share the batches. Almost
+ * everybody waits for nothing but shared frames: to all who stand where their neighbours stand the
+ * same bytes are sent without a look at their connection (sender.h). Everybody else (a slow reader,
+ * one who comes back, one with bytes of its own) is served one by one. */
 #ifndef YUKIZURI_AUDIENCE_H
 #define YUKIZURI_AUDIENCE_H
 
@@ -27,12 +27,12 @@ struct audience;
 struct audiences *audiences_new(struct event_base *base, struct sender *sender,
                                 struct metrics *metrics);
 
-/* Of what is said a batch goes out at once, and the next at the end of the turn: for when all that
- * has come has been appended, and other work may be before that end. */
-void audiences_flush(struct audiences *all);
-
 /* There must be no audience any more; NULL is fine. */
 void audiences_free(struct audiences *all);
+
+/* When something that was said is due, a batch goes out at once, besides the one at the end of the
+ * turn: for when what was read has been appended, and other work may be before that end. */
+void audiences_flush(struct audiences *all);
 
 struct audience_options {
     struct audiences *all;

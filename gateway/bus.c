@@ -10,7 +10,6 @@
 #include "probe.h"
 #include "table.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,8 +51,6 @@ static bool both_ready(const struct bus *bus)
 
 void bus_flush(struct bus *bus)
 {
-    if (outbox_is_empty(bus->outbox))
-        return;
     outbox_flush(bus->outbox);
     redis_flush(bus->commands);
 }
@@ -240,7 +237,7 @@ static void on_push(void *arg, const struct redis_reply *reply)
         on_subscribed(bus, reply);
 }
 
-static void on_pushed(void *arg)
+static void on_push_end(void *arg)
 {
     struct bus *bus = arg;
     bus->callbacks.on_heard(bus->arg);
@@ -252,7 +249,7 @@ static struct redis *new_redis(struct bus *bus, bool subscriber)
         .on_ready = subscriber ? on_subscriber_ready : on_commands_ready,
         .on_lost = subscriber ? on_subscriber_lost : on_commands_lost,
         .on_push = subscriber ? on_push : NULL,
-        .on_pushed = subscriber ? on_pushed : NULL,
+        .on_push_end = subscriber ? on_push_end : NULL,
     };
     char name[96];
     snprintf(name, sizeof name, "yukizuri-%s", bus->options.config->gateway_id);

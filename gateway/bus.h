@@ -26,7 +26,7 @@ struct outbox;
 struct bus_callbacks {
     void (*on_up)(void *arg);                                 /* both connections are ready */
     void (*on_told)(void *arg, const char *data, size_t len); /* on this gateway's own channel */
-    void (*on_heard)(void *arg); /* what had come of all rooms' events has been handed out */
+    void (*on_heard)(void *arg); /* what was read of all rooms' events has been handed out */
 };
 
 struct bus_options {
@@ -46,8 +46,8 @@ void bus_stop(struct bus *bus);
 /* All feeds must be closed before. NULL is fine. */
 void bus_free(struct bus *bus);
 
-/* What members have said in this turn of the loop goes to Redis at once, with all that was asked of
- * it before. */
+/* What members have said in this turn of the loop goes to Redis now, and whatever else was asked of
+ * it. Without a connection, who waits for an answer is told so from within. */
 void bus_flush(struct bus *bus);
 
 /* To be called once a second. */
@@ -117,8 +117,8 @@ struct bus_say {
     const char *epoch; /* refuse it in any other epoch; or NULL */
 };
 
-/* Goes out at the end of the loop's turn. Answers the number of the message (bus_number), or that
- * it was refused: bus_is_other_epoch. */
+/* Goes out with bus_flush, or at the end of the loop's turn. Answers the number of the message
+ * (bus_number), or that it was refused: bus_is_other_epoch. */
 int bus_say(struct feed *feed, const struct bus_say *say, redis_done done, void *arg);
 
 /* Publishes something without a number (typing). */

@@ -246,11 +246,6 @@ static void empty(struct outbox *outbox, bool send)
         free_memory(outbox);
 }
 
-bool outbox_is_empty(const struct outbox *outbox)
-{
-    return outbox->batch_count == 0;
-}
-
 void outbox_flush(struct outbox *outbox)
 {
     empty(outbox, true);

@@ -24,8 +24,6 @@ void outbox_free(struct outbox *outbox);
 void outbox_add(struct outbox *outbox, struct feed *feed, const struct bus_say *say,
                 redis_done done, void *arg);
 
-bool outbox_is_empty(const struct outbox *outbox);
-
 /* Sends what has gathered, now: something else follows that must not overtake it. */
 void outbox_flush(struct outbox *outbox);
 

@@ -14,7 +14,7 @@ enum { EVENTS = 16, MOST_READING_US = 1000 /* of a turn of the loop */ };
 struct poller {
     int epoll_fd;
     struct event *ready;
-    void (*on_served)(void *arg);
+    void (*on_end)(void *arg);
     void *arg;
     bool behind;
 };
@@ -44,8 +44,8 @@ static void on_ready(evutil_socket_t fd, short events, void *arg)
     do
         poller->behind = serve_some(fd) == EVENTS;
     while (poller->behind && clock_monotonic_us() < until_us);
-    if (poller->on_served != NULL)
-        poller->on_served(poller->arg);
+    if (poller->on_end != NULL)
+        poller->on_end(poller->arg);
 }
 
 bool poller_is_behind(const struct poller *poller)
@@ -53,10 +53,10 @@ bool poller_is_behind(const struct poller *poller)
     return poller->behind;
 }
 
-struct poller *poller_new(struct event_base *base, void (*on_served)(void *arg), void *arg)
+struct poller *poller_new(struct event_base *base, void (*on_end)(void *arg), void *arg)
 {
     struct poller *poller = memory_new(sizeof *poller);
-    poller->on_served = on_served;
+    poller->on_end = on_end;
     poller->arg = arg;
     poller->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (poller->epoll_fd < 0) {

@@ -22,9 +22,9 @@ struct watch {
 
 enum { POLLER_READ = 1, POLLER_WRITE = 2 };
 
-/* `on_served` is called when the ready ones have been served, as many as a turn of the loop serves:
+/* `on_end` is called when the ready ones have been served, as many as a turn of the loop serves:
  * what came from them can be passed on together. NULL is fine. */
-struct poller *poller_new(struct event_base *base, void (*on_served)(void *arg), void *arg);
+struct poller *poller_new(struct event_base *base, void (*on_end)(void *arg), void *arg);
 void poller_free(struct poller *poller);
 
 /* Waits for what is in `wanted` from now on, instead of what is in `before`; 0 is nothing, and then

@@ -9,7 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EVERY_MS = 2000, SLOW_MS = 1000, SILENT_MS = 5000, HOPELESS_MS = 30000 };
+enum {
+    EVERY_MS = 2000,
+    SLOW_MS = 1000,
+    SILENT_MS = 5000,
+    HOPELESS_MS = 30000, /* it talks, but answers no command before its deadline */
+};
 
 #define KEY_MS "10000"
 
@@ -19,7 +24,7 @@ struct probe {
     struct probe_options options;
     enum stage stage; /* of the last one */
     char word[32];
-    int64_t stage_ms;         /* since when it is in it */
+    int64_t owed_ms;          /* since when the connection that is to speak next has to */
     int64_t sent_ms;          /* 0: none since the connections are new */
     int64_t published_us;     /* when it was handed over to be published */
     int64_t awaited_since_ms; /* the first one since one came back, 0: none */
@@ -50,12 +55,6 @@ void probe_forget(struct probe *probe)
 
 /* --- There and back --- */
 
-static void enter(struct probe *probe, enum stage stage)
-{
-    probe->stage = stage;
-    probe->stage_ms = clock_monotonic_ms();
-}
-
 static void note_refusal(struct probe *probe, const struct redis_reply *reply)
 {
     probe->stage = NONE;
@@ -71,12 +70,15 @@ static void on_published(void *arg, const struct redis_reply *reply)
     struct probe *probe = arg;
     if (probe->stage != PUBLISHING)
         return;
+    probe->stage = NONE;
     if (reply == NULL)
-        probe->stage = NONE; /* too late: another one is sent */
-    else if (redis_reply_is_error(reply))
+        return; /* too late: another one is sent */
+    if (redis_reply_is_error(reply)) {
         note_refusal(probe, reply);
-    else
-        enter(probe, COMING);
+        return;
+    }
+    probe->stage = COMING;
+    probe->owed_ms = clock_monotonic_ms();
 }
 
 static void on_written(void *arg, const struct redis_reply *reply)
@@ -94,7 +96,7 @@ static void on_written(void *arg, const struct redis_reply *reply)
     probe->published_us = clock_monotonic_us();
     if (redis_send_strings(probe->options.commands, on_published, probe, "PUBLISH",
                            probe->options.channel, probe->word, NULL) == 0)
-        enter(probe, PUBLISHING);
+        probe->stage = PUBLISHING;
 }
 
 void probe_send(struct probe *probe)
@@ -106,7 +108,9 @@ void probe_send(struct probe *probe)
     if (redis_send_strings(probe->options.commands, on_written, probe, "SET", probe->options.key,
                            probe->word, "PX", KEY_MS, NULL) != 0)
         return;
-    enter(probe, WRITING);
+    if (probe->awaited_since_ms == 0 || probe->stage == COMING)
+        probe->owed_ms = now_ms;
+    probe->stage = WRITING;
     probe->sent_ms = now_ms;
     if (probe->awaited_since_ms == 0)
         probe->awaited_since_ms = now_ms;
@@ -114,7 +118,7 @@ void probe_send(struct probe *probe)
 
 void probe_came(struct probe *probe, const char *text)
 {
-    if (strcmp(text, probe->word + sizeof PROBE_WORD - 1) != 0)
+    if (probe->awaited_since_ms == 0 || strcmp(text, probe->word + sizeof PROBE_WORD - 1) != 0)
         return; /* not the last one sent, or not ours at all */
     metrics_add_lag(probe->options.metrics, clock_monotonic_us() - probe->published_us);
     probe->stage = NONE;
@@ -132,8 +136,8 @@ static bool is_lost(const struct probe *probe, int64_t now_ms)
     int64_t silent_since_ms = redis_heard_ms(next);
     if (probe->awaited_since_ms == 0)
         return false;
-    if (silent_since_ms < probe->stage_ms)
-        silent_since_ms = probe->stage_ms; /* there was nothing to say */
+    if (silent_since_ms < probe->owed_ms)
+        silent_since_ms = probe->owed_ms; /* there was nothing to say */
     return now_ms - silent_since_ms > SILENT_MS || now_ms - probe->awaited_since_ms > HOPELESS_MS;
 }
 

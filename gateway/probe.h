@@ -1,7 +1,8 @@
 /* probe: is the way open that a message takes through Redis? Every other second something is
  * written and then published on the gateway's own channel, and has to come back. A Redis that takes
  * no writes (no memory, a replica) is as good as away, and says why. One that is slow is waited for
- * as long as it says anything; one that is silent is given up.
+ * as long as it says anything, half a minute at most; one that is silent for five seconds is given
+ * up.
  *
  * Owns neither connection; calls nobody back. */
 #ifndef YUKIZURI_PROBE_H
@@ -31,12 +32,12 @@ void probe_free(struct probe *probe);
 /* A connection was lost, or is new: what was under way is forgotten, and nothing is proven. */
 void probe_forget(struct probe *probe);
 
-/* Sends one at once, beside one that is under way. Both connections are ready, and the channel is
- * subscribed to. */
+/* Sends one at once, instead of one that is under way: one that was sent before the channel was
+ * subscribed to does not come back. Both connections are ready. */
 void probe_send(struct probe *probe);
 
-/* Once a second while that is so: sends one when it is time. Returns false when Redis is to be
- * given up. */
+/* Once a second while both connections are ready: sends one when it is time. Returns false when
+ * Redis is to be given up; the caller makes both connections anew. */
 bool probe_tick(struct probe *probe);
 
 /* This came over the channel, without its first word. */

@@ -151,7 +151,8 @@ static void on_greeted(void *arg, const struct redis_reply *reply)
     redis->callbacks.on_ready(redis->arg);
 }
 
-/* Commands wait for the end of the loop's turn and leave with one system call. */
+/* Commands wait for redis_flush, at the latest at the end of the loop's turn, and leave with one
+ * system call. */
 static void write_command(struct redis *redis, const char *command, size_t len)
 {
     evbuffer_add(redis->unsent, command, len);
@@ -171,7 +172,7 @@ static void write_words(struct redis *redis, const struct redis_words *words)
 /* Straight to the socket: a bufferevent would wait for a turn to hear that it is writable. */
 void redis_flush(struct redis *redis)
 {
-    if (redis->stream == NULL)
+    if (redis->stream == NULL || evbuffer_get_length(redis->unsent) == 0)
         return;
     if (redis->tls == NULL && evbuffer_get_length(bufferevent_get_output(redis->stream)) == 0)
         evbuffer_write(redis->unsent, bufferevent_getfd(redis->stream));
@@ -300,7 +301,7 @@ static void on_read(struct bufferevent *stream, void *arg)
     redis->heard_ms = clock_monotonic_ms();
     read_all(redis);
     if (redis->options.subscriber)
-        redis->callbacks.on_pushed(redis->arg);
+        redis->callbacks.on_push_end(redis->arg);
 }
 
 static void on_event(struct bufferevent *stream, short events, void *arg)

@@ -21,7 +21,7 @@ struct redis_callbacks {
     void (*on_ready)(void *arg);                 /* authenticated, database chosen */
     void (*on_lost)(void *arg, const char *why); /* was ready, or could not become it */
     void (*on_push)(void *arg, const struct redis_reply *reply); /* subscriber: everything */
-    void (*on_pushed)(void *arg); /* subscriber: that was all that had come */
+    void (*on_push_end)(void *arg); /* subscriber: that was all of what was read */
 };
 
 struct redis_options {
@@ -62,11 +62,13 @@ int64_t redis_heard_ms(const struct redis *redis);
 /* Drops the connection and makes a new one: for a peer that went silent. */
 void redis_reconnect(struct redis *redis, const char *why);
 
-/* What was sent in this turn of the loop goes to the socket at once. */
+/* What was sent in this turn of the loop goes to the socket at once; with TLS, or behind what the
+ * socket did not take before, in the next turn. */
 void redis_flush(struct redis *redis);
 
-/* Sends a command at the end of the loop's turn. 0; or -1 when there is no connection: `done` is
- * then never called. `done` may be NULL. The deadline is REDIS_DEADLINE_MS. */
+/* Sends a command: with redis_flush, or at the end of the loop's turn. 0; or -1 when there is no
+ * connection: `done` is then never called. `done` may be NULL. The deadline is REDIS_DEADLINE_MS.
+ */
 int redis_send(struct redis *redis, const struct redis_words *words, redis_done done, void *arg);
 
 /* The same of a command that redis_format has put together; it is copied. */

@@ -247,7 +247,7 @@ static void on_up(void *arg)
 /* In a storm of people a turn of the loop takes milliseconds, on a shared core three times as long.
  * What is said shall wait for its turn, but not for the end of it: neither here, on its way to
  * Redis, nor in on_heard, on its way to everybody. */
-static void on_served(void *arg)
+static void on_members_served(void *arg)
 {
     const struct server *server = arg;
     bus_flush(server->bus);
@@ -411,7 +411,7 @@ struct server *server_new(const struct config *config, struct log *log, char *er
         server_free(server);
         return NULL;
     }
-    server->poller = poller_new(server->base, on_served, server);
+    server->poller = poller_new(server->base, on_members_served, server);
     make_parts(server);
     make_http(server);
     make_events(server);

@@ -34,14 +34,16 @@ struct client {
     bool deaf, upgraded;
 };
 
+struct speaker {
+    uint32_t said;
+    int64_t due_us; /* of the last */
+};
+
 struct crowd {
     struct crowd_options options;
     struct client *clients;
     int count, most;
-    struct speaker {
-        uint32_t said;
-        int64_t due_us; /* of the last */
-    } * speakers;       /* CROWD_SPEAKERS of each room */
+    struct speaker *speakers; /* CROWD_SPEAKERS of each room */
     int epoll_fd;
     bool counting;
     int64_t since_us; /* texts that were due before are not counted */
@@ -301,6 +303,7 @@ void crowd_count(struct crowd *crowd, struct histogram *histogram)
     crowd->since_us = crowd_now_us();
     crowd->histogram = histogram;
     crowd->counts.expected = crowd->counts.delivered = crowd->counts.frame_bytes = 0;
+    crowd->counts.skipped = crowd->counts.refused = 0;
 }
 
 void crowd_tell_missing(const struct crowd *crowd)
@@ -349,7 +352,8 @@ static void take_text(struct crowd *crowd, struct client *client, const char *te
         counts->disordered++;
     else
         counts->skipped += number - client->last[speaker] - 1;
-    client->last[speaker] = number;
+    if (number > client->last[speaker])
+        client->last[speaker] = number;
     if (client->speaker == speaker)
         counts->own++;
     if (!crowd->counting || due_us < crowd->since_us)

@@ -32,8 +32,8 @@ struct crowd_counts {
     int upgraded, inside, closed; /* closed: by the server */
     uint64_t expected;            /* deliveries of what was said while counting */
     uint64_t delivered, doubled, disordered;
-    uint64_t skipped;     /* texts that a listener missed although it got a later one */
-    uint64_t refused;     /* texts that the server would not take, and said so */
+    uint64_t skipped; /* texts that a listener missed although it got a later one */
+    uint64_t refused; /* texts of which the server said that it did not take them, or cannot tell */
     uint64_t frame_bytes; /* payload of the delivered frames */
     uint64_t again;       /* how often a client had to ask once more to come in */
     uint64_t own;         /* texts that came back to who said them */
@@ -71,7 +71,7 @@ void crowd_count(struct crowd *crowd, struct histogram *histogram);
 
 const struct crowd_counts *crowd_counts(const struct crowd *crowd);
 
-/* Writes to stderr who did not hear the last that was said, and when that was due. */
+/* Writes to stderr how many did not hear the last that each speaker said, and when that was due. */
 void crowd_tell_missing(const struct crowd *crowd);
 
 /* The monotonic clock, in microseconds. */

@@ -20,7 +20,7 @@ struct dialect {
     /* A word in the frame that says it is in; NULL: with the handshake, or with the greeting. */
     const char *welcome;
     const char *again;   /* the beginning of the frame after which the hello is said once more */
-    const char *refusal; /* the beginning of the frame that says that a text was not taken */
+    const char *refusal; /* the beginning of the frame that refuses a text, or NULL */
     /* What stands around a text. %s is the room; the text is cut so that the whole has `payload`
      * bytes, or takes what --bytes says where `payload` is 0. */
     const char *before, *after;

@@ -124,10 +124,11 @@ inside() {
     gateways_after=$(pss_of "${gateways[@]}") redis_after=$(pss_of $redis)
     slab_after=$(kib Slab) available_after=$(kib MemAvailable)
     hold_gateways=$(cpu_of "${gateways[@]}") hold_redis=$(cpu_of $redis) hold_loads=$(cpu_of "${load_pids[@]}") hold_all=$(busy)
+    pause 20 # nobody talks any more, and all are still there
     lost_held=$(($(metric redis_lost_total) - lost_coming))
     status=0
     for pid in "${load_pids[@]}"; do wait "$pid" || status=1; done
-    pause 60 # a million have gone at once: their grace, and what their leaving costs
+    for ((i = 0; i < 60 && $(metric connections) + $(metric ghosts) > 0; i++)); do pause 2; done # a million go at once
     lost_going=$(($(metric redis_lost_total) - lost_coming - lost_held))
 
     share() { awk -v a="$1" -v b="$2" -v s=$((seconds - 10)) 'BEGIN {printf "%.1f %%", (b - a) / s * 100}'; }
