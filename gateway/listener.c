@@ -13,7 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BACKLOG = 4096 };
+enum { BACKLOG = 4096, MOST_UNSENT_BYTES = 131072 };
 
 static int fail(char *error, size_t size, const char *address)
 {
@@ -62,13 +62,18 @@ static int open_info(const struct addrinfo *info, bool shared)
 {
     int on = 1;
     int off = 0;
+    int most_unsent = MOST_UNSENT_BYTES;
     int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (shared)
         setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* accepted sockets inherit it */
+    /* Accepted sockets inherit these. Of what a peer cannot take the kernel would keep megabytes;
+     * what it has not sent yet is the room's log's to keep, and the `backlog` setting's to bound.
+     */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &most_unsent, sizeof most_unsent);
     if (info->ai_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
     return listen_on(fd, info->ai_addr, info->ai_addrlen);

@@ -186,6 +186,21 @@ test("a reader that never reads is closed, and costs the others nothing", async 
   assert.deepEqual(got, Array.from({ length: said }, (_, i) => `n${i}`), "coming back it got what it missed");
 });
 
+test("the kernel kept four megabytes for a reader that never reads, before the backlog counted", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--rate", "0", "--backlog", "65536"] });
+  const talker = await joined(t, gateway.url, "talker");
+  const lazy = await joined(t, gateway.url, "lazy");
+  lazy.socket.pause();
+  const text = "x".repeat(2000);
+  let said = 0;
+  await until("the lazy one is closed", async () => {
+    for (let i = 0; i < 10; i++) talker.send({ type: "say", text, nonce: `n${said++}` });
+    await until("they are acknowledged", () => talker.find({ type: "ack", nonce: `n${said - 1}` }));
+    return (await gateway.stats()).slow_readers === 1;
+  }, 60000);
+  assert.ok(said * text.length < 1000000, `${said} lines`);
+});
+
 test("a flood of pings from somebody who never reads stops being read", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--ping", "1"] });
   const socket = await handshake(gateway);
