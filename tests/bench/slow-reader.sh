@@ -4,7 +4,8 @@
 #   tests/bench/slow-reader.sh [MEMBERS] [RATE] [SECONDS] [ROUNDS]     (default: 1000 20 60 2)
 #
 # In turn without and with it, so that the machine's noise falls on both. Messages have 1,400 bytes, so that
-# a minute fills the kernel's buffers and `backlog`, and the reader is closed with 4408.
+# a minute fills the kernel's buffer and `backlog`, and the reader is closed with 4408. (With the usual --ping it
+# would be closed before, since it does not answer.)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 members=${1:-1000} rate=${2:-20} seconds=${3:-60} rounds=${4:-2}
@@ -19,7 +20,7 @@ finish() {
 }
 trap finish EXIT
 port=$((20000 + RANDOM % 10000))
-build/release/yukizuri --addr "127.0.0.1:$port" --rate 0 --drain 0 >"$scratch/log" &
+build/release/yukizuri --addr "127.0.0.1:$port" --rate 0 --drain 0 --ping 300 >"$scratch/log" &
 pids+=($!)
 for _ in $(seq 100); do curl -fs "http://127.0.0.1:$port/readyz" >/dev/null && break; sleep 0.1; done
 
