@@ -55,28 +55,28 @@ void probe_forget(struct probe *probe)
 
 /* --- There and back --- */
 
-static void note_refusal(struct probe *probe, const struct redis_reply *reply)
+/* The answer to the last probe's command; true when the next step can be taken. */
+static bool take_answer(struct probe *probe, enum stage stage, const struct redis_reply *reply)
 {
-    probe->stage = NONE;
+    if (probe->stage != stage) /* to an earlier one, or it is back before the answer */
+        return false;
+    probe->stage = NONE; /* without an answer, another one is sent */
+    if (reply == NULL)
+        return false;
+    if (!redis_reply_is_error(reply))
+        return true;
     probe->proven = false;
     probe->awaited_since_ms = 0;
     snprintf(probe->refused, sizeof probe->refused, "Redis takes no writes: %.150s",
              redis_reply_string(reply, NULL));
+    return false;
 }
 
-/* It may be back already: it comes over the other connection. */
 static void on_published(void *arg, const struct redis_reply *reply)
 {
     struct probe *probe = arg;
-    if (probe->stage != PUBLISHING)
+    if (!take_answer(probe, PUBLISHING, reply))
         return;
-    probe->stage = NONE;
-    if (reply == NULL)
-        return; /* too late: another one is sent */
-    if (redis_reply_is_error(reply)) {
-        note_refusal(probe, reply);
-        return;
-    }
     probe->stage = COMING;
     probe->owed_ms = clock_monotonic_ms();
 }
@@ -84,14 +84,7 @@ static void on_published(void *arg, const struct redis_reply *reply)
 static void on_written(void *arg, const struct redis_reply *reply)
 {
     struct probe *probe = arg;
-    if (probe->stage != WRITING)
-        return;
-    if (reply != NULL && redis_reply_is_error(reply)) {
-        note_refusal(probe, reply);
-        return;
-    }
-    probe->stage = NONE;
-    if (reply == NULL)
+    if (!take_answer(probe, WRITING, reply))
         return;
     probe->published_us = clock_monotonic_us();
     if (redis_send_strings(probe->options.commands, on_published, probe, "PUBLISH",

@@ -162,19 +162,26 @@ test("frames that come together with the handshake are not lost", async (t) => {
   assert.match((await rawExchange(gateway.port, bytes, { stopAt: "pong" })).toString("latin1"), /101 Switching.*pong/s);
 });
 
+const LINE = "x".repeat(2000);
+
+/** Says lines, so many at a time, until a reader that never reads is closed; how many those were. */
+async function talkUntilClosed(gateway, talker, atOnce) {
+  let said = 0;
+  await until("the lazy one is closed", async () => {
+    for (let i = 0; i < atOnce; i++) talker.send({ type: "say", text: LINE, nonce: `n${said++}` });
+    await until("they are acknowledged", () => talker.find({ type: "ack", nonce: `n${said - 1}` }));
+    return (await gateway.stats()).slow_readers === 1;
+  }, 60000);
+  return said;
+}
+
 test("a reader that never reads is closed, and costs the others nothing", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--rate", "0", "--backlog", "65536"] });
   const talker = await joined(t, gateway.url, "talker");
   const lazy = await joined(t, gateway.url, "lazy");
   lazy.socket.pause();
-  const text = "x".repeat(2000);
-  let said = 0;
-  await until("the lazy one is closed", async () => {
-    for (let i = 0; i < 50; i++) talker.send({ type: "say", text, nonce: `n${said++}` });
-    await until("they are acknowledged", () => talker.find({ type: "ack", nonce: `n${said - 1}` }));
-    return (await gateway.stats()).slow_readers === 1;
-  }, 60000);
+  const said = await talkUntilClosed(gateway, talker, 50);
   await until("the talker missed nothing", () => talker.messages().length === said);
   lazy.socket.resume();
   assert.equal((await lazy.waitClosed()).code, 4408);
@@ -191,14 +198,8 @@ test("the kernel kept four megabytes for a reader that never reads, before the b
   const talker = await joined(t, gateway.url, "talker");
   const lazy = await joined(t, gateway.url, "lazy");
   lazy.socket.pause();
-  const text = "x".repeat(2000);
-  let said = 0;
-  await until("the lazy one is closed", async () => {
-    for (let i = 0; i < 10; i++) talker.send({ type: "say", text, nonce: `n${said++}` });
-    await until("they are acknowledged", () => talker.find({ type: "ack", nonce: `n${said - 1}` }));
-    return (await gateway.stats()).slow_readers === 1;
-  }, 60000);
-  assert.ok(said * text.length < 1000000, `${said} lines`);
+  const said = await talkUntilClosed(gateway, talker, 10);
+  assert.ok(said * LINE.length < 1000000, `${said} lines`);
 });
 
 test("a flood of pings from somebody who never reads stops being read", async (t) => {
