@@ -44,15 +44,20 @@ char *memory_copy_string(const char *string)
 }
 
 /* What was given back still counts as free, until it is used again. */
+static size_t free_before;
+
+void memory_give_back(void)
+{
+    malloc_trim(0);
+    free_before = mallinfo2().fordblks;
+}
+
 void memory_tidy(void)
 {
-    static size_t free_before;
     struct mallinfo2 info = mallinfo2();
     if (free_before > info.fordblks)
         free_before = info.fordblks;
     size_t more = info.fordblks - free_before;
-    if (more < TIDY_LEAST_BYTES || more < info.uordblks / 8)
-        return;
-    malloc_trim(0);
-    free_before = mallinfo2().fordblks;
+    if (more >= TIDY_LEAST_BYTES && more >= info.uordblks / 8)
+        memory_give_back();
 }

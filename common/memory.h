@@ -18,8 +18,11 @@ char *memory_copy(const char *data, size_t len);
 /* A copy of the string; NULL stays NULL. The caller frees it. */
 char *memory_copy_string(const char *string);
 
-/* Gives free memory back to the system when there is much more of it than after the time before:
- * over a megabyte, and an eighth of what is in use. Takes a millisecond or some. */
+/* Gives free memory back to the system. Takes a millisecond or some. */
+void memory_give_back(void);
+
+/* The same, but only when there is much more of it than after the time before: over a megabyte, and
+ * an eighth of what is in use. (What was used and freed again in between does not show.) */
 void memory_tidy(void);
 
 #endif

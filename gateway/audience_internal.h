@@ -5,6 +5,8 @@
 #include "audience.h"
 #include "list.h"
 
+#include <assert.h>
+
 /* A member: a connection and where it stands. Two fit into a cache line; a flush looks at nothing
  * else of those who are plain: whose cursor is at a frame's beginning, and whose connection has
  * neither bytes of its own nor a full socket, nor ends. */
@@ -13,6 +15,8 @@ struct slot {
     struct room_log_cursor cursor;
     int plain_fd; /* the socket; -1 for who is not plain and must be served one by one */
 };
+
+static_assert(sizeof(struct slot) <= 32, "two in a cache line");
 
 /* The flush goes round and round over the slots and never waits for an end: everybody gets what is
  * in the log when it comes by. What is said while it is under way goes to the next slots at once,

@@ -275,6 +275,7 @@ struct bus *bus_new(const struct bus_options *options, const struct bus_callback
     uint8_t life[6];
     digest_random(life, sizeof life);
     digest_base64url(life, sizeof life, bus->life);
+    script_hash_all();
     bus_fill_numbers(&bus->numbers, config);
     bus->feeds = table_new(channel_of);
     bus->own_channel = key_gateway(config->redis_prefix, config->gateway_id);

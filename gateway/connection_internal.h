@@ -7,11 +7,12 @@
 #include "poller.h"
 #include "wheel.h"
 
+#include <assert.h>
+
 struct reader;
 
 enum { CONNECTION_SCRATCH_BYTES = 65536 };
 
-/* 104 bytes: what malloc gives out as 112. */
 struct connection {
     struct watch watch;
     struct connections *all;
@@ -40,6 +41,8 @@ struct connection {
     unsigned shut : 1;         /* our side of the socket is shut down */
     unsigned dead : 1;         /* to be reaped */
 };
+
+static_assert(sizeof(struct connection) <= 104, "each member has one");
 
 struct connections {
     struct connections_options options;

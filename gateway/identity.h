@@ -5,6 +5,7 @@
 
 #include "token.h"
 
+#include <assert.h>
 #include <stdint.h>
 
 enum { IDENTITY_EPOCH_BYTES = 13 }; /* an epoch that a gateway made, with the NUL */
@@ -18,6 +19,8 @@ struct identity {
     uint16_t name_at, shown_at, person_at;
     char strings[]; /* the folded name, then those */
 };
+
+static_assert(sizeof(struct identity) <= 72, "each member has one");
 
 struct identity_parts {
     uint64_t number;

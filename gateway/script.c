@@ -20,17 +20,17 @@ struct script_run {
     char command[]; /* as Redis reads it */
 };
 
-static const char *hash_of(const struct script_source *source)
+static char hashes[MOST_SCRIPTS][HASH_BYTES];
+
+void script_hash_all(void)
 {
-    static char hashes[MOST_SCRIPTS][HASH_BYTES];
-    char *hash = hashes[source - script_sources];
-    if (hash[0] == '\0') {
+    for (size_t i = 0; i < script_sources_count; i++) {
+        const struct script_source *source = &script_sources[i];
         uint8_t bytes[DIGEST_SHA1_BYTES];
         digest_sha1(source->text, source->len, bytes);
-        for (size_t i = 0; i < sizeof bytes; i++)
-            snprintf(hash + 2 * i, 3, "%02x", bytes[i]);
+        for (size_t j = 0; j < sizeof bytes; j++)
+            snprintf(hashes[i] + 2 * j, 3, "%02x", bytes[j]);
     }
-    return hash;
 }
 
 static const struct script_source *find_source(const char *name)
@@ -90,7 +90,7 @@ void script_begin(struct script_call *call, const char *name)
     call->key_count = 0;
     call->words.count = 0;
     redis_words_add_string(&call->words, "EVALSHA");
-    redis_words_add_string(&call->words, hash_of(call->source));
+    redis_words_add_string(&call->words, hashes[call->source - script_sources]);
     redis_words_add_string(&call->words, ""); /* known when it is sent */
 }
 

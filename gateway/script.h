@@ -17,6 +17,10 @@ struct script_source {
 extern const struct script_source script_sources[];
 extern const size_t script_sources_count;
 
+/* Before any other function of these. It is also what makes OpenSSL set itself up, which takes a
+ * few milliseconds and two megabytes: at the start, not when the first person comes. */
+void script_hash_all(void);
+
 /* Loads all scripts into this connection's Redis. */
 void script_load_all(struct redis *redis);
 

@@ -467,13 +467,13 @@ void sessions_on_told(struct sessions *all, const char *data, size_t len)
 static void tidy_up(struct sessions *all)
 {
     bool calm = all->freed - all->freed_before < STORM / 10;
-    bool storm_is_over = calm && all->freed >= STORM;
-    if (storm_is_over) {
+    if (calm && all->freed >= STORM) {
         slab_trim();
+        memory_give_back();
         all->freed = 0;
-    }
-    if (storm_is_over || (calm && ++all->calm_s % TIDY_EVERY_S == 0))
+    } else if (calm && ++all->calm_s % TIDY_EVERY_S == 0) {
         memory_tidy();
+    }
     all->freed_before = all->freed;
 }
 

@@ -9,6 +9,7 @@
 #include "session.h"
 #include "table.h"
 
+#include <assert.h>
 #include <event2/util.h>
 
 enum session_state {
@@ -51,6 +52,8 @@ struct session {
     bool held;          /* nothing is read from it: too much is under way */
     uint16_t in_flight; /* replies that will still come */
 };
+
+static_assert(sizeof(struct session) <= 120, "each member has one");
 
 /* A leave that Redis has not answered yet. It is repeated until it is: a member whose leave was
  * lost would keep its name, and nobody would see it go. Holds all it needs: the session may be

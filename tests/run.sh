@@ -3,14 +3,14 @@
 # browser, and a short run of each chaos. A test that cannot run fails. Ends with the runners' own closing
 # lines.
 #
-#   tests/run.sh [style|unit|integration|browser|chaos|instructions]...   (default: all)
+#   tests/run.sh [style|unit|integration|browser|chaos|instructions|memory]...   (default: all)
 set -uo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/deploy/packages.sh"
 cd "$top" || exit 1
 
 jobs=("$@")
-[ ${#jobs[@]} -gt 0 ] || jobs=(style unit integration browser chaos instructions)
+[ ${#jobs[@]} -gt 0 ] || jobs=(style unit integration browser chaos instructions memory)
 wants() { [[ " ${jobs[*]} " == *" $1 "* ]]; }
 
 packages="$packages_build $packages_run libcmocka-dev universal-ctags procps"
@@ -53,6 +53,7 @@ chaos() {
 }
 if wants chaos; then job chaos chaos; fi
 if wants instructions; then job instructions bash tests/bench/instructions.sh; fi
+if wants memory; then job memory bash tests/bench/memory.sh; fi
 
 if [ ${#failed[@]} -gt 0 ]; then
     printf '\nFailed: %s\n' "${failed[*]}"

@@ -1,0 +1,65 @@
+#!/bin/bash
+# How many bytes of the gateway's memory a member costs who has joined and says nothing: 19,000 of them come
+# to a gateway that has just been started. All that its Pss has grown by is counted, names and addresses, the
+# room, and what the libraries needed for the first time. A check: it fails above 512.
+#
+#   tests/bench/memory.sh
+#
+# Needs 20,000 descriptors for each process (ulimit -Hn).
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+members=19000
+most=512
+
+ulimit -n "$(ulimit -Hn)"
+if [ "$(ulimit -n)" != unlimited ] && [ "$(ulimit -n)" -lt $((members + 500)) ]; then
+    echo "memory: $((members + 500)) descriptors are needed, there are $(ulimit -n): raise the hard limit" >&2
+    exit 1
+fi
+cmake --preset release -G Ninja -DYUKIZURI_BENCH=ON >/dev/null
+cmake --build --preset release >/dev/null
+run=$(mktemp -d)
+pids=()
+finish() {
+    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+    wait 2>/dev/null || true
+    rm -rf "$run"
+}
+trap finish EXIT
+
+redis-server --port 0 --unixsocket "$run/redis.sock" --save '' --appendonly no >/dev/null &
+pids+=($!)
+port=$((20000 + RANDOM % 10000))
+build/release/yukizuri --addr "127.0.0.1:$port" --redis "unix:$run/redis.sock" --drain 0 -logging=false &
+gateway=$!
+pids+=("$gateway")
+for _ in $(seq 300); do
+    curl -sf -o /dev/null "http://127.0.0.1:$port/readyz" && break
+    read -r -t 0.1 <> <(:) || true
+done
+# kinds FILE: kilobytes of Pss, of pages without a file, of malloc's heap, of files and their data
+kinds() {
+    awk '/^[0-9a-f]+-[0-9a-f]+ / {kind = NF < 6 ? 1 : $6 == "[heap]" ? 2 : 3}
+        /^Pss:/ {kb[kind] += $2} END {print kb[1] + 0, kb[2] + 0, kb[3] + 0}' "$1"
+}
+cat "/proc/$gateway/smaps" >"$run/before"
+build/release/load --ports "$port" --pids "$gateway" --members $members --pending 2000 --seconds 0 --warmup 0 \
+    --wait "$run/go" >"$run/load" &
+load=$!
+pids+=("$load")
+until [ -e "$run/go.in.$load" ]; do
+    kill -0 "$load" 2>/dev/null || { cat "$run/load" >&2; exit 1; }
+    read -r -t 0.1 <> <(:) || true
+done
+cat "/proc/$gateway/smaps" >"$run/after"
+: >"$run/go"
+wait "$load" || { cat "$run/load" >&2; exit 1; }
+
+read -r pages heap files < <(paste <(kinds "$run/before" | tr ' ' '\n') <(kinds "$run/after" | tr ' ' '\n') |
+    awk '{printf "%d ", ($2 - $1) * 1024} END {print ""}')
+awk -v p="$pages" -v h="$heap" -v f="$files" -v n=$members -v most=$most 'BEGIN {
+    each = (p + h + f) / n
+    printf "%.0f bytes for each of %d members (at most %d): pages of connections, sessions, identities and of the\n" \
+        "arrays of them %.0f, the heap %.0f, libraries %.0f\n", each, n, most, p / n, h / n, f / n
+    exit !(p > 0 && each <= most)
+}'
