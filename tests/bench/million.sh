@@ -4,9 +4,10 @@
 # in different rooms. Prints what each part takes of the memory, the CPU, what was lost, p99.
 #
 # Each room is on one gateway, as behind a balancer that chooses by the room's name (nginx: hash $uri). With
-# --workers the kernel would spread each room over all of them, and every event would wake 54 processes.
+# a fourth word, "workers", the gateways are the workers of one program (--workers) on one port: the kernel
+# spreads each room over all of them, and every event wakes them all.
 #
-#   tests/bench/million.sh [MEMBERS] [SECONDS] [PING]        (default: 1000000 300 50)
+#   tests/bench/million.sh [MEMBERS] [SECONDS] [PING] [workers]        (default: 1000000 300 50)
 #
 # PING is the gateways' setting, in seconds. With its default of 25 a million people are 40,000 pings a second
 # and as many pongs, with sockets that no cache holds: for both ends some 30 us of CPU each, which is more than
@@ -39,7 +40,7 @@ outside() {
     set_sysctl fs.file-max $((members * 2 + 1000000))
     set_sysctl net.ipv4.tcp_child_ehash_entries 4194304
     set_sysctl net.netfilter.nf_conntrack_max $((members * 2 + 100000))
-    timeout --kill-after=30 2400 unshare --net -- bash "tests/bench/$(basename "$0")" --inside "$members" "${2:-300}" "${3:-50}" &
+    timeout --kill-after=30 2400 unshare --net -- bash "tests/bench/$(basename "$0")" --inside "$members" "${2:-300}" "${3:-50}" "${4:-}" &
     inside=$!
     wait "$inside"
     status=$?
@@ -49,7 +50,7 @@ outside() {
 }
 
 inside() {
-    members=$1 seconds=$2 ping=$3
+    members=$1 seconds=$2 ping=$3 workers=${4:-}
     limit=$(ulimit -Hn)
     per_process=$((limit - 500 < 1000000 ? limit - 500 : 1000000))
     per_load=$((per_process > 18000 ? 18000 : per_process / 1000 * 1000))
@@ -72,7 +73,9 @@ inside() {
     kib() { awk -v name="$1:" '$1 == name {print $2}' /proc/meminfo; }
     pss_of() { local total=0 pid; for pid in "$@"; do total=$((total + $(awk '/^Pss:/ {print $2}' "/proc/$pid/smaps_rollup"))); done; echo $((total * 1024)); }
     cpu_of() { local pid; for pid in "$@"; do cat /proc/"$pid"/task/*/schedstat; done | awk '{total += $1} END {printf "%.2f", total / 1e9}'; }
-    metric() { curl -s -m 10 "http://127.0.0.1:[$port-$((port + loads - 1))]/metrics" | awk -v name="yukizuri_$1" '$1 == name {total += $2} END {print total + 0}'; }
+    # of all gateways; workers have one port, behind which the kernel chooses
+    metric() { [ -z "$workers" ] || { echo 0; return; }; curl -s -m 10 "http://127.0.0.1:[$port-$((port + loads - 1))]/metrics" | awk -v name="yukizuri_$1" '$1 == name {total += $2} END {print total + 0}'; }
+    connected() { redis-cli -s "$run/redis.sock" EVAL "local n = 0 for _, id in ipairs(redis.call('SMEMBERS', 'yukizuri:gateways')) do n = n + (redis.call('HGET', 'yukizuri:gateway:' .. id, 'connections') or 0) end return n" 0; }
     busy() { awk '/^cpu / {print ($2 + $3 + $4 + $7 + $8) / 100}' /proc/stat; } # the machine, in seconds
 
     available_before=$(kib MemAvailable) slab_before=$(kib Slab)
@@ -82,12 +85,14 @@ inside() {
     until [ -S "$run/redis.sock" ]; do pause 0.1; done
     port=$((20000 + RANDOM % 5000))
     gateways=()
-    for ((i = 0; i < loads; i++)); do
-        build/release/yukizuri --addr "127.0.0.1:$((port + i))" --redis "unix:$run/redis.sock" --ping "$ping" --drain 0 -logging=false &
+    for ((i = 0; i < (${#workers} > 0 ? 1 : loads); i++)); do
+        build/release/yukizuri --addr "127.0.0.1:$((port + i))" --redis "unix:$run/redis.sock" --ping "$ping" --drain 0 -logging=false \
+            --workers "$([ -z "$workers" ] && echo 1 || echo "$loads")" &
         gateways+=($!)
         pids+=($!)
     done
     until [ "$(redis-cli -s "$run/redis.sock" SCARD yukizuri:gateways)" = "$loads" ]; do pause 0.2; done
+    [ -z "$workers" ] || mapfile -t -O 1 gateways < <(pgrep -P "${gateways[0]}")
     gateways_before=$(pss_of "${gateways[@]}")
     redis_before=$(pss_of $redis)
     echo "$members people, $loads gateways, as many load generators, file limit $limit; $(uname -sr), $(nproc) cores, $(($(kib MemTotal) / 1048576)) GiB, $(date -u +%F); a ping to each every $ping s"
@@ -101,7 +106,7 @@ inside() {
         # nobody goes before all have heard everything: 18,000 who go at once hold up what was just said elsewhere
         rate=0 stay=$((seconds + 20)) hold=0
         [ $((i % (loads / 10 + 1))) -ne 0 ] || { rate=1 stay=$seconds hold=10; }
-        build/release/load --ports $((port + i)) --members $count --rooms $(((count + 999) / 1000)) --room "room$i-" --source "$i" \
+        build/release/load --ports "$((port + (${#workers} > 0 ? 0 : i)))" --members $count --rooms $(((count + 999) / 1000)) --room "room$i-" --source "$i" \
             --pending 4000 --rate $rate --seconds "$stay" --hold $hold --warmup 0 --wait "$run/go" >"$run/load.$i" 2>"$run/error.$i" &
         load=$! # a process substitution, as in pause, changes $!
         load_pids+=($load)
@@ -120,7 +125,7 @@ inside() {
     lost_coming=$(metric redis_lost_total)
     touch "$run/go"
     pause $((seconds - 10))
-    connections=$(redis-cli -s "$run/redis.sock" EVAL "local n = 0 for _, id in ipairs(redis.call('SMEMBERS', 'yukizuri:gateways')) do n = n + (redis.call('HGET', 'yukizuri:gateway:' .. id, 'connections') or 0) end return n" 0)
+    connections=$(connected)
     gateways_after=$(pss_of "${gateways[@]}") redis_after=$(pss_of $redis)
     slab_after=$(kib Slab) available_after=$(kib MemAvailable)
     hold_gateways=$(cpu_of "${gateways[@]}") hold_redis=$(cpu_of $redis) hold_loads=$(cpu_of "${load_pids[@]}") hold_all=$(busy)
@@ -128,7 +133,7 @@ inside() {
     lost_held=$(($(metric redis_lost_total) - lost_coming))
     status=0
     for pid in "${load_pids[@]}"; do wait "$pid" || status=1; done
-    for ((i = 0; i < 60 && $(metric connections) + $(metric ghosts) > 0; i++)); do pause 2; done # a million go at once
+    for ((i = 0; i < 60 && $(connected) + $(metric ghosts) > 0; i++)); do pause 2; done # a million go at once
     lost_going=$(($(metric redis_lost_total) - lost_coming - lost_held))
 
     share() { awk -v a="$1" -v b="$2" -v s=$((seconds - 10)) 'BEGIN {printf "%.1f %%", (b - a) / s * 100}'; }
@@ -147,7 +152,7 @@ CPU while they stay: the machine           $(share "$cpu_all" "$hold_all"), of $
 delivered, lost, doubled, disordered       $(sum delivered), $(sum lost), $(sum doubled), $(sum disordered)
 refused by the gateways                    $(sum refused)
 closed by the gateways                     $(sum closed)
-connections to Redis lost                  $lost_coming while they came in, $lost_held while they stayed, $lost_going when all went at once
+connections to Redis lost                  $([ -n "$workers" ] && echo "not counted" || echo "$lost_coming while they came in, $lost_held while they stayed, $lost_going when all went at once")
 p99 in ms, of each talking generator       $(grep -ho '"p99_ms":[0-9.]*' "$run"/load.* | cut -d: -f2 | sort -n | tr '\n' ' ')
 REPORT
     [ $status -eq 0 ] || { echo "a generator found something wrong:"; cat "$run"/error.* "$run"/load.* | head -20; }
