@@ -24,6 +24,7 @@ pause() { read -r -t "$1" <> <(:); }
 # Limits, and the namespace. (Functions, since bash reads a script as it goes, and this one takes a while.)
 outside() {
     members=${1:-1000000}
+    [[ "${4:-}" =~ ^(workers)?$ ]] || { echo "million: \"workers\" or nothing is wanted, not \"$4\"" >&2; exit 2; }
     cmake --preset release -G Ninja -DYUKIZURI_BENCH=ON >/dev/null && cmake --build --preset release >/dev/null || exit 1
     declare -gA before
     set_sysctl() { [ ! -e "/proc/sys/${1//.//}" ] || { before[$1]=$(sysctl -n "$1") && sysctl -qw "$1=$2"; }; }
@@ -106,8 +107,9 @@ inside() {
         # nobody goes before all have heard everything: 18,000 who go at once hold up what was just said elsewhere
         rate=0 stay=$((seconds + 20)) hold=0
         [ $((i % (loads / 10 + 1))) -ne 0 ] || { rate=1 stay=$seconds hold=10; }
+        # no more than come in within five seconds, after which a join is given up, with as little as is left to each
         build/release/load --ports "$((port + (${#workers} > 0 ? 0 : i)))" --members $count --rooms $(((count + 999) / 1000)) --room "room$i-" --source "$i" \
-            --pending 4000 --rate $rate --seconds "$stay" --hold $hold --warmup 0 --wait "$run/go" >"$run/load.$i" 2>"$run/error.$i" &
+            --pending 1000 --rate $rate --seconds "$stay" --hold $hold --warmup 0 --wait "$run/go" >"$run/load.$i" 2>"$run/error.$i" &
         load=$! # a process substitution, as in pause, changes $!
         load_pids+=($load)
         pids+=($load)
