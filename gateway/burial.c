@@ -1,18 +1,16 @@
-#include "burial.h"
+/* Who is dead: asks after the other gateways, and waits out the grace of those without a key. */
+#include "burial_internal.h"
 
 #include "clock.h"
 #include "keys.h"
 #include "lane.h"
-#include "list.h"
 #include "memory.h"
 
 #include <event2/event.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCAN_NAMES = 200, SHORTEST_POLL_MS = 100, STALE_MS = 1000 };
+enum { SHORTEST_POLL_MS = 100 };
 enum { POLL_MOST = 100 /* gateways in one question */, ID_BYTES = 65 };
 
 /* A gateway that was seen without a key. */
@@ -22,222 +20,6 @@ struct suspect {
     bool seen; /* still without a key at this poll */
     char id[];
 };
-
-struct burials {
-    struct bus *bus;
-    struct log *log;
-    const struct config *config;
-    struct event *timer;
-    struct link suspects;
-    int64_t started_ms;
-    int64_t polled_ms;
-    int64_t doubted_ms;    /* when leases last proved nothing; 0: never */
-    bool own_earlier_life; /* still to be looked for */
-};
-
-/* One gateway's burial, from the claim to the end. Freed when no room is left. */
-struct burial {
-    struct burials *burials;
-    size_t rooms_left;
-    uint64_t taken_off;
-    bool failed;
-    int64_t asked_ms;   /* when it was claimed */
-    const char *spared; /* sessions of this life, when it is our own earlier one */
-    char id[];
-};
-
-/* One room of it. */
-struct grave {
-    struct burial *burial;
-    struct key channel;
-    char cursor[24];
-    int64_t asked_ms; /* when the gateway's key was looked for, or names for a batch */
-};
-
-/* This process may itself have been stopped meanwhile: what an old answer says is not so any more.
- */
-static bool is_stale(int64_t asked_ms)
-{
-    return clock_monotonic_ms() - asked_ms > STALE_MS;
-}
-
-/* --- Room by room --- */
-
-static void end_burial(struct burial *burial)
-{
-    struct burials *burials = burial->burials;
-    const char *prefix = burials->config->redis_prefix;
-    struct redis *redis = bus_commands(burials->bus);
-    bool own = burial->spared[0] != '\0';
-    if (own && burial->failed)
-        burials->own_earlier_life = true; /* once more at the next poll */
-    if (!burial->failed && !own) {
-        char text[96];
-        struct key gateways = key_global(prefix, "gateways");
-        struct key rooms = key_gateway_rooms(prefix, burial->id);
-        redis_send_strings(redis, NULL, NULL, "SREM", gateways.text, burial->id, NULL);
-        redis_send_strings(redis, NULL, NULL, "DEL", rooms.text, NULL);
-        snprintf(text, sizeof text, "its lease ran out; %" PRIu64 " members taken off",
-                 burial->taken_off);
-        log_write(burials->log, &(struct log_line){.level = LOG_LEVEL_WARN,
-                                                   .kind = "gateway-buried",
-                                                   .id = burial->id,
-                                                   .message = text});
-    }
-    free(burial);
-}
-
-static void end_grave(struct grave *grave, bool failed)
-{
-    struct burial *burial = grave->burial;
-    free(grave);
-    burial->failed |= failed;
-    if (--burial->rooms_left == 0)
-        end_burial(burial);
-}
-
-static void scan(struct grave *grave);
-static void check_and_scan(struct grave *grave);
-
-static void on_taken_off(void *arg, const struct redis_reply *reply)
-{
-    struct grave *grave = arg;
-    grave->burial->taken_off += bus_number(reply);
-    if (redis_reply_is_error(reply))
-        end_grave(grave, true);
-    else if (strcmp(grave->cursor, "0") == 0)
-        end_grave(grave, false);
-    else
-        check_and_scan(grave);
-}
-
-static void take_off(struct grave *grave, const struct redis_reply *names)
-{
-    struct bus *bus = grave->burial->burials->bus;
-    struct script_call call;
-    struct bus_scratch scratch;
-    struct key members = key_part(grave->channel.text, "members");
-    struct key member = key_item(grave->channel.text, "member", "");
-    struct key left = key_item(grave->channel.text, "left", "");
-    script_begin(&call, "bury");
-    bus_begin(bus, &call, &scratch, grave->channel.text);
-    bus_add_key(&call, members.text);
-    bus_end_keys(&call, &scratch);
-    redis_words_add_string(&call.words, grave->burial->id);
-    redis_words_add_string(&call.words, member.text);
-    redis_words_add_string(&call.words, left.text);
-    redis_words_add_string(&call.words, grave->burial->spared);
-    for (size_t i = 0; i < redis_reply_count(names) && call.words.count < REDIS_WORDS - 8; i++) {
-        size_t len;
-        const char *name = redis_reply_string(redis_reply_at(names, i), &len);
-        if (name != NULL)
-            redis_words_add(&call.words, name, len);
-    }
-    if (script_run(bus_commands(bus), &call, on_taken_off, grave) != 0)
-        end_grave(grave, true);
-}
-
-static void on_scanned(void *arg, const struct redis_reply *reply)
-{
-    struct grave *grave = arg;
-    const char *cursor = redis_reply_string(redis_reply_at(reply, 0), NULL);
-    if (cursor == NULL || is_stale(grave->asked_ms)) {
-        end_grave(grave, true);
-        return;
-    }
-    snprintf(grave->cursor, sizeof grave->cursor, "%s", cursor);
-    take_off(grave, redis_reply_at(reply, 1));
-}
-
-/* Before each batch: has the gateway come back? Then its members are its own again. */
-static void on_still_dead(void *arg, const struct redis_reply *reply)
-{
-    struct grave *grave = arg;
-    if (redis_reply_is_error(reply) || redis_reply_integer(reply) != 0 || is_stale(grave->asked_ms))
-        end_grave(grave, true);
-    else
-        scan(grave);
-}
-
-static void check_and_scan(struct grave *grave)
-{
-    const struct burial *burial = grave->burial;
-    struct key key = key_gateway(burial->burials->config->redis_prefix, burial->id);
-    grave->asked_ms = clock_monotonic_ms();
-    if (burial->spared[0] != '\0')
-        scan(grave);
-    else if (redis_send_strings(bus_commands(burial->burials->bus), on_still_dead, grave, "EXISTS",
-                                key.text, NULL) != 0)
-        end_grave(grave, true);
-}
-
-static void scan(struct grave *grave)
-{
-    char count[24];
-    struct key members = key_part(grave->channel.text, "members");
-    grave->asked_ms = clock_monotonic_ms();
-    snprintf(count, sizeof count, "%d", SCAN_NAMES);
-    if (redis_send_strings(bus_commands(grave->burial->burials->bus), on_scanned, grave, "SSCAN",
-                           members.text, grave->cursor, "COUNT", count, NULL) != 0)
-        end_grave(grave, true);
-}
-
-static void open_grave(struct burial *burial, const char *room)
-{
-    struct grave *grave = memory_new(sizeof *grave);
-    grave->burial = burial;
-    grave->channel = key_room(burial->burials->config->redis_prefix, room);
-    memcpy(grave->cursor, "0", 2);
-    burial->rooms_left++;
-    check_and_scan(grave);
-}
-
-static void on_rooms(void *arg, const struct redis_reply *reply)
-{
-    struct burial *burial = arg;
-    burial->rooms_left = 1; /* held while rooms are added */
-    burial->failed |= redis_reply_is_error(reply);
-    for (size_t i = 0; i < redis_reply_count(reply); i++) {
-        const char *room = redis_reply_string(redis_reply_at(reply, i), NULL);
-        if (room != NULL)
-            open_grave(burial, room);
-    }
-    if (--burial->rooms_left == 0)
-        end_burial(burial);
-}
-
-/* --- The claim --- */
-
-static void on_claimed(void *arg, const struct redis_reply *reply)
-{
-    struct burial *burial = arg;
-    struct key rooms = key_gateway_rooms(burial->burials->config->redis_prefix, burial->id);
-    bool ours = !redis_reply_is_error(reply) && redis_reply_string(reply, NULL) != NULL &&
-                !is_stale(burial->asked_ms);
-    if (!ours || redis_send_strings(bus_commands(burial->burials->bus), on_rooms, burial,
-                                    "SMEMBERS", rooms.text, NULL) != 0) {
-        burial->burials->own_earlier_life |= burial->spared[0] != '\0';
-        free(burial);
-    }
-}
-
-static void claim(struct burials *burials, const char *id)
-{
-    bool own = strcmp(id, burials->config->gateway_id) == 0;
-    struct burial *burial = memory_new(sizeof *burial + strlen(id) + 1);
-    struct key key = key_bury(burials->config->redis_prefix, id);
-    char ms[24];
-    burial->burials = burials;
-    burial->asked_ms = clock_monotonic_ms();
-    burial->spared = own ? bus_life(burials->bus) : "";
-    memcpy(burial->id, id, strlen(id) + 1);
-    snprintf(ms, sizeof ms, "%" PRIu64, burials->config->lease * 1000);
-    if (redis_send_strings(bus_commands(burials->bus), on_claimed, burial, "SET", key.text,
-                           burials->config->gateway_id, "NX", "PX", ms, NULL) != 0) {
-        burials->own_earlier_life |= own;
-        free(burial);
-    }
-}
 
 /* --- Suspects --- */
 
@@ -299,7 +81,7 @@ static void on_checked(void *arg, const struct redis_reply *reply)
     struct suspect *suspect = find_suspect(burials, check->id);
     bool alive = redis_reply_integer(reply) != 0;
     int64_t now_ms = clock_monotonic_ms();
-    bool known = !redis_reply_is_error(reply) && !is_stale(check->asked_ms);
+    bool known = !redis_reply_is_error(reply) && !burial_is_stale(check->asked_ms);
     if (known && alive && suspect != NULL) {
         forget_suspect(suspect);
     } else if (known && !alive) {
@@ -312,7 +94,7 @@ static void on_checked(void *arg, const struct redis_reply *reply)
         }
         suspect->seen = true;
         if (now_ms - suspect->since_ms >= wait_ms(burials, suspect) && may_bury(burials))
-            claim(burials, check->id);
+            burial_claim(burials, check->id);
     }
     free(check);
 }
@@ -357,7 +139,7 @@ struct poll {
 static void on_polled(void *arg, const struct redis_reply *reply)
 {
     struct poll *poll = arg;
-    bool known = reply != NULL && !is_stale(poll->asked_ms);
+    bool known = reply != NULL && !burial_is_stale(poll->asked_ms);
     bool all_live =
         !redis_reply_is_error(reply) && redis_reply_integer(reply) == (int64_t)poll->count;
     if (known && !all_live) { /* an error as well: a cluster does not answer for many keys */
@@ -422,7 +204,7 @@ static void on_timer(evutil_socket_t fd, short events, void *arg)
     (void)events;
     struct burials *burials = arg;
     int64_t stopped_ms = clock_monotonic_ms() - burials->polled_ms - poll_ms(burials->config);
-    if (!bus_flows(burials->bus) || stopped_ms > STALE_MS)
+    if (!bus_flows(burials->bus) || stopped_ms > BURIAL_STALE_MS)
         burials_doubt(burials);
     burials->polled_ms = clock_monotonic_ms();
     struct key gateways = key_global(burials->config->redis_prefix, "gateways");
@@ -432,11 +214,9 @@ static void on_timer(evutil_socket_t fd, short events, void *arg)
     int64_t grace_ms = (int64_t)burials->config->leave_grace * 1000;
     int64_t since_ms =
         burials->doubted_ms > burials->started_ms ? burials->doubted_ms : burials->started_ms;
-    if (burials->own_earlier_life && clock_monotonic_ms() - since_ms >= grace_ms &&
-        may_bury(burials)) {
-        burials->own_earlier_life = false;
-        claim(burials, burials->config->gateway_id);
-    }
+    if (!list_is_empty(&burials->own_graves) && clock_monotonic_ms() - since_ms >= grace_ms &&
+        may_bury(burials))
+        burial_claim(burials, burials->config->gateway_id);
 }
 
 struct burials *burials_new(struct event_base *base, struct bus *bus, struct log *log)
@@ -447,7 +227,7 @@ struct burials *burials_new(struct event_base *base, struct bus *bus, struct log
     burials->config = bus_config(bus);
     list_init(&burials->suspects);
     burials->started_ms = clock_monotonic_ms();
-    burials->own_earlier_life = true;
+    list_init(&burials->own_graves);
     burials->timer = event_new(base, -1, EV_PERSIST, on_timer, burials);
     burials->polled_ms = clock_monotonic_ms();
     int64_t every_ms = poll_ms(burials->config);
@@ -461,6 +241,7 @@ void burials_free(struct burials *burials)
     if (burials == NULL)
         return;
     burials_doubt(burials);
+    graves_free_own(burials);
     event_free(burials->timer);
     free(burials);
 }

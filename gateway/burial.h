@@ -11,6 +11,11 @@ struct burials;
 
 struct burials *burials_new(struct event_base *base, struct bus *bus, struct log *log);
 
+/* The rooms of an earlier life of this gateway, under the same id: their members are taken off
+ * after the grace, but for those who have come back by then. Nobody else would do it: this gateway
+ * lives. */
+void burials_note_own(struct burials *burials, const struct redis_reply *rooms);
+
 /* Leases prove nothing at the moment: Redis is away or takes no writes, or this process was
  * stopped. Whoever is suspected is so no longer, and gets the whole grace from when its key is
  * missing again. */

@@ -22,6 +22,7 @@ struct presence {
     struct event *timer;
     struct burials *burials;
     bool leased; /* the lease was taken since the start */
+    bool earlier_life_known;
     size_t rooms_open;
     unsigned renewals; /* since the rooms were written as a whole */
 };
@@ -151,8 +152,27 @@ static void renew(struct presence *presence)
     keep_rooms(presence);
 }
 
+static void on_earlier_rooms(void *arg, const struct redis_reply *reply)
+{
+    struct presence *presence = arg;
+    if (reply == NULL || presence->earlier_life_known)
+        return;
+    presence->earlier_life_known = true;
+    if (!redis_reply_is_error(reply))
+        burials_note_own(presence->burials, reply);
+}
+
+/* Asked before this life's rooms are written there. */
+static void look_for_earlier_life(struct presence *presence)
+{
+    if (!presence->earlier_life_known)
+        redis_send_strings(bus_commands(presence->options.bus), on_earlier_rooms, presence,
+                           "SMEMBERS", presence->own_rooms.text, NULL);
+}
+
 void presence_up(struct presence *presence)
 {
+    look_for_earlier_life(presence);
     presence->renewals = RENEWALS_TO_WRITE;
     renew(presence);
 }

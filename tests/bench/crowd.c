@@ -410,6 +410,9 @@ static void take_payload(struct crowd *crowd, struct client *client, const char 
     } else if (client->state == GREETED && begins(payload, len, dialect->again)) {
         crowd->counts.again++;
         crowd_come_in(crowd, (int)(client - crowd->clients));
+    } else if (client->state == GREETED && begins(payload, len, dialect->refusal)) {
+        if (crowd->counts.refused++ == 0)
+            fprintf(stderr, "load: the first who was refused: %.*s\n", (int)len, payload);
     } else if (dialect->ask != NULL && len == strlen(dialect->ask) &&
                begins(payload, len, dialect->ask)) {
         send_frame(crowd, client->fd, dialect->answer, strlen(dialect->answer));

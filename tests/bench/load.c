@@ -94,7 +94,9 @@ static void await(const int *count, int wanted, const char *what)
             deadline = crowd_now_us() + 30000000;
         seen = *count;
         if (crowd_now_us() > deadline) {
-            fprintf(stderr, "load: only %d of %d %s\n", *count, wanted, what);
+            fprintf(stderr,
+                    "load: only %d of %d %s; %" PRIu64 " asked again, %" PRIu64 " were refused\n",
+                    *count, wanted, what, crowd_counts(crowd)->again, crowd_counts(crowd)->refused);
             exit(1);
         }
     }

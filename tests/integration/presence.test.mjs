@@ -36,6 +36,36 @@ test("kill -9 of a gateway: each of its members is announced once, and nothing l
   assert.deepEqual(redis.lines("KEYS", "yukizuri:{lobby}:member:*").length, 2);
 });
 
+test("every gateway searched all its rooms for members of an earlier life that it never had", async (t) => {
+  const redis = await startRedis(t);
+  const args = ["--lease", "1", "--leave-grace", "1"];
+  const searches = () => Number(/cmdstat_sscan:calls=(\d+)/.exec(redis.run("INFO", "commandstats"))?.[1] ?? 0);
+  const first = await startGateway(t, { redis, args });
+  for (const room of ["a", "b", "c"]) await joined(t, `${first.url}/${room}`, "alice");
+  const doomed = await startGateway(t, { redis, args });
+  const rooms = Array.from({ length: 20 }, (_, i) => `doomed-${i}`);
+  for (const room of rooms) await joined(t, `${doomed.url}/${room}`, "bob");
+  await doomed.stop("SIGKILL");
+  await until("it is buried", () => redis.lines("SMEMBERS", "yukizuri:gateways").length === 1);
+  assert.equal(redis.run("EXISTS", ...rooms.map((room) => `yukizuri:{${room}}:members`)), "0");
+  assert.equal(redis.lines("KEYS", "yukizuri:gateway:*:rooms").length, 1);
+  assert.equal(searches(), rooms.length); // the other one's, and none of its own
+});
+
+test("restarted under its old id, a gateway takes its earlier members off in all rooms they were in", async (t) => {
+  const redis = await startRedis(t);
+  const args = ["--gateway-id", "fixed", "--lease", "1", "--leave-grace", "1"];
+  const first = await startGateway(t, { redis, args });
+  const rooms = Array.from({ length: 20 }, (_, i) => `room-${i}`);
+  for (const room of rooms) await joined(t, `${first.url}/${room}`, "bob");
+  await first.stop("SIGKILL");
+  const second = await startGateway(t, { redis, args });
+  await joined(t, `${second.url}/room-3`, "alice");
+  await joined(t, `${second.url}/new`, "alice");
+  await until("bob is gone everywhere", () => redis.lines("KEYS", "yukizuri:{*}:member:bob").length === 0);
+  assert.deepEqual(redis.lines("KEYS", "yukizuri:{*}:members").sort(), ["yukizuri:{new}:members", "yukizuri:{room-3}:members"]);
+});
+
 test("more rooms than fit into one command: all of them are noted, each with its members", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--lease", "1", "--leave-grace", "0", "--gateway-id", "many"] });
