@@ -32,7 +32,7 @@ struct burial {
 /* One room of it. */
 struct grave {
     struct link link;      /* while it waits */
-    struct burial *burial; /* NULL before the claim */
+    struct burial *burial; /* NULL without a claim */
     char *room;
     struct key channel;
     char cursor[24];
@@ -128,6 +128,7 @@ static void end_grave(struct grave *grave, bool failed)
     burial->open--;
     burial->failed |= failed;
     if (failed && is_own(burial)) { /* once more at the next poll: nobody else knows of it */
+        grave->burial = NULL;
         list_add(&burial->burials->own_graves, &grave->link);
     } else {
         if (!failed && !is_own(burial))

@@ -27,6 +27,7 @@ bool burial_is_stale(int64_t asked_ms);
  * life: the rooms in own_graves. */
 void burial_claim(struct burials *burials, const char *id);
 
+/* Forgets the rooms of our own earlier life. */
 void graves_free_own(struct burials *burials);
 
 #endif

@@ -107,9 +107,9 @@ inside() {
         # nobody goes before all have heard everything: 18,000 who go at once hold up what was just said elsewhere
         rate=0 stay=$((seconds + 20)) hold=0
         [ $((i % (loads / 10 + 1))) -ne 0 ] || { rate=1 stay=$seconds hold=10; }
-        # no more than come in within five seconds, after which a join is given up, with as little as is left to each
+        # no more under way than come in within five seconds, after which a join is given up
         build/release/load --ports "$((port + (${#workers} > 0 ? 0 : i)))" --members $count --rooms $(((count + 999) / 1000)) --room "room$i-" --source "$i" \
-            --pending 1000 --rate $rate --seconds "$stay" --hold $hold --warmup 0 --wait "$run/go" >"$run/load.$i" 2>"$run/error.$i" &
+            --pending $((${#workers} > 0 ? 1000 : 4000)) --rate $rate --seconds "$stay" --hold $hold --warmup 0 --wait "$run/go" >"$run/load.$i" 2>"$run/error.$i" &
         load=$! # a process substitution, as in pause, changes $!
         load_pids+=($load)
         pids+=($load)
