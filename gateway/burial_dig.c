@@ -215,10 +215,10 @@ static void check_and_scan(struct grave *grave)
 
 static void scan(struct grave *grave)
 {
-    char count[24];
+    char count[TEXT_NUMBER_BYTES];
     struct key members = key_part(grave->channel.text, "members");
     grave->asked_ms = clock_monotonic_ms();
-    snprintf(count, sizeof count, "%d", SCAN_NAMES);
+    text_number(SCAN_NAMES, count);
     if (redis_send_strings(bus_commands(grave->burial->burials->bus), on_scanned, grave, "SSCAN",
                            members.text, grave->cursor, "COUNT", count, NULL) != 0)
         end_grave(grave, true);
@@ -271,13 +271,13 @@ void burial_claim(struct burials *burials, const char *id)
     bool own = strcmp(id, burials->config->gateway_id) == 0;
     struct burial *burial = memory_new(sizeof *burial + strlen(id) + 1);
     struct key key = key_bury(burials->config->redis_prefix, id);
-    char ms[24];
+    char ms[TEXT_NUMBER_BYTES];
     burial->burials = burials;
     list_init(&burial->waiting);
     burial->asked_ms = clock_monotonic_ms();
     burial->spared = own ? bus_life(burials->bus) : "";
     memcpy(burial->id, id, strlen(id) + 1);
-    snprintf(ms, sizeof ms, "%" PRIu64, burials->config->lease * 1000);
+    text_number(burials->config->lease * 1000, ms);
     if (redis_send_strings(bus_commands(burials->bus), on_claimed, burial, "SET", key.text,
                            burials->config->gateway_id, "NX", "PX", ms, NULL) != 0)
         free(burial);

@@ -9,29 +9,14 @@ cd "$(dirname "$0")/../.."
 expected=86
 
 command -v valgrind >/dev/null || { echo "instructions: valgrind is needed" >&2; exit 1; }
-cmake --preset release -G Ninja -DYUKIZURI_BENCH=ON >/dev/null
-cmake --build --preset release >/dev/null
-run=$(mktemp -d)
-pids=()
-finish() {
-    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-    wait 2>/dev/null || true
-    rm -rf "$run"
-}
-trap finish EXIT
-
-redis-server --port 0 --unixsocket "$run/redis.sock" --save '' --appendonly no >/dev/null &
-pids+=($!)
-port=$((20000 + RANDOM % 10000))
+# shellcheck source=tests/bench/check.sh
+. tests/bench/check.sh
 valgrind --tool=callgrind --callgrind-out-file="$run/out" --collect-atstart=no --toggle-collect=on_flush \
     build/release/yukizuri --addr "127.0.0.1:$port" --redis "unix:$run/redis.sock" --send writev --rate 0 \
     --drain 0 --retention-messages 100 -logging=false 2>"$run/errors" &
 gateway=$!
 pids+=("$gateway")
-for _ in $(seq 300); do
-    curl -sf -o /dev/null "http://127.0.0.1:$port/readyz" && break
-    read -r -t 0.1 <> <(:) || true
-done
+await_ready
 build/release/load --ports "$port" --pids "$gateway" --members 500 --rate 20 --seconds 5 --warmup 1 >"$run/load" ||
     { cat "$run/load" "$run/errors" >&2; exit 1; }
 frames=$(curl -sf "http://127.0.0.1:$port/metrics" | awk '$1 == "yukizuri_messages_out_total" {print $2}')

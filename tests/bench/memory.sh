@@ -16,27 +16,12 @@ if [ "$(ulimit -n)" != unlimited ] && [ "$(ulimit -n)" -lt $((members + 500)) ];
     echo "memory: $((members + 500)) descriptors are needed, there are $(ulimit -n): raise the hard limit" >&2
     exit 1
 fi
-cmake --preset release -G Ninja -DYUKIZURI_BENCH=ON >/dev/null
-cmake --build --preset release >/dev/null
-run=$(mktemp -d)
-pids=()
-finish() {
-    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-    wait 2>/dev/null || true
-    rm -rf "$run"
-}
-trap finish EXIT
-
-redis-server --port 0 --unixsocket "$run/redis.sock" --save '' --appendonly no >/dev/null &
-pids+=($!)
-port=$((20000 + RANDOM % 10000))
+# shellcheck source=tests/bench/check.sh
+. tests/bench/check.sh
 build/release/yukizuri --addr "127.0.0.1:$port" --redis "unix:$run/redis.sock" --drain 0 -logging=false &
 gateway=$!
 pids+=("$gateway")
-for _ in $(seq 300); do
-    curl -sf -o /dev/null "http://127.0.0.1:$port/readyz" && break
-    read -r -t 0.1 <> <(:) || true
-done
+await_ready
 # kinds FILE: kilobytes of Pss, of pages without a file, of malloc's heap, of files and their data
 kinds() {
     awk '/^[0-9a-f]+-[0-9a-f]+ / {kind = NF < 6 ? 1 : $6 == "[heap]" ? 2 : 3}
