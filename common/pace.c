@@ -10,3 +10,8 @@ int64_t pace_spend(struct pace *pace, const struct pace_limit *limit, int64_t no
         pace->paid_until_us = now_us + limit->longest_us;
     return pace->paid_until_us - now_us;
 }
+
+int64_t pace_share(int64_t share, int64_t processes, int64_t cores)
+{
+    return processes > cores ? (share * processes + cores - 1) / cores : share;
+}

@@ -21,4 +21,8 @@ struct pace {
 int64_t pace_spend(struct pace *pace, const struct pace_limit *limit, int64_t now_us,
                    int64_t cost_us);
 
+/* The share of each of `processes` that pace themselves on `cores`, so that together they take one
+ * part in `share` of the cores' time. */
+int64_t pace_share(int64_t share, int64_t processes, int64_t cores);
+
 #endif

@@ -12,6 +12,7 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     PRESENCE_WINDOW_US = 100000,   /* after a presence line, further ones are gathered so long, */
@@ -40,6 +41,17 @@ struct room {
 
 static void on_window(evutil_socket_t fd, short events, void *arg);
 static void on_served(void *owner, uint64_t limit);
+
+/* Workers that are more than the cores share their time: the room is on all of them, and a tenth
+ * for each would be all there is. */
+void room_turn_init(struct room_turn *turn, const struct config *config)
+{
+    int64_t cores = sysconf(_SC_NPROCESSORS_ONLN);
+    *turn = (struct room_turn){
+        .limit = {pace_share(PRESENCE_SHARE, (int64_t)config->workers, cores > 0 ? cores : 1),
+                  PRESENCE_LONGEST_US},
+    };
+}
 
 struct room *room_new(const struct room_options *options)
 {
@@ -136,10 +148,10 @@ static void append(struct room *room, const char *json, size_t len, unsigned wha
  * one turn of the loop. */
 static struct timeval find_window(const struct room *room)
 {
-    static const struct pace_limit limit = {PRESENCE_SHARE, PRESENCE_LONGEST_US};
+    struct room_turn *turn = room->options.turn;
     uint8_t chance;
     digest_random(&chance, sizeof chance);
-    int64_t us = pace_spend(&room->options.turn->lines, &limit, clock_monotonic_us(),
+    int64_t us = pace_spend(&turn->lines, &turn->limit, clock_monotonic_us(),
                             audience_cost_us(room->audience));
     if (us < PRESENCE_WINDOW_US)
         us = PRESENCE_WINDOW_US;

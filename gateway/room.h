@@ -23,12 +23,15 @@
 struct event_base;
 struct room;
 
-/* What showing presence takes of a gateway, over all its rooms. Zero when made. */
+/* What showing presence takes of a gateway, over all its rooms; made by room_turn_init. */
 struct room_turn {
     struct timeval begun; /* tells one turn of the loop from another */
     int64_t spent_us;     /* in this turn */
     struct pace lines;    /* sending the lines */
+    struct pace_limit limit;
 };
+
+void room_turn_init(struct room_turn *turn, const struct config *config);
 
 struct room_options {
     struct event_base *base;

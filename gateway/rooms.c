@@ -122,6 +122,7 @@ struct rooms *rooms_new(const struct rooms_options *options,
     rooms->callbacks = *callbacks;
     rooms->arg = arg;
     rooms->places = table_new(name_of);
+    room_turn_init(&rooms->turn, bus_config(options->bus));
     return rooms;
 }
 

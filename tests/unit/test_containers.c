@@ -105,6 +105,11 @@ static void test_pace(void **state)
     assert_int_equal(pace_spend(&pace, &limit, 9000, 20), 200); /* nothing is saved up */
     assert_int_equal(pace_spend(&pace, &limit, 9000, 5000), 1000);
     assert_int_equal(pace_spend(&pace, &limit, 10000, 0), 0); /* the rest was forgiven */
+    assert_int_equal(pace_share(10, 1, 2), 10); /* who shares a core shares its time */
+    assert_int_equal(pace_share(10, 2, 2), 10);
+    assert_int_equal(pace_share(10, 56, 2), 280);
+    assert_int_equal(pace_share(10, 3, 2), 15);
+    assert_int_equal(pace_share(1, 4, 3), 2); /* rather less than the share than more */
 }
 
 static void test_text_numbers(void **state)
