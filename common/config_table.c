@@ -67,7 +67,8 @@ const struct config_row config_table[] = {
      "Time over which SIGTERM spreads the reconnects."},
     {"workers", CONFIG_AUTO, AT(workers), "1", 1, 512, "N|auto",
      "So many gateways on the same addresses, each a process of its own (its gateway-id gets the "
-     "number); auto is one for each core. Limits hold for each of them."},
+     "number); auto is one for each core. Limits hold for each of them, and /metrics is of the "
+     "one that answers."},
     {"send", CONFIG_CHOICE, AT(send), "auto", 0, 0, "auto|writev|uring",
      "How one frame goes to many sockets: a system call for each, or io_uring, hundreds in one. "
      "auto is io_uring where the kernel has it."},

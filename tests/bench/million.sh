@@ -56,6 +56,9 @@ inside() {
     per_process=$((limit - 500 < 1000000 ? limit - 500 : 1000000))
     per_load=$((per_process > 18000 ? 18000 : per_process / 1000 * 1000))
     loads=$(((members + per_load - 1) / per_load)) # one for each gateway
+    # no more on their way in at a time than come in within five seconds, after which a join is given up
+    programs=$loads pending=4000
+    [ -z "$workers" ] || programs=1 pending=1000
     ulimit -n "$limit"
     run=$(mktemp -d)
     pids=()
@@ -86,9 +89,9 @@ inside() {
     until [ -S "$run/redis.sock" ]; do pause 0.1; done
     port=$((20000 + RANDOM % 5000))
     gateways=()
-    for ((i = 0; i < (${#workers} > 0 ? 1 : loads); i++)); do
+    for ((i = 0; i < programs; i++)); do
         build/release/yukizuri --addr "127.0.0.1:$((port + i))" --redis "unix:$run/redis.sock" --ping "$ping" --drain 0 -logging=false \
-            --workers "$([ -z "$workers" ] && echo 1 || echo "$loads")" &
+            --workers $((loads / programs)) &
         gateways+=($!)
         pids+=($!)
     done
@@ -107,9 +110,8 @@ inside() {
         # nobody goes before all have heard everything: 18,000 who go at once hold up what was just said elsewhere
         rate=0 stay=$((seconds + 20)) hold=0
         [ $((i % (loads / 10 + 1))) -ne 0 ] || { rate=1 stay=$seconds hold=10; }
-        # no more under way than come in within five seconds, after which a join is given up
-        build/release/load --ports "$((port + (${#workers} > 0 ? 0 : i)))" --members $count --rooms $(((count + 999) / 1000)) --room "room$i-" --source "$i" \
-            --pending $((${#workers} > 0 ? 1000 : 4000)) --rate $rate --seconds "$stay" --hold $hold --warmup 0 --wait "$run/go" >"$run/load.$i" 2>"$run/error.$i" &
+        build/release/load --ports "$((port + i % programs))" --members $count --rooms $(((count + 999) / 1000)) --room "room$i-" --source "$i" \
+            --pending $pending --rate $rate --seconds "$stay" --hold $hold --warmup 0 --wait "$run/go" >"$run/load.$i" 2>"$run/error.$i" &
         load=$! # a process substitution, as in pause, changes $!
         load_pids+=($load)
         pids+=($load)
