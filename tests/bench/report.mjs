@@ -49,6 +49,9 @@ export function report(directory) {
     sections.push(`Measured${what} on ${machine.date} at commit ${machine.commit}: ${machine.cpu}, ${machine.cores} cores, ${machine.memory_gib} GiB, Linux ${machine.kernel}; ${versions}.`);
   }
   sections.push(`Medians; frames of ${number(mid("envelope", {}, "frame_bytes"))} bytes for 100 bytes of text.`);
+  const stolen = lines.map((l) => l.stolen_percent).filter((n) => n !== undefined);
+  if (stolen.length > 0)
+    sections.push(`Of what run.sh measured, ${stolen.length} runs say how much of the cores' time the machine's host had for others meanwhile: ${number(median(stolen), 1)} % (median), ${number(Math.max(...stolen), 1)} % at most.`);
 
   sections.push("### One room of 1,000 members\n\nThe server has one core; Redis and the load generator share the other. CPU is that of the server's process.");
   sections.push(

@@ -20,6 +20,8 @@ const rounds = Number(options.rounds);
 const seconds = Number(options.seconds);
 const load = path.join(top, "build/release/load");
 const ours = "Yukizuri";
+const mostStolenPercent = 1; // what is measured while the machine's host has the cores for others says nothing: then
+const attempts = 2; // it is measured once more
 let payload = 222; // of a frame of ours; measured anew below
 let lastPort = 21000 + Math.floor(Math.random() * 8000);
 const results = [];
@@ -62,9 +64,14 @@ function keep(result) {
   if (experiment !== "machine") console.log(experiment, "|", system, "|", round, "|", rest.failed ?? JSON.stringify(pick(rest)));
 }
 
-const pick = (r) => Object.fromEntries(["cpu_ns_per_delivery", "deliveries_per_s", "p99_ms", "lost", "bytes_per_member", "handshake_cpu_us", "join_cpu_us"].filter((k) => r[k] !== undefined).map((k) => [k, r[k]]));
+const pick = (r) => Object.fromEntries(["cpu_ns_per_delivery", "deliveries_per_s", "p99_ms", "lost", "bytes_per_member", "handshake_cpu_us", "join_cpu_us", "stolen_percent"].filter((k) => r[k] !== undefined).map((k) => [k, r[k]]));
+
+/** Seconds of the cores that the host of a virtual machine has had for others so far. */
+const stolenSeconds = () => Number(fs.readFileSync("/proc/stat", "utf8").split("\n")[0].trim().split(/\s+/)[8]) / 100;
 
 async function generate(args) {
+  const stolenBefore = stolenSeconds();
+  const begun = performance.now();
   const child = spawn("taskset", ["-c", "1", load, ...Object.entries(args).flatMap(([name, value]) => [`--${name}`, String(value)])], { stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   let errors = "";
@@ -73,11 +80,23 @@ async function generate(args) {
   const timer = setTimeout(() => child.kill("SIGKILL"), 120000);
   await new Promise((done) => child.once("close", done));
   clearTimeout(timer);
+  const stolen = (stolenSeconds() - stolenBefore) / ((performance.now() - begun) / 1000) / os.cpus().length;
+  const stolen_percent = Math.round(stolen * 1000) / 10;
   try {
-    return JSON.parse(output);
+    return { ...JSON.parse(output), stolen_percent };
   } catch {
-    return { failed: errors.trim().split("\n").pop() || "no answer in two minutes" };
+    return { failed: errors.trim().split("\n").pop() || "no answer in two minutes", stolen_percent };
   }
+}
+
+/** The run with least stolen, of as many as it takes to have one with little; what they measured does not matter. */
+async function calmest(run) {
+  let best;
+  for (let attempt = 0; attempt < attempts && (best === undefined || best.stolen_percent > mostStolenPercent); attempt++) {
+    const result = await run();
+    if (best === undefined || result.stolen_percent < best.stolen_percent) best = result;
+  }
+  return best;
 }
 
 const isFree = (port) =>
@@ -111,7 +130,7 @@ async function withRedis(use) {
 /** One run of one system: a fresh server, a fresh Redis. */
 async function measure(experiment, name, round, args) {
   const system = systems[name];
-  const result = await withRedis(async (context) => {
+  const once = () => withRedis(async (context) => {
     const port = await freePort();
     const server = await system.start({ ...context, port });
     try {
@@ -121,6 +140,7 @@ async function measure(experiment, name, round, args) {
       await server.stop();
     }
   });
+  const result = await calmest(once);
   keep({ experiment, system: name, round, ...result });
   return result;
 }
@@ -206,15 +226,16 @@ async function compareRooms(experiment, deliveries) {
 /** One room on several gateways: what Redis costs then. Redis has a core, everything else the other. */
 async function measureGateways(count, args, kind) {
   for (let round = 1; round <= rounds; round++) {
-    await withRedis(async (context) => {
+    const once = () => withRedis(async (context) => {
       const ports = [];
       while (ports.length < count) ports.push(await freePort());
       const gateways = await Promise.all(ports.map((port) => systems[ours].start({ ...context, port })));
       const common = { ports: ports.join(","), pids: gateways.map(({ pid }) => pid).join(","), redis: context.redisPid, spread: 1, dialect: "yukizuri", pending: 500, seconds, ...args };
       const result = await generate(common);
       for (const gateway of gateways) await gateway.stop();
-      keep({ experiment: "gateways", system: ours, round, gateways: count, kind, ...result });
+      return result;
     });
+    keep({ experiment: "gateways", system: ours, round, gateways: count, kind, ...(await calmest(once)) });
   }
 }
 

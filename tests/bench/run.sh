@@ -5,7 +5,8 @@
 #   tests/bench/run.sh [--rounds N] [--seconds S] [--only WORD,...] [--out DIRECTORY]
 #
 # Writes results.jsonl, tables.md and *.svg to docs/bench (or DIRECTORY): what the README shows. With
-# three rounds of four seconds it takes about an hour. --only takes parts of it: fixed, full, million, idle,
+# three rounds of four seconds it takes about an hour, and longer on a virtual machine whose host has the cores for
+# others meanwhile: such runs are repeated once. --only takes parts of it: fixed, full, million, idle,
 # load, members, rooms, rate, apart or gateways; the others' results stay. "apart" needs root, for receive
 # packet steering and the length of its queue, which it sets back.
 set -euo pipefail
