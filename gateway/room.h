@@ -31,6 +31,7 @@ struct room_turn {
     struct pace_limit limit;
 };
 
+/* Nothing is spent yet. Asks how many cores there are: the workers of `config` share them. */
 void room_turn_init(struct room_turn *turn, const struct config *config);
 
 struct room_options {

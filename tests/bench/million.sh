@@ -154,7 +154,7 @@ CPU while they stay: Redis                 $(share "$cpu_redis" "$hold_redis") o
 CPU while they stay: load generators       $(share "$cpu_loads" "$hold_loads") of a core, all together
 CPU while they stay: the machine           $(share "$cpu_all" "$hold_all"), of $(nproc)00 %
 delivered, lost, doubled, disordered       $(sum delivered), $(sum lost), $(sum doubled), $(sum disordered)
-refused by the gateways                    $(sum refused)
+texts answered with an error               $(sum refused)
 closed by the gateways                     $(sum closed)
 connections to Redis lost                  $([ -n "$workers" ] && echo "not counted" || echo "$lost_coming while they came in, $lost_held while they stayed, $lost_going when all went at once")
 p99 in ms, of each talking generator       $(grep -ho '"p99_ms":[0-9.]*' "$run"/load.* | cut -d: -f2 | sort -n | tr '\n' ' ')

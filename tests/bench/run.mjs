@@ -20,8 +20,9 @@ const rounds = Number(options.rounds);
 const seconds = Number(options.seconds);
 const load = path.join(top, "build/release/load");
 const ours = "Yukizuri";
-const mostStolenPercent = 1; // what is measured while the machine's host has the cores for others says nothing: then
-const attempts = 2; // it is measured once more
+// what is measured while the machine's host has the cores for others says little: it is measured once more
+const mostStolenPercent = 1;
+const attempts = 2;
 let payload = 222; // of a frame of ours; measured anew below
 let lastPort = 21000 + Math.floor(Math.random() * 8000);
 const results = [];
