@@ -17,6 +17,7 @@ struct side {
 
 struct gathering {
     struct side joined, left;
+    size_t seen; /* so many of the joined, the first, are in somebody's list already */
     uint64_t seq, count;
     bool open;
 };
@@ -64,25 +65,44 @@ static void add(struct side *side, const struct message_person *person)
         (struct gathered){memory_copy_string(person->id), memory_copy_string(person->json)};
 }
 
-/* Takes the person out; false when it is not there. The others keep their order. */
-static bool take_out(struct side *side, const char *id)
+/* Where in the side the person is; its count when it is not there. */
+static size_t find(const struct side *side, const char *id)
 {
-    for (size_t i = 0; i < side->count; i++) {
-        if (strcmp(side->people[i].id, id) != 0)
-            continue;
-        free_person(&side->people[i]);
-        side->count--;
-        memmove(&side->people[i], &side->people[i + 1], (side->count - i) * sizeof side->people[0]);
-        return true;
-    }
-    return false;
+    size_t at = 0;
+    while (at < side->count && strcmp(side->people[at].id, id) != 0)
+        at++;
+    return at;
+}
+
+/* The others keep their order. */
+static void take_out(struct side *side, size_t at)
+{
+    free_person(&side->people[at]);
+    side->count--;
+    memmove(&side->people[at], &side->people[at + 1], (side->count - at) * sizeof side->people[0]);
+}
+
+/* Who came and went unseen is not worth a word. */
+static void leave(struct gathering *gathering, const struct message_person *person)
+{
+    size_t at = find(&gathering->joined, person->id);
+    bool unseen = at >= gathering->seen && at < gathering->joined.count;
+    if (at < gathering->joined.count)
+        take_out(&gathering->joined, at);
+    gathering->seen -= at < gathering->seen;
+    if (!unseen)
+        add(&gathering->left, person);
+}
+
+void gathering_seen(struct gathering *gathering)
+{
+    gathering->seen = gathering->joined.count;
 }
 
 void gathering_add(struct gathering *gathering, const struct room_event *event)
 {
     for (size_t i = 0; i < event->left_count; i++)
-        if (!take_out(&gathering->joined, event->left[i].id))
-            add(&gathering->left, &event->left[i]);
+        leave(gathering, &event->left[i]);
     for (size_t i = 0; i < event->joined_count; i++)
         add(&gathering->joined, &event->joined[i]);
     gathering->seq = event->seq;
@@ -111,5 +131,6 @@ void gathering_take(struct gathering *gathering, struct text *out)
     free(left);
     clear(&gathering->joined);
     clear(&gathering->left);
+    gathering->seen = 0;
     gathering->open = false;
 }

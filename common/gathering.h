@@ -1,6 +1,6 @@
 /* gathering: several presence events that will be shown as one line, of at most
- * MESSAGE_PRESENCE_NAMES names each way. Who came and went again meanwhile was seen by nobody and
- * is left out. No I/O. */
+ * MESSAGE_PRESENCE_NAMES names each way. Who came and went again meanwhile, seen by nobody, is left
+ * out. No I/O. */
 #ifndef YUKIZURI_GATHERING_H
 #define YUKIZURI_GATHERING_H
 
@@ -19,6 +19,9 @@ bool gathering_is_open(const struct gathering *gathering);
 
 /* Adds a presence event; copies what it needs. */
 void gathering_add(struct gathering *gathering, const struct room_event *event);
+
+/* Somebody was given a list with those who are gathered: when one of them goes, it must be said. */
+void gathering_seen(struct gathering *gathering);
 
 /* Writes the line, and is empty again. */
 void gathering_take(struct gathering *gathering, struct text *out);

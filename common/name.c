@@ -23,6 +23,17 @@ static char *map_ascii(const char *text, size_t len, utf8proc_option_t options)
     return out;
 }
 
+/* Each is a grapheme by itself: CR LF, the only pair, is refused. */
+static enum name_error scan_ascii(const char *text, size_t *graphemes)
+{
+    size_t count = 0;
+    for (; text[count] != '\0'; count++)
+        if (text[count] < ' ' || text[count] == 0x7f)
+            return NAME_BAD_CHARACTER;
+    *graphemes = count;
+    return NAME_OK;
+}
+
 static bool is_ascii(const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++)
@@ -111,7 +122,8 @@ static enum name_error scan(const char *text, size_t *graphemes)
 static enum name_error judge_normal(const char *shown)
 {
     size_t graphemes = 0;
-    enum name_error error = scan(shown, &graphemes);
+    bool ascii = is_ascii(shown, strlen(shown));
+    enum name_error error = ascii ? scan_ascii(shown, &graphemes) : scan(shown, &graphemes);
     if (error != NAME_OK)
         return error;
     if (graphemes == 0)
@@ -244,4 +256,16 @@ void name_with_number(const struct name *name, unsigned number, struct name *out
     snprintf(text, sizeof text, "%.*s%s", (int)keep, name->shown, digits);
     if (name_judge(text, strlen(text), out) != NAME_OK)
         *out = *name;
+}
+
+void name_number_base(const struct name *name, char out[NAME_BYTES])
+{
+    struct name numbered = *name;
+    bool fits = strlen(name->shown) <= NAME_GRAPHEMES - MOST_DIGITS;
+    if (!fits)
+        name_with_number(name, 2, &numbered);
+    size_t len = strlen(numbered.folded);
+    memcpy(out, numbered.folded, len + 1);
+    if (!fits && out[len - 1] == '2')
+        out[len - 1] = '\0';
 }

@@ -40,4 +40,7 @@ const char *name_error_text(enum name_error error);
  * that it stays within the limits. */
 void name_with_number(const struct name *name, unsigned number, struct name *out);
 
+/* The folded name without the number that name_with_number puts after it. */
+void name_number_base(const struct name *name, char out[NAME_BYTES]);
+
 #endif

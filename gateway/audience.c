@@ -210,7 +210,8 @@ void audience_tell(struct audience *audience, bool urgent)
     audience->due = audience->count;
 }
 
-void audience_add(struct audience *audience, struct connection *connection, uint64_t position)
+void audience_add(struct audience *audience, struct connection *connection, uint64_t position,
+                  uint32_t known)
 {
     uint64_t head = room_log_head(audience->options.log);
     make_room(audience);
@@ -220,10 +221,21 @@ void audience_add(struct audience *audience, struct connection *connection, uint
         .connection = connection,
         .cursor = {.position = position, .replayed = (uint32_t)(head - position)},
         .plain_fd = -1,
+        .known = known,
     };
     connection_set_slot(connection, audience->count++);
     connection_set_source(connection, &source, audience);
     connection_wake(connection);
+}
+
+void audience_skip(struct audience *audience, uint32_t known)
+{
+    uint64_t head = room_log_head(audience->options.log);
+    for (uint32_t i = 0; i < audience->count; i++) {
+        struct slot *slot = &audience->slots[i];
+        if (slot->known == known && slot->cursor.position + 1 == head)
+            slot->cursor.position = head;
+    }
 }
 
 void audience_remove(struct audience *audience, struct connection *connection)

@@ -49,8 +49,9 @@ struct audience *audience_new(const struct audience_options *options);
 void audience_free(struct audience *audience);
 
 /* One more member, who gets what is in the log from `position` on, or from now on when that is the
- * head. */
-void audience_add(struct audience *audience, struct connection *connection, uint64_t position);
+ * head. `known` says what it knows already, for audience_skip. */
+void audience_add(struct audience *audience, struct connection *connection, uint64_t position,
+                  uint32_t known);
 
 /* Takes a member out; what it has half received is finished. Does nothing when it is not in. */
 void audience_remove(struct audience *audience, struct connection *connection);
@@ -58,6 +59,10 @@ void audience_remove(struct audience *audience, struct connection *connection);
 /* Something was appended to the log. What is urgent (somebody said it) goes out before what is not
  * in other rooms (who comes and goes); within a room the order is the log's. */
 void audience_tell(struct audience *audience, bool urgent);
+
+/* The latest frame is no news to those who were added with this `known`: they do not get it, unless
+ * they have not got what is before it either. Looks at everybody. */
+void audience_skip(struct audience *audience, uint32_t known);
 
 /* Does somebody but the slow lag behind? Then the log must not be trimmed but from on_served. */
 bool audience_is_busy(const struct audience *audience);

@@ -13,7 +13,8 @@
 struct slot {
     struct connection *connection;
     struct room_log_cursor cursor;
-    int plain_fd; /* the socket; -1 for who is not plain and must be served one by one */
+    int plain_fd;   /* the socket; -1 for who is not plain and must be served one by one */
+    uint32_t known; /* see audience_add */
 };
 
 static_assert(sizeof(struct slot) <= 32, "two in a cache line");

@@ -2,7 +2,6 @@
 
 #include "audience.h"
 #include "clock.h"
-#include "digest.h"
 #include "gathering.h"
 #include "memory.h"
 #include "past.h"
@@ -16,11 +15,10 @@
 
 enum {
     PRESENCE_WINDOW_US = 100000,   /* after a presence line, further ones are gathered so long, */
-    PRESENCE_LONGEST_US = 1000000, /* at most so long: who comes in waits for it */
-    PRESENCE_SHARE = 10,     /* and until the lines of all rooms took but a tenth of the time */
-    MOST_SHOWING_US = 2000,  /* of a turn of the loop, for all rooms: the next ones wait */
-    PRESENCE_TICKS = 10,     /* Redis may keep who came and went for so much longer */
-    SHORTEST_KEEP_MS = 5000, /* a slow reader gets at least so long, whatever the retention */
+    PRESENCE_LONGEST_US = 2000000, /* at most so long, */
+    PRESENCE_SHARE = 40,           /* until the lines of all rooms took but so much of the time */
+    PRESENCE_TICKS = 10,           /* Redis may keep who came and went for so much longer */
+    SHORTEST_KEEP_MS = 5000,       /* a slow reader gets at least so long, whatever the retention */
 };
 
 struct room {
@@ -37,17 +35,19 @@ struct room {
     } forgotten;
     struct event *window_event;
     struct gathering *gathering; /* presence that is not shown yet */
+    uint32_t news;               /* grows with each event that is gathered */
+    bool known;                  /* all of them, by somebody who came in since the last one */
 };
 
 static void on_window(evutil_socket_t fd, short events, void *arg);
 static void on_served(void *owner, uint64_t limit);
 
-/* Workers that are more than the cores share their time: the room is on all of them, and a tenth
+/* Workers that are more than the cores share their time: the room is on all of them, and a share
  * for each would be all there is. */
-void room_turn_init(struct room_turn *turn, const struct config *config)
+void room_lines_init(struct room_lines *lines, const struct config *config)
 {
     int64_t cores = sysconf(_SC_NPROCESSORS_ONLN);
-    *turn = (struct room_turn){
+    *lines = (struct room_lines){
         .limit = {pace_share(PRESENCE_SHARE, (int64_t)config->workers, cores > 0 ? cores : 1),
                   PRESENCE_LONGEST_US},
     };
@@ -143,72 +143,42 @@ static void append(struct room *room, const char *json, size_t len, unsigned wha
 /* --- Presence, gathered --- */
 
 /* How long the next line waits when there is one now. Each goes to everybody in the room: were all
- * rooms of a full gateway in a storm of people, lines would take all of its time. Up to a quarter
- * more by chance: those who wait are welcomed with the line, which shall not happen in all rooms in
- * one turn of the loop. */
+ * rooms of a full gateway in a storm of people, lines would take all of its time. */
 static struct timeval find_window(const struct room *room)
 {
-    struct room_turn *turn = room->options.turn;
-    uint8_t chance;
-    digest_random(&chance, sizeof chance);
-    int64_t us = pace_spend(&turn->lines, &turn->limit, clock_monotonic_us(),
+    struct room_lines *lines = room->options.lines;
+    int64_t us = pace_spend(&lines->pace, &lines->limit, clock_monotonic_us(),
                             audience_cost_us(room->audience));
     if (us < PRESENCE_WINDOW_US)
         us = PRESENCE_WINDOW_US;
-    us += us / 4 * chance / UINT8_MAX;
     return (struct timeval){(time_t)(us / 1000000), (suseconds_t)(us % 1000000)};
 }
 
-static bool append_gathered(struct room *room)
+static void show_gathered(struct room *room)
 {
     if (!gathering_is_open(room->gathering))
-        return false;
+        return;
     const struct timeval window = find_window(room);
     struct text json = TEXT_EMPTY;
     gathering_take(room->gathering, &json);
     append(room, json.data, json.len, 0);
     text_done(&json);
+    if (room->known)
+        audience_skip(room->audience, room->news);
     evtimer_add(room->window_event, &window);
-    return true;
-}
-
-static void show_gathered(struct room *room)
-{
-    if (append_gathered(room))
-        room->options.on_shown(room->options.owner, room->seq);
-}
-
-/* Whoever waits is welcomed with the line, and in a storm of people the windows of many rooms end
- * at the same time. */
-static bool has_time(const struct room *room)
-{
-    struct room_turn *turn = room->options.turn;
-    struct timeval begun;
-    event_base_gettimeofday_cached(room->options.base, &begun);
-    if (evutil_timercmp(&begun, &turn->begun, !=)) {
-        turn->begun = begun;
-        turn->spent_us = 0;
-    }
-    return turn->spent_us < MOST_SHOWING_US;
 }
 
 static void on_window(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
     (void)events;
-    static const struct timeval next_turn = {0, 0};
-    struct room *room = arg;
-    if (!has_time(room)) {
-        evtimer_add(room->window_event, &next_turn);
-        return;
-    }
-    int64_t begun_us = clock_monotonic_us();
-    show_gathered(room);
-    room->options.turn->spent_us += clock_monotonic_us() - begun_us;
+    show_gathered(arg);
 }
 
 static void gather(struct room *room, const struct room_event *event)
 {
+    room->news++;
+    room->known = false;
     gathering_add(room->gathering, event);
     if (!evtimer_pending(room->window_event, NULL))
         show_gathered(room);
@@ -256,10 +226,10 @@ void room_happen(struct room *room, const struct room_event *event)
     if (event->type == EVENT_PRESENCE) {
         roster_apply(room->roster, event);
         gather(room, event);
-        return;
+    } else {
+        append(room, event->json, event->len, URGENT);
     }
-    append(room, event->json, event->len, URGENT);
-    room->options.on_shown(room->options.owner, room->seq);
+    room->options.on_happened(room->options.owner);
 }
 
 static void tell_gap(struct room *room, const struct feed_gap *gap, const char *epoch)
@@ -273,7 +243,7 @@ static void tell_gap(struct room *room, const struct feed_gap *gap, const char *
 
 void room_gap(struct room *room, const struct feed_gap *gap, const char *epoch)
 {
-    append_gathered(room);
+    show_gathered(room);
     uint64_t head = room_log_head(room->log);
     const struct past_hole hole = {room->seq, gap->seq, gap->missed, head};
     if (gap->anew) {
@@ -285,7 +255,7 @@ void room_gap(struct room *room, const struct feed_gap *gap, const char *epoch)
     room->seq = gap->seq;
     if (gap->anew || gap->missed > 0)
         tell_gap(room, gap, epoch);
-    room->options.on_shown(room->options.owner, room->seq);
+    room->options.on_happened(room->options.owner);
 }
 
 void room_roster_begin(struct room *room)
@@ -311,8 +281,7 @@ void room_roster_catch_up(struct room *room, const struct room_event *event)
 void room_tell_list(struct room *room)
 {
     struct text json = TEXT_EMPTY;
-    message_add_members(&json, room->seq, roster_count(room->roster),
-                        roster_list(room->roster, "", NULL));
+    message_add_members(&json, room->seq, roster_count(room->roster), room_list(room, "", NULL));
     append(room, json.data, json.len, TRANSIENT | URGENT);
     text_done(&json);
 }
@@ -342,9 +311,11 @@ struct room_view room_enter(struct room *room, struct connection *connection,
     view.seq = room->seq;
     view.count = roster_count(room->roster);
     uint64_t position = room_log_head(room->log);
-    if (entry->resumes && entry->since < room->seq)
+    bool lags = entry->resumes && entry->since < room->seq;
+    if (lags)
         position = position_after(room, entry->since, &view.missed);
-    audience_add(room->audience, connection, position);
+    room->known |= !lags;
+    audience_add(room->audience, connection, position, lags ? room->news - 1 : room->news);
     return view;
 }
 
@@ -363,11 +334,6 @@ uint64_t room_seq(const struct room *room)
     return room->seq;
 }
 
-bool room_is_gathering(const struct room *room)
-{
-    return gathering_is_open(room->gathering);
-}
-
 uint64_t room_count(const struct room *room)
 {
     return roster_count(room->roster);
@@ -380,6 +346,7 @@ size_t room_members_here(const struct room *room)
 
 const char *room_list(struct room *room, const char *id, const char *json)
 {
+    gathering_seen(room->gathering);
     return roster_list(room->roster, id, json);
 }
 

@@ -5,7 +5,7 @@
  * order of their numbers (bus.h sees to that) and become frames once; presence is gathered, so that
  * a burst of people costs one line. The audience carries the frames to the sockets.
  *
- * Calls nobody but connections and the `on_shown` of its maker. */
+ * Calls nobody but connections and the `on_happened` of its maker. */
 #ifndef YUKIZURI_ROOM_H
 #define YUKIZURI_ROOM_H
 
@@ -18,31 +18,27 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/time.h>
 
 struct event_base;
 struct room;
 
-/* What showing presence takes of a gateway, over all its rooms; made by room_turn_init. */
-struct room_turn {
-    struct timeval begun; /* tells one turn of the loop from another */
-    int64_t spent_us;     /* in this turn */
-    struct pace lines;    /* sending the lines */
+/* What the lines of coming and going take of a gateway, over all its rooms. */
+struct room_lines {
+    struct pace pace;
     struct pace_limit limit;
 };
 
 /* Nothing is spent yet. Asks how many cores there are: the workers of `config` share them. */
-void room_turn_init(struct room_turn *turn, const struct config *config);
+void room_lines_init(struct room_lines *lines, const struct config *config);
 
 struct room_options {
     struct event_base *base;
     struct audiences *audiences;
     const struct config *config;
     struct metrics *metrics;
-    struct room_turn *turn; /* shared by all rooms */
-    /* All events up to `seq` are now in the log and the roster: whoever waits to be welcomed may
-     * be. */
-    void (*on_shown)(void *owner, uint64_t seq);
+    struct room_lines *lines; /* shared by all rooms */
+    /* Whoever waits for an event up to room_seq may enter: the roster knows of it. */
+    void (*on_happened)(void *owner);
     void *owner;
 };
 
@@ -95,7 +91,8 @@ struct room_view {
 };
 
 /* Adds a connection; frames flow to it from the end of this turn on. While presence is being
- * gathered (room_is_gathering) the view is ahead of the frames: wait for on_shown. */
+ * gathered the view is ahead of the frames: when more happens before its line is sent, that line
+ * names who is in the list already, oneself as well. */
 struct room_view room_enter(struct room *room, struct connection *connection,
                             const struct room_entry *entry);
 
@@ -106,7 +103,6 @@ void room_exit(struct room *room, struct connection *connection);
 uint64_t room_messages_since(const struct room *room, uint64_t since);
 
 uint64_t room_seq(const struct room *room);
-bool room_is_gathering(const struct room *room);
 uint64_t room_count(const struct room *room);
 size_t room_members_here(const struct room *room);
 const char *room_list(struct room *room, const char *id, const char *json);

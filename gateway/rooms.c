@@ -14,7 +14,7 @@ struct rooms {
     struct rooms_callbacks callbacks;
     void *arg;
     struct table *places;
-    struct room_turn turn;
+    struct room_lines lines;
     size_t unused; /* open without a user */
 };
 
@@ -105,11 +105,10 @@ static void on_live(void *owner)
     place->rooms->callbacks.on_live(place->rooms->arg, place);
 }
 
-static void on_shown(void *owner, uint64_t seq)
+static void on_happened(void *owner)
 {
-    (void)seq;
     struct place *place = owner;
-    place->rooms->callbacks.on_shown(place->rooms->arg, place);
+    place->rooms->callbacks.on_happened(place->rooms->arg, place);
 }
 
 /* --- Places --- */
@@ -122,7 +121,7 @@ struct rooms *rooms_new(const struct rooms_options *options,
     rooms->callbacks = *callbacks;
     rooms->arg = arg;
     rooms->places = table_new(name_of);
-    room_turn_init(&rooms->turn, bus_config(options->bus));
+    room_lines_init(&rooms->lines, bus_config(options->bus));
     return rooms;
 }
 
@@ -207,8 +206,8 @@ void place_open(struct place *place)
         .audiences = rooms->options.audiences,
         .config = bus_config(rooms->options.bus),
         .metrics = bus_metrics(rooms->options.bus),
-        .turn = &rooms->turn,
-        .on_shown = on_shown,
+        .lines = &rooms->lines,
+        .on_happened = on_happened,
         .owner = place,
     };
     place->room = room_new(&options);

@@ -20,7 +20,7 @@ struct place {
     int64_t unused_since_ms;
     struct link members;  /* for session: who is in, connected or not */
     struct link visitors; /* for session: who is not */
-    struct link waiting;  /* for session: who waits for on_live or on_shown */
+    struct link waiting;  /* for session: who waits for on_live or on_happened */
     int64_t refresh_at_ms;
     uint64_t roster_at_ms; /* when the roster is to be read anew; 0: no need */
     bool list_owed;        /* members missed who came and went: they get the list once it is read */
@@ -30,7 +30,7 @@ struct place {
 
 struct rooms_callbacks {
     void (*on_live)(void *arg, struct place *place);
-    void (*on_shown)(void *arg, struct place *place);
+    void (*on_happened)(void *arg, struct place *place);
     void (*on_anew)(void *arg, struct place *place); /* Redis lost what it knew of the room */
     void (*on_opened)(void *arg, const struct place *place);
     void (*on_closed)(void *arg, const struct place *place);

@@ -351,10 +351,10 @@ static void on_live(void *arg, struct place *place)
     session_on_live(place);
 }
 
-static void on_shown(void *arg, struct place *place)
+static void on_happened(void *arg, struct place *place)
 {
     (void)arg;
-    session_on_shown(place);
+    session_on_happened(place);
 }
 
 struct connection *session_open(struct sessions *all, const struct session_visitor *visitor)
@@ -400,7 +400,7 @@ struct sessions *sessions_new(const struct sessions_options *options)
     struct sessions *all = memory_new(sizeof *all);
     const struct rooms_callbacks rooms_callbacks = {
         .on_live = on_live,
-        .on_shown = on_shown,
+        .on_happened = on_happened,
         .on_anew = on_anew,
         .on_opened = options->on_opened,
         .on_closed = options->on_room_closed,

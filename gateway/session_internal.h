@@ -16,7 +16,7 @@ enum session_state {
     SESSION_VISITING, /* connected, not joined */
     SESSION_OPENING,  /* wants to join; the room's feed is not live yet */
     SESSION_ASKED,    /* join.lua is under way */
-    SESSION_ADMITTED, /* in; waits for its own join event to be shown */
+    SESSION_ADMITTED, /* in; waits until the feed has brought its own join */
     SESSION_JOINED,
     SESSION_GHOST, /* in, but its connection is lost */
     SESSION_OVER,  /* waits for replies under way, then it is freed */
@@ -111,7 +111,7 @@ bool session_is_member(const struct session *session);
 
 void session_join(struct session *session, const struct message_in *join);
 void session_on_live(struct place *place);
-void session_on_shown(struct place *place);
+void session_on_happened(struct place *place);
 void session_join_tick(struct sessions *all, struct place *place);
 
 /* --- session_leave.c --- */

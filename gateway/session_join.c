@@ -130,7 +130,7 @@ static void send_welcome(struct session *session, const struct room_view *view, 
     session_send(session);
 }
 
-/* Its own join is in the log and the roster: from here on it is a member like the others. */
+/* The roster knows of its join: from here on it is a member like the others. */
 static void welcome(struct session *session)
 {
     const struct joining *joining = session->joining;
@@ -154,12 +154,11 @@ static void welcome(struct session *session)
     end_joining(session);
 }
 
-static bool is_shown(const struct session *session)
+static bool is_known(const struct session *session)
 {
-    const struct room *room = session->place->room;
     const struct joining *joining = session->joining;
-    return feed_is_settled_in(session->place->feed, joining->epoch) && !room_is_gathering(room) &&
-           joining->seq <= room_seq(room);
+    return feed_is_settled_in(session->place->feed, joining->epoch) &&
+           joining->seq <= room_seq(session->place->room);
 }
 
 /* --- Redis' answer --- */
@@ -197,7 +196,7 @@ static void admit(struct session *session, enum bus_join_status status,
     if (session->connection == NULL || connection_is_closing(session->connection)) {
         if (session->connection == NULL)
             session_become_ghost(session);
-    } else if (is_shown(session)) {
+    } else if (is_known(session)) {
         welcome(session);
     } else {
         list_add(&session->place->waiting, &session->in_queue);
@@ -251,17 +250,6 @@ static void on_joined(void *arg, const struct redis_reply *reply)
 
 /* --- Asking --- */
 
-/* The folded name, shortened as name_with_number does it, without the number. */
-static void number_base(const struct name *name, char out[NAME_BYTES])
-{
-    struct name numbered;
-    name_with_number(name, 2, &numbered);
-    size_t len = strlen(numbered.folded);
-    memcpy(out, numbered.folded, len + 1);
-    if (out[len - 1] == '2')
-        out[len - 1] = '\0';
-}
-
 static void ask(struct session *session)
 {
     struct joining *joining = session->joining;
@@ -271,7 +259,7 @@ static void ask(struct session *session)
         .shown = joining->shown,
     };
     char base[NAME_BYTES];
-    number_base(&joining->name, base);
+    name_number_base(&joining->name, base);
     join.number_base = base;
     prepare_identity(session);
     session_format_address(session, address);
@@ -347,15 +335,15 @@ void session_on_live(struct place *place)
     each_waiting(place, SESSION_OPENING, ask);
 }
 
-static void welcome_if_shown(struct session *session)
+static void welcome_if_known(struct session *session)
 {
-    if (is_shown(session) && !connection_is_closing(session->connection))
+    if (is_known(session) && !connection_is_closing(session->connection))
         welcome(session);
 }
 
-void session_on_shown(struct place *place)
+void session_on_happened(struct place *place)
 {
-    each_waiting(place, SESSION_ADMITTED, welcome_if_shown);
+    each_waiting(place, SESSION_ADMITTED, welcome_if_known);
 }
 
 /* It is in, but the feed does not get so far. Who came back keeps its place for the grace. */
@@ -384,6 +372,6 @@ void session_join_tick(struct sessions *all, struct place *place)
     (void)all;
     each_waiting(place, SESSION_OPENING, refuse_if_late);
     if (place->room != NULL)
-        each_waiting(place, SESSION_ADMITTED, welcome_if_shown);
+        each_waiting(place, SESSION_ADMITTED, welcome_if_known);
     each_waiting(place, SESSION_ADMITTED, refuse_if_late);
 }

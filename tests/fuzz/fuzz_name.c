@@ -21,5 +21,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     assert(name_judge(name.shown, strlen(name.shown), &again) == NAME_OK);
     assert(strcmp(name.shown, again.shown) == 0 && strcmp(name.folded, again.folded) == 0);
     name_with_number(&name, 99, &again);
+    name_number_base(&name, room);
     return 0;
 }

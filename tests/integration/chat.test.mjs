@@ -143,6 +143,38 @@ test("a burst of people costs few presence lines, of at most 50 names each", asy
   assert.ok(lines.every((m, i) => i === 0 || m.seq > lines[i - 1].seq), "seq grows");
 });
 
+/** Whom a page would list: those of the welcome, and then what the presence lines say, by id. */
+function listed(member) {
+  const people = new Map(member.welcome.members.map((person) => [person.id, person.name]));
+  for (const { joined, left } of member.received.filter((m) => m.type === "presence")) {
+    for (const person of joined) people.set(person.id, person.name);
+    for (const person of left) people.delete(person.id);
+  }
+  return [...people.values()].sort();
+}
+
+test("people come and go all at once: everybody is welcomed with all before it, and knows in the end who is here", async (t) => {
+  const redis = await startRedis(t);
+  const gateways = [await startGateway(t, { redis }), await startGateway(t, { redis })];
+  const stay = [];
+  for (let burst = 0; burst < 4; burst++) {
+    const names = Array.from({ length: 12 }, (_, i) => `m${burst}-${i}`); // no line may have more than 50
+    const crowd = await Promise.all(names.map((name, i) => joined(t, gateways[i % 2].url, name)));
+    crowd.forEach((member, i) => (i % 3 === 0 ? stay.push(member) : member.send({ type: "leave" })));
+  }
+  const last = await joined(t, gateways[0].url, "last");
+  stay.push(last);
+  const here = () => redis.lines("SMEMBERS", "yukizuri:{lobby}:members").sort();
+  await until("the others are gone", () => here().length === stay.length);
+  for (const member of stay) await until("it knows who is here", () => JSON.stringify(listed(member)) === JSON.stringify(here()));
+  for (const member of stay) {
+    const { welcome, received } = member;
+    assert.ok(welcome.members.some((person) => person.id === welcome.me.id), "oneself is in the list");
+    const numbers = received.filter((m) => m.type === "presence").map((m) => m.seq);
+    assert.ok(numbers.every((seq, i) => seq > (i === 0 ? welcome.seq : numbers[i - 1])), `after ${welcome.seq}: ${numbers}`);
+  }
+});
+
 test("typing reaches the others and is not kept", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });

@@ -96,7 +96,7 @@ static int come(uint64_t position)
     assert_int_equal(socketpair(AF_UNIX, stage.type | SOCK_NONBLOCK, 0, pair), 0);
     stage.peers[index] = pair[1];
     stage.members[index] = connection_new(stage.connections, pair[0], &callbacks, NULL);
-    audience_add(stage.audience, stage.members[index], position);
+    audience_add(stage.audience, stage.members[index], position, (uint32_t)index);
     return index;
 }
 
@@ -203,6 +203,31 @@ static void test_what_is_said_during_a_flush_waits_for_no_end_of_it(void **state
         assert_string_equal(received(i), i < SENDER_BATCH ? "b" : "");
     }
     assert_int_equal(stage.served_to, 2);
+    tear_down();
+}
+
+static void test_those_who_know_a_frame_already_do_not_get_it(void **state)
+{
+    (void)state;
+    set_up(true);
+    come(0);
+    turn();
+    say("a");
+    turn();
+    come(0); /* one who lags behind */
+    come(1);
+    come(1);
+    say("b");
+    for (uint32_t known = 1; known < 3; known++)
+        audience_skip(stage.audience, known);
+    turn();
+    say("c");
+    turn();
+    assert_string_equal(received(0), "abc");
+    assert_string_equal(received(1), "abc");
+    assert_string_equal(received(2), "c");
+    assert_string_equal(received(3), "bc");
+    assert_int_equal(stage.served_to, 3);
     tear_down();
 }
 
@@ -606,6 +631,7 @@ int main(void)
         cmocka_unit_test(test_everybody_gets_everything),
         cmocka_unit_test(test_what_is_said_in_one_turn_goes_out_together),
         cmocka_unit_test(test_what_is_said_during_a_flush_waits_for_no_end_of_it),
+        cmocka_unit_test(test_those_who_know_a_frame_already_do_not_get_it),
         cmocka_unit_test(test_members_who_come_and_go_during_a_flush_change_nothing_for_others),
         cmocka_unit_test(test_own_bytes_come_between_shared_frames),
         cmocka_unit_test(test_who_comes_in_behind_gets_the_rest_and_then_what_all_get),

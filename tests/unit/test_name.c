@@ -128,6 +128,29 @@ static void test_with_number_stays_within_limits(void **state)
     }
 }
 
+static void test_number_base_is_what_the_number_is_added_to(void **state)
+{
+    static const char *const names[] = {"alice",
+                                        "Alice 2",
+                                        "1234567890123",
+                                        "12345678901234",
+                                        "ｱﾘｽ",
+                                        "ΟΔΥΣΣΕΥΣ",
+                                        "あいうえおかきくけこさしすせそた"};
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct name name;
+        struct name numbered;
+        char base[NAME_BYTES];
+        assert_int_equal(judge(names[i], &name), NAME_OK);
+        name_with_number(&name, 42, &numbered);
+        name_number_base(&name, base);
+        size_t len = strlen(base);
+        assert_int_equal(strlen(numbered.folded), len + 2);
+        assert_memory_equal(numbered.folded, base, len);
+    }
+}
+
 /* With another letter behind it, utf8proc has to look at all of it. */
 static void test_ascii_folds_alone_as_it_does_beside_other_letters(void **state)
 {
@@ -156,6 +179,7 @@ int main(void)
         cmocka_unit_test(test_fold),
         cmocka_unit_test(test_room),
         cmocka_unit_test(test_with_number_stays_within_limits),
+        cmocka_unit_test(test_number_base_is_what_the_number_is_added_to),
         cmocka_unit_test(test_ascii_folds_alone_as_it_does_beside_other_letters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

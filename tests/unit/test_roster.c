@@ -81,12 +81,41 @@ static void test_gathering_leaves_out_who_came_and_went(void **state)
     gathering_free(gathering);
 }
 
+static void test_gathering_tells_that_somebody_left_who_was_in_a_list_already(void **state)
+{
+    struct gathering *gathering = gathering_new();
+    struct text out = TEXT_EMPTY;
+    (void)state;
+    gather(gathering, "{\"type\":\"presence\",\"seq\":1,\"joined\":[{\"id\":\"a\",\"name\":\"A\"},"
+                      "{\"id\":\"b\",\"name\":\"B\"}],\"left\":[],\"count\":2}");
+    gathering_seen(gathering);
+    gather(gathering, "{\"type\":\"presence\",\"seq\":2,\"joined\":[{\"id\":\"c\",\"name\":\"C\"}],"
+                      "\"left\":[{\"id\":\"a\",\"name\":\"A\"}],\"count\":2}");
+    gather(gathering, "{\"type\":\"presence\",\"seq\":3,\"joined\":[],"
+                      "\"left\":[{\"id\":\"c\",\"name\":\"C\"}],\"count\":1}");
+    gathering_take(gathering, &out);
+    assert_string_equal(
+        out.data, "{\"type\":\"presence\",\"seq\":3,\"joined\":[{\"id\":\"b\",\"name\":\"B\"}],"
+                  "\"left\":[{\"id\":\"a\",\"name\":\"A\"}],\"count\":1}");
+    text_clear(&out);
+    gather(gathering, "{\"type\":\"presence\",\"seq\":4,\"joined\":[{\"id\":\"d\",\"name\":\"D\"}],"
+                      "\"left\":[],\"count\":2}");
+    gather(gathering, "{\"type\":\"presence\",\"seq\":5,\"joined\":[],"
+                      "\"left\":[{\"id\":\"d\",\"name\":\"D\"}],\"count\":1}");
+    gathering_take(gathering, &out);
+    assert_string_equal(out.data,
+                        "{\"type\":\"presence\",\"seq\":5,\"joined\":[],\"left\":[],\"count\":1}");
+    text_done(&out);
+    gathering_free(gathering);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_events_twice_change_nothing),
         cmocka_unit_test(test_holds_at_most_so_many),
         cmocka_unit_test(test_gathering_leaves_out_who_came_and_went),
+        cmocka_unit_test(test_gathering_tells_that_somebody_left_who_was_in_a_list_already),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
