@@ -13,6 +13,7 @@ struct gathered {
 struct side {
     struct gathered *people; /* MESSAGE_PRESENCE_NAMES of them; NULL before the first */
     size_t count;
+    bool full; /* others were left out */
 };
 
 struct gathering {
@@ -55,9 +56,15 @@ bool gathering_is_open(const struct gathering *gathering)
     return gathering->open;
 }
 
+bool gathering_is_full(const struct gathering *gathering)
+{
+    return gathering->joined.full || gathering->left.full;
+}
+
 static void add(struct side *side, const struct message_person *person)
 {
-    if (side->count == MESSAGE_PRESENCE_NAMES)
+    side->full |= side->count == MESSAGE_PRESENCE_NAMES;
+    if (side->full)
         return;
     if (side->people == NULL)
         side->people = memory_new(MESSAGE_PRESENCE_NAMES * sizeof side->people[0]);

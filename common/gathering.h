@@ -17,6 +17,9 @@ void gathering_free(struct gathering *gathering); /* NULL is fine */
 /* Is something gathered that was not shown? */
 bool gathering_is_open(const struct gathering *gathering);
 
+/* Have more come, or gone, than the line can name? */
+bool gathering_is_full(const struct gathering *gathering);
+
 /* Adds a presence event; copies what it needs. */
 void gathering_add(struct gathering *gathering, const struct room_event *event);
 

@@ -15,6 +15,7 @@
 
 enum {
     PRESENCE_WINDOW_US = 100000,   /* after a presence line, further ones are gathered so long, */
+    PRESENCE_CROWD_US = 1000000,   /* or so long, when they are more than a line can name, */
     PRESENCE_LONGEST_US = 2000000, /* at most so long, */
     PRESENCE_SHARE = 40,           /* until the lines of all rooms took but so much of the time */
     PRESENCE_TICKS = 10,           /* Redis may keep who came and went for so much longer */
@@ -37,6 +38,7 @@ struct room {
     struct gathering *gathering; /* presence that is not shown yet */
     uint32_t news;               /* grows with each event that is gathered */
     bool known;                  /* all of them, by somebody who came in since the last one */
+    int64_t line_us;             /* when the latest line was appended, monotonic */
 };
 
 static void on_window(evutil_socket_t fd, short events, void *arg);
@@ -142,37 +144,46 @@ static void append(struct room *room, const char *json, size_t len, unsigned wha
 
 /* --- Presence, gathered --- */
 
+static void wait_us(struct room *room, int64_t us)
+{
+    const struct timeval window = {(time_t)(us / 1000000), (suseconds_t)(us % 1000000)};
+    evtimer_add(room->window_event, &window);
+}
+
 /* How long the next line waits when there is one now. Each goes to everybody in the room: were all
  * rooms of a full gateway in a storm of people, lines would take all of its time. */
-static struct timeval find_window(const struct room *room)
+static int64_t find_window_us(const struct room *room)
 {
     struct room_lines *lines = room->options.lines;
-    int64_t us = pace_spend(&lines->pace, &lines->limit, clock_monotonic_us(),
-                            audience_cost_us(room->audience));
-    if (us < PRESENCE_WINDOW_US)
-        us = PRESENCE_WINDOW_US;
-    return (struct timeval){(time_t)(us / 1000000), (suseconds_t)(us % 1000000)};
+    int64_t us =
+        pace_spend(&lines->pace, &lines->limit, room->line_us, audience_cost_us(room->audience));
+    return us < PRESENCE_WINDOW_US ? PRESENCE_WINDOW_US : us;
 }
 
 static void show_gathered(struct room *room)
 {
     if (!gathering_is_open(room->gathering))
         return;
-    const struct timeval window = find_window(room);
+    room->line_us = clock_monotonic_us();
+    wait_us(room, find_window_us(room));
     struct text json = TEXT_EMPTY;
     gathering_take(room->gathering, &json);
     append(room, json.data, json.len, 0);
     text_done(&json);
     if (room->known)
         audience_skip(room->audience, room->news);
-    evtimer_add(room->window_event, &window);
 }
 
 static void on_window(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
     (void)events;
-    show_gathered(arg);
+    struct room *room = arg;
+    int64_t left_us = room->line_us + PRESENCE_CROWD_US - clock_monotonic_us();
+    if (left_us > 0 && gathering_is_full(room->gathering))
+        wait_us(room, left_us);
+    else
+        show_gathered(room);
 }
 
 static void gather(struct room *room, const struct room_event *event)

@@ -354,7 +354,7 @@ static void on_live(void *arg, struct place *place)
 static void on_happened(void *arg, struct place *place)
 {
     (void)arg;
-    session_on_happened(place);
+    session_welcome(place);
 }
 
 struct connection *session_open(struct sessions *all, const struct session_visitor *visitor)
@@ -411,6 +411,8 @@ struct sessions *sessions_new(const struct sessions_options *options)
     all->by_id = table_new(id_of);
     list_init(&all->ghosts);
     all->more_ghosts = evtimer_new(options->base, session_on_more_ghosts, all);
+    list_init(&all->known);
+    all->welcomes = evtimer_new(options->base, session_on_welcomes, all);
     list_init(&all->farewells);
     all->next_number = 1;
     digest_random(all->cloak_key, sizeof all->cloak_key);
@@ -430,6 +432,7 @@ void sessions_free(struct sessions *all)
     }
     session_free_farewells(all);
     event_free(all->more_ghosts);
+    event_free(all->welcomes);
     rooms_free(all->rooms);
     table_free(all->by_id);
     text_done(&all->scratch);
@@ -481,7 +484,7 @@ void sessions_tick(struct sessions *all)
 {
     struct place *place;
     for (size_t at = 0; (place = rooms_next(all->rooms, &at)) != NULL;)
-        session_join_tick(all, place);
+        session_join_tick(place);
     session_stay_tick(all);
     rooms_tick(all->rooms);
     tidy_up(all);

@@ -43,7 +43,7 @@ struct session {
     struct identity *identity; /* NULL before the join is accepted */
     struct joining *joining;   /* OPENING, ASKED, ADMITTED */
     struct link in_place;      /* place->members from ADMITTED on, place->visitors else */
-    struct link in_queue;      /* place->waiting, or the ghosts */
+    struct link in_queue;      /* place->waiting, the known, or the ghosts */
     int64_t until_ms; /* ghost: when it leaves (session_grace_clock); draining: is closed */
     uint32_t typed_ms;
     struct rate rate;
@@ -75,6 +75,8 @@ struct sessions {
     struct table *by_id; /* ADMITTED, JOINED, GHOST */
     struct link ghosts;  /* in the order in which they leave */
     struct event *more_ghosts;
+    struct link known; /* ADMITTED, their join was brought: they are welcomed in this order */
+    struct event *welcomes;
     struct link farewells;
     uint64_t next_number;
     int64_t away_ms;      /* for how long Redis was away, in all */
@@ -111,8 +113,17 @@ bool session_is_member(const struct session *session);
 
 void session_join(struct session *session, const struct message_in *join);
 void session_on_live(struct place *place);
-void session_on_happened(struct place *place);
-void session_join_tick(struct sessions *all, struct place *place);
+void session_join_tick(struct place *place);
+
+/* Its join is over, one way or the other. */
+void session_end_joining(struct session *session);
+
+/* --- session_welcome.c --- */
+
+/* Those of the place who are in, and whose join the feed has brought, are welcomed: at once, or
+ * together with others a moment later. */
+void session_welcome(struct place *place);
+void session_on_welcomes(evutil_socket_t fd, short events, void *arg);
 
 /* --- session_leave.c --- */
 

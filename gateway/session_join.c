@@ -14,7 +14,7 @@ enum { JOIN_DEADLINE_MS = 5000 };
 
 /* --- Refusing --- */
 
-static void end_joining(struct session *session)
+void session_end_joining(struct session *session)
 {
     session->all->freed++;
     free(session->joining);
@@ -28,7 +28,7 @@ static void refuse_join(struct session *session, const struct message_error *err
     text_print(&line, "%s: %s", error->code, session->joining->name.shown);
     session_log(session, "join-refused", line.data);
     text_done(&line);
-    end_joining(session);
+    session_end_joining(session);
     session->state = session->connection == NULL ? SESSION_OVER : SESSION_VISITING;
     session_error(session, error);
 }
@@ -105,62 +105,6 @@ static void fill_identity(struct session *session, const struct bus_joined *join
     identity_set_floor(session->identity, joined->floor, joined->epoch);
 }
 
-/* --- Welcome --- */
-
-static void send_welcome(struct session *session, const struct room_view *view, bool recovered)
-{
-    const struct config *config = session->all->options.config;
-    const struct joining *joining = session->joining;
-    const struct identity *identity = session->identity;
-    bool same = strcmp(identity->id, joining->shown.id) == 0;
-    struct message_welcome welcome = {
-        .room = session->place->name,
-        .epoch = feed_epoch(session->place->feed),
-        .seq = view->seq,
-        .me = identity_person(identity),
-        .resume = same ? joining->shown_text : joining->fresh_text,
-        .count = view->count,
-        .recovered = recovered,
-        .missed = view->missed,
-        .ping = (unsigned)config->ping,
-        .retention = (unsigned)config->retention,
-        .members = room_list(session->place->room, identity->id, identity_person(identity)),
-    };
-    message_add_welcome(&session->all->scratch, &welcome);
-    session_send(session);
-}
-
-/* The roster knows of its join: from here on it is a member like the others. */
-static void welcome(struct session *session)
-{
-    const struct joining *joining = session->joining;
-    const char *epoch = feed_epoch(session->place->feed);
-    struct room_entry entry = {0};
-    bool same_epoch = joining->knows && strcmp(joining->since_epoch, epoch) == 0;
-    if (same_epoch && strcmp(session->identity->id, joining->shown.id) == 0) {
-        entry.resumes = true;
-        entry.since = joining->since_seq > session->identity->floor ? joining->since_seq
-                                                                    : session->identity->floor;
-    }
-    struct room_view view = room_enter(session->place->room, session->connection, &entry);
-    if (same_epoch && !entry.resumes) /* the token has outlived `retention` */
-        view.missed = room_messages_since(session->place->room, joining->since_seq);
-    send_welcome(session, &view, entry.resumes && view.missed == 0);
-    if (joining->knows && !same_epoch) { /* Redis lost its memory meanwhile: nobody can tell */
-        message_add_gap(&session->all->scratch, 0, epoch, view.seq);
-        session_send(session);
-    }
-    session->state = SESSION_JOINED;
-    end_joining(session);
-}
-
-static bool is_known(const struct session *session)
-{
-    const struct joining *joining = session->joining;
-    return feed_is_settled_in(session->place->feed, joining->epoch) &&
-           joining->seq <= room_seq(session->place->room);
-}
-
 /* --- Redis' answer --- */
 
 static void become_member(struct session *session)
@@ -196,10 +140,9 @@ static void admit(struct session *session, enum bus_join_status status,
     if (session->connection == NULL || connection_is_closing(session->connection)) {
         if (session->connection == NULL)
             session_become_ghost(session);
-    } else if (is_known(session)) {
-        welcome(session);
     } else {
         list_add(&session->place->waiting, &session->in_queue);
+        session_welcome(session->place);
         if (!feed_is_settled_in(session->place->feed, joined->epoch))
             feed_look(session->place->feed);
     }
@@ -335,17 +278,6 @@ void session_on_live(struct place *place)
     each_waiting(place, SESSION_OPENING, ask);
 }
 
-static void welcome_if_known(struct session *session)
-{
-    if (is_known(session) && !connection_is_closing(session->connection))
-        welcome(session);
-}
-
-void session_on_happened(struct place *place)
-{
-    each_waiting(place, SESSION_ADMITTED, welcome_if_known);
-}
-
 /* It is in, but the feed does not get so far. Who came back keeps its place for the grace. */
 static void give_up_welcome(struct session *session)
 {
@@ -367,11 +299,10 @@ static void refuse_if_late(struct session *session)
         refuse_unavailable(session);
 }
 
-void session_join_tick(struct sessions *all, struct place *place)
+void session_join_tick(struct place *place)
 {
-    (void)all;
     each_waiting(place, SESSION_OPENING, refuse_if_late);
     if (place->room != NULL)
-        each_waiting(place, SESSION_ADMITTED, welcome_if_known);
+        session_welcome(place);
     each_waiting(place, SESSION_ADMITTED, refuse_if_late);
 }

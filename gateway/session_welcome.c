@@ -1,0 +1,105 @@
+/* Welcoming who has come in, and who came back. */
+#include "session_internal.h"
+
+#include <event2/event.h>
+#include <string.h>
+
+enum {
+    TOGETHER_US = 20000, /* after a welcome, so long, others are gathered */
+    MOST_AT_ONCE = 64,   /* in a turn of the loop: about a millisecond */
+};
+
+static void send_welcome(struct session *session, const struct room_view *view, bool recovered)
+{
+    const struct config *config = session->all->options.config;
+    const struct joining *joining = session->joining;
+    const struct identity *identity = session->identity;
+    bool same = strcmp(identity->id, joining->shown.id) == 0;
+    struct message_welcome welcome = {
+        .room = session->place->name,
+        .epoch = feed_epoch(session->place->feed),
+        .seq = view->seq,
+        .me = identity_person(identity),
+        .resume = same ? joining->shown_text : joining->fresh_text,
+        .count = view->count,
+        .recovered = recovered,
+        .missed = view->missed,
+        .ping = (unsigned)config->ping,
+        .retention = (unsigned)config->retention,
+        .members = room_list(session->place->room, identity->id, identity_person(identity)),
+    };
+    message_add_welcome(&session->all->scratch, &welcome);
+    session_send(session);
+}
+
+/* The roster knows of its join: from here on it is a member like the others. */
+static void welcome(struct session *session)
+{
+    const struct joining *joining = session->joining;
+    const char *epoch = feed_epoch(session->place->feed);
+    struct room_entry entry = {0};
+    bool same_epoch = joining->knows && strcmp(joining->since_epoch, epoch) == 0;
+    if (same_epoch && strcmp(session->identity->id, joining->shown.id) == 0) {
+        entry.resumes = true;
+        entry.since = joining->since_seq > session->identity->floor ? joining->since_seq
+                                                                    : session->identity->floor;
+    }
+    struct room_view view = room_enter(session->place->room, session->connection, &entry);
+    if (same_epoch && !entry.resumes) /* the token has outlived `retention` */
+        view.missed = room_messages_since(session->place->room, joining->since_seq);
+    send_welcome(session, &view, entry.resumes && view.missed == 0);
+    if (joining->knows && !same_epoch) { /* Redis lost its memory meanwhile: nobody can tell */
+        message_add_gap(&session->all->scratch, 0, epoch, view.seq);
+        session_send(session);
+    }
+    session->state = SESSION_JOINED;
+    session_end_joining(session);
+}
+
+static bool is_known(const struct session *session)
+{
+    const struct joining *joining = session->joining;
+    return feed_is_settled_in(session->place->feed, joining->epoch) &&
+           joining->seq <= room_seq(session->place->room);
+}
+
+/* --- Together --- */
+
+/* One after the other, welcomes cost less than each by itself: the caches have turned to nothing
+ * else, and readers have not gone to sleep. */
+void session_on_welcomes(evutil_socket_t fd, short events, void *arg)
+{
+    (void)fd;
+    (void)events;
+    static const struct timeval together = {0, TOGETHER_US};
+    static const struct timeval next_turn = {0, 0};
+    struct sessions *all = arg;
+    unsigned count = 0;
+    for (; count < MOST_AT_ONCE && !list_is_empty(&all->known); count++) {
+        struct session *session = LIST_ITEM(all->known.next, struct session, in_queue);
+        list_remove(&session->in_queue);
+        if (!is_known(session)) /* no longer: Redis lost its memory */
+            list_add(&session->place->waiting, &session->in_queue);
+        else if (!connection_is_closing(session->connection))
+            welcome(session);
+    }
+    if (count > 0)
+        evtimer_add(all->welcomes, list_is_empty(&all->known) ? &together : &next_turn);
+}
+
+void session_welcome(struct place *place)
+{
+    struct sessions *all = NULL;
+    struct link *next;
+    for (struct link *at = place->waiting.next; at != &place->waiting; at = next) {
+        struct session *session = LIST_ITEM(at, struct session, in_queue);
+        next = at->next;
+        if (session->state != SESSION_ADMITTED || !is_known(session))
+            continue;
+        all = session->all;
+        list_remove(at);
+        list_add(&all->known, at);
+    }
+    if (all != NULL && !evtimer_pending(all->welcomes, NULL))
+        session_on_welcomes(-1, 0, all);
+}
