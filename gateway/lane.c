@@ -7,7 +7,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { MOST_UNDER_WAY = 16 }; /* a millisecond or two of Redis' time */
+enum { MOST_UNDER_WAY = 32 }; /* two or three milliseconds of Redis' time */
 
 struct lane {
     struct redis *redis;
