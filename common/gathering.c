@@ -63,9 +63,10 @@ bool gathering_is_full(const struct gathering *gathering)
 
 static void add(struct side *side, const struct message_person *person)
 {
-    side->full |= side->count == MESSAGE_PRESENCE_NAMES;
-    if (side->full)
+    if (side->count == MESSAGE_PRESENCE_NAMES) {
+        side->full = true;
         return;
+    }
     if (side->people == NULL)
         side->people = memory_new(MESSAGE_PRESENCE_NAMES * sizeof side->people[0]);
     side->people[side->count++] =

@@ -315,16 +315,26 @@ static uint64_t position_after(const struct room *room, uint64_t since, uint64_t
     return room_log_find(room->log, past_start(room->past), since);
 }
 
+/* Where somebody starts who is new, and came in at `since`: when something was said since then, it
+ * is for this one as well, whatever the retention. */
+static uint64_t position_of_new(const struct room *room, uint64_t since, struct room_view *view)
+{
+    if (past_messages(room->past, since, room->seq) == 0)
+        return room_log_head(room->log);
+    view->seq = since;
+    view->missed = past_missed(room->past, since);
+    return room_log_find(room->log, past_start(room->past), since);
+}
+
 struct room_view room_enter(struct room *room, struct connection *connection,
                             const struct room_entry *entry)
 {
-    struct room_view view = {0};
-    view.seq = room->seq;
-    view.count = roster_count(room->roster);
+    struct room_view view = {.seq = room->seq, .count = roster_count(room->roster)};
     uint64_t position = room_log_head(room->log);
-    bool lags = entry->resumes && entry->since < room->seq;
-    if (lags)
-        position = position_after(room, entry->since, &view.missed);
+    if (entry->since < room->seq)
+        position = entry->resumes ? position_after(room, entry->since, &view.missed)
+                                  : position_of_new(room, entry->since, &view);
+    bool lags = (entry->resumes && entry->since < room->seq) || view.seq < room->seq;
     room->known |= !lags;
     audience_add(room->audience, connection, position, lags ? room->news - 1 : room->news);
     return view;

@@ -79,20 +79,21 @@ bool room_roster_is_thin(const struct room *room);
 
 /* Where a member comes in. */
 struct room_entry {
-    bool resumes; /* has seen everything up to `since` */
-    uint64_t since;
+    bool resumes;   /* has been here, and seen everything up to `since` */
+    uint64_t since; /* else: when it came in, maybe a moment ago */
 };
 
 /* What a member is told on the way in. */
 struct room_view {
-    uint64_t seq; /* everything up to here is in the count and the list */
+    uint64_t seq; /* everything up to here is in the count and the list; what follows is sent */
     uint64_t count;
     uint64_t missed; /* messages after `since` that the log no longer has */
 };
 
-/* Adds a connection; frames flow to it from the end of this turn on. While presence is being
- * gathered the view is ahead of the frames: when more happens before its line is sent, that line
- * names who is in the list already, oneself as well. */
+/* Adds a connection; frames flow to it from the end of this turn on: from now on, or from `since`
+ * on to who resumes, or when something was said since. While presence is being gathered the view is
+ * ahead of the frames: when more happens before its line is sent, that line names who is in the
+ * list already, oneself as well. */
 struct room_view room_enter(struct room *room, struct connection *connection,
                             const struct room_entry *entry);
 
@@ -105,6 +106,10 @@ uint64_t room_messages_since(const struct room *room, uint64_t since);
 uint64_t room_seq(const struct room *room);
 uint64_t room_count(const struct room *room);
 size_t room_members_here(const struct room *room);
+
+/* The people whom a list names, as JSON objects between commas; among them, when there is an `id`,
+ * the person of that id, whose object is `json`. Whoever gets it has seen who is gathered. Valid
+ * until the next call. */
 const char *room_list(struct room *room, const char *id, const char *json);
 
 /* To be called once a second: forgets what is older than `retention`. Returns the number of the

@@ -354,7 +354,7 @@ static void on_live(void *arg, struct place *place)
 static void on_happened(void *arg, struct place *place)
 {
     (void)arg;
-    session_welcome(place);
+    session_welcome(place, true);
 }
 
 struct connection *session_open(struct sessions *all, const struct session_visitor *visitor)

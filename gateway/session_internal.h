@@ -16,7 +16,7 @@ enum session_state {
     SESSION_VISITING, /* connected, not joined */
     SESSION_OPENING,  /* wants to join; the room's feed is not live yet */
     SESSION_ASKED,    /* join.lua is under way */
-    SESSION_ADMITTED, /* in; waits until the feed has brought its own join */
+    SESSION_ADMITTED, /* in; waits until the feed has brought its join, and for its welcome */
     SESSION_JOINED,
     SESSION_GHOST, /* in, but its connection is lost */
     SESSION_OVER,  /* waits for replies under way, then it is freed */
@@ -121,8 +121,9 @@ void session_end_joining(struct session *session);
 /* --- session_welcome.c --- */
 
 /* Those of the place who are in, and whose join the feed has brought, are welcomed: at once, or
- * together with others a moment later. */
-void session_welcome(struct place *place);
+ * together with others a moment later. They wait in the order of their numbers, but for a few whom
+ * Redis' memory loss threw back: for each event it is enough to look at the first ones. */
+void session_welcome(struct place *place, bool first_ones);
 void session_on_welcomes(evutil_socket_t fd, short events, void *arg);
 
 /* --- session_leave.c --- */

@@ -37,16 +37,18 @@ static void welcome(struct session *session)
 {
     const struct joining *joining = session->joining;
     const char *epoch = feed_epoch(session->place->feed);
-    struct room_entry entry = {0};
+    struct room *room = session->place->room;
+    struct room_entry entry = {.since = joining->seq};
     bool same_epoch = joining->knows && strcmp(joining->since_epoch, epoch) == 0;
     if (same_epoch && strcmp(session->identity->id, joining->shown.id) == 0) {
         entry.resumes = true;
         entry.since = joining->since_seq > session->identity->floor ? joining->since_seq
                                                                     : session->identity->floor;
     }
-    struct room_view view = room_enter(session->place->room, session->connection, &entry);
+    struct room_view view = room_enter(room, session->connection, &entry);
     if (same_epoch && !entry.resumes) /* the token has outlived `retention` */
-        view.missed = room_messages_since(session->place->room, joining->since_seq);
+        view.missed +=
+            room_messages_since(room, joining->since_seq) - room_messages_since(room, view.seq);
     send_welcome(session, &view, entry.resumes && view.missed == 0);
     if (joining->knows && !same_epoch) { /* Redis lost its memory meanwhile: nobody can tell */
         message_add_gap(&session->all->scratch, 0, epoch, view.seq);
@@ -59,8 +61,8 @@ static void welcome(struct session *session)
 static bool is_known(const struct session *session)
 {
     const struct joining *joining = session->joining;
-    return feed_is_settled_in(session->place->feed, joining->epoch) &&
-           joining->seq <= room_seq(session->place->room);
+    return joining->seq <= room_seq(session->place->room) &&
+           feed_is_settled_in(session->place->feed, joining->epoch);
 }
 
 /* --- Together --- */
@@ -87,14 +89,17 @@ void session_on_welcomes(evutil_socket_t fd, short events, void *arg)
         evtimer_add(all->welcomes, list_is_empty(&all->known) ? &together : &next_turn);
 }
 
-void session_welcome(struct place *place)
+void session_welcome(struct place *place, bool first_ones)
 {
     struct sessions *all = NULL;
     struct link *next;
     for (struct link *at = place->waiting.next; at != &place->waiting; at = next) {
         struct session *session = LIST_ITEM(at, struct session, in_queue);
+        bool known = session->state == SESSION_ADMITTED && is_known(session);
         next = at->next;
-        if (session->state != SESSION_ADMITTED || !is_known(session))
+        if (!known && first_ones)
+            break;
+        if (!known)
             continue;
         all = session->all;
         list_remove(at);

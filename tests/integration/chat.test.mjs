@@ -147,8 +147,8 @@ test("a burst of people costs few presence lines, of at most 50 names each", asy
 function listed(member) {
   const people = new Map(member.welcome.members.map((person) => [person.id, person.name]));
   for (const { joined, left } of member.received.filter((m) => m.type === "presence")) {
-    for (const person of joined) people.set(person.id, person.name);
     for (const person of left) people.delete(person.id);
+    for (const person of joined) people.set(person.id, person.name);
   }
   return [...people.values()].sort();
 }
@@ -172,6 +172,26 @@ test("people come and go all at once: everybody is welcomed with all before it, 
     assert.ok(welcome.members.some((person) => person.id === welcome.me.id), "oneself is in the list");
     const numbers = received.filter((m) => m.type === "presence").map((m) => m.seq);
     assert.ok(numbers.every((seq, i) => seq > (i === 0 ? welcome.seq : numbers[i - 1])), `after ${welcome.seq}: ${numbers}`);
+  }
+});
+
+test("who was greeted on coming in, in a storm, before its own welcome: the greeting was lost", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis });
+  const rooms = Array.from({ length: 30 }, (_, i) => `${gateway.url}/room-${i}`); // in each, the next line comes at once
+  for (const room of rooms) {
+    const bob = await joined(t, room, "bob");
+    bob.socket.on("message", (data) => {
+      if (JSON.parse(data).joined?.some(({ name }) => name === "guest")) bob.send({ type: "say", text: "hello", nonce: "1" });
+    });
+  }
+  for (const [i, room] of rooms.entries()) {
+    const other = await new Member(t, gateway.url).opened();
+    const guest = await new Member(t, room).opened();
+    other.send({ type: "join", name: `other-${i}` }); // is welcomed: the next ones wait a moment
+    guest.send({ type: "join", name: "guest" });
+    const { seq } = await guest.waitFor({ type: "message", text: "hello" });
+    assert.ok(seq > guest.find({ type: "welcome" }).seq, "after its welcome");
   }
 });
 
