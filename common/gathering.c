@@ -8,6 +8,7 @@
 struct gathered {
     char *id;
     char *json;
+    bool gone; /* has left again, and is told to have left: its place is kept for those after it */
 };
 
 struct side {
@@ -70,14 +71,14 @@ static void add(struct side *side, const struct message_person *person)
     if (side->people == NULL)
         side->people = memory_new(MESSAGE_PRESENCE_NAMES * sizeof side->people[0]);
     side->people[side->count++] =
-        (struct gathered){memory_copy_string(person->id), memory_copy_string(person->json)};
+        (struct gathered){memory_copy_string(person->id), memory_copy_string(person->json), false};
 }
 
 /* Where in the side the person is; its count when it is not there. */
 static size_t find(const struct side *side, const char *id)
 {
     size_t at = 0;
-    while (at < side->count && strcmp(side->people[at].id, id) != 0)
+    while (at < side->count && (side->people[at].gone || strcmp(side->people[at].id, id) != 0))
         at++;
     return at;
 }
@@ -94,17 +95,18 @@ static void take_out(struct side *side, size_t at)
 static void leave(struct gathering *gathering, const struct message_person *person)
 {
     size_t at = find(&gathering->joined, person->id);
-    bool unseen = at >= gathering->seen && at < gathering->joined.count;
-    if (at < gathering->joined.count)
+    if (at >= gathering->seen && at < gathering->joined.count) {
         take_out(&gathering->joined, at);
-    gathering->seen -= at < gathering->seen;
-    if (!unseen)
-        add(&gathering->left, person);
+        return;
+    }
+    if (at < gathering->joined.count)
+        gathering->joined.people[at].gone = true;
+    add(&gathering->left, person);
 }
 
-void gathering_seen(struct gathering *gathering)
+size_t gathering_seen(struct gathering *gathering)
 {
-    gathering->seen = gathering->joined.count;
+    return gathering->seen = gathering->joined.count;
 }
 
 void gathering_add(struct gathering *gathering, const struct room_event *event)
@@ -118,27 +120,32 @@ void gathering_add(struct gathering *gathering, const struct room_event *event)
     gathering->open = true;
 }
 
-static char *write_side(const struct side *side)
+static char *write_side(const struct side *side, size_t known)
 {
     struct text out = TEXT_EMPTY;
-    for (size_t i = 0; i < side->count; i++) {
-        if (i > 0)
+    for (size_t i = known; i < side->count; i++) {
+        if (side->people[i].gone)
+            continue;
+        if (out.len > 0)
             text_add_string(&out, ",");
         text_add_string(&out, side->people[i].json);
     }
     return text_take(&out);
 }
 
-void gathering_take(struct gathering *gathering, struct text *out)
+void gathering_write(const struct gathering *gathering, size_t known, struct text *out)
 {
-    char *joined = write_side(&gathering->joined);
-    char *left = write_side(&gathering->left);
+    char *joined = write_side(&gathering->joined, known);
+    char *left = write_side(&gathering->left, 0);
     const struct message_presence presence = {gathering->seq, gathering->count, joined, left};
     message_add_presence(out, &presence);
     free(joined);
     free(left);
+}
+
+void gathering_clear(struct gathering *gathering)
+{
     clear(&gathering->joined);
     clear(&gathering->left);
-    gathering->seen = 0;
-    gathering->open = false;
+    *gathering = (struct gathering){0};
 }

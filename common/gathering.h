@@ -23,10 +23,14 @@ bool gathering_is_full(const struct gathering *gathering);
 /* Adds a presence event; copies what it needs. */
 void gathering_add(struct gathering *gathering, const struct room_event *event);
 
-/* Somebody was given a list with those who are gathered: when one of them goes, it must be said. */
-void gathering_seen(struct gathering *gathering);
+/* Somebody was given a list with those who are gathered: when one of them goes, it must be said.
+ * Returns how many names that were: see gathering_write. */
+size_t gathering_seen(struct gathering *gathering);
 
-/* Writes the line, and is empty again. */
-void gathering_take(struct gathering *gathering, struct text *out);
+/* Writes the line, without the first `known` of those who joined. */
+void gathering_write(const struct gathering *gathering, size_t known, struct text *out);
+
+/* It is empty again. */
+void gathering_clear(struct gathering *gathering);
 
 #endif

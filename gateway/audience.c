@@ -17,6 +17,7 @@ struct audience *audience_new(const struct audience_options *options)
 {
     struct audience *audience = memory_new(sizeof *audience);
     audience->options = *options;
+    audience->line_at = UINT64_MAX;
     list_init(&audience->in_line);
     return audience;
 }
@@ -133,6 +134,30 @@ static void move_cursor(struct audience *audience, struct slot *slot, struct roo
     slot->cursor = to;
 }
 
+/* Instead of the line that is next. */
+static bool serve_own_line(struct audience *audience, struct slot *slot)
+{
+    struct text line = TEXT_EMPTY;
+    bool own = audience->options.own_line(audience->options.owner, slot->known, &line);
+    slot->known = 0;
+    if (own)
+        slot->cursor.position++;
+    if (line.len > 0)
+        connection_send(slot->connection, FRAME_TEXT, line.data, line.len);
+    text_done(&line);
+    return own;
+}
+
+/* How many frames there are at most before a line that is not for this one. */
+static int find_most(const struct audience *audience, const struct slot *slot)
+{
+    uint64_t position = slot->cursor.position;
+    if (slot->known == 0 || audience->line_at <= position ||
+        audience->line_at - position > MOST_IOVECS)
+        return MOST_IOVECS;
+    return (int)(audience->line_at - position);
+}
+
 /* Brings one member up to the head, as far as its socket takes it. */
 static void serve(struct audience *audience, struct slot *slot)
 {
@@ -146,14 +171,18 @@ static void serve(struct audience *audience, struct slot *slot)
         int first = 0;
         if (connection_is_closing(connection))
             let_go(audience, slot);
-        int count = room_log_gather(log, &slot->cursor, iov, MOST_IOVECS, &end);
+        if (slot->known != 0 && slot->cursor.position == audience->line_at &&
+            serve_own_line(audience, slot))
+            continue;
+        int count = room_log_gather(log, &slot->cursor, iov, find_most(audience, slot), &end);
         if (room_log_remainder(log, &slot->cursor, &rest) > 0) {
             before = iov[0];
             first = 1;
         }
         if (count == 0 && connection_private_len(connection) == 0) {
             slot->cursor = end;
-            slot->plain_fd = connection_is_closing(connection) ? -1 : connection_fd(connection);
+            bool plain = slot->known == 0 && !connection_is_closing(connection);
+            slot->plain_fd = plain ? connection_fd(connection) : -1;
             return;
         }
         ssize_t sent = connection_write(connection, &before, iov + first, count - first);
@@ -210,6 +239,12 @@ void audience_tell(struct audience *audience, bool urgent)
     audience->due = audience->count;
 }
 
+void audience_tell_line(struct audience *audience)
+{
+    audience->line_at = room_log_head(audience->options.log) - 1;
+    audience_tell(audience, false);
+}
+
 void audience_add(struct audience *audience, struct connection *connection, uint64_t position,
                   uint32_t known)
 {
@@ -226,16 +261,6 @@ void audience_add(struct audience *audience, struct connection *connection, uint
     connection_set_slot(connection, audience->count++);
     connection_set_source(connection, &source, audience);
     connection_wake(connection);
-}
-
-void audience_skip(struct audience *audience, uint32_t known)
-{
-    uint64_t head = room_log_head(audience->options.log);
-    for (uint32_t i = 0; i < audience->count; i++) {
-        struct slot *slot = &audience->slots[i];
-        if (slot->known == known && slot->cursor.position + 1 == head)
-            slot->cursor.position = head;
-    }
 }
 
 void audience_remove(struct audience *audience, struct connection *connection)

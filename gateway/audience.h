@@ -40,6 +40,9 @@ struct audience_options {
     uint64_t backlog; /* bytes that a slow reader may lag behind; 0: any number */
     /* Everybody but the slow has what is before `limit`: the log may be trimmed up to there. */
     void (*on_served)(void *owner, uint64_t limit);
+    /* What of the latest line somebody gets who was added with this `known`: written to `out`, or
+     * nothing. False when it is to get the line as it is in the log. */
+    bool (*own_line)(void *owner, uint32_t known, struct text *out);
     void *owner;
 };
 
@@ -49,7 +52,7 @@ struct audience *audience_new(const struct audience_options *options);
 void audience_free(struct audience *audience);
 
 /* One more member, who gets what is in the log from `position` on, or from now on when that is the
- * head. `known` says what it knows already, for audience_skip. */
+ * head. `known`, when it is not 0: of the next line it knows something already (own_line). */
 void audience_add(struct audience *audience, struct connection *connection, uint64_t position,
                   uint32_t known);
 
@@ -60,9 +63,8 @@ void audience_remove(struct audience *audience, struct connection *connection);
  * in other rooms (who comes and goes); within a room the order is the log's. */
 void audience_tell(struct audience *audience, bool urgent);
 
-/* The latest frame is no news to those who were added with this `known`: they do not get it, unless
- * they have not got what is before it either. Looks at everybody. */
-void audience_skip(struct audience *audience, uint32_t known);
+/* The same for a line, of which some have an own version (own_line). */
+void audience_tell_line(struct audience *audience);
 
 /* Does somebody but the slow lag behind? Then the log must not be trimmed but from on_served. */
 bool audience_is_busy(const struct audience *audience);

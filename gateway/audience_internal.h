@@ -28,6 +28,7 @@ struct audience {
     uint32_t count, capacity;
     uint32_t flush_at; /* the next slot; those before it have been visited in this round */
     uint32_t due;      /* so many slots from there on, and on from the first, lag behind the head */
+    uint64_t line_at;  /* the position of the latest line */
     uint64_t round_from; /* the head when this round began: whoever was visited has all before it */
     struct link in_line; /* of the audiences with something due */
     bool urgent;         /* some of it was said */

@@ -8,6 +8,7 @@
 #include "room_log.h"
 #include "roster.h"
 
+#include <assert.h>
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,14 +36,16 @@ struct room {
         bool said;      /* a message is among them */
     } forgotten;
     struct event *window_event;
-    struct gathering *gathering; /* presence that is not shown yet */
-    uint32_t news;               /* grows with each event that is gathered */
-    bool known;                  /* all of them, by somebody who came in since the last one */
-    int64_t line_us;             /* when the latest line was appended, monotonic */
+    struct gathering *gathering;   /* presence that is not shown yet */
+    struct gathering *shown;       /* what was shown last, as long as it is on its way */
+    uint32_t events, shown_events; /* so many are gathered, and were */
+    uint32_t lines;                /* so many were shown */
+    int64_t line_us;               /* when the latest line was appended, monotonic */
 };
 
 static void on_window(evutil_socket_t fd, short events, void *arg);
 static void on_served(void *owner, uint64_t limit);
+static bool own_line(void *owner, uint32_t known, struct text *out);
 
 /* Workers that are more than the cores share their time: the room is on all of them, and a share
  * for each would be all there is. */
@@ -63,11 +66,13 @@ struct room *room_new(const struct room_options *options)
     room->roster = roster_new();
     room->past = past_new();
     room->gathering = gathering_new();
+    room->shown = gathering_new();
     const struct audience_options audience = {
         .all = options->audiences,
         .log = room->log,
         .backlog = options->config->backlog,
         .on_served = on_served,
+        .own_line = own_line,
         .owner = room,
     };
     room->audience = audience_new(&audience);
@@ -81,6 +86,7 @@ void room_free(struct room *room)
         return;
     event_free(room->window_event);
     gathering_free(room->gathering);
+    gathering_free(room->shown);
     audience_free(room->audience);
     room_log_free(room->log);
     past_free(room->past);
@@ -127,7 +133,10 @@ static void trim(struct room *room, uint64_t limit)
 
 static void on_served(void *owner, uint64_t limit)
 {
-    trim(owner, limit);
+    struct room *room = owner;
+    trim(room, limit);
+    if (!audience_is_busy(room->audience))
+        gathering_clear(room->shown);
 }
 
 /* --- Appending --- */
@@ -135,10 +144,15 @@ static void on_served(void *owner, uint64_t limit)
 /* What a line is beside its text. */
 enum { TRANSIENT = 1 /* nobody is told of it later */, URGENT = 2 /* somebody said it */ };
 
-static void append(struct room *room, const char *json, size_t len, unsigned what)
+static void add_frame(struct room *room, const char *json, size_t len, unsigned what)
 {
     struct room_log_mark mark = {room->seq, clock_monotonic_ms(), (what & TRANSIENT) != 0};
     room_log_append(room->log, frame_new_text(json, len), mark);
+}
+
+static void append(struct room *room, const char *json, size_t len, unsigned what)
+{
+    add_frame(room, json, len, what);
     audience_tell(room->audience, (what & URGENT) != 0);
 }
 
@@ -160,6 +174,18 @@ static int64_t find_window_us(const struct room *room)
     return us < PRESENCE_WINDOW_US ? PRESENCE_WINDOW_US : us;
 }
 
+/* What is shown is kept until everybody has it, for own_line. */
+static void keep_shown(struct room *room)
+{
+    struct gathering *shown = room->gathering;
+    room->gathering = room->shown;
+    room->shown = shown;
+    gathering_clear(room->gathering);
+    room->shown_events = room->events;
+    room->events = 0;
+    room->lines++;
+}
+
 static void show_gathered(struct room *room)
 {
     if (!gathering_is_open(room->gathering))
@@ -167,11 +193,11 @@ static void show_gathered(struct room *room)
     room->line_us = clock_monotonic_us();
     wait_us(room, find_window_us(room));
     struct text json = TEXT_EMPTY;
-    gathering_take(room->gathering, &json);
-    append(room, json.data, json.len, 0);
+    gathering_write(room->gathering, 0, &json);
+    add_frame(room, json.data, json.len, 0);
     text_done(&json);
-    if (room->known)
-        audience_skip(room->audience, room->news);
+    keep_shown(room);
+    audience_tell_line(room->audience);
 }
 
 static void on_window(evutil_socket_t fd, short events, void *arg)
@@ -188,11 +214,41 @@ static void on_window(evutil_socket_t fd, short events, void *arg)
 
 static void gather(struct room *room, const struct room_event *event)
 {
-    room->news++;
-    room->known = false;
+    room->events++;
     gathering_add(room->gathering, event);
     if (!evtimer_pending(room->window_event, NULL))
         show_gathered(room);
+}
+
+/* Who comes in while presence is gathered is given a list with all of it. Of the line that follows
+ * it gets what happens after that, if anything does. From the lowest bit on: how many of the line's
+ * names it knows, and one (0 is nobody's); of how many events; which line. */
+enum { KNOWN_NAMES = 8, KNOWN_EVENTS = 16, KNOWN_LINES = 8 };
+
+static_assert(MESSAGE_PRESENCE_NAMES + 1 < 1 << KNOWN_NAMES, "names and one fit in");
+static_assert(KNOWN_NAMES + KNOWN_EVENTS + KNOWN_LINES == 32, "all of it fits in");
+
+static uint32_t find_known(uint32_t line, uint32_t events)
+{
+    return line << (KNOWN_NAMES + KNOWN_EVENTS) | (events & UINT16_MAX) << KNOWN_NAMES;
+}
+
+static uint32_t know_gathered(struct room *room)
+{
+    uint32_t names = (uint32_t)gathering_seen(room->gathering);
+    return find_known(room->lines, room->events) | (names + 1);
+}
+
+static bool own_line(void *owner, uint32_t known, struct text *out)
+{
+    const struct room *room = owner;
+    uint32_t all = find_known(room->lines - 1, room->shown_events);
+    bool current = known >> (KNOWN_NAMES + KNOWN_EVENTS) == all >> (KNOWN_NAMES + KNOWN_EVENTS);
+    if (!current || !gathering_is_open(room->shown)) /* it was very slow: the line was let go of */
+        return false;
+    if (known >> KNOWN_NAMES != all >> KNOWN_NAMES)
+        gathering_write(room->shown, (known & UINT8_MAX) - 1, out);
+    return true;
 }
 
 /* --- What happens --- */
@@ -218,6 +274,7 @@ static void happen_transient(struct room *room, const struct room_event *event)
         append(room, event->json, event->len, TRANSIENT);
         return;
     }
+    room->options.on_happened(room->options.owner, true);
     struct text json = TEXT_EMPTY;
     message_add_notice(&json, event->text);
     append(room, json.data, json.len, TRANSIENT | URGENT);
@@ -230,8 +287,10 @@ void room_happen(struct room *room, const struct room_event *event)
         happen_transient(room, event);
         return;
     }
-    if (event->type == EVENT_MESSAGE)
+    if (event->type == EVENT_MESSAGE) {
         show_gathered(room); /* lines keep the order of their numbers */
+        room->options.on_happened(room->options.owner, true);
+    }
     room->seq = event->seq;
     past_note(room->past, event->seq, event->type == EVENT_MESSAGE);
     if (event->type == EVENT_PRESENCE) {
@@ -240,7 +299,7 @@ void room_happen(struct room *room, const struct room_event *event)
     } else {
         append(room, event->json, event->len, URGENT);
     }
-    room->options.on_happened(room->options.owner);
+    room->options.on_happened(room->options.owner, false);
 }
 
 static void tell_gap(struct room *room, const struct feed_gap *gap, const char *epoch)
@@ -266,7 +325,7 @@ void room_gap(struct room *room, const struct feed_gap *gap, const char *epoch)
     room->seq = gap->seq;
     if (gap->anew || gap->missed > 0)
         tell_gap(room, gap, epoch);
-    room->options.on_happened(room->options.owner);
+    room->options.on_happened(room->options.owner, false);
 }
 
 void room_roster_begin(struct room *room)
@@ -315,28 +374,17 @@ static uint64_t position_after(const struct room *room, uint64_t since, uint64_t
     return room_log_find(room->log, past_start(room->past), since);
 }
 
-/* Where somebody starts who is new, and came in at `since`: when something was said since then, it
- * is for this one as well, whatever the retention. */
-static uint64_t position_of_new(const struct room *room, uint64_t since, struct room_view *view)
-{
-    if (past_messages(room->past, since, room->seq) == 0)
-        return room_log_head(room->log);
-    view->seq = since;
-    view->missed = past_missed(room->past, since);
-    return room_log_find(room->log, past_start(room->past), since);
-}
-
 struct room_view room_enter(struct room *room, struct connection *connection,
                             const struct room_entry *entry)
 {
     struct room_view view = {.seq = room->seq, .count = roster_count(room->roster)};
     uint64_t position = room_log_head(room->log);
-    if (entry->since < room->seq)
-        position = entry->resumes ? position_after(room, entry->since, &view.missed)
-                                  : position_of_new(room, entry->since, &view);
-    bool lags = (entry->resumes && entry->since < room->seq) || view.seq < room->seq;
-    room->known |= !lags;
-    audience_add(room->audience, connection, position, lags ? room->news - 1 : room->news);
+    uint32_t known = 0;
+    if (entry->resumes && entry->since < room->seq)
+        position = position_after(room, entry->since, &view.missed);
+    else if (gathering_is_open(room->gathering))
+        known = know_gathered(room);
+    audience_add(room->audience, connection, position, known);
     return view;
 }
 

@@ -37,8 +37,9 @@ struct room_options {
     const struct config *config;
     struct metrics *metrics;
     struct room_lines *lines; /* shared by all rooms */
-    /* Whoever waits for an event up to room_seq may enter: the roster knows of it. */
-    void (*on_happened)(void *owner);
+    /* Whoever waits for an event up to room_seq may enter: the roster knows of it. `hurry`: before
+     * what is said next, which is for all who came in before it. */
+    void (*on_happened)(void *owner, bool hurry);
     void *owner;
 };
 
@@ -79,21 +80,20 @@ bool room_roster_is_thin(const struct room *room);
 
 /* Where a member comes in. */
 struct room_entry {
-    bool resumes;   /* has been here, and seen everything up to `since` */
-    uint64_t since; /* else: when it came in, maybe a moment ago */
+    bool resumes; /* has seen everything up to `since` */
+    uint64_t since;
 };
 
 /* What a member is told on the way in. */
 struct room_view {
-    uint64_t seq; /* everything up to here is in the count and the list; what follows is sent */
+    uint64_t seq; /* everything up to here is in the count and the list */
     uint64_t count;
     uint64_t missed; /* messages after `since` that the log no longer has */
 };
 
-/* Adds a connection; frames flow to it from the end of this turn on: from now on, or from `since`
- * on to who resumes, or when something was said since. While presence is being gathered the view is
- * ahead of the frames: when more happens before its line is sent, that line names who is in the
- * list already, oneself as well. */
+/* Adds a connection; frames flow to it from the end of this turn on. While presence is being
+ * gathered the view is ahead of the frames: of the line that comes, it gets what happens after
+ * this. */
 struct room_view room_enter(struct room *room, struct connection *connection,
                             const struct room_entry *entry);
 

@@ -105,10 +105,10 @@ static void on_live(void *owner)
     place->rooms->callbacks.on_live(place->rooms->arg, place);
 }
 
-static void on_happened(void *owner)
+static void on_happened(void *owner, bool hurry)
 {
     struct place *place = owner;
-    place->rooms->callbacks.on_happened(place->rooms->arg, place);
+    place->rooms->callbacks.on_happened(place->rooms->arg, place, hurry);
 }
 
 /* --- Places --- */

@@ -30,7 +30,7 @@ struct place {
 
 struct rooms_callbacks {
     void (*on_live)(void *arg, struct place *place);
-    void (*on_happened)(void *arg, struct place *place);
+    void (*on_happened)(void *arg, struct place *place, bool hurry); /* see room.h */
     void (*on_anew)(void *arg, struct place *place); /* Redis lost what it knew of the room */
     void (*on_opened)(void *arg, const struct place *place);
     void (*on_closed)(void *arg, const struct place *place);

@@ -351,10 +351,13 @@ static void on_live(void *arg, struct place *place)
     session_on_live(place);
 }
 
-static void on_happened(void *arg, struct place *place)
+static void on_happened(void *arg, struct place *place, bool hurry)
 {
     (void)arg;
-    session_welcome(place, true);
+    if (hurry)
+        session_welcome_now(place);
+    else
+        session_welcome(place);
 }
 
 struct connection *session_open(struct sessions *all, const struct session_visitor *visitor)

@@ -120,10 +120,15 @@ void session_end_joining(struct session *session);
 
 /* --- session_welcome.c --- */
 
-/* Those of the place who are in, and whose join the feed has brought, are welcomed: at once, or
- * together with others a moment later. They wait in the order of their numbers, but for a few whom
- * Redis' memory loss threw back: for each event it is enough to look at the first ones. */
-void session_welcome(struct place *place, bool first_ones);
+/* It waits (ADMITTED). When the feed has brought its join it is welcomed: now, or together with
+ * others a moment later. */
+void session_welcome_if_known(struct session *session);
+
+/* The same for all of the place who wait for what the feed has just brought. */
+void session_welcome(struct place *place);
+
+/* Those of the place who are to be welcomed a moment later are welcomed now. */
+void session_welcome_now(struct place *place);
 void session_on_welcomes(evutil_socket_t fd, short events, void *arg);
 
 /* --- session_leave.c --- */

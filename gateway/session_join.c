@@ -142,7 +142,7 @@ static void admit(struct session *session, enum bus_join_status status,
             session_become_ghost(session);
     } else {
         list_add(&session->place->waiting, &session->in_queue);
-        session_welcome(session->place, true);
+        session_welcome_if_known(session);
         if (!feed_is_settled_in(session->place->feed, joined->epoch))
             feed_look(session->place->feed);
     }
@@ -302,6 +302,6 @@ static void refuse_if_late(struct session *session)
 void session_join_tick(struct place *place)
 {
     each_waiting(place, SESSION_OPENING, refuse_if_late);
-    session_welcome(place, false);
+    each_waiting(place, SESSION_ADMITTED, session_welcome_if_known);
     each_waiting(place, SESSION_ADMITTED, refuse_if_late);
 }

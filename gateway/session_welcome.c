@@ -38,7 +38,7 @@ static void welcome(struct session *session)
     const struct joining *joining = session->joining;
     const char *epoch = feed_epoch(session->place->feed);
     struct room *room = session->place->room;
-    struct room_entry entry = {.since = joining->seq};
+    struct room_entry entry = {0};
     bool same_epoch = joining->knows && strcmp(joining->since_epoch, epoch) == 0;
     if (same_epoch && strcmp(session->identity->id, joining->shown.id) == 0) {
         entry.resumes = true;
@@ -47,8 +47,7 @@ static void welcome(struct session *session)
     }
     struct room_view view = room_enter(room, session->connection, &entry);
     if (same_epoch && !entry.resumes) /* the token has outlived `retention` */
-        view.missed +=
-            room_messages_since(room, joining->since_seq) - room_messages_since(room, view.seq);
+        view.missed = room_messages_since(room, joining->since_seq);
     send_welcome(session, &view, entry.resumes && view.missed == 0);
     if (joining->knows && !same_epoch) { /* Redis lost its memory meanwhile: nobody can tell */
         message_add_gap(&session->all->scratch, 0, epoch, view.seq);
@@ -58,14 +57,27 @@ static void welcome(struct session *session)
     session_end_joining(session);
 }
 
+static bool is_settled(const struct session *session)
+{
+    return feed_is_settled_in(session->place->feed, session->joining->epoch);
+}
+
 static bool is_known(const struct session *session)
 {
-    const struct joining *joining = session->joining;
-    return joining->seq <= room_seq(session->place->room) &&
-           feed_is_settled_in(session->place->feed, joining->epoch);
+    return session->joining->seq <= room_seq(session->place->room) && is_settled(session);
 }
 
 /* --- Together --- */
+
+/* Takes the session off the known. */
+static void welcome_known(struct session *session)
+{
+    list_remove(&session->in_queue);
+    if (!is_known(session)) /* no longer: Redis lost its memory */
+        list_add(&session->place->waiting, &session->in_queue);
+    else if (!connection_is_closing(session->connection))
+        welcome(session);
+}
 
 /* One after the other, welcomes cost less than each by itself: the caches have turned to nothing
  * else, and readers have not gone to sleep. */
@@ -77,34 +89,53 @@ void session_on_welcomes(evutil_socket_t fd, short events, void *arg)
     static const struct timeval next_turn = {0, 0};
     struct sessions *all = arg;
     unsigned count = 0;
-    for (; count < MOST_AT_ONCE && !list_is_empty(&all->known); count++) {
-        struct session *session = LIST_ITEM(all->known.next, struct session, in_queue);
-        list_remove(&session->in_queue);
-        if (!is_known(session)) /* no longer: Redis lost its memory */
-            list_add(&session->place->waiting, &session->in_queue);
-        else if (!connection_is_closing(session->connection))
-            welcome(session);
-    }
+    for (; count < MOST_AT_ONCE && !list_is_empty(&all->known); count++)
+        welcome_known(LIST_ITEM(all->known.next, struct session, in_queue));
     if (count > 0)
         evtimer_add(all->welcomes, list_is_empty(&all->known) ? &together : &next_turn);
 }
 
-void session_welcome(struct place *place, bool first_ones)
+static void add_known(struct session *session)
 {
-    struct sessions *all = NULL;
+    struct sessions *all = session->all;
+    list_remove(&session->in_queue);
+    list_add(&all->known, &session->in_queue);
+    if (!evtimer_pending(all->welcomes, NULL))
+        session_on_welcomes(-1, 0, all);
+}
+
+void session_welcome_if_known(struct session *session)
+{
+    if (is_known(session))
+        add_known(session);
+}
+
+/* Those of one epoch wait in the order of their numbers: the first who is not known is the last to
+ * be looked at, or a room that reads what it missed would look at thousands for each event. */
+void session_welcome(struct place *place)
+{
     struct link *next;
     for (struct link *at = place->waiting.next; at != &place->waiting; at = next) {
         struct session *session = LIST_ITEM(at, struct session, in_queue);
-        bool known = session->state == SESSION_ADMITTED && is_known(session);
         next = at->next;
-        if (!known && first_ones)
-            break;
-        if (!known)
+        if (session->state != SESSION_ADMITTED || !is_settled(session))
             continue;
-        all = session->all;
-        list_remove(at);
-        list_add(&all->known, at);
+        if (!is_known(session))
+            return;
+        add_known(session);
     }
-    if (all != NULL && !evtimer_pending(all->welcomes, NULL))
-        session_on_welcomes(-1, 0, all);
+}
+
+void session_welcome_now(struct place *place)
+{
+    if (list_is_empty(&place->members))
+        return;
+    struct sessions *all = LIST_ITEM(place->members.next, struct session, in_place)->all;
+    struct link *next;
+    for (struct link *at = all->known.next; at != &all->known; at = next) {
+        struct session *session = LIST_ITEM(at, struct session, in_queue);
+        next = at->next;
+        if (session->place == place)
+            welcome_known(session);
+    }
 }

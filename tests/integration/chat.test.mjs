@@ -143,12 +143,15 @@ test("a burst of people costs few presence lines, of at most 50 names each", asy
   assert.ok(lines.every((m, i) => i === 0 || m.seq > lines[i - 1].seq), "seq grows");
 });
 
-/** Whom a page would list: those of the welcome, and then what the presence lines say, by id. */
+/** Whom a page would list: those of the welcome, and then what the presence lines say. Nobody comes who is there already. */
 function listed(member) {
   const people = new Map(member.welcome.members.map((person) => [person.id, person.name]));
   for (const { joined, left } of member.received.filter((m) => m.type === "presence")) {
     for (const person of left) people.delete(person.id);
-    for (const person of joined) people.set(person.id, person.name);
+    for (const person of joined) {
+      assert.ok(!people.has(person.id), `${member.welcome.me.name} knows ${person.name} already`);
+      people.set(person.id, person.name);
+    }
   }
   return [...people.values()].sort();
 }

@@ -72,40 +72,75 @@ static void test_gathering_leaves_out_who_came_and_went(void **state)
            "{\"type\":\"presence\",\"seq\":2,\"joined\":[],\"left\":[{\"id\":\"a\",\"name\":"
            "\"A\"},{\"id\":\"c\",\"name\":\"C\"}],\"count\":1}");
     assert_true(gathering_is_open(gathering));
-    gathering_take(gathering, &out);
+    gathering_write(gathering, 0, &out);
     assert_string_equal(
         out.data, "{\"type\":\"presence\",\"seq\":2,\"joined\":[{\"id\":\"b\",\"name\":\"B\"}],"
                   "\"left\":[{\"id\":\"c\",\"name\":\"C\"}],\"count\":1}");
+    gathering_clear(gathering);
     assert_false(gathering_is_open(gathering));
     text_done(&out);
     gathering_free(gathering);
 }
 
+#define JOIN(seq, id, count)                                                                       \
+    "{\"type\":\"presence\",\"seq\":" #seq ",\"joined\":[{\"id\":\"" id                            \
+    "\",\"name\":\"N\"}],\"left\":[],"                                                             \
+    "\"count\":" #count "}"
+#define LEAVE(seq, id, count)                                                                      \
+    "{\"type\":\"presence\",\"seq\":" #seq ",\"joined\":[],\"left\":[{\"id\":\"" id                \
+    "\",\"name\":\"N\"}],"                                                                         \
+    "\"count\":" #count "}"
+
+static void check_line(const struct gathering *gathering, size_t known, const char *line)
+{
+    struct text out = TEXT_EMPTY;
+    gathering_write(gathering, known, &out);
+    assert_string_equal(out.data, line);
+    text_done(&out);
+}
+
 static void test_gathering_tells_that_somebody_left_who_was_in_a_list_already(void **state)
 {
     struct gathering *gathering = gathering_new();
-    struct text out = TEXT_EMPTY;
     (void)state;
-    gather(gathering, "{\"type\":\"presence\",\"seq\":1,\"joined\":[{\"id\":\"a\",\"name\":\"A\"},"
-                      "{\"id\":\"b\",\"name\":\"B\"}],\"left\":[],\"count\":2}");
-    gathering_seen(gathering);
-    gather(gathering, "{\"type\":\"presence\",\"seq\":2,\"joined\":[{\"id\":\"c\",\"name\":\"C\"}],"
-                      "\"left\":[{\"id\":\"a\",\"name\":\"A\"}],\"count\":2}");
-    gather(gathering, "{\"type\":\"presence\",\"seq\":3,\"joined\":[],"
-                      "\"left\":[{\"id\":\"c\",\"name\":\"C\"}],\"count\":1}");
-    gathering_take(gathering, &out);
-    assert_string_equal(
-        out.data, "{\"type\":\"presence\",\"seq\":3,\"joined\":[{\"id\":\"b\",\"name\":\"B\"}],"
-                  "\"left\":[{\"id\":\"a\",\"name\":\"A\"}],\"count\":1}");
-    text_clear(&out);
-    gather(gathering, "{\"type\":\"presence\",\"seq\":4,\"joined\":[{\"id\":\"d\",\"name\":\"D\"}],"
-                      "\"left\":[],\"count\":2}");
-    gather(gathering, "{\"type\":\"presence\",\"seq\":5,\"joined\":[],"
-                      "\"left\":[{\"id\":\"d\",\"name\":\"D\"}],\"count\":1}");
-    gathering_take(gathering, &out);
-    assert_string_equal(out.data,
-                        "{\"type\":\"presence\",\"seq\":5,\"joined\":[],\"left\":[],\"count\":1}");
-    text_done(&out);
+    gather(gathering, JOIN(1, "a", 1));
+    gather(gathering, JOIN(2, "b", 2));
+    assert_int_equal(gathering_seen(gathering), 2);
+    gather(gathering, JOIN(3, "c", 3)); /* nobody sees this one */
+    gather(gathering, LEAVE(4, "a", 2));
+    gather(gathering, LEAVE(5, "c", 1));
+    gather(gathering, JOIN(6, "d", 2));
+    static const char left[] = "\"left\":[{\"id\":\"a\",\"name\":\"N\"}],\"count\":2}";
+    char line[256];
+    snprintf(line, sizeof line,
+             "{\"type\":\"presence\",\"seq\":6,\"joined\":[{\"id\":\"b\",\"name\":\"N\"},"
+             "{\"id\":\"d\",\"name\":\"N\"}],%s",
+             left);
+    check_line(gathering, 0, line);
+    /* for who knew a and b, d alone is new */
+    snprintf(line, sizeof line,
+             "{\"type\":\"presence\",\"seq\":6,\"joined\":[{\"id\":\"d\",\"name\":\"N\"}],%s",
+             left);
+    check_line(gathering, 2, line);
+    gathering_clear(gathering);
+    gather(gathering, JOIN(7, "e", 3));
+    gather(gathering, LEAVE(8, "e", 2));
+    check_line(gathering, 0,
+               "{\"type\":\"presence\",\"seq\":8,\"joined\":[],\"left\":[],\"count\":2}");
+    gathering_free(gathering);
+}
+
+static void test_gathering_is_full_when_a_line_cannot_name_all(void **state)
+{
+    struct gathering *gathering = gathering_new();
+    (void)state;
+    for (int i = 0; i < MESSAGE_PRESENCE_NAMES; i++)
+        gather(gathering, JOIN(1, "a", 1));
+    assert_false(gathering_is_full(gathering));
+    gather(gathering, JOIN(1, "a", 1));
+    assert_true(gathering_is_full(gathering));
+    gathering_clear(gathering);
+    assert_false(gathering_is_full(gathering));
     gathering_free(gathering);
 }
 
@@ -116,6 +151,7 @@ int main(void)
         cmocka_unit_test(test_holds_at_most_so_many),
         cmocka_unit_test(test_gathering_leaves_out_who_came_and_went),
         cmocka_unit_test(test_gathering_tells_that_somebody_left_who_was_in_a_list_already),
+        cmocka_unit_test(test_gathering_is_full_when_a_line_cannot_name_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
