@@ -134,18 +134,31 @@ static void move_cursor(struct audience *audience, struct slot *slot, struct roo
     slot->cursor = to;
 }
 
-/* Instead of the line that is next. */
+/* The line is next, and this one knows something of it: it gets its own, if there is one. True when
+ * it did. */
 static bool serve_own_line(struct audience *audience, struct slot *slot)
 {
-    struct text line = TEXT_EMPTY;
-    bool own = audience->options.own_line(audience->options.owner, slot->known, &line);
+    if (slot->known == 0 || slot->cursor.position != audience->line_at)
+        return false;
+    const struct text *line = audience->options.own_line(audience->options.owner, slot->known);
     slot->known = 0;
-    if (own)
-        slot->cursor.position++;
-    if (line.len > 0)
-        connection_send(slot->connection, FRAME_TEXT, line.data, line.len);
-    text_done(&line);
-    return own;
+    if (line == NULL)
+        return false;
+    slot->cursor.position++;
+    if (line->len > 0)
+        connection_send(slot->connection, FRAME_TEXT, line->data, line->len);
+    return true;
+}
+
+/* Whatever is before the line: nothing is but who types, and that may be left out. */
+static void settle_line(struct audience *audience, struct slot *slot)
+{
+    uint64_t line_at = audience->line_at;
+    if (slot->known == 0 || slot->cursor.offset > 0 || slot->cursor.position > line_at ||
+        line_at >= room_log_head(audience->options.log))
+        return;
+    slot->cursor.position = line_at;
+    serve_own_line(audience, slot);
 }
 
 /* How many frames there are at most before a line that is not for this one. */
@@ -171,8 +184,7 @@ static void serve(struct audience *audience, struct slot *slot)
         int first = 0;
         if (connection_is_closing(connection))
             let_go(audience, slot);
-        if (slot->known != 0 && slot->cursor.position == audience->line_at &&
-            serve_own_line(audience, slot))
+        if (serve_own_line(audience, slot))
             continue;
         int count = room_log_gather(log, &slot->cursor, iov, find_most(audience, slot), &end);
         if (room_log_remainder(log, &slot->cursor, &rest) > 0) {
@@ -209,10 +221,12 @@ static void pump(void *arg, struct connection *connection)
 void audience_serve_or_cut(struct audience *audience, struct slot *slot)
 {
     uint64_t backlog = audience->options.backlog;
-    if (!connection_is_blocked(slot->connection))
+    if (!connection_is_blocked(slot->connection)) {
         serve(audience, slot);
-    else if (backlog > 0 &&
-             room_log_bytes_from(audience->options.log, slot->cursor.position) > backlog)
+        return;
+    }
+    settle_line(audience, slot); /* later the room does not know it any more */
+    if (backlog > 0 && room_log_bytes_from(audience->options.log, slot->cursor.position) > backlog)
         cut(audience, slot);
 }
 
@@ -237,6 +251,12 @@ void audience_tell(struct audience *audience, bool urgent)
     if (audience->count > 0)
         audience_line_up(audience, urgent);
     audience->due = audience->count;
+}
+
+void audience_settle_line(struct audience *audience)
+{
+    for (uint32_t i = 0; i < audience->count; i++)
+        settle_line(audience, &audience->slots[i]);
 }
 
 void audience_tell_line(struct audience *audience)

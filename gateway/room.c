@@ -36,8 +36,10 @@ struct room {
         bool said;      /* a message is among them */
     } forgotten;
     struct event *window_event;
-    struct gathering *gathering;   /* presence that is not shown yet */
-    struct gathering *shown;       /* what was shown last, as long as it is on its way */
+    struct gathering *gathering; /* presence that is not shown yet */
+    struct gathering *shown;     /* what was shown last, as long as it is on its way */
+    struct text own;             /* of it, without so many names: what own_line gave */
+    size_t own_names;
     uint32_t events, shown_events; /* so many are gathered, and were */
     uint32_t lines;                /* so many were shown */
     int64_t line_us;               /* when the latest line was appended, monotonic */
@@ -45,7 +47,7 @@ struct room {
 
 static void on_window(evutil_socket_t fd, short events, void *arg);
 static void on_served(void *owner, uint64_t limit);
-static bool own_line(void *owner, uint32_t known, struct text *out);
+static const struct text *own_line(void *owner, uint32_t known);
 
 /* Workers that are more than the cores share their time: the room is on all of them, and a share
  * for each would be all there is. */
@@ -87,6 +89,7 @@ void room_free(struct room *room)
     event_free(room->window_event);
     gathering_free(room->gathering);
     gathering_free(room->shown);
+    text_done(&room->own);
     audience_free(room->audience);
     room_log_free(room->log);
     past_free(room->past);
@@ -131,12 +134,18 @@ static void trim(struct room *room, uint64_t limit)
     }
 }
 
+static void forget_shown(struct room *room)
+{
+    gathering_clear(room->shown);
+    text_done(&room->own);
+}
+
 static void on_served(void *owner, uint64_t limit)
 {
     struct room *room = owner;
     trim(room, limit);
     if (!audience_is_busy(room->audience))
-        gathering_clear(room->shown);
+        forget_shown(room);
 }
 
 /* --- Appending --- */
@@ -181,6 +190,7 @@ static void keep_shown(struct room *room)
     room->gathering = room->shown;
     room->shown = shown;
     gathering_clear(room->gathering);
+    text_clear(&room->own);
     room->shown_events = room->events;
     room->events = 0;
     room->lines++;
@@ -190,6 +200,8 @@ static void show_gathered(struct room *room)
 {
     if (!gathering_is_open(room->gathering))
         return;
+    if (gathering_is_open(room->shown)) /* it is still on its way */
+        audience_settle_line(room->audience);
     room->line_us = clock_monotonic_us();
     wait_us(room, find_window_us(room));
     struct text json = TEXT_EMPTY;
@@ -239,16 +251,22 @@ static uint32_t know_gathered(struct room *room)
     return find_known(room->lines, room->events) | (names + 1);
 }
 
-static bool own_line(void *owner, uint32_t known, struct text *out)
+static const struct text *own_line(void *owner, uint32_t known)
 {
-    const struct room *room = owner;
+    struct room *room = owner;
     uint32_t all = find_known(room->lines - 1, room->shown_events);
     bool current = known >> (KNOWN_NAMES + KNOWN_EVENTS) == all >> (KNOWN_NAMES + KNOWN_EVENTS);
-    if (!current || !gathering_is_open(room->shown)) /* it was very slow: the line was let go of */
-        return false;
-    if (known >> KNOWN_NAMES != all >> KNOWN_NAMES)
-        gathering_write(room->shown, (known & UINT8_MAX) - 1, out);
-    return true;
+    if (!current || !gathering_is_open(room->shown)) /* the line was let go of */
+        return NULL;
+    bool news = known >> KNOWN_NAMES != all >> KNOWN_NAMES;
+    size_t names = news ? (known & UINT8_MAX) - 1 : 0;
+    if (news && room->own.len > 0 && room->own_names == names) /* as in a crowd */
+        return &room->own;
+    text_clear(&room->own);
+    room->own_names = names;
+    if (news)
+        gathering_write(room->shown, names, &room->own);
+    return &room->own;
 }
 
 /* --- What happens --- */
@@ -274,6 +292,7 @@ static void happen_transient(struct room *room, const struct room_event *event)
         append(room, event->json, event->len, TRANSIENT);
         return;
     }
+    show_gathered(room);
     room->options.on_happened(room->options.owner, true);
     struct text json = TEXT_EMPTY;
     message_add_notice(&json, event->text);
