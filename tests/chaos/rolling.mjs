@@ -48,8 +48,8 @@ async function main(t) {
   const count = Number(values.members);
   const pause = (count / Number(values.rate)) * 1000;
   const members = await startMembers(system, { count, seed: 1, sayEvery: [pause * 0.8, pause * 1.2] });
+  await wait(2000); // the last lines of their coming in are said by then
   const before = members.map(({ record }) => record.length);
-  await wait(2000);
   const rounds = [];
   for (const gateway of system.gateways) rounds.push(await replace(system, gateway, members));
   const convergedMs = await converge(members);
