@@ -27,7 +27,8 @@ void gathering_add(struct gathering *gathering, const struct room_event *event);
  * Returns how many names that were: see gathering_write. */
 size_t gathering_seen(struct gathering *gathering);
 
-/* Writes the line, without the first `known` of those who joined. */
+/* Writes the line for somebody who knows the first `known` of the names of those who joined (what
+ * gathering_seen gave): without these; 0 for the whole line. */
 void gathering_write(const struct gathering *gathering, size_t known, struct text *out);
 
 /* It is empty again. */

@@ -240,7 +240,7 @@ enum { KNOWN_NAMES = 8, KNOWN_EVENTS = 16, KNOWN_LINES = 8 };
 static_assert(MESSAGE_PRESENCE_NAMES + 1 < 1 << KNOWN_NAMES, "names and one fit in");
 static_assert(KNOWN_NAMES + KNOWN_EVENTS + KNOWN_LINES == 32, "all of it fits in");
 
-static uint32_t find_known(uint32_t line, uint32_t events)
+static uint32_t pack_known(uint32_t line, uint32_t events)
 {
     return line << (KNOWN_NAMES + KNOWN_EVENTS) | (events & UINT16_MAX) << KNOWN_NAMES;
 }
@@ -248,13 +248,13 @@ static uint32_t find_known(uint32_t line, uint32_t events)
 static uint32_t know_gathered(struct room *room)
 {
     uint32_t names = (uint32_t)gathering_seen(room->gathering);
-    return find_known(room->lines, room->events) | (names + 1);
+    return pack_known(room->lines, room->events) | (names + 1);
 }
 
 static const struct text *own_line(void *owner, uint32_t known)
 {
     struct room *room = owner;
-    uint32_t all = find_known(room->lines - 1, room->shown_events);
+    uint32_t all = pack_known(room->lines - 1, room->shown_events);
     bool current = known >> (KNOWN_NAMES + KNOWN_EVENTS) == all >> (KNOWN_NAMES + KNOWN_EVENTS);
     if (!current || !gathering_is_open(room->shown)) /* the line was let go of */
         return NULL;

@@ -75,7 +75,7 @@ struct sessions {
     struct table *by_id; /* ADMITTED, JOINED, GHOST */
     struct link ghosts;  /* in the order in which they leave */
     struct event *more_ghosts;
-    struct link known; /* ADMITTED, their join was brought: they are welcomed in this order */
+    struct link known; /* ADMITTED, their join is known from the feed: welcomed in this order */
     struct event *welcomes;
     struct link farewells;
     uint64_t next_number;
