@@ -109,6 +109,14 @@ void session_free_if_over(struct session *session);
 
 bool session_is_member(const struct session *session);
 
+/* May it say or ask something now? If not, it is told so: of its message with this nonce, or NULL.
+ */
+bool session_has_token(struct session *session, const char *nonce);
+
+/* --- session_say.c --- */
+
+void session_say(struct session *session, const struct message_in *message);
+
 /* --- session_join.c --- */
 
 void session_join(struct session *session, const struct message_in *join);

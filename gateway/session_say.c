@@ -1,0 +1,143 @@
+/* Saying something: the limits, the way to Redis, and the answer. */
+#include "session_internal.h"
+
+#include "memory.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    HOLD_IN_FLIGHT = 64,
+    RELEASE_IN_FLIGHT = 32,
+};
+
+/* A say under way; the nonce is answered, whatever became of the session's socket. */
+struct saying {
+    struct session *session;
+    bool has_nonce;
+    char nonce[];
+};
+
+/* --- What becomes of it --- */
+
+/* `known`: it was surely not accepted. */
+static void refuse_say(const struct saying *saying, const char *code, const char *sentence,
+                       bool known)
+{
+    session_error(saying->session, &(struct message_error){
+                                       .code = code,
+                                       .message = sentence,
+                                       .nonce = saying->has_nonce ? saying->nonce : NULL,
+                                       .retry_after = 1,
+                                       .not_accepted = known,
+                                   });
+}
+
+/* Without any reply it is not known whether Redis carried it out; an error says that it did not. */
+static void refuse_unavailable(const struct saying *saying, bool known)
+{
+    refuse_say(saying, "unavailable",
+               "The chat cannot be reached right now; your message may not have been sent. Please "
+               "send it again.",
+               known);
+}
+
+static void refuse_other_epoch(const struct saying *saying)
+{
+    refuse_say(saying, "epoch_changed",
+               "The chat lost its memory since this was first sent, so nobody knows whether it was "
+               "shown. Please send it anew if it was not.",
+               true);
+}
+
+static void answer_say(struct saying *saying, const struct redis_reply *reply)
+{
+    struct session *session = saying->session;
+    uint64_t seq = bus_number(reply);
+    if (bus_is_other_epoch(reply)) {
+        feed_look(session->place->feed);
+        refuse_other_epoch(saying);
+        return;
+    }
+    if (seq == 0) {
+        refuse_unavailable(saying, reply != NULL);
+        return;
+    }
+    session->all->options.metrics->says++;
+    if (!saying->has_nonce)
+        return;
+    message_add_ack(&session->all->scratch, saying->nonce, seq);
+    session_send(session);
+}
+
+static void hold(struct session *session, bool held)
+{
+    session->held = held;
+    if (session->connection != NULL)
+        connection_hold(session->connection, held);
+}
+
+static void on_said(void *arg, const struct redis_reply *reply)
+{
+    struct saying *saying = arg;
+    struct session *session = saying->session;
+    session->in_flight--;
+    if (session->held && session->in_flight <= RELEASE_IN_FLIGHT)
+        hold(session, false);
+    answer_say(saying, reply);
+    free(saying);
+    session_free_if_over(session);
+}
+
+/* --- Saying --- */
+
+static struct saying *new_saying(struct session *session, const char *nonce)
+{
+    size_t len = nonce == NULL ? 0 : strlen(nonce);
+    struct saying *saying = memory_new(sizeof *saying + len + 1);
+    saying->session = session;
+    saying->has_nonce = nonce != NULL;
+    if (nonce != NULL)
+        memcpy(saying->nonce, nonce, len + 1);
+    return saying;
+}
+
+static void publish(struct session *session, const struct message_in *say)
+{
+    struct text *body = &session->all->scratch;
+    message_add_say(body, identity_person(session->identity), say);
+    struct bus_say call = {session->identity->id, body->data, body->len, say->nonce, say->epoch};
+    struct saying *saying = new_saying(session, say->nonce);
+    session->in_flight++;
+    if (session->in_flight >= HOLD_IN_FLIGHT) /* without a rate limit, Redis sets the pace */
+        hold(session, true);
+    bool sent = bus_say(session->place->feed, &call, on_said, saying) == 0;
+    text_clear(body);
+    if (sent)
+        return;
+    session->in_flight--;
+    refuse_unavailable(saying, true);
+    free(saying);
+}
+
+void session_say(struct session *session, const struct message_in *message)
+{
+    const struct config *config = session->all->options.config;
+    if (config->max_text > 0 && message->text_characters > config->max_text) {
+        char sentence[96];
+        snprintf(sentence, sizeof sentence,
+                 "That message is too long: at most %" PRIu64 " characters are allowed.",
+                 config->max_text);
+        session_error(session, &(struct message_error){.code = "too_long",
+                                                       .message = sentence,
+                                                       .nonce = message->nonce});
+        return;
+    }
+    if (!session_has_token(session, message->nonce))
+        return;
+    if (config->log_text)
+        session_log(session, "say", message->text);
+    publish(session, message);
+}
