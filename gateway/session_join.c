@@ -5,7 +5,6 @@
 #include "memory.h"
 #include "slab.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

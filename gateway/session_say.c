@@ -9,8 +9,8 @@
 #include <string.h>
 
 enum {
-    HOLD_IN_FLIGHT = 64,
-    RELEASE_IN_FLIGHT = 32,
+    HOLD_IN_FLIGHT = 64, /* says of one member under way to Redis: nothing more is read from it, */
+    RELEASE_IN_FLIGHT = 32, /* until so few are left */
 };
 
 /* A say under way; the nonce is answered, whatever became of the session's socket. */
