@@ -9,6 +9,7 @@
 struct pace_limit {
     int64_t share;      /* one part of the time in so many */
     int64_t longest_us; /* nothing waits longer, whatever it costs */
+    int64_t credit_us;  /* so much may be unpaid before anything waits */
 };
 
 /* Zero when made. */
@@ -17,7 +18,8 @@ struct pace {
 };
 
 /* Something happens now and takes `cost_us`. Returns in how many microseconds the next may happen:
- * when this and all before it are paid for. What would not be by `longest_us` is forgiven. */
+ * when of this and all before it no more than the credit is unpaid. What would be unpaid after
+ * `longest_us` all the same is forgiven. */
 int64_t pace_spend(struct pace *pace, const struct pace_limit *limit, int64_t now_us,
                    int64_t cost_us);
 

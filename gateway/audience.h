@@ -34,6 +34,9 @@ void audiences_free(struct audiences *all);
  * turn: for when what was read has been appended, and other work may be before that end. */
 void audiences_flush(struct audiences *all);
 
+/* Is something left to be sent, which the flush comes to in the next turn? */
+bool audiences_have_more(const struct audiences *all);
+
 struct audience_options {
     struct audiences *all;
     struct room_log *log;

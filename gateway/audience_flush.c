@@ -79,6 +79,11 @@ static bool is_idle(const struct audiences *all)
     return list_is_empty(&all->urgent) && list_is_empty(&all->line);
 }
 
+bool audiences_have_more(const struct audiences *all)
+{
+    return !is_idle(all);
+}
+
 static void stand_in_line(struct audience *audience)
 {
     struct audiences *all = audience->options.all;

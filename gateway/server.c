@@ -11,6 +11,7 @@
 #include "presence.h"
 #include "sender.h"
 #include "session.h"
+#include "turns.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -418,6 +419,12 @@ struct server *server_new(const struct config *config, struct log *log, char *er
     return server;
 }
 
+static bool has_more(void *arg)
+{
+    const struct server *server = arg;
+    return audiences_have_more(server->audiences) || poller_is_behind(server->poller);
+}
+
 int server_run(struct server *server)
 {
     char addresses[512] = "";
@@ -427,7 +434,7 @@ int server_run(struct server *server)
                  server->config->addr.items[i]);
     }
     log_write(server->log, &(struct log_line){.kind = "start", .message = addresses});
-    event_base_dispatch(server->base);
+    turns_run(server->base, has_more, server);
     log_write(server->log, &(struct log_line){.kind = "stop"});
     return 0;
 }

@@ -105,6 +105,16 @@ static void test_pace(void **state)
     assert_int_equal(pace_spend(&pace, &limit, 9000, 20), 200); /* nothing is saved up */
     assert_int_equal(pace_spend(&pace, &limit, 9000, 5000), 1000);
     assert_int_equal(pace_spend(&pace, &limit, 10000, 0), 0); /* the rest was forgiven */
+
+    const struct pace_limit lenient = {.share = 1, .longest_us = 100, .credit_us = 300};
+    struct pace credited = {0};
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pace_spend(&credited, &lenient, 5000, 100), 0);
+    assert_int_equal(pace_spend(&credited, &lenient, 5000, 100), 100); /* no credit is left */
+    assert_int_equal(pace_spend(&credited, &lenient, 5100, 60), 60);
+    assert_int_equal(pace_spend(&credited, &lenient, 5130, 700), 100); /* the rest is forgiven */
+    assert_int_equal(pace_spend(&credited, &lenient, 5530, 300), 0);   /* as time pays back */
+
     assert_int_equal(pace_share(10, 1, 2), 10); /* who shares a core shares its time */
     assert_int_equal(pace_share(10, 2, 2), 10);
     assert_int_equal(pace_share(10, 56, 2), 280);

@@ -1,0 +1,19 @@
+/* turns: the event loop, which makes no more turns than pay.
+ *
+ * A turn has a price of its own, whatever it carries: waking up, asking the kernel what is ready,
+ * a call to Redis and its answer. So when turns come fast, it rests after one that has nothing left
+ * to do, and what arrives meanwhile shares the next. (Network cards moderate their interrupts in
+ * the same way.) At rest, and while something is still to be sent, nothing waits. */
+#ifndef YUKIZURI_TURNS_H
+#define YUKIZURI_TURNS_H
+
+#include <stdbool.h>
+
+struct event_base;
+
+/* Runs the loop of `base` until event_base_loopbreak, or until it has no more events. `has_more`
+ * says after each turn whether the next one has work already. A thousand turns a second without
+ * are made, and eight more at once; a signal is heard while it rests. */
+void turns_run(struct event_base *base, bool (*has_more)(void *arg), void *arg);
+
+#endif
