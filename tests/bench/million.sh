@@ -77,9 +77,11 @@ inside() {
     kib() { awk -v name="$1:" '$1 == name {print $2}' /proc/meminfo; }
     pss_of() { local total=0 pid; for pid in "$@"; do total=$((total + $(awk '/^Pss:/ {print $2}' "/proc/$pid/smaps_rollup"))); done; echo $((total * 1024)); }
     cpu_of() { local pid; for pid in "$@"; do cat /proc/"$pid"/task/*/schedstat; done | awk '{total += $1} END {printf "%.2f", total / 1e9}'; }
-    # of all gateways; workers have one port, behind which the kernel chooses
-    metric() { [ -z "$workers" ] || { echo 0; return; }; curl -s -m 10 "http://127.0.0.1:[$port-$((port + loads - 1))]/metrics" | awk -v name="yukizuri_$1" '$1 == name {total += $2} END {print total + 0}'; }
-    connected() { redis-cli -s "$run/redis.sock" EVAL "local n = 0 for _, id in ipairs(redis.call('SMEMBERS', 'yukizuri:gateways')) do n = n + (redis.call('HGET', 'yukizuri:gateway:' .. id, 'connections') or 0) end return n" 0; }
+    ask() { redis-cli -s "$run/redis.sock" "$@"; }
+    # connections to Redis that are younger than that of number $1, besides the one that asks: so many were made again
+    made_since() { ask CLIENT LIST | awk -v mark="$1" '{split($1, id, "="); n += id[2] > mark} END {print n - 1}'; }
+    inhabited() { ask --scan --pattern 'yukizuri:{*}:members' | wc -l; } # rooms
+    connected() { ask EVAL "local n = 0 for _, id in ipairs(redis.call('SMEMBERS', 'yukizuri:gateways')) do n = n + (redis.call('HGET', 'yukizuri:gateway:' .. id, 'connections') or 0) end return n" 0; }
     busy() { awk '/^cpu / {print ($2 + $3 + $4 + $7 + $8) / 100}' /proc/stat; } # the machine, in seconds
 
     available_before=$(kib MemAvailable) slab_before=$(kib Slab)
@@ -95,8 +97,9 @@ inside() {
         gateways+=($!)
         pids+=($!)
     done
-    until [ "$(redis-cli -s "$run/redis.sock" SCARD yukizuri:gateways)" = "$loads" ]; do pause 0.2; done
+    until [ "$(ask SCARD yukizuri:gateways)" = "$loads" ]; do pause 0.2; done
     [ -z "$workers" ] || mapfile -t -O 1 gateways < <(pgrep -P "${gateways[0]}")
+    first=$(ask CLIENT ID)
     gateways_before=$(pss_of "${gateways[@]}")
     redis_before=$(pss_of $redis)
     echo "$members people, $loads gateways, as many load generators, file limit $limit; $(uname -sr), $(nproc) cores, $(($(kib MemTotal) / 1048576)) GiB, $(date -u +%F); a ping to each every $ping s"
@@ -126,7 +129,8 @@ inside() {
     seconds_to_join=$(($(date +%s) - started))
     cpu_gateways=$(cpu_of "${gateways[@]}") cpu_redis=$(cpu_of $redis) cpu_loads=$(cpu_of "${load_pids[@]}") cpu_all=$(busy)
     echo "all are in after $seconds_to_join s; CPU so far: gateways $cpu_gateways s, Redis $cpu_redis s"
-    lost_coming=$(metric redis_lost_total)
+    again_coming=$(made_since "$first")
+    all_in=$(ask CLIENT ID)
     touch "$run/go"
     pause $((seconds - 10))
     connections=$(connected)
@@ -134,11 +138,12 @@ inside() {
     slab_after=$(kib Slab) available_after=$(kib MemAvailable)
     hold_gateways=$(cpu_of "${gateways[@]}") hold_redis=$(cpu_of $redis) hold_loads=$(cpu_of "${load_pids[@]}") hold_all=$(busy)
     pause 20 # nobody talks any more, and all are still there
-    lost_held=$(($(metric redis_lost_total) - lost_coming))
+    again_held=$(made_since "$all_in")
+    going=$(ask CLIENT ID)
     status=0
     for pid in "${load_pids[@]}"; do wait "$pid" || status=1; done
-    for ((i = 0; i < 60 && $(connected) + $(metric ghosts) > 0; i++)); do pause 2; done # a million go at once
-    lost_going=$(($(metric redis_lost_total) - lost_coming - lost_held))
+    for ((i = 0; i < 60 && $(connected) + $(inhabited) > 0; i++)); do pause 2; done # a million go at once
+    again_going=$(made_since "$going")
 
     share() { awk -v a="$1" -v b="$2" -v s=$((seconds - 10)) 'BEGIN {printf "%.1f %%", (b - a) / s * 100}'; }
     each() { echo $((($2 - $1) / members)); }
@@ -156,7 +161,7 @@ CPU while they stay: the machine           $(share "$cpu_all" "$hold_all"), of $
 delivered, lost, doubled, disordered       $(sum delivered), $(sum lost), $(sum doubled), $(sum disordered)
 texts answered with an error               $(sum refused)
 closed by the gateways                     $(sum closed)
-connections to Redis lost                  $([ -n "$workers" ] && echo "not counted" || echo "$lost_coming while they came in, $lost_held while they stayed, $lost_going when all went at once")
+connections to Redis made again            $again_coming while they came in, $again_held while they stayed, $again_going when all went at once
 p99 in ms, of each talking generator       $(grep -ho '"p99_ms":[0-9.]*' "$run"/load.* | cut -d: -f2 | sort -n | tr '\n' ' ')
 REPORT
     [ $status -eq 0 ] || { echo "a generator found something wrong:"; cat "$run"/error.* "$run"/load.* | head -20; }
