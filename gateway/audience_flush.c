@@ -74,14 +74,9 @@ int64_t audiences_send_ns(const struct audiences *all)
     return all->send_ns;
 }
 
-static bool is_idle(const struct audiences *all)
-{
-    return list_is_empty(&all->urgent) && list_is_empty(&all->line);
-}
-
 bool audiences_have_more(const struct audiences *all)
 {
-    return !is_idle(all);
+    return !list_is_empty(&all->urgent) || !list_is_empty(&all->line);
 }
 
 static void stand_in_line(struct audience *audience)
@@ -96,7 +91,7 @@ void audience_line_up(struct audience *audience, bool urgent)
     bool overtakes = urgent && !audience->urgent;
     if (!list_is_empty(&audience->in_line) && !overtakes)
         return;
-    if (is_idle(all))
+    if (!audiences_have_more(all))
         event_active(all->event, EV_TIMEOUT, 0); /* when the turn has said all */
     audience->urgent |= urgent;
     list_remove(&audience->in_line);
@@ -257,7 +252,7 @@ static void send_batch(struct audiences *all)
 
 static void flush_batch(struct audiences *all)
 {
-    for (uint32_t served = 0; served < SENDER_BATCH && !is_idle(all);) {
+    for (uint32_t served = 0; served < SENDER_BATCH && audiences_have_more(all);) {
         served += gather_batch(all, SENDER_BATCH - served);
         send_batch(all);
     }
@@ -278,6 +273,6 @@ static void on_flush(evutil_socket_t fd, short events, void *arg)
     static const struct timeval at_once = {0, 0};
     struct audiences *all = arg;
     flush_batch(all);
-    if (!is_idle(all))
+    if (audiences_have_more(all))
         event_add(all->event, &at_once);
 }

@@ -14,7 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { START_MS = 1000, PROBE_FRESH_MS = 10000 };
+enum {
+    START_MS = 1000,
+    PROBE_FRESH_MS = 10000,
+    MOST_MEMBERS = 32, /* under way: two or three milliseconds of Redis' time, */
+    MOST_LISTS = 4,    /* and as much, when each names 200 people */
+};
 
 struct bus {
     struct bus_options options;
@@ -24,6 +29,7 @@ struct bus {
     struct redis *subscriber;
     struct outbox *outbox;
     struct lane *lane;
+    struct lane *list_lane;
     struct table *feeds;    /* by channel */
     struct key own_channel; /* P:gateway:ID */
     struct key control;     /* P:control */
@@ -287,7 +293,8 @@ struct bus *bus_new(const struct bus_options *options, const struct bus_callback
                                         bus->own_channel.text, options->metrics};
     bus->probe = probe_new(&probe);
     bus->outbox = outbox_new(options->base);
-    bus->lane = lane_new(bus->commands);
+    bus->lane = lane_new(bus->commands, MOST_MEMBERS);
+    bus->list_lane = lane_new(bus->commands, MOST_LISTS);
     return bus;
 }
 
@@ -306,6 +313,7 @@ void bus_free(struct bus *bus)
         return;
     outbox_free(bus->outbox);
     lane_free(bus->lane);
+    lane_free(bus->list_lane);
     redis_free(bus->commands);
     redis_free(bus->subscriber);
     probe_free(bus->probe);
@@ -353,6 +361,11 @@ struct outbox *bus_outbox(const struct bus *bus)
 struct lane *bus_lane(const struct bus *bus)
 {
     return bus->lane;
+}
+
+struct lane *bus_list_lane(const struct bus *bus)
+{
+    return bus->list_lane;
 }
 
 struct log *bus_log(const struct bus *bus)

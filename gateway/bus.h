@@ -73,7 +73,8 @@ struct metrics *bus_metrics(const struct bus *bus);
 struct redis *bus_commands(const struct bus *bus);
 struct log *bus_log(const struct bus *bus);
 struct outbox *bus_outbox(const struct bus *bus);
-struct lane *bus_lane(const struct bus *bus);
+struct lane *bus_lane(const struct bus *bus); /* for members */
+struct lane *bus_list_lane(const struct bus *bus);
 
 /* Settings, and what follows from them, as arguments of scripts. */
 struct bus_numbers {

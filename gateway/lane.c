@@ -7,12 +7,10 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { MOST_UNDER_WAY = 32 }; /* two or three milliseconds of Redis' time */
-
 struct lane {
     struct redis *redis;
     struct link waiting;
-    unsigned under_way;
+    unsigned under_way, most;
 };
 
 struct call {
@@ -24,10 +22,11 @@ struct call {
     int64_t asked_ms;
 };
 
-struct lane *lane_new(struct redis *redis)
+struct lane *lane_new(struct redis *redis, unsigned most)
 {
     struct lane *lane = memory_new(sizeof *lane);
     lane->redis = redis;
+    lane->most = most;
     list_init(&lane->waiting);
     return lane;
 }
@@ -59,7 +58,7 @@ static int send_call(struct call *call)
 
 static void send_next(struct lane *lane)
 {
-    while (lane->under_way < MOST_UNDER_WAY && !list_is_empty(&lane->waiting)) {
+    while (lane->under_way < lane->most && !list_is_empty(&lane->waiting)) {
         struct call *call = LIST_ITEM(lane->waiting.next, struct call, link);
         list_remove(&call->link);
         if (send_call(call) != 0)
@@ -106,7 +105,7 @@ int lane_run(struct lane *lane, struct script_call *call, redis_done done, void 
     *kept = (struct call){.lane = lane, .done = done, .arg = arg, .asked_ms = clock_monotonic_ms()};
     kept->run = script_prepare(lane->redis, call);
     list_init(&kept->link);
-    if (lane->under_way == MOST_UNDER_WAY || lane_is_long(lane)) {
+    if (lane->under_way == lane->most || lane_is_long(lane)) {
         list_add(&lane->waiting, &kept->link);
         return 0;
     }

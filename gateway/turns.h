@@ -11,9 +11,10 @@
 
 struct event_base;
 
-/* Runs the loop of `base` until event_base_loopbreak, or until it has no more events. `has_more`
- * says after each turn whether the next one has work already. A thousand turns a second without
- * are made, and eight more at once; a signal is heard while it rests. */
+/* Runs the loop of `base` until event_base_loopbreak (not loopexit), or until it has no more
+ * events. `has_more` says after each turn whether the next one has work already; it may do nothing
+ * else. Of turns without, a thousand are made in a second, and eight more at once. A signal ends a
+ * rest. */
 void turns_run(struct event_base *base, bool (*has_more)(void *arg), void *arg);
 
 #endif

@@ -80,7 +80,7 @@ inside() {
     ask() { redis-cli -s "$run/redis.sock" "$@"; }
     # connections to Redis that are younger than that of number $1, besides the one that asks: so many were made again
     made_since() { ask CLIENT LIST | awk -v mark="$1" '{split($1, id, "="); n += id[2] > mark} END {print n - 1}'; }
-    inhabited() { ask --scan --pattern 'yukizuri:{*}:members' | wc -l; } # rooms
+    inhabited() { ask KEYS 'yukizuri:{*}:members' | grep -c yukizuri; } # rooms
     connected() { ask EVAL "local n = 0 for _, id in ipairs(redis.call('SMEMBERS', 'yukizuri:gateways')) do n = n + (redis.call('HGET', 'yukizuri:gateway:' .. id, 'connections') or 0) end return n" 0; }
     busy() { awk '/^cpu / {print ($2 + $3 + $4 + $7 + $8) / 100}' /proc/stat; } # the machine, in seconds
 

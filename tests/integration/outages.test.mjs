@@ -452,3 +452,21 @@ test("a Redis that was slow, but answered, was given up", async (t) => {
   alice.send({ type: "say", text: "still here" });
   await alice.waitFor({ type: "message", text: "still here" });
 });
+
+// Fifty-six gateways with a thousand rooms each asked for all of their lists at once when Redis was back. It had a
+// minute's work then, so that they gave it up after half of that, and asked again.
+test("after Redis was away, all gateways read the lists of all their rooms at once, and again, and again", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis });
+  const alice = await joined(t, gateway.url, "alice");
+  redis.run("CLIENT", "PAUSE", "4000", "WRITE"); // scripts wait, and can be counted
+  const guests = Array.from({ length: 60 }, (_, i) => new Member(t, `${gateway.url}/many-${i}`));
+  const coming = Promise.all(guests.map((guest) => guest.join("bob")));
+  await until("it listens to all rooms", () => redis.lines("PUBSUB", "CHANNELS", "yukizuri:{many-*").length === guests.length);
+  for (let i = 0; i < 3; i++) await alice.settled();
+  const waiting = redis.lines("CLIENT", "LIST", "TYPE", "normal").map((line) => Number(/ qbuf=(\d+)/.exec(line)[1]));
+  redis.run("CLIENT", "UNPAUSE");
+  // each room is noted, for 150 bytes; to ask for the lists of all of them would be 17,000 more
+  assert.ok(Math.max(...waiting) > 60 * 100 && Math.max(...waiting) < 60 * 250, `a few lists are asked for: ${waiting} bytes`);
+  await coming;
+});
