@@ -161,8 +161,11 @@ struct bus_leave {
     const char *spared; /* do nothing should the member have this id; "" for none */
 };
 
-/* Takes off the member that this session is, and nobody else. May be repeated. */
-int bus_leave(struct feed *feed, const struct bus_leave *leave, redis_done done, void *arg);
+/* Takes off the members that these sessions are, and nobody else; one event tells of them all. May
+ * be repeated. */
+enum { BUS_LEAVE_MOST = 100 };
+int bus_leave(struct feed *feed, const struct bus_leave *leaves, size_t count, redis_done done,
+              void *arg);
 
 /* Refreshes members; the answer has one letter for each, in order: k kept, g gone, m moved. */
 enum { BUS_REFRESH_MOST = 100 };

@@ -178,26 +178,33 @@ enum bus_join_status bus_read_joined(const struct redis_reply *reply, struct bus
     return strcmp(status, "resumed") == 0 ? BUS_RESUMED : BUS_JOINED;
 }
 
-int bus_leave(struct feed *feed, const struct bus_leave *leave, redis_done done, void *arg)
+int bus_leave(struct feed *feed, const struct bus_leave *leaves, size_t count, redis_done done,
+              void *arg)
 {
+    struct key keys[BUS_LEAVE_MOST];
     struct bus *bus = feed_bus(feed);
     const char *channel = feed_channel(feed);
     struct script_call call;
     struct bus_scratch scratch;
-    struct key members = key_part(channel, "members");
-    struct key key = key_item(channel, "member", leave->member.folded);
+    struct key set = key_part(channel, "members");
     struct key left_base = key_item(channel, "left", "");
+    struct key member_base = key_item(channel, "member", "");
     script_begin(&call, "leave");
     bus_begin(bus, &call, &scratch, channel);
-    bus_add_key(&call, members.text);
-    bus_add_key(&call, key.text);
+    bus_add_key(&call, set.text);
+    for (size_t i = 0; i < count; i++) {
+        keys[i] = key_item(channel, "member", leaves[i].member.folded);
+        bus_add_key(&call, keys[i].text);
+    }
     bus_end_keys(&call, &scratch);
-    add(&call, leave->member.folded);
     add(&call, bus_config(bus)->gateway_id);
-    add(&call, leave->member.session);
-    add(&call, leave->said ? "1" : "0");
     add(&call, left_base.text);
-    add(&call, leave->spared);
+    add(&call, member_base.text);
+    for (size_t i = 0; i < count; i++) {
+        add(&call, leaves[i].member.session);
+        add(&call, leaves[i].said ? "1" : "0");
+        add(&call, leaves[i].spared);
+    }
     outbox_flush(bus_outbox(bus)); /* what was said before is heard before */
     return lane_run(bus_lane(bus), &call, done, arg);
 }

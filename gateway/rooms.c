@@ -7,7 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINGER_MS = 30000, MOST_UNUSED = 1000 };
+enum {
+    LINGER_MS = 30000,
+    MOST_UNUSED = 1000,
+    ROSTER_REST_MS = 5000, /* while people leave, a thin roster is filled again so seldom */
+};
 
 struct rooms {
     struct rooms_options options;
@@ -165,6 +169,8 @@ struct place *rooms_get(struct rooms *rooms, const char *name)
         list_init(&place->members);
         list_init(&place->visitors);
         list_init(&place->waiting);
+        list_init(&place->farewells);
+        list_init(&place->parting);
         table_add(rooms->places, place);
         count_rooms(rooms);
     }
@@ -225,6 +231,19 @@ struct place *rooms_next(const struct rooms *rooms, size_t *at)
     return table_next(rooms->places, at);
 }
 
+/* A list that names fewer than it could is true all the same, so that it may wait: a crowd that
+ * leaves makes it thin again and again, on every gateway. Where nobody is connected it waits for
+ * somebody who is. */
+static void fill_thin_roster(struct place *place, uint64_t now_ms)
+{
+    bool rested = place->roster_read_ms == 0 || now_ms - place->roster_read_ms >= ROSTER_REST_MS;
+    if (place->roster_at_ms != 0 || !rested || room_members_here(place->room) == 0 ||
+        !room_roster_is_thin(place->room))
+        return;
+    place->roster_read_ms = now_ms;
+    place->roster_at_ms = now_ms;
+}
+
 static void tick_place(struct place *place, uint64_t now_ms)
 {
     if (!place_is_live(place))
@@ -236,8 +255,7 @@ static void tick_place(struct place *place, uint64_t now_ms)
         place->list_owed = place->list_ready = false;
         room_tell_list(place->room);
     }
-    if (place->roster_at_ms == 0 && room_roster_is_thin(place->room))
-        place->roster_at_ms = now_ms;
+    fill_thin_roster(place, now_ms);
     if (place->roster_at_ms != 0 && place->roster_at_ms <= now_ms) {
         place->roster_at_ms = 0;
         feed_read_roster(place->feed);

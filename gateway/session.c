@@ -288,6 +288,8 @@ struct sessions *sessions_new(const struct sessions_options *options)
     list_init(&all->known);
     all->welcomes = evtimer_new(options->base, session_on_welcomes, all);
     list_init(&all->farewells);
+    list_init(&all->partings);
+    all->turn_end = event_new(options->base, -1, 0, session_on_turn_end, all);
     all->next_number = 1;
     digest_random(all->cloak_key, sizeof all->cloak_key);
     return all;
@@ -307,6 +309,7 @@ void sessions_free(struct sessions *all)
     session_free_farewells(all);
     event_free(all->more_ghosts);
     event_free(all->welcomes);
+    event_free(all->turn_end);
     rooms_free(all->rooms);
     table_free(all->by_id);
     text_done(&all->scratch);

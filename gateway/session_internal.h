@@ -59,7 +59,8 @@ static_assert(sizeof(struct session) <= 120, "each member has one");
  * lost would keep its name, and nobody would see it go. Holds all it needs: the session may be
  * gone. */
 struct farewell {
-    struct link link;
+    struct link link;    /* all of them */
+    struct link in_turn; /* place->farewells, until the turn's end */
     struct place *place;
     struct identity *identity;
     bool said; /* on purpose: the token ends */
@@ -78,6 +79,8 @@ struct sessions {
     struct link known; /* ADMITTED, their join is known from the feed: welcomed in this order */
     struct event *welcomes;
     struct link farewells;
+    struct link partings; /* places with farewells of this turn */
+    struct event *turn_end;
     uint64_t next_number;
     int64_t away_ms;      /* for how long Redis was away, in all */
     int64_t outage_ms;    /* of this, in the outage that is under way or just over */
@@ -148,6 +151,11 @@ void session_leave(struct session *session, bool said);
  * keeps its place for the grace, as after a lost connection. */
 void session_retract(struct session *session);
 void session_repeat_farewells(struct sessions *all);
+
+/* Says those of this turn and place, several in one call: at the latest at
+ * the turn's end; before a join, which may want the name of one who leaves. */
+void session_say_farewells(struct sessions *all, struct place *place);
+void session_on_turn_end(evutil_socket_t fd, short events, void *arg);
 void session_free_farewells(struct sessions *all);
 
 /* --- session_stay.c --- */

@@ -4,23 +4,29 @@
 #include "memory.h"
 #include "slab.h"
 
+#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Several of one room, in one call of leave.lua. */
+struct parting {
+    size_t count;
+    struct farewell *farewells[BUS_LEAVE_MOST];
+};
 
 static void free_farewell(struct farewell *farewell)
 {
     list_remove(&farewell->link);
+    list_remove(&farewell->in_turn);
+    if (list_is_empty(&farewell->place->farewells))
+        list_remove(&farewell->place->parting);
     rooms_put(farewell->place);
     slab_free(farewell->identity);
     free(farewell);
 }
 
-static void on_answered(void *arg, const struct redis_reply *reply)
+static void note_answer(struct farewell *farewell)
 {
-    struct farewell *farewell = arg;
-    farewell->under_way = false;
-    if (redis_reply_is_error(reply))
-        return; /* session_repeat_farewells tries again */
     if (--farewell->rounds > 0)
         return;
     if (farewell->spared[0] == '\0') {
@@ -31,13 +37,64 @@ static void on_answered(void *arg, const struct redis_reply *reply)
     farewell->rounds = 1;
 }
 
-static void say_farewell(const struct sessions *all, struct farewell *farewell)
+static void on_answered(void *arg, const struct redis_reply *reply)
 {
-    const struct bus_leave leave = {session_bus_member(all, farewell->identity), farewell->said,
-                                    farewell->spared};
+    struct parting *parting = arg;
+    bool failed = redis_reply_is_error(reply);
+    for (size_t i = 0; i < parting->count; i++) {
+        parting->farewells[i]->under_way = false;
+        if (!failed) /* else session_repeat_farewells tries again */
+            note_answer(parting->farewells[i]);
+    }
+    free(parting);
+}
+
+static void send_parting(const struct sessions *all, struct place *place, struct parting *parting)
+{
+    struct bus_leave leaves[BUS_LEAVE_MOST];
+    for (size_t i = 0; i < parting->count; i++) {
+        const struct farewell *farewell = parting->farewells[i];
+        leaves[i] = (struct bus_leave){session_bus_member(all, farewell->identity), farewell->said,
+                                       farewell->spared};
+    }
+    if (bus_leave(place->feed, leaves, parting->count, on_answered, parting) != 0)
+        on_answered(parting, NULL);
+}
+
+void session_say_farewells(struct sessions *all, struct place *place)
+{
+    list_remove(&place->parting);
+    while (!list_is_empty(&place->farewells)) {
+        struct parting *parting = memory_new(sizeof *parting);
+        while (!list_is_empty(&place->farewells) && parting->count < BUS_LEAVE_MOST) {
+            struct farewell *farewell = LIST_ITEM(place->farewells.next, struct farewell, in_turn);
+            list_remove(&farewell->in_turn);
+            parting->farewells[parting->count++] = farewell;
+        }
+        send_parting(all, place, parting);
+    }
+}
+
+void session_on_turn_end(evutil_socket_t fd, short events, void *arg)
+{
+    (void)fd;
+    (void)events;
+    struct sessions *all = arg;
+    while (!list_is_empty(&all->partings))
+        session_say_farewells(all, LIST_ITEM(all->partings.next, struct place, parting));
+}
+
+/* At the end of the turn, with others who leave the room. */
+static void say_farewell(struct sessions *all, struct farewell *farewell)
+{
+    struct place *place = farewell->place;
     farewell->under_way = true;
-    if (bus_leave(farewell->place->feed, &leave, on_answered, farewell) != 0)
-        farewell->under_way = false;
+    list_add(&place->farewells, &farewell->in_turn);
+    if (!list_is_empty(&place->parting))
+        return;
+    if (list_is_empty(&all->partings))
+        event_active(all->turn_end, EV_TIMEOUT, 0);
+    list_add(&all->partings, &place->parting);
 }
 
 /* Takes the session's identity over. */
@@ -49,6 +106,7 @@ static struct farewell *new_farewell(struct session *session)
     farewell->rounds = 1;
     session->identity = NULL;
     list_init(&farewell->link);
+    list_init(&farewell->in_turn);
     list_add(&session->all->farewells, &farewell->link);
     return farewell;
 }

@@ -254,3 +254,27 @@ test("a gateway that was stopped longer than its lease puts its members back, wi
   await until("both gateways are known", () => redis.lines("SMEMBERS", "yukizuri:gateways").length === 2);
   assert.equal((await get(`${sleeper.origin}/healthz`)).status, 200);
 });
+
+test("while a room of more than 200 emptied, every gateway read its list once a second, even for nobody", async (t) => {
+  const redis = await startRedis(t);
+  const [gateway, other] = [await startGateway(t, { redis }), await startGateway(t, { redis, args: ["--leave-grace", "60"] })];
+  const lists = () => Number(/cmdstat_srandmember:calls=(\d+)/.exec(redis.run("INFO", "commandstats"))?.[1] ?? 0);
+  const watcher = await joined(t, gateway.url, "watcher");
+  const crowd = await Promise.all(Array.from({ length: 230 }, (_, i) => joined(t, gateway.url, `guest-${i}`)));
+  const ghost = await joined(t, other.url, "ghost");
+  ghost.socket.terminate();
+  const [before, began] = [lists(), Date.now()];
+  while (crowd.length > 198) {
+    crowd.shift().send({ type: "leave" });
+    await until("it is seen", () => watcher.received.some((line) => line.type === "presence" && line.count === crowd.length + 2));
+  }
+  const read = lists() - before;
+  assert.ok(read <= 1 + Math.ceil((Date.now() - began) / 5000), `${read} times in ${Date.now() - began} ms`);
+  const probe = await joined(t, gateway.url, "probe");
+  assert.equal(probe.welcome.count, 201);
+  await until("the list names as many as it can", async () => {
+    probe.send({ type: "members" });
+    await probe.settled();
+    return probe.received.filter(({ type }) => type === "members").at(-1)?.members.length === 200;
+  });
+});

@@ -121,3 +121,34 @@ test("Redis is lost while a crowd waits to come in: each of them is told, and co
   for (const [i, member] of crowd.entries()) member.send({ type: "join", name: `guest-${i}` });
   await Promise.all(crowd.map((member) => member.waitFor({ type: "welcome" })));
 });
+
+test("150 who were cut off at once left one by one: an event for each, to every gateway of the room", async (t) => {
+  const redis = await startRedis(t);
+  const args = ["--leave-grace", "1"];
+  const [gateway, other] = [await startGateway(t, { redis, args }), await startGateway(t, { redis, args })];
+  const watcher = await joined(t, other.url, "watcher");
+  const crowd = await Promise.all(Array.from({ length: 150 }, (_, i) => joined(t, gateway.url, `guest-${i}`)));
+  for (const member of crowd) member.socket.terminate();
+  await until("they are gone", () => watcher.received.some(({ type, count }) => type === "presence" && count === 1));
+  const left = redis
+    .lines("XRANGE", "yukizuri:{lobby}:recent", "-", "+")
+    .filter((line) => line.startsWith("{"))
+    .map((line) => JSON.parse(line).left)
+    .filter((people) => people?.length > 0);
+  assert.deepEqual(left.flat().map(({ name }) => name).sort(), crowd.map(({ welcome }) => welcome.me.name).sort(), "each is named once");
+  assert.ok(left.length <= 15, `${left.length} events`);
+  const back = await joined(t, gateway.url, "guest-7", { resume: crowd[7].welcome.resume });
+  assert.equal(back.welcome.me.id, crowd[7].welcome.me.id, "their tokens are good for the retention");
+});
+
+test("one of two leaves on purpose, and comes in again under the same name, in one turn", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis });
+  const [alice, bob] = [await joined(t, gateway.url, "alice"), await joined(t, gateway.url, "bob")];
+  sendTogether(alice, [{ type: "leave" }, { type: "join", name: "alice" }]);
+  await until("a second welcome", () => alice.received.filter(({ type }) => type === "welcome").length === 2);
+  const [first, second] = alice.received.filter(({ type }) => type === "welcome");
+  assert.notEqual(second.me.id, first.me.id);
+  assert.equal(second.count, 2);
+  await until("bob saw both", () => bob.saw("left", "alice") && bob.received.some(({ joined = [] }) => joined.some(({ id }) => id === second.me.id)));
+});
