@@ -161,9 +161,9 @@ struct bus_leave {
     const char *spared; /* do nothing should the member have this id; "" for none */
 };
 
-/* Takes off the members that these sessions are, and nobody else; one event tells of them all. May
- * be repeated. */
-enum { BUS_LEAVE_MOST = 100 };
+/* Takes off the members that these sessions are, 1 to BUS_LEAVE_MOST of them, and nobody else; one
+ * event tells of them all. May be repeated. */
+enum { BUS_LEAVE_MOST = MESSAGE_PRESENCE_NAMES };
 int bus_leave(struct feed *feed, const struct bus_leave *leaves, size_t count, redis_done done,
               void *arg);
 

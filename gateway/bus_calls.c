@@ -8,6 +8,7 @@
 #include "outbox.h"
 #include "text.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -189,6 +190,7 @@ int bus_leave(struct feed *feed, const struct bus_leave *leaves, size_t count, r
     struct key set = key_part(channel, "members");
     struct key left_base = key_item(channel, "left", "");
     struct key member_base = key_item(channel, "member", "");
+    assert(count > 0 && count <= BUS_LEAVE_MOST);
     script_begin(&call, "leave");
     bus_begin(bus, &call, &scratch, channel);
     bus_add_key(&call, set.text);

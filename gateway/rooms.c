@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "memory.h"
+#include "roster.h"
 #include "table.h"
 
 #include <stdlib.h>
@@ -170,7 +171,7 @@ struct place *rooms_get(struct rooms *rooms, const char *name)
         list_init(&place->visitors);
         list_init(&place->waiting);
         list_init(&place->farewells);
-        list_init(&place->parting);
+        list_init(&place->in_partings);
         table_add(rooms->places, place);
         count_rooms(rooms);
     }
@@ -231,9 +232,9 @@ struct place *rooms_next(const struct rooms *rooms, size_t *at)
     return table_next(rooms->places, at);
 }
 
-/* A list that names fewer than it could is true all the same, so that it may wait: a crowd that
- * leaves makes it thin again and again, on every gateway. Where nobody is connected it waits for
- * somebody who is. */
+/* A crowd that leaves a big room makes its list thin again and again, on every gateway: it is
+ * filled seldom, and where nobody is connected only for whoever comes. Where it can name everybody,
+ * all here are sent it then: whoever came in meanwhile was given less. */
 static void fill_thin_roster(struct place *place, uint64_t now_ms)
 {
     bool rested = place->roster_read_ms == 0 || now_ms - place->roster_read_ms >= ROSTER_REST_MS;
@@ -241,6 +242,8 @@ static void fill_thin_roster(struct place *place, uint64_t now_ms)
         !room_roster_is_thin(place->room))
         return;
     place->roster_read_ms = now_ms;
+    if (room_count(place->room) <= ROSTER_MOST)
+        owe_list(place, 0);
     place->roster_at_ms = now_ms;
 }
 

@@ -18,11 +18,11 @@ struct place {
     struct feed *feed; /* the same */
     size_t users;
     int64_t unused_since_ms;
-    struct link members;   /* for session: who is in, connected or not */
-    struct link visitors;  /* for session: who is not */
-    struct link waiting;   /* for session: who waits for on_live or on_happened */
-    struct link farewells; /* for session: of those who left in this turn */
-    struct link parting;   /* for session: in a list of places when there are some */
+    struct link members;     /* for session: who is in, connected or not */
+    struct link visitors;    /* for session: who is not */
+    struct link waiting;     /* for session: who waits for on_live or on_happened */
+    struct link farewells;   /* for session: they wait for a call of leave.lua */
+    struct link in_partings; /* for session: in the list of places that have some */
     int64_t refresh_at_ms;
     uint64_t roster_at_ms;   /* when the roster is to be read anew; 0: no need */
     uint64_t roster_read_ms; /* when it last was because it named too few */

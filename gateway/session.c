@@ -342,6 +342,11 @@ void sessions_on_told(struct sessions *all, const char *data, size_t len)
         session_displace(session);
 }
 
+void sessions_flush(struct sessions *all)
+{
+    session_say_some_farewells(all);
+}
+
 /* When it is calm, what is free goes back to the system: after a storm of people, and now and then,
  * as rooms forget what was said. */
 static void tidy_up(struct sessions *all)

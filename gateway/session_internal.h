@@ -59,12 +59,12 @@ static_assert(sizeof(struct session) <= 120, "each member has one");
  * lost would keep its name, and nobody would see it go. Holds all it needs: the session may be
  * gone. */
 struct farewell {
-    struct link link;    /* all of them */
-    struct link in_turn; /* place->farewells, until the turn's end */
+    struct link link;     /* all of them */
+    struct link in_place; /* place->farewells, while it waits for a call */
     struct place *place;
     struct identity *identity;
-    bool said; /* on purpose: the token ends */
-    bool under_way;
+    bool said;                   /* on purpose: the token ends */
+    bool under_way;              /* it waits for a call, or Redis was asked */
     unsigned rounds;             /* answers still wanted: 2 for a join whose outcome is not known */
     char spared[TOKEN_ID_BYTES]; /* who came back: stays for the grace; "" for nobody */
     int64_t until_ms;            /* end of that grace (session_grace_clock) */
@@ -79,7 +79,8 @@ struct sessions {
     struct link known; /* ADMITTED, their join is known from the feed: welcomed in this order */
     struct event *welcomes;
     struct link farewells;
-    struct link partings; /* places with farewells of this turn */
+    struct link partings; /* places whose farewells wait for a call */
+    size_t leave_calls;   /* under way */
     struct event *turn_end;
     uint64_t next_number;
     int64_t away_ms;      /* for how long Redis was away, in all */
@@ -152,9 +153,13 @@ void session_leave(struct session *session, bool said);
 void session_retract(struct session *session);
 void session_repeat_farewells(struct sessions *all);
 
-/* Says those of this turn and place, several in one call: at the latest at
- * the turn's end; before a join, which may want the name of one who leaves. */
+/* Says all farewells of the place that wait for a call: before a join, which may want the name of
+ * one who leaves. */
 void session_say_farewells(struct sessions *all, struct place *place);
+
+/* Says farewells that wait, as long as few calls are under way; a call takes those of one room. The
+ * answers go on with it. */
+void session_say_some_farewells(struct sessions *all);
 void session_on_turn_end(evutil_socket_t fd, short events, void *arg);
 void session_free_farewells(struct sessions *all);
 

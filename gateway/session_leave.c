@@ -8,18 +8,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Several of one room, in one call of leave.lua. */
-struct parting {
+enum { MOST_CALLS = 4 /* under way: meanwhile others gather for the next ones */ };
+
+/* One call of leave.lua: farewells of one room. */
+struct leave_call {
+    struct sessions *all;
     size_t count;
-    struct farewell *farewells[BUS_LEAVE_MOST];
+    struct farewell *farewells[];
 };
 
 static void free_farewell(struct farewell *farewell)
 {
     list_remove(&farewell->link);
-    list_remove(&farewell->in_turn);
+    list_remove(&farewell->in_place);
     if (list_is_empty(&farewell->place->farewells))
-        list_remove(&farewell->place->parting);
+        list_remove(&farewell->place->in_partings);
     rooms_put(farewell->place);
     slab_free(farewell->identity);
     free(farewell);
@@ -37,41 +40,72 @@ static void note_answer(struct farewell *farewell)
     farewell->rounds = 1;
 }
 
-static void on_answered(void *arg, const struct redis_reply *reply)
+static void end_call(struct leave_call *call, const struct redis_reply *reply)
 {
-    struct parting *parting = arg;
     bool failed = redis_reply_is_error(reply);
-    for (size_t i = 0; i < parting->count; i++) {
-        parting->farewells[i]->under_way = false;
+    call->all->leave_calls--;
+    for (size_t i = 0; i < call->count; i++) {
+        call->farewells[i]->under_way = false;
         if (!failed) /* else session_repeat_farewells tries again */
-            note_answer(parting->farewells[i]);
+            note_answer(call->farewells[i]);
     }
-    free(parting);
+    free(call);
 }
 
-static void send_parting(const struct sessions *all, struct place *place, struct parting *parting)
+static void on_answered(void *arg, const struct redis_reply *reply)
+{
+    struct leave_call *call = arg;
+    struct sessions *all = call->all;
+    end_call(call, reply);
+    session_say_some_farewells(all);
+}
+
+/* Takes the first ones out of the place's queue, as many as fit into a call. */
+static struct leave_call *new_call(struct sessions *all, struct place *place)
+{
+    size_t count = 0;
+    for (struct link *at = place->farewells.next; at != &place->farewells; at = at->next)
+        if (++count == BUS_LEAVE_MOST)
+            break;
+    struct leave_call *call = memory_new(sizeof *call + count * sizeof call->farewells[0]);
+    call->all = all;
+    while (call->count < count) {
+        struct farewell *farewell = LIST_ITEM(place->farewells.next, struct farewell, in_place);
+        list_remove(&farewell->in_place);
+        call->farewells[call->count++] = farewell;
+    }
+    return call;
+}
+
+static void say_first_farewells(struct sessions *all, struct place *place)
 {
     struct bus_leave leaves[BUS_LEAVE_MOST];
-    for (size_t i = 0; i < parting->count; i++) {
-        const struct farewell *farewell = parting->farewells[i];
+    struct leave_call *call = new_call(all, place);
+    for (size_t i = 0; i < call->count; i++) {
+        const struct farewell *farewell = call->farewells[i];
         leaves[i] = (struct bus_leave){session_bus_member(all, farewell->identity), farewell->said,
                                        farewell->spared};
     }
-    if (bus_leave(place->feed, leaves, parting->count, on_answered, parting) != 0)
-        on_answered(parting, NULL);
+    all->leave_calls++;
+    if (bus_leave(place->feed, leaves, call->count, on_answered, call) != 0)
+        end_call(call, NULL);
 }
 
 void session_say_farewells(struct sessions *all, struct place *place)
 {
-    list_remove(&place->parting);
-    while (!list_is_empty(&place->farewells)) {
-        struct parting *parting = memory_new(sizeof *parting);
-        while (!list_is_empty(&place->farewells) && parting->count < BUS_LEAVE_MOST) {
-            struct farewell *farewell = LIST_ITEM(place->farewells.next, struct farewell, in_turn);
-            list_remove(&farewell->in_turn);
-            parting->farewells[parting->count++] = farewell;
-        }
-        send_parting(all, place, parting);
+    list_remove(&place->in_partings);
+    while (!list_is_empty(&place->farewells))
+        say_first_farewells(all, place);
+}
+
+void session_say_some_farewells(struct sessions *all)
+{
+    while (all->leave_calls < MOST_CALLS && !list_is_empty(&all->partings)) {
+        struct place *place = LIST_ITEM(all->partings.next, struct place, in_partings);
+        list_remove(&place->in_partings);
+        say_first_farewells(all, place);
+        if (!list_is_empty(&place->farewells))
+            list_add(&all->partings, &place->in_partings);
     }
 }
 
@@ -79,22 +113,18 @@ void session_on_turn_end(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
     (void)events;
-    struct sessions *all = arg;
-    while (!list_is_empty(&all->partings))
-        session_say_farewells(all, LIST_ITEM(all->partings.next, struct place, parting));
+    session_say_some_farewells(arg);
 }
 
-/* At the end of the turn, with others who leave the room. */
-static void say_farewell(struct sessions *all, struct farewell *farewell)
+/* With others who leave the room, at the end of the turn. */
+static void queue_farewell(struct sessions *all, struct farewell *farewell)
 {
     struct place *place = farewell->place;
     farewell->under_way = true;
-    list_add(&place->farewells, &farewell->in_turn);
-    if (!list_is_empty(&place->parting))
-        return;
-    if (list_is_empty(&all->partings))
-        event_active(all->turn_end, EV_TIMEOUT, 0);
-    list_add(&all->partings, &place->parting);
+    list_add(&place->farewells, &farewell->in_place);
+    if (list_is_empty(&place->in_partings))
+        list_add(&all->partings, &place->in_partings);
+    event_active(all->turn_end, EV_TIMEOUT, 0);
 }
 
 /* Takes the session's identity over. */
@@ -106,7 +136,7 @@ static struct farewell *new_farewell(struct session *session)
     farewell->rounds = 1;
     session->identity = NULL;
     list_init(&farewell->link);
-    list_init(&farewell->in_turn);
+    list_init(&farewell->in_place);
     list_add(&session->all->farewells, &farewell->link);
     return farewell;
 }
@@ -120,7 +150,7 @@ void session_leave(struct session *session, bool said)
         session->state = SESSION_VISITING;
     struct farewell *farewell = new_farewell(session);
     farewell->said = said;
-    say_farewell(session->all, farewell);
+    queue_farewell(session->all, farewell);
 }
 
 /* Twice: should the connection to Redis have been replaced, the join may still be on its way
@@ -135,7 +165,7 @@ void session_retract(struct session *session)
         farewell->until_ms =
             session_grace_clock(all) + (int64_t)all->options.config->leave_grace * 1000;
     }
-    say_farewell(all, farewell);
+    queue_farewell(all, farewell);
 }
 
 static bool is_due(const struct sessions *all, const struct farewell *farewell)
@@ -153,7 +183,7 @@ void session_repeat_farewells(struct sessions *all)
         struct farewell *farewell = LIST_ITEM(at, struct farewell, link);
         next = at->next;
         if (is_due(all, farewell))
-            say_farewell(all, farewell);
+            queue_farewell(all, farewell);
     }
 }
 

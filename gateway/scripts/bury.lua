@@ -9,17 +9,21 @@
 -- Returns how many were taken off.
 local members, dead, member_key, left_key = KEYS[4], ARGV[5], ARGV[6], ARGV[7]
 local spared = ARGV[8]
-local gone = {}
+local most_names = 50 -- in one event: as many as a client is told
+local gone, people = 0, {}
 
 for i = 9, #ARGV do
     local key = member_key .. ARGV[i]
     local there = fields(key, 'gateway', 'id', 'name', 'resume', 'floor', 'session')
-    local living = spared ~= '' and there[6] and string.sub(there[6], 1, #spared) == spared
+    local id, name, session = there[2], there[3], there[6]
+    local living = spared ~= '' and session and string.sub(session, 1, #spared) == spared
     if there[1] == dead and not living then
-        gone[#gone + 1] = left_person(there[2], there[3])
-        if retention > 0 then
-            redis.call('HSET', left_key .. there[2], 'resume', there[4], 'floor', there[5])
-            redis.call('EXPIRE', left_key .. there[2], retention)
+        gone = gone + 1
+        if id then
+            keep_token(left_key .. id, there[4], there[5])
+        end
+        if id and name then -- else somebody has broken it by hand
+            people[#people + 1] = left_person(id, name)
         end
         redis.call('DEL', key)
         redis.call('SREM', members, ARGV[i])
@@ -27,7 +31,8 @@ for i = 9, #ARGV do
         redis.call('SREM', members, ARGV[i])
     end
 end
-if #gone > 0 then
-    emit_presence('', table.concat(gone, ','), redis.call('SCARD', members))
+for i = 1, #people, most_names do
+    local last = math.min(i + most_names - 1, #people)
+    emit_presence('', table.concat(people, ',', i, last), redis.call('SCARD', members) + #people - last)
 end
-return #gone
+return gone

@@ -105,6 +105,15 @@ local function emit_presence(joined, left, count)
     return last + 1
 end
 
+-- With this token somebody who left may come back, for `retention`. What is broken by hand is left.
+local function keep_token(left, hash, floor)
+    if retention > 0 and hash then
+        mend(left, 'hash')
+        redis.call('HSET', left, 'resume', hash, 'floor', floor or '0')
+        redis.call('EXPIRE', left, retention)
+    end
+end
+
 local function left_person(id, name)
     return '{"id":' .. cjson.encode(id) .. ',"name":' .. cjson.encode(name) .. '}'
 end

@@ -122,23 +122,50 @@ test("Redis is lost while a crowd waits to come in: each of them is told, and co
   await Promise.all(crowd.map((member) => member.waitFor({ type: "welcome" })));
 });
 
-test("150 who were cut off at once left one by one: an event for each, to every gateway of the room", async (t) => {
-  const redis = await startRedis(t);
-  const args = ["--leave-grace", "1"];
-  const [gateway, other] = [await startGateway(t, { redis, args }), await startGateway(t, { redis, args })];
-  const watcher = await joined(t, other.url, "watcher");
-  const crowd = await Promise.all(Array.from({ length: 150 }, (_, i) => joined(t, gateway.url, `guest-${i}`)));
-  for (const member of crowd) member.socket.terminate();
-  await until("they are gone", () => watcher.received.some(({ type, count }) => type === "presence" && count === 1));
-  const left = redis
+/** Whom each event of the room so far said to be gone. */
+const departures = (redis) =>
+  redis
     .lines("XRANGE", "yukizuri:{lobby}:recent", "-", "+")
     .filter((line) => line.startsWith("{"))
-    .map((line) => JSON.parse(line).left)
-    .filter((people) => people?.length > 0);
-  assert.deepEqual(left.flat().map(({ name }) => name).sort(), crowd.map(({ welcome }) => welcome.me.name).sort(), "each is named once");
-  assert.ok(left.length <= 15, `${left.length} events`);
-  const back = await joined(t, gateway.url, "guest-7", { resume: crowd[7].welcome.resume });
-  assert.equal(back.welcome.me.id, crowd[7].welcome.me.id, "their tokens are good for the retention");
+    .map((line) => JSON.parse(line).left?.map(({ name }) => name) ?? [])
+    .filter((names) => names.length > 0);
+
+test("120 who left at once left one by one: an event for each, to every gateway of the room", async (t) => {
+  const redis = await startRedis(t);
+  const [gateway, other] = [await startGateway(t, { redis }), await startGateway(t, { redis })];
+  const watcher = await joined(t, other.url, "watcher");
+  const names = Array.from({ length: 120 }, (_, i) => `guest-${i}`);
+  const crowd = await Promise.all(names.map((name) => joined(t, gateway.url, name)));
+  redis.lines("CONFIG", "SET", "maxmemory", "1"); // nobody can be taken off
+  for (const member of crowd) member.send({ type: "leave" });
+  await until("all have said so", async () => /^yukizuri_leaves_total 120$/m.test((await get(`${gateway.origin}/metrics`)).body));
+  const refused = calls(redis, "evalsha");
+  await until("and were refused again", () => calls(redis, "evalsha") > refused + 5);
+  redis.lines("CONFIG", "SET", "maxmemory", "0");
+  await until("they are gone", () => watcher.received.some(({ type, count }) => type === "presence" && count === 1));
+  assert.deepEqual(departures(redis).flat().sort(), names.sort(), "each is named once");
+  assert.deepEqual(departures(redis).map(({ length }) => length).sort(), [20, 50, 50]);
+  assert.deepEqual(redis.lines("SMEMBERS", "yukizuri:{lobby}:members"), ["watcher"]);
+});
+
+test("somebody's keys were broken by hand: who leaves together with them leaves once, and they do too", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--leave-grace", "1"] });
+  const watcher = await joined(t, gateway.url, "watcher");
+  const names = ["left-broken", "without-id", "without-name", "without-token", "whole-1", "whole-2"];
+  const [broken, ...crowd] = await Promise.all(names.map((name) => joined(t, gateway.url, name)));
+  const room = "yukizuri:{lobby}";
+  redis.run("SET", `${room}:left:${broken.welcome.me.id}`, "by hand", "EX", "100");
+  redis.run("HDEL", `${room}:member:without-id`, "id");
+  redis.run("HDEL", `${room}:member:without-name`, "name");
+  redis.run("HDEL", `${room}:member:without-token`, "resume", "floor");
+  for (const member of [broken, ...crowd]) member.socket.terminate();
+  await until("they are gone", () => redis.lines("SMEMBERS", `${room}:members`).join() === "watcher");
+  assert.deepEqual(redis.lines("KEYS", `${room}:member:*`), [`${room}:member:watcher`]);
+  await until("it is seen", () => ["left-broken", "whole-1", "whole-2"].every((name) => watcher.saw("left", name)));
+  assert.deepEqual(departures(redis).flat().sort(), ["left-broken", "whole-1", "whole-2", "without-token"]);
+  const back = await joined(t, gateway.url, "left-broken", { resume: broken.welcome.resume });
+  assert.equal(back.welcome.me.id, broken.welcome.me.id, "the token is good");
 });
 
 test("one of two leaves on purpose, and comes in again under the same name, in one turn", async (t) => {
