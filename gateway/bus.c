@@ -10,6 +10,7 @@
 #include "probe.h"
 #include "table.h"
 
+#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,7 @@ struct bus {
     struct outbox *outbox;
     struct lane *lane;
     struct lane *list_lane;
+    struct event *turn_end;
     struct table *feeds;    /* by channel */
     struct key own_channel; /* P:gateway:ID */
     struct key control;     /* P:control */
@@ -58,7 +60,21 @@ static bool both_ready(const struct bus *bus)
 void bus_flush(struct bus *bus)
 {
     outbox_flush(bus->outbox);
+    lane_go(bus->lane);
     redis_flush(bus->commands);
+}
+
+static void on_turn_end(evutil_socket_t fd, short events, void *arg)
+{
+    (void)fd;
+    (void)events;
+    bus_flush(arg);
+}
+
+int bus_await_leave(struct bus *bus, void (*make)(void *arg), void *arg)
+{
+    event_active(bus->turn_end, EV_TIMEOUT, 0);
+    return lane_stand(bus->lane, make, arg);
 }
 
 void bus_tick(struct bus *bus)
@@ -293,6 +309,7 @@ struct bus *bus_new(const struct bus_options *options, const struct bus_callback
                                         bus->own_channel.text, options->metrics};
     bus->probe = probe_new(&probe);
     bus->outbox = outbox_new(options->base);
+    bus->turn_end = event_new(options->base, -1, 0, on_turn_end, bus);
     bus->lane = lane_new(bus->commands, MOST_MEMBERS);
     bus->list_lane = lane_new(bus->commands, MOST_LISTS);
     return bus;
@@ -305,6 +322,7 @@ void bus_stop(struct bus *bus)
     outbox_stop(bus->outbox);
     redis_stop(bus->commands);
     redis_stop(bus->subscriber);
+    lane_go(bus->lane);
 }
 
 void bus_free(struct bus *bus)
@@ -312,6 +330,7 @@ void bus_free(struct bus *bus)
     if (bus == NULL)
         return;
     outbox_free(bus->outbox);
+    event_free(bus->turn_end);
     lane_free(bus->lane);
     lane_free(bus->list_lane);
     redis_free(bus->commands);

@@ -161,9 +161,16 @@ struct bus_leave {
     const char *spared; /* do nothing should the member have this id; "" for none */
 };
 
-/* Takes off the members that these sessions are, 1 to BUS_LEAVE_MOST of them, and nobody else; one
- * event tells of them all. May be repeated. */
 enum { BUS_LEAVE_MOST = MESSAGE_PRESENCE_NAMES };
+
+/* Stands in line for a call of bus_leave, which `make` makes when its turn comes: at the end of the
+ * loop's turn, or later when much is under way. Who leaves until then can be in it. `make` is
+ * called once, but for -1; a join that is asked for later comes after it. */
+int bus_await_leave(struct bus *bus, void (*make)(void *arg), void *arg);
+
+/* Takes off the members that these sessions are, 1 to BUS_LEAVE_MOST of them, and nobody else; one
+ * event tells of them all. May be repeated. From bus_await_leave's `make` it is sent at once, else
+ * it stands at the end of the line. */
 int bus_leave(struct feed *feed, const struct bus_leave *leaves, size_t count, redis_done done,
               void *arg);
 

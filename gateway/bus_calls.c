@@ -12,7 +12,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MEMBER_TTL_LEASES = 24, SHORTEST_NONCE_S = 60, NONCES_LEAST = 1000 };
+enum {
+    MEMBER_TTL_LEASES = 24,
+    SHORTEST_NONCE_S = 60,
+    NONCES_LEAST = 1000,
+    LEAVES_LIKE_A_CALL = 8, /* so many more in a call of leave.lua take as long as a call */
+};
 
 uint64_t bus_member_ttl(const struct config *config)
 {
@@ -152,7 +157,7 @@ int bus_join(struct feed *feed, const struct bus_join *join, redis_done done, vo
     add(&call, join->restore ? "1" : "0");
     add(&call, print_number(floor, join->floor));
     add(&call, join->floor_epoch == NULL ? "" : join->floor_epoch);
-    return lane_run(bus_lane(bus), &call, done, arg);
+    return lane_run(bus_lane(bus), &call, 1, done, arg);
 }
 
 enum bus_join_status bus_read_joined(const struct redis_reply *reply, struct bus_joined *out)
@@ -190,6 +195,7 @@ int bus_leave(struct feed *feed, const struct bus_leave *leaves, size_t count, r
     struct key set = key_part(channel, "members");
     struct key left_base = key_item(channel, "left", "");
     struct key member_base = key_item(channel, "member", "");
+    unsigned weight = 1 + (unsigned)count / LEAVES_LIKE_A_CALL;
     assert(count > 0 && count <= BUS_LEAVE_MOST);
     script_begin(&call, "leave");
     bus_begin(bus, &call, &scratch, channel);
@@ -208,7 +214,7 @@ int bus_leave(struct feed *feed, const struct bus_leave *leaves, size_t count, r
         add(&call, leaves[i].spared);
     }
     outbox_flush(bus_outbox(bus)); /* what was said before is heard before */
-    return lane_run(bus_lane(bus), &call, done, arg);
+    return lane_run(bus_lane(bus), &call, weight, done, arg);
 }
 
 int bus_refresh(struct feed *feed, const struct bus_member *members, size_t count, redis_done done,
@@ -233,7 +239,7 @@ int bus_refresh(struct feed *feed, const struct bus_member *members, size_t coun
     add(&call, member_base.text);
     for (size_t i = 0; i < count; i++)
         add(&call, members[i].session);
-    return lane_run(bus_lane(bus), &call, done, arg);
+    return lane_run(bus_lane(bus), &call, 1, done, arg);
 }
 
 void bus_trim(struct feed *feed, uint64_t seq)

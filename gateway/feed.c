@@ -320,7 +320,7 @@ void feed_read_roster(struct feed *feed)
     bus_end_keys(&call, &scratch);
     redis_words_add_string(&call.words, most);
     redis_words_add_string(&call.words, member.text);
-    if (lane_run(bus_list_lane(feed->bus), &call, on_roster, feed) != 0)
+    if (lane_run(bus_list_lane(feed->bus), &call, 1, on_roster, feed) != 0)
         return;
     feed->reading_roster = true;
     feed->roster_wanted = false;

@@ -21,8 +21,18 @@ void lane_free(struct lane *lane);
 
 /* As script_run: 0, or -1 when there is no connection and `done` is never called. The deadline
  * counts from when it is sent; when one passes, those who have waited as long get no answer either,
- * and are never sent. */
-int lane_run(struct lane *lane, struct script_call *call, redis_done done, void *arg);
+ * and are never sent. It counts as `weight` calls under way. */
+int lane_run(struct lane *lane, struct script_call *call, unsigned weight, redis_done done,
+             void *arg);
+
+/* Stands in line for a call that is made when its turn comes, so that it is for all who have asked
+ * until then: `make` is called once, with a connection or without, and there lane_run sends at
+ * once. -1 when there is no connection and `make` is never called. Its turn comes with lane_go at
+ * the earliest. */
+int lane_stand(struct lane *lane, void (*make)(void *arg), void *arg);
+
+/* Sends as many as may be under way; without a connection, ends all that wait. */
+void lane_go(struct lane *lane);
 
 /* Does somebody wait to be sent? */
 bool lane_is_long(const struct lane *lane);

@@ -29,7 +29,8 @@ struct room {
     struct roster *roster;
     struct past *past; /* what of it can be replayed */
     struct audience *audience;
-    uint64_t seq; /* of the last event in log and roster */
+    bool gave_thin; /* somebody was given a list that names fewer than it could */
+    uint64_t seq;   /* of the last event in log and roster */
     struct {
         uint64_t seq;   /* last number that fell off the log and that Redis still keeps; 0: none */
         unsigned ticks; /* for how long there has been one */
@@ -370,9 +371,16 @@ void room_roster_catch_up(struct room *room, const struct room_event *event)
 void room_tell_list(struct room *room)
 {
     struct text json = TEXT_EMPTY;
+    room->gave_thin = false;
     message_add_members(&json, room->seq, roster_count(room->roster), room_list(room, "", NULL));
     append(room, json.data, json.len, TRANSIENT | URGENT);
     text_done(&json);
+}
+
+bool room_owes_list(const struct room *room)
+{
+    return room->gave_thin && roster_count(room->roster) <= ROSTER_MOST &&
+           !roster_is_thin(room->roster);
 }
 
 bool room_roster_is_thin(const struct room *room)
@@ -435,6 +443,7 @@ size_t room_members_here(const struct room *room)
 const char *room_list(struct room *room, const char *id, const char *json)
 {
     gathering_seen(room->gathering);
+    room->gave_thin |= roster_is_thin(room->roster);
     return roster_list(room->roster, id, json);
 }
 

@@ -73,6 +73,9 @@ void room_roster_catch_up(struct room *room, const struct room_event *event);
 /* Sends the list to everybody here: they may have missed who came and went. */
 void room_tell_list(struct room *room);
 
+/* Can the list name everybody now, and was somebody given one that named fewer than it could? */
+bool room_owes_list(const struct room *room);
+
 /* Does the roster name fewer people than it could? */
 bool room_roster_is_thin(const struct room *room);
 

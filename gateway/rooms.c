@@ -2,7 +2,6 @@
 
 #include "clock.h"
 #include "memory.h"
-#include "roster.h"
 #include "table.h"
 
 #include <stdlib.h>
@@ -48,6 +47,9 @@ static void on_roster_done(void *owner, uint64_t count)
     struct place *place = owner;
     room_roster_done(place->room, count);
     place->list_ready = place->list_owed && place->roster_at_ms == 0;
+    if (place->filling)
+        place->filled_ms = (uint64_t)clock_monotonic_ms();
+    place->filling = false;
 }
 
 static void on_roster_event(void *owner, const struct room_event *event)
@@ -171,7 +173,6 @@ struct place *rooms_get(struct rooms *rooms, const char *name)
         list_init(&place->visitors);
         list_init(&place->waiting);
         list_init(&place->farewells);
-        list_init(&place->in_partings);
         table_add(rooms->places, place);
         count_rooms(rooms);
     }
@@ -233,17 +234,14 @@ struct place *rooms_next(const struct rooms *rooms, size_t *at)
 }
 
 /* A crowd that leaves a big room makes its list thin again and again, on every gateway: it is
- * filled seldom, and where nobody is connected only for whoever comes. Where it can name everybody,
- * all here are sent it then: whoever came in meanwhile was given less. */
+ * filled seldom, and where nobody is connected only for whoever comes. */
 static void fill_thin_roster(struct place *place, uint64_t now_ms)
 {
-    bool rested = place->roster_read_ms == 0 || now_ms - place->roster_read_ms >= ROSTER_REST_MS;
-    if (place->roster_at_ms != 0 || !rested || room_members_here(place->room) == 0 ||
-        !room_roster_is_thin(place->room))
+    bool rested = place->filled_ms == 0 || now_ms - place->filled_ms >= ROSTER_REST_MS;
+    if (place->filling || place->roster_at_ms != 0 || !rested ||
+        room_members_here(place->room) == 0 || !room_roster_is_thin(place->room))
         return;
-    place->roster_read_ms = now_ms;
-    if (room_count(place->room) <= ROSTER_MOST)
-        owe_list(place, 0);
+    place->filling = true;
     place->roster_at_ms = now_ms;
 }
 
@@ -256,6 +254,8 @@ static void tick_place(struct place *place, uint64_t now_ms)
         bus_trim(place->feed, forgotten);
     if (place->list_ready) {
         place->list_owed = place->list_ready = false;
+        room_tell_list(place->room);
+    } else if (room_owes_list(place->room)) {
         room_tell_list(place->room);
     }
     fill_thin_roster(place, now_ms);

@@ -18,15 +18,17 @@ struct place {
     struct feed *feed; /* the same */
     size_t users;
     int64_t unused_since_ms;
-    struct link members;     /* for session: who is in, connected or not */
-    struct link visitors;    /* for session: who is not */
-    struct link waiting;     /* for session: who waits for on_live or on_happened */
-    struct link farewells;   /* for session: they wait for a call of leave.lua */
-    struct link in_partings; /* for session: in the list of places that have some */
+    struct link members;   /* for session: who is in, connected or not */
+    struct link visitors;  /* for session: who is not */
+    struct link waiting;   /* for session: who waits for on_live or on_happened */
+    struct link farewells; /* for session: they wait for a call of leave.lua */
+    size_t farewell_count; /* so many */
+    size_t leave_calls;    /* for session: so many calls stand in line for them */
     int64_t refresh_at_ms;
-    uint64_t roster_at_ms;   /* when the roster is to be read anew; 0: no need */
-    uint64_t roster_read_ms; /* when it last was because it named too few */
-    bool list_owed; /* members missed who came and went: they get the list once it is read */
+    uint64_t roster_at_ms; /* when the roster is to be read anew; 0: no need */
+    bool filling;          /* the roster is being read because it names too few */
+    uint64_t filled_ms;    /* when it last was */
+    bool list_owed;        /* members missed who came and went: they get the list once it is read */
     bool list_ready;
     char name[];
 };

@@ -251,7 +251,6 @@ static void on_up(void *arg)
 static void on_members_served(void *arg)
 {
     const struct server *server = arg;
-    sessions_flush(server->sessions);
     bus_flush(server->bus);
 }
 

@@ -288,8 +288,6 @@ struct sessions *sessions_new(const struct sessions_options *options)
     list_init(&all->known);
     all->welcomes = evtimer_new(options->base, session_on_welcomes, all);
     list_init(&all->farewells);
-    list_init(&all->partings);
-    all->turn_end = event_new(options->base, -1, 0, session_on_turn_end, all);
     all->next_number = 1;
     digest_random(all->cloak_key, sizeof all->cloak_key);
     return all;
@@ -309,7 +307,6 @@ void sessions_free(struct sessions *all)
     session_free_farewells(all);
     event_free(all->more_ghosts);
     event_free(all->welcomes);
-    event_free(all->turn_end);
     rooms_free(all->rooms);
     table_free(all->by_id);
     text_done(&all->scratch);
@@ -340,11 +337,6 @@ void sessions_on_told(struct sessions *all, const char *data, size_t len)
     const struct bus_member member = session_bus_member(all, session->identity);
     if (strcmp(member.session, told.session) == 0)
         session_displace(session);
-}
-
-void sessions_flush(struct sessions *all)
-{
-    session_say_some_farewells(all);
 }
 
 /* When it is calm, what is free goes back to the system: after a storm of people, and now and then,

@@ -59,9 +59,6 @@ void sessions_on_lapsed(struct sessions *all);
 /* Another gateway says something to this one. */
 void sessions_on_told(struct sessions *all, const char *data, size_t len);
 
-/* Who left is taken off in Redis with the next bus_flush, at the latest at the end of the turn. */
-void sessions_flush(struct sessions *all);
-
 /* To be called once a second. */
 void sessions_tick(struct sessions *all);
 

@@ -66,5 +66,5 @@ static void close_if_due(struct session *session, void *arg)
 bool sessions_drain_tick(struct sessions *all)
 {
     each_session(all, close_if_due, NULL);
-    return connections_count(all->options.connections) == 0;
+    return connections_count(all->options.connections) == 0 && !session_says_farewells(all);
 }

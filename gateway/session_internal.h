@@ -60,7 +60,8 @@ static_assert(sizeof(struct session) <= 120, "each member has one");
  * gone. */
 struct farewell {
     struct link link;     /* all of them */
-    struct link in_place; /* place->farewells, while it waits for a call */
+    struct link in_place; /* place->farewells, until a call takes it */
+    struct sessions *all;
     struct place *place;
     struct identity *identity;
     bool said;                   /* on purpose: the token ends */
@@ -79,9 +80,6 @@ struct sessions {
     struct link known; /* ADMITTED, their join is known from the feed: welcomed in this order */
     struct event *welcomes;
     struct link farewells;
-    struct link partings; /* places whose farewells wait for a call */
-    size_t leave_calls;   /* under way */
-    struct event *turn_end;
     uint64_t next_number;
     int64_t away_ms;      /* for how long Redis was away, in all */
     int64_t outage_ms;    /* of this, in the outage that is under way or just over */
@@ -153,14 +151,8 @@ void session_leave(struct session *session, bool said);
 void session_retract(struct session *session);
 void session_repeat_farewells(struct sessions *all);
 
-/* Says all farewells of the place that wait for a call: before a join, which may want the name of
- * one who leaves. */
-void session_say_farewells(struct sessions *all, struct place *place);
-
-/* Says farewells that wait, as long as few calls are under way; a call takes those of one room. The
- * answers go on with it. */
-void session_say_some_farewells(struct sessions *all);
-void session_on_turn_end(evutil_socket_t fd, short events, void *arg);
+/* Is an answer to some awaited that can still come? */
+bool session_says_farewells(const struct sessions *all);
 void session_free_farewells(struct sessions *all);
 
 /* --- session_stay.c --- */

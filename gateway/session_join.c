@@ -210,7 +210,6 @@ static void ask(struct session *session)
     list_remove(&session->in_queue);
     session->state = SESSION_ASKED;
     session->in_flight++;
-    session_say_farewells(session->all, session->place);
     if (bus_join(session->place->feed, &join, on_joined, session) == 0)
         return;
     session->in_flight--;

@@ -4,15 +4,11 @@
 #include "memory.h"
 #include "slab.h"
 
-#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_CALLS = 4 /* under way: meanwhile others gather for the next ones */ };
-
-/* One call of leave.lua: farewells of one room. */
+/* One call of leave.lua: farewells of one place. */
 struct leave_call {
-    struct sessions *all;
     size_t count;
     struct farewell *farewells[];
 };
@@ -20,9 +16,6 @@ struct leave_call {
 static void free_farewell(struct farewell *farewell)
 {
     list_remove(&farewell->link);
-    list_remove(&farewell->in_place);
-    if (list_is_empty(&farewell->place->farewells))
-        list_remove(&farewell->place->in_partings);
     rooms_put(farewell->place);
     slab_free(farewell->identity);
     free(farewell);
@@ -40,10 +33,10 @@ static void note_answer(struct farewell *farewell)
     farewell->rounds = 1;
 }
 
-static void end_call(struct leave_call *call, const struct redis_reply *reply)
+static void on_answered(void *arg, const struct redis_reply *reply)
 {
+    struct leave_call *call = arg;
     bool failed = redis_reply_is_error(reply);
-    call->all->leave_calls--;
     for (size_t i = 0; i < call->count; i++) {
         call->farewells[i]->under_way = false;
         if (!failed) /* else session_repeat_farewells tries again */
@@ -52,85 +45,70 @@ static void end_call(struct leave_call *call, const struct redis_reply *reply)
     free(call);
 }
 
-static void on_answered(void *arg, const struct redis_reply *reply)
-{
-    struct leave_call *call = arg;
-    struct sessions *all = call->all;
-    end_call(call, reply);
-    session_say_some_farewells(all);
-}
-
 /* Takes the first ones out of the place's queue, as many as fit into a call. */
-static struct leave_call *new_call(struct sessions *all, struct place *place)
+static struct leave_call *take_farewells(struct place *place)
 {
-    size_t count = 0;
-    for (struct link *at = place->farewells.next; at != &place->farewells; at = at->next)
-        if (++count == BUS_LEAVE_MOST)
-            break;
+    size_t count = place->farewell_count;
+    if (count > BUS_LEAVE_MOST)
+        count = BUS_LEAVE_MOST;
     struct leave_call *call = memory_new(sizeof *call + count * sizeof call->farewells[0]);
-    call->all = all;
     while (call->count < count) {
         struct farewell *farewell = LIST_ITEM(place->farewells.next, struct farewell, in_place);
         list_remove(&farewell->in_place);
         call->farewells[call->count++] = farewell;
     }
+    place->farewell_count -= count;
+    place->leave_calls--;
     return call;
 }
 
-static void say_first_farewells(struct sessions *all, struct place *place)
+static void send_call(const struct place *place, struct leave_call *call)
 {
     struct bus_leave leaves[BUS_LEAVE_MOST];
-    struct leave_call *call = new_call(all, place);
     for (size_t i = 0; i < call->count; i++) {
         const struct farewell *farewell = call->farewells[i];
-        leaves[i] = (struct bus_leave){session_bus_member(all, farewell->identity), farewell->said,
-                                       farewell->spared};
+        leaves[i] = (struct bus_leave){session_bus_member(farewell->all, farewell->identity),
+                                       farewell->said, farewell->spared};
     }
-    all->leave_calls++;
     if (bus_leave(place->feed, leaves, call->count, on_answered, call) != 0)
-        end_call(call, NULL);
+        on_answered(call, NULL);
 }
 
-void session_say_farewells(struct sessions *all, struct place *place)
+static void make_call(void *arg)
 {
-    list_remove(&place->in_partings);
-    while (!list_is_empty(&place->farewells))
-        say_first_farewells(all, place);
+    struct place *place = arg;
+    send_call(place, take_farewells(place));
 }
 
-void session_say_some_farewells(struct sessions *all)
+/* After everything that was asked before: a call that puts this very member back may wait. */
+static void say_alone(struct farewell *farewell)
 {
-    while (all->leave_calls < MOST_CALLS && !list_is_empty(&all->partings)) {
-        struct place *place = LIST_ITEM(all->partings.next, struct place, in_partings);
-        list_remove(&place->in_partings);
-        say_first_farewells(all, place);
-        if (!list_is_empty(&place->farewells))
-            list_add(&all->partings, &place->in_partings);
-    }
+    struct leave_call *call = memory_new(sizeof *call + sizeof call->farewells[0]);
+    call->farewells[call->count++] = farewell;
+    farewell->under_way = true;
+    send_call(farewell->place, call);
 }
 
-void session_on_turn_end(evutil_socket_t fd, short events, void *arg)
-{
-    (void)fd;
-    (void)events;
-    session_say_some_farewells(arg);
-}
-
-/* With others who leave the room, at the end of the turn. */
-static void queue_farewell(struct sessions *all, struct farewell *farewell)
+/* As many calls stand in line as the queue's farewells fill: none of them finds it empty, and each
+ * farewell is said no later than if it had stood in line itself. */
+static void queue_farewell(struct farewell *farewell)
 {
     struct place *place = farewell->place;
+    if (place->farewell_count == place->leave_calls * BUS_LEAVE_MOST) {
+        if (bus_await_leave(farewell->all->options.bus, make_call, place) != 0)
+            return; /* session_repeat_farewells tries again */
+        place->leave_calls++;
+    }
     farewell->under_way = true;
+    place->farewell_count++;
     list_add(&place->farewells, &farewell->in_place);
-    if (list_is_empty(&place->in_partings))
-        list_add(&all->partings, &place->in_partings);
-    event_active(all->turn_end, EV_TIMEOUT, 0);
 }
 
 /* Takes the session's identity over. */
 static struct farewell *new_farewell(struct session *session)
 {
     struct farewell *farewell = memory_new(sizeof *farewell);
+    farewell->all = session->all;
     farewell->place = rooms_get(session->all->rooms, session->place->name);
     farewell->identity = session->identity;
     farewell->rounds = 1;
@@ -150,7 +128,10 @@ void session_leave(struct session *session, bool said)
         session->state = SESSION_VISITING;
     struct farewell *farewell = new_farewell(session);
     farewell->said = said;
-    queue_farewell(session->all, farewell);
+    if (session->in_flight > 0)
+        say_alone(farewell);
+    else
+        queue_farewell(farewell);
 }
 
 /* Twice: should the connection to Redis have been replaced, the join may still be on its way
@@ -165,7 +146,7 @@ void session_retract(struct session *session)
         farewell->until_ms =
             session_grace_clock(all) + (int64_t)all->options.config->leave_grace * 1000;
     }
-    queue_farewell(all, farewell);
+    queue_farewell(farewell);
 }
 
 static bool is_due(const struct sessions *all, const struct farewell *farewell)
@@ -183,8 +164,16 @@ void session_repeat_farewells(struct sessions *all)
         struct farewell *farewell = LIST_ITEM(at, struct farewell, link);
         next = at->next;
         if (is_due(all, farewell))
-            queue_farewell(all, farewell);
+            queue_farewell(farewell);
     }
+}
+
+bool session_says_farewells(const struct sessions *all)
+{
+    for (struct link *at = all->farewells.next; at != &all->farewells; at = at->next)
+        if (LIST_ITEM(at, struct farewell, link)->under_way)
+            return bus_is_up(all->options.bus);
+    return false;
 }
 
 void session_free_farewells(struct sessions *all)

@@ -161,7 +161,6 @@ static void put_back(struct session *session)
     session_format_address(session, address);
     join.member.address = address;
     session->in_flight++;
-    session_say_farewells(session->all, session->place);
     if (bus_join(session->place->feed, &join, on_put_back, session) != 0)
         session->in_flight--;
 }

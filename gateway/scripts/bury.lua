@@ -22,7 +22,7 @@ for i = 9, #ARGV do
         if id then
             keep_token(left_key .. id, there[4], there[5])
         end
-        if id and name then -- else somebody has broken it by hand
+        if id and name then -- else somebody has broken it by hand, and the count alone is told
             people[#people + 1] = left_person(id, name)
         end
         redis.call('DEL', key)
@@ -31,8 +31,9 @@ for i = 9, #ARGV do
         redis.call('SREM', members, ARGV[i])
     end
 end
-for i = 1, #people, most_names do
+local count = redis.call('SCARD', members)
+for i = 1, math.max(#people, math.min(gone, 1)), most_names do
     local last = math.min(i + most_names - 1, #people)
-    emit_presence('', table.concat(people, ',', i, last), redis.call('SCARD', members) + #people - last)
+    emit_presence('', table.concat(people, ',', i, last), count + #people - last)
 end
 return gone

@@ -1,5 +1,5 @@
--- leave: members go, those of one room who left in one turn of a gateway's loop; one event tells of
--- them all. Nothing is done for one who has come back elsewhere meanwhile, or has left already: the
+-- leave: members go, several of one room who left at about the same time; one event tells of them
+-- all. Nothing is done for one who has come back elsewhere meanwhile, or has left already: the
 -- session says which of its lives this is about.
 --
 -- KEYS  4 members   5… member:NAME of each
@@ -9,10 +9,9 @@
 --          '1': the member said so, and the token ends
 --          an id to spare, '' for none: it came back, though this gateway was not told so in time
 --
--- Returns the number of the event, or 0 when there was nothing to tell.
+-- Returns the number of the event, or 0 when there was nothing to do.
 local members, gateway, left_key, name_at = KEYS[4], ARGV[5], ARGV[6], #ARGV[7] + 1
 local gone, names, people, listed = {}, {}, {}, 0
-local seq = 0
 
 mend(members, 'set')
 for i = 5, #KEYS do
@@ -24,19 +23,19 @@ for i = 5, #KEYS do
         gone[#gone + 1] = {key = key, id = id, hash = not said and there[5], floor = there[6]}
         names[#names + 1] = string.sub(key, name_at)
         listed = listed + redis.call('SISMEMBER', members, names[#names])
-        if id and name then -- else somebody has broken it by hand
+        if id and name then -- else somebody has broken it by hand, and the count alone is told
             people[#people + 1] = left_person(id, name)
         end
     end
 end
+if #gone == 0 then
+    return 0
+end
 
 -- First what may fail (numbering and keeping the event), then the keys.
-if #people > 0 then
-    seq = emit_presence('', table.concat(people, ','), redis.call('SCARD', members) - listed)
-end
-if #gone > 0 then
-    redis.call('SREM', members, unpack(names))
-end
+local count = redis.call('SCARD', members) - listed
+local seq = emit_presence('', table.concat(people, ','), count)
+redis.call('SREM', members, unpack(names))
 for _, member in ipairs(gone) do
     redis.call('DEL', member.key)
     -- The nonces stay until they expire: a line that was stuck on a dead path may still come again.

@@ -105,7 +105,8 @@ local function emit_presence(joined, left, count)
     return last + 1
 end
 
--- With this token somebody who left may come back, for `retention`. What is broken by hand is left.
+-- With this token somebody who left may come back, for `retention`. Without its hash, which somebody
+-- may have taken off by hand, nobody could.
 local function keep_token(left, hash, floor)
     if retention > 0 and hash then
         mend(left, 'hash')

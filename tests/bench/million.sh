@@ -142,8 +142,9 @@ inside() {
     going=$(ask CLIENT ID)
     status=0
     for pid in "${load_pids[@]}"; do wait "$pid" || status=1; done
+    gone=$(date +%s)
     for ((i = 0; i < 60 && $(connected) + $(inhabited) > 0; i++)); do pause 2; done # a million go at once
-    again_going=$(made_since "$going") inhabited_still=$(inhabited)
+    again_going=$(made_since "$going") inhabited_still=$(inhabited) seconds_to_go=$(($(date +%s) - gone))
 
     share() { awk -v a="$1" -v b="$2" -v s=$((seconds - 10)) 'BEGIN {printf "%.1f %%", (b - a) / s * 100}'; }
     each() { echo $((($2 - $1) / members)); }
@@ -162,7 +163,7 @@ delivered, lost, doubled, disordered       $(sum delivered), $(sum lost), $(sum 
 texts answered with an error               $(sum refused)
 closed by the gateways                     $(sum closed)
 connections to Redis made again            $again_coming while they came in, $again_held while they stayed, $again_going when all went at once
-rooms that are not empty yet               $inhabited_still
+rooms not empty, after how long            $inhabited_still, $seconds_to_go s (a grace of 15 s in it)
 p99 in ms, of each talking generator       $(grep -ho '"p99_ms":[0-9.]*' "$run"/load.* | cut -d: -f2 | sort -n | tr '\n' ' ')
 REPORT
     [ $status -eq 0 ] || { echo "a generator found something wrong:"; cat "$run"/error.* "$run"/load.* | head -20; }

@@ -287,9 +287,25 @@ test("who came in where the list had run thin was never told the other names", a
   const crowd = await Promise.all(Array.from({ length: 230 }, (_, i) => joined(t, gateway.url, `guest-${i}`)));
   const ghost = await joined(t, other.url, "ghost"); // knows 200 of 231
   ghost.socket.terminate();
+  await until("it is seen to be gone", async () => (await other.stats()).ghosts === 1);
   for (const member of crowd.slice(0, 140)) member.send({ type: "leave" });
   await until("they are gone", () => redis.run("SCARD", "yukizuri:{lobby}:members") === "91");
   const visitor = await joined(t, other.url, "visitor");
   assert.equal(visitor.welcome.count, 92);
-  await until("all names are there", () => visitor.received.some(({ members }) => members?.length === 92));
+  assert.ok(visitor.welcome.members.length < 92, "the list is thin");
+  const list = await visitor.waitFor({ type: "members" });
+  assert.equal(list.members.length, 92, "all names are there");
+});
+
+test("who left while a gateway was going away stayed in the room until it was buried", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--drain", "3"] });
+  const crowd = await Promise.all(Array.from({ length: 40 }, (_, i) => joined(t, `${gateway.url}/room-${i}`, "guest")));
+  redis.run("CLIENT", "PAUSE", "2500"); // longer than an empty gateway takes to go
+  for (const member of crowd) member.send({ type: "leave" });
+  await Promise.all(crowd.map((member) => member.settled()));
+  gateway.signal("SIGTERM");
+  for (const member of crowd) member.socket.terminate();
+  assert.deepEqual(await gateway.ended, { code: 0, signal: null });
+  assert.deepEqual(redis.lines("KEYS", "yukizuri:{*}:member:*"), []);
 });
