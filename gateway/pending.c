@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-enum { SMALLEST = 16, LARGEST_KEPT = 4096 };
+enum { SMALLEST = 16, LARGEST_KEPT = 4096, HELD_UP_MS = 1000 };
 
 struct pending_command {
     redis_done done; /* NULL: nobody waits (any more) */
@@ -59,9 +59,20 @@ void pending_fail(struct pending *pending)
         pending_answer(pending, NULL);
 }
 
+/* The answers to what is overdue may be there already, unread. */
+static void extend_deadlines(struct pending *pending, int64_t now_ms)
+{
+    for (uint64_t number = pending->waiting; number < pending->next; number++)
+        if (at(pending, number)->deadline_ms <= now_ms)
+            at(pending, number)->deadline_ms = now_ms + HELD_UP_MS;
+}
+
 unsigned pending_expire(struct pending *pending, int64_t now_ms)
 {
     unsigned count = 0;
+    if (pending->waiting < pending->next &&
+        now_ms - at(pending, pending->waiting)->deadline_ms > HELD_UP_MS)
+        extend_deadlines(pending, now_ms);
     while (pending->waiting < pending->next &&
            at(pending, pending->waiting)->deadline_ms <= now_ms) {
         struct pending_command *late = at(pending, pending->waiting++);

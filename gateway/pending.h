@@ -32,7 +32,8 @@ void pending_answer(struct pending *pending, const struct redis_reply *reply);
 void pending_fail(struct pending *pending);
 
 /* Answers (with NULL) the commands whose deadline has passed; their places stay, for the late
- * replies. Returns how many there were. */
+ * replies. Returns how many there were. When it is called more than a second late, this process was
+ * held up and the replies may be there unread: then what is overdue has a second more. */
 unsigned pending_expire(struct pending *pending, int64_t now_ms);
 
 /* The next deadline; 0 when there is none. */

@@ -13,6 +13,7 @@ enum {
     EVERY_MS = 2000,
     SLOW_MS = 1000,
     SILENT_MS = 5000,
+    HELD_UP_MS = 2000,   /* between two looks, that is one second more than usual */
     HOPELESS_MS = 30000, /* it talks, but answers no command before its deadline */
 };
 
@@ -29,6 +30,7 @@ struct probe {
     int64_t published_us;     /* when it was handed over to be published */
     int64_t awaited_since_ms; /* the first one since one came back, 0: none */
     int64_t back_ms;          /* 0: never */
+    int64_t looked_ms;        /* when it was last asked whether Redis is lost; 0: never */
     bool proven;              /* one came back since the connections are new */
     char refused[200];        /* why Redis takes no writes */
 };
@@ -50,6 +52,7 @@ void probe_forget(struct probe *probe)
     probe->stage = NONE;
     probe->sent_ms = 0;
     probe->awaited_since_ms = 0;
+    probe->looked_ms = 0;
     probe->proven = false;
 }
 
@@ -134,9 +137,19 @@ static bool is_lost(const struct probe *probe, int64_t now_ms)
     return now_ms - silent_since_ms > SILENT_MS || now_ms - probe->awaited_since_ms > HOPELESS_MS;
 }
 
+/* Was it this process that did not run? Then Redis may not have had its turn yet either, and has
+ * its five seconds from now on. */
+static void excuse_silence(struct probe *probe, int64_t now_ms)
+{
+    if (probe->looked_ms != 0 && now_ms - probe->looked_ms > HELD_UP_MS)
+        probe->owed_ms = now_ms;
+    probe->looked_ms = now_ms;
+}
+
 bool probe_tick(struct probe *probe)
 {
     int64_t now_ms = clock_monotonic_ms();
+    excuse_silence(probe, now_ms);
     if (is_lost(probe, now_ms))
         return false;
     if (probe->stage == NONE && now_ms - probe->sent_ms >= EVERY_MS)

@@ -2,7 +2,7 @@
  * written and then published on the gateway's own channel, and has to come back. A Redis that takes
  * no writes (no memory, a replica) is as good as away, and says why. One that is slow is waited for
  * as long as it says anything, half a minute at most; one that is silent for five seconds is given
- * up.
+ * up; the time in which this process did not run itself is not counted.
  *
  * Owns neither connection; calls nobody back. */
 #ifndef YUKIZURI_PROBE_H

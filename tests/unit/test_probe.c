@@ -153,6 +153,16 @@ static void test_commands_that_say_nothing_are_given_up_after_five_seconds(void 
     assert_false(lasts(1));
 }
 
+static void test_redis_was_given_up_because_this_process_had_been_held_up(void **state)
+{
+    (void)state;
+    assert_true(lasts(1));
+    now_ms += 8000; /* nobody ran, Redis neither */
+    assert_true(probe_tick(probe));
+    assert_true(lasts(5));
+    assert_false(lasts(1));
+}
+
 static void test_a_slow_one_is_waited_for_and_counts(void **state)
 {
     (void)state;
@@ -265,6 +275,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_one_that_comes_back_proves_the_way_and_the_next_is_sent_after_two_seconds),
         TEST(test_commands_that_say_nothing_are_given_up_after_five_seconds),
+        TEST(test_redis_was_given_up_because_this_process_had_been_held_up),
         TEST(test_a_slow_one_is_waited_for_and_counts),
         TEST(test_a_subscriber_that_says_nothing_is_given_up),
         TEST(test_a_subscriber_that_lags_behind_has_half_a_minute),

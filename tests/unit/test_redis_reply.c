@@ -130,6 +130,13 @@ static void test_no_reply_reads_as_an_error_and_as_nothing(void **state)
 /* --- Who waits --- */
 
 static struct pending pending;
+
+static void count_answer(void *arg, const struct redis_reply *reply)
+{
+    int *answers = arg;
+    assert_null(reply);
+    ++*answers;
+}
 static char answered[4096];
 static int pushes;
 
@@ -221,6 +228,21 @@ static void test_pieces_of_an_arena_do_not_touch(void **state)
     arena_free(NULL);
 }
 
+static void test_what_is_overdue_has_a_second_more_when_this_process_was_held_up(void **state)
+{
+    int answers = 0;
+    (void)state;
+    pending_push(&pending, count_answer, &answers, 100);
+    pending_push(&pending, count_answer, &answers, 5000);
+    assert_int_equal(pending_expire(&pending, 1101), 0);
+    assert_int_equal(pending_deadline_ms(&pending), 2101);
+    assert_int_equal(pending_expire(&pending, 2101), 1);
+    assert_int_equal(answers, 1);
+    assert_int_equal(pending_expire(&pending, 6000), 1);
+    assert_int_equal(answers, 2);
+    pending_done(&pending);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +253,7 @@ int main(void)
         cmocka_unit_test(test_no_reply_reads_as_an_error_and_as_nothing),
         cmocka_unit_test(test_answers_come_in_order_and_late_ones_are_dropped),
         cmocka_unit_test(test_callbacks_may_send_further_commands),
+        cmocka_unit_test(test_what_is_overdue_has_a_second_more_when_this_process_was_held_up),
         cmocka_unit_test(test_pieces_of_an_arena_do_not_touch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
