@@ -33,7 +33,8 @@ outside() {
     set_sysctl() { [ ! -e "/proc/sys/${1//.//}" ] || { before[$1]=$(sysctl -n "$1") && sysctl -qw "$1=$2"; }; }
     inside=
     finish() {
-        trap - EXIT INT TERM
+        trap - EXIT
+        trap '' INT TERM # a second one would leave the limits raised
         [ -z "$inside" ] || kill "$inside" 2>/dev/null
         wait 2>/dev/null
         for name in "${!before[@]}"; do sysctl -qw "$name=${before[$name]}"; done
