@@ -9,7 +9,7 @@
 -- Returns how many were taken off.
 local members, dead, member_key, left_key = KEYS[4], ARGV[5], ARGV[6], ARGV[7]
 local spared = ARGV[8]
-local most_names = 50 -- in one event: as many as a client is told
+local most_names = 50 -- in one event: MESSAGE_PRESENCE_NAMES, as many as a client is told
 local gone, people = 0, {}
 
 for i = 9, #ARGV do

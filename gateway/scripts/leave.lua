@@ -20,7 +20,8 @@ for i = 5, #KEYS do
     local there = fields(key, 'gateway', 'session', 'id', 'name', 'resume', 'floor')
     local id, name = there[3], there[4]
     if there[1] == gateway and there[2] == session and id ~= spared then
-        gone[#gone + 1] = {key = key, id = id, hash = not said and there[5], floor = there[6]}
+        local hash = id and not said and there[5]
+        gone[#gone + 1] = {key = key, left = left_key .. (id or ''), hash = hash, floor = there[6]}
         names[#names + 1] = string.sub(key, name_at)
         listed = listed + redis.call('SISMEMBER', members, names[#names])
         if id and name then -- else somebody has broken it by hand, and the count alone is told
@@ -39,6 +40,6 @@ redis.call('SREM', members, unpack(names))
 for _, member in ipairs(gone) do
     redis.call('DEL', member.key)
     -- The nonces stay until they expire: a line that was stuck on a dead path may still come again.
-    keep_token(left_key .. (member.id or ''), member.id and member.hash, member.floor)
+    keep_token(member.left, member.hash, member.floor)
 end
 return seq
