@@ -71,7 +71,7 @@ static void on_turn_end(evutil_socket_t fd, short events, void *arg)
     bus_flush(arg);
 }
 
-int bus_await_leave(struct bus *bus, void (*make)(void *arg), void *arg)
+int bus_await_turn(struct bus *bus, void (*make)(void *arg), void *arg)
 {
     event_active(bus->turn_end, EV_TIMEOUT, 0);
     return lane_stand(bus->lane, make, arg);

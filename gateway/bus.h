@@ -125,6 +125,11 @@ int bus_say(struct feed *feed, const struct bus_say *say, redis_done done, void 
 /* Publishes something without a number (typing). */
 int bus_publish(struct feed *feed, const char *json, size_t len);
 
+/* Stands in line for a call of bus_join or bus_leave, which `make` makes when its turn comes: at
+ * the end of the loop's turn, or later when much is under way. Who comes or goes until then can be
+ * in it. `make` is called once, with a connection or without, but for -1. */
+int bus_await_turn(struct bus *bus, void (*make)(void *arg), void *arg);
+
 struct bus_member {
     const char *folded, *name;
     const char *address; /* for the operator */
@@ -152,8 +157,16 @@ struct bus_joined {
     unsigned number; /* BUS_TAKEN: the number that makes the name free; 0: none found */
 };
 
-int bus_join(struct feed *feed, const struct bus_join *join, redis_done done, void *arg);
-enum bus_join_status bus_read_joined(const struct redis_reply *reply, struct bus_joined *out);
+enum { BUS_JOIN_MOST = 16 };
+
+/* Lets 1 to BUS_JOIN_MOST people in, one after the other; one event tells of them all. From
+ * bus_await_turn's `make` it is sent at once, else it stands at the end of the line. */
+int bus_join(struct feed *feed, const struct bus_join *joins, size_t count, redis_done done,
+             void *arg);
+
+/* What became of the join at `index` of that call. */
+enum bus_join_status bus_read_joined(const struct redis_reply *reply, size_t index,
+                                     struct bus_joined *out);
 
 struct bus_leave {
     struct bus_member member;
@@ -163,13 +176,8 @@ struct bus_leave {
 
 enum { BUS_LEAVE_MOST = MESSAGE_PRESENCE_NAMES };
 
-/* Stands in line for a call of bus_leave, which `make` makes when its turn comes: at the end of the
- * loop's turn, or later when much is under way. Who leaves until then can be in it. `make` is
- * called once, but for -1; a join that is asked for later comes after it. */
-int bus_await_leave(struct bus *bus, void (*make)(void *arg), void *arg);
-
 /* Takes off the members that these sessions are, 1 to BUS_LEAVE_MOST of them, and nobody else; one
- * event tells of them all. May be repeated. From bus_await_leave's `make` it is sent at once, else
+ * event tells of them all. May be repeated. From bus_await_turn's `make` it is sent at once, else
  * it stands at the end of the line. */
 int bus_leave(struct feed *feed, const struct bus_leave *leaves, size_t count, redis_done done,
               void *arg);

@@ -16,7 +16,8 @@ enum {
     MEMBER_TTL_LEASES = 24,
     SHORTEST_NONCE_S = 60,
     NONCES_LEAST = 1000,
-    LEAVES_LIKE_A_CALL = 8, /* so many more in a call of leave.lua take as long as a call */
+    JOINS_LIKE_A_CALL = 4,  /* so many more in a call of join.lua take as long as a call, */
+    LEAVES_LIKE_A_CALL = 8, /* and of leave.lua */
 };
 
 uint64_t bus_member_ttl(const struct config *config)
@@ -120,49 +121,81 @@ int bus_publish(struct feed *feed, const char *json, size_t len)
     return redis_send(bus_commands(bus), &words, NULL, NULL);
 }
 
-int bus_join(struct feed *feed, const struct bus_join *join, redis_done done, void *arg)
+/* As how many calls it counts in the lane. */
+static unsigned weigh(size_t count, size_t like_a_call)
 {
+    return 1 + (unsigned)(count / like_a_call);
+}
+
+static void add_join(struct script_call *call, const struct bus_join *join,
+                     char floor[TEXT_NUMBER_BYTES])
+{
+    add(call, join->member.name);
+    add(call, join->member.address);
+    add(call, join->member.shown);
+    add(call, join->member.session);
+    add(call, join->fresh.id);
+    add(call, join->fresh.hash);
+    add(call, join->shown.id);
+    add(call, join->shown.hash);
+    add(call, join->number_base);
+    add(call, join->restore ? "1" : "0");
+    add(call, print_number(floor, join->floor));
+    add(call, join->floor_epoch == NULL ? "" : join->floor_epoch);
+}
+
+int bus_join(struct feed *feed, const struct bus_join *joins, size_t count, redis_done done,
+             void *arg)
+{
+    struct key keys[BUS_JOIN_MOST], left_keys[BUS_JOIN_MOST];
+    char floors[BUS_JOIN_MOST][TEXT_NUMBER_BYTES];
     struct bus *bus = feed_bus(feed);
     const struct config *config = bus_config(bus);
     const char *channel = feed_channel(feed);
     struct script_call call;
     struct bus_scratch scratch;
-    char floor[TEXT_NUMBER_BYTES];
-    struct key members = key_part(channel, "members");
-    struct key member = key_item(channel, "member", join->member.folded);
-    struct key left = key_item(channel, "left", join->shown.id);
+    struct key set = key_part(channel, "members");
     struct key member_base = key_item(channel, "member", "");
     struct key gateway_base = key_gateway(config->redis_prefix, "");
+    assert(count > 0 && count <= BUS_JOIN_MOST);
     script_begin(&call, "join");
     bus_begin(bus, &call, &scratch, channel);
-    bus_add_key(&call, members.text);
-    bus_add_key(&call, member.text);
-    bus_add_key(&call, left.text);
+    bus_add_key(&call, set.text);
+    for (size_t i = 0; i < count; i++) {
+        keys[i] = key_item(channel, "member", joins[i].member.folded);
+        left_keys[i] = key_item(channel, "left", joins[i].shown.id);
+        bus_add_key(&call, keys[i].text);
+        bus_add_key(&call, left_keys[i].text);
+    }
     bus_end_keys(&call, &scratch);
-    add(&call, join->member.folded);
-    add(&call, join->member.name);
-    add(&call, join->member.address);
-    add(&call, join->member.shown);
     add(&call, config->gateway_id);
-    add(&call, join->member.session);
-    add(&call, join->fresh.id);
-    add(&call, join->fresh.hash);
-    add(&call, join->shown.id);
-    add(&call, join->shown.hash);
     add(&call, scratch.numbers->member_ttl);
     add(&call, scratch.numbers->most_members);
     add(&call, member_base.text);
-    add(&call, join->number_base);
     add(&call, gateway_base.text);
-    add(&call, join->restore ? "1" : "0");
-    add(&call, print_number(floor, join->floor));
-    add(&call, join->floor_epoch == NULL ? "" : join->floor_epoch);
-    return lane_run(bus_lane(bus), &call, 1, done, arg);
+    for (size_t i = 0; i < count; i++)
+        add_join(&call, &joins[i], floors[i]);
+    return lane_run(bus_lane(bus), &call, weigh(count, JOINS_LIKE_A_CALL), done, arg);
 }
 
-enum bus_join_status bus_read_joined(const struct redis_reply *reply, struct bus_joined *out)
+static enum bus_join_status read_in(const struct redis_reply *answer, struct bus_joined *out)
 {
-    const char *status = redis_reply_string(redis_reply_at(reply, 0), NULL);
+    const char *id = redis_reply_string(redis_reply_at(answer, 1), NULL);
+    if (id == NULL || strlen(id) >= sizeof out->id)
+        return BUS_FAILED;
+    memcpy(out->id, id, strlen(id) + 1);
+    out->seq = (uint64_t)redis_reply_integer(redis_reply_at(answer, 2));
+    out->floor = (uint64_t)redis_reply_integer(redis_reply_at(answer, 3));
+    const char *epoch = redis_reply_string(redis_reply_at(answer, 4), NULL);
+    snprintf(out->epoch, sizeof out->epoch, "%s", epoch == NULL ? "" : epoch);
+    return BUS_JOINED;
+}
+
+enum bus_join_status bus_read_joined(const struct redis_reply *reply, size_t index,
+                                     struct bus_joined *out)
+{
+    const struct redis_reply *answer = redis_reply_at(reply, index);
+    const char *status = redis_reply_string(redis_reply_at(answer, 0), NULL);
     if (status == NULL)
         return BUS_FAILED;
     if (strcmp(status, "full") == 0)
@@ -170,18 +203,11 @@ enum bus_join_status bus_read_joined(const struct redis_reply *reply, struct bus
     if (strcmp(status, "moved") == 0)
         return BUS_MOVED;
     if (strcmp(status, "taken") == 0) {
-        out->number = (unsigned)redis_reply_integer(redis_reply_at(reply, 1));
+        out->number = (unsigned)redis_reply_integer(redis_reply_at(answer, 1));
         return BUS_TAKEN;
     }
-    const char *id = redis_reply_string(redis_reply_at(reply, 1), NULL);
-    if (id == NULL || strlen(id) >= sizeof out->id)
-        return BUS_FAILED;
-    memcpy(out->id, id, strlen(id) + 1);
-    out->seq = (uint64_t)redis_reply_integer(redis_reply_at(reply, 2));
-    out->floor = (uint64_t)redis_reply_integer(redis_reply_at(reply, 3));
-    const char *epoch = redis_reply_string(redis_reply_at(reply, 4), NULL);
-    snprintf(out->epoch, sizeof out->epoch, "%s", epoch == NULL ? "" : epoch);
-    return strcmp(status, "resumed") == 0 ? BUS_RESUMED : BUS_JOINED;
+    enum bus_join_status in = read_in(answer, out);
+    return in == BUS_JOINED && strcmp(status, "resumed") == 0 ? BUS_RESUMED : in;
 }
 
 int bus_leave(struct feed *feed, const struct bus_leave *leaves, size_t count, redis_done done,
@@ -195,7 +221,6 @@ int bus_leave(struct feed *feed, const struct bus_leave *leaves, size_t count, r
     struct key set = key_part(channel, "members");
     struct key left_base = key_item(channel, "left", "");
     struct key member_base = key_item(channel, "member", "");
-    unsigned weight = 1 + (unsigned)count / LEAVES_LIKE_A_CALL;
     assert(count > 0 && count <= BUS_LEAVE_MOST);
     script_begin(&call, "leave");
     bus_begin(bus, &call, &scratch, channel);
@@ -214,7 +239,7 @@ int bus_leave(struct feed *feed, const struct bus_leave *leaves, size_t count, r
         add(&call, leaves[i].spared);
     }
     outbox_flush(bus_outbox(bus)); /* what was said before is heard before */
-    return lane_run(bus_lane(bus), &call, weight, done, arg);
+    return lane_run(bus_lane(bus), &call, weigh(count, LEAVES_LIKE_A_CALL), done, arg);
 }
 
 int bus_refresh(struct feed *feed, const struct bus_member *members, size_t count, redis_done done,

@@ -10,6 +10,7 @@
 #include "room.h"
 
 struct rooms;
+struct join_call;
 
 /* A room with those who use it. */
 struct place {
@@ -18,12 +19,13 @@ struct place {
     struct feed *feed; /* the same */
     size_t users;
     int64_t unused_since_ms;
-    struct link members;   /* for session: who is in, connected or not */
-    struct link visitors;  /* for session: who is not */
-    struct link waiting;   /* for session: who waits for on_live or on_happened */
-    struct link farewells; /* for session: they wait for a call of leave.lua */
-    size_t farewell_count; /* so many */
-    size_t leave_calls;    /* for session: so many calls stand in line for them */
+    struct link members;     /* for session: who is in, connected or not */
+    struct link visitors;    /* for session: who is not */
+    struct link waiting;     /* for session: who waits for on_live or on_happened */
+    struct join_call *joins; /* for session: the call that takes more people, or NULL */
+    struct link farewells;   /* for session: they wait for a call of leave.lua */
+    size_t farewell_count;   /* so many */
+    size_t leave_calls;      /* for session: so many calls stand in line for them */
     int64_t refresh_at_ms;
     uint64_t roster_at_ms; /* when the roster is to be read anew; 0: no need */
     bool filling;          /* the roster is being read because it names too few */

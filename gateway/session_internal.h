@@ -15,7 +15,7 @@
 enum session_state {
     SESSION_VISITING, /* connected, not joined */
     SESSION_OPENING,  /* wants to join; the room's feed is not live yet */
-    SESSION_ASKED,    /* join.lua is under way */
+    SESSION_ASKED,    /* in a call of join.lua that waits for its turn, or for the answer */
     SESSION_ADMITTED, /* in; waits until the feed has brought its join, and for its welcome */
     SESSION_JOINED,
     SESSION_GHOST, /* in, but its connection is lost */

@@ -147,6 +147,22 @@ static void admit(struct session *session, enum bus_join_status status,
     }
 }
 
+/* Redis was not asked. */
+static void take_back(struct session *session)
+{
+    session->in_flight--;
+    refuse_unavailable(session);
+    session_free_if_over(session);
+}
+
+/* Nor was it for this one, who is gone. */
+static void forget(struct session *session)
+{
+    session->in_flight--;
+    session_end(session);
+    session_free_if_over(session);
+}
+
 /* Perhaps Redis carried the join out, and only its answer was lost. */
 static void retract(struct session *session)
 {
@@ -179,41 +195,119 @@ static void decide(struct session *session, enum bus_join_status status,
     }
 }
 
+/* --- Asking, together with others --- */
+
+/* One call of join.lua: people of one place. Each is held by in_flight. */
+struct join_call {
+    struct place *place;
+    size_t count;
+    struct session *sessions[BUS_JOIN_MOST];
+};
+
 static void on_joined(void *arg, const struct redis_reply *reply)
 {
-    struct session *session = arg;
-    struct bus_joined joined = {0};
-    enum bus_join_status status = bus_read_joined(reply, &joined);
-    session->in_flight--;
-    if (session->state == SESSION_ASKED)
-        decide(session, status, &joined);
-    session_free_if_over(session);
+    struct join_call *call = arg;
+    for (size_t i = 0; i < call->count; i++) {
+        struct session *session = call->sessions[i];
+        struct bus_joined joined = {0};
+        enum bus_join_status status = bus_read_joined(reply, i, &joined);
+        session->in_flight--;
+        if (session->state == SESSION_ASKED)
+            decide(session, status, &joined);
+        session_free_if_over(session);
+    }
+    free(call);
 }
 
-/* --- Asking --- */
+/* What a join needs beside what the session keeps. */
+struct join_words {
+    char address[ADDRESS_TEXT_BYTES];
+    char base[NAME_BYTES];
+};
+
+static struct bus_join write_join(const struct session *session, struct join_words *words)
+{
+    const struct joining *joining = session->joining;
+    struct bus_join join = {
+        .member = session_bus_member(session->all, session->identity),
+        .fresh = joining->fresh,
+        .shown = joining->shown,
+        .number_base = words->base,
+    };
+    name_number_base(&joining->name, words->base);
+    session_format_address(session, words->address);
+    join.member.address = words->address;
+    return join;
+}
+
+static void send_call(struct join_call *call)
+{
+    struct bus_join joins[BUS_JOIN_MOST];
+    struct join_words words[BUS_JOIN_MOST];
+    for (size_t i = 0; i < call->count; i++)
+        joins[i] = write_join(call->sessions[i], &words[i]);
+    if (bus_join(call->place->feed, joins, call->count, on_joined, call) == 0)
+        return;
+    for (size_t i = 0; i < call->count; i++)
+        take_back(call->sessions[i]);
+    free(call);
+}
+
+/* Who is gone, or has waited too long, is not asked for. */
+static void drop_late(struct join_call *call)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    size_t kept = 0;
+    for (size_t i = 0; i < call->count; i++) {
+        struct session *session = call->sessions[i];
+        if (session->connection == NULL)
+            forget(session);
+        else if (session->joining->deadline_ms <= now_ms)
+            take_back(session);
+        else
+            call->sessions[kept++] = session;
+    }
+    call->count = kept;
+}
+
+static void make_call(void *arg)
+{
+    struct join_call *call = arg;
+    if (call->place->joins == call)
+        call->place->joins = NULL;
+    drop_late(call);
+    if (call->count > 0)
+        send_call(call);
+    else
+        free(call);
+}
+
+/* NULL without a connection. */
+static struct join_call *find_call(struct sessions *all, struct place *place)
+{
+    if (place->joins != NULL && place->joins->count < BUS_JOIN_MOST)
+        return place->joins;
+    struct join_call *call = memory_new(sizeof *call);
+    call->place = place;
+    if (bus_await_turn(all->options.bus, make_call, call) != 0) {
+        free(call);
+        return NULL;
+    }
+    return place->joins = call;
+}
 
 static void ask(struct session *session)
 {
-    struct joining *joining = session->joining;
-    char address[ADDRESS_TEXT_BYTES];
-    struct bus_join join = {
-        .fresh = joining->fresh,
-        .shown = joining->shown,
-    };
-    char base[NAME_BYTES];
-    name_number_base(&joining->name, base);
-    join.number_base = base;
+    struct join_call *call = find_call(session->all, session->place);
+    if (call == NULL) {
+        refuse_unavailable(session);
+        return;
+    }
     prepare_identity(session);
-    session_format_address(session, address);
-    join.member = session_bus_member(session->all, session->identity);
-    join.member.address = address;
     list_remove(&session->in_queue);
     session->state = SESSION_ASKED;
     session->in_flight++;
-    if (bus_join(session->place->feed, &join, on_joined, session) == 0)
-        return;
-    session->in_flight--;
-    refuse_unavailable(session);
+    call->sessions[call->count++] = session;
 }
 
 static void read_since(struct joining *joining, const struct message_in *join)

@@ -80,12 +80,19 @@ static void make_call(void *arg)
     send_call(place, take_farewells(place));
 }
 
+/* Who asks to come in from here on is in a later call: this one's name is free then. */
+static void end_join_call(struct place *place)
+{
+    place->joins = NULL;
+}
+
 /* After everything that was asked before: a call that puts this very member back may wait. */
 static void say_alone(struct farewell *farewell)
 {
     struct leave_call *call = memory_new(sizeof *call + sizeof call->farewells[0]);
     call->farewells[call->count++] = farewell;
     farewell->under_way = true;
+    end_join_call(farewell->place);
     send_call(farewell->place, call);
 }
 
@@ -95,11 +102,12 @@ static void queue_farewell(struct farewell *farewell)
 {
     struct place *place = farewell->place;
     if (place->farewell_count == place->leave_calls * BUS_LEAVE_MOST) {
-        if (bus_await_leave(farewell->all->options.bus, make_call, place) != 0)
+        if (bus_await_turn(farewell->all->options.bus, make_call, place) != 0)
             return; /* session_repeat_farewells tries again */
         place->leave_calls++;
     }
     farewell->under_way = true;
+    end_join_call(place);
     place->farewell_count++;
     list_add(&place->farewells, &farewell->in_place);
 }

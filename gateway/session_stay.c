@@ -122,18 +122,11 @@ static void refresh_soon(const struct session *session)
         clock_monotonic_ms() + (int64_t)session->all->options.config->lease * 1000;
 }
 
-static void on_put_back(void *arg, const struct redis_reply *reply)
+static void judge_put_back(struct session *session, enum bus_join_status status,
+                           const struct bus_joined *joined)
 {
-    struct session *session = arg;
-    struct bus_joined joined = {0};
-    enum bus_join_status status = bus_read_joined(reply, &joined);
-    session->in_flight--;
-    if (!session_is_member(session)) {
-        session_free_if_over(session);
-        return;
-    }
     if (status == BUS_JOINED || status == BUS_RESUMED)
-        identity_set_floor(session->identity, joined.floor, joined.epoch);
+        identity_set_floor(session->identity, joined->floor, joined->epoch);
     if (status == BUS_FAILED)
         refresh_soon(session);
     if (status == BUS_MOVED) {
@@ -144,10 +137,26 @@ static void on_put_back(void *arg, const struct redis_reply *reply)
     }
 }
 
-static void put_back(struct session *session)
+static void on_put_back(void *arg, const struct redis_reply *reply)
+{
+    struct batch *batch = arg;
+    for (size_t i = 0; i < batch->count; i++) {
+        struct session *session = batch->sessions[i];
+        struct bus_joined joined = {0};
+        enum bus_join_status status = bus_read_joined(reply, i, &joined);
+        session->in_flight--;
+        if (session_is_member(session))
+            judge_put_back(session, status, &joined);
+        else
+            session_free_if_over(session);
+    }
+    free(batch);
+}
+
+static struct bus_join write_put_back(const struct session *session,
+                                      char address[ADDRESS_TEXT_BYTES])
 {
     const struct identity *identity = session->identity;
-    char address[ADDRESS_TEXT_BYTES];
     struct bus_join join = {
         .member = session_bus_member(session->all, identity),
         .number_base = identity_folded(identity),
@@ -160,17 +169,36 @@ static void put_back(struct session *session)
     join.fresh = join.shown;
     session_format_address(session, address);
     join.member.address = address;
-    session->in_flight++;
-    if (bus_join(session->place->feed, &join, on_put_back, session) != 0)
-        session->in_flight--;
+    return join;
+}
+
+/* All of one room, BUS_JOIN_MOST at most. Takes the batch over. */
+static void put_back(struct batch *batch)
+{
+    struct bus_join joins[BUS_JOIN_MOST];
+    char addresses[BUS_JOIN_MOST][ADDRESS_TEXT_BYTES];
+    for (size_t i = 0; i < batch->count; i++)
+        joins[i] = write_put_back(batch->sessions[i], addresses[i]);
+    if (bus_join(batch->sessions[0]->place->feed, joins, batch->count, on_put_back, batch) != 0)
+        on_put_back(batch, NULL);
+}
+
+/* Adds it to those who are to be put back; returns them, or others after a full batch. */
+static struct batch *gather_lost(struct batch *lost, struct session *session)
+{
+    if (lost == NULL)
+        lost = memory_new(sizeof *lost);
+    lost->sessions[lost->count++] = session;
+    if (lost->count < BUS_JOIN_MOST)
+        return lost;
+    put_back(lost);
+    return NULL;
 }
 
 static void judge(struct session *session, char letter)
 {
     session->in_flight--;
-    if (session_is_member(session) && letter == 'g')
-        put_back(session);
-    else if (session_is_member(session) && letter == 'm')
+    if (session_is_member(session) && letter == 'm')
         session_displace(session);
     else
         session_free_if_over(session);
@@ -189,12 +217,21 @@ static void repeat_soon(const struct batch *batch)
 static void on_refreshed(void *arg, const struct redis_reply *reply)
 {
     struct batch *batch = arg;
-    size_t len;
+    struct batch *lost = NULL;
+    size_t len = 0;
     const char *letters = redis_reply_is_error(reply) ? NULL : redis_reply_string(reply, &len);
     if (letters == NULL)
         repeat_soon(batch);
-    for (size_t i = 0; i < batch->count; i++)
-        judge(batch->sessions[i], (char)(letters != NULL && i < len ? letters[i] : 'k'));
+    for (size_t i = 0; i < batch->count; i++) {
+        struct session *session = batch->sessions[i];
+        char letter = (char)(i < len ? letters[i] : 'k');
+        if (letter == 'g' && session_is_member(session))
+            lost = gather_lost(lost, session); /* and stays held */
+        else
+            judge(session, letter);
+    }
+    if (lost != NULL)
+        put_back(lost);
     free(batch);
 }
 

@@ -1,93 +1,145 @@
--- join: somebody comes in, comes back, or is put back by a gateway that was thought dead.
+-- join: people come in, come back, or are put back by a gateway that was thought dead; several of
+-- one room who ask at about the same time. They are judged one after the other; one event tells of
+-- all who are new.
 --
--- KEYS  4 members (set of folded names)   5 member:NAME   6 left:ID of the token shown
--- ARGV  5 folded name   6 name   7 address for the operator   8 address that others see ('' none)
---       9 gateway   10 session (of the gateway's)   11 new id   12 hash of the new token
---       13 id of the token shown ('' none)   14 its hash   15 seconds that a member lives
---       16 members at most (0: any number)   17 key of a member without the name
---       18 folded name to which a number is added for a suggestion   19 gateway channel without id
---       20 '1': put back a member that this gateway holds
---       21 what it may see from, when put back   22 the epoch of that number
+-- KEYS  4 members (set of folded names)
+--       5… of each person:
+--          member:NAME
+--          left:ID of the token shown
+-- ARGV  5 gateway   6 seconds that a member lives   7 members at most (0: any number)
+--       8 key of a member without the name   9 gateway channel without id
+--       10… of each person:
+--          name
+--          address for the operator
+--          address that others see ('' none)
+--          session (of the gateway's)
+--          new id
+--          hash of the new token
+--          id of the token shown ('' none)
+--          its hash
+--          folded name to which a number is added for a suggestion
+--          '1': put back a member that this gateway holds
+--          what it may see from, when put back
+--          the epoch of that number
 --
--- Returns {'joined' | 'resumed', id, number, floor, epoch}: the member is in, has this id, and what
--- the room was up to `number` of `epoch` includes it; it may be shown events after `floor`. 'resumed'
--- told nobody.
--- Or {'taken', free number} | {'full'} | {'moved'}.
-local members, member, left = KEYS[4], KEYS[5], KEYS[6]
-local folded, name, address, shown = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
-local gateway, session = ARGV[9], ARGV[10]
-local id, hash, shown_id, shown_hash = ARGV[11], ARGV[12], ARGV[13], ARGV[14]
-local ttl, most_members, restore = ARGV[15], tonumber(ARGV[16]), ARGV[20] == '1'
+-- Returns for each, in order, {'joined' | 'resumed', id, number, floor, epoch}: the member is in, has
+-- this id, and what the room was up to `number` of `epoch` includes it; it may be shown events after
+-- `floor`. 'resumed' told nobody. Or {'taken', free number} | {'full'} | {'moved'}.
+local call = redis.call
+local members, gateway, ttl, most_members = KEYS[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
+local member_key, gateway_channel = ARGV[8], ARGV[9]
+local words = 12
 
-local function bounded(floor, seq)
+mend(members, 'set')
+local epoch, now = position()
+local count = call('SCARD', members) -- with those who are coming
+local coming, claimed = {}, {}
+
+local function bounded(floor)
     floor = tonumber(floor) or 0
-    return floor < seq and floor or seq
+    return floor < now and floor or now
 end
 
-local function suggest()
+local function suggest(base)
     for number = 2, 99 do
-        if redis.call('EXISTS', ARGV[17] .. ARGV[18] .. number) == 0 then
+        local key = member_key .. base .. number
+        if not claimed[key] and call('EXISTS', key) == 0 then
             return number
         end
     end
     return 0
 end
 
+-- First what may fail (numbering and keeping the event), then the keys: no half-joined member.
+local function let_in()
+    if #coming == 0 then
+        return
+    end
+    local people, names = {}, {}
+    for i, person in ipairs(coming) do
+        people[i] = '{"id":' .. cjson.encode(person.id) .. ',"name":' .. cjson.encode(person.name)
+        if person.shown ~= '' then
+            people[i] = people[i] .. ',"address":' .. cjson.encode(person.shown)
+        end
+        people[i] = people[i] .. '}'
+        names[i] = person.folded
+    end
+    now = emit_presence(table.concat(people, ','), '', count)
+    local at = now_ms()
+    for _, person in ipairs(coming) do
+        person.answer[3] = now
+        if person.shown_id ~= '' then
+            call('DEL', person.left)
+        end
+        call('HSET', person.key, 'id', person.id, 'name', person.name, 'address', person.address,
+             'shown', person.shown, 'gateway', gateway, 'session', person.session,
+             'joined_at', at, 'resume', person.hash, 'floor', digits(person.answer[4]))
+        call('EXPIRE', person.key, ttl)
+    end
+    call('SADD', members, unpack(names))
+    coming, claimed = {}, {}
+end
+
 -- The same member on another socket: nobody else needs to know.
-local function take_over(old_gateway, old_session, floor)
-    if restore and (old_gateway ~= gateway or old_session ~= session) then
+local function take_over(person, there)
+    local old_gateway, old_session = there[3], there[4]
+    if person.restore and (old_gateway ~= gateway or old_session ~= person.session) then
         return {'moved'}
     end
-    redis.call('HSET', member, 'gateway', gateway, 'session', session, 'address', address)
-    redis.call('EXPIRE', member, ttl)
-    redis.call('EXPIRE', members, ttl) -- the other gateway may have been the only one to renew them
-    redis.call('EXPIRE', head, head_ttl)
+    call('HSET', person.key, 'gateway', gateway, 'session', person.session,
+         'address', person.address)
+    call('EXPIRE', person.key, ttl)
     if old_gateway ~= gateway then
-        redis.call('PUBLISH', ARGV[19] .. old_gateway,
-                   cjson.encode({type = 'resumed', id = shown_id, session = old_session}))
+        call('PUBLISH', gateway_channel .. old_gateway,
+             cjson.encode({type = 'resumed', id = person.shown_id, session = old_session}))
     end
-    local epoch, seq = position()
-    return {'resumed', shown_id, seq, bounded(floor, seq), epoch}
+    return {'resumed', person.shown_id, now, bounded(there[5]), epoch}
 end
 
-mend(members, 'set')
-local there = fields(member, 'id', 'resume', 'gateway', 'session', 'floor')
-if there[1] then
-    if there[1] == shown_id and there[2] == shown_hash then
-        return take_over(there[3], there[4], there[5])
+local function judge(person)
+    if claimed[person.key] or claimed[person.left] then
+        let_in()
     end
-    return {'taken', suggest()}
-end
-if most_members > 0 and not restore and redis.call('SCARD', members) >= most_members then
-    return {'full'}
-end
-
-local epoch, now = position()
-local floor = now
-if restore then
-    -- in another epoch than this it was here before anything was said
-    id, hash, floor = shown_id, shown_hash, ARGV[22] == epoch and bounded(ARGV[21], now) or 0
-elseif shown_id ~= '' then
-    local before = fields(left, 'resume', 'floor')
-    if before[1] == shown_hash then
-        id, hash, floor = shown_id, shown_hash, bounded(before[2], now)
+    local there = fields(person.key, 'id', 'resume', 'gateway', 'session', 'floor')
+    if there[1] and there[1] == person.shown_id and there[2] == person.shown_hash then
+        return take_over(person, there)
+    elseif there[1] then
+        return {'taken', suggest(person.base)}
+    elseif most_members > 0 and not person.restore and count >= most_members then
+        return {'full'}
     end
+
+    local floor = now
+    if person.restore then
+        -- in another epoch than this it was here before anything was said
+        person.id, person.hash = person.shown_id, person.shown_hash
+        floor = person.floor_epoch == epoch and bounded(person.floor) or 0
+    elseif person.shown_id ~= '' then
+        local before = fields(person.left, 'resume', 'floor')
+        if before[1] == person.shown_hash then
+            person.id, person.hash, floor = person.shown_id, person.shown_hash, bounded(before[2])
+        end
+    end
+    person.folded = string.sub(person.key, #member_key + 1)
+    count = count + 1 - call('SISMEMBER', members, person.folded)
+    person.answer = {'joined', person.id, now, floor, epoch}
+    claimed[person.key] = true
+    claimed[person.left] = person.shown_id ~= ''
+    coming[#coming + 1] = person
+    return person.answer
 end
 
--- First what may fail (numbering and keeping the event), then the keys: no half-joined member.
-local count = redis.call('SCARD', members) + 1 - redis.call('SISMEMBER', members, folded)
-local person = '{"id":' .. cjson.encode(id) .. ',"name":' .. cjson.encode(name)
-if shown ~= '' then
-    person = person .. ',"address":' .. cjson.encode(shown)
+local answers = {}
+for i = 1, (#KEYS - 4) / 2 do
+    local at = 10 + (i - 1) * words
+    answers[i] = judge({
+        key = KEYS[3 + 2 * i], left = KEYS[4 + 2 * i], name = ARGV[at], address = ARGV[at + 1],
+        shown = ARGV[at + 2], session = ARGV[at + 3], id = ARGV[at + 4], hash = ARGV[at + 5],
+        shown_id = ARGV[at + 6], shown_hash = ARGV[at + 7], base = ARGV[at + 8],
+        restore = ARGV[at + 9] == '1', floor = ARGV[at + 10], floor_epoch = ARGV[at + 11],
+    })
 end
-local seq = emit_presence(person .. '}', '', count)
-
-redis.call('DEL', left)
-redis.call('HSET', member, 'id', id, 'name', name, 'address', address, 'shown', shown,
-           'gateway', gateway, 'session', session, 'joined_at', now_ms(),
-           'resume', hash, 'floor', floor)
-redis.call('EXPIRE', member, ttl)
-redis.call('SADD', members, folded)
-redis.call('EXPIRE', members, ttl)
-redis.call('EXPIRE', head, head_ttl)
-return {'joined', id, seq, floor, epoch}
+let_in()
+call('EXPIRE', members, ttl) -- another gateway may have been the only one to renew them
+call('EXPIRE', head, head_ttl)
+return answers

@@ -122,13 +122,122 @@ test("Redis is lost while a crowd waits to come in: each of them is told, and co
   await Promise.all(crowd.map((member) => member.waitFor({ type: "welcome" })));
 });
 
-/** Whom each event of the room so far said to be gone. */
-const departures = (redis) =>
+/** Whom each event of the room so far said to have come ("joined") or to be gone ("left"). */
+const told = (redis, way) =>
   redis
     .lines("XRANGE", "yukizuri:{lobby}:recent", "-", "+")
     .filter((line) => line.startsWith("{"))
-    .map((line) => JSON.parse(line).left?.map(({ name }) => name) ?? [])
+    .map((line) => JSON.parse(line)[way]?.map(({ name }) => name) ?? [])
     .filter((names) => names.length > 0);
+
+const arrivals = (redis) => told(redis, "joined");
+const departures = (redis) => told(redis, "left");
+
+test("120 who came at once came one by one: an event for each, to every gateway of the room", async (t) => {
+  const redis = await startRedis(t);
+  const [gateway, other] = [await startGateway(t, { redis }), await startGateway(t, { redis })];
+  const watcher = await joined(t, other.url, "watcher");
+  const crowd = await crowdAtTheDoor(t, gateway, redis, 120);
+  redis.signal("SIGCONT");
+  const welcomes = await Promise.all(crowd.map((member) => member.waitFor({ type: "welcome" })));
+  const [, ...events] = arrivals(redis);
+  assert.ok(events.length < 60, `${events.length} events`);
+  assert.deepEqual(events.flat(), Array.from({ length: 120 }, (_, i) => `guest-${i}`), "each once, in the order in which they asked");
+  assert.equal(new Set(welcomes.map(({ me }) => me.id)).size, 120);
+  for (const { me, members, count, seq } of welcomes) {
+    assert.ok(members.some(({ id, name }) => id === me.id && name === me.name), `${me.name} is in its own list`);
+    assert.ok(count <= 121 && seq > watcher.welcome.seq);
+  }
+  await until("the watcher has seen them all", () => watcher.received.some(({ type, count }) => type === "presence" && count === 121));
+  assert.deepEqual(redis.lines("SCARD", "yukizuri:{lobby}:members"), ["121"]);
+});
+
+/** Opens a socket for each of these joins; they are in line behind so many others that they share calls. */
+async function manyAtTheDoor(t, gateway, redis, joins) {
+  const sockets = await Promise.all(joins.map(() => new Member(t, gateway.url).opened()));
+  const before = await crowdAtTheDoor(t, gateway, redis, 64);
+  for (const [i, socket] of sockets.entries()) {
+    sendTogether(socket, [{ type: "join", ...joins[i] }, { type: "ping" }]);
+    await socket.waitFor({ type: "pong" });
+  }
+  redis.signal("SIGCONT");
+  await Promise.all(before.map((member) => member.waitFor({ type: "welcome" })));
+  return sockets;
+}
+
+test("one name, and one token, twice among those who come in together: the first has it, the other is told", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--leave-grace", "0"] });
+  const gone = [];
+  for (let i = 0; i < 4; i++) gone.push(await joined(t, gateway.url, `gone-${i}`));
+  for (const member of gone) member.socket.terminate();
+  await until("their tokens are kept", () => redis.lines("KEYS", "yukizuri:{lobby}:left:*").filter(Boolean).length === 4);
+  const twins = Array.from({ length: 12 }, (_, i) => ({ name: `twin-${i >> 1}-` }));
+  const back = gone.flatMap(({ welcome: { me, resume } }) => [{ name: me.name, resume }, { name: `other-${me.name}`, resume }, { name: me.name, resume }]);
+  const sockets = await manyAtTheDoor(t, gateway, redis, [...twins, ...back]);
+  for (let i = 0; i < 12; i += 2) {
+    await sockets[i].waitFor({ type: "welcome" });
+    const refused = await sockets[i + 1].waitFor({ type: "error" });
+    assert.deepEqual([refused.code, refused.suggestion], ["name_taken", `twin-${i >> 1}-2`]);
+  }
+  for (const [i, { welcome }] of gone.entries()) {
+    const [first, other, again] = sockets.slice(12 + 3 * i);
+    assert.equal((await again.waitFor({ type: "welcome" })).me.id, welcome.me.id);
+    assert.equal((await first.waitClosed()).code, 4409, "its member is on the other socket now");
+    assert.notEqual((await other.waitFor({ type: "welcome" })).me.id, welcome.me.id, "a token is good once");
+  }
+  assert.deepEqual(arrivals(redis).flat().length, new Set(arrivals(redis).flat()).size + 4, "each name once, and the four who had gone");
+});
+
+test("max-members holds among those who come in together", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--max-members", "100"] });
+  const crowd = await crowdAtTheDoor(t, gateway, redis, 150);
+  redis.signal("SIGCONT");
+  const answers = await Promise.all(crowd.map((member) => member.waitFor(({ type }) => type === "welcome" || type === "error")));
+  assert.deepEqual(answers.map(({ type, code }) => code ?? type), Array.from({ length: 150 }, (_, i) => (i < 100 ? "welcome" : "room_full")));
+  assert.deepEqual(redis.lines("SCARD", "yukizuri:{lobby}:members"), ["100"]);
+});
+
+test("somebody's keys were broken by hand: who comes in together with them comes in, and they do too", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--leave-grace", "0"] });
+  const watcher = await joined(t, gateway.url, "watcher");
+  const gone = await joined(t, gateway.url, "gone");
+  gone.socket.terminate();
+  await until("it is gone", () => watcher.saw("left", "gone"));
+  const room = "yukizuri:{lobby}";
+  redis.run("SET", `${room}:left:${gone.welcome.me.id}`, "by hand", "EX", "100");
+  redis.run("SET", `${room}:member:named`, "by hand", "EX", "100");
+  const names = ["whole-1", "named", "gone", "whole-2"];
+  const sockets = await manyAtTheDoor(t, gateway, redis, names.map((name) => (name === "gone" ? { name, resume: gone.welcome.resume } : { name })));
+  for (const [i, socket] of sockets.entries()) assert.equal((await socket.waitFor({ type: "welcome" })).me.name, names[i]);
+  for (const name of names) assert.equal(redis.lines("HGET", `${room}:member:${name}`, "name")[0], name);
+});
+
+test("who leaves, and comes in again behind a crowd, finds its name free", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis });
+  const alice = await joined(t, gateway.url, "alice");
+  const crowd = await crowdAtTheDoor(t, gateway, redis, 100); // the last call in line takes more
+  sendTogether(alice, [{ type: "leave" }, { type: "join", name: "alice" }, { type: "ping" }]);
+  await alice.waitFor({ type: "pong" });
+  redis.signal("SIGCONT");
+  await alice.waitFor((message) => message.type === "welcome" && message !== alice.welcome);
+  assert.equal(alice.find({ type: "error" }), undefined);
+  await Promise.all(crowd.map((member) => member.waitFor({ type: "welcome" })));
+});
+
+test("Redis lost all members: those of a room are put back one by one, with an event for each", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--lease", "1"] });
+  const names = Array.from({ length: 70 }, (_, i) => `guest-${i}`);
+  await Promise.all(names.map((name) => joined(t, gateway.url, name)));
+  redis.run("FLUSHALL");
+  await until("all are back", () => redis.lines("SCARD", "yukizuri:{lobby}:members")[0] === "70");
+  assert.deepEqual(arrivals(redis).flat().sort(), names.sort(), "each is named once");
+  assert.ok(arrivals(redis).length < 20, `${arrivals(redis).length} events`);
+});
 
 test("120 who left at once left one by one: an event for each, to every gateway of the room", async (t) => {
   const redis = await startRedis(t);
