@@ -159,8 +159,8 @@ struct bus_joined {
 
 enum { BUS_JOIN_MOST = 16 };
 
-/* Lets 1 to BUS_JOIN_MOST people in, one after the other; one event tells of them all. From
- * bus_await_turn's `make` it is sent at once, else it stands at the end of the line. */
+/* Lets 1 to BUS_JOIN_MOST people in, judged one after the other; one event tells of all who are
+ * new. From bus_await_turn's `make` it is sent at once, else it stands at the end of the line. */
 int bus_join(struct feed *feed, const struct bus_join *joins, size_t count, redis_done done,
              void *arg);
 

@@ -202,7 +202,7 @@ static void on_closed(void *owner, uint16_t code)
         room_exit(session->place->room, session->connection);
     session->connection = NULL;
     if (session->state == SESSION_ASKED)
-        return; /* the reply decides */
+        return; /* the reply decides, or the call leaves it out */
     if (session_is_member(session) && !all->draining)
         session_become_ghost(session);
     else

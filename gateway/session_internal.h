@@ -50,7 +50,7 @@ struct session {
     struct address address;
     uint8_t state;      /* enum session_state */
     bool held;          /* nothing is read from it: too much is under way */
-    uint16_t in_flight; /* replies that will still come */
+    uint16_t in_flight; /* replies that will still come, and calls that wait for their turn */
 };
 
 static_assert(sizeof(struct session) <= 120, "each member has one");
@@ -127,6 +127,20 @@ void session_join_tick(struct place *place);
 
 /* Its join is over, one way or the other. */
 void session_end_joining(struct session *session);
+void session_refuse_unavailable(struct session *session);
+
+/* It was ASKED for: what Redis said. */
+void session_decide_join(struct session *session, enum bus_join_status status,
+                         const struct bus_joined *joined);
+
+/* --- session_ask.c --- */
+
+/* Becomes ASKED: in a call with others who ask at about the same time. Without Redis it is refused.
+ */
+void session_ask(struct session *session);
+
+/* Who asks from here on is in a later call. */
+void session_end_call(struct place *place);
 
 /* --- session_welcome.c --- */
 

@@ -32,7 +32,7 @@ static void refuse_join(struct session *session, const struct message_error *err
     session_error(session, error);
 }
 
-static void refuse_unavailable(struct session *session)
+void session_refuse_unavailable(struct session *session)
 {
     refuse_join(session, &(struct message_error){
                              .code = "unavailable",
@@ -64,44 +64,22 @@ void session_format_address(const struct session *session, char out[ADDRESS_TEXT
                     clock_wall_ms() / 86400000, out);
 }
 
-static void set_identity(struct session *session, const struct identity_parts *parts)
-{
-    struct identity *identity = identity_new(parts);
-    slab_free(session->identity);
-    session->identity = identity;
-}
-
-/* Everything but the id and what Redis decides. */
-static void prepare_identity(struct session *session)
-{
-    struct sessions *all = session->all;
-    char shown[ADDRESS_TEXT_BYTES];
-    address_display(&session->address, all->options.config->show_address, all->cloak_key,
-                    clock_wall_ms() / 86400000, shown);
-    set_identity(session, &(struct identity_parts){
-                              .number = all->next_number++,
-                              .name = session->joining->name.shown,
-                              .folded = session->joining->name.folded,
-                              .shown = shown,
-                              .id = "",
-                              .hash = "",
-                          });
-}
-
 static void fill_identity(struct session *session, const struct bus_joined *joined)
 {
     const struct identity *asked = session->identity;
     const struct joining *joining = session->joining;
     bool same = strcmp(joined->id, joining->shown.id) == 0;
-    set_identity(session, &(struct identity_parts){
-                              .number = asked->number,
-                              .name = identity_name(asked),
-                              .folded = identity_folded(asked),
-                              .shown = identity_shown(asked),
-                              .id = joined->id,
-                              .hash = same ? joining->shown.hash : joining->fresh.hash,
-                          });
-    identity_set_floor(session->identity, joined->floor, joined->epoch);
+    struct identity *identity = identity_new(&(struct identity_parts){
+        .number = asked->number,
+        .name = identity_name(asked),
+        .folded = identity_folded(asked),
+        .shown = identity_shown(asked),
+        .id = joined->id,
+        .hash = same ? joining->shown.hash : joining->fresh.hash,
+    });
+    identity_set_floor(identity, joined->floor, joined->epoch);
+    slab_free(session->identity);
+    session->identity = identity;
 }
 
 /* --- Redis' answer --- */
@@ -147,31 +125,15 @@ static void admit(struct session *session, enum bus_join_status status,
     }
 }
 
-/* Redis was not asked. */
-static void take_back(struct session *session)
-{
-    session->in_flight--;
-    refuse_unavailable(session);
-    session_free_if_over(session);
-}
-
-/* Nor was it for this one, who is gone. */
-static void forget(struct session *session)
-{
-    session->in_flight--;
-    session_end(session);
-    session_free_if_over(session);
-}
-
 /* Perhaps Redis carried the join out, and only its answer was lost. */
 static void retract(struct session *session)
 {
     session_retract(session);
-    refuse_unavailable(session);
+    session_refuse_unavailable(session);
 }
 
-static void decide(struct session *session, enum bus_join_status status,
-                   const struct bus_joined *joined)
+void session_decide_join(struct session *session, enum bus_join_status status,
+                         const struct bus_joined *joined)
 {
     switch (status) {
     case BUS_JOINED:
@@ -195,120 +157,7 @@ static void decide(struct session *session, enum bus_join_status status,
     }
 }
 
-/* --- Asking, together with others --- */
-
-/* One call of join.lua: people of one place. Each is held by in_flight. */
-struct join_call {
-    struct place *place;
-    size_t count;
-    struct session *sessions[BUS_JOIN_MOST];
-};
-
-static void on_joined(void *arg, const struct redis_reply *reply)
-{
-    struct join_call *call = arg;
-    for (size_t i = 0; i < call->count; i++) {
-        struct session *session = call->sessions[i];
-        struct bus_joined joined = {0};
-        enum bus_join_status status = bus_read_joined(reply, i, &joined);
-        session->in_flight--;
-        if (session->state == SESSION_ASKED)
-            decide(session, status, &joined);
-        session_free_if_over(session);
-    }
-    free(call);
-}
-
-/* What a join needs beside what the session keeps. */
-struct join_words {
-    char address[ADDRESS_TEXT_BYTES];
-    char base[NAME_BYTES];
-};
-
-static struct bus_join write_join(const struct session *session, struct join_words *words)
-{
-    const struct joining *joining = session->joining;
-    struct bus_join join = {
-        .member = session_bus_member(session->all, session->identity),
-        .fresh = joining->fresh,
-        .shown = joining->shown,
-        .number_base = words->base,
-    };
-    name_number_base(&joining->name, words->base);
-    session_format_address(session, words->address);
-    join.member.address = words->address;
-    return join;
-}
-
-static void send_call(struct join_call *call)
-{
-    struct bus_join joins[BUS_JOIN_MOST];
-    struct join_words words[BUS_JOIN_MOST];
-    for (size_t i = 0; i < call->count; i++)
-        joins[i] = write_join(call->sessions[i], &words[i]);
-    if (bus_join(call->place->feed, joins, call->count, on_joined, call) == 0)
-        return;
-    for (size_t i = 0; i < call->count; i++)
-        take_back(call->sessions[i]);
-    free(call);
-}
-
-/* Who is gone, or has waited too long, is not asked for. */
-static void drop_late(struct join_call *call)
-{
-    int64_t now_ms = clock_monotonic_ms();
-    size_t kept = 0;
-    for (size_t i = 0; i < call->count; i++) {
-        struct session *session = call->sessions[i];
-        if (session->connection == NULL)
-            forget(session);
-        else if (session->joining->deadline_ms <= now_ms)
-            take_back(session);
-        else
-            call->sessions[kept++] = session;
-    }
-    call->count = kept;
-}
-
-static void make_call(void *arg)
-{
-    struct join_call *call = arg;
-    if (call->place->joins == call)
-        call->place->joins = NULL;
-    drop_late(call);
-    if (call->count > 0)
-        send_call(call);
-    else
-        free(call);
-}
-
-/* NULL without a connection. */
-static struct join_call *find_call(struct sessions *all, struct place *place)
-{
-    if (place->joins != NULL && place->joins->count < BUS_JOIN_MOST)
-        return place->joins;
-    struct join_call *call = memory_new(sizeof *call);
-    call->place = place;
-    if (bus_await_turn(all->options.bus, make_call, call) != 0) {
-        free(call);
-        return NULL;
-    }
-    return place->joins = call;
-}
-
-static void ask(struct session *session)
-{
-    struct join_call *call = find_call(session->all, session->place);
-    if (call == NULL) {
-        refuse_unavailable(session);
-        return;
-    }
-    prepare_identity(session);
-    list_remove(&session->in_queue);
-    session->state = SESSION_ASKED;
-    session->in_flight++;
-    call->sessions[call->count++] = session;
-}
+/* --- Asking --- */
 
 static void read_since(struct joining *joining, const struct message_in *join)
 {
@@ -337,14 +186,14 @@ void session_join(struct session *session, const struct message_in *join)
     read_since(joining, join);
     joining->deadline_ms = clock_monotonic_ms() + JOIN_DEADLINE_MS;
     if (!bus_is_up(session->all->options.bus)) {
-        refuse_unavailable(session);
+        session_refuse_unavailable(session);
         return;
     }
     if (session->place->feed == NULL)
         session->place->refresh_at_ms = session_refresh_ms(session->all);
     place_open(session->place);
     if (place_is_live(session->place)) {
-        ask(session);
+        session_ask(session);
         return;
     }
     session->state = SESSION_OPENING;
@@ -368,7 +217,7 @@ static void each_waiting(struct place *place, enum session_state state,
 
 void session_on_live(struct place *place)
 {
-    each_waiting(place, SESSION_OPENING, ask);
+    each_waiting(place, SESSION_OPENING, session_ask);
 }
 
 /* It is in, but the feed does not get so far. Who came back keeps its place for the grace. */
@@ -379,7 +228,7 @@ static void give_up_welcome(struct session *session)
         return;
     }
     session_leave(session, false);
-    refuse_unavailable(session);
+    session_refuse_unavailable(session);
 }
 
 static void refuse_if_late(struct session *session)
@@ -389,7 +238,7 @@ static void refuse_if_late(struct session *session)
     if (session->state == SESSION_ADMITTED)
         give_up_welcome(session);
     else
-        refuse_unavailable(session);
+        session_refuse_unavailable(session);
 }
 
 void session_join_tick(struct place *place)

@@ -80,19 +80,13 @@ static void make_call(void *arg)
     send_call(place, take_farewells(place));
 }
 
-/* Who asks to come in from here on is in a later call: this one's name is free then. */
-static void end_join_call(struct place *place)
-{
-    place->joins = NULL;
-}
-
 /* After everything that was asked before: a call that puts this very member back may wait. */
 static void say_alone(struct farewell *farewell)
 {
     struct leave_call *call = memory_new(sizeof *call + sizeof call->farewells[0]);
     call->farewells[call->count++] = farewell;
     farewell->under_way = true;
-    end_join_call(farewell->place);
+    session_end_call(farewell->place);
     send_call(farewell->place, call);
 }
 
@@ -107,7 +101,7 @@ static void queue_farewell(struct farewell *farewell)
         place->leave_calls++;
     }
     farewell->under_way = true;
-    end_join_call(place);
+    session_end_call(place); /* who asks for this name from here on finds it free */
     place->farewell_count++;
     list_add(&place->farewells, &farewell->in_place);
 }

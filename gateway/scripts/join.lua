@@ -33,7 +33,8 @@ local words = 12
 mend(members, 'set')
 local epoch, now = position()
 local count = call('SCARD', members) -- with those who are coming
-local coming, claimed = {}, {}
+local coming, claimed, anybody = {}, {}, false
+local free_from = {} -- of a name without a number: all lower numbers are taken
 
 local function bounded(floor)
     floor = tonumber(floor) or 0
@@ -41,12 +42,14 @@ local function bounded(floor)
 end
 
 local function suggest(base)
-    for number = 2, 99 do
+    for number = free_from[base] or 2, 99 do
         local key = member_key .. base .. number
         if not claimed[key] and call('EXISTS', key) == 0 then
+            free_from[base] = number
             return number
         end
     end
+    free_from[base] = 100
     return 0
 end
 
@@ -56,6 +59,7 @@ local function let_in()
         return
     end
     local people, names = {}, {}
+    anybody = true
     for i, person in ipairs(coming) do
         people[i] = '{"id":' .. cjson.encode(person.id) .. ',"name":' .. cjson.encode(person.name)
         if person.shown ~= '' then
@@ -68,7 +72,7 @@ local function let_in()
     local at = now_ms()
     for _, person in ipairs(coming) do
         person.answer[3] = now
-        if person.shown_id ~= '' then
+        if person.id == person.shown_id then -- the token was good, and is used up
             call('DEL', person.left)
         end
         call('HSET', person.key, 'id', person.id, 'name', person.name, 'address', person.address,
@@ -89,7 +93,8 @@ local function take_over(person, there)
     call('HSET', person.key, 'gateway', gateway, 'session', person.session,
          'address', person.address)
     call('EXPIRE', person.key, ttl)
-    if old_gateway ~= gateway then
+    anybody = true
+    if old_gateway and old_gateway ~= gateway then -- else broken by hand
         call('PUBLISH', gateway_channel .. old_gateway,
              cjson.encode({type = 'resumed', id = person.shown_id, session = old_session}))
     end
@@ -140,6 +145,8 @@ for i = 1, (#KEYS - 4) / 2 do
     })
 end
 let_in()
-call('EXPIRE', members, ttl) -- another gateway may have been the only one to renew them
-call('EXPIRE', head, head_ttl)
+if anybody then -- another gateway may have been the only one to renew them
+    call('EXPIRE', members, ttl)
+    call('EXPIRE', head, head_ttl)
+end
 return answers

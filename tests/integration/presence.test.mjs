@@ -200,6 +200,20 @@ test("coming back after the grace but within retention: same id, missed messages
   await again.waitFor({ type: "message", text: "missed you" });
 });
 
+test("somebody made up a token with the id of one who had left: that one could not come back under it", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--leave-grace", "0"] });
+  const bob = await joined(t, gateway.url, "bob");
+  const alice = await joined(t, gateway.url, "alice");
+  alice.socket.terminate();
+  await until("alice has left", () => bob.saw("left", "alice"));
+  const { resume, me } = alice.welcome;
+  const eve = await joined(t, gateway.url, "eve", { resume: me.id + resume.slice(me.id.length).replaceAll(/[A-Za-z0-9]/g, "A") });
+  assert.notEqual(eve.welcome.me.id, me.id);
+  const back = await joined(t, gateway.url, "alice", { resume });
+  assert.equal(back.welcome.me.id, me.id);
+});
+
 test("a made-up or stolen-looking token gives a fresh id and no old messages", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
