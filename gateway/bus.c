@@ -322,7 +322,7 @@ void bus_stop(struct bus *bus)
     outbox_stop(bus->outbox);
     redis_stop(bus->commands);
     redis_stop(bus->subscriber);
-    lane_go(bus->lane); /* no answer will come to whoever stands in line: no other one tells them */
+    lane_go(bus->lane); /* ends those who stand in line: no answer will come to move it on */
 }
 
 void bus_free(struct bus *bus)

@@ -167,7 +167,7 @@ void session_ask(struct session *session)
     call->sessions[call->count++] = session;
 }
 
-void session_end_call(struct place *place)
+void session_close_join_call(struct place *place)
 {
     place->joins = NULL;
 }

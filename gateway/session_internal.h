@@ -139,8 +139,9 @@ void session_decide_join(struct session *session, enum bus_join_status status,
  */
 void session_ask(struct session *session);
 
-/* Who asks from here on is in a later call. */
-void session_end_call(struct place *place);
+/* Who asks from here on is in a later call than those who have asked, and so after whatever stands
+ * in line by then. */
+void session_close_join_call(struct place *place);
 
 /* --- session_welcome.c --- */
 

@@ -157,7 +157,7 @@ void session_decide_join(struct session *session, enum bus_join_status status,
     }
 }
 
-/* --- Asking --- */
+/* --- Joining --- */
 
 static void read_since(struct joining *joining, const struct message_in *join)
 {

@@ -86,7 +86,7 @@ static void say_alone(struct farewell *farewell)
     struct leave_call *call = memory_new(sizeof *call + sizeof call->farewells[0]);
     call->farewells[call->count++] = farewell;
     farewell->under_way = true;
-    session_end_call(farewell->place);
+    session_close_join_call(farewell->place);
     send_call(farewell->place, call);
 }
 
@@ -101,7 +101,7 @@ static void queue_farewell(struct farewell *farewell)
         place->leave_calls++;
     }
     farewell->under_way = true;
-    session_end_call(place); /* who asks for this name from here on finds it free */
+    session_close_join_call(place); /* who asks for this name from here on finds it free */
     place->farewell_count++;
     list_add(&place->farewells, &farewell->in_place);
 }

@@ -110,9 +110,10 @@ void session_welcome_if_known(struct session *session)
         add_known(session);
 }
 
-/* Those of one epoch wait about in the order of their numbers (within a call one may be behind by
- * that call's event): the first who is not known is the last to
- * be looked at, or a room that reads what it missed would look at thousands for each event. */
+/* Those of one epoch wait in the order of their numbers, but that who resumed may stand behind
+ * those of its call who are new, and waits for their event, which is the next. The first who is not
+ * known is the last to be looked at, or a room that reads what it missed would look at thousands
+ * for each event. */
 void session_welcome(struct place *place)
 {
     struct link *next;

@@ -23,7 +23,7 @@ for i = 9, #ARGV do
             keep_token(left_key .. id, there[4], there[5])
         end
         if id and name then -- else somebody has broken it by hand, and the count alone is told
-            people[#people + 1] = left_person(id, name)
+            people[#people + 1] = person_json(id, name)
         end
         redis.call('DEL', key)
         redis.call('SREM', members, ARGV[i])

@@ -61,11 +61,7 @@ local function let_in()
     local people, names = {}, {}
     anybody = true
     for i, person in ipairs(coming) do
-        people[i] = '{"id":' .. cjson.encode(person.id) .. ',"name":' .. cjson.encode(person.name)
-        if person.shown ~= '' then
-            people[i] = people[i] .. ',"address":' .. cjson.encode(person.shown)
-        end
-        people[i] = people[i] .. '}'
+        people[i] = person_json(person.id, person.name, person.shown)
         names[i] = person.folded
     end
     now = emit_presence(table.concat(people, ','), '', count)

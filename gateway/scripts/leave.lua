@@ -25,7 +25,7 @@ for i = 5, #KEYS do
         names[#names + 1] = string.sub(key, name_at)
         listed = listed + redis.call('SISMEMBER', members, names[#names])
         if id and name then -- else somebody has broken it by hand, and the count alone is told
-            people[#people + 1] = left_person(id, name)
+            people[#people + 1] = person_json(id, name)
         end
     end
 end

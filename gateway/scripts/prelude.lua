@@ -115,6 +115,11 @@ local function keep_token(left, hash, floor)
     end
 end
 
-local function left_person(id, name)
-    return '{"id":' .. cjson.encode(id) .. ',"name":' .. cjson.encode(name) .. '}'
+-- Somebody in a presence event; `shown` is the address that others see ('' or nil: none).
+local function person_json(id, name, shown)
+    local json = '{"id":' .. cjson.encode(id) .. ',"name":' .. cjson.encode(name)
+    if shown and shown ~= '' then
+        json = json .. ',"address":' .. cjson.encode(shown)
+    end
+    return json .. '}'
 end
