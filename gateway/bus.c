@@ -8,6 +8,7 @@
 #include "memory.h"
 #include "outbox.h"
 #include "probe.h"
+#include "remote_clock.h"
 #include "table.h"
 
 #include <event2/event.h>
@@ -39,9 +40,10 @@ struct bus {
     char life[9];
     struct bus_numbers numbers;
     struct probe *probe;
-    char lost[200]; /* why Redis is not there */
-    bool hears;     /* subscribed to the own channel */
-    bool lost_told; /* in the log */
+    struct remote_clock redis_clock; /* of the commands' connection */
+    char lost[200];                  /* why Redis is not there */
+    bool hears;                      /* subscribed to the own channel */
+    bool lost_told;                  /* in the log */
     bool was_up;
     int64_t started_ms;
 };
@@ -77,6 +79,25 @@ int bus_await_turn(struct bus *bus, void (*make)(void *arg), void *arg)
     return lane_stand(bus->lane, make, arg);
 }
 
+static void on_time(void *arg, const struct redis_reply *reply)
+{
+    struct bus *bus = arg;
+    int64_t seconds = redis_reply_integer(redis_reply_at(reply, 0));
+    int64_t us = redis_reply_integer(redis_reply_at(reply, 1));
+    if (seconds > 0)
+        remote_clock_note(&bus->redis_clock, clock_monotonic_ms(), seconds * 1000 + us / 1000);
+}
+
+static void ask_time(struct bus *bus)
+{
+    redis_send_strings(bus->commands, on_time, bus, "TIME", NULL);
+}
+
+int64_t bus_redis_ms(const struct bus *bus, int64_t at_ms)
+{
+    return remote_clock_at(&bus->redis_clock, at_ms);
+}
+
 void bus_tick(struct bus *bus)
 {
     static const char why[] = "a probe did not come back";
@@ -84,6 +105,7 @@ void bus_tick(struct bus *bus)
     struct feed *feed;
     while ((feed = table_next(bus->feeds, &at)) != NULL)
         feed_tick(feed);
+    ask_time(bus);
     if (!both_ready(bus) || probe_tick(bus->probe))
         return;
     redis_reconnect(bus->subscriber, why);
@@ -156,6 +178,8 @@ static void on_either_ready(struct bus *bus)
 static void on_commands_ready(void *arg)
 {
     struct bus *bus = arg;
+    bus->redis_clock = (struct remote_clock){0}; /* it may be another Redis */
+    ask_time(bus);
     script_load_all(bus->commands);
     size_t at = 0;
     struct feed *feed;

@@ -65,6 +65,10 @@ bool bus_flows(const struct bus *bus);
 /* When Redis last showed that messages flow (monotonic, ms); 0: never. */
 int64_t bus_proven_ms(const struct bus *bus);
 
+/* What Redis' own clock shows, in ms, or a little less, at a moment of ours (monotonic, ms); 0: not
+ * known. */
+int64_t bus_redis_ms(const struct bus *bus, int64_t at_ms);
+
 /* Can commands be sent? */
 bool bus_is_up(const struct bus *bus);
 
@@ -142,6 +146,7 @@ struct bus_join {
     struct token fresh;      /* used unless the shown token is good */
     struct token shown;      /* id "" when no token was shown */
     const char *number_base; /* folded name to which a number is added for a suggestion */
+    int64_t asked_ms;        /* when they asked (monotonic); 0: not known */
     bool restore;            /* put back a member whom this gateway holds under `shown` */
     uint64_t floor;          /* restore: what it may see from */
     const char *floor_epoch; /* restore: the epoch of that number */
@@ -160,7 +165,9 @@ struct bus_joined {
 enum { BUS_JOIN_MOST = 16 };
 
 /* Lets 1 to BUS_JOIN_MOST people in, judged one after the other; one event tells of all who are
- * new. From bus_await_turn's `make` it is sent at once, else it stands at the end of the line. */
+ * new. All are to be put back, or none; who is not is let in within REDIS_DEADLINE_MS or not at
+ * all, and not when the member is on a socket by then that asked later. From bus_await_turn's
+ * `make` it is sent at once, else it stands at the end of the line. */
 int bus_join(struct feed *feed, const struct bus_join *joins, size_t count, redis_done done,
              void *arg);
 

@@ -1,6 +1,7 @@
 /* The half of bus.h that knows the scripts' arguments. */
 #include "bus.h"
 
+#include "clock.h"
 #include "digest.h"
 #include "feed.h"
 #include "keys.h"
@@ -127,8 +128,25 @@ static unsigned weigh(size_t count, size_t like_a_call)
     return 1 + (unsigned)(count / like_a_call);
 }
 
-static void add_join(struct script_call *call, const struct bus_join *join,
-                     char floor[TEXT_NUMBER_BYTES])
+/* Until when a join that is sent now is of use to anybody, by Redis' clock; 0: always. */
+static int64_t find_end_ms(const struct bus *bus, const struct bus_join *join)
+{
+    return join->restore ? 0 : bus_redis_ms(bus, clock_monotonic_ms() + REDIS_DEADLINE_MS);
+}
+
+/* By Redis' clock; 0: not known. */
+static int64_t find_asked_ms(const struct bus *bus, const struct bus_join *join)
+{
+    return join->asked_ms == 0 ? 0 : bus_redis_ms(bus, join->asked_ms);
+}
+
+/* The numbers of a join, as text. */
+struct join_numbers {
+    char asked[TEXT_NUMBER_BYTES], floor[TEXT_NUMBER_BYTES];
+};
+
+static void add_join(struct script_call *call, const struct bus *bus, const struct bus_join *join,
+                     struct join_numbers *numbers)
 {
     add(call, join->member.name);
     add(call, join->member.address);
@@ -139,8 +157,9 @@ static void add_join(struct script_call *call, const struct bus_join *join,
     add(call, join->shown.id);
     add(call, join->shown.hash);
     add(call, join->number_base);
+    add(call, print_number(numbers->asked, (uint64_t)find_asked_ms(bus, join)));
     add(call, join->restore ? "1" : "0");
-    add(call, print_number(floor, join->floor));
+    add(call, print_number(numbers->floor, join->floor));
     add(call, join->floor_epoch == NULL ? "" : join->floor_epoch);
 }
 
@@ -148,7 +167,8 @@ int bus_join(struct feed *feed, const struct bus_join *joins, size_t count, redi
              void *arg)
 {
     struct key keys[BUS_JOIN_MOST], left_keys[BUS_JOIN_MOST];
-    char floors[BUS_JOIN_MOST][TEXT_NUMBER_BYTES];
+    struct join_numbers numbers[BUS_JOIN_MOST];
+    char end[TEXT_NUMBER_BYTES];
     struct bus *bus = feed_bus(feed);
     const struct config *config = bus_config(bus);
     const char *channel = feed_channel(feed);
@@ -173,8 +193,9 @@ int bus_join(struct feed *feed, const struct bus_join *joins, size_t count, redi
     add(&call, scratch.numbers->most_members);
     add(&call, member_base.text);
     add(&call, gateway_base.text);
+    add(&call, print_number(end, (uint64_t)find_end_ms(bus, &joins[0])));
     for (size_t i = 0; i < count; i++)
-        add_join(&call, &joins[i], floors[i]);
+        add_join(&call, bus, &joins[i], &numbers[i]);
     return lane_run(bus_lane(bus), &call, weigh(count, JOINS_LIKE_A_CALL), done, arg);
 }
 

@@ -64,6 +64,7 @@ static struct bus_join write_join(const struct session *session, struct join_wor
         .fresh = joining->fresh,
         .shown = joining->shown,
         .number_base = words->base,
+        .asked_ms = joining->asked_ms,
     };
     name_number_base(&joining->name, words->base);
     session_format_address(session, words->address);

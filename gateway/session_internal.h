@@ -33,7 +33,7 @@ struct joining {
     uint64_t seq;                    /* the room includes this member from here on */
     char epoch[MESSAGE_EPOCH_BYTES]; /* of seq */
     bool knows;                      /* came with the token and `since` */
-    int64_t deadline_ms;
+    int64_t asked_ms, deadline_ms;
 };
 
 struct session {

@@ -184,7 +184,8 @@ void session_join(struct session *session, const struct message_in *join)
     }
     token_new(&joining->fresh, joining->fresh_text);
     read_since(joining, join);
-    joining->deadline_ms = clock_monotonic_ms() + JOIN_DEADLINE_MS;
+    joining->asked_ms = clock_monotonic_ms();
+    joining->deadline_ms = joining->asked_ms + JOIN_DEADLINE_MS;
     if (!bus_is_up(session->all->options.bus)) {
         session_refuse_unavailable(session);
         return;

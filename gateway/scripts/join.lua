@@ -8,7 +8,8 @@
 --          left:ID of the token shown
 -- ARGV  5 gateway   6 seconds that a member lives   7 members at most (0: any number)
 --       8 key of a member without the name   9 gateway channel without id
---       10… of each person:
+--       10 until when somebody waits for the answer, in ms of Redis' clock ('0': for ever)
+--       11… of each person:
 --          name
 --          address for the operator
 --          address that others see ('' none)
@@ -18,18 +19,27 @@
 --          id of the token shown ('' none)
 --          its hash
 --          folded name to which a number is added for a suggestion
+--          when they asked, in ms of Redis' clock ('0': not known)
 --          '1': put back a member that this gateway holds
 --          what it may see from, when put back
 --          the epoch of that number
 --
 -- Returns for each, in order, {'joined' | 'resumed', id, number, floor, epoch}: the member is in, has
 -- this id, and what the room was up to `number` of `epoch` includes it; it may be shown events after
--- `floor`. 'resumed' told nobody. Or {'taken', free number} | {'full'} | {'moved'}.
+-- `floor`. 'resumed' told nobody. Or {'taken', free number} | {'full'} | {'moved'} | {'late'}.
 local call = redis.call
 local members, gateway, ttl, most_members = KEYS[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
 local member_key, gateway_channel = ARGV[8], ARGV[9]
-local words = 12
+local last_moment = tonumber(ARGV[10])
+local words, first_word = 13, 11
+local surely_ms = 1000 -- gateways do not know Redis' clock better than this
+local at = now_ms()
 
+-- A call can be stuck on its way, or Redis be frozen, until its gateway has given it up, and the
+-- member has been let in through another one. What is late would take it back from there.
+if last_moment > 0 and tonumber(at) > last_moment then
+    return redis.error_reply('LATE nobody waits for this any more')
+end
 mend(members, 'set')
 local epoch, now = position()
 local count = call('SCARD', members) -- with those who are coming
@@ -65,7 +75,6 @@ local function let_in()
         names[i] = person.folded
     end
     now = emit_presence(table.concat(people, ','), '', count)
-    local at = now_ms()
     for _, person in ipairs(coming) do
         person.answer[3] = now
         if person.id == person.shown_id then -- the token was good, and is used up
@@ -73,21 +82,34 @@ local function let_in()
         end
         call('HSET', person.key, 'id', person.id, 'name', person.name, 'address', person.address,
              'shown', person.shown, 'gateway', gateway, 'session', person.session,
-             'joined_at', at, 'resume', person.hash, 'floor', digits(person.answer[4]))
+             'joined_at', at, 'asked_at', person.asked, 'resume', person.hash,
+             'floor', digits(person.answer[4]))
         call('EXPIRE', person.key, ttl)
     end
     call('SADD', members, unpack(names))
     coming, claimed = {}, {}
 end
 
+-- Did the socket that the member is on ask surely later than this one? A moment that is still to
+-- come says nothing: Redis' clock was set back.
+local function is_late(asked, asked_there)
+    local own, theirs = tonumber(asked), tonumber(asked_there) or 0
+    return own > 0 and own + surely_ms < theirs and theirs <= tonumber(at)
+end
+
 -- The same member on another socket: nobody else needs to know.
 local function take_over(person, there)
-    local old_gateway, old_session = there[3], there[4]
+    local old_gateway, old_session, asked = there[3], there[4], there[6] or '0'
     if person.restore and (old_gateway ~= gateway or old_session ~= person.session) then
         return {'moved'}
+    elseif not person.restore then
+        if is_late(person.asked, asked) then
+            return {'late'}
+        end
+        asked = person.asked
     end
     call('HSET', person.key, 'gateway', gateway, 'session', person.session,
-         'address', person.address)
+         'address', person.address, 'asked_at', asked)
     call('EXPIRE', person.key, ttl)
     anybody = true
     if old_gateway and old_gateway ~= gateway then -- else broken by hand
@@ -101,7 +123,7 @@ local function judge(person)
     if claimed[person.key] or claimed[person.left] then
         let_in()
     end
-    local there = fields(person.key, 'id', 'resume', 'gateway', 'session', 'floor')
+    local there = fields(person.key, 'id', 'resume', 'gateway', 'session', 'floor', 'asked_at')
     if there[1] and there[1] == person.shown_id and there[2] == person.shown_hash then
         return take_over(person, there)
     elseif there[1] then
@@ -132,12 +154,13 @@ end
 
 local answers = {}
 for i = 1, (#KEYS - 4) / 2 do
-    local at = 10 + (i - 1) * words
+    local n = first_word + (i - 1) * words
     answers[i] = judge({
-        key = KEYS[3 + 2 * i], left = KEYS[4 + 2 * i], name = ARGV[at], address = ARGV[at + 1],
-        shown = ARGV[at + 2], session = ARGV[at + 3], id = ARGV[at + 4], hash = ARGV[at + 5],
-        shown_id = ARGV[at + 6], shown_hash = ARGV[at + 7], base = ARGV[at + 8],
-        restore = ARGV[at + 9] == '1', floor = ARGV[at + 10], floor_epoch = ARGV[at + 11],
+        key = KEYS[3 + 2 * i], left = KEYS[4 + 2 * i], name = ARGV[n], address = ARGV[n + 1],
+        shown = ARGV[n + 2], session = ARGV[n + 3], id = ARGV[n + 4], hash = ARGV[n + 5],
+        shown_id = ARGV[n + 6], shown_hash = ARGV[n + 7], base = ARGV[n + 8],
+        asked = ARGV[n + 9], restore = ARGV[n + 10] == '1', floor = ARGV[n + 11],
+        floor_epoch = ARGV[n + 12],
     })
 end
 let_in()
