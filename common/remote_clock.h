@@ -7,7 +7,8 @@
 
 #include <stdint.h>
 
-/* Zero when made: nothing is known. Memory of two periods: the other clock may be set. */
+/* Zero when made: nothing is known. It remembers five to ten minutes: the other clock may be set,
+ * and then it shows too much until that is forgotten. */
 struct remote_clock {
     int64_t ahead_ms[2]; /* by so much it is ahead of ours: in this period, and the one before */
     int64_t period;      /* of our clock; 0: nothing is known */
