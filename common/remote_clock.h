@@ -1,24 +1,28 @@
 /* remote_clock: the time of another machine, reckoned from what it answers to "what time is it?".
  *
- * An answer is older than when it comes, by up to the whole round: each shows a clock that is
- * behind the real one, never ahead, and the one that took the shortest is the closest. No I/O. */
+ * By how much its clock is ahead of ours lies between two bounds, as it answered after it was asked
+ * and before the answer came (as in Cristian, "Probabilistic clock synchronization", 1989). What is
+ * believed is changed by no more than these bounds demand: a quick answer counts until a later one
+ * contradicts it, because the clocks drift or one of them was set. No I/O. */
 #ifndef YUKIZURI_REMOTE_CLOCK_H
 #define YUKIZURI_REMOTE_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-/* Zero when made: nothing is known. It remembers five to ten minutes: the other clock may be set,
- * and then it shows too much until that is forgotten. */
+/* Zero when made: nothing is known. */
 struct remote_clock {
-    int64_t ahead_ms[2]; /* by so much it is ahead of ours: in this period, and the one before */
-    int64_t period;      /* of our clock; 0: nothing is known */
+    bool known;
+    int64_t ahead_ms; /* of ours */
 };
 
-/* It answered `remote_ms` (positive), and that came at `now_ms` of our clock, which never goes
- * back. */
-void remote_clock_note(struct remote_clock *clock, int64_t now_ms, int64_t remote_ms);
+/* Asked at `asked_ms` and answered at `answered_ms` of our clock, which never goes back, it showed
+ * `remote_ms`. */
+void remote_clock_note(struct remote_clock *clock, int64_t asked_ms, int64_t answered_ms,
+                       int64_t remote_ms);
 
-/* What it shows at `at_ms` of our clock, or a little less; 0 when nothing is known. */
+/* What it shows at `at_ms` of our clock, to within half of what the quickest answer took; 0 when
+ * nothing is known. */
 int64_t remote_clock_at(const struct remote_clock *clock, int64_t at_ms);
 
 #endif

@@ -41,6 +41,7 @@ struct bus {
     struct bus_numbers numbers;
     struct probe *probe;
     struct remote_clock redis_clock; /* of the commands' connection */
+    int64_t time_asked_ms;           /* 0: not under way */
     char lost[200];                  /* why Redis is not there */
     bool hears;                      /* subscribed to the own channel */
     bool lost_told;                  /* in the log */
@@ -84,13 +85,17 @@ static void on_time(void *arg, const struct redis_reply *reply)
     struct bus *bus = arg;
     int64_t seconds = redis_reply_integer(redis_reply_at(reply, 0));
     int64_t us = redis_reply_integer(redis_reply_at(reply, 1));
-    if (seconds > 0)
-        remote_clock_note(&bus->redis_clock, clock_monotonic_ms(), seconds * 1000 + us / 1000);
+    if (seconds > 0 && seconds < INT64_MAX / 2000)
+        remote_clock_note(&bus->redis_clock, bus->time_asked_ms, clock_monotonic_ms(),
+                          seconds * 1000 + us / 1000);
+    bus->time_asked_ms = 0;
 }
 
 static void ask_time(struct bus *bus)
 {
-    redis_send_strings(bus->commands, on_time, bus, "TIME", NULL);
+    if (bus->time_asked_ms == 0 &&
+        redis_send_strings(bus->commands, on_time, bus, "TIME", NULL) == 0)
+        bus->time_asked_ms = clock_monotonic_ms();
 }
 
 int64_t bus_redis_ms(const struct bus *bus, int64_t at_ms)

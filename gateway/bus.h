@@ -65,8 +65,7 @@ bool bus_flows(const struct bus *bus);
 /* When Redis last showed that messages flow (monotonic, ms); 0: never. */
 int64_t bus_proven_ms(const struct bus *bus);
 
-/* What Redis' own clock shows, in ms, or a little less, at a moment of ours (monotonic, ms); 0: not
- * known. */
+/* What Redis' own clock shows, in ms, about, at a moment of ours (monotonic, ms); 0: not known. */
 int64_t bus_redis_ms(const struct bus *bus, int64_t at_ms);
 
 /* Can commands be sent? */
@@ -152,7 +151,15 @@ struct bus_join {
     const char *floor_epoch; /* restore: the epoch of that number */
 };
 
-enum bus_join_status { BUS_FAILED, BUS_JOINED, BUS_RESUMED, BUS_TAKEN, BUS_FULL, BUS_MOVED };
+enum bus_join_status {
+    BUS_FAILED,
+    BUS_JOINED,
+    BUS_RESUMED,
+    BUS_TAKEN,
+    BUS_FULL,
+    BUS_MOVED,
+    BUS_LATE
+};
 
 struct bus_joined {
     char id[TOKEN_ID_BYTES];
@@ -166,8 +173,9 @@ enum { BUS_JOIN_MOST = 16 };
 
 /* Lets 1 to BUS_JOIN_MOST people in, judged one after the other; one event tells of all who are
  * new. All are to be put back, or none; who is not is let in within REDIS_DEADLINE_MS or not at
- * all, and not when the member is on a socket by then that asked later. From bus_await_turn's
- * `make` it is sent at once, else it stands at the end of the line. */
+ * all, as far as Redis' clock is known, and not when the member is on a socket by then that asked
+ * later (BUS_LATE). From bus_await_turn's `make` it is sent at once, else it stands at the end of
+ * the line. */
 int bus_join(struct feed *feed, const struct bus_join *joins, size_t count, redis_done done,
              void *arg);
 

@@ -19,6 +19,7 @@ enum {
     NONCES_LEAST = 1000,
     JOINS_LIKE_A_CALL = 4,  /* so many more in a call of join.lua take as long as a call, */
     LEAVES_LIKE_A_CALL = 8, /* and of leave.lua */
+    PUT_BACK_PATIENCE_MS = 60000,
 };
 
 uint64_t bus_member_ttl(const struct config *config)
@@ -128,10 +129,12 @@ static unsigned weigh(size_t count, size_t like_a_call)
     return 1 + (unsigned)(count / like_a_call);
 }
 
-/* Until when a join that is sent now is of use to anybody, by Redis' clock; 0: always. */
+/* Until when a join that is sent now is of use to anybody, by Redis' clock; 0: not known. A member
+ * who is to be put back waits in line first, and is there whether Redis is quick or not. */
 static int64_t find_end_ms(const struct bus *bus, const struct bus_join *join)
 {
-    return join->restore ? 0 : bus_redis_ms(bus, clock_monotonic_ms() + REDIS_DEADLINE_MS);
+    int64_t patience_ms = join->restore ? PUT_BACK_PATIENCE_MS : REDIS_DEADLINE_MS;
+    return bus_redis_ms(bus, clock_monotonic_ms() + patience_ms);
 }
 
 /* By Redis' clock; 0: not known. */
@@ -223,6 +226,8 @@ enum bus_join_status bus_read_joined(const struct redis_reply *reply, size_t ind
         return BUS_FULL;
     if (strcmp(status, "moved") == 0)
         return BUS_MOVED;
+    if (strcmp(status, "late") == 0)
+        return BUS_LATE;
     if (strcmp(status, "taken") == 0) {
         out->number = (unsigned)redis_reply_integer(redis_reply_at(answer, 1));
         return BUS_TAKEN;

@@ -231,8 +231,10 @@ static void on_ready(struct watch *watch, unsigned ready)
         connection_update_watch(connection);
         connection_wake(connection);
     }
-    if ((ready & connection->watched & POLLER_READ) != 0 && !connection->dead)
+    if ((ready & connection->watched & POLLER_READ) != 0)
         receive(connection);
+    if ((ready & POLLER_ENDED) != 0 && (connection->watched & POLLER_READ) != 0)
+        receive(connection); /* who asked for something and went is known to be gone at once */
 }
 
 /* --- Life --- */

@@ -31,6 +31,8 @@ static int serve_some(int fd)
             ready |= POLLER_WRITE;
         if ((what & (EPOLLERR | EPOLLHUP)) != 0) /* reading, or writing, tells what it is */
             ready |= POLLER_READ | POLLER_WRITE;
+        if ((what & (EPOLLERR | EPOLLHUP | EPOLLRDHUP)) != 0)
+            ready |= POLLER_ENDED;
         watch->on_ready(watch, ready);
     }
     return count;
@@ -79,7 +81,7 @@ void poller_free(struct poller *poller)
 
 static uint32_t events_of(unsigned wanted)
 {
-    return ((wanted & POLLER_READ) != 0 ? EPOLLIN : 0u) |
+    return ((wanted & POLLER_READ) != 0 ? EPOLLIN | EPOLLRDHUP : 0u) |
            ((wanted & POLLER_WRITE) != 0 ? EPOLLOUT : 0u);
 }
 

@@ -15,12 +15,12 @@ struct poller;
 
 /* Part of whatever waits for a socket; zero when made. */
 struct watch {
-    /* `ready` is some of POLLER_READ, POLLER_WRITE; a broken socket is reported as what was asked
-     * for. */
+    /* `ready` is some of POLLER_READ, POLLER_WRITE; a broken socket is reported as both. With
+     * POLLER_ENDED the peer sends no more than is there to be read. */
     void (*on_ready)(struct watch *watch, unsigned ready);
 };
 
-enum { POLLER_READ = 1, POLLER_WRITE = 2 };
+enum { POLLER_READ = 1, POLLER_WRITE = 2, POLLER_ENDED = 4 /* comes with POLLER_READ */ };
 
 /* `on_end` is called when the ready ones have been served, as many as a turn of the loop serves:
  * what came from them can be passed on together. NULL is fine. */

@@ -98,7 +98,7 @@ static void drop_late(struct join_call *call)
     size_t kept = 0;
     for (size_t i = 0; i < call->count; i++) {
         struct session *session = call->sessions[i];
-        if (session->connection == NULL)
+        if (session->connection == NULL || connection_is_closing(session->connection))
             forget(session);
         else if (is_late(session))
             take_back(session);

@@ -150,6 +150,9 @@ void session_decide_join(struct session *session, enum bus_join_status status,
                                  .retry_after = 10,
                              });
         break;
+    case BUS_LATE:
+        session_refuse_unavailable(session);
+        break;
     case BUS_MOVED:
     case BUS_FAILED:
         retract(session);

@@ -8,7 +8,7 @@
 --          left:ID of the token shown
 -- ARGV  5 gateway   6 seconds that a member lives   7 members at most (0: any number)
 --       8 key of a member without the name   9 gateway channel without id
---       10 until when somebody waits for the answer, in ms of Redis' clock ('0': for ever)
+--       10 until when somebody waits for the answer, in ms of Redis' clock ('0': not known)
 --       11… of each person:
 --          name
 --          address for the operator
@@ -32,7 +32,7 @@ local members, gateway, ttl, most_members = KEYS[4], ARGV[5], ARGV[6], tonumber(
 local member_key, gateway_channel = ARGV[8], ARGV[9]
 local last_moment = tonumber(ARGV[10])
 local words, first_word = 13, 11
-local surely_ms = 1000 -- gateways do not know Redis' clock better than this
+local surely_ms = 250 -- so well the gateways know Redis' clock
 local at = now_ms()
 
 -- A call can be stuck on its way, or Redis be frozen, until its gateway has given it up, and the
@@ -91,7 +91,7 @@ local function let_in()
 end
 
 -- Did the socket that the member is on ask surely later than this one? A moment that is still to
--- come says nothing: Redis' clock was set back.
+-- come says nothing: Redis' clock was set back. (Should this be wrong, asking again helps.)
 local function is_late(asked, asked_there)
     local own, theirs = tonumber(asked), tonumber(asked_there) or 0
     return own > 0 and own + surely_ms < theirs and theirs <= tonumber(at)
