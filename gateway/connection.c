@@ -234,7 +234,7 @@ static void on_ready(struct watch *watch, unsigned ready)
     if ((ready & connection->watched & POLLER_READ) != 0)
         receive(connection);
     if ((ready & POLLER_ENDED) != 0 && (connection->watched & POLLER_READ) != 0)
-        receive(connection); /* who asked for something and went is known to be gone at once */
+        receive(connection); /* the end: a join whose socket is closed must not be asked for */
 }
 
 /* --- Life --- */

@@ -64,7 +64,7 @@ static struct bus_join write_join(const struct session *session, struct join_wor
         .fresh = joining->fresh,
         .shown = joining->shown,
         .number_base = words->base,
-        .asked_ms = joining->asked_ms,
+        .asked_ms = joining->since_ms,
     };
     name_number_base(&joining->name, words->base);
     session_format_address(session, words->address);
@@ -88,7 +88,7 @@ static void send_call(struct join_call *call)
 /* Has it waited too long, for a Redis that does not answer? */
 static bool is_late(const struct session *session)
 {
-    return session->joining->deadline_ms <= clock_monotonic_ms() &&
+    return session->joining->since_ms + JOIN_DEADLINE_MS <= clock_monotonic_ms() &&
            !bus_flows(session->all->options.bus);
 }
 

@@ -22,6 +22,9 @@ enum session_state {
     SESSION_OVER,  /* waits for replies under way, then it is freed */
 };
 
+/* For each half of a join: Redis' answer, and its event's coming. */
+enum { JOIN_DEADLINE_MS = 5000 };
+
 /* A join under way; freed when the member is welcomed or refused. */
 struct joining {
     struct name name;
@@ -33,7 +36,7 @@ struct joining {
     uint64_t seq;                    /* the room includes this member from here on */
     char epoch[MESSAGE_EPOCH_BYTES]; /* of seq */
     bool knows;                      /* came with the token and `since` */
-    int64_t asked_ms, deadline_ms;
+    int64_t since_ms;                /* when it was asked for; then, when Redis let it in */
 };
 
 struct session {

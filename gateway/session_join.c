@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { JOIN_DEADLINE_MS = 5000 };
-
 /* --- Refusing --- */
 
 void session_end_joining(struct session *session)
@@ -104,7 +102,7 @@ static void admit(struct session *session, enum bus_join_status status,
     struct metrics *metrics = session->all->options.metrics;
     fill_identity(session, joined);
     session->joining->seq = joined->seq;
-    session->joining->deadline_ms = clock_monotonic_ms() + JOIN_DEADLINE_MS;
+    session->joining->since_ms = clock_monotonic_ms();
     memcpy(session->joining->epoch, joined->epoch, sizeof joined->epoch);
     become_member(session);
     if (status == BUS_RESUMED) {
@@ -187,8 +185,7 @@ void session_join(struct session *session, const struct message_in *join)
     }
     token_new(&joining->fresh, joining->fresh_text);
     read_since(joining, join);
-    joining->asked_ms = clock_monotonic_ms();
-    joining->deadline_ms = joining->asked_ms + JOIN_DEADLINE_MS;
+    joining->since_ms = clock_monotonic_ms();
     if (!bus_is_up(session->all->options.bus)) {
         session_refuse_unavailable(session);
         return;
@@ -237,7 +234,7 @@ static void give_up_welcome(struct session *session)
 
 static void refuse_if_late(struct session *session)
 {
-    if (clock_monotonic_ms() < session->joining->deadline_ms)
+    if (clock_monotonic_ms() < session->joining->since_ms + JOIN_DEADLINE_MS)
         return;
     if (session->state == SESSION_ADMITTED)
         give_up_welcome(session);

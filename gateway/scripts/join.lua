@@ -100,13 +100,13 @@ end
 -- The same member on another socket: nobody else needs to know.
 local function take_over(person, there)
     local old_gateway, old_session, asked = there[3], there[4], there[6] or '0'
-    if person.restore and (old_gateway ~= gateway or old_session ~= person.session) then
-        return {'moved'}
-    elseif not person.restore then
+    if not person.restore then
         if is_late(person.asked, asked) then
             return {'late'}
         end
         asked = person.asked
+    elseif old_gateway ~= gateway or old_session ~= person.session then
+        return {'moved'}
     end
     call('HSET', person.key, 'gateway', gateway, 'session', person.session,
          'address', person.address, 'asked_at', asked)

@@ -4,9 +4,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
 import test from "node:test";
-import { Member, atEnd, joined, startGateway, startRedis, until } from "../lib/harness.mjs";
-
-const lasting = (ms) => new Promise((resolve) => setTimeout(resolve, ms)); // how long a fault lasts
+import { Member, atEnd, joined, lasting, startGateway, startRedis, until } from "../lib/harness.mjs";
 
 /** A way to Redis that can be held up: what is sent meanwhile comes later, also of a connection that was
  * closed, as from a socket's buffer. Answers are not held up. */

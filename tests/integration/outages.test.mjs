@@ -2,10 +2,9 @@
 import assert from "node:assert/strict";
 import net from "node:net";
 import test from "node:test";
-import { Gateway, Member, atEnd, freePort, get, joined, startGateway, startRedis, until } from "../lib/harness.mjs";
+import { Gateway, Member, atEnd, freePort, get, joined, lasting, startGateway, startRedis, until } from "../lib/harness.mjs";
 
 const HEAD = "yukizuri:{lobby}:head";
-const lasting = (ms) => new Promise((resolve) => setTimeout(resolve, ms)); // how long a fault lasts
 const lefts = (member, name) => member.received.filter((m) => m.type === "presence" && m.left.some((person) => person.name === name)).length;
 
 test("after Redis lost its memory, a line that was repeated showed twice", async (t) => {

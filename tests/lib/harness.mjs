@@ -26,6 +26,9 @@ export async function until(what, check, ms = DEADLINE_MS) {
   }
 }
 
+/** For as long as a fault lasts: not to wait for what should happen. */
+export const lasting = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
 const endings = new WeakMap();
 
 /** Does this when the test is over, the last registered first. */
