@@ -167,10 +167,12 @@ const LINE = "x".repeat(2000);
 /** Says lines, so many at a time, until a reader that never reads is closed; how many those were. */
 async function talkUntilClosed(gateway, talker, atOnce) {
   let said = 0;
-  await until("the lazy one is closed", async () => {
+  let stats;
+  await until(() => `the lazy one is closed after ${said} lines: ${JSON.stringify(stats)}`, async () => {
     for (let i = 0; i < atOnce; i++) talker.send({ type: "say", text: LINE, nonce: `n${said++}` });
     await until("they are acknowledged", () => talker.find({ type: "ack", nonce: `n${said - 1}` }));
-    return (await gateway.stats()).slow_readers === 1;
+    stats = await gateway.stats();
+    return stats.slow_readers === 1;
   }, 60000);
   return said;
 }
