@@ -13,6 +13,9 @@
 # and as many pongs, with sockets that no cache holds: for both ends some 30 us of CPU each, which is more than
 # two cores have left beside the rest.
 #
+# With KEEP=DIRECTORY in the environment the gateways' logs are kept there (who comes and who goes is in them, so
+# they are long), and Redis' log, what it says of itself every 5 seconds, and what held it up for over 100 ms.
+#
 # Redis goes before the others, as it would on a core of its own: with 112 other processes on two cores it would
 # have a hundredth of them just when all want something.
 #
@@ -65,9 +68,16 @@ inside() {
     [ -z "$workers" ] || programs=1 pending=1000
     ulimit -n "$limit"
     run=$(mktemp -d)
+    keep=${KEEP:-}
+    logging=(-logging=false) redis_log=/dev/null
+    if [ -n "$keep" ]; then
+        mkdir -p "$keep" || exit 1
+        logging=(--log-file "$keep/gateways.ltsv") redis_log=$keep/redis.log
+    fi
     pids=()
     finish() {
         trap - EXIT INT TERM
+        [ -z "$keep" ] || say_what_held_up_redis >"$keep/redis-held-up.txt"
         [ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null
         wait 2>/dev/null
         rm -rf "$run"
@@ -88,15 +98,36 @@ inside() {
     connected() { ask EVAL "local n = 0 for _, id in ipairs(redis.call('SMEMBERS', 'yukizuri:gateways')) do n = n + (redis.call('HGET', 'yukizuri:gateway:' .. id, 'connections') or 0) end return n" 0; }
     busy() { awk '/^cpu / {print ($2 + $3 + $4 + $7 + $8) / 100}' /proc/stat; } # the machine, in seconds
 
+    say_what_redis_says() {
+        while :; do
+            date "+# %FT%T"
+            ask INFO everything
+            pause 5
+        done
+    }
+    say_what_held_up_redis() {
+        local event
+        for event in $(ask LATENCY LATEST | grep '[a-z]'); do
+            echo "$event: when, how many ms"
+            ask LATENCY HISTORY "$event" | paste - -
+        done
+        ask SLOWLOG GET 100
+    }
+
     available_before=$(kib MemAvailable) slab_before=$(kib Slab)
-    nice -n -10 redis-server --port 0 --unixsocket "$run/redis.sock" --save '' --appendonly no --maxclients 10000 >/dev/null &
+    nice -n -10 redis-server --port 0 --unixsocket "$run/redis.sock" --save '' --appendonly no --maxclients 10000 \
+        --latency-monitor-threshold 100 --slowlog-log-slower-than 100000 >"$redis_log" &
     redis=$!
     pids+=($redis)
     until [ -S "$run/redis.sock" ]; do pause 0.1; done
+    if [ -n "$keep" ]; then
+        say_what_redis_says >"$keep/redis-info.txt" &
+        pids+=($!)
+    fi
     port=$((20000 + RANDOM % 5000))
     gateways=()
     for ((i = 0; i < programs; i++)); do
-        build/release/yukizuri --addr "127.0.0.1:$((port + i))" --redis "unix:$run/redis.sock" --ping "$ping" --drain 0 -logging=false \
+        build/release/yukizuri --addr "127.0.0.1:$((port + i))" --redis "unix:$run/redis.sock" --ping "$ping" --drain 0 "${logging[@]}" \
             --workers $((loads / programs)) &
         gateways+=($!)
         pids+=($!)
