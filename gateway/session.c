@@ -13,7 +13,7 @@
 enum {
     TYPING_EVERY_MS = 1000,
     STORM = 1000, /* people: more than so many are one */
-    TIDY_EVERY_S = 10,
+    TIDY_EVERY_S = 60,
 };
 
 static void on_message(void *owner, bool text, const uint8_t *data, size_t len);

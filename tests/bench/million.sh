@@ -94,7 +94,7 @@ inside() {
     ask() { redis-cli -s "$run/redis.sock" "$@"; }
     # connections to Redis that are younger than that of number $1, besides the one that asks: so many were made again
     made_since() { ask CLIENT LIST | awk -v mark="$1" '{split($1, id, "="); n += id[2] > mark} END {print n - 1}'; }
-    inhabited() { ask KEYS 'yukizuri:{*}:members' | grep -c yukizuri; } # rooms
+    inhabited() { ask EXISTS "${rooms[@]}"; } # so many rooms (KEYS would hold up Redis for a second)
     connected() { ask EVAL "local n = 0 for _, id in ipairs(redis.call('SMEMBERS', 'yukizuri:gateways')) do n = n + (redis.call('HGET', 'yukizuri:gateway:' .. id, 'connections') or 0) end return n" 0; }
     busy() { awk '/^cpu / {print ($2 + $3 + $4 + $7 + $8) / 100}' /proc/stat; } # the machine, in seconds
 
@@ -142,13 +142,15 @@ inside() {
     started=$(date +%s)
     left=$members
     load_pids=()
+    rooms=()
     for ((i = 0; i < loads; i++)); do
         count=$((left < per_load ? left : per_load))
         left=$((left - count))
+        for ((n = 0; n < (count + 999) / 1000; n++)); do rooms+=("yukizuri:{room$i-$n}:members"); done
         # nobody goes before all have heard everything: 18,000 who go at once hold up what was just said elsewhere
         rate=0 stay=$((seconds + 20)) hold=0
         [ $((i % (loads / 10 + 1))) -ne 0 ] || { rate=1 stay=$seconds hold=10; }
-        build/release/load --ports "$((port + i % programs))" --members $count --rooms $(((count + 999) / 1000)) --room "room$i-" --source "$i" \
+        build/release/load --ports "$((port + i % programs))" --members $count --rooms $n --room "room$i-" --source "$i" \
             --pending $pending --rate $rate --seconds "$stay" --hold $hold --warmup 0 --wait "$run/go" >"$run/load.$i" 2>"$run/error.$i" &
         load=$! # a process substitution, as in pause, changes $!
         load_pids+=($load)
