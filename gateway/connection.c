@@ -209,7 +209,8 @@ void connection_feed(struct connection *connection, const uint8_t *data, size_t 
 }
 
 /* The answer to a ping is acknowledged at once, while the socket is in the caches of both ends: the
- * kernel would wait for 40 ms whether something goes the same way. 2: only this one (tcp(7)). */
+ * kernel would wait for 40 ms whether something goes the same way. 2: this one alone; after 1 the
+ * socket would go on like that for a while (tcp(7); tcp_sock_set_quickack in the kernel). */
 static void acknowledge(const struct connection *connection)
 {
     static const int now = 2;
