@@ -229,9 +229,10 @@ static void receive(struct connection *connection)
     }
     if (!connection->closing)
         connection->mark_ticks = wheel_now(all->wheel);
-    if (connection->pinged)
+    if (connection->pinged) {
         acknowledge(connection);
-    connection->pinged = false;
+        connection->pinged = false;
+    }
     all->options.metrics->bytes_in += (uint64_t)got;
     connection_feed(connection, all->scratch, (size_t)got);
 }

@@ -24,6 +24,7 @@
 # raised, and set back at the end. Stops by itself, at the latest after 40 minutes. With a higher file limit
 # (ulimit -Hn) it takes fewer gateways.
 set -uo pipefail
+[ -z "${KEEP:-}" ] || KEEP=$(realpath -m "$KEEP")
 cd "$(dirname "$0")/../.." || exit 1
 pause() { read -r -t "$1" <> <(:); }
 
@@ -74,6 +75,22 @@ inside() {
         mkdir -p "$keep" || exit 1
         logging=(--log-file "$keep/gateways.ltsv") redis_log=$keep/redis.log
     fi
+    ask() { redis-cli -s "$run/redis.sock" "$@"; }
+    say_what_redis_says() {
+        while :; do
+            date "+# %FT%T"
+            ask INFO everything
+            pause 5
+        done
+    }
+    say_what_held_up_redis() {
+        local event
+        for event in $(ask LATENCY LATEST | grep '[a-z]'); do
+            echo "$event: when, how many ms"
+            ask LATENCY HISTORY "$event" | paste - -
+        done
+        ask SLOWLOG GET 100
+    }
     pids=()
     finish() {
         trap - EXIT INT TERM
@@ -91,28 +108,11 @@ inside() {
     kib() { awk -v name="$1:" '$1 == name {print $2}' /proc/meminfo; }
     pss_of() { local total=0 pid; for pid in "$@"; do total=$((total + $(awk '/^Pss:/ {print $2}' "/proc/$pid/smaps_rollup"))); done; echo $((total * 1024)); }
     cpu_of() { local pid; for pid in "$@"; do cat /proc/"$pid"/task/*/schedstat; done | awk '{total += $1} END {printf "%.2f", total / 1e9}'; }
-    ask() { redis-cli -s "$run/redis.sock" "$@"; }
     # connections to Redis that are younger than that of number $1, besides the one that asks: so many were made again
     made_since() { ask CLIENT LIST | awk -v mark="$1" '{split($1, id, "="); n += id[2] > mark} END {print n - 1}'; }
     inhabited() { ask EXISTS "${rooms[@]}"; } # so many rooms (KEYS would hold up Redis for a second)
     connected() { ask EVAL "local n = 0 for _, id in ipairs(redis.call('SMEMBERS', 'yukizuri:gateways')) do n = n + (redis.call('HGET', 'yukizuri:gateway:' .. id, 'connections') or 0) end return n" 0; }
     busy() { awk '/^cpu / {print ($2 + $3 + $4 + $7 + $8) / 100}' /proc/stat; } # the machine, in seconds
-
-    say_what_redis_says() {
-        while :; do
-            date "+# %FT%T"
-            ask INFO everything
-            pause 5
-        done
-    }
-    say_what_held_up_redis() {
-        local event
-        for event in $(ask LATENCY LATEST | grep '[a-z]'); do
-            echo "$event: when, how many ms"
-            ask LATENCY HISTORY "$event" | paste - -
-        done
-        ask SLOWLOG GET 100
-    }
 
     available_before=$(kib MemAvailable) slab_before=$(kib Slab)
     nice -n -10 redis-server --port 0 --unixsocket "$run/redis.sock" --save '' --appendonly no --maxclients 10000 \
