@@ -344,6 +344,13 @@ void message_add_gap(struct text *out, uint64_t missed, const char *epoch, uint6
     text_add_string(out, "}");
 }
 
+void message_add_epoch(struct text *out, const char *epoch, uint64_t seq)
+{
+    add_field(out, "{\"type\":\"epoch\",\"epoch\":", epoch);
+    add_number(out, ",\"seq\":", seq);
+    text_add_string(out, "}");
+}
+
 void message_add_reconnect(struct text *out, unsigned after_ms)
 {
     add_number(out, "{\"type\":\"reconnect\",\"after\":", after_ms);

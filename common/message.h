@@ -47,7 +47,7 @@ struct message_in {
 int message_parse(const uint8_t *data, size_t len, struct message_in *out, const char **why);
 void message_in_done(struct message_in *message);
 
-enum room_event_type { EVENT_MESSAGE, EVENT_PRESENCE, EVENT_TYPING, EVENT_NOTICE };
+enum room_event_type { EVENT_MESSAGE, EVENT_PRESENCE, EVENT_TYPING, EVENT_NOTICE, EVENT_EPOCH };
 
 /* A member as others see them. */
 struct message_person {
@@ -62,7 +62,8 @@ struct room_event {
     int64_t at_ms;    /* message: Redis' clock; else 0 */
     const char *json; /* the bytes as they came; they belong to the caller of room_event_parse */
     size_t len;
-    const char *text; /* notice */
+    const char *text;  /* notice */
+    const char *epoch; /* epoch: the one that goes on from here; a valid one */
     struct message_person *joined, *left;
     size_t joined_count, left_count;
     uint64_t count; /* presence: members afterwards */
@@ -118,6 +119,9 @@ void message_add_notice(struct text *out, const char *text);
 
 /* Where the room is after the gap: its numbering may have begun anew. */
 void message_add_gap(struct text *out, uint64_t missed, const char *epoch, uint64_t seq);
+
+/* Numbers go on in another epoch, and nothing was missed up to `seq`. */
+void message_add_epoch(struct text *out, const char *epoch, uint64_t seq);
 void message_add_reconnect(struct text *out, unsigned after_ms);
 void message_add_typing(struct text *out, const char *person);
 void message_add_members(struct text *out, uint64_t seq, uint64_t count, const char *members);

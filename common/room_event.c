@@ -101,6 +101,15 @@ static int read_notice(const json_t *root, size_t max_text, struct room_event *o
     return max_text > 0 && strlen(out->text) > max_text * 4 ? EVENT_TOO_LONG : 0;
 }
 
+static int read_epoch(const json_t *root, struct room_event *out)
+{
+    out->type = EVENT_EPOCH;
+    out->epoch = json_string_value(json_object_get(root, "epoch"));
+    bool good =
+        out->epoch != NULL && out->epoch[0] != '\0' && strlen(out->epoch) < MESSAGE_EPOCH_BYTES;
+    return good ? 0 : EVENT_FOREIGN;
+}
+
 static int read_json(const char *data, size_t len, size_t max_text, struct room_event *out)
 {
     json_t *root = json_loadb(data, len, 0, NULL);
@@ -116,6 +125,8 @@ static int read_json(const char *data, size_t len, size_t max_text, struct room_
         return read_presence(root, out);
     if (strcmp(type, "notice") == 0)
         return read_notice(root, max_text, out);
+    if (strcmp(type, "epoch") == 0)
+        return read_epoch(root, out);
     out->type = EVENT_TYPING;
     if (strcmp(type, "typing") == 0 && is_person(json_object_get(root, "from")))
         return 0;

@@ -34,7 +34,7 @@ struct grave {
     struct link link;      /* while it waits */
     struct burial *burial; /* NULL without a claim */
     char *room;
-    struct key channel;
+    struct key channel, base; /* the room's */
     char cursor[24];
     int64_t asked_ms; /* when the gateway's key was looked for, or names for a batch */
 };
@@ -56,7 +56,8 @@ static struct grave *new_grave(const struct burials *burials, const char *room)
     struct grave *grave = memory_new(sizeof *grave);
     list_init(&grave->link);
     grave->room = memory_copy_string(room);
-    grave->channel = key_room(burials->config->redis_prefix, room);
+    grave->channel = key_channel(burials->config, room);
+    grave->base = key_room(burials->config->redis_prefix, room);
     return grave;
 }
 
@@ -157,11 +158,11 @@ static void take_off(struct grave *grave, const struct redis_reply *names)
     struct bus *bus = grave->burial->burials->bus;
     struct script_call call;
     struct bus_scratch scratch;
-    struct key members = key_part(grave->channel.text, "members");
-    struct key member = key_item(grave->channel.text, "member", "");
-    struct key left = key_item(grave->channel.text, "left", "");
+    struct key members = key_part(grave->base.text, "members");
+    struct key member = key_item(grave->base.text, "member", "");
+    struct key left = key_item(grave->base.text, "left", "");
     script_begin(&call, "bury");
-    bus_begin(bus, &call, &scratch, grave->channel.text);
+    bus_begin(bus, &call, &scratch, (struct bus_room){grave->channel.text, grave->base.text});
     bus_add_key(&call, members.text);
     bus_end_keys(&call, &scratch);
     redis_words_add_string(&call.words, grave->burial->id);
@@ -216,7 +217,7 @@ static void check_and_scan(struct grave *grave)
 static void scan(struct grave *grave)
 {
     char count[TEXT_NUMBER_BYTES];
-    struct key members = key_part(grave->channel.text, "members");
+    struct key members = key_part(grave->base.text, "members");
     grave->asked_ms = clock_monotonic_ms();
     text_number(SCAN_NAMES, count);
     if (redis_send_strings(bus_commands(grave->burial->burials->bus), on_scanned, grave, "SSCAN",

@@ -34,9 +34,9 @@ struct bus {
     struct lane *list_lane;
     struct event *turn_end;
     struct table *feeds;    /* by channel */
-    struct key own_channel; /* P:gateway:ID */
-    struct key control;     /* P:control */
-    struct key probe_key;   /* P:gateway:ID:probe */
+    struct key own_channel; /* see keys.h */
+    struct key control;
+    struct key probe_key; /* P:gateway:ID:probe */
     char life[9];
     struct bus_numbers numbers;
     struct probe *probe;
@@ -329,8 +329,8 @@ struct bus *bus_new(const struct bus_options *options, const struct bus_callback
     script_hash_all();
     bus_fill_numbers(&bus->numbers, config);
     bus->feeds = table_new(channel_of);
-    bus->own_channel = key_gateway(config->redis_prefix, config->gateway_id);
-    bus->control = key_global(config->redis_prefix, "control");
+    bus->own_channel = key_gateway_channel(config, config->gateway_id);
+    bus->control = key_control_channel(config);
     bus->probe_key = key_gateway_probe(config->redis_prefix, config->gateway_id);
     bus->commands = new_redis(bus, false);
     bus->subscriber = new_redis(bus, true);

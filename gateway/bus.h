@@ -93,6 +93,13 @@ const struct bus_numbers *bus_numbers(const struct bus *bus);
 void bus_add_feed(struct bus *bus, struct feed *feed);
 void bus_remove_feed(struct bus *bus, struct feed *feed);
 
+/* A room's names in Redis. The channel is one's own of each database: a publication reaches all of
+ * them, keys do not. */
+struct bus_room {
+    const char *channel; /* keys.h: key_channel */
+    const char *base;    /* what its keys begin with: key_room */
+};
+
 /* Begins a call of a script with the three keys of a room that prelude.lua reads; bus_add_key adds
  * further ones, bus_end_keys its four arguments. All strings must live until the call is sent;
  * `scratch` holds those that are made on the way. */
@@ -102,7 +109,7 @@ struct bus_scratch {
     const struct bus_numbers *numbers;
 };
 void bus_begin(const struct bus *bus, struct script_call *call, struct bus_scratch *scratch,
-               const char *channel);
+               struct bus_room room);
 void bus_add_key(struct script_call *call, const char *key);
 
 /* Ends the keys: what is added to call->words from here on are arguments. */

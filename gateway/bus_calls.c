@@ -54,13 +54,13 @@ void bus_add_key(struct script_call *call, const char *key)
 }
 
 void bus_begin(const struct bus *bus, struct script_call *call, struct bus_scratch *scratch,
-               const char *channel)
+               struct bus_room room)
 {
-    scratch->head = key_part(channel, "head");
-    scratch->recent = key_part(channel, "recent");
+    scratch->head = key_part(room.base, "head");
+    scratch->recent = key_part(room.base, "recent");
     new_epoch(scratch->epoch);
     scratch->numbers = bus_numbers(bus);
-    bus_add_key(call, channel);
+    bus_add_key(call, room.channel);
     bus_add_key(call, scratch->head.text);
     bus_add_key(call, scratch->recent.text);
 }
@@ -174,19 +174,19 @@ int bus_join(struct feed *feed, const struct bus_join *joins, size_t count, redi
     char end[TEXT_NUMBER_BYTES];
     struct bus *bus = feed_bus(feed);
     const struct config *config = bus_config(bus);
-    const char *channel = feed_channel(feed);
+    const struct bus_room room = feed_room(feed);
     struct script_call call;
     struct bus_scratch scratch;
-    struct key set = key_part(channel, "members");
-    struct key member_base = key_item(channel, "member", "");
-    struct key gateway_base = key_gateway(config->redis_prefix, "");
+    struct key set = key_part(room.base, "members");
+    struct key member_base = key_item(room.base, "member", "");
+    struct key gateway_base = key_gateway_channel(config, "");
     assert(count > 0 && count <= BUS_JOIN_MOST);
     script_begin(&call, "join");
-    bus_begin(bus, &call, &scratch, channel);
+    bus_begin(bus, &call, &scratch, room);
     bus_add_key(&call, set.text);
     for (size_t i = 0; i < count; i++) {
-        keys[i] = key_item(channel, "member", joins[i].member.folded);
-        left_keys[i] = key_item(channel, "left", joins[i].shown.id);
+        keys[i] = key_item(room.base, "member", joins[i].member.folded);
+        left_keys[i] = key_item(room.base, "left", joins[i].shown.id);
         bus_add_key(&call, keys[i].text);
         bus_add_key(&call, left_keys[i].text);
     }
@@ -241,18 +241,18 @@ int bus_leave(struct feed *feed, const struct bus_leave *leaves, size_t count, r
 {
     struct key keys[BUS_LEAVE_MOST];
     struct bus *bus = feed_bus(feed);
-    const char *channel = feed_channel(feed);
+    const struct bus_room room = feed_room(feed);
     struct script_call call;
     struct bus_scratch scratch;
-    struct key set = key_part(channel, "members");
-    struct key left_base = key_item(channel, "left", "");
-    struct key member_base = key_item(channel, "member", "");
+    struct key set = key_part(room.base, "members");
+    struct key left_base = key_item(room.base, "left", "");
+    struct key member_base = key_item(room.base, "member", "");
     assert(count > 0 && count <= BUS_LEAVE_MOST);
     script_begin(&call, "leave");
-    bus_begin(bus, &call, &scratch, channel);
+    bus_begin(bus, &call, &scratch, room);
     bus_add_key(&call, set.text);
     for (size_t i = 0; i < count; i++) {
-        keys[i] = key_item(channel, "member", leaves[i].member.folded);
+        keys[i] = key_item(room.base, "member", leaves[i].member.folded);
         bus_add_key(&call, keys[i].text);
     }
     bus_end_keys(&call, &scratch);
@@ -273,21 +273,23 @@ int bus_refresh(struct feed *feed, const struct bus_member *members, size_t coun
 {
     struct key keys[BUS_REFRESH_MOST];
     struct bus *bus = feed_bus(feed);
-    const char *channel = feed_channel(feed);
+    const struct bus_room room = feed_room(feed);
     struct script_call call;
     struct bus_scratch scratch;
-    struct key set = key_part(channel, "members");
-    struct key member_base = key_item(channel, "member", "");
+    struct key set = key_part(room.base, "members");
+    struct key member_base = key_item(room.base, "member", "");
+    struct key left_base = key_item(room.base, "left", "");
     script_begin(&call, "refresh");
-    bus_begin(bus, &call, &scratch, channel);
+    bus_begin(bus, &call, &scratch, room);
     bus_add_key(&call, set.text);
     for (size_t i = 0; i < count; i++) {
-        keys[i] = key_item(channel, "member", members[i].folded);
+        keys[i] = key_item(room.base, "member", members[i].folded);
         bus_add_key(&call, keys[i].text);
     }
     bus_end_keys(&call, &scratch);
     add(&call, scratch.numbers->member_ttl);
     add(&call, member_base.text);
+    add(&call, left_base.text);
     for (size_t i = 0; i < count; i++)
         add(&call, members[i].session);
     return lane_run(bus_lane(bus), &call, 1, done, arg);
@@ -300,7 +302,7 @@ void bus_trim(struct feed *feed, uint64_t seq)
     struct bus_scratch scratch;
     char number[TEXT_NUMBER_BYTES];
     script_begin(&call, "trim");
-    bus_begin(bus, &call, &scratch, feed_channel(feed));
+    bus_begin(bus, &call, &scratch, feed_room(feed));
     bus_end_keys(&call, &scratch);
     add(&call, print_number(number, seq));
     add(&call, feed_epoch(feed));

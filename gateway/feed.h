@@ -2,12 +2,13 @@
  *
  * Subscribe first, then read who is there and what is kept, then merge by number. A hole in the
  * numbers, a lost subscription or a changed epoch is mended from the kept events before anything
- * later is delivered; only what Redis no longer has becomes a gap. Delivers through callbacks, from
- * the event loop only. */
+ * later is delivered; only what Redis no longer has becomes a gap. An epoch that goes on from where
+ * this feed stands (lineage.h) is no gap. Delivers through callbacks, from the event loop only. */
 #ifndef YUKIZURI_FEED_H
 #define YUKIZURI_FEED_H
 
 #include "bus.h"
+#include "lineage.h"
 #include "message.h"
 
 #include <stdbool.h>
@@ -17,7 +18,8 @@
 struct feed_gap {
     uint64_t seq;    /* the next number is seq + 1 */
     uint64_t missed; /* so many of them were messages */
-    bool anew;       /* Redis lost its memory: numbers begin anew, and `missed` is not known */
+    bool anew; /* Redis lost its memory, or goes on with an older one: other numbers follow, and
+                  `missed` is not known */
 };
 
 struct feed_callbacks {
@@ -35,6 +37,8 @@ struct feed_callbacks {
     void (*on_event)(void *owner, const struct room_event *event);
     /* Events passed that cannot be brought back. */
     void (*on_gap)(void *owner, const struct feed_gap *gap);
+    /* Numbers go on in another epoch (feed_epoch); nothing was missed. */
+    void (*on_epoch)(void *owner);
     /* Opening is complete: the number of the last event is known. */
     void (*on_live)(void *owner);
 };
@@ -51,8 +55,15 @@ const char *feed_channel(const struct feed *feed);
 const char *feed_epoch(const struct feed *feed);
 bool feed_is_live(const struct feed *feed);
 
-/* Are the numbers that it delivers those of this epoch? Not while another one is being taken up. */
-bool feed_is_settled_in(const struct feed *feed, const char *epoch);
+/* The names of its keys and channel, for the calls of the bus; valid as long as the feed. */
+struct bus_room feed_room(const struct feed *feed);
+
+/* Where somebody who has seen everything up to `*seq` of `epoch` stands in what it delivers: see
+ * lineage_stand. */
+enum lineage_standing feed_stand(const struct feed *feed, const char *epoch, uint64_t *seq);
+
+/* Are the numbers that it delivers those of its epoch? Not while another one is being taken up. */
+bool feed_is_settled(const struct feed *feed);
 
 /* Is nothing being read or awaited at the moment? */
 bool feed_is_current(const struct feed *feed);

@@ -1,5 +1,7 @@
 #include "keys.h"
 
+#include "text.h"
+
 #include <string.h>
 
 /* Puts words together, up to a NULL; what does not fit is cut (see KEY_BYTES). No printf: some keys
@@ -24,14 +26,39 @@ struct key key_room(const char *prefix, const char *room)
     return join((const char *const[]){prefix, ":{", room, "}", NULL});
 }
 
-struct key key_part(const char *channel, const char *part)
+struct key key_part(const char *room, const char *part)
 {
-    return join((const char *const[]){channel, ":", part, NULL});
+    return join((const char *const[]){room, ":", part, NULL});
 }
 
-struct key key_item(const char *channel, const char *part, const char *item)
+struct key key_item(const char *room, const char *part, const char *item)
 {
-    return join((const char *const[]){channel, ":", part, ":", item, NULL});
+    return join((const char *const[]){room, ":", part, ":", item, NULL});
+}
+
+/* What the names of channels begin with. */
+static struct key channel_prefix(const struct config *config)
+{
+    char number[TEXT_NUMBER_BYTES];
+    if (config->redis_url.database == 0)
+        return join((const char *const[]){config->redis_prefix, NULL});
+    text_number((uint64_t)config->redis_url.database, number);
+    return join((const char *const[]){config->redis_prefix, "@", number, NULL});
+}
+
+struct key key_channel(const struct config *config, const char *room)
+{
+    return key_room(channel_prefix(config).text, room);
+}
+
+struct key key_gateway_channel(const struct config *config, const char *id)
+{
+    return key_gateway(channel_prefix(config).text, id);
+}
+
+struct key key_control_channel(const struct config *config)
+{
+    return key_part(channel_prefix(config).text, "control");
 }
 
 struct key key_global(const char *prefix, const char *part)

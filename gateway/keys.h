@@ -1,7 +1,10 @@
 /* keys: the names of everything we keep in Redis, in one place. All keys of a room share the hash
- * tag {ROOM}. */
+ * tag {ROOM}. A key belongs to a database; a publication does not, so a channel of a database other
+ * than 0 bears its number. */
 #ifndef YUKIZURI_KEYS_H
 #define YUKIZURI_KEYS_H
+
+#include "config.h"
 
 enum { KEY_BYTES = 512 }; /* longest key: prefix 64, room 128, name 128 and the words between */
 
@@ -9,13 +12,18 @@ struct key {
     char text[KEY_BYTES];
 };
 
-struct key key_room(const char *prefix, const char *room);  /* P:{R}, the channel */
-struct key key_part(const char *channel, const char *part); /* P:{R}:head, … */
-struct key key_item(const char *channel, const char *part, const char *item); /* P:{R}:member:N */
-struct key key_global(const char *prefix, const char *part);      /* P:gateways, P:control */
-struct key key_gateway(const char *prefix, const char *id);       /* P:gateway:ID */
-struct key key_gateway_rooms(const char *prefix, const char *id); /* P:gateway:ID:rooms */
-struct key key_gateway_probe(const char *prefix, const char *id); /* P:gateway:ID:probe */
-struct key key_bury(const char *prefix, const char *id);          /* P:bury:ID */
+/* Channels: P:{R} and P:gateway:ID, or P@N:{R} in database N. */
+struct key key_channel(const struct config *config, const char *room);
+struct key key_gateway_channel(const struct config *config, const char *id);
+struct key key_control_channel(const struct config *config);
+
+struct key key_room(const char *prefix, const char *room); /* P:{R}, what its keys begin with */
+struct key key_part(const char *room, const char *part);   /* P:{R}:head, … */
+struct key key_item(const char *room, const char *part, const char *item); /* P:{R}:member:N */
+struct key key_global(const char *prefix, const char *part);               /* P:gateways */
+struct key key_gateway(const char *prefix, const char *id);                /* P:gateway:ID */
+struct key key_gateway_rooms(const char *prefix, const char *id);          /* P:gateway:ID:rooms */
+struct key key_gateway_probe(const char *prefix, const char *id);          /* P:gateway:ID:probe */
+struct key key_bury(const char *prefix, const char *id);                   /* P:bury:ID */
 
 #endif

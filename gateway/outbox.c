@@ -156,7 +156,7 @@ void outbox_add(struct outbox *outbox, struct feed *feed, const struct bus_say *
         .at = outbox->words.len,
     };
     if (say->has_nonce) {
-        const struct key nonces = key_item(feed_channel(feed), "nonces", what->id);
+        const struct key nonces = key_item(feed_room(feed).base, "nonces", what->id);
         say->len[0] = add_string(outbox, nonces.text);
     }
     say->len[1] = add_word(outbox, what->body, what->body_len);
@@ -219,7 +219,7 @@ static void send_batch(const struct outbox *outbox, const struct batch *batch)
     struct script_call call;
     struct bus_scratch scratch;
     script_begin(&call, "publish");
-    bus_begin(bus, &call, &scratch, feed_channel(batch->feed));
+    bus_begin(bus, &call, &scratch, feed_room(batch->feed));
     add_keys(&call, outbox, first);
     bus_end_keys(&call, &scratch);
     redis_words_add_string(&call.words, numbers->most_nonces);

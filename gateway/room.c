@@ -348,6 +348,16 @@ void room_gap(struct room *room, const struct feed_gap *gap, const char *epoch)
     room->options.on_happened(room->options.owner, false);
 }
 
+void room_epoch(struct room *room, const char *epoch)
+{
+    show_gathered(room);
+    struct text json = TEXT_EMPTY;
+    message_add_epoch(&json, epoch, room->seq);
+    append(room, json.data, json.len, TRANSIENT | URGENT);
+    text_done(&json);
+    room->options.on_happened(room->options.owner, false);
+}
+
 void room_roster_begin(struct room *room)
 {
     roster_clear(room->roster);

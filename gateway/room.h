@@ -62,6 +62,9 @@ void room_happen(struct room *room, const struct room_event *event);
 /* Events passed that nobody can bring back. Members are told, unless no message was among them. */
 void room_gap(struct room *room, const struct feed_gap *gap, const char *epoch);
 
+/* Numbers go on in another epoch, and nothing was missed: members are told where they are. */
+void room_epoch(struct room *room, const char *epoch);
+
 /* The roster as Redis has it: begin, add each, done. */
 void room_roster_begin(struct room *room);
 void room_roster_add(struct room *room, const char *id, const char *name, const char *address);

@@ -98,6 +98,12 @@ static void on_gap(void *owner, const struct feed_gap *gap)
     owe_list(place, gap->anew ? config->lease * 1000 : 0);
 }
 
+static void on_epoch(void *owner)
+{
+    struct place *place = owner;
+    room_epoch(place->room, feed_epoch(place->feed));
+}
+
 void rooms_doubt_rosters(struct rooms *rooms)
 {
     struct place *place;
@@ -204,6 +210,7 @@ void place_open(struct place *place)
         .on_remember = on_remember,
         .on_event = on_event,
         .on_gap = on_gap,
+        .on_epoch = on_epoch,
         .on_live = on_live,
     };
     if (place->feed != NULL)

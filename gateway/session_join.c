@@ -118,7 +118,7 @@ static void admit(struct session *session, enum bus_join_status status,
     } else {
         list_add(&session->place->waiting, &session->in_queue);
         session_welcome_if_known(session);
-        if (!feed_is_settled_in(session->place->feed, joined->epoch))
+        if (strcmp(feed_epoch(session->place->feed), joined->epoch) != 0)
             feed_look(session->place->feed);
     }
 }

@@ -125,8 +125,13 @@ static void refresh_soon(const struct session *session)
 static void judge_put_back(struct session *session, enum bus_join_status status,
                            const struct bus_joined *joined)
 {
-    if (status == BUS_JOINED || status == BUS_RESUMED)
+    if (status == BUS_JOINED || status == BUS_RESUMED) {
         identity_set_floor(session->identity, joined->floor, joined->epoch);
+        if (session->state == SESSION_ADMITTED) { /* the event that it waited for is gone */
+            session->joining->seq = joined->seq;
+            memcpy(session->joining->epoch, joined->epoch, sizeof joined->epoch);
+        }
+    }
     if (status == BUS_FAILED)
         refresh_soon(session);
     if (status == BUS_MOVED) {

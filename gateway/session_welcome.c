@@ -32,25 +32,36 @@ static void send_welcome(struct session *session, const struct room_view *view, 
     session_send(session);
 }
 
+/* Where it comes in, and whether it has seen all that goes on from there. */
+static bool find_entry(const struct session *session, struct room_entry *entry)
+{
+    const struct joining *joining = session->joining;
+    const struct feed *feed = session->place->feed;
+    const struct identity *identity = session->identity;
+    uint64_t since = joining->since_seq;
+    uint64_t floor = identity->floor;
+    if (!joining->knows)
+        return true;
+    bool shared = feed_stand(feed, joining->since_epoch, &since) == LINEAGE_SHARED;
+    feed_stand(feed, identity->floor_epoch, &floor);
+    entry->resumes = strcmp(identity->id, joining->shown.id) == 0;
+    entry->since = since > floor ? since : floor;
+    return shared;
+}
+
 /* The roster knows of its join: from here on it is a member like the others. */
 static void welcome(struct session *session)
 {
-    const struct joining *joining = session->joining;
-    const char *epoch = feed_epoch(session->place->feed);
     struct room *room = session->place->room;
     struct room_entry entry = {0};
-    bool same_epoch = joining->knows && strcmp(joining->since_epoch, epoch) == 0;
-    if (same_epoch && strcmp(session->identity->id, joining->shown.id) == 0) {
-        entry.resumes = true;
-        entry.since = joining->since_seq > session->identity->floor ? joining->since_seq
-                                                                    : session->identity->floor;
-    }
+    bool shared = find_entry(session, &entry);
     struct room_view view = room_enter(room, session->connection, &entry);
-    if (same_epoch && !entry.resumes) /* the token has outlived `retention` */
-        view.missed = room_messages_since(room, joining->since_seq);
-    send_welcome(session, &view, entry.resumes && view.missed == 0);
-    if (joining->knows && !same_epoch) { /* Redis lost its memory meanwhile: nobody can tell */
-        message_add_gap(&session->all->scratch, 0, epoch, view.seq);
+    if (shared && session->joining->knows && !entry.resumes) /* the token outlived `retention` */
+        view.missed = room_messages_since(room, entry.since);
+    send_welcome(session, &view, shared && entry.resumes && view.missed == 0);
+    if (!shared) { /* it saw what Redis' history does not have, or Redis lost its memory */
+        uint64_t from = entry.resumes ? entry.since : view.seq;
+        message_add_gap(&session->all->scratch, 0, feed_epoch(session->place->feed), from);
         session_send(session);
     }
     session->state = SESSION_JOINED;
@@ -59,7 +70,10 @@ static void welcome(struct session *session)
 
 static bool is_settled(const struct session *session)
 {
-    return feed_is_settled_in(session->place->feed, session->joining->epoch);
+    const struct feed *feed = session->place->feed;
+    uint64_t seq = session->joining->seq;
+    return feed_is_settled(feed) &&
+           feed_stand(feed, session->joining->epoch, &seq) == LINEAGE_SHARED;
 }
 
 static bool is_known(const struct session *session)

@@ -174,6 +174,9 @@ export class Client {
         if (message.epoch) this.#position = { epoch: message.epoch, seq: message.seq };
         this.#on.gap(message);
         break;
+      case "epoch": // numbers go on in another epoch, and nothing was missed
+        if (this.#position) this.#position.epoch = message.epoch;
+        break;
       case "members":
       case "notice":
       case "typing":
@@ -188,9 +191,10 @@ export class Client {
     this.#resume = message.resume;
     const stranger = this.#id !== null && this.#id !== message.me.id;
     // While missed events are replayed (all of them, or those that are still kept) the position moves
-    // with them, so that a loss in the midst of the replay loses nothing.
-    const replaying = !stranger && this.#position?.epoch === message.epoch;
-    if (!replaying) this.#position = { epoch: message.epoch, seq: message.seq };
+    // with them, so that a loss in the midst of the replay loses nothing. They may go on in another
+    // epoch.
+    const replaying = !stranger && this.#position && (message.recovered || this.#position.epoch === message.epoch);
+    this.#position = { epoch: message.epoch, seq: replaying ? this.#position.seq : message.seq };
     this.#id = message.me.id;
     this.#on.state("joined");
     this.#on.welcome(message);

@@ -24,6 +24,9 @@
 --          what it may see from, when put back
 --          the epoch of that number
 --
+-- A token that was used notes the session that came back with it (`left`): an earlier life of the
+-- member, on a gateway that was thought dead, cannot be put back beside it, whatever its name is.
+--
 -- Returns for each, in order, {'joined' | 'resumed', id, number, floor, epoch}: the member is in, has
 -- this id, and what the room was up to `number` of `epoch` includes it; it may be shown events after
 -- `floor`. 'resumed' told nobody. Or {'taken', free number} | {'full'} | {'moved'} | {'late'}.
@@ -41,7 +44,7 @@ if last_moment > 0 and tonumber(at) > last_moment then
     return redis.error_reply('LATE nobody waits for this any more')
 end
 mend(members, 'set')
-local epoch, now = position()
+local epoch, now, _, forks = position()
 local count = call('SCARD', members) -- with those who are coming
 local coming, claimed, anybody = {}, {}, false
 local free_from = {} -- of a name without a number: all lower numbers are taken
@@ -78,7 +81,11 @@ local function let_in()
     for _, person in ipairs(coming) do
         person.answer[3] = now
         if person.id == person.shown_id then -- the token was good, and is used up
-            call('DEL', person.left)
+            call('HDEL', person.left, 'resume', 'floor')
+        end
+        if person.id == person.shown_id and not person.restore then
+            call('HSET', person.left, 'session', person.session)
+            call('EXPIRE', person.left, ttl)
         end
         call('HSET', person.key, 'id', person.id, 'name', person.name, 'address', person.address,
              'shown', person.shown, 'gateway', gateway, 'session', person.session,
@@ -133,12 +140,14 @@ local function judge(person)
     end
 
     local floor = now
+    local before = person.shown_id ~= '' and fields(person.left, 'resume', 'floor', 'session') or {}
     if person.restore then
-        -- in another epoch than this it was here before anything was said
+        if before[3] and before[3] ~= person.session then
+            return {'moved'}
+        end
         person.id, person.hash = person.shown_id, person.shown_hash
-        floor = person.floor_epoch == epoch and bounded(person.floor) or 0
+        floor = bounded(stand(person.floor_epoch, tonumber(person.floor) or 0, epoch, forks))
     elseif person.shown_id ~= '' then
-        local before = fields(person.left, 'resume', 'floor')
         if before[1] == person.shown_hash then
             person.id, person.hash, floor = person.shown_id, person.shown_hash, bounded(before[2])
         end

@@ -2,10 +2,10 @@
 --
 -- ARGV  5 the last number it knows   6 events at most
 --
--- Returns {epoch, number of the last event, messages up to it, now in ms,
+-- Returns {epoch, number of the last event, messages up to it, now in ms, forks,
 --          then ms, JSON, messages up to it of each event}.
-local epoch, seq, said = position()
-local answer = {epoch, seq, said, now_ms()}
+local epoch, seq, said, forks = position()
+local answer = {epoch, seq, said, now_ms(), forks}
 local from = string.format('%.0f-0', tonumber(ARGV[5]) + 1)
 
 for _, entry in ipairs(redis.call('XRANGE', recent, from, '+', 'COUNT', ARGV[6])) do

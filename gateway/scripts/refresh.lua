@@ -1,27 +1,29 @@
 -- refresh: a gateway says which members of a room it still holds, a hundred at a time.
 --
 -- KEYS  4 members   5… member:NAME of each
--- ARGV  5 seconds that a member lives   6 key of a member without the name   7… session of each
+-- ARGV  5 seconds that a member lives   6 key of a member without the name
+--       7 key of left without the id   8… session of each
 --
 -- Returns one letter for each: k kept, g gone (expired or buried: put it back), m moved (another
 -- gateway or another socket has it now). A session begins with its gateway's random life, so it is
 -- all that has to be compared.
-local members, ttl = KEYS[4], ARGV[5]
+local members, ttl, left_key = KEYS[4], ARGV[5], ARGV[7]
 local name_at = #ARGV[6] + 1
 local found, kept = {}, {}
 local call, pcall = redis.call, redis.pcall
 
 for i = 5, #KEYS do
     local key = KEYS[i]
-    local session = pcall('HGET', key, 'session')
-    if session == ARGV[i + 2] then
+    local there = pcall('HMGET', key, 'session', 'id')
+    if there[1] == ARGV[i + 3] and there[1] then
         call('EXPIRE', key, ttl)
+        call('EXPIRE', left_key .. (there[2] or ''), ttl) -- who came back with its token
         kept[#kept + 1] = string.sub(key, name_at)
         found[i - 4] = 'k'
-    elseif type(session) == 'string' then
+    elseif there[1] then
         found[i - 4] = 'm'
     else
-        if session then -- an error: somebody has broken it by hand
+        if there.err then -- somebody has broken it by hand
             call('DEL', key)
         end
         found[i - 4] = 'g'

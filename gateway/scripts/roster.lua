@@ -3,9 +3,10 @@
 -- KEYS  4 members
 -- ARGV  5 members at most   6 key of a member without the name
 --
--- Returns {number of the last event, messages up to it, count, then id, name, shown address of each}.
+-- Returns {epoch, number of the last event, messages up to it, count,
+--          then id, name, shown address of each}.
 local members = KEYS[4]
-local _, seq, said = position()
+local epoch, seq, said = position()
 local people = {}
 
 mend(members, 'set')
@@ -19,7 +20,7 @@ for _, folded in ipairs(redis.call('SRANDMEMBER', members, ARGV[5])) do
         redis.call('SREM', members, folded)
     end
 end
-local answer = {seq, said, redis.call('SCARD', members)}
+local answer = {epoch, seq, said, redis.call('SCARD', members)}
 for _, value in ipairs(people) do
     answer[#answer + 1] = value
 end

@@ -1,0 +1,57 @@
+#include "lineage.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void add_fork(struct lineage *lineage, const struct lineage_fork *fork)
+{
+    if (lineage->count == LINEAGE_FORKS) {
+        memmove(lineage->forks, lineage->forks + 1, sizeof *fork * (LINEAGE_FORKS - 1));
+        lineage->count--;
+    }
+    lineage->forks[lineage->count++] = *fork;
+}
+
+/* "EPOCH:SEQ", `len` bytes of it. */
+static void read_fork(struct lineage *lineage, const char *text, size_t len)
+{
+    struct lineage_fork fork = {.seq = 0};
+    const char *colon = memchr(text, ':', len);
+    if (colon == NULL || colon == text || (size_t)(colon - text) >= sizeof fork.epoch)
+        return;
+    char *end;
+    memcpy(fork.epoch, text, (size_t)(colon - text));
+    fork.seq = strtoull(colon + 1, &end, 10);
+    if (end == text + len && colon[1] >= '0' && colon[1] <= '9')
+        add_fork(lineage, &fork);
+}
+
+struct lineage lineage_read(const char *epoch, const char *forks)
+{
+    struct lineage lineage = {.count = 0};
+    snprintf(lineage.epoch, sizeof lineage.epoch, "%s", epoch == NULL ? "" : epoch);
+    while (forks != NULL && *forks != '\0') {
+        size_t len = strcspn(forks, " ");
+        read_fork(&lineage, forks, len);
+        forks += len + strspn(forks + len, " ");
+    }
+    return lineage;
+}
+
+enum lineage_standing lineage_stand(const struct lineage *lineage, const char *epoch, uint64_t *seq)
+{
+    if (strcmp(lineage->epoch, epoch) == 0)
+        return LINEAGE_SHARED;
+    for (size_t i = lineage->count; i > 0; i--) {
+        const struct lineage_fork *fork = &lineage->forks[i - 1];
+        if (strcmp(fork->epoch, epoch) != 0)
+            continue;
+        if (*seq <= fork->seq)
+            return LINEAGE_SHARED;
+        *seq = fork->seq;
+        return LINEAGE_FORKED;
+    }
+    *seq = lineage->count == 0 ? 0 : lineage->forks[lineage->count - 1].seq;
+    return LINEAGE_FOREIGN;
+}

@@ -1,0 +1,46 @@
+/* lineage: the epoch that a room's numbers are of, and the forks that led to it. A new epoch begins
+ * when Redis goes on with another history (another master_replid: a restart, a promotion); it
+ * continues the numbers of the one before, from where that was forked on. So a number of an earlier
+ * epoch can be placed in the present one. The field's model is the leader epoch of Kafka (KIP-101).
+ *
+ * Plain values; owns nothing. */
+#ifndef YUKIZURI_LINEAGE_H
+#define YUKIZURI_LINEAGE_H
+
+#include "message.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { LINEAGE_FORKS = 8 };
+
+/* Numbers of `epoch` above `seq` are not of this lineage. */
+struct lineage_fork {
+    char epoch[MESSAGE_EPOCH_BYTES];
+    uint64_t seq;
+};
+
+/* All zeroes: no epoch is known. */
+struct lineage {
+    char epoch[MESSAGE_EPOCH_BYTES];
+    size_t count;
+    struct lineage_fork forks[LINEAGE_FORKS]; /* the oldest first */
+};
+
+/* Reads what a room's head has: its epoch, and "EPOCH:SEQ EPOCH:SEQ" (the last LINEAGE_FORKS of
+ * them; what is none is left out). NULL is like "". */
+struct lineage lineage_read(const char *epoch, const char *forks);
+
+enum lineage_standing {
+    LINEAGE_SHARED,  /* everything up to there is in this lineage */
+    LINEAGE_FORKED,  /* what came after the fork is not in it */
+    LINEAGE_FOREIGN, /* the epoch is not known in it */
+};
+
+/* Where somebody who has seen everything up to `*seq` of `epoch` stands in this lineage. `*seq`
+ * becomes the number behind which it has seen nothing of it: unless it is shared the fork's, or
+ * that with which the present epoch began. */
+enum lineage_standing lineage_stand(const struct lineage *lineage, const char *epoch,
+                                    uint64_t *seq);
+
+#endif

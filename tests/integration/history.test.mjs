@@ -1,0 +1,284 @@
+// A Redis that goes on with another history than it had: restarted from a dump, or a replica that was
+// promoted, with and without the last lines. The numbers of one epoch never mean two things.
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import net from "node:net";
+import test from "node:test";
+import { Member, atEnd, joined, startGateway, startRedis, temporaryDirectory, until } from "../lib/harness.mjs";
+
+const HEAD = "yukizuri:{lobby}:head";
+const texts = (member) => member.messages().map(({ text }) => text);
+const gaps = (member) => member.received.filter(({ type }) => type === "gap");
+const epochs = (member) => member.received.filter(({ type }) => type === "epoch");
+
+/** Says these lines one after the other; each is acknowledged. */
+async function say(member, ...lines) {
+  for (const text of lines) {
+    const { epoch } = member.received.findLast((m) => m.epoch) ?? {};
+    member.send({ type: "say", text, nonce: text, epoch });
+    await member.waitFor({ type: "ack", nonce: text });
+  }
+}
+
+/** An address behind which one Redis or another answers; connections that are there stay. */
+async function startAddress(t, port) {
+  const sockets = new Set();
+  const address = { port };
+  const server = net.createServer((near) => {
+    const far = net.connect(address.port, "127.0.0.1");
+    near.pipe(far).pipe(near);
+    for (const [socket, other] of [[near, far], [far, near]]) {
+      sockets.add(socket);
+      socket.on("error", () => {}).on("close", () => other.destroy());
+    }
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  address.cut = () => sockets.forEach((socket) => socket.destroy());
+  atEnd(t, () => (server.close(), address.cut()));
+  address.url = `redis://127.0.0.1:${server.address().port}`;
+  address.own = server.address().port;
+  return address;
+}
+
+async function freeze(t, process) {
+  process.signal("SIGSTOP");
+  atEnd(t, () => process.running && process.signal("SIGCONT"));
+}
+
+/** Redis that can be restarted from its dump, two gateways, and a member on each. */
+async function startRoom(t) {
+  const args = ["--dir", temporaryDirectory(t)];
+  const redis = await startRedis(t, { args });
+  const gateways = [await startGateway(t, { redis }), await startGateway(t, { redis })];
+  const [alice, bob] = [await joined(t, gateways[0].url, "alice"), await joined(t, gateways[1].url, "bob")];
+  await alice.waitFor((m) => m.type === "presence" && m.count === 2);
+  return {
+    redis, gateways, alice, bob,
+    restart: async () => {
+      await redis.stop("SIGKILL");
+      return startRedis(t, { port: redis.port, args });
+    },
+    ready: (...some) => Promise.all(some.map((gateway) => until("it is ready", async () => (await fetch(`${gateway.origin}/readyz`)).status === 200))),
+  };
+}
+
+test("Redis came back with an older memory: who saw more is told by a gap, and nothing acknowledged is missed or shown twice", async (t) => {
+  const { redis, gateways, alice, bob, restart, ready } = await startRoom(t);
+  await say(bob, "kept");
+  redis.run("SAVE");
+  await say(bob, "lost 1", "lost 2");
+  await alice.waitFor({ type: "message", text: "lost 2" });
+  const first = redis.run("HGET", HEAD, "epoch");
+  const at = Number(redis.run("HGET", HEAD, "seq"));
+  await freeze(t, gateways[0]);
+  const again = await restart();
+  await until("bob is heard again", async () => {
+    bob.send({ type: "say", text: "new 1", nonce: "new 1" });
+    return bob.find({ type: "ack", nonce: "new 1" });
+  });
+  await bob.waitFor({ type: "gap" });
+  await say(bob, "new 2", "new 3", "new 4");
+  gateways[0].signal("SIGCONT");
+  await alice.waitFor({ type: "message", text: "new 4" });
+  await ready(...gateways);
+  for (const member of [alice, bob]) {
+    assert.deepEqual(texts(member), ["kept", "lost 1", "lost 2", "new 1", "new 2", "new 3", "new 4"]);
+    assert.equal(gaps(member).length, 1, JSON.stringify(gaps(member)));
+    assert.deepEqual(gaps(member)[0], { type: "gap", missed: 0, epoch: again.run("HGET", HEAD, "epoch"), seq: at - 2 });
+    assert.equal(member.closed, null);
+  }
+  assert.notEqual(again.run("HGET", HEAD, "epoch"), first);
+  assert.equal(again.run("HGET", HEAD, "forks"), `${first}:${at - 2}`);
+  assert.match(again.run("INFO", "replication"), new RegExp(`master_replid:${again.run("HGET", HEAD, "history")}`));
+});
+
+test("Redis came back with an older memory: who had not seen more is told of no gap", async (t) => {
+  const { redis, gateways, alice, bob, restart } = await startRoom(t);
+  await say(bob, "kept");
+  await alice.waitFor({ type: "message", text: "kept" });
+  redis.run("SAVE");
+  await freeze(t, gateways[0]); // alice's gateway hears nothing of what follows
+  await say(bob, "lost");
+  await restart();
+  await until("bob is heard again", async () => {
+    bob.send({ type: "say", text: "new", nonce: "new" });
+    return bob.find({ type: "ack", nonce: "new" });
+  });
+  gateways[0].signal("SIGCONT");
+  await alice.waitFor({ type: "message", text: "new" });
+  assert.equal(gaps(bob).length, 1);
+  // her gateway may have been sent the lost line before it was stopped
+  const heard = texts(alice).includes("lost");
+  assert.deepEqual(texts(alice), heard ? ["kept", "lost", "new"] : ["kept", "new"]);
+  assert.deepEqual([gaps(alice).length, epochs(alice).length], heard ? [1, 0] : [0, 1]);
+});
+
+test("a restart that lost nothing is seen by nobody: numbers go on in another epoch", async (t) => {
+  const { redis, gateways, alice, bob, restart, ready } = await startRoom(t);
+  await say(bob, "before");
+  await alice.waitFor({ type: "message", text: "before" });
+  const before = { epoch: redis.run("HGET", HEAD, "epoch"), seq: Number(redis.run("HGET", HEAD, "seq")) };
+  redis.run("SAVE");
+  const again = await restart();
+  await ready(...gateways);
+  for (const member of [alice, bob]) await member.waitFor({ type: "epoch" });
+  await say(alice, "after");
+  for (const member of [alice, bob]) {
+    const { seq } = await member.waitFor({ type: "message", text: "after" });
+    assert.equal(seq, before.seq + 1);
+    assert.deepEqual(epochs(member), [{ type: "epoch", epoch: again.run("HGET", HEAD, "epoch"), seq: before.seq }]);
+    assert.deepEqual([gaps(member).length, texts(member)], [0, ["before", "after"]]);
+    assert.equal(member.received.filter(({ type }) => type === "members").length, 0);
+  }
+  assert.notEqual(epochs(alice)[0].epoch, before.epoch);
+});
+
+test("who comes back from an earlier epoch, and saw nothing that was lost, is recovered", async (t) => {
+  const { redis, gateways, alice, bob, restart, ready } = await startRoom(t);
+  await say(bob, "one", "two");
+  const { seq } = await alice.waitFor({ type: "message", text: "one" });
+  await alice.waitFor({ type: "message", text: "two" });
+  alice.socket.terminate();
+  redis.run("SAVE");
+  await restart();
+  await ready(...gateways);
+  await bob.waitFor({ type: "epoch" });
+  await say(bob, "three");
+  const { resume, epoch, me } = alice.welcome;
+  const back = await joined(t, gateways[1].url, "alice", { resume, since: { epoch, seq } });
+  assert.deepEqual([back.welcome.me.id, back.welcome.recovered, back.welcome.missed], [me.id, true, 0]);
+  await back.waitFor({ type: "message", text: "three" });
+  assert.deepEqual([texts(back), gaps(back).length], [["two", "three"], 0]);
+});
+
+test("who comes back from an earlier epoch, and saw what was lost, is told by a gap and gets what came instead", async (t) => {
+  const { redis, gateways, alice, bob, restart, ready } = await startRoom(t);
+  await say(bob, "kept");
+  redis.run("SAVE");
+  await say(bob, "lost");
+  const { seq } = await alice.waitFor({ type: "message", text: "lost" });
+  alice.socket.terminate();
+  await restart();
+  await ready(...gateways);
+  await until("bob is heard again", async () => {
+    bob.send({ type: "say", text: "new", nonce: "new" });
+    return bob.find({ type: "ack", nonce: "new" });
+  });
+  const { resume, epoch } = alice.welcome;
+  const back = await joined(t, gateways[0].url, "alice", { resume, since: { epoch, seq } });
+  assert.equal(back.welcome.recovered, false);
+  await back.waitFor({ type: "message", text: "new" });
+  assert.deepEqual(texts(back), ["new"]);
+  assert.deepEqual(gaps(back).map(({ missed, seq: at }) => [missed, at]), [[0, seq - 1]]);
+});
+
+/** A master, and a replica behind an address of its own, over which replication can be cut. */
+async function startPair(t) {
+  const master = await startRedis(t);
+  const replication = await startAddress(t, master.port);
+  const replica = await startRedis(t, { args: ["--replicaof", "127.0.0.1", String(replication.own), "--repl-diskless-sync-delay", "0"] });
+  const address = await startAddress(t, master.port);
+  await until("the replica has everything", () => replica.run("INFO", "replication").includes("master_link_status:up"));
+  return {
+    master, replica, address,
+    behind: () => ((replication.port = 1), replication.cut()), // nobody listens there
+    caughtUp: () => until("the replica has everything", () => replica.run("HGET", HEAD, "seq") === master.run("HGET", HEAD, "seq")),
+    promote: async () => {
+      replica.run("REPLICAOF", "NO", "ONE");
+      address.port = replica.port;
+      await master.stop("SIGKILL");
+      address.cut();
+    },
+  };
+}
+
+test("a replica that lacks the last lines is promoted: a gap for those who saw them, and the lines that follow", async (t) => {
+  const { replica, address, behind, caughtUp, promote } = await startPair(t);
+  const gateways = [await startGateway(t, { redis: address.url }), await startGateway(t, { redis: address.url })];
+  const [alice, bob] = [await joined(t, gateways[0].url, "alice"), await joined(t, gateways[1].url, "bob")];
+  await say(bob, "kept");
+  await caughtUp();
+  behind();
+  await say(bob, "lost");
+  await alice.waitFor({ type: "message", text: "lost" });
+  await promote();
+  await until("bob is heard again", async () => {
+    bob.send({ type: "say", text: "new", nonce: "new" });
+    return bob.find({ type: "ack", nonce: "new" });
+  });
+  for (const member of [alice, bob]) {
+    await member.waitFor({ type: "message", text: "new" });
+    assert.deepEqual([texts(member), gaps(member).length], [["kept", "lost", "new"], 1]);
+  }
+  const late = await joined(t, gateways[0].url, "late");
+  assert.equal(late.welcome.epoch, replica.run("HGET", HEAD, "epoch"));
+});
+
+test("a planned switchover to a replica that has everything is seen by nobody", async (t) => {
+  const { address, caughtUp, promote } = await startPair(t);
+  const gateways = [await startGateway(t, { redis: address.url }), await startGateway(t, { redis: address.url })];
+  const [alice, bob] = [await joined(t, gateways[0].url, "alice"), await joined(t, gateways[1].url, "bob")];
+  await say(bob, "before");
+  await alice.waitFor({ type: "message", text: "before" });
+  await caughtUp();
+  await promote();
+  for (const member of [alice, bob]) await member.waitFor({ type: "epoch" });
+  await say(bob, "after");
+  for (const member of [alice, bob]) {
+    await member.waitFor({ type: "message", text: "after" });
+    assert.deepEqual([texts(member), gaps(member).length], [["before", "after"], 0]);
+  }
+});
+
+test("a replica is promoted under an open connection: the feed that never lost it is told first", async (t) => {
+  const { replica } = await startPair(t);
+  // A gateway on the replica itself: it cannot write there until the promotion.
+  const gateway = await startGateway(t, { redis: replica, ready: false });
+  const alice = await new Member(t, gateway.url).opened();
+  replica.run("REPLICAOF", "NO", "ONE");
+  await until("it is ready", async () => (await fetch(`${gateway.origin}/readyz`)).status === 200);
+  await alice.join("alice");
+  await say(alice, "one");
+  const lines = Number((await gateway.stats()).redis_lost);
+  replica.run("HSET", HEAD, "history", "of-before"); // as if it had been promoted now
+  alice.send({ type: "say", text: "two", nonce: "two" });
+  await alice.waitFor({ type: "message", text: "two" });
+  assert.deepEqual(alice.received.slice(-3).map(({ type }) => type).sort(), ["ack", "epoch", "message"]);
+  assert.ok(alice.received.indexOf(alice.find({ type: "epoch" })) < alice.received.indexOf(alice.find({ type: "message", text: "two" })));
+  assert.deepEqual([texts(alice), gaps(alice).length], [["one", "two"], 0]);
+  assert.equal(Number((await gateway.stats()).redis_lost), lines);
+});
+
+test("a line repeated from an earlier epoch is answered from its nonce where that is known, else refused", async (t) => {
+  const { redis, gateways, bob, restart, ready } = await startRoom(t);
+  const { epoch } = bob.welcome;
+  await say(bob, "known");
+  const { seq } = bob.find({ type: "ack", nonce: "known" });
+  redis.run("SAVE");
+  await say(bob, "forgotten");
+  await restart();
+  await ready(...gateways);
+  bob.received.length = 0;
+  bob.send({ type: "say", text: "known", nonce: "known", epoch });
+  assert.equal((await bob.waitFor({ type: "ack", nonce: "known" })).seq, seq);
+  bob.send({ type: "say", text: "forgotten", nonce: "forgotten", epoch });
+  const { code, accepted } = await bob.waitFor({ type: "error", nonce: "forgotten" });
+  assert.deepEqual([code, accepted], ["epoch_changed", false]);
+});
+
+test("two databases of one Redis are two chats", async (t) => {
+  const redis = await startRedis(t);
+  const [zero, one] = [await startGateway(t, { redis }), await startGateway(t, { redis: `${redis.url}/1` })];
+  const [alice, bob] = [await joined(t, zero.url, "alice"), await joined(t, one.url, "bob")];
+  await say(alice, "in zero");
+  await say(bob, "in one");
+  const carol = await joined(t, one.url, "carol");
+  await bob.waitFor((m) => m.type === "presence" && m.count === 2);
+  await say(carol, "too");
+  await bob.waitFor({ type: "message", text: "too" });
+  assert.deepEqual([texts(alice), texts(bob)], [["in zero"], ["in one", "too"]]);
+  assert.deepEqual(redis.lines("PUBSUB", "CHANNELS", "yukizuri*{*").sort(), ["yukizuri:{lobby}", "yukizuri@1:{lobby}"]);
+  redis.run("PUBLISH", "yukizuri@1:{lobby}", "a word");
+  await bob.waitFor({ type: "notice", text: "a word" });
+  assert.equal(alice.find({ type: "notice" }), undefined);
+});
