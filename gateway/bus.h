@@ -209,6 +209,10 @@ enum { BUS_REFRESH_MOST = 100 };
 int bus_refresh(struct feed *feed, const struct bus_member *members, size_t count, redis_done done,
                 void *arg);
 
+/* Some of the room's members who are there for this gateway: about `most` names from the cursor on,
+ * "0" at first. See ours.lua for the answer. */
+int bus_ours(struct feed *feed, const char *cursor, size_t most, redis_done done, void *arg);
+
 /* Forgets kept events up to `seq`. */
 void bus_trim(struct feed *feed, uint64_t seq);
 

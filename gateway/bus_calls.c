@@ -295,6 +295,26 @@ int bus_refresh(struct feed *feed, const struct bus_member *members, size_t coun
     return lane_run(bus_lane(bus), &call, 1, done, arg);
 }
 
+int bus_ours(struct feed *feed, const char *cursor, size_t most, redis_done done, void *arg)
+{
+    struct bus *bus = feed_bus(feed);
+    const struct bus_room room = feed_room(feed);
+    struct script_call call;
+    struct bus_scratch scratch;
+    struct key set = key_part(room.base, "members");
+    struct key member_base = key_item(room.base, "member", "");
+    char number[TEXT_NUMBER_BYTES];
+    script_begin(&call, "ours");
+    bus_begin(bus, &call, &scratch, room);
+    bus_add_key(&call, set.text);
+    bus_end_keys(&call, &scratch);
+    add(&call, bus_config(bus)->gateway_id);
+    add(&call, member_base.text);
+    add(&call, cursor);
+    add(&call, print_number(number, most));
+    return lane_run(bus_lane(bus), &call, 1, done, arg);
+}
+
 void bus_trim(struct feed *feed, uint64_t seq)
 {
     struct bus *bus = feed_bus(feed);

@@ -354,11 +354,17 @@ static void tidy_up(struct sessions *all)
     all->freed_before = all->freed;
 }
 
+static void tick_place(struct sessions *all, struct place *place)
+{
+    session_join_tick(place);
+    session_reconcile_tick(all, place);
+}
+
 void sessions_tick(struct sessions *all)
 {
     struct place *place;
     for (size_t at = 0; (place = rooms_next(all->rooms, &at)) != NULL;)
-        session_join_tick(place);
+        tick_place(all, place);
     session_stay_tick(all);
     rooms_tick(all->rooms);
     tidy_up(all);

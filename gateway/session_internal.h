@@ -173,6 +173,13 @@ void session_repeat_farewells(struct sessions *all);
 bool session_says_farewells(const struct sessions *all);
 void session_free_farewells(struct sessions *all);
 
+/* --- session_reconcile.c --- */
+
+/* Redis went on with an older memory. A lease from now on, by when all members have been put back,
+ * those who are there for this gateway and are not its own leave the room. */
+void session_reconcile_soon(const struct sessions *all, struct place *place);
+void session_reconcile_tick(struct sessions *all, struct place *place);
+
 /* --- session_stay.c --- */
 
 /* A clock that stands still while Redis is away: nobody can come back then, so it does not count

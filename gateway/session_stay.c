@@ -324,6 +324,7 @@ void session_refresh_soon(struct sessions *all, struct place *place)
 {
     place->refresh_at_ms = clock_monotonic_ms();
     begin_hurry(all);
+    session_reconcile_soon(all, place);
 }
 
 void session_refresh_all(struct sessions *all, bool hurry)

@@ -46,10 +46,10 @@ async function freeze(t, process) {
 }
 
 /** Redis that can be restarted from its dump, two gateways, and a member on each. */
-async function startRoom(t) {
+async function startRoom(t, more = []) {
   const args = ["--dir", temporaryDirectory(t)];
   const redis = await startRedis(t, { args });
-  const gateways = [await startGateway(t, { redis }), await startGateway(t, { redis })];
+  const gateways = [await startGateway(t, { redis, args: more }), await startGateway(t, { redis, args: more })];
   const [alice, bob] = [await joined(t, gateways[0].url, "alice"), await joined(t, gateways[1].url, "bob")];
   await alice.waitFor((m) => m.type === "presence" && m.count === 2);
   return {
@@ -170,6 +170,24 @@ test("who comes back from an earlier epoch, and saw what was lost, is told by a 
   await back.waitFor({ type: "message", text: "new" });
   assert.deepEqual(texts(back), ["new"]);
   assert.deepEqual(gaps(back).map(({ missed, seq: at }) => [missed, at]), [[0, seq - 1]]);
+});
+
+test("who left after the dump is not there for ever when Redis comes back with it", async (t) => {
+  const { redis, gateways, alice, bob, restart, ready } = await startRoom(t, ["--lease", "2"]);
+  const carol = await joined(t, gateways[1].url, "carol");
+  await alice.waitFor((m) => m.type === "presence" && m.count === 3);
+  redis.run("SAVE");
+  carol.send({ type: "leave" });
+  await alice.waitFor((m) => m.type === "presence" && m.count === 2 && m.left.length === 1);
+  const again = await restart();
+  await ready(...gateways);
+  await until("she is taken off again", () => again.run("SCARD", "yukizuri:{lobby}:members") === "2");
+  for (const member of [alice, bob]) {
+    await until("the list is told", () => member.received.findLast((m) => m.type === "members" || m.type === "presence")?.count === 2);
+    assert.equal(member.closed, null);
+  }
+  assert.deepEqual(again.lines("SMEMBERS", "yukizuri:{lobby}:members").sort(), ["alice", "bob"]);
+  await joined(t, gateways[0].url, "carol");
 });
 
 /** A master, and a replica behind an address of its own, over which replication can be cut. */

@@ -1,0 +1,101 @@
+/* After Redis went on with an older memory: members that are there for this gateway, and that it
+ * does not hold, had left since. They leave once more. */
+#include "session_internal.h"
+
+#include "clock.h"
+#include "memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAMES = 200 /* in a call, about */ };
+
+/* One walk over a room's members. */
+struct walk {
+    struct sessions *all;
+    struct place *place; /* held: one of its users */
+    char cursor[24];
+};
+
+static void ask(struct walk *walk);
+
+static void end_walk(struct walk *walk)
+{
+    rooms_put(walk->place);
+    free(walk);
+}
+
+static bool is_held(const struct sessions *all, const char *id, const char *session_text)
+{
+    const struct session *session = table_find(all->by_id, id, strlen(id));
+    if (session == NULL)
+        return false;
+    const struct bus_member member = session_bus_member(all, session->identity);
+    return strcmp(member.session, session_text) == 0;
+}
+
+/* Those of the answer who are not held; returns how many. The strings are the answer's. */
+static size_t find_left(const struct sessions *all, const struct redis_reply *reply, size_t *at,
+                        struct bus_leave *leaves)
+{
+    size_t count = 0;
+    for (; *at + 2 < redis_reply_count(reply) && count < BUS_LEAVE_MOST; *at += 3) {
+        const char *folded = redis_reply_string(redis_reply_at(reply, *at), NULL);
+        const char *session = redis_reply_string(redis_reply_at(reply, *at + 1), NULL);
+        const char *id = redis_reply_string(redis_reply_at(reply, *at + 2), NULL);
+        struct bus_leave *leave = &leaves[count];
+        *leave = (struct bus_leave){.member.folded = folded, .spared = ""};
+        if (folded == NULL || session == NULL || id == NULL || is_held(all, id, session) ||
+            strlen(session) >= sizeof leave->member.session)
+            continue;
+        memcpy(leave->member.session, session, strlen(session) + 1);
+        count++;
+    }
+    return count;
+}
+
+static void on_ours(void *arg, const struct redis_reply *reply)
+{
+    struct walk *walk = arg;
+    struct bus_leave leaves[BUS_LEAVE_MOST];
+    const char *cursor = redis_reply_string(redis_reply_at(reply, 0), NULL);
+    size_t count;
+    if (cursor == NULL || strlen(cursor) >= sizeof walk->cursor) {
+        session_reconcile_soon(walk->all, walk->place); /* once more */
+        end_walk(walk);
+        return;
+    }
+    memcpy(walk->cursor, cursor, strlen(cursor) + 1);
+    for (size_t at = 1; (count = find_left(walk->all, reply, &at, leaves)) > 0;)
+        bus_leave(walk->place->feed, leaves, count, NULL, NULL);
+    if (strcmp(walk->cursor, "0") == 0)
+        end_walk(walk);
+    else
+        ask(walk);
+}
+
+static void ask(struct walk *walk)
+{
+    if (bus_ours(walk->place->feed, walk->cursor, NAMES, on_ours, walk) == 0)
+        return;
+    session_reconcile_soon(walk->all, walk->place);
+    end_walk(walk);
+}
+
+void session_reconcile_soon(const struct sessions *all, struct place *place)
+{
+    place->reconcile_at_ms = clock_monotonic_ms() + (int64_t)all->options.config->lease * 1000;
+}
+
+void session_reconcile_tick(struct sessions *all, struct place *place)
+{
+    if (place->reconcile_at_ms == 0 || place->reconcile_at_ms > clock_monotonic_ms() ||
+        place->feed == NULL || !bus_flows(all->options.bus))
+        return;
+    struct walk *walk = memory_new(sizeof *walk);
+    place->reconcile_at_ms = 0;
+    walk->all = all;
+    walk->place = rooms_get(all->rooms, place->name);
+    walk->cursor[0] = '0';
+    ask(walk);
+}
