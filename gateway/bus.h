@@ -164,7 +164,7 @@ enum bus_join_status {
     BUS_RESUMED,
     BUS_TAKEN,
     BUS_FULL,
-    BUS_MOVED,
+    BUS_MOVED, /* restore: somebody else asked for it later */
     BUS_LATE
 };
 

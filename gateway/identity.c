@@ -19,6 +19,7 @@ struct identity *identity_new(const struct identity_parts *parts)
     struct identity *identity =
         slab_new(sizeof *identity + folded_len + name_len + shown_len + person_len);
     identity->number = parts->number;
+    identity->asked_ms = parts->asked_ms;
     memcpy(identity->id, parts->id, strnlen(parts->id, sizeof identity->id - 1));
     memcpy(identity->hash, parts->hash, strnlen(parts->hash, sizeof identity->hash - 1));
     identity->name_at = (uint16_t)(same_name ? 0 : folded_len);

@@ -11,8 +11,9 @@
 enum { IDENTITY_EPOCH_BYTES = 13 }; /* an epoch that a gateway made, with the NUL */
 
 struct identity {
-    uint64_t number; /* of this session at this gateway */
-    uint64_t floor;  /* may see what came after */
+    uint64_t number;  /* of this session at this gateway */
+    int64_t asked_ms; /* when it asked to come in; monotonic */
+    uint64_t floor;   /* may see what came after */
     char floor_epoch[IDENTITY_EPOCH_BYTES];
     char id[TOKEN_ID_BYTES];     /* "" before Redis has decided */
     char hash[TOKEN_HASH_BYTES]; /* of the resume token */
@@ -20,10 +21,11 @@ struct identity {
     char strings[]; /* the folded name, then those */
 };
 
-static_assert(sizeof(struct identity) <= 72, "each member has one");
+static_assert(sizeof(struct identity) <= 80, "each member has one");
 
 struct identity_parts {
     uint64_t number;
+    int64_t asked_ms;
     const char *name, *folded;
     const char *shown; /* the address that others see, "" for none */
     const char *id, *hash;

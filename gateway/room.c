@@ -414,13 +414,18 @@ static uint64_t position_after(const struct room *room, uint64_t since, uint64_t
 struct room_view room_enter(struct room *room, struct connection *connection,
                             const struct room_entry *entry)
 {
-    struct room_view view = {.seq = room->seq, .count = roster_count(room->roster)};
+    struct room_view view = {
+        .seq = room->seq, .from = room->seq, .count = roster_count(room->roster)};
     uint64_t position = room_log_head(room->log);
     uint32_t known = 0;
     if (entry->resumes && entry->since < room->seq)
         position = position_after(room, entry->since, &view.missed);
     else if (gathering_is_open(room->gathering))
         known = know_gathered(room);
+    if (position < room_log_head(room->log)) {
+        struct room_log_mark mark = room_log_mark(room->log, position);
+        view.from = mark.transient ? mark.seq : mark.seq - 1;
+    }
     audience_add(room->audience, connection, position, known);
     return view;
 }

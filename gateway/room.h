@@ -95,6 +95,7 @@ struct room_view {
     uint64_t seq; /* everything up to here is in the count and the list */
     uint64_t count;
     uint64_t missed; /* messages after `since` that the log no longer has */
+    uint64_t from;   /* the frames that follow are those after this number */
 };
 
 /* Adds a connection; frames flow to it from the end of this turn on. While presence is being

@@ -28,6 +28,7 @@ struct place {
     size_t leave_calls;      /* for session: so many calls stand in line for them */
     int64_t refresh_at_ms;
     int64_t reconcile_at_ms; /* for session: see session_reconcile.c; 0: no need */
+    int64_t unsettled_until_ms;
     uint64_t roster_at_ms; /* when the roster is to be read anew; 0: no need */
     bool filling;          /* the roster is being read because it names too few */
     uint64_t filled_ms;    /* when it last was */

@@ -146,6 +146,7 @@ static void prepare_identity(struct session *session)
     slab_free(session->identity);
     session->identity = identity_new(&(struct identity_parts){
         .number = all->next_number++,
+        .asked_ms = session->joining->since_ms,
         .name = session->joining->name.shown,
         .folded = session->joining->name.folded,
         .shown = shown,

@@ -180,6 +180,9 @@ void session_free_farewells(struct sessions *all);
 void session_reconcile_soon(const struct sessions *all, struct place *place);
 void session_reconcile_tick(struct sessions *all, struct place *place);
 
+/* May members be in the room still who had left, because Redis went on with an older memory? */
+bool session_is_unsettled(const struct place *place);
+
 /* --- session_stay.c --- */
 
 /* A clock that stands still while Redis is away: nobody can come back then, so it does not count

@@ -69,6 +69,7 @@ static void fill_identity(struct session *session, const struct bus_joined *join
     bool same = strcmp(joined->id, joining->shown.id) == 0;
     struct identity *identity = identity_new(&(struct identity_parts){
         .number = asked->number,
+        .asked_ms = asked->asked_ms,
         .name = identity_name(asked),
         .folded = identity_folded(asked),
         .shown = identity_shown(asked),

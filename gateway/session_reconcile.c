@@ -84,7 +84,14 @@ static void ask(struct walk *walk)
 
 void session_reconcile_soon(const struct sessions *all, struct place *place)
 {
-    place->reconcile_at_ms = clock_monotonic_ms() + (int64_t)all->options.config->lease * 1000;
+    int64_t lease_ms = (int64_t)all->options.config->lease * 1000;
+    place->reconcile_at_ms = clock_monotonic_ms() + lease_ms;
+    place->unsettled_until_ms = place->reconcile_at_ms + lease_ms;
+}
+
+bool session_is_unsettled(const struct place *place)
+{
+    return clock_monotonic_ms() < place->unsettled_until_ms;
 }
 
 void session_reconcile_tick(struct sessions *all, struct place *place)

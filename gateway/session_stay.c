@@ -136,6 +136,8 @@ static void judge_put_back(struct session *session, enum bus_join_status status,
         refresh_soon(session);
     if (status == BUS_MOVED) {
         session_displace(session);
+    } else if (status == BUS_TAKEN && session_is_unsettled(session->place)) {
+        refresh_soon(session); /* whoever has the name may have left since that memory */
     } else if (status == BUS_TAKEN && session->connection != NULL) {
         /* somebody took the name while this gateway was thought dead: the page joins anew */
         connection_close(session->connection, 4400, "the name was taken meanwhile; join again");
@@ -165,6 +167,7 @@ static struct bus_join write_put_back(const struct session *session,
     struct bus_join join = {
         .member = session_bus_member(session->all, identity),
         .number_base = identity_folded(identity),
+        .asked_ms = identity->asked_ms,
         .restore = true,
         .floor = identity->floor,
         .floor_epoch = identity->floor_epoch,
@@ -188,7 +191,8 @@ static void put_back(struct batch *batch)
         on_put_back(batch, NULL);
 }
 
-/* Adds it to those who are to be put back; returns them, or others after a full batch. */
+/* Adds it to those who are to be put back, unless somebody else has asked for them later; returns
+ * them, or others after a full batch. */
 static struct batch *gather_lost(struct batch *lost, struct session *session)
 {
     if (lost == NULL)
@@ -198,15 +202,6 @@ static struct batch *gather_lost(struct batch *lost, struct session *session)
         return lost;
     put_back(lost);
     return NULL;
-}
-
-static void judge(struct session *session, char letter)
-{
-    session->in_flight--;
-    if (session_is_member(session) && letter == 'm')
-        session_displace(session);
-    else
-        session_free_if_over(session);
 }
 
 static void repeat_soon(const struct batch *batch)
@@ -229,11 +224,13 @@ static void on_refreshed(void *arg, const struct redis_reply *reply)
         repeat_soon(batch);
     for (size_t i = 0; i < batch->count; i++) {
         struct session *session = batch->sessions[i];
-        char letter = (char)(i < len ? letters[i] : 'k');
-        if (letter == 'g' && session_is_member(session))
+        bool kept = i >= len || letters[i] == 'k';
+        if (!kept && session_is_member(session)) {
             lost = gather_lost(lost, session); /* and stays held */
-        else
-            judge(session, letter);
+        } else {
+            session->in_flight--;
+            session_free_if_over(session);
+        }
     }
     if (lost != NULL)
         put_back(lost);

@@ -32,7 +32,7 @@ static void send_welcome(struct session *session, const struct room_view *view, 
     session_send(session);
 }
 
-/* Where it comes in, and whether it has seen all that goes on from there. */
+/* Where it comes in; and is all that it has seen in the history that goes on from there? */
 static bool find_entry(const struct session *session, struct room_entry *entry)
 {
     const struct joining *joining = session->joining;
@@ -49,21 +49,30 @@ static bool find_entry(const struct session *session, struct room_entry *entry)
     return shared;
 }
 
+/* The numbers that follow are not those that it knows: Redis goes on with another history, and it
+ * saw what that does not have, or not all of it can be shown any more. */
+static void tell_gap(struct session *session, const struct room_view *view)
+{
+    const char *epoch = feed_epoch(session->place->feed);
+    message_add_gap(&session->all->scratch, view->missed, epoch, view->from);
+    session_send(session);
+}
+
 /* The roster knows of its join: from here on it is a member like the others. */
 static void welcome(struct session *session)
 {
     struct room *room = session->place->room;
+    const struct joining *joining = session->joining;
     struct room_entry entry = {0};
     bool shared = find_entry(session, &entry);
     struct room_view view = room_enter(room, session->connection, &entry);
-    if (shared && session->joining->knows && !entry.resumes) /* the token outlived `retention` */
-        view.missed = room_messages_since(room, entry.since);
-    send_welcome(session, &view, shared && entry.resumes && view.missed == 0);
-    if (!shared) { /* it saw what Redis' history does not have, or Redis lost its memory */
-        uint64_t from = entry.resumes ? entry.since : view.seq;
-        message_add_gap(&session->all->scratch, 0, feed_epoch(session->place->feed), from);
-        session_send(session);
-    }
+    if (shared && joining->knows && !entry.resumes) /* the token has outlived `retention` */
+        view.missed = room_messages_since(room, joining->since_seq);
+    bool recovered = shared && entry.resumes && view.missed == 0;
+    send_welcome(session, &view, recovered);
+    const char *epoch = feed_epoch(session->place->feed);
+    if (joining->knows && !recovered && strcmp(joining->since_epoch, epoch) != 0)
+        tell_gap(session, &view);
     session->state = SESSION_JOINED;
     session_end_joining(session);
 }

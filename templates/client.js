@@ -176,6 +176,7 @@ export class Client {
         break;
       case "epoch": // numbers go on in another epoch, and nothing was missed
         if (this.#position) this.#position.epoch = message.epoch;
+        this.#on.epoch?.(message);
         break;
       case "members":
       case "notice":

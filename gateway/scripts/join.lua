@@ -24,8 +24,9 @@
 --          what it may see from, when put back
 --          the epoch of that number
 --
--- A token that was used notes the session that came back with it (`left`): an earlier life of the
--- member, on a gateway that was thought dead, cannot be put back beside it, whatever its name is.
+-- Who asked later has it: two gateways may hold one member, as one of them was thought dead, or
+-- Redis went on with an older memory. A token that was used notes when whoever came back with it had
+-- asked (`left`), so that nobody is put back beside it under another name.
 --
 -- Returns for each, in order, {'joined' | 'resumed', id, number, floor, epoch}: the member is in, has
 -- this id, and what the room was up to `number` of `epoch` includes it; it may be shown events after
@@ -84,7 +85,7 @@ local function let_in()
             call('HDEL', person.left, 'resume', 'floor')
         end
         if person.id == person.shown_id and not person.restore then
-            call('HSET', person.left, 'session', person.session)
+            call('HSET', person.left, 'asked_at', person.asked)
             call('EXPIRE', person.left, ttl)
         end
         call('HSET', person.key, 'id', person.id, 'name', person.name, 'address', person.address,
@@ -104,16 +105,21 @@ local function is_late(asked, asked_there)
     return own > 0 and own + surely_ms < theirs and theirs <= tonumber(at)
 end
 
+-- Somebody else may hold what a gateway wants to put back, and is to keep it.
+local function is_elsewhere(person, asked_there)
+    return person.asked == '0' or is_late(person.asked, asked_there)
+end
+
 -- The same member on another socket: nobody else needs to know.
 local function take_over(person, there)
     local old_gateway, old_session, asked = there[3], there[4], there[6] or '0'
-    if not person.restore then
-        if is_late(person.asked, asked) then
-            return {'late'}
-        end
-        asked = person.asked
-    elseif old_gateway ~= gateway or old_session ~= person.session then
+    local same = old_gateway == gateway and old_session == person.session
+    if not person.restore and is_late(person.asked, asked) then
+        return {'late'}
+    elseif person.restore and not same and is_elsewhere(person, asked) then
         return {'moved'}
+    elseif not same then
+        asked = person.asked
     end
     call('HSET', person.key, 'gateway', gateway, 'session', person.session,
          'address', person.address, 'asked_at', asked)
@@ -140,9 +146,9 @@ local function judge(person)
     end
 
     local floor = now
-    local before = person.shown_id ~= '' and fields(person.left, 'resume', 'floor', 'session') or {}
+    local before = person.shown_id ~= '' and fields(person.left, 'resume', 'floor', 'asked_at') or {}
     if person.restore then
-        if before[3] and before[3] ~= person.session then
+        if before[3] and is_elsewhere(person, before[3]) then
             return {'moved'}
         end
         person.id, person.hash = person.shown_id, person.shown_hash

@@ -156,7 +156,7 @@ local function emit_presence(joined, left, count)
 end
 
 -- With this token somebody who left may come back, for `retention`. Without its hash, which somebody
--- may have taken off by hand, nobody could. (`session` stands there as well when the token has been
+-- may have taken off by hand, nobody could. (`asked_at` stands there as well when the token has been
 -- used: see join.lua.)
 local function keep_token(left, hash, floor)
     if retention > 0 and hash then

@@ -50,7 +50,7 @@ async function carryOut(fault) {
   }
   if (["gateway", "path"].includes(kinds[fault.kind].breaks)) fault.gateway.stalls.push([from, Date.now()]);
   if (kinds[fault.kind].breaks === "member") fault.member.stalls.push([from, Date.now()]);
-  if (kinds[fault.kind].breaks === "redis") fault.system.away.push([from, Date.now()]);
+  if (kinds[fault.kind].breaks === "redis") fault.system.away.push([fault.from ?? from, Date.now()]);
 }
 
 /** Which gateway had a member when, from the gateways' own logs; gives when that one was stalled. */
@@ -108,7 +108,9 @@ function report(system, members, injected, verdict) {
     ["lost", verdict.lost.length],
     ["doubled", verdict.doubled.length],
     ["out of order", verdict.disorder.length],
-    ["gaps told (Redis lost its memory)", verdict.gaps],
+    ["gaps told (Redis lost its memory, or went on with an older one)", verdict.gaps],
+    ["told that numbers go on in another epoch", verdict.epochs],
+    ["gaps told to who came back, and had missed nothing", verdict.needless],
     ["gaps without a reason, or with a wrong count", verdict.unexcused.length],
     ["leaves announced", verdict.leaves],
     ["false leaves", verdict.falseLeaves.length],
@@ -137,8 +139,9 @@ async function main(t) {
   const convergedMs = await converge(members).catch((error) => (problems.push(error.message), NaN));
   const rosters = await compareRosters(system, members);
   const lastEpoch = readEpoch(system);
+  system.noteHistory();
   for (const member of members) member.stop();
-  const verdict = judge(members, { graceMs: system.settings.grace * 1000, lastEpoch, away: system.away.sort(([a], [b]) => a - b), emptied: system.emptied, stallsOf: findStalls(system) });
+  const verdict = judge(members, { graceMs: system.settings.grace * 1000, lastEpoch, away: system.away.sort(([a], [b]) => a - b), emptied: system.emptied, forked: system.forked, history: system.history, stallsOf: findStalls(system) });
   Object.assign(verdict, { convergedMs, rosters, processes: await checkProcesses(system) });
   report(system, members, injected, verdict);
   for (const promise of [...promises, "rosters", "processes"]) problems.push(...verdict[promise].map((complaint) => `${promise}: ${complaint}`));

@@ -71,6 +71,8 @@ export const actions = {
   "freeze a gateway": (fault) => freeze(fault, fault.gateway.process),
   "freeze Redis": (fault) => freeze(fault, fault.system.redis),
   "restart Redis empty": (fault) => fault.system.restartRedisEmpty(() => last(fault)),
+  "restore-older": (fault) => fault.system.restoreOlder(fault, () => last(fault)),
+  "failover-behind": (fault) => fault.system.failOverBehind(fault, () => last(fault)),
   "no memory left in Redis": noMemory,
   "CLIENT PAUSE": (fault) => run(fault, "CLIENT", "PAUSE", String(fault.ms), "ALL").then(() => last(fault)),
   "CLIENT KILL pubsub": (fault) => run(fault, "CLIENT", "KILL", "TYPE", "pubsub"),

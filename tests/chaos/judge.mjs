@@ -4,27 +4,30 @@
 // message, presence, ack, gap, lost, leave, refused, ended. `since` a welcome the member is owed every
 // message of that epoch with a greater number, until it leaves, or is told of a gap.
 
-/** What everybody together saw: which number a message has, in which epoch. */
-function collectTruth(members) {
+import { History } from "./history.mjs";
+
+/** What everybody together saw: which number a message has, in the epoch in which it was given. */
+function collectTruth(members, history) {
   const truth = { epochs: new Map(), byNonce: new Map(), conflicts: [] };
   for (const member of members) {
     for (const { what, epoch, seq, nonce, text, from } of member.record) {
       if (what !== "message") continue;
-      if (!truth.epochs.has(epoch)) truth.epochs.set(epoch, new Map());
-      const messages = truth.epochs.get(epoch);
+      const origin = history.origin(epoch, seq);
+      if (!truth.epochs.has(origin)) truth.epochs.set(origin, new Map());
+      const messages = truth.epochs.get(origin);
       const before = messages.get(seq);
       if (!before) messages.set(seq, { nonce, text, from });
-      else if (before.text !== text || before.nonce !== nonce) truth.conflicts.push(`${epoch} ${seq}: ${before.text} and ${text}`);
+      else if (before.text !== text || before.nonce !== nonce) truth.conflicts.push(`${origin} ${seq}: ${before.text} and ${text}`);
       const key = `${from} ${nonce} ${text}`;
       if (!truth.byNonce.has(key)) truth.byNonce.set(key, new Set());
-      truth.byNonce.get(key).add(`${epoch} ${seq}`);
+      truth.byNonce.get(key).add(`${origin} ${seq}`);
     }
   }
   return truth;
 }
 
 /** The stretches of numbers that a member is owed: { epoch, after, upTo, seen }. */
-function stretchesOf(record, verdict, name) {
+function stretchesOf({ record, name }, verdict, history) {
   const stretches = [];
   let open = null;
   const begin = (epoch, seq) => {
@@ -35,24 +38,36 @@ function stretchesOf(record, verdict, name) {
     if (open) open.upTo = upTo;
     open = null;
   };
+  const goOn = (epoch) => {
+    if (!history.shares(open.epoch, epoch, open.last)) verdict.disorder.push(`${name} was told that it missed nothing in ${epoch}, after ${open.last} of ${open.epoch}`);
+    open.epoch = epoch;
+  };
   for (const entry of record) {
     const { what, epoch, seq } = entry;
     if (what === "start") {
       end(open?.last);
     } else if (what === "welcome") {
-      if (open && entry.recovered && open.epoch !== epoch) verdict.disorder.push(`${name} was told "recovered" in another epoch`);
-      if (open && entry.recovered) continue;
+      if (open && entry.recovered) {
+        goOn(epoch);
+        continue;
+      }
       if (open && open.epoch === epoch) verdict.unexcused.push(`${name} came back to epoch ${epoch} at ${seq} after ${open.last}, and missed ${entry.missed}`);
       if (open && open.epoch !== epoch) open.awaitsGap = true;
       const left = open;
       end(open?.last);
       begin(epoch, seq);
       open.before = left;
+    } else if (what === "epoch") {
+      verdict.epochs++;
+      if (open) goOn(epoch);
     } else if (what === "gap") {
       verdict.gaps++;
-      if (open?.before?.awaitsGap) open.before.awaitsGap = false;
+      const back = open?.before?.awaitsGap; // its gateway may have been beyond the fork
+      if (back) verdict.needless += history.shares(open.before.epoch, epoch, open.before.last);
+      else if (open && history.shares(open.epoch, epoch, open.last)) verdict.unexcused.push(`${name}: a gap in ${epoch}, though everything up to ${open.last} of ${open.epoch} is in it`);
+      if (back) open.before.awaitsGap = false;
       else if (open && open.epoch === epoch) verdict.unexcused.push(`${name}: a gap of ${entry.missed} in epoch ${epoch} at ${seq} after ${open.last}`);
-      if (entry.missed !== 0) verdict.unexcused.push(`${name}: a gap of ${entry.missed}, not 0, though Redis lost its memory`);
+      if (entry.missed !== 0 && !back) verdict.unexcused.push(`${name}: a gap of ${entry.missed}, not 0, though Redis lost its memory`);
       if (open?.epoch === epoch && open.last === seq) continue;
       end(open?.last);
       begin(epoch, seq);
@@ -71,11 +86,12 @@ function stretchesOf(record, verdict, name) {
   return stretches;
 }
 
-function judgeDelivery(members, truth, verdict) {
+function judgeDelivery(members, truth, verdict, history) {
   for (const member of members) {
-    for (const { epoch, after, upTo, seen } of stretchesOf(member.record, verdict, member.name)) {
-      for (const [seq, { text }] of truth.epochs.get(epoch) ?? [])
-        if (seq > after && seq <= upTo && !seen.has(seq)) verdict.lost.push(`${member.name} did not get ${epoch} ${seq} (${text}), being owed ${after} to ${upTo}`);
+    for (const { epoch, after, upTo, seen } of stretchesOf(member, verdict, history)) {
+      for (const [origin, messages] of truth.epochs)
+        for (const [seq, { text }] of messages)
+          if (seq > after && seq <= upTo && !seen.has(seq) && history.origin(epoch, seq) === origin) verdict.lost.push(`${member.name} did not get ${origin} ${seq} (${text}), being owed ${after} to ${upTo} of ${epoch}`);
       verdict.delivered += seen.size;
     }
   }
@@ -83,16 +99,17 @@ function judgeDelivery(members, truth, verdict) {
   verdict.disorder.push(...truth.conflicts);
 }
 
-/** An acknowledged message that nobody saw is lost, unless Redis lost its memory after it. */
-function judgeAcknowledged(members, truth, verdict, lastEpoch) {
+/** An acknowledged message that nobody saw is lost, unless Redis lost its memory of it. */
+function judgeAcknowledged(members, truth, verdict, lastEpoch, history) {
   for (const member of members) {
     for (const { what, epoch, seq, nonce } of member.record) {
       if (what !== "ack") continue;
       verdict.acknowledged++;
       const messages = [...truth.epochs].filter(([, all]) => all.get(seq)?.nonce === nonce);
       if (messages.length > 0) continue;
-      const later = [...(truth.epochs.get(epoch)?.keys() ?? [])].some((other) => other > seq);
-      if (epoch === lastEpoch || later) verdict.lost.push(`${member.name}'s ${nonce} was acknowledged as ${seq}, and nobody saw it`);
+      const origin = history.origin(epoch, seq);
+      const later = [...(truth.epochs.get(origin)?.keys() ?? [])].some((other) => other > seq);
+      if (origin === history.origin(lastEpoch, seq) || later) verdict.lost.push(`${member.name}'s ${nonce} was acknowledged as ${seq}, and nobody saw it`);
       else verdict.forgotten++;
     }
     verdict.sent += member.said.size;
@@ -156,14 +173,14 @@ function collectIdentities(members) {
 }
 
 /** The first sight of each leave: nobody may be announced as left who was there within the grace. */
-function judgeLeaves(members, verdict, { graceMs, away, stallsOf }) {
+function judgeLeaves(members, verdict, { graceMs, away, stallsOf, history }) {
   const identities = collectIdentities(members);
   const first = new Map(); // epoch, number and id → when it was first seen
   for (const member of members)
     for (const { t, what, epoch, seq, left } of member.record)
       if (what === "presence")
         for (const id of left) {
-          const key = `${epoch} ${seq} ${id}`;
+          const key = `${history.origin(epoch, seq)} ${seq} ${id}`;
           if (!first.has(key) || t < first.get(key)) first.set(key, t);
         }
   for (const [key, t] of first) {
@@ -205,20 +222,21 @@ function judgeJoins(members, verdict) {
 
 /** Gives lists of what broke a promise, and the figures for the table. `members` have name, record,
  *  said, failed and stalls; `lastEpoch` is the one that Redis is in at the end, `away` when it could not be used
- *  ([from, to], in order), `emptied` how often it lost its memory; `stallsOf(id, t)` gives when the gateway
+ *  ([from, to], in order), `emptied` how often it lost its memory, `forked` how often it went on with an older
+ *  one, `history` which epoch came from which; `stallsOf(id, t)` gives when the gateway
  *  that had this member at that moment was stopped or cut off. */
-export function judge(members, { graceMs, lastEpoch, away = [], emptied = 0, stallsOf = () => [] }) {
+export function judge(members, { graceMs, lastEpoch, away = [], emptied = 0, forked = 0, history = new History(), stallsOf = () => [] }) {
   const verdict = {
     lost: [], doubled: [], disorder: [], unexcused: [], falseLeaves: [], falseJoins: [], refusals: [], ended: [],
-    sent: 0, acknowledged: 0, delivered: 0, forgotten: 0, given: 0, gaps: 0, leaves: 0, longestSilence: 0, refused: 0,
+    sent: 0, acknowledged: 0, delivered: 0, forgotten: 0, given: 0, gaps: 0, epochs: 0, needless: 0, leaves: 0, longestSilence: 0, refused: 0,
   };
-  const truth = collectTruth(members);
-  judgeDelivery(members, truth, verdict);
-  judgeAcknowledged(members, truth, verdict, lastEpoch);
-  judgeRefusals(members, verdict, emptied);
+  const truth = collectTruth(members, history);
+  judgeDelivery(members, truth, verdict, history);
+  judgeAcknowledged(members, truth, verdict, lastEpoch, history);
+  judgeRefusals(members, verdict, emptied + forked);
   const epochs = new Set([...truth.epochs.keys(), lastEpoch]);
-  if (epochs.size > emptied + 1) verdict.unexcused.push(`${epochs.size} epochs, though Redis lost its memory ${emptied} times`);
-  judgeLeaves(members, verdict, { graceMs, away, stallsOf });
+  if (epochs.size > emptied + forked + 1) verdict.unexcused.push(`${epochs.size} epochs, though Redis lost its memory ${emptied} times and part of it ${forked} times`);
+  judgeLeaves(members, verdict, { graceMs, away, stallsOf, history });
   judgeJoins(members, verdict);
   for (const { name, record } of members) {
     let before = null;

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { judge, promises } from "./judge.mjs";
+import { History } from "./history.mjs";
 import { makeSchedule } from "./schedule.mjs";
 
 const graceMs = 6000;
@@ -15,6 +16,16 @@ const many = (from, to, step, make) => Array.from({ length: (to - from) / step }
 
 function person(name, id, record) {
   return { name, said: new Map(), failed: new Map(), record: [{ t: 0, what: "start" }, ...record.map((entry) => (entry.id === "?" ? { ...entry, id } : entry))] };
+}
+
+const epoch = (t, seq, more = {}) => ({ t, what: "epoch", epoch: "e2", seq, ...more });
+
+/** The same, where e2 goes on from e1's number 2. */
+function expectForked(alice, bob, broken) {
+  const history = new History();
+  history.note("e2", "e1:2");
+  const verdict = judge([person("alice", "A", alice), person("bob", "B", bob)], { graceMs, lastEpoch: "e2", forked: 1, history });
+  assert.deepEqual(promises.filter((promise) => verdict[promise].length > 0), broken, JSON.stringify(verdict, null, 1));
 }
 
 /** Judges alice and bob; only the promises named in `broken` may be. */
@@ -137,4 +148,27 @@ test("the same seed gives the same schedule, another one another", () => {
   assert.deepEqual(make(1), make(1));
   assert.notDeepEqual(make(1), make(2));
   assert.ok(make(1).length > 40);
+});
+
+test("an epoch that goes on from where one stands is no gap, and what follows is owed", () => {
+  const before = [welcome(1, 0), message(2, 1), message(3, 2)];
+  const after = [epoch(4, 2), message(5, 3, { epoch: "e2", text: "other" })];
+  expectForked([...before, ...after], [...before, ...after], []);
+  expectForked([...before, ...after], [...before, epoch(4, 2)], ["lost"]);
+  expectForked([...before, ...after], [...before, gap(4, 2), after[1]], ["unexcused"]);
+});
+
+test("who saw what the other history lacks is owed a gap, and what came instead", () => {
+  const beyond = [...good, gap(5, 2), message(6, 3, { epoch: "e2", nonce: "m", text: "other" })];
+  expectForked(beyond, beyond, []);
+  expectForked(beyond, [...good, epoch(5, 2), message(6, 3, { epoch: "e2", nonce: "m", text: "other" })], ["disorder"]);
+  expectForked(beyond, [...good, gap(5, 2)], ["lost"]);
+});
+
+test("who comes back from an earlier epoch is owed what it has not seen of the later one", () => {
+  const before = [welcome(1, 0), message(2, 1)];
+  const rest = [message(5, 2, { epoch: "e2" }), message(6, 3, { epoch: "e2", nonce: "m", text: "other" })];
+  const recovered = welcome(4, 3, { epoch: "e2", recovered: true });
+  expectForked([...before, recovered, ...rest], [...before, recovered, ...rest], []);
+  expectForked([...before, recovered, ...rest], [...before, recovered, rest[1]], ["lost"]);
 });

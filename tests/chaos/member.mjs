@@ -136,6 +136,7 @@ export class ChaosMember {
         this.doubtful = this.people.size !== count;
         this.listed = true;
       },
+      epoch: ({ epoch, seq }) => this.#note("epoch", { epoch, seq }),
       gap: ({ missed, epoch, seq }) => this.#note("gap", { missed, epoch, seq }),
       acked: (nonce, seq) => this.#noteEpoch("ack", { nonce, seq }),
       failed: (nonce, { code }) => this.failed.set(nonce, code),

@@ -9,6 +9,8 @@ export const kinds = {
   "freeze a gateway": { breaks: "gateway", ms: [200, 8000] },
   "freeze Redis": { breaks: "redis", ms: [200, 8000] },
   "restart Redis empty": { breaks: "redis", ms: [100, 5000] },
+  "restore-older": { breaks: "redis", ms: [100, 5000] },
+  "failover-behind": { breaks: "redis", ms: [100, 5000] },
   "no memory left in Redis": { breaks: "redis", ms: [500, 6000] },
   "CLIENT PAUSE": { breaks: "redis", ms: [200, 7000] },
   "CLIENT KILL pubsub": { breaks: "nothing", ms: [0, 0] },

@@ -1,6 +1,11 @@
 // What is broken: one Redis, some gateways behind one nginx, each of which can be stopped and started
 // again in its place.
-import { Gateway, freePort, get, startNginx, startRedis, until } from "../lib/harness.mjs";
+import fs from "node:fs";
+import path from "node:path";
+import { Gateway, freePort, get, startNginx, startRedis, temporaryDirectory, until } from "../lib/harness.mjs";
+import { History } from "./history.mjs";
+
+const HEAD = "yukizuri:{lobby}:head";
 
 const usual = { lease: 3, grace: 6, retention: 60, ping: 5, drain: 3 };
 
@@ -12,6 +17,8 @@ export class System {
   failures = []; // faults that could not be carried out
   ends = []; // how drained gateways ended: { gateway, code, signal }
   emptied = 0; // how often Redis lost its memory
+  forked = 0; // how often it went on with an older one
+  history = new History();
   away = []; // when Redis could not be used: [from, to]
   paths;
   #t;
@@ -24,8 +31,9 @@ export class System {
 
   async start(count) {
     const addresses = Array.from({ length: count }, (_, i) => `127.0.0.${11 + i}`);
-    this.redis = await startRedis(this.#t, { args: ["--bind", "127.0.0.1", ...addresses] });
-    this.redisArgs = ["--bind", "127.0.0.1", ...addresses];
+    this.directory = temporaryDirectory(this.#t);
+    this.redisArgs = ["--bind", "127.0.0.1", ...addresses, "--dir", this.directory];
+    this.redis = await startRedis(this.#t, { args: this.redisArgs });
     const upstreams = [];
     for (let number = 0; number < count; number++) {
       const port = await freePort();
@@ -66,9 +74,46 @@ export class System {
     return started;
   }
 
+  /** An epoch's forks stand in the room's head as long as that lives. */
+  noteHistory() {
+    const [epoch, forks] = this.redis.lines("HMGET", HEAD, "epoch", "forks");
+    if (epoch) this.history.note(epoch, forks ?? "");
+  }
+
+  /** Redis comes back from a dump that lacks what was said during `pause`. */
+  async restoreOlder(fault, pause) {
+    this.forked++;
+    this.noteHistory();
+    this.redis.run("SAVE");
+    await pause();
+    fault.from = Date.now();
+    await this.redis.stop("SIGKILL");
+    this.redis = await startRedis(this.#t, { port: this.redis.port, args: this.redisArgs });
+  }
+
+  /** A replica that hears nothing during `pause` is promoted, and takes the master's place. */
+  async failOverBehind(fault, pause) {
+    const master = this.redis;
+    this.forked++;
+    this.noteHistory();
+    const replica = await startRedis(this.#t, { args: [...this.redisArgs, "--dbfilename", "replica.rdb", "--replicaof", "127.0.0.1", String(master.port), "--repl-diskless-sync-delay", "0"] });
+    await until("the replica has everything", () => replica.run("INFO", "replication").includes("master_link_status:up"));
+    replica.run("REPLICAOF", "127.0.0.1", "1"); // nobody listens there
+    await pause();
+    fault.from = Date.now();
+    await master.stop("SIGKILL");
+    replica.run("REPLICAOF", "NO", "ONE");
+    replica.run("CONFIG", "SET", "dbfilename", "dump.rdb");
+    await until("the replica is where the master was", () => replica.run("CONFIG", "SET", "port", String(master.port)) === "OK");
+    replica.port = master.port;
+    this.redis = replica;
+  }
+
   async restartRedisEmpty(pause) {
     this.emptied++;
+    this.noteHistory();
     await this.redis.stop("SIGKILL");
+    fs.rmSync(path.join(this.directory, "dump.rdb"), { force: true });
     await pause();
     this.redis = await startRedis(this.#t, { port: this.redis.port, args: this.redisArgs });
   }
