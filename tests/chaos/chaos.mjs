@@ -62,11 +62,12 @@ function findStalls(system) {
   };
 }
 
-/** What stops or restarts a gateway waits until an earlier fault of this kind has given it back. */
-function inTurn({ kind, gateway }, act) {
-  if (kinds[kind].breaks !== "gateway") return act();
-  gateway.turn = (gateway.turn ?? Promise.resolve()).then(act);
-  return gateway.turn;
+/** What stops or restarts a gateway, or Redis, waits until an earlier fault of this kind has given it back. */
+function inTurn({ kind, gateway, system }, act) {
+  const broken = { gateway, redis: system }[kinds[kind].breaks];
+  if (!broken) return act();
+  broken.turn = (broken.turn ?? Promise.resolve()).then(act);
+  return broken.turn;
 }
 
 /** Carries the schedule out; ends when the last fault is over. Gives how many of each kind there were. */

@@ -104,7 +104,8 @@ export class System {
     await master.stop("SIGKILL");
     replica.run("REPLICAOF", "NO", "ONE");
     replica.run("CONFIG", "SET", "dbfilename", "dump.rdb");
-    await until("the replica is where the master was", () => replica.run("CONFIG", "SET", "port", String(master.port)) === "OK");
+    let said = "";
+    await until(() => `the replica takes the master's port: ${said}`, () => (said = replica.run("CONFIG", "SET", "port", String(master.port))) === "OK");
     replica.port = master.port;
     this.redis = replica;
   }
