@@ -192,9 +192,9 @@ test("who left after the dump is not there for ever when Redis comes back with i
 
 /** A master, and a replica behind an address of its own, over which replication can be cut. */
 async function startPair(t) {
-  const master = await startRedis(t);
+  const [master, directory] = [await startRedis(t), temporaryDirectory(t)];
   const replication = await startAddress(t, master.port);
-  const replica = await startRedis(t, { args: ["--replicaof", "127.0.0.1", String(replication.own), "--repl-diskless-sync-delay", "0"] });
+  const replica = await startRedis(t, { args: ["--dir", directory, "--replicaof", "127.0.0.1", String(replication.own), "--repl-diskless-sync-delay", "0"] });
   const address = await startAddress(t, master.port);
   await until("the replica has everything", () => replica.run("INFO", "replication").includes("master_link_status:up"));
   return {

@@ -7,17 +7,25 @@ import test from "node:test";
 import { Member, atEnd, joined, lasting, startGateway, startRedis, until } from "../lib/harness.mjs";
 
 /** A way to Redis that can be held up: what is sent meanwhile comes later, also of a connection that was
- * closed, as from a socket's buffer. Answers are not held up. */
+ * closed, as from a socket's buffer. Answers are held up apart, only those to commands, and of connections that are there. */
 async function startPath(t, port) {
   const late = [];
   let held = false;
+  let answersHeld = false;
+  const asked = []; // since answers are held up
   const pass = (deliver) => (held ? late.push(deliver) : deliver());
   const sockets = new Set();
   const server = net.createServer((gateway) => {
     const redis = net.connect(port, "127.0.0.1");
-    gateway.on("data", (bytes) => pass(() => redis.write(bytes)));
+    let talks = !answersHeld; // a command's connection
+    gateway.on("data", (bytes) => {
+      talks &&= !bytes.includes("SUBSCRIBE");
+      if (answersHeld && talks) asked.push(bytes);
+      pass(() => redis.write(bytes));
+    });
     gateway.on("close", () => pass(() => redis.end()));
-    redis.on("data", (bytes) => gateway.destroyed || gateway.write(bytes));
+    const answer = (bytes) => gateway.destroyed || gateway.write(bytes);
+    redis.on("data", (bytes) => (answersHeld && talks ? late.push(() => answer(bytes)) : answer(bytes)));
     redis.on("close", () => gateway.destroy());
     for (const socket of [gateway, redis]) sockets.add(socket.on("error", () => {}));
   });
@@ -29,8 +37,10 @@ async function startPath(t, port) {
   return {
     url: `redis://127.0.0.1:${server.address().port}`,
     hold: () => (held = true),
+    holdAnswers: () => (answersHeld = true),
+    wasAsked: (word) => asked.some((bytes) => bytes.includes(word)),
     release() {
-      held = false;
+      held = answersHeld = false;
       for (const deliver of late.splice(0)) deliver();
     },
   };
@@ -54,8 +64,10 @@ test("a join that its gateway had given up took the member from the socket it wa
   const before = session();
   const given = await new Member(t, far.url).opened();
   path.hold();
+  const asLongAsItIsOfUse = lasting(5500);
   given.send(comeBack);
   await given.waitFor({ type: "error", code: "unavailable" });
+  await asLongAsItIsOfUse;
   path.release();
   const judged = () => redis.run("INFO", "errorstats").includes("errorstat_LATE:count=1");
   await until("Redis has judged it", () => judged() || session().join() !== before.join());
@@ -112,4 +124,66 @@ test("the moment at which a member asked is of no use once Redis' clock has been
   redis.run("HSET", key, "asked_at", "broken by hand");
   await joined(t, near.url, "alice", { resume: comeBack.resume });
   assert.equal((await again.waitClosed()).code, 4409);
+});
+
+test("an answer to what was asked before the subscription was made again is not believed", async (t) => {
+  const { redis, path, near, far } = await startRoom(t);
+  const [bob, dora] = [await joined(t, near.url, "bob"), await joined(t, far.url, "dora")];
+  const ids = () => redis.lines("CLIENT", "LIST", "TYPE", "pubsub").filter((line) => line.includes("name=yukizuri-far ")).map((line) => /^id=(\d+)/.exec(line)[1]);
+  const cut = () => ids().forEach((id) => redis.run("CLIENT", "KILL", "ID", id));
+  const say = async (text) => {
+    bob.send({ type: "say", text, nonce: text });
+    await bob.waitFor({ type: "ack", nonce: text });
+  };
+  const listening = () => until("it listens again", () => redis.run("PUBSUB", "NUMSUB", "yukizuri:{lobby}").endsWith("2"));
+  path.holdAnswers();
+  cut();
+  await say("one");
+  await listening();
+  await until("it reads what it missed", () => path.wasAsked("$3\r\n500\r\n"));
+  cut();
+  await say("two"); // while the answer, which does not have it, is on its way
+  await listening();
+  path.release();
+  await dora.waitFor({ type: "message", text: "two" });
+  assert.deepEqual([dora.messages().map(({ text }) => text), dora.find({ type: "gap" })], [["one", "two"], undefined]);
+});
+
+test("one id is never two members: who came back under another name is not put back under the old one", async (t) => {
+  const redis = await startRedis(t);
+  const args = ["--lease", "1", "--leave-grace", "1"];
+  const [stopped, other, third] = await Promise.all([0, 1, 2].map(() => startGateway(t, { redis, args })));
+  const watcher = await joined(t, third.url, "watcher");
+  const old = await joined(t, stopped.url, "old");
+  const member = (name, field) => redis.run("HGET", `yukizuri:{lobby}:member:${name}`, field);
+  stopped.signal("SIGSTOP");
+  atEnd(t, () => stopped.running && stopped.signal("SIGCONT"));
+  await until("it is thought dead", () => redis.run("EXISTS", "yukizuri:{lobby}:member:old") === "0");
+  const { resume, me } = old.welcome;
+  const again = await joined(t, other.url, "new", { resume });
+  assert.equal(again.welcome.me.id, me.id);
+  stopped.signal("SIGCONT");
+  assert.equal((await old.waitClosed()).code, 4409);
+  await again.settled();
+  assert.equal(again.closed, null);
+  assert.deepEqual([member("old", "id"), member("new", "id")], ["", me.id]);
+  assert.deepEqual(redis.lines("SMEMBERS", "yukizuri:{lobby}:members").sort(), ["new", "watcher"]);
+  assert.equal(watcher.closed, null);
+});
+
+test("who came back with its token, and then on another socket, is put back when its key is lost", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--lease", "1", "--leave-grace", "0"] });
+  const first = await joined(t, gateway.url, "alice");
+  const bob = await joined(t, gateway.url, "bob");
+  first.socket.terminate();
+  await until("she is gone", () => bob.saw("left", "alice"));
+  const { resume, me } = first.welcome;
+  await joined(t, gateway.url, "alice", { resume });
+  const third = await joined(t, gateway.url, "alice", { resume });
+  redis.run("DEL", "yukizuri:{lobby}:member:alice", "yukizuri:{lobby}:head"); // a new epoch: all are looked after soon
+  bob.send({ type: "say", text: "wakes the room" });
+  await until("she is put back", () => redis.run("HGET", "yukizuri:{lobby}:member:alice", "id") === me.id);
+  await third.settled();
+  assert.equal(third.closed, null);
 });
