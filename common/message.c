@@ -2,6 +2,7 @@
 
 #include "memory.h"
 #include "scan.h"
+#include "unicode.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -49,22 +50,6 @@ static int read_join(const json_t *root, struct message_in *out, const char **wh
     return read_since(root, out, why);
 }
 
-/* White space of ASCII, no-break and ideographic spaces. */
-static bool is_blank(const char *text)
-{
-    while (*text != '\0') {
-        size_t len = strspn(text, " \t\r\n\v\f");
-        if (len == 0 && strncmp(text, "\xc2\xa0", 2) == 0)
-            len = 2;
-        if (len == 0 && strncmp(text, "\xe3\x80\x80", 3) == 0)
-            len = 3;
-        if (len == 0)
-            return false;
-        text += len;
-    }
-    return true;
-}
-
 /* What makes a repeat harmless: the nonce, and the epoch in which it was first said. */
 static int read_nonce(const json_t *root, struct message_in *out, const char **why)
 {
@@ -92,7 +77,7 @@ static int read_say(const json_t *root, struct message_in *out, const char **why
     out->text = json_string_value(text);
     out->text_len = json_string_length(text);
     out->text_characters = count_characters(out->text, out->text_len);
-    if (is_blank(out->text))
+    if (unicode_is_blank(out->text))
         return fail(why, "The text is empty.");
     return read_nonce(root, out, why);
 }
@@ -157,7 +142,7 @@ static bool read_canonical_say(const uint8_t *data, size_t len, struct message_i
     out->text_characters = count_characters(text.data, text.len);
     out->nonce = put_string(&end, nonce);
     out->epoch = put_string(&end, epoch);
-    return !is_blank(out->text);
+    return !unicode_is_blank(out->text);
 }
 
 /* The same of a join. */

@@ -1,210 +1,212 @@
 #include "name.h"
 
-#include "memory.h"
+#include "name_spelling.h"
+#include "unicode.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <utf8proc.h>
 
-enum { ROOM_CHARACTERS = 32, MOST_DIGITS = 3 };
+enum {
+    ROOM_CHARACTERS = 32,
+    MOST_DIGITS = 3,
+    MOST_INPUT_BYTES = NAME_BYTES * 4,
+    MOST_CODES = MOST_INPUT_BYTES, /* more do not compose to NAME_BYTES, or are white space */
 
-/* ASCII is its own normal form (UAX #15), and capitals alone fold. Most names are ASCII, and a
- * storm of people is a storm of names. */
-static char *map_ascii(const char *text, size_t len, utf8proc_option_t options)
+    NO_BREAK_SPACE = 0xa0,
+    DOT_ABOVE = 0x0307,
+};
+
+static enum name_error from_unicode(int error)
 {
-    char *out = memory_new(len + 1);
-    for (size_t i = 0; i < len; i++) {
-        bool folds = (options & UTF8PROC_CASEFOLD) != 0 && text[i] >= 'A' && text[i] <= 'Z';
-        out[i] = folds ? (char)(text[i] + ('a' - 'A')) : text[i];
+    return error == UNICODE_TOO_LONG ? NAME_TOO_LONG : NAME_BAD_UTF8;
+}
+
+/* --- Nicknames --- */
+
+/* Makes one space of a run, and none at both ends. A space that carries a mark (NFKC makes that of
+ * the free-standing accents) becomes one that no page takes away (The Unicode Standard, 2.11). */
+static size_t tidy_spaces(int32_t *codes, size_t count)
+{
+    size_t kept = 0;
+    bool spaced = false;
+    while (count > 0 && unicode_is_space(codes[count - 1]))
+        count--;
+    for (size_t i = 0; i < count; i++) {
+        bool at_start = kept == 0 && unicode_is_space(codes[i]);
+        if (at_start || unicode_kind(codes[i]) == UNICODE_SPACE) {
+            spaced = true;
+            continue;
+        }
+        bool carries = unicode_is_mark(codes[i]);
+        if (spaced && (carries || kept > 0))
+            codes[kept++] = carries ? NO_BREAK_SPACE : ' ';
+        spaced = false;
+        codes[kept++] = codes[i];
     }
-    return out;
+    return kept;
 }
 
-/* Each is a grapheme by itself: CR LF, the only pair, is refused. */
-static enum name_error scan_ascii(const char *text, size_t *graphemes)
+/* Letters that have a dot look the same with another one (Soft_Dotted); capital I with a dot folds
+ * to that. */
+static size_t drop_second_dots(int32_t *codes, size_t count)
 {
-    size_t count = 0;
-    for (; text[count] != '\0'; count++)
-        if (text[count] < ' ' || text[count] == 0x7f)
-            return NAME_BAD_CHARACTER;
-    *graphemes = count;
-    return NAME_OK;
-}
-
-static bool is_ascii(const char *text, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        if ((uint8_t)text[i] >= 0x80)
-            return false;
-    return true;
-}
-
-static char *map(const char *text, size_t len, utf8proc_option_t options)
-{
-    if (is_ascii(text, len))
-        return map_ascii(text, len, options);
-    utf8proc_uint8_t *out = NULL;
-    utf8proc_ssize_t done = utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)len,
-                                         &out, options | UTF8PROC_STABLE);
-    return done < 0 ? NULL : (char *)out;
-}
-
-static const char *next_codepoint(const char *at, utf8proc_int32_t *code)
-{
-    utf8proc_ssize_t used = utf8proc_iterate((const utf8proc_uint8_t *)at, -1, code);
-    return used > 0 ? at + used : NULL;
-}
-
-/* Letters that draw nothing: they would make two names look the same, or one look empty. */
-static bool draws_nothing(utf8proc_int32_t code)
-{
-    return code == 0x034f || code == 0x115f || code == 0x1160 || code == 0x17b4 || code == 0x17b5 ||
-           code == 0x2800 || code == 0x3164 || code == 0xffa0 || (code >= 0x180b && code <= 0x180f);
-}
-
-static bool is_fair(utf8proc_int32_t code)
-{
-    switch (utf8proc_category(code)) {
-    case UTF8PROC_CATEGORY_CC: /* control */
-    case UTF8PROC_CATEGORY_CF: /* format: bidi overrides, zero-width */
-    case UTF8PROC_CATEGORY_CS:
-    case UTF8PROC_CATEGORY_CO:
-    case UTF8PROC_CATEGORY_CN:
-    case UTF8PROC_CATEGORY_ZL:
-    case UTF8PROC_CATEGORY_ZP:
-        return false;
-    default:
-        return !draws_nothing(code);
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        int32_t last = kept == 0 ? 0 : codes[kept - 1];
+        bool dotted = last == 'i' || last == 'j' || last == 0x0456 || last == 0x0458;
+        if (!dotted || codes[i] != DOT_ABOVE)
+            codes[kept++] = codes[i];
     }
+    return kept;
 }
 
-static bool is_room_character(utf8proc_int32_t code)
+static enum name_error fold(struct name *name)
 {
-    utf8proc_category_t category = utf8proc_category(code);
-    bool word = (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_NO);
-    return is_fair(code) && (word || code == '-' || code == '_' || code == '.');
+    int32_t codes[MOST_CODES];
+    int count =
+        unicode_decompose(name->shown, strlen(name->shown), UNICODE_CASELESS, codes, MOST_CODES);
+    if (count < 0)
+        return from_unicode(count);
+    size_t kept = drop_second_dots(codes, tidy_spaces(codes, (size_t)count));
+    int len = unicode_compose(codes, kept, name->folded, sizeof name->folded);
+    return len < 0 ? from_unicode(len) : NAME_OK;
 }
 
-static void trim(char *text)
+static enum name_error judge_any(const char *text, size_t len, struct name *out)
 {
-    size_t len = strlen(text);
-    size_t start = strspn(text, " \t\n\v\f\r");
-    while (len > start && strchr(" \t\n\v\f\r", text[len - 1]) != NULL)
-        len--;
-    memmove(text, text + start, len - start);
-    text[len - start] = '\0';
-}
-
-/* Counts graphemes; stops at the first unfair character. */
-static enum name_error scan(const char *text, size_t *graphemes)
-{
-    utf8proc_int32_t previous = 0;
-    utf8proc_int32_t state = 0;
-    size_t count = 0;
-    while (*text != '\0') {
-        utf8proc_int32_t code;
-        text = next_codepoint(text, &code);
-        if (text == NULL)
-            return NAME_BAD_UTF8;
-        if (!is_fair(code))
-            return NAME_BAD_CHARACTER;
-        if (count == 0 || utf8proc_grapheme_break_stateful(previous, code, &state))
-            count++;
-        previous = code;
-    }
-    *graphemes = count;
-    return NAME_OK;
-}
-
-static enum name_error judge_normal(const char *shown)
-{
+    int32_t codes[MOST_CODES];
+    struct name name = {0};
     size_t graphemes = 0;
-    bool ascii = is_ascii(shown, strlen(shown));
-    enum name_error error = ascii ? scan_ascii(shown, &graphemes) : scan(shown, &graphemes);
-    if (error != NAME_OK)
-        return error;
-    if (graphemes == 0)
-        return NAME_EMPTY;
-    if (graphemes > NAME_GRAPHEMES || strlen(shown) >= NAME_BYTES)
-        return NAME_TOO_LONG;
-    return NAME_OK;
+    int count = unicode_decompose(text, len, UNICODE_COMPATIBLE, codes, MOST_CODES);
+    if (count < 0)
+        return from_unicode(count);
+    size_t kept = tidy_spaces(codes, (size_t)count);
+    enum name_error error = name_judge_spelling(codes, kept, &graphemes);
+    if (error == NAME_OK && graphemes > NAME_GRAPHEMES)
+        error = NAME_TOO_LONG;
+    if (error == NAME_OK && unicode_compose(codes, kept, name.shown, sizeof name.shown) < 0)
+        error = NAME_TOO_LONG;
+    if (error == NAME_OK)
+        error = fold(&name);
+    if (error == NAME_OK)
+        *out = name;
+    return error;
 }
 
-/* `text` has been trimmed and has no NUL inside. */
-static enum name_error fold(const char *shown, struct name *out)
+/* ASCII is its own normal form (UAX #15), capitals alone fold, and each character is a grapheme.
+ * Most names are ASCII, and a storm of people is a storm of names. */
+static enum name_error judge_ascii(const char *text, size_t len, struct name *out)
 {
-    char *folded = map(shown, strlen(shown),
-                       UTF8PROC_COMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD | UTF8PROC_IGNORE);
-    if (folded == NULL)
-        return NAME_BAD_UTF8;
-    enum name_error error = NAME_OK;
-    if (folded[0] == '\0')
-        error = NAME_BAD_CHARACTER;
-    else if (strlen(folded) >= NAME_BYTES)
-        error = NAME_TOO_LONG;
-    if (error == NAME_OK) {
-        struct name name = {0};
-        memcpy(name.shown, shown, strlen(shown));
-        memcpy(name.folded, folded, strlen(folded));
-        *out = name;
+    static const char spaces[] = " \t\n\v\f\r";
+    struct name name = {0};
+    size_t count = 0;
+    while (len > 0 && strchr(spaces, text[len - 1]) != NULL)
+        len--;
+    for (size_t i = 0; i < len; i++) {
+        char byte = text[i];
+        if (count == 0 && strchr(spaces, byte) != NULL)
+            continue;
+        if (byte < ' ' || byte == 0x7f)
+            return NAME_BAD_CHARACTER;
+        if (byte == ' ' && name.shown[count - 1] == ' ')
+            continue;
+        if (count == NAME_GRAPHEMES)
+            return NAME_TOO_LONG;
+        name.shown[count] = byte;
+        name.folded[count++] = (char)(byte >= 'A' && byte <= 'Z' ? byte + ('a' - 'A') : byte);
     }
-    free(folded);
-    return error;
+    if (count == 0)
+        return NAME_EMPTY;
+    *out = name;
+    return NAME_OK;
 }
 
 enum name_error name_judge(const char *text, size_t len, struct name *out)
 {
     if (memchr(text, '\0', len) != NULL)
         return NAME_BAD_CHARACTER;
-    if (len > (size_t)NAME_BYTES * 4)
+    if (len > MOST_INPUT_BYTES)
         return NAME_TOO_LONG;
-    char *shown = map(text, len, UTF8PROC_COMPOSE | UTF8PROC_COMPAT);
-    if (shown == NULL)
-        return NAME_BAD_UTF8;
-    trim(shown);
-    enum name_error error = judge_normal(shown);
-    if (error == NAME_OK)
-        error = fold(shown, out);
-    free(shown);
-    return error;
+    return unicode_is_ascii(text, len) ? judge_ascii(text, len, out) : judge_any(text, len, out);
 }
 
-static enum name_error judge_room_characters(const char *text)
+/* --- Rooms --- */
+
+static bool is_room_character(int32_t code)
+{
+    switch (unicode_kind(code)) {
+    case UNICODE_LETTER:
+    case UNICODE_MARK:
+    case UNICODE_SPACING_MARK:
+    case UNICODE_JOINER:
+    case UNICODE_VARIATION:
+        return true;
+    default:
+        return code == '-' || code == '_' || code == '.';
+    }
+}
+
+static enum name_error judge_room_ascii(const char *text, size_t len, char out[NAME_BYTES])
+{
+    for (size_t i = 0; i < len; i++)
+        if (!is_room_character(text[i]))
+            return NAME_BAD_CHARACTER;
+    if (len == 0 || len > ROOM_CHARACTERS)
+        return len == 0 ? NAME_EMPTY : NAME_TOO_LONG;
+    memcpy(out, text, len);
+    out[len] = '\0';
+    return NAME_OK;
+}
+
+static enum name_error judge_room_codes(const char *text, size_t len)
+{
+    int32_t codes[MOST_CODES];
+    size_t graphemes;
+    int count = unicode_decompose(text, len, UNICODE_COMPATIBLE, codes, MOST_CODES);
+    if (count < 0)
+        return from_unicode(count);
+    for (int i = 0; i < count; i++)
+        if (!is_room_character(codes[i]))
+            return NAME_BAD_CHARACTER;
+    return name_judge_spelling(codes, (size_t)count, &graphemes);
+}
+
+static size_t count_characters(const char *text)
 {
     size_t count = 0;
-    for (; *text != '\0'; count++) {
-        utf8proc_int32_t code;
-        text = next_codepoint(text, &code);
-        if (text == NULL)
-            return NAME_BAD_UTF8;
-        if (!is_room_character(code))
-            return NAME_BAD_CHARACTER;
-    }
-    if (count == 0)
-        return NAME_EMPTY;
-    return count > ROOM_CHARACTERS ? NAME_TOO_LONG : NAME_OK;
+    for (; *text != '\0'; text++)
+        count += ((uint8_t)*text & 0xc0) != 0x80;
+    return count;
+}
+
+static enum name_error judge_room_any(const char *text, size_t len, char out[NAME_BYTES])
+{
+    int32_t codes[MOST_CODES];
+    char room[NAME_BYTES];
+    enum name_error error = judge_room_codes(text, len);
+    if (error != NAME_OK)
+        return error;
+    int count = unicode_decompose(text, len, UNICODE_VISIBLE, codes, MOST_CODES);
+    if (count < 0 || unicode_compose(codes, (size_t)count, room, sizeof room) < 0 ||
+        count_characters(room) > ROOM_CHARACTERS)
+        return NAME_TOO_LONG;
+    memcpy(out, room, strlen(room) + 1);
+    return NAME_OK;
 }
 
 enum name_error name_judge_room(const char *text, size_t len, char out[NAME_BYTES])
 {
     if (memchr(text, '\0', len) != NULL)
         return NAME_BAD_CHARACTER;
-    if (len > (size_t)NAME_BYTES * 4)
+    if (len > MOST_INPUT_BYTES)
         return NAME_TOO_LONG;
-    char *normal = map(text, len, UTF8PROC_COMPOSE | UTF8PROC_COMPAT);
-    if (normal == NULL)
-        return NAME_BAD_UTF8;
-    enum name_error error = judge_room_characters(normal);
-    if (error == NAME_OK && strlen(normal) >= NAME_BYTES)
-        error = NAME_TOO_LONG;
-    if (error == NAME_OK)
-        memcpy(out, normal, strlen(normal) + 1);
-    free(normal);
-    return error;
+    return unicode_is_ascii(text, len) ? judge_room_ascii(text, len, out)
+                                       : judge_room_any(text, len, out);
 }
+
+/* --- Sentences, numbers --- */
 
 const char *name_error_text(enum name_error error)
 {
@@ -214,44 +216,37 @@ const char *name_error_text(enum name_error error)
     case NAME_EMPTY:
         return "Please choose a name of 1 to 16 characters.";
     case NAME_TOO_LONG:
-        return "That name is too long: please choose one of at most 16 characters.";
+        return "That name is too long: please choose one of at most 16 characters (fewer, where "
+               "each is put together from many).";
     case NAME_BAD_CHARACTER:
         return "That name has a character that cannot be seen; please choose another.";
     case NAME_BAD_UTF8:
         return "That name is not valid text; please choose another.";
+    case NAME_BLANK:
+        return "A name needs a letter or a sign that can be seen, and a mark needs one to stand "
+               "on; please choose another.";
+    case NAME_CROWDED:
+        return "That name has too many marks on one letter (at most 4, and none twice in a row); "
+               "please choose another.";
     }
     return "Please choose another name.";
 }
 
-/* The longest beginning of `text` with at most `graphemes` graphemes and `bytes` bytes. */
-static size_t beginning(const char *text, size_t graphemes, size_t bytes)
+/* Behind a digit ZWNJ has no place. */
+static size_t without_joiner(const char *text, size_t len)
 {
-    utf8proc_int32_t previous = 0;
-    utf8proc_int32_t state = 0;
-    size_t count = 0;
-    size_t fits = 0;
-    const char *at = text;
-    while (*at != '\0') {
-        utf8proc_int32_t code;
-        const char *next = next_codepoint(at, &code);
-        bool starts = count == 0 || utf8proc_grapheme_break_stateful(previous, code, &state);
-        if (starts)
-            fits = (size_t)(at - text);
-        if (starts && count++ == graphemes)
-            return fits;
-        if ((size_t)(next - text) > bytes)
-            return fits;
-        previous = code;
-        at = next;
-    }
-    return (size_t)(at - text);
+    static const char joiner[] = "\xe2\x80\x8c";
+    bool ends = len >= 3 && memcmp(text + len - 3, joiner, 3) == 0;
+    return ends ? len - 3 : len;
 }
 
 void name_with_number(const struct name *name, unsigned number, struct name *out)
 {
     char digits[16];
     snprintf(digits, sizeof digits, "%u", number);
-    size_t keep = beginning(name->shown, NAME_GRAPHEMES - MOST_DIGITS, NAME_BYTES - sizeof digits);
+    size_t keep =
+        unicode_beginning(name->shown, NAME_GRAPHEMES - MOST_DIGITS, NAME_BYTES - sizeof digits);
+    keep = without_joiner(name->shown, keep);
     char text[NAME_BYTES + sizeof digits];
     snprintf(text, sizeof text, "%.*s%s", (int)keep, name->shown, digits);
     if (name_judge(text, strlen(text), out) != NAME_OK)

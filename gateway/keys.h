@@ -6,7 +6,7 @@
 
 #include "config.h"
 
-enum { KEY_BYTES = 512 }; /* longest key: prefix 64, room 128, name 128 and the words between */
+enum { KEY_BYTES = 512 }; /* longest key: prefix 64, room 192, name 192 and the words between */
 
 struct key {
     char text[KEY_BYTES];

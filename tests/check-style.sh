@@ -27,7 +27,7 @@ owner() {
 owner 'wslay/' 'gateway/reader\.c'
 owner 'hiredis/' 'gateway/redis_reply\.c'
 owner 'jansson' 'common/(message|room_event)\.c'
-owner 'utf8proc' 'common/name\.c'
+owner 'utf8proc' 'common/unicode\.c'
 owner 'openssl/(evp|hmac|sha|rand)' 'common/digest\.c'
 owner 'openssl/(ssl|err)' 'gateway/redis\.c'
 owner 'event2/(bufferevent|buffer)' 'gateway/redis\.c'
