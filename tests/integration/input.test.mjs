@@ -50,6 +50,28 @@ test("say before join, a second join, unfair names", async (t) => {
   for (const name of fair) await joined(t, gateway.url, name);
 });
 
+test("a name that a page shows as another one is taken, and one of joined signs is free", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--rate", "0"] });
+  await joined(t, gateway.url, "ann lee");
+  const member = await visitor(t, gateway);
+  const same = ["ann  lee", "ann\u1680lee", "ann\u2003lee", " Ann Lee\u1680", "ann lee\ufe0f"];
+  for (const name of same) assert.equal((await refused(member, { type: "join", name })).code, "name_taken", JSON.stringify(name));
+  for (const name of ["\u0301", "ann\u{1d159}", "\ufffc", "\u{13441}", `Z${"\u0301\u0302\u0303".repeat(15)}`, "an\u200dn"])
+    assert.equal((await refused(member, { type: "join", name })).code, "bad_name", JSON.stringify(name));
+  const free = ["👨\u200d👩\u200d👧", "می\u200cخواهم", "ශ\u0dca\u200dරී", "🏳\ufe0f\u200d🌈", "🏴\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}", "🇯🇵".repeat(16)];
+  for (const name of free) assert.equal((await joined(t, gateway.url, name)).welcome.me.name, name);
+  const twin = await refused(member, { type: "join", name: "👨👩👧" });
+  assert.deepEqual([twin.code, twin.suggestion], ["name_taken", "👨👩👧2"]);
+});
+
+test("two links that look the same lead to one room", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t) });
+  const one = await joined(t, `${gateway.url}/${encodeURIComponent("葛城")}`, "one");
+  const other = await joined(t, `${gateway.url}/${encodeURIComponent("葛\u{e0100}城")}`, "other");
+  assert.equal(other.welcome.room, one.welcome.room);
+  assert.equal(other.welcome.count, 2);
+});
+
 test("too long and too fast", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--max-text", "10", "--rate", "1:3"] });
   const member = await joined(t, gateway.url, "alice"); // takes one token

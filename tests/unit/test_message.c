@@ -104,6 +104,26 @@ static void test_parse_bad(void **state)
         assert_int_equal(parse(bad[i], &message), -1);
 }
 
+static void test_parse_say_of_nothing_that_can_be_seen_is_bad(void **state)
+{
+    static const char *const blank[] = {"\u00a0\u3000",       "\u1680",    "\u2003\u2028",
+                                        "\u200b\u200d\ufe0f", "\u2800",    "\u3164",
+                                        "\U0001d159",         "\U000e0041"};
+    static const char *const seen[] = {"\u200dx", "\u0301", "\ue000", "\U0001fae9", "\ufffd"};
+    struct message_in message;
+    char text[100];
+    (void)state;
+    for (size_t i = 0; i < sizeof blank / sizeof *blank; i++) {
+        snprintf(text, sizeof text, "{\"type\":\"say\",\"text\":\"%s\"}", blank[i]);
+        assert_int_equal(parse(text, &message), -1);
+    }
+    for (size_t i = 0; i < sizeof seen / sizeof *seen; i++) {
+        snprintf(text, sizeof text, "{\"type\":\"say\",\"text\":\"%s\"}", seen[i]);
+        assert_int_equal(parse(text, &message), 0);
+        message_in_done(&message);
+    }
+}
+
 static void test_parse_every_cut_is_bad(void **state)
 {
     static const char text[] = "{\"type\":\"say\",\"text\":\"hé\",\"nonce\":\"1\"}";
@@ -269,6 +289,7 @@ int main(void)
         cmocka_unit_test(test_parse_join),
         cmocka_unit_test(test_parse_say_counts_characters),
         cmocka_unit_test(test_parse_bad),
+        cmocka_unit_test(test_parse_say_of_nothing_that_can_be_seen_is_bad),
         cmocka_unit_test(test_parse_every_cut_is_bad),
         cmocka_unit_test(test_encode),
         cmocka_unit_test(test_event_kinds),
