@@ -67,7 +67,7 @@ enum unicode_kind unicode_kind(int32_t code)
         return kind_of_ignorable(code);
     if (is_blank_sign(code))
         return UNICODE_UNSEEN;
-    utf8proc_category_t category = property->category;
+    utf8proc_category_t category = (utf8proc_category_t)property->category;
     if (category == UTF8PROC_CATEGORY_MC)
         return UNICODE_SPACING_MARK;
     if (category == UTF8PROC_CATEGORY_MN || category == UTF8PROC_CATEGORY_ME)
