@@ -8,10 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 enum {
-    BLOCK_BYTES = 65536, /* aligned to its size, so that an object's address tells its block */
-    STEP_BYTES = 8,      /* sizes are rounded up to a multiple of it */
+    LEAST_BLOCK_BYTES = 65536,
+    STEP_BYTES = 8, /* sizes are rounded up to a multiple of it */
     CLASSES = SLAB_MOST / STEP_BYTES,
 };
 
@@ -35,6 +36,10 @@ struct class
 static struct class classes[CLASSES];
 static size_t held;
 
+/* A power of two, and of whole pages, which are 4 KB on most machines and up to 256 KB on some.
+ * Blocks are aligned to it, so that an object's address tells its block. 0 before the first one. */
+static size_t block_bytes;
+
 static uint32_t first_offset(void)
 {
     return (sizeof(struct block) + STEP_BYTES - 1) / STEP_BYTES * STEP_BYTES;
@@ -42,28 +47,36 @@ static uint32_t first_offset(void)
 
 static bool has_room(const struct block *block)
 {
-    return block->free != NULL || block->fresh + block->size <= BLOCK_BYTES;
+    return block->free != NULL || block->fresh + block->size <= block_bytes;
+}
+
+static size_t find_block_bytes(void)
+{
+    long page = sysconf(_SC_PAGESIZE);
+    return page > LEAST_BLOCK_BYTES ? (size_t)page : LEAST_BLOCK_BYTES;
 }
 
 /* Twice as much is asked for, and what does not fit the alignment is given back at once. */
 static struct block *map_block(void)
 {
-    char *pages = mmap(NULL, (size_t)2 * BLOCK_BYTES, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (block_bytes == 0)
+        block_bytes = find_block_bytes();
+    char *pages =
+        mmap(NULL, 2 * block_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (pages == MAP_FAILED)
         abort(); /* out of memory */
-    size_t before = (BLOCK_BYTES - (uintptr_t)pages % BLOCK_BYTES) % BLOCK_BYTES;
+    size_t before = (block_bytes - (uintptr_t)pages % block_bytes) % block_bytes;
     if (before > 0)
         munmap(pages, before);
-    munmap(pages + before + BLOCK_BYTES, BLOCK_BYTES - before);
-    held += BLOCK_BYTES;
+    munmap(pages + before + block_bytes, block_bytes - before);
+    held += block_bytes;
     return (struct block *)(void *)(pages + before);
 }
 
 static void unmap_block(struct block *block)
 {
-    munmap(block, BLOCK_BYTES);
-    held -= BLOCK_BYTES;
+    munmap(block, block_bytes);
+    held -= block_bytes;
 }
 
 static struct class *class_of(size_t size)
@@ -128,7 +141,7 @@ static void *new_object(size_t size)
 static void free_object(void *object)
 {
     struct block *block =
-        (struct block *)(void *)((uintptr_t)object & ~(uintptr_t)(BLOCK_BYTES - 1));
+        (struct block *)(void *)((uintptr_t)object & ~(uintptr_t)(block_bytes - 1));
     struct class *class = class_of(block->size);
     if (!has_room(block))
         list_add(&class->blocks, &block->in_class);

@@ -15,7 +15,7 @@ enum { SLAB_MOST = 32768 };
 /* Zeroed memory for at most SLAB_MOST bytes, never NULL; slab_free gives it back. */
 void *slab_new(size_t size);
 
-/* NULL is fine. Pages go back to the system when nothing is in them. */
+/* NULL is fine. A block of pages goes back to the system when nothing is in it. */
 void slab_free(void *object);
 
 /* Gives back the empty pages that are kept for the next one. */

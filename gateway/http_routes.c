@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MOST_ROOMS = METRICS_ROOMS * 2 };
 
@@ -277,7 +278,7 @@ static uint64_t resident_bytes(void)
     if (fscanf(file, "%llu %llu", &size, &resident) != 2)
         resident = 0;
     fclose(file);
-    return resident * 4096;
+    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 static void figures(struct http_client *client, const struct http_request *request, bool json)
