@@ -31,13 +31,14 @@ static int listen_on(int fd, const struct sockaddr *address, socklen_t len)
     return -1;
 }
 
-/* A socket file that nobody listens on is left over from a crash. */
+/* A socket file that nobody listens on is left over from a crash. One whose owner accepts nobody,
+ * so that its queue is full, is not: connecting fails with EAGAIN then (unix(7)). */
 static void remove_stale(const struct sockaddr_un *address)
 {
     struct stat status;
     if (stat(address->sun_path, &status) != 0 || !S_ISSOCK(status.st_mode))
         return;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (connect(fd, (const struct sockaddr *)address, sizeof *address) != 0 &&
         errno == ECONNREFUSED)
         unlink(address->sun_path);

@@ -4,9 +4,10 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
-enum { VISITORS = 5, MOST = 3, PATIENCE_MS = 5000 };
+enum { VISITORS = 5, MOST = 3, HANGING_QUEUE = 2, PATIENCE_MS = 5000 };
 
 static int visit(int listener)
 {
@@ -62,11 +63,43 @@ static void test_waiting_is_the_most_where_the_kernel_does_not_say(void **state)
     close(listener);
 }
 
+/* A gateway that was stopped accepts nobody; when its queue is full, whoever connects waits. */
+static void test_a_path_whose_owner_hangs_is_refused_at_once_and_left_alone(void **state)
+{
+    (void)state;
+    char error[256];
+    char address[64];
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    int visitors[HANGING_QUEUE + 1];
+    snprintf(address, sizeof address, "unix:/tmp/yukizuri-listener-%ld", (long)getpid());
+    snprintf(name.sun_path, sizeof name.sun_path, "%s", address + 5);
+    int owner = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(owner, (struct sockaddr *)&name, sizeof name), 0);
+    assert_int_equal(listen(owner, HANGING_QUEUE), 0);
+    for (int i = 0; i <= HANGING_QUEUE; i++) {
+        visitors[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(connect(visitors[i], (struct sockaddr *)&name, sizeof name), 0);
+    }
+    alarm(PATIENCE_MS / 1000);
+    assert_int_equal(listener_open(address, false, error, sizeof error), -1);
+    alarm(0);
+    assert_non_null(strstr(error, "Address already in use"));
+    assert_int_equal(access(name.sun_path, F_OK), 0);
+    for (int i = 0; i <= HANGING_QUEUE; i++)
+        close(visitors[i]);
+    close(owner);
+    int next = listener_open(address, false, error, sizeof error); /* it is left over now */
+    assert_true(next >= 0);
+    listener_turn_away(next, address);
+    close(next);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_waiting_is_the_length_of_the_queue),
         cmocka_unit_test(test_waiting_is_the_most_where_the_kernel_does_not_say),
+        cmocka_unit_test(test_a_path_whose_owner_hangs_is_refused_at_once_and_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
