@@ -59,7 +59,7 @@ struct config {
     uint64_t lease;
     uint64_t ping;
     uint64_t drain;
-    uint64_t workers; /* 0: one for each core */
+    uint64_t workers; /* 0: one for each core, until main has counted them */
     unsigned send;    /* enum config_send */
     char *echo_path;
 

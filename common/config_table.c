@@ -9,7 +9,8 @@ const struct config_row config_table[] = {
      "Where to listen: :PORT, HOST:PORT, [V6]:PORT or unix:PATH. May be given more than once."},
     {"redis", CONFIG_STRING, AT(redis), "embedded", 0, 0, "URL",
      "redis://[user:password@]host:port[/db], rediss://... (TLS), unix:PATH, or embedded: start a "
-     "private redis-server that writes nothing to disk and ends with the gateway."},
+     "private redis-server that writes nothing to disk and ends with the gateway; one that dies is "
+     "started again, empty, but not a third time within a minute."},
     {"redis-password-file", CONFIG_STRING, AT(redis_password_file), NULL, 0, 0, "FILE",
      "The Redis password, read from a file, so that it is on no command line."},
     {"redis-prefix", CONFIG_STRING, AT(redis_prefix), "yukizuri", 0, 0, "WORD",
@@ -67,8 +68,8 @@ const struct config_row config_table[] = {
      "Time over which SIGTERM spreads the reconnects."},
     {"workers", CONFIG_AUTO, AT(workers), "1", 1, 512, "N|auto",
      "So many gateways on the same addresses, each a process of its own (its gateway-id gets the "
-     "number); auto is one for each core. Limits hold for each of them, and /metrics is of the "
-     "one that answers."},
+     "number); auto is one for each core that it may run on. Limits hold for each of them, and "
+     "/metrics is of the one that answers."},
     {"send", CONFIG_CHOICE, AT(send), "auto", 0, 0, "auto|writev|uring",
      "How one frame goes to many sockets: a system call for each, or io_uring, hundreds in one. "
      "auto is io_uring where the kernel has it."},

@@ -1,8 +1,10 @@
 #include "digest.h"
 
+#include "stderr_line.h"
+
+#include <errno.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -14,7 +16,7 @@ static void fill(uint8_t *at, size_t len)
     while (len > 0) {
         ssize_t got = getrandom(at, len, 0);
         if (got <= 0) {
-            perror("yukizuri: getrandom");
+            stderr_line_print("getrandom: %s", strerror(errno));
             abort();
         }
         at += got;
@@ -33,7 +35,7 @@ static struct pool *new_pool(void)
     struct pool *pool =
         mmap(NULL, sizeof *pool, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (pool == MAP_FAILED || madvise(pool, sizeof *pool, MADV_WIPEONFORK) != 0) {
-        perror("yukizuri: a page for random bytes");
+        stderr_line_print("a page for random bytes: %s", strerror(errno));
         abort();
     }
     return pool;
@@ -76,7 +78,7 @@ static void hash(struct algorithm *algorithm, const char *name, const void *data
         EVP_DigestInit_ex2(algorithm->context, algorithm->method, NULL) != 1 ||
         EVP_DigestUpdate(algorithm->context, data, len) != 1 ||
         EVP_DigestFinal_ex(algorithm->context, out, NULL) != 1) {
-        fprintf(stderr, "yukizuri: OpenSSL has no %s\n", name);
+        stderr_line_print("OpenSSL has no %s", name);
         abort();
     }
 }

@@ -1,7 +1,8 @@
 #include "memory.h"
 
+#include "stderr_line.h"
+
 #include <malloc.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +11,7 @@ enum { CACHED_BYTES = 1032, TIDY_LEAST_BYTES = 1 << 20 };
 static void *check(void *memory)
 {
     if (memory == NULL) {
-        fputs("yukizuri: out of memory\n", stderr);
+        stderr_line_print("out of memory");
         abort();
     }
     return memory;

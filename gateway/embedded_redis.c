@@ -1,32 +1,40 @@
 #include "embedded_redis.h"
 
+#include "clock.h"
+#include "keeper.h"
 #include "memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-struct embedded_redis {
-    pid_t keeper;
-    int lifeline; /* the keeper ends the server when this end of a pipe closes */
+enum {
+    GENTLY_MS = 2000, /* for the keeper to end by itself */
+    KILLED_MS = 1000,
+    LOOK_MS = 2, /* how often it is looked meanwhile */
+    WHY_BYTES = 64,
 };
 
-struct paths {
-    char directory[64];
-    char socket[96];
+/* Both ends of both pipes are kept, so that a keeper can be replaced. */
+struct embedded_redis {
+    pid_t keeper; /* 0: there is none */
+    int lifeline; /* the keeper ends the server when this end of a pipe closes */
+    int news;     /* what it tells of is read here */
+    struct keeper job;
 };
 
 static bool can_be_run(const char *name)
 {
     const char *path = getenv("PATH");
-    char file[4096];
+    char file[PATH_MAX];
     while (path != NULL && *path != '\0') {
         size_t len = strcspn(path, ":");
         snprintf(file, sizeof file, "%.*s/%s", (int)len, path, name);
@@ -37,102 +45,174 @@ static bool can_be_run(const char *name)
     return false;
 }
 
-/* In the server's process; does not return. */
-static void run_server(const struct paths *paths)
-{
-    int null = open("/dev/null", O_RDWR);
-    if (null >= 0) {
-        dup2(null, STDIN_FILENO);
-        dup2(null, STDOUT_FILENO);
-        dup2(null, STDERR_FILENO);
-    }
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", paths->socket,
-           "--unixsocketperm", "700", "--save", "", "--appendonly", "no", "--dir", paths->directory,
-           "--daemonize", "no", (char *)NULL);
-    _exit(127);
-}
-
-/* In the keeper's process; does not return. */
-static void keep(const struct paths *paths, int lifeline)
-{
-    char byte;
-    /* what the gateway has open is not ours to keep open */
-    if (lifeline > 3)
-        close_range(3, (unsigned)lifeline - 1, 0);
-    close_range((unsigned)lifeline + 1, ~0U, 0);
-    signal(SIGINT, SIG_IGN); /* Ctrl-C is for the gateway, which then lets go of us */
-    signal(SIGTERM, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
-    setpgid(0, 0);
-    pid_t server = fork();
-    if (server == 0)
-        run_server(paths);
-    while (read(lifeline, &byte, 1) < 0 && errno == EINTR)
-        ;
-    if (server > 0) {
-        kill(server, SIGKILL); /* nothing of it is worth saving */
-        waitpid(server, NULL, 0);
-    }
-    unlink(paths->socket);
-    rmdir(paths->directory);
-    _exit(0);
-}
-
-static int make_directory(struct paths *out)
+static int make_directory(struct keeper *job)
 {
     const char *base = getenv("TMPDIR");
     if (base == NULL || strlen(base) > 30)
         base = "/tmp";
-    snprintf(out->directory, sizeof out->directory, "%s/yukizuri-XXXXXX", base);
-    if (mkdtemp(out->directory) == NULL)
+    snprintf(job->directory, sizeof job->directory, "%s/yukizuri-XXXXXX", base);
+    if (mkdtemp(job->directory) == NULL)
         return -1;
-    snprintf(out->socket, sizeof out->socket, "%s/redis.sock", out->directory);
+    snprintf(job->socket, sizeof job->socket, "%s/redis.sock", job->directory);
     return 0;
+}
+
+static int open_pipes(struct embedded_redis *redis)
+{
+    int life[2];
+    int news[2];
+    if (pipe2(life, O_CLOEXEC) != 0)
+        return -1;
+    redis->job.lifeline = life[0];
+    redis->lifeline = life[1];
+    if (pipe2(news, O_CLOEXEC | O_NONBLOCK) != 0)
+        return -1;
+    redis->news = news[0];
+    redis->job.news = news[1];
+    return 0;
+}
+
+static void close_end(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+static void close_ends(const struct embedded_redis *redis)
+{
+    close_end(redis->lifeline);
+    close_end(redis->job.lifeline);
+    close_end(redis->news);
+    close_end(redis->job.news);
+}
+
+static int start_keeper(struct embedded_redis *redis)
+{
+    pid_t keeper = fork();
+    if (keeper < 0)
+        return -1;
+    if (keeper == 0)
+        keeper_run(&redis->job);
+    redis->keeper = keeper;
+    return 0;
+}
+
+static struct embedded_redis *new_redis(void)
+{
+    struct embedded_redis *redis = memory_new(sizeof *redis);
+    redis->lifeline = redis->job.lifeline = redis->news = redis->job.news = -1;
+    if (make_directory(&redis->job) != 0) {
+        free(redis);
+        return NULL;
+    }
+    if (open_pipes(redis) == 0 && start_keeper(redis) == 0)
+        return redis;
+    int saved = errno;
+    close_ends(redis);
+    keeper_remove_files(&redis->job);
+    free(redis);
+    errno = saved;
+    return NULL;
 }
 
 struct embedded_redis *embedded_redis_start(struct redis_url *url, char *error, size_t error_size)
 {
-    struct paths paths;
-    int pipe_ends[2];
     if (!can_be_run("redis-server")) {
         snprintf(error, error_size,
                  "redis-server is not installed: install it, or name a Redis with "
                  "--redis redis://HOST:PORT");
         return NULL;
     }
-    if (make_directory(&paths) != 0 || pipe2(pipe_ends, O_CLOEXEC) != 0) {
+    struct embedded_redis *redis = new_redis();
+    if (redis == NULL) {
         snprintf(error, error_size, "cannot start the embedded Redis: %s", strerror(errno));
         return NULL;
     }
-    pid_t keeper = fork();
-    if (keeper == 0) {
-        close(pipe_ends[1]);
-        keep(&paths, pipe_ends[0]);
-    }
-    close(pipe_ends[0]);
-    if (keeper < 0) {
-        snprintf(error, error_size, "cannot start the embedded Redis: %s", strerror(errno));
-        close(pipe_ends[1]);
-        rmdir(paths.directory);
-        return NULL;
-    }
-    struct embedded_redis *redis = memory_new(sizeof *redis);
-    redis->keeper = keeper;
-    redis->lifeline = pipe_ends[1];
     memset(url, 0, sizeof *url);
     url->scheme = REDIS_UNIX;
-    memcpy(url->path, paths.socket, strlen(paths.socket) + 1);
+    memcpy(url->path, redis->job.socket, strlen(redis->job.socket) + 1);
     return redis;
 }
 
+/* --- Deaths --- */
+
+static void describe(int status, char why[WHY_BYTES])
+{
+    if (WIFSIGNALED(status))
+        snprintf(why, WHY_BYTES, "by signal %d", WTERMSIG(status));
+    else
+        snprintf(why, WHY_BYTES, "with status %d", WEXITSTATUS(status));
+}
+
+/* The keeper died, and the server with it. */
+static bool replace_keeper(struct embedded_redis *redis)
+{
+    bool too_many = keeper_note_death(&redis->job.deaths, clock_monotonic_ms());
+    return !too_many && start_keeper(redis) == 0;
+}
+
+/* Notes what the keeper has told; returns whether there was something. */
+static bool read_news(struct embedded_redis *redis, char why[WHY_BYTES])
+{
+    struct keeper_news news;
+    bool any = false;
+    while (read(redis->news, &news, sizeof news) == (ssize_t)sizeof news) {
+        keeper_note_death(&redis->job.deaths, news.at_ms);
+        describe(news.status, why);
+        any = true;
+    }
+    return any;
+}
+
+enum embedded_redis_news embedded_redis_check(struct embedded_redis *redis, char *what,
+                                              size_t what_size)
+{
+    char why[WHY_BYTES];
+    int status;
+    if (redis == NULL || redis->keeper == 0)
+        return EMBEDDED_REDIS_QUIET;
+    bool ended = waitpid(redis->keeper, &status, WNOHANG) == redis->keeper;
+    bool any = read_news(redis, why);
+    if (!any && !ended)
+        return EMBEDDED_REDIS_QUIET;
+    if (!any)
+        describe(status, why);
+    if (ended)
+        redis->keeper = 0;
+    bool given_up = ended && WIFEXITED(status) && WEXITSTATUS(status) == KEEPER_GAVE_UP;
+    if (!ended || (!given_up && replace_keeper(redis))) {
+        snprintf(what, what_size, "the private Redis ended %s and was started again, empty", why);
+        return EMBEDDED_REDIS_RESTARTED;
+    }
+    snprintf(what, what_size,
+             "the private Redis ended %d times within %d seconds, lastly %s: see that it can run "
+             "(memory, redis-server), or name another one with --redis redis://HOST:PORT",
+             KEEPER_MOST_DEATHS, KEEPER_SPAN_MS / 1000, why);
+    return EMBEDDED_REDIS_GIVEN_UP;
+}
+
+/* --- The end --- */
+
+static bool await_end(pid_t keeper, int patience_ms)
+{
+    int64_t end_ms = clock_monotonic_ms() + patience_ms;
+    pid_t ended;
+    while ((ended = waitpid(keeper, NULL, WNOHANG)) == 0 && clock_monotonic_ms() < end_ms)
+        poll(NULL, 0, LOOK_MS);
+    return ended != 0;
+}
+
+/* A keeper that was stopped, say, does not see that it shall end. */
 void embedded_redis_stop(struct embedded_redis *redis)
 {
     if (redis == NULL)
         return;
-    close(redis->lifeline);
-    while (waitpid(redis->keeper, NULL, 0) < 0 && errno == EINTR)
-        ;
+    close_ends(redis);
+    if (redis->keeper != 0 && !await_end(redis->keeper, GENTLY_MS)) {
+        kill(redis->keeper, SIGKILL);
+        await_end(redis->keeper, KILLED_MS);
+    }
+    keeper_remove_files(&redis->job);
     free(redis);
 }
 

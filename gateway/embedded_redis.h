@@ -1,6 +1,8 @@
 /* embedded_redis: the private redis-server of a single-machine start. It listens on a unix socket
  * in a temporary directory, writes nothing to disk, and ends with the gateway however that ends: a
- * small keeper process waits for the gateway's death, stops the server and removes the directory.
+ * small keeper process looks after it. A server that dies is started anew on the same socket, with
+ * nothing in its memory; so is the keeper. When that happens KEEPER_MOST_DEATHS times within
+ * KEEPER_SPAN_MS, it is given up.
  */
 #ifndef YUKIZURI_EMBEDDED_REDIS_H
 #define YUKIZURI_EMBEDDED_REDIS_H
@@ -15,7 +17,20 @@ struct embedded_redis;
  */
 struct embedded_redis *embedded_redis_start(struct redis_url *url, char *error, size_t error_size);
 
-/* Stops the server, waits for its end, removes the directory. NULL is fine. */
+enum embedded_redis_news {
+    EMBEDDED_REDIS_QUIET,
+    EMBEDDED_REDIS_RESTARTED,
+    EMBEDDED_REDIS_GIVEN_UP /* there will be none any more */
+};
+
+/* What has happened since this was asked for the last time; to be asked once a second, in the
+ * process that started it. `what` is a sentence, except when it was quiet. Does not wait. NULL is
+ * fine, and quiet. */
+enum embedded_redis_news embedded_redis_check(struct embedded_redis *redis, char *what,
+                                              size_t what_size);
+
+/* Stops the server and removes the directory. Waits for that, for three seconds at most. NULL is
+ * fine. */
 void embedded_redis_stop(struct embedded_redis *redis);
 
 /* Frees the handle in a process that was forked off: the server lives as long as that process does,

@@ -2,10 +2,12 @@
 
 #include "clock.h"
 #include "memory.h"
+#include "stderr_line.h"
 
+#include <errno.h>
 #include <event2/event.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -62,7 +64,7 @@ struct poller *poller_new(struct event_base *base, void (*on_end)(void *arg), vo
     poller->arg = arg;
     poller->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (poller->epoll_fd < 0) {
-        perror("epoll_create1");
+        stderr_line_print("epoll_create1: %s", strerror(errno));
         abort(); /* at the start, and nothing works without it */
     }
     poller->ready = event_new(base, poller->epoll_fd, EV_READ | EV_PERSIST, on_ready, poller);

@@ -2,6 +2,7 @@
 
 #include "audience.h"
 #include "clock.h"
+#include "cores.h"
 #include "gathering.h"
 #include "memory.h"
 #include "past.h"
@@ -12,7 +13,6 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
     PRESENCE_WINDOW_US = 100000,   /* after a presence line, further ones are gathered so long, */
@@ -54,9 +54,8 @@ static const struct text *own_line(void *owner, uint32_t known);
  * for each would be all there is. */
 void room_lines_init(struct room_lines *lines, const struct config *config)
 {
-    int64_t cores = sysconf(_SC_NPROCESSORS_ONLN);
     *lines = (struct room_lines){
-        .limit = {pace_share(PRESENCE_SHARE, (int64_t)config->workers, cores > 0 ? cores : 1),
+        .limit = {pace_share(PRESENCE_SHARE, (int64_t)config->workers, cores_allowed()),
                   PRESENCE_LONGEST_US},
     };
 }

@@ -1,9 +1,11 @@
 #include "supervisor.h"
 
 #include "clock.h"
+#include "cores.h"
 #include "embedded_redis.h"
 #include "listener.h"
 #include "memory.h"
+#include "stderr_line.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -31,6 +33,7 @@ struct supervisor {
     int (*work)(const struct config *config);
     struct worker *workers;
     size_t count;
+    struct embedded_redis *redis; /* NULL: they share one of somebody else's */
     sigset_t signals, before;
     int64_t started_ms;
     bool stopping;
@@ -39,10 +42,7 @@ struct supervisor {
 
 size_t supervisor_count(const struct config *config)
 {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    if (config->workers > 0)
-        return (size_t)config->workers;
-    return cores > 1 ? (size_t)cores : 1;
+    return config->workers > 0 ? (size_t)config->workers : (size_t)cores_allowed();
 }
 
 /* --- Workers --- */
@@ -74,7 +74,7 @@ static bool start(struct supervisor *supervisor, size_t number)
         return true;
     }
     if (worker->pid < 0) { /* tried again a second later */
-        fprintf(stderr, "yukizuri: cannot start worker %zu: %s\n", number + 1, strerror(errno));
+        stderr_line_print("cannot start worker %zu: %s", number + 1, strerror(errno));
         worker->pid = 0;
     }
     return false;
@@ -104,9 +104,8 @@ static void on_ended(struct supervisor *supervisor, size_t number, int status)
         supervisor->status = WEXITSTATUS(status);
         stop(supervisor, SIGTERM);
     } else if (WIFSIGNALED(status)) {
-        fprintf(stderr,
-                "yukizuri: worker %zu was ended by signal %d; another one takes its place\n",
-                number + 1, WTERMSIG(status));
+        stderr_line_print("worker %zu was ended by signal %d; another one takes its place",
+                          number + 1, WTERMSIG(status));
     }
 }
 
@@ -152,6 +151,20 @@ static void handle(struct supervisor *supervisor, int signal)
     collect(supervisor);
 }
 
+/* Without it nobody can say anything: the workers end at once. */
+static void look_after_redis(struct supervisor *supervisor)
+{
+    char what[256];
+    enum embedded_redis_news news = embedded_redis_check(supervisor->redis, what, sizeof what);
+    if (news == EMBEDDED_REDIS_QUIET || supervisor->stopping)
+        return;
+    stderr_line_print("%s", what);
+    if (news == EMBEDDED_REDIS_RESTARTED)
+        return;
+    supervisor->status = 1;
+    stop(supervisor, SIGINT);
+}
+
 /* Returns true in a worker. */
 static bool supervise(struct supervisor *supervisor)
 {
@@ -160,6 +173,7 @@ static bool supervise(struct supervisor *supervisor)
         if (fill_up(supervisor))
             return true;
         handle(supervisor, sigtimedwait(&supervisor->signals, NULL, &second));
+        look_after_redis(supervisor);
     }
     return false;
 }
@@ -184,7 +198,7 @@ static struct embedded_redis *start_redis(struct config *config)
     if (check_addresses(config, error, sizeof error) == 0)
         redis = embedded_redis_start(&config->redis_url, error, sizeof error);
     if (redis == NULL)
-        fprintf(stderr, "yukizuri: %s\n", error);
+        stderr_line_print("%s", error);
     return redis;
 }
 
@@ -203,16 +217,16 @@ int supervisor_run(struct config *config, size_t count, int (*work)(const struct
 {
     struct supervisor supervisor = {
         .config = config, .work = work, .count = count, .started_ms = clock_monotonic_ms()};
-    struct embedded_redis *redis = NULL;
-    if (config->redis_url.scheme == REDIS_EMBEDDED && (redis = start_redis(config)) == NULL)
+    bool own_redis = config->redis_url.scheme == REDIS_EMBEDDED;
+    if (own_redis && (supervisor.redis = start_redis(config)) == NULL)
         return 1;
     supervisor.workers = memory_new(count * sizeof *supervisor.workers);
     block_signals(&supervisor);
     bool is_worker = supervise(&supervisor);
     free(supervisor.workers);
     if (is_worker)
-        embedded_redis_forget(redis);
+        embedded_redis_forget(supervisor.redis);
     else
-        embedded_redis_stop(redis);
+        embedded_redis_stop(supervisor.redis);
     return supervisor.status;
 }
