@@ -1,68 +1,24 @@
 #include "log.h"
 
+#include "log_writer.h"
 #include "memory.h"
 #include "text.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdint.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 struct log {
-    int fd;
-    bool enabled;
-    char *path;
+    struct log_writer *writer; /* NULL: off */
     char *gateway;
     struct text line;
+    uint64_t dropped;
+    uint64_t unsaid; /* of these: no line says yet that they are missing */
 };
 
 static const char *const level_names[] = {"info", "warn", "error"};
-
-static int open_path(const char *path)
-{
-    if (path == NULL)
-        return dup(STDOUT_FILENO);
-    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-}
-
-struct log *log_open(const char *path, bool enabled, const char *gateway)
-{
-    int fd = open_path(path);
-    if (fd < 0)
-        return NULL;
-    struct log *log = memory_new(sizeof *log);
-    log->fd = fd;
-    log->enabled = enabled;
-    log->path = memory_copy_string(path);
-    log->gateway = memory_copy_string(gateway);
-    return log;
-}
-
-void log_close(struct log *log)
-{
-    if (log == NULL)
-        return;
-    close(log->fd);
-    free(log->path);
-    free(log->gateway);
-    text_done(&log->line);
-    free(log);
-}
-
-int log_reopen(struct log *log)
-{
-    if (log->path == NULL)
-        return 0;
-    int fd = open_path(log->path);
-    if (fd < 0)
-        return -1;
-    close(log->fd);
-    log->fd = fd;
-    return 0;
-}
 
 /* How many bytes at `at` are one control character: C0, DEL, or C1 as UTF-8 (C2 80 to C2 9F). */
 static size_t control_len(const uint8_t *at)
@@ -118,10 +74,8 @@ static void add_time(struct text *line)
     text_print(line, "time:%s.%03ldZ", day, now.tv_nsec / 1000000);
 }
 
-void log_write(struct log *log, const struct log_line *line)
+static void compose(struct log *log, const struct log_line *line)
 {
-    if (log == NULL || !log->enabled)
-        return;
     text_clear(&log->line);
     add_time(&log->line);
     add_value(&log->line, "level", level_names[line->level]);
@@ -134,11 +88,90 @@ void log_write(struct log *log, const struct log_line *line)
     add_value(&log->line, "message", line->message);
     add_value(&log->line, "err", line->err);
     text_add_string(&log->line, "\n");
-    size_t done = 0;
-    while (done < log->line.len) {
-        ssize_t sent = write(log->fd, log->line.data + done, log->line.len - done);
-        if (sent < 0 && errno != EINTR)
-            return; /* a full disk or a closed pipe must not stop the chat */
-        done += sent > 0 ? (size_t)sent : 0;
+}
+
+static void compose_dropped(struct log *log)
+{
+    char message[96];
+    snprintf(message, sizeof message,
+             "%" PRIu64 " lines are missing here: the log was written faster than taken",
+             log->unsaid);
+    compose(log,
+            &(struct log_line){.level = LOG_LEVEL_WARN, .kind = "log-dropped", .message = message});
+}
+
+/* Returns whether a line now would be in its place. */
+static bool say_dropped(struct log *log)
+{
+    if (log->unsaid == 0)
+        return true;
+    compose_dropped(log);
+    if (!log_writer_add(log->writer, log->line.data, log->line.len))
+        return false;
+    log->unsaid = 0;
+    return true;
+}
+
+struct log *log_open(const char *path, bool enabled, const char *gateway)
+{
+    struct log_writer *writer = log_writer_open(path);
+    if (writer == NULL)
+        return NULL;
+    if (!enabled) { /* it was opened to see that it can be */
+        log_writer_close(writer, "", 0);
+        writer = NULL;
     }
+    struct log *log = memory_new(sizeof *log);
+    log->writer = writer;
+    log->gateway = memory_copy_string(gateway);
+    return log;
+}
+
+void log_close(struct log *log)
+{
+    if (log == NULL)
+        return;
+    text_clear(&log->line);
+    if (log->unsaid > 0)
+        compose_dropped(log);
+    log_writer_close(log->writer, log->line.data, log->line.len);
+    free(log->gateway);
+    text_done(&log->line);
+    free(log);
+}
+
+void log_reopen(struct log *log)
+{
+    if (log->writer != NULL)
+        log_writer_reopen(log->writer);
+}
+
+void log_write(struct log *log, const struct log_line *line)
+{
+    if (log == NULL || log->writer == NULL)
+        return;
+    bool in_place = say_dropped(log);
+    if (in_place)
+        compose(log, line);
+    if (in_place && log_writer_add(log->writer, log->line.data, log->line.len))
+        return;
+    log->dropped++;
+    log->unsaid++;
+}
+
+void log_tick(struct log *log)
+{
+    if (log == NULL || log->writer == NULL)
+        return;
+    int error = log_writer_take_error(log->writer);
+    log_writer_push(log->writer);
+    say_dropped(log);
+    if (error != 0)
+        log_write(log, &(struct log_line){
+                           .level = LOG_LEVEL_ERROR, .kind = "log-file", .err = strerror(error)});
+}
+
+uint64_t log_dropped(const struct log *log)
+{
+    return log == NULL ? 0 : log->dropped;
 }

@@ -40,6 +40,8 @@ static const struct row rows[] = {
     {"redis_commands_total", "Commands sent to Redis.", AT(redis_commands), false},
     {"redis_timeouts_total", "Commands that got no answer in time.", AT(redis_timeouts), false},
     {"stream_reads_total", "Reads of kept events from Redis.", AT(stream_reads), false},
+    {"log_dropped_total", "Lines of the log that were dropped, as nobody took them.",
+     AT(log_dropped), false},
 };
 
 enum { ROWS = sizeof rows / sizeof *rows };

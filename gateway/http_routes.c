@@ -299,6 +299,7 @@ static void figures(struct http_client *client, const struct http_request *reque
         .rooms = rooms,
         .room_count = biggest_rooms(http, rooms),
     };
+    http->options.metrics->log_dropped = log_dropped(http->options.log);
     if (json)
         metrics_render_json(http->options.metrics, &moment, &body);
     else

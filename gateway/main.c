@@ -2,6 +2,7 @@
 #include "config.h"
 #include "log.h"
 #include "server.h"
+#include "stderr_line.h"
 #include "supervisor.h"
 
 #include <errno.h>
@@ -17,13 +18,15 @@ static int run(const struct config *config)
     char error[512];
     struct log *log = log_open(config->log_file, config->logging, config->gateway_id);
     if (log == NULL) {
-        fprintf(stderr, "yukizuri: cannot open %s: %s\n", config->log_file, strerror(errno));
+        stderr_line_print("cannot open %s: %s",
+                          config->log_file == NULL ? "standard output" : config->log_file,
+                          strerror(errno));
         return EXIT_USAGE;
     }
     struct server *server = server_new(config, log, error, sizeof error);
     int status = 1;
     if (server == NULL)
-        fprintf(stderr, "yukizuri: %s\n", error);
+        stderr_line_print("%s", error);
     else
         status = server_run(server);
     server_free(server);
@@ -34,6 +37,7 @@ static int run(const struct config *config)
 static int run_all(struct config *config)
 {
     size_t count = supervisor_count(config);
+    config->workers = count; /* what `auto` comes to */
     return count == 1 ? run(config) : supervisor_run(config, count, run);
 }
 
@@ -43,9 +47,9 @@ int main(int argc, char **argv)
     struct config_result result = config_load(&config, argc, argv, environ);
     int status = 0;
     if (result.warning[0] != '\0')
-        fprintf(stderr, "yukizuri: %s\n", result.warning);
+        stderr_line_print("%s", result.warning);
     if (result.action == CONFIG_FAILED) {
-        fprintf(stderr, "yukizuri: %s\n", result.error);
+        stderr_line_print("%s", result.error);
         status = EXIT_USAGE;
     } else if (result.action == CONFIG_HELP) {
         config_print_help(stdout, result.format);

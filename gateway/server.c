@@ -4,6 +4,7 @@
 #include "bus.h"
 #include "clock.h"
 #include "embedded_redis.h"
+#include "file_limit.h"
 #include "http.h"
 #include "listener.h"
 #include "memory.h"
@@ -11,6 +12,7 @@
 #include "presence.h"
 #include "sender.h"
 #include "session.h"
+#include "stderr_line.h"
 #include "turns.h"
 
 #include <errno.h>
@@ -19,7 +21,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -63,6 +64,7 @@ struct server {
     int64_t drain_end_ms;
     int64_t drain_least_ms; /* for requests of those who connected at the last moment */
     bool draining;
+    int status;
 };
 
 /* --- Accepting --- */
@@ -219,13 +221,27 @@ static void on_reopen(evutil_socket_t signal, short events, void *arg)
     (void)signal;
     (void)events;
     struct server *server = arg;
-    if (log_reopen(server->log) != 0)
-        log_write(server->log, &(struct log_line){.level = LOG_LEVEL_ERROR,
-                                                  .kind = "log-file",
-                                                  .err = strerror(errno)});
+    log_reopen(server->log);
 }
 
 /* --- Glue --- */
+
+static void look_after_redis(struct server *server)
+{
+    char what[256];
+    enum embedded_redis_news news = embedded_redis_check(server->embedded, what, sizeof what);
+    if (news == EMBEDDED_REDIS_QUIET)
+        return;
+    bool given_up = news == EMBEDDED_REDIS_GIVEN_UP;
+    log_write(server->log, &(struct log_line){.level = given_up ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN,
+                                              .kind = "embedded-redis",
+                                              .message = what});
+    if (!given_up)
+        return;
+    stderr_line_print("%s", what);
+    server->status = 1;
+    finish(server);
+}
 
 static void on_tick(evutil_socket_t fd, short events, void *arg)
 {
@@ -235,6 +251,8 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
     http_tick(server->http);
     bus_tick(server->bus);
     sessions_tick(server->sessions);
+    look_after_redis(server);
+    log_tick(server->log);
 }
 
 static void on_up(void *arg)
@@ -288,17 +306,11 @@ static void on_room_closed(void *arg, const struct place *place)
 
 /* --- Making --- */
 
-/* The file limit goes up to its hard bound; sockets get what is left of it. */
+/* Sockets get what is left of the file limit. */
 static uint64_t find_max_sockets(void)
 {
-    struct rlimit limit = {.rlim_cur = 1024};
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        rlim_t soft = limit.rlim_cur;
-        limit.rlim_cur = limit.rlim_max;
-        if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-            limit.rlim_cur = soft;
-    }
-    return limit.rlim_cur > RESERVED_FILES ? limit.rlim_cur - RESERVED_FILES : 1;
+    uint64_t files = file_limit_raise();
+    return files > RESERVED_FILES ? files - RESERVED_FILES : 1;
 }
 
 static int find_redis(struct server *server, char *error, size_t error_size)
@@ -436,7 +448,7 @@ int server_run(struct server *server)
     log_write(server->log, &(struct log_line){.kind = "start", .message = addresses});
     turns_run(server->base, has_more, server);
     log_write(server->log, &(struct log_line){.kind = "stop"});
-    return 0;
+    return server->status;
 }
 
 static void free_event(struct event *event)

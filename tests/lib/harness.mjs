@@ -69,8 +69,8 @@ export class Process {
     this.output = "";
     this.errors = "";
     this.child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], ...options });
-    this.child.stdout.on("data", (data) => (this.output += data));
-    this.child.stderr.on("data", (data) => (this.errors += data));
+    this.child.stdout?.on("data", (data) => (this.output += data));
+    this.child.stderr?.on("data", (data) => (this.errors += data));
     this.ended = once(this.child, "close").then(([code, signal]) => ({ code, signal }));
     atEnd(t, () => this.stop("SIGKILL"));
   }
