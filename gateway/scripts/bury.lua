@@ -10,30 +10,52 @@
 local members, dead, member_key, left_key = KEYS[4], ARGV[5], ARGV[6], ARGV[7]
 local spared = ARGV[8]
 local most_names = 50 -- in one event: MESSAGE_PRESENCE_NAMES, as many as a client is told
-local gone, people = 0, {}
+local gone, seen = {}, {}
 
-for i = 9, #ARGV do
-    local key = member_key .. ARGV[i]
-    local there = fields(key, 'gateway', 'id', 'name', 'resume', 'floor', 'session')
-    local id, name, session = there[2], there[3], there[6]
-    local living = spared ~= '' and session and string.sub(session, 1, #spared) == spared
-    if there[1] == dead and not living then
-        gone = gone + 1
-        if id then
-            keep_token(left_key .. id, there[4], there[5])
-        end
-        if id and name then -- else somebody has broken it by hand, and the count alone is told
-            people[#people + 1] = person_json(id, name)
-        end
-        redis.call('DEL', key)
-        redis.call('SREM', members, ARGV[i])
-    elseif not there[1] then
-        redis.call('SREM', members, ARGV[i])
+local function is_living(session)
+    return spared ~= '' and session and string.sub(session, 1, #spared) == spared
+end
+
+local function look(folded)
+    local key = member_key .. folded
+    local there = fields(key, 'gateway', 'id', 'name', 'resume', 'floor', 'session', 'asked_at')
+    if not there[1] then
+        redis.call('SREM', members, folded)
+    elseif there[1] == dead and not is_living(there[6]) then
+        gone[#gone + 1] = {key = key, folded = folded, id = there[2], name = there[3],
+                           hash = there[2] and there[4], floor = there[5], session = there[6],
+                           asked = there[7]}
     end
 end
-local count = redis.call('SCARD', members)
-for i = 1, math.max(#people, math.min(gone, 1)), most_names do
-    local last = math.min(i + most_names - 1, #people)
-    emit_presence('', table.concat(people, ',', i, last), count + #people - last)
+
+-- As many as one event tells of. First what may fail (numbering and keeping the event), then the
+-- keys: nobody goes without a word.
+local function take_off(first, last)
+    local people, names, listed = {}, {}, 0
+    for i = first, last do
+        local member = gone[i]
+        names[#names + 1] = member.folded
+        listed = listed + redis.call('SISMEMBER', members, member.folded)
+        if member.id and member.name then -- else broken by hand, and the count alone is told
+            people[#people + 1] = person_json(member.id, member.name)
+        end
+    end
+    emit_presence('', table.concat(people, ','), redis.call('SCARD', members) - listed)
+    redis.call('SREM', members, unpack(names))
+    for i = first, last do
+        redis.call('DEL', gone[i].key)
+        keep_token(left_key .. (gone[i].id or ''), gone[i])
+    end
 end
-return gone
+
+mend(members, 'set')
+for i = 9, #ARGV do
+    if not seen[ARGV[i]] then -- SSCAN may name somebody twice
+        seen[ARGV[i]] = true
+        look(ARGV[i])
+    end
+end
+for first = 1, #gone, most_names do
+    take_off(first, math.min(first + most_names - 1, #gone))
+end
+return #gone

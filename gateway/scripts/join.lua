@@ -25,19 +25,39 @@
 --          the epoch of that number
 --
 -- Who asked later has it: two gateways may hold one member, as one of them was thought dead, or
--- Redis went on with an older memory. A token that was used notes when whoever came back with it had
--- asked (`left`), so that nobody is put back beside it under another name.
+-- Redis went on with an older memory. Beside the token (`left`) stands who had it last, since it was
+-- used or its member left: when that asked, in which session and under which name. So nobody is put
+-- back beside it, or in its place.
 --
 -- Returns for each, in order, {'joined' | 'resumed', id, number, floor, epoch}: the member is in, has
 -- this id, and what the room was up to `number` of `epoch` includes it; it may be shown events after
 -- `floor`. 'resumed' told nobody. Or {'taken', free number} | {'full'} | {'moved'} | {'late'}.
 local call = redis.call
-local members, gateway, ttl, most_members = KEYS[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
+local members, gateway, ttl, most_members = KEYS[4], ARGV[5], ARGV[6], count_in(7)
 local member_key, gateway_channel = ARGV[8], ARGV[9]
-local last_moment = tonumber(ARGV[10])
+local last_moment = count_in(10)
 local words, first_word = 13, 11
 local surely_ms = 250 -- so well the gateways know Redis' clock
 local at = now_ms()
+
+must(#ARGV - first_word + 1 == (#KEYS - 4) / 2 * words, 'thirteen words for each person')
+count_in(6, 1)
+local people, answers = {}, {}
+for i = 1, (#KEYS - 4) / 2 do
+    local n = first_word + (i - 1) * words
+    people[i] = {
+        key = KEYS[3 + 2 * i], left = KEYS[4 + 2 * i], name = ARGV[n], address = ARGV[n + 1],
+        shown = ARGV[n + 2], session = ARGV[n + 3], id = ARGV[n + 4], hash = ARGV[n + 5],
+        shown_id = ARGV[n + 6], shown_hash = ARGV[n + 7], base = ARGV[n + 8],
+        asked = digits(count_in(n + 9)), restore = ARGV[n + 10] == '1', floor = count_in(n + 11),
+        floor_epoch = ARGV[n + 12],
+    }
+    local one = people[i]
+    one.folded = string.sub(one.key, #member_key + 1)
+    must(one.folded ~= '' and one.name ~= '' and one.session ~= '', 'a person without a name')
+    must(one.id ~= '' and one.hash ~= '', 'a person without an id')
+    must(not one.restore or one.shown_id ~= '' and one.shown_hash ~= '', 'nobody to put back')
+end
 
 -- A call can be stuck on its way, or Redis be frozen, until its gateway has given it up, and the
 -- member has been let in through another one. What is late would take it back from there.
@@ -51,8 +71,8 @@ local coming, claimed, anybody = {}, {}, false
 local free_from = {} -- of a name without a number: all lower numbers are taken
 
 local function bounded(floor)
-    floor = tonumber(floor) or 0
-    return floor < now and floor or now
+    floor = tonumber(floor)
+    return is_count(floor) and math.min(floor, now) or 0
 end
 
 local function suggest(base)
@@ -65,6 +85,14 @@ local function suggest(base)
     end
     free_from[base] = 100
     return 0
+end
+
+-- The token is used up, and this is its last life.
+local function note_life(person)
+    call('HDEL', person.left, 'resume', 'floor')
+    call('HSET', person.left, 'asked_at', person.asked, 'session', person.session,
+         'name', person.folded)
+    call('EXPIRE', person.left, ttl)
 end
 
 -- First what may fail (numbering and keeping the event), then the keys: no half-joined member.
@@ -81,12 +109,8 @@ local function let_in()
     now = emit_presence(table.concat(people, ','), '', count)
     for _, person in ipairs(coming) do
         person.answer[3] = now
-        if person.id == person.shown_id then -- the token was good, and is used up
-            call('HDEL', person.left, 'resume', 'floor')
-        end
-        if person.id == person.shown_id and not person.restore then
-            call('HSET', person.left, 'asked_at', person.asked)
-            call('EXPIRE', person.left, ttl)
+        if person.id == person.shown_id then
+            note_life(person)
         end
         call('HSET', person.key, 'id', person.id, 'name', person.name, 'address', person.address,
              'shown', person.shown, 'gateway', gateway, 'session', person.session,
@@ -132,6 +156,27 @@ local function take_over(person, there)
     return {'resumed', person.shown_id, now, bounded(there[5]), epoch}
 end
 
+-- The same member under another name, by a token that was used there. Nobody has one id twice: the
+-- earlier life has moved; a later one comes in as somebody else, or is put back once that one has left.
+local function judge_namesake(person, name)
+    local there = fields(member_key .. name, 'id', 'asked_at')
+    if there[1] ~= person.shown_id then
+        return nil
+    end
+    return is_elsewhere(person, there[2]) and {'moved'} or {'taken', suggest(person.base)}
+end
+
+-- May it be put back? nil: yes.
+local function judge_put_back(person, asked, session, name)
+    local other = name and name ~= person.folded and judge_namesake(person, name)
+    if other then
+        return other
+    elseif asked and session ~= person.session and is_elsewhere(person, asked) then
+        return {'moved'}
+    end
+    return nil
+end
+
 local function judge(person)
     if claimed[person.key] or claimed[person.left] then
         let_in()
@@ -146,19 +191,20 @@ local function judge(person)
     end
 
     local floor = now
-    local before = person.shown_id ~= '' and fields(person.left, 'resume', 'floor', 'asked_at') or {}
+    local before = person.shown_id ~= '' and
+                   fields(person.left, 'resume', 'floor', 'asked_at', 'session', 'name') or {}
     if person.restore then
-        if before[3] and is_elsewhere(person, before[3]) then
-            return {'moved'}
+        local other = judge_put_back(person, before[3], before[4], before[5])
+        if other then
+            return other
         end
         person.id, person.hash = person.shown_id, person.shown_hash
-        floor = bounded(stand(person.floor_epoch, tonumber(person.floor) or 0, epoch, forks))
+        floor = bounded(stand(person.floor_epoch, person.floor, epoch, forks))
     elseif person.shown_id ~= '' then
         if before[1] == person.shown_hash then
             person.id, person.hash, floor = person.shown_id, person.shown_hash, bounded(before[2])
         end
     end
-    person.folded = string.sub(person.key, #member_key + 1)
     count = count + 1 - call('SISMEMBER', members, person.folded)
     person.answer = {'joined', person.id, now, floor, epoch}
     claimed[person.key] = true
@@ -167,16 +213,8 @@ local function judge(person)
     return person.answer
 end
 
-local answers = {}
-for i = 1, (#KEYS - 4) / 2 do
-    local n = first_word + (i - 1) * words
-    answers[i] = judge({
-        key = KEYS[3 + 2 * i], left = KEYS[4 + 2 * i], name = ARGV[n], address = ARGV[n + 1],
-        shown = ARGV[n + 2], session = ARGV[n + 3], id = ARGV[n + 4], hash = ARGV[n + 5],
-        shown_id = ARGV[n + 6], shown_hash = ARGV[n + 7], base = ARGV[n + 8],
-        asked = ARGV[n + 9], restore = ARGV[n + 10] == '1', floor = ARGV[n + 11],
-        floor_epoch = ARGV[n + 12],
-    })
+for i = 1, #people do
+    answers[i] = judge(people[i])
 end
 let_in()
 if anybody then -- another gateway may have been the only one to renew them

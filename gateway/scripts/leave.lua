@@ -11,18 +11,21 @@
 --
 -- Returns the number of the event, or 0 when there was nothing to do.
 local members, gateway, left_key, name_at = KEYS[4], ARGV[5], ARGV[6], #ARGV[7] + 1
-local gone, names, people, listed = {}, {}, {}, 0
+local gone, names, people, listed, seen = {}, {}, {}, 0, {} -- each once, though it may be named twice
 
+must(#ARGV - 7 == (#KEYS - 4) * 3, 'three words for each member')
 mend(members, 'set')
 for i = 5, #KEYS do
     local key, at = KEYS[i], 8 + (i - 5) * 3
     local session, said, spared = ARGV[at], ARGV[at + 1] == '1', ARGV[at + 2]
-    local there = fields(key, 'gateway', 'session', 'id', 'name', 'resume', 'floor')
+    local there = fields(key, 'gateway', 'session', 'id', 'name', 'resume', 'floor', 'asked_at')
     local id, name = there[3], there[4]
-    if there[1] == gateway and there[2] == session and id ~= spared then
-        local hash = id and not said and there[5]
-        gone[#gone + 1] = {key = key, left = left_key .. (id or ''), hash = hash, floor = there[6]}
+    if there[1] == gateway and there[2] == session and id ~= spared and not seen[key] then
+        seen[key] = true
         names[#names + 1] = string.sub(key, name_at)
+        gone[#gone + 1] = {key = key, left = left_key .. (id or ''), folded = names[#names],
+                           hash = id and not said and there[5], floor = there[6],
+                           session = session, asked = there[7]}
         listed = listed + redis.call('SISMEMBER', members, names[#names])
         if id and name then -- else somebody has broken it by hand, and the count alone is told
             people[#people + 1] = person_json(id, name)
@@ -40,6 +43,6 @@ redis.call('SREM', members, unpack(names))
 for _, member in ipairs(gone) do
     redis.call('DEL', member.key)
     -- The nonces stay until they expire: a line that was stuck on a dead path may still come again.
-    keep_token(member.left, member.hash, member.floor)
+    keep_token(member.left, member)
 end
 return seq

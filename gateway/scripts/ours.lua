@@ -7,6 +7,7 @@
 -- Returns {the next cursor, '0' at the end, then name, session, id of each}.
 local members, gateway, member_key = KEYS[4], ARGV[5], ARGV[6]
 
+count_in(8, 1)
 mend(members, 'set')
 local page = redis.call('SSCAN', members, ARGV[7], 'COUNT', ARGV[8])
 local answer = {page[1]}

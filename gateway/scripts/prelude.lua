@@ -4,9 +4,37 @@
 -- KEYS  1 the room's channel   2 head   3 recent
 -- ARGV  1 epoch to use should the room be new   2 seconds that head lives
 --       3 retention in seconds (0: keep nothing)   4 kept events at most
+
+-- A whole number that Lua can still add one to; nan, inf and nil are none.
+local function is_count(number)
+    return number and number >= 0 and number < 2 ^ 52 and number == math.floor(number)
+end
+
+local function is_epoch(text)
+    return text and text ~= '' and #text <= 20 and not string.find(text, '[^%w_-]')
+end
+
+-- What only a mistake of ours could break is looked at before anything is written: half a script
+-- would leave half a room, and a life of -1 seconds takes a key away.
+local function must(good, what)
+    if not good then
+        error('ARGV or KEYS: ' .. what)
+    end
+end
+
+-- The argument as a number.
+local function count_in(index, least)
+    local digits_only = string.find(ARGV[index] or '', '^%d+$')
+    local number = digits_only and tonumber(ARGV[index])
+    must(is_count(number) and number >= (least or 0), index .. ' is not a whole number, or too small')
+    return number
+end
+
 local channel, head, recent = KEYS[1], KEYS[2], KEYS[3]
-local new_epoch, head_ttl = ARGV[1], tonumber(ARGV[2])
-local retention, most_kept = tonumber(ARGV[3]), ARGV[4]
+local new_epoch, head_ttl = ARGV[1], count_in(2, 1)
+local retention, most_kept = count_in(3), ARGV[4]
+count_in(4, 1)
+must(is_epoch(new_epoch), '1 is not an epoch')
 
 -- A key that somebody has broken by hand (another type) is as good as none.
 local function mend(key, kind)
@@ -61,8 +89,10 @@ end
 local most_forks = 8
 local function fork(epoch, seq, forks)
     local all = {}
-    for one in string.gmatch(forks, '[%w_-]+:%d+') do
-        all[#all + 1] = one
+    for name, number in string.gmatch(forks, '([%w_-]+):(%d+)') do
+        if is_epoch(name) and is_count(tonumber(number)) then -- else broken by hand
+            all[#all + 1] = name .. ':' .. digits(tonumber(number))
+        end
     end
     all[#all + 1] = epoch .. ':' .. digits(seq)
     forks = table.concat(all, ' ', math.max(1, #all - most_forks + 1))
@@ -72,17 +102,12 @@ local function fork(epoch, seq, forks)
     return forks
 end
 
--- A whole number that Lua can still add one to; nan, inf and nil are none.
-local function is_count(number)
-    return number and number >= 0 and number < 2 ^ 52 and number == math.floor(number)
-end
-
 -- Where the room is: its epoch, the number of its last event, how many events were messages, and
 -- the forks that led to the epoch, the oldest first: "EPOCH:SEQ EPOCH:SEQ".
 local function position()
     local at = redis.pcall('HMGET', head, 'epoch', 'seq', 'said', 'history', 'forks')
-    local seq = not at.err and at[1] and tonumber(at[2])
-    if not is_count(seq) or #at[1] > 20 or string.find(at[1], '[^%w_-]') then
+    local seq = not at.err and tonumber(at[2] or '')
+    if not is_count(seq) or not is_epoch(at[1]) then
         return begin()
     end
     local epoch, said, forks = at[1], tonumber(at[3]), at[5] or ''
@@ -112,7 +137,7 @@ local function stand(there, seq, epoch, forks)
 end
 
 -- Keeps an event for `retention`; returns why that failed, or nil. A stream that somebody has broken
--- by hand (another type, a foreign number) is begun anew.
+-- by hand (another type, a foreign number, the last there can be) is begun anew.
 local function keep(seq, at, event, said)
     local function add()
         return redis.pcall('XADD', recent, 'MAXLEN', most_kept, seq .. '-0', 'at', at,
@@ -122,7 +147,8 @@ local function keep(seq, at, event, said)
         return nil
     end
     local kept = add()
-    if kept.err and (kept.err:find('WRONGTYPE') or kept.err:find('equal or smaller')) then
+    if kept.err and (kept.err:find('WRONGTYPE') or kept.err:find('equal or smaller') or
+                     kept.err:find('exhausted')) then
         redis.call('DEL', recent)
         kept = add()
     end
@@ -156,12 +182,14 @@ local function emit_presence(joined, left, count)
 end
 
 -- With this token somebody who left may come back, for `retention`. Without its hash, which somebody
--- may have taken off by hand, nobody could. (`asked_at` stands there as well when the token has been
--- used: see join.lua.)
-local function keep_token(left, hash, floor)
-    if retention > 0 and hash then
+-- may have taken off by hand, nobody could. `member` has that and what the note of its last life says
+-- (see join.lua): hash, floor, asked, session, folded.
+local function keep_token(left, member)
+    if retention > 0 and member.hash then
         mend(left, 'hash')
-        redis.call('HSET', left, 'resume', hash, 'floor', floor or '0')
+        redis.call('HSET', left, 'resume', member.hash, 'floor', member.floor or '0',
+                   'asked_at', member.asked or '0', 'session', member.session or '',
+                   'name', member.folded)
         redis.call('EXPIRE', left, retention)
     end
 end

@@ -10,7 +10,7 @@
 --          nonce or ''
 --          the epoch in which it was first said, or '': should Redis have lost its memory since,
 --          nobody knows any more whether it was shown, and it is refused
-local most_nonces, nonce_ttl = digits(-1 - tonumber(ARGV[5])), ARGV[6]
+local most_nonces, nonce_ttl = digits(-1 - count_in(5, 1)), ARGV[6]
 local epoch, seq, said, at -- where the room is; not looked up for repeats alone
 local events, answers = {}, {}
 
@@ -20,7 +20,8 @@ local function number_of(nonces, nonce)
         redis.call('DEL', nonces)
         return nil
     end
-    return seen and tonumber(seen)
+    local number = tonumber(seen or '')
+    return is_count(number) and number or nil -- else broken by hand
 end
 
 local function remember(nonces, nonce, number)
@@ -54,6 +55,13 @@ local function say(body, nonces, nonce, first_epoch)
     end
     return seq
 end
+
+local with_nonce = 0
+for i = 8, #ARGV, 3 do
+    with_nonce = with_nonce + (ARGV[i] ~= '' and 1 or 0)
+end
+count_in(6, 1)
+must(#ARGV % 3 == 0 and #KEYS == 3 + with_nonce, 'three words for each message, a key for each nonce')
 
 local key = 3
 for i = 7, #ARGV, 3 do

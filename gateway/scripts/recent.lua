@@ -4,13 +4,19 @@
 --
 -- Returns {epoch, number of the last event, messages up to it, now in ms, forks,
 --          then ms, JSON, messages up to it of each event}.
+local from = digits(count_in(5) + 1) .. '-0'
+count_in(6)
 local epoch, seq, said, forks = position()
+local to = digits(seq) .. '-0'
 local answer = {epoch, seq, said, now_ms(), forks}
-local from = string.format('%.0f-0', tonumber(ARGV[5]) + 1)
 
-for _, entry in ipairs(redis.call('XRANGE', recent, from, '+', 'COUNT', ARGV[6])) do
-    answer[#answer + 1] = entry[2][2]
-    answer[#answer + 1] = entry[2][4]
-    answer[#answer + 1] = entry[2][6] or '0'
+mend(recent, 'stream')
+for _, entry in ipairs(redis.call('XRANGE', recent, from, to, 'COUNT', ARGV[6])) do
+    local id, kept = entry[1], entry[2]
+    if string.sub(id, -2) == '-0' and kept[3] == 'event' then -- else somebody has added it by hand
+        answer[#answer + 1] = kept[2]
+        answer[#answer + 1] = kept[4]
+        answer[#answer + 1] = kept[6] or '0'
+    end
 end
 return answer

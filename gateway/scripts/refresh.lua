@@ -12,6 +12,8 @@ local name_at = #ARGV[6] + 1
 local found, kept = {}, {}
 local call, pcall = redis.call, redis.pcall
 
+count_in(5, 1)
+must(#ARGV - 7 == #KEYS - 4, 'a session for each member')
 for i = 5, #KEYS do
     local key = KEYS[i]
     local there = pcall('HMGET', key, 'session', 'id')

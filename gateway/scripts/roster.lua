@@ -6,6 +6,7 @@
 -- Returns {epoch, number of the last event, messages up to it, count,
 --          then id, name, shown address of each}.
 local members = KEYS[4]
+count_in(5)
 local epoch, seq, said = position()
 local people = {}
 

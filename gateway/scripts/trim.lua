@@ -2,9 +2,11 @@
 -- holds numbers without holes, so how many to keep is a subtraction.
 --
 -- ARGV  5 the last number to forget   6 its epoch: numbers of another one mean nothing
+local last = count_in(5)
 local epoch, seq = position()
-local keep = seq - tonumber(ARGV[5])
+local keep = seq - last
 if epoch ~= ARGV[6] or keep < 0 then
     return 0
 end
-return redis.call('XTRIM', recent, 'MAXLEN', keep)
+mend(recent, 'stream')
+return redis.call('XTRIM', recent, 'MAXLEN', digits(keep))
