@@ -1,0 +1,253 @@
+// The scripts alone, in a real Redis: thousands of random calls from a seed, against a model of the room;
+// what keys that somebody broke may not do; and each fault that was found so, by its name.
+//   TEST_SEED=7,8 node --test tests/integration/scripts.test.mjs
+import assert from "node:assert/strict";
+import test from "node:test";
+import { startRedis } from "../lib/harness.mjs";
+import { RespError } from "../lib/resp.mjs";
+import { liveWithBroken } from "../lib/room_breaks.mjs";
+import { words } from "../lib/room_calls.mjs";
+import { readAll } from "../lib/room_state.mjs";
+import { World, plain } from "../lib/room_world.mjs";
+
+const seeds = (process.env.TEST_SEED ?? "1,2,3,4").split(",").map(Number);
+const BATCHES = 40;
+const CALLS = 40;
+const BREAKS = 30;
+
+for (const seed of seeds)
+  test(`random calls of the scripts answer, publish and leave behind what a model of the room says (seed ${seed})`, async (t) => {
+    const world = await World.start(t, await startRedis(t), seed);
+    for (let i = 0; i < BATCHES; i++) await world.run(CALLS);
+    for (const status of ["joined", "resumed", "taken", "full", "moved", "late"]) assert.ok(world.statuses.has(status), `somebody was ${status}`);
+  });
+
+for (const seed of seeds)
+  test(`a key that somebody broke stops no script, takes nobody with it and leaves nothing half done (seed ${seed})`, async (t) => {
+    const world = await World.start(t, await startRedis(t), seed);
+    for (let i = 0; i < BREAKS; i++) {
+      await world.run(15);
+      await liveWithBroken(world, 5);
+    }
+  });
+
+// --- One room, call by call ---
+
+/** A room without anybody, and what to do with it. */
+async function startRoom(t) {
+  const world = await World.start(t, await startRedis(t), 0);
+  const [room] = world.rooms;
+  const base = room.base;
+  const run = (name, call, changed) => world.calls.run(name, room, world.fresh("e"), words[name](room, call), changed);
+  const call = async (name, what) => {
+    const reply = await run(name, what);
+    assert.ok(!(reply instanceof RespError), `${name}: ${reply?.text}`);
+    return plain(name, reply);
+  };
+  return {
+    world, room, base, run, call,
+    redis: (...command) => world.redis.call(...command),
+    published: async () => (await world.heardSince()).map(([, event]) => event),
+    join: async (gateway, ...people) => (await call("join", { gateway, until: 0, people: people.map(person) })).map(([status, ...rest]) => (status === "joined" || status === "resumed" ? [status, rest[0]] : [status])),
+  };
+}
+
+const person = (more) => ({
+  folded: more.name, address: "", shown: "", id: `new ${more.session}`, hash: `hash ${more.session}`, shownId: "", shownHash: "", asked: 0,
+  restore: false, floor: 0, floorEpoch: "", ...more,
+});
+const token = (session) => ({ shownId: `new ${session}`, shownHash: `hash ${session}` });
+const bury = (gateway, ...names) => ({ gateway, spared: "", names });
+const said = (text, nonce = "") => ({ says: [{ id: "i", body: `"from":{},"text":"${text}"}`, nonce, epoch: "" }] });
+
+test("a member that came back under its own name is put back by its last life alone", async (t) => {
+  for (const asked of [0, "when it did"]) {
+    const { join, call, world } = await startRoom(t);
+    const last = { name: "ann", session: "s2", asked: world.start - 5000, ...token("s1") };
+    await join("g1", { name: "ann", session: "s1", asked: world.start - 9000 });
+    assert.deepEqual(await join("g2", last), [["resumed", "new s1"]]);
+    assert.equal(await call("bury", bury("g2", "ann")), 1);
+    assert.deepEqual(await join("g1", { name: "ann", session: "s1", asked: world.start - 9000, restore: true, ...token("s1") }), [["moved"]]);
+    // its gateway may not know Redis' clock yet
+    assert.deepEqual(await join("g2", { ...last, restore: true, ...(asked === 0 && { asked }) }), [["joined", "new s1"]]);
+  }
+});
+
+test("a member that took its token to another name, and came back there, is put back there by its last life alone", async (t) => {
+  const { join, call, world } = await startRoom(t);
+  const lives = [["g1", "ann", "s1", 9000], ["g2", "bo", "s2", 7000], ["g3", "bo", "s3", 5000]];
+  const [first, second, third] = lives.map(([gateway, name, session, ago]) => [gateway, { name, session, asked: world.start - ago, ...token("s1") }]);
+  const again = ([gateway, life]) => join(gateway, { ...life, restore: true });
+  await join(first[0], { ...first[1], shownId: "", shownHash: "" });
+  await call("bury", bury("g1", "ann"));
+  assert.deepEqual(await join(...second), [["joined", "new s1"]]);
+  assert.deepEqual(await join(...third), [["resumed", "new s1"]]);
+  await call("bury", bury("g3", "bo"));
+  for (const life of [first, second]) assert.deepEqual(await again(life), [["moved"]]);
+  assert.deepEqual(await again(third), [["joined", "new s1"]]);
+  assert.deepEqual(await again(first), [["moved"]]);
+});
+
+test("of two lives that are put back when Redis has lost its memory, one is a member", async (t) => {
+  const { join, call, redis, base, world } = await startRoom(t);
+  const earlier = { name: "ann", session: "s1", asked: world.start - 9000, restore: true, ...token("s1") };
+  const later = { name: "bo", session: "s2", asked: world.start - 5000, restore: true, ...token("s1") };
+  assert.deepEqual(await join("g2", later), [["joined", "new s1"]]);
+  assert.deepEqual(await join("g1", earlier), [["moved"]]);
+  assert.deepEqual(await redis("SMEMBERS", `${base}:members`), ["bo"]);
+  await redis("FLUSHALL");
+  assert.deepEqual(await join("g1", earlier), [["joined", "new s1"]]);
+  assert.deepEqual(await join("g2", later), [["taken"]]); // nobody took the name; it comes in as somebody else, or asks again
+  assert.deepEqual(await redis("SMEMBERS", `${base}:members`), ["ann"]);
+  await call("leave", { gateway: "g1", leaves: [{ folded: "ann", session: "s1", said: false, spared: "" }] });
+  assert.deepEqual(await join("g2", later), [["joined", "new s1"]]);
+});
+
+test("who is there keeps all keys alive that its room and its token need", async (t) => {
+  const { join, call, redis, base, world } = await startRoom(t);
+  await join("g1", { name: "ann", session: "s1" });
+  await call("bury", bury("g1", "ann"));
+  await call("publish", said("one", "n"));
+  const life = { name: "ann", session: "s2", ...token("s1") };
+  const renewed = async (what) => {
+    for (const { key } of await readAll(world.redis)) await redis("EXPIRE", key, 20);
+    await what();
+    return (await readAll(world.redis)).filter(({ ttl }) => ttl > 60000).map(({ key }) => key.slice(base.length + 1));
+  };
+  const own = ["head", "left:new s1", "member:ann", "members"];
+  assert.deepEqual(await renewed(() => join("g1", life)), ["head", "left:new s1", "member:ann", "members", "recent"]);
+  assert.deepEqual(await renewed(() => call("refresh", { lives: [{ folded: "ann", session: "s2" }] })), own);
+  assert.deepEqual(await renewed(() => join("g2", { ...life, session: "s3" })), ["head", "member:ann", "members"]);
+  assert.deepEqual(await renewed(() => call("publish", said("two", "m"))), ["nonces:i", "recent"]);
+  assert.deepEqual(await renewed(() => call("bury", bury("g2", "ann"))), ["left:new s1", "recent"]);
+  assert.deepEqual(await renewed(() => join("g2", { ...life, session: "s3", restore: true })), ["head", "left:new s1", "member:ann", "members", "recent"]);
+});
+
+test("a burial in a room whose list somebody broke takes nobody off without a word", async (t) => {
+  const { join, call, redis, base, published } = await startRoom(t);
+  await join("g1", { name: "ann", session: "s1" });
+  await redis("SET", `${base}:members`, "x");
+  assert.equal(await call("bury", bury("g1", "ann")), 1);
+  assert.deepEqual((await published()).at(-1), { type: "presence", seq: 2, joined: [], left: [{ id: "new s1", name: "ann" }], count: 0 });
+});
+
+test("a burial of many tells of fifty at a time, each time with the count that is left", async (t) => {
+  const { join, call, published } = await startRoom(t);
+  const names = Array.from({ length: 120 }, (_, i) => `n${i}`);
+  for (let i = 0; i < names.length; i += 15) await join("g1", ...names.slice(i, i + 15).map((name) => ({ name, session: name })));
+  await join("g2", { name: "ann", session: "s1" });
+  await published();
+  assert.equal(await call("bury", bury("g1", ...names, "ann", ...names)), 120);
+  const told = await published();
+  assert.deepEqual(told.map(({ left, count }) => [left.length, count]), [[50, 71], [50, 21], [20, 1]]);
+  assert.deepEqual(told.flatMap(({ left }) => left.map(({ name }) => name)), names);
+});
+
+test("who is named twice by those who leave goes once", async (t) => {
+  const { join, call, published } = await startRoom(t);
+  await join("g1", { name: "ann", session: "s1" }, { name: "bo", session: "s2" });
+  const ann = { folded: "ann", session: "s1", said: false, spared: "" };
+  await call("leave", { gateway: "g1", leaves: [ann, ann] });
+  assert.deepEqual((await published()).at(-1), { type: "presence", seq: 2, joined: [], left: [{ id: "new s1", name: "ann" }], count: 1 });
+});
+
+test("kept events of another type are as good as none to those who read and those who trim", async (t) => {
+  for (const [name, what, answer] of [["recent", { after: 0, most: 10 }, ({ events }) => events], ["trim", { seq: 0, epoch: "e1" }, (number) => number]]) {
+    const { call, redis, base } = await startRoom(t);
+    await call("publish", said("one"));
+    await redis("SET", `${base}:recent`, "x");
+    assert.deepEqual(answer(await call(name, what)), name === "recent" ? [] : 0);
+    assert.deepEqual(await call("publish", said("two")), [2]);
+  }
+});
+
+test("what somebody else put among the kept events is answered to nobody", async (t) => {
+  const { call, redis, base } = await startRoom(t);
+  await call("publish", said("one"));
+  await redis("XADD", `${base}:recent`, "1-5", "at", "1", "event", "{}", "said", "9");
+  await redis("XADD", `${base}:recent`, "*", "foreign", "x");
+  const { events } = await call("recent", { after: 0, most: 10 });
+  assert.deepEqual(events.map(({ event }) => event.text), ["one"]);
+});
+
+test("kept events behind the last possible id are begun anew", async (t) => {
+  const { call, redis, base } = await startRoom(t);
+  await redis("XADD", `${base}:recent`, "18446744073709551615-18446744073709551615", "foreign", "x");
+  await call("roster", { most: 1 });
+  await redis("XADD", `${base}:recent`, "18446744073709551615-18446744073709551615", "foreign", "x");
+  assert.deepEqual(await call("publish", said("one")), [1]);
+  assert.deepEqual((await call("recent", { after: 0, most: 10 })).events.map(({ event }) => event.text), ["one"]);
+});
+
+test("a floor that somebody broke is a number of the room", async (t) => {
+  const { join, run, redis, base } = await startRoom(t);
+  await join("g1", { name: "ann", session: "s1" });
+  for (const floor of ["-5", "-inf", "nan", "1.5", "1e300", "x"]) {
+    await redis("HSET", `${base}:member:ann`, "floor", floor);
+    const people = [person({ name: "ann", session: "s2", ...token("s1") })];
+    const [[status, , number, answered]] = await run("join", { gateway: "g1", until: 0, people });
+    assert.equal(status, "resumed");
+    assert.ok(answered >= 0 && answered <= number, `${floor} becomes ${answered}`);
+  }
+});
+
+test("a nonce whose number somebody broke is said anew, and known then", async (t) => {
+  const { call, redis, base } = await startRoom(t);
+  await redis("ZADD", `${base}:nonces:i`, "inf", "n");
+  assert.deepEqual(await call("publish", said("one", "n")), [1]);
+  assert.deepEqual(await call("publish", said("one", "n")), [1]);
+});
+
+test("an epoch without a name is none: the numbers begin anew", async (t) => {
+  const { call, redis, base } = await startRoom(t);
+  await redis("HSET", `${base}:head`, "epoch", "", "seq", "7");
+  const { epoch, seq } = await call("recent", { after: 0, most: 10 });
+  assert.match(epoch, /^e\d+$/);
+  assert.equal(seq, 0);
+});
+
+test("the eight last forks are kept, and nothing that is none", async (t) => {
+  const { call, redis, base } = await startRoom(t);
+  await call("publish", said("one"));
+  await redis("HSET", `${base}:head`, "forks", `${"y".repeat(5000)}:3 a:b nan:nan x:99999999999999999999999`);
+  const epochs = [];
+  for (let i = 0; i < 12; i++) {
+    epochs.push(await redis("HGET", `${base}:head`, "epoch"));
+    await redis("HSET", `${base}:head`, "history", `other ${i}`);
+    const { forks, seq } = await call("recent", { after: 0, most: 10 });
+    assert.deepEqual([forks, seq], [epochs.slice(-8).map((epoch) => `${epoch}:1`).join(" "), 1]);
+  }
+});
+
+// Which arguments of each script are numbers, counted as in Lua, and which must not be empty.
+const CALLS_OF = {
+  join: [{ gateway: "g1", until: 0, people: [person({ name: "bo", session: "s2" }), person({ name: "cy", session: "s3" })] }, [6, 7, 10, 20, 22, 33], [11, 14, 15, 16, 24, 27]],
+  leave: [{ gateway: "g1", leaves: [{ folded: "ann", session: "s1", said: false, spared: "" }] }, [], []],
+  refresh: [{ lives: [{ folded: "ann", session: "s1" }] }, [5], []],
+  bury: [bury("g1", "ann"), [], []],
+  publish: [{ says: [...said("one", "n").says, ...said("two", "m").says] }, [5, 6], []],
+  ours: [{ gateway: "g1", most: 10 }, [8], []],
+  recent: [{ after: 0, most: 10 }, [5, 6], []],
+  roster: [{ most: 10 }, [5], []],
+  trim: [{ seq: 1, epoch: "e1" }, [5], []],
+};
+
+for (const [name, [call, numbers, names]] of Object.entries(CALLS_OF))
+  test(`${name} with a wrong argument is an error and changes nothing`, async (t) => {
+    const { join, run, world, published } = await startRoom(t);
+    await join("g1", { name: "ann", session: "s1" });
+    await world.redis.call("HSET", `${world.rooms[0].base}:head`, "history", "other"); // no fork either
+    await published();
+    const without = ({ ttl, ...key }) => key;
+    const before = (await readAll(world.redis)).map(without);
+    const refused = async (changed) => {
+      const reply = await run(name, call, changed);
+      assert.ok(reply instanceof RespError, `${JSON.stringify(changed)} gives ${JSON.stringify(reply)}`);
+      assert.deepEqual((await readAll(world.redis)).map(without), before, `${JSON.stringify(changed)} changes something`);
+    };
+    for (const index of [2, 3, 4, ...numbers]) for (const wrong of ["-1", "nan", "inf", "", "x", "1.5", "1e300", "\0", " 7", "9007199254740993"]) await refused({ [index]: wrong });
+    for (const index of [1, ...names]) await refused({ [index]: "" });
+    if (["join", "leave", "publish", "refresh"].includes(name)) await refused({ [4 + words[name](world.rooms[0], call).args.length]: undefined });
+    await refused({ 2: "0" });
+    assert.deepEqual(await published(), []);
+  });

@@ -1,0 +1,314 @@
+// Rooms in a real Redis, their models, and random calls for both from a seed.
+import assert from "node:assert/strict";
+import { isDeepStrictEqual } from "node:util";
+import { RoomCalls, words } from "./room_calls.mjs";
+import { RoomModel } from "./room_model.mjs";
+import { Resp, RespError } from "./resp.mjs";
+import { checkTtls, comparable, readAll, readRoom, withoutTime } from "./room_state.mjs";
+import { atEnd, until } from "./harness.mjs";
+
+/** Numbers from a seed, the same each time (mulberry32). */
+export class Random {
+  constructor(seed) {
+    this.state = seed >>> 0;
+  }
+
+  next() {
+    this.state = (this.state + 0x6d2b79f5) >>> 0;
+    let t = this.state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  }
+
+  below(n) {
+    return Math.floor(this.next() * n);
+  }
+
+  chance(p) {
+    return this.next() < p;
+  }
+
+  pick(list) {
+    return list[this.below(list.length)];
+  }
+
+  some(most, make) {
+    return Array.from({ length: 1 + this.below(most) }, make);
+  }
+
+  /** One of {name: weight}. */
+  weighted(weights) {
+    let at = this.next() * Object.values(weights).reduce((a, b) => a + b);
+    return Object.keys(weights).find((name) => (at -= weights[name]) < 0);
+  }
+}
+
+// Bytes that no name, text or id of the gateway's has are here too: NUL, controls, quotes, not UTF-8.
+const NAMES = ["ann", "ann2", "ann3", "bo", "b\0o", "c\xff\xfe", 'd"\\', "e e", "\x01\x7f", "f:g", "%s", "*"];
+const NONCES = ["n1", "n2", "n3", "n4", "n\0", "\xff", '"', ""];
+const GATEWAYS = ["g1", "g2", "g3"];
+const HOUR_MS = 3600000;
+const MOST_LIVES = 60;
+const common = { retention: 120, mostKept: 12, mostMembers: 0, mostNonces: 4, nonceTtl: 120, memberTtl: 240, headTtl: 360 };
+
+export class World {
+  published = []; // what the models say
+  heard = []; // what Redis published
+  statuses = new Set(); // what joins were answered
+  count = 0; // of epochs, ids, sessions
+
+  static async start(t, redis, seed) {
+    const world = new World();
+    world.random = new Random(seed);
+    world.redis = await Resp.connect(redis.port);
+    world.listener = await Resp.connect(redis.port);
+    atEnd(t, () => (world.redis.close(), world.listener.close()));
+    world.calls = await RoomCalls.load(world.redis);
+    world.listener.onMessage = (channel, text) => world.heard.push([channel, text]);
+    world.listener.call("PSUBSCRIBE", "*");
+    await until("the listener is there", async () => (await world.redis.call("PUBSUB", "NUMPAT")) === 1);
+    const history = /master_replid:(\w+)/.exec(await world.redis.call("INFO", "replication"))[1];
+    world.start = Number((await world.redis.call("TIME"))[0]) * 1000;
+    const make = (name, more) => Object.assign(new RoomModel({ ...common, base: `yukizuri:{${name}}`, ...more }, history), { published: world.published, lives: [] });
+    world.rooms = [make("a"), make("b", { mostMembers: 4, mostKept: 3 }), make("none kept", { retention: 0 })];
+    world.incarnations = Object.fromEntries(GATEWAYS.map((gateway) => [gateway, `${gateway}.0-`]));
+    return world;
+  }
+
+  fresh(letter) {
+    return `${letter}${++this.count}`;
+  }
+
+  // --- random calls ---
+
+  #session(gateway) {
+    return this.incarnations[gateway] + this.fresh("");
+  }
+
+  #life(room, of = () => true) {
+    const lives = room.lives.filter(of);
+    return lives.length === 0 ? undefined : this.random.pick(lives);
+  }
+
+  #asked() {
+    const { random, start } = this;
+    return random.pick([0, start - 400 * random.below(8), start - 100 * random.below(8), start + HOUR_MS]);
+  }
+
+  #epoch(room) {
+    const { head } = room;
+    return this.random.pick(["", "elsewhere", head?.epoch ?? "", head?.epoch ?? "", ...(head?.forks ?? []).map(([name]) => name)]);
+  }
+
+  #person(room, gateway) {
+    const { random } = this;
+    const token = random.chance(0.6) ? this.#life(room) : undefined;
+    const folded = token && random.chance(0.6) ? token.folded : random.pick(NAMES);
+    const person = {
+      folded, name: folded.replace(/[a-z]/g, (letter) => letter.toUpperCase()), address: "192.0.2.1", shown: random.pick(["", "192.0.2.x"]), session: this.#session(gateway),
+      id: this.fresh("i"), hash: this.fresh("h"), shownId: token?.id ?? "", shownHash: token?.hash ?? "",
+      asked: this.#asked(), restore: false, floor: 0, floorEpoch: "",
+    };
+    if (token && random.chance(0.1)) person.shownHash = "wrong";
+    return person;
+  }
+
+  #restored(room, gateway) {
+    const life = this.#life(room, (one) => one.gateway === gateway);
+    if (life === undefined) return this.#person(room, gateway);
+    const floor = this.random.below((room.head?.seq ?? 0) + 5);
+    return {
+      ...this.#person(room, gateway), folded: life.folded, name: life.name, session: life.session,
+      shownId: life.id, shownHash: life.hash, asked: this.random.pick([life.asked, life.asked, 0, this.#asked()]), restore: true, floor, floorEpoch: this.#epoch(room),
+    };
+  }
+
+  join(room) {
+    const { random } = this;
+    const gateway = random.pick(GATEWAYS);
+    const people = random.some(random.pick([1, 1, 4, 16]), () => (random.chance(0.25) ? this.#restored(room, gateway) : this.#person(room, gateway)));
+    return { gateway, until: random.chance(0.03) ? 1 : random.pick([0, this.start + HOUR_MS]), people, now: this.start + HOUR_MS / 2 };
+  }
+
+  #names(room, most) {
+    const lives = this.random.some(most, () => this.#life(room) ?? { folded: this.random.pick(NAMES), session: "none", id: "none", gateway: "g1" });
+    return [...new Map(lives.map((life) => [life.folded, life])).values()];
+  }
+
+  leave(room) {
+    const gateway = this.random.pick(GATEWAYS);
+    const lives = this.#names(room, 6).map((life) => (this.random.chance(0.7) ? (this.#life(room, (one) => one.gateway === gateway) ?? life) : life));
+    const spared = (id) => (this.random.chance(0.1) ? id : this.random.pick(["", "", "another"]));
+    return { gateway, leaves: lives.map(({ folded, session, id }) => ({ folded, session, said: this.random.chance(0.3), spared: spared(id) })) };
+  }
+
+  refresh(room) {
+    return { lives: this.#names(room, 12) };
+  }
+
+  bury(room) {
+    const gateway = this.random.pick(GATEWAYS);
+    if (this.random.chance(0.3)) this.incarnations[gateway] = `${gateway}.${this.fresh("")}-`; // it was started again
+    return { gateway, spared: this.random.chance(0.5) ? this.incarnations[gateway] : "", names: this.random.some(NAMES.length, () => this.random.pick(NAMES)) };
+  }
+
+  publish(room) {
+    const { random } = this;
+    const say = () => {
+      const id = this.#life(room)?.id ?? "i0";
+      const body = `"from":{"id":${JSON.stringify(id)}},"text":${JSON.stringify(random.pick(["hello", "\xff\0", '"}']))}}`;
+      return { id, body, nonce: random.pick(NONCES), epoch: this.#epoch(room) };
+    };
+    return { says: random.some(random.pick([1, 4]), say) };
+  }
+
+  recent(room) {
+    return { after: Math.max(0, (room.head?.seq ?? 0) - this.random.below(16) + 2), most: this.random.pick([1, 5, 100]) };
+  }
+
+  roster() {
+    return { most: 200 };
+  }
+
+  ours() {
+    return { gateway: this.random.pick(GATEWAYS), most: 200 };
+  }
+
+  trim(room) {
+    return { seq: Math.max(0, (room.head?.seq ?? 0) - this.random.below(8) + 1), epoch: this.#epoch(room) };
+  }
+
+  // --- what happens without a script ---
+
+  /** A key's life is over. Of those that live as long as a member does, only when it is not there. */
+  expire(room) {
+    const { random } = this;
+    const kind = random.weighted({ member: 10, left: 4, nonces: 4, recent: 3, members: 1, head: 1 });
+    if (kind === "recent") room.kept = [];
+    if (kind === "members") room.listed.clear();
+    if (kind === "head") room.head = null;
+    if (kind in { recent: 1, members: 1, head: 1 }) return this.redis.call("DEL", `${room.base}:${kind}`);
+    const there = new Set([...room.members.values()].map(({ id }) => id));
+    const map = { member: room.members, left: room.left, nonces: room.nonces }[kind];
+    const names = [...map.keys()].filter((name) => kind !== "left" || !there.has(name));
+    if (names.length === 0) return null;
+    const name = random.pick(names);
+    map.delete(name);
+    return this.redis.call("DEL", `${room.base}:${kind}:${name}`);
+  }
+
+  /** Redis goes on with another history than the one in which the room's numbers were given. */
+  history(room) {
+    if (room.head === null) return null;
+    room.head.history = "other";
+    return this.redis.call("HSET", `${room.base}:head`, "history", "other");
+  }
+
+  // --- calls, and what is compared ---
+
+  choose() {
+    return this.random.weighted({ join: 30, leave: 12, refresh: 8, bury: 5, publish: 25, recent: 8, roster: 4, ours: 3, trim: 4, expire: 4, history: 1 });
+  }
+
+  remember(room, gateway, people, answers) {
+    people.forEach((person, i) => {
+      const [status, id] = answers[i];
+      this.statuses.add(status);
+      if (status !== "joined" && status !== "resumed") return;
+      const hash = id === person.shownId ? person.shownHash : person.hash;
+      room.lives.push({ folded: person.folded, name: person.name, session: person.session, asked: person.asked, gateway, id, hash });
+    });
+    room.lives.splice(0, Math.max(0, room.lives.length - MOST_LIVES));
+  }
+
+  /** One random call; the reply's check is returned as a function, to be called when all are there. */
+  step() {
+    const room = this.random.pick(this.rooms);
+    const name = this.choose();
+    if (name === "expire" || name === "history") return this[name](room), () => {};
+    const call = this[name](room);
+    const epoch = this.fresh("e");
+    const late = name === "join" && call.until === 1;
+    const expected = late ? "LATE" : structuredClone(room[name](epoch, call));
+    if (name === "join" && !late) this.remember(room, call.gateway, call.people, expected);
+    const reply = this.calls.run(name, room, epoch, words[name](room, call));
+    return async () => {
+      const got = plain(name, await reply);
+      same(got, expected, `${name} ${JSON.stringify(call)}\n`);
+    };
+  }
+
+  /** What was published since the last time, in Redis and in the model; both lists are emptied. */
+  async heardSince() {
+    await this.redis.call("PUBLISH", "marker", "");
+    await until("the marker", () => this.heard.at(-1)?.[0] === "marker");
+    return this.heard.splice(0).slice(0, -1).map(([channel, text]) => [channel, withoutTime(JSON.parse(text))]);
+  }
+
+  async checkPublished() {
+    same(await this.heardSince(), this.published.splice(0), "what was published: ");
+  }
+
+  async checkState() {
+    const all = await readAll(this.redis);
+    checkTtls(all);
+    for (const room of this.rooms) {
+      same(comparable(readRoom(all, room.base)), comparable(room), `what Redis holds of ${room.base}: `);
+      const ids = [...room.members.values()].map(({ id }) => id);
+      assert.equal(new Set(ids).size, ids.length, "one id is one member");
+    }
+  }
+
+  /** So many calls, sent without waiting for each other; then everything is compared. */
+  async run(count) {
+    const checks = Array.from({ length: count }, () => this.step());
+    for (const check of checks) await check();
+    await this.checkPublished();
+    await this.checkState();
+  }
+}
+
+/** Fails with the first place in which they differ, in a form that any terminal can show. */
+function same(actual, expected, what, path = "") {
+  if (isDeepStrictEqual(actual, expected)) return;
+  const both = [actual, expected].every((value) => value !== null && typeof value === "object");
+  if (!both) assert.fail(`${what}${path} is ${JSON.stringify(actual)}, not ${JSON.stringify(expected)}`);
+  for (const key of new Set([...Object.keys(expected), ...Object.keys(actual)])) same(actual[key], expected[key], what, `${path}[${JSON.stringify(key)}]`);
+}
+
+const error = (value) => (value instanceof RespError ? value.text.split(" ")[0] : value);
+
+function plainRecent([epoch, seq, said, , forks, ...rest]) {
+  const events = [];
+  for (let i = 0; i < rest.length; i += 3) {
+    const event = withoutTime(JSON.parse(rest[i + 1]));
+    events.push({ seq: event.seq, said: Number(rest[i + 2]), event });
+  }
+  return { epoch, seq, said, forks, events };
+}
+
+/** Those of a list, three words each, in an order. */
+function readPeople(words) {
+  const people = [];
+  for (let i = 0; i < words.length; i += 3) people.push(words.slice(i, i + 3));
+  return people.sort();
+}
+
+function plainRoster([epoch, seq, said, count, ...rest]) {
+  return { epoch, seq, said, count, people: readPeople(rest) };
+}
+
+function plainOurs([cursor, ...rest]) {
+  assert.equal(cursor, "0", "a small room is one page");
+  return readPeople(rest);
+}
+
+/** A reply in the words of the model. */
+export function plain(name, reply) {
+  if (reply instanceof RespError) return error(reply);
+  if (name === "recent") return plainRecent(reply);
+  if (name === "roster") return plainRoster(reply);
+  if (name === "ours") return plainOurs(reply);
+  return Array.isArray(reply) ? reply.map(error) : reply;
+}
