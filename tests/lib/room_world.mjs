@@ -115,7 +115,10 @@ export class World {
   }
 
   #restored(room, gateway) {
-    const life = this.#life(room, (one) => one.gateway === gateway);
+    const own = (one) => one.gateway === gateway;
+    const there = new Map([...room.members.values()].map(({ id, session }) => [id, session]));
+    const passed = (one) => own(one) && there.has(one.id) && there.get(one.id) !== one.session; // the member has gone on elsewhere
+    const life = (this.random.chance(0.4) && this.#life(room, passed)) || this.#life(room, own);
     if (life === undefined) return this.#person(room, gateway);
     const floor = this.random.below((room.head?.seq ?? 0) + 5);
     return {
