@@ -219,6 +219,30 @@ test("the eight last forks are kept, and nothing that is none", async (t) => {
   }
 });
 
+test("no script fails because a key is of another type, and what it tells is what is there then", async (t) => {
+  const { join, call, redis, base, published } = await startRoom(t);
+  const ann = { folded: "ann", session: "s1", said: false, spared: "" };
+  const life = person({ name: "ann", session: "s1", restore: true, ...token("s1") });
+  const calls = {
+    join: { gateway: "g1", until: 0, people: [life, person({ name: "bo", session: "s2" })] }, leave: { gateway: "g1", leaves: [ann] }, bury: bury("g1", "ann"), refresh: { lives: [ann] },
+    publish: said("two", "m"), ours: { gateway: "g1", most: 10 }, recent: { after: 0, most: 10 }, roster: { most: 10 }, trim: { seq: 1, epoch: "e1" },
+  };
+  const types = [["SET", "x"], ["RPUSH", "x"], ["HSET", "f", "x"], ["SADD", "x"], ["ZADD", "1", "x"], ["XADD", "*", "f", "x"]];
+  for (const [name, what] of Object.entries(calls))
+    for (const kind of ["head", "recent", "members", "member:ann", "left:new s1", "nonces:i"])
+      for (const [command, ...words] of types) {
+        await redis("FLUSHDB");
+        await join("g1", { name: "ann", session: "s1" });
+        await call("publish", said("one", "n"));
+        await redis("DEL", `${base}:${kind}`);
+        await redis(command, `${base}:${kind}`, ...words);
+        await published();
+        await call(name, what);
+        const told = (await published()).findLast(({ type }) => type === "presence");
+        if (told) assert.equal(told.count, await redis("SCARD", `${base}:members`), `${name} with ${command} ${kind}`);
+      }
+});
+
 // Which arguments of each script are numbers, counted as in Lua, and which must not be empty.
 const CALLS_OF = {
   join: [{ gateway: "g1", until: 0, people: [person({ name: "bo", session: "s2" }), person({ name: "cy", session: "s3" })] }, [6, 7, 10, 20, 22, 33], [11, 14, 15, 16, 24, 27]],
