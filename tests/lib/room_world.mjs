@@ -103,7 +103,8 @@ export class World {
 
   #person(room, gateway) {
     const { random } = this;
-    const token = random.chance(0.6) ? this.#life(room) : undefined;
+    const good = (one) => room.left.get(one.id)?.hash === one.hash;
+    const token = random.chance(0.6) ? (random.chance(0.5) && this.#life(room, good)) || this.#life(room) : undefined;
     const folded = token && random.chance(0.6) ? token.folded : random.pick(NAMES);
     const person = {
       folded, name: folded.replace(/[a-z]/g, (letter) => letter.toUpperCase()), address: "192.0.2.1", shown: random.pick(["", "192.0.2.x"]), session: this.#session(gateway),
@@ -116,8 +117,8 @@ export class World {
 
   #restored(room, gateway) {
     const own = (one) => one.gateway === gateway;
-    const there = new Map([...room.members.values()].map(({ id, session }) => [id, session]));
-    const passed = (one) => own(one) && there.has(one.id) && there.get(one.id) !== one.session; // the member has gone on elsewhere
+    const names = new Map([...room.members].map(([folded, { id }]) => [id, folded]));
+    const passed = (one) => own(one) && names.has(one.id) && names.get(one.id) !== one.folded; // the member has another name now
     const life = (this.random.chance(0.4) && this.#life(room, passed)) || this.#life(room, own);
     if (life === undefined) return this.#person(room, gateway);
     const floor = this.random.below((room.head?.seq ?? 0) + 5);
