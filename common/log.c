@@ -114,13 +114,9 @@ static bool say_dropped(struct log *log)
 
 struct log *log_open(const char *path, bool enabled, const char *gateway)
 {
-    struct log_writer *writer = log_writer_open(path);
-    if (writer == NULL)
+    struct log_writer *writer = enabled ? log_writer_open(path) : NULL;
+    if (enabled && writer == NULL)
         return NULL;
-    if (!enabled) { /* it was opened to see that it can be */
-        log_writer_close(writer, "", 0);
-        writer = NULL;
-    }
     struct log *log = memory_new(sizeof *log);
     log->writer = writer;
     log->gateway = memory_copy_string(gateway);

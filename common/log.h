@@ -26,8 +26,9 @@ struct log_line {
     const char *id;
 };
 
-/* Opens the log: `path` NULL is standard output. With `enabled` false every line is dropped, and
- * counts as none. NULL when the file cannot be opened (errno tells). `gateway` is copied. */
+/* Opens the log: `path` NULL is standard output. With `enabled` false nothing is
+ * opened; every line is dropped, and counts as none. NULL when the file cannot be opened (errno
+ * tells). `gateway` is copied. */
 struct log *log_open(const char *path, bool enabled, const char *gateway);
 
 /* Writes what waits, for a second at most (LOG_WRITER_END_MS). NULL is fine. */
