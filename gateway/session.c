@@ -248,7 +248,20 @@ struct connection *session_open(struct sessions *all, const struct session_visit
 
 static void on_anew(void *arg, struct place *place)
 {
-    session_refresh_soon(arg, place);
+    struct sessions *all = arg;
+    session_refresh_soon(all, place);
+}
+
+static void on_opened(void *arg, const struct place *place)
+{
+    const struct sessions *all = arg;
+    all->options.on_opened(all->options.arg, place);
+}
+
+static void on_room_closed(void *arg, const struct place *place)
+{
+    const struct sessions *all = arg;
+    all->options.on_room_closed(all->options.arg, place);
 }
 
 /* Any session, NULL when there is none. */
@@ -276,12 +289,12 @@ struct sessions *sessions_new(const struct sessions_options *options)
         .on_live = on_live,
         .on_happened = on_happened,
         .on_anew = on_anew,
-        .on_opened = options->on_opened,
-        .on_closed = options->on_room_closed,
+        .on_opened = on_opened,
+        .on_closed = on_room_closed,
     };
     struct rooms_options rooms_options = {options->base, options->audiences, options->bus};
     all->options = *options;
-    all->rooms = rooms_new(&rooms_options, &rooms_callbacks, options->arg);
+    all->rooms = rooms_new(&rooms_options, &rooms_callbacks, all);
     all->by_id = table_new(id_of);
     list_init(&all->ghosts);
     all->more_ghosts = evtimer_new(options->base, session_on_more_ghosts, all);
