@@ -150,6 +150,8 @@ void metrics_render_prometheus(const struct metrics *metrics, const struct metri
     add_by_word(out, "closes_total", "Closed connections by close code.", "code", &metrics->closes);
     add_by_word(out, "dropped_events_total", "Foreign publications that were dropped.", "kind",
                 &metrics->dropped_events);
+    add_by_word(out, "redis_errors_total", "Error replies of Redis by their first word.", "code",
+                &metrics->redis_errors);
     add_lag(out, metrics);
     add_rooms(out, moment);
     add_head(out, "cpu_seconds_total", "CPU time of this process.", "counter");
@@ -196,6 +198,7 @@ void metrics_render_json(const struct metrics *metrics, const struct metrics_mom
     add_json_words(out, "errors", &metrics->errors);
     add_json_words(out, "closes", &metrics->closes);
     add_json_words(out, "dropped_events", &metrics->dropped_events);
+    add_json_words(out, "redis_errors", &metrics->redis_errors);
     text_print(
         out, ",\"probe_lag\":{\"count\":%" PRIu64 ",\"last_seconds\":%.6f,\"sum_seconds\":%.6f}",
         metrics->lag_count, (double)metrics->lag_last_us / 1e6, (double)metrics->lag_sum_us / 1e6);

@@ -21,6 +21,8 @@ struct redis_replies {
     redisReader *reader;
     struct arena *arena;
     bool complete; /* what is in the arena has been handed out */
+    void (*on_error)(void *arg, const char *text, size_t len);
+    void *arg;
 };
 
 /* --- What hiredis calls --- */
@@ -28,7 +30,8 @@ struct redis_replies {
 /* One more, at its place in the array that it belongs to. */
 static struct redis_reply *add(const redisReadTask *task, size_t more)
 {
-    struct redis_reply *reply = arena_take(task->privdata, sizeof *reply + more);
+    const struct redis_replies *replies = task->privdata;
+    struct redis_reply *reply = arena_take(replies->arena, sizeof *reply + more);
     reply->type = task->type;
     reply->count = 0;
     if (task->parent != NULL) {
@@ -45,6 +48,9 @@ static void *add_string(const redisReadTask *task, char *data, size_t len)
     reply->count = len;
     memcpy(reply->string, data, len);
     reply->string[len] = '\0';
+    const struct redis_replies *replies = task->privdata;
+    if (task->type == REDIS_REPLY_ERROR && replies->on_error != NULL)
+        replies->on_error(replies->arg, reply->string, len);
     return reply;
 }
 
@@ -83,7 +89,7 @@ static void keep(void *reply)
 
 /* --- Reading --- */
 
-static redisReader *new_reader(struct arena *arena)
+static redisReader *new_reader(struct redis_replies *replies)
 {
     static redisReplyObjectFunctions functions = {
         .createString = add_string,
@@ -95,7 +101,7 @@ static redisReader *new_reader(struct arena *arena)
     redisReader *reader = redisReaderCreateWithFunctions(&functions);
     if (reader == NULL)
         abort(); /* out of memory */
-    reader->privdata = arena;
+    reader->privdata = replies;
     return reader;
 }
 
@@ -103,7 +109,7 @@ struct redis_replies *redis_replies_new(void)
 {
     struct redis_replies *replies = memory_new(sizeof *replies);
     replies->arena = arena_new();
-    replies->reader = new_reader(replies->arena);
+    replies->reader = new_reader(replies);
     return replies;
 }
 
@@ -116,10 +122,17 @@ void redis_replies_free(struct redis_replies *replies)
     free(replies);
 }
 
+void redis_replies_watch(struct redis_replies *replies,
+                         void (*on_error)(void *arg, const char *text, size_t len), void *arg)
+{
+    replies->on_error = on_error;
+    replies->arg = arg;
+}
+
 void redis_replies_begin(struct redis_replies *replies)
 {
     redisReaderFree(replies->reader);
-    replies->reader = new_reader(replies->arena);
+    replies->reader = new_reader(replies);
     replies->complete = true;
 }
 

@@ -16,6 +16,12 @@ struct redis_replies *redis_replies_new(void);
 /* NULL is fine. */
 void redis_replies_free(struct redis_replies *replies);
 
+/* From here on `on_error` is told of each error that Redis sends, also of those inside an array,
+ * from within redis_replies_next, before the reply that it belongs to is complete. The text ends
+ * with a NUL. It may not call these functions. */
+void redis_replies_watch(struct redis_replies *replies,
+                         void (*on_error)(void *arg, const char *text, size_t len), void *arg);
+
 /* A new connection: forgets what is incomplete. The last reply stays. */
 void redis_replies_begin(struct redis_replies *replies);
 

@@ -1,0 +1,24 @@
+/* redis_error: what an error reply of Redis means for whoever sent the command. Pure; counts and
+ * logs nothing (redis_faults does). */
+#ifndef YUKIZURI_REDIS_ERROR_H
+#define YUKIZURI_REDIS_ERROR_H
+
+#include <stddef.h>
+
+enum redis_verdict {
+    REDIS_OURS,      /* an answer that our own scripts or callers expect: no fault */
+    REDIS_DOUBT,     /* Redis refuses something: the probe shows whether members can still talk */
+    REDIS_RECONNECT, /* this is not the Redis to talk to: connect anew, resolving its name anew */
+};
+
+struct redis_error {
+    const char *word; /* its first word, from a bounded set; else "other". Static */
+    enum redis_verdict verdict;
+    char text[160]; /* Redis' own words, without the arguments that it may repeat */
+};
+
+/* Reads the text of an error reply. Redis repeats arguments of a command that it does not know,
+ * which may be a password or what somebody said: they are left out of `text`. */
+void redis_error_read(const char *text, size_t len, struct redis_error *out);
+
+#endif
