@@ -1,4 +1,4 @@
-#include "bus.h"
+#include "bus_internal.h"
 
 #include "clock.h"
 #include "digest.h"
@@ -7,8 +7,8 @@
 #include "lane.h"
 #include "memory.h"
 #include "outbox.h"
-#include "probe.h"
-#include "remote_clock.h"
+#include "redis_faults.h"
+#include "redis_tls.h"
 #include "table.h"
 
 #include <event2/event.h>
@@ -23,41 +23,10 @@ enum {
     MOST_LISTS = 4,    /* and as much, when each names 200 people */
 };
 
-struct bus {
-    struct bus_options options;
-    struct bus_callbacks callbacks;
-    void *arg;
-    struct redis *commands;
-    struct redis *subscriber;
-    struct outbox *outbox;
-    struct lane *lane;
-    struct lane *list_lane;
-    struct event *turn_end;
-    struct table *feeds;    /* by channel */
-    struct key own_channel; /* see keys.h */
-    struct key control;
-    struct key probe_key; /* P:gateway:ID:probe */
-    char life[9];
-    struct bus_numbers numbers;
-    struct probe *probe;
-    struct remote_clock redis_clock; /* of the commands' connection */
-    int64_t time_asked_ms;           /* 0: not under way */
-    char lost[200];                  /* why Redis is not there */
-    bool hears;                      /* subscribed to the own channel */
-    bool lost_told;                  /* in the log */
-    bool was_up;
-    int64_t started_ms;
-};
-
 static struct table_key channel_of(const void *value)
 {
     const char *channel = feed_channel(value);
     return (struct table_key){channel, strlen(channel)};
-}
-
-static bool both_ready(const struct bus *bus)
-{
-    return redis_is_ready(bus->commands) && redis_is_ready(bus->subscriber);
 }
 
 void bus_flush(struct bus *bus)
@@ -103,24 +72,55 @@ int64_t bus_redis_ms(const struct bus *bus, int64_t at_ms)
     return remote_clock_at(&bus->redis_clock, at_ms);
 }
 
+/* The name is resolved anew. */
+static void reconnect(struct bus *bus, const char *why)
+{
+    redis_reconnect(bus->subscriber, why);
+    redis_reconnect(bus->commands, why);
+}
+
+/* Rooms' channels are not asked after: the probe's has their form. */
+static void note_deafness(struct bus *bus)
+{
+    const char *const channels[] = {bus->probe_channel.text, bus->own_channel.text};
+    bus->deaf[0] = '\0';
+    for (size_t i = 0; i < sizeof channels / sizeof *channels; i++) {
+        const char *why = pubsub_refused(bus->pubsub, channels[i]);
+        if (why != NULL)
+            snprintf(bus->deaf, sizeof bus->deaf, "Redis does not let us listen on %.160s: %s",
+                     channels[i], why);
+    }
+}
+
+static void tick_probe(struct bus *bus)
+{
+    if (!bus_is_whole(bus))
+        return;
+    if (pubsub_refused(bus->pubsub, bus->probe_channel.text) != NULL)
+        probe_forget(bus->probe); /* it could not come back */
+    else if (!probe_tick(bus->probe))
+        reconnect(bus, "a probe did not come back");
+}
+
 void bus_tick(struct bus *bus)
 {
-    static const char why[] = "a probe did not come back";
     size_t at = 0;
     struct feed *feed;
     while ((feed = table_next(bus->feeds, &at)) != NULL)
         feed_tick(feed);
     ask_time(bus);
-    if (!both_ready(bus) || probe_tick(bus->probe))
-        return;
-    redis_reconnect(bus->subscriber, why);
-    redis_reconnect(bus->commands, why);
+    note_deafness(bus);
+    pubsub_tick(bus->pubsub);
+    redis_faults_tick(bus->faults, clock_monotonic_ms());
+    tick_probe(bus);
 }
 
 const char *bus_why_not_ready(const struct bus *bus)
 {
-    if (!both_ready(bus))
+    if (!bus_is_whole(bus))
         return bus->lost[0] == '\0' ? "Redis is not connected yet" : bus->lost;
+    if (bus->deaf[0] != '\0')
+        return bus->deaf;
     const char *refused = probe_refused(bus->probe);
     int64_t back_ms = probe_back_ms(bus->probe);
     if (refused != NULL)
@@ -132,7 +132,7 @@ const char *bus_why_not_ready(const struct bus *bus)
 
 bool bus_flows(const struct bus *bus)
 {
-    return both_ready(bus) && probe_flows(bus->probe);
+    return bus_is_whole(bus) && probe_flows(bus->probe);
 }
 
 int64_t bus_proven_ms(const struct bus *bus)
@@ -145,6 +145,11 @@ const char *bus_life(const struct bus *bus)
     return bus->life;
 }
 
+bool bus_is_whole(const struct bus *bus)
+{
+    return redis_is_ready(bus->commands) && redis_is_ready(bus->subscriber);
+}
+
 bool bus_is_up(const struct bus *bus)
 {
     return redis_is_ready(bus->commands);
@@ -154,10 +159,10 @@ bool bus_is_up(const struct bus *bus)
 
 static void note_state(struct bus *bus)
 {
-    bus->options.metrics->redis_up = both_ready(bus);
+    bus->options.metrics->redis_up = bus_is_whole(bus);
 }
 
-static void log_redis(struct bus *bus, const char *kind, const char *err)
+void bus_log_redis(struct bus *bus, const char *kind, const char *err)
 {
     log_write(bus->options.log, &(struct log_line){
                                     .level = err == NULL ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
@@ -169,12 +174,9 @@ static void log_redis(struct bus *bus, const char *kind, const char *err)
 static void on_either_ready(struct bus *bus)
 {
     note_state(bus);
-    if (!both_ready(bus))
+    if (!bus_is_whole(bus))
         return;
     bus->lost[0] = '\0';
-    bus->lost_told = false;
-    bus->was_up = true;
-    log_redis(bus, "redis-up", NULL);
     if (bus->hears)
         probe_send(bus->probe);
     bus->callbacks.on_up(bus->arg);
@@ -196,12 +198,7 @@ static void on_commands_ready(void *arg)
 static void on_subscriber_ready(void *arg)
 {
     struct bus *bus = arg;
-    redis_send_strings(bus->subscriber, NULL, NULL, "SUBSCRIBE", bus->own_channel.text,
-                       bus->control.text, NULL);
-    size_t at = 0;
-    struct feed *feed;
-    while ((feed = table_next(bus->feeds, &at)) != NULL)
-        redis_send_strings(bus->subscriber, NULL, NULL, "SUBSCRIBE", feed_channel(feed), NULL);
+    pubsub_on_ready(bus->pubsub);
     on_either_ready(bus);
 }
 
@@ -211,9 +208,11 @@ static void on_lost(struct bus *bus, const char *why)
 {
     bool starting = !bus->was_up && clock_monotonic_ms() - bus->started_ms < START_MS;
     if (!bus->lost_told && !starting) {
-        log_redis(bus, "redis-lost", why);
+        bus_log_redis(bus, "redis-lost", why);
         bus->lost_told = true;
     }
+    bus->up_told = false;
+    bus->deaf[0] = '\0';
     snprintf(bus->lost, sizeof bus->lost, "Redis cannot be reached: %s", why);
     probe_forget(bus->probe);
     note_state(bus);
@@ -227,65 +226,36 @@ static void on_commands_lost(void *arg, const char *why)
 static void on_subscriber_lost(void *arg, const char *why)
 {
     struct bus *bus = arg;
-    size_t at = 0;
-    struct feed *feed;
     bus->hears = false;
-    while ((feed = table_next(bus->feeds, &at)) != NULL)
-        feed_on_unsubscribed(feed);
+    pubsub_on_lost(bus->pubsub);
     on_lost(bus, why);
 }
 
-static bool is_channel(const struct key *key, const char *channel, size_t len)
-{
-    return strlen(key->text) == len && memcmp(key->text, channel, len) == 0;
-}
-
-static void on_published(struct bus *bus, const struct redis_reply *reply)
-{
-    size_t channel_len;
-    size_t len;
-    const char *channel = redis_reply_string(redis_reply_at(reply, 1), &channel_len);
-    const char *data = redis_reply_string(redis_reply_at(reply, 2), &len);
-    if (channel == NULL || data == NULL)
-        return;
-    struct feed *feed = table_find(bus->feeds, channel, channel_len);
-    if (feed != NULL)
-        feed_on_published(feed, data, len);
-    else if (!is_channel(&bus->own_channel, channel, channel_len))
-        return;
-    else if (strncmp(data, PROBE_WORD, sizeof PROBE_WORD - 1) == 0)
-        probe_came(bus->probe, data + sizeof PROBE_WORD - 1);
-    else
-        bus->callbacks.on_told(bus->arg, data, len);
-}
-
-static void on_subscribed(struct bus *bus, const struct redis_reply *reply)
-{
-    size_t len;
-    const char *channel = redis_reply_string(redis_reply_at(reply, 1), &len);
-    if (channel == NULL)
-        return;
-    struct feed *feed = table_find(bus->feeds, channel, len);
-    if (feed != NULL)
-        feed_on_subscribed(feed);
-    if (!is_channel(&bus->own_channel, channel, len))
-        return;
-    bus->hears = true; /* a probe sent before would not have come back */
-    if (both_ready(bus))
-        probe_send(bus->probe);
-}
-
-/* "message", "subscribe", "unsubscribe", "pong", or an error. */
-static void on_push(void *arg, const struct redis_reply *reply)
+/* Here is decided what every error reply means, whoever asked: the callers know what it means for
+ * them. What is refused on the way of members, the probe finds refused as well. */
+static void on_commands_error(void *arg, const struct redis_error *error)
 {
     struct bus *bus = arg;
-    const char *kind = redis_reply_string(redis_reply_at(reply, 0), NULL);
-    if (kind == NULL)
-        return;
-    if (strcmp(kind, "message") == 0)
-        on_published(bus, reply);
-    else if (strcmp(kind, "subscribe") == 0)
-        on_subscribed(bus, reply);
+    redis_faults_note(bus->faults, error);
+    if (error->verdict == REDIS_RECONNECT)
+        reconnect(bus, error->text);
+    else if (error->verdict == REDIS_DOUBT)
+        probe_hurry(bus->probe);
+}
+
+/* A refused channel is pubsub's, which asks again. */
+static void on_subscriber_error(void *arg, const struct redis_error *error)
+{
+    struct bus *bus = arg;
+    redis_faults_note(bus->faults, error);
+    if (error->verdict == REDIS_RECONNECT)
+        reconnect(bus, error->text);
+}
+
+static void on_push(void *arg, const struct redis_reply *message)
+{
+    struct bus *bus = arg;
+    pubsub_on_push(bus->pubsub, message);
 }
 
 static void on_push_end(void *arg)
@@ -299,6 +269,7 @@ static struct redis *new_redis(struct bus *bus, bool subscriber)
     const struct redis_callbacks callbacks = {
         .on_ready = subscriber ? on_subscriber_ready : on_commands_ready,
         .on_lost = subscriber ? on_subscriber_lost : on_commands_lost,
+        .on_error = subscriber ? on_subscriber_error : on_commands_error,
         .on_push = subscriber ? on_push : NULL,
         .on_push_end = subscriber ? on_push_end : NULL,
     };
@@ -307,6 +278,7 @@ static struct redis *new_redis(struct bus *bus, bool subscriber)
     struct redis_options options = {
         .base = bus->options.base,
         .url = bus->options.url,
+        .tls = bus->tls,
         .client_name = name,
         .subscriber = subscriber,
         .metrics = bus->options.metrics,
@@ -314,10 +286,9 @@ static struct redis *new_redis(struct bus *bus, bool subscriber)
     return redis_new(&options, &callbacks, bus);
 }
 
-struct bus *bus_new(const struct bus_options *options, const struct bus_callbacks *callbacks,
-                    void *arg)
+static struct bus *new_bus(const struct bus_options *options, const struct bus_callbacks *callbacks,
+                           void *arg)
 {
-    const struct config *config = options->config;
     struct bus *bus = memory_new(sizeof *bus);
     bus->options = *options;
     bus->callbacks = *callbacks;
@@ -326,21 +297,45 @@ struct bus *bus_new(const struct bus_options *options, const struct bus_callback
     uint8_t life[6];
     digest_random(life, sizeof life);
     digest_base64url(life, sizeof life, bus->life);
-    script_hash_all();
-    bus_fill_numbers(&bus->numbers, config);
+    bus_fill_numbers(&bus->numbers, options->config);
     bus->feeds = table_new(channel_of);
-    bus->own_channel = key_gateway_channel(config, config->gateway_id);
-    bus->control = key_control_channel(config);
-    bus->probe_key = key_gateway_probe(config->redis_prefix, config->gateway_id);
-    bus->commands = new_redis(bus, false);
-    bus->subscriber = new_redis(bus, true);
-    const struct probe_options probe = {bus->commands, bus->subscriber, bus->probe_key.text,
-                                        bus->own_channel.text, options->metrics};
+    return bus;
+}
+
+static void make_ways(struct bus *bus)
+{
+    const struct probe_options probe = {
+        .commands = bus->commands,
+        .subscriber = bus->subscriber,
+        .channel = bus->probe_channel.text,
+        .base = bus->probe_base.text,
+        .keeps = bus->options.config->retention > 0,
+        .metrics = bus->options.metrics,
+    };
     bus->probe = probe_new(&probe);
-    bus->outbox = outbox_new(options->base);
-    bus->turn_end = event_new(options->base, -1, 0, on_turn_end, bus);
+    bus->outbox = outbox_new(bus->options.base);
+    bus->turn_end = event_new(bus->options.base, -1, 0, on_turn_end, bus);
     bus->lane = lane_new(bus->commands, MOST_MEMBERS);
     bus->list_lane = lane_new(bus->commands, MOST_LISTS);
+}
+
+struct bus *bus_new(const struct bus_options *options, const struct bus_callbacks *callbacks,
+                    void *arg, char *error, size_t error_size)
+{
+    struct redis_tls *tls = NULL;
+    if (options->url->tls) {
+        tls = redis_tls_new(options->url->host, error, error_size);
+        if (tls == NULL)
+            return NULL;
+    }
+    script_hash_all();
+    struct bus *bus = new_bus(options, callbacks, arg);
+    bus->tls = tls;
+    bus->faults = redis_faults_new(options->metrics, options->log);
+    bus->commands = new_redis(bus, false);
+    bus->subscriber = new_redis(bus, true);
+    bus_make_channels(bus);
+    make_ways(bus);
     return bus;
 }
 
@@ -351,7 +346,8 @@ void bus_stop(struct bus *bus)
     outbox_stop(bus->outbox);
     redis_stop(bus->commands);
     redis_stop(bus->subscriber);
-    lane_go(bus->lane); /* ends those who stand in line: no answer will come to move it on */
+    lane_stop(bus->lane); /* no answer will come to move those on who stand in line */
+    lane_stop(bus->list_lane);
 }
 
 void bus_free(struct bus *bus)
@@ -364,21 +360,12 @@ void bus_free(struct bus *bus)
     lane_free(bus->list_lane);
     redis_free(bus->commands);
     redis_free(bus->subscriber);
+    pubsub_free(bus->pubsub);
+    redis_faults_free(bus->faults);
+    redis_tls_free(bus->tls);
     probe_free(bus->probe);
     table_free(bus->feeds);
     free(bus);
-}
-
-void bus_add_feed(struct bus *bus, struct feed *feed)
-{
-    table_add(bus->feeds, feed);
-    redis_send_strings(bus->subscriber, NULL, NULL, "SUBSCRIBE", feed_channel(feed), NULL);
-}
-
-void bus_remove_feed(struct bus *bus, struct feed *feed)
-{
-    table_remove(bus->feeds, feed);
-    redis_send_strings(bus->subscriber, NULL, NULL, "UNSUBSCRIBE", feed_channel(feed), NULL);
 }
 
 const struct bus_numbers *bus_numbers(const struct bus *bus)

@@ -37,23 +37,28 @@ struct bus_options {
     struct log *log;
 };
 
+/* NULL, and a sentence in `error`, when the encryption that is wanted cannot be had. */
 struct bus *bus_new(const struct bus_options *options, const struct bus_callbacks *callbacks,
-                    void *arg);
+                    void *arg, char *error, size_t error_size);
 
-/* Closes the connections: calls under way fail, and there will be no more. NULL is fine. */
+/* Closes the connections: calls under way fail, from within, and there will be no more. NULL is
+ * fine. */
 void bus_stop(struct bus *bus);
 
 /* All feeds must be closed before. NULL is fine. */
 void bus_free(struct bus *bus);
 
-/* What members have said in this turn of the loop goes to Redis now, and whatever else was asked of
- * it. Without a connection, who waits for an answer is told so from within. */
+/* From the event loop: what members have said in this turn of it goes to Redis now, and whatever
+ * else was asked of it; who stands in line for a call (bus_await_turn) makes it from within.
+ * Without a connection, who waits for an answer is told so at the loop's next turn. */
 void bus_flush(struct bus *bus);
 
 /* To be called once a second. */
 void bus_tick(struct bus *bus);
 
-/* NULL while messages really flow: our own probe came back in the last 10 s. Else a sentence. */
+/* NULL while members can join and talk: the last probe came back, in the last 10 s. Else a
+ * sentence.
+ */
 const char *bus_why_not_ready(const struct bus *bus);
 
 /* A random word that tells this life of the gateway from an earlier one under the same id. */

@@ -76,11 +76,6 @@ struct key key_gateway_rooms(const char *prefix, const char *id)
     return join((const char *const[]){prefix, ":gateway:", id, ":rooms", NULL});
 }
 
-struct key key_gateway_probe(const char *prefix, const char *id)
-{
-    return join((const char *const[]){prefix, ":gateway:", id, ":probe", NULL});
-}
-
 struct key key_bury(const char *prefix, const char *id)
 {
     return key_item(prefix, "bury", id);

@@ -49,6 +49,11 @@ static void end(struct call *call, const struct redis_reply *reply)
 
 static void on_done(void *arg, const struct redis_reply *reply);
 
+static void on_failed(void *arg, const struct redis_reply *reply)
+{
+    end(arg, reply);
+}
+
 static int send_call(struct call *call)
 {
     struct script_run *run = call->run;
@@ -76,7 +81,21 @@ void lane_go(struct lane *lane)
         if (call->make != NULL)
             make_call(call);
         else if (send_call(call) != 0)
-            end(call, NULL);
+            redis_fail(lane->redis, on_failed, call);
+    }
+}
+
+void lane_stop(struct lane *lane)
+{
+    while (!list_is_empty(&lane->waiting)) {
+        struct call *call = LIST_ITEM(lane->waiting.next, struct call, link);
+        list_remove(&call->link);
+        if (call->make != NULL) {
+            make_call(call);
+            continue;
+        }
+        script_drop(call->run);
+        end(call, NULL);
     }
 }
 

@@ -16,7 +16,11 @@ struct lane;
 /* For `most` calls under way. The connection must outlive it. */
 struct lane *lane_new(struct redis *redis, unsigned most);
 
-/* The connection must have been stopped, which ends all calls. NULL is fine. */
+/* The connection has been stopped: all that wait get their callback without a reply, from within,
+ * or are made and find no connection. */
+void lane_stop(struct lane *lane);
+
+/* It must have been stopped. NULL is fine. */
 void lane_free(struct lane *lane);
 
 /* As script_run: 0, or -1 when there is no connection and `done` is never called. The deadline
@@ -31,7 +35,8 @@ int lane_run(struct lane *lane, struct script_call *call, unsigned weight, redis
  * the earliest. */
 int lane_stand(struct lane *lane, void (*make)(void *arg), void *arg);
 
-/* Sends as many as may be under way; without a connection, ends all that wait. */
+/* From the event loop: makes and sends as many as may be under way. Without a connection those who
+ * wait are told at the loop's next turn that no answer will come. */
 void lane_go(struct lane *lane);
 
 /* Does somebody wait to be sent? */

@@ -227,10 +227,11 @@ static void send_batch(const struct outbox *outbox, const struct batch *batch)
     add_arguments(&call, outbox, first);
     struct answers *answers = new_answers(outbox, batch);
     if (script_run(bus_commands(bus), &call, on_answered, answers) != 0)
-        on_answered(answers, NULL);
+        redis_fail(bus_commands(bus), on_answered, answers);
 }
 
-/* Empties the outbox into Redis, or, without `send`, into nowhere. Callbacks do not add to it. */
+/* Empties the outbox into Redis, or, without `send`, into nowhere: then callbacks run from within,
+ * which do not add to it. */
 static void empty(struct outbox *outbox, bool send)
 {
     for (uint32_t i = 0; i < outbox->batch_count; i++) {

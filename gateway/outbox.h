@@ -13,7 +13,7 @@ struct outbox;
 
 struct outbox *outbox_new(struct event_base *base);
 
-/* Tells everybody who still waits in it that no answer will come. NULL is fine. */
+/* Tells everybody who still waits in it, from within, that no answer will come. NULL is fine. */
 void outbox_stop(struct outbox *outbox);
 
 /* It must have been stopped. NULL is fine. */
@@ -24,7 +24,8 @@ void outbox_free(struct outbox *outbox);
 void outbox_add(struct outbox *outbox, struct feed *feed, const struct bus_say *say,
                 redis_done done, void *arg);
 
-/* Sends what has gathered, now: something else follows that must not overtake it. */
+/* Sends what has gathered, now: something else follows that must not overtake it. Without a
+ * connection, who waits for an answer is told at the loop's next turn that none will come. */
 void outbox_flush(struct outbox *outbox);
 
 #endif

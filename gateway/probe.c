@@ -2,7 +2,9 @@
 
 #include "clock.h"
 #include "digest.h"
+#include "keys.h"
 #include "memory.h"
+#include "script.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,22 +19,25 @@ enum {
     HOPELESS_MS = 30000, /* it talks, but answers no command before its deadline */
 };
 
-#define KEY_MS "10000"
+#define KEY_SECONDS "60"
+#define MOST_KEPT   "4"
 
-enum stage { NONE, WRITING, PUBLISHING, COMING };
+enum stage { NONE, ASKING, COMING };
 
 struct probe {
     struct probe_options options;
-    enum stage stage; /* of the last one */
+    enum stage stage;    /* of the last one */
+    unsigned unanswered; /* calls; only the last one's answer counts */
+    bool hurry;          /* the next one is not waited for */
     char word[32];
+    int64_t sent_us;
     int64_t owed_ms;          /* since when the connection that is to speak next has to */
     int64_t sent_ms;          /* 0: none since the connections are new */
-    int64_t published_us;     /* when it was handed over to be published */
     int64_t awaited_since_ms; /* the first one since one came back, 0: none */
     int64_t back_ms;          /* 0: never */
     int64_t looked_ms;        /* when it was last asked whether Redis is lost; 0: never */
     bool proven;              /* one came back since the connections are new */
-    char refused[200];        /* why Redis takes no writes */
+    char refused[240];        /* why Redis refused the last one; "" when it did not */
 };
 
 struct probe *probe_new(const struct probe_options *options)
@@ -50,6 +55,7 @@ void probe_free(struct probe *probe)
 void probe_forget(struct probe *probe)
 {
     probe->stage = NONE;
+    probe->hurry = false;
     probe->sent_ms = 0;
     probe->awaited_since_ms = 0;
     probe->looked_ms = 0;
@@ -58,41 +64,78 @@ void probe_forget(struct probe *probe)
 
 /* --- There and back --- */
 
-/* The answer to the last probe's command; true when the next step can be taken. */
-static bool take_answer(struct probe *probe, enum stage stage, const struct redis_reply *reply)
+static bool is_about_writing(const struct redis_error *error)
 {
-    if (probe->stage != stage) /* to an earlier one, or it is back before the answer */
-        return false;
-    probe->stage = NONE; /* without an answer, another one is sent */
-    if (reply == NULL)
-        return false;
-    if (!redis_reply_is_error(reply))
-        return true;
-    probe->proven = false;
-    probe->awaited_since_ms = 0;
-    snprintf(probe->refused, sizeof probe->refused, "Redis takes no writes: %.150s",
-             redis_reply_string(reply, NULL));
+    static const char *const words[] = {"OOM", "MISCONF", "READONLY", "NOREPLICAS"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(error->word, words[i]) == 0)
+            return true;
     return false;
 }
 
-static void on_published(void *arg, const struct redis_reply *reply)
+static void note_refusal(struct probe *probe, const struct redis_reply *reply)
+{
+    struct redis_error error;
+    size_t len;
+    const char *text = redis_reply_string(reply, &len);
+    redis_error_read(text, len, &error);
+    probe->proven = false;
+    probe->awaited_since_ms = 0;
+    snprintf(probe->refused, sizeof probe->refused, "%s: %s",
+             is_about_writing(&error) ? "Redis takes no writes" : "Redis refuses what people need",
+             error.text);
+}
+
+static void on_answered(void *arg, const struct redis_reply *reply)
 {
     struct probe *probe = arg;
-    if (!take_answer(probe, PUBLISHING, reply))
+    if (--probe->unanswered > 0 || probe->stage != ASKING) /* it is back before the answer */
         return;
+    probe->stage = NONE; /* without an answer, another one is sent */
+    if (reply == NULL)
+        return;
+    if (redis_reply_is_error(reply)) {
+        note_refusal(probe, reply);
+        return;
+    }
     probe->stage = COMING;
     probe->owed_ms = clock_monotonic_ms();
 }
 
-static void on_written(void *arg, const struct redis_reply *reply)
+/* The keys of a room, as a member's messages and joins use them. */
+struct probe_keys {
+    struct key head, recent, members, member, nonces;
+};
+
+static void add_keys(struct script_call *call, const struct probe_options *options,
+                     struct probe_keys *keys)
 {
-    struct probe *probe = arg;
-    if (!take_answer(probe, WRITING, reply))
-        return;
-    probe->published_us = clock_monotonic_us();
-    if (redis_send_strings(probe->options.commands, on_published, probe, "PUBLISH",
-                           probe->options.channel, probe->word, NULL) == 0)
-        probe->stage = PUBLISHING;
+    keys->head = key_part(options->base, "head");
+    keys->recent = key_part(options->base, "recent");
+    keys->members = key_part(options->base, "members");
+    keys->member = key_item(options->base, "member", "probe");
+    keys->nonces = key_item(options->base, "nonces", "probe");
+    const char *const all[] = {options->channel,   keys->head.text,   keys->recent.text,
+                               keys->members.text, keys->member.text, keys->nonces.text};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        script_add_key(call, all[i], strlen(all[i]));
+}
+
+static int ask(struct probe *probe)
+{
+    struct script_call call;
+    struct probe_keys keys;
+    script_begin(&call, "probe");
+    add_keys(&call, &probe->options, &keys);
+    const char *const arguments[] = {probe->word + sizeof PROBE_WORD - 1, /* an epoch */
+                                     KEY_SECONDS,
+                                     probe->options.keeps ? KEY_SECONDS : "0",
+                                     MOST_KEPT,
+                                     probe->word,
+                                     KEY_SECONDS};
+    for (size_t i = 0; i < sizeof arguments / sizeof *arguments; i++)
+        redis_words_add_string(&call.words, arguments[i]);
+    return script_run(probe->options.commands, &call, on_answered, probe);
 }
 
 void probe_send(struct probe *probe)
@@ -100,28 +143,36 @@ void probe_send(struct probe *probe)
     int64_t now_ms = clock_monotonic_ms();
     uint64_t random;
     digest_random(&random, sizeof random);
-    snprintf(probe->word, sizeof probe->word, PROBE_WORD "%" PRIu64, random);
-    if (redis_send_strings(probe->options.commands, on_written, probe, "SET", probe->options.key,
-                           probe->word, "PX", KEY_MS, NULL) != 0)
+    snprintf(probe->word, sizeof probe->word, PROBE_WORD "%016" PRIx64, random);
+    if (ask(probe) != 0)
         return;
+    probe->unanswered++;
     if (probe->awaited_since_ms == 0 || probe->stage == COMING)
         probe->owed_ms = now_ms;
-    probe->stage = WRITING;
+    probe->stage = ASKING;
+    probe->hurry = false;
     probe->sent_ms = now_ms;
+    probe->sent_us = clock_monotonic_us();
     if (probe->awaited_since_ms == 0)
         probe->awaited_since_ms = now_ms;
 }
 
-void probe_came(struct probe *probe, const char *text)
+void probe_hurry(struct probe *probe)
+{
+    probe->hurry = true;
+}
+
+bool probe_came(struct probe *probe, const char *text)
 {
     if (probe->awaited_since_ms == 0 || strcmp(text, probe->word + sizeof PROBE_WORD - 1) != 0)
-        return; /* not the last one sent, or not ours at all */
-    metrics_add_lag(probe->options.metrics, clock_monotonic_us() - probe->published_us);
+        return false; /* not the last one sent, or not ours at all */
+    metrics_add_lag(probe->options.metrics, clock_monotonic_us() - probe->sent_us);
     probe->stage = NONE;
     probe->back_ms = clock_monotonic_ms();
     probe->proven = true;
     probe->refused[0] = '\0';
     probe->awaited_since_ms = 0;
+    return true;
 }
 
 /* The connection that has to say something next has said nothing for so long. */
@@ -152,7 +203,7 @@ bool probe_tick(struct probe *probe)
     excuse_silence(probe, now_ms);
     if (is_lost(probe, now_ms))
         return false;
-    if (probe->stage == NONE && now_ms - probe->sent_ms >= EVERY_MS)
+    if (probe->stage == NONE && (probe->hurry || now_ms - probe->sent_ms >= EVERY_MS))
         probe_send(probe);
     return true;
 }

@@ -1,8 +1,9 @@
-/* probe: is the way open that a message takes through Redis? Every other second something is
- * written and then published on the gateway's own channel, and has to come back. A Redis that takes
- * no writes (no memory, a replica) is as good as away, and says why. One that is slow is waited for
- * as long as it says anything, half a minute at most; one that is silent for five seconds is given
- * up; the time in which this process did not run itself is not counted.
+/* probe: is the way open that members need through Redis? Every other second a script numbers,
+ * keeps and publishes something in a room that nobody can be in, and it has to come back over that
+ * room's channel. A Redis that refuses this (no memory, a replica, rights that its user has not) is
+ * as good as away, and says why. One that is slow is waited for as long as it says anything, half a
+ * minute at most; one that is silent for five seconds is given up; the time in which this process
+ * did not run itself is not counted.
  *
  * Owns neither connection; calls nobody back. */
 #ifndef YUKIZURI_PROBE_H
@@ -19,8 +20,9 @@ struct probe;
 /* All of it must outlive the probe. */
 struct probe_options {
     struct redis *commands, *subscriber;
-    const char *key;     /* to write to */
-    const char *channel; /* to publish on */
+    const char *channel; /* of a room that nobody can be in, */
+    const char *base;    /* and what its keys begin with */
+    bool keeps;          /* what is said is kept for a while */
     struct metrics *metrics;
 };
 
@@ -36,12 +38,15 @@ void probe_forget(struct probe *probe);
  * subscribed to does not come back. Both connections are ready. */
 void probe_send(struct probe *probe);
 
+/* Redis has refused somebody something: the next one is sent at the next tick. */
+void probe_hurry(struct probe *probe);
+
 /* Once a second while both connections are ready: sends one when it is time. Returns false when
  * Redis is to be given up; the caller makes both connections anew. */
 bool probe_tick(struct probe *probe);
 
-/* This came over the channel, without its first word. */
-void probe_came(struct probe *probe, const char *text);
+/* This came over the channel, without its first word. Is it the one that was awaited? */
+bool probe_came(struct probe *probe, const char *text);
 
 /* The word that what is published begins with, and a space. */
 #define PROBE_WORD "probe "
@@ -52,7 +57,8 @@ bool probe_flows(const struct probe *probe);
 /* When one last came back; 0: never. Monotonic, in ms. */
 int64_t probe_back_ms(const struct probe *probe);
 
-/* Why Redis takes no writes, NULL when it does. Valid until the next call. */
+/* Why Redis refused the last one that was answered, a sentence; NULL when one has come back since.
+ * Valid until the next call. */
 const char *probe_refused(const struct probe *probe);
 
 #endif

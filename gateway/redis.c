@@ -1,19 +1,15 @@
-#include "redis.h"
+#include "redis_internal.h"
 
 #include "clock.h"
 #include "digest.h"
 #include "memory.h"
-#include "pending.h"
+#include "redis_tls.h"
 #include "resolver.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
-#include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <netdb.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,29 +25,6 @@ enum {
     MOST_READS = 16, /* in a turn of the loop: others want theirs */
 };
 
-enum state { WAITING, CONNECTING, GREETING, READY };
-
-struct redis {
-    struct redis_options options;
-    struct redis_callbacks callbacks;
-    void *arg;
-    char *client_name;
-    enum state state;
-    struct bufferevent *stream;
-    struct evbuffer *unsent; /* what was written in this turn of the loop */
-    struct event *turn_end;
-    struct redis_replies *replies;
-    SSL_CTX *tls;
-    struct resolution *resolution; /* while the host's name is being looked up */
-    struct event *timer;           /* retry, connect timeout, or the oldest command's deadline */
-    struct pending pending;
-    unsigned attempts;
-    int64_t heard_ms; /* when something last came */
-};
-
-static void start(struct redis *redis);
-static void lose(struct redis *redis, const char *why);
-
 /* --- Commands that wait for a reply --- */
 
 static void arm_timer(struct redis *redis, int64_t after_ms)
@@ -65,7 +38,7 @@ static void arm_timer(struct redis *redis, int64_t after_ms)
 static void await_deadline(struct redis *redis)
 {
     int64_t deadline_ms = pending_deadline_ms(&redis->pending);
-    if (deadline_ms != 0 && redis->state == READY)
+    if (deadline_ms != 0 && redis->state == REDIS_READY)
         arm_timer(redis, deadline_ms - clock_monotonic_ms());
 }
 
@@ -118,34 +91,39 @@ static void discard_unsent(struct redis *redis)
                    sizeof at_once);
 }
 
-static void lose(struct redis *redis, const char *why)
+void redis_lose(struct redis *redis, const char *why)
 {
+    if (redis->lost)
+        return;
     discard_unsent(redis);
     drop_stream(redis);
-    redis->state = WAITING;
+    evtimer_del(redis->timer);
+    redis->state = REDIS_WAITING;
+    redis->lost = true;
     redis->options.metrics->redis_lost++;
-    arm_timer(redis, retry_delay_ms(redis));
-    pending_fail(&redis->pending);
-    redis->callbacks.on_lost(redis->arg, why);
+    snprintf(redis->why, sizeof redis->why, "%s", why);
+    event_active(redis->deferred, EV_TIMEOUT, 0);
 }
 
-static void on_greeting(void *arg, const struct redis_reply *reply)
+static void on_deferred(evutil_socket_t fd, short events, void *arg)
 {
+    (void)fd;
+    (void)events;
     struct redis *redis = arg;
-    if (reply == NULL || redis->state != GREETING)
-        return;
-    /* The connection is dropped after the reader is done with this reply: see on_read. */
-    if (redis_reply_is_error(reply))
-        redis->state = WAITING;
+    bool lost = redis->lost;
+    redis->lost = false;
+    if (lost) {
+        arm_timer(redis, retry_delay_ms(redis));
+        pending_fail(&redis->pending);
+    }
+    pending_fail(&redis->failed);
+    if (lost)
+        redis->callbacks.on_lost(redis->arg, redis->why);
 }
 
-static void on_greeted(void *arg, const struct redis_reply *reply)
+void redis_become_ready(struct redis *redis)
 {
-    struct redis *redis = arg;
-    if (reply == NULL || redis->state != GREETING)
-        return;
-    redis->state = READY;
-    redis->attempts = 0;
+    redis->state = REDIS_READY;
     evtimer_del(redis->timer);
     await_deadline(redis);
     redis->callbacks.on_ready(redis->arg);
@@ -174,7 +152,8 @@ void redis_flush(struct redis *redis)
 {
     if (redis->stream == NULL || evbuffer_get_length(redis->unsent) == 0)
         return;
-    if (redis->tls == NULL && evbuffer_get_length(bufferevent_get_output(redis->stream)) == 0)
+    if (redis->options.tls == NULL &&
+        evbuffer_get_length(bufferevent_get_output(redis->stream)) == 0)
         evbuffer_write(redis->unsent, bufferevent_getfd(redis->stream));
     bufferevent_write_buffer(redis->stream,
                              redis->unsent); /* the rest, or all: errors show there */
@@ -187,51 +166,33 @@ static void on_turn_end(evutil_socket_t fd, short events, void *arg)
     redis_flush(arg);
 }
 
-static void add_words(struct redis_words *words, const char *first, va_list rest)
+void redis_write(struct redis *redis, const struct redis_words *words, redis_done done, void *arg)
 {
-    words->count = 0;
-    for (const char *word = first; word != NULL; word = va_arg(rest, const char *))
-        redis_words_add_string(words, word);
+    write_words(redis, words);
+    push_pending(redis, done, arg);
 }
 
-static __attribute__((sentinel)) void greet_with(struct redis *redis, redis_done done,
-                                                 const char *first, ...)
+/* What is published comes between the answers to SUBSCRIBE and the like. */
+static bool is_push(const struct redis *redis, const struct redis_reply *reply)
 {
-    struct redis_words words;
-    va_list rest;
-    va_start(rest, first);
-    add_words(&words, first, rest);
-    va_end(rest);
-    write_words(redis, &words);
-    push_pending(redis, done, redis);
-}
-
-/* AUTH, SELECT, CLIENT SETNAME, PING: the answer to the last one makes the connection ready. */
-static void greet(struct redis *redis)
-{
-    const struct redis_url *url = redis->options.url;
-    redis->state = GREETING;
-    if (url->password[0] != '\0' && url->user[0] != '\0')
-        greet_with(redis, on_greeting, "AUTH", url->user, url->password, NULL);
-    else if (url->password[0] != '\0')
-        greet_with(redis, on_greeting, "AUTH", url->password, NULL);
-    if (url->database != 0) {
-        char number[16];
-        snprintf(number, sizeof number, "%d", url->database);
-        greet_with(redis, on_greeting, "SELECT", number, NULL);
-    }
-    greet_with(redis, NULL, "CLIENT", "SETNAME", redis->client_name, NULL);
-    greet_with(redis, on_greeting, "PING", NULL);
-    greet_with(redis, on_greeted, "PING", "ready", NULL);
+    const char *kind = redis_reply_string(redis_reply_at(reply, 0), NULL);
+    return redis->options.subscriber && kind != NULL && strcmp(kind, "message") == 0;
 }
 
 static void on_reply(struct redis *redis, const struct redis_reply *reply)
 {
-    if (redis->options.subscriber && redis->state == READY) {
+    if (is_push(redis, reply))
         redis->callbacks.on_push(redis->arg, reply);
-        return;
-    }
-    pending_answer(&redis->pending, reply);
+    else
+        pending_answer(&redis->pending, reply);
+}
+
+static void on_error_reply(void *arg, const char *text, size_t len)
+{
+    struct redis *redis = arg;
+    struct redis_error error;
+    redis_error_read(text, len, &error);
+    redis->callbacks.on_error(redis->arg, &error);
 }
 
 /* Moves what the bufferevent has read into the reader; returns how much it was. */
@@ -267,17 +228,12 @@ static bool take_replies(struct redis *redis)
     while (redis->stream == stream) {
         const struct redis_reply *reply;
         if (redis_replies_next(redis->replies, &reply) != 0) {
-            lose(redis, "Redis sent what is not RESP");
+            redis_lose(redis, "Redis sent what is not RESP");
             return false;
         }
         if (reply == NULL)
-            return true;
+            return redis->stream == stream; /* half of one may hold an error */
         on_reply(redis, reply);
-        char why[160] = "Redis refused AUTH, SELECT or PING";
-        if (redis->state == WAITING && redis_reply_is_error(reply))
-            snprintf(why, sizeof why, "Redis refused: %.120s", redis_reply_string(reply, NULL));
-        if (redis->stream == stream && redis->state == WAITING)
-            lose(redis, why);
     }
     return false;
 }
@@ -287,7 +243,8 @@ static bool take_replies(struct redis *redis)
 static void read_all(struct redis *redis)
 {
     size_t len = feed_reader(redis);
-    for (int reads = 0; take_replies(redis) && redis->tls == NULL && reads < MOST_READS; reads++) {
+    for (int reads = 0; take_replies(redis) && redis->options.tls == NULL && reads < MOST_READS;
+         reads++) {
         if (len < LIBEVENT_READ_BYTES)
             return;
         len = feed_more(redis);
@@ -308,35 +265,31 @@ static void on_event(struct bufferevent *stream, short events, void *arg)
 {
     struct redis *redis = arg;
     if ((events & BEV_EVENT_CONNECTED) != 0) {
-        greet(redis);
+        redis_greet(redis);
         return;
     }
     char why[160] = "Redis closed the connection";
-    unsigned long tls_error = redis->tls == NULL ? 0 : bufferevent_get_openssl_error(stream);
-    if (tls_error != 0)
-        snprintf(why, sizeof why, "TLS: %s", ERR_reason_error_string(tls_error));
+    const char *tls_error = redis->options.tls == NULL ? NULL : redis_tls_error(stream);
+    if (tls_error != NULL)
+        snprintf(why, sizeof why, "TLS: %s", tls_error);
     else if ((events & BEV_EVENT_ERROR) != 0)
         snprintf(why, sizeof why, "%s", evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
-    lose(redis, why);
+    redis_lose(redis, why);
 }
 
 static struct bufferevent *new_stream(struct redis *redis)
 {
     struct event_base *base = redis->options.base;
-    if (redis->tls == NULL)
+    if (redis->options.tls == NULL)
         return bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
-    SSL *ssl = SSL_new(redis->tls);
-    SSL_set1_host(ssl, redis->options.url->host);
-    SSL_set_tlsext_host_name(ssl, redis->options.url->host);
-    return bufferevent_openssl_socket_new(base, -1, ssl, BUFFEREVENT_SSL_CONNECTING,
-                                          BEV_OPT_CLOSE_ON_FREE);
+    return redis_tls_stream(redis->options.tls, base);
 }
 
 static void connect_stream(struct redis *redis, const struct sockaddr *address, socklen_t len)
 {
     if (bufferevent_socket_connect(redis->stream, address, (int)len) != 0 &&
-        redis->state == CONNECTING)
-        lose(redis, evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
+        redis->state == REDIS_CONNECTING)
+        redis_lose(redis, evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
 }
 
 static void on_resolved(void *arg, const struct resolver_answer *answer)
@@ -350,7 +303,7 @@ static void on_resolved(void *arg, const struct resolver_answer *answer)
     char why[200];
     snprintf(why, sizeof why, "cannot resolve %.80s: %s", redis->options.url->host,
              gai_strerror(answer->error));
-    lose(redis, why);
+    redis_lose(redis, why);
 }
 
 static void find_and_connect(struct redis *redis)
@@ -365,15 +318,19 @@ static void find_and_connect(struct redis *redis)
     const struct resolver_question question = {url->host, url->port, redis->attempts};
     redis->resolution = resolver_start(redis->options.base, &question, on_resolved, redis);
     if (redis->resolution == NULL)
-        lose(redis, "no thread to resolve its name in");
+        redis_lose(redis, "no thread to resolve its name in");
 }
 
 static void start(struct redis *redis)
 {
     drop_stream(redis);
-    redis->state = CONNECTING;
+    redis->state = REDIS_CONNECTING;
     redis_replies_begin(redis->replies);
     redis->stream = new_stream(redis);
+    if (redis->stream == NULL) {
+        redis_lose(redis, "TLS: OpenSSL cannot make a connection");
+        return;
+    }
     bufferevent_setcb(redis->stream, on_read, NULL, on_event, redis);
     bufferevent_enable(redis->stream, EV_READ | EV_WRITE);
     arm_timer(redis, CONNECT_TIMEOUT_MS);
@@ -385,23 +342,12 @@ static void on_timer(evutil_socket_t fd, short events, void *arg)
     (void)fd;
     (void)events;
     struct redis *redis = arg;
-    if (redis->state == READY)
+    if (redis->state == REDIS_READY)
         expire_pending(redis);
-    else if (redis->state == WAITING)
+    else if (redis->state == REDIS_WAITING)
         start(redis);
     else
-        lose(redis, "Redis does not answer");
-}
-
-static SSL_CTX *new_tls(void)
-{
-    SSL_CTX *tls = SSL_CTX_new(TLS_client_method());
-    if (tls == NULL)
-        return NULL;
-    SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION);
-    SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, NULL);
-    SSL_CTX_set_default_verify_paths(tls); /* honours SSL_CERT_FILE */
-    return tls;
+        redis_lose(redis, "Redis does not answer");
 }
 
 struct redis *redis_new(const struct redis_options *options,
@@ -412,22 +358,26 @@ struct redis *redis_new(const struct redis_options *options,
     redis->callbacks = *callbacks;
     redis->arg = arg;
     redis->client_name = memory_copy_string(options->client_name);
-    redis->tls = options->url->tls ? new_tls() : NULL;
     redis->timer = evtimer_new(options->base, on_timer, redis);
     redis->turn_end = event_new(options->base, -1, 0, on_turn_end, redis);
+    redis->deferred = event_new(options->base, -1, 0, on_deferred, redis);
     redis->unsent = evbuffer_new();
     redis->replies = redis_replies_new();
-    redis->state = WAITING;
+    redis_replies_watch(redis->replies, on_error_reply, redis);
+    redis->state = REDIS_WAITING;
     arm_timer(redis, 0);
     return redis;
 }
 
 void redis_stop(struct redis *redis)
 {
-    redis->state = WAITING; /* callbacks cannot send any more */
-    pending_fail(&redis->pending);
+    redis->state = REDIS_WAITING; /* callbacks cannot send any more */
+    redis->lost = false;
     drop_stream(redis);
     evtimer_del(redis->timer);
+    event_del(redis->deferred);
+    pending_fail(&redis->pending);
+    pending_fail(&redis->failed);
 }
 
 void redis_free(struct redis *redis)
@@ -437,17 +387,18 @@ void redis_free(struct redis *redis)
     redis_stop(redis);
     event_free(redis->timer);
     event_free(redis->turn_end);
+    event_free(redis->deferred);
     evbuffer_free(redis->unsent);
     redis_replies_free(redis->replies);
     pending_done(&redis->pending);
-    SSL_CTX_free(redis->tls);
+    pending_done(&redis->failed);
     free(redis->client_name);
     free(redis);
 }
 
 bool redis_is_ready(const struct redis *redis)
 {
-    return redis->state == READY;
+    return redis->state == REDIS_READY;
 }
 
 int64_t redis_heard_ms(const struct redis *redis)
@@ -455,36 +406,41 @@ int64_t redis_heard_ms(const struct redis *redis)
     return redis->heard_ms;
 }
 
+void redis_prove(struct redis *redis)
+{
+    redis->attempts = 0;
+}
+
+void redis_fail(struct redis *redis, redis_done done, void *arg)
+{
+    pending_push(&redis->failed, done, arg, 0);
+    event_active(redis->deferred, EV_TIMEOUT, 0);
+}
+
 void redis_reconnect(struct redis *redis, const char *why)
 {
-    if (redis->state == READY)
-        lose(redis, why);
+    if (redis->state == REDIS_READY)
+        redis_lose(redis, why);
 }
 
 /* --- Sending --- */
 
-static void await(struct redis *redis, redis_done done, void *arg)
-{
-    redis->options.metrics->redis_commands++;
-    if (!redis->options.subscriber)
-        push_pending(redis, done, arg);
-}
-
 int redis_send_formatted(struct redis *redis, const struct redis_command *command)
 {
-    if (redis->state != READY)
+    if (redis->state != REDIS_READY)
         return -1;
     write_command(redis, command->bytes, command->len);
-    await(redis, command->done, command->arg);
+    redis->options.metrics->redis_commands++;
+    push_pending(redis, command->done, command->arg);
     return 0;
 }
 
 int redis_send(struct redis *redis, const struct redis_words *words, redis_done done, void *arg)
 {
-    if (redis->state != READY)
+    if (redis->state != REDIS_READY)
         return -1;
-    write_words(redis, words);
-    await(redis, done, arg);
+    redis->options.metrics->redis_commands++;
+    redis_write(redis, words, done, arg);
     return 0;
 }
 
@@ -493,7 +449,7 @@ int redis_send_strings(struct redis *redis, redis_done done, void *arg, const ch
     struct redis_words words;
     va_list rest;
     va_start(rest, first);
-    add_words(&words, first, rest);
+    redis_words_list(&words, first, rest);
     va_end(rest);
     return redis_send(redis, &words, done, arg);
 }

@@ -2,11 +2,13 @@
  * deadlines; reconnects with jitter. Bytes move over a libevent bufferevent.
  *
  * It does not know what the commands mean. Callbacks run from the event loop only, never from
- * within the call that caused them; a callback may send commands, but not free the connection. */
+ * within the call that caused them, but for redis_stop, after which the loop does not run any more;
+ * a callback may send commands, or drop the connection, but not free it. */
 #ifndef YUKIZURI_REDIS_H
 #define YUKIZURI_REDIS_H
 
 #include "metrics.h"
+#include "redis_error.h"
 #include "redis_reply.h"
 #include "redis_url.h"
 
@@ -16,19 +18,24 @@
 
 struct event_base;
 struct redis;
+struct redis_tls;
 
 struct redis_callbacks {
     void (*on_ready)(void *arg);                 /* authenticated, database chosen */
     void (*on_lost)(void *arg, const char *why); /* was ready, or could not become it */
-    void (*on_push)(void *arg, const struct redis_reply *reply); /* subscriber: everything */
+    /* Each error that Redis sends, also inside an array, whoever sent the command; before the
+     * command is answered. */
+    void (*on_error)(void *arg, const struct redis_error *error);
+    void (*on_push)(void *arg, const struct redis_reply *reply); /* subscriber: a "message" */
     void (*on_push_end)(void *arg); /* subscriber: that was all of what was read */
 };
 
 struct redis_options {
     struct event_base *base;
     const struct redis_url *url; /* must outlive the connection */
+    struct redis_tls *tls;       /* must outlive it; NULL: none is wanted */
     const char *client_name;     /* CLIENT SETNAME; copied */
-    bool subscriber;             /* replies go to on_push, commands have no callbacks */
+    bool subscriber;             /* what is published goes to on_push; commands are answered */
     struct metrics *metrics;
 };
 
@@ -48,7 +55,8 @@ struct redis_words {
 struct redis *redis_new(const struct redis_options *options,
                         const struct redis_callbacks *callbacks, void *arg);
 
-/* Closes it for good; waiting commands get their callback without a reply. */
+/* Closes it for good; waiting commands get their callback without a reply, from within. on_lost is
+ * not called. */
 void redis_stop(struct redis *redis);
 
 /* Stops and frees it. NULL is fine. */
@@ -59,7 +67,14 @@ bool redis_is_ready(const struct redis *redis);
 /* When something last came from Redis, whatever it was. Monotonic, in ms; 0: never. */
 int64_t redis_heard_ms(const struct redis *redis);
 
-/* Drops the connection and makes a new one: for a peer that went silent. */
+/* The way through Redis is open: should the connection be lost from here on, the next one is made
+ * soon. Until this is called each attempt waits longer than the one before, up to a second: a Redis
+ * that lets us in and then refuses everything is not asked in a loop. */
+void redis_prove(struct redis *redis);
+
+/* Drops the connection and makes a new one, resolving its name anew: for a peer that went silent or
+ * is not the one to talk to. Nothing is sent or received any more; who waits, and on_lost, is told
+ * at the loop's next turn. Does nothing when it is not ready. */
 void redis_reconnect(struct redis *redis, const char *why);
 
 /* What was sent in this turn of the loop goes to the socket at once; with TLS, or behind what the
@@ -79,6 +94,10 @@ struct redis_command {
     void *arg;
 };
 int redis_send_formatted(struct redis *redis, const struct redis_command *command);
+
+/* `done` is called without a reply at the loop's next turn, after all who have waited longer: for
+ * what was promised an answer and found no connection. */
+void redis_fail(struct redis *redis, redis_done done, void *arg);
 
 /* Writes a command as Redis reads it (RESP) to `out`, which has room for redis_format_bytes.
  * Returns its length. */

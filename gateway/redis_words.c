@@ -1,5 +1,5 @@
 /* The part of redis.h that puts commands together: RESP, an array of bulk strings. */
-#include "redis.h"
+#include "redis_internal.h"
 
 #include <assert.h>
 #include <string.h>
@@ -17,6 +17,13 @@ void redis_words_add(struct redis_words *words, const char *data, size_t len)
 void redis_words_add_string(struct redis_words *words, const char *string)
 {
     redis_words_add(words, string, strlen(string));
+}
+
+void redis_words_list(struct redis_words *words, const char *first, va_list rest)
+{
+    words->count = 0;
+    for (const char *word = first; word != NULL; word = va_arg(rest, const char *))
+        redis_words_add_string(words, word);
 }
 
 static char *put_head(char *out, char kind, size_t number)

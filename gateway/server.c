@@ -335,6 +335,15 @@ static int make_sender(struct server *server, char *error, size_t error_size)
     return -1;
 }
 
+static int make_bus(struct server *server, char *error, size_t error_size)
+{
+    const struct bus_options options = {server->base, server->config, &server->redis_url,
+                                        &server->metrics, server->log};
+    const struct bus_callbacks callbacks = {on_up, on_told, on_heard};
+    server->bus = bus_new(&options, &callbacks, server, error, error_size);
+    return server->bus == NULL ? -1 : 0;
+}
+
 static void make_parts(struct server *server)
 {
     const struct config *config = server->config;
@@ -343,10 +352,6 @@ static void make_parts(struct server *server)
     server->connections = connections_new(&connections);
     server->audiences = audiences_new(server->base, server->sender, &server->metrics);
     server->quota = quota_new(config->max_connections_per_address);
-    const struct bus_options bus = {server->base, config, &server->redis_url, &server->metrics,
-                                    server->log};
-    const struct bus_callbacks bus_callbacks = {on_up, on_told, on_heard};
-    server->bus = bus_new(&bus, &bus_callbacks, server);
     const struct sessions_options sessions = {
         .base = server->base,
         .config = config,
@@ -420,7 +425,7 @@ struct server *server_new(const struct config *config, struct log *log, char *er
     server->metrics.started_at_ms = clock_wall_ms();
     server->base = event_base_new();
     if (make_sender(server, error, error_size) != 0 || open_doors(server, error, error_size) != 0 ||
-        find_redis(server, error, error_size) != 0) {
+        find_redis(server, error, error_size) != 0 || make_bus(server, error, error_size) != 0) {
         server_free(server);
         return NULL;
     }

@@ -29,8 +29,8 @@ owner 'hiredis/' 'gateway/redis_reply\.c'
 owner 'jansson' 'common/(message|room_event)\.c'
 owner 'utf8proc' 'common/unicode\.c'
 owner 'openssl/(evp|hmac|sha|rand)' 'common/digest\.c'
-owner 'openssl/(ssl|err)' 'gateway/redis\.c'
-owner 'event2/(bufferevent|buffer)' 'gateway/redis\.c'
+owner 'openssl/(ssl|err)' 'gateway/redis_tls\.c'
+owner 'event2/(bufferevent|buffer)' 'gateway/redis(_tls)?\.c'
 owner 'liburing' 'gateway/sender\.c'
 owner 'pthread' '(gateway/resolver|common/log_writer)\.c'
 grep -rnE '#include <event2?/' common && complain "common/ has no event loop"
@@ -40,7 +40,7 @@ rank() {
     case $1 in
     main) echo 90 ;; supervisor) echo 85 ;; server | listener | embedded_redis) echo 80 ;; keeper) echo 79 ;;
     http*) echo 70 ;; echo) echo 65 ;; session*) echo 60 ;; presence | burial*) echo 55 ;; rooms) echo 50 ;;
-    room) echo 40 ;; roster) echo 38 ;; feed*) echo 36 ;; bus* | outbox) echo 35 ;; probe) echo 34 ;; keys) echo 33 ;; lane) echo 33 ;; script) echo 32 ;;
+    room) echo 40 ;; roster) echo 38 ;; feed*) echo 36 ;; bus* | outbox) echo 35 ;; probe | pubsub) echo 34 ;; keys) echo 33 ;; lane) echo 33 ;; script) echo 32 ;;
     audience*) echo 39 ;; redis* | pending) echo 31 ;; resolver) echo 30 ;; connection* | reader) echo 30 ;;
     poller | sender | identity) echo 20 ;; assets) echo 10 ;; *) echo 0 ;;
     esac

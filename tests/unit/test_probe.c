@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "probe.h"
+#include "script.h"
 
 struct redis {
     int64_t heard_ms;
@@ -17,10 +18,15 @@ static struct probe *probe;
 static int64_t now_ms;
 static int came_back;
 
-/* The last command, and who waits for its answer. */
+/* Calls, in order, and who waits for their answers; the last one's script, channel and word. */
+enum { MOST_CALLS = 64 };
+static struct {
+    redis_done done;
+    void *arg;
+} calls[MOST_CALLS];
+static unsigned asked, answered;
+static const char *script;
 static char command[64], word[64];
-static redis_done done;
-static void *done_arg;
 
 /* --- What the probe calls --- */
 
@@ -53,21 +59,31 @@ bool redis_reply_is_error(const struct redis_reply *reply)
 
 const char *redis_reply_string(const struct redis_reply *reply, size_t *len)
 {
-    assert_null(len);
+    *len = strlen(reply->error);
     return reply->error;
 }
 
-int redis_send_strings(struct redis *redis, redis_done to_call, void *arg, const char *first, ...)
+void script_begin(struct script_call *call, const char *name)
 {
-    va_list words;
+    script = name;
+    call->key_count = 0;
+    call->words.count = 0;
+}
+
+void script_add_key(struct script_call *call, const char *key, size_t len)
+{
+    if (call->key_count++ == 0)
+        snprintf(command, sizeof command, "%s %.*s", script, (int)len, key);
+}
+
+int script_run(struct redis *redis, struct script_call *call, redis_done to_call, void *arg)
+{
+    enum { WORD = 4 }; /* after what prelude.lua takes */
     assert_ptr_equal(redis, &commands);
-    va_start(words, first);
-    const char *target = va_arg(words, const char *);
-    snprintf(command, sizeof command, "%s %s", first, target);
-    snprintf(word, sizeof word, "%s", va_arg(words, const char *));
-    va_end(words);
-    done = to_call;
-    done_arg = arg;
+    assert_in_range(asked, 0, MOST_CALLS - 1);
+    snprintf(word, sizeof word, "%s", call->words.data[WORD]);
+    calls[asked].done = to_call;
+    calls[asked++].arg = arg;
     return 0;
 }
 
@@ -75,11 +91,13 @@ int redis_send_strings(struct redis *redis, redis_done to_call, void *arg, const
 
 static int make_probe(void **state)
 {
-    static const struct probe_options options = {&commands, &subscriber, "key", "channel", NULL};
+    static const struct probe_options options = {&commands, &subscriber, "channel",
+                                                 "base",    true,        NULL};
     (void)state;
     now_ms = 1000000;
     commands.heard_ms = subscriber.heard_ms = now_ms - 1;
     came_back = 0;
+    asked = answered = 0;
     command[0] = '\0';
     probe = probe_new(&options);
     probe_send(probe);
@@ -93,13 +111,15 @@ static int free_probe(void **state)
     return 0;
 }
 
-/* The reply to the last command; NULL when its deadline passed. */
-static void answer(const char *expected, const struct redis_reply *reply)
+/* The reply to the oldest call; NULL when its deadline passed. */
+static void answer(const struct redis_reply *reply)
 {
-    assert_string_equal(command, expected);
+    assert_string_equal(command, "probe channel");
+    assert_true(answered < asked);
     if (reply != NULL)
         commands.heard_ms = now_ms;
-    done(done_arg, reply);
+    unsigned number = answered++;
+    calls[number].done(calls[number].arg, reply);
 }
 
 static void come_back(void)
@@ -112,8 +132,8 @@ static const struct redis_reply fine;
 
 static void go_round(void)
 {
-    answer("SET key", &fine);
-    answer("PUBLISH channel", &fine);
+    while (answered < asked)
+        answer(&fine);
     come_back();
 }
 
@@ -169,10 +189,8 @@ static void test_a_slow_one_is_waited_for_and_counts(void **state)
     go_round();
     assert_true(lasts(6));
     assert_false(probe_flows(probe)); /* sent four seconds ago */
-    answer("SET key", &fine);
-    assert_true(lasts(4));
-    answer("PUBLISH channel", &fine);
-    assert_true(lasts(4));
+    answer(&fine);
+    assert_true(lasts(4)); /* now it is the subscriber that owes something */
     come_back();
     assert_int_equal(came_back, 2);
     assert_true(probe_flows(probe));
@@ -182,8 +200,7 @@ static void test_a_subscriber_that_says_nothing_is_given_up(void **state)
 {
     (void)state;
     assert_true(lasts(4));
-    answer("SET key", &fine);
-    answer("PUBLISH channel", &fine);
+    answer(&fine);
     assert_true(lasts(5)); /* only now it owes something */
     assert_false(lasts(1));
 }
@@ -191,8 +208,7 @@ static void test_a_subscriber_that_says_nothing_is_given_up(void **state)
 static void test_a_subscriber_that_lags_behind_has_half_a_minute(void **state)
 {
     (void)state;
-    answer("SET key", &fine);
-    answer("PUBLISH channel", &fine);
+    answer(&fine);
     for (int i = 0; i < 30; i++) {
         subscriber.heard_ms = now_ms;
         assert_true(lasts(1));
@@ -209,7 +225,7 @@ static void test_commands_that_talk_but_are_always_late_have_half_a_minute(void 
     for (; kept; seconds++) {
         commands.heard_ms = now_ms; /* of others */
         if (seconds % 5 == 4)
-            answer("SET key", NULL);
+            answer(NULL);
         kept = lasts(1);
     }
     assert_int_equal(seconds, 31);
@@ -223,7 +239,7 @@ static void test_a_second_one_after_the_deadline_does_not_begin_the_five_seconds
     commands.heard_ms = now_ms;
     assert_true(lasts(4));
     now_ms += 500;
-    answer("SET key", NULL);
+    answer(NULL);
     assert_true(probe_tick(probe));
     assert_false(lasts(1));
 }
@@ -248,7 +264,6 @@ static void test_one_sent_instead_of_another_is_the_one_that_counts(void **state
     (void)state;
     char first[64];
     snprintf(first, sizeof first, "%s", word + strlen(PROBE_WORD));
-    answer("SET key", &fine);
     probe_send(probe);
     probe_came(probe, first);
     assert_false(probe_flows(probe));
@@ -256,11 +271,49 @@ static void test_one_sent_instead_of_another_is_the_one_that_counts(void **state
     assert_true(probe_flows(probe));
 }
 
+/* The first one was still let in, the second no more. */
+static void test_a_refusal_is_noted_although_an_earlier_one_was_answered_meanwhile(void **state)
+{
+    (void)state;
+    static const struct redis_reply replica = {
+        "READONLY You can't write against a read only replica."};
+    probe_send(probe);
+    answer(&fine);
+    assert_null(probe_refused(probe));
+    answer(&replica);
+    assert_non_null(strstr(probe_refused(probe), "Redis takes no writes: READONLY"));
+}
+
+static void test_when_somebody_was_refused_something_the_next_one_is_sent_at_once(void **state)
+{
+    (void)state;
+    go_round();
+    probe_hurry(probe);
+    assert_true(lasts(1));
+    assert_int_equal(asked, 2);
+    probe_hurry(probe); /* one is under way */
+    assert_true(lasts(1));
+    assert_int_equal(asked, 2);
+    go_round();
+    assert_true(lasts(1));
+    assert_int_equal(asked, 3);
+}
+
+static void test_what_redis_repeats_of_a_command_is_not_told(void **state)
+{
+    (void)state;
+    static const struct redis_reply renamed = {
+        "ERR unknown command 'EVALSHA', with args beginning with: 'a secret' "};
+    answer(&renamed);
+    assert_string_equal(probe_refused(probe),
+                        "Redis refuses what people need: ERR unknown command 'EVALSHA'");
+}
+
 static void test_a_redis_that_takes_no_writes_says_why_and_is_asked_again(void **state)
 {
     (void)state;
     static const struct redis_reply full = {"OOM command not allowed"};
-    answer("SET key", &full);
+    answer(&full);
     assert_non_null(strstr(probe_refused(probe), "OOM command not allowed"));
     assert_false(probe_flows(probe));
     assert_true(lasts(2));
@@ -283,6 +336,9 @@ int main(void)
         TEST(test_a_second_one_after_the_deadline_does_not_begin_the_five_seconds_anew),
         TEST(test_what_nobody_awaits_proves_nothing),
         TEST(test_one_sent_instead_of_another_is_the_one_that_counts),
+        TEST(test_a_refusal_is_noted_although_an_earlier_one_was_answered_meanwhile),
+        TEST(test_when_somebody_was_refused_something_the_next_one_is_sent_at_once),
+        TEST(test_what_redis_repeats_of_a_command_is_not_told),
         TEST(test_a_redis_that_takes_no_writes_says_why_and_is_asked_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,54 @@
+/* bus_internal: what the bus_*.c files share. Nobody else includes it. */
+#ifndef YUKIZURI_BUS_INTERNAL_H
+#define YUKIZURI_BUS_INTERNAL_H
+
+#include "bus.h"
+#include "probe.h"
+#include "pubsub.h"
+#include "remote_clock.h"
+
+struct bus {
+    struct bus_options options;
+    struct bus_callbacks callbacks;
+    void *arg;
+    struct redis *commands;
+    struct redis *subscriber;
+    struct redis_tls *tls; /* of both; NULL: none is wanted */
+    struct redis_faults *faults;
+    struct pubsub *pubsub;
+    struct outbox *outbox;
+    struct lane *lane;
+    struct lane *list_lane;
+    struct event *turn_end;
+    struct table *feeds;                  /* by channel */
+    struct key own_channel;               /* P:gateway:ID */
+    struct key control;                   /* P:control */
+    struct key probe_channel, probe_base; /* of a room that nobody can be in */
+    char life[9];
+    struct bus_numbers numbers;
+    struct probe *probe;
+    struct remote_clock redis_clock; /* of the commands' connection */
+    int64_t time_asked_ms;           /* 0: not under way */
+    char lost[240];                  /* why Redis is not there */
+    char deaf[400];                  /* why a channel of ours is not listened on; "" */
+    bool hears;                      /* subscribed to the probe's channel */
+    bool lost_told;                  /* in the log */
+    bool up_told;                    /* the same; since a connection was lost */
+    bool was_up;
+    int64_t started_ms;
+};
+
+/* --- bus.c --- */
+
+/* Are both connections ready? */
+bool bus_is_whole(const struct bus *bus);
+
+/* One line: a warning if there is an `err`. */
+void bus_log_redis(struct bus *bus, const char *kind, const char *err);
+
+/* --- bus_channels.c --- */
+
+/* Listens on the channels that are this gateway's own. */
+void bus_make_channels(struct bus *bus);
+
+#endif
