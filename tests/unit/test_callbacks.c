@@ -90,7 +90,7 @@ static struct redis *connect_redis(void)
         .on_ready = on_ready, .on_lost = on_lost, .on_error = on_error};
     const struct redis_options options = {
         .base = base, .url = &url, .client_name = "test", .metrics = &metrics};
-    ready = false;
+    inside = ready = false;
     told[0] = '\0';
     struct redis *redis = redis_new(&options, &callbacks, NULL);
     run_until(is_ready);
@@ -225,7 +225,7 @@ static struct bus *connect_bus(void)
 {
     char error[256] = "";
     const struct bus_options options = {base, &config, &url, &metrics, NULL};
-    ready = false;
+    inside = ready = false;
     told[0] = '\0';
     struct bus *bus = bus_new(&options, &bus_callbacks, NULL, error, sizeof error);
     assert_string_equal(error, "");

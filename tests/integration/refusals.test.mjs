@@ -1,0 +1,274 @@
+// A Redis that answers, and refuses: rights, switchovers, clusters, encryption.
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import { once } from "node:events";
+import net from "node:net";
+import test from "node:test";
+import { Gateway, Member, atEnd, freePort, get, joined, lasting, startGateway, startRedis, temporaryDirectory, until } from "../lib/harness.mjs";
+
+const EVERYTHING = ["~*", "&*", "+@all"];
+const readyz = (gateway) => get(`${gateway.origin}/readyz`);
+const metric = async (gateway, line) => Number(new RegExp(`^${line.replace(/[{}"]/g, "\\$&")} (\\d+)$`, "m").exec((await get(`${gateway.origin}/metrics`)).body)?.[1] ?? 0);
+const ofKind = (gateway, kind) => gateway.log.filter((line) => line.kind === kind);
+
+/** An address that leads to `port`; connections that were made before stay where they are. */
+async function startAddress(t, port, host = "127.0.0.1") {
+  const address = { port };
+  const server = net.createServer((near) => {
+    const far = net.connect(address.port, "127.0.0.1");
+    for (const [from, to] of [[near, far], [far, near]]) {
+      from.pipe(to);
+      from.on("error", () => to.destroy());
+      from.on("close", () => to.destroy());
+    }
+    atEnd(t, () => near.destroy());
+  });
+  server.listen(0, host);
+  await once(server, "listening");
+  atEnd(t, () => server.close());
+  address.at = server.address().port;
+  address.url = `redis://${host}:${address.at}`;
+  return address;
+}
+
+/** A Redis where `chat` may do what the rules say, and a gateway that comes as `chat`. */
+async function startWithRights(t, rules, { ready = true, args = [] } = {}) {
+  const redis = await startRedis(t);
+  const allow = (...more) => redis.run("ACL", "SETUSER", "chat", ...more);
+  allow("on", ">secret", ...rules);
+  const gateway = await startGateway(t, { redis: `redis://chat:secret@127.0.0.1:${redis.port}`, ready, args: ["--gateway-id", "gw", ...args] });
+  return { redis, gateway, allow };
+}
+
+async function startPair(t) {
+  const master = await startRedis(t);
+  const replica = await startRedis(t, { args: ["--replicaof", "127.0.0.1", String(master.port), "--repl-diskless-sync-delay", "0"] });
+  await until("the replica has everything", () => /master_link_status:up/.test(replica.run("INFO", "replication")));
+  return { master, replica };
+}
+
+// --- A switchover ---
+
+for (const [word, spoil] of [
+  ["READONLY", (old, port) => old.run("REPLICAOF", "127.0.0.1", String(port))],
+  ["MASTERDOWN", (old) => (old.run("CONFIG", "SET", "replica-serve-stale-data", "no"), old.run("REPLICAOF", "127.0.0.1", "1"))],
+]) {
+  test(`a switchover behind an address whose connections stay (${word}): the gateway goes over to the new master`, async (t) => {
+    const { master, replica } = await startPair(t);
+    const address = await startAddress(t, master.port);
+    const gateway = await startGateway(t, { redis: address.url });
+    const alice = await joined(t, gateway.url, "alice");
+    replica.run("REPLICAOF", "NO", "ONE");
+    address.port = replica.port;
+    spoil(master, replica.port);
+    await until("alice is heard", async () => {
+      alice.send({ type: "say", text: "after", nonce: "n" });
+      await alice.settled();
+      return alice.find({ type: "ack", nonce: "n" });
+    });
+    await alice.waitFor({ type: "message", text: "after" });
+    assert.equal(replica.run("EXISTS", "yukizuri:{lobby}:head"), "1");
+    await until("ready", async () => (await readyz(gateway)).status === 200);
+    assert.ok((await metric(gateway, `yukizuri_redis_errors_total{code="${word}"}`)) > 0);
+    assert.equal(ofKind(gateway, "redis-lost").length, 1);
+    assert.match(ofKind(gateway, "redis-lost")[0].err, new RegExp(`^${word}`));
+  });
+}
+
+test("a switchover is noticed where nobody says anything", async (t) => {
+  const { master, replica } = await startPair(t);
+  const address = await startAddress(t, master.port);
+  const gateway = await startGateway(t, { redis: address.url });
+  replica.run("REPLICAOF", "NO", "ONE");
+  address.port = replica.port;
+  master.run("REPLICAOF", "127.0.0.1", String(replica.port));
+  await until("it is at the new master", () => /name=yukizuri/.test(replica.run("CLIENT", "LIST", "TYPE", "pubsub")));
+  await until("ready", async () => (await readyz(gateway)).status === 200);
+});
+
+test("a Redis that stays a replica is not asked in a loop, and told of once", async (t) => {
+  const { replica } = await startPair(t);
+  const gateway = await startGateway(t, { redis: replica, ready: false });
+  await until("readyz says why", async () => /READONLY/.test((await readyz(gateway)).body));
+  const before = await metric(gateway, "yukizuri_redis_lost_total");
+  await lasting(3000);
+  const lost = (await metric(gateway, "yukizuri_redis_lost_total")) - before;
+  assert.ok(lost > 0 && lost <= 20, `two connections lost ${lost} times`); // without waiting: a hundred times
+  assert.equal((await readyz(gateway)).status, 503);
+  assert.equal(ofKind(gateway, "redis-up").length, 0);
+  assert.ok(ofKind(gateway, "redis-lost").length <= 1);
+  assert.ok(ofKind(gateway, "redis-error").length <= 4, "each of its wordings once");
+  replica.run("REPLICAOF", "NO", "ONE");
+  await until("ready", async () => (await readyz(gateway)).status === 200);
+  await joined(t, gateway.url, "alice");
+});
+
+test("a master without its replicas takes no writes: not ready, still connected, ready again by itself", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis });
+  const lost = await metric(gateway, "yukizuri_redis_lost_total");
+  redis.run("CONFIG", "SET", "min-replicas-to-write", "1");
+  await until("readyz says why", async () => /takes no writes: NOREPLICAS/.test((await readyz(gateway)).body));
+  assert.ok(ofKind(gateway, "redis-error").some((line) => /^NOREPLICAS/.test(line.err)));
+  redis.run("CONFIG", "SET", "min-replicas-to-write", "0");
+  await until("ready", async () => (await readyz(gateway)).status === 200);
+  assert.equal(await metric(gateway, "yukizuri_redis_lost_total"), lost);
+});
+
+// --- Rights ---
+
+for (const [name, rules, rest] of [
+  ["rooms' channels", ["~*", "+@all", "resetchannels", "&yukizuri:gateway:*", "&yukizuri:control"], ["&*"]],
+  ["the gateway's own channel", ["~*", "+@all", "resetchannels", "&yukizuri:{*", "&yukizuri:control"], ["&*"]],
+  ["rooms' keys", ["~yukizuri:gateway*", "&*", "+@all"], ["~*"]],
+  ["scripts", ["~*", "&*", "+@all", "-@scripting"], ["+@all"]],
+  ["SCRIPT", ["~*", "&*", "+@all", "-script"], ["+@all"]],
+  ["TIME", ["~*", "&*", "+@all", "-time"], ["+@all"]],
+  ["ZADD", ["~*", "&*", "+@all", "-zadd"], ["+@all"]],
+]) {
+  test(`not ready, and the log says why, while Redis' user has no right to ${name}`, async (t) => {
+    const { gateway, allow } = await startWithRights(t, rules, { ready: false });
+    await until("readyz says why", async () => /NOPERM|can't run this command|NOSCRIPT/.test((await readyz(gateway)).body));
+    assert.ok(ofKind(gateway, "redis-error").some((line) => /NOPERM|can't run this command/.test(line.err)));
+    allow(...rest);
+    await until("ready", async () => (await readyz(gateway)).status === 200);
+    await joined(t, gateway.url, "alice");
+  });
+}
+
+test("a room whose channel Redis refuses lives as soon as the right is given", async (t) => {
+  const { gateway, allow } = await startWithRights(t, ["~*", "+@all", "resetchannels", "&yukizuri:gateway:*", "&yukizuri:control", "&yukizuri:{lobby}*"]);
+  const alice = await new Member(t, `${gateway.url}/den`).opened();
+  alice.send({ type: "join", name: "alice" });
+  await alice.waitFor({ type: "error", code: "unavailable" });
+  assert.equal((await readyz(gateway)).status, 200, "other rooms live");
+  await joined(t, gateway.url, "bob");
+  const refused = ofKind(gateway, "subscribe-refused");
+  assert.deepEqual(refused.map((line) => line.room), ["yukizuri:{den}"]);
+  assert.match(refused[0].err, /^NOPERM/);
+  allow("&yukizuri:{den}");
+  const carol = await new Member(t, `${gateway.url}/den`).opened();
+  await until("carol is in", async () => {
+    carol.send({ type: "join", name: "carol" });
+    await carol.settled();
+    return carol.find({ type: "welcome" });
+  });
+  carol.send({ type: "say", text: "here", nonce: "n" });
+  await carol.waitFor({ type: "message", text: "here" });
+});
+
+test("while one is in a room, its right is taken and given back: nothing is missed", async (t) => {
+  const channels = ["&yukizuri:gateway:*", "&yukizuri:control", "&yukizuri:{lobby}*"];
+  const { redis, gateway, allow } = await startWithRights(t, ["~*", "+@all", "resetchannels", ...channels, "&yukizuri:{den}"]);
+  const other = await startGateway(t, { redis });
+  const alice = await joined(t, `${gateway.url}/den`, "alice");
+  const bob = await joined(t, `${other.url}/den`, "bob");
+  await until("bob is seen", () => alice.saw("joined", "bob"));
+  allow("resetchannels", ...channels); // Redis cuts the connection that listens
+  await until("the log says so", () => ofKind(gateway, "subscribe-refused").some((line) => line.room === "yukizuri:{den}"));
+  bob.send({ type: "say", text: "unheard", nonce: "n" });
+  await bob.waitFor({ type: "ack", nonce: "n" });
+  assert.ok(!alice.find({ type: "message" }));
+  allow("&yukizuri:{den}");
+  await alice.waitFor({ type: "message", text: "unheard" });
+  assert.ok(!alice.find({ type: "gap" }));
+});
+
+test("not ready while Redis does not know EVALSHA", async (t) => {
+  const redis = await startRedis(t, { args: ["--rename-command", "EVALSHA", ""] });
+  const gateway = await startGateway(t, { redis, ready: false });
+  await until("readyz says why", async () => /unknown command 'EVALSHA'/.test((await readyz(gateway)).body));
+  assert.ok(ofKind(gateway, "redis-error").some((line) => /unknown command 'EVALSHA'$/.test(line.err)), "without its arguments");
+});
+
+test("a password that Redis repeats in its refusal is in no log and no answer", async (t) => {
+  const redis = await startRedis(t, { args: ["--rename-command", "AUTH", "HIDDEN"] });
+  const gateway = await startGateway(t, { redis: `redis://:s3cret@127.0.0.1:${redis.port}`, ready: false });
+  await until("readyz says why", async () => /unknown command 'AUTH'/.test((await readyz(gateway)).body));
+  await until("the log says why", () => ofKind(gateway, "redis-error").length > 0 && ofKind(gateway, "redis-lost").length > 0);
+  assert.ok(!gateway.output.includes("s3cret"));
+  assert.ok(!(await readyz(gateway)).body.includes("s3cret"));
+});
+
+// --- One node of a cluster ---
+
+for (const [name, slots, word] of [
+  ["without slots", [], "CLUSTERDOWN"],
+  ["with the slots of other rooms", ["0", "100"], "CLUSTERDOWN|MOVED"],
+]) {
+  test(`not ready on a node of a cluster ${name}`, async (t) => {
+    const directory = temporaryDirectory(t);
+    const redis = await startRedis(t, { args: ["--cluster-enabled", "yes", "--cluster-require-full-coverage", "no", "--dir", directory] });
+    if (slots.length > 0) redis.run("CLUSTER", "ADDSLOTSRANGE", ...slots);
+    const gateway = await startGateway(t, { redis, ready: false });
+    await until("readyz says why", async () => new RegExp(word).test((await readyz(gateway)).body));
+    await until("the log says why", () => ofKind(gateway, "redis-error").some((line) => new RegExp(word).test(line.err)));
+    const alice = await new Member(t, gateway.url).opened();
+    alice.send({ type: "join", name: "alice" });
+    await alice.waitFor({ type: "error", code: "unavailable" });
+    assert.equal((await readyz(gateway)).status, 503);
+    redis.run("CLUSTER", "ADDSLOTSRANGE", ...(slots.length > 0 ? ["101", "16383"] : ["0", "16383"]));
+    await until("ready", async () => (await readyz(gateway)).status === 200);
+    await joined(t, gateway.url, "bob");
+  });
+}
+
+test("the probe's keys end by themselves", async (t) => {
+  const redis = await startRedis(t);
+  await startGateway(t, { redis, args: ["--gateway-id", "gw"] });
+  const keys = await until("the probe's keys", () => {
+    const found = redis.lines("KEYS", "yukizuri:{lobby}gw}*");
+    return found.length >= 5 && found;
+  });
+  for (const key of keys) assert.ok(Number(redis.run("TTL", key)) > 0, key);
+});
+
+// --- Encryption ---
+
+test("encryption that cannot be had ends the start with a sentence, and nothing goes out in plain", async (t) => {
+  const directory = temporaryDirectory(t);
+  fs.writeFileSync(`${directory}/openssl.cnf`, "openssl_conf=a\n[a]\nproviders=b\n[b]\nnull=c\n[c]\nactivate=1\n");
+  let got = "";
+  const server = net.createServer((socket) => socket.on("data", (data) => (got += data)));
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  atEnd(t, () => server.close());
+  const gateway = new Gateway(t, await freePort(), ["--redis", `rediss://:s3cret@127.0.0.1:${server.address().port}`], { env: { ...process.env, OPENSSL_CONF: `${directory}/openssl.cnf` } });
+  const { code } = await gateway.ended;
+  assert.equal(code, 1);
+  assert.match(gateway.errors, /^yukizuri: redis: TLS cannot be had .*\n$/);
+  assert.equal(got, "");
+});
+
+// --- A room of which Redis lost the memory ---
+
+test("a room's head is lost: the gateway still finds its Redis, however long its host's name is", async (t) => {
+  const redis = await startRedis(t);
+  const address = await startAddress(t, redis.port, "127.0.0.2");
+  const gateway = await startGateway(t, { redis: `redis://${"0".repeat(236)}177.0.0.2:${address.at}` }); // an octal 127
+  const alice = await joined(t, gateway.url, "alice");
+  redis.run("DEL", "yukizuri:{lobby}:head");
+  alice.send({ type: "say", text: "anew", nonce: "1" });
+  await alice.waitFor({ type: "ack", nonce: "1" });
+  await alice.waitFor({ type: "gap" });
+  const lost = await metric(gateway, "yukizuri_redis_lost_total");
+  redis.run("CLIENT", "KILL", "TYPE", "normal");
+  await until("lost", async () => (await metric(gateway, "yukizuri_redis_lost_total")) > lost);
+  await until("ready", async () => (await readyz(gateway)).status === 200);
+  alice.send({ type: "say", text: "and on", nonce: "2" });
+  await alice.waitFor({ type: "ack", nonce: "2" });
+});
+
+test("a room's keys are lost: its members are back, looked after once more a lease later, and the list counts them all", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--rate", "0", "--lease", "4"] });
+  const alice = await joined(t, gateway.url, "alice");
+  await Promise.all(Array.from({ length: 199 }, (_, i) => joined(t, gateway.url, `m${i}`)));
+  redis.run("DEL", ...redis.lines("KEYS", "yukizuri:{lobby}:*"));
+  alice.send({ type: "say", text: "wakes the feed", nonce: "n" });
+  await until("all are back", () => redis.run("SCARD", "yukizuri:{lobby}:members") === "200");
+  redis.run("DEL", "yukizuri:{lobby}:member:m7"); // as a burial does that is under way
+  await until("m7 is back", () => redis.run("EXISTS", "yukizuri:{lobby}:member:m7") === "1");
+  const list = await alice.waitFor({ type: "members" });
+  assert.equal(list.count, 200);
+});
