@@ -253,6 +253,11 @@ static void on_ready(struct watch *watch, unsigned ready)
 
 /* --- Life --- */
 
+void connection_set_owner(struct connection *connection, void *owner)
+{
+    connection->owner = owner;
+}
+
 struct connection *connection_new(struct connections *all, int fd,
                                   const struct connection_callbacks *callbacks, void *owner)
 {
@@ -262,7 +267,7 @@ struct connection *connection_new(struct connections *all, int fd,
     connection->all = all;
     connection->fd = fd;
     connection->callbacks = callbacks;
-    connection->owner = owner == NULL ? connection : owner;
+    connection->owner = owner;
     connection->watch.on_ready = on_ready;
     connection->mark_ticks = wheel_now(all->wheel);
     connection_update_watch(connection);

@@ -64,10 +64,12 @@ size_t connections_count(const struct connections *all);
 bool connections_are_dying(const struct connections *all);
 
 /* Takes over a socket that has been upgraded. `early` are bytes that the client sent after its
- * handshake. The owner is told by `callbacks` (which must outlive the connection); without one, the
- * connection itself is handed to them. */
+ * handshake. The owner is told by `callbacks`, which must outlive the connection. */
 struct connection *connection_new(struct connections *all, int fd,
                                   const struct connection_callbacks *callbacks, void *owner);
+
+/* From here on `owner` is handed to the callbacks. */
+void connection_set_owner(struct connection *connection, void *owner);
 
 /* Handles bytes that arrived together with the handshake. */
 void connection_feed(struct connection *connection, const uint8_t *data, size_t len);

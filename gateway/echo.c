@@ -2,7 +2,8 @@
 
 static void on_message(void *owner, bool text, const uint8_t *data, size_t len)
 {
-    connection_send(owner, text ? FRAME_TEXT : FRAME_BINARY, data, len);
+    struct connection *connection = owner;
+    connection_send(connection, text ? FRAME_TEXT : FRAME_BINARY, data, len);
 }
 
 static void on_closed(void *owner, uint16_t code)
@@ -14,5 +15,7 @@ static void on_closed(void *owner, uint16_t code)
 struct connection *echo_open(struct connections *all, int fd)
 {
     static const struct connection_callbacks callbacks = {on_message, on_closed};
-    return connection_new(all, fd, &callbacks, NULL);
+    struct connection *connection = connection_new(all, fd, &callbacks, NULL);
+    connection_set_owner(connection, connection); /* it is its own */
+    return connection;
 }

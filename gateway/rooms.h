@@ -37,6 +37,8 @@ struct place {
     char name[];
 };
 
+/* on_opened and on_closed are called from within place_open, and rooms_put, rooms_tick or rooms_free,
+ * and may not change which places there are; the others from the event loop. */
 struct rooms_callbacks {
     void (*on_live)(void *arg, struct place *place);
     void (*on_happened)(void *arg, struct place *place, bool hurry); /* see room.h */
