@@ -128,11 +128,8 @@ static int ask(struct probe *probe)
     script_begin(&call, "probe");
     add_keys(&call, &probe->options, &keys);
     const char *const arguments[] = {probe->word + sizeof PROBE_WORD - 1, /* an epoch */
-                                     KEY_SECONDS,
-                                     probe->options.keeps ? KEY_SECONDS : "0",
-                                     MOST_KEPT,
-                                     probe->word,
-                                     KEY_SECONDS};
+                                     KEY_SECONDS, probe->options.keeps ? KEY_SECONDS : "0",
+                                     MOST_KEPT, probe->word};
     for (size_t i = 0; i < sizeof arguments / sizeof *arguments; i++)
         redis_words_add_string(&call.words, arguments[i]);
     return script_run(probe->options.commands, &call, on_answered, probe);

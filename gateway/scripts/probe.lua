@@ -2,8 +2,8 @@
 -- a member, it refuses this. What it publishes comes back to the gateway over the room's channel.
 --
 -- KEYS  4 members   5 member:NAME   6 nonces:ID
--- ARGV  5 what is published   6 seconds that its keys live
-local members, member, nonces, word, ttl = KEYS[4], KEYS[5], KEYS[6], ARGV[5], ARGV[6]
+-- ARGV  5 what is published
+local members, member, nonces, word = KEYS[4], KEYS[5], KEYS[6], ARGV[5]
 local call = redis.call
 local _, last, said = position()
 local seq = digits(last + 1)
@@ -13,21 +13,18 @@ if failed then
 end
 
 mend(members, 'set')
-call('DEL', member)
 call('HSET', member, 'id', word)
-call('EXPIRE', member, ttl)
 call('HGET', member, 'id')
 call('EXISTS', member)
 call('SADD', members, 'probe', 'left')
 call('SREM', members, 'left')
-call('EXPIRE', members, ttl)
 call('SISMEMBER', members, 'probe')
 call('SRANDMEMBER', members, 1)
 call('SCARD', members)
 call('ZSCORE', nonces, word)
 call('ZADD', nonces, seq, word)
 call('ZREMRANGEBYRANK', nonces, '0', '-3')
-call('EXPIRE', nonces, ttl)
+call('DEL', members, member, nonces) -- whoever looks at the rooms finds nobody there
 call('XRANGE', recent, '-', '+', 'COUNT', '1')
 show({word}, seq, digits(said + 1))
 call('EXPIRE', head, head_ttl)

@@ -83,8 +83,8 @@ test("who came is forgotten by itself when nothing else happens; Redis is not to
   for (let i = 0; i < 5; i++) await joined(t, gateway.url, `quiet-${i}`);
   assert.ok(redis.run("XRANGE", "yukizuri:{lobby}:recent", "-", "+").includes("quiet-0"));
   await until("the stream is gone", () => redis.run("EXISTS", "yukizuri:{lobby}:recent") === "0", 12000);
-  const probes = calls("set");
-  await until("the gateway has had its turns, too", () => calls("set") >= probes + 2);
+  const probes = calls("evalsha");
+  await until("the gateway has had its turns, too", () => calls("evalsha") >= probes + 2);
   assert.equal(calls("xtrim"), 0, "no command was needed");
 });
 
