@@ -99,6 +99,7 @@ static int come_knowing(uint64_t position, uint32_t known)
     assert_int_equal(socketpair(AF_UNIX, stage.type | SOCK_NONBLOCK, 0, pair), 0);
     stage.peers[index] = pair[1];
     stage.members[index] = connection_new(stage.connections, pair[0], &callbacks, NULL);
+    connection_set_owner(stage.members[index], stage.members[index]);
     audience_add(stage.audience, stage.members[index], position, known);
     return index;
 }
