@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include "config_table.h"
+#include "gateway_id.h"
 #include "memory.h"
 #include "name.h"
 
@@ -10,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 /* Where a value came from; a later source takes the place of an earlier one. */
 enum source { FROM_DEFAULT, FROM_FILE, FROM_ENVIRONMENT, FROM_COMMAND_LINE };
@@ -182,10 +182,8 @@ static void load_defaults(struct loader *loader)
     for (size_t i = 0; i < config_table_count; i++)
         if (config_table[i].initial != NULL)
             set_value(loader, &config_table[i], config_table[i].initial, FROM_DEFAULT);
-    char host[64] = "gateway";
-    char id[96];
-    gethostname(host, sizeof host - 1);
-    snprintf(id, sizeof id, "%s-%ld", host, (long)getpid());
+    char id[GATEWAY_ID_BYTES];
+    gateway_id_make(id);
     set_string(&loader->config->gateway_id, id);
 }
 
@@ -443,11 +441,12 @@ static int derive(struct loader *loader)
         check_word(loader, "redis-prefix", config->redis_prefix) != 0 ||
         check_word(loader, "gateway-id", config->gateway_id) != 0)
         return -1;
+    wrong = gateway_id_judge(config->gateway_id, config->workers != 1);
+    if (wrong != NULL)
+        return fail(loader, "gateway-id: %s", wrong);
     if (config->room == NULL ||
         name_judge_room(config->room, strlen(config->room), room) != NAME_OK)
         return fail(loader, "room: not a fair room name: 1 to 32 letters, digits, '-', '_' or '.'");
-    if (config->workers != 1 && strlen(config->gateway_id) > 60)
-        return fail(loader, "gateway-id: at most 60 characters, with workers");
     if (config->workers != 1 && has_unix_address(config))
         return fail(loader, "workers: only one gateway can listen on unix:PATH");
     if (config->echo_path != NULL && config->echo_path[0] != '/')

@@ -16,7 +16,8 @@ const struct config_row config_table[] = {
     {"redis-prefix", CONFIG_STRING, AT(redis_prefix), "yukizuri", 0, 0, "WORD",
      "First part of every key and channel in Redis."},
     {"gateway-id", CONFIG_STRING, AT(gateway_id), NULL, 0, 0, "WORD",
-     "How this gateway is named in Redis, logs and metrics. Default: host name and process id."},
+     "How this gateway is named in Redis, logs and metrics: one living gateway at a time. Default: "
+     "host name, process id and a random part."},
     {"room", CONFIG_STRING, AT(room), "lobby", 0, 0, "ROOM", "The room that / and /room mean."},
     {"logging", CONFIG_BOOL, AT(logging), "true", 0, 0, "BOOL", "The LTSV log, on or off."},
     {"log-file", CONFIG_STRING, AT(log_file), NULL, 0, 0, "FILE",

@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "cores.h"
 #include "embedded_redis.h"
+#include "gateway_id.h"
 #include "listener.h"
 #include "memory.h"
 #include "stderr_line.h"
@@ -20,7 +21,6 @@
 enum {
     EARLY_MS = 1000, /* who ends so soon is replaced only after as long */
     START_MS = 5000, /* at the beginning: who ends by itself cannot start */
-    ID_BYTES = 96,
 };
 
 struct worker {
@@ -50,7 +50,7 @@ size_t supervisor_count(const struct config *config)
 /* In the new process. It ends with the supervisor, even if that is killed. */
 static int be_worker(struct supervisor *supervisor, size_t number, pid_t parent)
 {
-    char id[ID_BYTES];
+    char id[GATEWAY_ID_BYTES];
     struct config *config = supervisor->config;
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent)

@@ -45,6 +45,20 @@ static void test_defaults(void **state)
     config_done(&config);
 }
 
+/* Two containers with one host name, and process 1 in each. */
+static void test_default_ids_of_one_host_and_process_differ(void **state)
+{
+    char first[128];
+    (void)state;
+    load(no_environment, NULL, NULL, NULL);
+    snprintf(first, sizeof first, "%s", config.gateway_id);
+    assert_true(strlen(first) <= 60); /* a worker's number fits behind it */
+    config_done(&config);
+    load(no_environment, NULL, NULL, NULL);
+    assert_string_not_equal(first, config.gateway_id);
+    config_done(&config);
+}
+
 /* The original service's supervisor file starts the binary with one dash. */
 static void test_spellings_of_the_original(void **state)
 {
@@ -107,6 +121,7 @@ static void test_mistakes_are_told(void **state)
     assert_fails("--config", "/nonexistent", "cannot read");
     assert_fails("--room", "a b", "room:");
     assert_fails("--gateway-id", "a b", "gateway-id:");
+    assert_fails("--gateway-id", "a:rooms", "colon"); /* the key of a's rooms would be its lease */
     assert_fails("--echo-path", "/echo", "loopback");
     assert_fails("--help=klingon", NULL, "help:");
     char *environment[] = {(char[]){"YUKIZURI_NONSENSE=1"}, NULL};
@@ -184,10 +199,14 @@ static void test_redis_urls(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),   cmocka_unit_test(test_spellings_of_the_original),
-        cmocka_unit_test(test_precedence), cmocka_unit_test(test_mistakes_are_told),
-        cmocka_unit_test(test_actions),    cmocka_unit_test(test_echo_path_on_loopback),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_spellings_of_the_original),
+        cmocka_unit_test(test_precedence),
+        cmocka_unit_test(test_mistakes_are_told),
+        cmocka_unit_test(test_actions),
+        cmocka_unit_test(test_echo_path_on_loopback),
         cmocka_unit_test(test_redis_urls),
+        cmocka_unit_test(test_default_ids_of_one_host_and_process_differ),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
