@@ -15,9 +15,15 @@ struct table {
     size_t size; /* a power of two */
     size_t count;
     uint64_t seed;
+    size_t changes; /* additions and removals, to find walks that go on after one */
 };
 
 enum { SMALLEST = 16 };
+
+/* A walk's *at has where it goes on in its low bits, and `changes` when it began in the high ones.
+ */
+enum { WALK_BITS = sizeof(size_t) * 4 };
+static const size_t walk_mask = ((size_t)1 << WALK_BITS) - 1;
 
 /* FNV-1a with a random start and a final mix; buckets stay unpredictable to a peer. */
 static uint64_t hash_bytes(uint64_t seed, const void *data, size_t len)
@@ -99,6 +105,7 @@ void table_add(struct table *table, void *value)
         resize(table, table->size * 2);
     place(table, value);
     table->count++;
+    table->changes++;
 }
 
 static void close_gap(struct table *table, size_t gap)
@@ -124,16 +131,20 @@ void table_remove(struct table *table, const void *value)
         return;
     close_gap(table, at);
     table->count--;
+    table->changes++;
     if (table->size > SMALLEST && table->count * 8 < table->size)
         resize(table, table->size / 2);
 }
 
 void *table_next(const struct table *table, size_t *at)
 {
-    while (*at < table->size) {
-        void *value = table->slots[(*at)++];
-        if (value != NULL)
-            return value;
+    size_t changes = table->changes & walk_mask;
+    assert(*at == 0 || *at >> WALK_BITS == changes); /* see table.h */
+    for (size_t index = *at & walk_mask; index < table->size; index++) {
+        if (table->slots[index] != NULL) {
+            *at = changes << WALK_BITS | (index + 1);
+            return table->slots[index];
+        }
     }
     return NULL;
 }

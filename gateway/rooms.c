@@ -18,6 +18,7 @@ struct rooms {
     struct rooms_callbacks callbacks;
     void *arg;
     struct table *places;
+    struct link in_order; /* all places, see rooms_rotate */
     struct room_lines lines;
     size_t unused; /* open without a user */
 };
@@ -134,6 +135,7 @@ struct rooms *rooms_new(const struct rooms_options *options,
     rooms->callbacks = *callbacks;
     rooms->arg = arg;
     rooms->places = table_new(name_of);
+    list_init(&rooms->in_order);
     room_lines_init(&rooms->lines, bus_config(options->bus));
     return rooms;
 }
@@ -147,6 +149,8 @@ static void free_place(struct place *place)
 {
     struct rooms *rooms = place->rooms;
     table_remove(rooms->places, place);
+    list_remove(&place->in_rooms);
+    list_remove(&place->in_known);
     if (place->feed != NULL) {
         rooms->unused -= place->users == 0;
         feed_close(place->feed);
@@ -161,9 +165,8 @@ void rooms_free(struct rooms *rooms)
 {
     if (rooms == NULL)
         return;
-    struct place *place;
-    for (size_t at = 0; (place = table_next(rooms->places, &at)) != NULL; at = 0)
-        free_place(place);
+    while (!list_is_empty(&rooms->in_order))
+        free_place(LIST_ITEM(rooms->in_order.next, struct place, in_rooms));
     table_free(rooms->places);
     free(rooms);
 }
@@ -179,6 +182,10 @@ struct place *rooms_get(struct rooms *rooms, const char *name)
         list_init(&place->visitors);
         list_init(&place->waiting);
         list_init(&place->farewells);
+        list_init(&place->known);
+        list_init(&place->in_known);
+        list_init(&place->in_rooms);
+        list_add(&rooms->in_order, &place->in_rooms);
         table_add(rooms->places, place);
         count_rooms(rooms);
     }
@@ -238,6 +245,16 @@ bool place_is_live(const struct place *place)
 struct place *rooms_next(const struct rooms *rooms, size_t *at)
 {
     return table_next(rooms->places, at);
+}
+
+struct place *rooms_rotate(struct rooms *rooms)
+{
+    if (list_is_empty(&rooms->in_order))
+        return NULL;
+    struct place *place = LIST_ITEM(rooms->in_order.next, struct place, in_rooms);
+    list_remove(&place->in_rooms);
+    list_add(&rooms->in_order, &place->in_rooms);
+    return place;
 }
 
 /* A crowd that leaves a big room makes its list thin again and again, on every gateway: it is

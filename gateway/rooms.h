@@ -15,8 +15,9 @@ struct join_call;
 /* A room with those who use it. */
 struct place {
     struct rooms *rooms;
-    struct room *room; /* NULL until place_open */
-    struct feed *feed; /* the same */
+    struct link in_rooms; /* in the order of rooms_rotate */
+    struct room *room;    /* NULL until place_open */
+    struct feed *feed;    /* the same */
     size_t users;
     int64_t unused_since_ms;
     struct link members;     /* for session: who is in, connected or not */
@@ -26,8 +27,11 @@ struct place {
     struct link farewells;   /* for session: they wait for a call of leave.lua */
     size_t farewell_count;   /* so many */
     size_t leave_calls;      /* for session: so many calls stand in line for them */
+    struct link known;       /* for session: who is about to be welcomed */
+    struct link in_known;    /* for session: of the places with somebody in `known` */
     int64_t refresh_at_ms;
     int64_t reconcile_at_ms; /* for session: see session_reconcile.c; 0: no need */
+    uint64_t refresh_walk;   /* for session: the last one that came by here */
     int64_t unsettled_until_ms;
     uint64_t roster_at_ms; /* when the roster is to be read anew; 0: no need */
     bool filling;          /* the roster is being read because it names too few */
@@ -67,8 +71,14 @@ void rooms_put(struct place *place);
 void place_open(struct place *place);
 bool place_is_live(const struct place *place);
 
-/* Walks over all places: start with *at = 0, NULL ends. */
+/* Walks over all places: start with *at = 0, NULL ends. No room may be opened or closed meanwhile
+ * (table_next). */
 struct place *rooms_next(const struct rooms *rooms, size_t *at);
+
+/* The place that has waited longest since this returned it, or since it was made; it is the last in
+ * line then. NULL: there is none. Rooms may come and go between two calls, and none of the others
+ * is passed over. */
+struct place *rooms_rotate(struct rooms *rooms);
 
 /* Keys may have run out unseen: reads every roster anew, after a lease, and tells all members. */
 void rooms_doubt_rosters(struct rooms *rooms);

@@ -299,6 +299,7 @@ struct sessions *sessions_new(const struct sessions_options *options)
     list_init(&all->ghosts);
     all->more_ghosts = evtimer_new(options->base, session_on_more_ghosts, all);
     list_init(&all->known);
+    all->refresh_walk = 1; /* a new room was in none yet */
     all->welcomes = evtimer_new(options->base, session_on_welcomes, all);
     list_init(&all->farewells);
     all->next_number = 1;

@@ -46,7 +46,7 @@ struct session {
     struct identity *identity; /* NULL before the join is accepted */
     struct joining *joining;   /* OPENING, ASKED, ADMITTED */
     struct link in_place;      /* place->members from ADMITTED on, place->visitors else */
-    struct link in_queue;      /* place->waiting, the known, or the ghosts */
+    struct link in_queue;      /* place->waiting, place->known, or the ghosts */
     int64_t until_ms; /* ghost: when it leaves (session_grace_clock); draining: is closed */
     uint32_t typed_ms;
     struct rate rate;
@@ -80,7 +80,7 @@ struct sessions {
     struct table *by_id; /* ADMITTED, JOINED, GHOST */
     struct link ghosts;  /* in the order in which they leave */
     struct event *more_ghosts;
-    struct link known; /* ADMITTED, their join is known from the feed: welcomed in this order */
+    struct link known; /* places with ADMITTED sessions whose join the feed has brought */
     struct event *welcomes;
     struct link farewells;
     uint64_t next_number;
@@ -92,7 +92,7 @@ struct sessions {
     struct text scratch; /* for what is sent to one member */
     bool draining;
     uint64_t freed, freed_before; /* sessions and joins, since slabs were trimmed; a second ago */
-    size_t refresh_at;            /* the room that is next, for rooms_next */
+    uint64_t refresh_walk;        /* over all rooms, each once (rooms_rotate) */
     bool hurry;                   /* until the end of the walk: Redis may have lost members */
     uint64_t calm_s;              /* seconds in which few came and went */
 };

@@ -289,17 +289,31 @@ static bool is_refresh_due(const struct place *place, int64_t now_ms)
     return place->feed != NULL && place->refresh_at_ms <= now_ms;
 }
 
+static void begin_walk(struct sessions *all, bool hurry)
+{
+    all->refresh_walk++;
+    all->hurry = hurry;
+}
+
+/* The next room of this walk; NULL when it has come by all that were there when it began. */
+static struct place *next_in_walk(struct sessions *all)
+{
+    struct place *place = rooms_rotate(all->rooms);
+    if (place == NULL || place->refresh_walk == all->refresh_walk)
+        return NULL;
+    place->refresh_walk = all->refresh_walk;
+    return place;
+}
+
 /* Goes on where it stopped the time before: nobody waits for those at the front. */
 static void refresh_some(struct sessions *all)
 {
     int64_t now_ms = clock_monotonic_ms();
     size_t most = most_in_a_tick(all);
-    struct place *place;
     for (size_t count = 0; count < most;) {
-        place = rooms_next(all->rooms, &all->refresh_at);
+        struct place *place = next_in_walk(all);
         if (place == NULL) {
-            all->refresh_at = 0;
-            all->hurry = false;
+            begin_walk(all, false);
             return;
         }
         if (!is_refresh_due(place, now_ms))
@@ -311,16 +325,10 @@ static void refresh_some(struct sessions *all)
     }
 }
 
-static void begin_hurry(struct sessions *all)
-{
-    all->hurry = true;
-    all->refresh_at = 0; /* a whole walk */
-}
-
 void session_refresh_soon(struct sessions *all, struct place *place)
 {
     place->refresh_at_ms = clock_monotonic_ms();
-    begin_hurry(all);
+    begin_walk(all, true);
     session_reconcile_soon(all, place);
 }
 
@@ -331,7 +339,7 @@ void session_refresh_all(struct sessions *all, bool hurry)
     for (size_t at = 0; (place = rooms_next(all->rooms, &at)) != NULL;)
         place->refresh_at_ms = now_ms;
     if (hurry)
-        begin_hurry(all);
+        begin_walk(all, true);
     if (bus_is_up(all->options.bus))
         refresh_some(all);
 }

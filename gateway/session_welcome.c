@@ -2,6 +2,7 @@
 #include "session_internal.h"
 
 #include <event2/event.h>
+#include <limits.h>
 #include <string.h>
 
 enum {
@@ -102,8 +103,18 @@ static void welcome_known(struct session *session)
         welcome(session);
 }
 
+/* Welcomes so many of the place at most; returns how many. */
+static unsigned welcome_some(struct place *place, unsigned most)
+{
+    unsigned count = 0;
+    for (; count < most && !list_is_empty(&place->known); count++)
+        welcome_known(LIST_ITEM(place->known.next, struct session, in_queue));
+    list_remove(&place->in_known);
+    return count;
+}
+
 /* One after the other, welcomes cost less than each by itself: the caches have turned to nothing
- * else, and readers have not gone to sleep. */
+ * else, and readers have not gone to sleep. A place where more wait goes to the end of the line. */
 void session_on_welcomes(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
@@ -112,8 +123,12 @@ void session_on_welcomes(evutil_socket_t fd, short events, void *arg)
     static const struct timeval next_turn = {0, 0};
     struct sessions *all = arg;
     unsigned count = 0;
-    for (; count < MOST_AT_ONCE && !list_is_empty(&all->known); count++)
-        welcome_known(LIST_ITEM(all->known.next, struct session, in_queue));
+    while (count < MOST_AT_ONCE && !list_is_empty(&all->known)) {
+        struct place *place = LIST_ITEM(all->known.next, struct place, in_known);
+        count += welcome_some(place, MOST_AT_ONCE - count);
+        if (!list_is_empty(&place->known))
+            list_add(&all->known, &place->in_known);
+    }
     if (count > 0)
         evtimer_add(all->welcomes, list_is_empty(&all->known) ? &together : &next_turn);
 }
@@ -121,8 +136,11 @@ void session_on_welcomes(evutil_socket_t fd, short events, void *arg)
 static void add_known(struct session *session)
 {
     struct sessions *all = session->all;
+    struct place *place = session->place;
     list_remove(&session->in_queue);
-    list_add(&all->known, &session->in_queue);
+    list_add(&place->known, &session->in_queue);
+    if (list_is_empty(&place->in_known)) /* else it stands in line already */
+        list_add(&all->known, &place->in_known);
     if (!evtimer_pending(all->welcomes, NULL))
         session_on_welcomes(-1, 0, all);
 }
@@ -153,14 +171,5 @@ void session_welcome(struct place *place)
 
 void session_welcome_now(struct place *place)
 {
-    if (list_is_empty(&place->members))
-        return;
-    struct sessions *all = LIST_ITEM(place->members.next, struct session, in_place)->all;
-    struct link *next;
-    for (struct link *at = all->known.next; at != &all->known; at = next) {
-        struct session *session = LIST_ITEM(at, struct session, in_queue);
-        next = at->next;
-        if (session->place == place)
-            welcome_known(session);
-    }
+    welcome_some(place, UINT_MAX);
 }

@@ -11,6 +11,10 @@
 #include "token.h"
 #include "wheel.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 struct thing {
     char name[24];
     bool there;
@@ -53,6 +57,34 @@ static void test_table_agrees_with_an_array(void **state)
     while (table_next(table, &at) != NULL)
         seen++;
     assert_int_equal(seen, count);
+    table_free(table);
+}
+
+/* Removing moves values across the place where a walk goes on: it would miss some unnoticed. */
+static void test_table_next_after_a_change_is_found_out(void **state)
+{
+    static struct thing things[3] = {{.name = "a"}, {.name = "b"}, {.name = "c"}};
+    struct table *table = table_new(name_of);
+    size_t at = 0;
+    int status;
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        table_add(table, &things[i]);
+    table_remove(table, table_next(table, &at));
+    pid_t child = fork();
+    if (child == 0) {
+        struct sigaction plain = {.sa_handler = SIG_DFL};
+        sigaction(SIGABRT, &plain, NULL);
+        freopen("/dev/null", "w", stderr);
+        table_next(table, &at);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    size_t again = 0;
+    for (int i = 0; i < 2; i++)
+        assert_non_null(table_next(table, &again));
+    assert_null(table_next(table, &again));
     table_free(table);
 }
 
@@ -310,6 +342,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table_agrees_with_an_array),
+        cmocka_unit_test(test_table_next_after_a_change_is_found_out),
         cmocka_unit_test(test_list_keeps_order),
         cmocka_unit_test(test_quota),
         cmocka_unit_test(test_rate),
