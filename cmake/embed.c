@@ -3,7 +3,8 @@
  *   embed assets FILE...    struct asset rows: name with content hash, type, plain and gzip bytes
  *   embed scripts FILE...   struct script_source rows: name and text
  *
- * prelude.lua is put before the text of every other script.
+ * prelude.lua is put before the text of every other script, but for those that begin with
+ * "-- alone".
  *
  * In an asset, "./NAME" (with its quotes) becomes the hashed path of the asset NAME, which must be
  * listed before: a file's own hash covers what it refers to. */
@@ -152,6 +153,12 @@ static const struct file *find_prelude(const struct file *files, int count)
     return NULL;
 }
 
+static int is_alone(const struct file *file)
+{
+    static const char word[] = "-- alone";
+    return strncmp(file->data, word, sizeof word - 1) == 0;
+}
+
 static void prepend(struct file *file, const struct file *before)
 {
     char *joined = malloc(before->len + file->len + 1);
@@ -169,7 +176,8 @@ static void print_scripts(struct file *files, int count)
     for (int i = 0; i < count; i++) {
         if (&files[i] == prelude)
             continue;
-        prepend(&files[i], prelude);
+        if (!is_alone(&files[i]))
+            prepend(&files[i], prelude);
         print_bytes("text", i, (const unsigned char *)files[i].data, files[i].len);
     }
     printf("const struct script_source script_sources[] = {\n");

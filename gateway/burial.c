@@ -5,6 +5,7 @@
 #include "keys.h"
 #include "lane.h"
 #include "memory.h"
+#include "text.h"
 
 #include <event2/event.h>
 #include <stdlib.h>
@@ -12,12 +13,14 @@
 
 enum { SHORTEST_POLL_MS = 100 };
 enum { POLL_MOST = 100 /* gateways in one question */, ID_BYTES = 65 };
+enum { POLLS_TO_MEND = 16 };
 
 /* A gateway that was seen without a key. */
 struct suspect {
     struct link link;
     int64_t since_ms;
-    bool seen; /* still without a key at this poll */
+    bool seen;    /* still without a key at this poll */
+    bool stopped; /* it gave its lease back */
     char id[];
 };
 
@@ -26,12 +29,15 @@ struct suspect {
 /* A lease was renewed at most a third of it before the death. From the moment its key is missing,
  * members still have what is left of the grace after two thirds of a lease. At least a second, if
  * the grace has one: the living may just be about to renew theirs. After a doubt (burials_doubt)
- * nothing is known of the time before, and the grace begins when the key is found missing. */
+ * nothing is known of the time before, and the grace begins when the key is found missing. So it
+ * does when a gateway gave its lease back at its end. */
 static int64_t wait_ms(const struct burials *burials, const struct suspect *suspect)
 {
     const struct config *config = burials->config;
     int64_t grace_ms = (int64_t)config->leave_grace * 1000;
     int64_t lease_ms = (int64_t)config->lease * 1000;
+    if (suspect->stopped)
+        return grace_ms;
     if (burials->doubted_ms != 0 && suspect->since_ms - burials->doubted_ms < lease_ms)
         return grace_ms;
     int64_t wait = grace_ms - lease_ms * 2 / 3;
@@ -67,12 +73,19 @@ static void forget_suspect(struct suspect *suspect)
     free(suspect);
 }
 
-/* The reply to EXISTS for the gateway `id`, whose copy this owns. */
+/* The replies to EXISTS for the gateway `id`, whose copy this owns. */
 struct check {
     struct burials *burials;
     int64_t asked_ms;
+    bool stopped;
     char id[];
 };
+
+static void on_stopped(void *arg, const struct redis_reply *reply)
+{
+    struct check *check = arg;
+    check->stopped = redis_reply_integer(reply) != 0;
+}
 
 static void on_checked(void *arg, const struct redis_reply *reply)
 {
@@ -93,8 +106,9 @@ static void on_checked(void *arg, const struct redis_reply *reply)
             list_add(&burials->suspects, &suspect->link);
         }
         suspect->seen = true;
+        suspect->stopped = check->stopped;
         if (now_ms - suspect->since_ms >= wait_ms(burials, suspect) && may_bury(burials))
-            burial_claim(burials, check->id);
+            burial_claim(burials, check->id, check->stopped);
     }
     free(check);
 }
@@ -102,12 +116,14 @@ static void on_checked(void *arg, const struct redis_reply *reply)
 static void check_gateway(struct burials *burials, const char *id)
 {
     struct check *check = memory_new(sizeof *check + strlen(id) + 1);
+    struct redis *redis = bus_commands(burials->bus);
     struct key key = key_gateway(burials->config->redis_prefix, id);
+    struct key gone = key_gateway_gone(burials->config->redis_prefix, id);
     check->burials = burials;
     check->asked_ms = clock_monotonic_ms();
     memcpy(check->id, id, strlen(id) + 1);
-    if (redis_send_strings(bus_commands(burials->bus), on_checked, check, "EXISTS", key.text,
-                           NULL) != 0)
+    redis_send_strings(redis, on_stopped, check, "EXISTS", gone.text, NULL);
+    if (redis_send_strings(redis, on_checked, check, "EXISTS", key.text, NULL) != 0)
         free(check);
 }
 
@@ -149,6 +165,34 @@ static void on_polled(void *arg, const struct redis_reply *reply)
     free(poll);
 }
 
+/* --- Keys broken by hand --- */
+
+void burial_tell_mended(struct burials *burials, const char *key)
+{
+    if (!burials->mended_told)
+        log_write(burials->log, &(struct log_line){.level = LOG_LEVEL_WARN,
+                                                   .kind = "key-mended",
+                                                   .id = key,
+                                                   .message = "set by somebody else: of another "
+                                                              "type, or without an end"});
+    burials->mended_told = true;
+}
+
+static void on_given_end(void *arg, const struct redis_reply *reply)
+{
+    if (redis_reply_integer(reply) != 0)
+        burial_tell_mended(arg, "gateway");
+}
+
+/* A lease that somebody has made by hand would let a dead gateway live for ever. */
+static void give_end(struct burials *burials, const char *key)
+{
+    char ms[TEXT_NUMBER_BYTES];
+    text_number(burials->config->lease * 1000, ms);
+    redis_send_strings(bus_commands(burials->bus), on_given_end, burials, "PEXPIRE", key, ms, "NX",
+                       NULL);
+}
+
 static void send_poll(struct poll *poll)
 {
     struct burials *burials = poll->burials;
@@ -159,6 +203,8 @@ static void send_poll(struct poll *poll)
     for (size_t i = 0; i < poll->count; i++) {
         keys[i] = key_gateway(burials->config->redis_prefix, poll->ids[i]);
         redis_words_add_string(&words, keys[i].text);
+        if (burials->polls % POLLS_TO_MEND == 0)
+            give_end(burials, keys[i].text);
     }
     poll->asked_ms = clock_monotonic_ms();
     if (redis_send(bus_commands(burials->bus), &words, on_polled, poll) != 0)
@@ -172,6 +218,7 @@ static void on_gateways(void *arg, const struct redis_reply *reply)
     if (redis_reply_is_error(reply))
         return;
     sweep_suspects(burials);
+    burials->polls++;
     for (size_t i = 0; i < redis_reply_count(reply); i++) {
         size_t len;
         const char *id = redis_reply_string(redis_reply_at(reply, i), &len);
@@ -198,6 +245,18 @@ void burials_doubt(struct burials *burials)
         forget_suspect(LIST_ITEM(burials->suspects.next, struct suspect, link));
 }
 
+/* A gateway that was restarted under its old id: nobody else will bury that life. */
+static bool is_own_due(const struct burials *burials)
+{
+    int64_t since_ms = burials->started_ms;
+    if (since_ms < burials->doubted_ms)
+        since_ms = burials->doubted_ms;
+    if (since_ms < burials->held_ms)
+        since_ms = burials->held_ms;
+    return !list_is_empty(&burials->own_graves) &&
+           clock_monotonic_ms() - since_ms >= (int64_t)burials->config->leave_grace * 1000;
+}
+
 static void on_timer(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
@@ -210,13 +269,8 @@ static void on_timer(evutil_socket_t fd, short events, void *arg)
     struct key gateways = key_global(burials->config->redis_prefix, "gateways");
     redis_send_strings(bus_commands(burials->bus), on_gateways, burials, "SMEMBERS", gateways.text,
                        NULL);
-    /* a gateway that was restarted under its old id: nobody else will bury that life */
-    int64_t grace_ms = (int64_t)burials->config->leave_grace * 1000;
-    int64_t since_ms =
-        burials->doubted_ms > burials->started_ms ? burials->doubted_ms : burials->started_ms;
-    if (!list_is_empty(&burials->own_graves) && clock_monotonic_ms() - since_ms >= grace_ms &&
-        may_bury(burials))
-        burial_claim(burials, burials->config->gateway_id);
+    if (is_own_due(burials) && may_bury(burials))
+        burial_claim(burials, burials->config->gateway_id, false);
 }
 
 struct burials *burials_new(struct event_base *base, struct bus *bus, struct log *log)

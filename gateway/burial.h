@@ -13,8 +13,16 @@ struct burials *burials_new(struct event_base *base, struct bus *bus, struct log
 
 /* The rooms of an earlier life of this gateway, under the same id: their members are taken off
  * after the grace, but for those who have come back by then. Nobody else would do it: this gateway
- * lives. */
+ * lives. Takes the place of what was noted and is not under way. */
 void burials_note_own(struct burials *burials, const struct redis_reply *rooms);
+
+/* An earlier life is still at work, and has its members: the grace begins when this was last
+ * called.
+ */
+void burials_hold_own(struct burials *burials);
+
+/* A successor has our id: whoever is not of this life may be of that one. For good. */
+void burials_stop_own(struct burials *burials);
 
 /* Leases prove nothing at the moment: Redis is away or takes no writes, or this process was
  * stopped. Whoever is suspected is so no longer, and gets the whole grace from when its key is

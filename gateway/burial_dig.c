@@ -24,6 +24,7 @@ struct burial {
     bool opening; /* those who end meanwhile open no others */
     uint64_t taken_off;
     bool failed;
+    bool stopped;       /* it gave its lease back */
     int64_t asked_ms;   /* when it was claimed */
     const char *spared; /* sessions of this life, when it is our own earlier one */
     char id[];
@@ -68,23 +69,31 @@ static void free_grave(struct grave *grave)
     free(grave);
 }
 
+static void tell_end(const struct burial *burial)
+{
+    char text[96];
+    snprintf(text, sizeof text, "%s; %" PRIu64 " members taken off",
+             burial->stopped ? "it has stopped" : "its lease ran out", burial->taken_off);
+    log_write(burial->burials->log,
+              &(struct log_line){.level = burial->stopped ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
+                                 .kind = "gateway-buried",
+                                 .id = burial->id,
+                                 .message = text});
+}
+
 static void end_burial(struct burial *burial)
 {
     struct burials *burials = burial->burials;
     const char *prefix = burials->config->redis_prefix;
     struct redis *redis = bus_commands(burials->bus);
     if (!burial->failed && !is_own(burial)) {
-        char text[96];
         struct key gateways = key_global(prefix, "gateways");
         struct key rooms = key_gateway_rooms(prefix, burial->id);
+        struct key gone = key_gateway_gone(prefix, burial->id);
         redis_send_strings(redis, NULL, NULL, "SREM", gateways.text, burial->id, NULL);
         redis_send_strings(redis, NULL, NULL, "DEL", rooms.text, NULL);
-        snprintf(text, sizeof text, "its lease ran out; %" PRIu64 " members taken off",
-                 burial->taken_off);
-        log_write(burials->log, &(struct log_line){.level = LOG_LEVEL_WARN,
-                                                   .kind = "gateway-buried",
-                                                   .id = burial->id,
-                                                   .message = text});
+        redis_send_strings(redis, NULL, NULL, "DEL", gone.text, NULL);
+        tell_end(burial);
     }
     free(burial);
 }
@@ -128,7 +137,8 @@ static void end_grave(struct grave *grave, bool failed)
     struct burial *burial = grave->burial;
     burial->open--;
     burial->failed |= failed;
-    if (failed && is_own(burial)) { /* once more at the next poll: nobody else knows of it */
+    if (failed && is_own(burial) &&
+        !burial->burials->own_stopped) { /* once more at the next poll: nobody else knows of it */
         grave->burial = NULL;
         list_add(&burial->burials->own_graves, &grave->link);
     } else {
@@ -179,9 +189,22 @@ static void take_off(struct grave *grave, const struct redis_reply *names)
         end_grave(grave, true);
 }
 
+/* A key that is of another type by hand tells nothing of anybody, and never would. */
+static void drop_broken(struct burials *burials, const char *key)
+{
+    burial_tell_mended(burials, key);
+    redis_send_strings(bus_commands(burials->bus), NULL, NULL, "DEL", key, NULL);
+}
+
 static void on_scanned(void *arg, const struct redis_reply *reply)
 {
     struct grave *grave = arg;
+    struct key members = key_part(grave->channel.text, "members");
+    if (redis_reply_is_wrong_type(reply)) {
+        drop_broken(grave->burial->burials, members.text);
+        end_grave(grave, false);
+        return;
+    }
     const char *cursor = redis_reply_string(redis_reply_at(reply, 0), NULL);
     if (cursor == NULL || burial_is_stale(grave->asked_ms)) {
         end_grave(grave, true);
@@ -207,7 +230,9 @@ static void check_and_scan(struct grave *grave)
     const struct burial *burial = grave->burial;
     struct key key = key_gateway(burial->burials->config->redis_prefix, burial->id);
     grave->asked_ms = clock_monotonic_ms();
-    if (is_own(burial))
+    if (is_own(burial) && burial->burials->own_stopped)
+        end_grave(grave, true);
+    else if (is_own(burial))
         scan(grave);
     else if (redis_send_strings(bus_commands(burial->burials->bus), on_still_dead, grave, "EXISTS",
                                 key.text, NULL) != 0)
@@ -236,7 +261,11 @@ static void add_grave(struct burial *burial, struct grave *grave)
 static void on_rooms(void *arg, const struct redis_reply *reply)
 {
     struct burial *burial = arg;
-    burial->failed |= redis_reply_is_error(reply);
+    struct key rooms = key_gateway_rooms(burial->burials->config->redis_prefix, burial->id);
+    if (redis_reply_is_wrong_type(reply))
+        drop_broken(burial->burials, rooms.text);
+    else
+        burial->failed |= redis_reply_is_error(reply);
     for (size_t i = 0; i < redis_reply_count(reply); i++) {
         const char *room = redis_reply_string(redis_reply_at(reply, i), NULL);
         if (room != NULL)
@@ -254,12 +283,30 @@ static void add_own_graves(struct burial *burial)
 
 /* --- The claim --- */
 
+static void on_given_end(void *arg, const struct redis_reply *reply)
+{
+    if (redis_reply_integer(reply) != 0)
+        burial_tell_mended(arg, "bury");
+}
+
+/* Somebody else has the burial: whoever that is, it must end. */
+static void give_end(struct burials *burials, const char *claim)
+{
+    char ms[TEXT_NUMBER_BYTES];
+    text_number(burials->config->lease * 1000, ms);
+    redis_send_strings(bus_commands(burials->bus), on_given_end, burials, "PEXPIRE", claim, ms,
+                       "NX", NULL);
+}
+
 static void on_claimed(void *arg, const struct redis_reply *reply)
 {
     struct burial *burial = arg;
     struct key rooms = key_gateway_rooms(burial->burials->config->redis_prefix, burial->id);
+    struct key claim = key_bury(burial->burials->config->redis_prefix, burial->id);
     bool ours = !redis_reply_is_error(reply) && redis_reply_string(reply, NULL) != NULL &&
                 !burial_is_stale(burial->asked_ms);
+    if (!ours && !redis_reply_is_error(reply))
+        give_end(burial->burials, claim.text);
     if (ours && is_own(burial))
         add_own_graves(burial);
     else if (!ours || redis_send_strings(bus_commands(burial->burials->bus), on_rooms, burial,
@@ -267,13 +314,14 @@ static void on_claimed(void *arg, const struct redis_reply *reply)
         free(burial);
 }
 
-void burial_claim(struct burials *burials, const char *id)
+void burial_claim(struct burials *burials, const char *id, bool stopped)
 {
     bool own = strcmp(id, burials->config->gateway_id) == 0;
     struct burial *burial = memory_new(sizeof *burial + strlen(id) + 1);
     struct key key = key_bury(burials->config->redis_prefix, id);
     char ms[TEXT_NUMBER_BYTES];
     burial->burials = burials;
+    burial->stopped = stopped;
     list_init(&burial->waiting);
     burial->asked_ms = clock_monotonic_ms();
     burial->spared = own ? bus_life(burials->bus) : "";
@@ -288,11 +336,23 @@ void burial_claim(struct burials *burials, const char *id)
 
 void burials_note_own(struct burials *burials, const struct redis_reply *rooms)
 {
+    graves_free_own(burials);
     for (size_t i = 0; i < redis_reply_count(rooms); i++) {
         const char *room = redis_reply_string(redis_reply_at(rooms, i), NULL);
         if (room != NULL)
             list_add(&burials->own_graves, &new_grave(burials, room)->link);
     }
+}
+
+void burials_hold_own(struct burials *burials)
+{
+    burials->held_ms = clock_monotonic_ms();
+}
+
+void burials_stop_own(struct burials *burials)
+{
+    burials->own_stopped = true;
+    graves_free_own(burials);
 }
 
 void graves_free_own(struct burials *burials)

@@ -20,7 +20,7 @@ static void on_nothing(void *arg)
     (void)arg;
 }
 
-static void on_control_published(void *arg, const char *data, size_t len)
+static void on_silence(void *arg, const char *data, size_t len)
 {
     (void)arg;
     (void)data;
@@ -53,7 +53,7 @@ static void on_probe_published(void *arg, const char *data, size_t len)
 }
 
 static const struct pubsub_handler own_handler = {on_nothing, on_nothing, on_own_published};
-static const struct pubsub_handler control_handler = {on_nothing, on_nothing, on_control_published};
+static const struct pubsub_handler silent_handler = {on_nothing, on_nothing, on_silence};
 static const struct pubsub_handler probe_handler = {on_probe_subscribed, on_nothing,
                                                     on_probe_published};
 
@@ -94,11 +94,13 @@ void bus_make_channels(struct bus *bus)
     /* On the shard of the room that most people come to; no name of a room has a brace. */
     snprintf(room, sizeof room, "%s}%s", config->room, config->gateway_id);
     bus->own_channel = key_gateway_channel(config, config->gateway_id);
+    bus->life_channel = key_item(bus->own_channel.text, "life", bus->life);
     bus->control = key_control_channel(config);
     bus->probe_channel = key_channel(config, room);
     bus->probe_base = key_room(config->redis_prefix, room);
     bus->pubsub = pubsub_new(bus->subscriber, bus->options.log);
     pubsub_add(bus->pubsub, bus->own_channel.text, &own_handler, bus);
-    pubsub_add(bus->pubsub, bus->control.text, &control_handler, bus);
+    pubsub_add(bus->pubsub, bus->life_channel.text, &silent_handler, bus);
+    pubsub_add(bus->pubsub, bus->control.text, &silent_handler, bus);
     pubsub_add(bus->pubsub, bus->probe_channel.text, &probe_handler, bus);
 }

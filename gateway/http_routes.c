@@ -236,6 +236,8 @@ static void readyz(struct http_client *client)
     const struct http *http = client->http;
     const char *why = http->draining ? "draining: this gateway is going away"
                                      : bus_why_not_ready(http->options.bus);
+    if (why == NULL)
+        why = sessions_why_closed(http->options.sessions);
     if (why != NULL)
         http_refuse(client, 503, why);
     else

@@ -76,6 +76,11 @@ struct key key_gateway_rooms(const char *prefix, const char *id)
     return join((const char *const[]){prefix, ":gateway:", id, ":rooms", NULL});
 }
 
+struct key key_gateway_gone(const char *prefix, const char *id)
+{
+    return join((const char *const[]){prefix, ":gateway:", id, ":gone", NULL});
+}
+
 struct key key_bury(const char *prefix, const char *id)
 {
     return key_item(prefix, "bury", id);

@@ -3,6 +3,7 @@
 #include "burial.h"
 #include "clock.h"
 #include "keys.h"
+#include "lease.h"
 #include "memory.h"
 #include "text.h"
 
@@ -16,56 +17,45 @@ enum { RENEWALS_TO_WRITE = 16 };
 struct presence {
     struct presence_options options;
     const struct config *config;
-    struct key own;       /* P:gateway:ID */
     struct key own_rooms; /* P:gateway:ID:rooms */
     struct key gateways;  /* P:gateways */
     struct event *timer;
+    struct lease *lease;
     struct burials *burials;
-    bool leased; /* the lease was taken since the start */
-    bool earlier_life_known;
+    bool draining;
+    bool beside;                        /* others of our id, who drain, may still be at work */
+    bool gateways_mended, rooms_mended; /* told in the log */
     size_t rooms_open;
     unsigned renewals; /* since the rooms were written as a whole */
 };
 
-/* --- The lease --- */
+/* --- Sets --- */
 
-static void on_exists(void *arg, const struct redis_reply *reply)
+static void tell_mended(struct presence *presence, const char *key, bool *told)
 {
-    struct presence *presence = arg;
-    if (redis_reply_is_error(reply))
-        return;
-    bool lapsed = presence->leased && redis_reply_integer(reply) == 0;
-    presence->leased = true;
-    if (!lapsed)
-        return;
-    log_write(presence->options.log, &(struct log_line){
-                                         .level = LOG_LEVEL_WARN,
-                                         .kind = "lease-lost",
-                                         .message = "the lease ran out or Redis forgot it; putting "
-                                                    "all members back",
-                                     });
-    presence->options.on_lapsed(presence->options.arg);
-}
-
-/* While Redis takes no writes, the leases of the living run out as well. */
-static void on_renewed(void *arg, const struct redis_reply *reply)
-{
-    struct presence *presence = arg;
-    if (redis_reply_is_error(reply))
-        burials_doubt(presence->burials);
+    if (!*told)
+        log_write(presence->options.log, &(struct log_line){
+                                             .level = LOG_LEVEL_WARN,
+                                             .kind = "key-mended",
+                                             .id = key,
+                                             .message = "it was of another type, set by somebody "
+                                                        "else; it is written anew",
+                                         });
+    *told = true;
 }
 
 /* Sends SADD and lets the set expire, as one: a connection cut in between must not leave a key that
  * lives for ever. */
-static void send_kept(struct presence *presence, const char *key, const struct redis_words *add)
+static void send_kept(struct presence *presence, const struct redis_words *add, redis_done done)
 {
+    const char *key = add->data[1];
     struct redis *redis = bus_commands(presence->options.bus);
     char ttl[TEXT_NUMBER_BYTES];
     text_number(bus_member_ttl(presence->config), ttl);
     redis_send_strings(redis, NULL, NULL, "MULTI", NULL);
     redis_send(redis, add, NULL, NULL);
     redis_send_strings(redis, NULL, NULL, "EXPIRE", key, ttl, NULL);
-    redis_send_strings(redis, NULL, NULL, "EXEC", NULL);
+    redis_send_strings(redis, done, presence, "EXEC", NULL);
 }
 
 static void begin_add(struct redis_words *words, const char *key)
@@ -75,12 +65,25 @@ static void begin_add(struct redis_words *words, const char *key)
     redis_words_add_string(words, key);
 }
 
-static void keep_in_set(struct presence *presence, const char *key, const char *item)
+static void keep_in_set(struct presence *presence, const char *key, const char *item,
+                        redis_done done)
 {
     struct redis_words words;
     begin_add(&words, key);
     redis_words_add_string(&words, item);
-    send_kept(presence, key, &words);
+    send_kept(presence, &words, done);
+}
+
+/* Other gateways find this one there. Broken by hand, it would keep the dead from being found. */
+static void on_gateways_kept(void *arg, const struct redis_reply *reply)
+{
+    struct presence *presence = arg;
+    if (!redis_reply_is_wrong_type(redis_reply_at(reply, 0))) /* EXEC answers for SADD and EXPIRE */
+        return;
+    tell_mended(presence, presence->gateways.text, &presence->gateways_mended);
+    redis_send_strings(bus_commands(presence->options.bus), NULL, NULL, "DEL",
+                       presence->gateways.text, NULL);
+    keep_in_set(presence, presence->gateways.text, presence->config->gateway_id, NULL);
 }
 
 /* Many rooms in a command: their number must not be what a lease costs. */
@@ -96,12 +99,12 @@ static void write_rooms(struct presence *presence)
             continue;
         redis_words_add_string(&words, place->name);
         if (words.count == REDIS_WORDS) {
-            send_kept(presence, key, &words);
+            send_kept(presence, &words, NULL);
             begin_add(&words, key);
         }
     }
     if (words.count > 2)
-        send_kept(presence, key, &words);
+        send_kept(presence, &words, NULL);
 }
 
 static void on_rooms_counted(void *arg, const struct redis_reply *reply)
@@ -110,9 +113,11 @@ static void on_rooms_counted(void *arg, const struct redis_reply *reply)
     bool broken = redis_reply_is_error(reply); /* by hand: another type */
     if (reply == NULL)
         return;
-    if (broken)
+    if (broken) {
+        tell_mended(presence, presence->own_rooms.text, &presence->rooms_mended);
         redis_send_strings(bus_commands(presence->options.bus), NULL, NULL, "DEL",
                            presence->own_rooms.text, NULL);
+    }
     if (broken || (size_t)redis_reply_integer(reply) != presence->rooms_open)
         write_rooms(presence);
 }
@@ -130,70 +135,132 @@ static void keep_rooms(struct presence *presence)
     redis_send_strings(redis, on_rooms_counted, presence, "SCARD", key, NULL);
 }
 
-static void renew(struct presence *presence)
+static void keep_sets(struct presence *presence)
 {
-    struct redis *redis = bus_commands(presence->options.bus);
-    const struct metrics *metrics = presence->options.metrics;
-    char connections[TEXT_NUMBER_BYTES];
-    char started[TEXT_NUMBER_BYTES];
-    char lease[TEXT_NUMBER_BYTES];
-    text_number(metrics->connections, connections);
-    text_number((uint64_t)metrics->started_at_ms, started);
-    text_number(presence->config->lease * 1000, lease);
-    if (redis_send_strings(redis, on_exists, presence, "EXISTS", presence->own.text, NULL) != 0)
-        return;
-    redis_send_strings(redis, NULL, NULL, "MULTI", NULL);
-    redis_send_strings(redis, NULL, NULL, "HSET", presence->own.text, "address",
-                       presence->config->addr.items[0], "connections", connections, "started_at",
-                       started, "version", YUKIZURI_VERSION, NULL);
-    redis_send_strings(redis, NULL, NULL, "PEXPIRE", presence->own.text, lease, NULL);
-    redis_send_strings(redis, on_renewed, presence, "EXEC", NULL);
-    keep_in_set(presence, presence->gateways.text, presence->config->gateway_id);
+    keep_in_set(presence, presence->gateways.text, presence->config->gateway_id, on_gateways_kept);
     keep_rooms(presence);
-}
-
-static void on_earlier_rooms(void *arg, const struct redis_reply *reply)
-{
-    struct presence *presence = arg;
-    if (reply == NULL || presence->earlier_life_known)
-        return;
-    presence->earlier_life_known = true;
-    if (!redis_reply_is_error(reply))
-        burials_note_own(presence->burials, reply);
-}
-
-/* Asked before this life's rooms are written there. */
-static void look_for_earlier_life(struct presence *presence)
-{
-    if (!presence->earlier_life_known)
-        redis_send_strings(bus_commands(presence->options.bus), on_earlier_rooms, presence,
-                           "SMEMBERS", presence->own_rooms.text, NULL);
-}
-
-void presence_up(struct presence *presence)
-{
-    look_for_earlier_life(presence);
-    presence->renewals = RENEWALS_TO_WRITE;
-    renew(presence);
 }
 
 static void on_timer(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
     (void)events;
-    renew(arg);
+    struct presence *presence = arg;
+    lease_renew(presence->lease);
+    if (lease_is_held(presence->lease))
+        keep_sets(presence);
 }
 
+void presence_up(struct presence *presence)
+{
+    presence->renewals = RENEWALS_TO_WRITE;
+    on_timer(-1, 0, presence);
+}
+
+/* While going away this gateway leaves its rooms noted: a successor may have them open, and who
+ * does not move is looked for there. */
 void presence_note_room(struct presence *presence, const char *room, bool open)
 {
     if (open) {
         presence->rooms_open++;
-        keep_in_set(presence, presence->own_rooms.text, room);
-    } else {
-        presence->rooms_open--;
+        keep_in_set(presence, presence->own_rooms.text, room, NULL);
+        return;
+    }
+    presence->rooms_open--;
+    if (!presence->draining)
         redis_send_strings(bus_commands(presence->options.bus), NULL, NULL, "SREM",
                            presence->own_rooms.text, room, NULL);
-    }
+}
+
+/* --- Lives of this gateway --- */
+
+static void on_earlier_rooms(void *arg, const struct redis_reply *reply)
+{
+    struct presence *presence = arg;
+    if (!redis_reply_is_error(reply) && lease_is_held(presence->lease))
+        burials_note_own(presence->burials, reply);
+}
+
+static void look_for_earlier_lives(struct presence *presence)
+{
+    redis_send_strings(bus_commands(presence->options.bus), on_earlier_rooms, presence, "SMEMBERS",
+                       presence->own_rooms.text, NULL);
+}
+
+/* What an earlier life had is asked for before this life's rooms are written there. */
+static void on_taken(void *arg)
+{
+    struct presence *presence = arg;
+    look_for_earlier_lives(presence);
+    presence->renewals = RENEWALS_TO_WRITE;
+    keep_sets(presence);
+    presence->options.on_taken(presence->options.arg);
+}
+
+static void on_lapsed(void *arg)
+{
+    struct presence *presence = arg;
+    presence->options.on_lapsed(presence->options.arg);
+}
+
+/* While Redis takes no writes, the leases of the living run out as well. */
+static void on_failed(void *arg)
+{
+    struct presence *presence = arg;
+    burials_doubt(presence->burials);
+}
+
+static void on_refused(void *arg, const char *why)
+{
+    struct presence *presence = arg;
+    presence->options.on_refused(presence->options.arg, why);
+}
+
+static void on_superseded(void *arg)
+{
+    struct presence *presence = arg;
+    presence->options.on_superseded(presence->options.arg);
+}
+
+/* The members of a life that drains are its own until it is gone. Then it may have had rooms that
+ * were not yet noted when this life began. */
+static void on_beside(void *arg, bool beside)
+{
+    struct presence *presence = arg;
+    if (!lease_is_held(presence->lease))
+        burials_stop_own(presence->burials);
+    else if (beside)
+        burials_hold_own(presence->burials);
+    else if (presence->beside)
+        look_for_earlier_lives(presence);
+    presence->beside = beside;
+}
+
+void presence_drain(struct presence *presence)
+{
+    presence->draining = true;
+    lease_drain(presence->lease);
+}
+
+int presence_leave(struct presence *presence, void (*done)(void *arg), void *arg)
+{
+    return lease_leave(presence->lease, done, arg);
+}
+
+static struct lease *new_lease(struct presence *presence)
+{
+    static const struct lease_callbacks callbacks = {
+        .on_taken = on_taken,
+        .on_lapsed = on_lapsed,
+        .on_failed = on_failed,
+        .on_refused = on_refused,
+        .on_superseded = on_superseded,
+        .on_beside = on_beside,
+    };
+    const struct presence_options *options = &presence->options;
+    const struct lease_options lease = {options->base, options->bus, options->metrics,
+                                        options->log};
+    return lease_new(&lease, &callbacks, presence);
 }
 
 struct presence *presence_new(const struct presence_options *options)
@@ -201,10 +268,10 @@ struct presence *presence_new(const struct presence_options *options)
     struct presence *presence = memory_new(sizeof *presence);
     presence->options = *options;
     presence->config = bus_config(options->bus);
-    presence->own = key_gateway(presence->config->redis_prefix, presence->config->gateway_id);
     presence->own_rooms =
         key_gateway_rooms(presence->config->redis_prefix, presence->config->gateway_id);
     presence->gateways = key_global(presence->config->redis_prefix, "gateways");
+    presence->lease = new_lease(presence);
     presence->burials = burials_new(options->base, options->bus, options->log);
     presence->timer = event_new(options->base, -1, EV_PERSIST, on_timer, presence);
     uint64_t every_ms = presence->config->lease * 1000 / 3;
@@ -218,6 +285,7 @@ void presence_free(struct presence *presence)
     if (presence == NULL)
         return;
     event_free(presence->timer);
+    lease_free(presence->lease);
     burials_free(presence->burials);
     free(presence);
 }

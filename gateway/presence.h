@@ -1,4 +1,4 @@
-/* presence: this gateway's lease, and the burial of others whose lease ran out.
+/* presence: this gateway's lease (lease.h), and the burial of others whose lease ran out.
  *
  * A gateway is alive while its key yukizuri:gateway:ID lives; it is renewed three times per lease.
  * Whoever sees a gateway without a key waits out the leave grace (its members may come back through
@@ -18,8 +18,13 @@ struct presence_options {
     struct rooms *rooms;
     struct metrics *metrics;
     struct log *log;
+    void (*on_taken)(void *arg); /* the gateway-id is ours: members may come in */
     /* The lease had run out or Redis forgot it: others may have taken our members off. */
     void (*on_lapsed)(void *arg);
+    /* Another living process has our gateway-id: from the start on; or it took it while this one
+     * was thought dead. `why` is a sentence, valid until the return. */
+    void (*on_refused)(void *arg, const char *why);
+    void (*on_superseded)(void *arg);
     void *arg;
 };
 
@@ -28,6 +33,14 @@ void presence_free(struct presence *presence);
 
 /* Redis is there (again): takes the lease at once, and writes all rooms anew. */
 void presence_up(struct presence *presence);
+
+/* This gateway is going away: a successor may take the lease over, and its rooms are left to that.
+ */
+void presence_drain(struct presence *presence);
+
+/* Gives the lease back: whoever has not moved is taken off by others after the whole grace, and
+ * nobody warns. As lease_leave: 0, or -1 and `done` is never called. */
+int presence_leave(struct presence *presence, void (*done)(void *arg), void *arg);
 
 /* This gateway opened or closed a room. */
 void presence_note_room(struct presence *presence, const char *room, bool open);

@@ -162,6 +162,13 @@ bool redis_reply_is_error(const struct redis_reply *reply)
     return reply == NULL || reply->type == REDIS_REPLY_ERROR;
 }
 
+bool redis_reply_is_wrong_type(const struct redis_reply *reply)
+{
+    static const char word[] = "WRONGTYPE";
+    return reply != NULL && redis_reply_is_error(reply) &&
+           strncmp(redis_reply_string(reply, NULL), word, sizeof word - 1) == 0;
+}
+
 int64_t redis_reply_integer(const struct redis_reply *reply)
 {
     if (reply == NULL)

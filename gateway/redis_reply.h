@@ -33,6 +33,7 @@ int redis_replies_next(struct redis_replies *replies, const struct redis_reply *
 
 /* A wrong type, or no reply at all, reads as 0, NULL or an empty array. */
 bool redis_reply_is_error(const struct redis_reply *reply);   /* so does no reply */
+bool redis_reply_is_wrong_type(const struct redis_reply *reply); /* the key is of another type */
 int64_t redis_reply_integer(const struct redis_reply *reply); /* also of a numeric string */
 const char *redis_reply_string(const struct redis_reply *reply, size_t *len); /* also of errors */
 size_t redis_reply_count(const struct redis_reply *reply);

@@ -3,6 +3,7 @@
 #include "audience.h"
 #include "bus.h"
 #include "clock.h"
+#include "doors.h"
 #include "embedded_redis.h"
 #include "file_limit.h"
 #include "http.h"
@@ -26,19 +27,10 @@
 
 enum {
     RESERVED_FILES = 64,
-    MOST_LISTENERS = CONFIG_ADDRESSES,
-    MOST_ACCEPTS = 32,
-    OPEN_LATEST_US = 500000,
     DRAIN_TICK_US = 50000,
+    LEAVE_LATEST_US = 500000,
     DRAIN_LEAST_MS = LISTENER_LAST_HANDSHAKES_MS + 300,
     DRAIN_EXTRA_MS = 6000
-};
-
-/* A socket that people come in by. */
-struct door {
-    struct server *server;
-    struct event *knock;
-    int fd;
 };
 
 struct server {
@@ -57,123 +49,75 @@ struct server {
     struct sessions *sessions;
     struct presence *presence;
     struct http *http;
-    struct door doors[MOST_LISTENERS];
-    size_t door_count;
-    struct event *tick, *drain_tick, *open_later, *last_handshakes;
+    struct doors *doors;
+    struct event *tick, *drain_tick, *last_handshakes, *leave_late;
     struct event *on_term, *on_int, *on_hup;
     int64_t drain_end_ms;
     int64_t drain_least_ms; /* for requests of those who connected at the last moment */
     bool draining;
-    int status;
+    bool leaving; /* the lease is being given back */
+    int status;   /* of the process */
 };
 
 /* --- Accepting --- */
 
-static void watch_doors(struct server *server)
+static void on_come(void *arg, int fd, const struct address *address)
 {
-    for (size_t i = 0; i < server->door_count; i++)
-        event_add(server->doors[i].knock, NULL);
+    const struct server *server = arg;
+    http_accept(server->http, fd, address);
 }
 
-static void look_away(struct server *server)
+static bool is_busy(void *arg)
 {
-    for (size_t i = 0; i < server->door_count; i++)
-        event_del(server->doors[i].knock);
+    const struct server *server = arg;
+    return poller_is_behind(server->poller) || connections_are_dying(server->connections);
 }
 
-static bool accept_one(const struct door *door)
-{
-    static const struct timeval pause = {0, 100000};
-    struct server *server = door->server;
-    struct sockaddr_storage peer;
-    socklen_t len = sizeof peer;
-    int fd = accept4(door->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd >= 0) {
-        struct address address = address_of_peer((struct sockaddr *)&peer);
-        http_accept(server->http, fd, &address);
-        return true;
-    }
-    if (errno == EINTR || errno == ECONNABORTED)
-        return true;
-    if (errno != EAGAIN) { /* out of descriptors: accepting again at once would only spin */
-        look_away(server);
-        evtimer_add(server->open_later, &pause);
-    }
-    return false;
-}
-
-/* Some in each turn of the loop, and a single one while not everybody who is in has been heard, or
- * those who are gone still count: in a storm of people whoever comes in waits in the kernel's
- * queue, where that costs nobody anything. Never none: monitoring comes by the same door. */
-static void on_knock(evutil_socket_t fd, short events, void *arg)
-{
-    (void)events;
-    const struct door *door = arg;
-    const struct server *server = door->server;
-    bool busy = poller_is_behind(server->poller) || connections_are_dying(server->connections);
-    for (int i = busy ? 1 : listener_waiting(fd, MOST_ACCEPTS); i > 0 && accept_one(door); i--)
-        ;
-}
-
-/* After a pause for want of descriptors, and a moment after the start. Until then nobody is
- * accepted, unless Redis was reached (on_up): the kernel gives people to each worker that listens,
- * and one that has not reached it would refuse them. For a moment only: when Redis is away people
- * are told so, and whoever watches over the gateway is answered. */
-static void on_open_later(evutil_socket_t fd, short events, void *arg)
-{
-    (void)fd;
-    (void)events;
-    watch_doors(arg);
-}
-
+/* Two gateways with a private Redis each would be two chats on one port. */
 static int open_doors(struct server *server, char *error, size_t error_size)
 {
-    const struct config_list *addresses = &server->config->addr;
-    /* two gateways with a private Redis each would be two chats on one port */
+    static const struct doors_callbacks callbacks = {on_come, is_busy};
     bool shared = server->config->redis_url.scheme != REDIS_EMBEDDED;
-    for (size_t i = 0; i < addresses->count; i++) {
-        int fd = listener_open(addresses->items[i], shared, error, error_size);
-        if (fd < 0)
-            return -1;
-        struct door *door = &server->doors[server->door_count++];
-        *door = (struct door){.server = server, .fd = fd};
-        door->knock = event_new(server->base, fd, EV_READ | EV_PERSIST, on_knock, door);
-    }
+    server->doors = doors_open(server->base, server->config, shared, error, error_size);
+    if (server->doors == NULL)
+        return -1;
+    doors_set_callbacks(server->doors, &callbacks, server);
     return 0;
-}
-
-static void turn_away(const struct server *server)
-{
-    for (size_t i = 0; i < server->door_count; i++)
-        listener_turn_away(server->doors[i].fd, server->config->addr.items[i]);
-}
-
-/* Closing a listener resets the connections that wait in its queue: they are taken first. */
-static void close_doors(struct server *server)
-{
-    for (size_t i = 0; i < server->door_count; i++) {
-        while (server->http != NULL && accept_one(&server->doors[i]))
-            ;
-    }
-    for (size_t i = 0; i < server->door_count; i++) {
-        event_free(server->doors[i].knock);
-        close(server->doors[i].fd);
-    }
-    server->door_count = 0;
 }
 
 static void on_last_handshakes(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
     (void)events;
-    close_doors(arg);
+    const struct server *server = arg;
+    doors_close(server->doors, true);
 }
 
 /* --- Ending --- */
 
+static void on_left(void *arg)
+{
+    const struct server *server = arg;
+    event_base_loopbreak(server->base);
+}
+
+static void on_leave_late(evutil_socket_t fd, short events, void *arg)
+{
+    (void)fd;
+    (void)events;
+    on_left(arg);
+}
+
+/* Once the lease is given back, or Redis does not answer in time. Told again, at once. */
 static void finish(struct server *server)
 {
-    event_base_loopbreak(server->base);
+    static const struct timeval moment = {0, LEAVE_LATEST_US};
+    if (server->leaving || presence_leave(server->presence, on_left, server) != 0) {
+        on_left(server);
+        return;
+    }
+    server->leaving = true;
+    event_add(server->leave_late, &moment);
 }
 
 static void on_drain_tick(evutil_socket_t fd, short events, void *arg)
@@ -183,8 +127,27 @@ static void on_drain_tick(evutil_socket_t fd, short events, void *arg)
     struct server *server = arg;
     int64_t now_ms = clock_monotonic_ms();
     bool empty = sessions_drain_tick(server->sessions) && now_ms >= server->drain_least_ms;
-    if (empty || now_ms >= server->drain_end_ms)
-        finish(server);
+    if (!empty && now_ms < server->drain_end_ms)
+        return;
+    event_del(server->drain_tick);
+    finish(server);
+}
+
+static void drain(struct server *server)
+{
+    static const struct timeval often = {0, DRAIN_TICK_US};
+    static const struct timeval handshakes = {0, LISTENER_LAST_HANDSHAKES_MS * 1000};
+    server->draining = true;
+    server->drain_least_ms = clock_monotonic_ms() + DRAIN_LEAST_MS;
+    server->drain_end_ms =
+        clock_monotonic_ms() + (int64_t)server->config->drain * 1000 + DRAIN_EXTRA_MS;
+    log_write(server->log, &(struct log_line){.kind = "drain", .message = "going away"});
+    http_drain(server->http);
+    doors_turn_away(server->doors);
+    event_add(server->last_handshakes, &handshakes);
+    presence_drain(server->presence);
+    sessions_drain(server->sessions);
+    event_add(server->drain_tick, &often);
 }
 
 /* The first signal drains, a second one ends it at once. */
@@ -202,20 +165,24 @@ static void on_stop(evutil_socket_t signal, short events, void *arg)
         finish(server);
         return;
     }
-    static const struct timeval often = {0, DRAIN_TICK_US};
-    static const struct timeval handshakes = {0, LISTENER_LAST_HANDSHAKES_MS * 1000};
-    server->draining = true;
-    server->drain_least_ms = clock_monotonic_ms() + DRAIN_LEAST_MS;
-    server->drain_end_ms =
-        clock_monotonic_ms() + (int64_t)server->config->drain * 1000 + DRAIN_EXTRA_MS;
-    log_write(server->log, &(struct log_line){.kind = "drain", .message = "going away"});
-    http_drain(server->http);
-    turn_away(server);
-    event_add(server->last_handshakes, &handshakes);
-    sessions_drain(server->sessions);
-    event_add(server->drain_tick, &often);
+    drain(server);
 }
 
+static void on_superseded(void *arg)
+{
+    struct server *server = arg;
+    server->status = 1;
+    if (!server->draining)
+        drain(server);
+}
+
+static void on_refused(void *arg, const char *why)
+{
+    struct server *server = arg;
+    stderr_line_print("%s", why);
+    server->status = 1;
+    on_left(server);
+}
 static void on_reopen(evutil_socket_t signal, short events, void *arg)
 {
     (void)signal;
@@ -258,9 +225,15 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
 static void on_up(void *arg)
 {
     struct server *server = arg;
-    presence_up(server->presence);
     sessions_on_up(server->sessions);
-    watch_doors(server);
+    presence_up(server->presence);
+}
+
+static void on_taken(void *arg)
+{
+    struct server *server = arg;
+    sessions_admit(server->sessions);
+    doors_watch(server->doors);
 }
 
 /* In a storm of people a turn of the loop takes milliseconds, on a shared core three times as long.
@@ -372,7 +345,10 @@ static void make_parts(struct server *server)
         .rooms = sessions_rooms(server->sessions),
         .metrics = &server->metrics,
         .log = server->log,
+        .on_taken = on_taken,
         .on_lapsed = on_lapsed,
+        .on_refused = on_refused,
+        .on_superseded = on_superseded,
         .arg = server,
     };
     server->presence = presence_new(&presence);
@@ -400,16 +376,15 @@ static void make_http(struct server *server)
 static void make_events(struct server *server)
 {
     static const struct timeval second = {1, 0};
-    static const struct timeval moment = {0, OPEN_LATEST_US};
     server->tick = event_new(server->base, -1, EV_PERSIST, on_tick, server);
     server->drain_tick = event_new(server->base, -1, EV_PERSIST, on_drain_tick, server);
-    server->open_later = evtimer_new(server->base, on_open_later, server);
     server->last_handshakes = evtimer_new(server->base, on_last_handshakes, server);
+    server->leave_late = evtimer_new(server->base, on_leave_late, server);
     server->on_term = evsignal_new(server->base, SIGTERM, on_stop, server);
     server->on_int = evsignal_new(server->base, SIGINT, on_stop, server);
     server->on_hup = evsignal_new(server->base, SIGHUP, on_reopen, server);
     event_add(server->tick, &second);
-    event_add(server->open_later, &moment);
+    doors_watch_later(server->doors);
     event_add(server->on_term, NULL);
     event_add(server->on_int, NULL);
     event_add(server->on_hup, NULL);
@@ -462,13 +437,21 @@ static void free_event(struct event *event)
         event_free(event);
 }
 
+static void close_doors(const struct server *server)
+{
+    if (server->doors == NULL)
+        return;
+    if (!server->draining) /* afterwards a path may be a successor's */
+        doors_turn_away(server->doors);
+    doors_close(server->doors, server->http != NULL);
+    doors_free(server->doors);
+}
+
 /* First what calls back, so that nobody is called who is gone. */
 void server_free(struct server *server)
 {
     if (server == NULL)
         return;
-    if (!server->draining) /* afterwards a path may be a successor's */
-        turn_away(server);
     close_doors(server);
     http_free(server->http);
     bus_stop(server->bus);
@@ -483,8 +466,8 @@ void server_free(struct server *server)
     poller_free(server->poller);
     free_event(server->tick);
     free_event(server->drain_tick);
-    free_event(server->open_later);
     free_event(server->last_handshakes);
+    free_event(server->leave_late);
     free_event(server->on_term);
     free_event(server->on_int);
     free_event(server->on_hup);

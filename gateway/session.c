@@ -329,6 +329,18 @@ void sessions_free(struct sessions *all)
 
 /* --- From outside --- */
 
+void sessions_admit(struct sessions *all)
+{
+    all->admitting = true;
+}
+
+const char *sessions_why_closed(const struct sessions *all)
+{
+    if (!all->admitting)
+        return "this gateway has not got its gateway-id yet";
+    return NULL;
+}
+
 void sessions_on_up(struct sessions *all)
 {
     session_repeat_farewells(all);

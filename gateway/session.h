@@ -50,6 +50,12 @@ struct session_visitor {
  * answer and feed early bytes. */
 struct connection *session_open(struct sessions *all, const struct session_visitor *visitor);
 
+/* The gateway-id is ours: from here on people may join. */
+void sessions_admit(struct sessions *all);
+
+/* NULL, or why nobody may join yet: a sentence. */
+const char *sessions_why_closed(const struct sessions *all);
+
 /* Redis is there (again): members are checked against it. */
 void sessions_on_up(struct sessions *all);
 

@@ -90,6 +90,7 @@ struct sessions {
     bool away;
     uint8_t cloak_key[32];
     struct text scratch; /* for what is sent to one member */
+    bool admitting;      /* the gateway-id is ours */
     bool draining;
     uint64_t freed, freed_before; /* sessions and joins, since slabs were trimmed; a second ago */
     uint64_t refresh_walk;        /* over all rooms, each once (rooms_rotate) */

@@ -187,7 +187,7 @@ void session_join(struct session *session, const struct message_in *join)
     token_new(&joining->fresh, joining->fresh_text);
     read_since(joining, join);
     joining->since_ms = clock_monotonic_ms();
-    if (!bus_is_up(session->all->options.bus)) {
+    if (!bus_is_up(session->all->options.bus) || sessions_why_closed(session->all) != NULL) {
         session_refuse_unavailable(session);
         return;
     }

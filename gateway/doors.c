@@ -1,0 +1,157 @@
+#include "doors.h"
+
+#include "listener.h"
+#include "memory.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { MOST_ACCEPTS = 32, WATCH_LATEST_US = 500000, PAUSE_US = 100000 };
+
+/* A socket that people come in by. */
+struct door {
+    struct doors *doors;
+    struct event *knock;
+    int fd;
+};
+
+struct doors {
+    struct event_base *base;
+    const struct config *config;
+    struct doors_callbacks callbacks;
+    void *arg;
+    struct door items[CONFIG_ADDRESSES];
+    size_t count;
+    struct event *watch_later;
+};
+
+/* --- Accepting --- */
+
+void doors_watch(struct doors *doors)
+{
+    for (size_t i = 0; i < doors->count; i++)
+        event_add(doors->items[i].knock, NULL);
+}
+
+static void look_away(struct doors *doors)
+{
+    for (size_t i = 0; i < doors->count; i++)
+        event_del(doors->items[i].knock);
+}
+
+static bool accept_one(const struct door *door)
+{
+    static const struct timeval pause = {0, PAUSE_US};
+    struct doors *doors = door->doors;
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof peer;
+    int fd = accept4(door->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+        struct address address = address_of_peer((struct sockaddr *)&peer);
+        doors->callbacks.on_come(doors->arg, fd, &address);
+        return true;
+    }
+    if (errno == EINTR || errno == ECONNABORTED)
+        return true;
+    if (errno != EAGAIN) { /* out of descriptors: accepting again at once would only spin */
+        look_away(doors);
+        evtimer_add(doors->watch_later, &pause);
+    }
+    return false;
+}
+
+/* Some in each turn of the loop, and a single one while not everybody who is in has been heard, or
+ * those who are gone still count: in a storm of people whoever comes in waits in the kernel's
+ * queue, where that costs nobody anything. Never none: monitoring comes by the same door. */
+static void on_knock(evutil_socket_t fd, short events, void *arg)
+{
+    (void)events;
+    const struct door *door = arg;
+    const struct doors *doors = door->doors;
+    bool busy = doors->callbacks.is_busy(doors->arg);
+    for (int i = busy ? 1 : listener_waiting(fd, MOST_ACCEPTS); i > 0 && accept_one(door); i--)
+        ;
+}
+
+/* After a pause for want of descriptors, and a moment after the start. Until then nobody is
+ * accepted, unless the gateway was ready before: the kernel gives people to each worker that
+ * listens, and one that is not ready would refuse them. For a moment only: when Redis is away
+ * people are told so, and whoever watches over the gateway is answered. */
+static void on_watch_later(evutil_socket_t fd, short events, void *arg)
+{
+    (void)fd;
+    (void)events;
+    doors_watch(arg);
+}
+
+void doors_watch_later(struct doors *doors)
+{
+    static const struct timeval moment = {0, WATCH_LATEST_US};
+    evtimer_add(doors->watch_later, &moment);
+}
+
+/* --- Opening and closing --- */
+
+static int open_door(struct doors *doors, bool shared, char *error, size_t error_size)
+{
+    int fd = listener_open(doors->config->addr.items[doors->count], shared, error, error_size);
+    if (fd < 0)
+        return -1;
+    struct door *door = &doors->items[doors->count++];
+    *door = (struct door){.doors = doors, .fd = fd};
+    door->knock = event_new(doors->base, fd, EV_READ | EV_PERSIST, on_knock, door);
+    return 0;
+}
+
+struct doors *doors_open(struct event_base *base, const struct config *config, bool shared,
+                         char *error, size_t error_size)
+{
+    struct doors *doors = memory_new(sizeof *doors);
+    doors->base = base;
+    doors->config = config;
+    doors->watch_later = evtimer_new(base, on_watch_later, doors);
+    while (doors->count < config->addr.count) {
+        if (open_door(doors, shared, error, error_size) != 0) {
+            doors_close(doors, false);
+            doors_free(doors);
+            return NULL;
+        }
+    }
+    return doors;
+}
+
+void doors_set_callbacks(struct doors *doors, const struct doors_callbacks *callbacks, void *arg)
+{
+    doors->callbacks = *callbacks;
+    doors->arg = arg;
+}
+
+void doors_turn_away(const struct doors *doors)
+{
+    for (size_t i = 0; i < doors->count; i++)
+        listener_turn_away(doors->items[i].fd, doors->config->addr.items[i]);
+}
+
+void doors_close(struct doors *doors, bool take)
+{
+    for (size_t i = 0; take && i < doors->count; i++) {
+        while (accept_one(&doors->items[i]))
+            ;
+    }
+    for (size_t i = 0; i < doors->count; i++) {
+        event_free(doors->items[i].knock);
+        close(doors->items[i].fd);
+    }
+    doors->count = 0;
+}
+
+void doors_free(struct doors *doors)
+{
+    if (doors == NULL)
+        return;
+    event_free(doors->watch_later);
+    free(doors);
+}

@@ -1,0 +1,311 @@
+#include "lease.h"
+
+#include "clock.h"
+#include "keys.h"
+#include "memory.h"
+#include "text.h"
+
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    LOOK_AGAIN_US = 200000,
+    APART_MS = 500,   /* of two renewals: what a dead process left in a buffer comes in one go */
+    SURELY_MS = 5000, /* so long after a death nobody seems to live any more */
+    SEEN_BYTES = 64,
+};
+
+enum state { ENTERING, REFUSED, HELD, SUPERSEDED, LEFT };
+
+struct lease {
+    struct lease_options options;
+    struct lease_callbacks callbacks;
+    void *arg;
+    const struct config *config;
+    struct key key;          /* P:gateway:ID */
+    struct key gone_key;     /* P:gateway:ID:gone */
+    struct key life_channel; /* of a life without the life */
+    struct event *look_again;
+    enum state state;
+    bool draining;
+    bool mended_told;
+    bool beside_told;
+    bool under_way;        /* an answer is awaited, for 'start' */
+    int64_t held_since_ms; /* ENTERING: somebody else has it; 0: not seen yet */
+    int64_t renewed_ms;    /* when that one was first seen to renew it; 0: not yet */
+    char seen[SEEN_BYTES]; /* whose it was, and how often renewed */
+    void (*on_left)(void *arg);
+    void *left_arg;
+};
+
+/* --- What is said --- */
+
+static void tell(const struct lease *lease, enum log_level level, const char *kind,
+                 const char *message)
+{
+    log_write(lease->options.log, &(struct log_line){.level = level,
+                                                     .kind = kind,
+                                                     .id = lease->config->gateway_id,
+                                                     .message = message});
+}
+
+static void tell_mended(struct lease *lease, const struct redis_reply *reply)
+{
+    if (redis_reply_integer(redis_reply_at(reply, 2)) == 0 || lease->mended_told)
+        return;
+    lease->mended_told = true;
+    tell(lease, LOG_LEVEL_WARN, "key-mended",
+         "the lease was of another type, set by somebody else; it is written anew");
+}
+
+static void tell_beside(struct lease *lease)
+{
+    if (!lease->beside_told)
+        tell(lease, LOG_LEVEL_INFO, "gateway-succeeded",
+             "a successor of the same gateway-id has taken over; going on until everybody has "
+             "moved");
+    lease->beside_told = true;
+}
+
+/* --- The call --- */
+
+static int call_script(struct lease *lease, const char *step, redis_done done)
+{
+    const struct metrics *metrics = lease->options.metrics;
+    char connections[TEXT_NUMBER_BYTES];
+    char started[TEXT_NUMBER_BYTES];
+    char ttl[TEXT_NUMBER_BYTES];
+    const char *const words[] = {
+        bus_life(lease->options.bus),
+        ttl,
+        step,
+        lease->life_channel.text,
+        "address",
+        lease->config->addr.items[0],
+        "connections",
+        connections,
+        "started_at",
+        started,
+        "version",
+        YUKIZURI_VERSION,
+    };
+    struct script_call call;
+    text_number(metrics->connections, connections);
+    text_number((uint64_t)metrics->started_at_ms, started);
+    text_number(lease->config->lease * 1000, ttl);
+    script_begin(&call, "lease");
+    script_add_key(&call, lease->key.text, strlen(lease->key.text));
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        redis_words_add_string(&call.words, words[i]);
+    return script_run(bus_commands(lease->options.bus), &call, done, lease);
+}
+
+static bool is_outcome(const struct redis_reply *reply, const char *word)
+{
+    const char *outcome = redis_reply_string(redis_reply_at(reply, 0), NULL);
+    return outcome != NULL && strcmp(outcome, word) == 0;
+}
+
+/* --- Having it --- */
+
+static void note_beside(struct lease *lease, const struct redis_reply *reply)
+{
+    bool beside = redis_reply_integer(redis_reply_at(reply, 1)) > 0;
+    lease->callbacks.on_beside(lease->arg, beside);
+}
+
+static void supersede(struct lease *lease)
+{
+    char why[256];
+    lease->state = SUPERSEDED;
+    snprintf(why, sizeof why,
+             "another process has taken the gateway-id %s over while this one was thought dead; "
+             "going away",
+             lease->config->gateway_id);
+    tell(lease, LOG_LEVEL_ERROR, "gateway-superseded", why);
+    lease->callbacks.on_superseded(lease->arg);
+}
+
+static void on_renewed(void *arg, const struct redis_reply *reply)
+{
+    struct lease *lease = arg;
+    if (redis_reply_is_error(reply)) {
+        lease->callbacks.on_failed(lease->arg);
+        return;
+    }
+    tell_mended(lease, reply);
+    if (is_outcome(reply, "lost") && lease->state == HELD && !lease->draining)
+        supersede(lease);
+    else if (is_outcome(reply, "beside") && lease->state == HELD)
+        lease->state = SUPERSEDED;
+    if (is_outcome(reply, "beside"))
+        tell_beside(lease);
+    note_beside(lease, reply);
+    if (lease->state != HELD || !(is_outcome(reply, "made") || is_outcome(reply, "over")))
+        return;
+    tell(lease, LOG_LEVEL_WARN, "lease-lost",
+         "the lease ran out or Redis forgot it; putting all members back");
+    lease->callbacks.on_lapsed(lease->arg);
+}
+
+/* --- Getting it --- */
+
+static void take(struct lease *lease, const struct redis_reply *reply)
+{
+    lease->state = HELD;
+    if (is_outcome(reply, "over"))
+        tell(lease, LOG_LEVEL_WARN, "gateway-taken-over",
+             redis_reply_integer(redis_reply_at(reply, 1)) > 0
+                 ? "an earlier process of this gateway-id is going away beside this one"
+                 : "an earlier process of this gateway-id is dead, though its lease has not run "
+                   "out");
+    /* should this gateway die, it has not stopped */
+    redis_send_strings(bus_commands(lease->options.bus), NULL, NULL, "DEL", lease->gone_key.text,
+                       NULL);
+    lease->callbacks.on_taken(lease->arg);
+    note_beside(lease, reply);
+}
+
+/* Somebody is subscribed as the life that has the lease: it lives, or has just died and Redis has
+ * not heard of it yet. Renewing tells. */
+static bool surely_lives(struct lease *lease, const struct redis_reply *reply)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    char seen[SEEN_BYTES];
+    const char *life = redis_reply_string(redis_reply_at(reply, 3), NULL);
+    const char *renewals = redis_reply_string(redis_reply_at(reply, 5), NULL);
+    snprintf(seen, sizeof seen, "%.20s %.20s", life == NULL ? "" : life,
+             renewals == NULL ? "" : renewals);
+    if (lease->held_since_ms == 0)
+        lease->held_since_ms = now_ms;
+    else if (strcmp(seen, lease->seen) != 0 && lease->renewed_ms == 0)
+        lease->renewed_ms = now_ms;
+    else if (strcmp(seen, lease->seen) != 0 && now_ms - lease->renewed_ms >= APART_MS)
+        return true;
+    memcpy(lease->seen, seen, sizeof seen);
+    return now_ms - lease->held_since_ms >= SURELY_MS;
+}
+
+static void refuse(struct lease *lease, const struct redis_reply *reply)
+{
+    char why[320];
+    const char *address = redis_reply_string(redis_reply_at(reply, 4), NULL);
+    lease->state = REFUSED;
+    snprintf(
+        why, sizeof why,
+        "gateway-id: another living gateway is called %s (it listens on %.100s); stop it first "
+        "(SIGTERM), or give this one another gateway-id",
+        lease->config->gateway_id, address == NULL ? "" : address);
+    tell(lease, LOG_LEVEL_ERROR, "gateway-id-taken", why);
+    lease->callbacks.on_refused(lease->arg, why);
+}
+
+static void on_started(void *arg, const struct redis_reply *reply)
+{
+    static const struct timeval moment = {0, LOOK_AGAIN_US};
+    struct lease *lease = arg;
+    lease->under_way = false;
+    if (redis_reply_is_error(reply))
+        lease->callbacks.on_failed(lease->arg);
+    else
+        tell_mended(lease, reply);
+    if (lease->state != ENTERING || lease->draining)
+        return;
+    if (is_outcome(reply, "held") && surely_lives(lease, reply))
+        refuse(lease, reply);
+    else if (redis_reply_is_error(reply) || is_outcome(reply, "held"))
+        evtimer_add(lease->look_again, &moment);
+    else
+        take(lease, reply);
+}
+
+static void start(struct lease *lease)
+{
+    if (!lease->under_way && call_script(lease, "start", on_started) == 0)
+        lease->under_way = true;
+}
+
+static void on_look_again(evutil_socket_t fd, short events, void *arg)
+{
+    (void)fd;
+    (void)events;
+    lease_renew(arg);
+}
+
+void lease_renew(struct lease *lease)
+{
+    if (lease->state == ENTERING && !lease->draining)
+        start(lease);
+    else if (lease->state == HELD || lease->state == SUPERSEDED)
+        call_script(lease, lease->draining ? "drain" : "renew", on_renewed);
+}
+
+bool lease_is_held(const struct lease *lease)
+{
+    return lease->state == HELD;
+}
+
+/* --- Giving it back --- */
+
+void lease_drain(struct lease *lease)
+{
+    lease->draining = true;
+    lease_renew(lease);
+}
+
+static void on_word_left(void *arg, const struct redis_reply *reply)
+{
+    struct lease *lease = arg;
+    (void)reply;
+    lease->on_left(lease->left_arg);
+}
+
+static void on_gone(void *arg, const struct redis_reply *reply)
+{
+    struct lease *lease = arg;
+    char ttl[TEXT_NUMBER_BYTES];
+    text_number(bus_member_ttl(lease->config), ttl);
+    if (!is_outcome(reply, "gone") ||
+        redis_send_strings(bus_commands(lease->options.bus), on_word_left, lease, "SET",
+                           lease->gone_key.text, "1", "EX", ttl, NULL) != 0)
+        on_word_left(lease, NULL);
+}
+
+int lease_leave(struct lease *lease, void (*done)(void *arg), void *arg)
+{
+    if (lease->state != HELD && lease->state != SUPERSEDED)
+        return -1;
+    lease->state = LEFT;
+    lease->on_left = done;
+    lease->left_arg = arg;
+    return call_script(lease, "leave", on_gone);
+}
+
+/* --- Life --- */
+
+struct lease *lease_new(const struct lease_options *options,
+                        const struct lease_callbacks *callbacks, void *arg)
+{
+    struct lease *lease = memory_new(sizeof *lease);
+    lease->options = *options;
+    lease->callbacks = *callbacks;
+    lease->arg = arg;
+    lease->config = bus_config(options->bus);
+    const char *prefix = lease->config->redis_prefix;
+    const char *id = lease->config->gateway_id;
+    lease->key = key_gateway(prefix, id);
+    lease->gone_key = key_gateway_gone(prefix, id);
+    lease->life_channel = key_item(key_gateway_channel(lease->config, id).text, "life", "");
+    lease->look_again = evtimer_new(options->base, on_look_again, lease);
+    return lease;
+}
+
+void lease_free(struct lease *lease)
+{
+    if (lease == NULL)
+        return;
+    event_free(lease->look_again);
+    free(lease);
+}

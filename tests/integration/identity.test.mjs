@@ -1,0 +1,162 @@
+// Who a gateway is: one life at a time under an id, but for one that drains while its successor has begun.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { Gateway, Member, atEnd, freePort, get, joined, lasting, startGateway, startRedis, until } from "../lib/harness.mjs";
+
+const LEASE = "yukizuri:gateway:one";
+const life = (redis) => redis.run("HGET", LEASE, "life");
+const said = (gateway, kind) => gateway.log.filter((line) => line.kind === kind);
+
+/** The names of all who are said to have left, over all of a member's messages. */
+const departures = (member) => member.received.filter((m) => m.type === "presence").flatMap((m) => m.left.map(({ name }) => name));
+
+/** A member that comes back elsewhere when it is told to, or cut off, with its token. */
+class Mover {
+  constructor(t, name, from, to) {
+    Object.assign(this, { t, name, to });
+    this.begin(from);
+  }
+
+  begin(url, resume) {
+    this.member = new Member(this.t, url);
+    this.done = this.member.join(this.name, resume ? { resume } : {});
+    this.done.then(() => this.member.socket.once("close", () => this.stopped || this.begin(this.to, this.member.welcome.resume)), () => {});
+  }
+
+  die() {
+    this.stopped = true;
+    this.member.socket.terminate();
+  }
+}
+
+test("a second gateway of a living one's id: one clear line, status 1, and the first goes on", async (t) => {
+  const redis = await startRedis(t);
+  const args = ["--gateway-id", "one", "--lease", "1", "--leave-grace", "1"];
+  const first = await startGateway(t, { redis, args });
+  const alice = await joined(t, first.url, "alice");
+  const before = life(redis);
+  const second = new Gateway(t, await freePort(), ["--redis", redis.url, ...args]);
+  await until("somebody asks whether it is ready", async () => (await get(`${second.origin}/readyz`).catch(() => null)) ?? !second.running);
+  const early = new Member(t, second.url);
+  const { code } = await second.ended;
+  assert.equal(code, 1);
+  assert.match(second.errors, /^yukizuri: gateway-id: another living gateway is called one .*\n$/);
+  assert.equal(said(second, "gateway-id-taken").length, 1);
+  assert.ok(!early.received.some(({ type }) => type === "welcome"));
+  assert.equal(life(redis), before);
+  await lasting(1500); // longer than lease and grace
+  assert.deepEqual([alice.closed, departures(alice)], [null, []]);
+  assert.deepEqual(redis.lines("SMEMBERS", "yukizuri:{lobby}:members"), ["alice"]);
+});
+
+test("a gateway killed and started again at once under its id begins at once, though its lease is there", async (t) => {
+  const redis = await startRedis(t);
+  const args = ["--gateway-id", "one", "--lease", "600"];
+  const first = await startGateway(t, { redis, args });
+  const before = life(redis);
+  await first.stop("SIGKILL");
+  assert.equal(life(redis), before);
+  const second = await startGateway(t, { redis, args });
+  assert.notEqual(life(redis), before);
+  assert.equal(said(second, "gateway-taken-over").length, 1);
+});
+
+test("a deploy beside the old process under its id, draining longer than the grace: nobody is announced as left but who died", { timeout: 90000 }, async (t) => {
+  const redis = await startRedis(t);
+  const args = ["--gateway-id", "one", "--lease", "1", "--leave-grace", "3"];
+  const watcher = await joined(t, (await startGateway(t, { redis, args: ["--lease", "1", "--leave-grace", "3"] })).url, "watcher");
+  const old = await startGateway(t, { redis, args: [...args, "--drain", "20"] });
+  const port = await freePort();
+  const next = `ws://127.0.0.1:${port}/room`;
+  const movers = [];
+  for (let i = 0; i < 12; i++) {
+    movers.push(new Mover(t, `m${i}`, old.url, next));
+    await movers[i].done;
+  }
+  old.signal("SIGTERM");
+  await until("the lease is marked", () => redis.run("HGET", LEASE, "draining") === "1");
+  const successor = await startGateway(t, { redis, args, port });
+  assert.equal(said(successor, "gateway-taken-over").length, 1);
+  movers[10].die(); // of the last ones to be told
+  const { code } = await old.ended;
+  assert.equal(code, 0);
+  await until("who died while the old process drained is announced", () => departures(watcher).includes("m10"));
+  const moved = movers.filter((_, i) => i !== 10);
+  await until("all are on the successor", () => moved.every((mover) => mover.member.socket.url === next && mover.member.welcome));
+  movers[3].die();
+  await until("who dies afterwards is announced, too", () => departures(watcher).includes("m3"));
+  await lasting(5000); // lease and grace, since the old process is gone
+  assert.deepEqual(departures(watcher), ["m10", "m3"]);
+  assert.equal(redis.run("SCARD", "yukizuri:{lobby}:members"), "11");
+  assert.equal(redis.run("HEXISTS", LEASE, "draining"), "0");
+});
+
+test("who was left behind by a process that drained beside its successor, and died, is taken off", { timeout: 60000 }, async (t) => {
+  const redis = await startRedis(t);
+  const args = ["--gateway-id", "one", "--lease", "1", "--leave-grace", "1"];
+  const watcher = await joined(t, (await startGateway(t, { redis, args: ["--lease", "1", "--leave-grace", "1"] })).url, "watcher");
+  const old = await startGateway(t, { redis, args: [...args, "--drain", "30"] });
+  await joined(t, old.url, "filler"); // told first
+  await joined(t, old.url, "lost");
+  await joined(t, `${old.url}/aside`, "lost");
+  old.signal("SIGTERM");
+  await until("the lease is marked", () => redis.run("HGET", LEASE, "draining") === "1");
+  await startGateway(t, { redis, args });
+  await lasting(3000); // longer than the grace, while the old one is there
+  assert.ok(!departures(watcher).includes("lost"));
+  await old.stop("SIGKILL");
+  await until("they are taken off", () => departures(watcher).includes("lost"));
+  await until("in the other room, too", () => redis.run("EXISTS", "yukizuri:{aside}:members") === "0");
+});
+
+test("frozen past its lease, its id taken meanwhile: it goes away by itself, and its members move", { timeout: 60000 }, async (t) => {
+  const redis = await startRedis(t);
+  const args = ["--gateway-id", "one", "--lease", "1", "--leave-grace", "10"];
+  const watcher = await joined(t, (await startGateway(t, { redis, args: ["--lease", "1", "--leave-grace", "10"] })).url, "watcher");
+  const frozen = await startGateway(t, { redis, args });
+  const port = await freePort();
+  const mover = new Mover(t, "alice", frozen.url, `ws://127.0.0.1:${port}/room`);
+  await mover.done;
+  frozen.signal("SIGSTOP");
+  atEnd(t, () => frozen.running && frozen.signal("SIGCONT"));
+  await until("its lease has run out", () => redis.run("EXISTS", LEASE) === "0");
+  await startGateway(t, { redis, args, port });
+  const taken = life(redis);
+  frozen.signal("SIGCONT");
+  const { code } = await frozen.ended;
+  assert.equal(code, 1);
+  assert.equal(said(frozen, "gateway-superseded").length, 1);
+  await until("alice has moved", () => mover.member.socket.url.includes(`:${port}/`) && mover.member.welcome);
+  assert.equal(life(redis), taken);
+  watcher.send({ type: "say", text: "still here?", nonce: "1" });
+  await mover.member.waitFor({ type: "message", text: "still here?" });
+  assert.deepEqual(departures(watcher), []);
+});
+
+test("a gateway that was stopped: nobody warns of its death, and who has not moved leaves after the whole grace", async (t) => {
+  const redis = await startRedis(t);
+  const times = ["--lease", "3", "--leave-grace", "4"];
+  const other = await startGateway(t, { redis, args: times });
+  const watcher = await joined(t, other.url, "watcher");
+  const stopped = await startGateway(t, { redis, args: [...times, "--gateway-id", "one"] });
+  await joined(t, stopped.url, "alice");
+  const from = Date.now();
+  const { code } = await stopped.stop("SIGTERM");
+  assert.equal(code, 0);
+  assert.equal(redis.run("EXISTS", LEASE), "0");
+  await until("alice is taken off", () => departures(watcher).includes("alice"));
+  assert.ok(Date.now() - from >= 3950, "not before the grace is over");
+  const [line, ...more] = await until("it is told", () => said(other, "gateway-buried").length > 0 && said(other, "gateway-buried"));
+  assert.deepEqual([line.level, line.id, more.length], ["info", "one", 0]);
+  assert.match(line.message, /has stopped; 1 member/);
+  assert.deepEqual(redis.lines("KEYS", "yukizuri:gateway:one*").filter((key) => !key.endsWith(":probe")), []);
+});
+
+test("two gateways without a gateway-id are two, even with one host name and process number", async (t) => {
+  const redis = await startRedis(t);
+  await startGateway(t, { redis });
+  await startGateway(t, { redis });
+  const [first, second] = redis.lines("SMEMBERS", "yukizuri:gateways");
+  for (const id of [first, second]) assert.match(id, /-\d+-[0-9a-f]{6}$/);
+  assert.notEqual(first.slice(-6), second.slice(-6));
+});
