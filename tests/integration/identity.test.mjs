@@ -7,6 +7,11 @@ const LEASE = "yukizuri:gateway:one";
 const life = (redis) => redis.run("HGET", LEASE, "life");
 const said = (gateway, kind) => gateway.log.filter((line) => line.kind === kind);
 
+async function ended(gateway, ms) {
+  await until("the gateway ends", () => !gateway.running, ms);
+  return (await gateway.ended).code;
+}
+
 /** The names of all who are said to have left, over all of a member's messages. */
 const departures = (member) => member.received.filter((m) => m.type === "presence").flatMap((m) => m.left.map(({ name }) => name));
 
@@ -38,8 +43,7 @@ test("a second gateway of a living one's id: one clear line, status 1, and the f
   const second = new Gateway(t, await freePort(), ["--redis", redis.url, ...args]);
   await until("somebody asks whether it is ready", async () => (await get(`${second.origin}/readyz`).catch(() => null)) ?? !second.running);
   const early = new Member(t, second.url);
-  const { code } = await second.ended;
-  assert.equal(code, 1);
+  assert.equal(await ended(second), 1);
   assert.match(second.errors, /^yukizuri: gateway-id: another living gateway is called one .*\n$/);
   assert.equal(said(second, "gateway-id-taken").length, 1);
   assert.ok(!early.received.some(({ type }) => type === "welcome"));
@@ -78,8 +82,7 @@ test("a deploy beside the old process under its id, draining longer than the gra
   const successor = await startGateway(t, { redis, args, port });
   assert.equal(said(successor, "gateway-taken-over").length, 1);
   movers[10].die(); // of the last ones to be told
-  const { code } = await old.ended;
-  assert.equal(code, 0);
+  assert.equal(await ended(old, 40000), 0);
   await until("who died while the old process drained is announced", () => departures(watcher).includes("m10"));
   const moved = movers.filter((_, i) => i !== 10);
   await until("all are on the successor", () => moved.every((mover) => mover.member.socket.url === next && mover.member.welcome));
@@ -123,8 +126,7 @@ test("frozen past its lease, its id taken meanwhile: it goes away by itself, and
   await startGateway(t, { redis, args, port });
   const taken = life(redis);
   frozen.signal("SIGCONT");
-  const { code } = await frozen.ended;
-  assert.equal(code, 1);
+  assert.equal(await ended(frozen), 1);
   assert.equal(said(frozen, "gateway-superseded").length, 1);
   await until("alice has moved", () => mover.member.socket.url.includes(`:${port}/`) && mover.member.welcome);
   assert.equal(life(redis), taken);
