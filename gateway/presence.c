@@ -234,6 +234,7 @@ static void on_beside(void *arg, bool beside)
     else if (presence->beside)
         look_for_earlier_lives(presence);
     presence->beside = beside;
+    presence->options.on_beside(presence->options.arg, beside || !lease_is_held(presence->lease));
 }
 
 void presence_drain(struct presence *presence)

@@ -258,6 +258,12 @@ static void on_told(void *arg, const char *data, size_t len)
     sessions_on_told(server->sessions, data, len);
 }
 
+static void on_beside(void *arg, bool beside)
+{
+    const struct server *server = arg;
+    sessions_set_beside(server->sessions, beside);
+}
+
 static void on_lapsed(void *arg)
 {
     struct server *server = arg;
@@ -349,6 +355,7 @@ static void make_parts(struct server *server)
         .on_lapsed = on_lapsed,
         .on_refused = on_refused,
         .on_superseded = on_superseded,
+        .on_beside = on_beside,
         .arg = server,
     };
     server->presence = presence_new(&presence);

@@ -1,7 +1,6 @@
 #include "session.h"
 
 #include "clock.h"
-#include "digest.h"
 #include "memory.h"
 #include "session_internal.h"
 #include "slab.h"
@@ -303,7 +302,7 @@ struct sessions *sessions_new(const struct sessions_options *options)
     all->welcomes = evtimer_new(options->base, session_on_welcomes, all);
     list_init(&all->farewells);
     all->next_number = 1;
-    digest_random(all->cloak_key, sizeof all->cloak_key);
+    all->cloak = cloak_new(options->bus);
     return all;
 }
 
@@ -323,6 +322,7 @@ void sessions_free(struct sessions *all)
     event_free(all->welcomes);
     rooms_free(all->rooms);
     table_free(all->by_id);
+    cloak_free(all->cloak);
     text_done(&all->scratch);
     free(all);
 }
@@ -338,17 +338,26 @@ const char *sessions_why_closed(const struct sessions *all)
 {
     if (!all->admitting)
         return "this gateway has not got its gateway-id yet";
+    if (!cloak_is_known(all->cloak))
+        return "the key under which addresses are hashed is not known yet";
     return NULL;
+}
+
+void sessions_set_beside(struct sessions *all, bool beside)
+{
+    all->beside = beside;
 }
 
 void sessions_on_up(struct sessions *all)
 {
+    cloak_ask(all->cloak);
     session_repeat_farewells(all);
     session_refresh_all(all, false);
 }
 
 void sessions_on_lapsed(struct sessions *all)
 {
+    cloak_ask(all->cloak);
     session_refresh_all(all, true);
 }
 
@@ -392,6 +401,7 @@ void sessions_tick(struct sessions *all)
     for (size_t at = 0; (place = rooms_next(all->rooms, &at)) != NULL;)
         tick_place(all, place);
     session_stay_tick(all);
+    cloak_tick(all->cloak);
     rooms_tick(all->rooms);
     tidy_up(all);
 }

@@ -53,6 +53,9 @@ struct connection *session_open(struct sessions *all, const struct session_visit
 /* The gateway-id is ours: from here on people may join. */
 void sessions_admit(struct sessions *all);
 
+/* Does another process have members under our gateway-id, too? Then they are left alone. */
+void sessions_set_beside(struct sessions *all, bool beside);
+
 /* NULL, or why nobody may join yet: a sentence. */
 const char *sessions_why_closed(const struct sessions *all);
 

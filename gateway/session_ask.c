@@ -141,8 +141,7 @@ static void prepare_identity(struct session *session)
 {
     struct sessions *all = session->all;
     char shown[ADDRESS_TEXT_BYTES];
-    address_display(&session->address, all->options.config->show_address, all->cloak_key,
-                    clock_wall_ms() / 86400000, shown);
+    cloak_display(all->cloak, &session->address, all->options.config->show_address, shown);
     slab_free(session->identity);
     session->identity = identity_new(&(struct identity_parts){
         .number = all->next_number++,

@@ -2,6 +2,7 @@
 #ifndef YUKIZURI_SESSION_INTERNAL_H
 #define YUKIZURI_SESSION_INTERNAL_H
 
+#include "cloak.h"
 #include "identity.h"
 #include "message.h"
 #include "name.h"
@@ -88,9 +89,10 @@ struct sessions {
     int64_t outage_ms;    /* of this, in the outage that is under way or just over */
     int64_t looked_at_ms; /* up to when that is known */
     bool away;
-    uint8_t cloak_key[32];
+    struct cloak *cloak;
     struct text scratch; /* for what is sent to one member */
     bool admitting;      /* the gateway-id is ours */
+    bool beside;         /* another process has members of our gateway-id, too */
     bool draining;
     uint64_t freed, freed_before; /* sessions and joins, since slabs were trimmed; a second ago */
     uint64_t refresh_walk;        /* over all rooms, each once (rooms_rotate) */

@@ -58,8 +58,7 @@ static void refuse_taken(struct session *session, unsigned number)
 void session_format_address(const struct session *session, char out[ADDRESS_TEXT_BYTES])
 {
     const struct sessions *all = session->all;
-    address_display(&session->address, all->options.config->log_address, all->cloak_key,
-                    clock_wall_ms() / 86400000, out);
+    cloak_display(all->cloak, &session->address, all->options.config->log_address, out);
 }
 
 static void fill_identity(struct session *session, const struct bus_joined *joined)

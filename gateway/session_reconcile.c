@@ -1,5 +1,6 @@
 /* After Redis went on with an older memory: members that are there for this gateway, and that it
- * does not hold, had left since. They leave once more. */
+ * does not hold, had left since. They leave once more; not while another process holds some under
+ * the same gateway-id. */
 #include "session_internal.h"
 
 #include "clock.h"
@@ -97,7 +98,7 @@ bool session_is_unsettled(const struct place *place)
 void session_reconcile_tick(struct sessions *all, struct place *place)
 {
     if (place->reconcile_at_ms == 0 || place->reconcile_at_ms > clock_monotonic_ms() ||
-        place->feed == NULL || !bus_flows(all->options.bus))
+        place->feed == NULL || !bus_flows(all->options.bus) || all->beside)
         return;
     struct walk *walk = memory_new(sizeof *walk);
     place->reconcile_at_ms = 0;

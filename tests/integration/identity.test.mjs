@@ -162,3 +162,50 @@ test("two gateways without a gateway-id are two, even with one host name and pro
   for (const id of [first, second]) assert.match(id, /-\d+-[0-9a-f]{6}$/);
   assert.notEqual(first.slice(-6), second.slice(-6));
 });
+
+// --- The key under which addresses are hashed ---
+
+const cloaked = ["--show-address", "cloak", "--trusted-proxy", "127.0.0.1"];
+const from = (address) => ({ headers: { "X-Forwarded-For": address } });
+const shown = async (t, gateway, name, address = "203.0.113.7") => (await new Member(t, gateway.url, from(address)).join(name)).welcome.me.address;
+
+test("a person's cloak is the same on two gateways and after a restart, and another one's is not", async (t) => {
+  const redis = await startRedis(t);
+  const gateways = [await startGateway(t, { redis, args: cloaked }), await startGateway(t, { redis, args: cloaked })];
+  const cloak = await shown(t, gateways[0], "a");
+  assert.ok(cloak.length > 5 && !cloak.includes("203"), cloak);
+  assert.equal(await shown(t, gateways[1], "b"), cloak);
+  assert.notEqual(await shown(t, gateways[1], "c", "203.0.113.8"), cloak);
+  await Promise.all(gateways.map((gateway) => gateway.stop("SIGINT")));
+  assert.equal(await shown(t, await startGateway(t, { redis, args: cloaked }), "d"), cloak);
+  for (const key of redis.lines("KEYS", "yukizuri:cloak:*")) assert.ok(Number(redis.run("TTL", key)) > 0, key);
+  assert.equal(redis.lines("KEYS", "yukizuri:cloak:*").length, 2); // today's and tomorrow's
+});
+
+test("Redis lost its memory: the gateways that know the day's key put it back, and a new one uses it", async (t) => {
+  const redis = await startRedis(t);
+  const args = [...cloaked, "--lease", "1"];
+  const first = await startGateway(t, { redis, args });
+  const cloak = await shown(t, first, "a");
+  redis.run("FLUSHALL");
+  await until("the keys are back", () => redis.lines("KEYS", "yukizuri:cloak:*").length === 2);
+  assert.equal(await shown(t, await startGateway(t, { redis, args }), "b"), cloak);
+  const day = redis.lines("KEYS", "yukizuri:cloak:*").sort()[0];
+  for (const command of [["SET", day, "junk"], ["LPUSH", day, "junk"]]) {
+    redis.run("DEL", day);
+    redis.run(...command);
+    await until(`it is mended after ${command[0]}`, () => redis.run("TYPE", day) === "string" && redis.run("STRLEN", day) === "43" && redis.run("TTL", day) !== "-1");
+  }
+  assert.equal(await shown(t, first, "c"), cloak);
+});
+
+test("without a setting that says cloak there is no key; with log-address alone there is, and the log has no address", async (t) => {
+  const redis = await startRedis(t);
+  const plain = await startGateway(t, { redis });
+  await joined(t, plain.url, "a");
+  assert.deepEqual(redis.lines("KEYS", "yukizuri:cloak:*"), []);
+  const logged = await startGateway(t, { redis, args: ["--log-address", "cloak", "--trusted-proxy", "127.0.0.1"] });
+  await new Member(t, logged.url, from("203.0.113.7")).join("b");
+  const [line] = await until("the join is logged", () => said(logged, "join").length > 0 && said(logged, "join"));
+  assert.ok(line.remote_addr && !logged.output.includes("203.0.113.7"));
+});
