@@ -209,3 +209,47 @@ test("without a setting that says cloak there is no key; with log-address alone 
   const [line] = await until("the join is logged", () => said(logged, "join").length > 0 && said(logged, "join"));
   assert.ok(line.remote_addr && !logged.output.includes("203.0.113.7"));
 });
+
+// --- Keys broken by hand ---
+
+test("keys of gateways that somebody broke by hand are written anew, once told, and the dead are still found", { timeout: 90000 }, async (t) => {
+  const redis = await startRedis(t);
+  const times = ["--lease", "1", "--leave-grace", "1"];
+  const gateway = await startGateway(t, { redis, args: [...times, "--gateway-id", "one"] });
+  const watcher = await joined(t, gateway.url, "watcher");
+  const types = { "yukizuri:gateways": "set", "yukizuri:gateway:one": "hash", "yukizuri:gateway:one:rooms": "set" };
+  for (let round = 0; round < 2; round++)
+    for (const [key, type] of Object.entries(types)) {
+      redis.run("SET", key, "x");
+      await until(`${key} is mended`, () => redis.run("TYPE", key) === type && redis.run("TTL", key) !== "-1");
+    }
+  await until("each is told", () => said(gateway, "key-mended").length >= 3);
+  assert.equal(said(gateway, "key-mended").length, 3);
+  const doomed = await startGateway(t, { redis, args: times });
+  await joined(t, doomed.url, "alice");
+  redis.run("SET", "yukizuri:gateways", "x");
+  await until("both are there", () => redis.run("TYPE", "yukizuri:gateways") === "set" && redis.run("SCARD", "yukizuri:gateways") === "2");
+  await doomed.stop("SIGKILL");
+  await until("alice is taken off", () => departures(watcher).includes("alice"));
+  assert.equal(watcher.closed, null);
+});
+
+test("a claim, a lease or a set of rooms that somebody made by hand keeps no dead gateway alive", { timeout: 120000 }, async (t) => {
+  const redis = await startRedis(t);
+  const times = ["--lease", "1", "--leave-grace", "1"];
+  const watcher = await joined(t, (await startGateway(t, { redis, args: times })).url, "watcher");
+  for (const [what, ...command] of [
+    ["claim", "SET", "yukizuri:bury:dead", "x"],
+    ["lease", "SET", "yukizuri:gateway:dead", "x"],
+    ["rooms", "SET", "yukizuri:gateway:dead:rooms", "x"],
+    ["members", "SET", "yukizuri:{aside}:members", "x"],
+  ]) {
+    const dead = await startGateway(t, { redis, args: [...times, "--gateway-id", "dead"] });
+    await joined(t, dead.url, `of-${what}`);
+    await joined(t, `${dead.url}/aside`, `aside-${what}`);
+    await dead.stop("SIGKILL");
+    redis.run(...command);
+    await until(`it is buried, with its ${what} made by hand`, () => redis.run("SISMEMBER", "yukizuri:gateways", "dead") === "0", 40000);
+    if (what !== "rooms") await until("its member is announced", () => departures(watcher).includes(`of-${what}`)); // else nobody knows where they were
+  }
+});
