@@ -16,6 +16,9 @@ struct burials *burials_new(struct event_base *base, struct bus *bus, struct log
  * lives. Takes the place of what was noted and is not under way. */
 void burials_note_own(struct burials *burials, const struct redis_reply *rooms);
 
+/* Are there rooms of an earlier life that are still to be looked through? */
+bool burials_have_own(const struct burials *burials);
+
 /* An earlier life is still at work, and has its members: the grace begins when this was last
  * called.
  */

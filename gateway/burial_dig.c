@@ -81,6 +81,12 @@ static void tell_end(const struct burial *burial)
                                  .message = text});
 }
 
+static void free_burial(struct burial *burial)
+{
+    burial->burials->own_burials -= is_own(burial);
+    free(burial);
+}
+
 static void end_burial(struct burial *burial)
 {
     struct burials *burials = burial->burials;
@@ -95,7 +101,7 @@ static void end_burial(struct burial *burial)
         redis_send_strings(redis, NULL, NULL, "DEL", gone.text, NULL);
         tell_end(burial);
     }
-    free(burial);
+    free_burial(burial);
 }
 
 static void check_and_scan(struct grave *grave);
@@ -311,7 +317,7 @@ static void on_claimed(void *arg, const struct redis_reply *reply)
         add_own_graves(burial);
     else if (!ours || redis_send_strings(bus_commands(burial->burials->bus), on_rooms, burial,
                                          "SMEMBERS", rooms.text, NULL) != 0)
-        free(burial);
+        free_burial(burial);
 }
 
 void burial_claim(struct burials *burials, const char *id, bool stopped)
@@ -325,11 +331,12 @@ void burial_claim(struct burials *burials, const char *id, bool stopped)
     list_init(&burial->waiting);
     burial->asked_ms = clock_monotonic_ms();
     burial->spared = own ? bus_life(burials->bus) : "";
+    burials->own_burials += own;
     memcpy(burial->id, id, strlen(id) + 1);
     text_number(burials->config->lease * 1000, ms);
     if (redis_send_strings(bus_commands(burials->bus), on_claimed, burial, "SET", key.text,
                            burials->config->gateway_id, "NX", "PX", ms, NULL) != 0)
-        free(burial);
+        free_burial(burial);
 }
 
 /* --- Our own earlier life --- */
@@ -342,6 +349,11 @@ void burials_note_own(struct burials *burials, const struct redis_reply *rooms)
         if (room != NULL)
             list_add(&burials->own_graves, &new_grave(burials, room)->link);
     }
+}
+
+bool burials_have_own(const struct burials *burials)
+{
+    return burials->own_burials > 0 || !list_is_empty(&burials->own_graves);
 }
 
 void burials_hold_own(struct burials *burials)

@@ -20,6 +20,7 @@ struct burials {
     unsigned polls;
     bool own_stopped;       /* a successor has our id */
     int64_t doubted_ms;     /* when leases last proved nothing; 0: never */
+    size_t own_burials;     /* of ours, under way */
     struct link own_graves; /* rooms of our own earlier life, still to be looked through */
 };
 

@@ -107,17 +107,25 @@ static void write_rooms(struct presence *presence)
         send_kept(presence, &words, NULL);
 }
 
+/* No other life has rooms there that somebody may be left in. */
+static bool is_alone(const struct presence *presence)
+{
+    return !presence->draining && !presence->beside && !burials_have_own(presence->burials);
+}
+
 static void on_rooms_counted(void *arg, const struct redis_reply *reply)
 {
     struct presence *presence = arg;
     bool broken = redis_reply_is_error(reply); /* by hand: another type */
     if (reply == NULL)
         return;
-    if (broken) {
+    bool too_many =
+        redis_reply_integer(reply) > (int64_t)presence->rooms_open && is_alone(presence);
+    if (broken)
         tell_mended(presence, presence->own_rooms.text, &presence->rooms_mended);
+    if (broken || too_many)
         redis_send_strings(bus_commands(presence->options.bus), NULL, NULL, "DEL",
                            presence->own_rooms.text, NULL);
-    }
     if (broken || (size_t)redis_reply_integer(reply) != presence->rooms_open)
         write_rooms(presence);
 }

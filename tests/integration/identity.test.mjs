@@ -112,6 +112,18 @@ test("who was left behind by a process that drained beside its successor, and di
   await until("in the other room, too", () => redis.run("EXISTS", "yukizuri:{aside}:members") === "0");
 });
 
+test("the rooms of an earlier life are noted until they were looked through, and no longer", async (t) => {
+  const redis = await startRedis(t);
+  const args = ["--gateway-id", "one", "--lease", "1", "--leave-grace", "1"];
+  const first = await startGateway(t, { redis, args });
+  for (const room of ["a", "b", "c"]) await joined(t, `${first.url}/${room}`, "alice");
+  await first.stop("SIGKILL");
+  const second = await startGateway(t, { redis, args });
+  await joined(t, `${second.url}/b`, "bob");
+  await until("alice is gone everywhere", () => redis.lines("KEYS", "yukizuri:{*}:member:alice").length === 0);
+  await until("one room is noted", () => redis.run("SMEMBERS", `${LEASE}:rooms`) === "b");
+});
+
 test("frozen past its lease, its id taken meanwhile: it goes away by itself, and its members move", { timeout: 60000 }, async (t) => {
   const redis = await startRedis(t);
   const args = ["--gateway-id", "one", "--lease", "1", "--leave-grace", "10"];
