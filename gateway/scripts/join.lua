@@ -134,6 +134,11 @@ local function is_elsewhere(person, asked_there)
     return person.asked == '0' or is_late(person.asked, asked_there)
 end
 
+-- Of which process a session is: it is that one's life, a dash and a number.
+local function life_of(session)
+    return session and string.match(session, '^(.*)%-%d+$')
+end
+
 -- The same member on another socket: nobody else needs to know.
 local function take_over(person, there)
     local old_gateway, old_session, asked = there[3], there[4], there[6] or '0'
@@ -149,7 +154,8 @@ local function take_over(person, there)
          'address', person.address, 'asked_at', asked)
     call('EXPIRE', person.key, ttl)
     anybody = true
-    if old_gateway and old_gateway ~= gateway then -- else broken by hand
+    -- another process, which may bear the same gateway-id (without one: broken by hand)
+    if old_gateway and (old_gateway ~= gateway or life_of(old_session) ~= life_of(person.session)) then
         call('PUBLISH', gateway_channel .. old_gateway,
              cjson.encode({type = 'resumed', id = person.shown_id, session = old_session}))
     end

@@ -112,6 +112,21 @@ test("who was left behind by a process that drained beside its successor, and di
   await until("in the other room, too", () => redis.run("EXISTS", "yukizuri:{aside}:members") === "0");
 });
 
+test("resumed on the successor while still connected to the old process of the same id: that socket is told 4409", async (t) => {
+  const redis = await startRedis(t);
+  const args = ["--gateway-id", "one"];
+  const old = await startGateway(t, { redis, args: [...args, "--drain", "60"] });
+  await joined(t, old.url, "filler"); // is told to go first
+  const alice = await joined(t, old.url, "alice");
+  old.signal("SIGTERM");
+  await until("the lease is marked", () => redis.run("HGET", LEASE, "draining") === "1");
+  const successor = await startGateway(t, { redis, args });
+  const again = await joined(t, successor.url, "alice", { resume: alice.welcome.resume });
+  assert.equal(again.welcome.me.id, alice.welcome.me.id);
+  assert.equal((await alice.waitClosed()).code, 4409);
+  assert.equal(again.closed, null);
+});
+
 test("the rooms of an earlier life are noted until they were looked through, and no longer", async (t) => {
   const redis = await startRedis(t);
   const args = ["--gateway-id", "one", "--lease", "1", "--leave-grace", "1"];
