@@ -243,6 +243,23 @@ test("no script fails because a key is of another type, and what it tells is wha
       }
 });
 
+test("a call for which Redis has no memory is refused as a whole: nobody is told, nothing is changed", async (t) => {
+  const { join, run, redis, published, world } = await startRoom(t);
+  await join("g1", { name: "ann", session: "s1" });
+  await published();
+  const before = await readAll(world.redis);
+  await redis("CONFIG", "SET", "maxmemory", "1");
+  const ann = { folded: "ann", session: "s1", said: false, spared: "" };
+  const back = [person({ name: "ann", session: "s2", ...token("s1") })];
+  const calls = [["leave", { gateway: "g1", leaves: [ann] }], ["bury", bury("g1", "ann")], ["join", { gateway: "g2", until: 0, people: [person({ name: "bo", session: "s3" })] }], ["join", { gateway: "g2", until: 0, people: back }]];
+  for (const [name, call] of calls) assert.match((await run(name, call)).text ?? "", /OOM/, name);
+  assert.match((await run("publish", said("one", "n")))[0].text, /^OOM/);
+  await redis("CONFIG", "SET", "maxmemory", "0");
+  const without = ({ ttl, ...key }) => key;
+  assert.deepEqual((await readAll(world.redis)).map(without), before.map(without));
+  assert.deepEqual(await published(), []);
+});
+
 // Which arguments of each script are numbers, counted as in Lua, and which must not be empty.
 const CALLS_OF = {
   join: [{ gateway: "g1", until: 0, people: [person({ name: "bo", session: "s2" }), person({ name: "cy", session: "s3" })] }, [6, 7, 10, 20, 22, 33], [11, 14, 15, 16, 24, 27]],
