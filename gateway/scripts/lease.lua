@@ -48,6 +48,12 @@ local function answer(outcome)
     return {outcome, beside, mended, holder or '', there.address or '', there.renewals or '0'}
 end
 
+-- Where this may not be asked, everybody with a lease does.
+local function seems_to_live(which)
+    local heard = redis.pcall('PUBSUB', 'NUMSUB', channel .. which)
+    return heard.err or heard[2] > 0
+end
+
 local function note_beside(which)
     call('HSET', key, 'old:' .. which, string.format('%.0f', now + ttl))
 end
@@ -92,7 +98,7 @@ elseif there.draining == '1' then
     beside = math.max(beside, ttl)
 elseif step == 'renew' then
     return answer('lost')
-elseif call('PUBSUB', 'NUMSUB', channel .. holder)[2] > 0 then
+elseif seems_to_live(holder) then
     return answer('held')
 end
 call('HDEL', key, 'draining')
