@@ -15,17 +15,20 @@ async function ended(gateway, ms) {
 /** The names of all who are said to have left, over all of a member's messages. */
 const departures = (member) => member.received.filter((m) => m.type === "presence").flatMap((m) => m.left.map(({ name }) => name));
 
-/** A member that comes back elsewhere when it is told to, or cut off, with its token. */
+/** A member that comes back elsewhere when it is told to, or cut off, with its token, until it is in. */
 class Mover {
   constructor(t, name, from, to) {
     Object.assign(this, { t, name, to });
+    atEnd(t, () => (this.stopped = true));
     this.begin(from);
   }
 
-  begin(url, resume) {
+  begin(url) {
+    const resume = this.token;
     this.member = new Member(this.t, url);
-    this.done = this.member.join(this.name, resume ? { resume } : {});
-    this.done.then(() => this.member.socket.once("close", () => this.stopped || this.begin(this.to, this.member.welcome.resume)), () => {});
+    this.member.socket.once("close", () => this.stopped || setTimeout(() => this.begin(this.to), 50));
+    this.done = this.member.join(this.name, resume ? { resume } : {}).then(({ welcome }) => (this.token = welcome.resume));
+    this.done.catch(() => {}); // tries again
   }
 
   die() {
@@ -85,7 +88,8 @@ test("a deploy beside the old process under its id, draining longer than the gra
   assert.equal(await ended(old, 40000), 0);
   await until("who died while the old process drained is announced", () => departures(watcher).includes("m10"));
   const moved = movers.filter((_, i) => i !== 10);
-  await until("all are on the successor", () => moved.every((mover) => mover.member.socket.url === next && mover.member.welcome));
+  const state = ({ name, member }) => `${name} ${member.socket.url === next ? "moved" : "old"} ${JSON.stringify(member.closed)} ${JSON.stringify(member.received.slice(-1))}`;
+  await until(() => `all are on the successor: ${moved.filter((mover) => !mover.member.welcome || mover.member.socket.url !== next).map(state)}`, () => moved.every((mover) => mover.member.socket.url === next && mover.member.welcome));
   movers[3].die();
   await until("who dies afterwards is announced, too", () => departures(watcher).includes("m3"));
   await lasting(5000); // lease and grace, since the old process is gone
