@@ -129,6 +129,7 @@ test("resumed on the successor while still connected to the old process of the s
   assert.equal(again.welcome.me.id, alice.welcome.me.id);
   assert.equal((await alice.waitClosed()).code, 4409);
   assert.equal(again.closed, null);
+  assert.equal(await ended(old), 0); // nobody is left there
 });
 
 test("the rooms of an earlier life are noted until they were looked through, and no longer", async (t) => {
@@ -227,6 +228,7 @@ test("Redis lost its memory: the gateways that know the day's key put it back, a
     redis.run(...command);
     await until(`it is mended after ${command[0]}`, () => redis.run("TYPE", day) === "string" && redis.run("STRLEN", day) === "43" && redis.run("TTL", day) !== "-1");
   }
+  assert.ok(first.running, first.errors + first.output);
   assert.equal(await shown(t, first, "c"), cloak);
 });
 

@@ -138,7 +138,8 @@ export class RoomModel {
     if (person.restore && !same && (late || person.asked === 0)) return ["moved"];
     if (!same) there.asked = person.asked;
     Object.assign(there, { gateway, session: person.session, address: person.address });
-    if (own.gateway !== gateway) this.published.push([`yukizuri:gateway:${own.gateway}`, { type: "resumed", id: there.id, session: own.session }]);
+    const life = (session) => /^(.*)-\d+$/.exec(session)?.[1]; // of two processes one may bear the other's gateway-id
+    if (own.gateway !== gateway || life(own.session) !== life(person.session)) this.published.push([`yukizuri:gateway:${own.gateway}`, { type: "resumed", id: there.id, session: own.session }]);
     return ["resumed", there.id, this.head.seq, this.#bounded(there.floor), this.head.epoch];
   }
 
