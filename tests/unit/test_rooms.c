@@ -23,12 +23,13 @@ static void make(struct world *world)
 {
     static const struct bus_callbacks nothing;
     static const struct rooms_callbacks silence;
+    char error[256];
     char *arguments[] = {(char[]){"yukizuri"}, (char[]){"--redis"}, (char[]){"unix:/nowhere"}};
     config_load(&world->config, 3, arguments, no_environment);
     world->base = event_base_new();
     const struct bus_options bus = {world->base, &world->config, &world->config.redis_url,
                                     &world->metrics, NULL};
-    world->bus = bus_new(&bus, &nothing, NULL);
+    world->bus = bus_new(&bus, &nothing, NULL, error, sizeof error);
     const struct rooms_options rooms = {world->base, NULL, world->bus};
     world->rooms = rooms_new(&rooms, &silence, NULL);
 }
