@@ -65,7 +65,7 @@ test("a gateway killed and started again at once under its id begins at once, th
   assert.equal(life(redis), before);
   const second = await startGateway(t, { redis, args });
   assert.notEqual(life(redis), before);
-  assert.equal(said(second, "gateway-taken-over").length, 1);
+  await until("it is told", () => said(second, "gateway-taken-over").length === 1);
 });
 
 test("a deploy beside the old process under its id, draining longer than the grace: nobody is announced as left but who died", { timeout: 90000 }, async (t) => {
@@ -83,7 +83,7 @@ test("a deploy beside the old process under its id, draining longer than the gra
   old.signal("SIGTERM");
   await until("the lease is marked", () => redis.run("HGET", LEASE, "draining") === "1");
   const successor = await startGateway(t, { redis, args, port });
-  assert.equal(said(successor, "gateway-taken-over").length, 1);
+  await until("it is told", () => said(successor, "gateway-taken-over").length === 1);
   movers[10].die(); // of the last ones to be told
   assert.equal(await ended(old, 40000), 0);
   await until("who died while the old process drained is announced", () => departures(watcher).includes("m10"));
