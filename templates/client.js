@@ -38,7 +38,7 @@ export class Client {
 
   /** Says it, now or as soon as it can be said. Returns the nonce under which it is reported. */
   say(text) {
-    const nonce = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
+    const nonce = globalThis.crypto?.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
     this.#outbox.set(nonce, { text, epoch: null, tries: 0 });
     if (this.#joined) this.#sendSay(nonce);
     return nonce;

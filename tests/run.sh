@@ -43,8 +43,8 @@ npm_said=$(cd tests && npm ci --no-audit --no-fund --loglevel=error 2>&1) || die
 export UBSAN_OPTIONS=print_stacktrace=1
 if wants style; then job style bash tests/check-style.sh; fi
 if wants unit; then job unit ctest --test-dir build/asan --output-on-failure; fi
-if wants integration; then job integration node --test --test-concurrency=2 tests/integration/; fi
-if wants browser; then job browser node --test --test-concurrency=1 tests/browser/; fi
+if wants integration; then job integration node --test --test-concurrency=2 tests/integration/*.test.mjs; fi
+if wants browser; then job browser node --test --test-concurrency=1 tests/browser/*.test.mjs; fi
 chaos() {
     node --test tests/chaos/judge.test.mjs &&
         bash tests/chaos/run.sh --seed 1 --seconds 45 --every 1500 &&

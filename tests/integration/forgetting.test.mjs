@@ -23,8 +23,10 @@ function everythingIn(redis) {
 function filesWithCanary(directories) {
   const found = [];
   for (const directory of directories)
-    for (const file of fs.readdirSync(directory, { recursive: true, withFileTypes: true }))
-      if (file.isFile() && fs.readFileSync(path.join(file.path, file.name)).includes(CANARY)) found.push(path.join(file.path, file.name));
+    for (const name of fs.readdirSync(directory, { recursive: true })) {
+      const file = path.join(directory, name);
+      if (fs.lstatSync(file).isFile() && fs.readFileSync(file).includes(CANARY)) found.push(file);
+    }
   return found;
 }
 

@@ -1,0 +1,55 @@
+// What the tests ask of Node.js: Debian's 18 must do.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+import test from "node:test";
+import { top } from "../lib/harness.mjs";
+
+/** Every script of ours below tests/ and in templates/. */
+function scripts() {
+  const below = (directory) => fs.readdirSync(path.join(top, directory), { recursive: true }).map((name) => path.join(directory, name));
+  return [...below("tests"), ...below("templates")].filter((name) => /\.m?js$/.test(name) && !name.includes("node_modules"));
+}
+
+/** Newer releases look into a file to see what it is; like this they go by its name, as 18 does. */
+function byNameAlone() {
+  const flag = "--experimental-detect-module";
+  return process.allowedNodeEnvironmentFlags.has(flag) ? ["--no-experimental-detect-module"] : [];
+}
+
+test("the page's client is a module with named exports to a Node.js that goes by a file's name", () => {
+  const client = pathToFileURL(path.join(top, "templates/client.js"));
+  const program = `import { Client } from ${JSON.stringify(client.href)}; console.log(typeof Client);`;
+  const { stdout, stderr } = spawnSync(process.execPath, [...byNameAlone(), "--input-type=module", "-e", program], { encoding: "utf8" });
+  assert.equal(stdout, "function\n", stderr);
+});
+
+test("every .js file that Node.js reads here lies under a package.json that says what it is", () => {
+  for (const name of scripts().filter((script) => script.endsWith(".js"))) {
+    let directory = path.dirname(path.join(top, name));
+    while (!fs.existsSync(path.join(directory, "package.json")) && directory !== top) directory = path.dirname(directory);
+    const file = path.join(directory, "package.json");
+    assert.ok(fs.existsSync(file) && JSON.parse(fs.readFileSync(file, "utf8")).type === "module", `${name} would be taken for CommonJS`);
+  }
+});
+
+test("the page's client speaks where there is no global crypto, as in Node.js 18", () => {
+  const client = pathToFileURL(path.join(top, "templates/client.js"));
+  const program = `delete globalThis.crypto;
+    const { Client } = await import(${JSON.stringify(client.href)});
+    const speaker = new Client("ws://127.0.0.1:9/room", {}, () => ({}));
+    console.log(new Set([speaker.say("one"), speaker.say("two")]).size);`;
+  const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", program], { encoding: "utf8" });
+  assert.equal(stdout, "2\n", stderr);
+});
+
+test("nothing here uses what Node.js 18 does not have, or what newer releases took away", () => {
+  const foreign = /import\.meta\.(dirname|filename)|Promise\.withResolvers|Object\.groupBy|Map\.groupBy|Array\.fromAsync|AbortSignal\.any|\.(toSorted|toReversed|toSpliced)\(|(?<![.\w])crypto\.\w|\b(Dirent|file|entry)\.(path|parentPath)\b/;
+  for (const name of scripts()) {
+    if (name === "tests/integration/node.test.mjs") continue;
+    const found = fs.readFileSync(path.join(top, name), "utf8").match(foreign);
+    assert.equal(found?.[0], undefined, name);
+  }
+});
