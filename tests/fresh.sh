@@ -1,0 +1,185 @@
+#!/bin/bash
+# What a newcomer meets: a fresh Debian 12 with nothing but git, ca-certificates and apt, made by debootstrap in a temporary
+# directory. This repository's HEAD is cloned into it, and there both commands of the README are run:
+# deploy/local.sh, through whose nginx two people talk, and tests/run.sh. Whatever this machine has installed
+# besides (a newer Node.js, say) is not there. Its last line says what it did.
+#
+#   tests/fresh.sh [--cache FILE] [--minutes N] [a job of tests/run.sh]...
+#
+#   --cache FILE   keep the fresh Debian there, a tar file, and take it from there the next time
+#   --minutes N    give up after so long (default 90)
+#
+# Needs root, and debootstrap (installed if missing). Everything runs in namespaces of its own for mounts and processes: when this
+# script ends, however that is, what it started ends and nothing stays mounted. The mirror is that of this
+# machine's apt; a proxy and private certificate authorities of this machine hold in there too.
+set -euo pipefail
+top=$(cd "$(dirname "$0")/.." && pwd)
+. "$top/deploy/packages.sh"
+suite=bookworm
+port=8080
+
+# --- Outside: prepares, and steps into the namespaces ---
+
+prepare() {
+    cache= minutes=90
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --cache | --minutes)
+            [ $# -ge 2 ] || die "$1 needs a value"
+            declare -g "${1#--}=$2"
+            shift 2
+            ;;
+        -h | --help) sed -n '2,16s/^# \{0,1\}//p' "$0"; exit 0 ;;
+        -*) die "unknown argument $1; see --help" ;;
+        *) break ;;
+        esac
+    done
+    [[ $minutes =~ ^[1-9][0-9]{0,3}$ ]] || die "--minutes needs a number, not \"$minutes\""
+    [ "$(id -u)" = 0 ] || die "this needs root: it makes a tree with a system of its own and enters it"
+    packages_install debootstrap util-linux git
+    commit=$(git -C "$top" rev-parse --short HEAD)
+    git -C "$top" diff --quiet HEAD -- || say "fresh.sh: what is not committed is left out"
+    work=$(mktemp -d "${TMPDIR:-/var/tmp}/yukizuri-fresh-XXXXXX")
+    trap 'rm -rf --one-file-system "$work"' EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM HUP
+    git -C "$top" bundle create -q "$work/bundle" HEAD
+    begin=$SECONDS
+    # a child of its own, waited for: so the traps above run at once
+    timeout --kill-after=10 "${minutes}m" unshare --mount --pid --fork --kill-child \
+        bash "$top/tests/fresh.sh" --inside "$work" "$cache" "$@" &
+    status=0
+    wait $! || status=$?
+    took=$((SECONDS - begin))
+    jobs=${*:-everything}
+    [ $status != 124 ] || die "$suite, $commit: given up after $minutes minutes"
+    [ $status = 0 ] || die "$suite, $commit: FAILED after $took s ($(cat "$work/step" 2>/dev/null || echo preparing))"
+    say "fresh.sh: $suite, $commit: two people talked through deploy/local.sh's nginx, and tests/run.sh ran $jobs: all green in $took s"
+}
+
+# --- Inside the namespaces: makes the tree, and runs the two commands in it ---
+
+step() {
+    printf '%s\n' "$*" >"$work/step"
+    printf '\n=== fresh.sh: %s\n' "$*"
+}
+
+sources() {
+    apt-get indextargets --format '$(SITE) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
+        awk -v suite=$suite '($2 == suite || $2 ~ "^" suite "-(updates|security)$") && $3 == "main" { print "deb", $1, $2, $3 }' | sort -u
+}
+
+make_tree() {
+    if [ -n "$cache" ] && [ -s "$cache" ]; then
+        step "unpacking $cache"
+        tar -C "$tree" -xpf "$cache"
+        return
+    fi
+    step "debootstrap"
+    mirror=$(sources | awk -v suite=$suite '$3 == suite { print $2; exit }')
+    [ -n "$mirror" ] || die "this machine's apt has no mirror of Debian $suite"
+    debootstrap --variant=minbase --include=ca-certificates,git $suite "$tree" "$mirror" >"$work/debootstrap.log" 2>&1 ||
+        { tail -n 5 "$work/debootstrap.log" >&2; die "debootstrap failed"; }
+    [ -z "$cache" ] || { tar -C "$tree" -cpf "$cache.new" . && mv "$cache.new" "$cache"; }
+}
+
+# What the machine needs to be reached from, and nothing that it has installed.
+furnish_tree() {
+    sources >"$tree/etc/apt/sources.list"
+    apt-config dump | grep -iE '^Acquire::https?::Proxy' >"$tree/etc/apt/apt.conf.d/90proxy" || true
+    cp -L /etc/resolv.conf /etc/hosts "$tree/etc/"
+    find /usr/local/share/ca-certificates -name '*.crt' -exec cp -t "$tree/usr/local/share/ca-certificates" {} + 2>/dev/null || true
+    for place in proc:proc sysfs:sys devpts:dev/pts tmpfs:dev/shm; do
+        mkdir -p "$tree/${place#*:}"
+        mount -t "${place%:*}" "${place%:*}" "$tree/${place#*:}"
+    done
+    in_tree update-ca-certificates >/dev/null
+    cp "$work/bundle" "$tree/root/bundle"
+    in_tree git clone -q /root/bundle /root/yukizuri
+}
+
+# Of the environment only how to get out of here is passed on.
+in_tree() {
+    local passed=() name
+    for name in http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY npm_config_registry; do
+        [ -z "${!name:-}" ] || passed+=("$name=${!name}")
+    done
+    chroot "$tree" env -i "${passed[@]}" PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
+        SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt "$@"
+}
+
+inside() {
+    work=$1 cache=$2
+    shift 2
+    tree=$work/tree
+    mkdir "$tree"
+    make_tree
+    step "cloning"
+    furnish_tree
+    step "deploy/local.sh"
+    in_tree bash /root/yukizuri/tests/fresh.sh --talk
+    step "tests/run.sh $*"
+    in_tree bash /root/yukizuri/tests/run.sh "$@"
+}
+
+# --- In the tree: two people talk, with what is there once local.sh runs: bash and curl ---
+
+# A masked text frame (RFC 6455 section 5.2) of less than 126 bytes; the mask is zero, so the text stays as it is.
+frame() { printf "\\x81\\x$(printf %02x $((128 + ${#1})))\\0\\0\\0\\0%s" "$1"; }
+
+# Connects over nginx; what comes is written to the file $2.
+connect() {
+    local -n socket=$1
+    exec {socket}<>"/dev/tcp/127.0.0.1/$port"
+    printf 'GET /room HTTP/1.1\r\nHost: localhost:%s\r\nOrigin: http://localhost:%s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n' \
+        $port $port >&"$socket"
+    cat <&"$socket" >"$2" &
+    pids+=($!)
+}
+
+# Until $2 is there, for $1 seconds at most.
+await() {
+    local what=$3 deadline=$((SECONDS + $1))
+    until grep -aqF "$2" "$what" 2>/dev/null; do
+        [ $SECONDS -lt $deadline ] || { cat "$talk"/local* >&2; die "not within $1 s: $2"; }
+        kill -0 "$local_sh" 2>/dev/null || { cat "$talk"/local* >&2; die "deploy/local.sh ended by itself"; }
+        read -r -t 0.1 <> <(:) || true
+    done
+}
+
+page_answers() { [ "$(curl -s -o /dev/null -w '%{http_code}' "http://localhost:$port$1")" = 200 ] || die "GET $1 is not 200"; }
+
+talk() {
+    talk=$(mktemp -d)
+    pids=()
+    TMPDIR=$talk bash "$top/deploy/local.sh" >"$talk/local.out" 2>"$talk/local.err" &
+    local_sh=$!
+    await 900 "Ctrl-C ends it" "$talk/local.out"
+    page_answers /
+    page_answers /readyz
+    connect ann "$talk/ann"
+    connect ben "$talk/ben"
+    await 10 "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" "$talk/ann" # the answer to our key, RFC 6455 section 1.3
+    await 10 "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" "$talk/ben"
+    frame '{"type":"join","name":"ann"}' >&"$ann"
+    await 10 '"type":"welcome"' "$talk/ann"
+    frame '{"type":"join","name":"ben"}' >&"$ben"
+    await 10 '"type":"welcome"' "$talk/ben"
+    frame '{"type":"say","text":"is anybody here?","nonce":"1"}' >&"$ann"
+    await 10 'is anybody here?' "$talk/ben"
+    frame '{"type":"say","text":"I am","nonce":"1"}' >&"$ben"
+    await 10 'I am' "$talk/ann"
+    kill "${pids[@]}"
+    kill -TERM $local_sh
+    wait $local_sh || true
+    if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then die "nginx still listens after local.sh has ended"; fi
+    [ -z "$(find "$talk" -name 'yukizuri-local-*')" ] || die "local.sh left files behind"
+    rm -rf "$talk"
+    say "Two people talked through nginx; nothing was left behind."
+}
+
+case ${1:-} in
+--inside) shift; inside "$@" ;;
+--talk) talk ;;
+*) prepare "$@" ;;
+esac
