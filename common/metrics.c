@@ -22,6 +22,12 @@ static const struct row rows[] = {
     {"ghosts", "Members lost a moment ago, who may come back.", AT(ghosts), true},
     {"rooms", "Rooms open on this gateway.", AT(rooms), true},
     {"redis_up", "1 while both Redis connections are ready.", AT(redis_up), true},
+    {"redis_writes_to_disk",
+     "1 when Redis writes what people say to disk; absent while that is not known.",
+     AT(redis_writes_to_disk), true},
+    {"redis_evicts",
+     "1 when Redis may throw keys away for want of memory; absent while that is not known.",
+     AT(redis_evicts), true},
     {"handshakes_total", "Accepted WebSocket handshakes.", AT(handshakes), false},
     {"http_requests_total", "HTTP requests answered.", AT(http_requests), false},
     {"messages_in_total", "Messages received from members.", AT(messages_in), false},
@@ -143,6 +149,8 @@ void metrics_render_prometheus(const struct metrics *metrics, const struct metri
     text_print(out, "yukizuri_build_info{version=\"%s\",gateway=\"%s\"} 1\n", moment->version,
                moment->gateway);
     for (size_t i = 0; i < ROWS; i++) {
+        if (value_of(metrics, &rows[i]) == METRICS_UNKNOWN)
+            continue;
         add_head(out, rows[i].name, rows[i].help, rows[i].gauge ? "gauge" : "counter");
         text_print(out, "yukizuri_%s %" PRIu64 "\n", rows[i].name, value_of(metrics, &rows[i]));
     }
@@ -190,6 +198,8 @@ void metrics_render_json(const struct metrics *metrics, const struct metrics_mom
 {
     text_add_string(out, "{");
     for (size_t i = 0; i < ROWS; i++) {
+        if (value_of(metrics, &rows[i]) == METRICS_UNKNOWN)
+            continue;
         const char *suffix = strstr(rows[i].name, "_total");
         size_t len = suffix == NULL ? strlen(rows[i].name) : (size_t)(suffix - rows[i].name);
         text_print(out, "%s\"%.*s\":%" PRIu64, i == 0 ? "" : ",", (int)len, rows[i].name,

@@ -8,6 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The value of a gauge that is not known at the moment: it is left out of both spellings. */
+#define METRICS_UNKNOWN UINT64_MAX
+
 enum { METRICS_WORDS = 24, METRICS_LAG_BUCKETS = 10 };
 
 /* A counter by a word from a small fixed set; words beyond the bound are counted as "other". */
@@ -18,6 +21,7 @@ struct metrics_by_word {
 
 struct metrics {
     uint64_t connections, members, ghosts, rooms, redis_up;        /* gauges */
+    uint64_t redis_writes_to_disk, redis_evicts;                   /* 0, 1, or METRICS_UNKNOWN */
     uint64_t handshakes, http_requests, messages_in, messages_out; /* totals */
     uint64_t bytes_in, bytes_out, joins, resumes, leaves, gaps, says, pings;
     uint64_t redis_lost, redis_commands, redis_timeouts, stream_reads, slow_closed, log_dropped;

@@ -86,9 +86,16 @@ static const char *parse_tcp(const char *rest, struct redis_url *out)
     return parse_host(rest, (size_t)(end - rest), out);
 }
 
+/* "PATH" or "//user[:password]@/PATH". */
 static const char *parse_unix(const char *path, struct redis_url *out)
 {
+    size_t authority = strncmp(path, "//", 2) == 0 ? strcspn(path + 2, "/") : 0;
     out->scheme = REDIS_UNIX;
+    if (authority > 0 && path[authority + 1] == '@') {
+        if (parse_user(path + 2, authority - 1, out) != 0)
+            return "the user or password is not valid";
+        path += authority + 2;
+    }
     if (path[0] == '\0' || copy_part(out->path, 108, path, strlen(path)) != 0)
         return "the socket path is missing or longer than 107 bytes";
     return NULL;

@@ -17,8 +17,9 @@ struct redis_url {
     int database;
 };
 
-/* Reads "redis://[user:password@]host[:port][/db]", "rediss://…", "unix:PATH" or "embedded".
- * NULL; or a sentence (static) that says what is wrong, `out` then being unspecified. */
+/* Reads "redis://[user:password@]host[:port][/db]", "rediss://…", "unix:PATH",
+ * "unix://user[:password]@/PATH" or "embedded". NULL; or a sentence (static) that says what is
+ * wrong, `out` then being unspecified. */
 const char *redis_url_parse(const char *text, struct redis_url *out);
 
 #endif

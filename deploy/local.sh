@@ -62,11 +62,14 @@ start() {
     pids+=($!)
 }
 
-start redis redis-server --port 0 --unixsocket "$run/redis.sock" --save '' --appendonly no --dir "$run"
+# Whoever may enter this directory may do everything in Redis; the gateways log in as the user that a server's do.
+(umask 077 && head -c 24 /dev/urandom | base64 >"$run/redis-password")
+"$top/deploy/redis/render.sh" --password-file "$run/redis-password" --socket "$run/redis.sock" >"$run/redis.conf"
+start redis redis-server "$run/redis.conf" --dir "$run"
 upstreams=()
 for ((i = 1; i <= gateways; i++)); do
-    start "gateway-$i" "$build/yukizuri" --addr "unix:$run/gateway-$i.sock" --redis "unix:$run/redis.sock" \
-        --gateway-id "gateway-$i"
+    start "gateway-$i" "$build/yukizuri" --addr "unix:$run/gateway-$i.sock" --redis "unix://yukizuri@$run/redis.sock" \
+        --redis-password-file "$run/redis-password" --gateway-id "gateway-$i"
     upstreams+=(--upstream "unix:$run/gateway-$i.sock")
 done
 listens=(--listen "127.0.0.1:$port")

@@ -8,6 +8,7 @@
 #include "memory.h"
 #include "outbox.h"
 #include "redis_faults.h"
+#include "redis_keeps.h"
 #include "redis_tls.h"
 #include "table.h"
 
@@ -187,6 +188,7 @@ static void on_commands_ready(void *arg)
     struct bus *bus = arg;
     bus->redis_clock = (struct remote_clock){0}; /* it may be another Redis */
     ask_time(bus);
+    redis_keeps_look(bus->keeps);
     script_load_all(bus->commands);
     size_t at = 0;
     struct feed *feed;
@@ -313,6 +315,8 @@ static void make_ways(struct bus *bus)
         .metrics = bus->options.metrics,
     };
     bus->probe = probe_new(&probe);
+    bus->keeps = redis_keeps_new(&(struct redis_keeps_options){
+        bus->commands, bus->options.metrics, bus->options.log});
     bus->outbox = outbox_new(bus->options.base);
     bus->turn_end = event_new(bus->options.base, -1, 0, on_turn_end, bus);
     bus->lane = lane_new(bus->commands, MOST_MEMBERS);
@@ -364,6 +368,7 @@ void bus_free(struct bus *bus)
     redis_faults_free(bus->faults);
     redis_tls_free(bus->tls);
     probe_free(bus->probe);
+    redis_keeps_free(bus->keeps);
     table_free(bus->feeds);
     free(bus);
 }

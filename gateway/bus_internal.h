@@ -5,6 +5,7 @@
 #include "bus.h"
 #include "probe.h"
 #include "pubsub.h"
+#include "redis_keeps.h"
 #include "remote_clock.h"
 
 struct bus {
@@ -28,6 +29,7 @@ struct bus {
     char life[9];
     struct bus_numbers numbers;
     struct probe *probe;
+    struct redis_keeps *keeps;
     struct remote_clock redis_clock; /* of the commands' connection */
     int64_t time_asked_ms;           /* 0: not under way */
     char lost[240];                  /* why Redis is not there */

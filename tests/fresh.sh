@@ -21,7 +21,7 @@ port=8080
 # --- Outside: prepares, and steps into the namespaces ---
 
 prepare() {
-    cache= minutes=90
+    cache='' minutes=90
     while [ $# -gt 0 ]; do
         case $1 in
         --cache | --minutes)
@@ -40,21 +40,43 @@ prepare() {
     commit=$(git -C "$top" rev-parse --short HEAD)
     git -C "$top" diff --quiet HEAD -- || say "fresh.sh: what is not committed is left out"
     work=$(mktemp -d "${TMPDIR:-/var/tmp}/yukizuri-fresh-XXXXXX")
-    trap 'rm -rf --one-file-system "$work"' EXIT
+    child=
+    trap clean EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
     git -C "$top" bundle create -q "$work/bundle" HEAD
     begin=$SECONDS
-    # a child of its own, waited for: so the traps above run at once
-    timeout --kill-after=10 "${minutes}m" unshare --mount --pid --fork --kill-child \
-        bash "$top/tests/fresh.sh" --inside "$work" "$cache" "$@" &
+    unshare --mount --pid --fork --kill-child bash "$top/tests/fresh.sh" --inside "$work" "$cache" "$@" &
+    child=$!
     status=0
-    wait $! || status=$?
+    until_over $((begin + minutes * 60)) || die "$suite, $commit: given up after $minutes minutes ($(cat "$work/step" 2>/dev/null))"
+    wait $child || status=$?
+    child=
     took=$((SECONDS - begin))
     jobs=${*:-everything}
-    [ $status != 124 ] || die "$suite, $commit: given up after $minutes minutes"
     [ $status = 0 ] || die "$suite, $commit: FAILED after $took s ($(cat "$work/step" 2>/dev/null || echo preparing))"
     say "fresh.sh: $suite, $commit: two people talked through deploy/local.sh's nginx, and tests/run.sh ran $jobs: all green in $took s"
+}
+
+# The first process of the namespaces ends with unshare, and all others end with that one.
+clean() {
+    trap - EXIT INT TERM HUP
+    if [ -n "$child" ]; then kill -KILL "$child" 2>/dev/null && wait "$child" 2>/dev/null; fi
+    for _ in {1..50}; do
+        rm -rf --one-file-system "$work" 2>/dev/null && return
+        pause
+    done
+    rm -rf --one-file-system "$work"
+}
+
+pause() { read -r -t 0.2 <> <(:) || true; }
+
+# Waits until the child has ended; fails at this moment.
+until_over() {
+    while kill -0 "$child" 2>/dev/null; do
+        [ $SECONDS -lt "$1" ] || return 1
+        pause
+    done
 }
 
 # --- Inside the namespaces: makes the tree, and runs the two commands in it ---
@@ -93,9 +115,9 @@ furnish_tree() {
         mkdir -p "$tree/${place#*:}"
         mount -t "${place%:*}" "${place%:*}" "$tree/${place#*:}"
     done
-    in_tree update-ca-certificates >/dev/null
+    in_tree update-ca-certificates >/dev/null 2>&1
     cp "$work/bundle" "$tree/root/bundle"
-    in_tree git clone -q /root/bundle /root/yukizuri
+    in_tree git -c advice.detachedHead=false clone -q /root/bundle /root/yukizuri
 }
 
 # Of the environment only how to get out of here is passed on.
@@ -143,7 +165,7 @@ await() {
     until grep -aqF "$2" "$what" 2>/dev/null; do
         [ $SECONDS -lt $deadline ] || { cat "$talk"/local* >&2; die "not within $1 s: $2"; }
         kill -0 "$local_sh" 2>/dev/null || { cat "$talk"/local* >&2; die "deploy/local.sh ended by itself"; }
-        read -r -t 0.1 <> <(:) || true
+        pause
     done
 }
 

@@ -55,7 +55,7 @@ export class System {
     const more = fromNginx.port === port ? ["--addr", `${fromNginx.address}:${port}`] : [];
     const started = new Gateway(this.#t, port, [
       ...more,
-      "--redis", `redis://${toRedis.address}:${toRedis.port}`,
+      "--redis", this.redis.urlAt(toRedis.address, toRedis.port),
       "--gateway-id", `g${number}-${gateway.generation}`,
       "--lease", lease, "--leave-grace", grace, "--retention", retention,
       "--ping", ping, "--drain", drain, "--rate", "20:60",

@@ -97,7 +97,10 @@ test("where people come and go without a word, who did so long ago is forgotten"
   await joined(t, gateway.url, "the-first");
   assert.ok(recent().includes("the-first"));
   let number = 0;
-  const coming = setInterval(async () => (await joined(t, gateway.url, `next-${number++}`)).send({ type: "leave" }), 500);
+  const coming = setInterval(() => {
+    const next = joined(t, gateway.url, `next-${number++}`);
+    next.then((member) => member.send({ type: "leave" })).catch(() => {}); // the last one may be cut off by the test's end
+  }, 500);
   atEnd(t, () => clearInterval(coming));
   await until("the first one is forgotten while others come", () => !recent().includes("the-first"), 25000);
   assert.ok(recent().includes("next-"), "who came just now is still there");

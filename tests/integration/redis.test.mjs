@@ -147,7 +147,7 @@ test("the embedded Redis: starts and ends with the gateway, also when that is ki
 
 test("Redis by a host name; a name that does not resolve is told", async (t) => {
   const redis = await startRedis(t);
-  const gateway = await startGateway(t, { redis: `redis://localhost:${redis.port}` });
+  const gateway = await startGateway(t, { redis: redis.urlAt("localhost", redis.port) });
   await joined(t, gateway.url, "alice");
   const lost = await startGateway(t, { redis: "redis://no-such-host.invalid:6379", ready: false });
   await until("readyz says why", async () => /cannot resolve no-such-host\.invalid: /.test((await get(`${lost.origin}/readyz`)).body));

@@ -95,11 +95,26 @@ export class Process {
 
 // --- Redis ---
 
+export const redisPassword = "a password of the tests";
+
+/** The configuration that we ship, with its user, in a file of this directory. */
+function shippedConfiguration(directory) {
+  const file = path.join(directory, "redis.conf");
+  fs.writeFileSync(path.join(directory, "password"), `${redisPassword}\n`);
+  fs.writeFileSync(file, execFileSync(path.join(top, "deploy/redis/render.sh"), ["--password-file", path.join(directory, "password")]));
+  return file;
+}
+
 export class Redis extends Process {
   constructor(t, port, args) {
-    super(t, "redis-server", ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", ...args]);
+    super(t, "redis-server", args);
     this.port = port;
-    this.url = `redis://127.0.0.1:${port}`;
+    this.url = this.urlAt("127.0.0.1", port);
+  }
+
+  /** Where gateways reach it over another address: a path that a test can break. As the user that we ship. */
+  urlAt(host, port) {
+    return `redis://yukizuri:${encodeURIComponent(redisPassword)}@${host}:${port}`;
   }
 
   /** Runs a command; replies as redis-cli prints them for programs, line by line. */
@@ -117,8 +132,26 @@ export class Redis extends Process {
   }
 }
 
-export async function startRedis(t, { port, args = [] } = {}) {
-  const redis = new Redis(t, port ?? (await freePort()), args);
+/** What the shipped user was refused: nothing that a gateway does may be. */
+function assertNothingRefused(redis) {
+  let refused = [];
+  try {
+    if (redis.running) refused = execFileSync("redis-cli", ["-p", String(redis.port), "--raw", "ACL", "LOG"], { encoding: "utf8", timeout: 2000 }).split("\n");
+  } catch {
+    return; // the test left it frozen, or locked
+  }
+  const ofOurs = refused.filter((word, i) => word === "yukizuri" && refused[i - 1] === "username");
+  assert.equal(ofOurs.length, 0, `the shipped user was refused what a gateway does:\n${refused.join(" ")}`);
+}
+
+/** As we ship it, unless `shipped` is false: then as Redis is by itself. Gateways log in as the shipped user, `run` does as the
+ *  default one, who may do everything. */
+export async function startRedis(t, { port, args = [], shipped = true } = {}) {
+  const where = port ?? (await freePort());
+  const home = temporaryDirectory(t); // whatever it may write is gone with the test
+  const begin = shipped ? [shippedConfiguration(home)] : [];
+  const redis = new Redis(t, where, [...begin, "--port", String(where), "--bind", "127.0.0.1", "--dir", home, ...args]);
+  if (!shipped) redis.url = `redis://127.0.0.1:${where}`;
   await until("Redis is up", () => {
     try {
       return redis.run("PING") === "PONG";
@@ -126,6 +159,7 @@ export async function startRedis(t, { port, args = [] } = {}) {
       return false;
     }
   });
+  if (shipped) atEnd(t, () => assertNothingRefused(redis));
   return redis;
 }
 

@@ -181,6 +181,13 @@ static void test_redis_urls(void **state)
     assert_null(redis_url_parse("redis://:pw@h:1", &url));
     assert_string_equal(url.user, "");
     assert_string_equal(url.password, "pw");
+    assert_null(redis_url_parse("unix://us%2Fer:p%3Aw@/x/y.sock", &url));
+    assert_string_equal(url.user, "us/er");
+    assert_string_equal(url.password, "p:w");
+    assert_string_equal(url.path, "/x/y.sock");
+    assert_null(redis_url_parse("unix:///x/y@z/y.sock", &url));
+    assert_string_equal(url.user, "");
+    assert_string_equal(url.path, "///x/y@z/y.sock");
     assert_null(redis_url_parse("unix:/x/y.sock", &url));
     assert_string_equal(url.path, "/x/y.sock");
     static const char *const bad[] = {"",
@@ -191,6 +198,8 @@ static void test_redis_urls(void **state)
                                       "redis://h/x",
                                       "redis://[::1",
                                       "unix:",
+                                      "unix://user@",
+                                      "unix://us%ZZer@/x",
                                       "redis://a%zz@h"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_non_null(redis_url_parse(bad[i], &url));

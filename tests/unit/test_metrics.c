@@ -42,12 +42,29 @@ static void test_lag_buckets_are_cumulative(void **state)
     text_done(&out);
 }
 
+static void test_what_is_not_known_is_left_out(void **state)
+{
+    struct metrics metrics = {.redis_writes_to_disk = METRICS_UNKNOWN, .redis_evicts = 1};
+    struct metrics_moment moment = {.gateway = "g", .version = "v"};
+    struct text out = TEXT_EMPTY;
+    (void)state;
+    metrics_render_prometheus(&metrics, &moment, &out);
+    assert_null(strstr(out.data, "redis_writes_to_disk"));
+    assert_non_null(strstr(out.data, "\nyukizuri_redis_evicts 1\n"));
+    text_clear(&out);
+    metrics_render_json(&metrics, &moment, &out);
+    assert_null(strstr(out.data, "redis_writes_to_disk"));
+    assert_non_null(strstr(out.data, ",\"redis_evicts\":1,"));
+    text_done(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_words_are_bounded),
         cmocka_unit_test(test_close_words),
         cmocka_unit_test(test_lag_buckets_are_cumulative),
+        cmocka_unit_test(test_what_is_not_known_is_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,34 @@
+#!/bin/sh
+# Prints a configuration of Redis for Yukizuri, from yukizuri.conf beside this script.
+#
+#   render.sh --password-file FILE [--prefix PREFIX] [--socket PATH]
+#
+#   --password-file FILE   the password of the gateways' user (its first line); only a hash of it is printed
+#   --prefix PREFIX        the gateways' redis-prefix (default yukizuri)
+#   --socket PATH          listen on this unix socket, for its owner alone, and on no port
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+password_file='' prefix=yukizuri socket=''
+fail() {
+    echo "render.sh: $*" >&2
+    exit 2
+}
+while [ $# -gt 0 ]; do
+    [ $# -ge 2 ] || fail "$1 needs a value"
+    case $1 in
+    --password-file) password_file=$2 ;;
+    --prefix) prefix=$2 ;;
+    --socket) socket=$2 ;;
+    *) fail "unknown argument $1" ;;
+    esac
+    shift 2
+done
+[ -n "$password_file" ] || fail "--password-file is needed"
+case $prefix in
+'' | *[!A-Za-z0-9_.:-]*) fail "--prefix: letters, digits and _ . : - only" ;;
+esac
+password=$(head -n 1 "$password_file" | tr -d '\r\n')
+[ -n "$password" ] || fail "$password_file is empty"
+hash=$(printf %s "$password" | sha256sum | cut -d ' ' -f 1)
+sed -E "/^user /{s/ resetpass / #$hash /; s/([~&])yukizuri/\1$prefix/g}" "$here/yukizuri.conf"
+[ -z "$socket" ] || printf '\nport 0\nunixsocket "%s"\nunixsocketperm 700\n' "$socket"

@@ -1,0 +1,164 @@
+// What Redis keeps, and what the gateways may do there: the configuration that we ship, its user, and what a gateway says of
+// a Redis that is set up otherwise.
+import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
+import test from "node:test";
+import { atEnd, get, joined, redisPassword, startGateway, startRedis, temporaryDirectory, top, until } from "../lib/harness.mjs";
+
+const CANARY = "the canary sang at dawn";
+const render = path.join(top, "deploy/redis/render.sh");
+const told = (gateway) => gateway.log.filter((line) => line.kind === "redis-keeps");
+
+/** The files below this directory that have the canary in them. */
+function filesWithCanary(directory) {
+  const files = fs.readdirSync(directory, { recursive: true }).map((name) => path.join(directory, name));
+  return files.filter((file) => fs.lstatSync(file).isFile() && fs.readFileSync(file).includes(CANARY));
+}
+
+/** The canary is said, shown, and still kept when Redis is asked to end. */
+async function sayAndEnd(t, redis) {
+  const gateway = await startGateway(t, { redis });
+  const alice = await joined(t, gateway.url, "alice");
+  alice.send({ type: "say", text: CANARY, nonce: "1" });
+  await alice.waitFor({ type: "message", text: CANARY });
+  assert.ok(redis.run("XRANGE", "yukizuri:{lobby}:recent", "-", "+").includes(CANARY), "it is kept at this moment");
+  await redis.stop("SIGTERM");
+  return gateway;
+}
+
+test("as we ship Redis, what was said is in no file of its directory, also after it has ended", async (t) => {
+  const home = temporaryDirectory(t);
+  const redis = await startRedis(t, { args: ["--dir", home, "--rdbcompression", "no", "--logfile", path.join(home, "redis.log"), "--loglevel", "debug"] });
+  const gateway = await sayAndEnd(t, redis);
+  assert.ok(fs.existsSync(path.join(home, "redis.log")), "its directory is this one");
+  assert.deepEqual(filesWithCanary(home), []);
+  assert.deepEqual(fs.readdirSync(home), ["redis.log"]);
+  const [line] = told(gateway);
+  assert.equal(line.level, "info");
+  assert.equal(line.message, "Redis writes nothing to disk; it throws nothing away (maxmemory-policy noeviction)");
+});
+
+test("as Debian sets Redis up, it writes what was said to disk, and the gateway says so in its log, in /api/stats and in /metrics", async (t) => {
+  const home = temporaryDirectory(t);
+  // Debian's redis.conf names no times, so that Redis' own hold
+  const redis = await startRedis(t, { shipped: false, args: ["--dir", home, "--rdbcompression", "no"] });
+  assert.match(redis.run("CONFIG", "GET", "save"), /3600 1 300 100 60 10000/);
+  const asked = await startGateway(t, { redis });
+  assert.equal((await asked.stats()).redis_writes_to_disk, 1);
+  assert.match((await get(`${asked.origin}/metrics`)).body, /^yukizuri_redis_writes_to_disk 1$/m);
+  const gateway = await sayAndEnd(t, redis);
+  assert.deepEqual(filesWithCanary(home), [path.join(home, "dump.rdb")], "the search works");
+  const [line] = told(gateway);
+  assert.equal(line.level, "warn");
+  assert.match(line.message, /^Redis writes what people say to disk \(save 3600 1 300 100 60 10000\): set save "" and appendonly no, as deploy\/redis\/yukizuri\.conf does/);
+});
+
+test("an append-only file and a policy that throws keys away are said too, at each connection anew", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis });
+  assert.deepEqual([(await gateway.stats()).redis_writes_to_disk, (await gateway.stats()).redis_evicts], [0, 0]);
+  for (const [name, value] of [["appendonly", "yes"], ["maxmemory", "100mb"], ["maxmemory-policy", "allkeys-lru"]]) redis.run("CONFIG", "SET", name, value);
+  redis.run("CLIENT", "KILL", "TYPE", "normal");
+  await until("it has looked again", () => told(gateway).length === 2);
+  assert.deepEqual([(await gateway.stats()).redis_writes_to_disk, (await gateway.stats()).redis_evicts], [1, 1]);
+  const line = told(gateway)[1];
+  assert.equal(line.level, "warn");
+  assert.match(line.message, /\(appendonly yes\): set save .*; it may throw away members .* \(maxmemory-policy allkeys-lru\): set maxmemory-policy noeviction$/);
+  redis.run("CONFIG", "SET", "appendonly", "no");
+});
+
+test("a user who may not read Redis' configuration is no fault: the gateway is ready, and says what is not known", async (t) => {
+  const redis = await startRedis(t, { args: ["--user", "blind", "on", ">word", "~*", "&*", "+@all", "-config"] });
+  const gateway = await startGateway(t, { redis: `redis://blind:word@127.0.0.1:${redis.port}` });
+  await joined(t, gateway.url, "alice");
+  assert.equal(told(gateway).length, 1);
+  assert.equal(told(gateway)[0].level, "info");
+  assert.match(told(gateway)[0].message, /^whether Redis writes to disk is not known .*; it throws nothing away/);
+  const stats = await gateway.stats();
+  assert.equal(stats.redis_writes_to_disk, undefined);
+  assert.equal(stats.redis_evicts, 0);
+  assert.doesNotMatch((await get(`${gateway.origin}/metrics`)).body, /redis_writes_to_disk/);
+  redis.run("SAVE");
+  redis.run("CLIENT", "KILL", "TYPE", "normal");
+  await until("it has seen the snapshot", () => told(gateway)[1]?.message.includes("(it has taken snapshots)"));
+  redis.run("ACL", "SETUSER", "blind", "-info");
+  redis.run("CLIENT", "KILL", "TYPE", "normal");
+  await until("it has looked without INFO too", () => told(gateway).length === 3);
+  assert.match(told(gateway)[2].message, /is not known .*; whether it throws keys away is not known$/);
+  await until("it is ready", async () => (await get(`${gateway.origin}/readyz`)).status === 200);
+});
+
+/** The commands that the shipped user may use, as Redis writes them in its statistics: "client|setname". */
+function shippedCommands() {
+  const line = fs.readFileSync(path.join(top, "deploy/redis/yukizuri.conf"), "utf8").match(/^user yukizuri .*$/m)[0];
+  return line.split(" ").filter((word) => word.startsWith("+")).map((word) => word.slice(1));
+}
+
+/** The commands that were carried out since the statistics were reset. */
+function usedCommands(redis) {
+  return redis.lines("INFO", "commandstats").flatMap((line) => line.match(/^cmdstat_([^:]+):calls=[1-9]/)?.[1] ?? []);
+}
+
+test("the shipped user has every command that a gateway uses, and none that no gateway uses", async (t) => {
+  const redis = await startRedis(t);
+  redis.run("CONFIG", "RESETSTAT");
+  const args = ["--lease", "1", "--leave-grace", "0", "--retention", "1", "--rate", "0"];
+  const gateway = await startGateway(t, { redis, args });
+  await startGateway(t, { redis: `${redis.url}/1`, args });
+  const dying = await startGateway(t, { redis, args: [...args, "--gateway-id", "dying"] });
+  await joined(t, dying.url, "bob");
+  const alice = await joined(t, gateway.url, "alice");
+  alice.send({ type: "say", text: "hello", nonce: "1" });
+  await alice.waitFor({ type: "ack", nonce: "1" });
+  (await joined(t, `${gateway.url}/elsewhere`, "carol")).socket.terminate(); // a room that nobody is in is closed after 30 s
+  dying.signal("SIGKILL");
+  await alice.waitFor((message) => message.type === "presence" && message.left.some(({ name }) => name === "bob"), 30000);
+  const rest = () => shippedCommands().filter((command) => !usedCommands(redis).includes(command));
+  const talk = setInterval(() => alice.send({ type: "say", text: "go on", nonce: String(Math.random()) }), 100);
+  atEnd(t, () => clearInterval(talk));
+  await until(() => `every command was used; not so: ${rest()}`, () => rest().length === 0, 90000);
+  const admin = ["acl|log", "config|resetstat", "info"];
+  const foreign = usedCommands(redis).filter((command) => ![...shippedCommands(), ...admin, "auth"].includes(command));
+  assert.deepEqual(foreign, [], "used, and not in the list");
+});
+
+test("the shipped user reaches no key, no channel and no command of anybody else", async (t) => {
+  const redis = await startRedis(t);
+  const as = (...args) => spawnSync("redis-cli", ["-p", String(redis.port), "--user", "yukizuri", "--no-auth-warning", ...args], { encoding: "utf8", env: { ...process.env, REDISCLI_AUTH: redisPassword } }).stdout.trim();
+  const refused = [["GET", "yukizuri:gateways"], ["SET", "other:key", "x"], ["PUBLISH", "other:{lobby}", "x"], ["SUBSCRIBE", "other"], ["KEYS", "*"], ["FLUSHALL"], ["CONFIG", "SET", "save", "1 1"], ["ACL", "LIST"], ["EVAL", "return 1", "0"], ["SAVE"], ["MONITOR"], ["SHUTDOWN"]];
+  for (const command of refused) assert.match(as(...command), /^(NOPERM|\(error\) NOPERM)/, command.join(" "));
+  assert.equal(as("PING"), "PONG");
+  redis.run("ACL", "LOG", "RESET"); // they were meant to be refused
+});
+
+test("render.sh puts a password's hash and a prefix in; a password is never printed", async (t) => {
+  const directory = temporaryDirectory(t);
+  const file = path.join(directory, "password");
+  fs.writeFileSync(file, "quite / secret & so\n");
+  const text = execFileSync(render, ["--password-file", file, "--prefix", "other", "--socket", path.join(directory, "redis.sock")], { encoding: "utf8" });
+  assert.ok(!text.includes("secret &"));
+  assert.match(text, / ~other:\* &other:\* &other@\*:\* /);
+  assert.match(text, /^port 0$/m);
+  assert.match(text, /^unixsocketperm 700$/m);
+  const run = (...args) => spawnSync(render, args, { encoding: "utf8" });
+  fs.writeFileSync(path.join(directory, "empty"), "");
+  for (const [args, line] of [
+    [[], /^render\.sh: --password-file is needed\n$/],
+    [["--password-file"], /^render\.sh: --password-file needs a value\n$/],
+    [["--password-file", path.join(directory, "empty")], /^render\.sh: .*empty is empty\n$/],
+    [["--password-file", file, "--prefix", "a|b"], /^render\.sh: --prefix: letters/],
+    [["--frob", "1"], /^render\.sh: unknown argument --frob\n$/],
+  ]) {
+    const { status, stderr } = run(...args);
+    assert.equal(status, 2, stderr);
+    assert.match(stderr, line);
+  }
+});
+
+test("as it lies there nobody can log in as the shipped user: the file has no password", async (t) => {
+  const redis = await startRedis(t, { shipped: false, args: ["--include", path.join(top, "deploy/redis/yukizuri.conf")] });
+  const { stdout } = spawnSync("redis-cli", ["-p", String(redis.port), "AUTH", "yukizuri", ""], { encoding: "utf8" });
+  assert.match(stdout, /WRONGPASS/);
+});
