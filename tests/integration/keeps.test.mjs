@@ -106,7 +106,8 @@ test("the shipped user has every command that a gateway uses, and none that no g
   redis.run("CONFIG", "RESETSTAT");
   const args = ["--lease", "1", "--leave-grace", "0", "--retention", "1", "--rate", "0"];
   const gateway = await startGateway(t, { redis, args });
-  await startGateway(t, { redis: `${redis.url}/1`, args });
+  const second = await startGateway(t, { redis: `${redis.url}/1`, args });
+  await joined(t, second.url, "dan");
   const dying = await startGateway(t, { redis, args: [...args, "--gateway-id", "dying"] });
   await joined(t, dying.url, "bob");
   const alice = await joined(t, gateway.url, "alice");
@@ -139,7 +140,7 @@ test("render.sh puts a password's hash and a prefix in; a password is never prin
   fs.writeFileSync(file, "quite / secret & so\n");
   const text = execFileSync(render, ["--password-file", file, "--prefix", "other", "--socket", path.join(directory, "redis.sock")], { encoding: "utf8" });
   assert.ok(!text.includes("secret &"));
-  assert.match(text, / ~other:\* &other:\* &other@\*:\* /);
+  assert.match(text, / ~other:\* ~other@\*:\* &other:\* &other@\*:\* /);
   assert.match(text, /^port 0$/m);
   assert.match(text, /^unixsocketperm 700$/m);
   const run = (...args) => spawnSync(render, args, { encoding: "utf8" });
