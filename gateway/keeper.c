@@ -45,8 +45,9 @@ static void run_server(const struct keeper *keeper, pid_t parent)
         dup2(null, STDERR_FILENO);
     }
     execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", keeper->socket,
-           "--unixsocketperm", "700", "--save", "", "--appendonly", "no", "--dir",
-           keeper->directory, "--daemonize", "no", (char *)NULL);
+           "--unixsocketperm", "700", "--save", "", "--appendonly", "no",
+           "--slowlog-log-slower-than", "-1", "--dir", keeper->directory, "--daemonize", "no",
+           (char *)NULL);
     _exit(127);
 }
 

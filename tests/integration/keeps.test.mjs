@@ -90,6 +90,18 @@ test("a user who may not read Redis' configuration is no fault: the gateway is r
   await until("it is ready", async () => (await get(`${gateway.origin}/readyz`)).status === 200);
 });
 
+/** Redis keeps what took it long, with all its words, until it ends. Is that off? */
+const slowLogIsOff = (...where) => execFileSync("redis-cli", [...where, "--raw", "CONFIG", "GET", "slowlog-log-slower-than"], { encoding: "utf8" }).endsWith("\n-1\n");
+
+test("nothing of what people say stays in Redis' slow log, which never expires: as we ship it, and in the embedded one", async (t) => {
+  const redis = await startRedis(t);
+  assert.ok(slowLogIsOff("-p", String(redis.port)));
+  const home = temporaryDirectory(t);
+  await startGateway(t, { env: { ...process.env, TMPDIR: home } });
+  const [made] = fs.readdirSync(home);
+  assert.ok(slowLogIsOff("-s", path.join(home, made, "redis.sock")));
+});
+
 /** The commands that the shipped user may use, as Redis writes them in its statistics: "client|setname". */
 function shippedCommands() {
   const line = fs.readFileSync(path.join(top, "deploy/redis/yukizuri.conf"), "utf8").match(/^user yukizuri .*$/m)[0];
