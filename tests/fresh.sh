@@ -108,6 +108,7 @@ make_tree() {
 # What the machine needs to be reached from, and nothing that it has installed.
 furnish_tree() {
     sources >"$tree/etc/apt/sources.list"
+    echo force-unsafe-io >"$tree/etc/dpkg/dpkg.cfg.d/unsafe" # the tree does not outlive this script
     apt-config dump | grep -iE '^Acquire::https?::Proxy' >"$tree/etc/apt/apt.conf.d/90proxy" || true
     cp -L /etc/resolv.conf /etc/hosts "$tree/etc/"
     find /usr/local/share/ca-certificates -name '*.crt' -exec cp -t "$tree/usr/local/share/ca-certificates" {} + 2>/dev/null || true
