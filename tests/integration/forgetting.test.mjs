@@ -3,31 +3,26 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
 import test from "node:test";
-import { atEnd, joined, startGateway, startNginx, startRedis, temporaryDirectory, until } from "../lib/harness.mjs";
+import { atEnd, filesBelow, joined, startGateway, startNginx, startRedis, temporaryDirectory, until } from "../lib/harness.mjs";
 
 const CANARY = "the canary sang at dawn";
 
-/** Everything that Redis holds, as text: every key with what is in it. */
+/** Everything that Redis holds, as text: every key with what is in it. In one call, so that nothing expires while it is asked for. */
 function everythingIn(redis) {
-  const readers = { string: ["GET"], hash: ["HGETALL"], set: ["SMEMBERS"], zset: ["ZRANGE", "0", "-1", "WITHSCORES"], stream: ["XRANGE", "-", "+"], list: ["LRANGE", "0", "-1"] };
-  return redis
-    .lines("KEYS", "*")
-    .map((key) => {
-      const [command, ...more] = readers[redis.run("TYPE", key)] ?? ["DUMP"];
-      return `${key}\n${redis.run(command, key, ...more)}`;
-    })
-    .join("\n");
+  const script = `
+    local readers = {string = {'GET'}, hash = {'HGETALL'}, set = {'SMEMBERS'}, zset = {'ZRANGE', '0', '-1'}, stream = {'XRANGE', '-', '+'}, list = {'LRANGE', '0', '-1'}}
+    local all = {}
+    for _, key in ipairs(redis.call('KEYS', '*')) do
+      local reader = readers[redis.call('TYPE', key).ok] or {'DUMP'}
+      all[#all + 1] = {key, redis.call(reader[1], key, unpack(reader, 2))}
+    end
+    return all`;
+  return redis.run("EVAL", script, "0");
 }
 
 /** The files under these directories that have the canary in them. */
 function filesWithCanary(directories) {
-  const found = [];
-  for (const directory of directories)
-    for (const name of fs.readdirSync(directory, { recursive: true })) {
-      const file = path.join(directory, name);
-      if (fs.lstatSync(file).isFile() && fs.readFileSync(file).includes(CANARY)) found.push(file);
-    }
-  return found;
+  return directories.flatMap(filesBelow).filter((file) => fs.readFileSync(file).includes(CANARY));
 }
 
 /** The files that a process has open (deleted ones too) that have the canary in them. */

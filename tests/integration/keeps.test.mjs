@@ -5,17 +5,14 @@ import { execFileSync, spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import test from "node:test";
-import { get, joined, redisPassword, startGateway, startRedis, temporaryDirectory, top, until } from "../lib/harness.mjs";
+import { filesBelow, get, joined, redisPassword, startGateway, startRedis, temporaryDirectory, top, until } from "../lib/harness.mjs";
 
 const CANARY = "the canary sang at dawn";
 const render = path.join(top, "deploy/redis/render.sh");
 const told = (gateway) => gateway.log.filter((line) => line.kind === "redis-keeps");
 
 /** The files below this directory that have the canary in them. */
-function filesWithCanary(directory) {
-  const files = fs.readdirSync(directory, { recursive: true }).map((name) => path.join(directory, name));
-  return files.filter((file) => fs.lstatSync(file).isFile() && fs.readFileSync(file).includes(CANARY));
-}
+const filesWithCanary = (directory) => filesBelow(directory).filter((file) => fs.readFileSync(file).includes(CANARY));
 
 /** The canary is said, shown, and still kept when Redis is asked to end. */
 async function sayAndEnd(t, redis) {
@@ -110,7 +107,7 @@ function shippedCommands() {
 
 /** The commands that the gateway's sources name. Everybody may AUTH. */
 function namedCommands() {
-  const read = (directory, end) => fs.readdirSync(path.join(top, directory), { recursive: true }).filter((name) => name.endsWith(end)).map((name) => fs.readFileSync(path.join(top, directory, name), "utf8")).join("\n");
+  const read = (directory, end) => filesBelow(path.join(top, directory)).filter((name) => name.endsWith(end)).map((name) => fs.readFileSync(name, "utf8")).join("\n");
   const calls = [
     ...read("gateway", ".lua").matchAll(/call\('([A-Z]+)'()/g),
     ...read("gateway", ".c").matchAll(/(?:redis_send_strings|greet_with)\((?:[^;"]*?)"([A-Z]+)"(?:,\s*"([A-Z]+)")?/g),

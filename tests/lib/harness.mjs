@@ -63,6 +63,15 @@ export function temporaryDirectory(t) {
   return directory;
 }
 
+/** Every file below a directory. (Of Node.js' own recursive reading each release has another half.) */
+export function filesBelow(directory) {
+  return fs.readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
+    const name = path.join(directory, entry.name);
+    if (entry.isDirectory()) return filesBelow(name);
+    return entry.isFile() ? [name] : [];
+  });
+}
+
 /** A process of the test's own. Its output is kept. */
 export class Process {
   constructor(t, command, args, options = {}) {
