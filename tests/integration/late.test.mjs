@@ -7,13 +7,8 @@ import test from "node:test";
 import { Member, atEnd, joined, lasting, startGateway, startRedis, until } from "../lib/harness.mjs";
 
 /** A way to Redis that can be held up: what is sent meanwhile comes later, also of a connection that was
-<<<<<<< HEAD
  * closed, as from a socket's buffer. Answers are held up apart, only those to commands, and of connections that are there. */
-async function startPath(t, port) {
-=======
- * closed, as from a socket's buffer. Answers are not held up. */
 async function startPath(t, target) {
->>>>>>> 527bc78 (redis_keeps, deploy/redis: what Redis keeps is seen, said, and set up)
   const late = [];
   let held = false;
   let answersHeld = false;
@@ -21,18 +16,13 @@ async function startPath(t, target) {
   const pass = (deliver) => (held ? late.push(deliver) : deliver());
   const sockets = new Set();
   const server = net.createServer((gateway) => {
-<<<<<<< HEAD
-    const redis = net.connect(port, "127.0.0.1");
+    const redis = net.connect(target.port, "127.0.0.1");
     let talks = !answersHeld; // a command's connection
     gateway.on("data", (bytes) => {
       talks &&= !bytes.includes("SUBSCRIBE");
       if (answersHeld && talks) asked.push(bytes);
       pass(() => redis.write(bytes));
     });
-=======
-    const redis = net.connect(target.port, "127.0.0.1");
-    gateway.on("data", (bytes) => pass(() => redis.write(bytes)));
->>>>>>> 527bc78 (redis_keeps, deploy/redis: what Redis keeps is seen, said, and set up)
     gateway.on("close", () => pass(() => redis.end()));
     const answer = (bytes) => gateway.destroyed || gateway.write(bytes);
     redis.on("data", (bytes) => (answersHeld && talks ? late.push(() => answer(bytes)) : answer(bytes)));

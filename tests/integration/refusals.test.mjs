@@ -109,7 +109,7 @@ test("a master without its replicas takes no writes: not ready, still connected,
   const lost = await metric(gateway, "yukizuri_redis_lost_total");
   redis.run("CONFIG", "SET", "min-replicas-to-write", "1");
   await until("readyz says why", async () => /takes no writes: NOREPLICAS/.test((await readyz(gateway)).body));
-  assert.ok(ofKind(gateway, "redis-error").some((line) => /^NOREPLICAS/.test(line.err)));
+  await until("the log says why", () => ofKind(gateway, "redis-error").some((line) => /^NOREPLICAS/.test(line.err)));
   redis.run("CONFIG", "SET", "min-replicas-to-write", "0");
   await until("ready", async () => (await readyz(gateway)).status === 200);
   assert.equal(await metric(gateway, "yukizuri_redis_lost_total"), lost);
@@ -129,7 +129,7 @@ for (const [name, rules, rest] of [
   test(`not ready, and the log says why, while Redis' user has no right to ${name}`, async (t) => {
     const { gateway, allow } = await startWithRights(t, rules, { ready: false });
     await until("readyz says why", async () => /NOPERM|can't run this command|NOSCRIPT/.test((await readyz(gateway)).body));
-    assert.ok(ofKind(gateway, "redis-error").some((line) => /NOPERM|can't run this command/.test(line.err)));
+    await until("the log says why", () => ofKind(gateway, "redis-error").some((line) => /NOPERM|can't run this command/.test(line.err)));
     allow(...rest);
     await until("ready", async () => (await readyz(gateway)).status === 200);
     await joined(t, gateway.url, "alice");
