@@ -183,9 +183,24 @@ static void on_either_ready(struct bus *bus)
     bus->callbacks.on_up(bus->arg);
 }
 
+/* After a switchover one connection may reach the new master while the other one stays with the
+ * old: what comes over the channel would be taken for the history that the scripts tell of. */
+static bool ends_split(struct bus *bus)
+{
+    const char *commands = redis_run_id(bus->commands);
+    const char *subscriber = redis_run_id(bus->subscriber);
+    if (!bus_is_whole(bus) || commands[0] == '\0' || subscriber[0] == '\0' ||
+        strcmp(commands, subscriber) == 0)
+        return false;
+    reconnect(bus, "its two connections have reached two different ones");
+    return true;
+}
+
 static void on_commands_ready(void *arg)
 {
     struct bus *bus = arg;
+    if (ends_split(bus))
+        return;
     bus->redis_clock = (struct remote_clock){0}; /* it may be another Redis */
     ask_time(bus);
     redis_keeps_look(bus->keeps);
@@ -200,6 +215,8 @@ static void on_commands_ready(void *arg)
 static void on_subscriber_ready(void *arg)
 {
     struct bus *bus = arg;
+    if (ends_split(bus))
+        return;
     pubsub_on_ready(bus->pubsub);
     on_either_ready(bus);
 }
@@ -315,8 +332,8 @@ static void make_ways(struct bus *bus)
         .metrics = bus->options.metrics,
     };
     bus->probe = probe_new(&probe);
-    bus->keeps = redis_keeps_new(&(struct redis_keeps_options){
-        bus->commands, bus->options.metrics, bus->options.log});
+    bus->keeps = redis_keeps_new(
+        &(struct redis_keeps_options){bus->commands, bus->options.metrics, bus->options.log});
     bus->outbox = outbox_new(bus->options.base);
     bus->turn_end = event_new(bus->options.base, -1, 0, on_turn_end, bus);
     bus->lane = lane_new(bus->commands, MOST_MEMBERS);

@@ -401,6 +401,11 @@ bool redis_is_ready(const struct redis *redis)
     return redis->state == REDIS_READY;
 }
 
+const char *redis_run_id(const struct redis *redis)
+{
+    return redis->run_id;
+}
+
 int64_t redis_heard_ms(const struct redis *redis)
 {
     return redis->heard_ms;

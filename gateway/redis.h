@@ -64,6 +64,10 @@ void redis_free(struct redis *redis);
 
 bool redis_is_ready(const struct redis *redis);
 
+/* Which process of Redis answers (`run_id`), since the last time that it was ready; "" when its
+ * user may not ask. */
+const char *redis_run_id(const struct redis *redis);
+
 /* When something last came from Redis, whatever it was. Monotonic, in ms; 0: never. */
 int64_t redis_heard_ms(const struct redis *redis);
 

@@ -2,6 +2,7 @@
 #include "redis_internal.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* An AUTH that Redis does not know is repeated by it, with the password: redis_error_read leaves
  * that out. */
@@ -17,6 +18,19 @@ static void on_greeting(void *arg, const struct redis_reply *reply)
     redis_error_read(text, len, &error);
     snprintf(why, sizeof why, "Redis refused: %s", error.text);
     redis_lose(redis, why);
+}
+
+/* Without the right to ask, it is not known: the scripts ask as well, and the probe tells. */
+static void on_server(void *arg, const struct redis_reply *reply)
+{
+    static const char name[] = "run_id:";
+    struct redis *redis = arg;
+    const char *info = redis_reply_is_error(reply) ? NULL : redis_reply_string(reply, NULL);
+    const char *found = info == NULL ? NULL : strstr(info, name);
+    if (found == NULL)
+        return;
+    found += sizeof name - 1;
+    snprintf(redis->run_id, sizeof redis->run_id, "%.*s", (int)strcspn(found, "\r\n"), found);
 }
 
 static void on_greeted(void *arg, const struct redis_reply *reply)
@@ -51,6 +65,8 @@ void redis_greet(struct redis *redis)
         snprintf(number, sizeof number, "%d", url->database);
         greet_with(redis, on_greeting, "SELECT", number, NULL);
     }
+    redis->run_id[0] = '\0';
+    greet_with(redis, on_server, "INFO", "server", NULL);
     greet_with(redis, NULL, "CLIENT", "SETNAME", redis->client_name, NULL);
     greet_with(redis, on_greeting, "PING", NULL);
     greet_with(redis, on_greeted, "PING", "ready", NULL);

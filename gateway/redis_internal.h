@@ -28,6 +28,7 @@ struct redis {
     char why[200];
     unsigned attempts; /* since the way was last proven */
     int64_t heard_ms;  /* when something last came */
+    char run_id[48];
 };
 
 /* --- redis.c --- */
@@ -44,7 +45,7 @@ void redis_become_ready(struct redis *redis);
 
 /* --- redis_greet.c --- */
 
-/* AUTH, SELECT, CLIENT SETNAME, PING: the answer to the last one makes the connection ready. */
+/* AUTH, SELECT, INFO, CLIENT SETNAME, PING: the answer to the last one makes the connection ready. */
 void redis_greet(struct redis *redis);
 
 /* --- redis_words.c --- */

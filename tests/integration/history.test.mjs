@@ -248,6 +248,34 @@ test("a planned switchover to a replica that has everything is seen by nobody", 
   }
 });
 
+test("a gateway never listens to one Redis while its scripts run in another", async (t) => {
+  const { master, replica, address, caughtUp } = await startPair(t);
+  const here = await startGateway(t, { redis: address.url, args: ["--gateway-id", "here"] });
+  const old = await startGateway(t, { redis: master });
+  const [alice, carol] = [await joined(t, here.url, "alice"), await joined(t, old.url, "carol")];
+  await say(carol, "before");
+  await alice.waitFor({ type: "message", text: "before" });
+  await caughtUp();
+  replica.run("REPLICAOF", "NO", "ONE"); // and the old master goes on
+  address.port = replica.port;
+  for (const line of master.lines("CLIENT", "LIST", "TYPE", "normal"))
+    if (line.includes("name=yukizuri-here ")) master.run("CLIENT", "KILL", "ID", /^id=(\d+)/.exec(line)[1]);
+  await until("its scripts run in the new one", () => replica.run("CLIENT", "LIST").includes("name=yukizuri-here"));
+  await until("somebody comes in there", async () => {
+    const dave = await new Member(t, here.url).opened();
+    dave.send({ type: "join", name: "dave" });
+    return (await dave.waitFor(({ type }) => type === "welcome" || type === "error")).type === "welcome";
+  });
+  await say(carol, "stale 1", "stale 2", "stale 3");
+  await until("alice is heard", async () => {
+    alice.send({ type: "say", text: "new", nonce: "new" });
+    return alice.find({ type: "ack", nonce: "new" });
+  });
+  await alice.waitFor({ type: "message", text: "new" });
+  assert.deepEqual(texts(alice).filter((text) => text.startsWith("stale")), []);
+  assert.ok(!master.run("CLIENT", "LIST", "TYPE", "pubsub").includes("name=yukizuri-here "));
+});
+
 test("a replica is promoted under an open connection: the feed that never lost it is told first", async (t) => {
   const { replica } = await startPair(t);
   // A gateway on the replica itself: it cannot write there until the promotion.
