@@ -9,7 +9,8 @@ const struct config_row config_table[] = {
      "Where to listen: :PORT, HOST:PORT, [V6]:PORT or unix:PATH. May be given more than once."},
     {"redis", CONFIG_STRING, AT(redis), "embedded", 0, 0, "URL",
      "redis://[user:password@]host:port[/db], rediss://... (TLS), unix:PATH, unix://user@/PATH, or "
-     "embedded: start a private redis-server that writes nothing to disk and ends with the gateway; "
+     "embedded: start a private redis-server that writes nothing to disk and ends with the "
+     "gateway; "
      "one that dies is started again, empty, but not a third time within a minute."},
     {"redis-password-file", CONFIG_STRING, AT(redis_password_file), NULL, 0, 0, "FILE",
      "The Redis password, read from a file, so that it is on no command line."},

@@ -1,5 +1,6 @@
 #include "lineage.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +53,26 @@ enum lineage_standing lineage_stand(const struct lineage *lineage, const char *e
         *seq = fork->seq;
         return LINEAGE_FORKED;
     }
-    *seq = lineage->count == 0 ? 0 : lineage->forks[lineage->count - 1].seq;
+    *seq = lineage->count < LINEAGE_FORKS ? 0 : lineage->forks[lineage->count - 1].seq;
     return LINEAGE_FOREIGN;
+}
+
+enum lineage_standing lineage_meet(const struct lineage *lineage, const struct lineage *own,
+                                   uint64_t *seq)
+{
+    const char *epoch = own->epoch;
+    uint64_t stood = *seq;
+    for (size_t i = own->count;; i--) {
+        uint64_t at = stood;
+        if (lineage_stand(lineage, epoch, &at) != LINEAGE_FOREIGN) {
+            bool shared = at == *seq;
+            *seq = at;
+            return shared ? LINEAGE_SHARED : LINEAGE_FORKED;
+        }
+        if (i == 0)
+            return lineage_stand(lineage, own->epoch, seq);
+        epoch = own->forks[i - 1].epoch;
+        if (stood > own->forks[i - 1].seq)
+            stood = own->forks[i - 1].seq;
+    }
 }

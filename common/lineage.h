@@ -38,9 +38,15 @@ enum lineage_standing {
 };
 
 /* Where somebody who has seen everything up to `*seq` of `epoch` stands in this lineage. `*seq`
- * becomes the number behind which it has seen nothing of it: unless it is shared the fork's, or
- * that with which the present epoch began. */
+ * becomes the number behind which it has seen nothing of it: unless it is shared the fork's. Of a
+ * foreign epoch nothing was seen; where more forks may have been than are known, what came in the
+ * present epoch is all that surely was not. */
 enum lineage_standing lineage_stand(const struct lineage *lineage, const char *epoch,
                                     uint64_t *seq);
+
+/* The same of somebody whose own lineage is known: where both came from one epoch, everything up to
+ * the first of their forks is shared. */
+enum lineage_standing lineage_meet(const struct lineage *lineage, const struct lineage *own,
+                                   uint64_t *seq);
 
 #endif

@@ -35,6 +35,19 @@ void past_begin(struct past *past, uint64_t seq, uint64_t position)
     tally_begin(past->tally, seq);
 }
 
+void past_fork(struct past *past, uint64_t seq, uint64_t position)
+{
+    tally_rewind(past->tally, seq);
+    if (past->floor >= seq) {
+        past->floor = seq;
+        past->start = position;
+    }
+    if (past->hole.after >= seq)
+        past->hole = (struct past_hole){.after = seq, .seq = seq, .position = position};
+    else if (past->hole.seq > seq)
+        past->hole.seq = seq;
+}
+
 void past_note(struct past *past, uint64_t seq, bool message)
 {
     tally_note(past->tally, seq, message);

@@ -16,6 +16,10 @@ void past_free(struct past *past);
 /* Numbers begin after `seq`, with the frame at `position` of the log. */
 void past_begin(struct past *past, uint64_t seq, uint64_t position);
 
+/* Numbers above `seq` were of another history, and will be given again: from `position` of the log
+ * on. What is before it and was of them is not replayed (room_log_fork). */
+void past_fork(struct past *past, uint64_t seq, uint64_t position);
+
 /* The next event. */
 void past_note(struct past *past, uint64_t seq, bool message);
 

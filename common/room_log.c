@@ -87,6 +87,17 @@ struct room_log_mark room_log_mark(const struct room_log *log, uint64_t position
     return at(log, position)->mark;
 }
 
+void room_log_fork(struct room_log *log, uint64_t seq)
+{
+    for (uint64_t position = log->head; position > log->tail; position--) {
+        struct room_log_mark *mark = &at(log, position - 1)->mark;
+        if (mark->seq <= seq)
+            return;
+        mark->seq = seq;
+        mark->transient = true;
+    }
+}
+
 void room_log_evict(struct room_log *log)
 {
     assert(log->tail < log->head);

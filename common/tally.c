@@ -34,6 +34,14 @@ void tally_begin(struct tally *tally, uint64_t seq)
     tally->first = tally->next = seq + 1;
 }
 
+void tally_rewind(struct tally *tally, uint64_t seq)
+{
+    if (seq + 1 < tally->first)
+        tally_begin(tally, seq);
+    else if (seq + 1 < tally->next)
+        tally->next = seq + 1;
+}
+
 static uint64_t *word_of(const struct tally *tally, uint64_t number)
 {
     return &tally->words[(number & (tally->bits - 1)) / WORD_BITS];

@@ -18,6 +18,9 @@ void tally_free(struct tally *tally);
 /* Numbers begin after `seq`; what was known is forgotten. */
 void tally_begin(struct tally *tally, uint64_t seq);
 
+/* Numbers above `seq` will be given again: what is known of them is forgotten. */
+void tally_rewind(struct tally *tally, uint64_t seq);
+
 /* The event `seq` was a message, or was none. Numbers left out count as messages. */
 void tally_note(struct tally *tally, uint64_t seq, bool message);
 

@@ -205,7 +205,7 @@ static void drop_broken(struct burials *burials, const char *key)
 static void on_scanned(void *arg, const struct redis_reply *reply)
 {
     struct grave *grave = arg;
-    struct key members = key_part(grave->channel.text, "members");
+    struct key members = key_part(grave->base.text, "members");
     if (redis_reply_is_wrong_type(reply)) {
         drop_broken(grave->burial->burials, members.text);
         end_grave(grave, false);

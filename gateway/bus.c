@@ -298,6 +298,7 @@ static struct redis *new_redis(struct bus *bus, bool subscriber)
         .base = bus->options.base,
         .url = bus->options.url,
         .tls = bus->tls,
+        .turn = &bus->turn,
         .client_name = name,
         .subscriber = subscriber,
         .metrics = bus->options.metrics,

@@ -221,7 +221,7 @@ int bus_ours(struct feed *feed, const char *cursor, size_t most, redis_done done
 /* Forgets kept events up to `seq`. */
 void bus_trim(struct feed *feed, uint64_t seq);
 
-/* Was a say refused, because Redis lost its memory since the epoch it was first said in? */
+/* Was a say refused, because Redis is not in the epoch in which it was first said? */
 bool bus_is_other_epoch(const struct redis_reply *reply);
 
 /* A positive number, or 0 for an error or no reply. */

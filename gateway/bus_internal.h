@@ -14,6 +14,7 @@ struct bus {
     void *arg;
     struct redis *commands;
     struct redis *subscriber;
+    unsigned turn;         /* of both, among the addresses of Redis' name */
     struct redis_tls *tls; /* of both; NULL: none is wanted */
     struct redis_faults *faults;
     struct pubsub *pubsub;

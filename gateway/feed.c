@@ -13,6 +13,7 @@ void feed_gap(struct feed *feed, uint64_t seq, uint64_t said)
         .seq = seq,
         .missed = said > feed->said && !feed->rebase ? said - feed->said : 0,
         .anew = feed->rebase,
+        .fork = feed->rebase ? feed->fork : 0,
     };
     feed->seq = seq;
     feed->said = said;
@@ -231,6 +232,11 @@ enum lineage_standing feed_stand(const struct feed *feed, const char *epoch, uin
 bool feed_is_settled(const struct feed *feed)
 {
     return !feed->rebase;
+}
+
+bool feed_has_forked(const struct feed *feed)
+{
+    return feed->lineage.count > 0;
 }
 
 bool feed_is_current(const struct feed *feed)

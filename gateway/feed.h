@@ -18,8 +18,9 @@
 struct feed_gap {
     uint64_t seq;    /* the next number is seq + 1 */
     uint64_t missed; /* so many of them were messages */
-    bool anew; /* Redis lost its memory, or goes on with an older one: other numbers follow, and
-                  `missed` is not known */
+    bool anew;     /* Redis lost its memory, or goes on with an older one: other numbers follow, and
+                      `missed` is not known */
+    uint64_t fork; /* anew: numbers up to here stay what they were; 0: none do */
 };
 
 struct feed_callbacks {
@@ -64,6 +65,9 @@ enum lineage_standing feed_stand(const struct feed *feed, const char *epoch, uin
 
 /* Are the numbers that it delivers those of its epoch? Not while another one is being taken up. */
 bool feed_is_settled(const struct feed *feed);
+
+/* Has Redis gone on with another history since the room began? */
+bool feed_has_forked(const struct feed *feed);
 
 /* Is nothing being read or awaited at the moment? */
 bool feed_is_current(const struct feed *feed);

@@ -30,6 +30,7 @@ struct feed {
      * of what came in between: it is asked for again. */
     unsigned hearing;
     unsigned kept_asked, roster_asked; /* in which `hearing` */
+    uint64_t fork;                     /* rebase: numbers up to here stay what they were */
     unsigned told; /* kinds of foreign publications already logged, a bit each */
     uint64_t seq;  /* the last event delivered or remembered */
     uint64_t said; /* so many events up to it were messages */

@@ -66,7 +66,7 @@ static void deliver_page(struct feed *feed, const struct redis_reply *reply)
 static void change_epoch(struct feed *feed, const struct lineage *lineage, uint64_t seq)
 {
     feed->lineage = *lineage;
-    feed->seq = seq;
+    feed->seq = feed->fork = seq;
     feed->said = 0;
     feed->roster_seq = feed->roster_said = 0;
     feed->rebase = true;
@@ -74,10 +74,21 @@ static void change_epoch(struct feed *feed, const struct lineage *lineage, uint6
     feed_read_kept(feed);
 }
 
+/* The roster that it was to open with is of a history that has ended meanwhile. */
+static void open_again(struct feed *feed)
+{
+    feed->lineage = (struct lineage){.count = 0};
+    feed->seq = feed->said = 0;
+    feed->roster_known = false;
+    feed->state = FEED_OPENING;
+    event_queue_clear(&feed->queue);
+    feed_read_roster(feed);
+}
+
 /* Everything that was delivered is in this lineage. */
 static void go_on_in(struct feed *feed, const struct lineage *lineage)
 {
-    bool news = feed->lineage.epoch[0] != '\0' && strcmp(feed->lineage.epoch, lineage->epoch) != 0;
+    bool news = strcmp(feed->lineage.epoch, lineage->epoch) != 0;
     feed->lineage = *lineage;
     if (news && feed->started && !feed->rebase)
         feed->callbacks.on_epoch(feed->owner);
@@ -86,16 +97,19 @@ static void go_on_in(struct feed *feed, const struct lineage *lineage)
 /* Takes the answer's epoch up; false when it has to be asked for something else then. */
 static bool take_lineage(struct feed *feed, const struct lineage *lineage, uint64_t head)
 {
-    uint64_t seq = feed->seq;
-    enum lineage_standing standing = LINEAGE_SHARED;
-    if (feed->lineage.epoch[0] != '\0')
-        standing = lineage_stand(lineage, feed->lineage.epoch, &seq);
-    if (standing == LINEAGE_SHARED && head >= feed->seq) {
+    uint64_t known = feed->seq;
+    if (!feed->started && known < feed->roster_seq)
+        known = feed->roster_seq;
+    uint64_t seq = known;
+    enum lineage_standing standing = lineage_meet(lineage, &feed->lineage, &seq);
+    if (standing == LINEAGE_SHARED && head >= known) {
         go_on_in(feed, lineage);
         return true;
     }
-    change_epoch(feed, lineage,
-                 standing == LINEAGE_SHARED ? 0 : seq); /* shared: set back by hand */
+    if (!feed->started)
+        open_again(feed);
+    else /* shared: set back by hand */
+        change_epoch(feed, lineage, standing == LINEAGE_SHARED ? 0 : seq);
     return false;
 }
 

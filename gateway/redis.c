@@ -77,6 +77,8 @@ static int64_t retry_delay_ms(struct redis *redis)
     uint32_t random;
     digest_random(&random, sizeof random);
     redis->attempts++;
+    if (!redis->options.subscriber)
+        ++*redis->options.turn;
     return most / 2 + random % (most / 2 + 1);
 }
 
@@ -315,7 +317,7 @@ static void find_and_connect(struct redis *redis)
         connect_stream(redis, (struct sockaddr *)&address, sizeof address);
         return;
     }
-    const struct resolver_question question = {url->host, url->port, redis->attempts};
+    const struct resolver_question question = {url->host, url->port, *redis->options.turn};
     redis->resolution = resolver_start(redis->options.base, &question, on_resolved, redis);
     if (redis->resolution == NULL)
         redis_lose(redis, "no thread to resolve its name in");

@@ -33,9 +33,12 @@ struct redis_callbacks {
 struct redis_options {
     struct event_base *base;
     const struct redis_url *url; /* must outlive the connection */
-    struct redis_tls *tls;       /* must outlive it; NULL: none is wanted */
-    const char *client_name;     /* CLIENT SETNAME; copied */
-    bool subscriber;             /* what is published goes to on_push; commands are answered */
+    /* Which of a name's addresses is tried: both connections of a gateway are to reach one Redis.
+     * Counted on when the connection for commands fails; must outlive both. */
+    unsigned *turn;
+    struct redis_tls *tls;   /* must outlive it; NULL: none is wanted */
+    const char *client_name; /* CLIENT SETNAME; copied */
+    bool subscriber;         /* what is published goes to on_push; commands are answered */
     struct metrics *metrics;
 };
 

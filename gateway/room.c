@@ -330,13 +330,28 @@ static void tell_gap(struct room *room, const struct feed_gap *gap, const char *
     room->options.metrics->gaps++;
 }
 
+/* What is known of the numbers up to the fork stays, and can be replayed. What may be missing
+ * behind it counts as messages. */
+static void go_back(struct room *room, const struct feed_gap *gap)
+{
+    uint64_t head = room_log_head(room->log);
+    if (gap->fork == 0) {
+        past_begin(room->past, gap->seq, head);
+        return;
+    }
+    room_log_fork(room->log, gap->fork);
+    past_fork(room->past, gap->fork, head);
+    if (gap->seq > gap->fork)
+        past_skip(room->past, &(struct past_hole){gap->fork, gap->seq, gap->seq - gap->fork, head});
+}
+
 void room_gap(struct room *room, const struct feed_gap *gap, const char *epoch)
 {
     show_gathered(room);
     uint64_t head = room_log_head(room->log);
     const struct past_hole hole = {room->seq, gap->seq, gap->missed, head};
     if (gap->anew) {
-        past_begin(room->past, gap->seq, head);
+        go_back(room, gap);
         memset(&room->forgotten, 0, sizeof room->forgotten);
     } else {
         past_skip(room->past, &hole);

@@ -103,6 +103,7 @@ static void on_epoch(void *owner)
 {
     struct place *place = owner;
     room_epoch(place->room, feed_epoch(place->feed));
+    place->rooms->callbacks.on_epoch(place->rooms->arg, place);
 }
 
 void rooms_doubt_rosters(struct rooms *rooms)

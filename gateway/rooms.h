@@ -41,12 +41,13 @@ struct place {
     char name[];
 };
 
-/* on_opened and on_closed are called from within place_open, and rooms_put, rooms_tick or rooms_free,
- * and may not change which places there are; the others from the event loop. */
+/* on_opened and on_closed are called from within place_open, and rooms_put, rooms_tick or
+ * rooms_free, and may not change which places there are; the others from the event loop. */
 struct rooms_callbacks {
     void (*on_live)(void *arg, struct place *place);
     void (*on_happened)(void *arg, struct place *place, bool hurry); /* see room.h */
-    void (*on_anew)(void *arg, struct place *place); /* Redis lost what it knew of the room */
+    void (*on_anew)(void *arg, struct place *place);  /* Redis lost what it knew of the room */
+    void (*on_epoch)(void *arg, struct place *place); /* it goes on with another history */
     void (*on_opened)(void *arg, const struct place *place);
     void (*on_closed)(void *arg, const struct place *place);
 };

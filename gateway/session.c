@@ -217,8 +217,7 @@ static struct table_key id_of(const void *value)
 
 static void on_live(void *arg, struct place *place)
 {
-    (void)arg;
-    session_on_live(place);
+    session_on_live(arg, place);
 }
 
 static void on_happened(void *arg, struct place *place, bool hurry)
@@ -247,8 +246,14 @@ struct connection *session_open(struct sessions *all, const struct session_visit
 
 static void on_anew(void *arg, struct place *place)
 {
-    struct sessions *all = arg;
-    session_refresh_soon(all, place);
+    session_refresh_soon(arg, place);
+    session_reconcile_soon(arg, place);
+}
+
+/* Who came back on another socket without anybody's being told may stand where it was. */
+static void on_epoch(void *arg, struct place *place)
+{
+    session_refresh_soon(arg, place);
 }
 
 static void on_opened(void *arg, const struct place *place)
@@ -288,6 +293,7 @@ struct sessions *sessions_new(const struct sessions_options *options)
         .on_live = on_live,
         .on_happened = on_happened,
         .on_anew = on_anew,
+        .on_epoch = on_epoch,
         .on_opened = on_opened,
         .on_closed = on_room_closed,
     };

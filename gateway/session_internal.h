@@ -128,7 +128,7 @@ void session_say(struct session *session, const struct message_in *message);
 /* --- session_join.c --- */
 
 void session_join(struct session *session, const struct message_in *join);
-void session_on_live(struct place *place);
+void session_on_live(const struct sessions *all, struct place *place);
 void session_join_tick(struct place *place);
 
 /* Its join is over, one way or the other. */
@@ -178,8 +178,8 @@ void session_free_farewells(struct sessions *all);
 
 /* --- session_reconcile.c --- */
 
-/* Redis went on with an older memory. A lease from now on, by when all members have been put back,
- * those who are there for this gateway and are not its own leave the room. */
+/* Redis may have gone on with an older memory. A lease and the grace from now on, by when all
+ * members have been put back, those who are there for this gateway and are not its own leave. */
 void session_reconcile_soon(const struct sessions *all, struct place *place);
 void session_reconcile_tick(struct sessions *all, struct place *place);
 

@@ -216,8 +216,10 @@ static void each_waiting(struct place *place, enum session_state state,
     }
 }
 
-void session_on_live(struct place *place)
+void session_on_live(const struct sessions *all, struct place *place)
 {
+    if (feed_has_forked(place->feed)) /* perhaps while the room was not open here */
+        session_reconcile_soon(all, place);
     each_waiting(place, SESSION_OPENING, session_ask);
 }
 

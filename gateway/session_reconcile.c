@@ -11,7 +11,7 @@
 
 enum { NAMES = 200 /* in a call, about */ };
 
-/* One walk over a room's members. */
+/* One walk over a room's members, or the answer to what it found. */
 struct walk {
     struct sessions *all;
     struct place *place; /* held: one of its users */
@@ -19,6 +19,15 @@ struct walk {
 };
 
 static void ask(struct walk *walk);
+
+static struct walk *new_walk(struct sessions *all, const struct place *place)
+{
+    struct walk *walk = memory_new(sizeof *walk);
+    walk->all = all;
+    walk->place = rooms_get(all->rooms, place->name);
+    walk->cursor[0] = '0';
+    return walk;
+}
 
 static void end_walk(struct walk *walk)
 {
@@ -55,6 +64,21 @@ static size_t find_left(const struct sessions *all, const struct redis_reply *re
     return count;
 }
 
+static void on_taken_off(void *arg, const struct redis_reply *reply)
+{
+    struct walk *asker = arg;
+    if (redis_reply_is_error(reply))
+        session_reconcile_soon(asker->all, asker->place); /* once more */
+    end_walk(asker);
+}
+
+static void take_off(const struct walk *walk, const struct bus_leave *leaves, size_t count)
+{
+    struct walk *asker = new_walk(walk->all, walk->place);
+    if (bus_leave(walk->place->feed, leaves, count, on_taken_off, asker) != 0)
+        on_taken_off(asker, NULL);
+}
+
 static void on_ours(void *arg, const struct redis_reply *reply)
 {
     struct walk *walk = arg;
@@ -68,7 +92,7 @@ static void on_ours(void *arg, const struct redis_reply *reply)
     }
     memcpy(walk->cursor, cursor, strlen(cursor) + 1);
     for (size_t at = 1; (count = find_left(walk->all, reply, &at, leaves)) > 0;)
-        bus_leave(walk->place->feed, leaves, count, NULL, NULL);
+        take_off(walk, leaves, count);
     if (strcmp(walk->cursor, "0") == 0)
         end_walk(walk);
     else
@@ -85,8 +109,10 @@ static void ask(struct walk *walk)
 
 void session_reconcile_soon(const struct sessions *all, struct place *place)
 {
-    int64_t lease_ms = (int64_t)all->options.config->lease * 1000;
-    place->reconcile_at_ms = clock_monotonic_ms() + lease_ms;
+    const struct config *config = all->options.config;
+    int64_t lease_ms = (int64_t)config->lease * 1000;
+    int64_t grace_ms = (int64_t)config->leave_grace * 1000;
+    place->reconcile_at_ms = clock_monotonic_ms() + lease_ms + grace_ms;
     place->unsettled_until_ms = place->reconcile_at_ms + lease_ms;
 }
 
@@ -100,10 +126,6 @@ void session_reconcile_tick(struct sessions *all, struct place *place)
     if (place->reconcile_at_ms == 0 || place->reconcile_at_ms > clock_monotonic_ms() ||
         place->feed == NULL || !bus_flows(all->options.bus) || all->beside)
         return;
-    struct walk *walk = memory_new(sizeof *walk);
     place->reconcile_at_ms = 0;
-    walk->all = all;
-    walk->place = rooms_get(all->rooms, place->name);
-    walk->cursor[0] = '0';
-    ask(walk);
+    ask(new_walk(all, place));
 }

@@ -17,6 +17,7 @@ enum {
 struct saying {
     struct session *session;
     bool has_nonce;
+    bool current; /* it names the epoch that the room's feed knows */
     char nonce[];
 };
 
@@ -46,10 +47,11 @@ static void refuse_unavailable(const struct saying *saying, bool known)
 
 static void refuse_other_epoch(const struct saying *saying)
 {
-    refuse_say(saying, "epoch_changed",
-               "The chat lost its memory since this was first sent, so nobody knows whether it was "
-               "shown. Please send it anew if it was not.",
-               true);
+    refuse_say(
+        saying, "epoch_changed",
+        "The chat was restarted since this was first sent, so nobody knows whether it was shown. "
+        "Please send it anew if it was not.",
+        true);
 }
 
 static void answer_say(struct saying *saying, const struct redis_reply *reply)
@@ -57,7 +59,8 @@ static void answer_say(struct saying *saying, const struct redis_reply *reply)
     struct session *session = saying->session;
     uint64_t seq = bus_number(reply);
     if (bus_is_other_epoch(reply)) {
-        feed_look(session->place->feed);
+        if (saying->current) /* else it may be anybody's invention */
+            feed_look(session->place->feed);
         refuse_other_epoch(saying);
         return;
     }
@@ -93,12 +96,15 @@ static void on_said(void *arg, const struct redis_reply *reply)
 
 /* --- Saying --- */
 
-static struct saying *new_saying(struct session *session, const char *nonce)
+static struct saying *new_saying(struct session *session, const struct message_in *say)
 {
+    const char *nonce = say->nonce;
     size_t len = nonce == NULL ? 0 : strlen(nonce);
     struct saying *saying = memory_new(sizeof *saying + len + 1);
     saying->session = session;
     saying->has_nonce = nonce != NULL;
+    saying->current =
+        say->epoch != NULL && strcmp(say->epoch, feed_epoch(session->place->feed)) == 0;
     if (nonce != NULL)
         memcpy(saying->nonce, nonce, len + 1);
     return saying;
@@ -109,7 +115,7 @@ static void publish(struct session *session, const struct message_in *say)
     struct text *body = &session->all->scratch;
     message_add_say(body, identity_person(session->identity), say);
     struct bus_say call = {session->identity->id, body->data, body->len, say->nonce, say->epoch};
-    struct saying *saying = new_saying(session, say->nonce);
+    struct saying *saying = new_saying(session, say);
     session->in_flight++;
     if (session->in_flight >= HOLD_IN_FLIGHT) /* without a rate limit, Redis sets the pace */
         hold(session, true);

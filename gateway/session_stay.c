@@ -191,7 +191,7 @@ static void put_back(struct batch *batch)
         on_put_back(batch, NULL);
 }
 
-/* Adds it to those who are to be put back, unless somebody else has asked for them later; returns
+/* Adds it to those who are to be put back (join.lua judges whether they may be); returns
  * them, or others after a full batch. */
 static struct batch *gather_lost(struct batch *lost, struct session *session)
 {
@@ -329,7 +329,6 @@ void session_refresh_soon(struct sessions *all, struct place *place)
 {
     place->refresh_at_ms = clock_monotonic_ms();
     begin_walk(all, true);
-    session_reconcile_soon(all, place);
 }
 
 void session_refresh_all(struct sessions *all, bool hurry)

@@ -1,10 +1,14 @@
 // A Redis that goes on with another history than it had: restarted from a dump, or a replica that was
 // promoted, with and without the last lines. The numbers of one epoch never mean two things.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
+import fs from "node:fs";
 import net from "node:net";
+import os from "node:os";
+import path from "node:path";
 import test from "node:test";
-import { Member, atEnd, joined, startGateway, startRedis, temporaryDirectory, until } from "../lib/harness.mjs";
+import { Member, Process, atEnd, binary, freePort, joined, startGateway, startRedis, temporaryDirectory, until } from "../lib/harness.mjs";
 
 const HEAD = "yukizuri:{lobby}:head";
 const texts = (member) => member.messages().map(({ text }) => text);
@@ -151,6 +155,50 @@ test("who comes back from an earlier epoch, and saw nothing that was lost, is re
   assert.deepEqual([texts(back), gaps(back).length], [["two", "three"], 0]);
 });
 
+test("who comes back from before the fork is recovered, though its gateway had seen what was lost", async (t) => {
+  const { redis, gateways, alice, bob, restart, ready } = await startRoom(t);
+  await say(bob, "one");
+  const { seq } = await alice.waitFor({ type: "message", text: "one" });
+  alice.socket.terminate();
+  await say(bob, "two", "three");
+  redis.run("SAVE");
+  await say(bob, "lost");
+  await restart();
+  await ready(...gateways);
+  await bob.waitFor({ type: "gap" });
+  await until("bob is heard again", async () => {
+    bob.send({ type: "say", text: "new", nonce: "new" });
+    return bob.find({ type: "ack", nonce: "new" });
+  });
+  const { resume, epoch } = alice.welcome;
+  for (const { url } of gateways) {
+    const back = await joined(t, url, "alice", { resume, since: { epoch, seq } });
+    assert.deepEqual([back.welcome.recovered, back.welcome.missed], [true, 0]);
+    await back.waitFor({ type: "message", text: "new" });
+    assert.deepEqual([texts(back), gaps(back).length], [["two", "three", "new"], 0]);
+  }
+});
+
+test("a gateway that slept through two histories gets all that was said since the one that they share", async (t) => {
+  const { redis, gateways, alice, bob, restart, ready } = await startRoom(t);
+  await say(bob, "one");
+  await alice.waitFor({ type: "message", text: "one" });
+  await freeze(t, gateways[0]);
+  redis.run("DEL", HEAD);
+  bob.send({ type: "say", text: "wakes the room", nonce: "0" });
+  await bob.waitFor({ type: "gap" });
+  await say(bob, "two", "three");
+  redis.run("SAVE");
+  await restart();
+  await ready(gateways[1]);
+  await bob.waitFor({ type: "epoch" });
+  await say(bob, "four");
+  gateways[0].signal("SIGCONT");
+  await alice.waitFor({ type: "message", text: "four" });
+  assert.deepEqual(texts(alice), ["one", "wakes the room", "two", "three", "four"]);
+  assert.equal(gaps(alice).length, 1);
+});
+
 test("who comes back from an earlier epoch, and saw what was lost, is told by a gap and gets what came instead", async (t) => {
   const { redis, gateways, alice, bob, restart, ready } = await startRoom(t);
   await say(bob, "kept");
@@ -173,7 +221,7 @@ test("who comes back from an earlier epoch, and saw what was lost, is told by a 
 });
 
 test("who left after the dump is not there for ever when Redis comes back with it", async (t) => {
-  const { redis, gateways, alice, bob, restart, ready } = await startRoom(t, ["--lease", "2"]);
+  const { redis, gateways, alice, bob, restart, ready } = await startRoom(t, ["--lease", "2", "--leave-grace", "1"]);
   const carol = await joined(t, gateways[1].url, "carol");
   await alice.waitFor((m) => m.type === "presence" && m.count === 3);
   redis.run("SAVE");
@@ -274,6 +322,28 @@ test("a gateway never listens to one Redis while its scripts run in another", as
   await alice.waitFor({ type: "message", text: "new" });
   assert.deepEqual(texts(alice).filter((text) => text.startsWith("stale")), []);
   assert.ok(!master.run("CLIENT", "LIST", "TYPE", "pubsub").includes("name=yukizuri-here "));
+});
+
+test("a name with two addresses, a master's and a replica's: whichever connection is cut, both reach the master again", async (t) => {
+  if (os.userInfo().uid !== 0) return t.skip("a private /etc/hosts needs root");
+  const master = await startRedis(t, { args: ["--bind", "127.0.0.2", "127.0.0.1"] });
+  const replica = await startRedis(t, { args: ["--bind", "127.0.0.1", "--replicaof", "127.0.0.1", String(master.port), "--dir", temporaryDirectory(t)] });
+  replica.run("CONFIG", "SET", "bind", "127.0.0.3 127.0.0.1");
+  await until("it takes the master's port", () => /OK/.test(execFileSync("redis-cli", ["-h", "127.0.0.3", "-p", String(replica.port), "CONFIG", "SET", "bind", "127.0.0.3"], { encoding: "utf8" })));
+  execFileSync("redis-cli", ["-h", "127.0.0.3", "-p", String(replica.port), "CONFIG", "SET", "port", String(master.port)]);
+  const hosts = path.join(temporaryDirectory(t), "hosts");
+  fs.writeFileSync(hosts, "127.0.0.1 localhost\n127.0.0.2 redis.test\n127.0.0.3 redis.test\n");
+  const port = await freePort();
+  const url = new URL(master.url);
+  const gateway = new Process(t, "unshare", ["-m", "sh", "-c", `mount --bind ${hosts} /etc/hosts && exec "$0" "$@"`, binary, "--addr", `127.0.0.1:${port}`, "--redis", `redis://${url.username}:${url.password}@redis.test:${master.port}`]);
+  const ready = () => until(() => `it is ready: ${gateway.output}`, async () => (await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => null))?.status === 200);
+  await ready();
+  for (const type of ["pubsub", "normal", "pubsub"]) {
+    master.run("CLIENT", "KILL", "TYPE", type);
+    await until("it has noticed", async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).status === 503 || gateway.output.includes("redis-lost"));
+    await ready();
+  }
+  assert.doesNotMatch(gateway.errors, /Sanitizer|runtime error/);
 });
 
 test("a replica is promoted under an open connection: the feed that never lost it is told first", async (t) => {

@@ -10,6 +10,7 @@
 
 #include <event2/event.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -88,7 +89,9 @@ static struct redis *connect_redis(void)
 {
     static const struct redis_callbacks callbacks = {
         .on_ready = on_ready, .on_lost = on_lost, .on_error = on_error};
+    static unsigned turn;
     const struct redis_options options = {
+        .turn = &turn,
         .base = base, .url = &url, .client_name = "test", .metrics = &metrics};
     inside = ready = false;
     told[0] = '\0';
@@ -303,6 +306,7 @@ static int start_redis(void **state)
     snprintf(url.path, sizeof url.path, "%s/redis.sock", directory);
     server = fork();
     if (server == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* it shall not outlive a test that fails */
         execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", url.path, "--save",
                "", "--dir", directory, "--logfile", "/dev/null", (char *)NULL);
         _exit(127);

@@ -45,7 +45,10 @@ static void who_comes_from_elsewhere_has_seen_nothing_of_the_present_epoch(void 
     struct lineage forked = lineage_read("c", "a:90 b:120");
     uint64_t seq = 100;
     assert_int_equal(stand(&forked, "x", &seq), LINEAGE_FOREIGN);
-    assert_int_equal(seq, 120);
+    assert_int_equal(seq, 0);
+    struct lineage full = lineage_read("z", "a:1 b:2 c:3 d:4 e:5 f:6 g:7 h:8");
+    assert_int_equal(stand(&full, "x", &seq), LINEAGE_FOREIGN); /* it may be of an older fork */
+    assert_int_equal(seq, 8);
     struct lineage fresh = lineage_read("c", "");
     assert_int_equal(stand(&fresh, "x", &seq), LINEAGE_FOREIGN);
     assert_int_equal(seq, 0);
@@ -75,6 +78,27 @@ static void of_many_forks_the_last_are_kept(void **state)
     assert_int_equal(stand(&lineage, "j", &seq), LINEAGE_SHARED);
 }
 
+static void two_lineages_share_what_came_before_the_first_of_their_forks(void **state)
+{
+    (void)state;
+    struct lineage now = lineage_read("d", "a:80 c:100");
+    struct lineage sibling = lineage_read("b", "a:80");
+    uint64_t seq = 90;
+    assert_int_equal(lineage_meet(&now, &sibling, &seq), LINEAGE_FORKED);
+    assert_int_equal(seq, 80);
+    seq = 80; /* nothing was said in b */
+    assert_int_equal(lineage_meet(&now, &sibling, &seq), LINEAGE_SHARED);
+    assert_int_equal(seq, 80);
+    struct lineage parent = lineage_read("a", "");
+    seq = 70;
+    assert_int_equal(lineage_meet(&now, &parent, &seq), LINEAGE_SHARED);
+    assert_int_equal(seq, 70);
+    struct lineage stranger = lineage_read("y", "x:5");
+    seq = 9;
+    assert_int_equal(lineage_meet(&now, &stranger, &seq), LINEAGE_FOREIGN);
+    assert_int_equal(seq, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -84,6 +108,7 @@ int main(void)
         cmocka_unit_test(who_comes_from_elsewhere_has_seen_nothing_of_the_present_epoch),
         cmocka_unit_test(what_somebody_wrote_there_by_hand_is_left_out),
         cmocka_unit_test(of_many_forks_the_last_are_kept),
+        cmocka_unit_test(two_lineages_share_what_came_before_the_first_of_their_forks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -70,10 +70,27 @@ static void test_begin_forgets_the_epoch_before(void **state)
     past_free(past);
 }
 
+static void test_fork_keeps_what_came_before_it(void **state)
+{
+    (void)state;
+    struct past *past = new_past();
+    past_fork(past, 13, 17);
+    past_note(past, 14, false);
+    past_note(past, 15, true);
+    assert_int_equal(past_start(past), 11);
+    assert_int_equal(past_missed(past, 10), 0);
+    assert_int_equal(past_messages(past, 10, 15), 3); /* 11, 13 and the new 15 */
+    past_fork(past, 9, 20);                           /* behind all that is known */
+    assert_int_equal(past_start(past), 20);
+    assert_int_equal(past_missed(past, 9), 0);
+    past_free(past);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_missed_is_what_the_log_forgot),
+        cmocka_unit_test(test_fork_keeps_what_came_before_it),
         cmocka_unit_test(test_missed_leaves_out_what_is_before_a_hole),
         cmocka_unit_test(test_a_second_hole_forgets_what_is_before_the_first),
         cmocka_unit_test(test_begin_forgets_the_epoch_before),
