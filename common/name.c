@@ -240,27 +240,42 @@ static size_t without_joiner(const char *text, size_t len)
     return ends ? len - 3 : len;
 }
 
+/* Makes `out` of so many graphemes and a number of most digits, if that is a fair name. */
+static bool add_most_digits(const struct name *name, size_t graphemes, struct name *out)
+{
+    char text[NAME_BYTES + MOST_DIGITS];
+    size_t keep = unicode_beginning(name->shown, graphemes, NAME_BYTES - 1 - MOST_DIGITS);
+    keep = without_joiner(name->shown, keep);
+    int len = snprintf(text, sizeof text, "%.*s999", (int)keep, name->shown);
+    return name_judge(text, (size_t)len, out) == NAME_OK;
+}
+
+/* Shortens the name until every number can stand after it; that may leave nothing. Folding can make
+ * a name longer than it is shown, so whether one fits is not known from what is shown. */
+static void make_room_for_number(const struct name *name, struct name *out)
+{
+    size_t graphemes = NAME_GRAPHEMES - MOST_DIGITS;
+    while (!add_most_digits(name, graphemes, out))
+        graphemes--;
+    out->shown[strlen(out->shown) - MOST_DIGITS] = '\0';
+    out->folded[strlen(out->folded) - MOST_DIGITS] = '\0';
+}
+
 void name_with_number(const struct name *name, unsigned number, struct name *out)
 {
-    char digits[16];
-    snprintf(digits, sizeof digits, "%u", number);
-    size_t keep =
-        unicode_beginning(name->shown, NAME_GRAPHEMES - MOST_DIGITS, NAME_BYTES - sizeof digits);
-    keep = without_joiner(name->shown, keep);
-    char text[NAME_BYTES + sizeof digits];
-    snprintf(text, sizeof text, "%.*s%s", (int)keep, name->shown, digits);
-    if (name_judge(text, strlen(text), out) != NAME_OK)
-        *out = *name;
+    char digits[MOST_DIGITS + 1];
+    struct name base;
+    make_room_for_number(name, &base);
+    snprintf(digits, sizeof digits, "%u", number % 1000); /* there is room for no more */
+    strcat(base.shown, digits);
+    strcat(base.folded, digits);
+    *out = base;
 }
 
 void name_number_base(const struct name *name, char out[NAME_BYTES])
 {
-    struct name numbered = *name;
-    bool fits = strlen(name->shown) <= NAME_GRAPHEMES - MOST_DIGITS;
-    if (!fits)
-        name_with_number(name, 2, &numbered);
-    size_t len = strlen(numbered.folded);
-    memcpy(out, numbered.folded, len + 1);
-    if (!fits && out[len - 1] == '2')
-        out[len - 1] = '\0';
+    struct name base = *name;
+    if (strlen(name->shown) > NAME_GRAPHEMES - MOST_DIGITS)
+        make_room_for_number(name, &base);
+    memcpy(out, base.folded, strlen(base.folded) + 1);
 }

@@ -49,11 +49,11 @@ enum name_error name_judge_room(const char *text, size_t len, char out[NAME_BYTE
 /* A sentence for people. */
 const char *name_error_text(enum name_error error);
 
-/* The name with `number` (1 to 999) after it, shortened by the same measure whatever the number, so
- * that it stays within the limits. */
+/* The name with `number` (1 to 999) after it: a fair name, folded as name_judge folds it. It is
+ * shortened by the same measure whatever the number, to nothing if need be. `out` may be `name`. */
 void name_with_number(const struct name *name, unsigned number, struct name *out);
 
-/* The folded name without the number that name_with_number puts after it. */
+/* The folded name without the number that name_with_number puts after it; may be empty. */
 void name_number_base(const struct name *name, char out[NAME_BYTES]);
 
 #endif

@@ -337,57 +337,6 @@ static void test_room_is_judged_as_names_are(void **state)
         assert_int_not_equal(name_judge_room(unfair[i], strlen(unfair[i]), out), NAME_OK);
 }
 
-static void test_with_number_stays_within_limits(void **state)
-{
-    static const char *const names[] = {
-        "alice",
-        "1234567890123456",
-        "あいうえおかきくけこさしすせそた",
-        "👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽👍🏽"
-        "👍"
-        "🏽👍🏽👍🏽",
-        "می\u200cخواهم",
-        "abcdefghijklمی\u200cخ",
-        "മോഹന\u0d4d\u200d",
-        "´・ω・`",
-        "👨\u200d👩\u200d👧👨\u200d👩\u200d👧"};
-    struct name name;
-    struct name numbered;
-    (void)state;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        assert_int_equal(judge(names[i], &name), NAME_OK);
-        name_with_number(&name, 42, &numbered);
-        assert_string_not_equal(name.shown, numbered.shown);
-        assert_string_equal(numbered.shown + strlen(numbered.shown) - 2, "42");
-        assert_int_equal(judge(numbered.shown, &numbered), NAME_OK);
-    }
-}
-
-static void test_number_base_is_what_the_number_is_added_to(void **state)
-{
-    static const char *const names[] = {"alice",
-                                        "Alice 2",
-                                        "1234567890123",
-                                        "12345678901234",
-                                        "ｱﾘｽ",
-                                        "ΟΔΥΣΣΕΥΣ",
-                                        "abcdefghijklمی\u200cخ",
-                                        "❤\ufe0f",
-                                        "あいうえおかきくけこさしすせそた"};
-    (void)state;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        struct name name;
-        struct name numbered;
-        char base[NAME_BYTES];
-        assert_int_equal(judge(names[i], &name), NAME_OK);
-        name_with_number(&name, 42, &numbered);
-        name_number_base(&name, base);
-        size_t len = strlen(base);
-        assert_int_equal(strlen(numbered.folded), len + 2);
-        assert_memory_equal(numbered.folded, base, len);
-    }
-}
-
 /* With another letter behind it, utf8proc has to look at all of it. */
 static void test_ascii_folds_alone_as_it_does_beside_other_letters(void **state)
 {
@@ -423,8 +372,6 @@ int main(void)
         cmocka_unit_test(test_fold),
         cmocka_unit_test(test_room),
         cmocka_unit_test(test_room_is_judged_as_names_are),
-        cmocka_unit_test(test_with_number_stays_within_limits),
-        cmocka_unit_test(test_number_base_is_what_the_number_is_added_to),
         cmocka_unit_test(test_ascii_folds_alone_as_it_does_beside_other_letters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
