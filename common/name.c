@@ -48,15 +48,27 @@ static size_t tidy_spaces(int32_t *codes, size_t count)
     return kept;
 }
 
-/* Letters that have a dot look the same with another one (Soft_Dotted); capital I with a dot folds
- * to that. */
-static size_t drop_second_dots(int32_t *codes, size_t count)
+/* The letter that a mark above stands on with nothing between them: marks below and beside come
+ * before it in canonical order. Returns `count` when there is none. */
+static size_t find_letter_below(const int32_t *codes, size_t count)
+{
+    size_t at = count;
+    while (at > 0 && unicode_is_mark_elsewhere(codes[at - 1]))
+        at--;
+    return at > 0 ? at - 1 : count;
+}
+
+/* A letter that has a dot loses it below a mark, and a dot is that mark again (Soft_Dotted: The
+ * Unicode Standard, 3.13 and 7.1). So a second dot, and a dot that was wanting, are not seen.
+ * Capital I with a dot folds to a small one with two. */
+static size_t merge_dots(int32_t *codes, size_t count)
 {
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
-        int32_t last = kept == 0 ? 0 : codes[kept - 1];
-        bool dotted = last == 'i' || last == 'j' || last == 0x0456 || last == 0x0458;
-        if (!dotted || codes[i] != DOT_ABOVE)
+        size_t at = unicode_is_mark_above(codes[i]) ? find_letter_below(codes, kept) : kept;
+        if (at < kept)
+            codes[at] = unicode_with_dot(codes[at]);
+        if (at == kept || codes[i] != DOT_ABOVE || !unicode_is_soft_dotted(codes[at]))
             codes[kept++] = codes[i];
     }
     return kept;
@@ -69,7 +81,7 @@ static enum name_error fold(struct name *name)
         unicode_decompose(name->shown, strlen(name->shown), UNICODE_CASELESS, codes, MOST_CODES);
     if (count < 0)
         return from_unicode(count);
-    size_t kept = drop_second_dots(codes, tidy_spaces(codes, (size_t)count));
+    size_t kept = merge_dots(codes, tidy_spaces(codes, (size_t)count));
     int len = unicode_compose(codes, kept, name->folded, sizeof name->folded);
     return len < 0 ? from_unicode(len) : NAME_OK;
 }
@@ -189,7 +201,10 @@ static enum name_error judge_room_any(const char *text, size_t len, char out[NAM
     if (error != NAME_OK)
         return error;
     int count = unicode_decompose(text, len, UNICODE_VISIBLE, codes, MOST_CODES);
-    if (count < 0 || unicode_compose(codes, (size_t)count, room, sizeof room) < 0 ||
+    if (count < 0)
+        return from_unicode(count);
+    size_t kept = merge_dots(codes, (size_t)count);
+    if (unicode_compose(codes, kept, room, sizeof room) < 0 ||
         count_characters(room) > ROOM_CHARACTERS)
         return NAME_TOO_LONG;
     memcpy(out, room, strlen(room) + 1);

@@ -9,7 +9,8 @@
  * flags of regions.
  *
  * Two nicknames are the same when their folded forms are: NFKC_Casefold (UAX #44), so that what
- * draws nothing makes no difference, nor a dot on a letter that has one. */
+ * draws nothing makes no difference, nor a dot on a letter that has one, nor a dot that is wanting
+ * below another mark. */
 #ifndef YUKIZURI_NAME_H
 #define YUKIZURI_NAME_H
 
@@ -42,8 +43,8 @@ enum name_error name_judge(const char *text, size_t len, struct name *out);
 
 /* Judges a room name: 1 to 32 letters, marks, digits, '-', '_' or '.' of any script after NFKC
  * (so it can stand in a path, and between the braces of a Redis key), under the rules for
- * nicknames. What draws nothing is left out of it, so that no two rooms look the same for that. Not
- * folded. */
+ * nicknames. What draws nothing is left out of it, and dots are as in a folded name, so that no two
+ * rooms look the same for that. The case stays. */
 enum name_error name_judge_room(const char *text, size_t len, char out[NAME_BYTES]);
 
 /* A sentence for people. */

@@ -97,6 +97,37 @@ bool unicode_is_virama(int32_t code)
     return utf8proc_get_property(code)->combining_class == 9;
 }
 
+bool unicode_is_mark_above(int32_t code)
+{
+    return utf8proc_get_property(code)->combining_class == 230;
+}
+
+bool unicode_is_mark_elsewhere(int32_t code)
+{
+    return utf8proc_get_property(code)->combining_class != 0 && !unicode_is_mark_above(code);
+}
+
+/* All that NFKD leaves of the 50 in PropList.txt of Unicode 15.0; utf8proc does not know that
+ * property. */
+bool unicode_is_soft_dotted(int32_t code)
+{
+    static const int32_t letters[] = {'i',    'j',    0x0249, 0x0268, 0x029d,
+                                      0x03f3, 0x0456, 0x0458, 0x1d96, 0x1df1a};
+    for (size_t i = 0; i < sizeof letters / sizeof *letters; i++)
+        if (code == letters[i])
+            return true;
+    return false;
+}
+
+int32_t unicode_with_dot(int32_t code)
+{
+    static const int32_t dotless_i = 0x0131;
+    static const int32_t dotless_j = 0x0237;
+    if (code == dotless_i)
+        return 'i';
+    return code == dotless_j ? 'j' : code;
+}
+
 /* From the first to the last letter with a Joining_Type of D, L or R in each script that has them
  * (DerivedJoiningType.txt of Unicode 15.0); utf8proc does not know that property. */
 bool unicode_is_cursive(int32_t code)

@@ -58,6 +58,19 @@ bool unicode_is_space(int32_t code);
 /* A mark that suppresses a vowel or makes letters one (Canonical_Combining_Class 9). */
 bool unicode_is_virama(int32_t code);
 
+/* Stands it above its letter, in the middle (Canonical_Combining_Class 230)? */
+bool unicode_is_mark_above(int32_t code);
+
+/* Has it a place of its own at its letter, and not the one above (any other class but 0)? */
+bool unicode_is_mark_elsewhere(int32_t code);
+
+/* A letter whose dot gives way to a mark above it (Soft_Dotted). `code` is from unicode_decompose.
+ */
+bool unicode_is_soft_dotted(int32_t code);
+
+/* Of a dotless i or j the dotted one, which looks the same below a mark; else `code` itself. */
+int32_t unicode_with_dot(int32_t code);
+
 /* Has it shapes that join those of its neighbours, or may it be in a script of such letters? */
 bool unicode_is_cursive(int32_t code);
 

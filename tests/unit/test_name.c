@@ -24,6 +24,15 @@ static void assert_same(const char *one, const char *other)
     assert_string_equal(a.folded, b.folded);
 }
 
+static void assert_different(const char *one, const char *other)
+{
+    struct name a;
+    struct name b;
+    assert_int_equal(judge(one, &a), NAME_OK);
+    assert_int_equal(judge(other, &b), NAME_OK);
+    assert_string_not_equal(a.folded, b.folded);
+}
+
 static void test_judge_fair(void **state)
 {
     static const char *const fair[] = {
@@ -298,6 +307,60 @@ static void test_fold(void **state)
     assert_same("a\ufe0f\u0301", "á");
 }
 
+/* Soft_Dotted: PropList.txt of Unicode 15.0. */
+static void test_fold_a_second_dot_on_a_letter_that_has_one_makes_no_other_name(void **state)
+{
+    static const char *const letters[] = {
+        "i",          "j",          "\u012F",     "\u0249",     "\u0268",     "\u029D",
+        "\u02B2",     "\u03F3",     "\u0456",     "\u0458",     "\u1D62",     "\u1D96",
+        "\u1DA4",     "\u1DA8",     "\u1E2D",     "\u1ECB",     "\u2071",     "\u2148",
+        "\u2149",     "\u2C7C",     "\U0001D422", "\U0001D423", "\U0001D456", "\U0001D457",
+        "\U0001D48A", "\U0001D48B", "\U0001D4BE", "\U0001D4BF", "\U0001D4F2", "\U0001D4F3",
+        "\U0001D526", "\U0001D527", "\U0001D55A", "\U0001D55B", "\U0001D58E", "\U0001D58F",
+        "\U0001D5C2", "\U0001D5C3", "\U0001D5F6", "\U0001D5F7", "\U0001D62A", "\U0001D62B",
+        "\U0001D65E", "\U0001D65F", "\U0001D692", "\U0001D693", "\U0001DF1A", "\U0001E04C",
+        "\U0001E04D", "\U0001E068"};
+    (void)state;
+    for (size_t i = 0; i < sizeof letters / sizeof *letters; i++) {
+        char plain[32];
+        char dotted[32];
+        snprintf(plain, sizeof plain, "%sn", letters[i]);
+        snprintf(dotted, sizeof dotted, "%s\u0307n", letters[i]);
+        assert_same(plain, dotted);
+        snprintf(plain, sizeof plain, "%s\u0331n", letters[i]);
+        snprintf(dotted, sizeof dotted, "%s\u0331\u0307n", letters[i]);
+        assert_same(plain, dotted);
+        snprintf(dotted, sizeof dotted, "%s\u0307\ufe0f\u0331n", letters[i]);
+        assert_same(plain, dotted);
+    }
+    assert_same("i\u0323n", "i\u0323\u0307n");
+    assert_same("i\u0327\u0323n", "i\u0307\u0323\u0327n");
+    assert_same("\u012e\u0307", "\u012f");
+}
+
+static void test_fold_a_dot_that_is_wanting_below_a_mark_makes_no_other_name(void **state)
+{
+    (void)state;
+    assert_same("\u0131\u0307", "i");
+    assert_same("\u0131\u0301n", "ín");
+    assert_same("\u0131\u0323\u0307", "ị");
+    assert_same("\u0237\u030c", "ǰ");
+    assert_same("\U0001d6a4\u0301", "í");
+    assert_different("\u0131", "i");
+    assert_different("\u0131\u0323", "ị");
+    assert_different("\u0237x\u0301", "jx\u0301");
+}
+
+static void test_fold_a_dot_that_is_seen_makes_another_name(void **state)
+{
+    (void)state;
+    assert_different("í\u0307", "í");
+    assert_different("i\u20dd\u0307", "i\u20dd");
+    assert_different("in\u0307", "in");
+    assert_different("ȧ", "a");
+    assert_different("i\u0307\u0301", "i\u0301\u0307");
+}
+
 static void test_room(void **state)
 {
     char out[NAME_BYTES];
@@ -320,8 +383,11 @@ static void test_room_is_judged_as_names_are(void **state)
     static const struct {
         const char *text, *room;
     } fair[] = {
-        {"葛\U000E0100城", "葛城"},     {"lobby\ufe0f", "lobby"}, {"می\u200cخواهم", "میخواهم"},
-        {"ශ\u0dca\u200dරී", "ශ\u0dcaරී"}, {"か\ufe00\u3099", "が"}, {"हिन्दी", "हिन्दी"},
+        {"葛\U000E0100城", "葛城"},   {"lobby\ufe0f", "lobby"},
+        {"می\u200cخواهم", "میخواهم"}, {"ශ\u0dca\u200dරී", "ශ\u0dcaරී"},
+        {"か\ufe00\u3099", "が"},     {"हिन्दी", "हिन्दी"},
+        {"ị\u0307n", "ịn"},           {"\u0131\u0301", "í"},
+        {"\u0130n", "\u0130n"},       {"\u0131n", "\u0131n"},
     };
     static const char *const unfair[] = {
         "\u0301",   "\u0301a", "...\u034f",  "a\u200db", "e\u0301\u0302\u0303\u0304\u0306",
@@ -370,6 +436,9 @@ int main(void)
         cmocka_unit_test(test_judge_joiners_stand_nowhere_else),
         cmocka_unit_test(test_judge_sixteen_flags_fit_and_sixteen_families_are_too_long),
         cmocka_unit_test(test_fold),
+        cmocka_unit_test(test_fold_a_second_dot_on_a_letter_that_has_one_makes_no_other_name),
+        cmocka_unit_test(test_fold_a_dot_that_is_wanting_below_a_mark_makes_no_other_name),
+        cmocka_unit_test(test_fold_a_dot_that_is_seen_makes_another_name),
         cmocka_unit_test(test_room),
         cmocka_unit_test(test_room_is_judged_as_names_are),
         cmocka_unit_test(test_ascii_folds_alone_as_it_does_beside_other_letters),
