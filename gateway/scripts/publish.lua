@@ -8,8 +8,9 @@
 --       7… of each message:
 --          the event's JSON from "from" on
 --          nonce or ''
---          the epoch in which it was first said, or '': should Redis have lost its memory since,
---          nobody knows any more whether it was shown, and it is refused
+--          the epoch in which it was first said, or '': should another one have begun since (Redis
+--          lost the room, or goes on with another history), nobody knows whether it was shown,
+--          and it is refused
 local most_nonces, nonce_ttl = digits(-1 - count_in(5, 1)), ARGV[6]
 local epoch, seq, said, at -- where the room is; not looked up for repeats alone
 local events, answers = {}, {}
@@ -40,7 +41,7 @@ local function say(body, nonces, nonce, first_epoch)
         at = now_ms()
     end
     if first_epoch ~= '' and epoch ~= first_epoch then
-        return redis.error_reply('OTHEREPOCH Redis lost its memory since this was first said')
+        return redis.error_reply('OTHEREPOCH another epoch has begun since this was first said')
     end
     local number = digits(seq + 1)
     local event = '{"type":"message","seq":' .. number .. ',"at":' .. at .. ',' .. body
