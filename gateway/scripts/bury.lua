@@ -18,13 +18,14 @@ end
 
 local function look(folded)
     local key = member_key .. folded
-    local there = fields(key, 'gateway', 'id', 'name', 'resume', 'floor', 'session', 'asked_at')
+    local there = fields(key, 'gateway', 'id', 'name', 'resume', 'floor', 'session', 'asked_at',
+                         'floor_epoch')
     if not there[1] then
         redis.call('SREM', members, folded)
     elseif there[1] == dead and not is_living(there[6]) then
         gone[#gone + 1] = {key = key, folded = folded, id = there[2], name = there[3],
                            hash = there[2] and there[4], floor = there[5], session = there[6],
-                           asked = there[7]}
+                           asked = there[7], floor_epoch = there[8]}
     end
 end
 

@@ -67,12 +67,17 @@ end
 mend(members, 'set')
 local epoch, now, _, forks = position()
 local count = call('SCARD', members) -- with those who are coming
-local coming, claimed, anybody = {}, {}, false
+local coming, claimed, taken_over = {}, {}, false
 local free_from = {} -- of a name without a number: all lower numbers are taken
 
-local function bounded(floor)
+-- A floor of the epoch `there` (none was noted: of this one) as a number of this epoch.
+local function floor_here(floor, there)
     floor = tonumber(floor)
-    return is_count(floor) and math.min(floor, now) or 0
+    if not is_count(floor) then
+        return 0
+    end
+    there = there and there ~= '' and there or epoch
+    return math.min(stand(there, floor, epoch, forks), now)
 end
 
 local function suggest(base)
@@ -89,10 +94,16 @@ end
 
 -- The token is used up, and this is its last life.
 local function note_life(person)
-    call('HDEL', person.left, 'resume', 'floor')
+    call('HDEL', person.left, 'resume', 'floor', 'floor_epoch')
     call('HSET', person.left, 'asked_at', person.asked, 'session', person.session,
          'name', person.folded)
     call('EXPIRE', person.left, ttl)
+end
+
+-- Another gateway may have been the only one to renew them.
+local function renew_room()
+    call('EXPIRE', members, ttl)
+    call('EXPIRE', head, head_ttl)
 end
 
 -- First what may fail (numbering and keeping the event), then the keys: no half-joined member.
@@ -101,7 +112,6 @@ local function let_in()
         return
     end
     local people, names = {}, {}
-    anybody = true
     for i, person in ipairs(coming) do
         people[i] = person_json(person.id, person.name, person.shown)
         names[i] = person.folded
@@ -115,10 +125,11 @@ local function let_in()
         call('HSET', person.key, 'id', person.id, 'name', person.name, 'address', person.address,
              'shown', person.shown, 'gateway', gateway, 'session', person.session,
              'joined_at', at, 'asked_at', person.asked, 'resume', person.hash,
-             'floor', digits(person.answer[4]))
+             'floor', digits(person.answer[4]), 'floor_epoch', epoch)
         call('EXPIRE', person.key, ttl)
     end
     call('SADD', members, unpack(names))
+    renew_room()
     coming, claimed = {}, {}
 end
 
@@ -153,13 +164,13 @@ local function take_over(person, there)
     call('HSET', person.key, 'gateway', gateway, 'session', person.session,
          'address', person.address, 'asked_at', asked)
     call('EXPIRE', person.key, ttl)
-    anybody = true
+    taken_over = true
     -- another process, which may bear the same gateway-id (without one: broken by hand)
     if old_gateway and (old_gateway ~= gateway or life_of(old_session) ~= life_of(person.session)) then
         call('PUBLISH', gateway_channel .. old_gateway,
              cjson.encode({type = 'resumed', id = person.shown_id, session = old_session}))
     end
-    return {'resumed', person.shown_id, now, bounded(there[5]), epoch}
+    return {'resumed', person.shown_id, now, floor_here(there[5], there[7]), epoch}
 end
 
 -- The same member under another name, by a token that was used there. Nobody has one id twice: the
@@ -187,7 +198,8 @@ local function judge(person)
     if claimed[person.key] or claimed[person.left] then
         let_in()
     end
-    local there = fields(person.key, 'id', 'resume', 'gateway', 'session', 'floor', 'asked_at')
+    local there = fields(person.key, 'id', 'resume', 'gateway', 'session', 'floor', 'asked_at',
+                         'floor_epoch')
     if there[1] and there[1] == person.shown_id and there[2] == person.shown_hash then
         return take_over(person, there)
     elseif there[1] then
@@ -198,18 +210,18 @@ local function judge(person)
 
     local floor = now
     local before = person.shown_id ~= '' and
-                   fields(person.left, 'resume', 'floor', 'asked_at', 'session', 'name') or {}
+                   fields(person.left, 'resume', 'floor', 'asked_at', 'session', 'name',
+                          'floor_epoch') or {}
     if person.restore then
         local other = judge_put_back(person, before[3], before[4], before[5])
         if other then
             return other
         end
         person.id, person.hash = person.shown_id, person.shown_hash
-        floor = bounded(stand(person.floor_epoch, person.floor, epoch, forks))
-    elseif person.shown_id ~= '' then
-        if before[1] == person.shown_hash then
-            person.id, person.hash, floor = person.shown_id, person.shown_hash, bounded(before[2])
-        end
+        floor = floor_here(person.floor, person.floor_epoch)
+    elseif person.shown_id ~= '' and before[1] == person.shown_hash then
+        person.id, person.hash = person.shown_id, person.shown_hash
+        floor = floor_here(before[2], before[6])
     end
     count = count + 1 - call('SISMEMBER', members, person.folded)
     person.answer = {'joined', person.id, now, floor, epoch}
@@ -223,8 +235,7 @@ for i = 1, #people do
     answers[i] = judge(people[i])
 end
 let_in()
-if anybody then -- another gateway may have been the only one to renew them
-    call('EXPIRE', members, ttl)
-    call('EXPIRE', head, head_ttl)
+if taken_over then
+    renew_room()
 end
 return answers

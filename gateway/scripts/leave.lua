@@ -18,14 +18,15 @@ mend(members, 'set')
 for i = 5, #KEYS do
     local key, at = KEYS[i], 8 + (i - 5) * 3
     local session, said, spared = ARGV[at], ARGV[at + 1] == '1', ARGV[at + 2]
-    local there = fields(key, 'gateway', 'session', 'id', 'name', 'resume', 'floor', 'asked_at')
+    local there = fields(key, 'gateway', 'session', 'id', 'name', 'resume', 'floor', 'asked_at',
+                         'floor_epoch')
     local id, name = there[3], there[4]
     if there[1] == gateway and there[2] == session and id ~= spared and not seen[key] then
         seen[key] = true
         names[#names + 1] = string.sub(key, name_at)
         gone[#gone + 1] = {key = key, left = left_key .. (id or ''), folded = names[#names],
                            hash = id and not said and there[5], floor = there[6],
-                           session = session, asked = there[7]}
+                           session = session, asked = there[7], floor_epoch = there[8]}
         listed = listed + redis.call('SISMEMBER', members, names[#names])
         if id and name then -- else somebody has broken it by hand, and the count alone is told
             people[#people + 1] = person_json(id, name)

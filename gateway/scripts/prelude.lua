@@ -119,21 +119,20 @@ local function position()
     return epoch, seq, said, forks
 end
 
--- Where somebody who stood at `seq` of the epoch `there` stands in this one: at the same number, or
--- at the fork behind which it saw what this history does not have. Who comes from elsewhere has seen
--- nothing of this epoch.
+-- Where a floor, which is the number `seq` of the epoch `there`, is in this epoch: at the same number,
+-- or at the fork behind which that epoch's numbers mean something else. Of an epoch that led to no
+-- fork (a room's head was lost) it is 0: one that is too low shows nothing twice, as whoever comes
+-- back says what it has seen; one that is too high hides what is owed.
 local function stand(there, seq, epoch, forks)
-    local forked_at = 0
     if there == epoch then
         return seq
     end
     for name, number in string.gmatch(forks, '([%w_-]+):(%d+)') do
-        forked_at = tonumber(number)
         if name == there then
-            return math.min(seq, forked_at)
+            return math.min(seq, tonumber(number))
         end
     end
-    return forked_at
+    return 0
 end
 
 -- Keeps an event for `retention`; returns why that failed, or nil. A stream that somebody has broken
@@ -183,13 +182,13 @@ end
 
 -- With this token somebody who left may come back, for `retention`. Without its hash, which somebody
 -- may have taken off by hand, nobody could. `member` has that and what the note of its last life says
--- (see join.lua): hash, floor, asked, session, folded.
+-- (see join.lua): hash, floor, floor_epoch, asked, session, folded.
 local function keep_token(left, member)
     if retention > 0 and member.hash then
         mend(left, 'hash')
         redis.call('HSET', left, 'resume', member.hash, 'floor', member.floor or '0',
-                   'asked_at', member.asked or '0', 'session', member.session or '',
-                   'name', member.folded)
+                   'floor_epoch', member.floor_epoch or '', 'asked_at', member.asked or '0',
+                   'session', member.session or '', 'name', member.folded)
         redis.call('EXPIRE', left, retention)
     end
 end

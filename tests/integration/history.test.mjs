@@ -220,6 +220,32 @@ test("who comes back from an earlier epoch, and saw what was lost, is told by a 
   assert.deepEqual(gaps(back).map(({ missed, seq: at }) => [missed, at]), [[0, seq - 1]]);
 });
 
+for (const [how, args] of [["a moment later", []], ["after it had left", ["--leave-grace", "0"]]])
+  test(`after a room's head was lost, who comes back gets what was said in the new epoch: ${how}`, async (t) => {
+    const redis = await startRedis(t);
+    const [near, far] = await Promise.all([0, 1].map(() => startGateway(t, { redis, args: ["--rate", "0", ...args] })));
+    const bob = await joined(t, near.url, "bob");
+    const lines = (letter, count) => Array.from({ length: count }, (_, i) => `${letter}${i}`);
+    await say(bob, ...lines("a", 30));
+    const alice = await joined(t, near.url, "alice");
+    redis.run("DEL", HEAD);
+    await until("bob is heard again", async () => {
+      bob.send({ type: "say", text: "first", nonce: "first" });
+      await bob.settled();
+      return bob.find({ type: "ack", nonce: "first" });
+    });
+    const { seq } = await alice.waitFor({ type: "message", text: "first" });
+    const { epoch, resume, me } = { ...alice.welcome, ...(await alice.waitFor({ type: "gap" })) };
+    assert.ok(seq < 30, "numbers began anew");
+    alice.socket.terminate();
+    if (args.length > 0) await until("she has left", () => bob.saw("left", "alice"));
+    await say(bob, ...lines("c", 40));
+    const back = await joined(t, far.url, "alice", { resume, since: { epoch, seq } });
+    assert.deepEqual([back.welcome.me.id, back.welcome.recovered, back.welcome.missed], [me.id, true, 0]);
+    await back.waitFor({ type: "message", text: "c39" });
+    assert.deepEqual([texts(back), gaps(back).length], [lines("c", 40), 0]);
+  });
+
 test("who left after the dump is not there for ever when Redis comes back with it", async (t) => {
   const { redis, gateways, alice, bob, restart, ready } = await startRoom(t, ["--lease", "2", "--leave-grace", "1"]);
   const carol = await joined(t, gateways[1].url, "carol");

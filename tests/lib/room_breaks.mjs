@@ -10,9 +10,10 @@ const RUBBISH = ["nan", "inf", "-inf", "-1", "1e300", "x", "", "\0", "1.5", "0x1
 const FORKS = ["a:b:c :: 5", "x:99999999999999999999999999", "\0:1 -:1", `${"y".repeat(5000)}:3`, "nan:nan", Array.from({ length: 40 }, (_, i) => `f${i}:${i}`).join(" ")];
 const FIELDS = {
   head: ["epoch", "seq", "said", "history", "forks"],
-  member: ["id", "name", "address", "shown", "gateway", "session", "resume", "floor", "asked_at"],
-  left: ["resume", "floor", "asked_at", "session", "name"],
+  member: ["id", "name", "address", "shown", "gateway", "session", "resume", "floor", "asked_at", "floor_epoch"],
+  left: ["resume", "floor", "floor_epoch", "asked_at", "session", "name"],
 };
+const OPTIONAL = "floor_epoch"; // records of an older gateway have none
 const make = {
   string: (key) => ["SET", key, "x"],
   list: (key) => ["RPUSH", key, "x"],
@@ -174,8 +175,8 @@ const wellFormed = {
   head: ({ kind, value }) => kind === "hash" && FIELDS.head.every((field) => field in value) && isCount(value.seq) && isCount(value.said) && /^([\w-]{1,20}:\d{1,16} ?)*$/.test(value.forks),
   recent: ({ kind, value }) => kind === "stream" && value.every(([id, fields], i) => id === `${Number.parseInt(value[0][0]) + i}-0` && fields[4] === "said" && fields[3].startsWith('{"type"')),
   members: ({ kind }) => kind === "set",
-  member: ({ kind, value }) => kind === "hash" && FIELDS.member.every((field) => field in value) && value.id !== "" && /^\d+$/.test(value.floor) && /^\d+$/.test(value.asked_at),
-  left: ({ kind, value }) => kind === "hash" && FIELDS.left.slice(2).every((field) => field in value) && /^\d+$/.test(value.floor ?? "0") && /^\d+$/.test(value.asked_at) && "floor" in value === "resume" in value,
+  member: ({ kind, value }) => kind === "hash" && FIELDS.member.every((field) => field in value || field === OPTIONAL) && value.id !== "" && /^\d+$/.test(value.floor) && /^\d+$/.test(value.asked_at),
+  left: ({ kind, value }) => kind === "hash" && FIELDS.left.slice(3).every((field) => field in value) && /^\d+$/.test(value.floor ?? "0") && /^\d+$/.test(value.asked_at) && "floor" in value === "resume" in value,
   nonces: ({ kind, value }) => kind === "zset" && Object.values(value).every((number) => /^\d+$/.test(number)),
 };
 

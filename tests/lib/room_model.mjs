@@ -16,8 +16,8 @@ export class RoomModel {
     this.head = null; // {epoch, seq, said, history, forks: [[epoch, seq]]}
     this.kept = []; // {seq, said, event}
     this.listed = new Set(); // folded names
-    this.members = new Map(); // folded name → {id, name, address, shown, gateway, session, asked, hash, floor}
-    this.left = new Map(); // id → {hash, floor} of a token that is good, {asked, session, name} of who had it last
+    this.members = new Map(); // folded name → {id, name, address, shown, gateway, session, asked, hash, floor, floorEpoch}
+    this.left = new Map(); // id → {hash, floor, floorEpoch} of a token that is good, {asked, session, name} of who had it last
     this.nonces = new Map(); // id → Map of nonce → number
     this.published = []; // what was published since this was emptied: [channel, event]
   }
@@ -48,17 +48,12 @@ export class RoomModel {
     return this.#number({ type: "presence", joined, left, count }, 0);
   }
 
-  /** Where somebody who saw everything up to `seq` of `epoch` stands among the numbers of today. */
-  #stand(epoch, seq) {
-    const { forks } = this.head;
-    if (epoch === this.head.epoch) return seq;
+  /** What somebody may see from, noted as number `floor` of `epoch` ("": of today's), among the numbers of today. */
+  #floorHere(floor, epoch) {
+    const { forks, seq } = this.head;
+    if (epoch === "" || epoch === this.head.epoch) return Math.min(floor, seq);
     const fork = forks.find(([name]) => name === epoch);
-    return fork ? Math.min(seq, fork[1]) : (forks.at(-1)?.[1] ?? 0);
-  }
-
-  /** A number up to which one has seen everything: of this room, whatever was noted. */
-  #bounded(floor) {
-    return Math.min(floor, this.head.seq);
+    return fork ? Math.min(floor, fork[1], seq) : 0;
   }
 
   // --- join ---
@@ -89,9 +84,9 @@ export class RoomModel {
     if (person.restore) {
       const other = this.#putBack(turn, person, before);
       if (other) return other;
-      [id, hash, floor] = [person.shownId, person.shownHash, this.#bounded(this.#stand(person.floorEpoch, person.floor))];
+      [id, hash, floor] = [person.shownId, person.shownHash, this.#floorHere(person.floor, person.floorEpoch)];
     } else if (before.hash !== undefined && before.hash === person.shownHash) {
-      [id, hash, floor] = [person.shownId, person.shownHash, this.#bounded(before.floor)];
+      [id, hash, floor] = [person.shownId, person.shownHash, this.#floorHere(before.floor, before.floorEpoch)];
     }
     const answer = ["joined", id, seq, floor, epoch];
     turn.coming.push({ person, id, hash, floor, answer });
@@ -123,7 +118,7 @@ export class RoomModel {
     for (const { person, id, hash, floor, answer } of turn.coming) {
       answer[2] = seq;
       const { name, address, shown: others, session, asked, folded } = person;
-      this.members.set(folded, { id, name, address, shown: others, gateway: turn.gateway, session, asked, hash, floor });
+      this.members.set(folded, { id, name, address, shown: others, gateway: turn.gateway, session, asked, hash, floor, floorEpoch: answer[4] });
       this.listed.add(folded);
       if (id === person.shownId) this.left.set(id, { asked, session, name: folded });
     }
@@ -140,7 +135,7 @@ export class RoomModel {
     Object.assign(there, { gateway, session: person.session, address: person.address });
     const life = (session) => /^(.*)-\d+$/.exec(session)?.[1]; // of two processes one may bear the other's gateway-id
     if (own.gateway !== gateway || life(own.session) !== life(person.session)) this.published.push([`yukizuri:gateway:${own.gateway}`, { type: "resumed", id: there.id, session: own.session }]);
-    return ["resumed", there.id, this.head.seq, this.#bounded(there.floor), this.head.epoch];
+    return ["resumed", there.id, this.head.seq, this.#floorHere(there.floor, there.floorEpoch), this.head.epoch];
   }
 
   // --- leave, bury, refresh ---
@@ -173,11 +168,11 @@ export class RoomModel {
     this.#position(newEpoch);
     const left = [];
     for (const [folded, said] of gone) {
-      const { id, name, hash, floor, asked, session } = this.members.get(folded);
+      const { id, name, hash, floor, floorEpoch, asked, session } = this.members.get(folded);
       left.push({ id, name });
       this.members.delete(folded);
       this.listed.delete(folded);
-      if (!said && this.retention > 0) this.left.set(id, { hash, floor, asked, session, name: folded });
+      if (!said && this.retention > 0) this.left.set(id, { hash, floor, floorEpoch, asked, session, name: folded });
     }
     return this.#presence([], left, this.listed.size);
   }

@@ -188,7 +188,7 @@ export class World {
   /** A key's life is over. Of those that live as long as a member does, only when it is not there. */
   expire(room) {
     const { random } = this;
-    const kind = random.weighted({ member: 10, left: 4, nonces: 4, recent: 3, members: 1, head: 1 });
+    const kind = random.weighted({ member: 10, left: 4, nonces: 4, recent: 3, members: 1, head: 3 });
     if (kind === "recent") room.kept = [];
     if (kind === "members") room.listed.clear();
     if (kind === "head") room.head = null;
