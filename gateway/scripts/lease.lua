@@ -60,12 +60,12 @@ end
 
 local function keep(outcome)
     call('HSET', key, 'life', life, unpack(ARGV, 5))
+    call('PEXPIRE', key, ttl)
     if not tonumber(there.renewals) then
         call('HDEL', key, 'renewals')
     end
     call('HINCRBY', key, 'renewals', 1)
     call('HDEL', key, 'old:' .. life)
-    call('PEXPIRE', key, ttl)
     return answer(outcome)
 end
 

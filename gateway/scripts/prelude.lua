@@ -76,6 +76,7 @@ end
 
 -- A room that is new, or whose head somebody has broken by hand: numbers begin anew.
 local function begin()
+    redis.call('EXPIRE', head, head_ttl) -- whoever may not do that writes nothing
     redis.call('DEL', head, recent)
     redis.call('HSET', head, 'epoch', new_epoch, 'seq', 0, 'said', 0, 'history', history(),
                'forks', '')
@@ -136,7 +137,9 @@ local function stand(there, seq, epoch, forks)
 end
 
 -- Keeps an event for `retention`; returns why that failed, or nil. A stream that somebody has broken
--- by hand (another type, a foreign number, the last there can be) is begun anew.
+-- by hand (another type, a foreign number, the last there can be) is begun anew. Its life is renewed
+-- with a script's first event, directly: what is refused later leaves no stream for ever.
+local has_life = false
 local function keep(seq, at, event, said)
     local function add()
         return redis.pcall('XADD', recent, 'MAXLEN', most_kept, seq .. '-0', 'at', at,
@@ -151,15 +154,20 @@ local function keep(seq, at, event, said)
         redis.call('DEL', recent)
         kept = add()
     end
+    if not kept.err and not has_life then
+        local refused = redis.pcall('EXPIRE', recent, ARGV[3])
+        if type(refused) == 'table' then
+            redis.call('DEL', recent)
+            return refused.err
+        end
+        has_life = true
+    end
     return kept.err
 end
 
 -- Publishes what was kept, the last of it under `seq`, all in one step: numbers have no holes, and
 -- everybody who subscribed sees them grow.
 local function show(events, seq, said)
-    if retention > 0 then
-        redis.call('EXPIRE', recent, ARGV[3])
-    end
     redis.call('HSET', head, 'seq', seq, 'said', said)
     for _, event in ipairs(events) do
         redis.call('PUBLISH', channel, event)

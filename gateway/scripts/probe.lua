@@ -5,6 +5,8 @@
 -- ARGV  5 what is published
 local members, member, nonces, word = KEYS[4], KEYS[5], KEYS[6], ARGV[5]
 local call = redis.call
+-- Each key has its end from the first write on: what is refused then leaves none for ever. The head
+-- is given its own where a room begins, `recent` where an event is kept.
 local _, last, said = position()
 local seq = digits(last + 1)
 local failed = keep(seq, now_ms(), word, digits(said + 1))
@@ -14,15 +16,18 @@ end
 
 mend(members, 'set')
 call('HSET', member, 'id', word)
+call('EXPIRE', member, head_ttl)
 call('HGET', member, 'id')
 call('EXISTS', member)
 call('SADD', members, 'probe', 'left')
+call('EXPIRE', members, head_ttl)
 call('SREM', members, 'left')
 call('SISMEMBER', members, 'probe')
 call('SRANDMEMBER', members, 1)
 call('SCARD', members)
 call('ZSCORE', nonces, word)
 call('ZADD', nonces, seq, word)
+call('EXPIRE', nonces, head_ttl)
 call('ZREMRANGEBYRANK', nonces, '0', '-3')
 call('DEL', members, member, nonces) -- whoever looks at the rooms finds nobody there
 call('XRANGE', recent, '-', '+', 'COUNT', '1')

@@ -27,8 +27,8 @@ end
 
 local function remember(nonces, nonce, number)
     redis.call('ZADD', nonces, number, nonce)
-    redis.call('ZREMRANGEBYRANK', nonces, '0', most_nonces)
     redis.call('EXPIRE', nonces, nonce_ttl)
+    redis.call('ZREMRANGEBYRANK', nonces, '0', most_nonces)
 end
 
 local function say(body, nonces, nonce, first_epoch)

@@ -223,6 +223,16 @@ test("the probe's keys end by themselves", async (t) => {
   for (const key of keys) assert.ok(Number(redis.run("TTL", key)) > 0, key);
 });
 
+for (const right of ["zadd", "zremrangebyrank", "sadd", "srem", "hget", "xrange", "expire"])
+  test(`what the probe of a user without ${right.toUpperCase()} leaves behind ends by itself`, async (t) => {
+    const { redis } = await startWithRights(t, ["~*", "&*", "+@all", `-${right}`], { ready: false });
+    const refusals = () => redis.lines("ACL", "LOG").filter((word, i, all) => all[i - 1] === "count").reduce((sum, count) => sum + Number(count), 0);
+    await until("it was refused, and again", () => refusals() > 1);
+    const keys = redis.lines("KEYS", "yukizuri:{lobby}gw}*");
+    assert.deepEqual(keys.filter((key) => redis.run("TTL", key) === "-1"), []);
+    assert.equal(keys.length > 0, right !== "expire", `${keys}`);
+  });
+
 // --- Encryption ---
 
 test("encryption that cannot be had ends the start with a sentence, and nothing goes out in plain", async (t) => {

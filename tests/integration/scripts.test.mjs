@@ -7,7 +7,7 @@ import { startRedis } from "../lib/harness.mjs";
 import { RespError } from "../lib/resp.mjs";
 import { liveWithBroken } from "../lib/room_breaks.mjs";
 import { words } from "../lib/room_calls.mjs";
-import { readAll } from "../lib/room_state.mjs";
+import { checkTtls, readAll } from "../lib/room_state.mjs";
 import { World, plain } from "../lib/room_world.mjs";
 
 const seeds = (process.env.TEST_SEED ?? "1,2,3").split(",").map(Number);
@@ -195,6 +195,54 @@ test("a floor that somebody broke is a number of the room", async (t) => {
     assert.ok(answered >= 0 && answered <= number, `${floor} becomes ${answered}`);
   }
 });
+
+for (const [how, goesOn] of [["a new epoch", false], ["a new epoch, and another history after it", true]])
+  test(`what one may see from is not hidden by a number of an epoch that ended with the room's head: ${how}`, async (t) => {
+    const { join, run, call, redis, base } = await startRoom(t);
+    for (let i = 0; i < 30; i++) await call("publish", said(`a${i}`));
+    await join("g1", { name: "there", session: "s1" }, { name: "left", session: "s2" }, { name: "put back", session: "s3" });
+    const { epoch, seq } = await call("recent", { after: 0, most: 1 });
+    await call("leave", { gateway: "g1", leaves: [{ folded: "left", session: "s2", said: false, spared: "" }] });
+    await redis("DEL", `${base}:head`, `${base}:member:put back`);
+    for (let i = 0; i < 40; i++) await call("publish", said(`b${i}`));
+    if (goesOn) await redis("HSET", `${base}:head`, "history", "other");
+    const people = [
+      person({ name: "there", session: "s4", ...token("s1") }), person({ name: "left", session: "s5", ...token("s2") }),
+      person({ name: "put back", session: "s3", ...token("s3"), restore: true, floor: seq, floorEpoch: epoch }),
+    ];
+    const answers = await run("join", { gateway: "g1", until: 0, people });
+    assert.deepEqual(answers.map(([status, id, , floor]) => [status, id, floor]), [["resumed", "new s1", 0], ["joined", "new s2", 0], ["joined", "new s3", 0]]);
+  });
+
+test("what one may see from goes through forks: there too when it is noted anew, and when an older gateway noted no epoch", async (t) => {
+  const { join, run, call, redis, base } = await startRoom(t);
+  await call("publish", said("a"));
+  await join("g1", { name: "ann", session: "s1" }, { name: "bo", session: "s2" });
+  await redis("HSET", `${base}:head`, "seq", "0", "history", "other"); // an older memory: neither is known there
+  for (let i = 0; i < 5; i++) await call("publish", said(`b${i}`));
+  await call("leave", { gateway: "g1", leaves: [{ folded: "bo", session: "s2", said: false, spared: "" }] });
+  await redis("HSET", `${base}:head`, "history", "yet another");
+  const back = () => run("join", { gateway: "g1", until: 0, people: [person({ name: "ann", session: "s3", ...token("s1") }), person({ name: "bo", session: "s4", ...token("s2") })] });
+  assert.deepEqual((await back()).map(([, , , floor]) => floor), [0, 0]);
+  assert.equal(await redis("HGET", `${base}:member:bo`, "floor_epoch"), await redis("HGET", `${base}:head`, "epoch"));
+  await redis("HDEL", `${base}:member:ann`, "floor_epoch");
+  await redis("HSET", `${base}:member:ann`, "floor", "3");
+  assert.equal((await back())[0][3], 3);
+});
+
+for (const [what, name, call] of [
+  ["a message with a nonce", "publish", said("one", "n")],
+  ["a member", "join", { gateway: "g1", until: 0, people: [person({ name: "ann", session: "s1" }), person({ name: "bo", session: "s2" })] }],
+])
+  for (const right of ["zadd", "zremrangebyrank", "expire", "sadd", "hset", "xadd"])
+    test(`${what} of a user without ${right.toUpperCase()} leaves no key without an end`, async (t) => {
+      const { run, redis, world } = await startRoom(t);
+      await redis("ACL", "SETUSER", "default", `-${right}`);
+      await run(name, call);
+      await run(name, call);
+      await redis("ACL", "SETUSER", "default", "+@all");
+      checkTtls(await readAll(world.redis));
+    });
 
 test("a nonce whose number somebody broke is said anew, and known then", async (t) => {
   const { call, redis, base } = await startRoom(t);
