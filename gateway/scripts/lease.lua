@@ -61,7 +61,8 @@ end
 local function keep(outcome)
     call('HSET', key, 'life', life, unpack(ARGV, 5))
     call('PEXPIRE', key, ttl)
-    if not tonumber(there.renewals) then
+    local renewals = there.renewals or ''
+    if not string.find(renewals, '^%d+$') or #renewals > 15 then -- broken by hand
         call('HDEL', key, 'renewals')
     end
     call('HINCRBY', key, 'renewals', 1)

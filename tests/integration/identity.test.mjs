@@ -56,6 +56,16 @@ test("a second gateway of a living one's id: one clear line, status 1, and the f
   assert.deepEqual(redis.lines("SMEMBERS", "yukizuri:{lobby}:members"), ["alice"]);
 });
 
+test("how often a lease was renewed, broken by hand, does not keep it from being renewed", { timeout: 60000 }, async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--gateway-id", "one", "--lease", "1"] });
+  for (const junk of ["1.5", "-1", "0x10", "1e3", "x", "9223372036854775807"]) {
+    redis.run("HSET", LEASE, "renewals", junk);
+    await until(`${junk} is mended`, () => /^\d{1,6}$/.test(redis.run("HGET", LEASE, "renewals")));
+  }
+  assert.deepEqual(said(gateway, "lease-lost"), []);
+});
+
 test("a gateway killed and started again at once under its id begins at once, though its lease is there", async (t) => {
   const redis = await startRedis(t);
   const args = ["--gateway-id", "one", "--lease", "600"];
