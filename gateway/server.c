@@ -180,9 +180,10 @@ static void on_refused(void *arg, const char *why)
 {
     struct server *server = arg;
     stderr_line_print("%s", why);
-    server->status = 1;
+    server->status = SERVER_ID_TAKEN;
     on_left(server);
 }
+
 static void on_reopen(evutil_socket_t signal, short events, void *arg)
 {
     (void)signal;

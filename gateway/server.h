@@ -8,11 +8,15 @@
 
 struct server;
 
+/* An exit status: another living process has our gateway-id. Starting once more would not help. */
+enum { SERVER_ID_TAKEN = 3 };
+
 /* Opens everything. NULL with a sentence in `error`. `config` and `log` must outlive it. */
 struct server *server_new(const struct config *config, struct log *log, char *error,
                           size_t error_size);
 
-/* Runs until a signal has ended it; returns the exit status. */
+/* Runs until a signal has ended it; returns the exit status: 0, 1 (what went wrong was told), or
+ * SERVER_ID_TAKEN. */
 int server_run(struct server *server);
 
 void server_free(struct server *server);

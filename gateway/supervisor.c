@@ -6,6 +6,7 @@
 #include "gateway_id.h"
 #include "listener.h"
 #include "memory.h"
+#include "server.h"
 #include "stderr_line.h"
 
 #include <errno.h>
@@ -93,15 +94,26 @@ static void stop(struct supervisor *supervisor, int signal)
     tell_all(supervisor, signal);
 }
 
-/* A worker that says at the beginning, by itself, that it cannot run would say so for ever. */
-static void on_ended(struct supervisor *supervisor, size_t number, int status)
+/* The status to end with because of a worker that ended so; 0: another one may take its place. Who
+ * says at the beginning, by itself, that it cannot run would say so for ever, as would, at any
+ * time, who finds that its id is another's. */
+static int find_end(const struct supervisor *supervisor, int status)
 {
     bool early = clock_monotonic_ms() - supervisor->started_ms < START_MS;
+    int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+    if (code == SERVER_ID_TAKEN)
+        return 1;
+    return early ? code : 0;
+}
+
+static void on_ended(struct supervisor *supervisor, size_t number, int status)
+{
+    int end = find_end(supervisor, status);
     supervisor->workers[number].pid = 0;
     if (supervisor->stopping)
         return;
-    if (early && WIFEXITED(status) && WEXITSTATUS(status) != 0) {
-        supervisor->status = WEXITSTATUS(status);
+    if (end != 0) {
+        supervisor->status = end;
         stop(supervisor, SIGTERM);
     } else if (WIFSIGNALED(status)) {
         stderr_line_print("worker %zu was ended by signal %d; another one takes its place",

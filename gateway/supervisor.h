@@ -15,7 +15,8 @@ size_t supervisor_count(const struct config *config);
 
 /* Runs `work` in that many processes; `config` gets the worker's gateway-id there, and the private
  * Redis that all share, should one be wanted. Returns the exit status: that of a worker that could
- * not start, else 0. In a worker it returns what `work` returned. */
+ * not start, 1 when the id of one is another process', else 0. In a worker it returns what `work`
+ * returned. */
 int supervisor_run(struct config *config, size_t count, int (*work)(const struct config *config));
 
 #endif

@@ -1,9 +1,10 @@
 // Who a gateway is: one life at a time under an id, but for one that drains while its successor has begun.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Gateway, Member, atEnd, freePort, get, joined, lasting, startGateway, startRedis, until } from "../lib/harness.mjs";
+import { Gateway, Member, Process, atEnd, binary, freePort, get, joined, lasting, startGateway, startRedis, until } from "../lib/harness.mjs";
 
 const LEASE = "yukizuri:gateway:one";
+const ID_TAKEN = 3; // an exit status
 const life = (redis) => redis.run("HGET", LEASE, "life");
 const said = (gateway, kind) => gateway.log.filter((line) => line.kind === kind);
 
@@ -37,7 +38,7 @@ class Mover {
   }
 }
 
-test("a second gateway of a living one's id: one clear line, status 1, and the first goes on", async (t) => {
+test("a second gateway of a living one's id: one clear line, a status of its own, and the first goes on", async (t) => {
   const redis = await startRedis(t);
   const args = ["--gateway-id", "one", "--lease", "1", "--leave-grace", "1"];
   const first = await startGateway(t, { redis, args });
@@ -46,7 +47,7 @@ test("a second gateway of a living one's id: one clear line, status 1, and the f
   const second = new Gateway(t, await freePort(), ["--redis", redis.url, ...args]);
   await until("somebody asks whether it is ready", async () => (await get(`${second.origin}/readyz`).catch(() => null)) ?? !second.running);
   const early = new Member(t, second.url);
-  assert.equal(await ended(second), 1);
+  assert.equal(await ended(second), ID_TAKEN);
   assert.match(second.errors, /^yukizuri: gateway-id: another living gateway is called one .*\n$/);
   assert.equal(said(second, "gateway-id-taken").length, 1);
   assert.ok(!early.received.some(({ type }) => type === "welcome"));
@@ -64,6 +65,15 @@ test("how often a lease was renewed, broken by hand, does not keep it from being
     await until(`${junk} is mended`, () => /^\d{1,6}$/.test(redis.run("HGET", LEASE, "renewals")));
   }
   assert.deepEqual(said(gateway, "lease-lost"), []);
+});
+
+test("a worker whose id is another living process' ends its supervisor, however long that took to see", { timeout: 90000 }, async (t) => {
+  const redis = await startRedis(t);
+  const first = await startGateway(t, { redis, args: ["--gateway-id", "w-1", "--lease", "18"] });
+  const supervisor = new Process(t, binary, ["--addr", `127.0.0.1:${await freePort()}`, "--redis", redis.url, "--workers", "2", "--gateway-id", "w", "--lease", "18", "--drain", "0"]);
+  assert.equal(await ended(supervisor, 40000), 1);
+  assert.match(supervisor.errors, /^yukizuri: gateway-id: another living gateway is called w-1 .*\n$/);
+  assert.ok(first.running);
 });
 
 test("a gateway killed and started again at once under its id begins at once, though its lease is there", async (t) => {
