@@ -36,8 +36,9 @@ void doors_watch(struct doors *doors)
         event_add(doors->items[i].knock, NULL);
 }
 
-static void look_away(struct doors *doors)
+void doors_look_away(struct doors *doors)
 {
+    evtimer_del(doors->watch_later);
     for (size_t i = 0; i < doors->count; i++)
         event_del(doors->items[i].knock);
 }
@@ -57,7 +58,7 @@ static bool accept_one(const struct door *door)
     if (errno == EINTR || errno == ECONNABORTED)
         return true;
     if (errno != EAGAIN) { /* out of descriptors: accepting again at once would only spin */
-        look_away(doors);
+        doors_look_away(doors);
         evtimer_add(doors->watch_later, &pause);
     }
     return false;

@@ -28,9 +28,10 @@ struct doors *doors_open(struct event_base *base, const struct config *config, b
 /* Who is asked and told; before the next call of any other function. */
 void doors_set_callbacks(struct doors *doors, const struct doors_callbacks *callbacks, void *arg);
 
-/* Accepts from now on; in a moment. */
+/* Accepts from now on; in a moment; not until the next call of these. */
 void doors_watch(struct doors *doors);
 void doors_watch_later(struct doors *doors);
+void doors_look_away(struct doors *doors);
 
 /* Those who want to connect are to try elsewhere (listener_turn_away). */
 void doors_turn_away(const struct doors *doors);

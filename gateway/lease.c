@@ -13,11 +13,19 @@
 enum {
     LOOK_AGAIN_US = 200000,
     APART_MS = 500,   /* of two renewals: what a dead process left in a buffer comes in one go */
-    SURELY_MS = 5000, /* so long after a death nobody seems to live any more */
+    SILENT_MS = 1000, /* within it who lives is subscribed again (redis: the longest retry) */
     SEEN_BYTES = 64,
 };
 
 enum state { ENTERING, REFUSED, HELD, SUPERSEDED, LEFT };
+
+/* Another life that has the lease. */
+struct other {
+    char seen[SEEN_BYTES];   /* which life, and how often renewed; empty: none was seen */
+    int64_t silent_since_ms; /* not subscribed since, and not renewed; 0: it is */
+    int64_t renewed_ms;      /* when it was first seen to renew; 0: not yet */
+    bool renews;             /* it did so twice, apart: it surely lives */
+};
 
 struct lease {
     struct lease_options options;
@@ -32,10 +40,10 @@ struct lease {
     bool draining;
     bool mended_told;
     bool beside_told;
-    bool under_way;        /* an answer is awaited, for 'start' */
-    int64_t held_since_ms; /* ENTERING: somebody else has it; 0: not seen yet */
-    int64_t renewed_ms;    /* when that one was first seen to renew it; 0: not yet */
-    char seen[SEEN_BYTES]; /* whose it was, and how often renewed */
+    bool under_way; /* an answer is awaited, for 'start' */
+    bool waiting;   /* as last told */
+    bool waiting_told;
+    struct other other;
     void (*on_left)(void *arg);
     void *left_arg;
 };
@@ -71,6 +79,16 @@ static void tell_beside(struct lease *lease)
 
 /* --- The call --- */
 
+/* What the script is to find unchanged to take the lease over from a dead life. Never from a
+ * successor: a new process takes that one's place, and its members with it. */
+static const char *find_silent(const struct lease *lease)
+{
+    const struct other *other = &lease->other;
+    bool silent =
+        other->silent_since_ms != 0 && clock_monotonic_ms() - other->silent_since_ms >= SILENT_MS;
+    return silent && lease->state != SUPERSEDED ? other->seen : "";
+}
+
 static int call_script(struct lease *lease, const char *step, redis_done done)
 {
     const struct metrics *metrics = lease->options.metrics;
@@ -82,6 +100,7 @@ static int call_script(struct lease *lease, const char *step, redis_done done)
         ttl,
         step,
         lease->life_channel.text,
+        find_silent(lease),
         "address",
         lease->config->addr.items[0],
         "connections",
@@ -108,6 +127,44 @@ static bool is_outcome(const struct redis_reply *reply, const char *word)
     return outcome != NULL && strcmp(outcome, word) == 0;
 }
 
+/* --- Another life that has it --- */
+
+static bool is_others(const struct redis_reply *reply)
+{
+    return is_outcome(reply, "held") || is_outcome(reply, "doubt");
+}
+
+static void forget_other(struct lease *lease)
+{
+    lease->other = (struct other){0};
+}
+
+/* Whoever is subscribed lives, or has died and Redis has not heard of it. Whoever is not has died,
+ * or is just connecting anew. Renewing tells. */
+static void note_other(struct lease *lease, const struct redis_reply *reply)
+{
+    struct other *other = &lease->other;
+    int64_t now_ms = clock_monotonic_ms();
+    bool silent = is_outcome(reply, "doubt");
+    const char *seen = redis_reply_string(redis_reply_at(reply, 3), NULL);
+    bool changed = seen != NULL && strcmp(seen, other->seen) != 0;
+    bool renewed = changed && other->seen[0] != '\0';
+    if (changed || !silent || other->silent_since_ms == 0)
+        other->silent_since_ms = silent ? now_ms : 0;
+    if (renewed && other->renewed_ms == 0)
+        other->renewed_ms = now_ms;
+    else if (renewed && now_ms - other->renewed_ms >= APART_MS)
+        other->renews = true;
+    if (changed)
+        snprintf(other->seen, sizeof other->seen, "%s", seen);
+}
+
+static void look_again(struct lease *lease)
+{
+    static const struct timeval moment = {0, LOOK_AGAIN_US};
+    evtimer_add(lease->look_again, &moment);
+}
+
 /* --- Having it --- */
 
 static void note_beside(struct lease *lease, const struct redis_reply *reply)
@@ -128,14 +185,28 @@ static void supersede(struct lease *lease)
     lease->callbacks.on_superseded(lease->arg);
 }
 
+/* Redis may have gone back to a time when an earlier life, which is dead, had the lease. */
+static void follow_doubt(struct lease *lease, const struct redis_reply *reply)
+{
+    if (!is_outcome(reply, "doubt")) {
+        forget_other(lease);
+        return;
+    }
+    note_other(lease, reply);
+    if (lease->state == HELD)
+        look_again(lease);
+}
+
 static void on_renewed(void *arg, const struct redis_reply *reply)
 {
     struct lease *lease = arg;
     if (redis_reply_is_error(reply)) {
+        forget_other(lease);
         lease->callbacks.on_failed(lease->arg);
         return;
     }
     tell_mended(lease, reply);
+    follow_doubt(lease, reply);
     if (is_outcome(reply, "lost") && lease->state == HELD && !lease->draining)
         supersede(lease);
     else if (is_outcome(reply, "beside") && lease->state == HELD)
@@ -152,9 +223,19 @@ static void on_renewed(void *arg, const struct redis_reply *reply)
 
 /* --- Getting it --- */
 
+static void set_waiting(struct lease *lease, bool waiting)
+{
+    bool changes = waiting != lease->waiting;
+    lease->waiting = waiting;
+    if (changes)
+        lease->callbacks.on_waiting(lease->arg, waiting);
+}
+
 static void take(struct lease *lease, const struct redis_reply *reply)
 {
     lease->state = HELD;
+    forget_other(lease);
+    set_waiting(lease, false);
     if (is_outcome(reply, "over"))
         tell(lease, LOG_LEVEL_WARN, "gateway-taken-over",
              redis_reply_integer(redis_reply_at(reply, 1)) > 0
@@ -168,24 +249,13 @@ static void take(struct lease *lease, const struct redis_reply *reply)
     note_beside(lease, reply);
 }
 
-/* Somebody is subscribed as the life that has the lease: it lives, or has just died and Redis has
- * not heard of it yet. Renewing tells. */
-static bool surely_lives(struct lease *lease, const struct redis_reply *reply)
+static void tell_waiting(struct lease *lease)
 {
-    int64_t now_ms = clock_monotonic_ms();
-    char seen[SEEN_BYTES];
-    const char *life = redis_reply_string(redis_reply_at(reply, 3), NULL);
-    const char *renewals = redis_reply_string(redis_reply_at(reply, 5), NULL);
-    snprintf(seen, sizeof seen, "%.20s %.20s", life == NULL ? "" : life,
-             renewals == NULL ? "" : renewals);
-    if (lease->held_since_ms == 0)
-        lease->held_since_ms = now_ms;
-    else if (strcmp(seen, lease->seen) != 0 && lease->renewed_ms == 0)
-        lease->renewed_ms = now_ms;
-    else if (strcmp(seen, lease->seen) != 0 && now_ms - lease->renewed_ms >= APART_MS)
-        return true;
-    memcpy(lease->seen, seen, sizeof seen);
-    return now_ms - lease->held_since_ms >= SURELY_MS;
+    if (!lease->waiting_told)
+        tell(lease, LOG_LEVEL_WARN, "gateway-waiting",
+             "another process of this gateway-id is connected to Redis; waiting to see whether it "
+             "renews its lease, or lets it run out");
+    lease->waiting_told = true;
 }
 
 static void refuse(struct lease *lease, const struct redis_reply *reply)
@@ -202,9 +272,28 @@ static void refuse(struct lease *lease, const struct redis_reply *reply)
     lease->callbacks.on_refused(lease->arg, why);
 }
 
+static void wait_for_other(struct lease *lease, const struct redis_reply *reply)
+{
+    note_other(lease, reply);
+    if (lease->other.renews) {
+        refuse(lease, reply);
+        return;
+    }
+    if (is_outcome(reply, "held"))
+        tell_waiting(lease);
+    set_waiting(lease, true);
+    look_again(lease);
+}
+
+/* Nothing is known of the other one while Redis does not answer. */
+static void stop_waiting(struct lease *lease)
+{
+    forget_other(lease);
+    set_waiting(lease, false);
+}
+
 static void on_started(void *arg, const struct redis_reply *reply)
 {
-    static const struct timeval moment = {0, LOOK_AGAIN_US};
     struct lease *lease = arg;
     lease->under_way = false;
     if (redis_reply_is_error(reply))
@@ -213,18 +302,23 @@ static void on_started(void *arg, const struct redis_reply *reply)
         tell_mended(lease, reply);
     if (lease->state != ENTERING || lease->draining)
         return;
-    if (is_outcome(reply, "held") && surely_lives(lease, reply))
-        refuse(lease, reply);
-    else if (redis_reply_is_error(reply) || is_outcome(reply, "held"))
-        evtimer_add(lease->look_again, &moment);
-    else
+    if (redis_reply_is_error(reply)) {
+        stop_waiting(lease);
+        look_again(lease);
+    } else if (is_others(reply)) {
+        wait_for_other(lease, reply);
+    } else {
         take(lease, reply);
+    }
 }
 
 static void start(struct lease *lease)
 {
-    if (!lease->under_way && call_script(lease, "start", on_started) == 0)
-        lease->under_way = true;
+    if (lease->under_way)
+        return;
+    lease->under_way = call_script(lease, "start", on_started) == 0;
+    if (!lease->under_way)
+        stop_waiting(lease);
 }
 
 static void on_look_again(evutil_socket_t fd, short events, void *arg)
@@ -240,6 +334,12 @@ void lease_renew(struct lease *lease)
         start(lease);
     else if (lease->state == HELD || lease->state == SUPERSEDED)
         call_script(lease, lease->draining ? "drain" : "renew", on_renewed);
+}
+
+void lease_up(struct lease *lease)
+{
+    forget_other(lease);
+    lease_renew(lease);
 }
 
 bool lease_is_held(const struct lease *lease)

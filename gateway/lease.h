@@ -20,6 +20,9 @@ struct lease_callbacks {
      * lease_leave are the only sensible calls from then on. */
     void (*on_refused)(void *arg, const char *why);
     void (*on_superseded)(void *arg);
+    /* Begins to wait until another process of our id, which has the lease, is gone or has shown
+     * that it lives; or does so no more: it is ours, or Redis does not answer. */
+    void (*on_waiting)(void *arg, bool waiting);
     /* After each answer: may other lives of ours, who drain, still be at work? */
     void (*on_beside)(void *arg, bool beside);
 };
@@ -37,10 +40,14 @@ struct lease *lease_new(const struct lease_options *options,
 /* Redis' replies must have come or been failed before (bus_free). NULL is fine. */
 void lease_free(struct lease *lease);
 
-/* To be called when Redis is there, and three times per lease: takes or renews it. At the start, as
- * long as somebody else seems to have it, it is asked for again from within, until that one has
- * surely shown that it lives (on_refused) or is gone. */
+/* To be called three times per lease: takes or renews it. At the start, as long as another life has
+ * it, it is asked for again from within: until that one was seen to renew it twice (on_refused), is
+ * not subscribed and silent for a second, or has let it run out. */
 void lease_renew(struct lease *lease);
+
+/* To be called when Redis is there (again): the same, and what was seen of another life, perhaps in
+ * another Redis, counts no more. */
+void lease_up(struct lease *lease);
 
 /* Is it ours, as far as we know? */
 bool lease_is_held(const struct lease *lease);

@@ -162,7 +162,9 @@ static void on_timer(evutil_socket_t fd, short events, void *arg)
 void presence_up(struct presence *presence)
 {
     presence->renewals = RENEWALS_TO_WRITE;
-    on_timer(-1, 0, presence);
+    lease_up(presence->lease);
+    if (lease_is_held(presence->lease))
+        keep_sets(presence);
 }
 
 /* While going away this gateway leaves its rooms noted: a successor may have them open, and who
@@ -224,6 +226,12 @@ static void on_refused(void *arg, const char *why)
     presence->options.on_refused(presence->options.arg, why);
 }
 
+static void on_waiting(void *arg, bool waiting)
+{
+    struct presence *presence = arg;
+    presence->options.on_waiting(presence->options.arg, waiting);
+}
+
 static void on_superseded(void *arg)
 {
     struct presence *presence = arg;
@@ -264,6 +272,7 @@ static struct lease *new_lease(struct presence *presence)
         .on_failed = on_failed,
         .on_refused = on_refused,
         .on_superseded = on_superseded,
+        .on_waiting = on_waiting,
         .on_beside = on_beside,
     };
     const struct presence_options *options = &presence->options;

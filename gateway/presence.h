@@ -25,6 +25,8 @@ struct presence_options {
      * was thought dead. `why` is a sentence, valid until the return. */
     void (*on_refused)(void *arg, const char *why);
     void (*on_superseded)(void *arg);
+    /* Another process has it, alive or not: nobody can come in here until it is known (lease.h). */
+    void (*on_waiting)(void *arg, bool waiting);
     /* Now and then: does another process have members under our gateway-id, too? */
     void (*on_beside)(void *arg, bool beside);
     void *arg;

@@ -184,6 +184,16 @@ static void on_refused(void *arg, const char *why)
     on_left(server);
 }
 
+/* Other processes on this port can serve people meanwhile, and this one would only refuse them. */
+static void on_waiting(void *arg, bool waiting)
+{
+    const struct server *server = arg;
+    if (waiting)
+        doors_look_away(server->doors);
+    else
+        doors_watch_later(server->doors);
+}
+
 static void on_reopen(evutil_socket_t signal, short events, void *arg)
 {
     (void)signal;
@@ -356,6 +366,7 @@ static void make_parts(struct server *server)
         .on_lapsed = on_lapsed,
         .on_refused = on_refused,
         .on_superseded = on_superseded,
+        .on_waiting = on_waiting,
         .on_beside = on_beside,
         .arg = server,
     };

@@ -7,18 +7,21 @@
 -- KEYS  1 the lease (hash)
 -- ARGV  1 this life   2 ms that a lease lasts   3 'start' | 'renew' | 'drain' | 'leave'
 --       4 channel of a life without the life: whoever lives is subscribed to its own
---       5… fields of the lease and their values
+--       5 what was `seen` at the first of many looks of which none found it subscribed; else ''
+--       6… fields of the lease and their values
 --
 -- Returns {outcome, for how many ms others may be at work beside, was the key of another type,
---          the life that has the lease, its address, how often it was renewed}. Outcomes:
+--          seen: the life that has the lease and how often it was renewed, its address}. Outcomes:
 --   kept    it was this life's, and is renewed (drain: marked)
---   made    there was none, and it is this life's now
+--   made    there was none, and it is this life's now (drain: marked)
 --   over    it is this life's now; the one that had it drains, or is dead
 --   held    start: another life has it and is subscribed
---   lost    renew: another life has it
+--   lost    renew: another life has it and is subscribed
+--   doubt   another life has it and is not subscribed: it is dead, unless it renews or comes back
 --   beside  drain: this life is noted beside whoever has it
 --   left, gone  leave: this life is noted nowhere any more; gone: nor is any other
-local key, life, ttl, step, channel = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
+local key, life, ttl, step = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local channel, silent = ARGV[4], ARGV[5]
 local call = redis.call
 local longest_ms = 2 * 3600000 -- no lease lasts so long: broken by hand
 local mended, there, beside = 0, {}, 0
@@ -43,9 +46,10 @@ for field, value in pairs(there) do
     end
 end
 local holder = there.life
+local seen = string.sub(holder or '', 1, 20) .. ' ' .. string.sub(there.renewals or '', 1, 20)
 
 local function answer(outcome)
-    return {outcome, beside, mended, holder or '', there.address or '', there.renewals or '0'}
+    return {outcome, beside, mended, seen, there.address or ''}
 end
 
 -- Where this may not be asked, everybody with a lease does.
@@ -59,7 +63,7 @@ local function note_beside(which)
 end
 
 local function keep(outcome)
-    call('HSET', key, 'life', life, unpack(ARGV, 5))
+    call('HSET', key, 'life', life, unpack(ARGV, 6))
     call('PEXPIRE', key, ttl)
     local renewals = there.renewals or ''
     if not string.find(renewals, '^%d+$') or #renewals > 15 then -- broken by hand
@@ -81,13 +85,14 @@ if step == 'leave' then
     end
     return answer('left')
 elseif step == 'drain' then
-    if holder == life then
-        call('HSET', key, 'draining', '1')
-        return keep('kept')
+    local lives = holder and holder ~= life and seems_to_live(holder)
+    if holder and holder ~= life and (lives or silent ~= seen) then
+        note_beside(life)
+        call('PEXPIRE', key, ttl)
+        return answer(lives and 'beside' or 'doubt')
     end
-    note_beside(life)
-    call('PEXPIRE', key, ttl)
-    return answer('beside')
+    call('HSET', key, 'draining', '1')
+    return keep(not holder and 'made' or holder == life and 'kept' or 'over')
 elseif not holder then
     call('HDEL', key, 'draining')
     return keep('made')
@@ -97,10 +102,10 @@ elseif holder == life then
 elseif there.draining == '1' then
     note_beside(holder)
     beside = math.max(beside, ttl)
-elseif step == 'renew' then
-    return answer('lost')
 elseif seems_to_live(holder) then
-    return answer('held')
+    return answer(step == 'renew' and 'lost' or 'held')
+elseif silent ~= seen then
+    return answer('doubt')
 end
 call('HDEL', key, 'draining')
 return keep('over')

@@ -1,7 +1,7 @@
 // Who a gateway is: one life at a time under an id, but for one that drains while its successor has begun.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Gateway, Member, Process, atEnd, binary, freePort, get, joined, lasting, startGateway, startRedis, until } from "../lib/harness.mjs";
+import { Gateway, Member, Process, atEnd, binary, freePort, get, joined, lasting, startGateway, startRedis, temporaryDirectory, until } from "../lib/harness.mjs";
 
 const LEASE = "yukizuri:gateway:one";
 const ID_TAKEN = 3; // an exit status
@@ -45,7 +45,7 @@ test("a second gateway of a living one's id: one clear line, a status of its own
   const alice = await joined(t, first.url, "alice");
   const before = life(redis);
   const second = new Gateway(t, await freePort(), ["--redis", redis.url, ...args]);
-  await until("somebody asks whether it is ready", async () => (await get(`${second.origin}/readyz`).catch(() => null)) ?? !second.running);
+  await until("it waits", () => said(second, "gateway-waiting").length === 1);
   const early = new Member(t, second.url);
   assert.equal(await ended(second), ID_TAKEN);
   assert.match(second.errors, /^yukizuri: gateway-id: another living gateway is called one .*\n$/);
@@ -57,6 +57,117 @@ test("a second gateway of a living one's id: one clear line, a status of its own
   assert.deepEqual(redis.lines("SMEMBERS", "yukizuri:{lobby}:members"), ["alice"]);
 });
 
+test("a worker whose id is another living process' ends its supervisor, however long that took to see", { timeout: 90000 }, async (t) => {
+  const redis = await startRedis(t);
+  const first = await startGateway(t, { redis, args: ["--gateway-id", "w-1", "--lease", "18"] });
+  const supervisor = new Process(t, binary, ["--addr", `127.0.0.1:${await freePort()}`, "--redis", redis.url, "--workers", "2", "--gateway-id", "w", "--lease", "18", "--drain", "0"]);
+  assert.equal(await ended(supervisor, 40000), 1);
+  assert.match(supervisor.errors, /^yukizuri: gateway-id: another living gateway is called w-1 .*\n$/);
+  assert.ok(first.running);
+});
+
+test("a living gateway that is just connecting to Redis anew keeps its id from a newcomer", { timeout: 60000 }, async (t) => {
+  const redis = await startRedis(t);
+  const args = ["--gateway-id", "one", "--lease", "4"];
+  const first = await startGateway(t, { redis, args });
+  const before = life(redis);
+  const looks = () => Number(redis.run("INFO", "commandstats").match(/cmdstat_pubsub\|numsub:calls=(\d+)/)?.[1] ?? 0);
+  const earlier = looks();
+  first.signal("SIGSTOP"); // it takes a moment to connect
+  atEnd(t, () => first.running && first.signal("SIGCONT"));
+  redis.run("CLIENT", "KILL", "TYPE", "pubsub");
+  const second = new Gateway(t, await freePort(), ["--redis", redis.url, "--drain", "0", ...args]);
+  await until("somebody asked whether it is subscribed", () => looks() > earlier);
+  first.signal("SIGCONT");
+  await until("one of them goes away", () => !second.running || !first.running || life(redis) !== before);
+  assert.equal(life(redis), before);
+  assert.equal(await ended(second), ID_TAKEN);
+  assert.deepEqual(said(first, "gateway-superseded"), []);
+});
+
+test("Redis goes back to a time when an earlier life had the lease: the living gateway takes it from the dead one and goes on", { timeout: 60000 }, async (t) => {
+  const where = ["--dir", temporaryDirectory(t)];
+  const redis = await startRedis(t, { args: where });
+  const args = ["--gateway-id", "one", "--lease", "60"];
+  const earlier = await startGateway(t, { redis, args });
+  const dead = life(redis);
+  redis.run("SAVE");
+  await earlier.stop("SIGKILL");
+  const living = await startGateway(t, { redis, args });
+  const own = life(redis);
+  const alice = await joined(t, living.url, "alice");
+  await redis.stop("SIGKILL");
+  const again = await startRedis(t, { port: redis.port, args: where });
+  await until("the lease is the living one's", () => [own, ""].includes(life(again)) || said(living, "gateway-superseded").length > 0);
+  assert.notEqual(own, dead);
+  assert.equal(life(again), own);
+  assert.deepEqual(said(living, "gateway-superseded"), []);
+  await until("it is told", () => said(living, "lease-lost").length === 1);
+  await until("its member is there again", () => again.run("EXISTS", "yukizuri:{lobby}:member:alice") === "1");
+  assert.equal(alice.closed, null);
+});
+
+test("a lease that names a life that never was, set by hand, is taken back, by one that drains as well", { timeout: 60000 }, async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--gateway-id", "one", "--lease", "1", "--drain", "20"] });
+  const own = life(redis);
+  await joined(t, gateway.url, "filler"); // told first
+  await joined(t, gateway.url, "alice");
+  redis.run("HSET", LEASE, "life", "nobody");
+  await until("it is its own again", () => life(redis) === own);
+  gateway.signal("SIGTERM");
+  await until("the lease is marked", () => redis.run("HGET", LEASE, "draining") === "1");
+  redis.run("HSET", LEASE, "life", "nobody", "draining", "0");
+  await until("it is its own again, and marked", () => life(redis) === own && redis.run("HGET", LEASE, "draining") === "1");
+  assert.deepEqual([...said(gateway, "gateway-superseded"), ...said(gateway, "gateway-succeeded")], []);
+});
+
+test("a draining gateway whose lease is forgotten keeps it, and says nothing of a successor", { timeout: 60000 }, async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--gateway-id", "one", "--lease", "1", "--drain", "20"] });
+  const own = life(redis);
+  await joined(t, gateway.url, "filler"); // told first
+  await joined(t, gateway.url, "alice");
+  gateway.signal("SIGTERM");
+  await until("the lease is marked", () => redis.run("HGET", LEASE, "draining") === "1");
+  redis.run("DEL", LEASE);
+  await until("there is a lease", () => redis.run("EXISTS", LEASE) === "1");
+  assert.deepEqual([life(redis), redis.run("HGET", LEASE, "draining")], [own, "1"]);
+  assert.deepEqual(said(gateway, "gateway-succeeded"), []);
+});
+
+test("a process that was connected when its machine stopped is waited for until its lease is over; newcomers wait, too, and are not refused", { timeout: 60000 }, async (t) => {
+  const redis = await startRedis(t);
+  const args = ["--gateway-id", "one", "--lease", "8"];
+  const stopped = await startGateway(t, { redis, args });
+  const before = life(redis);
+  stopped.signal("SIGSTOP");
+  atEnd(t, () => stopped.stop("SIGKILL"));
+  const second = new Gateway(t, await freePort(), ["--redis", redis.url, "--drain", "0", ...args]);
+  await until("it waits", () => said(second, "gateway-waiting").length === 1);
+  await lasting(1000); // longer than those who begin let people wait
+  const early = await joined(t, second.url, "early");
+  assert.deepEqual(early.received.map(({ type }) => type).filter((type) => type === "error"), []);
+  assert.notEqual(life(redis), before);
+  assert.equal((await second.stop("SIGINT")).code, 0);
+});
+
+test("a gateway that waits for its id while Redis goes away answers, and tells people so", { timeout: 60000 }, async (t) => {
+  const redis = await startRedis(t);
+  const args = ["--gateway-id", "one", "--lease", "30"];
+  const first = await startGateway(t, { redis, args });
+  first.signal("SIGSTOP");
+  atEnd(t, () => first.stop("SIGKILL"));
+  const second = new Gateway(t, await freePort(), ["--redis", redis.url, ...args]);
+  await until("it waits", () => said(second, "gateway-waiting").length === 1);
+  await redis.stop("SIGKILL");
+  const early = new Member(t, second.url);
+  await early.opened();
+  early.send({ type: "join", name: "early" });
+  await early.waitFor({ type: "error", code: "unavailable" });
+  assert.equal((await second.stop("SIGINT")).code, 0);
+});
+
 test("how often a lease was renewed, broken by hand, does not keep it from being renewed", { timeout: 60000 }, async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--gateway-id", "one", "--lease", "1"] });
@@ -65,15 +176,6 @@ test("how often a lease was renewed, broken by hand, does not keep it from being
     await until(`${junk} is mended`, () => /^\d{1,6}$/.test(redis.run("HGET", LEASE, "renewals")));
   }
   assert.deepEqual(said(gateway, "lease-lost"), []);
-});
-
-test("a worker whose id is another living process' ends its supervisor, however long that took to see", { timeout: 90000 }, async (t) => {
-  const redis = await startRedis(t);
-  const first = await startGateway(t, { redis, args: ["--gateway-id", "w-1", "--lease", "18"] });
-  const supervisor = new Process(t, binary, ["--addr", `127.0.0.1:${await freePort()}`, "--redis", redis.url, "--workers", "2", "--gateway-id", "w", "--lease", "18", "--drain", "0"]);
-  assert.equal(await ended(supervisor, 40000), 1);
-  assert.match(supervisor.errors, /^yukizuri: gateway-id: another living gateway is called w-1 .*\n$/);
-  assert.ok(first.running);
 });
 
 test("a gateway killed and started again at once under its id begins at once, though its lease is there", async (t) => {
