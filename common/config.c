@@ -441,6 +441,9 @@ static int derive(struct loader *loader)
         check_word(loader, "redis-prefix", config->redis_prefix) != 0 ||
         check_word(loader, "gateway-id", config->gateway_id) != 0)
         return -1;
+    wrong = redis_url_judge_prefix(config->redis_prefix);
+    if (wrong != NULL)
+        return fail(loader, "redis-prefix: %s", wrong);
     wrong = gateway_id_judge(config->gateway_id, config->workers != 1);
     if (wrong != NULL)
         return fail(loader, "gateway-id: %s", wrong);

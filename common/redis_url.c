@@ -121,3 +121,15 @@ const char *redis_url_parse(const char *text, struct redis_url *out)
                "with redis:// or rediss://";
     return "it must begin with redis://, rediss:// or unix:, or be \"embedded\"";
 }
+
+/* The channels of a database other than 0 begin with PREFIX@NUMBER: (keys.c). */
+const char *redis_url_judge_prefix(const char *prefix)
+{
+    for (const char *at = strchr(prefix, '@'); at != NULL; at = strchr(at + 1, '@')) {
+        size_t digits = strspn(at + 1, "0123456789");
+        if (digits > 0 && (at[digits + 1] == '\0' || at[digits + 1] == ':'))
+            return "\"@\" and a number is how the channels of another database are told apart; "
+                   "choose a prefix without it";
+    }
+    return NULL;
+}

@@ -1,4 +1,4 @@
-/* redis_url: where Redis is, as the setting says it. Pure parsing. */
+/* redis_url: where Redis is, as the settings say it. Pure parsing. */
 #ifndef YUKIZURI_REDIS_URL_H
 #define YUKIZURI_REDIS_URL_H
 
@@ -21,5 +21,8 @@ struct redis_url {
  * "unix://user[:password]@/PATH" or "embedded". NULL; or a sentence (static) that says what is
  * wrong, `out` then being unspecified. */
 const char *redis_url_parse(const char *text, struct redis_url *out);
+
+/* May the names in Redis begin with this? NULL; or a sentence (static) that says why not. */
+const char *redis_url_judge_prefix(const char *prefix);
 
 #endif

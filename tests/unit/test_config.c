@@ -121,6 +121,8 @@ static void test_mistakes_are_told(void **state)
     assert_fails("--config", "/nonexistent", "cannot read");
     assert_fails("--room", "a b", "room:");
     assert_fails("--gateway-id", "a b", "gateway-id:");
+    assert_fails("--redis-prefix", "chat@1", "redis-prefix: \"@\" and a number"); /* database 1's */
+    assert_fails("--redis-prefix", "chat@15:rooms", "another database");
     assert_fails("--gateway-id", "a:rooms", "colon"); /* the key of a's rooms would be its lease */
     assert_fails("--echo-path", "/echo", "loopback");
     assert_fails("--help=klingon", NULL, "help:");
@@ -168,6 +170,17 @@ static void assert_url(const char *text, const char *host, int port, int databas
     assert_int_equal(url.database, database);
 }
 
+static void test_a_prefix_is_not_that_of_another_database(void **state)
+{
+    static const char *const good[] = {"chat", "a@b", "a@", "@", "1", "chat@1a", "a@b@c", "a:b"};
+    static const char *const bad[] = {"chat@1", "chat@0", "@7", "a@b@12", "a@1:b", "a@b:@2:c"};
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        assert_null(redis_url_judge_prefix(good[i]));
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_non_null(redis_url_judge_prefix(bad[i]));
+}
+
 static void test_redis_urls(void **state)
 {
     struct redis_url url;
@@ -211,6 +224,7 @@ int main(void)
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_spellings_of_the_original),
         cmocka_unit_test(test_precedence),
+        cmocka_unit_test(test_a_prefix_is_not_that_of_another_database),
         cmocka_unit_test(test_mistakes_are_told),
         cmocka_unit_test(test_actions),
         cmocka_unit_test(test_echo_path_on_loopback),
