@@ -91,3 +91,11 @@ char *text_take(struct text *text)
     *text = TEXT_EMPTY;
     return data;
 }
+
+uint64_t text_hash(const char *string)
+{
+    uint64_t hash = 14695981039346656037u;
+    for (; *string != '\0'; string++)
+        hash = (hash ^ (unsigned char)*string) * 1099511628211u;
+    return hash;
+}

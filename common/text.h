@@ -23,6 +23,10 @@ enum { TEXT_NUMBER_BYTES = 21 }; /* of the greatest number, with the NUL */
 /* Writes the number in decimal, with a NUL. Returns its length. */
 size_t text_number(uint64_t number, char out[TEXT_NUMBER_BYTES]);
 
+/* FNV-1a of a string: the same for the same words; others may share it, and a peer can make them.
+ */
+uint64_t text_hash(const char *string);
+
 /* Frees the bytes; the text is empty again. */
 void text_done(struct text *text);
 

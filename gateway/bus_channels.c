@@ -45,6 +45,7 @@ static void on_probe_published(void *arg, const char *data, size_t len)
         return;
     redis_prove(bus->commands);
     redis_prove(bus->subscriber);
+    redis_keeps_prove(bus->keeps);
     bus->lost_told = false;
     bus->was_up = true;
     if (!bus->up_told)

@@ -10,6 +10,7 @@ struct pending_command {
     redis_done done; /* NULL: nobody waits (any more) */
     void *arg;
     int64_t deadline_ms;
+    bool excused; /* to be refused is no fault */
 };
 
 static struct pending_command *at(const struct pending *pending, uint64_t number)
@@ -37,7 +38,17 @@ void pending_push(struct pending *pending, redis_done done, void *arg, int64_t d
 {
     if (pending->next - pending->first == pending->size)
         grow(pending);
-    *at(pending, pending->next++) = (struct pending_command){done, arg, deadline_ms};
+    *at(pending, pending->next++) = (struct pending_command){done, arg, deadline_ms, false};
+}
+
+void pending_excuse_last(struct pending *pending)
+{
+    at(pending, pending->next - 1)->excused = true;
+}
+
+bool pending_is_excused(const struct pending *pending)
+{
+    return pending->first != pending->next && at(pending, pending->first)->excused;
 }
 
 void pending_answer(struct pending *pending, const struct redis_reply *reply)

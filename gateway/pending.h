@@ -6,6 +6,7 @@
 
 #include "redis.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct pending_command;
@@ -23,6 +24,12 @@ void pending_done(struct pending *pending);
 
 /* One more was sent; `done` may be NULL. */
 void pending_push(struct pending *pending, redis_done done, void *arg, int64_t deadline_ms);
+
+/* To refuse the command that was pushed last is no fault. There must be one. */
+void pending_excuse_last(struct pending *pending);
+
+/* Is it so for the oldest, whose reply is the next to come? */
+bool pending_is_excused(const struct pending *pending);
 
 /* The reply to the oldest has come: calls its `done`, unless its deadline has passed. Does nothing
  * when there is none. */

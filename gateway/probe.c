@@ -73,29 +73,26 @@ static bool is_about_writing(const struct redis_error *error)
     return false;
 }
 
-static void note_refusal(struct probe *probe, const struct redis_reply *reply)
+static void note_refusal(struct probe *probe, const struct redis_error *error)
 {
-    struct redis_error error;
-    size_t len;
-    const char *text = redis_reply_string(reply, &len);
-    redis_error_read(text, len, &error);
     probe->proven = false;
     probe->awaited_since_ms = 0;
     snprintf(probe->refused, sizeof probe->refused, "%s: %s",
-             is_about_writing(&error) ? "Redis takes no writes" : "Redis refuses what people need",
-             error.text);
+             is_about_writing(error) ? "Redis takes no writes" : "Redis refuses what people need",
+             error->text);
 }
 
 static void on_answered(void *arg, const struct redis_reply *reply)
 {
     struct probe *probe = arg;
+    struct redis_error error;
     if (--probe->unanswered > 0 || probe->stage != ASKING) /* it is back before the answer */
         return;
     probe->stage = NONE; /* without an answer, another one is sent */
     if (reply == NULL)
         return;
-    if (redis_reply_is_error(reply)) {
-        note_refusal(probe, reply);
+    if (redis_reply_error(reply, &error)) {
+        note_refusal(probe, &error);
         return;
     }
     probe->stage = COMING;

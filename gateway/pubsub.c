@@ -94,14 +94,10 @@ static void tell_refused(const struct subscription *subscription)
                            });
 }
 
-static void refuse(struct subscription *subscription, const struct redis_reply *reply)
+static void refuse(struct subscription *subscription, const struct redis_error *error)
 {
-    struct redis_error error;
-    size_t len;
-    const char *text = redis_reply_string(reply, &len);
-    redis_error_read(text, len, &error);
     forget_refusal(subscription);
-    subscription->why = memory_copy_string(error.text);
+    subscription->why = memory_copy_string(error->text);
     list_add(&subscription->pubsub->refused, &subscription->refused);
     tell_refused(subscription);
 }
@@ -109,6 +105,7 @@ static void refuse(struct subscription *subscription, const struct redis_reply *
 static void on_answered(void *arg, const struct redis_reply *reply)
 {
     struct subscription *subscription = arg;
+    struct redis_error error;
     subscription->in_flight--;
     if (subscription->channel == NULL) {
         if (subscription->in_flight == 0)
@@ -116,8 +113,8 @@ static void on_answered(void *arg, const struct redis_reply *reply)
     } else if (reply == NULL) { /* lost, or late: then it is asked for again */
         list_remove(&subscription->refused);
         list_add(&subscription->pubsub->refused, &subscription->refused);
-    } else if (redis_reply_is_error(reply)) {
-        refuse(subscription, reply);
+    } else if (redis_reply_error(reply, &error)) {
+        refuse(subscription, &error);
     } else if (!subscription->subscribed) {
         forget_refusal(subscription);
         subscription->subscribed = true;

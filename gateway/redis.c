@@ -194,6 +194,8 @@ static void on_error_reply(void *arg, const char *text, size_t len)
     struct redis *redis = arg;
     struct redis_error error;
     redis_error_read(text, len, &error);
+    if (pending_is_excused(&redis->pending))
+        redis_error_excuse(&error);
     redis->callbacks.on_error(redis->arg, &error);
 }
 
@@ -431,6 +433,11 @@ void redis_reconnect(struct redis *redis, const char *why)
 }
 
 /* --- Sending --- */
+
+void redis_mark_optional(struct redis *redis)
+{
+    pending_excuse_last(&redis->pending);
+}
 
 int redis_send_formatted(struct redis *redis, const struct redis_command *command)
 {

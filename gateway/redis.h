@@ -115,6 +115,10 @@ size_t redis_format_bytes(const struct redis_words *words);
 int redis_send_strings(struct redis *redis, redis_done done, void *arg, const char *first, ...)
     __attribute__((sentinel));
 
+/* Of the command that was just sent, with success: a user without the right to it is no fault. The
+ * error is told as one that was expected (see redis_error_excuse). */
+void redis_mark_optional(struct redis *redis);
+
 enum { REDIS_DEADLINE_MS = 5000 };
 
 void redis_words_add(struct redis_words *words, const char *data, size_t len);

@@ -91,3 +91,11 @@ void redis_error_read(const char *text, size_t len, struct redis_error *out)
     memcpy(out->text, text, len);
     out->text[len] = '\0';
 }
+
+void redis_error_excuse(struct redis_error *error)
+{
+    if (error->verdict != REDIS_DOUBT)
+        return;
+    error->word = "optional";
+    error->verdict = REDIS_OURS;
+}

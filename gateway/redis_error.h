@@ -21,4 +21,8 @@ struct redis_error {
  * which may be a password or what somebody said: they are left out of `text`. */
 void redis_error_read(const char *text, size_t len, struct redis_error *out);
 
+/* Whoever sent the command can do without it. What Redis refuses him then is REDIS_OURS, with
+ * "optional" as its word; what asks for another connection goes on doing so. */
+void redis_error_excuse(struct redis_error *error);
+
 #endif

@@ -1,6 +1,7 @@
 #include "redis_faults.h"
 
 #include "memory.h"
+#include "text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -40,15 +41,6 @@ void redis_faults_free(struct redis_faults *faults)
     free(faults);
 }
 
-/* FNV-1a: two texts that are taken for one are counted together, no more. */
-static uint64_t hash(const char *text)
-{
-    uint64_t value = 14695981039346656037u;
-    for (; *text != '\0'; text++)
-        value = (value ^ (unsigned char)*text) * 1099511628211u;
-    return value;
-}
-
 /* Words are static strings of a set smaller than the array. */
 static struct fault *find(struct redis_faults *faults, const char *word)
 {
@@ -60,10 +52,10 @@ static struct fault *find(struct redis_faults *faults, const char *word)
     return &faults->faults[i];
 }
 
-/* Is this text to be told? */
+/* Is this text to be told? Two that are taken for one are counted together, no more. */
 static bool is_new(struct fault *fault, const char *text)
 {
-    uint64_t value = hash(text);
+    uint64_t value = text_hash(text);
     for (size_t i = 0; i < fault->text_count; i++)
         if (fault->texts[i] == value)
             return false;

@@ -11,11 +11,8 @@ static void on_greeting(void *arg, const struct redis_reply *reply)
     struct redis *redis = arg;
     struct redis_error error;
     char why[200];
-    size_t len;
-    if (reply == NULL || !redis_reply_is_error(reply))
+    if (!redis_reply_error(reply, &error))
         return;
-    const char *text = redis_reply_string(reply, &len);
-    redis_error_read(text, len, &error);
     snprintf(why, sizeof why, "Redis refused: %s", error.text);
     redis_lose(redis, why);
 }
@@ -67,7 +64,9 @@ void redis_greet(struct redis *redis)
     }
     redis->run_id[0] = '\0';
     greet_with(redis, on_server, "INFO", "server", NULL);
+    redis_mark_optional(redis);
     greet_with(redis, NULL, "CLIENT", "SETNAME", redis->client_name, NULL);
+    redis_mark_optional(redis);
     greet_with(redis, on_greeting, "PING", NULL);
     greet_with(redis, on_greeted, "PING", "ready", NULL);
 }

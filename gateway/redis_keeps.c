@@ -7,9 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_TOLD = 4 };
+
 struct redis_keeps {
     struct redis_keeps_options options;
     struct redis_keeps_facts facts;
+    uint64_t told[MOST_TOLD]; /* what the log was told since the way was last proven, the last one
+                                 behind */
+    size_t told_count;
 };
 
 /* --- INFO --- */
@@ -129,6 +134,20 @@ static uint64_t gauge_of(enum redis_keeps_answer answer)
     return answer == REDIS_KEEPS_UNKNOWN ? METRICS_UNKNOWN : answer == REDIS_KEEPS_YES;
 }
 
+/* A Redis that cannot be used, such as a replica, is connected to again and again: it is told of
+ * once. */
+static bool is_news(struct redis_keeps *keeps, const char *sentence)
+{
+    uint64_t value = text_hash(sentence);
+    for (size_t i = 0; i < keeps->told_count; i++)
+        if (keeps->told[i] == value)
+            return false;
+    if (keeps->told_count == MOST_TOLD)
+        return false;
+    keeps->told[keeps->told_count++] = value;
+    return true;
+}
+
 static void tell(struct redis_keeps *keeps)
 {
     const struct redis_keeps_facts *facts = &keeps->facts;
@@ -138,11 +157,12 @@ static void tell(struct redis_keeps *keeps)
     keeps->options.metrics->redis_writes_to_disk = gauge_of(writes);
     keeps->options.metrics->redis_evicts = gauge_of(facts->evicts);
     redis_keeps_describe(facts, &sentence);
-    log_write(keeps->options.log, &(struct log_line){
-                                      .level = bad ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
-                                      .kind = "redis-keeps",
-                                      .message = sentence.data,
-                                  });
+    if (is_news(keeps, sentence.data))
+        log_write(keeps->options.log, &(struct log_line){
+                                          .level = bad ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
+                                          .kind = "redis-keeps",
+                                          .message = sentence.data,
+                                      });
     text_done(&sentence);
 }
 
@@ -186,10 +206,22 @@ void redis_keeps_look(struct redis_keeps *keeps)
 {
     struct redis *redis = keeps->options.commands;
     keeps->facts = (struct redis_keeps_facts){0};
-    /* one name a call: Redis 6 takes no more */
-    redis_send_strings(redis, on_save, keeps, "CONFIG", "GET", "save", NULL);
-    redis_send_strings(redis, on_append_only, keeps, "CONFIG", "GET", "appendonly", NULL);
-    redis_send_strings(redis, on_info, keeps, "INFO", NULL);
+    /* one name a call: of several, the answers come in any order */
+    if (redis_send_strings(redis, on_save, keeps, "CONFIG", "GET", "save", NULL) == 0)
+        redis_mark_optional(redis);
+    if (redis_send_strings(redis, on_append_only, keeps, "CONFIG", "GET", "appendonly", NULL) == 0)
+        redis_mark_optional(redis);
+    if (redis_send_strings(redis, on_info, keeps, "INFO", NULL) == 0)
+        redis_mark_optional(redis);
+}
+
+/* What was told last stays told. */
+void redis_keeps_prove(struct redis_keeps *keeps)
+{
+    if (keeps->told_count < 2)
+        return;
+    keeps->told[0] = keeps->told[keeps->told_count - 1];
+    keeps->told_count = 1;
 }
 
 struct redis_keeps *redis_keeps_new(const struct redis_keeps_options *options)

@@ -1,6 +1,6 @@
 /* redis_keeps: what the Redis that was reached does with what people say: does it write to disk,
- * may it throw keys away. Looks whenever it is told that a connection is ready, and says so in one
- * log line (`redis-keeps`) and in two gauges.
+ * may it throw keys away. Looks whenever it is told that a connection is ready; sets two gauges,
+ * and says in one log line (`redis-keeps`) what was not said already.
  *
  * It changes nothing in Redis, and nothing waits for it: being refused is no fault. CONFIG GET is
  * asked where that is allowed; without it INFO tells of an append-only file and of snapshots that
@@ -43,6 +43,11 @@ void redis_keeps_free(struct redis_keeps *keeps);
 
 /* The connection is ready, and it may be another Redis: asks. */
 void redis_keeps_look(struct redis_keeps *keeps);
+
+/* The way through Redis is open: what is found from here on is told when it is not what was told
+ * last. Until this is called each finding is told once, and four at most, however often connections
+ * are made. */
+void redis_keeps_prove(struct redis_keeps *keeps);
 
 /* Takes from the text that INFO answers what CONFIG has not told already. */
 void redis_keeps_read_info(struct redis_keeps_facts *facts, const char *info, size_t len);

@@ -169,6 +169,14 @@ bool redis_reply_is_wrong_type(const struct redis_reply *reply)
            strncmp(redis_reply_string(reply, NULL), word, sizeof word - 1) == 0;
 }
 
+bool redis_reply_error(const struct redis_reply *reply, struct redis_error *out)
+{
+    if (reply == NULL || reply->type != REDIS_REPLY_ERROR)
+        return false;
+    redis_error_read(reply->string, reply->count, out);
+    return true;
+}
+
 int64_t redis_reply_integer(const struct redis_reply *reply)
 {
     if (reply == NULL)

@@ -4,6 +4,8 @@
 #ifndef YUKIZURI_REDIS_REPLY_H
 #define YUKIZURI_REDIS_REPLY_H
 
+#include "redis_error.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -32,8 +34,10 @@ void redis_replies_feed(struct redis_replies *replies, const char *data, size_t 
 int redis_replies_next(struct redis_replies *replies, const struct redis_reply **reply);
 
 /* A wrong type, or no reply at all, reads as 0, NULL or an empty array. */
-bool redis_reply_is_error(const struct redis_reply *reply);   /* so does no reply */
+bool redis_reply_is_error(const struct redis_reply *reply);      /* so does no reply */
 bool redis_reply_is_wrong_type(const struct redis_reply *reply); /* the key is of another type */
+/* What the error means; false, and `out` untouched, when it is none, or no reply at all. */
+bool redis_reply_error(const struct redis_reply *reply, struct redis_error *out);
 int64_t redis_reply_integer(const struct redis_reply *reply); /* also of a numeric string */
 const char *redis_reply_string(const struct redis_reply *reply, size_t *len); /* also of errors */
 size_t redis_reply_count(const struct redis_reply *reply);

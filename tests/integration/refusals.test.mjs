@@ -97,6 +97,7 @@ test("a Redis that stays a replica is not asked in a loop, and told of once", as
   assert.equal((await readyz(gateway)).status, 503);
   assert.equal(ofKind(gateway, "redis-up").length, 0);
   assert.ok(ofKind(gateway, "redis-lost").length <= 1);
+  assert.equal(ofKind(gateway, "redis-keeps").length, 1, "what it keeps is told once, however often it is asked");
   assert.ok(ofKind(gateway, "redis-error").length <= 4, "each of its wordings once");
   replica.run("REPLICAOF", "NO", "ONE");
   await until("ready", async () => (await readyz(gateway)).status === 200);

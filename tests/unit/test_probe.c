@@ -52,15 +52,12 @@ int64_t redis_heard_ms(const struct redis *redis)
     return redis->heard_ms;
 }
 
-bool redis_reply_is_error(const struct redis_reply *reply)
+bool redis_reply_error(const struct redis_reply *reply, struct redis_error *out)
 {
-    return reply == NULL || reply->error != NULL;
-}
-
-const char *redis_reply_string(const struct redis_reply *reply, size_t *len)
-{
-    *len = strlen(reply->error);
-    return reply->error;
+    if (reply == NULL || reply->error == NULL)
+        return false;
+    redis_error_read(reply->error, strlen(reply->error), out);
+    return true;
 }
 
 void script_begin(struct script_call *call, const char *name)

@@ -126,6 +126,22 @@ static void note(struct redis_faults *faults, const char *text, int times)
         redis_faults_note(faults, &error);
 }
 
+static void test_what_its_sender_can_do_without_is_no_fault_but_the_wrong_redis_is(void **state)
+{
+    static const char denied[] = "NOPERM this user has no permissions to run the 'config' command";
+    static const char replica[] = "MASTERDOWN Link with MASTER is down";
+    struct redis_error error;
+    (void)state;
+    redis_error_read(denied, sizeof denied - 1, &error);
+    redis_error_excuse(&error);
+    assert_int_equal(error.verdict, REDIS_OURS);
+    assert_string_equal(error.word, "optional");
+    redis_error_read(replica, sizeof replica - 1, &error);
+    redis_error_excuse(&error);
+    assert_int_equal(error.verdict, REDIS_RECONNECT);
+    assert_string_equal(error.word, "MASTERDOWN");
+}
+
 static void test_the_first_of_each_kind_is_told_and_then_once_a_minute_how_many_more(void **state)
 {
     (void)state;
@@ -169,6 +185,7 @@ int main(void)
         cmocka_unit_test(test_arguments_that_redis_repeats_are_left_out_and_judge_nothing),
         cmocka_unit_test(test_a_long_error_is_cut),
         cmocka_unit_test(test_an_error_is_seen_wherever_it_stands_and_in_any_pieces),
+        cmocka_unit_test(test_what_its_sender_can_do_without_is_no_fault_but_the_wrong_redis_is),
         cmocka_unit_test(test_the_first_of_each_kind_is_told_and_then_once_a_minute_how_many_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
