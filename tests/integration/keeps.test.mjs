@@ -5,7 +5,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import test from "node:test";
-import { filesBelow, get, joined, redisPassword, startGateway, startRedis, temporaryDirectory, top, until } from "../lib/harness.mjs";
+import { Process, filesBelow, freePort, get, joined, redisPassword, startGateway, startRedis, temporaryDirectory, top, until } from "../lib/harness.mjs";
 
 const CANARY = "the canary sang at dawn";
 const render = path.join(top, "deploy/redis/render.sh");
@@ -52,7 +52,7 @@ test("as Debian sets Redis up, it writes what was said to disk, and the gateway 
   assert.match(line.message, /^Redis writes what people say to disk \(save 3600 1 300 100 60 10000\): set save "" and appendonly no, as deploy\/redis\/yukizuri\.conf does/);
 });
 
-test("an append-only file and a policy that throws keys away are said too, at each connection anew", async (t) => {
+test("an append-only file and a policy that throws keys away are said too, as soon as a new connection finds them", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   assert.deepEqual([(await gateway.stats()).redis_writes_to_disk, (await gateway.stats()).redis_evicts], [0, 0]);
@@ -88,6 +88,36 @@ test("a user who may not read Redis' configuration is no fault: the gateway is r
   await until("it is not ready, and says why", async () => /NOPERM|can't run this command/.test((await get(`${gateway.origin}/readyz`)).body));
 });
 
+test("commands that the gateway can do without are no fault: no redis-error, none counted as refused, and the rest goes on", async (t) => {
+  const redis = await startRedis(t, { args: ["--user", "managed", "on", ">word", "~*", "&*", "+@all", "-config", "-client|setname"] });
+  const gateway = await startGateway(t, { redis: `redis://managed:word@127.0.0.1:${redis.port}` });
+  const optional = async () => Number((await get(`${gateway.origin}/metrics`)).body.match(/^yukizuri_redis_errors_total\{code="optional"\} (\d+)$/m)?.[1] ?? 0);
+  await until("CONFIG GET twice, and CLIENT SETNAME on both connections", async () => (await optional()) === 4);
+  redis.run("CLIENT", "KILL", "TYPE", "normal");
+  await until("once more on a new connection", async () => (await optional()) >= 7);
+  await until("ready again", async () => (await get(`${gateway.origin}/readyz`)).status === 200);
+  assert.deepEqual(gateway.log.filter((line) => line.kind === "redis-error"), []);
+  assert.doesNotMatch((await get(`${gateway.origin}/metrics`)).body, /redis_errors_total\{code="NOPERM"/);
+  assert.equal(told(gateway).length, 1, "the same is not told again");
+});
+
+test("what Redis keeps is told again when it has changed, and when it has changed back", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis });
+  const ups = () => gateway.log.filter((line) => line.kind === "redis-up").length; // a probe has come back after each look
+  await until("the way is open", () => ups() === 1);
+  const policies = ["noeviction"];
+  for (const policy of ["allkeys-lru", "noeviction", "noeviction"]) {
+    const before = ups();
+    redis.run("CONFIG", "SET", "maxmemory-policy", policy);
+    redis.run("CLIENT", "KILL", "TYPE", "normal");
+    await until("the way is open again", () => ups() > before);
+    if (policies.at(-1) !== policy) policies.push(policy);
+    assert.equal(told(gateway).length, policies.length);
+  }
+  assert.deepEqual(told(gateway).map((line) => line.message.match(/maxmemory-policy (\S+?)[,)]/)[1]), policies);
+});
+
 /** Redis keeps what took it long, with all its words, until it ends. Is that off? */
 const slowLogIsOff = (...where) => execFileSync("redis-cli", [...where, "--raw", "CONFIG", "GET", "slowlog-log-slower-than"], { encoding: "utf8" }).endsWith("\n-1\n");
 
@@ -98,6 +128,23 @@ test("nothing of what people say stays in Redis' slow log, which never expires: 
   await startGateway(t, { env: { ...process.env, TMPDIR: home } });
   const [made] = fs.readdirSync(home);
   assert.ok(slowLogIsOff("-s", path.join(home, made, "redis.sock")));
+});
+
+/** The addresses that somebody listens on with this port, as the kernel writes them. */
+function listeningOn(port) {
+  const wanted = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const rows = ["tcp", "tcp6"].filter((name) => fs.existsSync(`/proc/net/${name}`)).flatMap((name) => fs.readFileSync(`/proc/net/${name}`, "utf8").split("\n"));
+  const LISTEN = "0A";
+  return rows.map((row) => row.trim().split(/\s+/)).filter((row) => row[1]?.endsWith(wanted) && row[3] === LISTEN).map((row) => row[1].slice(0, -wanted.length));
+}
+
+test("without a word about it the shipped Redis listens on this machine's own addresses alone", async (t) => {
+  const port = await freePort();
+  const home = temporaryDirectory(t);
+  const redis = new Process(t, "redis-server", [path.join(top, "deploy/redis/yukizuri.conf"), "--port", String(port), "--dir", home]);
+  await until(() => `it listens: ${redis.output}`, () => listeningOn(port).length > 0 && redis.output.includes("Ready to accept"));
+  const loopback = ["0100007F", "00000000000000000000000001000000"];
+  assert.deepEqual(listeningOn(port).filter((address) => !loopback.includes(address)), []);
 });
 
 /** The commands that the shipped user may use: "client|setname". */
@@ -164,11 +211,15 @@ test("render.sh puts a password's hash and a prefix in; a password is never prin
   assert.match(text, /^unixsocketperm 700$/m);
   const run = (...args) => spawnSync(render, args, { encoding: "utf8" });
   fs.writeFileSync(path.join(directory, "empty"), "");
+  const both = execFileSync(render, ["--password-file", file, "--admin-password-file", file], { encoding: "utf8" });
+  assert.match(both, /^user default on #[0-9a-f]{64} ~\* &\* \+@all$/m);
+  assert.doesNotMatch(text, /^user default/m);
   for (const [args, line] of [
     [[], /^render\.sh: --password-file is needed\n$/],
     [["--password-file"], /^render\.sh: --password-file needs a value\n$/],
     [["--password-file", path.join(directory, "empty")], /^render\.sh: .*empty is empty\n$/],
     [["--password-file", file, "--prefix", "a|b"], /^render\.sh: --prefix: letters/],
+    [["--password-file", file, "--admin-password-file", path.join(directory, "empty")], /^render\.sh: .*empty is empty\n$/],
     [["--frob", "1"], /^render\.sh: unknown argument --frob\n$/],
   ]) {
     const { status, stderr } = run(...args);
