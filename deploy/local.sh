@@ -33,6 +33,10 @@ if is_open; then die "port $port is in use; choose another with --port"; fi
 # shellcheck disable=SC2086
 packages_install $packages_build $packages_run
 
+# ACL patterns of channels came with 6.2, PEXPIRE … NX with 7.0.
+redis_version=$(redis-server --version | sed -nE 's/.* v=([0-9]+\.[0-9]+).*/\1/p')
+[ "${redis_version%%.*}" -ge 7 ] 2>/dev/null || die "redis-server is ${redis_version:-of an unknown version}: Redis 7.0 or newer is needed"
+
 say "Building…"
 build=$top/build/release
 log=$(mktemp)

@@ -228,6 +228,36 @@ test("render.sh puts a password's hash and a prefix in; a password is never prin
   }
 });
 
+/** What compose.yaml runs for Redis, and the question whether it is well, in directories of this test. */
+function redisOfCompose(home) {
+  const text = fs.readFileSync(path.join(top, "compose/compose.yaml"), "utf8").match(/^  redis:\n.*?\n\n/ms)[0];
+  const here = (words) => words.replaceAll("/run/", `${home}/`).replaceAll("/etc/yukizuri/", `${path.join(top, "deploy/redis")}/`).replaceAll("$$", "$");
+  return {
+    text,
+    command: here(text.match(/- >-\n((?: {8}\S.*\n)+)/)[1].replace(/\s*\n\s*/g, " ")),
+    healthy: here(JSON.parse(text.match(/test: (\[.*\])/)[1])[1]),
+  };
+}
+
+test("the Redis of compose.yaml is in no network, and lets nobody in without a password: gateways as their own user, its container alone as administrator", async (t) => {
+  const home = temporaryDirectory(t);
+  for (const name of ["redis", "admin"]) fs.mkdirSync(path.join(home, name));
+  const { text, command, healthy } = redisOfCompose(home);
+  assert.match(text, /^ {4}network_mode: none$/m);
+  const redis = new Process(t, "sh", ["-c", command]);
+  await until(() => `it is well: ${redis.output} ${redis.errors}`, () => spawnSync("sh", ["-c", healthy]).status === 0);
+  const socket = path.join(home, "redis/redis.sock");
+  const password = (name) => fs.readFileSync(path.join(home, name, "password"), "utf8").trim();
+  const as = (env, ...args) => spawnSync("redis-cli", ["-s", socket, ...args], { encoding: "utf8", env: { ...process.env, ...env } }).stdout.trim();
+  assert.match(as({}, "PING"), /^NOAUTH/);
+  assert.match(as({ REDISCLI_AUTH: password("redis") }, "PING"), /NOAUTH|WRONGPASS/, "theirs is not the administrator's");
+  assert.match(as({ REDISCLI_AUTH: password("redis") }, "--user", "yukizuri", "FLUSHALL"), /NOPERM/);
+  assert.equal(as({ REDISCLI_AUTH: password("admin") }, "DBSIZE"), "0");
+  assert.deepEqual(fs.readdirSync(path.join(home, "redis")).sort(), ["password", "redis.sock"], "what gateways see of it");
+  const gateway = await startGateway(t, { redis: `unix://yukizuri@${socket}`, args: ["--redis-password-file", path.join(home, "redis/password")] });
+  await joined(t, gateway.url, "alice");
+});
+
 test("as it lies there nobody can log in as the shipped user: the file has no password", async (t) => {
   const redis = await startRedis(t, { shipped: false, args: ["--include", path.join(top, "deploy/redis/yukizuri.conf")] });
   const { stdout } = spawnSync("redis-cli", ["-p", String(redis.port), "AUTH", "yukizuri", ""], { encoding: "utf8" });

@@ -68,6 +68,18 @@ test("a busy port, a bad number, an unknown argument: one clear line", async () 
   server.close();
 });
 
+test("local.sh names the version of a Redis that is too old, and which one is needed", async (t) => {
+  const directory = temporaryDirectory(t);
+  const run = async (version) => {
+    fs.writeFileSync(path.join(directory, "redis-server"), `#!/bin/sh\necho '${version}'\n`, { mode: 0o755 });
+    fs.writeFileSync(path.join(directory, "cmake"), "#!/bin/sh\nexit 1\n", { mode: 0o755 }); // as far as that it goes
+    return spawnSync("bash", [script, "--port", String(await freePort())], { encoding: "utf8", env: { ...process.env, PATH: `${directory}:${process.env.PATH}`, TMPDIR: directory } }).stderr;
+  };
+  assert.equal(await run("Redis server v=6.0.16 sha=00000000:0 malloc=jemalloc-5.2.1 bits=64 build=a3fdef44459b3ad6"), "local.sh: redis-server is 6.0: Redis 7.0 or newer is needed\n");
+  assert.equal(await run("something else"), "local.sh: redis-server is of an unknown version: Redis 7.0 or newer is needed\n");
+  for (const version of ["Redis server v=7.0.15 sha=0", "Redis server v=10.2.0 sha=0", "Valkey server v=8.0.1 sha=0"]) assert.match(await run(version), /^local\.sh: the build failed/);
+});
+
 test("local.sh without apt names the packages and stops", async (t) => {
   const directory = temporaryDirectory(t);
   for (const name of ["bash", "cat", "dirname", "basename", "tr", "sed"]) fs.symlinkSync(spawnSync("which", [name], { encoding: "utf8" }).stdout.trim(), path.join(directory, name));
