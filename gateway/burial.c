@@ -5,6 +5,7 @@
 #include "keys.h"
 #include "lane.h"
 #include "memory.h"
+#include "mended.h"
 #include "text.h"
 
 #include <event2/event.h>
@@ -169,13 +170,7 @@ static void on_polled(void *arg, const struct redis_reply *reply)
 
 void burial_tell_mended(struct burials *burials, const char *key)
 {
-    if (!burials->mended_told)
-        log_write(burials->log, &(struct log_line){.level = LOG_LEVEL_WARN,
-                                                   .kind = "key-mended",
-                                                   .id = key,
-                                                   .message = "set by somebody else: of another "
-                                                              "type, or without an end"});
-    burials->mended_told = true;
+    mended_tell(burials->log, key, &burials->mended_told);
 }
 
 static void on_given_end(void *arg, const struct redis_reply *reply)

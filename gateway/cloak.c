@@ -4,6 +4,7 @@
 #include "digest.h"
 #include "keys.h"
 #include "memory.h"
+#include "mended.h"
 #include "text.h"
 
 #include <stdlib.h>
@@ -82,14 +83,7 @@ static void mend(struct cloak *cloak, const struct day_key *key)
     struct key name = name_key(cloak, key->day);
     char ttl[TEXT_NUMBER_BYTES];
     text_number(bus_member_ttl(bus_config(cloak->bus)), ttl);
-    if (!cloak->mended_told)
-        log_write(bus_log(cloak->bus), &(struct log_line){.level = LOG_LEVEL_WARN,
-                                                          .kind = "key-mended",
-                                                          .id = name.text,
-                                                          .message = "it was no key of ours, set "
-                                                                     "by somebody else; it is "
-                                                                     "written anew"});
-    cloak->mended_told = true;
+    mended_tell(bus_log(cloak->bus), name.text, &cloak->mended_told);
     redis_send_strings(bus_commands(cloak->bus), NULL, NULL, "SET", name.text, key->text, "EX", ttl,
                        NULL);
 }

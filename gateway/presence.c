@@ -5,6 +5,7 @@
 #include "keys.h"
 #include "lease.h"
 #include "memory.h"
+#include "mended.h"
 #include "text.h"
 
 #include <event2/event.h>
@@ -30,19 +31,6 @@ struct presence {
 };
 
 /* --- Sets --- */
-
-static void tell_mended(struct presence *presence, const char *key, bool *told)
-{
-    if (!*told)
-        log_write(presence->options.log, &(struct log_line){
-                                             .level = LOG_LEVEL_WARN,
-                                             .kind = "key-mended",
-                                             .id = key,
-                                             .message = "it was of another type, set by somebody "
-                                                        "else; it is written anew",
-                                         });
-    *told = true;
-}
 
 /* Sends SADD and lets the set expire, as one: a connection cut in between must not leave a key that
  * lives for ever. */
@@ -80,7 +68,7 @@ static void on_gateways_kept(void *arg, const struct redis_reply *reply)
     struct presence *presence = arg;
     if (!redis_reply_is_wrong_type(redis_reply_at(reply, 0))) /* EXEC answers for SADD and EXPIRE */
         return;
-    tell_mended(presence, presence->gateways.text, &presence->gateways_mended);
+    mended_tell(presence->options.log, presence->gateways.text, &presence->gateways_mended);
     redis_send_strings(bus_commands(presence->options.bus), NULL, NULL, "DEL",
                        presence->gateways.text, NULL);
     keep_in_set(presence, presence->gateways.text, presence->config->gateway_id, NULL);
@@ -122,7 +110,7 @@ static void on_rooms_counted(void *arg, const struct redis_reply *reply)
     bool too_many =
         redis_reply_integer(reply) > (int64_t)presence->rooms_open && is_alone(presence);
     if (broken)
-        tell_mended(presence, presence->own_rooms.text, &presence->rooms_mended);
+        mended_tell(presence->options.log, presence->own_rooms.text, &presence->rooms_mended);
     if (broken || too_many)
         redis_send_strings(bus_commands(presence->options.bus), NULL, NULL, "DEL",
                            presence->own_rooms.text, NULL);
