@@ -35,6 +35,13 @@ static void end_walk(struct walk *walk)
     free(walk);
 }
 
+/* While this gateway goes away members are on their way to another one, and not left over; while
+ * another process has the same id, some may be its own. */
+static bool may_take_off(const struct sessions *all)
+{
+    return !all->draining && !all->beside;
+}
+
 static bool is_held(const struct sessions *all, const char *id, const char *session_text)
 {
     const struct session *session = table_find(all->by_id, id, strlen(id));
@@ -91,7 +98,8 @@ static void on_ours(void *arg, const struct redis_reply *reply)
         return;
     }
     memcpy(walk->cursor, cursor, strlen(cursor) + 1);
-    for (size_t at = 1; (count = find_left(walk->all, reply, &at, leaves)) > 0;)
+    for (size_t at = 1;
+         may_take_off(walk->all) && (count = find_left(walk->all, reply, &at, leaves)) > 0;)
         take_off(walk, leaves, count);
     if (strcmp(walk->cursor, "0") == 0)
         end_walk(walk);
@@ -124,7 +132,7 @@ bool session_is_unsettled(const struct place *place)
 void session_reconcile_tick(struct sessions *all, struct place *place)
 {
     if (place->reconcile_at_ms == 0 || place->reconcile_at_ms > clock_monotonic_ms() ||
-        place->feed == NULL || !bus_flows(all->options.bus) || all->beside)
+        place->feed == NULL || !bus_flows(all->options.bus) || !may_take_off(all))
         return;
     place->reconcile_at_ms = 0;
     ask(new_walk(all, place));

@@ -201,7 +201,9 @@ function judgeJoins(members, verdict) {
   for (const { name, record } of members) {
     let here = new Set();
     let inEpoch = null;
-    for (const { what, epoch, here: people, recovered, joined, left } of record) {
+    let known = 0; // up to there another gateway may have made one line of what was seen already, and more
+    for (const { what, epoch, seq, here: people, recovered, joined, left } of record) {
+      if (what === "welcome") known = seq;
       if (what === "start") inEpoch = null; // whoever was here before may have gone meanwhile
       if (what === "welcome" || what === "gap") {
         if (epoch !== inEpoch) here = new Set();
@@ -211,7 +213,7 @@ function judgeJoins(members, verdict) {
       if (what !== "presence") continue;
       for (const gone of left) here.delete(gone);
       for (const come of joined) {
-        if (here.has(come)) verdict.falseJoins.push(`${name} was told that ${come} came, who was there (${epoch})`);
+        if (here.has(come) && seq > known) verdict.falseJoins.push(`${name} was told that ${come} came, who was there (${epoch})`);
         here.add(come);
       }
     }

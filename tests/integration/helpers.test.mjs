@@ -199,7 +199,11 @@ for (const workers of ["1", "2"]) {
     const said = /the private Redis ended by signal 9 and was started again, empty/;
     if (workers === "1") await until("the log says so", () => gateway.log.some(({ kind, message }) => kind === "embedded-redis" && said.test(message)));
     else await until("the supervisor says so", () => said.test(gateway.errors));
-    await joined(t, gateway.url, "carol");
+    await until("whichever worker it is, somebody new comes in", async () => {
+      const carol = await new Member(t, gateway.url).opened();
+      carol.send({ type: "join", name: "carol" });
+      return (await carol.waitFor(({ type }) => type === "welcome" || type === "error")).type === "welcome";
+    });
   });
 
   test(`a private Redis${many} that dies three times within a minute ends the gateway with a clear line and status 1`, { timeout: 120000 }, async (t) => {
