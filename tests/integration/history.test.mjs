@@ -8,7 +8,7 @@ import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import test from "node:test";
-import { Member, Process, atEnd, binary, freePort, joined, startGateway, startRedis, temporaryDirectory, until } from "../lib/harness.mjs";
+import { Member, Process, atEnd, binary, freePort, joined, lasting, startGateway, startRedis, temporaryDirectory, until } from "../lib/harness.mjs";
 
 const HEAD = "yukizuri:{lobby}:head";
 const texts = (member) => member.messages().map(({ text }) => text);
@@ -262,6 +262,29 @@ test("who left after the dump is not there for ever when Redis comes back with i
   }
   assert.deepEqual(again.lines("SMEMBERS", "yukizuri:{lobby}:members").sort(), ["alice", "bob"]);
   await joined(t, gateways[0].url, "carol");
+});
+
+test("who is on the way from a gateway that goes away is not taken for left over after Redis went back", async (t) => {
+  const { redis, gateways, alice, bob, restart } = await startRoom(t, ["--lease", "2", "--leave-grace", "1", "--drain", "20"]);
+  const others = await Promise.all(Array.from({ length: 8 }, (_, i) => joined(t, gateways[0].url, `other ${i}`)));
+  await say(bob, "kept");
+  redis.run("SAVE");
+  await say(bob, "lost");
+  await restart();
+  await until("the room has noticed", async () => {
+    bob.send({ type: "say", text: "new", nonce: "new" });
+    return bob.find({ type: "ack", nonce: "new" }) && gaps(alice).length === 1;
+  });
+  gateways[0].signal("SIGTERM");
+  await alice.waitFor({ type: "reconnect" });
+  alice.socket.terminate();
+  await lasting(4500); // longer than a lease and the grace
+  assert.ok(others.some(({ closed }) => closed === null), "the gateway is still there for some");
+  assert.equal(bob.saw("left", "alice"), false);
+  const { resume, me } = alice.welcome;
+  const back = await joined(t, gateways[1].url, "alice", { resume });
+  assert.equal(back.welcome.me.id, me.id);
+  gateways[0].signal("SIGINT");
 });
 
 /** A master, and a replica behind an address of its own, over which replication can be cut. */
