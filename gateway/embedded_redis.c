@@ -29,6 +29,7 @@ struct embedded_redis {
     int lifeline; /* the keeper ends the server when this end of a pipe closes */
     int news;     /* what it tells of is read here */
     struct keeper job;
+    int last_status; /* of the server that died last, as waitpid gives it */
 };
 
 static bool can_be_run(const char *name)
@@ -152,13 +153,13 @@ static bool replace_keeper(struct embedded_redis *redis)
 }
 
 /* Notes what the keeper has told; returns whether there was something. */
-static bool read_news(struct embedded_redis *redis, char why[WHY_BYTES])
+static bool read_news(struct embedded_redis *redis)
 {
     struct keeper_news news;
     bool any = false;
     while (read(redis->news, &news, sizeof news) == (ssize_t)sizeof news) {
         keeper_note_death(&redis->job.deaths, news.at_ms);
-        describe(news.status, why);
+        redis->last_status = news.status;
         any = true;
     }
     return any;
@@ -172,14 +173,13 @@ enum embedded_redis_news embedded_redis_check(struct embedded_redis *redis, char
     if (redis == NULL || redis->keeper == 0)
         return EMBEDDED_REDIS_QUIET;
     bool ended = waitpid(redis->keeper, &status, WNOHANG) == redis->keeper;
-    bool any = read_news(redis, why);
+    bool any = read_news(redis);
     if (!any && !ended)
         return EMBEDDED_REDIS_QUIET;
-    if (!any)
-        describe(status, why);
+    bool given_up = ended && WIFEXITED(status) && WEXITSTATUS(status) == KEEPER_GAVE_UP;
+    describe(any || given_up ? redis->last_status : status, why);
     if (ended)
         redis->keeper = 0;
-    bool given_up = ended && WIFEXITED(status) && WEXITSTATUS(status) == KEEPER_GAVE_UP;
     if (!ended || (!given_up && replace_keeper(redis))) {
         snprintf(what, what_size, "the private Redis ended %s and was started again, empty", why);
         return EMBEDDED_REDIS_RESTARTED;

@@ -112,6 +112,7 @@ function report(system, members, injected, verdict) {
     ["gaps told (Redis lost its memory, or went on with an older one)", verdict.gaps],
     ["told that numbers go on in another epoch", verdict.epochs],
     ["gaps told to who came back, and had missed nothing", verdict.needless],
+    ["came back as somebody new, as neither Redis nor a gateway knew them any more (told what they missed)", verdict.strangers],
     ["gaps without a reason, or with a wrong count", verdict.unexcused.length],
     ["leaves announced", verdict.leaves],
     ["false leaves", verdict.falseLeaves.length],
@@ -142,7 +143,7 @@ async function main(t) {
   const lastEpoch = readEpoch(system);
   system.noteHistory();
   for (const member of members) member.stop();
-  const verdict = judge(members, { graceMs: system.settings.grace * 1000, lastEpoch, away: system.away.sort(([a], [b]) => a - b), emptied: system.emptied, forked: system.forked, history: system.history, stallsOf: findStalls(system) });
+  const verdict = judge(members, { graceMs: system.settings.grace * 1000, lastEpoch, away: system.away.sort(([a], [b]) => a - b), emptied: system.emptied, forked: system.forked, wentBack: system.wentBack, history: system.history, stallsOf: findStalls(system) });
   Object.assign(verdict, { convergedMs, rosters, processes: await checkProcesses(system) });
   report(system, members, injected, verdict);
   for (const promise of [...promises, "rosters", "processes"]) problems.push(...verdict[promise].map((complaint) => `${promise}: ${complaint}`));

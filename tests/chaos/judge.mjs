@@ -26,8 +26,13 @@ function collectTruth(members, history) {
   return truth;
 }
 
+const UNKNOWN_MS = 15000; // a lease, the grace, and the way of whoever stood in between
+
 /** The stretches of numbers that a member is owed: { epoch, after, upTo, seen }. */
-function stretchesOf({ record, name }, verdict, history) {
+function stretchesOf({ record, name }, verdict, history, wentBack) {
+  // Redis went back, and the gateway that would have put the member back ended before it could
+  const isUnknown = (t) => wentBack.some((at) => t >= at && t - at < UNKNOWN_MS);
+  let id = null;
   const stretches = [];
   let open = null;
   const begin = (epoch, seq) => {
@@ -51,7 +56,10 @@ function stretchesOf({ record, name }, verdict, history) {
         goOn(epoch);
         continue;
       }
-      if (open && open.epoch === epoch) verdict.unexcused.push(`${name} came back to epoch ${epoch} at ${seq} after ${open.last}, and missed ${entry.missed}`);
+      const stranger = entry.id !== id && isUnknown(entry.t);
+      id = entry.id;
+      if (open && stranger) verdict.strangers++;
+      else if (open && open.epoch === epoch) verdict.unexcused.push(`${name} came back to epoch ${epoch} at ${seq} after ${open.last}, and missed ${entry.missed}`);
       if (open && open.epoch !== epoch) open.awaitsGap = true;
       const left = open;
       end(open?.last);
@@ -86,9 +94,9 @@ function stretchesOf({ record, name }, verdict, history) {
   return stretches;
 }
 
-function judgeDelivery(members, truth, verdict, history) {
+function judgeDelivery(members, truth, verdict, history, wentBack) {
   for (const member of members) {
-    for (const { epoch, after, upTo, seen } of stretchesOf(member, verdict, history)) {
+    for (const { epoch, after, upTo, seen } of stretchesOf(member, verdict, history, wentBack)) {
       for (const [origin, messages] of truth.epochs)
         for (const [seq, { text }] of messages)
           if (seq > after && seq <= upTo && !seen.has(seq) && history.origin(epoch, seq) === origin) verdict.lost.push(`${member.name} did not get ${origin} ${seq} (${text}), being owed ${after} to ${upTo} of ${epoch}`);
@@ -225,15 +233,15 @@ function judgeJoins(members, verdict) {
 /** Gives lists of what broke a promise, and the figures for the table. `members` have name, record,
  *  said, failed and stalls; `lastEpoch` is the one that Redis is in at the end, `away` when it could not be used
  *  ([from, to], in order), `emptied` how often it lost its memory, `forked` how often it went on with an older
- *  one, `history` which epoch came from which; `stallsOf(id, t)` gives when the gateway
+ *  one, `wentBack` when, `history` which epoch came from which; `stallsOf(id, t)` gives when the gateway
  *  that had this member at that moment was stopped or cut off. */
-export function judge(members, { graceMs, lastEpoch, away = [], emptied = 0, forked = 0, history = new History(), stallsOf = () => [] }) {
+export function judge(members, { graceMs, lastEpoch, away = [], emptied = 0, forked = 0, wentBack = [], history = new History(), stallsOf = () => [] }) {
   const verdict = {
     lost: [], doubled: [], disorder: [], unexcused: [], falseLeaves: [], falseJoins: [], refusals: [], ended: [],
-    sent: 0, acknowledged: 0, delivered: 0, forgotten: 0, given: 0, gaps: 0, epochs: 0, needless: 0, leaves: 0, longestSilence: 0, refused: 0,
+    sent: 0, acknowledged: 0, delivered: 0, forgotten: 0, given: 0, gaps: 0, epochs: 0, needless: 0, strangers: 0, leaves: 0, longestSilence: 0, refused: 0,
   };
   const truth = collectTruth(members, history);
-  judgeDelivery(members, truth, verdict, history);
+  judgeDelivery(members, truth, verdict, history, wentBack);
   judgeAcknowledged(members, truth, verdict, lastEpoch, history);
   judgeRefusals(members, verdict, emptied + forked);
   const epochs = new Set([...truth.epochs.keys(), lastEpoch]);

@@ -172,3 +172,11 @@ test("who comes back from an earlier epoch is owed what it has not seen of the l
   expectForked([...before, recovered, ...rest], [...before, recovered, ...rest], []);
   expectForked([...before, recovered, ...rest], [...before, recovered, rest[1]], ["lost"]);
 });
+
+test("whom neither Redis nor a gateway knows any more comes back as somebody new, only just after Redis went back", () => {
+  const alice = [...good, { t: 5, what: "lost" }, welcome(9, 7, { id: "C", missed: 4 })];
+  const verdictOf = (wentBack) => judge([person("alice", "A", alice)], { graceMs, lastEpoch: "e1", forked: 1, wentBack });
+  assert.deepEqual([verdictOf([4]).unexcused.length, verdictOf([4]).strangers], [0, 1]);
+  assert.equal(verdictOf([]).unexcused.length, 1);
+  assert.equal(verdictOf([-20000]).unexcused.length, 1);
+});

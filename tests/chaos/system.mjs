@@ -19,6 +19,7 @@ export class System {
   emptied = 0; // how often Redis lost its memory
   forked = 0; // how often it went on with an older one
   history = new History();
+  wentBack = []; // when Redis was there again, with less than it had
   away = []; // when Redis could not be used: [from, to]
   paths;
   #t;
@@ -89,6 +90,7 @@ export class System {
     fault.from = Date.now();
     await this.redis.stop("SIGKILL");
     this.redis = await startRedis(this.#t, { port: this.redis.port, args: this.redisArgs });
+    this.wentBack.push(Date.now());
   }
 
   /** A replica that hears nothing during `pause` is promoted, and takes the master's place. */
@@ -107,6 +109,7 @@ export class System {
     let said = "";
     await until(() => `the replica takes the master's port: ${said}`, () => (said = replica.run("CONFIG", "SET", "port", String(master.port))) === "OK");
     replica.port = master.port;
+    this.wentBack.push(Date.now());
     this.redis = replica;
   }
 
@@ -117,5 +120,6 @@ export class System {
     fs.rmSync(path.join(this.directory, "dump.rdb"), { force: true });
     await pause();
     this.redis = await startRedis(this.#t, { port: this.redis.port, args: this.redisArgs });
+    this.wentBack.push(Date.now());
   }
 }
