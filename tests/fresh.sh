@@ -136,6 +136,7 @@ inside() {
     shift 2
     tree=$work/tree
     mkdir "$tree"
+    mount --bind "$tree" "$tree" # a root that is no mount point has no namespaces of mounts in it
     make_tree
     step "cloning"
     furnish_tree

@@ -13,6 +13,13 @@ export class History {
     }
   }
 
+  /** What members were told ("epoch"): one that was over before anybody looked at the head. */
+  noteTold(epoch, parent, at) {
+    const known = this.#parents.get(epoch);
+    if (known && (!known.told || known.epoch !== parent)) return;
+    this.#parents.set(epoch, { epoch: parent, at: Math.max(at, known?.at ?? 0), told: true });
+  }
+
   /** The epoch in which this number was given. */
   origin(epoch, seq) {
     for (let parent; (parent = this.#parents.get(epoch)) && seq <= parent.at; ) epoch = parent.epoch;

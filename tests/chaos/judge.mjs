@@ -228,6 +228,16 @@ function judgeJoins(members, verdict) {
   }
 }
 
+function noteTold(members, history) {
+  for (const { record } of members) {
+    let inEpoch = null;
+    for (const { what, epoch, seq } of record) {
+      if (what === "epoch" && inEpoch !== null && inEpoch !== epoch) history.noteTold(epoch, inEpoch, seq);
+      if (["epoch", "gap", "welcome"].includes(what)) inEpoch = epoch;
+    }
+  }
+}
+
 // --- The verdict ---
 
 /** Gives lists of what broke a promise, and the figures for the table. `members` have name, record,
@@ -240,6 +250,7 @@ export function judge(members, { graceMs, lastEpoch, away = [], emptied = 0, for
     lost: [], doubled: [], disorder: [], unexcused: [], falseLeaves: [], falseJoins: [], refusals: [], ended: [],
     sent: 0, acknowledged: 0, delivered: 0, forgotten: 0, given: 0, gaps: 0, epochs: 0, needless: 0, strangers: 0, leaves: 0, longestSilence: 0, refused: 0,
   };
+  noteTold(members, history);
   const truth = collectTruth(members, history);
   judgeDelivery(members, truth, verdict, history, wentBack);
   judgeAcknowledged(members, truth, verdict, lastEpoch, history);

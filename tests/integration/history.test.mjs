@@ -385,7 +385,7 @@ test("a name with two addresses, a master's and a replica's: whichever connectio
   const port = await freePort();
   const url = new URL(master.url);
   const gateway = new Process(t, "unshare", ["-m", "sh", "-c", `mount --bind ${hosts} /etc/hosts && exec "$0" "$@"`, binary, "--addr", `127.0.0.1:${port}`, "--redis", `redis://${url.username}:${url.password}@redis.test:${master.port}`]);
-  const ready = () => until(() => `it is ready: ${gateway.output}`, async () => (await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => null))?.status === 200);
+  const ready = () => until(() => `it is ready: ${gateway.output}${gateway.errors}`, async () => (await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => null))?.status === 200);
   await ready();
   for (const type of ["pubsub", "normal", "pubsub"]) {
     master.run("CLIENT", "KILL", "TYPE", type);
