@@ -20,20 +20,27 @@ static int parse_bare(const char *text, struct address *out)
     return 0;
 }
 
+static bool is_port(const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+    return digits > 0 && digits <= 5 && text[digits] == '\0';
+}
+
 /* Cuts a port off "192.0.2.1:80" and "[::1]:80", and the brackets. */
 static char *without_port(char *text)
 {
     if (text[0] == '[') {
         char *end = strchr(text, ']');
-        if (end == NULL || (end[1] != '\0' && end[1] != ':'))
+        if (end == NULL || (end[1] != '\0' && (end[1] != ':' || !is_port(end + 2))))
             return NULL;
         *end = '\0';
         return text + 1;
     }
     char *colon = strchr(text, ':');
-    if (colon != NULL && strchr(colon + 1, ':') == NULL)
-        *colon = '\0';
-    return text;
+    if (colon == NULL || strchr(colon + 1, ':') != NULL)
+        return text;
+    *colon = '\0';
+    return is_port(colon + 1) ? text : NULL;
 }
 
 int address_parse(const char *text, size_t len, struct address *out)
@@ -133,26 +140,37 @@ bool address_is_loopback(const struct address *address)
     return memcmp(address->bytes, v6_loopback, sizeof v6_loopback) == 0;
 }
 
-struct address address_walk(const struct address *peer, const char *forwarded,
-                            const struct address_block *trusted, size_t n)
+/* The last entry before `*end` that is not empty (RFC 9110 section 5.6.1); NULL when there is none.
+ * `*end` moves to where it begins. */
+static const char *previous_entry(const char *list, size_t *end, size_t *len)
 {
-    struct address at = *peer;
-    if (forwarded == NULL)
-        return at;
-    size_t end = strlen(forwarded);
-    while (at.local_socket || address_in_blocks(&at, trusted, n)) {
-        size_t start = end;
-        while (start > 0 && forwarded[start - 1] != ',')
+    while (*end > 0) {
+        size_t stop = *end;
+        size_t start = stop;
+        while (start > 0 && list[start - 1] != ',')
             start--;
-        struct address next;
-        if (address_parse(forwarded + start, end - start, &next) != 0)
-            break;
-        at = next;
-        if (start == 0)
-            break;
-        end = start - 1;
+        *end = start > 0 ? start - 1 : 0;
+        if (strspn(list + start, " \t") < stop - start) {
+            *len = stop - start;
+            return list + start;
+        }
     }
-    return at;
+    return NULL;
+}
+
+bool address_walk(struct address *at, const char *forwarded, const struct address_block *trusted,
+                  size_t n)
+{
+    size_t end = strlen(forwarded);
+    bool moved = false;
+    while (at->local_socket || address_in_blocks(at, trusted, n)) {
+        size_t len;
+        const char *entry = previous_entry(forwarded, &end, &len);
+        if (entry == NULL || address_parse(entry, len, at) != 0)
+            break;
+        moved = true;
+    }
+    return moved;
 }
 
 /* Each of `count` numbers and a dot. Returns the end. inet_ntop goes through printf, which is a

@@ -42,11 +42,12 @@ bool address_is_ipv4(const struct address *address);
 /* Loopback (127.0.0.0/8, ::1) or a unix-socket peer. */
 bool address_is_loopback(const struct address *address);
 
-/* The client behind trusted proxies: walks X-Forwarded-For from the right as long as the address
- * reached so far is trusted (a unix-socket peer always is). `forwarded` is the header's value, NULL
- * when it was not sent. An entry that is no address ends the walk at the last good one. */
-struct address address_walk(const struct address *peer, const char *forwarded,
-                            const struct address_block *trusted, size_t n);
+/* The client behind trusted proxies: `at` begins as the peer's address and walks X-Forwarded-For
+ * from the right as long as what it has reached is trusted (a unix-socket peer always is).
+ * `forwarded` is the header's value. An entry that is no address ends the walk at the last good
+ * one; empty entries are none. False when it did not move: nobody trusted said an address. */
+bool address_walk(struct address *at, const char *forwarded, const struct address_block *trusted,
+                  size_t n);
 
 /* The address in full, "local" for a unix-socket peer. */
 void address_format(const struct address *address, char out[ADDRESS_TEXT_BYTES]);

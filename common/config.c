@@ -4,6 +4,7 @@
 #include "gateway_id.h"
 #include "memory.h"
 #include "name.h"
+#include "origin.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -433,6 +434,7 @@ static int derive(struct loader *loader)
 {
     struct config *config = loader->config;
     char room[NAME_BYTES];
+    char why[400];
     const char *wrong =
         redis_url_parse(config->redis == NULL ? "" : config->redis, &config->redis_url);
     if (wrong != NULL)
@@ -450,6 +452,9 @@ static int derive(struct loader *loader)
     if (config->room == NULL ||
         name_judge_room(config->room, strlen(config->room), room) != NAME_OK)
         return fail(loader, "room: not a fair room name: 1 to 32 letters, digits, '-', '_' or '.'");
+    wrong = origin_judge_all(config->origin.items, config->origin.count, why, sizeof why);
+    if (wrong != NULL)
+        return fail(loader, "origin: %s", wrong);
     if (config->workers != 1 && has_unix_address(config))
         return fail(loader, "workers: only one gateway can listen on unix:PATH");
     if (config->echo_path != NULL && config->echo_path[0] != '/')

@@ -59,6 +59,8 @@ struct config {
     uint64_t lease;
     uint64_t ping;
     uint64_t drain;
+    uint64_t drain_delay;
+    uint64_t keep_alive;
     uint64_t workers; /* 0: one for each core, until main has counted them */
     unsigned send;    /* enum config_send */
     char *echo_path;

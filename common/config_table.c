@@ -33,8 +33,8 @@ const struct config_row config_table[] = {
      "Only from these peers (and from unix sockets) is X-Forwarded-For or X-Real-IP believed. May "
      "be given more than once."},
     {"origin", CONFIG_LIST, AT(origin), NULL, 0, 0, "ORIGIN",
-     "Allowed Origin of pages that connect, such as https://chat.example.com; * for any. May be "
-     "given more than once. Default: the host that the request names."},
+     "Allowed Origin of pages that connect, as browsers send it, such as https://chat.example.com; "
+     "* for any. May be given more than once. Default: the host that the request names."},
     {"ops-allow", CONFIG_LIST, AT(ops_allow), "127.0.0.0/8, ::1", 0, 0, "CIDR",
      "Who may read /metrics and /api/stats, judged by the client's real address. May be given more "
      "than once."},
@@ -68,6 +68,13 @@ const struct config_row config_table[] = {
      "Time between pings; a connection without a byte for ping + 10 is closed."},
     {"drain", CONFIG_COUNT, AT(drain), "30", 0, 3600, "SECONDS",
      "Time over which SIGTERM spreads the reconnects."},
+    {"drain-delay", CONFIG_COUNT, AT(drain_delay), "1", 0, 3600, "SECONDS",
+     "Time between SIGTERM, from when on /readyz says 503, and the end of listening: newcomers are "
+     "let in until balancers have looked. Longer than the time between two of their looks; 0 for "
+     "none."},
+    {"keep-alive", CONFIG_COUNT, AT(keep_alive), "75", 0, 3600, "SECONDS",
+     "How long an HTTP connection without a request stays open: longer than a balancer keeps it "
+     "(60 s with many, 600 s with some); 0: until the other side closes it."},
     {"workers", CONFIG_AUTO, AT(workers), "1", 1, 512, "N|auto",
      "So many gateways on the same addresses, each a process of its own (its gateway-id gets the "
      "number); auto is one for each core that it may run on. Limits hold for each of them, and "

@@ -1,6 +1,8 @@
 #include "handshake.h"
 
 #include "digest.h"
+#include "http_field.h"
+#include "origin.h"
 
 #include <string.h>
 #include <strings.h>
@@ -28,40 +30,39 @@ static bool is_key(const char *key)
 
 int handshake_judge(const struct http_request *request)
 {
-    if (strcmp(request->method, "GET") != 0)
+    bool get = strcmp(request->method, "GET") == 0;
+    if (!get && strcmp(request->method, "HEAD") != 0)
         return 405;
-    if (request->minor < 1 || !http_request_has_token(request, "Upgrade", "websocket"))
+    if (!get || request->minor < 1 || !http_field_has(request, "Upgrade", "websocket"))
         return 426;
-    if (!http_request_has_token(request, "Connection", "upgrade"))
+    if (!http_field_has(request, "Connection", "upgrade"))
         return 400;
     const char *version = http_request_header(request, "Sec-WebSocket-Version");
-    if (version == NULL)
+    if (version == NULL || http_request_header_count(request, "Sec-WebSocket-Version") > 1)
         return 400;
     if (strcmp(version, "13") != 0)
         return 426;
     if (http_request_header_count(request, "Sec-WebSocket-Key") != 1 ||
         !is_key(http_request_header(request, "Sec-WebSocket-Key")))
         return 400;
-    return http_request_has_body(request) ? 400 : 101;
-}
-
-static bool is_same_host(const char *origin, const char *host)
-{
-    const char *after = strstr(origin, "://");
-    if (after == NULL || host == NULL)
-        return false;
-    return strcasecmp(after + 3, host) == 0;
+    return request->has_body ? 400 : 101;
 }
 
 bool handshake_origin_allowed(const struct http_request *request, char *const *allowed, size_t n)
 {
+    char page[ORIGIN_BYTES];
     const char *origin = http_request_header(request, "Origin");
     if (origin == NULL)
         return true;
-    if (n == 0)
-        return is_same_host(origin, http_request_header(request, "Host"));
     for (size_t i = 0; i < n; i++)
-        if (strcmp(allowed[i], "*") == 0 || strcasecmp(allowed[i], origin) == 0)
+        if (strcmp(allowed[i], "*") == 0)
+            return true;
+    if (http_request_header_count(request, "Origin") > 1 || origin_read(origin, page) != 0)
+        return false;
+    if (n == 0)
+        return request->host != NULL && origin_is_of_host(page, request->host);
+    for (size_t i = 0; i < n; i++)
+        if (strcasecmp(allowed[i], page) == 0)
             return true;
     return false;
 }

@@ -1,5 +1,8 @@
 #include "http_request.h"
 
+#include "authority.h"
+#include "http_field.h"
+
 #include <stdint.h>
 #include <string.h>
 #include <strings.h>
@@ -37,6 +40,19 @@ static bool is_token_char(char c)
     }
 }
 
+bool http_request_is_hopeless(const char *data, size_t len, size_t seen)
+{
+    if (len > 0 && data[0] != '\r' && !is_token_char(data[0]))
+        return true;
+    const char *line_end = data + seen;
+    while ((line_end = memchr(line_end, '\n', len - (size_t)(line_end - data))) != NULL) {
+        if (line_end == data || line_end[-1] != '\r')
+            return true;
+        line_end++;
+    }
+    return false;
+}
+
 static bool is_token(const char *text)
 {
     const char *at = text;
@@ -61,29 +77,61 @@ static bool is_field_value(const char *text)
     return true;
 }
 
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* A higher minor version is spoken to as the highest that we know (RFC 9110 section 2.5). */
 static int parse_version(const char *text, int *minor)
 {
-    if (strncmp(text, "HTTP/", 5) != 0)
+    if (strncmp(text, "HTTP/", 5) != 0 || !is_digit(text[5]) || text[6] != '.' ||
+        !is_digit(text[7]) || text[8] != '\0')
         return HTTP_REQUEST_BAD;
-    if (strcmp(text, "HTTP/1.1") == 0)
-        *minor = 1;
-    else if (strcmp(text, "HTTP/1.0") == 0)
-        *minor = 0;
+    *minor = text[7] > '0';
+    return text[5] == '1' ? 0 : HTTP_REQUEST_VERSION;
+}
+
+/* "https://host/path" becomes "host" and "/path": a server must take that form too (RFC 9112
+ * section 3.2.2), whatever stands between it and the client. */
+static int take_authority(char **target, const char **host)
+{
+    size_t scheme_len = 0;
+    if (strncasecmp(*target, "http://", 7) == 0)
+        scheme_len = 7;
+    else if (strncasecmp(*target, "https://", 8) == 0)
+        scheme_len = 8;
     else
-        return HTTP_REQUEST_VERSION;
+        return 0;
+    char *authority = *target + scheme_len;
+    size_t len = strcspn(authority, "/?");
+    struct authority read;
+    if (authority_read(authority, len, &read) != 0 || read.host[0] == '\0')
+        return HTTP_REQUEST_BAD;
+    /* the scheme leaves room for the NUL, and for the '/' of a target without a path */
+    char *path = authority + len;
+    memmove(*target, authority, len);
+    (*target)[len] = '\0';
+    *host = *target;
+    if (*path != '/')
+        *--path = '/';
+    *target = path;
     return 0;
 }
 
-/* "http://host/path" becomes "/path": a server must take that form too (RFC 9112 section 3.2.2). */
-static char *without_authority(char *target)
+static int parse_target(char *target, struct http_request *out)
 {
-    if (strncasecmp(target, "http://", 7) != 0)
-        return target;
-    char *path = strchr(target + 7, '/');
-    if (path != NULL)
-        return path;
-    memcpy(target, "/", 2);
-    return target;
+    if (!has_only_visible(target) || strchr(target, '#') != NULL ||
+        take_authority(&target, &out->host) != 0)
+        return HTTP_REQUEST_BAD;
+    bool of_server = strcmp(target, "*") == 0 && strcmp(out->method, "OPTIONS") == 0;
+    if (target[0] != '/' && !of_server)
+        return HTTP_REQUEST_BAD;
+    out->path = target;
+    out->query = strchr(target, '?');
+    if (out->query != NULL)
+        *out->query++ = '\0';
+    return 0;
 }
 
 static int parse_request_line(char *line, struct http_request *out)
@@ -93,18 +141,12 @@ static int parse_request_line(char *line, struct http_request *out)
         return HTTP_REQUEST_BAD;
     *target++ = '\0';
     char *version = strchr(target, ' ');
-    if (version == NULL)
+    if (version == NULL || !is_token(line))
         return HTTP_REQUEST_BAD;
     *version++ = '\0';
-    target = without_authority(target);
-    if (!is_token(line) || target[0] != '/' || !has_only_visible(target))
-        return HTTP_REQUEST_BAD;
     out->method = line;
-    out->path = target;
-    out->query = strchr(target, '?');
-    if (out->query != NULL)
-        *out->query++ = '\0';
-    return parse_version(version, &out->minor);
+    int error = parse_version(version, &out->minor);
+    return error != 0 ? error : parse_target(target, out);
 }
 
 static int parse_header(char *line, struct http_request *out)
@@ -139,12 +181,36 @@ static char *take_line(char **at)
     return strchr(line, '\r') == NULL ? line : NULL;
 }
 
+/* RFC 9112 section 3.2: one Host, and a good one, even beside a target that names another. */
+static int judge_host(struct http_request *request)
+{
+    size_t count = http_request_header_count(request, "Host");
+    const char *host = http_request_header(request, "Host");
+    struct authority read;
+    if (count > 1 || (count == 0 && request->minor == 1) ||
+        (host != NULL && authority_read(host, strlen(host), &read) != 0))
+        return HTTP_REQUEST_BAD;
+    if (request->host == NULL)
+        request->host = host;
+    return 0;
+}
+
+static int judge_body(struct http_request *request)
+{
+    int body = http_field_body(request);
+    request->has_body = body == 1;
+    return body < 0 ? body : 0;
+}
+
 int http_request_parse(char *head, size_t len, struct http_request *out)
 {
     if (memchr(head, '\0', len) != NULL)
         return HTTP_REQUEST_BAD;
     head[len - 1] = '\0'; /* of the empty line "\r\n": the loop below ends at its '\r' */
     char *at = head;
+    if (strncmp(at, "\r\n", 2) == 0) /* left over from what came before (RFC 9112 section 2.2) */
+        at += 2;
+    out->host = NULL;
     out->header_count = 0;
     char *line = take_line(&at);
     int error = line == NULL ? HTTP_REQUEST_BAD : parse_request_line(line, out);
@@ -152,10 +218,9 @@ int http_request_parse(char *head, size_t len, struct http_request *out)
         line = take_line(&at);
         error = line == NULL ? HTTP_REQUEST_BAD : parse_header(line, out);
     }
-    if (error != 0)
-        return error;
-    size_t hosts = http_request_header_count(out, "Host");
-    return hosts > 1 || (hosts == 0 && out->minor == 1) ? HTTP_REQUEST_BAD : 0;
+    if (error == 0)
+        error = judge_host(out);
+    return error != 0 ? error : judge_body(out);
 }
 
 bool http_header_is(const struct http_header *header, const char *name)
@@ -180,43 +245,11 @@ size_t http_request_header_count(const struct http_request *request, const char 
     return count;
 }
 
-static bool list_has(const char *list, const char *token)
-{
-    size_t token_len = strlen(token);
-    while (*list != '\0') {
-        list += strspn(list, " \t,");
-        size_t len = strcspn(list, ",");
-        size_t bare = len;
-        while (bare > 0 && (list[bare - 1] == ' ' || list[bare - 1] == '\t'))
-            bare--;
-        if (bare == token_len && strncasecmp(list, token, bare) == 0)
-            return true;
-        list += len;
-    }
-    return false;
-}
-
-bool http_request_has_token(const struct http_request *request, const char *name, const char *token)
-{
-    for (size_t i = 0; i < request->header_count; i++)
-        if (http_header_is(&request->headers[i], name) &&
-            list_has(request->headers[i].value, token))
-            return true;
-    return false;
-}
-
 bool http_request_keeps_alive(const struct http_request *request)
 {
-    if (http_request_has_token(request, "Connection", "close"))
+    if (http_field_has(request, "Connection", "close"))
         return false;
-    return request->minor == 1 || http_request_has_token(request, "Connection", "keep-alive");
-}
-
-bool http_request_has_body(const struct http_request *request)
-{
-    const char *length = http_request_header(request, "Content-Length");
-    return http_request_header(request, "Transfer-Encoding") != NULL ||
-           (length != NULL && strcmp(length, "0") != 0);
+    return request->minor == 1 || http_field_has(request, "Connection", "keep-alive");
 }
 
 static int hex_digit(char c)

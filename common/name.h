@@ -45,6 +45,7 @@ enum name_error name_judge(const char *text, size_t len, struct name *out);
  * (so it can stand in a path, and between the braces of a Redis key), under the rules for
  * nicknames. What draws nothing is left out of it, and dots are as in a folded name, so that no two
  * rooms look the same for that. The case stays. */
+#define NAME_ROOM_RULE "1 to 32 letters, digits, '-', '_' or '.', in any script"
 enum name_error name_judge_room(const char *text, size_t len, char out[NAME_BYTES]);
 
 /* A sentence for people. */

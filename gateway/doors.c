@@ -25,6 +25,7 @@ struct doors {
     void *arg;
     struct door items[CONFIG_ADDRESSES];
     size_t count;
+    bool turned_away;
     struct event *watch_later;
 };
 
@@ -130,10 +131,11 @@ void doors_set_callbacks(struct doors *doors, const struct doors_callbacks *call
     doors->arg = arg;
 }
 
-void doors_turn_away(const struct doors *doors)
+void doors_turn_away(struct doors *doors)
 {
-    for (size_t i = 0; i < doors->count; i++)
+    for (size_t i = 0; i < doors->count && !doors->turned_away; i++)
         listener_turn_away(doors->items[i].fd, doors->config->addr.items[i]);
+    doors->turned_away = true;
 }
 
 void doors_close(struct doors *doors, bool take)

@@ -33,8 +33,9 @@ void doors_watch(struct doors *doors);
 void doors_watch_later(struct doors *doors);
 void doors_look_away(struct doors *doors);
 
-/* Those who want to connect are to try elsewhere (listener_turn_away). */
-void doors_turn_away(const struct doors *doors);
+/* Those who want to connect are to try elsewhere (listener_turn_away). Does it once: afterwards a
+ * path may be a successor's. */
+void doors_turn_away(struct doors *doors);
 
 /* Closes the sockets; `take`: accepts first who waits in their queues, whom closing would reset. */
 void doors_close(struct doors *doors, bool take);

@@ -5,6 +5,7 @@
 #include "memory.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,10 +14,9 @@
 
 enum {
     HEAD_DEADLINE_S = 10, /* from the first byte to the end of the head */
-    IDLE_DEADLINE_S = 60, /* between requests */
-    SEND_DEADLINE_S = 60,
+    SEND_DEADLINE_S = 60, /* for a whole answer */
     LINGER_S = 2,
-    LONGEST_S = 60,
+    LONGEST_S = 60, /* of these */
 };
 
 static void drop(struct http_client *client);
@@ -38,12 +38,27 @@ static void set_deadline(struct http_client *client, unsigned in_s)
     wheel_add(client->http->wheel, &client->on_wheel, in_s);
 }
 
+/* Between requests. A tick more, because the present one has begun: balancers keep connections for
+ * a time of their own, and shall not find one closed that they were promised. */
+static void set_idle_deadline(struct http_client *client)
+{
+    uint64_t keep_alive = client->http->options.config->keep_alive;
+    set_deadline(client, keep_alive == 0 ? LONGEST_S : (unsigned)keep_alive + 1);
+}
+
+static bool is_idle(const struct http_client *client)
+{
+    return client->answered && client->in_len == 0 && !client->answering && !client->lingering;
+}
+
 int http_release(struct http_client *client)
 {
     int fd = client->fd;
     poller_watch(client->http->options.poller, fd, &client->watch, client->watched, 0);
     list_remove(&client->on_wheel);
     client->http->client_count--;
+    if (client->counted)
+        quota_give(client->http->quota, &client->peer);
     free(client->in);
     text_done(&client->out);
     free(client);
@@ -79,7 +94,10 @@ static void finish_answer(struct http_client *client)
         linger(client);
         return;
     }
-    set_deadline(client, client->in_len > 0 ? HEAD_DEADLINE_S : IDLE_DEADLINE_S);
+    if (client->in_len > 0)
+        set_deadline(client, HEAD_DEADLINE_S);
+    else
+        set_idle_deadline(client);
     /* a next request that came with this one: in the next turn, not in recursion */
     client->unseen = client->in_len > 0;
     await(client, client->unseen ? POLLER_WRITE : POLLER_READ);
@@ -143,6 +161,8 @@ static void answer_bad(struct http_client *client, int error)
 {
     if (error == HTTP_REQUEST_TOO_MANY_HEADERS)
         answer_error(client, 431, "The request has too many headers.");
+    else if (error == HTTP_REQUEST_CODING)
+        answer_error(client, 501, "No transfer coding but chunked is known here.");
     else if (error == HTTP_REQUEST_VERSION)
         answer_error(client, 505, "Only HTTP/1.0 and HTTP/1.1 are spoken here.");
     else
@@ -167,9 +187,9 @@ static void answer(struct http_client *client, char *data, size_t head_len, size
         answer_bad(client, error);
         return;
     }
-    client->keep_alive = http_request_keeps_alive(&request);
+    client->keep_alive = http_request_keeps_alive(&request) && !client->http->draining;
     client->is_head = strcmp(request.method, "HEAD") == 0;
-    if (http_request_has_body(&request)) {
+    if (request.has_body) {
         answer_error(client, 413, "Nothing here takes a request with a body.");
         return;
     }
@@ -187,6 +207,8 @@ static void take(struct http_client *client, char *data, size_t len, size_t seen
         answer(client, data, head_len, len);
     } else if (len >= client->http->options.config->max_head) {
         answer_error(client, 431, "The head of the request is too long.");
+    } else if (http_request_is_hopeless(data, len, seen)) {
+        answer_bad(client, HTTP_REQUEST_BAD);
     } else {
         keep(client, data, len);
         await(client, POLLER_READ);
@@ -240,6 +262,8 @@ static void on_deadline(struct link *item)
     struct http_client *client = LIST_ITEM(item, struct http_client, on_wheel);
     if (client->in_len > 0 && !client->answering && !client->lingering)
         answer_error(client, 408, "The request did not come in time.");
+    else if (is_idle(client) && client->http->options.config->keep_alive == 0)
+        set_idle_deadline(client);
     else
         drop(client);
 }
@@ -260,20 +284,45 @@ static void on_ready(struct watch *watch, unsigned ready)
 
 /* --- Life --- */
 
+/* Without keeping anything of it. What has come is read first: closing would reset the connection
+ * else, and the answer would be lost. */
+static void turn_away(struct http *http, int fd, const char *status)
+{
+    char answer[128];
+    int len = snprintf(answer, sizeof answer,
+                       "HTTP/1.1 %s\r\nRetry-After: 5\r\nContent-Length: 0\r\n"
+                       "Connection: close\r\n\r\n",
+                       status);
+    recv(fd, http->scratch, http->options.config->max_head, MSG_DONTWAIT);
+    send(fd, answer, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    close(fd);
+}
+
+/* Sockets that are no WebSockets are counted by peer: of a trusted proxy, which has many clients,
+ * none. */
+static bool take_share(struct http *http, const struct address *peer, bool *counted)
+{
+    *counted = !http_trusts(http, peer);
+    return !*counted || quota_take(http->quota, peer);
+}
+
 void http_accept(struct http *http, int fd, const struct address *peer)
 {
-    static const char full[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n"
-                               "Content-Length: 0\r\nConnection: close\r\n\r\n";
+    bool counted;
     if (http->client_count + connections_count(http->options.connections) >=
         http->options.max_sockets) {
-        send(fd, full, sizeof full - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-        close(fd);
+        turn_away(http, fd, "503 Service Unavailable");
+        return;
+    }
+    if (!take_share(http, peer, &counted)) {
+        turn_away(http, fd, "429 Too Many Requests");
         return;
     }
     struct http_client *client = memory_new(sizeof *client);
     client->http = http;
     client->fd = fd;
     client->peer = *peer;
+    client->counted = counted;
     client->watch.on_ready = on_ready;
     list_init(&client->on_wheel);
     http->client_count++;
@@ -296,7 +345,9 @@ struct http *http_new(const struct http_options *options)
     struct http *http = memory_new(sizeof *http);
     http->options = *options;
     http->scratch = memory_new(options->config->max_head + 1);
-    http->wheel = wheel_new(LONGEST_S, now_s());
+    http->quota = quota_new(options->config->max_connections_per_address);
+    uint64_t keep_alive = options->config->keep_alive;
+    http->wheel = wheel_new(keep_alive < LONGEST_S ? LONGEST_S : (unsigned)keep_alive + 1, now_s());
     return http;
 }
 
@@ -311,11 +362,18 @@ void http_free(struct http *http)
         return;
     wheel_empty(http->wheel, drop_item);
     wheel_free(http->wheel);
+    quota_free(http->quota);
     free(http->scratch);
     free(http);
 }
 
+void http_announce_drain(struct http *http)
+{
+    http->leaving = true;
+}
+
 void http_drain(struct http *http)
 {
+    http->leaving = true;
     http->draining = true;
 }

@@ -36,7 +36,11 @@ void http_tick(struct http *http);
 /* Takes over an accepted, non-blocking socket. */
 void http_accept(struct http *http, int fd, const struct address *peer);
 
-/* From now on /readyz says 503: a drain is under way. */
+/* From now on /readyz says 503: a drain is under way. Everybody is still served. */
+void http_announce_drain(struct http *http);
+
+/* And from now on each connection ends with its answer, and only who has just come may still
+ * upgrade it: whoever has asked before can come to another gateway. */
 void http_drain(struct http *http);
 
 #endif

@@ -13,6 +13,8 @@
 struct http {
     struct http_options options;
     struct wheel *wheel; /* of all clients: their deadlines */
+    struct quota *quota; /* of peers: sockets that are no WebSockets yet */
+    bool leaving;        /* a drain was announced */
     bool draining;
     bool warned_forwarded;
     size_t client_count;
@@ -34,6 +36,7 @@ struct http_client {
     size_t body_len;
     size_t sent;     /* of out and body together */
     bool keep_alive; /* after the answer that is being sent */
+    bool counted;    /* by the quota of peers */
     bool answering;
     bool answered;  /* this is not its first request */
     bool unseen;    /* `in` holds what nobody has looked at */
@@ -41,10 +44,13 @@ struct http_client {
     bool is_head;   /* HEAD: no body */
 };
 
+/* May this peer say whose request it passes on? */
+bool http_trusts(const struct http *http, const struct address *peer);
+
 /* The real client, seen through trusted proxies. */
 struct http_origin {
     struct address address;
-    bool believable; /* false: an untrusted peer sent a forwarding header */
+    bool believable; /* false: passed on by who is not trusted, or without a word of for whom */
 };
 struct http_origin http_find_origin(struct http *http, const struct http_client *client,
                                     const struct http_request *request);

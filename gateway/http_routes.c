@@ -3,6 +3,7 @@
 
 #include "assets.h"
 #include "clock.h"
+#include "http_field.h"
 #include "name.h"
 
 #include <stdio.h>
@@ -17,8 +18,8 @@ static const char *reason_of(int status)
     switch (status) {
     case 200:
         return "OK";
-    case 304:
-        return "Not Modified";
+    case 204:
+        return "No Content";
     case 400:
         return "Bad Request";
     case 403:
@@ -37,6 +38,8 @@ static const char *reason_of(int status)
         return "Too Many Requests";
     case 431:
         return "Request Header Fields Too Large";
+    case 501:
+        return "Not Implemented";
     case 503:
         return "Service Unavailable";
     case 505:
@@ -108,9 +111,8 @@ static void warn_forwarded(struct http *http, const struct address *peer)
               &(struct log_line){.level = LOG_LEVEL_WARN,
                                  .kind = "forwarded-ignored",
                                  .remote_addr = address,
-                                 .message =
-                                     "a peer that is no trusted-proxy sent X-Forwarded-For or "
-                                     "X-Real-IP; it is ignored (told once)"});
+                                 .message = "a peer that is no trusted-proxy sent X-Forwarded-For, "
+                                            "X-Real-IP or Forwarded; it is ignored (told once)"});
 }
 
 /* All X-Forwarded-For headers as one list, in order (RFC 9110 section 5.3). */
@@ -125,32 +127,43 @@ static void join_forwarded(const struct http_request *request, struct text *out)
     }
 }
 
+/* Walks the list; false when it says no address. */
+static bool walk(struct http *http, const struct http_request *request, struct address *at)
+{
+    const struct config_blocks *trusted = &http->options.config->trusted_proxy_blocks;
+    struct text list = TEXT_EMPTY;
+    join_forwarded(request, &list);
+    bool moved = list.len > 0 && address_walk(at, list.data, trusted->items, trusted->count);
+    text_done(&list);
+    return moved;
+}
+
+bool http_trusts(const struct http *http, const struct address *peer)
+{
+    const struct config_blocks *trusted = &http->options.config->trusted_proxy_blocks;
+    return peer->local_socket || address_in_blocks(peer, trusted->items, trusted->count);
+}
+
+/* `Forwarded` is not read: a proxy that writes only X-Forwarded-For hands on what a client put
+ * there. But whoever sends it is no client of this machine's own. */
 struct http_origin http_find_origin(struct http *http, const struct http_client *client,
                                     const struct http_request *request)
 {
-    const struct config_blocks *trusted = &http->options.config->trusted_proxy_blocks;
     const struct address *peer = &client->peer;
     const char *real = http_request_header(request, "X-Real-IP");
-    bool forwarded = http_request_header(request, "X-Forwarded-For") != NULL;
+    bool listed = http_request_header(request, "X-Forwarded-For") != NULL;
     struct http_origin origin = {.address = *peer, .believable = true};
-    if (!forwarded && real == NULL)
+    if (!listed && real == NULL && http_request_header(request, "Forwarded") == NULL)
         return origin;
-    if (!peer->local_socket && !address_in_blocks(peer, trusted->items, trusted->count)) {
+    if (!http_trusts(http, peer)) {
         warn_forwarded(http, peer);
         origin.believable = false;
-        return origin;
+    } else if (listed) {
+        origin.believable = walk(http, request, &origin.address);
+    } else {
+        origin.believable = real != NULL && http_request_header_count(request, "X-Real-IP") == 1 &&
+                            address_parse(real, strlen(real), &origin.address) == 0;
     }
-    if (!forwarded) {
-        origin.believable = address_parse(real, strlen(real), &origin.address) == 0;
-        return origin;
-    }
-    struct text list = TEXT_EMPTY;
-    join_forwarded(request, &list);
-    const char *last = strrchr(list.data, ',') == NULL ? list.data : strrchr(list.data, ',') + 1;
-    struct address client_of_proxy;
-    origin.believable = address_parse(last, strlen(last), &client_of_proxy) == 0;
-    origin.address = address_walk(peer, list.data, trusted->items, trusted->count);
-    text_done(&list);
     return origin;
 }
 
@@ -168,21 +181,11 @@ static bool may_operate(struct http_client *client, const struct http_request *r
 
 /* --- Files --- */
 
-static bool accepts_gzip(const struct http_request *request)
-{
-    for (size_t i = 0; i < request->header_count; i++)
-        if (http_header_is(&request->headers[i], "Accept-Encoding") &&
-            strstr(request->headers[i].value, "gzip") != NULL &&
-            strstr(request->headers[i].value, "gzip;q=0") == NULL)
-            return true;
-    return false;
-}
-
 static void send_asset(struct http_client *client, const struct http_request *request,
                        const struct asset *asset)
 {
     text_add_string(&client->out, "Vary: Accept-Encoding\r\n");
-    if (accepts_gzip(request)) {
+    if (http_field_prefers_gzip(request)) {
         text_add_string(&client->out, "Content-Encoding: gzip\r\n");
         http_body_static(client, asset->type, asset->gzip, asset->gzip_len);
     } else {
@@ -234,8 +237,8 @@ static void healthz(struct http_client *client)
 static void readyz(struct http_client *client)
 {
     const struct http *http = client->http;
-    const char *why = http->draining ? "draining: this gateway is going away"
-                                     : bus_why_not_ready(http->options.bus);
+    const char *why = http->leaving ? "draining: this gateway is going away"
+                                    : bus_why_not_ready(http->options.bus);
     if (why == NULL)
         why = sessions_why_closed(http->options.sessions);
     if (why != NULL)
@@ -315,21 +318,23 @@ static void figures(struct http_client *client, const struct http_request *reque
 
 /* --- Paths --- */
 
-/* Is `path` "/PREFIX" or "/PREFIX/NAME"? Gives the judged room's name, the default without NAME. */
-static int match_room(const struct http *http, char *path, const char *prefix, char *out)
+/* Is `path` "/PREFIX" or "/PREFIX/NAME"? */
+static bool is_below(const char *path, const char *prefix)
 {
     size_t len = strlen(prefix);
-    if (strncmp(path, prefix, len) != 0)
-        return -1;
-    if (path[len] == '\0')
-        return name_judge_room(http->options.config->room, strlen(http->options.config->room), out);
-    if (path[len] != '/')
-        return -1;
-    char *name = path + len + 1;
-    int decoded = http_request_decode(name);
-    if (decoded < 0 || name_judge_room(name, (size_t)decoded, out) != NAME_OK)
-        return -1;
-    return 0;
+    return strncmp(path, prefix, len) == 0 && (path[len] == '\0' || path[len] == '/');
+}
+
+/* The judged room's name of "/PREFIX/NAME"; the default without NAME. Refuses, and says which names
+ * are fair, where that is none. */
+static bool take_room(struct http_client *client, const char *path, char *out)
+{
+    const char *slash = strchr(path + 1, '/');
+    const char *name = slash == NULL ? client->http->options.config->room : slash + 1;
+    if (name_judge_room(name, strlen(name), out) == NAME_OK)
+        return true;
+    http_refuse(client, 404, "There is no such room: a room's name is " NAME_ROOM_RULE ".");
+    return false;
 }
 
 static bool is_path(const struct http_request *request, const char *path)
@@ -356,28 +361,58 @@ static bool route_simple(struct http_client *client, const struct http_request *
     return true;
 }
 
+static void answer_options(struct http_client *client)
+{
+    http_status(client, 204);
+    text_print(&client->out, "Allow: GET, HEAD, OPTIONS\r\nConnection: %s\r\n\r\n",
+               client->keep_alive ? "keep-alive" : "close");
+}
+
+/* Is it answered without looking at the path? */
+static bool route_method(struct http_client *client, const struct http_request *request)
+{
+    if (is_path(request, "*"))
+        answer_options(client);
+    else if (strcmp(request->method, "GET") != 0 && !client->is_head)
+        http_refuse(client, 405, "Only GET and HEAD are answered here.");
+    else if (strcasestr(request->path, "%2f") ==
+                 NULL && /* it separates nothing, and is in no path */
+             http_request_decode(request->path) < 0)
+        http_refuse(client, 400,
+                    "In the path, % must be followed by two hexadecimal digits that are not 00.");
+    else
+        return false;
+    return true;
+}
+
+/* The page of a room, or its WebSocket. */
+static bool route_room(struct http_client *client, struct http_upgrade *upgrade)
+{
+    char room[NAME_BYTES];
+    const char *path = upgrade->request->path;
+    bool is_socket = is_below(path, "/room");
+    if (!is_socket && strncmp(path, "/r/", 3) != 0) {
+        http_refuse(client, 404, "There is nothing here.");
+        return false;
+    }
+    if (!take_room(client, path, room))
+        return false;
+    if (!is_socket) {
+        page(client, upgrade->request);
+        return false;
+    }
+    upgrade->room = room;
+    return http_upgrade(client, upgrade);
+}
+
 bool http_route(struct http_client *client, struct http_request *request, const char *early,
                 size_t early_len)
 {
-    char room[NAME_BYTES];
     const char *echo = client->http->options.config->echo_path;
     struct http_upgrade upgrade = {request, NULL, early, early_len};
-    if (strcmp(request->method, "GET") != 0 && !client->is_head) {
-        http_refuse(client, 405, "Only GET and HEAD are answered here.");
-        return false;
-    }
-    if (route_simple(client, request))
+    if (route_method(client, request) || route_simple(client, request))
         return false;
     if (echo != NULL && is_path(request, echo))
         return http_upgrade(client, &upgrade);
-    if (match_room(client->http, request->path, "/room", room) == 0) {
-        upgrade.room = room;
-        return http_upgrade(client, &upgrade);
-    }
-    if (strncmp(request->path, "/r/", 3) == 0 &&
-        match_room(client->http, request->path, "/r", room) == 0)
-        page(client, request);
-    else
-        http_refuse(client, 404, "There is nothing here.");
-    return false;
+    return route_room(client, &upgrade);
 }

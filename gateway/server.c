@@ -4,10 +4,10 @@
 #include "bus.h"
 #include "clock.h"
 #include "doors.h"
+#include "drain.h"
 #include "embedded_redis.h"
 #include "file_limit.h"
 #include "http.h"
-#include "listener.h"
 #include "memory.h"
 #include "poller.h"
 #include "presence.h"
@@ -25,13 +25,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum {
-    RESERVED_FILES = 64,
-    DRAIN_TICK_US = 50000,
-    LEAVE_LATEST_US = 500000,
-    DRAIN_LEAST_MS = LISTENER_LAST_HANDSHAKES_MS + 300,
-    DRAIN_EXTRA_MS = 6000
-};
+enum { RESERVED_FILES = 64, LEAVE_LATEST_US = 500000 };
 
 struct server {
     const struct config *config;
@@ -50,11 +44,9 @@ struct server {
     struct presence *presence;
     struct http *http;
     struct doors *doors;
-    struct event *tick, *drain_tick, *last_handshakes, *leave_late;
+    struct drain *drain;
+    struct event *tick, *leave_late;
     struct event *on_term, *on_int, *on_hup;
-    int64_t drain_end_ms;
-    int64_t drain_least_ms; /* for requests of those who connected at the last moment */
-    bool draining;
     bool leaving; /* the lease is being given back */
     int status;   /* of the process */
 };
@@ -85,14 +77,6 @@ static int open_doors(struct server *server, char *error, size_t error_size)
     return 0;
 }
 
-static void on_last_handshakes(evutil_socket_t fd, short events, void *arg)
-{
-    (void)fd;
-    (void)events;
-    const struct server *server = arg;
-    doors_close(server->doors, true);
-}
-
 /* --- Ending --- */
 
 static void on_left(void *arg)
@@ -120,34 +104,9 @@ static void finish(struct server *server)
     event_add(server->leave_late, &moment);
 }
 
-static void on_drain_tick(evutil_socket_t fd, short events, void *arg)
+static void on_drained(void *arg)
 {
-    (void)fd;
-    (void)events;
-    struct server *server = arg;
-    int64_t now_ms = clock_monotonic_ms();
-    bool empty = sessions_drain_tick(server->sessions) && now_ms >= server->drain_least_ms;
-    if (!empty && now_ms < server->drain_end_ms)
-        return;
-    event_del(server->drain_tick);
-    finish(server);
-}
-
-static void drain(struct server *server)
-{
-    static const struct timeval often = {0, DRAIN_TICK_US};
-    static const struct timeval handshakes = {0, LISTENER_LAST_HANDSHAKES_MS * 1000};
-    server->draining = true;
-    server->drain_least_ms = clock_monotonic_ms() + DRAIN_LEAST_MS;
-    server->drain_end_ms =
-        clock_monotonic_ms() + (int64_t)server->config->drain * 1000 + DRAIN_EXTRA_MS;
-    log_write(server->log, &(struct log_line){.kind = "drain", .message = "going away"});
-    http_drain(server->http);
-    doors_turn_away(server->doors);
-    event_add(server->last_handshakes, &handshakes);
-    presence_drain(server->presence);
-    sessions_drain(server->sessions);
-    event_add(server->drain_tick, &often);
+    finish(arg);
 }
 
 /* The first signal drains, a second one ends it at once. */
@@ -158,22 +117,19 @@ static void on_stop(evutil_socket_t signal, short events, void *arg)
     /* a worker may be told with its whole process group, and again by its supervisor: that is one
      */
     bool worker = server->config->workers != 1;
-    if (worker && server->draining && signal == SIGTERM &&
-        clock_monotonic_ms() < server->drain_least_ms)
+    if (worker && signal == SIGTERM && drain_is_fresh(server->drain))
         return;
-    if (server->draining || signal == SIGINT) {
+    if (drain_has_begun(server->drain) || signal == SIGINT)
         finish(server);
-        return;
-    }
-    drain(server);
+    else
+        drain_begin(server->drain, true);
 }
 
 static void on_superseded(void *arg)
 {
     struct server *server = arg;
     server->status = 1;
-    if (!server->draining)
-        drain(server);
+    drain_begin(server->drain, false); /* its id is another's: nobody may come in */
 }
 
 static void on_refused(void *arg, const char *why)
@@ -392,12 +348,26 @@ static void make_http(struct server *server)
     server->http = http_new(&http);
 }
 
+static void make_drain(struct server *server)
+{
+    const struct drain_options drain = {
+        .base = server->base,
+        .config = server->config,
+        .log = server->log,
+        .http = server->http,
+        .doors = server->doors,
+        .presence = server->presence,
+        .sessions = server->sessions,
+        .on_over = on_drained,
+        .arg = server,
+    };
+    server->drain = drain_new(&drain);
+}
+
 static void make_events(struct server *server)
 {
     static const struct timeval second = {1, 0};
     server->tick = event_new(server->base, -1, EV_PERSIST, on_tick, server);
-    server->drain_tick = event_new(server->base, -1, EV_PERSIST, on_drain_tick, server);
-    server->last_handshakes = evtimer_new(server->base, on_last_handshakes, server);
     server->leave_late = evtimer_new(server->base, on_leave_late, server);
     server->on_term = evsignal_new(server->base, SIGTERM, on_stop, server);
     server->on_int = evsignal_new(server->base, SIGINT, on_stop, server);
@@ -426,6 +396,7 @@ struct server *server_new(const struct config *config, struct log *log, char *er
     server->poller = poller_new(server->base, on_members_served, server);
     make_parts(server);
     make_http(server);
+    make_drain(server);
     make_events(server);
     return server;
 }
@@ -460,8 +431,7 @@ static void close_doors(const struct server *server)
 {
     if (server->doors == NULL)
         return;
-    if (!server->draining) /* afterwards a path may be a successor's */
-        doors_turn_away(server->doors);
+    doors_turn_away(server->doors);
     doors_close(server->doors, server->http != NULL);
     doors_free(server->doors);
 }
@@ -472,6 +442,7 @@ void server_free(struct server *server)
     if (server == NULL)
         return;
     close_doors(server);
+    drain_free(server->drain);
     http_free(server->http);
     bus_stop(server->bus);
     connections_free(server->connections);
@@ -484,8 +455,6 @@ void server_free(struct server *server)
     sender_free(server->sender);
     poller_free(server->poller);
     free_event(server->tick);
-    free_event(server->drain_tick);
-    free_event(server->last_handshakes);
     free_event(server->leave_late);
     free_event(server->on_term);
     free_event(server->on_int);

@@ -1,5 +1,6 @@
 #include "address.h"
 #include "handshake.h"
+#include "http_field.h"
 #include "memory.h"
 
 #include <stdint.h>
@@ -12,14 +13,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     struct http_request request;
     size_t head_len = http_request_head_len((const char *)data, len, 0);
-    if (head_len == 0)
+    if (head_len == 0) {
+        http_request_is_hopeless((const char *)data, len, 0);
         return 0;
+    }
     char *head = memory_copy((const char *)data, len);
     if (http_request_parse(head, head_len, &request) == 0) {
         struct address peer = {.local_socket = true};
         handshake_judge(&request);
         handshake_origin_allowed(&request, NULL, 0);
-        address_walk(&peer, http_request_header(&request, "X-Forwarded-For"), NULL, 0);
+        http_field_prefers_gzip(&request);
+        const char *forwarded = http_request_header(&request, "X-Forwarded-For");
+        if (forwarded != NULL)
+            address_walk(&peer, forwarded, NULL, 0);
         http_request_decode(request.path);
     }
     free(head);

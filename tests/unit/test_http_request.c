@@ -94,10 +94,10 @@ static void test_tokens(void **state)
                            "UPGRADE\r\nConnection: te\r\n\r\n",
                            &request),
                      0);
-    assert_true(http_request_has_token(&request, "connection", "upgrade"));
-    assert_true(http_request_has_token(&request, "connection", "te"));
-    assert_false(http_request_has_token(&request, "connection", "up"));
-    assert_false(http_request_has_token(&request, "connection", "keep"));
+    assert_true(http_field_has(&request, "connection", "upgrade"));
+    assert_true(http_field_has(&request, "connection", "te"));
+    assert_false(http_field_has(&request, "connection", "up"));
+    assert_false(http_field_has(&request, "connection", "keep"));
 }
 
 static void test_decode(void **state)
