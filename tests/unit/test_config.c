@@ -59,6 +59,33 @@ static void test_default_ids_of_one_host_and_process_differ(void **state)
     config_done(&config);
 }
 
+static void test_an_origin_that_can_match_nothing_is_refused(void **state)
+{
+    (void)state;
+    assert_fails("--origin", "chat.example.com", "origin: ");
+    assert_fails("--origin", "https://chat.example.com,https://h/", "write https://h");
+    assert_fails("--origin", "https://chat.example.com:443", "write https://chat.example.com");
+    load(no_environment, "--origin", "https://chat.example.com, http://localhost:8080", NULL);
+    assert_int_equal(result.action, CONFIG_RUN);
+    assert_int_equal(config.origin.count, 2);
+    config_done(&config);
+}
+
+static void test_waits_that_are_settings(void **state)
+{
+    (void)state;
+    load(no_environment, NULL, NULL, NULL);
+    assert_int_equal(config.keep_alive, 75);
+    assert_int_equal(config.drain_delay, 1);
+    config_done(&config);
+    load(no_environment, "--keep-alive=0", "--drain-delay=0", NULL);
+    assert_int_equal(config.keep_alive, 0);
+    assert_int_equal(config.drain_delay, 0);
+    config_done(&config);
+    assert_fails("--keep-alive", "3601", "keep-alive");
+    assert_fails("--drain-delay", "-1", "drain-delay");
+}
+
 /* The original service's supervisor file starts the binary with one dash. */
 static void test_spellings_of_the_original(void **state)
 {
@@ -222,6 +249,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_an_origin_that_can_match_nothing_is_refused),
+        cmocka_unit_test(test_waits_that_are_settings),
         cmocka_unit_test(test_spellings_of_the_original),
         cmocka_unit_test(test_precedence),
         cmocka_unit_test(test_a_prefix_is_not_that_of_another_database),
