@@ -209,7 +209,7 @@ export function parseLog(text) {
 /** Starts a gateway on a free port. Ends gently after the test, so that leaks are found. */
 export async function startGateway(t, { redis, args = [], ready = true, port, env } = {}) {
   const where = redis ? ["--redis", typeof redis === "string" ? redis : redis.url] : [];
-  const gateway = new Gateway(t, port ?? (await freePort()), [...where, "--drain", "0", ...args], env && { env });
+  const gateway = new Gateway(t, port ?? (await freePort()), [...where, "--drain", "0", "--drain-delay", "0", ...args], env && { env });
   atEnd(t, async () => {
     if (!gateway.running) return;
     const { code, signal } = await gateway.stop("SIGINT");
