@@ -46,16 +46,12 @@ static void set_idle_deadline(struct http_client *client)
     set_deadline(client, keep_alive == 0 ? LONGEST_S : (unsigned)keep_alive + 1);
 }
 
-static bool is_idle(const struct http_client *client)
-{
-    return client->answered && client->in_len == 0 && !client->answering && !client->lingering;
-}
-
 int http_release(struct http_client *client)
 {
     int fd = client->fd;
     poller_watch(client->http->options.poller, fd, &client->watch, client->watched, 0);
     list_remove(&client->on_wheel);
+    list_remove(&client->in_idle);
     client->http->client_count--;
     if (client->counted)
         quota_give(client->http->quota, &client->peer);
@@ -94,10 +90,12 @@ static void finish_answer(struct http_client *client)
         linger(client);
         return;
     }
-    if (client->in_len > 0)
+    if (client->in_len > 0) {
         set_deadline(client, HEAD_DEADLINE_S);
-    else
+    } else {
         set_idle_deadline(client);
+        list_add(&client->http->idle, &client->in_idle);
+    }
     /* a next request that came with this one: in the next turn, not in recursion */
     client->unseen = client->in_len > 0;
     await(client, client->unseen ? POLLER_WRITE : POLLER_READ);
@@ -241,6 +239,7 @@ static void receive(struct http_client *client)
         drop(client);
         return;
     }
+    list_remove(&client->in_idle);
     if (kept == 0)
         set_deadline(client, HEAD_DEADLINE_S);
     else
@@ -262,7 +261,7 @@ static void on_deadline(struct link *item)
     struct http_client *client = LIST_ITEM(item, struct http_client, on_wheel);
     if (client->in_len > 0 && !client->answering && !client->lingering)
         answer_error(client, 408, "The request did not come in time.");
-    else if (is_idle(client) && client->http->options.config->keep_alive == 0)
+    else if (!list_is_empty(&client->in_idle) && client->http->options.config->keep_alive == 0)
         set_idle_deadline(client);
     else
         drop(client);
@@ -298,6 +297,19 @@ static void turn_away(struct http *http, int fd, const char *status)
     close(fd);
 }
 
+/* For a newcomer when there are as many sockets as there can be: somebody who rests can come again.
+ */
+static bool make_room(struct http *http)
+{
+    uint64_t sockets = http->client_count + connections_count(http->options.connections);
+    if (sockets < http->options.max_sockets)
+        return true;
+    if (list_is_empty(&http->idle))
+        return false;
+    drop(LIST_ITEM(http->idle.next, struct http_client, in_idle));
+    return true;
+}
+
 /* Sockets that are no WebSockets are counted by peer: of a trusted proxy, which has many clients,
  * none. */
 static bool take_share(struct http *http, const struct address *peer, bool *counted)
@@ -309,8 +321,7 @@ static bool take_share(struct http *http, const struct address *peer, bool *coun
 void http_accept(struct http *http, int fd, const struct address *peer)
 {
     bool counted;
-    if (http->client_count + connections_count(http->options.connections) >=
-        http->options.max_sockets) {
+    if (!make_room(http)) {
         turn_away(http, fd, "503 Service Unavailable");
         return;
     }
@@ -325,6 +336,7 @@ void http_accept(struct http *http, int fd, const struct address *peer)
     client->counted = counted;
     client->watch.on_ready = on_ready;
     list_init(&client->on_wheel);
+    list_init(&client->in_idle);
     http->client_count++;
     set_deadline(client, HEAD_DEADLINE_S);
     receive(client); /* in a storm the request is there already */
@@ -345,6 +357,7 @@ struct http *http_new(const struct http_options *options)
     struct http *http = memory_new(sizeof *http);
     http->options = *options;
     http->scratch = memory_new(options->config->max_head + 1);
+    list_init(&http->idle);
     http->quota = quota_new(options->config->max_connections_per_address);
     uint64_t keep_alive = options->config->keep_alive;
     http->wheel = wheel_new(keep_alive < LONGEST_S ? LONGEST_S : (unsigned)keep_alive + 1, now_s());

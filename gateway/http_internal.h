@@ -14,6 +14,7 @@ struct http {
     struct http_options options;
     struct wheel *wheel; /* of all clients: their deadlines */
     struct quota *quota; /* of peers: sockets that are no WebSockets yet */
+    struct link idle;    /* who is between two requests; the first has been for longest */
     bool leaving;        /* a drain was announced */
     bool draining;
     bool warned_forwarded;
@@ -26,6 +27,7 @@ struct http_client {
     struct watch watch;
     struct http *http;
     struct link on_wheel;
+    struct link in_idle;
     struct address peer;
     int fd;
     unsigned watched; /* what the poller waits for */
@@ -38,7 +40,7 @@ struct http_client {
     bool keep_alive; /* after the answer that is being sent */
     bool counted;    /* by the quota of peers */
     bool answering;
-    bool answered;  /* this is not its first request */
+    bool answered;  /* a request on it was answered */
     bool unseen;    /* `in` holds what nobody has looked at */
     bool lingering; /* all sent; what still comes is dropped */
     bool is_head;   /* HEAD: no body */

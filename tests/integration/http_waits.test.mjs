@@ -4,7 +4,7 @@ import { once } from "node:events";
 import net from "node:net";
 import os from "node:os";
 import test from "node:test";
-import { atEnd, get, joined, startGateway, startRedis, until } from "../lib/harness.mjs";
+import { Process, atEnd, binary, freePort, get, joined, startGateway, startRedis, until } from "../lib/harness.mjs";
 
 /** A connection that keeps what it receives. */
 async function connect(t, port, host = "127.0.0.1") {
@@ -27,6 +27,15 @@ async function asked(t, port) {
   client.socket.write(question);
   await until("an answer", () => answers(client) === 1);
   return client;
+}
+
+async function freePortOf(host) {
+  const server = net.createServer().listen(0, host);
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
 }
 
 const ready = async (gateway) => (await get(`${gateway.origin}/readyz`)).status === 200;
@@ -76,18 +85,18 @@ test("sockets that ask for nothing but HTTP are counted for their address too", 
   const addresses = Object.values(os.networkInterfaces()).flat();
   const host = addresses.find((a) => a.family === "IPv4" && !a.internal)?.address;
   if (!host) return t.skip("this machine has no address but loopback");
-  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--addr", `${host}:0`.replace(":0", `:${await freePortOf(host)}`), "--max-connections-per-address", "3"] });
-  const port = gateway.child.spawnargs.map((arg) => arg.match(new RegExp(`^${host.replaceAll(".", "\\.")}:(\\d+)$`))?.[1]).find(Boolean);
+  const port = await freePortOf(host);
+  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--addr", `${host}:${port}`, "--max-connections-per-address", "3"] });
   const held = [];
-  for (let i = 0; i < 3; i++) held.push(await connect(t, Number(port), host));
+  for (let i = 0; i < 3; i++) held.push(await connect(t, port, host));
   for (const client of held) client.socket.write(question);
   await until("all are answered", () => held.every((client) => answers(client) === 1));
-  const fourth = await connect(t, Number(port), host);
+  const fourth = await connect(t, port, host);
   await until("it is refused", () => fourth.ended);
   assert.match(fourth.received, /^HTTP\/1\.1 429 [^]*\r\nRetry-After: /);
   held[0].socket.destroy();
   await until("there is room again", async () => {
-    const next = await connect(t, Number(port), host);
+    const next = await connect(t, port, host);
     next.socket.write(question);
     await until("an answer or the end", () => next.ended || answers(next) === 1);
     next.socket.destroy();
@@ -96,14 +105,22 @@ test("sockets that ask for nothing but HTTP are counted for their address too", 
   assert.equal((await get(`${gateway.origin}/healthz`)).status, 200, "loopback is not counted");
 });
 
-async function freePortOf(host) {
-  const server = net.createServer().listen(0, host);
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
-}
+test("a gateway that has as many sockets as it can have closes one that rests for somebody who comes", { timeout: 120000 }, async (t) => {
+  const redis = await startRedis(t);
+  const port = await freePort();
+  const limited = 'ulimit -n 1064 && exec "$0" "$@"'; // 64 of them are kept for other files
+  const gateway = new Process(t, "sh", ["-c", limited, binary, "--addr", `127.0.0.1:${port}`, "--redis", redis.url, "--drain-delay", "0"]);
+  await until(() => `it is up: ${gateway.errors}`, async () => (await get(`http://127.0.0.1:${port}/readyz`).catch(() => null))?.status === 200);
+  const resting = [];
+  while (resting.length < 1000) resting.push(...(await Promise.all(Array.from({ length: 50 }, () => asked(t, port)))));
+  const newcomer = await asked(t, port);
+  await until("one of them was closed", () => resting.filter((client) => client.ended).length === 1);
+  const member = await joined(t, `ws://127.0.0.1:${port}/room`, "alice");
+  await member.settled();
+  assert.equal(newcomer.ended, false, "it is not the last one that was closed");
+  assert.deepEqual(await gateway.stop("SIGINT"), { code: 0, signal: null });
+  assert.doesNotMatch(gateway.errors, /Sanitizer|runtime error/);
+});
 
 test("while drain-delay lasts /readyz says 503, newcomers are served, and nobody is told to go", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--drain-delay", "600"] });
