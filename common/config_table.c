@@ -42,7 +42,9 @@ const struct config_row config_table[] = {
      "Connections of this gateway; also bounded by the file limit, which is raised to its hard "
      "limit."},
     {"max-connections-per-address", CONFIG_COUNT, AT(max_connections_per_address), "64", 0, 1000000,
-     "N", "Connections from one IPv4 address or IPv6 /64; loopback peers are not counted."},
+     "N",
+     "Connections from one IPv4 address or IPv6 /64, and as many more that only ask for pages; "
+     "loopback peers are not counted."},
     {"max-members", CONFIG_COUNT, AT(max_members), "0", 0, 100000000, "N",
      "Members of one room; whoever comes later gets room_full."},
     {"max-text", CONFIG_COUNT, AT(max_text), "2000", 0, 1000000, "N", "Characters in one message."},

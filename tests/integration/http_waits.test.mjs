@@ -144,6 +144,25 @@ test("while drain-delay lasts /readyz says 503, newcomers are served, and nobody
   assert.deepEqual(await gateway.ended, { code: 0, signal: null }, "a second signal ends it at once");
 });
 
+test("while drain-delay lasts newcomers are served also when a successor has the id already, and nobody is taken off", async (t) => {
+  const redis = await startRedis(t);
+  const args = ["--gateway-id", "one", "--lease", "1"];
+  const old = await startGateway(t, { redis, args: [...args, "--drain-delay", "600"] });
+  await joined(t, old.url, "alice");
+  old.signal("SIGTERM");
+  const next = await startGateway(t, { redis, args });
+  const carol = await joined(t, next.url, "carol");
+  const bob = await joined(t, old.url, "bob");
+  bob.send({ type: "say", text: "hello", nonce: "1" });
+  await bob.waitFor({ type: "ack", nonce: "1" });
+  await carol.waitFor({ type: "message", text: "hello" });
+  const renewals = () => Number(redis.run("HGET", "yukizuri:gateway:one", "renewals"));
+  const began = renewals();
+  await until("leases pass", () => renewals() > began + 9);
+  assert.deepEqual(redis.lines("SMEMBERS", "yukizuri:{lobby}:members").sort(), ["alice", "bob", "carol"]);
+  assert.ok(!carol.saw("left", "bob") && !carol.saw("left", "alice"));
+});
+
 test("when drain-delay is over the door is closed and members are sent elsewhere", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--drain-delay", "1", "--drain", "600"] });
   const members = await Promise.all(["alice", "bob"].map((name) => joined(t, gateway.url, name)));
