@@ -1,6 +1,7 @@
 #include "message.h"
 
 #include "memory.h"
+#include "salvage.h"
 #include "scan.h"
 #include "unicode.h"
 
@@ -50,6 +51,14 @@ static int read_join(const json_t *root, struct message_in *out, const char **wh
     return read_since(root, out, why);
 }
 
+static bool is_fair_nonce(const json_t *nonce)
+{
+    size_t len = json_is_string(nonce)
+                     ? count_characters(json_string_value(nonce), json_string_length(nonce))
+                     : 0;
+    return len >= 1 && len <= MESSAGE_NONCE_CHARACTERS;
+}
+
 /* What makes a repeat harmless: the nonce, and the epoch in which it was first said. */
 static int read_nonce(const json_t *root, struct message_in *out, const char **why)
 {
@@ -60,10 +69,7 @@ static int read_nonce(const json_t *root, struct message_in *out, const char **w
     out->epoch = json_string_value(epoch);
     if (nonce == NULL || json_is_null(nonce))
         return 0;
-    size_t len = json_is_string(nonce)
-                     ? count_characters(json_string_value(nonce), json_string_length(nonce))
-                     : 0;
-    if (len < 1 || len > MESSAGE_NONCE_CHARACTERS)
+    if (!is_fair_nonce(nonce))
         return fail(why, "\"nonce\" must be a string of 1 to 64 characters.");
     out->nonce = json_string_value(nonce);
     return 0;
@@ -175,11 +181,33 @@ static bool read_canonical_join(const uint8_t *data, size_t len, struct message_
     return true;
 }
 
+/* Why the full parser does not take it. */
+static const char *explain(const json_error_t *error)
+{
+    static const char half[] = "invalid Unicode '";
+    switch (json_error_code(error)) {
+    case json_error_null_character:
+    case json_error_null_byte_in_key:
+        return "A message cannot contain the character U+0000.";
+    case json_error_numeric_overflow:
+        return "A number in this message is too big.";
+    case json_error_end_of_input_expected:
+        return "Something follows the JSON object: a message is one object.";
+    case json_error_stack_overflow:
+        return "This JSON is nested too deep.";
+    default:
+        return strncmp(error->text, half, sizeof half - 1) == 0
+                   ? "A message cannot contain half a character (one surrogate without the other)."
+                   : "This is not JSON.";
+    }
+}
+
 static int parse_any(const uint8_t *data, size_t len, struct message_in *out, const char **why)
 {
-    json_t *root = json_loadb((const char *)data, len, 0, NULL);
+    json_error_t refusal;
+    json_t *root = json_loadb((const char *)data, len, 0, &refusal);
     if (root == NULL)
-        return fail(why, "This is not JSON.");
+        return fail(why, explain(&refusal));
     struct message_in message = {.root = root};
     int error = read_type(root, &message, why);
     if (error == 0 && message.type == MESSAGE_JOIN)
@@ -209,6 +237,26 @@ void message_in_done(struct message_in *message)
     json_decref(message->root);
     free(message->copy);
     message->root = message->copy = NULL;
+}
+
+/* The member's value as a string, NULL when there is none. The caller lets it go. */
+static json_t *salvage(const uint8_t *data, size_t len, const char *key)
+{
+    struct salvage_string found = salvage_find_string((const char *)data, len, key);
+    return found.data == NULL ? NULL : json_loadb(found.data, found.len, JSON_DECODE_ANY, NULL);
+}
+
+bool message_find_nonce(const uint8_t *data, size_t len, char out[MESSAGE_NONCE_BYTES])
+{
+    json_t *type = salvage(data, len, "type");
+    json_t *nonce = salvage(data, len, "nonce");
+    const char *word = json_string_value(type);
+    bool found = is_fair_nonce(nonce) && (word == NULL || strcmp(word, "say") == 0);
+    if (found)
+        memcpy(out, json_string_value(nonce), json_string_length(nonce) + 1);
+    json_decref(type);
+    json_decref(nonce);
+    return found;
 }
 
 /* Escapes what RFC 8259 (section 7) says must be, and nothing else. */
@@ -288,7 +336,9 @@ void message_add_welcome(struct text *out, const struct message_welcome *welcome
     add_number(out, ",\"missed\":", welcome->missed);
     add_number(out, ",\"ping\":", welcome->ping);
     add_number(out, ",\"retention\":", welcome->retention);
-    text_add_string(out, ",\"members\":[");
+    add_number(out, ",\"limits\":{\"text\":", welcome->max_text);
+    add_number(out, ",\"message\":", welcome->max_message);
+    text_add_string(out, "},\"members\":[");
     text_add_string(out, welcome->members);
     text_add_string(out, "]}");
 }

@@ -14,6 +14,7 @@
 
 enum {
     MESSAGE_NONCE_CHARACTERS = 64,
+    MESSAGE_NONCE_BYTES = MESSAGE_NONCE_CHARACTERS * 4 + 1, /* with the NUL */
     MESSAGE_EPOCH_BYTES = 24,    /* longest epoch that is believed, with the NUL */
     MESSAGE_PRESENCE_NAMES = 50, /* at most so many names in one presence message */
 };
@@ -46,6 +47,11 @@ struct message_in {
 /* Parses one message. 0; or -1 with `*why` a sentence for people (static), and nothing to free. */
 int message_parse(const uint8_t *data, size_t len, struct message_in *out, const char **why);
 void message_in_done(struct message_in *message);
+
+/* The nonce of a message that message_parse has refused, as far as it can be found: whoever said it
+ * waits for an answer to it. False, with `out` untouched, when there is none, when it is itself
+ * what is wrong, or when the message says that it is something else than a say. */
+bool message_find_nonce(const uint8_t *data, size_t len, char out[MESSAGE_NONCE_BYTES]);
 
 enum room_event_type { EVENT_MESSAGE, EVENT_PRESENCE, EVENT_TYPING, EVENT_NOTICE, EVENT_EPOCH };
 
@@ -99,7 +105,8 @@ struct message_welcome {
     uint64_t seq, count, missed;
     bool recovered;
     unsigned ping, retention;
-    const char *members; /* the persons, comma-separated, without brackets */
+    uint64_t max_text, max_message; /* characters (0: no limit), bytes */
+    const char *members;            /* the persons, comma-separated, without brackets */
 };
 
 void message_add_welcome(struct text *out, const struct message_welcome *welcome);
@@ -110,8 +117,8 @@ struct message_error {
     const char *message;    /* a sentence for people */
     const char *nonce;      /* or NULL */
     const char *suggestion; /* or NULL */
-    double retry_after;     /* seconds; 0: left out */
-    bool not_accepted; /* it surely was not: a first try may be repeated as if there was none */
+    double retry_after;     /* seconds; 0: left out, for what must not be repeated */
+    bool not_accepted;      /* a say: it surely was not, by this sending */
 };
 
 void message_add_error(struct text *out, const struct message_error *error);

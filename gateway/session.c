@@ -67,6 +67,7 @@ static void too_fast(struct session *session, const char *nonce, double wait_s)
                                .message = "That was too fast; please wait a moment.",
                                .nonce = nonce,
                                .retry_after = wait_s,
+                               .not_accepted = nonce != NULL,
                            });
 }
 
@@ -116,6 +117,16 @@ static void dispatch_member(struct session *session, const struct message_in *me
         session_leave(session, true);
 }
 
+static void refuse_stranger(struct session *session, const char *nonce)
+{
+    session_error(session, &(struct message_error){
+                               .code = "not_joined",
+                               .message = "Please join with a name first.",
+                               .nonce = nonce,
+                               .not_accepted = nonce != NULL,
+                           });
+}
+
 static void dispatch(struct session *session, const struct message_in *message)
 {
     static const char pong[] = "{\"type\":\"pong\"}";
@@ -129,12 +140,21 @@ static void dispatch(struct session *session, const struct message_in *message)
     } else if (session->state == SESSION_JOINED) {
         dispatch_member(session, message);
     } else {
-        session_error(session, &(struct message_error){
-                                   .code = "not_joined",
-                                   .message = "Please join with a name first.",
-                                   .nonce = message->type == MESSAGE_SAY ? message->nonce : NULL,
-                               });
+        refuse_stranger(session, message->type == MESSAGE_SAY ? message->nonce : NULL);
     }
+}
+
+/* A say waits for an answer to its nonce, whatever was wrong with it. */
+static void refuse_bad(struct session *session, const uint8_t *data, size_t len, const char *why)
+{
+    char nonce[MESSAGE_NONCE_BYTES];
+    bool found = message_find_nonce(data, len, nonce);
+    session_error(session, &(struct message_error){
+                               .code = "bad_message",
+                               .message = why,
+                               .nonce = found ? nonce : NULL,
+                               .not_accepted = found,
+                           });
 }
 
 static void on_message(void *owner, bool text, const uint8_t *data, size_t len)
@@ -148,7 +168,7 @@ static void on_message(void *owner, bool text, const uint8_t *data, size_t len)
         return;
     }
     if (message_parse(data, len, &message, &why) != 0) {
-        session_refuse(session, "bad_message", why);
+        refuse_bad(session, data, len, why);
         return;
     }
     dispatch(session, &message);

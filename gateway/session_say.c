@@ -23,35 +23,46 @@ struct saying {
 
 /* --- What becomes of it --- */
 
-/* `known`: it was surely not accepted. */
-static void refuse_say(const struct saying *saying, const char *code, const char *sentence,
-                       bool known)
+static void refuse_say(const struct saying *saying, struct message_error error)
 {
-    session_error(saying->session, &(struct message_error){
-                                       .code = code,
-                                       .message = sentence,
-                                       .nonce = saying->has_nonce ? saying->nonce : NULL,
-                                       .retry_after = 1,
-                                       .not_accepted = known,
-                                   });
+    error.nonce = saying->has_nonce ? saying->nonce : NULL;
+    session_error(saying->session, &error);
 }
 
-/* Without any reply it is not known whether Redis carried it out; an error says that it did not. */
-static void refuse_unavailable(const struct saying *saying, bool known)
+/* An error of Redis says that it did not carry it out. */
+static void refuse_unavailable(const struct saying *saying)
 {
-    refuse_say(saying, "unavailable",
-               "The chat cannot be reached right now; your message may not have been sent. Please "
-               "send it again.",
-               known);
+    refuse_say(saying, (struct message_error){
+                           .code = "unavailable",
+                           .message = "The chat cannot be reached right now, and your message was "
+                                      "not sent. Please send it again.",
+                           .retry_after = 1,
+                           .not_accepted = true,
+                       });
 }
 
+/* Without any reply it is not known whether Redis carried it out. */
+static void leave_unsure(const struct saying *saying)
+{
+    refuse_say(saying, (struct message_error){
+                           .code = "unavailable",
+                           .message = "The chat cannot be reached right now, and nobody knows "
+                                      "whether your message was sent. Sent again with the same "
+                                      "nonce, it is shown once.",
+                           .retry_after = 1,
+                       });
+}
+
+/* Whether there were other sendings of it, only its sayer knows. */
 static void refuse_other_epoch(const struct saying *saying)
 {
-    refuse_say(
-        saying, "epoch_changed",
-        "The chat was restarted since this was first sent, so nobody knows whether it was shown. "
-        "Please send it anew if it was not.",
-        true);
+    refuse_say(saying,
+               (struct message_error){
+                   .code = "epoch_changed",
+                   .message = "Not sent: the chat has begun anew since this was first said. "
+                              "Please say it again if nobody has seen it.",
+                   .not_accepted = true,
+               });
 }
 
 static void answer_say(struct saying *saying, const struct redis_reply *reply)
@@ -65,7 +76,10 @@ static void answer_say(struct saying *saying, const struct redis_reply *reply)
         return;
     }
     if (seq == 0) {
-        refuse_unavailable(saying, reply != NULL);
+        if (reply != NULL)
+            refuse_unavailable(saying);
+        else
+            leave_unsure(saying);
         return;
     }
     session->all->options.metrics->says++;
@@ -124,7 +138,7 @@ static void publish(struct session *session, const struct message_in *say)
     if (sent)
         return;
     session->in_flight--;
-    refuse_unavailable(saying, true);
+    refuse_unavailable(saying);
     free(saying);
 }
 
@@ -138,7 +152,8 @@ void session_say(struct session *session, const struct message_in *message)
                  config->max_text);
         session_error(session, &(struct message_error){.code = "too_long",
                                                        .message = sentence,
-                                                       .nonce = message->nonce});
+                                                       .nonce = message->nonce,
+                                                       .not_accepted = message->nonce != NULL});
         return;
     }
     if (!session_has_token(session, message->nonce))

@@ -35,7 +35,9 @@ static void check_short_way(const uint8_t *data, size_t len)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
+    char nonce[MESSAGE_NONCE_BYTES];
     check_short_way(data, len);
+    message_find_nonce(data, len, nonce);
     struct message_in message;
     struct text out = TEXT_EMPTY;
     const char *why;

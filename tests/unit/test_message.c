@@ -283,6 +283,64 @@ static void test_resumed(void **state)
     assert_int_equal(message_parse_resumed("junk", 4, &told), -1);
 }
 
+static void test_a_refused_say_has_its_nonce_found(void **state)
+{
+    static const struct {
+        const char *text, *nonce, *why;
+    } cases[] = {
+        {"{\"type\":\"say\",\"text\":\"\",\"nonce\":\"n1\"}", "n1", "empty"},
+        {"{\"type\":\"say\",\"text\":5,\"nonce\":\"n1\"}", "n1", "needs a \"text\""},
+        {"{\"type\":\"say\",\"nonce\":\"\\u3042\"}", "あ", "needs a \"text\""},
+        {"{\"type\":\"say\",\"text\":\"x\",\"nonce\":\"n1\",\"epoch\":7}", "n1", "\"epoch\""},
+        {"{\"type\":\"say\",\"text\":\"half \\ud83d\",\"nonce\":\"n1\"}", "n1", "half a char"},
+        {"{\"type\":\"say\",\"text\":\"\\ude00\",\"nonce\":\"n1\"}", "n1", "half a char"},
+        {"{\"type\":\"say\",\"text\":\"a\\u0000b\",\"nonce\":\"n1\"}", "n1", "U+0000"},
+        {"{\"type\":\"say\",\"text\":\"x\",\"nonce\":\"n1\",\"at\":9223372036854775808}", "n1",
+         "too big"},
+        {"{\"type\":\"say\",\"text\":\"x\",\"nonce\":\"n1\",\"at\":1e999}", "n1", "too big"},
+        {"{\"type\":\"say\",\"text\":\"x\",\"nonce\":\"n1\"}{}", "n1", "follows"},
+        {"{\"type\":\"say\",\"nonce\":\"n1\",\"text\":\"cut", "n1", "not JSON"},
+        {"{\"nonce\":\"n1\",\"text\":\"no type\"}", "n1", "\"type\""},
+        {"{\"type\":5,\"nonce\":\"n1\",\"text\":\"x\"}", "n1", "\"type\""},
+        {"{\"type\":\"say\",\"text\":\"x\",\"nonce\":\"\"}", NULL, "1 to 64"},
+        {"{\"type\":\"say\",\"text\":\"x\",\"nonce\":7}", NULL, "1 to 64"},
+        {"{\"type\":\"say\",\"text\":\"x\",\"nonce\":\"\\u0000\"}", NULL, "U+0000"},
+        {"{\"type\":\"say\",\"text\":\"x\",\"nonce\":\"\\ud83d\"}", NULL, "half a char"},
+        {"{\"type\":\"say\",\"text\":\"\"}", NULL, "empty"},
+        {"{\"type\":\"join\",\"nonce\":\"n1\"}", NULL, "\"name\""},
+        {"[\"nonce\",\"n1\"]", NULL, "object"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const uint8_t *data = (const uint8_t *)cases[i].text;
+        struct message_in message;
+        char nonce[MESSAGE_NONCE_BYTES] = "untouched";
+        const char *why = "";
+        assert_int_equal(message_parse(data, strlen(cases[i].text), &message, &why), -1);
+        if (strstr(why, cases[i].why) == NULL)
+            fail_msg("%s: %s", cases[i].text, why);
+        bool found = message_find_nonce(data, strlen(cases[i].text), nonce);
+        if (found != (cases[i].nonce != NULL))
+            fail_msg("%s", cases[i].text);
+        assert_string_equal(nonce, found ? cases[i].nonce : "untouched");
+    }
+}
+
+static void test_the_longest_nonce_is_found(void **state)
+{
+    char text[600] = "{\"type\":\"say\",\"nonce\":\"";
+    char nonce[MESSAGE_NONCE_BYTES];
+    (void)state;
+    for (int i = 0; i < MESSAGE_NONCE_CHARACTERS; i++)
+        strcat(text, "😀");
+    size_t len = strlen(text);
+    strcat(text, "\"}");
+    assert_true(message_find_nonce((const uint8_t *)text, strlen(text), nonce));
+    assert_int_equal(strlen(nonce), MESSAGE_NONCE_BYTES - 1);
+    strcpy(text + len, "x\"}");
+    assert_false(message_find_nonce((const uint8_t *)text, strlen(text), nonce));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -295,6 +353,8 @@ int main(void)
         cmocka_unit_test(test_event_kinds),
         cmocka_unit_test(test_event_foreign),
         cmocka_unit_test(test_resumed),
+        cmocka_unit_test(test_a_refused_say_has_its_nonce_found),
+        cmocka_unit_test(test_the_longest_nonce_is_found),
         cmocka_unit_test(test_a_join_of_the_page_is_read_as_the_full_parser_reads_it),
         cmocka_unit_test(test_presence_of_ours_is_read_as_the_full_parser_reads_it),
     };
