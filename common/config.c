@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include "config_sizes.h"
 #include "config_table.h"
 #include "gateway_id.h"
 #include "memory.h"
@@ -443,6 +444,10 @@ static int derive(struct loader *loader)
         check_word(loader, "redis-prefix", config->redis_prefix) != 0 ||
         check_word(loader, "gateway-id", config->gateway_id) != 0)
         return -1;
+    if (config_judge_sizes(config, loader->result.error, sizeof loader->result.error) != 0) {
+        loader->result.action = CONFIG_FAILED;
+        return -1;
+    }
     wrong = redis_url_judge_prefix(config->redis_prefix);
     if (wrong != NULL)
         return fail(loader, "redis-prefix: %s", wrong);

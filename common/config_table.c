@@ -48,8 +48,9 @@ const struct config_row config_table[] = {
     {"max-members", CONFIG_COUNT, AT(max_members), "0", 0, 100000000, "N",
      "Members of one room; whoever comes later gets room_full."},
     {"max-text", CONFIG_COUNT, AT(max_text), "2000", 0, 1000000, "N", "Characters in one message."},
-    {"max-message", CONFIG_COUNT, AT(max_message), "16384", 512, 4194304, "BYTES",
-     "Bytes in one WebSocket message."},
+    {"max-message", CONFIG_COUNT, AT(max_message), "32768", 512, 16777216, "BYTES",
+     "Bytes in one WebSocket message: at least 12 for each character of max-text, as a client may "
+     "escape it in JSON, and 512 for the rest."},
     {"max-head", CONFIG_COUNT, AT(max_head), "16384", 1024, 32768, "BYTES",
      "Bytes in the head of one HTTP request."},
     {"rate", CONFIG_RATE, AT(rate), "5:20", 0, 0, "N:BURST",

@@ -27,6 +27,8 @@ static void send_welcome(struct session *session, const struct room_view *view, 
         .missed = view->missed,
         .ping = (unsigned)config->ping,
         .retention = (unsigned)config->retention,
+        .max_text = config->max_text,
+        .max_message = config->max_message,
         .members = room_list(session->place->room, identity->id, identity_person(identity)),
     };
     message_add_welcome(&session->all->scratch, &welcome);

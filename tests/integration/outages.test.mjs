@@ -145,7 +145,7 @@ test("after Redis lost its memory, who came back did not get what was said befor
 
 test("a member who came back behind, with a full socket: the gateway read freed frames when they grew too old", async (t) => {
   const redis = await startRedis(t);
-  const gateway = await startGateway(t, { redis, args: ["--rate", "0", "--retention", "6", "--backlog", "0", "--max-text", "8000"] });
+  const gateway = await startGateway(t, { redis, args: ["--rate", "0", "--retention", "6", "--backlog", "0", "--max-text", "8000", "--max-message", "100000"] });
   const talker = await joined(t, gateway.url, "talker");
   const alice = await joined(t, gateway.url, "alice");
   const { resume, epoch, seq } = alice.welcome;

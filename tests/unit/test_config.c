@@ -124,6 +124,26 @@ static void test_precedence(void **state)
     unlink(path);
 }
 
+static void test_a_message_holds_the_longest_text(void **state)
+{
+    (void)state;
+    assert_fails("--max-text=5000", NULL,
+                 "max-message: 32768 bytes do not hold a text of max-text = 5000");
+    assert_fails("--max-text=5000", NULL, "set max-message to 60512 or more");
+    assert_fails("--max-text=5000", NULL, "or max-text to 2688 or less");
+    assert_fails("--max-message=24511", NULL, "set max-message to 24512 or more");
+    assert_fails("--max-text=1", "--max-message=512", "set max-message to 524 or more");
+    load(no_environment, "--max-text=1", "--max-message=524", NULL);
+    assert_int_equal(result.action, CONFIG_RUN);
+    config_done(&config);
+    load(no_environment, "--max-text=0", "--max-message=512", NULL);
+    assert_int_equal(result.action, CONFIG_RUN);
+    config_done(&config);
+    load(no_environment, "--max-text=1000000", "--max-message=12000512", NULL);
+    assert_int_equal(result.action, CONFIG_RUN);
+    config_done(&config);
+}
+
 static void test_mistakes_are_told(void **state)
 {
     (void)state;
@@ -255,6 +275,7 @@ int main(void)
         cmocka_unit_test(test_precedence),
         cmocka_unit_test(test_a_prefix_is_not_that_of_another_database),
         cmocka_unit_test(test_mistakes_are_told),
+        cmocka_unit_test(test_a_message_holds_the_longest_text),
         cmocka_unit_test(test_actions),
         cmocka_unit_test(test_echo_path_on_loopback),
         cmocka_unit_test(test_redis_urls),
