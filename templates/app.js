@@ -60,8 +60,8 @@ const client = new Client(url, {
   acked(nonce) {
     log.acked(nonce);
   },
-  failed(nonce, error) {
-    log.failed(nonce, errorText(error), ["epoch_changed", "unavailable"].includes(error.code));
+  failed(nonce, error, unsure) {
+    log.failed(nonce, errorText(error), unsure);
   },
   refused(error) {
     forget();
@@ -77,9 +77,9 @@ const client = new Client(url, {
 
 function showState(state, delay = 0) {
   clearInterval(countdown);
-  if (state === "waiting") {
+  if (state === "waiting" || state === "penalty") {
     const end = Date.now() + delay;
-    const tell = () => showStatus(t.waiting(Math.max(0, Math.ceil((end - Date.now()) / 1000))), true);
+    const tell = () => showStatus(t[state](Math.max(0, Math.ceil((end - Date.now()) / 1000))), true);
     tell();
     countdown = setInterval(tell, 500);
     if (me === null) $("entry-error").textContent = t.errors.unavailable;
@@ -100,12 +100,30 @@ function offerReturn() {
 
 // --- What survives a reload of this tab, and no longer ---
 
+// Where site data is blocked, each access to the storage throws: the page does without.
+
 function remember() {
-  sessionStorage.setItem(memoryKey, JSON.stringify(client.remember()));
+  try {
+    sessionStorage.setItem(memoryKey, JSON.stringify(client.remember()));
+  } catch {
+    // a reload comes back as somebody new
+  }
 }
 
 function forget() {
-  sessionStorage.removeItem(memoryKey);
+  try {
+    sessionStorage.removeItem(memoryKey);
+  } catch {
+    // there is nothing in it either
+  }
+}
+
+function recall() {
+  try {
+    return JSON.parse(sessionStorage.getItem(memoryKey));
+  } catch {
+    return null;
+  }
 }
 
 addEventListener("pagehide", () => {
@@ -152,6 +170,10 @@ $("say-form").addEventListener("submit", (event) => {
   event.preventDefault();
   const text = $("text").value;
   if (!text.trim()) return;
+  if (client.isTooLong(text)) {
+    $("say-error").textContent = t.tooLong([...text].length, client.limits.text);
+    return; // it stays where it can be made shorter
+  }
   log.pending(client.say(text), me, text);
   $("text").value = "";
   fitText();
@@ -165,6 +187,7 @@ function fitText() {
 let typedAt = 0;
 $("text").addEventListener("input", () => {
   fitText();
+  $("say-error").textContent = "";
   if (Date.now() - typedAt < TYPING_EVERY_MS || !$("text").value.trim()) return;
   typedAt = Date.now();
   client.typing();
@@ -183,6 +206,7 @@ $("leave").addEventListener("click", () => {
   me = null;
   log.clear();
   showStatus("");
+  $("say-error").textContent = "";
   setEntering(false);
   $("chat").hidden = true;
   $("entry").hidden = false;
@@ -202,7 +226,7 @@ document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible") client.hurry();
 });
 
-const memory = JSON.parse(sessionStorage.getItem(memoryKey) ?? "null");
+const memory = recall();
 $("entry").hidden = false;
 if (memory?.resume) {
   $("name").value = memory.name;

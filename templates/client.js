@@ -1,20 +1,30 @@
 // The conversation with the server, without any DOM: joins, comes back by itself after a loss, repeats
-// what was not acknowledged. A repeated line carries its first nonce, so it never shows twice.
+// what was not acknowledged. A repeated line carries its first nonce, so it never shows twice. What can never
+// be taken is given up, and whoever said it is told. The README has the rules for clients that it keeps.
 
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 20000;
+const SETTLED_MS = 10000; // who is thrown out sooner was let in in vain: the delays go on growing
+const PENALTY_MS = 30000; // after 4429: the server has counted too much, again and again, and forgets it meanwhile
+const MOST_FLYING = 8; // lines without an answer at a time: fewer than a server takes at once
 const SILENCE_MS = 40000; // longer than the server's ping
 const CHECK_MS = 20000;
 const OPEN = 1; // WebSocket.OPEN
 
+const sizeOf = (message) => new TextEncoder().encode(JSON.stringify(message)).length;
+
 export class Client {
-  #url; #on; #open; #socket = null; #timer = 0; #checker = 0;
-  #attempts = 0; #heard = 0; #wanted = false; #joined = false;
-  #name = ""; #resume = null; #position = null; #id = null;
-  #outbox = new Map(); // nonce → { text, epoch, tries }; the epoch in which it was first said
+  #url; #on; #open; #socket = null; #timer = 0; #checker = 0; #settling = 0;
+  #attempts = 0; #heard = 0; #wanted = false; #joined = false; #penalized = false;
+  #name = ""; #resume = null; #position = null; #id = null; #limits = null;
+  // nonce → { text, epoch, unanswered, flying }: the epoch in which it was first said; how many sendings of it
+  // have no answer, so that one of them may have been accepted; is one of them under way on this connection?
+  #outbox = new Map();
+  #most = MOST_FLYING; #pause = 0;
 
   /** `on` has the handlers: welcome, message, presence, members, notice, gap, typing, acked, failed,
-   *  refused, state. `open` makes a WebSocket: tests bring their own. */
+   *  refused, state. `failed` gets the nonce, the error (a code of the server's, or `too_long`, `new_id`,
+   *  `ended`) and whether the line may have been shown. `open` makes a WebSocket: tests bring their own. */
   constructor(url, on, open = (where) => new WebSocket(where)) {
     this.#url = url;
     this.#on = on;
@@ -39,9 +49,22 @@ export class Client {
   /** Says it, now or as soon as it can be said. Returns the nonce under which it is reported. */
   say(text) {
     const nonce = globalThis.crypto?.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
-    this.#outbox.set(nonce, { text, epoch: null, tries: 0 });
-    if (this.#joined) this.#sendSay(nonce);
+    this.#outbox.set(nonce, { text, epoch: undefined, unanswered: 0, flying: false });
+    this.#flush();
     return nonce;
+  }
+
+  /** What the server takes: { text: characters, message: bytes }, 0 where it has no limit; null when not known. */
+  get limits() {
+    return this.#limits;
+  }
+
+  /** Is this text more than the server takes? */
+  isTooLong(text) {
+    if (!this.#limits) return false;
+    const { text: characters, message: bytes } = this.#limits;
+    if (characters > 0 && [...text].length > characters) return true;
+    return bytes > 0 && sizeOf(this.#sayOf("x".repeat(64), { text, epoch: "x".repeat(24) })) > bytes;
   }
 
   typing() {
@@ -64,7 +87,7 @@ export class Client {
   /** The network or the page is back: do not wait for the timer. */
   hurry() {
     if (!this.#wanted) return;
-    if (!this.#socket) this.#connect();
+    if (!this.#socket && !this.#penalized) this.#connect();
     else if (this.#joined) this.#check();
   }
 
@@ -76,6 +99,7 @@ export class Client {
     clearTimeout(this.#timer);
     if (!this.#wanted) return;
     this.#drop(1000);
+    this.#penalized = false;
     this.#on.state("connecting");
     const socket = this.#open(this.#url);
     this.#socket = socket;
@@ -99,6 +123,9 @@ export class Client {
   /** Closes the socket without hearing from it again. */
   #drop(code) {
     clearInterval(this.#checker);
+    clearTimeout(this.#settling);
+    this.#goOn();
+    for (const line of this.#outbox.values()) line.flying = false;
     const socket = this.#socket;
     this.#socket = null;
     this.#joined = false;
@@ -108,21 +135,39 @@ export class Client {
   }
 
   #lost(code) {
+    if (code === 1009) this.#giveUpTheBiggest();
     this.#drop(1000);
     if (!this.#wanted) return;
-    if (code === 4409 || (code >= 4500 && code <= 4599)) {
+    if (code === 4409) {
       this.#wanted = false;
-      this.#on.state(code === 4409 ? "elsewhere" : "ended");
-      return;
+      this.#on.state("elsewhere");
+    } else if (code >= 4500 && code <= 4599) {
+      this.#wanted = false;
+      for (const nonce of this.#outbox.keys()) this.#fail(nonce, { code: "ended" });
+      this.#on.state("ended");
+    } else if (code === 4429) {
+      this.#penalized = true;
+      this.#retry("penalty", PENALTY_MS, PENALTY_MS);
+    } else {
+      this.#retry("waiting", 0, Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#attempts++));
     }
-    this.#retry();
+  }
+
+  /** Something was too big for the server, or for what stands before it. The biggest of what has no answer is
+   *  at least as big: it can never be taken, while the others may be. */
+  #giveUpTheBiggest() {
+    const size = ([nonce, line]) => sizeOf(this.#sayOf(nonce, line));
+    const flying = [...this.#outbox].filter(([, line]) => line.flying);
+    if (flying.length === 0) return;
+    const [nonce, line] = flying.reduce((biggest, other) => (size(other) > size(biggest) ? other : biggest));
+    line.unanswered--;
+    this.#fail(nonce, { code: "too_long" });
   }
 
   /** Full jitter: a whole room that lost its gateway does not come back in one instant. */
-  #retry() {
-    const most = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#attempts++);
-    const delay = Math.random() * most;
-    this.#on.state("waiting", delay);
+  #retry(state, least, spread) {
+    const delay = least + Math.random() * spread;
+    this.#on.state(state, delay);
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#connect(), delay);
   }
@@ -144,10 +189,46 @@ export class Client {
     this.#send(join);
   }
 
-  #sendSay(nonce) {
-    const line = this.#outbox.get(nonce);
-    if (line.tries++ === 0) line.epoch = this.#position?.epoch;
-    this.#send({ type: "say", text: line.text, nonce, epoch: line.epoch });
+  #sayOf(nonce, { text, epoch }) {
+    return { type: "say", text, nonce, epoch };
+  }
+
+  /** A line that was never accepted is a new one, in the epoch of now. */
+  #sendSay(nonce, line) {
+    if (line.unanswered++ === 0) line.epoch = this.#position?.epoch;
+    line.flying = true;
+    this.#send(this.#sayOf(nonce, line));
+  }
+
+  /** Sends what waits, in order, as long as not too much is under way. */
+  #flush() {
+    if (!this.#joined || this.#pause) return;
+    let flying = [...this.#outbox.values()].filter((line) => line.flying).length;
+    for (const [nonce, line] of this.#outbox) {
+      if (line.flying) continue;
+      if (flying >= this.#most) return;
+      if (this.isTooLong(line.text)) {
+        this.#fail(nonce, { code: "too_long" });
+      } else {
+        this.#sendSay(nonce, line);
+        flying++;
+      }
+    }
+    if (flying === 0) this.#most = MOST_FLYING;
+  }
+
+  /** Nothing is said for so long. */
+  #rest(seconds) {
+    clearTimeout(this.#pause);
+    this.#pause = setTimeout(() => {
+      this.#goOn();
+      this.#flush();
+    }, seconds * 1000);
+  }
+
+  #goOn() {
+    clearTimeout(this.#pause);
+    this.#pause = 0;
   }
 
   #take(message) {
@@ -188,7 +269,8 @@ export class Client {
 
   #welcome(message) {
     this.#joined = true;
-    this.#attempts = 0;
+    this.#settling = setTimeout(() => (this.#attempts = 0), SETTLED_MS);
+    this.#limits = message.limits ?? null;
     this.#resume = message.resume;
     const stranger = this.#id !== null && this.#id !== message.me.id;
     // While missed events are replayed (all of them, or those that are still kept) the position moves
@@ -199,41 +281,49 @@ export class Client {
     this.#id = message.me.id;
     this.#on.state("joined");
     this.#on.welcome(message);
-    for (const [nonce, line] of this.#outbox) {
-      // Under a new id the server knows no nonces of before: repeating could show the line twice.
-      if (stranger && line.tries > 0) this.#fail(nonce, { code: "unavailable" });
-      else this.#sendSay(nonce);
-    }
+    // Under a new id the server knows no nonces of the old one: repeating could show a line twice.
+    for (const [nonce, line] of this.#outbox) if (stranger && line.unanswered > 0) this.#fail(nonce, { code: "new_id" });
+    this.#flush();
   }
 
   #acked({ nonce, seq }) {
-    if (this.#outbox.delete(nonce)) this.#on.acked(nonce, seq);
+    if (!this.#outbox.delete(nonce)) return;
+    this.#on.acked(nonce, seq);
+    this.#flush();
   }
 
+  /** The handler is called later: who says something gets its nonce first. */
   #fail(nonce, error) {
+    const unsure = this.#outbox.get(nonce).unanswered > 0;
     this.#outbox.delete(nonce);
-    this.#on.failed(nonce, error);
+    queueMicrotask(() => this.#on.failed(nonce, error, unsure));
   }
 
   #error(error) {
-    if (!this.#joined) {
-      if (error.code === "unavailable") this.#lost(1013);
-      else {
-        this.#wanted = error.code === "already_joined";
-        this.#on.refused(error);
-      }
-      return;
-    }
     const line = this.#outbox.get(error.nonce);
-    if (!line) return;
-    if (error.accepted === false || error.code === "too_fast") line.tries--; // it was no try
-    const unsure = error.code === "epoch_changed" && line.tries > 0;
-    if (!unsure && ["unavailable", "too_fast", "epoch_changed"].includes(error.code)) {
-      const again = () => this.#joined && this.#outbox.has(error.nonce) && this.#sendSay(error.nonce);
-      setTimeout(again, (error.retry_after ?? 1) * 1000);
+    if (!this.#joined) this.#refused(error);
+    else if (line) this.#answered(line, error);
+  }
+
+  #refused(error) {
+    if (["unavailable", "too_fast"].includes(error.code)) {
+      this.#lost(1013);
       return;
     }
-    this.#fail(error.nonce, error);
+    this.#wanted = error.code === "already_joined";
+    this.#on.refused(error);
+  }
+
+  /** A line was refused. Only `unavailable` may leave open whether it was accepted. */
+  #answered(line, error) {
+    line.flying = false;
+    if (error.accepted === false || error.code !== "unavailable") line.unanswered--;
+    const isNew = error.code === "epoch_changed" && line.unanswered === 0;
+    const again = isNew || (error.code !== "epoch_changed" && error.retry_after > 0);
+    if (error.code === "too_fast") this.#most = 1;
+    if (again) this.#rest(error.retry_after ?? 1);
+    else this.#fail(error.nonce, error);
+    this.#flush();
   }
 
   /** This gateway is going away: come back through the balancer when it says so. */
