@@ -1,5 +1,6 @@
 // A member that talks, loses its connection, comes back, and writes down everything it sees. It is the
-// page's own client (templates/client.js) without the page, so that what people use is what is tested.
+// page's own client (templates/client.js) without the page, so that what people use is what is tested; or
+// another one with the same outer form.
 import WebSocket from "ws";
 import { Client } from "../../templates/client.js";
 
@@ -10,6 +11,7 @@ export class ChaosMember {
   said = new Map(); // nonce → { text, t }
   stalls = []; // when its path or its reading was stopped: [from, to]
   failed = new Map(); // nonce → code
+  toldUnsent = new Set(); // nonces of lines that were given up as surely not shown
   people = new Map(); // id → name
   doubtful = false; // a presence line named fewer people than it counted
   reconnects = 0;
@@ -22,13 +24,13 @@ export class ChaosMember {
   #quiet = false;
   #pinger;
 
-  constructor({ url, seed, number, random, sayEvery = SAY_EVERY_MS }) {
+  constructor({ url, seed, number, random, sayEvery = SAY_EVERY_MS, Kind = Client }) {
     this.sayEvery = sayEvery;
     this.#number = number;
     this.#seed = seed;
     this.random = random;
     this.address = `127.0.1.${number + 1}`;
-    this.#client = new Client(url, this.#handlers(), (where) => this.#open(where));
+    this.#client = new Kind(url, this.#handlers(), (where) => this.#open(where));
   }
 
   get name() {
@@ -139,7 +141,10 @@ export class ChaosMember {
       epoch: ({ epoch, seq }) => this.#note("epoch", { epoch, seq }),
       gap: ({ missed, epoch, seq }) => this.#note("gap", { missed, epoch, seq }),
       acked: (nonce, seq) => this.#noteEpoch("ack", { nonce, seq }),
-      failed: (nonce, { code }) => this.failed.set(nonce, code),
+      failed: (nonce, { code }, unsure) => {
+        this.failed.set(nonce, code);
+        if (!unsure) this.toldUnsent.add(nonce);
+      },
       refused: ({ code }) => {
         this.#note("refused", { code });
         setTimeout(() => this.#client.join(this.name), 1000);

@@ -2,7 +2,7 @@
 # Breaks things under load and checks that the five promises hold.
 #
 #   tests/chaos/run.sh [--seed N | --seeds FROM-TO] [--seconds S | --minutes M] [chaos.mjs' options]
-#   tests/chaos/run.sh outage|rolling [its options]      one thing at a time, and its figures
+#   tests/chaos/run.sh outage|rolling|bots [its options] one thing at a time, and its figures
 #
 # The same seed repeats the schedule of faults. With root and nftables each run has a network namespace
 # of its own, in which packets can be dropped; without (or with CHAOS_PROXIES=1), proxies stand in.
@@ -10,7 +10,7 @@ set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 from=1 to=1 seconds=60 others=() scenario=
 case ${1:-} in
-outage | rolling) scenario=$1; shift ;;
+outage | rolling | bots) scenario=$1; shift ;;
 esac
 [ -z "$scenario" ] || others=("$@")
 while [ -z "$scenario" ] && [ $# -gt 0 ]; do

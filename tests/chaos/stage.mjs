@@ -39,9 +39,9 @@ export async function startSystem(t, gateways, settings) {
   return system;
 }
 
-/** Members who talk; all have joined. `sayEvery`: [shortest, longest] pause between two lines, in ms. */
-export async function startMembers(system, { count, seed, sayEvery }) {
-  const members = Array.from({ length: count }, (_, number) => new ChaosMember({ url: system.nginx.url, seed, number, sayEvery, random: new Random(seed * 1000 + number) }));
+/** Members who talk; all have joined. `sayEvery`: [shortest, longest] pause between two lines, in ms; `Kind`: their client. */
+export async function startMembers(system, { count, seed, sayEvery, Kind }) {
+  const members = Array.from({ length: count }, (_, number) => new ChaosMember({ url: system.nginx.url, seed, number, sayEvery, Kind, random: new Random(seed * 1000 + number) }));
   for (const member of members) member.start();
   await until("everybody has joined", () => members.every((member) => member.joined), CONVERGE_MS);
   return members;
