@@ -48,6 +48,7 @@ if wants browser; then job browser node --test --test-concurrency=1 tests/browse
 chaos() {
     node --test tests/chaos/judge.test.mjs &&
         bash tests/chaos/run.sh --seed 1 --seconds 45 --every 1500 &&
+        bash tests/chaos/bots.sh --rounds 1 &&
         bash tests/chaos/run.sh outage --rounds 1 --within 10000 &&
         bash tests/chaos/run.sh rolling --members 60 --drain 3
 }

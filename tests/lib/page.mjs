@@ -9,8 +9,14 @@ const executablePath = process.env.CHROMIUM ?? ["/usr/bin/chromium", "/usr/bin/c
 export const shots = path.join(top, "tests/browser/shots");
 fs.mkdirSync(shots, { recursive: true });
 
-export async function startBrowser(t, locale = "ja-JP") {
-  const browser = await chromium.launchPersistentContext(temporaryDirectory(t), {
+/** `preferences` are the profile's, as a user would have set them. */
+export async function startBrowser(t, locale = "ja-JP", preferences = null) {
+  const profile = temporaryDirectory(t);
+  if (preferences) {
+    fs.mkdirSync(path.join(profile, "Default"));
+    fs.writeFileSync(path.join(profile, "Default/Preferences"), JSON.stringify(preferences));
+  }
+  const browser = await chromium.launchPersistentContext(profile, {
     executablePath,
     headless: true,
     locale,

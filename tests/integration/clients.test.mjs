@@ -1,0 +1,329 @@
+// What clients meet: every refusal says of which line it is and what to do, and the page's own client repeats
+// nothing that can never succeed.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import test from "node:test";
+import WebSocket from "ws";
+import { Client } from "../../templates/client.js";
+import { FakeClock, FakeSocket } from "../lib/fake_clock.mjs";
+import { Member, atEnd, binary, joined, startGateway, startRedis, until } from "../lib/harness.mjs";
+
+const say = (fields) => `{"type":"say",${fields}}`;
+
+/** Sends it and gives the error that answers. */
+async function refused(member, text) {
+  const before = member.received.length;
+  member.send(text);
+  return until(`an error for ${text.slice(0, 80)}`, () => member.received.slice(before).find(({ type }) => type === "error"));
+}
+
+// --- The gateway ---
+
+test("every refusal of a say names its nonce, whatever was wrong with it, and says what was", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--rate", "0"] });
+  const member = await joined(t, gateway.url, "alice");
+  const cases = [
+    [say('"text":"half \\ud83d","nonce":"n"'), /half a character/],
+    [say('"text":"\\ude00","nonce":"n"'), /half a character/],
+    [say('"text":"a\\u0000b","nonce":"n"'), /U\+0000/],
+    [say('"text":"","nonce":"n"'), /empty/],
+    [say('"text":"\\u200b","nonce":"n"'), /empty/],
+    [say('"text":7,"nonce":"n"'), /"text"/],
+    [say('"nonce":"n"'), /"text"/],
+    [say('"text":"x","nonce":"n","epoch":7'), /"epoch"/],
+    [say('"text":"x","nonce":"n","at":9223372036854775808'), /too big/],
+    [say('"text":"x","nonce":"n","at":-1e999'), /too big/],
+    [say('"text":"x","nonce":"n"') + "!", /follows/],
+    [say('"text":"x","nonce":"n"') + say('"text":"y","nonce":"other"'), /follows/],
+    [say('"text":"\\x","nonce":"n"'), /JSON/],
+    ['{"type":"say","nonce":"n","text":"cut', /JSON/],
+    ['{"type":"sya","text":"x"}', /"type"/, undefined],
+    [say('"text":"x","nonce":""'), /1 to 64/, undefined],
+    [say('"text":"x","nonce":["n"]'), /1 to 64/, undefined],
+    [say('"text":"x","nonce":"\\ud83d"'), /half a character/, undefined],
+    [say(`"text":"x","nonce":"${"n".repeat(65)}"`), /1 to 64/, undefined],
+  ];
+  for (const [text, why, nonce = text.includes('"nonce":"n"') ? "n" : undefined] of cases) {
+    const error = await refused(member, text);
+    assert.deepEqual([error.code, error.nonce, error.retry_after], ["bad_message", nonce, undefined], text);
+    assert.equal(error.accepted, nonce === undefined ? undefined : false, text);
+    assert.match(error.message, why, text);
+  }
+  const visitor = await new Member(t, gateway.url).opened();
+  const early = await refused(visitor, say('"text":"x","nonce":"n"'));
+  assert.deepEqual([early.code, early.nonce, early.accepted], ["not_joined", "n", false]);
+});
+
+test("a refusal that must not be repeated has no retry_after, and one that may has", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--max-text", "10", "--rate", "1:4"] });
+  const alice = await joined(t, gateway.url, "alice");
+  const answer = async (nonce, more) => {
+    alice.send({ type: "say", text: "x", nonce, ...more });
+    const { code, accepted, retry_after: seconds, message } = await alice.waitFor({ type: "error", nonce });
+    return { code, accepted, again: seconds > 0, message };
+  };
+  const { message: long, ...tooLong } = await answer("long", { text: "x".repeat(11) });
+  assert.deepEqual(tooLong, { code: "too_long", accepted: false, again: false });
+  assert.match(long, /at most 10 characters/);
+  const { message: epoch, ...changed } = await answer("epoch", { epoch: "another" });
+  assert.deepEqual(changed, { code: "epoch_changed", accepted: false, again: false });
+  assert.match(epoch, /^Not sent: .* begun anew/);
+  redis.run("CONFIG", "SET", "maxmemory", "1");
+  const { message: sure, ...full } = await answer("full");
+  redis.run("CONFIG", "SET", "maxmemory", "0");
+  assert.deepEqual(full, { code: "unavailable", accepted: false, again: true });
+  assert.match(sure, /was not sent/);
+  for (const nonce of ["1", "2", "3", "4", "5"]) alice.send({ type: "say", text: "x", nonce });
+  const fast = await alice.waitFor({ type: "error", code: "too_fast" });
+  assert.deepEqual([fast.accepted, fast.retry_after > 0], [false, true]);
+});
+
+test("an unavailable that does not know whether the line was accepted says just that", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis });
+  const alice = await joined(t, gateway.url, "alice");
+  redis.signal("SIGSTOP");
+  atEnd(t, () => redis.running && redis.signal("SIGCONT"));
+  alice.send({ type: "say", text: "on its way", nonce: "n" });
+  const error = await alice.waitFor({ type: "error", nonce: "n" });
+  assert.deepEqual([error.code, error.accepted, error.retry_after > 0], ["unavailable", undefined, true]);
+  assert.match(error.message, /nobody knows whether/);
+});
+
+test("a welcome tells the limits, and the longest text fits in whatever way it is written", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis });
+  const alice = await joined(t, gateway.url, "alice");
+  assert.deepEqual(alice.welcome.limits, { text: 2000, message: 32768 });
+  const text = "\u{1f600}".repeat(2000);
+  const escaped = "\\ud83d\\ude00".repeat(2000);
+  alice.send(say(`"text":"${escaped}","nonce":"${"n".repeat(64)}","epoch":"${alice.welcome.epoch}"`));
+  await alice.waitFor({ type: "message", text });
+  const other = await startGateway(t, { redis, args: ["--max-text", "0", "--max-message", "600"] });
+  assert.deepEqual((await joined(t, other.url, "bob")).welcome.limits, { text: 0, message: 600 });
+});
+
+test("a max-message that does not hold max-text ends the start with both numbers and what to do", () => {
+  for (const args of [["--max-text", "5000"], ["--max-message", "20000"]]) {
+    const { status, stderr } = spawnSync(binary, [...args, "--check-config"], { encoding: "utf8" });
+    assert.equal(status, 2, stderr);
+    assert.match(stderr, /^yukizuri: max-message: \d+ bytes do not hold .* max-text = \d+ .*; set max-message to \d+ or more, or max-text to \d+ or less\n$/);
+  }
+  const { status } = spawnSync(binary, ["--max-text", "5000", "--max-message", "60512", "--check-config"]);
+  assert.equal(status, 0);
+});
+
+// --- The page's client, on a real gateway ---
+
+/** A client that writes down what it is told. */
+function watch(t, url, open) {
+  const seen = { welcomes: [], acked: [], failed: new Map(), states: [], shown: [], refused: [] };
+  const none = () => {};
+  const on = {
+    state: (state, delay) => seen.states.push({ state, delay }),
+    welcome: (message) => seen.welcomes.push(message),
+    message: ({ text }) => seen.shown.push(text),
+    acked: (nonce) => seen.acked.push(nonce),
+    failed: (nonce, { code }, unsure) => seen.failed.set(nonce, { code, unsure }),
+    refused: ({ code }) => seen.refused.push(code),
+    presence: none, members: none, notice: none, gap: none, typing: none,
+  };
+  const client = new Client(url, on, open);
+  atEnd(t, () => client.leave());
+  return { client, seen };
+}
+
+function openReal(where, Kind = WebSocket) {
+  const socket = new Kind(where, { perMessageDeflate: false });
+  socket.on("error", () => {}); // `onclose` follows
+  return socket;
+}
+
+/** As an older gateway would have it: nobody is told the limits. */
+class Unlimited extends WebSocket {
+  set onmessage(handler) {
+    super.onmessage = handler && ((event) => handler({ data: event.data.replace(/"limits":\{[^}]*\},/, "") }));
+  }
+}
+
+for (const [what, text, code] of [
+  ["too long", "x".repeat(20000), "too_long"],
+  ["half an emoji", "half an emoji \ud83d", "bad_message"],
+  ["a NUL", "a\u0000b", "bad_message"],
+  ["nothing that can be seen", "\u200b", "bad_message"],
+])
+  test(`a line that can never be taken (${what}) is given up, and the next one is said`, async (t) => {
+    const gateway = await startGateway(t, { redis: await startRedis(t) });
+    const { client, seen } = watch(t, gateway.url, openReal);
+    client.join("alice");
+    const poison = client.say(text); // what the server takes is not known yet
+    const next = client.say("after it");
+    await until("the next one is accepted", () => seen.acked.includes(next));
+    await until("it was given up", () => seen.failed.has(poison));
+    const late = client.say(text);
+    await until("it is given up later, too", () => seen.failed.has(late));
+    assert.deepEqual([seen.failed.get(poison), seen.failed.get(late)], [{ code, unsure: false }, { code, unsure: false }]);
+    assert.deepEqual([seen.welcomes.length, client.pending.size, seen.shown], [1, 0, ["after it"]]);
+  });
+
+test("after 1009 the biggest line is given up, and the others are said, once each", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t) });
+  const { client, seen } = watch(t, gateway.url, (where) => openReal(where, Unlimited));
+  client.join("alice");
+  await until("she is in", () => seen.welcomes.length > 0);
+  assert.equal(client.limits, null);
+  const small = [client.say("one"), client.say("y".repeat(1500))];
+  const big = client.say("x".repeat(40000));
+  small.push(client.say("three"));
+  const bigger = client.say("x".repeat(50000));
+  small.push(client.say("five"));
+  await until("the others are accepted", () => small.every((nonce) => seen.acked.includes(nonce)));
+  await until("both are given up", () => seen.failed.size === 2);
+  assert.deepEqual(seen.failed.get(bigger), { code: "too_long", unsure: false });
+  assert.equal(seen.failed.get(big).code, "too_long");
+  assert.deepEqual(seen.shown.map((text) => text.slice(0, 5)), ["one", "yyyyy", "three", "five"]);
+  assert.equal(seen.welcomes.length, 3);
+});
+
+test("a hundred lines at once are all said, in order, with hardly more refusals than lines", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--rate", "40:10"] });
+  const { client, seen } = watch(t, gateway.url, openReal);
+  client.join("alice");
+  const nonces = Array.from({ length: 100 }, (_, i) => client.say(`line ${i}`));
+  await until("all are accepted", () => seen.acked.length === 100);
+  assert.deepEqual(seen.acked, nonces);
+  assert.equal(seen.failed.size, 0);
+  const refusals = (await gateway.stats()).errors.too_fast ?? 0;
+  assert.ok(refusals > 0 && refusals <= 110, `${refusals} refusals`);
+});
+
+test("a line that was surely not accepted is said as a new one when Redis comes back empty", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis });
+  const { client, seen } = watch(t, gateway.url, openReal);
+  client.join("alice");
+  await until("she is in", () => seen.welcomes.length > 0);
+  await redis.stop("SIGKILL");
+  const nonce = client.say("said while Redis was away");
+  await until("it was refused", async () => (await gateway.stats()).errors.unavailable > 0);
+  await startRedis(t, { port: redis.port });
+  await until("it is accepted", () => seen.acked.includes(nonce));
+  assert.deepEqual([seen.shown, seen.failed.size], [["said while Redis was away"], 0]);
+});
+
+// --- The page's client, against a server that the test plays ---
+
+/** A client with a clock and sockets of the test's own. */
+function play(t) {
+  const clock = new FakeClock(t);
+  const sockets = [];
+  const watched = watch(t, "ws://test", () => {
+    sockets.push(new FakeSocket());
+    return sockets.at(-1);
+  });
+  watched.client.join("alice");
+  return { clock, sockets, ...watched };
+}
+
+test("a connection that ends soon after each welcome is tried more and more seldom", async (t) => {
+  const { clock, sockets } = play(t);
+  for (let ends = 0; ends < 40; ends++) {
+    const before = sockets.length;
+    sockets.at(-1).welcome();
+    await clock.pass(1000);
+    sockets.at(-1).end(1006);
+    while (sockets.length === before) await clock.pass(100);
+  }
+  // 40 delays of half of 20 s on average, but for the first; 40 of half of 0.5 s are 10 s
+  assert.ok(Date.now() > 150000, `40 times within ${Date.now() / 1000} s`);
+});
+
+test("after ten seconds of being in the delays begin anew", async (t) => {
+  const { clock, sockets, seen } = play(t);
+  for (let ends = 0; ends < 10; ends++) {
+    sockets.at(-1).end(1006);
+    await clock.pass(20001);
+  }
+  sockets.at(-1).welcome();
+  await clock.pass(10001);
+  sockets.at(-1).end(1006);
+  assert.ok(seen.states.at(-1).delay <= 500, JSON.stringify(seen.states.at(-1)));
+});
+
+test("after 4429 half a minute passes before the client comes back, whatever wakes the page", async (t) => {
+  const { clock, sockets, client, seen } = play(t);
+  sockets[0].welcome();
+  sockets[0].end(4429);
+  assert.equal(seen.states.at(-1).state, "penalty");
+  for (let i = 0; i < 29; i++) {
+    await clock.pass(1000);
+    client.hurry();
+  }
+  assert.equal(sockets.length, 1);
+  await clock.pass(32000);
+  assert.equal(sockets.length, 2);
+});
+
+test("a line of which a sending has no answer keeps its epoch, and is given up as unsure when that is over", async (t) => {
+  const { clock, sockets, client, seen } = play(t);
+  sockets[0].welcome();
+  const unsure = client.say("unsure");
+  sockets[0].end(1006);
+  const fresh = client.say("fresh");
+  await clock.pass(1000);
+  sockets[1].welcome({ epoch: "e2" });
+  assert.deepEqual(sockets[1].says().map(({ nonce, epoch }) => [nonce, epoch]), [[unsure, "e1"], [fresh, "e2"]]);
+  for (const nonce of [unsure, fresh]) sockets[1].receive({ type: "error", code: "epoch_changed", nonce, accepted: false });
+  sockets[1].receive({ type: "gap", missed: 0, epoch: "e3", seq: 1 });
+  await clock.pass(2000);
+  assert.deepEqual([...seen.failed], [[unsure, { code: "epoch_changed", unsure: true }]]);
+  assert.deepEqual(sockets[1].says().slice(2).map(({ nonce, epoch }) => [nonce, epoch]), [[fresh, "e3"]]);
+});
+
+test("a line that may have been shown is given up under another id, and one that surely was not is said", async (t) => {
+  const { clock, sockets, client, seen } = play(t);
+  sockets[0].welcome();
+  const unsure = client.say("unsure");
+  const sure = client.say("sure");
+  sockets[0].receive({ type: "error", code: "unavailable", nonce: sure, accepted: false, retry_after: 1 });
+  sockets[0].end(1006);
+  await clock.pass(1000);
+  sockets[1].welcome({ me: { id: "another" } });
+  await clock.pass(0);
+  assert.deepEqual([...seen.failed], [[unsure, { code: "new_id", unsure: true }]]);
+  assert.deepEqual(sockets[1].says().map(({ nonce }) => nonce), [sure]);
+});
+
+test("an unavailable that leaves it open is repeated with the nonce and the epoch of its first sending", async (t) => {
+  const { clock, sockets, client } = play(t);
+  sockets[0].welcome();
+  const nonce = client.say("open");
+  sockets[0].receive({ type: "error", code: "unavailable", nonce, retry_after: 1 });
+  sockets[0].receive({ type: "gap", missed: 0, epoch: "e2", seq: 1 });
+  await clock.pass(1000);
+  assert.deepEqual(sockets[0].says().map((line) => [line.nonce, line.epoch]), [[nonce, "e1"], [nonce, "e1"]]);
+});
+
+test("a refusal without retry_after is final, whatever its code", async (t) => {
+  const { clock, sockets, client, seen } = play(t);
+  sockets[0].welcome();
+  const muted = client.say("muted");
+  const slow = client.say("slow");
+  sockets[0].receive({ type: "error", code: "muted", nonce: muted, accepted: false });
+  sockets[0].receive({ type: "error", code: "slow", nonce: slow, accepted: false, retry_after: 20 });
+  await clock.pass(19000);
+  assert.deepEqual([...seen.failed], [[muted, { code: "muted", unsure: false }]]);
+  await clock.pass(1000);
+  assert.deepEqual(sockets[0].says().map(({ nonce }) => nonce), [muted, slow, slow]);
+});
+
+test("who is ended by the operator is told of every line that was not sent", async (t) => {
+  const { clock, sockets, client, seen } = play(t);
+  sockets[0].welcome();
+  const sent = client.say("sent");
+  sockets[0].end(4503);
+  await clock.pass(60000);
+  assert.deepEqual([...seen.failed], [[sent, { code: "ended", unsure: true }]]);
+  assert.equal(sockets.length, 1);
+});
