@@ -135,10 +135,14 @@ export class Client {
   }
 
   #lost(code) {
-    if (code === 1009) this.#giveUpTheBiggest();
+    const tooBig = code === 1009;
+    const isJoin = tooBig && !this.#joined; // nothing else was sent
+    if (tooBig) this.#giveUpTheBiggest();
     this.#drop(1000);
     if (!this.#wanted) return;
-    if (code === 4409) {
+    if (isJoin) {
+      this.#refused({ code: "bad_name" });
+    } else if (code === 4409) {
       this.#wanted = false;
       this.#on.state("elsewhere");
     } else if (code >= 4500 && code <= 4599) {
