@@ -24,7 +24,7 @@ export class Client {
 
   /** `on` has the handlers: welcome, message, presence, members, notice, gap, typing, acked, failed,
    *  refused, state. `failed` gets the nonce, the error (a code of the server's, or `too_long`, `new_id`,
-   *  `ended`) and whether the line may have been shown. `open` makes a WebSocket: tests bring their own. */
+   *  `ended`, `left`) and whether the line may have been shown. `open` makes a WebSocket: tests bring their own. */
   constructor(url, on, open = (where) => new WebSocket(where)) {
     this.#url = url;
     this.#on = on;
@@ -81,7 +81,7 @@ export class Client {
     if (this.#joined) this.#send({ type: "leave" });
     this.#drop(1000);
     this.#resume = this.#position = this.#id = null;
-    this.#outbox.clear();
+    for (const nonce of this.#outbox.keys()) this.#fail(nonce, { code: "left" });
   }
 
   /** The network or the page is back: do not wait for the timer. */

@@ -129,7 +129,7 @@ function judgeAcknowledged(members, truth, verdict, lastEpoch, history) {
 function judgeRefusals(members, verdict, emptied) {
   for (const { name, record, failed } of members) {
     for (const [nonce, code] of failed)
-      if (emptied === 0 || !["epoch_changed", "new_id"].includes(code)) verdict.refusals.push(`${name}'s ${nonce} was refused for good: ${code}`);
+      if (code !== "left" && (emptied === 0 || !["epoch_changed", "new_id"].includes(code))) verdict.refusals.push(`${name}'s ${nonce} was refused for good: ${code}`);
     for (const { t, what, code } of record) {
       if (what !== "refused") continue;
       verdict.refused++;

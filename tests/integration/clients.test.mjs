@@ -326,6 +326,18 @@ test("a refusal without retry_after is final, whatever its code", async (t) => {
   assert.deepEqual(sockets[0].says().map(({ nonce }) => nonce), [muted, slow, slow]);
 });
 
+test("who leaves is told of every line that was not sent", async (t) => {
+  const { clock, sockets, client, seen } = play(t);
+  sockets[0].welcome();
+  const sent = client.say("sent");
+  sockets[0].end(1006);
+  const unsent = client.say("unsent");
+  client.leave();
+  await clock.pass(60000);
+  assert.deepEqual([...seen.failed], [[sent, { code: "left", unsure: true }], [unsent, { code: "left", unsure: false }]]);
+  assert.equal(sockets.length, 1);
+});
+
 test("who is ended by the operator is told of every line that was not sent", async (t) => {
   const { clock, sockets, client, seen } = play(t);
   sockets[0].welcome();
