@@ -177,8 +177,6 @@ static int set_value(struct loader *loader, const struct config_row *row, const 
     return 0;
 }
 
-/* --- Sources --- */
-
 static void load_defaults(struct loader *loader)
 {
     for (size_t i = 0; i < config_table_count; i++)
@@ -444,10 +442,9 @@ static int derive(struct loader *loader)
         check_word(loader, "redis-prefix", config->redis_prefix) != 0 ||
         check_word(loader, "gateway-id", config->gateway_id) != 0)
         return -1;
-    if (config_judge_sizes(config, loader->result.error, sizeof loader->result.error) != 0) {
-        loader->result.action = CONFIG_FAILED;
-        return -1;
-    }
+    wrong = config_judge_sizes(config, why, sizeof why);
+    if (wrong != NULL)
+        return fail(loader, "max-message: %s", wrong);
     wrong = redis_url_judge_prefix(config->redis_prefix);
     if (wrong != NULL)
         return fail(loader, "redis-prefix: %s", wrong);

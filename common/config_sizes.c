@@ -7,17 +7,17 @@ enum {
     ENVELOPE_BYTES = 512, /* type, nonce and epoch */
 };
 
-int config_judge_sizes(const struct config *config, char *why, size_t size)
+const char *config_judge_sizes(const struct config *config, char *why, size_t size)
 {
     uint64_t text = config->max_text;
     uint64_t message = config->max_message;
     uint64_t needed = text * CHARACTER_BYTES + ENVELOPE_BYTES;
     if (message >= needed)
-        return 0;
+        return NULL;
     snprintf(why, size,
-             "max-message: %" PRIu64 " bytes do not hold a text of max-text = %" PRIu64
+             "%" PRIu64 " bytes do not hold a text of max-text = %" PRIu64
              " characters in JSON; set max-message to %" PRIu64 " or more, or max-text to %" PRIu64
              " or less",
              message, text, needed, (message - ENVELOPE_BYTES) / CHARACTER_BYTES);
-    return -1;
+    return why;
 }

@@ -7,8 +7,9 @@
 #include <stddef.h>
 
 /* Does a message hold the longest text, however its sayer writes it in JSON? Where max-text is 0,
- * max-message alone bounds a text. (max-message cannot be 0: so much is allocated for a peer.) 0;
- * or -1 with a sentence for people in `why`: both numbers, and what to do. */
-int config_judge_sizes(const struct config *config, char *why, size_t size);
+ * max-message alone bounds a text. (max-message cannot be 0: so much is allocated for a peer.)
+ * NULL; or `why`, of `size` bytes, with a sentence about max-message: both numbers, and what to do.
+ */
+const char *config_judge_sizes(const struct config *config, char *why, size_t size);
 
 #endif
