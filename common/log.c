@@ -87,6 +87,8 @@ static void compose(struct log *log, const struct log_line *line)
     add_value(&log->line, "remote_addr", line->remote_addr);
     add_value(&log->line, "message", line->message);
     add_value(&log->line, "err", line->err);
+    for (const char *const *at = line->more; at != NULL && *at != NULL; at += 2)
+        add_value(&log->line, at[0], at[1]);
     text_add_string(&log->line, "\n");
 }
 

@@ -22,8 +22,10 @@ struct log_line {
     const char *remote_addr;
     const char *message;
     const char *err;
-    const char *room;
+    const char *room; /* its name, as in its address: never that of its channel or its keys */
     const char *id;
+    /* More labels, each followed by its value, up to a NULL; NULL: none. */
+    const char *const *more;
 };
 
 /* Opens the log: `path` NULL is standard output. With `enabled` false nothing is

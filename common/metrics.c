@@ -73,9 +73,10 @@ const char *metrics_close_word(unsigned code)
         unsigned code;
         const char *word;
     } known[] = {
-        {1000, "1000"}, {1001, "1001"}, {1002, "1002"}, {1003, "1003"}, {1005, "1005"},
-        {1006, "1006"}, {1007, "1007"}, {1009, "1009"}, {1011, "1011"}, {1012, "1012"},
-        {1013, "1013"}, {4400, "4400"}, {4408, "4408"}, {4409, "4409"}, {4503, "4503"},
+        {1000, "1000"}, {1001, "1001"}, {1002, "1002"}, {1003, "1003"},
+        {1005, "1005"}, {1006, "1006"}, {1007, "1007"}, {1009, "1009"},
+        {1011, "1011"}, {1012, "1012"}, {1013, "1013"}, {4400, "4400"},
+        {4408, "4408"}, {4409, "4409"}, {4429, "4429"}, {4503, "4503"},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (known[i].code == code)
@@ -160,6 +161,10 @@ void metrics_render_prometheus(const struct metrics *metrics, const struct metri
                 &metrics->dropped_events);
     add_by_word(out, "redis_errors_total", "Error replies of Redis by their first word.", "code",
                 &metrics->redis_errors);
+    add_by_word(out, "refused_total", "What a limit refused, by the limit's name.", "reason",
+                &metrics->refused);
+    add_by_word(out, "lost_total", "Ended connections by reason, each with a line of the log.",
+                "reason", &metrics->lost);
     add_lag(out, metrics);
     add_rooms(out, moment);
     add_head(out, "cpu_seconds_total", "CPU time of this process.", "counter");
@@ -209,6 +214,8 @@ void metrics_render_json(const struct metrics *metrics, const struct metrics_mom
     add_json_words(out, "closes", &metrics->closes);
     add_json_words(out, "dropped_events", &metrics->dropped_events);
     add_json_words(out, "redis_errors", &metrics->redis_errors);
+    add_json_words(out, "refused", &metrics->refused);
+    add_json_words(out, "lost", &metrics->lost);
     text_print(
         out, ",\"probe_lag\":{\"count\":%" PRIu64 ",\"last_seconds\":%.6f,\"sum_seconds\":%.6f}",
         metrics->lag_count, (double)metrics->lag_last_us / 1e6, (double)metrics->lag_sum_us / 1e6);

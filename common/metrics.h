@@ -25,7 +25,7 @@ struct metrics {
     uint64_t handshakes, http_requests, messages_in, messages_out; /* totals */
     uint64_t bytes_in, bytes_out, joins, resumes, leaves, gaps, says, pings;
     uint64_t redis_lost, redis_commands, redis_timeouts, stream_reads, slow_closed, log_dropped;
-    struct metrics_by_word errors, closes, dropped_events, redis_errors;
+    struct metrics_by_word errors, closes, dropped_events, redis_errors, refused, lost;
     uint64_t lag_buckets[METRICS_LAG_BUCKETS], lag_count, lag_sum_us, lag_last_us; /* probe */
     int64_t started_at_ms;
 };

@@ -119,13 +119,15 @@ static void let_go(struct audience *audience, struct slot *slot)
 }
 
 /* The cursor fell too far behind. The member may come back and get what it missed. */
-static void cut(struct audience *audience, struct slot *slot)
+static void cut(struct audience *audience, struct slot *slot, enum refusal reason)
 {
     let_go(audience, slot);
     if (connection_is_closing(slot->connection))
         return;
     audiences_metrics(audience->options.all)->slow_closed++;
-    connection_close(slot->connection, 4408, "too slow: come back and get what you missed");
+    refusals_note(audiences_refusals(audience->options.all), reason, NULL);
+    connection_close(slot->connection, CONNECTION_TOO_SLOW,
+                     "too slow: come back and get what you missed");
 }
 
 static void move_cursor(struct audience *audience, struct slot *slot, struct room_log_cursor to)
@@ -227,7 +229,7 @@ void audience_serve_or_cut(struct audience *audience, struct slot *slot)
     }
     settle_line(audience, slot); /* later the room does not know it any more */
     if (backlog > 0 && room_log_bytes_from(audience->options.log, slot->cursor.position) > backlog)
-        cut(audience, slot);
+        cut(audience, slot, REFUSAL_BACKLOG);
 }
 
 void audience_note_short(struct audience *audience, struct slot *slot, int32_t sent)
@@ -297,5 +299,5 @@ void audience_cut_before(struct audience *audience, uint64_t position)
 {
     for (uint32_t i = 0; i < audience->count; i++)
         if (audience->slots[i].cursor.position < position)
-            cut(audience, &audience->slots[i]);
+            cut(audience, &audience->slots[i], REFUSAL_RETENTION);
 }

@@ -12,6 +12,7 @@
 
 #include "connection.h"
 #include "metrics.h"
+#include "refusals.h"
 #include "room_log.h"
 #include "sender.h"
 
@@ -23,9 +24,10 @@ struct event_base;
 struct audiences;
 struct audience;
 
-/* All audiences of this gateway; neither the sender nor the metrics become theirs. */
+/* All audiences of this gateway; none of what they are given becomes theirs, and
+ * `refusals` may be NULL. */
 struct audiences *audiences_new(struct event_base *base, struct sender *sender,
-                                struct metrics *metrics);
+                                struct metrics *metrics, struct refusals *refusals);
 
 /* There must be no audience any more; NULL is fine. */
 void audiences_free(struct audiences *all);

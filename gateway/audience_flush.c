@@ -27,6 +27,7 @@ struct audiences {
     struct event *event;
     struct sender *sender;
     struct metrics *metrics;
+    struct refusals *refusals;
     struct link urgent;   /* audiences with something due that was said; the first is next */
     struct link line;     /* those with something else due */
     struct link gathered; /* those that are in the batch */
@@ -42,12 +43,13 @@ struct audiences {
 static void on_flush(evutil_socket_t fd, short events, void *arg);
 
 struct audiences *audiences_new(struct event_base *base, struct sender *sender,
-                                struct metrics *metrics)
+                                struct metrics *metrics, struct refusals *refusals)
 {
     struct audiences *all = memory_new(sizeof *all);
     all->event = event_new(base, -1, 0, on_flush, all);
     all->sender = sender;
     all->metrics = metrics;
+    all->refusals = refusals;
     all->send_ns = USUAL_SEND_NS;
     list_init(&all->urgent);
     list_init(&all->line);
@@ -67,6 +69,11 @@ void audiences_free(struct audiences *all)
 struct metrics *audiences_metrics(const struct audiences *all)
 {
     return all->metrics;
+}
+
+struct refusals *audiences_refusals(const struct audiences *all)
+{
+    return all->refusals;
 }
 
 int64_t audiences_send_ns(const struct audiences *all)

@@ -38,6 +38,7 @@ struct audience {
 int64_t audiences_send_ns(const struct audiences *all);
 
 struct metrics *audiences_metrics(const struct audiences *all);
+struct refusals *audiences_refusals(const struct audiences *all);
 
 /* Puts the audience in line for the flush, should it not be there; before all that are not urgent
  * when it is. */

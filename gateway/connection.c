@@ -11,13 +11,17 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum {
     TICKS_PER_S = 4, /* of the wheel: pings of a longer time delay messages, more wake-ups cost */
     SILENCE_TICKS = 10 * TICKS_PER_S, /* after a ping */
-    LINGER_TICKS = 5 * TICKS_PER_S,   /* for the peer's part of the closing handshake */
+    LINGER_TICKS = 5 * TICKS_PER_S,   /* for the peer's part of the closing handshake, */
+    SLOW_TICKS = 30 * TICKS_PER_S,    /* and for that of one who was too slow */
+    TOO_BIG = 1009,                   /* close codes (section 7.4.1): a message that is too big, */
+    HIGHEST_CODE = 4999,              /* and the highest that may be sent */
     MOST_REAPING_US = 1000,           /* of a turn: closing a socket takes as long as five sends */
 };
 
@@ -81,7 +85,7 @@ static void look_after(struct link *item)
     uint32_t silent = now - connection->mark_ticks;
     uint32_t longest = all->options.ping_s * TICKS_PER_S + SILENCE_TICKS;
     if (silent >= longest) {
-        connection_abort(connection);
+        connection_abort_for(connection, CONNECTION_SILENT);
         return;
     }
     if (!connection->awaited)
@@ -111,13 +115,15 @@ static void start_wheel(struct connections *all)
 
 /* --- Closing --- */
 
-static void begin_closing(struct connection *connection, uint16_t code)
+static void begin_closing(struct connection *connection, enum connection_cause cause, uint16_t code)
 {
     struct wheel *wheel = connection->all->wheel;
+    unsigned linger = code == CONNECTION_TOO_SLOW ? SLOW_TICKS : LINGER_TICKS;
     connection->closing = true;
-    connection->close_code = code;
-    connection->mark_ticks = wheel_now(wheel) + LINGER_TICKS;
-    wheel_add(wheel, &connection->on_wheel, LINGER_TICKS);
+    connection->cause = cause & 7;
+    connection->close_code = (code <= HIGHEST_CODE ? code : HIGHEST_CODE) & 0x1fffu;
+    connection->mark_ticks = wheel_now(wheel) + linger;
+    wheel_add(wheel, &connection->on_wheel, linger);
     connection_wake(connection);
 }
 
@@ -129,19 +135,26 @@ void connection_close(struct connection *connection, uint16_t code, const char *
     size_t len = frame_write_close(payload, code, reason);
     connection_send(connection, FRAME_CLOSE, payload, len);
     connection->close_queued = true;
-    begin_closing(connection, code);
+    begin_closing(connection, CONNECTION_CLOSED, code);
 }
 
-void connection_abort(struct connection *connection)
+void connection_abort_for(struct connection *connection, enum connection_cause cause)
 {
     if (connection->dead)
         return;
     connection->dead = true;
-    if (!connection->closing)
+    if (!connection->closing) {
         connection->close_code = 1006;
+        connection->cause = cause & 7;
+    }
     connection->closing = true;
     connection_update_watch(connection);
     connection_wake(connection);
+}
+
+void connection_abort(struct connection *connection)
+{
+    connection_abort_for(connection, CONNECTION_CUT);
 }
 
 bool connection_is_closing(const struct connection *connection)
@@ -177,10 +190,22 @@ static void on_close_frame(void *arg, uint16_t code)
 {
     struct connection *connection = arg;
     if (!connection->closing)
-        begin_closing(connection, code);
+        begin_closing(connection, CONNECTION_LEFT, code);
 }
 
-/* wslay's pong or close frame, in one or more pieces. */
+static void on_control(void *arg, bool ping, const uint8_t *data, size_t len)
+{
+    struct connection *connection = arg;
+    const struct connection_callbacks *callbacks = connection->callbacks;
+    if (connection->closing)
+        return;
+    bool answer =
+        callbacks->on_control == NULL || callbacks->on_control(connection->owner, ping, data, len);
+    if (ping && answer)
+        connection_send(connection, FRAME_PONG, data, len);
+}
+
+/* wslay's close frame, in one or more pieces. */
 static void on_reader_send(void *arg, const uint8_t *data, size_t len)
 {
     struct connection *connection = arg;
@@ -201,6 +226,8 @@ void connection_feed(struct connection *connection, const uint8_t *data, size_t 
         reader_give(all->readers, connection->reader);
         connection->reader = NULL;
     }
+    if (result == READER_VIOLATED && code == TOO_BIG && !connection->closing)
+        refusals_note(all->options.refusals, REFUSAL_MAX_MESSAGE, NULL);
     if (result == READER_VIOLATED)
         connection_close(connection, code, reader_reason(code));
     if (result != READER_OPEN)
@@ -311,11 +338,24 @@ static void free_connection(struct connection *connection)
         event_del(all->tick_event);
 }
 
+static size_t count_queued(const struct connection *connection)
+{
+    int unsent = 0;
+    if (ioctl(connection->fd, TIOCOUTQ, &unsent) != 0 || unsent < 0)
+        unsent = 0;
+    return connection_private_len(connection) + (size_t)unsent;
+}
+
 static void reap(struct connection *connection)
 {
     struct metrics *metrics = connection->all->options.metrics;
-    metrics_count_word(&metrics->closes, metrics_close_word(connection->close_code));
-    connection->callbacks->on_closed(connection->owner, connection->close_code);
+    const struct connection_end end = {
+        .cause = (enum connection_cause)connection->cause,
+        .code = (uint16_t)connection->close_code,
+        .queued = count_queued(connection),
+    };
+    metrics_count_word(&metrics->closes, metrics_close_word(end.code));
+    connection->callbacks->on_closed(connection->owner, &end);
     free_connection(connection);
 }
 
@@ -388,11 +428,13 @@ static void on_work(evutil_socket_t fd, short events, void *arg)
 
 struct connections *connections_new(const struct connections_options *options)
 {
-    static const struct reader_callbacks callbacks = {on_message, on_close_frame, on_reader_send};
+    static const struct reader_callbacks callbacks = {on_message, on_close_frame, on_control,
+                                                      on_reader_send};
     struct connections *all = memory_new(sizeof *all);
     all->options = *options;
     all->readers = readers_new(&callbacks, options->max_message);
-    all->wheel = wheel_new(options->ping_s * TICKS_PER_S + SILENCE_TICKS, clock_ticks());
+    unsigned longest = options->ping_s * TICKS_PER_S + SILENCE_TICKS;
+    all->wheel = wheel_new(longest > SLOW_TICKS ? longest : SLOW_TICKS, clock_ticks());
     all->tick_event = event_new(options->base, -1, EV_PERSIST, on_tick, all);
     all->work_event = event_new(options->base, -1, 0, on_work, all);
     return all;

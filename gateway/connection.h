@@ -8,6 +8,10 @@
  * the end of a turn of the loop (a later one when many die at once), calls on_closed once and frees
  * it. After either call on_message is not called any more. Callbacks may call anything here.
  *
+ * Whoever is closed for reading too slowly (CONNECTION_TOO_SLOW) has longer than others to take the
+ * close frame: it may read on, and shall see why it was closed. What is queued for it by then is
+ * what it has begun to get and the private bytes, which are bounded.
+ *
  * Does not know what a message means, nor that there are rooms: whoever has frames for many members
  * hands over a source (below) and writes through connection_write. */
 #ifndef YUKIZURI_CONNECTION_H
@@ -26,12 +30,32 @@ struct poller;
 struct connection;
 struct connections;
 
+enum { CONNECTION_TOO_SLOW = 4408 }; /* a close code */
+
+/* What ended a connection. */
+enum connection_cause {
+    CONNECTION_OPEN,      /* nothing yet */
+    CONNECTION_LEFT,      /* the peer's close frame */
+    CONNECTION_CLOSED,    /* connection_close, also for breaking the protocol */
+    CONNECTION_CUT,       /* the socket: it ended, or broke, without a close frame */
+    CONNECTION_SILENT,    /* not a byte came for ping + 10 seconds */
+    CONNECTION_UNWATCHED, /* the kernel had no room to watch its socket */
+};
+
+struct connection_end {
+    enum connection_cause cause;
+    uint16_t code; /* the close code that was sent or received first; 1006 if none was */
+    size_t queued; /* bytes that the peer has not got: the connection's own, and the kernel's */
+};
+
 struct connection_callbacks {
     /* A whole message. The bytes are valid during the call. */
     void (*on_message)(void *owner, bool text, const uint8_t *data, size_t len);
-    /* The connection ends; it is freed when this returns. `code` is the close code, 1006 if none.
-     */
-    void (*on_closed)(void *owner, uint16_t code);
+    /* A ping, or a pong, asked for or not. Returns whether the ping is to be answered. NULL: every
+     * ping is. */
+    bool (*on_control)(void *owner, bool ping, const uint8_t *data, size_t len);
+    /* The connection ends; it is freed when this returns. */
+    void (*on_closed)(void *owner, const struct connection_end *end);
 };
 
 /* Where a connection's shared frames come from. */
@@ -48,6 +72,7 @@ struct connections_options {
     struct event_base *base;
     struct poller *poller;
     struct metrics *metrics;
+    struct refusals *refusals; /* NULL: nothing is noted */
     unsigned ping_s;
     size_t max_message; /* bytes; 0: no limit but memory's */
 };

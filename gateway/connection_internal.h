@@ -5,6 +5,7 @@
 #include "bytes.h"
 #include "connection.h"
 #include "poller.h"
+#include "refusals.h"
 #include "wheel.h"
 
 #include <assert.h>
@@ -27,7 +28,8 @@ struct connection {
     int fd;
     uint32_t slot;       /* the source's */
     uint32_t mark_ticks; /* when its last byte came; closing: when to stop waiting (wheel_now) */
-    uint16_t close_code;
+    unsigned close_code : 13;  /* at most 4999 (section 7.4.2) */
+    unsigned cause : 3;        /* enum connection_cause */
     unsigned watched : 2;      /* what the poller waits for */
     unsigned in_work : 1;      /* in either list */
     unsigned pinged : 1;       /* and has not answered yet */
@@ -58,5 +60,8 @@ struct connections {
 /* Makes the poller wait for what there is to wait for. Nothing is read from a peer that does not
  * take what waits for it, nor from one that is held. */
 void connection_update_watch(struct connection *connection);
+
+/* connection_abort, with a cause of its own, should there be none yet. */
+void connection_abort_for(struct connection *connection, enum connection_cause cause);
 
 #endif

@@ -46,6 +46,12 @@ static bool is_stuffed(const struct connection *connection)
            PRIVATE_HIGH_BYTES + connection->all->options.max_message;
 }
 
+static void drop_unwatched(struct connection *connection)
+{
+    refusals_note(connection->all->options.refusals, REFUSAL_KERNEL_MEMORY, NULL);
+    connection_abort_for(connection, CONNECTION_UNWATCHED);
+}
+
 void connection_update_watch(struct connection *connection)
 {
     bool read = connection->closing || (!connection->held && !is_stuffed(connection));
@@ -58,7 +64,7 @@ void connection_update_watch(struct connection *connection)
                      connection->watched, wanted) == 0)
         connection->watched = wanted & 3;
     else
-        connection_abort(connection);
+        drop_unwatched(connection);
 }
 
 void connection_block(struct connection *connection)

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { MOST_ACCEPTS = 32, WATCH_LATEST_US = 500000, PAUSE_US = 100000 };
+enum { MOST_ACCEPTS = 32, WATCH_LATEST_US = 500000, PAUSE_US = 100000, MOST_TAKEN = 65536 };
 
 /* A socket that people come in by. */
 struct door {
@@ -44,9 +44,36 @@ void doors_look_away(struct doors *doors)
         event_del(doors->items[i].knock);
 }
 
-static bool accept_one(const struct door *door)
+/* Whoever cannot be accepted waits in the kernel's queue: trying again at once would only spin. */
+static void pause_accepting(struct doors *doors, enum refusal reason)
 {
     static const struct timeval pause = {0, PAUSE_US};
+    doors->callbacks.on_full(doors->arg, reason);
+    doors_look_away(doors);
+    evtimer_add(doors->watch_later, &pause);
+}
+
+/* Is the next one to be tried? */
+static bool survive(struct doors *doors, int error)
+{
+    switch (error) {
+    case EAGAIN:
+        return false;
+    case EMFILE:
+    case ENFILE:
+        pause_accepting(doors, REFUSAL_DESCRIPTORS);
+        return false;
+    case ENOBUFS:
+    case ENOMEM:
+        pause_accepting(doors, REFUSAL_KERNEL_MEMORY);
+        return false;
+    default: /* of who came alone: it has gone, or its network has (accept(2)) */
+        return true;
+    }
+}
+
+static bool accept_one(const struct door *door)
+{
     struct doors *doors = door->doors;
     struct sockaddr_storage peer;
     socklen_t len = sizeof peer;
@@ -56,13 +83,7 @@ static bool accept_one(const struct door *door)
         doors->callbacks.on_come(doors->arg, fd, &address);
         return true;
     }
-    if (errno == EINTR || errno == ECONNABORTED)
-        return true;
-    if (errno != EAGAIN) { /* out of descriptors: accepting again at once would only spin */
-        doors_look_away(doors);
-        evtimer_add(doors->watch_later, &pause);
-    }
-    return false;
+    return survive(doors, errno);
 }
 
 /* Some in each turn of the loop, and a single one while not everybody who is in has been heard, or
@@ -141,7 +162,7 @@ void doors_turn_away(struct doors *doors)
 void doors_close(struct doors *doors, bool take)
 {
     for (size_t i = 0; take && i < doors->count; i++) {
-        while (accept_one(&doors->items[i]))
+        for (int left = MOST_TAKEN; left > 0 && accept_one(&doors->items[i]); left--)
             ;
     }
     for (size_t i = 0; i < doors->count; i++) {

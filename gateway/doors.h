@@ -6,6 +6,7 @@
 
 #include "address.h"
 #include "config.h"
+#include "refusals.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,6 +19,8 @@ struct doors_callbacks {
     void (*on_come)(void *arg, int fd, const struct address *address);
     /* Is there so much to do that only one is to be accepted in this turn of the loop? */
     bool (*is_busy)(void *arg);
+    /* Nobody can be accepted for a moment, and who comes waits: this is why. */
+    void (*on_full)(void *arg, enum refusal reason);
 };
 
 /* Opens the addresses of `config`, which must outlive the doors; `shared`: others may listen there,

@@ -6,15 +6,15 @@ static void on_message(void *owner, bool text, const uint8_t *data, size_t len)
     connection_send(connection, text ? FRAME_TEXT : FRAME_BINARY, data, len);
 }
 
-static void on_closed(void *owner, uint16_t code)
+static void on_closed(void *owner, const struct connection_end *end)
 {
     (void)owner;
-    (void)code;
+    (void)end;
 }
 
 struct connection *echo_open(struct connections *all, int fd)
 {
-    static const struct connection_callbacks callbacks = {on_message, on_closed};
+    static const struct connection_callbacks callbacks = {on_message, NULL, on_closed};
     struct connection *connection = connection_new(all, fd, &callbacks, NULL);
     connection_set_owner(connection, connection); /* it is its own */
     return connection;

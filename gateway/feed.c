@@ -114,11 +114,13 @@ static void drop(struct feed *feed, int error)
     if ((feed->told & bit) != 0)
         return;
     feed->told |= bit;
+    struct key room;
+    bool named = key_channel_room(feed->channel.text, &room);
     log_write(bus_log(feed->bus),
               &(struct log_line){
                   .level = LOG_LEVEL_WARN,
                   .kind = "dropped-event",
-                  .room = feed->channel.text,
+                  .room = named ? room.text : NULL,
                   .message = "something was published that is no event of ours; "
                              "further ones of its kind are only counted",
                   .err = kind,

@@ -26,6 +26,7 @@ static int await(struct http_client *client, unsigned what)
 {
     if (poller_watch(client->http->options.poller, client->fd, &client->watch, client->watched,
                      what) != 0) {
+        refusals_note(client->http->options.refusals, REFUSAL_KERNEL_MEMORY, NULL);
         drop(client);
         return -1;
     }
@@ -157,14 +158,16 @@ static void answer_error(struct http_client *client, int status, const char *sen
 
 static void answer_bad(struct http_client *client, int error)
 {
-    if (error == HTTP_REQUEST_TOO_MANY_HEADERS)
+    if (error == HTTP_REQUEST_TOO_MANY_HEADERS) {
+        refusals_note(client->http->options.refusals, REFUSAL_HEADERS, NULL);
         answer_error(client, 431, "The request has too many headers.");
-    else if (error == HTTP_REQUEST_CODING)
+    } else if (error == HTTP_REQUEST_CODING) {
         answer_error(client, 501, "No transfer coding but chunked is known here.");
-    else if (error == HTTP_REQUEST_VERSION)
+    } else if (error == HTTP_REQUEST_VERSION) {
         answer_error(client, 505, "Only HTTP/1.0 and HTTP/1.1 are spoken here.");
-    else
+    } else {
         answer_error(client, 400, "This request is malformed.");
+    }
 }
 
 /* Keeps what is not yet a whole head. */
@@ -204,6 +207,7 @@ static void take(struct http_client *client, char *data, size_t len, size_t seen
     if (head_len > 0) {
         answer(client, data, head_len, len);
     } else if (len >= client->http->options.config->max_head) {
+        refusals_note(client->http->options.refusals, REFUSAL_MAX_HEAD, NULL);
         answer_error(client, 431, "The head of the request is too long.");
     } else if (http_request_is_hopeless(data, len, seen)) {
         answer_bad(client, HTTP_REQUEST_BAD);
@@ -259,12 +263,19 @@ static void drop_input(struct http_client *client)
 static void on_deadline(struct link *item)
 {
     struct http_client *client = LIST_ITEM(item, struct http_client, on_wheel);
-    if (client->in_len > 0 && !client->answering && !client->lingering)
+    struct refusals *refusals = client->http->options.refusals;
+    if (client->in_len > 0 && !client->answering && !client->lingering) {
+        refusals_note(refusals, REFUSAL_HEAD_TIME, NULL);
         answer_error(client, 408, "The request did not come in time.");
-    else if (!list_is_empty(&client->in_idle) && client->http->options.config->keep_alive == 0)
+        return;
+    }
+    if (!list_is_empty(&client->in_idle) && client->http->options.config->keep_alive == 0) {
         set_idle_deadline(client);
-    else
-        drop(client);
+        return;
+    }
+    if (client->answering)
+        refusals_note(refusals, REFUSAL_ANSWER_TIME, NULL);
+    drop(client);
 }
 
 static void on_ready(struct watch *watch, unsigned ready)
@@ -310,6 +321,13 @@ static bool make_room(struct http *http)
     return true;
 }
 
+void http_note_address(const struct http *http, const struct address *address)
+{
+    char text[ADDRESS_TEXT_BYTES];
+    sessions_format_address(http->options.sessions, address, text);
+    refusals_note(http->options.refusals, REFUSAL_MAX_CONNECTIONS_PER_ADDRESS, text);
+}
+
 /* Sockets that are no WebSockets are counted by peer: of a trusted proxy, which has many clients,
  * none. */
 static bool take_share(struct http *http, const struct address *peer, bool *counted)
@@ -322,10 +340,12 @@ void http_accept(struct http *http, int fd, const struct address *peer)
 {
     bool counted;
     if (!make_room(http)) {
+        refusals_note(http->options.refusals, REFUSAL_DESCRIPTORS, NULL);
         turn_away(http, fd, "503 Service Unavailable");
         return;
     }
     if (!take_share(http, peer, &counted)) {
+        http_note_address(http, peer);
         turn_away(http, fd, "429 Too Many Requests");
         return;
     }

@@ -20,6 +20,7 @@ struct http_options {
     struct sessions *sessions;
     struct quota *quota;
     struct metrics *metrics;
+    struct refusals *refusals;
     struct log *log;
     uint64_t max_connections; /* the setting, bounded by the file limit */
     uint64_t max_sockets;     /* of clients of any kind: what the file limit allows */

@@ -79,6 +79,10 @@ struct http_upgrade {
 };
 bool http_upgrade(struct http_client *client, const struct http_upgrade *upgrade);
 
+/* This address has as many connections as it may: the line says which, for behind a proxy that is
+ * not trusted all have one. */
+void http_note_address(const struct http *http, const struct address *address);
+
 /* Forgets the client and gives its socket away. */
 int http_release(struct http_client *client);
 

@@ -106,7 +106,7 @@ static void warn_forwarded(struct http *http, const struct address *peer)
     if (http->warned_forwarded)
         return;
     http->warned_forwarded = true;
-    address_format(peer, address);
+    sessions_format_address(http->options.sessions, peer, address);
     log_write(http->options.log,
               &(struct log_line){.level = LOG_LEVEL_WARN,
                                  .kind = "forwarded-ignored",

@@ -42,6 +42,19 @@ static struct connection *open_connection(struct http *http, const struct http_u
     return session_open(http->options.sessions, &visitor);
 }
 
+/* Of an address the line says which: behind a proxy that is not trusted all have one. */
+static bool refuse_full(struct http_client *client, enum refusal reason,
+                        const struct address *address)
+{
+    const struct http *http = client->http;
+    char text[ADDRESS_TEXT_BYTES];
+    sessions_format_address(http->options.sessions, address, text);
+    refusals_note(http->options.refusals, reason, text);
+    if (reason == REFUSAL_MAX_CONNECTIONS)
+        return refuse(client, 503, "There are too many connections; please try again later.");
+    return refuse(client, 429, "There are too many connections from your address.");
+}
+
 bool http_upgrade(struct http_client *client, const struct http_upgrade *upgrade)
 {
     struct http *http = client->http;
@@ -54,12 +67,12 @@ bool http_upgrade(struct http_client *client, const struct http_upgrade *upgrade
     /* who connected before listening stopped is let in, and told to move */
     if (http->draining && client->answered)
         return refuse(client, 503, "This gateway is going away; please connect again.");
+    struct address address = http_find_origin(http, client, upgrade->request).address;
     uint64_t most = http->options.max_connections;
     if (most > 0 && connections_count(http->options.connections) >= most)
-        return refuse(client, 503, "There are too many connections; please try again later.");
-    struct address address = http_find_origin(http, client, upgrade->request).address;
+        return refuse_full(client, REFUSAL_MAX_CONNECTIONS, &address);
     if (upgrade->room != NULL && !quota_take(http->options.quota, &address))
-        return refuse(client, 429, "There are too many connections from your address.");
+        return refuse_full(client, REFUSAL_MAX_CONNECTIONS_PER_ADDRESS, &address);
 
     struct text answer = TEXT_EMPTY;
     write_answer(upgrade->request, &answer);

@@ -61,6 +61,19 @@ struct key key_control_channel(const struct config *config)
     return key_part(channel_prefix(config).text, "control");
 }
 
+/* A room's name has no braces; that in which a probe speaks has (bus_channels). */
+bool key_channel_room(const char *channel, struct key *out)
+{
+    const char *begin = strstr(channel, ":{");
+    const char *end = begin == NULL ? NULL : strchr(begin, '}');
+    if (end == NULL || end[1] != '\0' || end - begin - 2 >= KEY_BYTES)
+        return false;
+    size_t len = (size_t)(end - begin) - 2;
+    memcpy(out->text, begin + 2, len);
+    out->text[len] = '\0';
+    return true;
+}
+
 struct key key_global(const char *prefix, const char *part)
 {
     return key_part(prefix, part);

@@ -6,6 +6,8 @@
 
 #include "config.h"
 
+#include <stdbool.h>
+
 enum { KEY_BYTES = 512 }; /* longest key: prefix 64, room 192, name 192 and the words between */
 
 struct key {
@@ -16,6 +18,9 @@ struct key {
 struct key key_channel(const struct config *config, const char *room);
 struct key key_gateway_channel(const struct config *config, const char *id);
 struct key key_control_channel(const struct config *config);
+
+/* The name of the room whose channel this is. False for any other channel. */
+bool key_channel_room(const char *channel, struct key *out);
 
 struct key key_room(const char *prefix, const char *room); /* P:{R}, what its keys begin with */
 struct key key_part(const char *room, const char *part);   /* P:{R}:head, … */

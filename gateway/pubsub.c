@@ -1,6 +1,7 @@
 #include "pubsub.h"
 
 #include "clock.h"
+#include "keys.h"
 #include "list.h"
 #include "memory.h"
 #include "table.h"
@@ -84,14 +85,18 @@ static void tell_refused(const struct subscription *subscription)
     if (pubsub->told_ms != 0 && now_ms - pubsub->told_ms < TELL_EVERY_MS)
         return;
     pubsub->told_ms = now_ms;
-    log_write(pubsub->log, &(struct log_line){
-                               .level = LOG_LEVEL_WARN,
-                               .kind = "subscribe-refused",
-                               .room = subscription->channel,
-                               .message = "Redis does not let this gateway listen on a channel; it "
-                                          "is asked again every second",
-                               .err = subscription->why,
-                           });
+    struct key room;
+    bool named = key_channel_room(subscription->channel, &room);
+    log_write(pubsub->log,
+              &(struct log_line){
+                  .level = LOG_LEVEL_WARN,
+                  .kind = "subscribe-refused",
+                  .room = named ? room.text : NULL,
+                  .message = "Redis does not let this gateway listen on a channel; it "
+                             "is asked again every second",
+                  .err = subscription->why,
+                  .more = (const char *const[]){"channel", subscription->channel, NULL},
+              });
 }
 
 static void refuse(struct subscription *subscription, const struct redis_error *error)

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <wslay/wslay.h>
 
-enum { SPARE_READERS = 4, SHORTEST_FRAME = 6 /* two bytes and the mask */ };
+enum { SPARE_READERS = 4, SHORTEST_FRAME = 6 /* two bytes and the mask */, PONG_HEAD = 2 };
 
 struct reader {
     wslay_event_context_ptr context;
@@ -17,8 +17,9 @@ struct reader {
     uint64_t fed;      /* bytes handed to wslay, ever */
     uint64_t finished; /* bytes of all complete frames, ever */
     uint64_t frame_len;
-    bool fragmented; /* inside a fragmented message */
-    bool mute;       /* what wslay sends is dropped */
+    bool fragmented;  /* inside a fragmented message */
+    bool mute;        /* what wslay sends is dropped */
+    size_t pong_left; /* bytes still to come of the pong that wslay is sending */
     uint16_t close_code;
 };
 
@@ -46,13 +47,27 @@ static ssize_t on_recv(wslay_event_context_ptr context, uint8_t *out, size_t len
     return (ssize_t)take;
 }
 
+/* wslay answers every ping by itself; whether one is answered is for others to decide (on_control).
+ * It sends a frame in two pieces: the head, whose second byte is the length (RFC 6455 section 5.2,
+ * and control frames are short), then the payload. */
+static bool drop_pong(struct reader *reader, const uint8_t *data, size_t len)
+{
+    bool begins = reader->pong_left == 0;
+    if (begins && (len < PONG_HEAD || (data[0] & 0x0f) != WSLAY_PONG))
+        return false;
+    if (begins)
+        reader->pong_left = PONG_HEAD + data[1];
+    reader->pong_left -= len < reader->pong_left ? len : reader->pong_left;
+    return true;
+}
+
 static ssize_t on_send(wslay_event_context_ptr context, const uint8_t *data, size_t len, int flags,
                        void *arg)
 {
     (void)context;
     (void)flags;
     struct reader *reader = arg;
-    if (!reader->mute)
+    if (!drop_pong(reader, data, len) && !reader->mute)
         reader->pool->callbacks.on_send(reader->arg, data, len);
     return (ssize_t)len;
 }
@@ -93,6 +108,9 @@ static void on_message(wslay_event_context_ptr context,
         callbacks->on_close(reader->arg, reader->close_code);
     } else if (!wslay_is_ctrl_frame(message->opcode)) {
         callbacks->on_message(reader->arg, message->opcode == WSLAY_TEXT_FRAME, message->msg,
+                              message->msg_length);
+    } else {
+        callbacks->on_control(reader->arg, message->opcode == WSLAY_PING, message->msg,
                               message->msg_length);
     }
 }

@@ -16,8 +16,10 @@ struct readers;
 
 struct reader_callbacks {
     void (*on_message)(void *arg, bool text, const uint8_t *data, size_t len);
-    void (*on_close)(void *arg, uint16_t code);                  /* the peer's close frame */
-    void (*on_send)(void *arg, const uint8_t *data, size_t len); /* pong or close, framed */
+    void (*on_close)(void *arg, uint16_t code); /* the peer's close frame */
+    /* A ping, which the callee may answer, or a pong. */
+    void (*on_control)(void *arg, bool ping, const uint8_t *data, size_t len);
+    void (*on_send)(void *arg, const uint8_t *data, size_t len); /* a close frame, or part of it */
 };
 
 /* A pool of readers for messages of at most `max_message` bytes (0: no limit). */

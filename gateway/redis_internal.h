@@ -45,7 +45,8 @@ void redis_become_ready(struct redis *redis);
 
 /* --- redis_greet.c --- */
 
-/* AUTH, SELECT, INFO, CLIENT SETNAME, PING: the answer to the last one makes the connection ready. */
+/* AUTH, SELECT, INFO, CLIENT SETNAME, PING: the answer to the last one makes the connection ready.
+ */
 void redis_greet(struct redis *redis);
 
 /* --- redis_words.c --- */

@@ -37,6 +37,7 @@ struct server {
     struct embedded_redis *embedded;
     struct redis_url redis_url;
     struct metrics metrics;
+    struct refusals *refusals;
     struct bus *bus;
     struct connections *connections;
     struct quota *quota;
@@ -65,10 +66,16 @@ static bool is_busy(void *arg)
     return poller_is_behind(server->poller) || connections_are_dying(server->connections);
 }
 
+static void on_full(void *arg, enum refusal reason)
+{
+    const struct server *server = arg;
+    refusals_note(server->refusals, reason, NULL);
+}
+
 /* Two gateways with a private Redis each would be two chats on one port. */
 static int open_doors(struct server *server, char *error, size_t error_size)
 {
-    static const struct doors_callbacks callbacks = {on_come, is_busy};
+    static const struct doors_callbacks callbacks = {on_come, is_busy, on_full};
     bool shared = server->config->redis_url.scheme != REDIS_EMBEDDED;
     server->doors = doors_open(server->base, server->config, shared, error, error_size);
     if (server->doors == NULL)
@@ -186,6 +193,7 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
     bus_tick(server->bus);
     sessions_tick(server->sessions);
     look_after_redis(server);
+    refusals_tick(server->refusals, clock_monotonic_ms());
     log_tick(server->log);
 }
 
@@ -293,10 +301,12 @@ static int make_bus(struct server *server, char *error, size_t error_size)
 static void make_parts(struct server *server)
 {
     const struct config *config = server->config;
-    const struct connections_options connections = {server->base, server->poller, &server->metrics,
+    const struct connections_options connections = {server->base,           server->poller,
+                                                    &server->metrics,       server->refusals,
                                                     (unsigned)config->ping, config->max_message};
     server->connections = connections_new(&connections);
-    server->audiences = audiences_new(server->base, server->sender, &server->metrics);
+    server->audiences =
+        audiences_new(server->base, server->sender, &server->metrics, server->refusals);
     server->quota = quota_new(config->max_connections_per_address);
     const struct sessions_options sessions = {
         .base = server->base,
@@ -306,6 +316,7 @@ static void make_parts(struct server *server)
         .connections = server->connections,
         .quota = server->quota,
         .metrics = &server->metrics,
+        .refusals = server->refusals,
         .log = server->log,
         .on_opened = on_room_opened,
         .on_room_closed = on_room_closed,
@@ -341,6 +352,7 @@ static void make_http(struct server *server)
         .sessions = server->sessions,
         .quota = server->quota,
         .metrics = &server->metrics,
+        .refusals = server->refusals,
         .log = server->log,
         .max_connections = wanted == 0 || wanted > sockets ? sockets : wanted,
         .max_sockets = sockets,
@@ -387,6 +399,7 @@ struct server *server_new(const struct config *config, struct log *log, char *er
     server->config = config;
     server->log = log;
     server->metrics.started_at_ms = clock_wall_ms();
+    server->refusals = refusals_new(&server->metrics, log);
     server->base = event_base_new();
     if (make_sender(server, error, error_size) != 0 || open_doors(server, error, error_size) != 0 ||
         find_redis(server, error, error_size) != 0 || make_bus(server, error, error_size) != 0) {
@@ -421,10 +434,13 @@ int server_run(struct server *server)
     return server->status;
 }
 
-static void free_event(struct event *event)
+static void free_events(const struct server *server)
 {
-    if (event != NULL)
-        event_free(event);
+    struct event *const events[] = {server->tick, server->leave_late, server->on_term,
+                                    server->on_int, server->on_hup};
+    for (size_t i = 0; i < sizeof events / sizeof *events; i++)
+        if (events[i] != NULL)
+            event_free(events[i]);
 }
 
 static void close_doors(const struct server *server)
@@ -454,12 +470,9 @@ void server_free(struct server *server)
     audiences_free(server->audiences);
     sender_free(server->sender);
     poller_free(server->poller);
-    free_event(server->tick);
-    free_event(server->leave_late);
-    free_event(server->on_term);
-    free_event(server->on_int);
-    free_event(server->on_hup);
+    free_events(server);
     embedded_redis_stop(server->embedded);
     event_base_free(server->base);
+    refusals_free(server->refusals);
     free(server);
 }

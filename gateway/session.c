@@ -16,9 +16,9 @@ enum {
 };
 
 static void on_message(void *owner, bool text, const uint8_t *data, size_t len);
-static void on_closed(void *owner, uint16_t code);
+static void on_closed(void *owner, const struct connection_end *end);
 
-static const struct connection_callbacks callbacks = {on_message, on_closed};
+static const struct connection_callbacks callbacks = {on_message, session_on_control, on_closed};
 
 /* --- Sending --- */
 
@@ -42,43 +42,27 @@ void session_refuse(struct session *session, const char *code, const char *sente
     session_error(session, &(struct message_error){.code = code, .message = sentence});
 }
 
-void session_log(const struct session *session, const char *kind, const char *message)
+void session_log_more(const struct session *session, const struct log_line *line)
 {
     char address[ADDRESS_TEXT_BYTES];
+    struct log_line whole = *line;
     const struct identity *identity = session->identity;
     session_format_address(session, address);
-    log_write(session->all->options.log,
-              &(struct log_line){
-                  .kind = kind,
-                  .room = session->place->name,
-                  .id = identity == NULL ? NULL : identity->id,
-                  .username = identity == NULL ? NULL : identity_name(identity),
-                  .remote_addr = address,
-                  .message = message,
-              });
+    whole.room = session->place->name;
+    whole.remote_addr = address;
+    if (identity != NULL) {
+        whole.id = identity->id[0] == '\0' ? NULL : identity->id; /* Redis has not decided yet */
+        whole.username = identity_name(identity);
+    }
+    log_write(session->all->options.log, &whole);
 }
 
-/* --- Limits, and small requests --- */
-
-static void too_fast(struct session *session, const char *nonce, double wait_s)
+void session_log(const struct session *session, const char *kind, const char *message)
 {
-    session_error(session, &(struct message_error){
-                               .code = "too_fast",
-                               .message = "That was too fast; please wait a moment.",
-                               .nonce = nonce,
-                               .retry_after = wait_s,
-                               .not_accepted = nonce != NULL,
-                           });
+    session_log_more(session, &(struct log_line){.kind = kind, .message = message});
 }
 
-bool session_has_token(struct session *session, const char *nonce)
-{
-    const struct rate_limit *limit = &session->all->options.config->rate;
-    if (rate_take(&session->rate, limit, clock_monotonic_ms()))
-        return true;
-    too_fast(session, nonce, rate_wait(&session->rate, limit));
-    return false;
-}
+/* --- Small requests --- */
 
 /* May be dropped anywhere, so what comes too often is. */
 static void typing(struct session *session)
@@ -95,8 +79,6 @@ static void typing(struct session *session)
 
 static void tell_members(struct session *session)
 {
-    if (!session_has_token(session, NULL))
-        return;
     struct room *room = session->place->room;
     message_add_members(&session->all->scratch, room_seq(room), room_count(room),
                         room_list(room, session->identity->id, identity_person(session->identity)));
@@ -127,15 +109,28 @@ static void refuse_stranger(struct session *session, const char *nonce)
                            });
 }
 
+/* Has it sent more than it may? What it leaves by is done in any case. */
+static bool may_send(struct session *session, const struct message_in *message)
+{
+    if (message->type == MESSAGE_PING || message->type == MESSAGE_TYPING)
+        return session_has_sign_token(session);
+    if (message->type != MESSAGE_LEAVE || session->state != SESSION_JOINED)
+        return session_has_token(session, message->type == MESSAGE_SAY ? message->nonce : NULL);
+    session_take_token(session);
+    return true;
+}
+
 static void dispatch(struct session *session, const struct message_in *message)
 {
     static const char pong[] = "{\"type\":\"pong\"}";
+    if (!may_send(session, message))
+        return;
     if (message->type == MESSAGE_PING) {
         connection_send(session->connection, FRAME_TEXT, pong, sizeof pong - 1);
     } else if (message->type == MESSAGE_JOIN) {
         if (session->state != SESSION_VISITING)
             session_refuse(session, "already_joined", "You have joined already.");
-        else if (session_has_token(session, NULL))
+        else
             session_join(session, message);
     } else if (session->state == SESSION_JOINED) {
         dispatch_member(session, message);
@@ -149,6 +144,8 @@ static void refuse_bad(struct session *session, const uint8_t *data, size_t len,
 {
     char nonce[MESSAGE_NONCE_BYTES];
     bool found = message_find_nonce(data, len, nonce);
+    if (!session_has_token(session, found ? nonce : NULL))
+        return;
     session_error(session, &(struct message_error){
                                .code = "bad_message",
                                .message = why,
@@ -211,11 +208,12 @@ void session_end(struct session *session)
     session->state = SESSION_OVER;
 }
 
-static void on_closed(void *owner, uint16_t code)
+static void on_closed(void *owner, const struct connection_end *end)
 {
-    (void)code;
     struct session *session = owner;
     struct sessions *all = session->all;
+    session_note_lost(session, end);
+    session_end_flood(session);
     quota_give(all->options.quota, &session->address);
     if (session->place->room != NULL)
         room_exit(session->place->room, session->connection);
@@ -255,6 +253,7 @@ struct connection *session_open(struct sessions *all, const struct session_visit
     session->all = all;
     session->address = visitor->address;
     session->rate = rate_new(&all->options.config->rate, clock_monotonic_ms());
+    session->opened_s = (uint32_t)(clock_monotonic_ms() / 1000);
     session->place = rooms_get(all->rooms, visitor->room);
     list_init(&session->in_place);
     list_init(&session->in_queue);
@@ -327,6 +326,7 @@ struct sessions *sessions_new(const struct sessions_options *options)
     all->refresh_walk = 1; /* a new room was in none yet */
     all->welcomes = evtimer_new(options->base, session_on_welcomes, all);
     list_init(&all->farewells);
+    list_init(&all->floods);
     all->next_number = 1;
     all->cloak = cloak_new(options->bus);
     return all;
@@ -344,6 +344,7 @@ void sessions_free(struct sessions *all)
         session_free_if_over(session);
     }
     session_free_farewells(all);
+    session_free_floods(all);
     event_free(all->more_ghosts);
     event_free(all->welcomes);
     rooms_free(all->rooms);
@@ -354,6 +355,12 @@ void sessions_free(struct sessions *all)
 }
 
 /* --- From outside --- */
+
+void sessions_format_address(const struct sessions *all, const struct address *address,
+                             char out[ADDRESS_TEXT_BYTES])
+{
+    cloak_display(all->cloak, address, all->options.config->log_address, out);
+}
 
 void sessions_admit(struct sessions *all)
 {
@@ -427,6 +434,7 @@ void sessions_tick(struct sessions *all)
     for (size_t at = 0; (place = rooms_next(all->rooms, &at)) != NULL;)
         tick_place(all, place);
     session_stay_tick(all);
+    session_flood_tick(all);
     cloak_tick(all->cloak);
     rooms_tick(all->rooms);
     tidy_up(all);

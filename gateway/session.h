@@ -10,6 +10,7 @@
 #include "connection.h"
 #include "log.h"
 #include "quota.h"
+#include "refusals.h"
 #include "rooms.h"
 
 #include <stdbool.h>
@@ -25,6 +26,7 @@ struct sessions_options {
     struct connections *connections;
     struct quota *quota; /* given back one for each session that ends */
     struct metrics *metrics;
+    struct refusals *refusals;
     struct log *log;
     /* A room was opened or closed here. */
     void (*on_opened)(void *arg, const struct place *place);
@@ -38,6 +40,10 @@ struct sessions *sessions_new(const struct sessions_options *options);
 void sessions_free(struct sessions *all);
 
 struct rooms *sessions_rooms(struct sessions *all);
+
+/* An address as the log may name it. */
+void sessions_format_address(const struct sessions *all, const struct address *address,
+                             char out[ADDRESS_TEXT_BYTES]);
 
 /* A visitor has connected and wants to talk in this room. */
 struct session_visitor {

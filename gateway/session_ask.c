@@ -92,6 +92,12 @@ static bool is_late(const struct session *session)
            !bus_flows(session->all->options.bus);
 }
 
+static void take_back_late(struct session *session)
+{
+    refusals_note(session->all->options.refusals, REFUSAL_JOIN_TIME, NULL);
+    take_back(session);
+}
+
 /* Somebody who is gone may be in on another gateway by now: asking would end that. */
 static void drop_late(struct join_call *call)
 {
@@ -101,7 +107,7 @@ static void drop_late(struct join_call *call)
         if (session->connection == NULL || connection_is_closing(session->connection))
             forget(session);
         else if (is_late(session))
-            take_back(session);
+            take_back_late(session);
         else
             call->sessions[kept++] = session;
     }

@@ -48,16 +48,21 @@ struct session {
     struct joining *joining;   /* OPENING, ASKED, ADMITTED */
     struct link in_place;      /* place->members from ADMITTED on, place->visitors else */
     struct link in_queue;      /* place->waiting, place->known, or the ghosts */
+    struct flood *flood;       /* NULL for who never sent more than it may */
     int64_t until_ms; /* ghost: when it leaves (session_grace_clock); draining: is closed */
     uint32_t typed_ms;
     struct rate rate;
+    union {
+        uint32_t opened_s;   /* while it is connected: since when (monotonic clock) */
+        uint32_t lost_cause; /* afterwards: which of session_lost's words */
+    };
     struct address address;
-    uint8_t state;      /* enum session_state */
-    bool held;          /* nothing is read from it: too much is under way */
+    uint8_t state : 7;  /* enum session_state */
+    bool held : 1;      /* nothing is read from it: too much is under way */
     uint16_t in_flight; /* replies that will still come, and calls that wait for their turn */
 };
 
-static_assert(sizeof(struct session) <= 120, "each member has one");
+static_assert(sizeof(struct session) <= 128, "each member has one");
 
 /* A leave that Redis has not answered yet. It is repeated until it is: a member whose leave was
  * lost would keep its name, and nobody would see it go. Holds all it needs: the session may be
@@ -84,6 +89,7 @@ struct sessions {
     struct link known; /* places with ADMITTED sessions whose join the feed has brought */
     struct event *welcomes;
     struct link farewells;
+    struct link floods; /* who sent more than it may; see session_rate.c */
     uint64_t next_number;
     int64_t away_ms;      /* for how long Redis was away, in all */
     int64_t outage_ms;    /* of this, in the outage that is under way or just over */
@@ -117,9 +123,40 @@ void session_free_if_over(struct session *session);
 
 bool session_is_member(const struct session *session);
 
-/* May it say or ask something now? If not, it is told so: of its message with this nonce, or NULL.
- */
+/* Writes a line with more labels (struct log_line); NULL for none. */
+void session_log_more(const struct session *session, const struct log_line *line);
+
+/* --- session_rate.c: what each may send, and who sends more --- */
+
+/* Everything that comes from a peer takes a token. Is there one for something that is said or asked
+ * for? If not, it is told so: of its message with this nonce, or NULL. Who goes on in spite of that
+ * is closed with 4429. */
 bool session_has_token(struct session *session, const char *nonce);
+
+/* The same for a sign of life (ping, pong, typing): it is dropped, and nothing is told. */
+bool session_has_sign_token(struct session *session);
+
+/* Takes a token for what is done in any case. */
+void session_take_token(struct session *session);
+
+/* For struct connection_callbacks. */
+bool session_on_control(void *owner, bool ping, const uint8_t *data, size_t len);
+
+/* How much of what its connection sent was refused or dropped. */
+uint64_t session_refused(const struct session *session);
+
+/* Its connection has ended. */
+void session_end_flood(struct session *session);
+void session_flood_tick(struct sessions *all);
+void session_free_floods(struct sessions *all);
+
+/* --- session_lost.c: the log's word of a connection that ended --- */
+
+/* To be called in on_closed, while all is as it was; afterwards session_lost_word knows why. */
+void session_note_lost(struct session *session, const struct connection_end *end);
+
+/* Why the connection was lost, for the line of its leaving: a static string. */
+const char *session_lost_word(const struct session *session);
 
 /* --- session_say.c --- */
 

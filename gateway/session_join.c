@@ -57,8 +57,7 @@ static void refuse_taken(struct session *session, unsigned number)
 
 void session_format_address(const struct session *session, char out[ADDRESS_TEXT_BYTES])
 {
-    const struct sessions *all = session->all;
-    cloak_display(all->cloak, &session->address, all->options.config->log_address, out);
+    sessions_format_address(session->all, &session->address, out);
 }
 
 static void fill_identity(struct session *session, const struct bus_joined *joined)
@@ -142,6 +141,7 @@ void session_decide_join(struct session *session, enum bus_join_status status,
         refuse_taken(session, joined->number);
         break;
     case BUS_FULL:
+        refusals_note(session->all->options.refusals, REFUSAL_MAX_MEMBERS, NULL);
         refuse_join(session, &(struct message_error){
                                  .code = "room_full",
                                  .message = "This room is full; please try again later.",
@@ -238,6 +238,7 @@ static void refuse_if_late(struct session *session)
 {
     if (clock_monotonic_ms() < session->joining->since_ms + JOIN_DEADLINE_MS)
         return;
+    refusals_note(session->all->options.refusals, REFUSAL_JOIN_TIME, NULL);
     if (session->state == SESSION_ADMITTED)
         give_up_welcome(session);
     else

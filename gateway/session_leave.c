@@ -124,7 +124,7 @@ static struct farewell *new_farewell(struct session *session)
 void session_leave(struct session *session, bool said)
 {
     session->all->options.metrics->leaves++;
-    session_log(session, "leave", said ? NULL : "connection lost");
+    session_log(session, "leave", said ? NULL : session_lost_word(session));
     session_end(session);
     if (session->connection != NULL) /* a visitor again, who may join anew */
         session->state = SESSION_VISITING;

@@ -1,4 +1,4 @@
-/* Saying something: the limits, the way to Redis, and the answer. */
+/* Saying something: its length, the way to Redis, and the answer. */
 #include "session_internal.h"
 
 #include "memory.h"
@@ -147,6 +147,7 @@ void session_say(struct session *session, const struct message_in *message)
     const struct config *config = session->all->options.config;
     if (config->max_text > 0 && message->text_characters > config->max_text) {
         char sentence[96];
+        refusals_note(session->all->options.refusals, REFUSAL_MAX_TEXT, NULL);
         snprintf(sentence, sizeof sentence,
                  "That message is too long: at most %" PRIu64 " characters are allowed.",
                  config->max_text);
@@ -156,8 +157,6 @@ void session_say(struct session *session, const struct message_in *message)
                                                        .not_accepted = message->nonce != NULL});
         return;
     }
-    if (!session_has_token(session, message->nonce))
-        return;
     if (config->log_text)
         session_log(session, "say", message->text);
     publish(session, message);

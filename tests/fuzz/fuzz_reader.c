@@ -16,6 +16,14 @@ static void on_close(void *arg, uint16_t code)
     (void)code;
 }
 
+static void on_control(void *arg, bool ping, const uint8_t *data, size_t len)
+{
+    (void)arg;
+    (void)ping;
+    (void)data;
+    (void)len;
+}
+
 static void on_send(void *arg, const uint8_t *data, size_t len)
 {
     (void)arg;
@@ -26,7 +34,7 @@ static void on_send(void *arg, const uint8_t *data, size_t len)
 /* The first byte says where the rest is cut. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-    static const struct reader_callbacks callbacks = {on_message, on_close, on_send};
+    static const struct reader_callbacks callbacks = {on_message, on_close, on_control, on_send};
     uint16_t code;
     if (len < 1)
         return 0;

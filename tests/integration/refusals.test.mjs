@@ -145,7 +145,7 @@ test("a room whose channel Redis refuses lives as soon as the right is given", a
   assert.equal((await readyz(gateway)).status, 200, "other rooms live");
   await joined(t, gateway.url, "bob");
   const refused = ofKind(gateway, "subscribe-refused");
-  assert.deepEqual(refused.map((line) => line.room), ["yukizuri:{den}"]);
+  assert.deepEqual(refused.map((line) => [line.room, line.channel]), [["den", "yukizuri:{den}"]]);
   assert.match(refused[0].err, /^NOPERM/);
   allow("&yukizuri:{den}");
   const carol = await new Member(t, `${gateway.url}/den`).opened();

@@ -38,9 +38,9 @@ static void on_message(void *owner, bool text, const uint8_t *data, size_t len)
     connection_send(owner, FRAME_TEXT, large, sizeof large);
 }
 
-static void on_closed(void *owner, uint16_t code)
+static void on_closed(void *owner, const struct connection_end *end)
 {
-    (void)code;
+    (void)end;
     audience_remove(stage.audience, owner);
 }
 
@@ -61,9 +61,9 @@ static void set_up(bool uring)
     if (stage.sender == NULL) /* no io_uring here */
         stage.sender = sender_new(false);
     stage.poller = poller_new(stage.base, NULL, NULL);
-    stage.audiences = audiences_new(stage.base, stage.sender, &stage.metrics);
-    const struct connections_options connections = {stage.base, stage.poller, &stage.metrics, 25,
-                                                    16384};
+    stage.audiences = audiences_new(stage.base, stage.sender, &stage.metrics, NULL);
+    const struct connections_options connections = {stage.base, stage.poller, &stage.metrics,
+                                                    NULL,       25,           16384};
     const struct audience_options audience = {
         .all = stage.audiences,
         .log = stage.log,
@@ -93,7 +93,7 @@ static void tear_down(void)
 
 static int come_knowing(uint64_t position, uint32_t known)
 {
-    static const struct connection_callbacks callbacks = {on_message, on_closed};
+    static const struct connection_callbacks callbacks = {on_message, NULL, on_closed};
     int pair[2];
     int index = stage.count++;
     assert_int_equal(socketpair(AF_UNIX, stage.type | SOCK_NONBLOCK, 0, pair), 0);

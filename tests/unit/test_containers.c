@@ -176,17 +176,31 @@ static void test_rate(void **state)
     struct rate rate = rate_new(&limit, 1000);
     (void)state;
     for (int i = 0; i < 3; i++)
-        assert_true(rate_take(&rate, &limit, 1000));
-    assert_false(rate_take(&rate, &limit, 1000));
-    assert_false(rate_take(&rate, &limit, 1400));
+        assert_true(rate_take(&rate, &limit, RATE_WORDS, 1000));
+    assert_false(rate_take(&rate, &limit, RATE_WORDS, 1000));
+    assert_false(rate_take(&rate, &limit, RATE_WORDS, 1400));
     assert_true(rate_wait(&rate, &limit) > 0);
-    assert_true(rate_take(&rate, &limit, 1600));
-    assert_false(rate_take(&rate, &limit, 1600));
+    assert_true(rate_take(&rate, &limit, RATE_WORDS, 1600));
+    assert_false(rate_take(&rate, &limit, RATE_WORDS, 1600));
     for (int i = 0; i < 3; i++)
-        assert_true(rate_take(&rate, &limit, 100000));
-    assert_false(rate_take(&rate, &limit, 100000));
+        assert_true(rate_take(&rate, &limit, RATE_WORDS, 100000));
+    assert_false(rate_take(&rate, &limit, RATE_WORDS, 100000));
     for (int i = 0; i < 100; i++)
-        assert_true(rate_take(&rate, &none, 0));
+        assert_true(rate_take(&rate, &none, RATE_WORDS, 0));
+}
+
+static void test_signs_have_a_bucket_of_their_own_and_never_too_little(void **state)
+{
+    const struct rate_limit limit = {.per_second = 0.1, .burst = 1};
+    struct rate rate = rate_new(&limit, 1000);
+    (void)state;
+    assert_true(rate_take(&rate, &limit, RATE_WORDS, 1000));
+    assert_false(rate_take(&rate, &limit, RATE_WORDS, 1000));
+    for (int i = 0; i < RATE_SIGNS_LEAST_BURST; i++)
+        assert_true(rate_take(&rate, &limit, RATE_SIGNS, 1000));
+    assert_false(rate_take(&rate, &limit, RATE_SIGNS, 1000));
+    assert_true(rate_take(&rate, &limit, RATE_SIGNS, 1500));
+    assert_false(rate_take(&rate, &limit, RATE_WORDS, 1500));
 }
 
 static void test_rate_survives_the_clock_wrapping(void **state)
@@ -195,9 +209,9 @@ static void test_rate_survives_the_clock_wrapping(void **state)
     int64_t wrap = (int64_t)UINT32_MAX;
     struct rate rate = rate_new(&limit, wrap - 10);
     (void)state;
-    assert_true(rate_take(&rate, &limit, wrap - 10));
-    assert_false(rate_take(&rate, &limit, wrap + 500));
-    assert_true(rate_take(&rate, &limit, wrap + 1600));
+    assert_true(rate_take(&rate, &limit, RATE_WORDS, wrap - 10));
+    assert_false(rate_take(&rate, &limit, RATE_WORDS, wrap + 500));
+    assert_true(rate_take(&rate, &limit, RATE_WORDS, wrap + 1600));
 }
 
 static void test_text(void **state)
@@ -348,6 +362,7 @@ int main(void)
         cmocka_unit_test(test_rate),
         cmocka_unit_test(test_pace),
         cmocka_unit_test(test_text_numbers),
+        cmocka_unit_test(test_signs_have_a_bucket_of_their_own_and_never_too_little),
         cmocka_unit_test(test_rate_survives_the_clock_wrapping),
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_token),

@@ -2,7 +2,8 @@
 
 #include "reader.h"
 
-/* What came out, as one line: T(text) B(binary) C(code) and the pieces of what is to be sent. */
+/* What came out, as one line: T(text) B(binary) P(ping) Q(pong) C(code) and the pieces of what is
+ * to be sent. */
 static char seen[1024];
 static uint8_t to_send[1024];
 static size_t to_send_len;
@@ -22,6 +23,14 @@ static void on_close(void *arg, uint16_t code)
     snprintf(seen + at, sizeof seen - at, "C(%u)", code);
 }
 
+static void on_control(void *arg, bool ping, const uint8_t *data, size_t len)
+{
+    (void)arg;
+    size_t at = strlen(seen);
+    snprintf(seen + at, sizeof seen - at, "%c(%.*s)", ping ? 'P' : 'Q', (int)len,
+             (const char *)data);
+}
+
 static void on_send(void *arg, const uint8_t *data, size_t len)
 {
     (void)arg;
@@ -33,7 +42,7 @@ static struct readers *pool;
 
 static int make_pool(void **state)
 {
-    static const struct reader_callbacks callbacks = {on_message, on_close, on_send};
+    static const struct reader_callbacks callbacks = {on_message, on_close, on_control, on_send};
     (void)state;
     pool = readers_new(&callbacks, 100);
     seen[0] = '\0';
@@ -59,10 +68,8 @@ static const uint8_t stream[] = {
 
 static void assert_all_seen(void)
 {
-    static const uint8_t pong[] = {0x8a, 0x01, 'p'};
-    assert_string_equal(seen, "T(Hello)T(x)B(yz)");
-    assert_int_equal(to_send_len, sizeof pong);
-    assert_memory_equal(to_send, pong, sizeof pong);
+    assert_string_equal(seen, "P(p)T(Hello)T(x)B(yz)");
+    assert_int_equal(to_send_len, 0); /* whether a ping is answered is not the reader's to say */
     seen[0] = '\0';
     to_send_len = 0;
 }
@@ -138,6 +145,25 @@ static void test_close_is_echoed(void **state)
     reader_give(pool, reader);
 }
 
+static void test_pings_and_pongs_are_told_and_a_close_after_them_is_answered(void **state)
+{
+    static const uint8_t bytes[] = {
+        0x89, 0x80, 0, 0, 0, 0,                /* an empty ping */
+        0x8a, 0x82, 0, 0, 0, 0, 'n',  'o',     /* a pong */
+        0x89, 0x83, 0, 0, 0, 0, 0x88, 2,    3, /* a ping that looks like a close frame */
+        0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8,    /* close */
+    };
+    static const uint8_t echo[] = {0x88, 0x02, 0x03, 0xe8};
+    uint16_t code = 0;
+    struct reader *reader = reader_take(pool, NULL);
+    (void)state;
+    assert_int_equal(reader_feed(reader, bytes, sizeof bytes, &code), READER_CLOSED);
+    assert_string_equal(seen, "P()Q(no)P(\x88\x02\x03)C(1000)");
+    assert_int_equal(to_send_len, sizeof echo);
+    assert_memory_equal(to_send, echo, sizeof echo);
+    reader_give(pool, reader);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_pool, free_pool)
 
 int main(void)
@@ -147,6 +173,7 @@ int main(void)
         TEST(test_byte_by_byte),
         TEST(test_violations),
         TEST(test_close_is_echoed),
+        TEST(test_pings_and_pongs_are_told_and_a_close_after_them_is_answered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,309 @@
+/* What each may send, and who sends more: `rate`, the word to whoever goes beyond it, the end of
+ * who goes on (4429), and the log's `flood` lines.
+ *
+ * The rule for 4429 is such that a client which does what `retry_after` says never meets it:
+ *
+ * - Each `too_fast` promises another token: those who are refused together are given one time after
+ *   the other, as far apart as the rate says. Who comes back at its time finds its token.
+ * - What is on its way when a client is refused for the first time is forgiven, however much it is:
+ *   a ping follows the first `too_fast`, and until its pong comes the client has not read that. Who
+ *   does not answer is taken to know it after IGNORANCE_MS.
+ * - After that each refused message is a strike. Pings, pongs and typing are not answered when they
+ *   are dropped; each beyond their own bucket is one. Strikes are forgotten at a fifth of the rate;
+ *   at MOST_STRIKES the connection is closed. */
+#include "session_internal.h"
+
+#include "clock.h"
+#include "memory.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    MOST_STRIKES = 100,
+    IGNORANCE_MS = 5000,
+    LONGEST_PROMISE_MS = 3600000,
+    FIRST_LINE_MS = 1000, /* after the first refusal: a count says more than a 1 */
+    TELL_EVERY_MS = 60000,
+    MOST_ENDED = 64, /* whose connection ended within the last minute: who comes back is known */
+};
+
+static const char ping_word[] = "rate";
+
+/* Who has sent more than it may, as long as its connection lasts. */
+struct flood {
+    struct link link;        /* all of them */
+    struct session *session; /* NULL: its connection ended less than a minute ago */
+    char id[TOKEN_ID_BYTES]; /* "" for who had not joined: then its address tells who it is */
+    struct address address;
+    uint64_t refused; /* of this connection */
+    uint64_t untold;  /* since the last line */
+    int64_t began_ms, told_ms;
+    int64_t promised_ms; /* up to then tokens are promised */
+    int64_t asked_ms;    /* when it was pinged; 0: not yet */
+    bool knows;          /* the pong has come */
+    int64_t word_ms;     /* when its last word came, refused or not */
+    int64_t struck_ms;
+    double strikes;
+};
+
+static const struct rate_limit *find_limit(const struct session *session)
+{
+    return &session->all->options.config->rate;
+}
+
+/* --- Who it is --- */
+
+static void write_who(struct flood *flood, const struct session *session)
+{
+    if (session->identity != NULL)
+        memcpy(flood->id, session->identity->id, sizeof flood->id);
+    flood->address = session->address;
+}
+
+static bool is_same(const struct flood *flood, const struct session *session)
+{
+    const char *id = session->identity == NULL ? "" : session->identity->id;
+    return flood->session == NULL && strcmp(flood->id, id) == 0 &&
+           (id[0] != '\0' ||
+            memcmp(flood->address.bytes, session->address.bytes, sizeof flood->address.bytes) == 0);
+}
+
+static void free_flood(struct flood *flood)
+{
+    list_remove(&flood->link);
+    free(flood);
+}
+
+/* Of one who came back within a minute nothing is kept but when its last line was written. */
+static int64_t take_told_ms(const struct session *session)
+{
+    struct link *floods = &session->all->floods;
+    for (struct link *at = floods->next; at != floods; at = at->next) {
+        struct flood *flood = LIST_ITEM(at, struct flood, link);
+        if (!is_same(flood, session))
+            continue;
+        int64_t told_ms = flood->told_ms;
+        free_flood(flood);
+        return told_ms;
+    }
+    return 0;
+}
+
+static struct flood *find_flood(struct session *session, int64_t now_ms)
+{
+    if (session->flood != NULL)
+        return session->flood;
+    struct flood *flood = memory_new(sizeof *flood);
+    flood->session = session;
+    flood->began_ms = flood->struck_ms = flood->word_ms = now_ms;
+    flood->told_ms = take_told_ms(session);
+    list_init(&flood->link);
+    list_add(&session->all->floods, &flood->link);
+    return session->flood = flood;
+}
+
+/* --- The line --- */
+
+static void tell(struct flood *flood, int64_t now_ms)
+{
+    char count[24];
+    snprintf(count, sizeof count, "%" PRIu64, flood->untold);
+    session_log_more(flood->session,
+                     &(struct log_line){
+                         .level = LOG_LEVEL_WARN,
+                         .kind = "flood",
+                         .message = "sends more than rate allows; so much was refused",
+                         .more = (const char *const[]){"count", count, NULL},
+                     });
+    flood->told_ms = now_ms;
+    flood->untold = 0;
+}
+
+static bool may_tell(const struct flood *flood, int64_t now_ms)
+{
+    return flood->untold > 0 && (flood->told_ms == 0 || now_ms - flood->told_ms >= TELL_EVERY_MS);
+}
+
+static void tick(struct flood *flood, int64_t now_ms)
+{
+    if (flood->session == NULL) {
+        if (now_ms - flood->told_ms >= TELL_EVERY_MS)
+            free_flood(flood);
+    } else if (may_tell(flood, now_ms) && now_ms - flood->began_ms >= FIRST_LINE_MS) {
+        tell(flood, now_ms);
+    }
+}
+
+void session_flood_tick(struct sessions *all)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    struct link *next;
+    for (struct link *at = all->floods.next; at != &all->floods; at = next) {
+        next = at->next;
+        tick(LIST_ITEM(at, struct flood, link), now_ms);
+    }
+}
+
+static void drop_oldest_ended(struct sessions *all)
+{
+    struct flood *oldest = NULL;
+    size_t count = 0;
+    for (struct link *at = all->floods.next; at != &all->floods; at = at->next) {
+        struct flood *flood = LIST_ITEM(at, struct flood, link);
+        count += flood->session == NULL;
+        if (oldest == NULL && flood->session == NULL)
+            oldest = flood;
+    }
+    if (count > MOST_ENDED)
+        free_flood(oldest);
+}
+
+void session_end_flood(struct session *session)
+{
+    struct flood *flood = session->flood;
+    int64_t now_ms = clock_monotonic_ms();
+    if (flood == NULL)
+        return;
+    if (may_tell(flood, now_ms))
+        tell(flood, now_ms);
+    write_who(flood, session);
+    session->flood = NULL;
+    flood->session = NULL;
+    list_remove(&flood->link); /* the ended ones stand in the order in which they ended */
+    list_add(&session->all->floods, &flood->link);
+    drop_oldest_ended(session->all);
+}
+
+void session_free_floods(struct sessions *all)
+{
+    while (!list_is_empty(&all->floods))
+        free_flood(LIST_ITEM(all->floods.next, struct flood, link));
+}
+
+uint64_t session_refused(const struct session *session)
+{
+    return session->flood == NULL ? 0 : session->flood->refused;
+}
+
+/* --- The end of who goes on --- */
+
+static void strike(struct session *session, int64_t now_ms)
+{
+    struct flood *flood = session->flood;
+    double forgotten =
+        (double)(now_ms - flood->struck_ms) / 1000 * find_limit(session)->per_second / 5;
+    flood->strikes = fmax(0, flood->strikes - forgotten) + 1;
+    flood->struck_ms = now_ms;
+    if (flood->strikes >= MOST_STRIKES)
+        connection_close(session->connection, 4429,
+                         "too much, again and again: come back after a wait");
+}
+
+static struct flood *note_refusal(struct session *session, int64_t now_ms)
+{
+    struct flood *flood = find_flood(session, now_ms);
+    flood->refused++;
+    flood->untold++;
+    refusals_note(session->all->options.refusals, REFUSAL_RATE, NULL);
+    return flood;
+}
+
+/* What was promised is over, or nobody comes for it: the bucket has been full for as long as it
+ * takes to fill. */
+static void forgive_if_calm(struct session *session, int64_t now_ms)
+{
+    struct flood *flood = session->flood;
+    const struct rate_limit *limit = find_limit(session);
+    if (flood == NULL)
+        return;
+    double calm_ms = 2000 * limit->burst / limit->per_second + 1000;
+    bool calm = now_ms >= flood->promised_ms || (double)(now_ms - flood->word_ms) >= calm_ms;
+    flood->word_ms = now_ms;
+    if (!calm)
+        return;
+    flood->promised_ms = 0;
+    if (flood->knows)
+        flood->asked_ms = 0;
+    flood->knows = false;
+}
+
+/* Seconds after which there is a token that nobody else was promised. */
+static double promise_s(struct session *session, int64_t now_ms)
+{
+    struct flood *flood = session->flood;
+    const struct rate_limit *limit = find_limit(session);
+    double step_ms = 1000 / limit->per_second;
+    double wait_ms = rate_wait(&session->rate, limit) * 1000;
+    double after_ms = (double)(flood->promised_ms - now_ms) + step_ms;
+    if (flood->promised_ms != 0 && after_ms > wait_ms)
+        wait_ms = after_ms;
+    wait_ms = fmin(wait_ms, LONGEST_PROMISE_MS);
+    flood->promised_ms = now_ms + (int64_t)ceil(wait_ms);
+    return ceil(wait_ms / 100) / 10; /* told in tenths: never too short */
+}
+
+static void tell_too_fast(struct session *session, const char *nonce, double wait_s)
+{
+    session_error(session, &(struct message_error){
+                               .code = "too_fast",
+                               .message = "That was too fast; please wait a moment.",
+                               .nonce = nonce,
+                               .retry_after = wait_s,
+                               .not_accepted = nonce != NULL,
+                           });
+}
+
+static void refuse_word(struct session *session, const char *nonce, int64_t now_ms)
+{
+    struct flood *flood = note_refusal(session, now_ms);
+    tell_too_fast(session, nonce, promise_s(session, now_ms));
+    if (flood->asked_ms == 0) {
+        flood->asked_ms = now_ms;
+        connection_send(session->connection, FRAME_PING, ping_word, sizeof ping_word - 1);
+    } else if (flood->knows || now_ms - flood->asked_ms >= IGNORANCE_MS) {
+        strike(session, now_ms);
+    }
+}
+
+/* --- Taking a token --- */
+
+bool session_has_token(struct session *session, const char *nonce)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    forgive_if_calm(session, now_ms);
+    if (rate_take(&session->rate, find_limit(session), RATE_WORDS, now_ms))
+        return true;
+    refuse_word(session, nonce, now_ms);
+    return false;
+}
+
+bool session_has_sign_token(struct session *session)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    if (rate_take(&session->rate, find_limit(session), RATE_SIGNS, now_ms))
+        return true;
+    note_refusal(session, now_ms);
+    strike(session, now_ms);
+    return false;
+}
+
+void session_take_token(struct session *session)
+{
+    rate_take(&session->rate, find_limit(session), RATE_WORDS, clock_monotonic_ms());
+}
+
+bool session_on_control(void *owner, bool ping, const uint8_t *data, size_t len)
+{
+    struct session *session = owner;
+    struct flood *flood = session->flood;
+    bool answers = !ping && flood != NULL && flood->asked_ms != 0 && !flood->knows &&
+                   len == sizeof ping_word - 1 && memcmp(data, ping_word, len) == 0;
+    if (!answers)
+        return session_has_sign_token(session);
+    flood->knows = true;
+    return true;
+}
