@@ -135,6 +135,7 @@ void connection_close(struct connection *connection, uint16_t code, const char *
     size_t len = frame_write_close(payload, code, reason);
     connection_send(connection, FRAME_CLOSE, payload, len);
     connection->close_queued = true;
+    connection->deaf = true; /* its close frame says nothing that the end of its socket does not */
     begin_closing(connection, CONNECTION_CLOSED, code);
 }
 

@@ -42,17 +42,16 @@ static struct connection *open_connection(struct http *http, const struct http_u
     return session_open(http->options.sessions, &visitor);
 }
 
-/* Of an address the line says which: behind a proxy that is not trusted all have one. */
-static bool refuse_full(struct http_client *client, enum refusal reason,
-                        const struct address *address)
+static bool refuse_address(struct http_client *client, const struct address *address)
 {
-    const struct http *http = client->http;
-    char text[ADDRESS_TEXT_BYTES];
-    sessions_format_address(http->options.sessions, address, text);
-    refusals_note(http->options.refusals, reason, text);
-    if (reason == REFUSAL_MAX_CONNECTIONS)
-        return refuse(client, 503, "There are too many connections; please try again later.");
+    http_note_address(client->http, address);
     return refuse(client, 429, "There are too many connections from your address.");
+}
+
+static bool is_full(const struct http *http)
+{
+    uint64_t most = http->options.max_connections;
+    return most > 0 && connections_count(http->options.connections) >= most;
 }
 
 bool http_upgrade(struct http_client *client, const struct http_upgrade *upgrade)
@@ -67,12 +66,13 @@ bool http_upgrade(struct http_client *client, const struct http_upgrade *upgrade
     /* who connected before listening stopped is let in, and told to move */
     if (http->draining && client->answered)
         return refuse(client, 503, "This gateway is going away; please connect again.");
+    if (is_full(http)) {
+        refusals_note(http->options.refusals, REFUSAL_MAX_CONNECTIONS, NULL);
+        return refuse(client, 503, "There are too many connections; please try again later.");
+    }
     struct address address = http_find_origin(http, client, upgrade->request).address;
-    uint64_t most = http->options.max_connections;
-    if (most > 0 && connections_count(http->options.connections) >= most)
-        return refuse_full(client, REFUSAL_MAX_CONNECTIONS, &address);
     if (upgrade->room != NULL && !quota_take(http->options.quota, &address))
-        return refuse_full(client, REFUSAL_MAX_CONNECTIONS_PER_ADDRESS, &address);
+        return refuse_address(client, &address);
 
     struct text answer = TEXT_EMPTY;
     write_answer(upgrade->request, &answer);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
 import test from "node:test";
-import { Member, atEnd, get, joined, rawExchange, startGateway, startRedis, until } from "../lib/harness.mjs";
+import { Member, atEnd, get, joined, lasting, rawExchange, startGateway, startRedis, until } from "../lib/harness.mjs";
 
 async function visitor(t, gateway) {
   return new Member(t, gateway.url).opened();
@@ -81,11 +81,9 @@ test("too long and too fast", async (t) => {
   const fast = await member.waitFor({ type: "error", code: "too_fast" });
   assert.ok(fast.retry_after > 0 && fast.retry_after <= 2 && fast.nonce);
   await member.waitFor({ type: "ack", nonce: "1" });
-  await until("a token later it works", async () => {
-    member.send({ type: "say", text: "again", nonce: "again" });
-    await member.settled();
-    return member.find({ type: "ack", nonce: "again" });
-  });
+  await lasting(Math.max(...member.received.map((m) => m.retry_after ?? 0)) * 1000);
+  member.send({ type: "say", text: "again", nonce: "again" });
+  await member.waitFor({ type: "ack", nonce: "again" });
 });
 
 test("a 1 MB message is closed with 1009, and nothing of it is allocated or said", async (t) => {
@@ -227,7 +225,7 @@ test("the kernel kept four megabytes for a reader that never reads, before the b
 });
 
 test("a flood of pings from somebody who never reads stops being read", async (t) => {
-  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--ping", "1"] });
+  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--ping", "1", "--rate", "0"] });
   const socket = await handshake(gateway);
   socket.pause();
   const ping = Buffer.concat([Buffer.from([0x89, 0xfd, 0, 0, 0, 0]), Buffer.alloc(125, 0x41)]);
@@ -296,7 +294,7 @@ test("the echo endpoint sends text and binary back, whole, of any size up to max
 });
 
 test("a flood of pings kept the doors closed: nobody came in, and /healthz did not answer", async (t) => {
-  const gateway = await startGateway(t, { redis: await startRedis(t) });
+  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--rate", "0"] });
   const body = Buffer.from('{"type":"ping"}');
   const frame = Buffer.concat([Buffer.from([0x81, 0x80 | body.length, 0, 0, 0, 0]), body]);
   const flood = Buffer.concat(Array(10000).fill(frame));

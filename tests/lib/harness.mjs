@@ -175,8 +175,9 @@ export async function startRedis(t, { port, args = [], shipped = true } = {}) {
 // --- Gateways ---
 
 export class Gateway extends Process {
-  constructor(t, port, args, options) {
-    super(t, binary, ["--addr", `127.0.0.1:${port}`, ...args], options);
+  constructor(t, port, args, { wrap = [], ...options } = {}) {
+    const [command, ...rest] = [...wrap, binary, "--addr", `127.0.0.1:${port}`, ...args];
+    super(t, command, rest, options);
     this.port = port;
     this.origin = `http://127.0.0.1:${port}`;
     this.url = `ws://127.0.0.1:${port}/room`;
@@ -206,10 +207,11 @@ export function parseLog(text) {
     .map((line) => Object.fromEntries(line.split("\t").map((field) => [field.slice(0, field.indexOf(":")), field.slice(field.indexOf(":") + 1)])));
 }
 
-/** Starts a gateway on a free port. Ends gently after the test, so that leaks are found. */
-export async function startGateway(t, { redis, args = [], ready = true, port, env } = {}) {
+/** Starts a gateway on a free port, as the argument of another command (`wrap`) where one is given. Ends gently after the test,
+ *  so that leaks are found. */
+export async function startGateway(t, { redis, args = [], ready = true, port, env, wrap } = {}) {
   const where = redis ? ["--redis", typeof redis === "string" ? redis : redis.url] : [];
-  const gateway = new Gateway(t, port ?? (await freePort()), [...where, "--drain", "0", "--drain-delay", "0", ...args], env && { env });
+  const gateway = new Gateway(t, port ?? (await freePort()), [...where, "--drain", "0", "--drain-delay", "0", ...args], { wrap, ...(env && { env }) });
   atEnd(t, async () => {
     if (!gateway.running) return;
     const { code, signal } = await gateway.stop("SIGINT");
