@@ -54,7 +54,8 @@ const struct config_row config_table[] = {
     {"max-head", CONFIG_COUNT, AT(max_head), "16384", 1024, 32768, "BYTES",
      "Bytes in the head of one HTTP request."},
     {"rate", CONFIG_RATE, AT(rate), "5:20", 0, 0, "N:BURST",
-     "Messages per second and burst, per connection."},
+     "Messages per second and burst, per connection; pings, pongs and typing have as much besides. "
+     "Whoever goes on and on in spite of too_fast is closed with 4429."},
     {"backlog", CONFIG_COUNT, AT(backlog), "1048576", 0, 1073741824, "BYTES",
      "How far a slow reader may fall behind before it is closed with 4408; it can come back and "
      "get "
