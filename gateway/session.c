@@ -327,6 +327,7 @@ struct sessions *sessions_new(const struct sessions_options *options)
     all->welcomes = evtimer_new(options->base, session_on_welcomes, all);
     list_init(&all->farewells);
     list_init(&all->floods);
+    list_init(&all->ended_floods);
     all->next_number = 1;
     all->cloak = cloak_new(options->bus);
     return all;

@@ -89,7 +89,9 @@ struct sessions {
     struct link known; /* places with ADMITTED sessions whose join the feed has brought */
     struct event *welcomes;
     struct link farewells;
-    struct link floods; /* who sent more than it may; see session_rate.c */
+    struct link floods;       /* who sent more than it may; see session_rate.c */
+    struct link ended_floods; /* of connections that ended within the last minute, */
+    size_t ended_flood_count; /* so many */
     uint64_t next_number;
     int64_t away_ms;      /* for how long Redis was away, in all */
     int64_t outage_ms;    /* of this, in the outage that is under way or just over */

@@ -33,10 +33,10 @@ enum {
 
 static const char ping_word[] = "rate";
 
-/* Who has sent more than it may, as long as its connection lasts. */
+/* Who has sent more than it may, as long as its connection lasts, and for a minute longer. */
 struct flood {
-    struct link link;        /* all of them */
-    struct session *session; /* NULL: its connection ended less than a minute ago */
+    struct link link;        /* sessions->floods, then ended_floods */
+    struct session *session; /* NULL: its connection has ended */
     char id[TOKEN_ID_BYTES]; /* "" for who had not joined: then its address tells who it is */
     struct address address;
     uint64_t refused; /* of this connection */
@@ -64,12 +64,12 @@ static void write_who(struct flood *flood, const struct session *session)
     flood->address = session->address;
 }
 
-static bool is_same(const struct flood *flood, const struct session *session)
+static bool is_same(const struct flood *ended, const struct session *session)
 {
     const char *id = session->identity == NULL ? "" : session->identity->id;
-    return flood->session == NULL && strcmp(flood->id, id) == 0 &&
+    return strcmp(ended->id, id) == 0 &&
            (id[0] != '\0' ||
-            memcmp(flood->address.bytes, session->address.bytes, sizeof flood->address.bytes) == 0);
+            memcmp(ended->address.bytes, session->address.bytes, sizeof ended->address.bytes) == 0);
 }
 
 static void free_flood(struct flood *flood)
@@ -78,16 +78,22 @@ static void free_flood(struct flood *flood)
     free(flood);
 }
 
+static void free_ended(struct sessions *all, struct flood *ended)
+{
+    all->ended_flood_count--;
+    free_flood(ended);
+}
+
 /* Of one who came back within a minute nothing is kept but when its last line was written. */
 static int64_t take_told_ms(const struct session *session)
 {
-    struct link *floods = &session->all->floods;
-    for (struct link *at = floods->next; at != floods; at = at->next) {
-        struct flood *flood = LIST_ITEM(at, struct flood, link);
-        if (!is_same(flood, session))
+    struct link *list = &session->all->ended_floods;
+    for (struct link *at = list->next; at != list; at = at->next) {
+        struct flood *ended = LIST_ITEM(at, struct flood, link);
+        if (!is_same(ended, session))
             continue;
-        int64_t told_ms = flood->told_ms;
-        free_flood(flood);
+        int64_t told_ms = ended->told_ms;
+        free_ended(session->all, ended);
         return told_ms;
     }
     return 0;
@@ -128,42 +134,36 @@ static bool may_tell(const struct flood *flood, int64_t now_ms)
     return flood->untold > 0 && (flood->told_ms == 0 || now_ms - flood->told_ms >= TELL_EVERY_MS);
 }
 
-static void tick(struct flood *flood, int64_t now_ms)
+static void tell_live(struct sessions *all, int64_t now_ms)
 {
-    if (flood->session == NULL) {
-        if (now_ms - flood->told_ms >= TELL_EVERY_MS)
-            free_flood(flood);
-    } else if (may_tell(flood, now_ms) && now_ms - flood->began_ms >= FIRST_LINE_MS) {
-        tell(flood, now_ms);
+    for (struct link *at = all->floods.next; at != &all->floods; at = at->next) {
+        struct flood *flood = LIST_ITEM(at, struct flood, link);
+        if (may_tell(flood, now_ms) && now_ms - flood->began_ms >= FIRST_LINE_MS)
+            tell(flood, now_ms);
+    }
+}
+
+static void forget_ended(struct sessions *all, int64_t now_ms)
+{
+    struct link *next;
+    for (struct link *at = all->ended_floods.next; at != &all->ended_floods; at = next) {
+        struct flood *ended = LIST_ITEM(at, struct flood, link);
+        next = at->next;
+        if (now_ms - ended->told_ms >= TELL_EVERY_MS)
+            free_ended(all, ended);
     }
 }
 
 void session_flood_tick(struct sessions *all)
 {
     int64_t now_ms = clock_monotonic_ms();
-    struct link *next;
-    for (struct link *at = all->floods.next; at != &all->floods; at = next) {
-        next = at->next;
-        tick(LIST_ITEM(at, struct flood, link), now_ms);
-    }
-}
-
-static void drop_oldest_ended(struct sessions *all)
-{
-    struct flood *oldest = NULL;
-    size_t count = 0;
-    for (struct link *at = all->floods.next; at != &all->floods; at = at->next) {
-        struct flood *flood = LIST_ITEM(at, struct flood, link);
-        count += flood->session == NULL;
-        if (oldest == NULL && flood->session == NULL)
-            oldest = flood;
-    }
-    if (count > MOST_ENDED)
-        free_flood(oldest);
+    tell_live(all, now_ms);
+    forget_ended(all, now_ms);
 }
 
 void session_end_flood(struct session *session)
 {
+    struct sessions *all = session->all;
     struct flood *flood = session->flood;
     int64_t now_ms = clock_monotonic_ms();
     if (flood == NULL)
@@ -173,15 +173,18 @@ void session_end_flood(struct session *session)
     write_who(flood, session);
     session->flood = NULL;
     flood->session = NULL;
-    list_remove(&flood->link); /* the ended ones stand in the order in which they ended */
-    list_add(&session->all->floods, &flood->link);
-    drop_oldest_ended(session->all);
+    list_remove(&flood->link);
+    list_add(&all->ended_floods, &flood->link);
+    if (++all->ended_flood_count > MOST_ENDED)
+        free_ended(all, LIST_ITEM(all->ended_floods.next, struct flood, link));
 }
 
 void session_free_floods(struct sessions *all)
 {
     while (!list_is_empty(&all->floods))
         free_flood(LIST_ITEM(all->floods.next, struct flood, link));
+    while (!list_is_empty(&all->ended_floods))
+        free_ended(all, LIST_ITEM(all->ended_floods.next, struct flood, link));
 }
 
 uint64_t session_refused(const struct session *session)

@@ -455,6 +455,48 @@ static void test_a_full_socket_gets_the_rest_later(void **state)
     check_full_socket(true);
 }
 
+/* Reads all that a peer can get. Returns how many bytes. */
+static size_t read_all(int index, uint8_t *out, size_t size)
+{
+    size_t len = 0;
+    ssize_t got;
+    do {
+        turn();
+        got = read(stage.peers[index], out + len, size - len);
+        len += got > 0 ? (size_t)got : 0;
+    } while (got > 0);
+    return len;
+}
+
+static void test_who_was_too_slow_gets_its_begun_frame_then_4408_and_nothing_else(void **state)
+{
+    static uint8_t bytes[4000000];
+    static char text[60001];
+    (void)state;
+    set_up(false);
+    int slow = come(0);
+    memset(text, 'x', sizeof text - 1);
+    turn();
+    for (int i = 0; i < 60 && stage.metrics.slow_closed == 0; i++) {
+        say(text);
+        turn();
+    }
+    assert_int_equal(stage.metrics.slow_closed, 1);
+    say("nothing follows the close frame");
+    connection_send(stage.members[slow], FRAME_TEXT, "nor this", 8);
+    size_t len = read_all(slow, bytes, sizeof bytes);
+    size_t at = 0;
+    while (bytes[at] == 0x81) { /* the length in 16 bits */
+        assert_int_equal(bytes[at + 2] << 8 | bytes[at + 3], sizeof text - 1);
+        at += 4 + sizeof text - 1;
+    }
+    assert_true(at > 0 && at < 1000000); /* what it had not begun to get is not among it */
+    assert_int_equal(bytes[at], 0x88);
+    assert_int_equal(bytes[at + 2] << 8 | bytes[at + 3], CONNECTION_TOO_SLOW);
+    assert_int_equal(at + 2 + bytes[at + 1], len);
+    tear_down();
+}
+
 /* Walks over whole frames with 16-bit lengths; counts those of each length. */
 static void count_frames(const uint8_t *bytes, size_t len, size_t shared_len, int counts[2])
 {
@@ -711,6 +753,7 @@ int main(void)
         cmocka_unit_test(test_own_bytes_come_between_shared_frames),
         cmocka_unit_test(test_who_comes_in_behind_gets_the_rest_and_then_what_all_get),
         cmocka_unit_test(test_a_full_socket_gets_the_rest_later),
+        cmocka_unit_test(test_who_was_too_slow_gets_its_begun_frame_then_4408_and_nothing_else),
         cmocka_unit_test(test_a_large_answer_does_not_cut_a_shared_frame_in_two),
         cmocka_unit_test(test_a_broken_socket_is_reaped_and_the_others_do_not_notice),
         cmocka_unit_test(test_what_is_said_overtakes_who_comes_and_goes_elsewhere),
