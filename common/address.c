@@ -71,14 +71,14 @@ int address_block_parse(const char *text, struct address_block *out)
     struct address base;
     if (parse_bare(copy, &base) != 0)
         return -1;
-    unsigned longest = address_is_ipv4(&base) ? 32 : 128;
+    unsigned longest = strchr(copy, ':') == NULL ? 32 : 128; /* of ::ffff:10.0.0.0/104 as well */
     unsigned long bits = longest;
     if (slash != NULL) {
         char *end;
         if (slash[0] < '0' || slash[0] > '9')
             return -1;
         bits = strtoul(slash, &end, 10);
-        if (*end != '\0' || bits > longest)
+        if (*end != '\0' || end > slash + 3 || bits > longest)
             return -1;
     }
     *out = (struct address_block){.base = base, .bits = (unsigned)bits + (128 - longest)};

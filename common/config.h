@@ -6,6 +6,7 @@
 #define YUKIZURI_CONFIG_H
 
 #include "address.h"
+#include "listen_address.h"
 #include "rate.h"
 #include "redis_url.h"
 
@@ -32,6 +33,7 @@ struct config_blocks {
  */
 struct config {
     struct config_list addr;
+    unsigned addr_mode; /* as chmod(2) has it */
     char *redis;
     char *redis_password_file;
     char *redis_prefix;
@@ -66,6 +68,8 @@ struct config {
     char *echo_path;
 
     /* Derived from the above. */
+    struct listen_address listen[CONFIG_ADDRESSES]; /* of each addr */
+    bool max_connections_given;                     /* somebody counts on it */
     struct redis_url redis_url;
     struct config_blocks trusted_proxy_blocks;
     struct config_blocks ops_allow_blocks;
@@ -73,20 +77,28 @@ struct config {
 
 enum config_action { CONFIG_RUN, CONFIG_CHECK, CONFIG_HELP, CONFIG_VERSION, CONFIG_FAILED };
 
-/* What config_load found. */
+enum { CONFIG_LINE_BYTES = 512, CONFIG_WARNINGS = 16 };
+
+/* What config_load found. Errors and warnings are lines for stderr; each says where the value
+ * stands: the file and its line, the environment variable, or the argument. */
 struct config_result {
     enum config_action action;
-    char error[512];   /* CONFIG_FAILED: one line for stderr */
-    char warning[256]; /* "" or one line for stderr: an environment variable that means nothing */
-    char format[16];   /* CONFIG_HELP: "text", "markdown", "man" or "bash" */
+    char error[CONFIG_LINE_BYTES]; /* CONFIG_FAILED */
+    size_t warning_count;          /* what is allowed and hardly meant; further ones are left out */
+    char warnings[CONFIG_WARNINGS][CONFIG_LINE_BYTES];
+    char format[16]; /* CONFIG_HELP: "text", "markdown", "man" or "bash" */
 };
 
-/* Reads everything into `config`. Call config_done in every case. */
+/* Reads everything into `config`; of CONFIG_HELP and CONFIG_VERSION nothing. Call config_done in
+ * every case. */
 struct config_result config_load(struct config *config, int argc, char *const *argv,
                                  char *const *environment);
 void config_done(struct config *config);
 
 /* Prints the table in one of the formats of config_result. */
 void config_print_help(FILE *out, const char *format);
+
+/* Prints the name of a setting's environment variable. */
+void config_print_variable(FILE *out, const char *name);
 
 #endif

@@ -4,7 +4,7 @@
 #include <ctype.h>
 #include <string.h>
 
-static void print_variable(FILE *out, const char *name)
+void config_print_variable(FILE *out, const char *name)
 {
     fputs("YUKIZURI_", out);
     for (; *name != '\0'; name++)
@@ -34,7 +34,10 @@ static void print_text(FILE *out)
         "serves http://localhost:8080\n\n"
         "Each setting may also be a line \"SETTING = VALUE\" of the file named by --config, or an\n"
         "environment variable: --max-text is YUKIZURI_MAX_TEXT. The command line wins over the\n"
-        "environment, the environment over the file. Where a setting is a limit, 0 means none.\n",
+        "environment, the environment over the file. Where a setting is a limit, 0 means none.\n\n"
+        "BOOL is true or false, also written yes or no, on or off, 1 or 0; --log-text alone is\n"
+        "--log-text true. An empty environment variable is as good as none. In the file a value\n"
+        "may stand in quotes, and # begins a comment.\n",
         out);
     for (size_t i = 0; i < config_table_count; i++) {
         const struct config_row *row = &config_table[i];
@@ -57,7 +60,7 @@ static void print_markdown(FILE *out)
     for (size_t i = 0; i < config_table_count; i++) {
         const struct config_row *row = &config_table[i];
         fprintf(out, "| `--%s` | `", row->name);
-        print_variable(out, row->name);
+        config_print_variable(out, row->name);
         if (row->initial != NULL)
             fprintf(out, "` | `%s` | %s |\n", row->initial, row->meaning);
         else
@@ -88,7 +91,10 @@ static void print_man(FILE *out)
           "With no settings it starts a private Redis and serves http://localhost:8080.\n"
           "Each setting may also be a line \"SETTING = VALUE\" of the file named by\n"
           ".BR \\-\\-config ,\nor an environment variable. The command line wins over the "
-          "environment, the environment over the file.\n.SH SETTINGS\n",
+          "environment, the environment over the file.\n"
+          "BOOL is true or false, also written yes or no, on or off, 1 or 0; a setting alone is\n"
+          "true.\nAn empty environment variable is as good as none.\n"
+          "In the file a value may stand in quotes, and # begins a comment.\n.SH SETTINGS\n",
           out);
     for (size_t i = 0; i < config_table_count; i++) {
         const struct config_row *row = &config_table[i];
@@ -104,7 +110,7 @@ static void print_man(FILE *out)
         fputc('\n', out);
         print_roff(out, row->meaning);
         fputs(" Environment: ", out);
-        print_variable(out, row->name);
+        config_print_variable(out, row->name);
         fputs(".\n", out);
     }
 }

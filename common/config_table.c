@@ -6,14 +6,18 @@
 
 const struct config_row config_table[] = {
     {"addr", CONFIG_LIST, AT(addr), ":8080", 0, 0, "ADDRESS",
-     "Where to listen: :PORT, HOST:PORT, [V6]:PORT or unix:PATH. May be given more than once."},
+     "Where to listen: :PORT, HOST:PORT, [V6]:PORT or unix:PATH. Of a host name each address of "
+     "this machine. May be given more than once."},
+    {"addr-mode", CONFIG_MODE, AT(addr_mode), "0660", 0, 0, "MODE",
+     "The permissions of unix:PATH sockets: who may write to one may connect."},
     {"redis", CONFIG_STRING, AT(redis), "embedded", 0, 0, "URL",
      "redis://[user:password@]host:port[/db], rediss://... (TLS), unix:PATH, unix://user@/PATH, or "
      "embedded: start a private redis-server that writes nothing to disk and ends with the "
      "gateway; "
      "one that dies is started again, empty, but not a third time within a minute."},
     {"redis-password-file", CONFIG_STRING, AT(redis_password_file), NULL, 0, 0, "FILE",
-     "The Redis password, read from a file, so that it is on no command line."},
+     "The Redis password, so that it is on no command line: the only line of a file. Read again on "
+     "SIGHUP, and when Redis refuses it."},
     {"redis-prefix", CONFIG_STRING, AT(redis_prefix), "yukizuri", 0, 0, "WORD",
      "First part of every key and channel in Redis."},
     {"gateway-id", CONFIG_STRING, AT(gateway_id), NULL, 0, 0, "WORD",
@@ -91,5 +95,7 @@ const struct config_row config_table[] = {
      "refused "
      "unless every addr is loopback."},
 };
+
+_Static_assert(sizeof config_table / sizeof *config_table <= CONFIG_MOST_ROWS, "more room");
 
 const size_t config_table_count = sizeof config_table / sizeof *config_table;

@@ -1,4 +1,4 @@
-/* config_table: the rows of the settings table; for config.c and config_help.c alone. */
+/* config_table: the rows of the settings table; for the parts of config alone. */
 #ifndef YUKIZURI_CONFIG_TABLE_H
 #define YUKIZURI_CONFIG_TABLE_H
 
@@ -13,7 +13,10 @@ enum config_type {
     CONFIG_AUTO,   /* a count, or the word auto, which is 0 */
     CONFIG_CHOICE, /* one of the words in `value`, "a|b|c"; kept as its number (unsigned) */
     CONFIG_RATE,   /* PER-SECOND:BURST */
+    CONFIG_MODE,   /* of a file, octal (unsigned) */
 };
+
+enum { CONFIG_MOST_ROWS = 64 };
 
 struct config_row {
     const char *name;

@@ -30,8 +30,8 @@ const char *gateway_id_judge(const char *id, bool workers)
 {
     /* P:gateway:a:rooms would be the lease of "a:rooms" as well */
     if (strchr(id, ':') != NULL)
-        return "no colon, please: it parts the words of a key in Redis; try a dash";
+        return "has a colon, which parts the words of a key in Redis; try a dash";
     if (workers && strlen(id) > LONGEST_WITH_WORKERS)
-        return "at most 60 characters, with workers";
+        return "is too long to get a worker's number: at most 60 characters, with workers";
     return NULL;
 }

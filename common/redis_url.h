@@ -22,7 +22,13 @@ struct redis_url {
  * wrong, `out` then being unspecified. */
 const char *redis_url_parse(const char *text, struct redis_url *out);
 
-/* May the names in Redis begin with this? NULL; or a sentence (static) that says why not. */
+enum { REDIS_URL_TEXT_BYTES = 320 }; /* enough for any, with the NUL */
+
+/* Where Redis is, for people: the URL without user and password. Of an embedded one that has not
+ * been started, "unix:". */
+void redis_url_format(const struct redis_url *url, char out[REDIS_URL_TEXT_BYTES]);
+
+/* May the names in Redis begin with this? NULL; or the end of a sentence (static), why not. */
 const char *redis_url_judge_prefix(const char *prefix);
 
 #endif

@@ -7,7 +7,6 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 enum { MOST_ACCEPTS = 32, WATCH_LATEST_US = 500000, PAUSE_US = 100000, MOST_TAKEN = 65536 };
 
@@ -23,7 +22,9 @@ struct doors {
     const struct config *config;
     struct doors_callbacks callbacks;
     void *arg;
-    struct door items[CONFIG_ADDRESSES];
+    struct listener listeners[CONFIG_ADDRESSES];
+    size_t listener_count;
+    struct door items[CONFIG_ADDRESSES * LISTENER_SOCKETS];
     size_t count;
     bool turned_away;
     struct event *watch_later;
@@ -118,14 +119,24 @@ void doors_watch_later(struct doors *doors)
 
 /* --- Opening and closing --- */
 
-static int open_door(struct doors *doors, bool shared, char *error, size_t error_size)
+static void add_door(struct doors *doors, int fd)
 {
-    int fd = listener_open(doors->config->addr.items[doors->count], shared, error, error_size);
-    if (fd < 0)
-        return -1;
     struct door *door = &doors->items[doors->count++];
     *door = (struct door){.doors = doors, .fd = fd};
     door->knock = event_new(doors->base, fd, EV_READ | EV_PERSIST, on_knock, door);
+}
+
+/* The next address: one door for a port or a path, several for a name. */
+static int open_doors(struct doors *doors, bool shared, char *error, size_t error_size)
+{
+    const struct listener_options options = {shared, doors->config->addr_mode};
+    struct listener *listener = &doors->listeners[doors->listener_count];
+    if (listener_open(&doors->config->listen[doors->listener_count], &options, listener, error,
+                      error_size) != 0)
+        return -1;
+    doors->listener_count++;
+    for (size_t i = 0; i < listener->count; i++)
+        add_door(doors, listener->fds[i]);
     return 0;
 }
 
@@ -136,8 +147,9 @@ struct doors *doors_open(struct event_base *base, const struct config *config, b
     doors->base = base;
     doors->config = config;
     doors->watch_later = evtimer_new(base, on_watch_later, doors);
-    while (doors->count < config->addr.count) {
-        if (open_door(doors, shared, error, error_size) != 0) {
+    while (doors->listener_count < config->addr.count) {
+        if (open_doors(doors, shared, error, error_size) != 0) {
+            doors_turn_away(doors);
             doors_close(doors, false);
             doors_free(doors);
             return NULL;
@@ -154,8 +166,8 @@ void doors_set_callbacks(struct doors *doors, const struct doors_callbacks *call
 
 void doors_turn_away(struct doors *doors)
 {
-    for (size_t i = 0; i < doors->count && !doors->turned_away; i++)
-        listener_turn_away(doors->items[i].fd, doors->config->addr.items[i]);
+    for (size_t i = 0; i < doors->listener_count && !doors->turned_away; i++)
+        listener_turn_away(&doors->listeners[i]);
     doors->turned_away = true;
 }
 
@@ -165,11 +177,11 @@ void doors_close(struct doors *doors, bool take)
         for (int left = MOST_TAKEN; left > 0 && accept_one(&doors->items[i]); left--)
             ;
     }
-    for (size_t i = 0; i < doors->count; i++) {
+    for (size_t i = 0; i < doors->count; i++)
         event_free(doors->items[i].knock);
-        close(doors->items[i].fd);
-    }
-    doors->count = 0;
+    for (size_t i = 0; i < doors->listener_count; i++)
+        listener_close(&doors->listeners[i]);
+    doors->count = doors->listener_count = 0;
 }
 
 void doors_free(struct doors *doors)

@@ -46,8 +46,8 @@ int main(int argc, char **argv)
     struct config config;
     struct config_result result = config_load(&config, argc, argv, environ);
     int status = 0;
-    if (result.warning[0] != '\0')
-        stderr_line_print("%s", result.warning);
+    for (size_t i = 0; i < result.warning_count; i++)
+        stderr_line_print("%s", result.warnings[i]);
     if (result.action == CONFIG_FAILED) {
         stderr_line_print("%s", result.error);
         status = EXIT_USAGE;

@@ -194,11 +194,12 @@ static bool supervise(struct supervisor *supervisor)
  * a second chat on the same port, so nobody may listen there yet. */
 static int check_addresses(const struct config *config, char *error, size_t error_size)
 {
+    const struct listener_options alone = {false, config->addr_mode};
     for (size_t i = 0; i < config->addr.count; i++) {
-        int fd = listener_open(config->addr.items[i], false, error, error_size);
-        if (fd < 0)
+        struct listener listener;
+        if (listener_open(&config->listen[i], &alone, &listener, error, error_size) != 0)
             return -1;
-        close(fd);
+        listener_close(&listener);
     }
     return 0;
 }

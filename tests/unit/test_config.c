@@ -164,11 +164,12 @@ static void test_mistakes_are_told(void **state)
     assert_fails("--addr", "", "at least one address");
     assert_fails("--redis", "http://x", "redis:");
     assert_fails("--redis", "redis-cluster://x", "clusters");
-    assert_fails("--redis-password-file", "/nonexistent", "cannot read");
+    assert_fails("--redis-password-file=/nonexistent", "--redis=redis://h", "cannot read");
     assert_fails("--config", "/nonexistent", "cannot read");
     assert_fails("--room", "a b", "room:");
     assert_fails("--gateway-id", "a b", "gateway-id:");
-    assert_fails("--redis-prefix", "chat@1", "redis-prefix: \"@\" and a number"); /* database 1's */
+    assert_fails("--redis-prefix", "chat@1",
+                 "redis-prefix: \"chat@1\" has \"@\" and a number"); /* database 1's */
     assert_fails("--redis-prefix", "chat@15:rooms", "another database");
     assert_fails("--gateway-id", "a:rooms", "colon"); /* the key of a's rooms would be its lease */
     assert_fails("--echo-path", "/echo", "loopback");
@@ -176,7 +177,7 @@ static void test_mistakes_are_told(void **state)
     char *environment[] = {(char[]){"YUKIZURI_NONSENSE=1"}, NULL};
     load(environment, NULL, NULL, NULL);
     assert_int_equal(result.action, CONFIG_RUN);
-    assert_non_null(strstr(result.warning, "YUKIZURI_NONSENSE"));
+    assert_non_null(strstr(result.warnings[0], "YUKIZURI_NONSENSE"));
     config_done(&config);
     char *wrong[] = {(char[]){"YUKIZURI_MAX_TEXT=x"}, NULL};
     load(wrong, NULL, NULL, NULL);
