@@ -136,8 +136,8 @@ static int check_password(struct config_loader *loader)
                            "the private Redis has no password: name another one with redis, or "
                            "leave this out");
     if (url->password[0] != '\0')
-        return config_fail(loader, blame(loader, "redis-password-file"),
-                           "redis has a password as well: leave one of them out");
+        config_warn(loader, blame(loader, "redis"),
+                    "the password in it has no effect: redis-password-file has another one");
     if (password_file_read(path, false, url->password, error, sizeof error) == 0)
         return 0;
     return config_fail(loader, blame(loader, "redis-password-file"), "%s", error);

@@ -165,9 +165,16 @@ static void note_state(struct bus *bus)
 
 void bus_log_redis(struct bus *bus, const char *kind, const char *err)
 {
+    char where[REDIS_URL_TEXT_BYTES];
+    char message[REDIS_URL_TEXT_BYTES + 64];
+    const char *what = bus->was_up ? " is out of reach; trying again until it is there"
+                                   : " has not been reached yet; trying again until it is there";
+    redis_url_format(&bus->url, where);
+    snprintf(message, sizeof message, "%s%s", where, err == NULL ? " is there" : what);
     log_write(bus->options.log, &(struct log_line){
                                     .level = err == NULL ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
                                     .kind = kind,
+                                    .message = message,
                                     .err = err,
                                 });
 }
@@ -256,6 +263,7 @@ static void on_commands_error(void *arg, const struct redis_error *error)
 {
     struct bus *bus = arg;
     redis_faults_note(bus->faults, error);
+    bus_doubt_password(bus, error);
     if (error->verdict == REDIS_RECONNECT)
         reconnect(bus, error->text);
     else if (error->verdict == REDIS_DOUBT)
@@ -267,6 +275,7 @@ static void on_subscriber_error(void *arg, const struct redis_error *error)
 {
     struct bus *bus = arg;
     redis_faults_note(bus->faults, error);
+    bus_doubt_password(bus, error);
     if (error->verdict == REDIS_RECONNECT)
         reconnect(bus, error->text);
 }
@@ -296,7 +305,7 @@ static struct redis *new_redis(struct bus *bus, bool subscriber)
     snprintf(name, sizeof name, "yukizuri-%s", bus->options.config->gateway_id);
     struct redis_options options = {
         .base = bus->options.base,
-        .url = bus->options.url,
+        .url = &bus->url,
         .tls = bus->tls,
         .turn = &bus->turn,
         .client_name = name,
@@ -311,6 +320,7 @@ static struct bus *new_bus(const struct bus_options *options, const struct bus_c
 {
     struct bus *bus = memory_new(sizeof *bus);
     bus->options = *options;
+    bus->url = *options->url;
     bus->callbacks = *callbacks;
     bus->arg = arg;
     bus->started_ms = clock_monotonic_ms();

@@ -56,6 +56,10 @@ void bus_flush(struct bus *bus);
 /* To be called once a second. */
 void bus_tick(struct bus *bus);
 
+/* Reads the redis-password-file again, if there is one: the next connection to Redis has what is in
+ * it. The log says when it is another password, or cannot be read. */
+void bus_reread_password(struct bus *bus);
+
 /* NULL while members can join and talk: the last probe came back, in the last 10 s. Else a
  * sentence.
  */

@@ -12,6 +12,7 @@ struct bus {
     struct bus_options options;
     struct bus_callbacks callbacks;
     void *arg;
+    struct redis_url url; /* with the password as it was last read */
     struct redis *commands;
     struct redis *subscriber;
     unsigned turn;         /* of both, among the addresses of Redis' name */
@@ -33,10 +34,11 @@ struct bus {
     struct redis_keeps *keeps;
     struct remote_clock redis_clock; /* of the commands' connection */
     int64_t time_asked_ms;           /* 0: not under way */
-    char lost[240];                  /* why Redis is not there */
+    char lost[300];                  /* why Redis is not there */
     char deaf[400];                  /* why a channel of ours is not listened on; "" */
     bool hears;                      /* subscribed to the probe's channel */
     bool lost_told;                  /* in the log */
+    bool password_told;              /* that it could not be read again */
     bool up_told;                    /* the same; since a connection was lost */
     bool was_up;
     int64_t started_ms;
@@ -49,6 +51,11 @@ bool bus_is_whole(const struct bus *bus);
 
 /* One line: a warning if there is an `err`. */
 void bus_log_redis(struct bus *bus, const char *kind, const char *err);
+
+/* --- bus_password.c --- */
+
+/* Redis has refused something: is the password another one by now? The next connection has it. */
+void bus_doubt_password(struct bus *bus, const struct redis_error *error);
 
 /* --- bus_channels.c --- */
 

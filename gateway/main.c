@@ -1,5 +1,6 @@
 /* yukizuri: settings, a log, a server (or several), an exit status. */
 #include "config.h"
+#include "file_limit.h"
 #include "log.h"
 #include "server.h"
 #include "stderr_line.h"
@@ -13,14 +14,23 @@ enum { EXIT_USAGE = 2 };
 
 extern char **environ;
 
+/* errno tells why. */
+static void tell_no_log(const struct config *config)
+{
+    if (config->log_file != NULL)
+        stderr_line_print("log-file: cannot open %s: %s", config->log_file, strerror(errno));
+    else
+        stderr_line_print("the log cannot go to standard output: %s; name a file with --log-file, "
+                          "or have none with --logging false",
+                          strerror(errno));
+}
+
 static int run(const struct config *config)
 {
     char error[512];
     struct log *log = log_open(config->log_file, config->logging, config->gateway_id);
     if (log == NULL) {
-        stderr_line_print("cannot open %s: %s",
-                          config->log_file == NULL ? "standard output" : config->log_file,
-                          strerror(errno));
+        tell_no_log(config);
         return EXIT_USAGE;
     }
     struct server *server = server_new(config, log, error, sizeof error);
@@ -34,8 +44,21 @@ static int run(const struct config *config)
     return status;
 }
 
+/* Whether somebody could come in at all. */
+static bool has_files(const struct config *config)
+{
+    char what[256];
+    const struct file_limit_wish wish = {config->max_connections, config->max_connections_given};
+    int verdict = file_limit_judge(file_limit_raise(), &wish, what, sizeof what);
+    if (verdict != 0)
+        stderr_line_print("%s", what);
+    return verdict >= 0;
+}
+
 static int run_all(struct config *config)
 {
+    if (!has_files(config))
+        return EXIT_USAGE;
     size_t count = supervisor_count(config);
     config->workers = count; /* what `auto` comes to */
     return count == 1 ? run(config) : supervisor_run(config, count, run);

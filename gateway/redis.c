@@ -6,6 +6,7 @@
 #include "redis_tls.h"
 #include "resolver.h"
 
+#include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
@@ -232,7 +233,7 @@ static bool take_replies(struct redis *redis)
     while (redis->stream == stream) {
         const struct redis_reply *reply;
         if (redis_replies_next(redis->replies, &reply) != 0) {
-            redis_lose(redis, "Redis sent what is not RESP");
+            redis_lose(redis, redis_why_noise(redis));
             return false;
         }
         if (reply == NULL)
@@ -260,6 +261,7 @@ static void on_read(struct bufferevent *stream, void *arg)
     (void)stream;
     struct redis *redis = arg;
     redis->heard_ms = clock_monotonic_ms();
+    redis_why_note_first(redis);
     read_all(redis);
     if (redis->options.subscriber)
         redis->callbacks.on_push_end(redis->arg);
@@ -267,17 +269,14 @@ static void on_read(struct bufferevent *stream, void *arg)
 
 static void on_event(struct bufferevent *stream, short events, void *arg)
 {
+    (void)stream;
     struct redis *redis = arg;
     if ((events & BEV_EVENT_CONNECTED) != 0) {
         redis_greet(redis);
         return;
     }
-    char why[160] = "Redis closed the connection";
-    const char *tls_error = redis->options.tls == NULL ? NULL : redis_tls_error(stream);
-    if (tls_error != NULL)
-        snprintf(why, sizeof why, "TLS: %s", tls_error);
-    else if ((events & BEV_EVENT_ERROR) != 0)
-        snprintf(why, sizeof why, "%s", evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
+    char why[REDIS_WHY_BYTES];
+    redis_why_ended(redis, events, why);
     redis_lose(redis, why);
 }
 
@@ -291,9 +290,12 @@ static struct bufferevent *new_stream(struct redis *redis)
 
 static void connect_stream(struct redis *redis, const struct sockaddr *address, socklen_t len)
 {
-    if (bufferevent_socket_connect(redis->stream, address, (int)len) != 0 &&
-        redis->state == REDIS_CONNECTING)
-        redis_lose(redis, evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
+    char why[REDIS_WHY_BYTES];
+    if (bufferevent_socket_connect(redis->stream, address, (int)len) == 0 ||
+        redis->state != REDIS_CONNECTING)
+        return;
+    redis_why_errno(EVUTIL_SOCKET_ERROR(), why);
+    redis_lose(redis, why);
 }
 
 static void on_resolved(void *arg, const struct resolver_answer *answer)
@@ -304,9 +306,8 @@ static void on_resolved(void *arg, const struct resolver_answer *answer)
         connect_stream(redis, (const struct sockaddr *)&answer->address, answer->len);
         return;
     }
-    char why[200];
-    snprintf(why, sizeof why, "cannot resolve %.80s: %s", redis->options.url->host,
-             gai_strerror(answer->error));
+    char why[REDIS_WHY_BYTES];
+    redis_why_unresolved(redis->options.url->host, answer, why);
     redis_lose(redis, why);
 }
 
@@ -321,14 +322,17 @@ static void find_and_connect(struct redis *redis)
     }
     const struct resolver_question question = {url->host, url->port, *redis->options.turn};
     redis->resolution = resolver_start(redis->options.base, &question, on_resolved, redis);
-    if (redis->resolution == NULL)
-        redis_lose(redis, "no thread to resolve its name in");
+    if (redis->resolution != NULL)
+        return;
+    const struct resolver_answer none = {.error = EAI_SYSTEM, .system_error = errno};
+    on_resolved(redis, &none);
 }
 
 static void start(struct redis *redis)
 {
     drop_stream(redis);
     redis->state = REDIS_CONNECTING;
+    redis->first_len = 0;
     redis_replies_begin(redis->replies);
     redis->stream = new_stream(redis);
     if (redis->stream == NULL) {
@@ -351,7 +355,7 @@ static void on_timer(evutil_socket_t fd, short events, void *arg)
     else if (redis->state == REDIS_WAITING)
         start(redis);
     else
-        redis_lose(redis, "Redis does not answer");
+        redis_lose(redis, redis_why_late(redis));
 }
 
 struct redis *redis_new(const struct redis_options *options,

@@ -7,6 +7,10 @@
 
 #include <stdarg.h>
 
+enum { REDIS_WHY_BYTES = 256 };
+
+struct resolver_answer;
+
 enum redis_state { REDIS_WAITING, REDIS_CONNECTING, REDIS_GREETING, REDIS_READY };
 
 struct redis {
@@ -25,7 +29,9 @@ struct redis {
     struct pending failed;  /* who is told at the loop's next turn that no answer will come */
     struct event *deferred; /* that turn */
     bool lost;              /* and on_lost is called in it */
-    char why[200];
+    char why[REDIS_WHY_BYTES];
+    uint8_t first[2];    /* what came first over this connection, */
+    ptrdiff_t first_len; /* so much of it; 0: nothing came yet */
     unsigned attempts; /* since the way was last proven */
     int64_t heard_ms;  /* when something last came */
     char run_id[48];
@@ -48,6 +54,24 @@ void redis_become_ready(struct redis *redis);
 /* AUTH, SELECT, INFO, CLIENT SETNAME, PING: the answer to the last one makes the connection ready.
  */
 void redis_greet(struct redis *redis);
+
+/* --- redis_why.c: sentences for redis_lose --- */
+
+void redis_why_errno(int why, char out[REDIS_WHY_BYTES]);
+void redis_why_unresolved(const char *host, const struct resolver_answer *answer,
+                          char out[REDIS_WHY_BYTES]);
+
+/* Becoming ready has taken too long. */
+const char *redis_why_late(const struct redis *redis);
+
+/* To be told of the first bytes, before they are taken out of the stream. */
+void redis_why_note_first(struct redis *redis);
+
+/* What came is nothing that Redis sends. */
+const char *redis_why_noise(const struct redis *redis);
+
+/* The stream has ended, with these `events` of libevent's. */
+void redis_why_ended(const struct redis *redis, short events, char out[REDIS_WHY_BYTES]);
 
 /* --- redis_words.c --- */
 

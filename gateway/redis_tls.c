@@ -85,8 +85,33 @@ struct bufferevent *redis_tls_stream(const struct redis_tls *tls, struct event_b
                                           BEV_OPT_CLOSE_ON_FREE);
 }
 
-const char *redis_tls_error(struct bufferevent *stream)
+/* What answers in another way than TLS does is taken for a strange version of it. */
+static const char *find_advice(int reason)
+{
+    switch (reason) {
+    case SSL_R_WRONG_VERSION_NUMBER:
+    case SSL_R_PACKET_LENGTH_TOO_LONG:
+    case SSL_R_BAD_RECORD_TYPE:
+        return "; what listens there speaks no TLS: write redis://, or name the port that does";
+    case SSL_R_CERTIFICATE_VERIFY_FAILED:
+        return "; the certificate must name the URL's host, and SSL_CERT_FILE its authority";
+    default:
+        return "";
+    }
+}
+
+bool redis_tls_describe(struct bufferevent *stream, char *out, size_t size)
 {
     unsigned long error = bufferevent_get_openssl_error(stream);
-    return error == 0 ? NULL : ERR_reason_error_string(error);
+    int reason = ERR_GET_REASON(error);
+    const char *text = ERR_reason_error_string(error);
+    const SSL *ssl = bufferevent_openssl_get_ssl(stream);
+    long verified = ssl == NULL ? X509_V_OK : SSL_get_verify_result(ssl);
+    if (error == 0)
+        return false;
+    snprintf(out, size, "TLS: %s%s%s%s%s", text == NULL ? "no reason given" : text,
+             verified == X509_V_OK ? "" : " (",
+             verified == X509_V_OK ? "" : X509_verify_cert_error_string(verified),
+             verified == X509_V_OK ? "" : ")", find_advice(reason));
+    return true;
 }

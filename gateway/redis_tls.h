@@ -3,6 +3,7 @@
 #ifndef YUKIZURI_REDIS_TLS_H
 #define YUKIZURI_REDIS_TLS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct bufferevent;
@@ -20,7 +21,8 @@ void redis_tls_free(struct redis_tls *tls);
 /* A stream that is to be connected; it is the caller's. NULL when OpenSSL cannot make one. */
 struct bufferevent *redis_tls_stream(const struct redis_tls *tls, struct event_base *base);
 
-/* What OpenSSL says went wrong with a stream, a static string; NULL when that is nothing. */
-const char *redis_tls_error(struct bufferevent *stream);
+/* What OpenSSL says went wrong with a stream, and what to do about it; false when that is nothing.
+ */
+bool redis_tls_describe(struct bufferevent *stream, char *out, size_t size);
 
 #endif

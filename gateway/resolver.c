@@ -2,6 +2,7 @@
 
 #include "memory.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -38,6 +39,17 @@ static void choose(const struct addrinfo *all, unsigned turn, struct resolver_an
     memcpy(&answer->address, chosen->ai_addr, chosen->ai_addrlen);
 }
 
+/* Where no descriptor is free getaddrinfo may say that there is no such name. */
+static int find_system_error(int some_fd, int error)
+{
+    int why = errno;
+    int fd = fcntl(some_fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0)
+        return errno;
+    close(fd);
+    return error == EAI_SYSTEM ? why : 0;
+}
+
 static void *ask(void *arg)
 {
     struct question *question = arg;
@@ -49,10 +61,12 @@ static void *ask(void *arg)
     if (answer.error == 0) {
         choose(found, question->turn, &answer);
         freeaddrinfo(found);
+    } else {
+        answer.system_error = find_system_error(question->answer_fd, answer.error);
     }
     /* shorter than PIPE_BUF: written whole, or not at all when nobody waits any more */
     if (write(question->answer_fd, &answer, sizeof answer) < 0)
-        answer.error = EAI_SYSTEM;
+        answer.error = EAI_AGAIN;
     close(question->answer_fd);
     free(question);
     return NULL;
@@ -75,7 +89,7 @@ static void on_answer(evutil_socket_t fd, short events, void *arg)
     struct resolution *resolution = arg;
     struct resolver_answer answer;
     if (read(fd, &answer, sizeof answer) != (ssize_t)sizeof answer)
-        answer.error = EAI_SYSTEM;
+        answer = (struct resolver_answer){.error = EAI_AGAIN};
     void (*done)(void *, const struct resolver_answer *) = resolution->done;
     void *done_arg = resolution->arg;
     resolver_cancel(resolution);
@@ -94,10 +108,12 @@ struct resolution *resolver_start(struct event_base *base, const struct resolver
     snprintf(copy->port, sizeof copy->port, "%d", question->port);
     copy->turn = question->turn;
     copy->answer_fd = ends[1];
-    if (start_thread(copy) != 0) {
+    int error = start_thread(copy);
+    if (error != 0) {
         close(ends[0]);
         close(ends[1]);
         free(copy);
+        errno = error;
         return NULL;
     }
     struct resolution *resolution = memory_new(sizeof *resolution);

@@ -11,7 +11,8 @@ struct event_base;
 struct resolution;
 
 struct resolver_answer {
-    int error; /* of getaddrinfo; 0: the address is good */
+    int error;        /* of getaddrinfo; 0: the address is good */
+    int system_error; /* errno, where it was the system that failed; else 0 */
     socklen_t len;
     struct sockaddr_storage address;
 };
@@ -23,7 +24,7 @@ struct resolver_question {
 };
 
 /* Starts to resolve. `done` is called once from the event loop; the resolution is then gone. NULL
- * when no thread can be started. */
+ * when it cannot be started: no descriptor, or no thread, is to be had (errno). */
 struct resolution *resolver_start(struct event_base *base, const struct resolver_question *question,
                                   void (*done)(void *arg, const struct resolver_answer *answer),
                                   void *arg);

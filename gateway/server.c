@@ -25,7 +25,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { RESERVED_FILES = 64, LEAVE_LATEST_US = 500000 };
+enum { LEAVE_LATEST_US = 500000 };
 
 struct server {
     const struct config *config;
@@ -162,6 +162,7 @@ static void on_reopen(evutil_socket_t signal, short events, void *arg)
     (void)signal;
     (void)events;
     struct server *server = arg;
+    bus_reread_password(server->bus);
     log_reopen(server->log);
 }
 
@@ -264,7 +265,7 @@ static void on_room_closed(void *arg, const struct place *place)
 static uint64_t find_max_sockets(void)
 {
     uint64_t files = file_limit_raise();
-    return files > RESERVED_FILES ? files - RESERVED_FILES : 1;
+    return files > FILE_LIMIT_RESERVED ? files - FILE_LIMIT_RESERVED : 1;
 }
 
 static int find_redis(struct server *server, char *error, size_t error_size)

@@ -30,7 +30,7 @@ owner 'jansson' 'common/(message|room_event)\.c'
 owner 'utf8proc' 'common/unicode\.c'
 owner 'openssl/(evp|hmac|sha|rand)' 'common/digest\.c'
 owner 'openssl/(ssl|err)' 'gateway/redis_tls\.c'
-owner 'event2/(bufferevent|buffer)' 'gateway/redis(_tls)?\.c'
+owner 'event2/(bufferevent|buffer)' 'gateway/redis(_tls|_why)?\.c'
 owner 'liburing' 'gateway/sender\.c'
 owner 'pthread' '(gateway/resolver|common/log_writer)\.c'
 grep -rnE '#include <event2?/' common && complain "common/ has no event loop"

@@ -167,8 +167,6 @@ static void test_settings_that_contradict_each_other_are_told(void **state)
     assert_warns("--max-connections=10", "--max-connections-per-address=11", "has no effect");
     assert_warns("--max-connections=10", NULL, "");
     assert_fails("--redis-password-file=/dev/null", NULL, "the private Redis has no password");
-    assert_fails("--redis=redis://:pw@h", "--redis-password-file=/dev/null",
-                 "leave one of them out");
     assert_fails("--workers=2", "--addr=unix:x", "only one gateway");
     assert_fails("--echo-path=/e", "--addr=my-host:1", "\"my-host:1\" is not");
     assert_good("--echo-path=/e", "--addr=127.0.0.9:1,[::1]:1,LOCALHOST:2,unix:x");
