@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -48,15 +47,17 @@ struct log_writer {
 /* --- The descriptor --- */
 
 /* Of a FIFO we are a reader as well: then it is there without another one, and what waits in it
- * outlives a reader that is restarted (fifo(7)). */
+ * outlives a reader that is restarted (fifo(7)). What is at the path is opened and not asked after
+ * first: it may be another file a moment later. */
 static int open_path(const char *path)
 {
-    const int flags = O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-    struct stat status;
-    int fd = -1;
-    if (stat(path, &status) == 0 && S_ISFIFO(status.st_mode))
-        fd = open(path, O_RDWR | flags);
-    return fd >= 0 ? fd : open(path, O_WRONLY | O_APPEND | O_CREAT | flags, 0640);
+    const int flags = O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+    int fd = open(path, O_RDWR | flags);
+    if (fd < 0 && errno == ENOENT)
+        fd = open(path, O_WRONLY | O_CREAT | flags, 0640);
+    else if (fd < 0 && errno == EACCES) /* it may be written alone */
+        fd = open(path, O_WRONLY | flags);
+    return fd;
 }
 
 static int open_target(const char *path)
