@@ -4,8 +4,8 @@
 #include "cores.h"
 #include "embedded_redis.h"
 #include "gateway_id.h"
-#include "listener.h"
 #include "memory.h"
+#include "private_ports.h"
 #include "server.h"
 #include "stderr_line.h"
 
@@ -35,6 +35,7 @@ struct supervisor {
     struct worker *workers;
     size_t count;
     struct embedded_redis *redis; /* NULL: they share one of somebody else's */
+    struct private_ports ports;   /* while there is a private Redis */
     sigset_t signals, before;
     int64_t started_ms;
     bool stopping;
@@ -53,6 +54,7 @@ static int be_worker(struct supervisor *supervisor, size_t number, pid_t parent)
 {
     char id[GATEWAY_ID_BYTES];
     struct config *config = supervisor->config;
+    private_ports_release(&supervisor->ports);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent)
         return 0;
@@ -190,25 +192,12 @@ static bool supervise(struct supervisor *supervisor)
     return false;
 }
 
-/* The workers share their addresses with whoever else wants to. With a private Redis that would be
- * a second chat on the same port, so nobody may listen there yet. */
-static int check_addresses(const struct config *config, char *error, size_t error_size)
-{
-    const struct listener_options alone = {false, config->addr_mode};
-    for (size_t i = 0; i < config->addr.count; i++) {
-        struct listener listener;
-        if (listener_open(&config->listen[i], &alone, &listener, error, error_size) != 0)
-            return -1;
-        listener_close(&listener);
-    }
-    return 0;
-}
-
-static struct embedded_redis *start_redis(struct config *config)
+static struct embedded_redis *start_redis(struct supervisor *supervisor)
 {
     char error[512];
+    struct config *config = supervisor->config;
     struct embedded_redis *redis = NULL;
-    if (check_addresses(config, error, sizeof error) == 0)
+    if (private_ports_claim(config, &supervisor->ports, error, sizeof error) == 0)
         redis = embedded_redis_start(&config->redis_url, error, sizeof error);
     if (redis == NULL)
         stderr_line_print("%s", error);
@@ -231,7 +220,7 @@ int supervisor_run(struct config *config, size_t count, int (*work)(const struct
     struct supervisor supervisor = {
         .config = config, .work = work, .count = count, .started_ms = clock_monotonic_ms()};
     bool own_redis = config->redis_url.scheme == REDIS_EMBEDDED;
-    if (own_redis && (supervisor.redis = start_redis(config)) == NULL)
+    if (own_redis && (supervisor.redis = start_redis(&supervisor)) == NULL)
         return 1;
     supervisor.workers = memory_new(count * sizeof *supervisor.workers);
     block_signals(&supervisor);
@@ -241,5 +230,6 @@ int supervisor_run(struct config *config, size_t count, int (*work)(const struct
         embedded_redis_forget(supervisor.redis);
     else
         embedded_redis_stop(supervisor.redis);
+    private_ports_release(&supervisor.ports);
     return supervisor.status;
 }
