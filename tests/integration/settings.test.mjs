@@ -44,7 +44,7 @@ test("a port that somebody else listens on is told in one line", async (t) => {
   const redis = await startRedis(t); // its port is taken without SO_REUSEPORT
   const { status, stderr } = run("--addr", `127.0.0.1:${redis.port}`, "--redis", redis.url);
   assert.equal(status, 1);
-  assert.match(stderr, /^yukizuri: cannot listen on 127\.0\.0\.1:\d+: Address already in use\n$/);
+  assert.match(stderr, /^yukizuri: cannot listen on 127\.0\.0\.1:\d+: Address already in use; stop what listens there [^\n]+\n$/);
 });
 
 test("every setting of the contract has its three spellings", async (t) => {
