@@ -166,7 +166,11 @@ void log_tick(struct log *log)
     say_dropped(log);
     if (error != 0)
         log_write(log, &(struct log_line){
-                           .level = LOG_LEVEL_ERROR, .kind = "log-file", .err = strerror(error)});
+                           .level = LOG_LEVEL_ERROR,
+                           .kind = "log-file",
+                           .message = "log-file could not be opened anew; the old file is kept, "
+                                      "and SIGHUP tries again",
+                           .err = strerror(error)});
 }
 
 uint64_t log_dropped(const struct log *log)

@@ -46,12 +46,16 @@ static bool can_be_run(const char *name)
     return false;
 }
 
-static int make_directory(struct keeper *job)
+/* A longer one may leave no room for the socket's path. */
+static const char *find_base(void)
 {
     const char *base = getenv("TMPDIR");
-    if (base == NULL || strlen(base) > 30)
-        base = "/tmp";
-    snprintf(job->directory, sizeof job->directory, "%s/yukizuri-XXXXXX", base);
+    return base == NULL || base[0] == '\0' || strlen(base) > 30 ? "/tmp" : base;
+}
+
+static int make_directory(struct keeper *job)
+{
+    snprintf(job->directory, sizeof job->directory, "%s/yukizuri-XXXXXX", find_base());
     if (mkdtemp(job->directory) == NULL)
         return -1;
     snprintf(job->socket, sizeof job->socket, "%s/redis.sock", job->directory);
@@ -126,7 +130,9 @@ struct embedded_redis *embedded_redis_start(struct redis_url *url, char *error, 
     }
     struct embedded_redis *redis = new_redis();
     if (redis == NULL) {
-        snprintf(error, error_size, "cannot start the embedded Redis: %s", strerror(errno));
+        snprintf(error, error_size,
+                 "cannot start the private Redis, in a directory of its own in %s (TMPDIR): %s",
+                 find_base(), strerror(errno));
         return NULL;
     }
     memset(url, 0, sizeof *url);

@@ -84,5 +84,9 @@ int main(int argc, char **argv)
         status = run_all(&config);
     }
     config_done(&config);
+    if (status == 0 && fflush(stdout) != 0) { /* a help that nobody got */
+        stderr_line_print("cannot write to standard output: %s", strerror(errno));
+        status = 1;
+    }
     return status;
 }

@@ -294,7 +294,7 @@ static void connect_stream(struct redis *redis, const struct sockaddr *address, 
     if (bufferevent_socket_connect(redis->stream, address, (int)len) == 0 ||
         redis->state != REDIS_CONNECTING)
         return;
-    redis_why_errno(EVUTIL_SOCKET_ERROR(), why);
+    redis_why_errno(redis, EVUTIL_SOCKET_ERROR(), why);
     redis_lose(redis, why);
 }
 
@@ -307,7 +307,7 @@ static void on_resolved(void *arg, const struct resolver_answer *answer)
         return;
     }
     char why[REDIS_WHY_BYTES];
-    redis_why_unresolved(redis->options.url->host, answer, why);
+    redis_why_unresolved(redis, answer, why);
     redis_lose(redis, why);
 }
 

@@ -57,8 +57,8 @@ void redis_greet(struct redis *redis);
 
 /* --- redis_why.c: sentences for redis_lose --- */
 
-void redis_why_errno(int why, char out[REDIS_WHY_BYTES]);
-void redis_why_unresolved(const char *host, const struct resolver_answer *answer,
+void redis_why_errno(const struct redis *redis, int why, char out[REDIS_WHY_BYTES]);
+void redis_why_unresolved(const struct redis *redis, const struct resolver_answer *answer,
                           char out[REDIS_WHY_BYTES]);
 
 /* Becoming ready has taken too long. */

@@ -13,30 +13,32 @@
 #include <string.h>
 #include <sys/socket.h>
 
-static const char *find_advice(int why)
+static const char *find_advice(const struct redis_url *url, int why)
 {
     if (why == EMFILE || why == ENFILE)
         return "; no descriptor is free: raise the limit of open files (ulimit -n, LimitNOFILE=)";
-    if (why == EACCES)
+    if (why == EACCES && url->scheme == REDIS_UNIX)
         return "; this user may not write to the socket, or not enter its directory";
-    if (why == ENOENT)
+    if (why == ENOENT && url->scheme == REDIS_UNIX)
         return "; nothing is at that path";
     if (why == ECONNREFUSED)
         return "; nobody listens there";
     return "";
 }
 
-void redis_why_errno(int why, char out[REDIS_WHY_BYTES])
+void redis_why_errno(const struct redis *redis, int why, char out[REDIS_WHY_BYTES])
 {
-    snprintf(out, REDIS_WHY_BYTES, "%s%s", strerror(why), find_advice(why));
+    snprintf(out, REDIS_WHY_BYTES, "%s%s", strerror(why), find_advice(redis->options.url, why));
 }
 
-void redis_why_unresolved(const char *host, const struct resolver_answer *answer,
+void redis_why_unresolved(const struct redis *redis, const struct resolver_answer *answer,
                           char out[REDIS_WHY_BYTES])
 {
+    const struct redis_url *url = redis->options.url;
     int why = answer->system_error;
-    snprintf(out, REDIS_WHY_BYTES, "cannot resolve %.80s: %s%s", host,
-             why != 0 ? strerror(why) : gai_strerror(answer->error), find_advice(why));
+    snprintf(out, REDIS_WHY_BYTES, "cannot resolve %.80s: %s%s", url->host,
+             why != 0 ? strerror(why) : gai_strerror(answer->error),
+             why != 0 ? find_advice(url, why) : "; see /etc/hosts and the name server");
 }
 
 static bool is_connected(const struct redis *redis)
@@ -93,7 +95,7 @@ void redis_why_ended(const struct redis *redis, short events, char out[REDIS_WHY
     if (redis->options.tls != NULL && redis_tls_describe(redis->stream, out, REDIS_WHY_BYTES))
         return;
     if ((events & BEV_EVENT_ERROR) != 0 && why != 0 && why != ECONNRESET)
-        redis_why_errno(why, out);
+        redis_why_errno(redis, why, out);
     else
         snprintf(out, REDIS_WHY_BYTES, "%s", find_end(redis));
 }
