@@ -1,9 +1,11 @@
 /* What is a good value, and which values contradict each other. */
 #include "config_internal.h"
 
+#include "config_sizes.h"
 #include "gateway_id.h"
 #include "memory.h"
 #include "name.h"
+#include "origin.h"
 #include "password_file.h"
 
 #include <inttypes.h>
@@ -70,7 +72,8 @@ static const char *judge_path(const char *text)
     return text[0] == '/' ? NULL : "must begin with /";
 }
 
-const char *config_judge(const struct config_row *row, const char *text)
+/* The end of a sentence; NULL: nothing is wrong. */
+static const char *find_wrong(const struct config_row *row, const char *text)
 {
     static const struct {
         const char *name;
@@ -84,6 +87,26 @@ const char *config_judge(const struct config_row *row, const char *text)
         if (strcmp(judges[i].name, row->name) == 0)
             return judges[i].judge(text);
     return NULL;
+}
+
+static int judge_origin(struct config_loader *loader, const struct config_row *row, char *text)
+{
+    char why[400];
+    const char *wrong = origin_judge_all(&text, 1, why, sizeof why);
+    return wrong == NULL ? 0 : config_fail(loader, row, "%s", wrong);
+}
+
+/* Secrets are among the values of `redis`. */
+int config_judge(struct config_loader *loader, const struct config_row *row, const char *text)
+{
+    if (strcmp(row->name, "origin") == 0)
+        return judge_origin(loader, row, (char *)(uintptr_t)text);
+    const char *wrong = find_wrong(row, text);
+    if (wrong == NULL)
+        return 0;
+    if (strcmp(row->name, "redis") == 0)
+        return config_fail(loader, row, "%s", wrong);
+    return config_fail(loader, row, "\"%.128s\" %s", text, wrong);
 }
 
 /* --- All of them together --- */
@@ -197,6 +220,20 @@ static int check_echo(struct config_loader *loader)
     return 0;
 }
 
+/* Told where somebody wrote one of them. */
+static int check_sizes(struct config_loader *loader)
+{
+    char why[400];
+    const char *wrong = config_judge_sizes(loader->config, why, sizeof why);
+    if (wrong == NULL)
+        return 0;
+    const struct config_row *row = blame(loader, "max-message");
+    if (is_given(loader, "max-message"))
+        return config_fail(loader, row, "%s", wrong);
+    blame(loader, "max-text");
+    return config_fail(loader, NULL, "max-message: %s", wrong);
+}
+
 static void derive_blocks(const struct config_list *list, struct config_blocks *out)
 {
     out->items = memory_new((list->count + 1) * sizeof *out->items);
@@ -263,7 +300,7 @@ int config_check(struct config_loader *loader)
         return -1;
     redis_url_parse(config->redis, &config->redis_url);
     if (check_password(loader) != 0 || derive_addresses(loader) != 0 ||
-        check_workers(loader) != 0 || check_echo(loader) != 0)
+        check_workers(loader) != 0 || check_echo(loader) != 0 || check_sizes(loader) != 0)
         return -1;
     derive_blocks(&config->trusted_proxy, &config->trusted_proxy_blocks);
     derive_blocks(&config->ops_allow, &config->ops_allow_blocks);

@@ -71,9 +71,8 @@ int config_load_arguments(struct config_loader *loader, int argc, char *const *a
 
 /* --- config_check.c --- */
 
-/* What is wrong with a row's value, or with one item of it, as the end of a sentence (static);
- * NULL: nothing. The value may be a secret: the sentence does not repeat it. */
-const char *config_judge(const struct config_row *row, const char *text);
+/* Is that a good value for the row, or a good item of it? 0, or -1 with an error. */
+int config_judge(struct config_loader *loader, const struct config_row *row, const char *text);
 
 /* Fills what is derived; tells what only all settings together show. 0, or -1 with an error. */
 int config_check(struct config_loader *loader);

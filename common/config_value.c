@@ -31,20 +31,9 @@ void config_set_string(char **out, const char *text)
     *out = text[0] == '\0' ? NULL : memory_copy_string(text);
 }
 
-/* Secrets are among the values of `redis`. */
-static int judge(struct config_loader *loader, const struct config_row *row, const char *text)
-{
-    const char *wrong = config_judge(row, text);
-    if (wrong == NULL)
-        return 0;
-    if (strcmp(row->name, "redis") == 0)
-        return config_fail(loader, row, "%s", wrong);
-    return config_fail(loader, row, "\"%.128s\" %s", text, wrong);
-}
-
 static int set_string(struct config_loader *loader, const struct config_row *row, const char *text)
 {
-    if (text[0] != '\0' && judge(loader, row, text) != 0)
+    if (text[0] != '\0' && config_judge(loader, row, text) != 0)
         return -1;
     config_set_string(config_field(loader->config, row), text);
     return 0;
@@ -59,7 +48,7 @@ static int set_list(struct config_loader *loader, const struct config_row *row, 
     for (text += strspn(text, separators); *text != '\0'; text += strspn(text, separators)) {
         size_t len = strcspn(text, separators);
         config_add_to_list(list, text, len);
-        if (judge(loader, row, list->items[list->count - 1]) != 0)
+        if (config_judge(loader, row, list->items[list->count - 1]) != 0)
             return -1;
         text += len;
     }
