@@ -291,6 +291,11 @@ static void warn_about_limits(struct config_loader *loader)
         config_warn(loader, blame(loader, "max-connections-per-address"),
                     "has no effect: max-connections is smaller (%" PRIu64 ")",
                     config->max_connections);
+    if (config->backlog > 0 && config->backlog < config->max_message)
+        config_warn(loader, blame(loader, is_given(loader, "backlog") ? "backlog" : "max-message"),
+                    "backlog (%" PRIu64 ") is smaller than max-message (%" PRIu64
+                    "): who is a single long message behind is cut off",
+                    config->backlog, config->max_message);
 }
 
 int config_check(struct config_loader *loader)

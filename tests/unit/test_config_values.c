@@ -166,6 +166,10 @@ static void test_settings_that_contradict_each_other_are_told(void **state)
     assert_warns("--trusted-proxy=10.0.0.0/8", NULL, "");
     assert_warns("--max-connections=10", "--max-connections-per-address=11", "has no effect");
     assert_warns("--max-connections=10", NULL, "");
+    assert_warns("--backlog=32767", NULL, "--backlog: backlog (32767) is smaller than max-message");
+    assert_warns("--max-message=2000000", NULL, "--max-message: backlog (1048576) is smaller");
+    assert_warns("--backlog=0", "--max-message=2000000", "");
+    assert_warns("--backlog=32768", NULL, "");
     assert_fails("--redis-password-file=/dev/null", NULL, "the private Redis has no password");
     assert_fails("--workers=2", "--addr=unix:x", "only one gateway");
     assert_fails("--echo-path=/e", "--addr=my-host:1", "\"my-host:1\" is not");
