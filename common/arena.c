@@ -1,17 +1,16 @@
 #include "arena.h"
 
 #include "memory.h"
+#include "watched.h"
 
 #include <stdalign.h>
 #include <stdint.h>
 #include <stdlib.h>
 
-#ifdef __SANITIZE_ADDRESS__
-enum { BLOCK_BYTES = 0 }; /* a block for each piece, so that nobody uses one after its end */
-#else
-enum { BLOCK_BYTES = 8192 };
-#endif
-enum { ALIGNMENT = alignof(max_align_t) };
+enum {
+    BLOCK_BYTES = IS_WATCHED ? 0 : 8192, /* 0: a block for each piece */
+    ALIGNMENT = alignof(max_align_t),
+};
 
 struct block {
     struct block *before;

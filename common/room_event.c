@@ -2,6 +2,7 @@
 #include "message.h"
 
 #include "memory.h"
+#include "number.h"
 #include "scan.h"
 
 #include <jansson.h>
@@ -14,10 +15,10 @@ static bool is_person(const json_t *value)
            json_is_string(json_object_get(value, "name"));
 }
 
-static bool read_positive(const json_t *root, const char *name, uint64_t *out)
+static bool read_number(const json_t *root, const char *name, uint64_t *out)
 {
     const json_t *value = json_object_get(root, name);
-    if (!json_is_integer(value) || json_integer_value(value) < 0)
+    if (!json_is_integer(value) || !number_is_good(json_integer_value(value)))
         return false;
     *out = (uint64_t)json_integer_value(value);
     return true;
@@ -72,7 +73,7 @@ static int read_persons(const json_t *root, const char *name, struct message_per
 static int read_message(const json_t *root, struct room_event *out)
 {
     uint64_t at = 0;
-    if (!read_positive(root, "seq", &out->seq) || !read_positive(root, "at", &at) ||
+    if (!read_number(root, "seq", &out->seq) || !read_number(root, "at", &at) ||
         !is_person(json_object_get(root, "from")) || !json_is_string(json_object_get(root, "text")))
         return EVENT_FOREIGN;
     out->type = EVENT_MESSAGE;
@@ -83,8 +84,8 @@ static int read_message(const json_t *root, struct room_event *out)
 static int read_presence(const json_t *root, struct room_event *out)
 {
     out->type = EVENT_PRESENCE;
-    if (!read_positive(root, "seq", &out->seq) || out->seq == 0 ||
-        !read_positive(root, "count", &out->count))
+    if (!read_number(root, "seq", &out->seq) || out->seq == 0 ||
+        !read_number(root, "count", &out->count))
         return EVENT_FOREIGN;
     int error = read_persons(root, "joined", &out->joined, &out->joined_count);
     if (error == 0)
@@ -165,7 +166,7 @@ static bool read_canonical_message(const char *data, size_t len, struct room_eve
     if (scan_skip(&scan, ",\"nonce\":"))
         scan_string(&scan, false);
     scan_expect(&scan, "}");
-    if (!scan_ends(&scan) || seq == 0)
+    if (!scan_ends(&scan) || seq == 0 || !number_is_good((int64_t)(seq | at_ms)))
         return false;
     out->type = EVENT_MESSAGE;
     out->seq = seq;
@@ -203,7 +204,8 @@ static bool read_canonical_presence(const char *data, size_t len, struct room_ev
     scan_expect(&scan, ",\"count\":");
     event.count = scan_number(&scan);
     scan_expect(&scan, "}");
-    bool good = scan_ends(&scan) && event.seq > 0;
+    bool good =
+        scan_ends(&scan) && event.seq > 0 && number_is_good((int64_t)(event.seq | event.count));
     if (good)
         *out = event;
     else

@@ -2,6 +2,7 @@
 
 #include "list.h"
 #include "memory.h"
+#include "watched.h"
 
 #include <assert.h>
 #include <stdint.h>
@@ -152,10 +153,10 @@ static void free_object(void *object)
         retire(class, block);
 }
 
-#if defined __SANITIZE_ADDRESS__ && !defined SLAB_UNWATCHED /* which its own test defines */
-static const bool is_watched = true;
-#else
+#ifdef SLAB_UNWATCHED /* which its own test defines */
 static const bool is_watched = false;
+#else
+static const bool is_watched = IS_WATCHED;
 #endif
 
 void *slab_new(size_t size)

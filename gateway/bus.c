@@ -6,6 +6,7 @@
 #include "keys.h"
 #include "lane.h"
 #include "memory.h"
+#include "number.h"
 #include "outbox.h"
 #include "redis_faults.h"
 #include "redis_keeps.h"
@@ -53,11 +54,11 @@ int bus_await_turn(struct bus *bus, void (*make)(void *arg), void *arg)
 static void on_time(void *arg, const struct redis_reply *reply)
 {
     struct bus *bus = arg;
-    int64_t seconds = redis_reply_integer(redis_reply_at(reply, 0));
-    int64_t us = redis_reply_integer(redis_reply_at(reply, 1));
-    if (seconds > 0 && seconds < INT64_MAX / 2000)
+    uint64_t seconds = redis_reply_number(redis_reply_at(reply, 0));
+    uint64_t us = redis_reply_number(redis_reply_at(reply, 1));
+    if (seconds > 0 && seconds < NUMBER_END / 1000)
         remote_clock_note(&bus->redis_clock, bus->time_asked_ms, clock_monotonic_ms(),
-                          seconds * 1000 + us / 1000);
+                          (int64_t)(seconds * 1000 + us / 1000));
     bus->time_asked_ms = 0;
 }
 
@@ -310,6 +311,7 @@ static struct redis *new_redis(struct bus *bus, bool subscriber)
         .turn = &bus->turn,
         .client_name = name,
         .subscriber = subscriber,
+        .most_reply_bytes = bus_most_reply_bytes(bus->options.config),
         .metrics = bus->options.metrics,
     };
     return redis_new(&options, &callbacks, bus);

@@ -93,9 +93,13 @@ struct bus_numbers {
     char head_ttl[24], retention[24], most_kept[24];
     char member_ttl[24], most_members[24];
     char most_nonces[24], nonce_ttl[24];
+    char page_bytes[24]; /* of kept events in one answer */
 };
 void bus_fill_numbers(struct bus_numbers *numbers, const struct config *config);
 const struct bus_numbers *bus_numbers(const struct bus *bus);
+
+/* No answer of a Redis that does what it is asked is longer. */
+size_t bus_most_reply_bytes(const struct config *config);
 
 /* --- For feeds --- */
 

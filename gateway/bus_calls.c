@@ -20,6 +20,9 @@ enum {
     JOINS_LIKE_A_CALL = 4,  /* so many more in a call of join.lua take as long as a call, */
     LEAVES_LIKE_A_CALL = 8, /* and of leave.lua */
     PUT_BACK_PATIENCE_MS = 60000,
+    PAGE_LEAST_BYTES = 1 << 20,
+    PAGE_ANY_BYTES = 1 << 28,     /* where messages have no bound of their own */
+    REPLY_LEAST_BYTES = 16 << 20, /* the names of all gateways, of a hundred thousand */
 };
 
 uint64_t bus_member_ttl(const struct config *config)
@@ -89,6 +92,19 @@ static uint64_t most_nonces(const struct config *config)
     return most > NONCES_LEAST ? most : NONCES_LEAST;
 }
 
+/* Two messages of other gateways, which may have larger ones, fit in. */
+static uint64_t page_bytes(const struct config *config)
+{
+    uint64_t most = config->max_message == 0 ? PAGE_ANY_BYTES : config->max_message * 2;
+    return most > PAGE_LEAST_BYTES ? most : PAGE_LEAST_BYTES;
+}
+
+/* The longest is a page of kept events: all of it, one event more, and what is known of each. */
+size_t bus_most_reply_bytes(const struct config *config)
+{
+    return (size_t)(REPLY_LEAST_BYTES + 4 * page_bytes(config));
+}
+
 void bus_fill_numbers(struct bus_numbers *numbers, const struct config *config)
 {
     uint64_t nonce_ttl =
@@ -100,6 +116,7 @@ void bus_fill_numbers(struct bus_numbers *numbers, const struct config *config)
     print_number(numbers->most_members, config->max_members);
     print_number(numbers->most_nonces, most_nonces(config));
     print_number(numbers->nonce_ttl, nonce_ttl);
+    print_number(numbers->page_bytes, page_bytes(config));
 }
 
 int bus_say(struct feed *feed, const struct bus_say *say, redis_done done, void *arg)
@@ -208,8 +225,8 @@ static enum bus_join_status read_in(const struct redis_reply *answer, struct bus
     if (id == NULL || strlen(id) >= sizeof out->id)
         return BUS_FAILED;
     memcpy(out->id, id, strlen(id) + 1);
-    out->seq = (uint64_t)redis_reply_integer(redis_reply_at(answer, 2));
-    out->floor = (uint64_t)redis_reply_integer(redis_reply_at(answer, 3));
+    out->seq = redis_reply_number(redis_reply_at(answer, 2));
+    out->floor = redis_reply_number(redis_reply_at(answer, 3));
     const char *epoch = redis_reply_string(redis_reply_at(answer, 4), NULL);
     snprintf(out->epoch, sizeof out->epoch, "%s", epoch == NULL ? "" : epoch);
     return BUS_JOINED;
@@ -229,7 +246,7 @@ enum bus_join_status bus_read_joined(const struct redis_reply *reply, size_t ind
     if (strcmp(status, "late") == 0)
         return BUS_LATE;
     if (strcmp(status, "taken") == 0) {
-        out->number = (unsigned)redis_reply_integer(redis_reply_at(answer, 1));
+        out->number = (unsigned)redis_reply_number(redis_reply_at(answer, 1));
         return BUS_TAKEN;
     }
     enum bus_join_status in = read_in(answer, out);
@@ -338,6 +355,5 @@ bool bus_is_other_epoch(const struct redis_reply *reply)
 
 uint64_t bus_number(const struct redis_reply *reply)
 {
-    int64_t number = redis_reply_is_error(reply) ? 0 : redis_reply_integer(reply);
-    return number > 0 ? (uint64_t)number : 0;
+    return redis_reply_is_error(reply) ? 0 : redis_reply_number(reply);
 }

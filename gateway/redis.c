@@ -232,8 +232,9 @@ static bool take_replies(struct redis *redis)
     const struct bufferevent *stream = redis->stream;
     while (redis->stream == stream) {
         const struct redis_reply *reply;
-        if (redis_replies_next(redis->replies, &reply) != 0) {
-            redis_lose(redis, redis_why_noise(redis));
+        int error = redis_replies_next(redis->replies, &reply);
+        if (error != 0) {
+            redis_lose(redis, redis_why_noise(redis, error));
             return false;
         }
         if (reply == NULL)
@@ -370,7 +371,7 @@ struct redis *redis_new(const struct redis_options *options,
     redis->turn_end = event_new(options->base, -1, 0, on_turn_end, redis);
     redis->deferred = event_new(options->base, -1, 0, on_deferred, redis);
     redis->unsent = evbuffer_new();
-    redis->replies = redis_replies_new();
+    redis->replies = redis_replies_new(options->most_reply_bytes);
     redis_replies_watch(redis->replies, on_error_reply, redis);
     redis->state = REDIS_WAITING;
     arm_timer(redis, 0);

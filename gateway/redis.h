@@ -39,6 +39,7 @@ struct redis_options {
     struct redis_tls *tls;   /* must outlive it; NULL: none is wanted */
     const char *client_name; /* CLIENT SETNAME; copied */
     bool subscriber;         /* what is published goes to on_push; commands are answered */
+    size_t most_reply_bytes; /* a longer one is the end of the connection: redis_replies_new */
     struct metrics *metrics;
 };
 

@@ -67,8 +67,8 @@ const char *redis_why_late(const struct redis *redis);
 /* To be told of the first bytes, before they are taken out of the stream. */
 void redis_why_note_first(struct redis *redis);
 
-/* What came is nothing that Redis sends. */
-const char *redis_why_noise(const struct redis *redis);
+/* What came is nothing that Redis sends, or too much of it; `error` of redis_replies_next. */
+const char *redis_why_noise(const struct redis *redis, int error);
 
 /* The stream has ended, with these `events` of libevent's. */
 void redis_why_ended(const struct redis *redis, short events, char out[REDIS_WHY_BYTES]);

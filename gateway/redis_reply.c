@@ -2,6 +2,7 @@
 
 #include "arena.h"
 #include "memory.h"
+#include "number.h"
 
 #include <hiredis/hiredis.h>
 #include <stdlib.h>
@@ -20,18 +21,28 @@ struct redis_reply {
 struct redis_replies {
     redisReader *reader;
     struct arena *arena;
-    bool complete; /* what is in the arena has been handed out */
+    size_t most_bytes;
+    size_t taken_bytes; /* in the arena */
+    bool too_long;      /* the reply that is being read */
+    bool complete;      /* what is in the arena has been handed out */
     void (*on_error)(void *arg, const char *text, size_t len);
     void *arg;
 };
 
 /* --- What hiredis calls --- */
 
-/* One more, at its place in the array that it belongs to. */
+/* One more, at its place in the array that it belongs to. NULL, which hiredis takes for the end of
+ * memory, when the whole reply would be too long: an array of two thousand million elements is
+ * announced in a dozen bytes. */
 static struct redis_reply *add(const redisReadTask *task, size_t more)
 {
-    const struct redis_replies *replies = task->privdata;
-    struct redis_reply *reply = arena_take(replies->arena, sizeof *reply + more);
+    struct redis_replies *replies = task->privdata;
+    size_t size = sizeof(struct redis_reply) + more;
+    replies->too_long = size > replies->most_bytes - replies->taken_bytes;
+    if (replies->too_long)
+        return NULL;
+    replies->taken_bytes += size;
+    struct redis_reply *reply = arena_take(replies->arena, size);
     reply->type = task->type;
     reply->count = 0;
     if (task->parent != NULL) {
@@ -44,6 +55,8 @@ static struct redis_reply *add(const redisReadTask *task, size_t more)
 static void *add_string(const redisReadTask *task, char *data, size_t len)
 {
     struct redis_reply *reply = add(task, len + 1);
+    if (reply == NULL)
+        return NULL;
     reply->string = (char *)(reply + 1);
     reply->count = len;
     memcpy(reply->string, data, len);
@@ -62,6 +75,8 @@ static void *add_array(const redisReadTask *task, int count)
 {
     size_t bytes = (size_t)count * sizeof(struct redis_reply *);
     struct redis_reply *reply = add(task, bytes);
+    if (reply == NULL)
+        return NULL;
     reply->elements = (struct redis_reply **)(void *)(reply + 1);
     reply->count = (size_t)count;
     memset(reply->elements, 0, bytes);
@@ -71,16 +86,33 @@ static void *add_array(const redisReadTask *task, int count)
 static void *add_integer(const redisReadTask *task, long long number)
 {
     struct redis_reply *reply = add(task, 0);
-    reply->integer = number;
+    if (reply != NULL)
+        reply->integer = number;
     return reply;
 }
 
 static void *add_nil(const redisReadTask *task)
 {
     struct redis_reply *reply = add(task, 0);
-    reply->type = REDIS_REPLY_NIL; /* the task's is that of what might have been there */
+    if (reply != NULL)
+        reply->type = REDIS_REPLY_NIL; /* the task's is that of what might have been there */
     return reply;
 }
+
+#if HIREDIS_MAJOR >= 1
+/* RESP3, which is never asked for. Without these two hiredis would hand out a number for a pointer.
+ */
+static void *add_double(const redisReadTask *task, double number, char *text, size_t len)
+{
+    (void)number;
+    return add_string(task, text, len);
+}
+
+static void *add_bool(const redisReadTask *task, int good)
+{
+    return add_integer(task, good);
+}
+#endif
 
 static void keep(void *reply)
 {
@@ -96,6 +128,10 @@ static redisReader *new_reader(struct redis_replies *replies)
         .createArray = add_array,
         .createInteger = add_integer,
         .createNil = add_nil,
+#if HIREDIS_MAJOR >= 1
+        .createDouble = add_double,
+        .createBool = add_bool,
+#endif
         .freeObject = keep,
     };
     redisReader *reader = redisReaderCreateWithFunctions(&functions);
@@ -105,9 +141,10 @@ static redisReader *new_reader(struct redis_replies *replies)
     return reader;
 }
 
-struct redis_replies *redis_replies_new(void)
+struct redis_replies *redis_replies_new(size_t most_bytes)
 {
     struct redis_replies *replies = memory_new(sizeof *replies);
+    replies->most_bytes = most_bytes;
     replies->arena = arena_new();
     replies->reader = new_reader(replies);
     return replies;
@@ -134,6 +171,7 @@ void redis_replies_begin(struct redis_replies *replies)
     redisReaderFree(replies->reader);
     replies->reader = new_reader(replies);
     replies->complete = true;
+    replies->too_long = false;
 }
 
 void redis_replies_feed(struct redis_replies *replies, const char *data, size_t len)
@@ -141,18 +179,44 @@ void redis_replies_feed(struct redis_replies *replies, const char *data, size_t 
     redisReaderFeed(replies->reader, data, len);
 }
 
+static void forget_last(struct redis_replies *replies)
+{
+    if (!replies->complete)
+        return;
+    arena_clear(replies->arena);
+    replies->taken_bytes = 0;
+    replies->complete = false;
+}
+
+/* A string is put into the arena when all of it is there; until then hiredis keeps what has come.
+ */
+static bool is_too_long(const struct redis_replies *replies)
+{
+    const redisReader *reader = replies->reader;
+    return replies->too_long || reader->len - reader->pos > replies->most_bytes;
+}
+
 int redis_replies_next(struct redis_replies *replies, const struct redis_reply **reply)
 {
     void *found = NULL;
     *reply = NULL;
-    if (replies->complete)
-        arena_clear(replies->arena);
-    replies->complete = false;
-    if (redisReaderGetReply(replies->reader, &found) != REDIS_OK)
-        return -1;
+    forget_last(replies);
+    bool good = redisReaderGetReply(replies->reader, &found) == REDIS_OK;
+    if (found == NULL && is_too_long(replies))
+        return REDIS_REPLIES_TOO_LONG;
+    if (!good)
+        return REDIS_REPLIES_BROKEN;
     replies->complete = found != NULL;
     *reply = found;
     return 0;
+}
+
+const char *redis_replies_why(int error)
+{
+    return error == REDIS_REPLIES_TOO_LONG
+               ? "Redis sent a longer answer than any that was asked for; is that address really a "
+                 "Redis, and one for this service alone?"
+               : "Redis sent what is not RESP; is it Redis that listens there?";
 }
 
 /* --- What is in a reply --- */
@@ -184,6 +248,12 @@ int64_t redis_reply_integer(const struct redis_reply *reply)
     if (reply->type == REDIS_REPLY_INTEGER)
         return reply->integer;
     return reply->type == REDIS_REPLY_STRING ? strtoll(reply->string, NULL, 10) : 0;
+}
+
+uint64_t redis_reply_number(const struct redis_reply *reply)
+{
+    int64_t number = redis_reply_integer(reply);
+    return number_is_good(number) ? (uint64_t)number : 0;
 }
 
 const char *redis_reply_string(const struct redis_reply *reply, size_t *len)

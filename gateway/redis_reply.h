@@ -13,7 +13,9 @@
 struct redis_reply;
 struct redis_replies;
 
-struct redis_replies *redis_replies_new(void);
+/* No reply may take more than `most_bytes`, counted as they are kept here. Longer ones are known as
+ * soon as they are announced, or so much of them has come. */
+struct redis_replies *redis_replies_new(size_t most_bytes);
 
 /* NULL is fine. */
 void redis_replies_free(struct redis_replies *replies);
@@ -29,9 +31,17 @@ void redis_replies_begin(struct redis_replies *replies);
 
 void redis_replies_feed(struct redis_replies *replies, const char *data, size_t len);
 
-/* The next complete reply, or NULL when there is none yet: 0; -1 when that was not RESP. A reply
- * lives until the next call. */
+enum redis_replies_error {
+    REDIS_REPLIES_BROKEN = -1, /* that was not RESP, or arrays in arrays deeper than hiredis goes */
+    REDIS_REPLIES_TOO_LONG = -2,
+};
+
+/* The next complete reply, or NULL when there is none yet: 0. An error is the end of this
+ * connection: after it only redis_replies_begin helps. A reply lives until the next call. */
 int redis_replies_next(struct redis_replies *replies, const struct redis_reply **reply);
+
+/* What the error means, a sentence (static). */
+const char *redis_replies_why(int error);
 
 /* A wrong type, or no reply at all, reads as 0, NULL or an empty array. */
 bool redis_reply_is_error(const struct redis_reply *reply);      /* so does no reply */
@@ -39,6 +49,10 @@ bool redis_reply_is_wrong_type(const struct redis_reply *reply); /* the key is o
 /* What the error means; false, and `out` untouched, when it is none, or no reply at all. */
 bool redis_reply_error(const struct redis_reply *reply, struct redis_error *out);
 int64_t redis_reply_integer(const struct redis_reply *reply); /* also of a numeric string */
+
+/* The same, where a room's number or a time in ms is due (number.h); anything else reads as 0. */
+uint64_t redis_reply_number(const struct redis_reply *reply);
+
 const char *redis_reply_string(const struct redis_reply *reply, size_t *len); /* also of errors */
 size_t redis_reply_count(const struct redis_reply *reply);
 const struct redis_reply *redis_reply_at(const struct redis_reply *reply, size_t index);

@@ -1,6 +1,7 @@
 /* Why there is no connection to Redis: what was tried, what came of it, and what to do. */
 #include "redis_internal.h"
 
+#include "redis_reply.h"
 #include "redis_tls.h"
 #include "resolver.h"
 
@@ -69,13 +70,13 @@ void redis_why_note_first(struct redis *redis)
 }
 
 /* A TLS record begins with its type and the version 3 (RFC 8446, section 5.1): this is an alert. */
-const char *redis_why_noise(const struct redis *redis)
+const char *redis_why_noise(const struct redis *redis, int error)
 {
     static const uint8_t alert[] = {21, 3};
     if (redis->options.tls == NULL && redis->first_len == (ev_ssize_t)sizeof alert &&
         memcmp(redis->first, alert, sizeof alert) == 0)
         return "what answers there speaks TLS; write rediss://";
-    return "Redis sent what is not RESP; is it Redis that listens there?";
+    return redis_replies_why(error);
 }
 
 static const char *find_end(const struct redis *redis)

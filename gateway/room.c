@@ -55,8 +55,8 @@ static const struct text *own_line(void *owner, uint32_t known);
 void room_lines_init(struct room_lines *lines, const struct config *config)
 {
     *lines = (struct room_lines){
-        .limit = {pace_share(PRESENCE_SHARE, (int64_t)config->workers, cores_allowed()),
-                  PRESENCE_LONGEST_US},
+        .limit = {.share = pace_share(PRESENCE_SHARE, (int64_t)config->workers, cores_allowed()),
+                  .longest_us = PRESENCE_LONGEST_US},
     };
 }
 

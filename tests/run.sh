@@ -1,16 +1,16 @@
 #!/bin/bash
 # Installs what the tests need, builds with ASan+UBSan, and runs everything: style, unit, integration,
-# browser, and a short run of each chaos. A test that cannot run fails. Ends with the runners' own closing
-# lines.
+# browser, a short run of each fuzzer and of each chaos. A test that cannot run fails. Ends with the
+# runners' own closing lines.
 #
-#   tests/run.sh [style|unit|integration|browser|chaos|instructions|memory]...   (default: all)
+#   tests/run.sh [style|unit|fuzz|integration|browser|chaos|instructions|memory]...   (default: all)
 set -uo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/deploy/packages.sh"
 cd "$top" || exit 1
 
 jobs=("$@")
-[ ${#jobs[@]} -gt 0 ] || jobs=(style unit integration browser chaos instructions memory)
+[ ${#jobs[@]} -gt 0 ] || jobs=(style unit fuzz integration browser chaos instructions memory)
 wants() { [[ " ${jobs[*]} " == *" $1 "* ]]; }
 
 packages="$packages_build $packages_run libcmocka-dev universal-ctags procps"
@@ -23,6 +23,7 @@ if wants browser && [ -z "${CHROMIUM:-}" ]; then packages="$packages chromium fo
 # chaos drops packets where it may (root, nftables); elsewhere proxies stand in
 if wants chaos && [ "$(id -u)" = 0 ]; then packages="$packages nftables iproute2"; fi
 if wants instructions; then packages="$packages valgrind"; fi
+if wants fuzz; then packages="$packages clang"; fi
 # shellcheck disable=SC2086
 packages_install $packages
 node_is_good || die "Node.js 18 or newer and npm are needed"
@@ -43,6 +44,7 @@ npm_said=$(cd tests && npm ci --no-audit --no-fund --loglevel=error 2>&1) || die
 export UBSAN_OPTIONS=print_stacktrace=1
 if wants style; then job style bash tests/check-style.sh; fi
 if wants unit; then job unit ctest --test-dir build/asan --output-on-failure; fi
+if wants fuzz; then job fuzz bash tests/fuzz/run.sh 20; fi
 if wants integration; then job integration node --test --test-concurrency=2 tests/integration/*.test.mjs; fi
 if wants browser; then job browser node --test --test-concurrency=1 tests/browser/*.test.mjs; fi
 chaos() {

@@ -1,48 +1,75 @@
+#include "fuzz.h"
 #include "gathering.h"
 #include "roster.h"
 
-#include <stdlib.h>
+enum { MAX_TEXT = 2000 };
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+static void must_be_same_people(const struct message_person *fast,
+                                const struct message_person *full, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        must_be_same(fast[i].id, full[i].id, "the same id");
+        must_be_same(fast[i].json, full[i].json, "the same person");
+    }
+}
 
-/* What is read the short way must be what the full parser reads: a space before it sends it there.
- */
+static void must_be_same_event(const struct room_event *fast, const struct room_event *full)
+{
+    must(fast->type == full->type, "the same type");
+    must(fast->seq == full->seq && fast->at_ms == full->at_ms && fast->count == full->count,
+         "the same numbers");
+    must(fast->joined_count == full->joined_count && fast->left_count == full->left_count,
+         "as many people");
+    must_be_same_people(fast->joined, full->joined, fast->joined_count);
+    must_be_same_people(fast->left, full->left, fast->left_count);
+    must_be_same(fast->text, full->text, "the same text");
+    must_be_same(fast->epoch, full->epoch, "the same epoch");
+}
+
+/* What is read the short way must be what the full parser reads. */
 static void check_short_way(const uint8_t *data, size_t len)
 {
     struct room_event fast = {0};
     struct room_event full = {0};
     if (len == 0 || data[0] != '{')
         return;
-    struct text spaced = TEXT_EMPTY;
-    text_add_string(&spaced, " ");
-    text_add(&spaced, (const char *)data, len);
-    int error = room_event_parse((const char *)data, len, 2000, &fast);
-    if (error != room_event_parse(spaced.data, spaced.len, 2000, &full) || fast.type != full.type ||
-        fast.seq != full.seq || fast.at_ms != full.at_ms)
-        abort();
+    struct text spaced = fuzz_put_space_before(data, len);
+    int error = room_event_parse((const char *)data, len, MAX_TEXT, &fast);
+    must(error == room_event_parse(spaced.data, spaced.len, MAX_TEXT, &full),
+         "both ways take it, or none");
+    must_be_same_event(&fast, &full);
     room_event_done(&fast);
     room_event_done(&full);
     text_done(&spaced);
+}
+
+static void gather(const struct room_event *event)
+{
+    struct gathering *gathering = gathering_new();
+    struct text out = TEXT_EMPTY;
+    gathering_add(gathering, event);
+    gathering_seen(gathering);
+    gathering_add(gathering, event);
+    for (size_t known = 0; known < 3; known++)
+        gathering_write(gathering, known, &out);
+    gathering_clear(gathering);
+    text_done(&out);
+    gathering_free(gathering);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     struct room_event event;
     check_short_way(data, len);
-    if (room_event_parse((const char *)data, len, 2000, &event) != 0)
+    if (room_event_parse((const char *)data, len, MAX_TEXT, &event) != 0)
         return 0;
-    struct roster *roster = roster_new();
-    struct gathering *gathering = gathering_new();
-    struct text out = TEXT_EMPTY;
     if (event.type == EVENT_PRESENCE) {
+        struct roster *roster = roster_new();
         roster_apply(roster, &event);
         roster_list(roster, "me", "{}");
-        gathering_add(gathering, &event);
-        gathering_take(gathering, &out);
+        roster_free(roster);
+        gather(&event);
     }
-    text_done(&out);
-    gathering_free(gathering);
-    roster_free(roster);
     room_event_done(&event);
     return 0;
 }

@@ -92,6 +92,7 @@ static struct redis *connect_redis(void)
     static unsigned turn;
     const struct redis_options options = {
         .turn = &turn,
+        .most_reply_bytes = 1 << 20,
         .base = base, .url = &url, .client_name = "test", .metrics = &metrics};
     inside = ready = false;
     told[0] = '\0';

@@ -163,6 +163,27 @@ static int read_event(const char *text, struct room_event *out)
     return room_event_parse(text, strlen(text), 20, out);
 }
 
+/* In our own form and in any other: a space before it sends it to the full parser. */
+static void test_a_number_beyond_what_lua_and_browsers_count_is_foreign(void **state)
+{
+    (void)state;
+    static const char *const events[] = {
+        " {\"type\":\"message\",\"seq\":4503599627370496,\"at\":1,\"from\":{\"id\":\"a\",\"name\":"
+        "\"A\"},"
+        "\"text\":\"x\"}",
+        " {\"type\":\"message\",\"seq\":1,\"at\":900000000000000000,\"from\":{\"id\":\"a\","
+        "\"name\":"
+        "\"A\"},\"text\":\"x\"}",
+        " {\"type\":\"presence\",\"seq\":4503599627370496,\"joined\":[],\"left\":[],\"count\":1}",
+        " {\"type\":\"presence\",\"seq\":1,\"joined\":[],\"left\":[],\"count\":900000000000000000}",
+    };
+    for (size_t i = 0; i < sizeof events / sizeof *events; i++) {
+        struct room_event event;
+        assert_int_equal(read_event(events[i], &event), EVENT_FOREIGN);
+        assert_int_equal(read_event(events[i] + 1, &event), EVENT_FOREIGN);
+    }
+}
+
 static void test_event_kinds(void **state)
 {
     struct room_event event;
@@ -344,6 +365,7 @@ static void test_the_longest_nonce_is_found(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_number_beyond_what_lua_and_browsers_count_is_foreign),
         cmocka_unit_test(test_parse_join),
         cmocka_unit_test(test_parse_say_counts_characters),
         cmocka_unit_test(test_parse_bad),

@@ -13,7 +13,7 @@ static const char stream[] = "*3\r\n$7\r\nmessage\r\n$4\r\nroom\r\n$5\r\nhe\0lo\
                              "*2\r\n*2\r\n:1\r\n$0\r\n\r\n+OK\r\n"
                              "*0\r\n"
                              "*-1\r\n";
-enum { REPLIES = 8, STREAM_LEN = sizeof stream - 1 };
+enum { REPLIES = 8, STREAM_LEN = sizeof stream - 1, MOST_BYTES = 1 << 20 };
 
 static void check_reply(int number, const struct redis_reply *reply)
 {
@@ -67,7 +67,7 @@ static void test_replies_come_in_any_pieces(void **state)
 {
     (void)state;
     for (size_t piece = 1; piece <= STREAM_LEN; piece++) {
-        struct redis_replies *replies = redis_replies_new();
+        struct redis_replies *replies = redis_replies_new(MOST_BYTES);
         int seen = 0;
         for (size_t at = 0; at < STREAM_LEN; at += piece) {
             size_t left = STREAM_LEN - at;
@@ -82,7 +82,7 @@ static void test_replies_come_in_any_pieces(void **state)
 static void test_a_new_connection_forgets_half_a_reply(void **state)
 {
     (void)state;
-    struct redis_replies *replies = redis_replies_new();
+    struct redis_replies *replies = redis_replies_new(MOST_BYTES);
     redis_replies_feed(replies, stream, 30);
     assert_int_equal(take(replies, 0), 0);
     redis_replies_begin(replies);
@@ -95,7 +95,7 @@ static void test_the_last_reply_outlives_its_connection(void **state)
 {
     (void)state;
     const struct redis_reply *reply;
-    struct redis_replies *replies = redis_replies_new();
+    struct redis_replies *replies = redis_replies_new(MOST_BYTES);
     redis_replies_feed(replies, "$3\r\nabc\r\n", 9);
     assert_int_equal(redis_replies_next(replies, &reply), 0);
     redis_replies_begin(replies);
@@ -107,7 +107,7 @@ static void test_what_is_not_resp_is_an_error(void **state)
 {
     (void)state;
     const struct redis_reply *reply;
-    struct redis_replies *replies = redis_replies_new();
+    struct redis_replies *replies = redis_replies_new(MOST_BYTES);
     redis_replies_feed(replies, "HTTP/1.1 200 OK\r\n", 17);
     assert_int_equal(redis_replies_next(replies, &reply), -1);
     redis_replies_begin(replies);
@@ -115,6 +115,87 @@ static void test_what_is_not_resp_is_an_error(void **state)
     assert_int_equal(redis_replies_next(replies, &reply), 0);
     assert_string_equal(redis_reply_string(reply, NULL), "OK");
     redis_replies_free(replies);
+}
+
+/* However it is cut, and whatever comes before it; then a new connection is as good as the first.
+ */
+static void must_be_refused(const char *announced, int error)
+{
+    const struct redis_reply *reply;
+    struct redis_replies *replies = redis_replies_new(1000);
+    static char filling[600];
+    memset(filling, 'x', sizeof filling);
+    for (size_t piece = 1; piece <= strlen(announced); piece++) {
+        int found = 0;
+        redis_replies_begin(replies);
+        for (size_t at = 0; at < strlen(announced) && found == 0; at += piece) {
+            redis_replies_feed(replies, announced + at, strnlen(announced + at, piece));
+            found = redis_replies_next(replies, &reply);
+            assert_null(reply);
+        }
+        for (int more = 0; more < 3 && found == 0; more++) {
+            redis_replies_feed(replies, filling, sizeof filling);
+            found = redis_replies_next(replies, &reply);
+        }
+        assert_int_equal(found, error);
+        assert_true(strlen(redis_replies_why(found)) > 0);
+    }
+    redis_replies_begin(replies);
+    redis_replies_feed(replies, "+OK\r\n", 5);
+    assert_int_equal(redis_replies_next(replies, &reply), 0);
+    assert_string_equal(redis_reply_string(reply, NULL), "OK");
+    redis_replies_free(replies);
+}
+
+static void test_a_reply_takes_no_more_memory_than_is_allowed(void **state)
+{
+    (void)state;
+    must_be_refused("*2147483647\r\n", REDIS_REPLIES_TOO_LONG);
+    must_be_refused("*2\r\n:1\r\n*100000000\r\n", REDIS_REPLIES_TOO_LONG);
+    must_be_refused("$9223372036854775807\r\n", REDIS_REPLIES_TOO_LONG);
+    must_be_refused("*2\r\n+OK\r\n$500000000\r\n", REDIS_REPLIES_TOO_LONG);
+    must_be_refused("+", REDIS_REPLIES_TOO_LONG);
+    must_be_refused("*8\r\n*8\r\n*8\r\n*8\r\n*8\r\n*8\r\n*8\r\n*8\r\n*8\r\n*8\r\n",
+                    REDIS_REPLIES_BROKEN);
+}
+
+static void test_what_was_taken_before_is_not_counted(void **state)
+{
+    (void)state;
+    const struct redis_reply *reply;
+    struct redis_replies *replies = redis_replies_new(200);
+    for (int i = 0; i < 100; i++) {
+        redis_replies_feed(replies, "*2\r\n$5\r\nhello\r\n:1\r\n", 19);
+        assert_int_equal(redis_replies_next(replies, &reply), 0);
+        assert_int_equal(redis_reply_count(reply), 2);
+    }
+    redis_replies_free(replies);
+}
+
+static void test_a_number_that_no_room_can_have_reads_as_0(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t number;
+    } cases[] = {
+        {":7\r\n", 7},
+        {"$2\r\n17\r\n", 17},
+        {":4503599627370495\r\n", 4503599627370495},
+        {":4503599627370496\r\n", 0},
+        {":9223372036854775807\r\n", 0},
+        {":-9223372036854775808\r\n", 0},
+        {"$30\r\n999999999999999999999999999999\r\n", 0},
+        {"+OK\r\n", 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct redis_reply *reply;
+        struct redis_replies *replies = redis_replies_new(MOST_BYTES);
+        redis_replies_feed(replies, cases[i].text, strlen(cases[i].text));
+        assert_int_equal(redis_replies_next(replies, &reply), 0);
+        assert_int_equal(redis_reply_number(reply), cases[i].number);
+        redis_replies_free(replies);
+    }
 }
 
 static void test_no_reply_reads_as_an_error_and_as_nothing(void **state)
@@ -156,7 +237,7 @@ static const struct redis_reply *a_reply(void)
     static struct redis_replies *replies;
     const struct redis_reply *reply;
     redis_replies_free(replies);
-    replies = redis_replies_new();
+    replies = redis_replies_new(MOST_BYTES);
     redis_replies_feed(replies, "+OK\r\n", 5);
     redis_replies_next(replies, &reply);
     return reply;
@@ -250,6 +331,9 @@ int main(void)
         cmocka_unit_test(test_a_new_connection_forgets_half_a_reply),
         cmocka_unit_test(test_the_last_reply_outlives_its_connection),
         cmocka_unit_test(test_what_is_not_resp_is_an_error),
+        cmocka_unit_test(test_a_reply_takes_no_more_memory_than_is_allowed),
+        cmocka_unit_test(test_what_was_taken_before_is_not_counted),
+        cmocka_unit_test(test_a_number_that_no_room_can_have_reads_as_0),
         cmocka_unit_test(test_no_reply_reads_as_an_error_and_as_nothing),
         cmocka_unit_test(test_answers_come_in_order_and_late_ones_are_dropped),
         cmocka_unit_test(test_callbacks_may_send_further_commands),
