@@ -5,6 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { EPOCH_CHARACTERS = 20 };
+
+bool lineage_is_epoch(const char *text)
+{
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+    size_t len = strspn(text, allowed);
+    return len > 0 && len <= EPOCH_CHARACTERS && text[len] == '\0';
+}
+
 static void add_fork(struct lineage *lineage, const struct lineage_fork *fork)
 {
     if (lineage->count == LINEAGE_FORKS) {

@@ -9,6 +9,7 @@
 
 #include "message.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,10 @@ struct lineage {
     size_t count;
     struct lineage_fork forks[LINEAGE_FORKS]; /* the oldest first */
 };
+
+/* Can it be the name of an epoch? As prelude.lua's is_epoch: letters, digits, _ and -, 20 at most.
+ */
+bool lineage_is_epoch(const char *text);
 
 /* Reads what a room's head has: its epoch, and "EPOCH:SEQ EPOCH:SEQ" (the last LINEAGE_FORKS of
  * them; what is none is left out). NULL is like "". */

@@ -1,6 +1,7 @@
 /* The half of message.h that reads what comes over a room's channel. */
 #include "message.h"
 
+#include "lineage.h"
 #include "memory.h"
 #include "number.h"
 #include "scan.h"
@@ -106,9 +107,7 @@ static int read_epoch(const json_t *root, struct room_event *out)
 {
     out->type = EVENT_EPOCH;
     out->epoch = json_string_value(json_object_get(root, "epoch"));
-    bool good =
-        out->epoch != NULL && out->epoch[0] != '\0' && strlen(out->epoch) < MESSAGE_EPOCH_BYTES;
-    return good ? 0 : EVENT_FOREIGN;
+    return out->epoch != NULL && lineage_is_epoch(out->epoch) ? 0 : EVENT_FOREIGN;
 }
 
 static int read_json(const char *data, size_t len, size_t max_text, struct room_event *out)

@@ -126,6 +126,19 @@ struct scan_string scan_string(struct scan *scan, bool plain)
     return scan->at == NULL ? (struct scan_string){NULL, 0} : string;
 }
 
+bool scan_is_utf8(const char *data, size_t len)
+{
+    const uint8_t *at = (const uint8_t *)data;
+    while (len > 0) {
+        size_t step = at[0] < 0x80 ? 1 : sequence(at, len);
+        if (step == 0)
+            return false;
+        at += step;
+        len -= step;
+    }
+    return true;
+}
+
 bool scan_ends(const struct scan *scan)
 {
     return scan->at != NULL && scan->at == scan->end;

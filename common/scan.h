@@ -39,6 +39,9 @@ struct scan_string scan_string(struct scan *scan, bool plain);
  * backslashes, no controls. Seven more may be: it looks at eight at a time. */
 size_t scan_plain(const char *data, size_t len);
 
+/* Is all of it UTF-8 (RFC 3629)? The bytes of ASCII are all allowed. */
+bool scan_is_utf8(const char *data, size_t len);
+
 /* Was everything as expected, and is nothing left? */
 bool scan_ends(const struct scan *scan);
 

@@ -212,7 +212,9 @@ static void on_scanned(void *arg, const struct redis_reply *reply)
         return;
     }
     const char *cursor = redis_reply_string(redis_reply_at(reply, 0), NULL);
-    if (cursor == NULL || burial_is_stale(grave->asked_ms)) {
+    /* one that stands still would be followed for ever */
+    if (cursor == NULL || burial_is_stale(grave->asked_ms) ||
+        (strcmp(cursor, "0") != 0 && strcmp(cursor, grave->cursor) == 0)) {
         end_grave(grave, true);
         return;
     }

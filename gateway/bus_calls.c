@@ -6,6 +6,7 @@
 #include "feed.h"
 #include "keys.h"
 #include "lane.h"
+#include "lineage.h"
 #include "outbox.h"
 #include "text.h"
 
@@ -222,13 +223,13 @@ int bus_join(struct feed *feed, const struct bus_join *joins, size_t count, redi
 static enum bus_join_status read_in(const struct redis_reply *answer, struct bus_joined *out)
 {
     const char *id = redis_reply_string(redis_reply_at(answer, 1), NULL);
-    if (id == NULL || strlen(id) >= sizeof out->id)
+    const char *epoch = redis_reply_string(redis_reply_at(answer, 4), NULL);
+    if (id == NULL || strlen(id) >= sizeof out->id || epoch == NULL || !lineage_is_epoch(epoch))
         return BUS_FAILED;
     memcpy(out->id, id, strlen(id) + 1);
     out->seq = redis_reply_number(redis_reply_at(answer, 2));
     out->floor = redis_reply_number(redis_reply_at(answer, 3));
-    const char *epoch = redis_reply_string(redis_reply_at(answer, 4), NULL);
-    snprintf(out->epoch, sizeof out->epoch, "%s", epoch == NULL ? "" : epoch);
+    snprintf(out->epoch, sizeof out->epoch, "%s", epoch);
     return BUS_JOINED;
 }
 

@@ -77,6 +77,7 @@ void feed_on_subscribed(struct feed *feed)
 {
     feed->state = FEED_OPENING;
     feed->hearing++;
+    feed_forget_page(feed);
     proceed(feed);
 }
 
@@ -100,6 +101,7 @@ void feed_look(struct feed *feed)
 
 void feed_tick(struct feed *feed)
 {
+    feed->hasty = false;
     proceed(feed);
     if (feed->state == FEED_LIVE && feed->roster_wanted)
         feed_read_roster(feed);
@@ -135,6 +137,7 @@ static void take_epoch(struct feed *feed, const char *epoch)
         return;
     feed->hearing++;
     event_queue_clear(&feed->queue);
+    feed_forget_page(feed);
     if (feed->state != FEED_OPENING)
         feed_read_kept(feed);
 }

@@ -7,6 +7,8 @@
 
 #include "event_queue.h"
 
+enum { FEED_ENTRY_BYTES = 48 }; /* of a stream's id: two numbers, a dash and the NUL */
+
 enum feed_state {
     FEED_UNSUBSCRIBED, /* nothing can be said */
     FEED_OPENING,      /* subscribed; the roster is being read for the first time */
@@ -30,7 +32,10 @@ struct feed {
      * of what came in between: it is asked for again. */
     unsigned hearing;
     unsigned kept_asked, roster_asked; /* in which `hearing` */
-    uint64_t fork;                     /* rebase: numbers up to here stay what they were */
+    char
+        read_up_to[FEED_ENTRY_BYTES]; /* the next page begins behind this entry; "": behind `seq` */
+    bool hasty;    /* something was asked once more at once: the next time waits for the tick */
+    uint64_t fork; /* rebase: numbers up to here stay what they were */
     unsigned told; /* kinds of foreign publications already logged, a bit each */
     uint64_t seq;  /* the last event delivered or remembered */
     uint64_t said; /* so many events up to it were messages */
@@ -59,7 +64,11 @@ void feed_go_live(struct feed *feed);
 
 /* --- feed_kept.c --- */
 
-/* Reads what is kept after the last event delivered; what arrives meanwhile is queued. */
+/* Reads what is kept after the last event delivered, or the next page of it; what arrives meanwhile
+ * is queued. */
 void feed_read_kept(struct feed *feed);
+
+/* What is kept is read from `seq` on, and not from where a page ended. */
+void feed_forget_page(struct feed *feed);
 
 #endif

@@ -3,25 +3,34 @@
 
 #include "lane.h"
 #include "roster.h"
+#include "scan.h"
 #include "text.h"
 
 #include <string.h>
 
-enum { ROSTER_HEAD = 4, ROSTER_FIELDS = 3 }; /* of roster.lua's answer */
+enum { ROSTER_LEAST = 3, ROSTER_HEAD = 4, ROSTER_FIELDS = 3 }; /* of roster.lua's answer */
+
+/* NULL unless browsers can be shown it: they close on a frame that is not UTF-8, and whoever was
+ * welcomed with such a name would be thrown out at once, again and again. */
+static const char *read_shown(const struct redis_reply *reply)
+{
+    size_t len;
+    const char *text = redis_reply_string(reply, &len);
+    return text != NULL && strlen(text) == len && scan_is_utf8(text, len) ? text : NULL;
+}
 
 static void deliver_roster(struct feed *feed, const struct redis_reply *reply)
 {
     feed->callbacks.on_roster_begin(feed->owner);
     size_t count = redis_reply_count(reply);
     for (size_t i = ROSTER_HEAD; i + 2 < count; i += ROSTER_FIELDS) {
-        const char *id = redis_reply_string(redis_reply_at(reply, i), NULL);
-        const char *name = redis_reply_string(redis_reply_at(reply, i + 1), NULL);
-        const char *address = redis_reply_string(redis_reply_at(reply, i + 2), NULL);
+        const char *id = read_shown(redis_reply_at(reply, i));
+        const char *name = read_shown(redis_reply_at(reply, i + 1));
+        const char *address = read_shown(redis_reply_at(reply, i + 2));
         if (id != NULL && name != NULL && address != NULL)
             feed->callbacks.on_roster_add(feed->owner, id, name, address);
     }
-    feed->callbacks.on_roster_done(feed->owner,
-                                   (uint64_t)redis_reply_integer(redis_reply_at(reply, 3)));
+    feed->callbacks.on_roster_done(feed->owner, redis_reply_number(redis_reply_at(reply, 3)));
 }
 
 /* What was delivered while the roster was on its way, and came after it. */
@@ -42,18 +51,20 @@ static void open_with(struct feed *feed, const struct redis_reply *reply, const 
 {
     feed->roster_known = true;
     feed->lineage = lineage_read(epoch, NULL);
-    feed->roster_seq = (uint64_t)redis_reply_integer(redis_reply_at(reply, 1));
-    feed->roster_said = (uint64_t)redis_reply_integer(redis_reply_at(reply, 2));
+    feed->roster_seq = redis_reply_number(redis_reply_at(reply, 1));
+    feed->roster_said = redis_reply_number(redis_reply_at(reply, 2));
     deliver_roster(feed, reply);
     feed->callbacks.on_start(feed->owner, feed->roster_seq);
     if (feed->state == FEED_OPENING)
         feed_read_kept(feed);
 }
 
+/* Where it does not tell the epoch, what is kept will. */
 static void take_roster(struct feed *feed, const struct redis_reply *reply)
 {
-    const char *epoch = redis_reply_string(redis_reply_at(reply, 0), NULL);
-    if (epoch == NULL || redis_reply_count(reply) < ROSTER_HEAD) {
+    const char *told = redis_reply_string(redis_reply_at(reply, 0), NULL);
+    const char *epoch = told != NULL && lineage_is_epoch(told) ? told : "";
+    if (redis_reply_count(reply) < ROSTER_LEAST) {
         feed->roster_wanted = true; /* feed_tick tries again */
     } else if (!feed->roster_known) {
         open_with(feed, reply, epoch);
@@ -64,7 +75,7 @@ static void take_roster(struct feed *feed, const struct redis_reply *reply)
         feed_look(feed);
     } else if (!feed->roster_wanted) {
         deliver_roster(feed, reply); /* events up to its number may come again: nothing changes */
-        replay_journal(feed, (uint64_t)redis_reply_integer(redis_reply_at(reply, 1)));
+        replay_journal(feed, redis_reply_number(redis_reply_at(reply, 1)));
     }
 }
 

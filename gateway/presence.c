@@ -104,8 +104,8 @@ static bool is_alone(const struct presence *presence)
 static void on_rooms_counted(void *arg, const struct redis_reply *reply)
 {
     struct presence *presence = arg;
-    bool broken = redis_reply_is_error(reply); /* by hand: another type */
-    if (reply == NULL)
+    bool broken = redis_reply_is_wrong_type(reply); /* by hand */
+    if (redis_reply_is_error(reply) && !broken)
         return;
     bool too_many =
         redis_reply_integer(reply) > (int64_t)presence->rooms_open && is_alone(presence);

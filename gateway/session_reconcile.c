@@ -92,7 +92,9 @@ static void on_ours(void *arg, const struct redis_reply *reply)
     struct bus_leave leaves[BUS_LEAVE_MOST];
     const char *cursor = redis_reply_string(redis_reply_at(reply, 0), NULL);
     size_t count;
-    if (cursor == NULL || strlen(cursor) >= sizeof walk->cursor) {
+    /* one that stands still would be followed for ever */
+    if (cursor == NULL || strlen(cursor) >= sizeof walk->cursor ||
+        (strcmp(cursor, "0") != 0 && strcmp(cursor, walk->cursor) == 0)) {
         session_reconcile_soon(walk->all, walk->place); /* once more */
         end_walk(walk);
         return;

@@ -37,9 +37,7 @@ local function take_off(first, last)
         local member = gone[i]
         names[#names + 1] = member.folded
         listed = listed + redis.call('SISMEMBER', members, member.folded)
-        if member.id and member.name then -- else broken by hand, and the count alone is told
-            people[#people + 1] = person_json(member.id, member.name)
-        end
+        people[#people + 1] = person_json(member.id, member.name)
     end
     emit_presence('', table.concat(people, ','), redis.call('SCARD', members) - listed)
     redis.call('SREM', members, unpack(names))

@@ -113,7 +113,7 @@ local function let_in()
     end
     local people, names = {}, {}
     for i, person in ipairs(coming) do
-        people[i] = person_json(person.id, person.name, person.shown)
+        people[#people + 1] = person_json(person.id, person.name, person.shown)
         names[i] = person.folded
     end
     now = emit_presence(table.concat(people, ','), '', count)

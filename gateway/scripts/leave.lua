@@ -28,9 +28,7 @@ for i = 5, #KEYS do
                            hash = id and not said and there[5], floor = there[6],
                            session = session, asked = there[7], floor_epoch = there[8]}
         listed = listed + redis.call('SISMEMBER', members, names[#names])
-        if id and name then -- else somebody has broken it by hand, and the count alone is told
-            people[#people + 1] = person_json(id, name)
-        end
+        people[#people + 1] = person_json(id, name)
     end
 end
 if #gone == 0 then

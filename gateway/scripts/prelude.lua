@@ -44,14 +44,28 @@ local function mend(key, kind)
     end
 end
 
+-- Was a command refused because its key is of another type? For any other reason (an ACL, memory, a
+-- disk) what is there may be good, and must stay.
+local function is_wrong_type(answer)
+    return type(answer) == 'table' and answer.err and string.find(answer.err, 'WRONGTYPE', 1, true)
+end
+
+-- What the command about this key answers. A key of another type is as good as none; whatever else is
+-- refused ends the script, with the error that Redis gave.
+local function of_type(command, key, ...)
+    local answer = redis.pcall(command, key, ...)
+    if is_wrong_type(answer) then
+        redis.call('DEL', key)
+        return redis.call(command, key, ...)
+    elseif type(answer) == 'table' and answer.err then
+        return redis.call(command, key, ...)
+    end
+    return answer
+end
+
 -- The fields of a hash, false where there is none.
 local function fields(key, ...)
-    local values = redis.pcall('HMGET', key, ...)
-    if values.err then
-        redis.call('DEL', key)
-        return redis.call('HMGET', key, ...)
-    end
-    return values
+    return of_type('HMGET', key, ...)
 end
 
 -- A whole number as a string. Redis prints a number that it is given with 17 digits' care, which
@@ -107,6 +121,9 @@ end
 -- the forks that led to the epoch, the oldest first: "EPOCH:SEQ EPOCH:SEQ".
 local function position()
     local at = redis.pcall('HMGET', head, 'epoch', 'seq', 'said', 'history', 'forks')
+    if at.err and not is_wrong_type(at) then
+        redis.call('HMGET', head, 'epoch') -- refused again, and that ends the script
+    end
     local seq = not at.err and tonumber(at[2] or '')
     if not is_count(seq) or not is_epoch(at[1]) then
         return begin()
@@ -138,7 +155,7 @@ end
 
 -- Keeps an event for `retention`; returns why that failed, or nil. A stream that somebody has broken
 -- by hand (another type, a foreign number, the last there can be) is begun anew. Its life is renewed
--- with a script's first event, directly: what is refused later leaves no stream for ever.
+-- with a script's first event, and before it: what is refused later leaves no stream for ever.
 local has_life = false
 local function keep(seq, at, event, said)
     local function add()
@@ -148,18 +165,22 @@ local function keep(seq, at, event, said)
     if retention == 0 then
         return nil
     end
+    if not has_life then -- what may not be given an end is not written
+        local given = redis.pcall('EXPIRE', recent, ARGV[3])
+        if type(given) == 'table' then
+            return given.err
+        end
+        has_life = given == 1
+    end
     local kept = add()
-    if kept.err and (kept.err:find('WRONGTYPE') or kept.err:find('equal or smaller') or
-                     kept.err:find('exhausted')) then
+    if is_wrong_type(kept) or kept.err and (kept.err:find('equal or smaller') or
+                                            kept.err:find('exhausted')) then
         redis.call('DEL', recent)
+        has_life = false
         kept = add()
     end
     if not kept.err and not has_life then
-        local refused = redis.pcall('EXPIRE', recent, ARGV[3])
-        if type(refused) == 'table' then
-            redis.call('DEL', recent)
-            return refused.err
-        end
+        redis.call('EXPIRE', recent, ARGV[3])
         has_life = true
     end
     return kept.err
@@ -201,8 +222,30 @@ local function keep_token(left, member)
     end
 end
 
--- Somebody in a presence event; `shown` is the address that others see ('' or nil: none).
+-- Can browsers be shown this? They close on a frame that is not UTF-8 (RFC 3629). A name or an address
+-- that somebody has broken by hand may be anything, and of any length.
+local most_shown = 1000 -- bytes; the longest of ours have a fifth of it
+local sequences = {
+    '[\194-\223][\128-\191]', '\224[\160-\191][\128-\191]', '[\225-\236\238\239][\128-\191][\128-\191]',
+    '\237[\128-\159][\128-\191]', '\240[\144-\191][\128-\191][\128-\191]',
+    '[\241-\243][\128-\191][\128-\191][\128-\191]', '\244[\128-\143][\128-\191][\128-\191]',
+}
+local function can_be_shown(text)
+    if #text > most_shown or string.find(text, '%z') then
+        return false
+    end
+    for i = 1, string.find(text, '[\128-\255]') and #sequences or 0 do
+        text = string.gsub(text, sequences[i], ' ') -- a space, lest two halves meet
+    end
+    return not string.find(text, '[\128-\255]')
+end
+
+-- Somebody in a presence event; `shown` is the address that others see ('' or nil: none). nil when it
+-- is nobody who can be shown: then the count alone is told.
 local function person_json(id, name, shown)
+    if not (id and name and can_be_shown(id) and can_be_shown(name) and can_be_shown(shown or '')) then
+        return nil
+    end
     local json = '{"id":' .. cjson.encode(id) .. ',"name":' .. cjson.encode(name)
     if shown and shown ~= '' then
         json = json .. ',"address":' .. cjson.encode(shown)

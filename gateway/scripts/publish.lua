@@ -15,11 +15,14 @@ local most_nonces, nonce_ttl = digits(-1 - count_in(5, 1)), ARGV[6]
 local epoch, seq, said, at -- where the room is; not looked up for repeats alone
 local events, answers = {}, {}
 
+-- The number under which it was said, or nil; and why that cannot be known.
 local function number_of(nonces, nonce)
     local seen = redis.pcall('ZSCORE', nonces, nonce)
-    if type(seen) == 'table' then -- another type, by hand
+    if is_wrong_type(seen) then
         redis.call('DEL', nonces)
         return nil
+    elseif type(seen) == 'table' then
+        return nil, seen.err
     end
     local number = tonumber(seen or '')
     return is_count(number) and number or nil -- else broken by hand
@@ -32,9 +35,14 @@ local function remember(nonces, nonce, number)
 end
 
 local function say(body, nonces, nonce, first_epoch)
-    local seen = nonces and number_of(nonces, nonce)
+    local seen, refused
+    if nonces then
+        seen, refused = number_of(nonces, nonce)
+    end
     if seen then
         return seen
+    elseif refused then -- alone: what was kept before it in this call is shown at the end
+        return redis.error_reply(refused)
     end
     if not epoch then
         epoch, seq, said = position()

@@ -10,13 +10,13 @@
 local members, ttl, left_key = KEYS[4], ARGV[5], ARGV[7]
 local name_at = #ARGV[6] + 1
 local found, kept = {}, {}
-local call, pcall = redis.call, redis.pcall
+local call = redis.call
 
 count_in(5, 1)
 must(#ARGV - 7 == #KEYS - 4, 'a session for each member')
 for i = 5, #KEYS do
     local key = KEYS[i]
-    local there = pcall('HMGET', key, 'session', 'id')
+    local there = fields(key, 'session', 'id')
     if there[1] == ARGV[i + 3] and there[1] then
         call('EXPIRE', key, ttl)
         call('EXPIRE', left_key .. (there[2] or ''), ttl) -- who came back with its token
@@ -25,16 +25,11 @@ for i = 5, #KEYS do
     elseif there[1] then
         found[i - 4] = 'm'
     else
-        if there.err then -- somebody has broken it by hand
-            call('DEL', key)
-        end
         found[i - 4] = 'g'
     end
 end
--- should the set have been lost, or broken
-if #kept > 0 and type(pcall('SADD', members, unpack(kept))) == 'table' then
-    call('DEL', members)
-    call('SADD', members, unpack(kept))
+if #kept > 0 then -- should the set have been lost, or broken
+    of_type('SADD', members, unpack(kept))
 end
 call('EXPIRE', members, ttl)
 call('EXPIRE', head, head_ttl)

@@ -13,11 +13,11 @@ local people = {}
 mend(members, 'set')
 for _, folded in ipairs(redis.call('SRANDMEMBER', members, ARGV[5])) do
     local there = fields(ARGV[6] .. folded, 'id', 'name', 'shown')
-    if there[1] then
+    if there[1] and person_json(there[1], there[2], there[3]) then
         for i = 1, 3 do
             people[#people + 1] = there[i] or ''
         end
-    else
+    elseif not there[1] then
         redis.call('SREM', members, folded)
     end
 end

@@ -46,6 +46,13 @@ static void check_plain(const uint8_t *data, size_t len)
              "plain bytes stand for themselves");
 }
 
+static void check_utf8(const uint8_t *data, size_t len)
+{
+    json_t *value = json_stringn((const char *)data, len); /* NULL when it is not UTF-8 */
+    must(scan_is_utf8((const char *)data, len) == (value != NULL), "UTF-8 to both, or to none");
+    json_decref(value);
+}
+
 /* A message in the form that our scripts write, field by field. */
 static void check_object(const uint8_t *data, size_t len)
 {
@@ -74,6 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     check_string(data, len, true);
     check_number(data, len);
     check_plain(data, len);
+    check_utf8(data, len);
     check_object(data, len);
     return 0;
 }
