@@ -63,8 +63,13 @@ enum lineage_standing lineage_stand(const struct lineage *lineage, const char *e
         *seq = fork->seq;
         return LINEAGE_FORKED;
     }
-    *seq = lineage->count < LINEAGE_FORKS ? 0 : lineage->forks[lineage->count - 1].seq;
+    *seq = 0;
     return LINEAGE_FOREIGN;
+}
+
+uint64_t lineage_unseen_from(const struct lineage *lineage)
+{
+    return lineage->count < LINEAGE_FORKS ? 0 : lineage->forks[lineage->count - 1].seq;
 }
 
 enum lineage_standing lineage_meet(const struct lineage *lineage, const struct lineage *own,
@@ -79,8 +84,10 @@ enum lineage_standing lineage_meet(const struct lineage *lineage, const struct l
             *seq = at;
             return shared ? LINEAGE_SHARED : LINEAGE_FORKED;
         }
-        if (i == 0)
-            return lineage_stand(lineage, own->epoch, seq);
+        if (i == 0) {
+            *seq = lineage_unseen_from(lineage);
+            return LINEAGE_FOREIGN;
+        }
         epoch = own->forks[i - 1].epoch;
         if (stood > own->forks[i - 1].seq)
             stood = own->forks[i - 1].seq;

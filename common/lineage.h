@@ -42,15 +42,21 @@ enum lineage_standing {
     LINEAGE_FOREIGN, /* the epoch is not known in it */
 };
 
-/* Where somebody who has seen everything up to `*seq` of `epoch` stands in this lineage. `*seq`
- * becomes the number behind which it has seen nothing of it: unless it is shared the fork's. Of a
- * foreign epoch nothing was seen; where more forks may have been than are known, what came in the
- * present epoch is all that surely was not. */
+/* Where the number `*seq` of `epoch` is in this lineage: `*seq` stays what it is, or becomes the
+ * fork's behind which that epoch's numbers mean something else. Of a foreign epoch it is 0. (As
+ * prelude.lua's `stand`: what somebody may see begins there, and a number that is too high would
+ * hide what is owed.) */
 enum lineage_standing lineage_stand(const struct lineage *lineage, const char *epoch,
                                     uint64_t *seq);
 
-/* The same of somebody whose own lineage is known: where both came from one epoch, everything up to
- * the first of their forks is shared. */
+/* From where on somebody of a foreign epoch surely has seen nothing: 0, but where more forks may
+ * have been than are known, its epoch may have been one of them, and what came in the present epoch
+ * is all that it surely has not seen. What was seen is not shown again. */
+uint64_t lineage_unseen_from(const struct lineage *lineage);
+
+/* Where somebody stands who has seen everything up to `*seq` and whose own lineage is known: where
+ * both came from one epoch, everything up to the first of their forks is shared. Of strangers
+ * `*seq` becomes lineage_unseen_from. */
 enum lineage_standing lineage_meet(const struct lineage *lineage, const struct lineage *own,
                                    uint64_t *seq);
 

@@ -234,6 +234,11 @@ enum lineage_standing feed_stand(const struct feed *feed, const char *epoch, uin
     return lineage_stand(&feed->lineage, epoch, seq);
 }
 
+uint64_t feed_unseen_from(const struct feed *feed)
+{
+    return lineage_unseen_from(&feed->lineage);
+}
+
 bool feed_is_settled(const struct feed *feed)
 {
     return !feed->rebase;

@@ -63,6 +63,9 @@ struct bus_room feed_room(const struct feed *feed);
  * lineage_stand. */
 enum lineage_standing feed_stand(const struct feed *feed, const char *epoch, uint64_t *seq);
 
+/* From where on somebody of a foreign epoch surely has seen nothing: see lineage_unseen_from. */
+uint64_t feed_unseen_from(const struct feed *feed);
+
 /* Are the numbers that it delivers those of its epoch? Not while another one is being taken up. */
 bool feed_is_settled(const struct feed *feed);
 

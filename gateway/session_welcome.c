@@ -45,11 +45,13 @@ static bool find_entry(const struct session *session, struct room_entry *entry)
     uint64_t floor = identity->floor;
     if (!joining->knows)
         return true;
-    bool shared = feed_stand(feed, joining->since_epoch, &since) == LINEAGE_SHARED;
+    enum lineage_standing standing = feed_stand(feed, joining->since_epoch, &since);
+    if (standing == LINEAGE_FOREIGN)
+        since = feed_unseen_from(feed);
     feed_stand(feed, identity->floor_epoch, &floor);
     entry->resumes = strcmp(identity->id, joining->shown.id) == 0;
     entry->since = since > floor ? since : floor;
-    return shared;
+    return standing == LINEAGE_SHARED;
 }
 
 /* The numbers that follow are not those that it knows: Redis goes on with another history, and it

@@ -68,7 +68,7 @@ mend(members, 'set')
 local epoch, now, _, forks = position()
 local count = call('SCARD', members) -- with those who are coming
 local coming, claimed, taken_over = {}, {}, false
-local free_from = {} -- of a name without a number: all lower numbers are taken
+local taken_up_to = {} -- of a name without a number: this number is taken, the next one was free
 
 -- A floor of the epoch `there` (none was noted: of this one) as a number of this epoch.
 local function floor_here(floor, there)
@@ -80,16 +80,32 @@ local function floor_here(floor, there)
     return math.min(stand(there, floor, epoch, forks), now)
 end
 
+-- A number that makes the name free, 0 when none was found. Numbers are given from 2 on, so mostly
+-- those up to some number are taken: that is looked for with longer and longer steps, and then between
+-- the last two. A dozen questions at most, where each number in turn would be a hundred.
+local most_number = 99
 local function suggest(base)
-    for number = free_from[base] or 2, 99 do
+    local taken, free, step = taken_up_to[base] or 1, nil, 1
+    local function is_free(number)
         local key = member_key .. base .. number
-        if not claimed[key] and call('EXISTS', key) == 0 then
-            free_from[base] = number
-            return number
+        return not claimed[key] and call('EXISTS', key) == 0
+    end
+    local function note(number)
+        if is_free(number) then
+            free = number
+        else
+            taken = number
         end
     end
-    free_from[base] = 100
-    return 0
+    while not free and taken < most_number do
+        note(math.min(taken + step, most_number))
+        step = step * 2
+    end
+    while free and free - taken > 1 do
+        note(math.floor((free + taken) / 2))
+    end
+    taken_up_to[base] = taken
+    return free or 0
 end
 
 -- The token is used up, and this is its last life.

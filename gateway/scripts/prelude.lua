@@ -155,7 +155,7 @@ end
 
 -- Keeps an event for `retention`; returns why that failed, or nil. A stream that somebody has broken
 -- by hand (another type, a foreign number, the last there can be) is begun anew. Its life is renewed
--- with a script's first event, and before it: what is refused later leaves no stream for ever.
+-- with a script's first event, directly: what is refused later leaves no stream for ever.
 local has_life = false
 local function keep(seq, at, event, said)
     local function add()
@@ -165,22 +165,18 @@ local function keep(seq, at, event, said)
     if retention == 0 then
         return nil
     end
-    if not has_life then -- what may not be given an end is not written
-        local given = redis.pcall('EXPIRE', recent, ARGV[3])
-        if type(given) == 'table' then
-            return given.err
-        end
-        has_life = given == 1
-    end
-    local kept = add()
+    local kept = add() -- first: what comes behind a write is not refused for want of memory any more
     if is_wrong_type(kept) or kept.err and (kept.err:find('equal or smaller') or
                                             kept.err:find('exhausted')) then
         redis.call('DEL', recent)
-        has_life = false
         kept = add()
     end
     if not kept.err and not has_life then
-        redis.call('EXPIRE', recent, ARGV[3])
+        local refused = redis.pcall('EXPIRE', recent, ARGV[3])
+        if type(refused) == 'table' then -- and its number will be given again
+            redis.call('DEL', recent)
+            return refused.err
+        end
         has_life = true
     end
     return kept.err

@@ -321,7 +321,7 @@ const CALLS_OF = {
   bury: [bury("g1", "ann"), [], []],
   publish: [{ says: [...said("one", "n").says, ...said("two", "m").says] }, [5, 6], []],
   ours: [{ gateway: "g1", most: 10 }, [8], []],
-  recent: [{ after: 0, most: 10 }, [5, 6], []],
+  recent: [{ after: 0, most: 10 }, [5, 6, 7], []],
   roster: [{ most: 10 }, [5], []],
   trim: [{ seq: 1, epoch: "e1" }, [5], []],
 };

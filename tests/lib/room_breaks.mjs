@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { checkTtls, readAll, readRoom, withoutTime } from "./room_state.mjs";
 import { RespError } from "./resp.mjs";
+import { canBeShown } from "./room_model.mjs";
 import { plain } from "./room_world.mjs";
 import { words } from "./room_calls.mjs";
 
@@ -121,6 +122,7 @@ function checkJoined(room, after, { people }, answers, events) {
     assert.ok(floor >= 0 && floor <= number, `a floor is a number of the room: ${floor}`);
     if (status === "resumed") return;
     assert.ok(listed.includes(person.folded), "who joined is on the list");
+    if (![person.name, person.shown, id].every(canBeShown)) return;
     assert.ok(events.some(({ seq, joined = [] }) => seq === number && joined.some((one) => one.id === id)), "who joined was told of");
   });
 }
@@ -131,7 +133,7 @@ function checkGone(room, before, after, names, events) {
   for (const folded of names) {
     const key = `${room.base}:member:${folded}`;
     const [was, is] = [find(before, key), find(after, key)];
-    if (was?.kind !== "hash" || !was.value.id || !was.value.name) continue;
+    if (was?.kind !== "hash" || !was.value.id || !was.value.name || !canBeShown(was.value.id) || !canBeShown(was.value.name)) continue;
     assert.equal(is === undefined, told.includes(was.value.id), "gone is who was told to be");
   }
 }

@@ -62,7 +62,7 @@ export const words = {
     keys: says.filter(({ nonce }) => nonce !== "").map(({ id }) => nonces(room, id)),
     args: [room.mostNonces, room.nonceTtl, ...says.flatMap(({ body, nonce, epoch }) => [body, nonce, epoch])],
   }),
-  recent: (_, { after, most }) => ({ args: [after, most] }),
+  recent: (_, { after, most, bytes = 1 << 20, last = "" }) => ({ args: [after, most, bytes, last] }),
   roster: (room, { most }) => ({ keys: [members(room)], args: [most, member(room, "")] }),
   ours: (room, { gateway, most }) => ({ keys: [members(room)], args: [gateway, member(room, ""), "0", most] }),
   trim: (_, { seq, epoch }) => ({ args: [seq, epoch] }),

@@ -8,6 +8,10 @@ const CHOICES = 99; // numbers tried for a suggestion
 /** Had whoever is there surely asked later? A moment that is still to come says nothing. */
 const isLate = (own, theirs, now) => own > 0 && own + SURELY_MS < theirs && theirs <= now;
 
+/** Of people whose names browsers could not be shown (not UTF-8, a NUL) the count alone is told. Bytes are latin1. */
+export const canBeShown = (text = "") => !text.includes("\0") && Buffer.from(Buffer.from(text, "latin1").toString(), "utf8").latin1Slice() === text;
+const those = (people) => people.filter(({ id, name, address }) => canBeShown(id) && canBeShown(name) && canBeShown(address));
+
 export class RoomModel {
   /** `settings`: retention, mostKept, mostMembers, mostNonces. `history`: the one that Redis goes on with. */
   constructor(settings, history) {
@@ -45,7 +49,7 @@ export class RoomModel {
   }
 
   #presence(joined, left, count) {
-    return this.#number({ type: "presence", joined, left, count }, 0);
+    return this.#number({ type: "presence", joined: those(joined), left: those(left), count }, 0);
   }
 
   /** What somebody may see from, noted as number `floor` of `epoch` ("": of today's), among the numbers of today. */
@@ -107,8 +111,12 @@ export class RoomModel {
 
   #suggest({ coming }, base) {
     const held = (name) => this.members.has(name) || coming.some(({ person }) => person.folded === name);
-    for (let number = 2; number <= CHOICES; number++) if (!held(base + number)) return number;
-    return 0;
+    // those up to some number are taken, or nearly: longer and longer steps, then the middle between the last two
+    let [taken, free] = [1, 0];
+    const note = (number) => (held(base + number) ? (taken = number) : (free = number));
+    for (let step = 1; free === 0 && taken < CHOICES; step *= 2) note(Math.min(taken + step, CHOICES));
+    while (free - taken > 1) note(Math.floor((free + taken) / 2));
+    return free;
   }
 
   #letIn(turn) {
@@ -228,7 +236,8 @@ export class RoomModel {
   roster(newEpoch) {
     const { epoch, seq, said } = this.#position(newEpoch);
     for (const folded of this.listed) if (!this.members.has(folded)) this.listed.delete(folded);
-    const people = [...this.listed].map((folded) => this.members.get(folded)).map(({ id, name, shown }) => [id, name, shown]).sort();
+    const listed = [...this.listed].map((folded) => this.members.get(folded)).map(({ id, name, shown }) => ({ id, name, address: shown }));
+    const people = those(listed).map(({ id, name, address }) => [id, name, address]).sort();
     return { epoch, seq, said, count: this.listed.size, people };
   }
 }

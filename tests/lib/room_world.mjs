@@ -283,11 +283,12 @@ function same(actual, expected, what, path = "") {
 
 const error = (value) => (value instanceof RespError ? value.text.split(" ")[0] : value);
 
-function plainRecent([epoch, seq, said, , forks, ...rest]) {
+function plainRecent([epoch, seq, said, , forks, , ...rest]) {
   const events = [];
-  for (let i = 0; i < rest.length; i += 3) {
-    const event = withoutTime(JSON.parse(rest[i + 1]));
-    events.push({ seq: event.seq, said: Number(rest[i + 2]), event });
+  for (let i = 0; i < rest.length; i += 4) {
+    const event = withoutTime(JSON.parse(rest[i + 2]));
+    assert.equal(Number(rest[i]), event.seq);
+    events.push({ seq: event.seq, said: Number(rest[i + 3]), event });
   }
   return { epoch, seq, said, forks, events };
 }

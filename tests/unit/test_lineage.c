@@ -47,11 +47,30 @@ static void who_comes_from_elsewhere_has_seen_nothing_of_the_present_epoch(void 
     assert_int_equal(stand(&forked, "x", &seq), LINEAGE_FOREIGN);
     assert_int_equal(seq, 0);
     struct lineage full = lineage_read("z", "a:1 b:2 c:3 d:4 e:5 f:6 g:7 h:8");
-    assert_int_equal(stand(&full, "x", &seq), LINEAGE_FOREIGN); /* it may be of an older fork */
+    seq = 100;
+    assert_int_equal(stand(&full, "x", &seq), LINEAGE_FOREIGN);
+    assert_int_equal(seq, 0);
+    assert_int_equal(lineage_unseen_from(&full), 8); /* it may be of an older fork */
+    assert_int_equal(lineage_unseen_from(&forked), 0);
+    struct lineage stranger = lineage_read("x", "");
+    seq = 100;
+    assert_int_equal(lineage_meet(&full, &stranger, &seq), LINEAGE_FOREIGN);
     assert_int_equal(seq, 8);
     struct lineage fresh = lineage_read("c", "");
     assert_int_equal(stand(&fresh, "x", &seq), LINEAGE_FOREIGN);
     assert_int_equal(seq, 0);
+}
+
+static void an_epoch_is_named_with_letters_digits_and_dashes(void **state)
+{
+    (void)state;
+    assert_true(lineage_is_epoch("a-Z_9"));
+    assert_true(lineage_is_epoch("abcdefghijklmnopqrst"));
+    assert_false(lineage_is_epoch("abcdefghijklmnopqrstu"));
+    assert_false(lineage_is_epoch(""));
+    assert_false(lineage_is_epoch("a b"));
+    assert_false(lineage_is_epoch("a\"b"));
+    assert_false(lineage_is_epoch("\xff"));
 }
 
 static void what_somebody_wrote_there_by_hand_is_left_out(void **state)
@@ -106,6 +125,7 @@ int main(void)
         cmocka_unit_test(up_to_the_fork_an_earlier_epoch_is_shared),
         cmocka_unit_test(who_is_beyond_the_fork_goes_on_from_there),
         cmocka_unit_test(who_comes_from_elsewhere_has_seen_nothing_of_the_present_epoch),
+        cmocka_unit_test(an_epoch_is_named_with_letters_digits_and_dashes),
         cmocka_unit_test(what_somebody_wrote_there_by_hand_is_left_out),
         cmocka_unit_test(of_many_forks_the_last_are_kept),
         cmocka_unit_test(two_lineages_share_what_came_before_the_first_of_their_forks),

@@ -164,9 +164,24 @@ static void test_agrees_with_the_full_parser(void **state)
     }
 }
 
+static void test_utf8_is_what_rfc_3629_says(void **state)
+{
+    (void)state;
+    static const char *const good[] = {
+        "", "abc", "\xc3\xa9", "\xe3\x83\x86x", "\xf4\x8f\xbf\xbf", "\xed\x9f\xbf"};
+    static const char *const bad[] = {"\xff",         "a\xc3",        "\xc0\x80",
+                                      "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80",
+                                      "\x80",         "\xe3\x83",     "\xc3\xc3\xa9\xa9"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        assert_true(scan_is_utf8(good[i], strlen(good[i])));
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_false(scan_is_utf8(bad[i], strlen(bad[i])));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_utf8_is_what_rfc_3629_says),
         cmocka_unit_test(test_words_numbers_strings),
         cmocka_unit_test(test_a_bad_scan_stays_bad),
         cmocka_unit_test(test_numbers),
