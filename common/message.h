@@ -1,4 +1,5 @@
-/* message: the protocol's messages to and from JSON; the only user of jansson.
+/* message: the protocol's messages to and from JSON. Its two halves, message.c and room_event.c,
+ * are the only users of jansson.
  *
  * What people send is parsed into struct message_in; what Redis delivers into struct room_event.
  * What goes out is written as JSON text, members as ready-made fragments ("persons"), so that
@@ -28,7 +29,8 @@ enum message_type {
     MESSAGE_MEMBERS,
 };
 
-/* A message of a member. Strings belong to the message: message_in_done frees them. */
+/* A message of a member. Strings belong to the message, not to the bytes it was parsed from:
+ * message_in_done frees them. */
 struct message_in {
     enum message_type type;
     const char *name; /* join */
@@ -57,16 +59,18 @@ enum room_event_type { EVENT_MESSAGE, EVENT_PRESENCE, EVENT_TYPING, EVENT_NOTICE
 
 /* A member as others see them. */
 struct message_person {
-    char *json;     /* {"id":…,"name":…,"address":…}; for one who left without the address */
+    char *json; /* the event's; {"id":…,"name":…,"address":…}, who left without the address */
     const char *id; /* in the same memory, behind it */
 };
 
-/* What came over a room's channel. Strings belong to the event: room_event_done frees them. */
+/* What came over a room's channel. Strings and people belong to the event, room_event_done frees
+ * them; `json` stays the caller's of room_event_parse, whose bytes must live as long as it is
+ * looked at. */
 struct room_event {
     enum room_event_type type;
     uint64_t seq;     /* message and presence; 0 for the others */
     int64_t at_ms;    /* message: Redis' clock; else 0 */
-    const char *json; /* the bytes as they came; they belong to the caller of room_event_parse */
+    const char *json; /* the bytes as they came */
     size_t len;
     const char *text;  /* notice */
     const char *epoch; /* epoch: the one that goes on from here; a valid one */

@@ -96,12 +96,10 @@ void bus_make_channels(struct bus *bus)
     snprintf(room, sizeof room, "%s}%s", config->room, config->gateway_id);
     bus->own_channel = key_gateway_channel(config, config->gateway_id);
     bus->life_channel = key_item(bus->own_channel.text, "life", bus->life);
-    bus->control = key_control_channel(config);
     bus->probe_channel = key_channel(config, room);
     bus->probe_base = key_room(config->redis_prefix, room);
     bus->pubsub = pubsub_new(bus->subscriber, bus->options.log);
     pubsub_add(bus->pubsub, bus->own_channel.text, &own_handler, bus);
     pubsub_add(bus->pubsub, bus->life_channel.text, &silent_handler, bus);
-    pubsub_add(bus->pubsub, bus->control.text, &silent_handler, bus);
     pubsub_add(bus->pubsub, bus->probe_channel.text, &probe_handler, bus);
 }

@@ -26,7 +26,6 @@ struct bus {
     struct table *feeds;                  /* by channel */
     struct key own_channel;               /* P:gateway:ID */
     struct key life_channel;              /* whoever is subscribed to it lives, see lease.lua */
-    struct key control;                   /* P:control */
     struct key probe_channel, probe_base; /* of a room that nobody can be in */
     char life[9];
     struct bus_numbers numbers;

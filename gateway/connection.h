@@ -1,8 +1,9 @@
-/* connection: one WebSocket (RFC 6455) on a bare socket: wslay reads, a small private buffer and a
- * log of shared frames write. The only user of wslay.
+/* connection: one WebSocket (RFC 6455) on a bare socket: a reader (reader.h, the only user of
+ * wslay) takes bytes in, a small private buffer and a log of shared frames go out.
  *
- * Owns: the descriptor; the private buffer, only while there is something in it; a wslay context,
- * only while a frame or a fragmented message is incomplete. An idle connection is this struct.
+ * Owns: the descriptor; the private buffer, only while there is something in it; a reader, borrowed
+ * from the pool only while a frame or a fragmented message is incomplete. An idle connection is
+ * this struct. The log of frames is its source's, the owner its callbacks' argument.
  *
  * Life: nobody frees a connection. connection_close and connection_abort mark it; the reaper, at
  * the end of a turn of the loop (a later one when many die at once), calls on_closed once and frees
@@ -88,8 +89,9 @@ size_t connections_count(const struct connections *all);
 /* Are there some who are dead and not reaped yet, for want of time? */
 bool connections_are_dying(const struct connections *all);
 
-/* Takes over a socket that has been upgraded. `early` are bytes that the client sent after its
- * handshake. The owner is told by `callbacks`, which must outlive the connection. */
+/* Takes over a socket that has been upgraded, and closes it in the end. The owner, who stays the
+ * caller's, is told by `callbacks`, which must outlive the connection. The connection belongs to
+ * `all`: the pointer is good until on_closed returns. */
 struct connection *connection_new(struct connections *all, int fd,
                                   const struct connection_callbacks *callbacks, void *owner);
 

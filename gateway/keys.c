@@ -56,11 +56,6 @@ struct key key_gateway_channel(const struct config *config, const char *id)
     return key_gateway(channel_prefix(config).text, id);
 }
 
-struct key key_control_channel(const struct config *config)
-{
-    return key_part(channel_prefix(config).text, "control");
-}
-
 /* A room's name has no braces; that in which a probe speaks has (bus_channels). */
 bool key_channel_room(const char *channel, struct key *out)
 {

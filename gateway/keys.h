@@ -17,7 +17,6 @@ struct key {
 /* Channels: P:{R} and P:gateway:ID, or P@N:{R} in database N. */
 struct key key_channel(const struct config *config, const char *room);
 struct key key_gateway_channel(const struct config *config, const char *id);
-struct key key_control_channel(const struct config *config);
 
 /* The name of the room whose channel this is. False for any other channel. */
 bool key_channel_room(const char *channel, struct key *out);

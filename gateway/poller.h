@@ -2,8 +2,9 @@
  * bytes and a queue operation for each readiness, and a gateway has many thousands of them.
  *
  * One epoll set, which the event loop watches as one descriptor. Owns the set; not the sockets, nor
- * the watches in it. Level-triggered. Callbacks come from the event loop only. A callback may free
- * its own watch (after poller_remove), but no other one. */
+ * the watches in it: those are parts of an HTTP client (http.c) or a connection (connection.c).
+ * Level-triggered. Callbacks come from the event loop only. A callback may free its own watch
+ * (after poller_watch with nothing wanted), but no other one. */
 #ifndef YUKIZURI_POLLER_H
 #define YUKIZURI_POLLER_H
 

@@ -80,7 +80,9 @@ local function now_ms()
 end
 
 -- Which history Redis goes on with: it has another name after each start and each promotion, with
--- persistence or replication, too. (INFO of this section takes some four microseconds.)
+-- persistence or replication, too. So it has when a master's first replica comes, and its memory is the
+-- same all the same: that fork is behind the last number, and nobody misses anything. (INFO of this
+-- section takes some four microseconds.)
 local history_name
 local function history()
     history_name = history_name or

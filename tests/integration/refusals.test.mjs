@@ -119,8 +119,8 @@ test("a master without its replicas takes no writes: not ready, still connected,
 // --- Rights ---
 
 for (const [name, rules, rest] of [
-  ["rooms' channels", ["~*", "+@all", "resetchannels", "&yukizuri:gateway:*", "&yukizuri:control"], ["&*"]],
-  ["the gateway's own channel", ["~*", "+@all", "resetchannels", "&yukizuri:{*", "&yukizuri:control"], ["&*"]],
+  ["rooms' channels", ["~*", "+@all", "resetchannels", "&yukizuri:gateway:*"], ["&*"]],
+  ["the gateway's own channel", ["~*", "+@all", "resetchannels", "&yukizuri:{*"], ["&*"]],
   ["rooms' keys", ["~yukizuri:gateway*", "&*", "+@all"], ["~*"]],
   ["scripts", ["~*", "&*", "+@all", "-@scripting"], ["+@all"]],
   ["SCRIPT", ["~*", "&*", "+@all", "-script"], ["+@all"]],
@@ -138,7 +138,7 @@ for (const [name, rules, rest] of [
 }
 
 test("a room whose channel Redis refuses lives as soon as the right is given", async (t) => {
-  const { gateway, allow } = await startWithRights(t, ["~*", "+@all", "resetchannels", "&yukizuri:gateway:*", "&yukizuri:control", "&yukizuri:{lobby}*"]);
+  const { gateway, allow } = await startWithRights(t, ["~*", "+@all", "resetchannels", "&yukizuri:gateway:*", "&yukizuri:{lobby}*"]);
   const alice = await new Member(t, `${gateway.url}/den`).opened();
   alice.send({ type: "join", name: "alice" });
   await alice.waitFor({ type: "error", code: "unavailable" });
@@ -159,7 +159,7 @@ test("a room whose channel Redis refuses lives as soon as the right is given", a
 });
 
 test("while one is in a room, its right is taken and given back: nothing is missed", async (t) => {
-  const channels = ["&yukizuri:gateway:*", "&yukizuri:control", "&yukizuri:{lobby}*"];
+  const channels = ["&yukizuri:gateway:*", "&yukizuri:{lobby}*"];
   const { redis, gateway, allow } = await startWithRights(t, ["~*", "+@all", "resetchannels", ...channels, "&yukizuri:{den}"]);
   const other = await startGateway(t, { redis });
   const alice = await joined(t, `${gateway.url}/den`, "alice");
