@@ -41,15 +41,18 @@ void session_refuse_unavailable(struct session *session)
 
 static void refuse_taken(struct session *session, unsigned number)
 {
-    struct name suggestion;
-    char sentence[NAME_BYTES + 64];
-    name_with_number(&session->joining->name, number == 0 ? 100 : number, &suggestion);
-    snprintf(sentence, sizeof sentence, "Somebody here is called that already. How about %s?",
-             suggestion.shown);
+    struct name suggestion = {.shown = ""};
+    char question[NAME_BYTES + 64] = "Please choose another name.";
+    char sentence[sizeof question + 64];
+    if (number > 0) {
+        name_with_number(&session->joining->name, number, &suggestion);
+        snprintf(question, sizeof question, "How about %s?", suggestion.shown);
+    }
+    snprintf(sentence, sizeof sentence, "Somebody here is called that already. %s", question);
     refuse_join(session, &(struct message_error){
                              .code = "name_taken",
                              .message = sentence,
-                             .suggestion = suggestion.shown,
+                             .suggestion = number > 0 ? suggestion.shown : NULL,
                          });
 }
 

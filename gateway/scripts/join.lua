@@ -82,8 +82,8 @@ end
 
 -- A number that makes the name free, 0 when none was found. Numbers are given from 2 on, so mostly
 -- those up to some number are taken: that is looked for with longer and longer steps, and then between
--- the last two. A dozen questions at most, where each number in turn would be a hundred.
-local most_number = 99
+-- the last two. A score of questions at most, where each number in turn would be a thousand.
+local most_number = 999 -- of name_with_number
 local function suggest(base)
     local taken, free, step = taken_up_to[base] or 1, nil, 1
     local function is_free(number)

@@ -3,7 +3,7 @@
 const SURELY_MS = 250;
 const MOST_FORKS = 8;
 const MOST_NAMES = 50;
-const CHOICES = 99; // numbers tried for a suggestion
+const CHOICES = 999; // numbers that a suggestion may have
 
 /** Had whoever is there surely asked later? A moment that is still to come says nothing. */
 const isLate = (own, theirs, now) => own > 0 && own + SURELY_MS < theirs && theirs <= now;
