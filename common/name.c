@@ -193,10 +193,13 @@ static size_t count_characters(const char *text)
     return count;
 }
 
+/* What is left of it is judged as well: where an invisible sign stood between two marks, they may be
+ * one too many now. */
 static enum name_error judge_room_any(const char *text, size_t len, char out[NAME_BYTES])
 {
     int32_t codes[MOST_CODES];
     char room[NAME_BYTES];
+    size_t graphemes;
     enum name_error error = judge_room_codes(text, len);
     if (error != NAME_OK)
         return error;
@@ -204,6 +207,9 @@ static enum name_error judge_room_any(const char *text, size_t len, char out[NAM
     if (count < 0)
         return from_unicode(count);
     size_t kept = merge_dots(codes, (size_t)count);
+    error = name_judge_spelling(codes, kept, &graphemes);
+    if (error != NAME_OK)
+        return error;
     if (unicode_compose(codes, kept, room, sizeof room) < 0 ||
         count_characters(room) > ROOM_CHARACTERS)
         return NAME_TOO_LONG;

@@ -272,6 +272,18 @@ test("the eight last forks are kept, and nothing that is none", async (t) => {
   }
 });
 
+test("what may be seen from in an epoch of which nothing is known is the beginning, however many forks are known", async (t) => {
+  const { join, run, redis, base } = await startRoom(t);
+  await join("g1", { name: "ann", session: "s1" });
+  for (const forks of ["", "a:1", "a:1 b:2 c:3 d:4 e:5 f:6 g:7 h:8"]) {
+    await redis("HSET", `${base}:head`, "seq", 20, "forks", forks);
+    await redis("DEL", `${base}:member:bo`, `${base}:left:new s2`);
+    const bo = person({ name: "bo", session: "s3", asked: 1, restore: true, floor: 9, floorEpoch: "x", ...token("s2") });
+    const [[status, , , floor]] = await run("join", { gateway: "g1", until: 0, people: [bo] });
+    assert.deepEqual([status, floor], ["joined", 0], forks); // as lineage_stand
+  }
+});
+
 test("no script fails because a key is of another type, and what it tells is what is there then", async (t) => {
   const { join, call, redis, base, published } = await startRoom(t);
   const ann = { folded: "ann", session: "s1", said: false, spared: "" };

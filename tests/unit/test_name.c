@@ -403,6 +403,15 @@ static void test_room_is_judged_as_names_are(void **state)
         assert_int_not_equal(name_judge_room(unfair[i], strlen(unfair[i]), out), NAME_OK);
 }
 
+/* Nobody would come into it by its own name. */
+static void test_a_room_is_not_fair_by_an_invisible_sign_between_two_marks(void **state)
+{
+    static const char apart[] = "D\u07d1\u07f0\u180c\u07f0";
+    char out[NAME_BYTES];
+    (void)state;
+    assert_int_equal(name_judge_room(apart, strlen(apart), out), NAME_CROWDED);
+}
+
 /* With another letter behind it, utf8proc has to look at all of it. */
 static void test_ascii_folds_alone_as_it_does_beside_other_letters(void **state)
 {
@@ -441,6 +450,7 @@ int main(void)
         cmocka_unit_test(test_fold_a_dot_that_is_seen_makes_another_name),
         cmocka_unit_test(test_room),
         cmocka_unit_test(test_room_is_judged_as_names_are),
+        cmocka_unit_test(test_a_room_is_not_fair_by_an_invisible_sign_between_two_marks),
         cmocka_unit_test(test_ascii_folds_alone_as_it_does_beside_other_letters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
