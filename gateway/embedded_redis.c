@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "keeper.h"
 #include "memory.h"
+#include "signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -93,11 +94,14 @@ static void close_ends(const struct embedded_redis *redis)
 
 static int start_keeper(struct embedded_redis *redis)
 {
+    sigset_t before;
+    signals_hold(&before);
     pid_t keeper = fork();
-    if (keeper < 0)
-        return -1;
     if (keeper == 0)
         keeper_run(&redis->job);
+    signals_release(&before);
+    if (keeper < 0)
+        return -1;
     redis->keeper = keeper;
     return 0;
 }

@@ -1,6 +1,7 @@
 #include "keeper.h"
 
 #include "clock.h"
+#include "signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,13 +33,11 @@ void keeper_remove_files(const struct keeper *keeper)
  * and then it is looked whether the keeper was there until then. */
 static void run_server(const struct keeper *keeper, pid_t parent)
 {
-    sigset_t none;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(0);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    int null = open("/dev/null", O_RDWR);
+    signals_restore();
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null >= 0) {
         dup2(null, STDIN_FILENO);
         dup2(null, STDOUT_FILENO);
@@ -129,6 +128,7 @@ static int take_signals(void)
     signal(SIGINT, SIG_IGN);
     signal(SIGTERM, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
+    signal(SIGUSR1, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGCHLD, SIG_DFL);
     sigemptyset(&children);

@@ -3,10 +3,13 @@
 #include "file_limit.h"
 #include "log.h"
 #include "server.h"
+#include "signals.h"
+#include "standard_files.h"
 #include "stderr_line.h"
 #include "supervisor.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,10 +28,20 @@ static void tell_no_log(const struct config *config)
                           strerror(errno));
 }
 
+static bool has_output; /* somebody gave us a standard output */
+
+static struct log *open_log(const struct config *config)
+{
+    errno = EBADF;
+    if (config->logging && config->log_file == NULL && !has_output)
+        return NULL;
+    return log_open(config->log_file, config->logging, config->gateway_id);
+}
+
 static int run(const struct config *config)
 {
     char error[512];
-    struct log *log = log_open(config->log_file, config->logging, config->gateway_id);
+    struct log *log = open_log(config);
     if (log == NULL) {
         tell_no_log(config);
         return EXIT_USAGE;
@@ -67,6 +80,11 @@ static int run_all(struct config *config)
 int main(int argc, char **argv)
 {
     struct config config;
+    signals_begin();
+    if (standard_files_hold(&has_output) != 0) {
+        stderr_line_print("cannot open /dev/null: %s", strerror(errno));
+        return EXIT_USAGE;
+    }
     struct config_result result = config_load(&config, argc, argv, environ);
     int status = 0;
     for (size_t i = 0; i < result.warning_count; i++)

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,14 +73,19 @@ static void *ask(void *arg)
     return NULL;
 }
 
+/* Signals are the loop's. */
 static int start_thread(struct question *question)
 {
     pthread_t thread;
     pthread_attr_t detached;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_attr_init(&detached);
     pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
     int error = pthread_create(&thread, &detached, ask, question);
     pthread_attr_destroy(&detached);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     return error;
 }
 

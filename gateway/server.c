@@ -13,6 +13,8 @@
 #include "presence.h"
 #include "sender.h"
 #include "session.h"
+#include "signals.h"
+#include "stop_line.h"
 #include "stderr_line.h"
 #include "turns.h"
 
@@ -47,7 +49,8 @@ struct server {
     struct doors *doors;
     struct drain *drain;
     struct event *tick, *leave_late;
-    struct event *on_term, *on_int, *on_hup;
+    struct event *on_term, *on_int, *on_hup, *on_usr1;
+    struct stop_line stop;
     bool leaving; /* the lease is being given back */
     int status;   /* of the process */
 };
@@ -100,9 +103,10 @@ static void on_leave_late(evutil_socket_t fd, short events, void *arg)
 }
 
 /* Once the lease is given back, or Redis does not answer in time. Told again, at once. */
-static void finish(struct server *server)
+static void finish(struct server *server, const char *why)
 {
     static const struct timeval moment = {0, LEAVE_LATEST_US};
+    stop_line_begin(&server->stop, why);
     if (server->leaving || presence_leave(server->presence, on_left, server) != 0) {
         on_left(server);
         return;
@@ -113,7 +117,13 @@ static void finish(struct server *server)
 
 static void on_drained(void *arg)
 {
-    finish(arg);
+    finish(arg, NULL);
+}
+
+static void begin_drain(struct server *server, bool delayed, const char *why)
+{
+    stop_line_begin(&server->stop, why);
+    drain_begin(server->drain, delayed);
 }
 
 /* The first signal drains, a second one ends it at once. */
@@ -127,16 +137,16 @@ static void on_stop(evutil_socket_t signal, short events, void *arg)
     if (worker && signal == SIGTERM && drain_is_fresh(server->drain))
         return;
     if (drain_has_begun(server->drain) || signal == SIGINT)
-        finish(server);
+        finish(server, signal == SIGINT ? "SIGINT" : "SIGTERM");
     else
-        drain_begin(server->drain, true);
+        begin_drain(server, true, "SIGTERM");
 }
 
 static void on_superseded(void *arg)
 {
     struct server *server = arg;
     server->status = 1;
-    drain_begin(server->drain, false); /* its id is another's: nobody may come in */
+    begin_drain(server, false, "another process has taken the gateway-id over"); /* its id is another's: nobody may come in */
 }
 
 static void on_refused(void *arg, const char *why)
@@ -144,7 +154,7 @@ static void on_refused(void *arg, const char *why)
     struct server *server = arg;
     stderr_line_print("%s", why);
     server->status = SERVER_ID_TAKEN;
-    on_left(server);
+    finish(server, "the gateway-id is another living gateway's");
 }
 
 /* Other processes on this port can serve people meanwhile, and this one would only refuse them. */
@@ -182,7 +192,7 @@ static void look_after_redis(struct server *server)
         return;
     stderr_line_print("%s", what);
     server->status = 1;
-    finish(server);
+    finish(server, "there is no private Redis any more");
 }
 
 static void on_tick(evutil_socket_t fd, short events, void *arg)
@@ -385,12 +395,14 @@ static void make_events(struct server *server)
     server->on_term = evsignal_new(server->base, SIGTERM, on_stop, server);
     server->on_int = evsignal_new(server->base, SIGINT, on_stop, server);
     server->on_hup = evsignal_new(server->base, SIGHUP, on_reopen, server);
+    server->on_usr1 = evsignal_new(server->base, SIGUSR1, on_reopen, server);
     event_add(server->tick, &second);
     doors_watch_later(server->doors);
     event_add(server->on_term, NULL);
     event_add(server->on_int, NULL);
     event_add(server->on_hup, NULL);
-    signal(SIGPIPE, SIG_IGN);
+    event_add(server->on_usr1, NULL);
+    signals_let_in();
 }
 
 struct server *server_new(const struct config *config, struct log *log, char *error,
@@ -431,7 +443,7 @@ int server_run(struct server *server)
     }
     log_write(server->log, &(struct log_line){.kind = "start", .message = addresses});
     turns_run(server->base, has_more, server);
-    log_write(server->log, &(struct log_line){.kind = "stop"});
+    stop_line_tell(&server->stop, server->log, server->sessions);
     return server->status;
 }
 

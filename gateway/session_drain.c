@@ -27,6 +27,7 @@ static void send_away(struct session *session, unsigned after_ms)
     struct sessions *all = session->all;
     message_add_reconnect(&all->scratch, after_ms);
     session_send(session);
+    all->moves.asked++;
     session->until_ms =
         clock_monotonic_ms() + after_ms + (all->options.config->drain > 0 ? MOVE_MS : 0);
 }
@@ -55,16 +56,31 @@ void sessions_drain(struct sessions *all)
 static void close_if_due(struct session *session, void *arg)
 {
     (void)arg;
-    if (session->connection == NULL)
+    if (session->connection == NULL || connection_is_closing(session->connection))
         return;
-    if (session->until_ms == 0) /* it had connected before listening stopped */
+    if (session->until_ms == 0) { /* it had connected before listening stopped */
         send_away(session, 0);
-    else if (session->in_flight == 0 && session->until_ms <= clock_monotonic_ms())
+    } else if (session->in_flight == 0 && session->until_ms <= clock_monotonic_ms()) {
+        session->all->moves.closed++;
         connection_close(session->connection, 1012, "this gateway is going away");
+    }
 }
 
 bool sessions_drain_tick(struct sessions *all)
 {
     each_session(all, close_if_due, NULL);
     return connections_count(all->options.connections) == 0 && !session_says_farewells(all);
+}
+
+static void count_left(struct session *session, void *arg)
+{
+    struct sessions_moves *moves = arg;
+    moves->left += session->connection != NULL && !connection_is_closing(session->connection);
+}
+
+struct sessions_moves sessions_moves(struct sessions *all)
+{
+    struct sessions_moves moves = all->moves;
+    each_session(all, count_left, &moves);
+    return moves;
 }

@@ -102,6 +102,7 @@ struct sessions {
     bool admitting;      /* the gateway-id is ours */
     bool beside;         /* another process has members of our gateway-id, too */
     bool draining;
+    struct sessions_moves moves;
     uint64_t freed, freed_before; /* sessions and joins, since slabs were trimmed; a second ago */
     uint64_t refresh_walk;        /* over all rooms, each once (rooms_rotate) */
     bool hurry;                   /* until the end of the walk: Redis may have lost members */

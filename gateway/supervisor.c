@@ -160,7 +160,7 @@ static void handle(struct supervisor *supervisor, int signal)
 {
     if (signal == SIGTERM || signal == SIGINT)
         stop(supervisor, signal);
-    else if (signal == SIGHUP)
+    else if (signal == SIGHUP || signal == SIGUSR1)
         tell_all(supervisor, signal);
     collect(supervisor);
 }
@@ -206,11 +206,11 @@ static struct embedded_redis *start_redis(struct supervisor *supervisor)
 
 static void block_signals(struct supervisor *supervisor)
 {
-    signal(SIGCHLD, SIG_DFL); /* whoever started us may have had it ignored */
     sigemptyset(&supervisor->signals);
     sigaddset(&supervisor->signals, SIGTERM);
     sigaddset(&supervisor->signals, SIGINT);
     sigaddset(&supervisor->signals, SIGHUP);
+    sigaddset(&supervisor->signals, SIGUSR1);
     sigaddset(&supervisor->signals, SIGCHLD);
     sigprocmask(SIG_BLOCK, &supervisor->signals, &supervisor->before);
 }
