@@ -247,8 +247,22 @@ void presence_drain(struct presence *presence)
     lease_drain(presence->lease);
 }
 
+/* Others look through the rooms of those who are in the set and have no lease. With no room there
+ * is nothing to look for, and nothing to tell. Asked of Redis just before the lease is given back,
+ * so that nobody ever sees the one without the other. */
+static void take_off_list(struct presence *presence)
+{
+    struct redis *redis = bus_commands(presence->options.bus);
+    redis_send_strings(redis, NULL, NULL, "SREM", presence->gateways.text,
+                       presence->config->gateway_id, NULL);
+    redis_send_strings(redis, NULL, NULL, "DEL", presence->own_rooms.text, NULL);
+}
+
 int presence_leave(struct presence *presence, void (*done)(void *arg), void *arg)
 {
+    bool others = presence->beside || burials_have_own(presence->burials);
+    if (lease_is_held(presence->lease) && presence->rooms_open == 0 && !others)
+        take_off_list(presence);
     return lease_leave(presence->lease, done, arg);
 }
 

@@ -43,7 +43,8 @@ void presence_up(struct presence *presence);
 void presence_drain(struct presence *presence);
 
 /* Gives the lease back: whoever has not moved is taken off by others after the whole grace, and
- * nobody warns. As lease_leave: 0, or -1 and `done` is never called. */
+ * nobody warns; where no room was open, nobody needs to look either. As lease_leave: 0, or -1 and
+ * `done` is never called. */
 int presence_leave(struct presence *presence, void (*done)(void *arg), void *arg);
 
 /* This gateway opened or closed a room. */

@@ -465,11 +465,14 @@ static void close_doors(const struct server *server)
     doors_free(server->doors);
 }
 
-/* First what calls back, so that nobody is called who is gone. */
+/* First what calls back, so that nobody is called who is gone. A signal that comes from here on
+ * finds no handler any more, and this process as good as ended. */
 void server_free(struct server *server)
 {
+    sigset_t before;
     if (server == NULL)
         return;
+    signals_hold(&before);
     close_doors(server);
     drain_free(server->drain);
     http_free(server->http);
