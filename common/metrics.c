@@ -1,5 +1,6 @@
 #include "metrics.h"
 
+#include "clock.h"
 #include "message.h"
 
 #include <inttypes.h>
@@ -21,6 +22,13 @@ static const struct row rows[] = {
     {"members", "Joined members of this gateway.", AT(members), true},
     {"ghosts", "Members lost a moment ago, who may come back.", AT(ghosts), true},
     {"rooms", "Rooms open on this gateway.", AT(rooms), true},
+    {"ready", "1 while people can come in and talk: what /readyz says.", AT(ready), true},
+    {"draining", "1 while this gateway is going away.", AT(draining), true},
+    {"open_descriptors", "Files and sockets that this process has open.", AT(descriptors), true},
+    {"max_descriptors", "How many files and sockets this process may have open.",
+     AT(max_descriptors), true},
+    {"redis_refuses", "1 while Redis answers, and refuses what people need.", AT(redis_refuses),
+     true},
     {"redis_up", "1 while both Redis connections are ready.", AT(redis_up), true},
     {"redis_writes_to_disk",
      "1 when Redis writes what people say to disk; absent while that is not known.",
@@ -46,14 +54,36 @@ static const struct row rows[] = {
     {"redis_commands_total", "Commands sent to Redis.", AT(redis_commands), false},
     {"redis_timeouts_total", "Commands that got no answer in time.", AT(redis_timeouts), false},
     {"stream_reads_total", "Reads of kept events from Redis.", AT(stream_reads), false},
+    {"slow_turns_total", "Turns of the event loop that took longer than 250 ms.", AT(slow_turns),
+     false},
+    {"frozen_total", "Times that this process was held up: stopped, or its host stood still.",
+     AT(frozen), false},
     {"log_dropped_total", "Lines of the log that were dropped, as nobody took them.",
      AT(log_dropped), false},
 };
 
 enum { ROWS = sizeof rows / sizeof *rows };
 
-static const int64_t lag_bounds_us[METRICS_LAG_BUCKETS] = {100,   250,   500,    1000,    2500,
-                                                           10000, 50000, 250000, 1000000, 5000000};
+/* A histogram has the name with "_seconds" in both spellings. */
+static const struct {
+    const char *name;
+    const char *help;
+    size_t offset;
+} histograms[] = {
+    {"probe_lag", "Time of a probe through Redis and back.", AT(probe_lag)},
+    {"say_to_shown",
+     "From the arrival of what somebody said to when all members here had been sent it.",
+     AT(say_to_shown)},
+    {"flush", "Time of one flush: a batch of frames that goes to members.", AT(flush)},
+    {"loop", "Time of one turn of the event loop, without waiting.", AT(loop)},
+};
+
+enum { HISTOGRAMS = sizeof histograms / sizeof *histograms };
+
+static const struct histogram *histogram_at(const struct metrics *metrics, size_t index)
+{
+    return (const void *)((const char *)metrics + histograms[index].offset);
+}
 
 void metrics_count_word(struct metrics_by_word *counter, const char *word)
 {
@@ -84,15 +114,15 @@ const char *metrics_close_word(unsigned code)
     return "other";
 }
 
+void metrics_begin_turn(struct metrics *metrics)
+{
+    if (metrics->turn_begun_us == 0)
+        metrics->turn_begun_us = clock_monotonic_us();
+}
+
 void metrics_add_lag(struct metrics *metrics, int64_t lag_us)
 {
-    size_t bucket = 0;
-    while (bucket < METRICS_LAG_BUCKETS && lag_us > lag_bounds_us[bucket])
-        bucket++;
-    if (bucket < METRICS_LAG_BUCKETS)
-        metrics->lag_buckets[bucket]++;
-    metrics->lag_count++;
-    metrics->lag_sum_us += (uint64_t)lag_us;
+    histogram_add(&metrics->probe_lag, lag_us);
     metrics->lag_last_us = (uint64_t)lag_us;
 }
 
@@ -119,19 +149,22 @@ static void add_by_word(struct text *out, const char *name, const char *help, co
                    counter->counts[i]);
 }
 
-static void add_lag(struct text *out, const struct metrics *metrics)
+static void add_histogram(struct text *out, const struct metrics *metrics, size_t index)
 {
+    const struct histogram *histogram = histogram_at(metrics, index);
+    const char *name = histograms[index].name;
     uint64_t sum = 0;
-    add_head(out, "probe_lag_seconds", "Time of a probe through Redis and back.", "histogram");
-    for (size_t i = 0; i < METRICS_LAG_BUCKETS; i++) {
-        sum += metrics->lag_buckets[i];
-        text_print(out, "yukizuri_probe_lag_seconds_bucket{le=\"%g\"} %" PRIu64 "\n",
-                   (double)lag_bounds_us[i] / 1e6, sum);
+    text_print(out, "# HELP yukizuri_%s_seconds %s\n# TYPE yukizuri_%s_seconds histogram\n", name,
+               histograms[index].help, name);
+    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+        sum += histogram->counts[i];
+        text_print(out, "yukizuri_%s_seconds_bucket{le=\"%g\"} %" PRIu64 "\n", name,
+                   (double)histogram_bound_us(i) / 1e6, sum);
     }
-    text_print(out, "yukizuri_probe_lag_seconds_bucket{le=\"+Inf\"} %" PRIu64 "\n",
-               metrics->lag_count);
-    text_print(out, "yukizuri_probe_lag_seconds_sum %.6f\n", (double)metrics->lag_sum_us / 1e6);
-    text_print(out, "yukizuri_probe_lag_seconds_count %" PRIu64 "\n", metrics->lag_count);
+    text_print(out, "yukizuri_%s_seconds_bucket{le=\"+Inf\"} %" PRIu64 "\n", name,
+               histogram->count);
+    text_print(out, "yukizuri_%s_seconds_sum %.6f\n", name, (double)histogram->sum_us / 1e6);
+    text_print(out, "yukizuri_%s_seconds_count %" PRIu64 "\n", name, histogram->count);
 }
 
 static void add_rooms(struct text *out, const struct metrics_moment *moment)
@@ -165,7 +198,11 @@ void metrics_render_prometheus(const struct metrics *metrics, const struct metri
                 &metrics->refused);
     add_by_word(out, "lost_total", "Ended connections by reason, each with a line of the log.",
                 "reason", &metrics->lost);
-    add_lag(out, metrics);
+    for (size_t i = 0; i < HISTOGRAMS; i++)
+        add_histogram(out, metrics, i);
+    add_head(out, "frozen_seconds_total", "For how long this process was held up, in all.",
+             "counter");
+    text_print(out, "yukizuri_frozen_seconds_total %.3f\n", (double)metrics->frozen_ms / 1e3);
     add_rooms(out, moment);
     add_head(out, "cpu_seconds_total", "CPU time of this process.", "counter");
     text_print(out, "yukizuri_cpu_seconds_total %.6f\n", (double)moment->cpu_us / 1e6);
@@ -185,6 +222,17 @@ static void add_json_words(struct text *out, const char *name,
         text_print(out, "%s\"%s\":%" PRIu64, i == 0 ? "" : ",", counter->words[i],
                    counter->counts[i]);
     text_add_string(out, "}");
+}
+
+static void add_json_histogram(struct text *out, const struct metrics *metrics, size_t index)
+{
+    const struct histogram *histogram = histogram_at(metrics, index);
+    text_print(out, ",\"%s\":{\"count\":%" PRIu64, histograms[index].name, histogram->count);
+    if (histogram == &metrics->probe_lag)
+        text_print(out, ",\"last_seconds\":%.6f", (double)metrics->lag_last_us / 1e6);
+    text_print(out, ",\"sum_seconds\":%.6f,\"p50_seconds\":%.6f,\"p99_seconds\":%.6f}",
+               (double)histogram->sum_us / 1e6, histogram_quantile_us(histogram, 0.5) / 1e6,
+               histogram_quantile_us(histogram, 0.99) / 1e6);
 }
 
 static void add_json_rooms(struct text *out, const struct metrics_moment *moment)
@@ -216,9 +264,9 @@ void metrics_render_json(const struct metrics *metrics, const struct metrics_mom
     add_json_words(out, "redis_errors", &metrics->redis_errors);
     add_json_words(out, "refused", &metrics->refused);
     add_json_words(out, "lost", &metrics->lost);
-    text_print(
-        out, ",\"probe_lag\":{\"count\":%" PRIu64 ",\"last_seconds\":%.6f,\"sum_seconds\":%.6f}",
-        metrics->lag_count, (double)metrics->lag_last_us / 1e6, (double)metrics->lag_sum_us / 1e6);
+    for (size_t i = 0; i < HISTOGRAMS; i++)
+        add_json_histogram(out, metrics, i);
+    text_print(out, ",\"frozen_seconds\":%.3f", (double)metrics->frozen_ms / 1e3);
     add_json_rooms(out, moment);
     text_print(out, ",\"cpu_seconds\":%.6f,\"resident_memory_bytes\":%" PRIu64,
                (double)moment->cpu_us / 1e6, moment->resident_bytes);

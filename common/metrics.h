@@ -1,8 +1,9 @@
-/* metrics: counters, gauges and one histogram, and their two spellings: Prometheus text and JSON.
+/* metrics: counters, gauges and histograms, and their two spellings: Prometheus text and JSON.
  * One struct of plain numbers that anybody may add to; this module only renders it. */
 #ifndef YUKIZURI_METRICS_H
 #define YUKIZURI_METRICS_H
 
+#include "histogram.h"
 #include "text.h"
 
 #include <stddef.h>
@@ -11,7 +12,7 @@
 /* The value of a gauge that is not known at the moment: it is left out of both spellings. */
 #define METRICS_UNKNOWN UINT64_MAX
 
-enum { METRICS_WORDS = 24, METRICS_LAG_BUCKETS = 10 };
+enum { METRICS_WORDS = 24 };
 
 /* A counter by a word from a small fixed set; words beyond the bound are counted as "other". */
 struct metrics_by_word {
@@ -22,11 +23,18 @@ struct metrics_by_word {
 struct metrics {
     uint64_t connections, members, ghosts, rooms, redis_up;        /* gauges */
     uint64_t redis_writes_to_disk, redis_evicts;                   /* 0, 1, or METRICS_UNKNOWN */
+    uint64_t ready, draining, redis_refuses;                       /* 0 or 1 */
+    uint64_t descriptors, max_descriptors;                         /* gauges */
     uint64_t handshakes, http_requests, messages_in, messages_out; /* totals */
     uint64_t bytes_in, bytes_out, joins, resumes, leaves, gaps, says, pings;
     uint64_t redis_lost, redis_commands, redis_timeouts, stream_reads, slow_closed, log_dropped;
     struct metrics_by_word errors, closes, dropped_events, redis_errors, refused, lost;
-    uint64_t lag_buckets[METRICS_LAG_BUCKETS], lag_count, lag_sum_us, lag_last_us; /* probe */
+    struct histogram probe_lag, say_to_shown, flush, loop;
+    uint64_t lag_last_us;  /* of the latest probe */
+    uint64_t slow_turns;   /* of the loop */
+    uint64_t frozen;       /* times that this process did not run, */
+    uint64_t frozen_ms;    /* and for how long, in all */
+    int64_t turn_begun_us; /* when this turn of the loop had something to do; 0: not yet */
     int64_t started_at_ms;
 };
 
@@ -52,6 +60,10 @@ void metrics_count_word(struct metrics_by_word *counter, const char *word);
 
 /* The WebSocket close codes that are counted by themselves: a static string. */
 const char *metrics_close_word(unsigned code);
+
+/* The first thing that happens in a turn of the loop begins it; the others do nothing. To be called
+ * by whoever is called by the loop itself. turns_run's callbacks end it. */
+void metrics_begin_turn(struct metrics *metrics);
 
 void metrics_add_lag(struct metrics *metrics, int64_t lag_us);
 void metrics_render_prometheus(const struct metrics *metrics, const struct metrics_moment *moment,

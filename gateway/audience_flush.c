@@ -259,10 +259,12 @@ static void send_batch(struct audiences *all)
 
 static void flush_batch(struct audiences *all)
 {
+    int64_t begun_us = clock_monotonic_us();
     for (uint32_t served = 0; served < SENDER_BATCH && audiences_have_more(all);) {
         served += gather_batch(all, SENDER_BATCH - served);
         send_batch(all);
     }
+    histogram_add(&all->metrics->flush, clock_monotonic_us() - begun_us);
 }
 
 void audiences_flush(struct audiences *all)
@@ -279,6 +281,7 @@ static void on_flush(evutil_socket_t fd, short events, void *arg)
     (void)events;
     static const struct timeval at_once = {0, 0};
     struct audiences *all = arg;
+    metrics_begin_turn(all->metrics);
     flush_batch(all);
     if (audiences_have_more(all))
         event_add(all->event, &at_once);

@@ -102,6 +102,7 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
     (void)fd;
     (void)events;
     struct connections *all = arg;
+    metrics_begin_turn(all->options.metrics);
     wheel_advance(all->wheel, clock_ticks(), look_after);
 }
 
@@ -421,6 +422,7 @@ static void on_work(evutil_socket_t fd, short events, void *arg)
     (void)events;
     static const struct timeval next_turn = {0, 0};
     struct connections *all = arg;
+    metrics_begin_turn(all->options.metrics);
     serve_living(all);
     reap_dead(all);
     if (connections_are_dying(all))

@@ -16,6 +16,7 @@ enum { EVENTS = 16, MOST_READING_US = 1000 /* of a turn of the loop */ };
 struct poller {
     int epoll_fd;
     struct event *ready;
+    struct metrics *metrics;
     void (*on_end)(void *arg);
     void *arg;
     bool behind;
@@ -44,6 +45,7 @@ static void on_ready(evutil_socket_t fd, short events, void *arg)
 {
     (void)events;
     struct poller *poller = arg;
+    metrics_begin_turn(poller->metrics);
     int64_t until_us = clock_monotonic_us() + MOST_READING_US;
     do
         poller->behind = serve_some(fd) == EVENTS;
@@ -57,9 +59,11 @@ bool poller_is_behind(const struct poller *poller)
     return poller->behind;
 }
 
-struct poller *poller_new(struct event_base *base, void (*on_end)(void *arg), void *arg)
+struct poller *poller_new(struct event_base *base, struct metrics *metrics,
+                          void (*on_end)(void *arg), void *arg)
 {
     struct poller *poller = memory_new(sizeof *poller);
+    poller->metrics = metrics;
     poller->on_end = on_end;
     poller->arg = arg;
     poller->epoll_fd = epoll_create1(EPOLL_CLOEXEC);

@@ -8,6 +8,8 @@
 #ifndef YUKIZURI_POLLER_H
 #define YUKIZURI_POLLER_H
 
+#include "metrics.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -24,8 +26,9 @@ struct watch {
 enum { POLLER_READ = 1, POLLER_WRITE = 2, POLLER_ENDED = 4 /* comes with POLLER_READ */ };
 
 /* `on_end` is called when the ready ones have been served, as many as a turn of the loop serves:
- * what came from them can be passed on together. NULL is fine. */
-struct poller *poller_new(struct event_base *base, void (*on_end)(void *arg), void *arg);
+ * what came from them can be passed on together. NULL is fine. `metrics` must outlive it. */
+struct poller *poller_new(struct event_base *base, struct metrics *metrics,
+                          void (*on_end)(void *arg), void *arg);
 void poller_free(struct poller *poller);
 
 /* Waits for what is in `wanted` from now on, instead of what is in `before`; 0 is nothing, and then

@@ -142,6 +142,7 @@ static void on_timer(evutil_socket_t fd, short events, void *arg)
     (void)fd;
     (void)events;
     struct presence *presence = arg;
+    metrics_begin_turn(presence->options.metrics);
     lease_renew(presence->lease);
     if (lease_is_held(presence->lease))
         keep_sets(presence);

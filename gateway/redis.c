@@ -113,6 +113,7 @@ static void on_deferred(evutil_socket_t fd, short events, void *arg)
     (void)fd;
     (void)events;
     struct redis *redis = arg;
+    metrics_begin_turn(redis->options.metrics);
     bool lost = redis->lost;
     redis->lost = false;
     if (lost) {
@@ -261,6 +262,7 @@ static void on_read(struct bufferevent *stream, void *arg)
 {
     (void)stream;
     struct redis *redis = arg;
+    metrics_begin_turn(redis->options.metrics);
     redis->heard_ms = clock_monotonic_ms();
     redis_why_note_first(redis);
     read_all(redis);

@@ -29,8 +29,9 @@ struct room {
     struct roster *roster;
     struct past *past; /* what of it can be replayed */
     struct audience *audience;
-    bool gave_thin; /* somebody was given a list that names fewer than it could */
-    uint64_t seq;   /* of the last event in log and roster */
+    bool gave_thin;     /* somebody was given a list that names fewer than it could */
+    uint64_t seq;       /* of the last event in log and roster */
+    uint64_t shown_seq; /* number of the last one that everybody was sent, but the slow */
     struct {
         uint64_t seq;   /* last number that fell off the log and that Redis still keeps; 0: none */
         unsigned ticks; /* for how long there has been one */
@@ -143,6 +144,8 @@ static void forget_shown(struct room *room)
 static void on_served(void *owner, uint64_t limit)
 {
     struct room *room = owner;
+    if (limit > room_log_tail(room->log))
+        room->shown_seq = room_log_mark(room->log, limit - 1).seq;
     trim(room, limit);
     if (!audience_is_busy(room->audience))
         forget_shown(room);
@@ -217,6 +220,7 @@ static void on_window(evutil_socket_t fd, short events, void *arg)
     (void)fd;
     (void)events;
     struct room *room = arg;
+    metrics_begin_turn(room->options.metrics);
     int64_t left_us = room->line_us + PRESENCE_CROWD_US - clock_monotonic_us();
     if (left_us > 0 && gathering_is_full(room->gathering))
         wait_us(room, left_us);
@@ -452,6 +456,11 @@ void room_exit(struct room *room, struct connection *connection)
 uint64_t room_messages_since(const struct room *room, uint64_t since)
 {
     return past_messages(room->past, since, room->seq);
+}
+
+uint64_t room_shown_seq(const struct room *room)
+{
+    return room->shown_seq;
 }
 
 uint64_t room_seq(const struct room *room)

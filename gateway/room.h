@@ -111,6 +111,10 @@ void room_exit(struct room *room, struct connection *connection);
 uint64_t room_messages_since(const struct room *room, uint64_t since);
 
 uint64_t room_seq(const struct room *room);
+
+/* The number of the last message or line that all members here were sent, but those who read too
+ * slowly. It may go back: another epoch has other numbers. */
+uint64_t room_shown_seq(const struct room *room);
 uint64_t room_count(const struct room *room);
 size_t room_members_here(const struct room *room);
 

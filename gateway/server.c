@@ -14,6 +14,7 @@
 #include "sender.h"
 #include "session.h"
 #include "signals.h"
+#include "stalls.h"
 #include "stop_line.h"
 #include "stderr_line.h"
 #include "turns.h"
@@ -48,6 +49,7 @@ struct server {
     struct http *http;
     struct doors *doors;
     struct drain *drain;
+    struct stalls *stalls;
     struct event *tick, *leave_late;
     struct event *on_term, *on_int, *on_hup, *on_usr1;
     struct stop_line stop;
@@ -59,7 +61,8 @@ struct server {
 
 static void on_come(void *arg, int fd, const struct address *address)
 {
-    const struct server *server = arg;
+    struct server *server = arg;
+    metrics_begin_turn(&server->metrics);
     http_accept(server->http, fd, address);
 }
 
@@ -200,6 +203,8 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
     (void)fd;
     (void)events;
     struct server *server = arg;
+    metrics_begin_turn(&server->metrics);
+    stalls_tick(server->stalls);
     http_tick(server->http);
     bus_tick(server->bus);
     sessions_tick(server->sessions);
@@ -414,17 +419,25 @@ struct server *server_new(const struct config *config, struct log *log, char *er
     server->metrics.started_at_ms = clock_wall_ms();
     server->refusals = refusals_new(&server->metrics, log);
     server->base = event_base_new();
+    server->stalls = stalls_new(&server->metrics, log);
     if (make_sender(server, error, error_size) != 0 || open_doors(server, error, error_size) != 0 ||
         find_redis(server, error, error_size) != 0 || make_bus(server, error, error_size) != 0) {
         server_free(server);
         return NULL;
     }
-    server->poller = poller_new(server->base, on_members_served, server);
+    server->poller = poller_new(server->base, &server->metrics, on_members_served, server);
     make_parts(server);
     make_http(server);
     make_drain(server);
     make_events(server);
     return server;
+}
+
+static void on_turn_end(void *arg)
+{
+    struct server *server = arg;
+    sessions_end_turn(server->sessions);
+    stalls_end_turn(server->stalls);
 }
 
 static bool has_more(void *arg)
@@ -442,7 +455,8 @@ int server_run(struct server *server)
                  server->config->addr.items[i]);
     }
     log_write(server->log, &(struct log_line){.kind = "start", .message = addresses});
-    turns_run(server->base, has_more, server);
+    static const struct turns_callbacks callbacks = {on_turn_end, has_more};
+    turns_run(server->base, &callbacks, server);
     stop_line_tell(&server->stop, server->log, server->sessions);
     return server->status;
 }
@@ -487,6 +501,7 @@ void server_free(struct server *server)
     sender_free(server->sender);
     poller_free(server->poller);
     free_events(server);
+    stalls_free(server->stalls);
     embedded_redis_stop(server->embedded);
     event_base_free(server->base);
     refusals_free(server->refusals);

@@ -346,6 +346,7 @@ void sessions_free(struct sessions *all)
     }
     session_free_farewells(all);
     session_free_floods(all);
+    session_forget_shown(all);
     event_free(all->more_ghosts);
     event_free(all->welcomes);
     rooms_free(all->rooms);

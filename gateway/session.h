@@ -77,6 +77,11 @@ void sessions_on_told(struct sessions *all, const char *data, size_t len);
 /* To be called once a second. */
 void sessions_tick(struct sessions *all);
 
+/* To be called at the end of each turn of the loop: what was said, and is shown by now, is
+ * measured.
+ */
+void sessions_end_turn(struct sessions *all);
+
 /* Tells everybody to come back through the balancer, spread over `drain` seconds. */
 void sessions_drain(struct sessions *all);
 

@@ -80,6 +80,14 @@ struct farewell {
     int64_t until_ms;            /* end of that grace (session_grace_clock) */
 };
 
+/* What somebody said, accepted by Redis and not yet sent to all members here. */
+enum { SHOWN_WAITS = 256 };
+struct shown_wait {
+    struct place *place; /* one of its users */
+    uint64_t seq;
+    int64_t begun_us; /* when it came */
+};
+
 struct sessions {
     struct sessions_options options;
     struct rooms *rooms;
@@ -107,6 +115,8 @@ struct sessions {
     uint64_t refresh_walk;        /* over all rooms, each once (rooms_rotate) */
     bool hurry;                   /* until the end of the walk: Redis may have lost members */
     uint64_t calm_s;              /* seconds in which few came and went */
+    struct shown_wait shown_waits[SHOWN_WAITS];
+    size_t shown_count;
 };
 
 /* --- session.c --- */
@@ -164,6 +174,12 @@ const char *session_lost_word(const struct session *session);
 /* --- session_say.c --- */
 
 void session_say(struct session *session, const struct message_in *message);
+
+/* --- session_shown.c --- */
+
+/* What the session said, and what came at `begun_us` (monotonic; 0: not known), is number `seq`. */
+void session_await_shown(struct session *session, uint64_t seq, int64_t begun_us);
+void session_forget_shown(struct sessions *all);
 
 /* --- session_join.c --- */
 

@@ -16,6 +16,7 @@ enum {
 /* A say under way; the nonce is answered, whatever became of the session's socket. */
 struct saying {
     struct session *session;
+    int64_t begun_us; /* when it came */
     bool has_nonce;
     bool current; /* it names the epoch that the room's feed knows */
     char nonce[];
@@ -83,6 +84,7 @@ static void answer_say(struct saying *saying, const struct redis_reply *reply)
         return;
     }
     session->all->options.metrics->says++;
+    session_await_shown(session, seq, saying->begun_us);
     if (!saying->has_nonce)
         return;
     message_add_ack(&session->all->scratch, saying->nonce, seq);
@@ -116,6 +118,7 @@ static struct saying *new_saying(struct session *session, const struct message_i
     size_t len = nonce == NULL ? 0 : strlen(nonce);
     struct saying *saying = memory_new(sizeof *saying + len + 1);
     saying->session = session;
+    saying->begun_us = session->all->options.metrics->turn_begun_us;
     saying->has_nonce = nonce != NULL;
     saying->current =
         say->epoch != NULL && strcmp(say->epoch, feed_epoch(session->place->feed)) == 0;

@@ -93,7 +93,9 @@ void session_on_more_ghosts(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
     (void)events;
-    lay_ghosts(arg);
+    struct sessions *all = arg;
+    metrics_begin_turn(all->options.metrics);
+    lay_ghosts(all);
 }
 
 void session_displace(struct session *session)

@@ -127,6 +127,7 @@ void session_on_welcomes(evutil_socket_t fd, short events, void *arg)
     static const struct timeval next_turn = {0, 0};
     struct sessions *all = arg;
     unsigned count = 0;
+    metrics_begin_turn(all->options.metrics);
     while (count < MOST_AT_ONCE && !list_is_empty(&all->known)) {
         struct place *place = LIST_ITEM(all->known.next, struct place, in_known);
         count += welcome_some(place, MOST_AT_ONCE - count);

@@ -23,13 +23,14 @@ static bool go_round(struct event_base *base)
     return event_base_loop(base, EVLOOP_ONCE) == 0 && !event_base_got_break(base);
 }
 
-void turns_run(struct event_base *base, bool (*has_more)(void *arg), void *arg)
+void turns_run(struct event_base *base, const struct turns_callbacks *callbacks, void *arg)
 {
     static const struct pace_limit limit = {
         .share = 1, .longest_us = TURN_US, .credit_us = TURNS_AHEAD * TURN_US};
     struct pace pace = {0};
     while (go_round(base)) {
-        if (!has_more(arg))
+        callbacks->on_end(arg);
+        if (!callbacks->has_more(arg))
             rest(pace_spend(&pace, &limit, clock_monotonic_us(), TURN_US));
     }
 }

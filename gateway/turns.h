@@ -11,10 +11,15 @@
 
 struct event_base;
 
+struct turns_callbacks {
+    void (*on_end)(void *arg); /* a turn is over */
+    /* Then: has the next one work already? It may do nothing else. */
+    bool (*has_more)(void *arg);
+};
+
 /* Runs the loop of `base` until event_base_loopbreak (not loopexit), or until it has no more
- * events. `has_more` says after each turn whether the next one has work already; it may do nothing
- * else. Of turns without, a thousand are made in a second, and eight more at once. A signal ends a
- * rest. */
-void turns_run(struct event_base *base, bool (*has_more)(void *arg), void *arg);
+ * events. Of turns that leave nothing to do, a thousand are made in a second, and eight more at
+ * once. A signal ends a rest. */
+void turns_run(struct event_base *base, const struct turns_callbacks *callbacks, void *arg);
 
 #endif

@@ -60,7 +60,7 @@ static void set_up(bool uring)
     stage.sender = sender_new(uring);
     if (stage.sender == NULL) /* no io_uring here */
         stage.sender = sender_new(false);
-    stage.poller = poller_new(stage.base, NULL, NULL);
+    stage.poller = poller_new(stage.base, &stage.metrics, NULL, NULL);
     stage.audiences = audiences_new(stage.base, stage.sender, &stage.metrics, NULL);
     const struct connections_options connections = {stage.base, stage.poller, &stage.metrics,
                                                     NULL,       25,           16384};

@@ -1,5 +1,6 @@
 #include "unit.h"
 
+#include "clock.h"
 #include "metrics.h"
 
 static void test_words_are_bounded(void **state)
@@ -39,7 +40,25 @@ static void test_lag_buckets_are_cumulative(void **state)
     assert_non_null(strstr(out.data, "yukizuri_probe_lag_seconds_bucket{le=\"0.0005\"} 2\n"));
     assert_non_null(strstr(out.data, "yukizuri_probe_lag_seconds_bucket{le=\"5\"} 2\n"));
     assert_non_null(strstr(out.data, "yukizuri_probe_lag_seconds_bucket{le=\"+Inf\"} 3\n"));
+    text_clear(&out);
+    metrics_render_json(&metrics, &moment, &out);
+    assert_non_null(strstr(out.data, "\"probe_lag\":{\"count\":3,\"last_seconds\":99.000000,"));
+    assert_non_null(strstr(out.data, ",\"p99_seconds\":10.000000}"));
+    assert_non_null(strstr(out.data, ",\"loop\":{\"count\":0,\"sum_seconds\":0.000000,"));
     text_done(&out);
+}
+
+static void test_a_turn_begins_once(void **state)
+{
+    struct metrics metrics = {0};
+    (void)state;
+    metrics_begin_turn(&metrics);
+    int64_t begun_us = metrics.turn_begun_us;
+    assert_true(begun_us > 0);
+    while (clock_monotonic_us() == begun_us)
+        ;
+    metrics_begin_turn(&metrics);
+    assert_true(metrics.turn_begun_us == begun_us);
 }
 
 static void test_what_is_not_known_is_left_out(void **state)
@@ -64,6 +83,7 @@ int main(void)
         cmocka_unit_test(test_words_are_bounded),
         cmocka_unit_test(test_close_words),
         cmocka_unit_test(test_lag_buckets_are_cumulative),
+        cmocka_unit_test(test_a_turn_begins_once),
         cmocka_unit_test(test_what_is_not_known_is_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,7 +9,7 @@
 struct round {
     struct event_base *base;
     struct event *event;
-    int turns, wanted;
+    int turns, wanted, ends;
     bool more;
 };
 
@@ -31,12 +31,20 @@ static bool has_more(void *arg)
     return round->more;
 }
 
+static void on_end(void *arg)
+{
+    struct round *round = arg;
+    round->ends++;
+}
+
+static const struct turns_callbacks callbacks = {on_end, has_more};
+
 static struct round go_round(int wanted, bool more)
 {
     struct round round = {.base = event_base_new(), .wanted = wanted, .more = more};
     round.event = event_new(round.base, -1, 0, on_turn, &round);
     event_active(round.event, EV_TIMEOUT, 0);
-    turns_run(round.base, has_more, &round);
+    turns_run(round.base, &callbacks, &round);
     event_free(round.event);
     event_base_free(round.base);
     return round;
@@ -62,7 +70,9 @@ static void test_a_few_turns_do_not_wait(void **state)
 {
     (void)state;
     long before = sleeps();
-    assert_int_equal(go_round(8, false).turns, 8);
+    struct round round = go_round(8, false);
+    assert_int_equal(round.turns, 8);
+    assert_int_equal(round.ends, 7); /* the loop was left in the middle of the last one */
     assert_true(sleeps() - before < 4);
 }
 
@@ -78,7 +88,7 @@ static void test_it_ends_when_there_is_nothing_to_wait_for(void **state)
 {
     (void)state;
     struct event_base *base = event_base_new();
-    turns_run(base, has_more, &(struct round){0});
+    turns_run(base, &callbacks, &(struct round){0});
     event_base_free(base);
 }
 
