@@ -1,13 +1,20 @@
 #include "file_limit.h"
 
+#include <dirent.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <sys/resource.h>
-
-enum { COMMON_LIMIT = 1024, LEAST_CONNECTIONS = 1000 };
+#include <sys/stat.h>
 
 static const char advice[] = "raise it: ulimit -n, LimitNOFILE= of systemd, --ulimit nofile= of "
                              "docker";
+
+enum {
+    COMMON_LIMIT = 1024,
+    LEAST_CONNECTIONS = 1000,
+    MOST_COUNTED = 2000, /* a millisecond or two */
+};
 
 uint64_t file_limit_raise(void)
 {
@@ -38,4 +45,33 @@ int file_limit_judge(uint64_t limit, const struct file_limit_wish *wish, char *o
              " for connections, and not %" PRIu64 "; %s",
              limit, room, least, advice);
     return 1;
+}
+
+uint64_t file_limit_get(void)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : COMMON_LIMIT;
+}
+
+/* The directory itself, while it is read, and its two entries that are none. */
+static uint64_t count_some(void)
+{
+    const uint64_t others = 3;
+    uint64_t count = 0;
+    DIR *directory = opendir("/proc/self/fd");
+    if (directory == NULL)
+        return 0;
+    while (count < MOST_COUNTED + others && readdir(directory) != NULL)
+        count++;
+    closedir(directory);
+    return count > others ? count - others : 0;
+}
+
+uint64_t file_limit_in_use(uint64_t known)
+{
+    struct stat status;
+    if (stat("/proc/self/fd", &status) == 0 && status.st_size > 0)
+        return (uint64_t)status.st_size;
+    uint64_t count = known > MOST_COUNTED ? known : count_some();
+    return count > known ? count : known;
 }

@@ -21,4 +21,11 @@ struct file_limit_wish {
  * chat is started for (1,000); or -1 with one when nobody could come in at all. */
 int file_limit_judge(uint64_t limit, const struct file_limit_wish *wish, char *out, size_t size);
 
+/* The limit as it is. */
+uint64_t file_limit_get(void);
+
+/* How many this process has open; when the kernel does not tell (before Linux 6.2) and they are too
+ * many to be counted while others wait, `known`: as many as the caller knows of. */
+uint64_t file_limit_in_use(uint64_t known);
+
 #endif

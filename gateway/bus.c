@@ -20,6 +20,7 @@
 
 enum {
     START_MS = 1000,
+    TELL_EVERY_MS = 60000,
     PROBE_FRESH_MS = 10000,
     MOST_MEMBERS = 32, /* under way: two or three milliseconds of Redis' time, */
     MOST_LISTS = 4,    /* and as much, when each names 200 people */
@@ -104,6 +105,29 @@ static void tick_probe(struct bus *bus)
         reconnect(bus, "a probe did not come back");
 }
 
+const char *bus_why_refused(const struct bus *bus)
+{
+    if (!bus_is_whole(bus))
+        return NULL;
+    return bus->deaf[0] != '\0' ? bus->deaf : probe_refused(bus->probe);
+}
+
+/* When it begins, once a minute at most, and when it is over. */
+static void tell_refusal(struct bus *bus)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    const char *why = bus_why_refused(bus);
+    bool lately = bus->refused_told_ms != 0 && now_ms - bus->refused_told_ms < TELL_EVERY_MS;
+    if (why != NULL && !bus->refused_told && !lately) {
+        bus_log_redis(bus, "redis-refuses", why);
+        bus->refused_told = true;
+        bus->refused_told_ms = now_ms;
+    } else if (why == NULL && bus->refused_told && bus_flows(bus)) {
+        bus_log_redis(bus, "redis-accepts", NULL);
+        bus->refused_told = false;
+    }
+}
+
 void bus_tick(struct bus *bus)
 {
     size_t at = 0;
@@ -115,15 +139,14 @@ void bus_tick(struct bus *bus)
     pubsub_tick(bus->pubsub);
     redis_faults_tick(bus->faults, clock_monotonic_ms());
     tick_probe(bus);
+    tell_refusal(bus);
 }
 
 const char *bus_why_not_ready(const struct bus *bus)
 {
     if (!bus_is_whole(bus))
         return bus->lost[0] == '\0' ? "Redis is not connected yet" : bus->lost;
-    if (bus->deaf[0] != '\0')
-        return bus->deaf;
-    const char *refused = probe_refused(bus->probe);
+    const char *refused = bus_why_refused(bus);
     int64_t back_ms = probe_back_ms(bus->probe);
     if (refused != NULL)
         return refused;

@@ -65,6 +65,10 @@ void bus_reread_password(struct bus *bus);
  */
 const char *bus_why_not_ready(const struct bus *bus);
 
+/* Redis answers, and refuses what people need: a sentence. NULL when it does not refuse it, or is
+ * not there. Valid until the next call of the loop. */
+const char *bus_why_refused(const struct bus *bus);
+
 /* A random word that tells this life of the gateway from an earlier one under the same id. */
 const char *bus_life(const struct bus *bus);
 

@@ -40,6 +40,8 @@ struct bus {
     bool password_told;              /* that it could not be read again */
     bool up_told;                    /* the same; since a connection was lost */
     bool was_up;
+    bool refused_told;       /* the same: Redis refuses what people need */
+    int64_t refused_told_ms; /* when that last was; 0: never */
     int64_t started_ms;
 };
 

@@ -3,6 +3,7 @@
 
 #include "assets.h"
 #include "clock.h"
+#include "file_limit.h"
 #include "http_field.h"
 #include "name.h"
 
@@ -234,13 +235,19 @@ static void healthz(struct http_client *client)
     plain(client, "OK");
 }
 
-static void readyz(struct http_client *client)
+/* NULL, or a sentence: why nobody should be sent here. */
+static const char *why_not_ready(const struct http *http)
 {
-    const struct http *http = client->http;
     const char *why = http->leaving ? "draining: this gateway is going away"
                                     : bus_why_not_ready(http->options.bus);
     if (why == NULL)
         why = sessions_why_closed(http->options.sessions);
+    return why;
+}
+
+static void readyz(struct http_client *client)
+{
+    const char *why = why_not_ready(client->http);
     if (why != NULL)
         http_refuse(client, 503, why);
     else
@@ -286,6 +293,19 @@ static uint64_t resident_bytes(void)
     return resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+/* What is looked for when somebody asks. */
+static void note_gauges(const struct http *http)
+{
+    struct metrics *metrics = http->options.metrics;
+    metrics->ready = why_not_ready(http) == NULL;
+    metrics->draining = http->leaving;
+    metrics->redis_refuses = bus_why_refused(http->options.bus) != NULL;
+    metrics->log_dropped = log_dropped(http->options.log);
+    metrics->max_descriptors = file_limit_get();
+    metrics->descriptors =
+        file_limit_in_use(http->client_count + connections_count(http->options.connections));
+}
+
 static void figures(struct http_client *client, const struct http_request *request, bool json)
 {
     struct http *http = client->http;
@@ -304,7 +324,7 @@ static void figures(struct http_client *client, const struct http_request *reque
         .rooms = rooms,
         .room_count = biggest_rooms(http, rooms),
     };
-    http->options.metrics->log_dropped = log_dropped(http->options.log);
+    note_gauges(http);
     if (json)
         metrics_render_json(http->options.metrics, &moment, &body);
     else

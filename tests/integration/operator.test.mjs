@@ -87,3 +87,63 @@ test("the stop line of SIGINT: all who were there were cut", { timeout: 60000 },
   await gateway.ended;
   assert.match(gateway.log.at(-1).message, /^SIGINT: 0 connections moved by themselves, 2 had to be cut, in \d+\.\d s$/);
 });
+
+// --- Ready, and what Redis refuses ---
+
+for (const { word, spoil, mend } of [
+  { word: "OOM", spoil: (redis) => (redis.run("CONFIG", "SET", "maxmemory-policy", "noeviction"), redis.run("CONFIG", "SET", "maxmemory", "1")), mend: (redis) => redis.run("CONFIG", "SET", "maxmemory", "0") },
+  { word: "NOREPLICAS", spoil: (redis) => redis.run("CONFIG", "SET", "min-replicas-to-write", "1"), mend: (redis) => redis.run("CONFIG", "SET", "min-replicas-to-write", "0") },
+  { word: "NOPERM", spoil: (redis) => redis.run("ACL", "SETUSER", "yukizuri", "-evalsha"), mend: (redis) => redis.run("ACL", "SETUSER", "yukizuri", "+evalsha") },
+]) {
+  test(`a Redis that refuses what people need (${word}) is in the log once and in the metrics, and so is its end`, { timeout: 60000 }, async (t) => {
+    const redis = await startRedis(t, { shipped: true });
+    const gateway = await startGateway(t, { redis });
+    const before = await metrics(gateway);
+    assert.deepEqual([before.yukizuri_ready, before.yukizuri_redis_refuses, before.yukizuri_redis_up], [1, 0, 1]);
+    spoil(redis);
+    await until("the metrics say so", async () => {
+      const now = await metrics(gateway);
+      return now.yukizuri_ready === 0 && now.yukizuri_redis_refuses === 1 && now.yukizuri_redis_up === 1 && now[`yukizuri_redis_errors_total{code="${word}"}`] > 0;
+    });
+    assert.equal(await readyz(gateway), 503);
+    const stats = await gateway.stats();
+    assert.deepEqual([stats.ready, stats.redis_refuses, stats.redis_up, stats.draining], [0, 1, 1, 0]);
+    const [line] = await until("the log says so", () => ofKind(gateway, "redis-refuses").length > 0 && ofKind(gateway, "redis-refuses"));
+    assert.equal(line.level, "warn");
+    assert.match(line.err, new RegExp(word));
+    mend(redis);
+    await until("it is ready again", async () => (await metric(gateway, "ready")) === 1);
+    await until("the log says that it is over", () => ofKind(gateway, "redis-accepts").length > 0);
+    assert.equal((await gateway.stats()).redis_refuses, 0);
+    assert.equal(ofKind(gateway, "redis-refuses").length, 1);
+    if (word === "NOPERM") redis.run("ACL", "LOG", "RESET");
+  });
+}
+
+test("yukizuri_ready says what /readyz says: not while it drains, not while Redis is away", { timeout: 60000 }, async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--drain", "60"] });
+  await Promise.all(Array.from({ length: 3 }, (_, i) => joined(t, gateway.url, `member ${i}`)));
+  const agree = async (wanted) => (await readyz(gateway)) === (wanted ? 200 : 503) && (await metric(gateway, "ready")) === Number(wanted);
+  await until("it is ready", () => agree(true));
+  const { port } = redis;
+  await redis.stop("SIGKILL");
+  await until("it is not", () => agree(false));
+  assert.equal(await metric(gateway, "redis_up"), 0);
+  const again = await startRedis(t, { port });
+  await until("it is again", () => agree(true));
+  assert.ok(again.running);
+});
+
+test("descriptors in use and their limit are in the metrics: they grow with the connections", { timeout: 60000 }, async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis });
+  const opened = () => fs.readdirSync(`/proc/${gateway.pid}/fd`).length;
+  const before = await metrics(gateway);
+  assert.ok(Math.abs(before.yukizuri_open_descriptors - opened()) <= 3, `${before.yukizuri_open_descriptors} and ${opened()}`);
+  const [, soft] = /^Max open files +(\d+)/m.exec(fs.readFileSync(`/proc/${gateway.pid}/limits`, "utf8"));
+  assert.equal(before.yukizuri_max_descriptors, Number(soft));
+  await Promise.all(Array.from({ length: 20 }, (_, i) => joined(t, gateway.url, `member ${i}`)));
+  assert.ok((await metric(gateway, "open_descriptors")) >= before.yukizuri_open_descriptors + 20);
+  assert.ok((await gateway.stats()).open_descriptors >= before.yukizuri_open_descriptors + 20);
+});
