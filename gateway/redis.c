@@ -417,6 +417,11 @@ const char *redis_run_id(const struct redis *redis)
     return redis->run_id;
 }
 
+const char *redis_version(const struct redis *redis)
+{
+    return redis->version;
+}
+
 int64_t redis_heard_ms(const struct redis *redis)
 {
     return redis->heard_ms;

@@ -72,6 +72,9 @@ bool redis_is_ready(const struct redis *redis);
  * user may not ask. */
 const char *redis_run_id(const struct redis *redis);
 
+/* The same of its version. */
+const char *redis_version(const struct redis *redis);
+
 /* When something last came from Redis, whatever it was. Monotonic, in ms; 0: never. */
 int64_t redis_heard_ms(const struct redis *redis);
 

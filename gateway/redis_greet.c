@@ -17,17 +17,24 @@ static void on_greeting(void *arg, const struct redis_reply *reply)
     redis_lose(redis, why);
 }
 
+static void copy_field(const char *info, const char *name, char *out, size_t size)
+{
+    const char *found = strstr(info, name);
+    if (found == NULL)
+        return;
+    found += strlen(name);
+    snprintf(out, size, "%.*s", (int)strcspn(found, "\r\n"), found);
+}
+
 /* Without the right to ask, it is not known: the scripts ask as well, and the probe tells. */
 static void on_server(void *arg, const struct redis_reply *reply)
 {
-    static const char name[] = "run_id:";
     struct redis *redis = arg;
     const char *info = redis_reply_is_error(reply) ? NULL : redis_reply_string(reply, NULL);
-    const char *found = info == NULL ? NULL : strstr(info, name);
-    if (found == NULL)
+    if (info == NULL)
         return;
-    found += sizeof name - 1;
-    snprintf(redis->run_id, sizeof redis->run_id, "%.*s", (int)strcspn(found, "\r\n"), found);
+    copy_field(info, "run_id:", redis->run_id, sizeof redis->run_id);
+    copy_field(info, "redis_version:", redis->version, sizeof redis->version);
 }
 
 static void on_greeted(void *arg, const struct redis_reply *reply)
@@ -62,7 +69,7 @@ void redis_greet(struct redis *redis)
         snprintf(number, sizeof number, "%d", url->database);
         greet_with(redis, on_greeting, "SELECT", number, NULL);
     }
-    redis->run_id[0] = '\0';
+    redis->run_id[0] = redis->version[0] = '\0';
     greet_with(redis, on_server, "INFO", "server", NULL);
     redis_mark_optional(redis);
     greet_with(redis, NULL, "CLIENT", "SETNAME", redis->client_name, NULL);

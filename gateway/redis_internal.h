@@ -35,6 +35,7 @@ struct redis {
     unsigned attempts; /* since the way was last proven */
     int64_t heard_ms;  /* when something last came */
     char run_id[48];
+    char version[24]; /* of Redis; "" when its user may not ask */
 };
 
 /* --- redis.c --- */

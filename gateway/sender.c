@@ -36,6 +36,11 @@ void sender_free(struct sender *sender)
     free(sender);
 }
 
+bool sender_uses_uring(const struct sender *sender)
+{
+    return sender->uring;
+}
+
 static int32_t judge(int64_t sent, int error)
 {
     if (sent >= 0)

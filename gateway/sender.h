@@ -28,6 +28,9 @@ struct sender *sender_new(bool uring);
 /* NULL is fine. */
 void sender_free(struct sender *sender);
 
+/* Does it go through io_uring? */
+bool sender_uses_uring(const struct sender *sender);
+
 /* Offers each its bytes, in this order, to at most SENDER_BATCH of them, and fills in `sent`. Never
  * waits for a socket; when it returns nothing points to the bytes any more. */
 void sender_send(struct sender *sender, struct sending *sendings, size_t count);

@@ -15,6 +15,7 @@
 #include "session.h"
 #include "signals.h"
 #include "stalls.h"
+#include "start_line.h"
 #include "stop_line.h"
 #include "stderr_line.h"
 #include "turns.h"
@@ -283,6 +284,13 @@ static uint64_t find_max_sockets(void)
     return files > FILE_LIMIT_RESERVED ? files - FILE_LIMIT_RESERVED : 1;
 }
 
+static uint64_t find_max_connections(const struct config *config)
+{
+    uint64_t sockets = find_max_sockets();
+    uint64_t wanted = config->max_connections;
+    return wanted == 0 || wanted > sockets ? sockets : wanted;
+}
+
 static int find_redis(struct server *server, char *error, size_t error_size)
 {
     server->redis_url = server->config->redis_url;
@@ -358,8 +366,6 @@ static void make_parts(struct server *server)
 
 static void make_http(struct server *server)
 {
-    uint64_t sockets = find_max_sockets();
-    uint64_t wanted = server->config->max_connections;
     const struct http_options http = {
         .poller = server->poller,
         .config = server->config,
@@ -370,8 +376,8 @@ static void make_http(struct server *server)
         .metrics = &server->metrics,
         .refusals = server->refusals,
         .log = server->log,
-        .max_connections = wanted == 0 || wanted > sockets ? sockets : wanted,
-        .max_sockets = sockets,
+        .max_connections = find_max_connections(server->config),
+        .max_sockets = find_max_sockets(),
     };
     server->http = http_new(&http);
 }
@@ -448,14 +454,11 @@ static bool has_more(void *arg)
 
 int server_run(struct server *server)
 {
-    char addresses[512] = "";
-    for (size_t i = 0; i < server->config->addr.count; i++) {
-        size_t len = strlen(addresses);
-        snprintf(addresses + len, sizeof addresses - len, "%slistening on %s", i == 0 ? "" : ", ",
-                 server->config->addr.items[i]);
-    }
-    log_write(server->log, &(struct log_line){.kind = "start", .message = addresses});
     static const struct turns_callbacks callbacks = {on_turn_end, has_more};
+    const struct start_facts facts = {server->config, &server->redis_url, server->sender,
+                                      find_max_connections(server->config)};
+    start_line_tell(server->log, &facts);
+    stalls_tick(server->stalls);
     turns_run(server->base, &callbacks, server);
     stop_line_tell(&server->stop, server->log, server->sessions);
     return server->status;

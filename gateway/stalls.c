@@ -138,11 +138,14 @@ static void tell_slow(struct stalls *stalls)
 static void tell_frozen(struct stalls *stalls)
 {
     char message[240];
+    char more[64] = "";
     const struct stall *frozen = &stalls->frozen;
+    if (frozen->count > 1)
+        snprintf(more, sizeof more, ", the longest of %" PRIu64 " times", frozen->count);
     snprintf(message, sizeof message,
-             "this process did not run, %" PRIu64 " times, the longest for %" PRId64
-             " ms at least: it was stopped, or its host stood still",
-             frozen->count, frozen->longest_us / 1000);
+             "this process did not run for %" PRId64
+             " ms at least%s: it was stopped, or its host stood still",
+             frozen->longest_us / 1000, more);
     log_write(stalls->log,
               &(struct log_line){.level = LOG_LEVEL_WARN, .kind = "frozen", .message = message});
 }

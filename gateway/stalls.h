@@ -19,8 +19,8 @@ void stalls_free(struct stalls *stalls);
  * had nothing to do. */
 void stalls_end_turn(struct stalls *stalls);
 
-/* To be called from within the loop, by a timer of one second: how late it is shows for how long
- * nothing ran. Each line is told at most once a minute, and says how often. */
+/* To be called when the loop begins, and from then on by a timer of one second: how late it is
+ * shows for how long nothing ran. Each line is told at most once a minute, and says how often. */
 void stalls_tick(struct stalls *stalls);
 
 #endif

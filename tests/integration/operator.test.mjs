@@ -1,11 +1,11 @@
 // What a gateway says of itself to whoever operates it: in its log, in /metrics, in /api/stats.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import fs from "node:fs";
-import os from "node:os";
-import path from "node:path";
+import net from "node:net";
 import test from "node:test";
-import { Gateway, Member, Process, atEnd, binary, freePort, get, joined, lasting, parseLog, startGateway, startRedis, temporaryDirectory, until } from "../lib/harness.mjs";
+import { Gateway, atEnd, binary, freePort, get, joined, lasting, startGateway, startRedis, until } from "../lib/harness.mjs";
 
 const readyz = async (gateway) => (await get(`${gateway.origin}/readyz`).catch(() => null))?.status;
 const ofKind = (gateway, kind) => gateway.log.filter((line) => line.kind === kind);
@@ -146,4 +146,158 @@ test("descriptors in use and their limit are in the metrics: they grow with the 
   await Promise.all(Array.from({ length: 20 }, (_, i) => joined(t, gateway.url, `member ${i}`)));
   assert.ok((await metric(gateway, "open_descriptors")) >= before.yukizuri_open_descriptors + 20);
   assert.ok((await gateway.stats()).open_descriptors >= before.yukizuri_open_descriptors + 20);
+});
+
+// --- The start ---
+
+test("the start line says what runs, where it listens, where its Redis is, how it sends, and the limits in force; no secret", { timeout: 60000 }, async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--send", "writev", "--rate", "7:70", "--max-members", "9", "--max-connections", "50"] });
+  const [{ message }] = ofKind(gateway, "start");
+  const version = execFileSync(binary, ["--version"], { encoding: "utf8" }).trim();
+  const parts = message.split("; ");
+  assert.equal(parts[0], `listening on 127.0.0.1:${gateway.port}`);
+  assert.equal(parts[1], version, message);
+  assert.match(parts[2], new RegExp(`^Redis: redis://127\\.0\\.0\\.1:${redis.port}\\b.*, prefix yukizuri$`));
+  assert.equal(parts[3], "sending by writev");
+  const limits = Object.fromEntries(parts[4].replace(/^limits \(0: none\): /, "").split(", ").map((part) => part.split(" ")));
+  const [, soft] = /^Max open files +(\d+)/m.exec(fs.readFileSync(`/proc/${gateway.pid}/limits`, "utf8"));
+  assert.deepEqual([limits.rate, limits["max-members"], limits["max-connections"], limits.descriptors], ["7:70", "9", "50", soft]);
+  for (const name of ["max-connections-per-address", "max-text", "max-message", "backlog", "retention", "leave-grace", "lease", "ping", "drain"]) assert.match(limits[name], /^\d+$/, name);
+  assert.doesNotMatch(gateway.output, /a password of the tests/);
+});
+
+test("the start line of a gateway with a Redis of its own says so", { timeout: 60000 }, async (t) => {
+  const gateway = await startGateway(t);
+  assert.match(ofKind(gateway, "start")[0].message, /; Redis: unix:\/.*\/redis\.sock \(its own\), prefix yukizuri;/);
+});
+
+// --- Which gateway is slow, and is delivery delayed? ---
+
+/** Stops a process for so long, again and again, until `end` is called. */
+function hinder(gateway, { stopped, running }) {
+  let over = false;
+  const done = (async () => {
+    while (!over) {
+      gateway.signal("SIGSTOP");
+      await lasting(stopped);
+      gateway.signal("SIGCONT");
+      await lasting(running);
+    }
+  })();
+  return { end: () => ((over = true), done) };
+}
+
+test("a gateway that was frozen says so as soon as it runs again, with how long, and counts it", { timeout: 60000 }, async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis });
+  assert.equal(await metric(gateway, "frozen_total"), 0);
+  const from = Date.now();
+  gateway.signal("SIGSTOP");
+  await lasting(3000);
+  gateway.signal("SIGCONT");
+  const [line] = await until("the log says so", () => ofKind(gateway, "frozen").length > 0 && ofKind(gateway, "frozen"));
+  const [, ms] = /^this process did not run for (\d+) ms at least: it was stopped, or its host stood still$/.exec(line.message);
+  assert.ok(Number(ms) > 0 && Number(ms) <= Date.now() - from, `${ms} ms`);
+  assert.equal(line.level, "warn");
+  const now = await metrics(gateway);
+  assert.equal(now.yukizuri_frozen_total, 1);
+  assert.equal(now.yukizuri_frozen_seconds_total, Number(ms) / 1000);
+  assert.equal((await gateway.stats()).frozen, 1);
+});
+
+test("which gateway is slow: its log and its metrics say so, and those of the other one do not", { timeout: 90000 }, async (t) => {
+  const redis = await startRedis(t);
+  const [fast, slow] = [await startGateway(t, { redis, args: ["--gateway-id", "fast"] }), await startGateway(t, { redis, args: ["--gateway-id", "slow"] })];
+  const [alice, bob] = [await joined(t, fast.url, "alice"), await joined(t, slow.url, "bob")];
+  const hindrance = hinder(slow, { stopped: 2500, running: 300 });
+  for (let i = 0; i < 3; i++) {
+    for (const [speaker, name] of [[alice, "a"], [bob, "b"]]) speaker.send({ type: "say", text: `${name}${i}`, nonce: `${name}${i}` });
+    await bob.waitFor({ type: "ack", nonce: `b${i}` });
+    await alice.waitFor({ type: "message", text: `b${i}` });
+  }
+  await hindrance.end();
+  await until("the slow one's log says so", () => ofKind(slow, "frozen").length + ofKind(slow, "slow").length > 0);
+  const [ofFast, ofSlow] = [await fast.stats(), await slow.stats()];
+  assert.ok(ofSlow.frozen > ofFast.frozen, JSON.stringify([ofFast, ofSlow]));
+  assert.ok(ofSlow.say_to_shown.count === 3 && ofFast.say_to_shown.count === 3, JSON.stringify([ofFast.say_to_shown, ofSlow.say_to_shown]));
+  assert.deepEqual(ofKind(fast, "frozen"), []);
+});
+
+/** A way to `port` on which everything takes `delay.ms` in each direction. */
+async function startSlowPath(t, port, delay) {
+  const server = net.createServer((near) => {
+    const far = net.connect(port, "127.0.0.1");
+    for (const [from, to] of [[near, far], [far, near]]) {
+      from.on("data", (data) => setTimeout(() => to.writable && to.write(data), delay.ms));
+      from.on("error", () => to.destroy());
+      from.on("close", () => to.destroy());
+    }
+    atEnd(t, () => near.destroy());
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  atEnd(t, () => server.close());
+  return server.address().port;
+}
+
+test("is delivery delayed: say-to-shown tells, and that it is the way to Redis and not the gateway", { timeout: 60000 }, async (t) => {
+  const redis = await startRedis(t);
+  const delay = { ms: 0 };
+  const gateway = await startGateway(t, { redis: redis.urlAt("127.0.0.1", await startSlowPath(t, redis.port, delay)) });
+  const members = await Promise.all(["alice", "bob", "carol"].map((name) => joined(t, gateway.url, name)));
+  const say = async (text) => {
+    members[0].send({ type: "say", text, nonce: text });
+    await Promise.all(members.map((member) => member.waitFor({ type: "message", text })));
+    await members[0].waitFor({ type: "ack", nonce: text });
+  };
+  for (let i = 0; i < 5; i++) await say(`quick ${i}`);
+  const measured = async (count) => until("all is measured", async () => (await metric(gateway, "say_to_shown_seconds_count")) === count);
+  await measured(5);
+  const before = await metrics(gateway);
+  delay.ms = 300;
+  for (let i = 0; i < 5; i++) await say(`late ${i}`);
+  await measured(10);
+  const now = await metrics(gateway);
+  const below = (figures, seconds) => figures[`yukizuri_say_to_shown_seconds_bucket{le="${seconds}"}`];
+  assert.equal(below(now, 0.5) - below(before, 0.5), 0, "300 ms there, and as much back");
+  assert.equal(below(now, "+Inf"), 10);
+  assert.ok(now.yukizuri_say_to_shown_seconds_sum - before.yukizuri_say_to_shown_seconds_sum >= 3);
+  const late = Object.entries(now).filter(([name]) => name.startsWith("yukizuri_loop_seconds_bucket{le=\"0.25\"")).map(([, value]) => value);
+  assert.deepEqual(late, [now.yukizuri_loop_seconds_count], "no turn of the loop took long");
+  const { say_to_shown: shown, loop, flush } = await gateway.stats();
+  assert.equal(shown.count, 10);
+  assert.ok(shown.p99_seconds > 0.5 && shown.p50_seconds < shown.p99_seconds && shown.sum_seconds >= 3, JSON.stringify(shown));
+  assert.ok(loop.count > 0 && flush.count >= 10 && flush.p99_seconds < shown.p99_seconds, JSON.stringify({ loop, flush }));
+});
+
+test("what is said is measured once, and only when it was accepted", { timeout: 60000 }, async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--rate", "1000:1000"] });
+  const alice = await joined(t, gateway.url, "alice");
+  await joined(t, gateway.url, "bob");
+  for (let i = 0; i < 300; i++) alice.send({ type: "say", text: `line ${i}`, nonce: `n${i}` });
+  await alice.waitFor({ type: "ack", nonce: "n299" });
+  alice.send({ type: "say", text: "", nonce: "empty" });
+  alice.send({ type: "say", text: "again", nonce: "n299" });
+  await alice.settled();
+  await until("all are measured", async () => (await metric(gateway, "say_to_shown_seconds_count")) >= 300);
+  assert.ok((await metric(gateway, "say_to_shown_seconds_count")) <= 301);
+});
+
+test("histograms are what Prometheus reads: buckets that grow, +Inf is the count", { timeout: 60000 }, async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis });
+  const alice = await joined(t, gateway.url, "alice");
+  alice.send({ type: "say", text: "one", nonce: "1" });
+  await alice.waitFor({ type: "message", text: "one" });
+  const figures = await metrics(gateway);
+  for (const name of ["say_to_shown", "flush", "loop", "probe_lag"]) {
+    const buckets = Object.entries(figures).filter(([key]) => key.startsWith(`yukizuri_${name}_seconds_bucket{`));
+    const bounds = buckets.map(([key]) => Number(/le="([^"]+)"/.exec(key)[1].replace("+Inf", "Infinity")));
+    assert.ok(bounds.length > 10 && bounds.at(-1) === Infinity && bounds.every((bound, i) => i === 0 || bound > bounds[i - 1]), `${name}: ${bounds}`);
+    assert.ok(buckets.every(([, value], i) => i === 0 || value >= buckets[i - 1][1]), name);
+    assert.equal(buckets.at(-1)[1], figures[`yukizuri_${name}_seconds_count`]);
+    assert.ok(figures[`yukizuri_${name}_seconds_sum`] >= 0);
+  }
 });
