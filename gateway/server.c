@@ -16,8 +16,8 @@
 #include "signals.h"
 #include "stalls.h"
 #include "start_line.h"
-#include "stop_line.h"
 #include "stderr_line.h"
+#include "stop_line.h"
 #include "turns.h"
 
 #include <errno.h>
@@ -52,7 +52,7 @@ struct server {
     struct drain *drain;
     struct stalls *stalls;
     struct event *tick, *leave_late;
-    struct event *on_term, *on_int, *on_hup, *on_usr1;
+    struct signals *signals;
     struct stop_line stop;
     bool leaving; /* the lease is being given back */
     int status;   /* of the process */
@@ -131,10 +131,8 @@ static void begin_drain(struct server *server, bool delayed, const char *why)
 }
 
 /* The first signal drains, a second one ends it at once. */
-static void on_stop(evutil_socket_t signal, short events, void *arg)
+static void on_stop(struct server *server, int signal)
 {
-    (void)events;
-    struct server *server = arg;
     /* a worker may be told with its whole process group, and again by its supervisor: that is one
      */
     bool worker = server->config->workers != 1;
@@ -150,7 +148,9 @@ static void on_superseded(void *arg)
 {
     struct server *server = arg;
     server->status = 1;
-    begin_drain(server, false, "another process has taken the gateway-id over"); /* its id is another's: nobody may come in */
+    begin_drain(server, false,
+                "another process has taken the gateway-id over"); /* its id is another's: nobody may
+                                                                     come in */
 }
 
 static void on_refused(void *arg, const char *why)
@@ -171,13 +171,19 @@ static void on_waiting(void *arg, bool waiting)
         doors_watch_later(server->doors);
 }
 
-static void on_reopen(evutil_socket_t signal, short events, void *arg)
+static void on_reopen(struct server *server)
 {
-    (void)signal;
-    (void)events;
-    struct server *server = arg;
     bus_reread_password(server->bus);
     log_reopen(server->log);
+}
+
+static void on_signal(void *arg, int number)
+{
+    struct server *server = arg;
+    if (number == SIGHUP || number == SIGUSR1)
+        on_reopen(server);
+    else
+        on_stop(server, number);
 }
 
 /* --- Glue --- */
@@ -403,17 +409,9 @@ static void make_events(struct server *server)
     static const struct timeval second = {1, 0};
     server->tick = event_new(server->base, -1, EV_PERSIST, on_tick, server);
     server->leave_late = evtimer_new(server->base, on_leave_late, server);
-    server->on_term = evsignal_new(server->base, SIGTERM, on_stop, server);
-    server->on_int = evsignal_new(server->base, SIGINT, on_stop, server);
-    server->on_hup = evsignal_new(server->base, SIGHUP, on_reopen, server);
-    server->on_usr1 = evsignal_new(server->base, SIGUSR1, on_reopen, server);
     event_add(server->tick, &second);
     doors_watch_later(server->doors);
-    event_add(server->on_term, NULL);
-    event_add(server->on_int, NULL);
-    event_add(server->on_hup, NULL);
-    event_add(server->on_usr1, NULL);
-    signals_let_in();
+    server->signals = signals_watch(server->base, on_signal, server);
 }
 
 struct server *server_new(const struct config *config, struct log *log, char *error,
@@ -486,10 +484,9 @@ static void close_doors(const struct server *server)
  * finds no handler any more, and this process as good as ended. */
 void server_free(struct server *server)
 {
-    sigset_t before;
     if (server == NULL)
         return;
-    signals_hold(&before);
+    signals_end(server->signals);
     close_doors(server);
     drain_free(server->drain);
     http_free(server->http);

@@ -1,6 +1,10 @@
 #include "signals.h"
 
+#include "memory.h"
+
+#include <event2/event.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 static const int handled[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
 static const int ignored[] = {SIGPIPE, SIGALRM, SIGVTALRM, SIGPROF,  SIGUSR2,
@@ -30,11 +34,49 @@ void signals_begin(void)
     set_disposition(SIGCHLD, SIG_DFL);
 }
 
-void signals_let_in(void)
+static void let_in(void)
 {
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+struct signals {
+    void (*on_signal)(void *arg, int number);
+    void *arg;
+    struct event *events[HANDLED];
+};
+
+static void on_event(evutil_socket_t number, short events, void *arg)
+{
+    (void)events;
+    const struct signals *signals = arg;
+    signals->on_signal(signals->arg, number);
+}
+
+struct signals *signals_watch(struct event_base *base, void (*on_signal)(void *arg, int number),
+                              void *arg)
+{
+    struct signals *signals = memory_new(sizeof *signals);
+    signals->on_signal = on_signal;
+    signals->arg = arg;
+    for (size_t i = 0; i < HANDLED; i++) {
+        signals->events[i] = evsignal_new(base, handled[i], on_event, signals);
+        event_add(signals->events[i], NULL);
+    }
+    let_in();
+    return signals;
+}
+
+void signals_end(struct signals *signals)
+{
+    sigset_t before;
+    signals_hold(&before);
+    if (signals == NULL)
+        return;
+    for (size_t i = 0; i < HANDLED; i++)
+        event_free(signals->events[i]);
+    free(signals);
 }
 
 void signals_hold(sigset_t *before)
@@ -53,5 +95,5 @@ void signals_restore(void)
 {
     for (int number = 1; number <= SIGRTMAX; number++)
         set_disposition(number, SIG_DFL);
-    signals_let_in();
+    let_in();
 }

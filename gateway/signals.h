@@ -13,8 +13,16 @@
 /* The first thing that a process does, whatever it inherited from its parent. */
 void signals_begin(void);
 
-/* Those who handle signals are there: what came meanwhile is handled now. */
-void signals_let_in(void);
+struct event_base;
+struct signals;
+
+/* Hands SIGTERM, SIGINT, SIGHUP and SIGUSR1 to `on_signal`, from the loop; also those that came
+ * since signals_begin. */
+struct signals *signals_watch(struct event_base *base, void (*on_signal)(void *arg, int number),
+                              void *arg);
+
+/* From here on they wait, for good: this process is as good as ended. NULL is fine. */
+void signals_end(struct signals *signals);
 
 /* Around a fork: the child must not run its parent's handlers, whose pipes it shares. Everything
  * waits from here on; `before` is what was held back until then. */

@@ -25,6 +25,6 @@ void stop_line_tell(const struct stop_line *line, struct log *log, struct sessio
                  "%s: %" PRIu64 " connections moved by themselves, %" PRIu64
                  " had to be cut, in %.1f s",
                  line->why, moved, cut, seconds);
-    log_write(log, &(struct log_line){.kind = "stop",
-                                      .message = line->why == NULL ? NULL : message});
+    log_write(log,
+              &(struct log_line){.kind = "stop", .message = line->why == NULL ? NULL : message});
 }

@@ -1,5 +1,5 @@
-/* stop_line: what a gateway says of itself when it ends, in one line of the log: why, what became of
- * whoever was connected, and how long that took. */
+/* stop_line: what a gateway says of itself when it ends, in one line of the log: why, what became
+ * of whoever was connected, and how long that took. */
 #ifndef YUKIZURI_STOP_LINE_H
 #define YUKIZURI_STOP_LINE_H
 
