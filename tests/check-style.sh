@@ -38,7 +38,7 @@ grep -rnE '#include <event2?/' common && complain "common/ has no event loop"
 # includes point down: a file may include only what stands below it
 rank() {
     case $1 in
-    main) echo 90 ;; supervisor) echo 85 ;; server | stop_line | doors | drain | listener | embedded_redis | private_ports | start_line) echo 80 ;; keeper) echo 79 ;;
+    main) echo 90 ;; supervisor) echo 85 ;; server* | stop_line | doors | drain | listener | embedded_redis | private_ports | start_line) echo 80 ;; keeper) echo 79 ;;
     http*) echo 70 ;; echo) echo 65 ;; session*) echo 60 ;; cloak) echo 55 ;; presence | burial* | lease) echo 55 ;; rooms) echo 50 ;;
     room) echo 40 ;; roster) echo 38 ;; feed*) echo 36 ;; bus* | outbox) echo 35 ;; probe | pubsub) echo 34 ;; keys) echo 33 ;; lane) echo 33 ;; script) echo 32 ;;
     audience*) echo 39 ;; redis* | pending) echo 31 ;; resolver) echo 30 ;; connection* | reader) echo 30 ;;

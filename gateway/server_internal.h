@@ -1,0 +1,68 @@
+/* server_internal: what server.c (the life of the process) and server_parts.c (what it is made of)
+ * share. Nobody else includes it. */
+#ifndef YUKIZURI_SERVER_INTERNAL_H
+#define YUKIZURI_SERVER_INTERNAL_H
+
+#include "audience.h"
+#include "bus.h"
+#include "doors.h"
+#include "drain.h"
+#include "embedded_redis.h"
+#include "http.h"
+#include "poller.h"
+#include "presence.h"
+#include "sender.h"
+#include "server.h"
+#include "session.h"
+#include "signals.h"
+#include "stalls.h"
+#include "stop_line.h"
+
+struct event;
+
+struct server {
+    const struct config *config;
+    struct log *log;
+    struct event_base *base;
+    struct poller *poller;
+    struct sender *sender;
+    struct audiences *audiences;
+    struct embedded_redis *embedded;
+    struct redis_url redis_url;
+    struct metrics metrics;
+    struct refusals *refusals;
+    struct bus *bus;
+    struct connections *connections;
+    struct quota *quota;
+    struct sessions *sessions;
+    struct presence *presence;
+    struct http *http;
+    struct doors *doors;
+    struct drain *drain;
+    struct stalls *stalls;
+    struct event *tick, *leave_late;
+    struct signals *signals;
+    struct stop_line stop;
+    bool leaving; /* the lease is being given back */
+    int status;   /* of the process */
+};
+
+/* --- server.c --- */
+
+/* Ends the process, because of `why` (static; NULL: of what was said before): once the lease is
+ * given back, or Redis does not answer in time. Told again, at once. */
+void server_finish(struct server *server, const char *why);
+
+/* Sends everybody elsewhere first. `delayed`: see drain_begin. */
+void server_begin_drain(struct server *server, bool delayed, const char *why);
+
+/* --- server_parts.c --- */
+
+/* Makes all parts, each with those below it. Returns 0; or -1 with a sentence in `error`, when the
+ * parts that were made are there to be freed. */
+int server_make_parts(struct server *server, char *error, size_t error_size);
+
+/* Connections of members that it takes: the setting, as far as the file limit allows. */
+uint64_t server_find_max_connections(const struct config *config);
+
+#endif

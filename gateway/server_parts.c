@@ -1,0 +1,271 @@
+/* What a server is made of: the parts, and what they say to each other through it. */
+#include "server_internal.h"
+
+#include "file_limit.h"
+#include "memory.h"
+#include "stderr_line.h"
+
+#include <stdio.h>
+
+/* --- Accepting --- */
+
+static void on_come(void *arg, int fd, const struct address *address)
+{
+    struct server *server = arg;
+    metrics_begin_turn(&server->metrics);
+    http_accept(server->http, fd, address);
+}
+
+static bool is_busy(void *arg)
+{
+    const struct server *server = arg;
+    return poller_is_behind(server->poller) || connections_are_dying(server->connections);
+}
+
+static void on_full(void *arg, enum refusal reason)
+{
+    const struct server *server = arg;
+    refusals_note(server->refusals, reason, NULL);
+}
+
+/* Two gateways with a private Redis each would be two chats on one port. */
+static int open_doors(struct server *server, char *error, size_t error_size)
+{
+    static const struct doors_callbacks callbacks = {on_come, is_busy, on_full};
+    bool shared = server->config->redis_url.scheme != REDIS_EMBEDDED;
+    server->doors = doors_open(server->base, server->config, shared, error, error_size);
+    if (server->doors == NULL)
+        return -1;
+    doors_set_callbacks(server->doors, &callbacks, server);
+    return 0;
+}
+
+/* --- What the parts say --- */
+
+static void on_up(void *arg)
+{
+    struct server *server = arg;
+    sessions_on_up(server->sessions);
+    presence_up(server->presence);
+}
+
+static void on_taken(void *arg)
+{
+    struct server *server = arg;
+    sessions_admit(server->sessions);
+    doors_watch(server->doors);
+}
+
+/* In a storm of people a turn of the loop takes milliseconds, on a shared core three times as long.
+ * What is said shall wait for its turn, but not for the end of it: neither here, on its way to
+ * Redis, nor in on_heard, on its way to everybody. */
+static void on_members_served(void *arg)
+{
+    const struct server *server = arg;
+    bus_flush(server->bus);
+}
+
+static void on_heard(void *arg)
+{
+    const struct server *server = arg;
+    if (poller_is_behind(server->poller))
+        audiences_flush(server->audiences);
+}
+
+static void on_told(void *arg, const char *data, size_t len)
+{
+    struct server *server = arg;
+    sessions_on_told(server->sessions, data, len);
+}
+
+static void on_beside(void *arg, bool beside)
+{
+    const struct server *server = arg;
+    sessions_set_beside(server->sessions, beside);
+}
+
+static void on_lapsed(void *arg)
+{
+    struct server *server = arg;
+    sessions_on_lapsed(server->sessions);
+}
+
+static void on_room_opened(void *arg, const struct place *place)
+{
+    struct server *server = arg;
+    presence_note_room(server->presence, place->name, true);
+}
+
+static void on_room_closed(void *arg, const struct place *place)
+{
+    struct server *server = arg;
+    if (server->presence != NULL)
+        presence_note_room(server->presence, place->name, false);
+}
+
+static void on_superseded(void *arg)
+{
+    struct server *server = arg;
+    server->status = 1;
+    server_begin_drain(server, false,
+                       "another process has taken the gateway-id over"); /* its id is another's:
+                                                                            nobody may come in */
+}
+
+static void on_refused(void *arg, const char *why)
+{
+    struct server *server = arg;
+    stderr_line_print("%s", why);
+    server->status = SERVER_ID_TAKEN;
+    server_finish(server, "the gateway-id is another living gateway's");
+}
+
+/* Other processes on this port can serve people meanwhile, and this one would only refuse them. */
+static void on_waiting(void *arg, bool waiting)
+{
+    const struct server *server = arg;
+    if (waiting)
+        doors_look_away(server->doors);
+    else
+        doors_watch_later(server->doors);
+}
+
+static void on_drained(void *arg)
+{
+    server_finish(arg, NULL);
+}
+
+/* --- Making --- */
+
+/* Sockets get what is left of the file limit. */
+static uint64_t find_max_sockets(void)
+{
+    uint64_t files = file_limit_raise();
+    return files > FILE_LIMIT_RESERVED ? files - FILE_LIMIT_RESERVED : 1;
+}
+
+uint64_t server_find_max_connections(const struct config *config)
+{
+    uint64_t sockets = find_max_sockets();
+    uint64_t wanted = config->max_connections;
+    return wanted == 0 || wanted > sockets ? sockets : wanted;
+}
+
+static int find_redis(struct server *server, char *error, size_t error_size)
+{
+    server->redis_url = server->config->redis_url;
+    if (server->redis_url.scheme != REDIS_EMBEDDED)
+        return 0;
+    server->embedded = embedded_redis_start(&server->redis_url, error, error_size);
+    return server->embedded == NULL ? -1 : 0;
+}
+
+static int make_sender(struct server *server, char *error, size_t error_size)
+{
+    unsigned wanted = server->config->send;
+    if (wanted != CONFIG_SEND_WRITEV)
+        server->sender = sender_new(true);
+    if (server->sender == NULL && wanted != CONFIG_SEND_URING)
+        server->sender = sender_new(false);
+    if (server->sender != NULL)
+        return 0;
+    snprintf(error, error_size, "send: this kernel has no io_uring, or forbids it; try auto");
+    return -1;
+}
+
+static int make_bus(struct server *server, char *error, size_t error_size)
+{
+    const struct bus_options options = {server->base, server->config, &server->redis_url,
+                                        &server->metrics, server->log};
+    const struct bus_callbacks callbacks = {on_up, on_told, on_heard};
+    server->bus = bus_new(&options, &callbacks, server, error, error_size);
+    return server->bus == NULL ? -1 : 0;
+}
+
+static void make_parts(struct server *server)
+{
+    const struct config *config = server->config;
+    const struct connections_options connections = {server->base,           server->poller,
+                                                    &server->metrics,       server->refusals,
+                                                    (unsigned)config->ping, config->max_message};
+    server->connections = connections_new(&connections);
+    server->audiences =
+        audiences_new(server->base, server->sender, &server->metrics, server->refusals);
+    server->quota = quota_new(config->max_connections_per_address);
+    const struct sessions_options sessions = {
+        .base = server->base,
+        .config = config,
+        .audiences = server->audiences,
+        .bus = server->bus,
+        .connections = server->connections,
+        .quota = server->quota,
+        .metrics = &server->metrics,
+        .refusals = server->refusals,
+        .log = server->log,
+        .on_opened = on_room_opened,
+        .on_room_closed = on_room_closed,
+        .arg = server,
+    };
+    server->sessions = sessions_new(&sessions);
+    const struct presence_options presence = {
+        .base = server->base,
+        .bus = server->bus,
+        .rooms = sessions_rooms(server->sessions),
+        .metrics = &server->metrics,
+        .log = server->log,
+        .on_taken = on_taken,
+        .on_lapsed = on_lapsed,
+        .on_refused = on_refused,
+        .on_superseded = on_superseded,
+        .on_waiting = on_waiting,
+        .on_beside = on_beside,
+        .arg = server,
+    };
+    server->presence = presence_new(&presence);
+}
+
+static void make_http(struct server *server)
+{
+    const struct http_options http = {
+        .poller = server->poller,
+        .config = server->config,
+        .bus = server->bus,
+        .connections = server->connections,
+        .sessions = server->sessions,
+        .quota = server->quota,
+        .metrics = &server->metrics,
+        .refusals = server->refusals,
+        .log = server->log,
+        .max_connections = server_find_max_connections(server->config),
+        .max_sockets = find_max_sockets(),
+    };
+    server->http = http_new(&http);
+}
+
+static void make_drain(struct server *server)
+{
+    const struct drain_options drain = {
+        .base = server->base,
+        .config = server->config,
+        .log = server->log,
+        .http = server->http,
+        .doors = server->doors,
+        .presence = server->presence,
+        .sessions = server->sessions,
+        .on_over = on_drained,
+        .arg = server,
+    };
+    server->drain = drain_new(&drain);
+}
+
+int server_make_parts(struct server *server, char *error, size_t error_size)
+{
+    if (make_sender(server, error, error_size) != 0 || open_doors(server, error, error_size) != 0 ||
+        find_redis(server, error, error_size) != 0 || make_bus(server, error, error_size) != 0)
+        return -1;
+    server->poller = poller_new(server->base, &server->metrics, on_members_served, server);
+    make_parts(server);
+    make_http(server);
+    make_drain(server);
+    return 0;
+}
