@@ -122,7 +122,7 @@ for (const { word, spoil, mend } of [
 
 test("yukizuri_ready says what /readyz says: not while it drains, not while Redis is away", { timeout: 60000 }, async (t) => {
   const redis = await startRedis(t);
-  const gateway = await startGateway(t, { redis, args: ["--drain", "60"] });
+  const gateway = await startGateway(t, { redis, args: ["--drain", "60", "--drain-delay", "60"] });
   await Promise.all(Array.from({ length: 3 }, (_, i) => joined(t, gateway.url, `member ${i}`)));
   const agree = async (wanted) => (await readyz(gateway)) === (wanted ? 200 : 503) && (await metric(gateway, "ready")) === Number(wanted);
   await until("it is ready", () => agree(true));
@@ -133,6 +133,9 @@ test("yukizuri_ready says what /readyz says: not while it drains, not while Redi
   const again = await startRedis(t, { port });
   await until("it is again", () => agree(true));
   assert.ok(again.running);
+  gateway.signal("SIGTERM");
+  await until("it is not, as it drains", () => agree(false));
+  assert.equal(await metric(gateway, "draining"), 1);
 });
 
 test("descriptors in use and their limit are in the metrics: they grow with the connections", { timeout: 60000 }, async (t) => {
