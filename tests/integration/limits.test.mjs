@@ -390,8 +390,8 @@ test("a reader that stops, and reads on long after it was too slow, sees 4408", 
   }
   lazy.socket.resume();
   assert.equal((await lazy.waitClosed()).code, 4408);
+  const line = await until("the line", () => ofKind(gateway, "lost").find(({ username }) => username === "lazy"));
   assert.deepEqual(await counts(gateway, "closes_total"), { 4408: 1 });
-  const line = ofKind(gateway, "lost").find(({ username }) => username === "lazy");
   assert.deepEqual([line.code, line.why], ["4408", "slow reader"]);
 });
 
