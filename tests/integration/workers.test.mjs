@@ -79,7 +79,7 @@ test("workers with a private Redis on a port that is taken: one clear line, no s
   const first = await startGateway(t, { args: ["--workers", "2"] });
   const second = new Process(t, binary, ["--addr", `127.0.0.1:${first.port}`, "--workers", "2"]);
   assert.deepEqual(await second.ended, { code: 1, signal: null });
-  assert.match(second.errors, /^yukizuri: cannot listen on 127\.0\.0\.1:\d+: Address already in use\n$/);
+  assert.match(second.errors, /^yukizuri: cannot listen on 127\.0\.0\.1:\d+: Address already in use; stop what listens there [^\n]+\n$/);
 });
 
 test("workers of a supervisor that was killed end, too", { timeout: 60000 }, async (t) => {
@@ -98,5 +98,5 @@ test("workers that cannot listen: the reason, once for each, and the status of a
   t.after(() => other.close());
   const supervisor = new Process(t, binary, ["--addr", `127.0.0.1:${other.address().port}`, "--redis", redis.url, "--workers", "2"]);
   assert.deepEqual(await supervisor.ended, { code: 1, signal: null });
-  assert.match(supervisor.errors, /^(yukizuri: cannot listen on 127\.0\.0\.1:\d+: Address already in use\n){1,2}$/);
+  assert.match(supervisor.errors, /^(yukizuri: cannot listen on 127\.0\.0\.1:\d+: Address already in use; stop what listens there [^\n]+\n){1,2}$/);
 });
