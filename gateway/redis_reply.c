@@ -73,7 +73,9 @@ static void *add_array(const redisReadTask *task, size_t count)
 static void *add_array(const redisReadTask *task, int count)
 #endif
 {
-    size_t bytes = (size_t)count * sizeof(struct redis_reply *);
+    const struct redis_replies *replies = task->privdata;
+    size_t most = replies->most_bytes / sizeof(struct redis_reply *);
+    size_t bytes = ((size_t)count > most ? most + 1 : (size_t)count) * sizeof(struct redis_reply *);
     struct redis_reply *reply = add(task, bytes);
     if (reply == NULL)
         return NULL;
