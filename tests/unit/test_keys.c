@@ -13,7 +13,6 @@ static void test_a_room_is_known_by_its_channel(void **state)
     assert_true(key_channel_room(key_channel(&third, "葛城").text, &room));
     assert_string_equal(room.text, "葛城");
     assert_false(key_channel_room(key_gateway_channel(&zero, "g").text, &room));
-    assert_false(key_channel_room(key_control_channel(&zero).text, &room));
     assert_false(key_channel_room("yukizuri:{lobby}g}", &room)); /* where a probe speaks */
     assert_false(key_channel_room("yukizuri:{lobby", &room));
     assert_false(key_channel_room("", &room));
