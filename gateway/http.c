@@ -260,21 +260,37 @@ static void drop_input(struct http_client *client)
         await(client, POLLER_READ);
 }
 
+/* When the gateway is behind, a request may wait to be read on a connection that seems to rest. */
+static bool has_come(const struct http_client *client)
+{
+    char byte;
+    return recv(client->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/* Of somebody who was awaited: with a part of a head, or at rest. */
+static void on_waited(struct http_client *client)
+{
+    if (client->in_len > 0) {
+        refusals_note(client->http->options.refusals, REFUSAL_HEAD_TIME, NULL);
+        answer_error(client, 408, "The request did not come in time.");
+    } else if (has_come(client)) {
+        receive(client);
+    } else if (client->answered && client->http->options.config->keep_alive == 0) {
+        set_idle_deadline(client);
+    } else {
+        drop(client);
+    }
+}
+
 static void on_deadline(struct link *item)
 {
     struct http_client *client = LIST_ITEM(item, struct http_client, on_wheel);
-    struct refusals *refusals = client->http->options.refusals;
-    if (client->in_len > 0 && !client->answering && !client->lingering) {
-        refusals_note(refusals, REFUSAL_HEAD_TIME, NULL);
-        answer_error(client, 408, "The request did not come in time.");
-        return;
-    }
-    if (!list_is_empty(&client->in_idle) && client->http->options.config->keep_alive == 0) {
-        set_idle_deadline(client);
+    if (!client->answering && !client->lingering) {
+        on_waited(client);
         return;
     }
     if (client->answering)
-        refusals_note(refusals, REFUSAL_ANSWER_TIME, NULL);
+        refusals_note(client->http->options.refusals, REFUSAL_ANSWER_TIME, NULL);
     drop(client);
 }
 

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import net from "node:net";
 import os from "node:os";
 import test from "node:test";
-import { Process, atEnd, binary, freePort, get, joined, startGateway, startRedis, until } from "../lib/harness.mjs";
+import { Process, atEnd, binary, freePort, get, joined, lasting, startGateway, startRedis, until } from "../lib/harness.mjs";
 
 /** A connection that keeps what it receives. */
 async function connect(t, port, host = "127.0.0.1") {
@@ -63,7 +63,7 @@ test("a connection that sends nothing is closed", async (t) => {
 
 test("an idle connection stays open for keep-alive seconds, and with 0 until the other side closes it", async (t) => {
   const redis = await startRedis(t);
-  const short = await startGateway(t, { redis, args: ["--keep-alive", "1"] });
+  const short = await startGateway(t, { redis, args: ["--keep-alive", "3"] });
   const gateways = [await startGateway(t, { redis }), await startGateway(t, { redis, args: ["--keep-alive", "0"] }), await startGateway(t, { redis, args: ["--keep-alive", "3600"] })];
   const others = await Promise.all(gateways.map((gateway) => asked(t, gateway.port)));
   const first = await asked(t, short.port);
@@ -79,6 +79,16 @@ test("an idle connection stays open for keep-alive seconds, and with 0 until the
     other.socket.write(question);
     await until("a second answer", () => answers(other) === 2);
   }
+});
+
+test("what came while a gateway stood still is answered, also on a connection that was idle for too long by then", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--keep-alive", "1"] });
+  const clients = await Promise.all(Array.from({ length: 50 }, () => asked(t, gateway.port)));
+  gateway.signal("SIGSTOP");
+  for (const client of clients) client.socket.write(question);
+  await lasting(3000);
+  gateway.signal("SIGCONT");
+  await until("all are answered", () => clients.every((client) => answers(client) === 2));
 });
 
 test("sockets that ask for nothing but HTTP are counted for their address too", async (t) => {
