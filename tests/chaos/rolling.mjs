@@ -7,6 +7,7 @@
 import { parseArgs } from "node:util";
 import { judge, promises } from "./judge.mjs";
 import { checkProcesses, compareRosters, converge, onStage, printProblems, printTable, readEpoch, startMembers, startSystem, wait } from "./stage.mjs";
+import { drainDelay } from "./system.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -16,30 +17,31 @@ const { values } = parseArgs({
   },
 });
 const drainMs = Number(values.drain) * 1000;
+const drainDelayMs = drainDelay * 1000;
 const BUCKETS = 20;
 
-/** Starts the new one beside the old, drains the old: how long after its SIGTERM each member came back. */
+/** Starts the new one beside the old, drains the old: how long after its SIGTERM and its drain-delay each member came back. */
 async function replace(system, gateway, members) {
   const old = gateway.process;
   gateway.process = await system.startGateway(gateway, { newId: true });
   const begin = Date.now();
   system.ends.push({ gateway: gateway.number, ...(await old.stop("SIGTERM")) });
   const lasted = Date.now() - begin;
-  const welcomes = members.flatMap(({ record }) => record.filter(({ t, what }) => what === "welcome" && t >= begin).map(({ t }) => t - begin));
+  const welcomes = members.flatMap(({ record }) => record.filter(({ t, what }) => what === "welcome" && t >= begin).map(({ t }) => t - begin - drainDelayMs));
   return { lasted, welcomes };
 }
 
 /** The greatest distance between how they are spread and an even spread (Kolmogorov and Smirnov). */
 function unevenness(times) {
-  const sorted = times.map((time) => Math.min(1, time / drainMs)).sort((a, b) => a - b);
+  const sorted = times.map((time) => Math.min(1, Math.max(0, time) / drainMs)).sort((a, b) => a - b);
   return Math.max(...sorted.map((time, i) => Math.max(Math.abs((i + 1) / sorted.length - time), Math.abs(i / sorted.length - time))));
 }
 
 function printHistogram(times) {
   const width = drainMs / BUCKETS;
   const buckets = Array(BUCKETS + 1).fill(0);
-  for (const time of times) buckets[Math.min(BUCKETS, Math.floor(time / width))]++;
-  console.log(`\nReconnects after SIGTERM (all gateways together):`);
+  for (const time of times) buckets[Math.min(BUCKETS, Math.floor(Math.max(0, time) / width))]++;
+  console.log(`\nReconnects after SIGTERM and the drain-delay (all gateways together):`);
   buckets.forEach((count, i) => console.log(`  ${((i * width) / 1000).toFixed(1).padStart(5)} s  ${String(count).padStart(4)}  ${"#".repeat(count)}`));
 }
 

@@ -8,6 +8,7 @@ import { History } from "./history.mjs";
 const HEAD = "yukizuri:{lobby}:head";
 
 const usual = { lease: 3, grace: 6, retention: 60, ping: 5, drain: 3 };
+export const drainDelay = 1; // seconds, of every gateway here
 
 export class System {
   redis;
@@ -59,7 +60,7 @@ export class System {
       "--redis", this.redis.urlAt(toRedis.address, toRedis.port),
       "--gateway-id", `g${number}-${gateway.generation}`,
       "--lease", lease, "--leave-grace", grace, "--retention", retention,
-      "--ping", ping, "--drain", drain, "--rate", "20:60",
+      "--ping", ping, "--drain", drain, "--drain-delay", drainDelay, "--rate", "20:60",
       "--max-connections-per-address", 0, "--trusted-proxy", "127.0.0.0/8", "--backlog", 65536,
     ].map(String));
     started.number = number;
