@@ -4,7 +4,7 @@ import fs from "node:fs";
 import path from "node:path";
 import test from "node:test";
 import zlib from "node:zlib";
-import { Gateway, Member, get, joined, rawExchange, startGateway, startNginx, startRedis, temporaryDirectory, until } from "../lib/harness.mjs";
+import { Gateway, Member, freePort, get, joined, rawExchange, startGateway, startNginx, startRedis, temporaryDirectory, until } from "../lib/harness.mjs";
 
 async function raw(gateway, text, options) {
   return (await rawExchange(gateway.port, text, options)).toString("latin1");
@@ -154,7 +154,7 @@ test("through nginx: real addresses, both gateways used, and a unix socket upstr
   const directory = temporaryDirectory(t);
   const sockets = [1, 2].map((i) => path.join(directory, `gateway-${i}.sock`));
   for (const socket of sockets) {
-    const gateway = new Gateway(t, 0, ["--addr", `unix:${socket}`, "--redis", redis.url, "--drain", "0"]);
+    const gateway = new Gateway(t, await freePort(), ["--addr", `unix:${socket}`, "--redis", redis.url, "--drain", "0"]);
     await until(() => `it is ready: ${gateway.errors}`, async () => (await get("http://gateway/readyz", { socketPath: socket }).catch(() => null))?.status === 200);
   }
   fs.chmodSync(directory, 0o755);
