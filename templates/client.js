@@ -206,7 +206,7 @@ export class Client {
 
   /** Sends what waits, in order, as long as not too much is under way. */
   #flush() {
-    if (!this.#joined || this.#pause) return;
+    if (!this.#joined || this.#pause || this.#socket.readyState !== OPEN) return;
     let flying = [...this.#outbox.values()].filter((line) => line.flying).length;
     for (const [nonce, line] of this.#outbox) {
       if (line.flying) continue;

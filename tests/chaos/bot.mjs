@@ -176,7 +176,7 @@ export class Bot {
   // --- The lines ---
 
   #sayAll() {
-    if (!this.#in) return;
+    if (!this.#in || this.#socket.readyState !== WebSocket.OPEN) return;
     for (const [nonce, line] of this.lines) {
       const underWay = [...this.lines.values()].some((other) => other.sent);
       if (this.#oneByOne && underWay) return;

@@ -289,6 +289,18 @@ test("a line of which a sending has no answer keeps its epoch, and is given up a
   assert.deepEqual(sockets[1].says().slice(2).map(({ nonce, epoch }) => [nonce, epoch]), [[fresh, "e3"]]);
 });
 
+test("a line said while the connection is closing was never sent: it is a new one on the next", async (t) => {
+  const { clock, sockets, client, seen } = play(t);
+  sockets[0].welcome();
+  sockets[0].readyState = 2;
+  const nonce = client.say("into a closing door");
+  sockets[0].end(1006);
+  await clock.pass(1000);
+  sockets[1].welcome({ epoch: "e2", me: { id: "another" } });
+  await clock.pass(0);
+  assert.deepEqual([sockets[1].says().map((line) => [line.nonce, line.epoch]), seen.failed.size], [[[nonce, "e2"]], 0]);
+});
+
 test("a line that may have been shown is given up under another id, and one that surely was not is said", async (t) => {
   const { clock, sockets, client, seen } = play(t);
   sockets[0].welcome();
