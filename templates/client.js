@@ -20,7 +20,8 @@ export class Client {
   // nonce → { text, epoch, unanswered, flying }: the epoch in which it was first said; how many sendings of it
   // have no answer, so that one of them may have been accepted; is one of them under way on this connection?
   #outbox = new Map();
-  #most = MOST_FLYING; #pause = 0;
+  // After `too_fast` one line flies at a time; when that is too fast as well, so many seconds are between two.
+  #most = MOST_FLYING; #pause = 0; #interval = 0;
 
   /** `on` has the handlers: welcome, message, presence, members, notice, gap, typing, acked, failed,
    *  refused, state. `failed` gets the nonce, the error (a code of the server's, or `too_long`, `new_id`,
@@ -218,7 +219,9 @@ export class Client {
         flying++;
       }
     }
-    if (flying === 0) this.#most = MOST_FLYING;
+    if (flying > 0) return;
+    this.#most = MOST_FLYING;
+    this.#interval = 0;
   }
 
   /** Nothing is said for so long. */
@@ -293,7 +296,8 @@ export class Client {
   #acked({ nonce, seq }) {
     if (!this.#outbox.delete(nonce)) return;
     this.#on.acked(nonce, seq);
-    this.#flush();
+    if (this.#interval > 0 && this.#outbox.size > 0) this.#rest(this.#interval);
+    else this.#flush();
   }
 
   /** The handler is called later: who says something gets its nonce first. */
@@ -324,10 +328,15 @@ export class Client {
     if (error.accepted === false || error.code !== "unavailable") line.unanswered--;
     const isNew = error.code === "epoch_changed" && line.unanswered === 0;
     const again = isNew || (error.code !== "epoch_changed" && error.retry_after > 0);
-    if (error.code === "too_fast") this.#most = 1;
+    if (error.code === "too_fast") this.#slowDown(error.retry_after);
     if (again) this.#rest(error.retry_after ?? 1);
     else this.#fail(error.nonce, error);
     this.#flush();
+  }
+
+  #slowDown(seconds = 0) {
+    if (this.#most === 1) this.#interval = Math.max(this.#interval, seconds);
+    this.#most = 1;
   }
 
   /** This gateway is going away: come back through the balancer when it says so. */

@@ -15,6 +15,8 @@ export class Bot {
   #failures = 0;
   #timers = new Set();
   #oneByOne = false;
+  #between = 0; // seconds between two lines
+  #nextAt = 0;
 
   constructor(url, on, open) {
     Object.assign(this, { url, on, open, name: "", wanted: false });
@@ -176,7 +178,7 @@ export class Bot {
   // --- The lines ---
 
   #sayAll() {
-    if (!this.#in || this.#socket.readyState !== WebSocket.OPEN) return;
+    if (!this.#in || this.#socket.readyState !== WebSocket.OPEN || Date.now() < this.#nextAt) return;
     for (const [nonce, line] of this.lines) {
       const underWay = [...this.lines.values()].some((other) => other.sent);
       if (this.#oneByOne && underWay) return;
@@ -195,8 +197,13 @@ export class Bot {
   #accepted({ nonce, seq }) {
     if (!this.lines.delete(nonce)) return;
     this.on.acked(nonce, seq);
-    if (this.lines.size === 0) this.#oneByOne = false;
-    this.#sayAll();
+    if (this.lines.size === 0) {
+      this.#oneByOne = false;
+      this.#between = 0;
+    }
+    this.#nextAt = Date.now() + this.#between * 1000;
+    if (this.#between > 0) this.#after(this.#between * 1000 + 1, () => this.#sayAll());
+    else this.#sayAll();
   }
 
   #lineRefused({ nonce, code, accepted, retry_after: seconds }) {
@@ -204,6 +211,7 @@ export class Bot {
     if (!line) return;
     line.sent = false;
     if (accepted === false) line.open--;
+    if (code === "too_fast" && this.#oneByOne) this.#between = Math.max(this.#between, seconds);
     if (code === "too_fast") this.#oneByOne = true;
     const asNew = code === "epoch_changed" && line.open === 0;
     if (!seconds && !asNew) this.#giveUp(nonce, code);

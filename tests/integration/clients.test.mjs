@@ -186,16 +186,16 @@ test("after 1009 the biggest line is given up, and the others are said, once eac
   assert.equal(seen.welcomes.length, 3);
 });
 
-test("a hundred lines at once are all said, with hardly more refusals than lines", async (t) => {
-  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--rate", "40:10"] });
+test("sixty lines at once are all said, with hardly any refusal", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--rate", "20:10"] });
   const { client, seen } = watch(t, gateway.url, openReal);
   client.join("alice");
-  const nonces = Array.from({ length: 100 }, (_, i) => client.say(`line ${i}`));
-  await until("all are accepted", () => seen.acked.length === 100);
+  const nonces = Array.from({ length: 60 }, (_, i) => client.say(`line ${i}`));
+  await until("all are accepted", () => seen.acked.length === 60, 30000);
   assert.deepEqual(new Set(seen.acked), new Set(nonces));
-  assert.equal(seen.failed.size, 0);
+  assert.deepEqual([seen.failed.size, seen.welcomes.length], [0, 1]);
   const refusals = (await gateway.stats()).errors.too_fast ?? 0;
-  assert.ok(refusals > 0 && refusals <= 110, `${refusals} refusals`);
+  assert.ok(refusals > 0 && refusals <= 20, `${refusals} refusals`);
 });
 
 test("a line that was surely not accepted is said as a new one when Redis comes back empty", async (t) => {
