@@ -151,7 +151,7 @@ test("of 60 clients those for whom there are no descriptors are counted, and the
   await until("each is in or not", () => all.every(({ socket, error }) => socket.readyState === 1 || error));
   const out = all.filter(({ error }) => error).length;
   assert.ok(out > 0 && out < 60, `${out} are out`);
-  assert.equal(limitLines(gateway, "descriptors").length, 1);
+  await until("the line is there", () => limitLines(gateway, "descriptors").length === 1);
   all[0].socket.terminate();
   const stats = await until("there is one for the operator", async () => gateway.stats().catch(() => null));
   assert.ok(stats.refused.descriptors >= out);
