@@ -17,10 +17,7 @@
 static const char *judge_addr(const char *text)
 {
     struct listen_address address;
-    const char *wrong = listen_address_parse(text, &address);
-    if (wrong == NULL && address.kind != LISTEN_UNIX && address.port == 0)
-        return "has port 0, which would be one that nobody knows: name one from 1 to 65535";
-    return wrong;
+    return listen_address_parse(text, &address);
 }
 
 static const char *judge_redis(const char *text)
@@ -272,6 +269,11 @@ static void warn_about_addresses(struct config_loader *loader)
     const struct config *config = loader->config;
     if (is_given(loader, "addr-mode") && !has_unix_address(config))
         config_warn(loader, blame(loader, "addr-mode"), "has no effect: no addr is a unix:PATH");
+    for (size_t i = 0; i < config->addr.count; i++)
+        if (config->listen[i].kind != LISTEN_UNIX && config->listen[i].port == 0)
+            config_warn(loader, blame(loader, "addr"),
+                        "\"%.128s\" has port 0: the system chooses one, and nobody is told which",
+                        config->addr.items[i]);
     for (size_t i = 0; i < config->trusted_proxy_blocks.count; i++) {
         const struct address_block *block = &config->trusted_proxy_blocks.items[i];
         bool all = block->bits == 0 || (block->bits == 96 && address_is_ipv4(&block->base));
