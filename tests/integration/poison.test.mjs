@@ -155,11 +155,8 @@ test("while each answer tells another epoch, kept events are read now and then, 
   const reads = (await gateway.stats()).stream_reads - before;
   assert.ok(reads <= 4 + 3 * seconds, `${reads} reads in ${seconds} s`);
   path.change = (bytes) => bytes;
-  await until("she is heard", async () => {
-    alice.send({ type: "say", text: "two", nonce: "two" });
-    await alice.settled();
-    return alice.find({ type: "message", text: "two" });
-  });
+  await say(alice, "two");
+  await alice.waitFor({ type: "message", text: "two" });
 });
 
 // --- Text ---
