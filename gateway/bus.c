@@ -119,11 +119,16 @@ static void tell_refusal(struct bus *bus)
     const char *why = bus_why_refused(bus);
     bool lately = bus->refused_told_ms != 0 && now_ms - bus->refused_told_ms < TELL_EVERY_MS;
     if (why != NULL && !bus->refused_told && !lately) {
-        bus_log_redis(bus, "redis-refuses", why);
+        log_write(bus->options.log,
+                  &(struct log_line){.level = LOG_LEVEL_WARN,
+                                     .kind = "redis-refuses",
+                                     .message = "nobody can come in or talk until this is mended",
+                                     .err = why});
         bus->refused_told = true;
         bus->refused_told_ms = now_ms;
     } else if (why == NULL && bus->refused_told && bus_flows(bus)) {
-        bus_log_redis(bus, "redis-accepts", NULL);
+        log_write(bus->options.log,
+                  &(struct log_line){.kind = "redis-accepts", .message = "people can talk again"});
         bus->refused_told = false;
     }
 }

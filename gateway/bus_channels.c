@@ -36,6 +36,18 @@ static void on_probe_subscribed(void *arg)
         probe_send(bus->probe);
 }
 
+static void tell_up(struct bus *bus)
+{
+    char where[REDIS_URL_TEXT_BYTES];
+    char message[REDIS_URL_TEXT_BYTES + 48];
+    const char *version = redis_version(bus->commands);
+    redis_url_format(bus->options.url, where);
+    snprintf(message, sizeof message, "%s is there%s%s", where,
+             version[0] == '\0' ? "" : ": Redis ", version);
+    log_write(bus->options.log, &(struct log_line){.kind = "redis-up", .message = message});
+    bus->up_told = true;
+}
+
 static void on_probe_published(void *arg, const char *data, size_t len)
 {
     struct bus *bus = arg;
@@ -49,8 +61,7 @@ static void on_probe_published(void *arg, const char *data, size_t len)
     bus->lost_told = false;
     bus->was_up = true;
     if (!bus->up_told)
-        bus_log_redis(bus, "redis-up", NULL);
-    bus->up_told = true;
+        tell_up(bus);
 }
 
 static const struct pubsub_handler own_handler = {on_nothing, on_nothing, on_own_published};
