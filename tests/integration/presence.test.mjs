@@ -272,7 +272,7 @@ test("a gateway that was stopped longer than its lease puts its members back, wi
 
 test("while a room of more than 200 emptied, every gateway read its list once a second, even for nobody", async (t) => {
   const redis = await startRedis(t);
-  const [gateway, other] = [await startGateway(t, { redis }), await startGateway(t, { redis, args: ["--leave-grace", "60"] })];
+  const [gateway, other] = [await startGateway(t, { redis, args: ["--rate", "0"] }), await startGateway(t, { redis, args: ["--leave-grace", "60"] })];
   const calls = (stats, command) => Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(stats)?.[1] ?? 0);
   const lists = (stats = redis.run("INFO", "commandstats")) => calls(stats, "srandmember") - calls(stats, "zadd"); // probes do both
   const watcher = await joined(t, gateway.url, "watcher");
@@ -298,7 +298,7 @@ test("while a room of more than 200 emptied, every gateway read its list once a 
 
 test("who came in where the list had run thin was never told the other names", async (t) => {
   const redis = await startRedis(t);
-  const [gateway, other] = [await startGateway(t, { redis }), await startGateway(t, { redis, args: ["--leave-grace", "60"] })];
+  const [gateway, other] = [await startGateway(t, { redis, args: ["--rate", "0"] }), await startGateway(t, { redis, args: ["--leave-grace", "60"] })];
   const crowd = await Promise.all(Array.from({ length: 230 }, (_, i) => joined(t, gateway.url, `guest-${i}`)));
   const ghost = await joined(t, other.url, "ghost"); // knows 200 of 231
   ghost.socket.terminate();
