@@ -152,8 +152,9 @@ test("a keeper that is killed just after it has started a Redis leaves none behi
   const directory = fs.mkdtempSync("/tmp/yz-"); // a socket's path is short
   atEnd(t, () => fs.rmSync(directory, { recursive: true, force: true }));
   const left = () => spawnSync("pgrep", ["-f", `${directory}/`], { encoding: "utf8" }).stdout.trim();
+  const port = await freePort();
   for (let round = 0; round < 20; round++) {
-    const gateway = new Process(t, binary, ["--addr", "127.0.0.1:0", "--drain", "0"], { env: { ...process.env, TMPDIR: directory } });
+    const gateway = new Process(t, binary, ["--addr", `127.0.0.1:${port}`, "--drain", "0"], { env: { ...process.env, TMPDIR: directory } });
     const keeper = await until("there is a keeper with a child", () => childrenOf(gateway.pid).find((pid) => childrenOf(pid).length > 0));
     process.kill(keeper, "SIGKILL");
     gateway.signal("SIGINT");
