@@ -43,7 +43,7 @@ npm_said=$(cd tests && npm ci --no-audit --no-fund --loglevel=error 2>&1) || die
 
 export UBSAN_OPTIONS=print_stacktrace=1
 if wants style; then job style bash tests/check-style.sh; fi
-if wants unit; then job unit ctest --test-dir build/asan --output-on-failure; fi
+if wants unit; then job unit ctest --test-dir build/asan --output-on-failure --timeout 120; fi
 if wants fuzz; then job fuzz bash tests/fuzz/run.sh 20; fi
 if wants integration; then job integration node --test --test-concurrency=2 tests/integration/*.test.mjs; fi
 if wants browser; then job browser node --test --test-concurrency=1 tests/browser/*.test.mjs; fi
