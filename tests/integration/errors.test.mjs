@@ -193,8 +193,8 @@ test("a start without Redis says where it was looked for, without the password, 
   assert.equal(line.err, "Connection refused; nobody listens there");
   const redis = await startRedis(t, { port, shipped: false });
   const gateway = await startGateway(t, { redis });
-  const up = gateway.log.find((entry) => entry.kind === "redis-up").message;
-  assert.match(up, new RegExp(`^redis://127\\.0\\.0\\.1:${port} is there: Redis \\d`));
+  const up = await until("it says that Redis is there", () => gateway.log.find((entry) => entry.kind === "redis-up"));
+  assert.match(up.message, new RegExp(`^redis://127\\.0\\.0\\.1:${port} is there: Redis \\d`));
 });
 
 test("TLS where there is none, none where there is TLS, and what is no Redis are told apart", async (t) => {
