@@ -79,3 +79,12 @@ void quota_give(struct quota *quota, const struct address *address)
     table_remove(quota->shares, share);
     free(share);
 }
+
+bool quota_is_scarce(const struct quota *quota, const struct address *address)
+{
+    if (!is_counted(quota, address))
+        return false;
+    struct address unit = address_unit(address);
+    const struct share *share = find(quota, &unit);
+    return share != NULL && share->count > quota->most / 2;
+}

@@ -17,4 +17,7 @@ void quota_free(struct quota *quota);
 bool quota_take(struct quota *quota, const struct address *address);
 void quota_give(struct quota *quota, const struct address *address);
 
+/* Has it more than half of what it may have? Then who only rests takes the others' place. */
+bool quota_is_scarce(const struct quota *quota, const struct address *address);
+
 #endif

@@ -179,6 +179,14 @@ static void keep(struct http_client *client, const char *data, size_t len)
     client->in_len = len;
 }
 
+/* Many people may share an address, and who rests needs no more than to come again: half of the
+ * address' sockets is for those who ask. */
+static bool may_rest(const struct http_client *client)
+{
+    const struct http *http = client->http;
+    return !http->draining && !(client->counted && quota_is_scarce(http->quota, &client->peer));
+}
+
 /* Answers the request whose head is at the start of `data`. The bytes belong to the caller. */
 static void answer(struct http_client *client, char *data, size_t head_len, size_t len)
 {
@@ -188,7 +196,7 @@ static void answer(struct http_client *client, char *data, size_t head_len, size
         answer_bad(client, error);
         return;
     }
-    client->keep_alive = http_request_keeps_alive(&request) && !client->http->draining;
+    client->keep_alive = http_request_keeps_alive(&request) && may_rest(client);
     client->is_head = strcmp(request.method, "HEAD") == 0;
     if (request.has_body) {
         answer_error(client, 413, "Nothing here takes a request with a body.");

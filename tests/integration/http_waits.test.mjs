@@ -99,8 +99,6 @@ test("sockets that ask for nothing but HTTP are counted for their address too", 
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--addr", `${host}:${port}`, "--max-connections-per-address", "3"] });
   const held = [];
   for (let i = 0; i < 3; i++) held.push(await connect(t, port, host));
-  for (const client of held) client.socket.write(question);
-  await until("all are answered", () => held.every((client) => answers(client) === 1));
   const fourth = await connect(t, port, host);
   await until("it is refused", () => fourth.ended);
   assert.match(fourth.received, /^HTTP\/1\.1 429 [^]*\r\nRetry-After: /);
@@ -113,6 +111,24 @@ test("sockets that ask for nothing but HTTP are counted for their address too", 
     return answers(next) === 1;
   });
   assert.equal((await get(`${gateway.origin}/healthz`)).status, 200, "loopback is not counted");
+});
+
+test("people who rest behind one address keep out none of those who come from there", async (t) => {
+  const addresses = Object.values(os.networkInterfaces()).flat();
+  const host = addresses.find((a) => a.family === "IPv4" && !a.internal)?.address;
+  if (!host) return t.skip("this machine has no address but loopback");
+  const port = await freePortOf(host);
+  await startGateway(t, { redis: await startRedis(t), args: ["--addr", `${host}:${port}`, "--max-connections-per-address", "6"] });
+  const came = [];
+  for (let i = 0; i < 12; i++) {
+    const client = await connect(t, port, host);
+    came.push(client);
+    client.socket.write(question);
+    await until("an answer", () => client.received !== "");
+  }
+  assert.deepEqual(came.map(answers), came.map(() => 1));
+  await until("who came later was told to come anew for more", () => came.filter((client) => client.ended).length === 9);
+  assert.ok(came.slice(0, 3).every((client) => /Connection: keep-alive/.test(client.received)));
 });
 
 test("a gateway that has as many sockets as it can have closes one that rests for somebody who comes", { timeout: 120000 }, async (t) => {

@@ -119,7 +119,9 @@ static void test_quota(void **state)
     assert_true(quota_take(quota, &a));
     assert_true(quota_take(quota, &b));
     assert_false(quota_take(quota, &a));
+    assert_true(quota_is_scarce(quota, &b));
     quota_give(quota, &b);
+    assert_false(quota_is_scarce(quota, &b));
     assert_true(quota_take(quota, &a));
     for (int i = 0; i < 10; i++)
         assert_true(quota_take(quota, &local));
