@@ -6,11 +6,14 @@
  * - Each `too_fast` promises another token: those who are refused together are given one time after
  *   the other, as far apart as the rate says. Who comes back at its time finds its token.
  * - What is on its way when a client is refused for the first time is forgiven, however much it is:
- *   a ping follows the first `too_fast`, and until its pong comes the client has not read that. Who
- *   does not answer is taken to know it after IGNORANCE_MS.
+ *   a ping follows the first `too_fast`, and until its pong comes the client has not read that. The
+ *   pong comes behind all that, which may take long over a bad line. Who does not answer is taken
+ *   to know it after IGNORANCE_MS.
  * - After that each refused message is a strike. Pings, pongs and typing are not answered when they
- *   are dropped; each beyond their own bucket is one. Strikes are forgotten at a fifth of the rate;
- *   at MOST_STRIKES the connection is closed. */
+ *   are dropped; each beyond their own bucket is one. At MOST_STRIKES the connection is closed.
+ * - Strikes are forgotten at the rate. Who comes back at its times sends no more than that: though
+ *   it be refused each time (with a small burst whoever is late leaves the next without a token),
+ *   its strikes do not add up. */
 #include "session_internal.h"
 
 #include "clock.h"
@@ -24,7 +27,7 @@
 
 enum {
     MOST_STRIKES = 100,
-    IGNORANCE_MS = 5000,
+    IGNORANCE_MS = 30000,
     LONGEST_PROMISE_MS = 3600000,
     FIRST_LINE_MS = 1000, /* after the first refusal: a count says more than a 1 */
     TELL_EVERY_MS = 60000,
@@ -84,19 +87,19 @@ static void free_ended(struct sessions *all, struct flood *ended)
     free_flood(ended);
 }
 
-/* Of one who came back within a minute nothing is kept but when its last line was written. */
-static int64_t take_told_ms(const struct session *session)
+/* Who came back within a minute goes on with the line that is due then. */
+static void take_ended(struct flood *flood, const struct session *session)
 {
     struct link *list = &session->all->ended_floods;
     for (struct link *at = list->next; at != list; at = at->next) {
         struct flood *ended = LIST_ITEM(at, struct flood, link);
         if (!is_same(ended, session))
             continue;
-        int64_t told_ms = ended->told_ms;
+        flood->told_ms = ended->told_ms;
+        flood->untold = ended->untold;
         free_ended(session->all, ended);
-        return told_ms;
+        return;
     }
-    return 0;
 }
 
 static struct flood *find_flood(struct session *session, int64_t now_ms)
@@ -106,7 +109,7 @@ static struct flood *find_flood(struct session *session, int64_t now_ms)
     struct flood *flood = memory_new(sizeof *flood);
     flood->session = session;
     flood->began_ms = flood->struck_ms = flood->word_ms = now_ms;
-    flood->told_ms = take_told_ms(session);
+    take_ended(flood, session);
     list_init(&flood->link);
     list_add(&session->all->floods, &flood->link);
     return session->flood = flood;
@@ -197,8 +200,7 @@ uint64_t session_refused(const struct session *session)
 static void strike(struct session *session, int64_t now_ms)
 {
     struct flood *flood = session->flood;
-    double forgotten =
-        (double)(now_ms - flood->struck_ms) / 1000 * find_limit(session)->per_second / 5;
+    double forgotten = (double)(now_ms - flood->struck_ms) / 1000 * find_limit(session)->per_second;
     flood->strikes = fmax(0, flood->strikes - forgotten) + 1;
     flood->struck_ms = now_ms;
     if (flood->strikes >= MOST_STRIKES)

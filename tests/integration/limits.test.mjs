@@ -199,25 +199,51 @@ test("who floods without answering pings is closed with 4429, too", async (t) =>
   await until("it is closed", () => {
     if (!socket.destroyed) socket.write(frame(1, "rubbish"));
     return Buffer.concat(parts).includes(Buffer.from([0x11, 0x4d])); // 4429
-  });
+  }, 60000);
 });
+
+/** Says so many lines at once, and each that is refused again when the answer says so, until all are accepted. */
+async function obey(t, member, count) {
+  const timers = [];
+  atEnd(t, () => timers.forEach(clearTimeout));
+  const say = (nonce) => member.send({ type: "say", text: nonce, nonce });
+  member.socket.on("message", (data) => {
+    const { code, nonce, retry_after } = JSON.parse(data.toString());
+    if (code === "too_fast") timers.push(setTimeout(() => say(nonce), retry_after * 1000));
+  });
+  for (let i = 0; i < count; i++) say(`n${i}`);
+  await until(() => `all are accepted; closed ${JSON.stringify(member.closed)}`, () => member.closed || new Set(member.received.filter(({ type }) => type === "ack").map(({ nonce }) => nonce)).size === count, 30000);
+  assert.equal(member.closed, null);
+}
 
 test("a client that does what retry_after says is never closed, and all its lines are accepted, however many it sends at once", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--rate", "40:20"] });
   const alice = await joined(t, gateway.url, "alice");
   const LINES = 300;
-  const timers = [];
-  atEnd(t, () => timers.forEach(clearTimeout));
-  const say = (nonce) => alice.send({ type: "say", text: nonce, nonce });
-  alice.socket.on("message", (data) => {
-    const { code, nonce, retry_after } = JSON.parse(data.toString());
-    if (code === "too_fast") timers.push(setTimeout(() => say(nonce), retry_after * 1000));
-  });
-  for (let i = 0; i < LINES; i++) say(`n${i}`);
-  await until(() => `all are accepted; closed ${JSON.stringify(alice.closed)}`, () => alice.closed || new Set(alice.received.filter(({ type }) => type === "ack").map(({ nonce }) => nonce)).size === LINES, 30000);
-  assert.equal(alice.closed, null);
+  await obey(t, alice, LINES);
   const again = alice.received.filter(({ code }) => code === "too_fast");
   assert.ok(again.length < 2 * LINES, `${again.length} refusals: they come back at different times`);
+});
+
+test("a client that does what retry_after says is never closed, though each late line leaves the next without a token", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--rate", "50:1"] });
+  const alice = await joined(t, gateway.url, "alice");
+  await obey(t, alice, 100);
+});
+
+test("who cannot have read that it is too fast, for want of a good line, is not closed", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t) });
+  const alice = await joined(t, gateway.url, "alice");
+  const flood = (count) => Array.from({ length: count }, () => FLOODS.lines(alice));
+  alice.socket.pause();
+  flood(100);
+  await until("the first ones are refused", async () => (await counts(gateway, "refused_total")).rate > 50);
+  await lasting(6000);
+  flood(300);
+  await until("the others, too", async () => (await counts(gateway, "refused_total")).rate > 300);
+  alice.socket.resume();
+  await alice.settled();
+  assert.equal(alice.closed, null);
 });
 
 test("a client that pings, types and speaks as it may never notices the rate", async (t) => {
