@@ -47,6 +47,8 @@ void session_log_more(const struct session *session, const struct log_line *line
     char address[ADDRESS_TEXT_BYTES];
     struct log_line whole = *line;
     const struct identity *identity = session->identity;
+    if (!session_may_log(session))
+        return;
     session_format_address(session, address);
     whole.room = session->place->name;
     whole.remote_addr = address;
@@ -328,6 +330,7 @@ struct sessions *sessions_new(const struct sessions_options *options)
     list_init(&all->farewells);
     list_init(&all->floods);
     list_init(&all->ended_floods);
+    session_init_strangers(all);
     all->next_number = 1;
     all->cloak = cloak_new(options->bus);
     return all;
@@ -437,6 +440,7 @@ void sessions_tick(struct sessions *all)
         tick_place(all, place);
     session_stay_tick(all);
     session_flood_tick(all);
+    session_strangers_tick(all);
     cloak_tick(all->cloak);
     rooms_tick(all->rooms);
     tidy_up(all);

@@ -88,6 +88,13 @@ struct shown_wait {
     int64_t begun_us; /* when it came */
 };
 
+/* People who have not joined, as far as the log is concerned. */
+struct strangers {
+    struct rate rate; /* of lines about them */
+    uint64_t untold;  /* lines left out since the last word about that */
+    int64_t told_ms;  /* when that was; 0: never */
+};
+
 struct sessions {
     struct sessions_options options;
     struct rooms *rooms;
@@ -115,6 +122,7 @@ struct sessions {
     uint64_t refresh_walk;        /* over all rooms, each once (rooms_rotate) */
     bool hurry;                   /* until the end of the walk: Redis may have lost members */
     uint64_t calm_s;              /* seconds in which few came and went */
+    struct strangers strangers;
     struct shown_wait shown_waits[SHOWN_WAITS];
     size_t shown_count;
 };
@@ -136,7 +144,7 @@ void session_free_if_over(struct session *session);
 
 bool session_is_member(const struct session *session);
 
-/* Writes a line with more labels (struct log_line); NULL for none. */
+/* Writes a line with more labels (struct log_line), unless there are too many about strangers. */
 void session_log_more(const struct session *session, const struct log_line *line);
 
 /* --- session_rate.c: what each may send, and who sends more --- */
@@ -170,6 +178,14 @@ void session_note_lost(struct session *session, const struct connection_end *end
 
 /* Why the connection was lost, for the line of its leaving: a static string. */
 const char *session_lost_word(const struct session *session);
+
+/* --- session_strangers.c: how much the log has of who has not joined --- */
+
+void session_init_strangers(struct sessions *all);
+
+/* May a line about it be written? If not, that is counted, and told by the tick. */
+bool session_may_log(const struct session *session);
+void session_strangers_tick(struct sessions *all);
 
 /* --- session_say.c --- */
 

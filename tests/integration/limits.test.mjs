@@ -404,6 +404,24 @@ test("who had not joined is in the log by its address when its connection ends",
   assert.deepEqual([line.why, line.code, line.username, line.id, line.remote_addr, line.room], ["closed by client", "1001", undefined, undefined, "127.0.0.1", "den"]);
 });
 
+test("strangers who come and go as fast as they can fill no log, and are counted", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--max-connections-per-address", "0"] });
+  const alice = await joined(t, gateway.url, "alice");
+  const began = Date.now();
+  let gone = 0;
+  for (; gone < 600; gone += 50) {
+    const visitors = await Promise.all(Array.from({ length: 50 }, () => rawVisitor(t, gateway)));
+    for (const visitor of visitors) visitor.destroy();
+  }
+  await until("all are lost", async () => (await counts(gateway, "lost_total")).cut === gone);
+  const [line] = await until("the log says so", () => ofKind(gateway, "strangers").length > 0 && ofKind(gateway, "strangers"));
+  const seconds = (Date.now() - began) / 1000;
+  assert.ok(Number(line.count) > 0);
+  assert.ok(ofKind(gateway, "lost").length <= 101 + 10 * seconds, `${ofKind(gateway, "lost").length} in ${seconds} s`);
+  alice.socket.terminate();
+  await until("a member's line is written all the same", () => ofKind(gateway, "lost").some(({ username }) => username === "alice"));
+});
+
 test("a reader that stops, and reads on long after it was too slow, sees 4408", { timeout: 120000 }, async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--rate", "0", "--backlog", "65536"] });
   const talker = await joined(t, gateway.url, "talker");
