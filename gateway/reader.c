@@ -6,7 +6,14 @@
 #include <string.h>
 #include <wslay/wslay.h>
 
-enum { SPARE_READERS = 4, SHORTEST_FRAME = 6 /* two bytes and the mask */, PONG_HEAD = 2 };
+enum {
+    SPARE_READERS = 4,
+    SHORTEST_FRAME = 6, /* two bytes and the mask */
+    PONG_HEAD = 2,
+    SPARE_PIECES = 64, /* of a message, however small they are; more when they have, on average, */
+    PIECE_BYTES = 16,
+    TOO_BIG = 1009,
+};
 
 struct reader {
     wslay_event_context_ptr context;
@@ -18,6 +25,9 @@ struct reader {
     uint64_t finished; /* bytes of all complete frames, ever */
     uint64_t frame_len;
     bool fragmented;  /* inside a fragmented message */
+    bool shattered;   /* into more pieces than may be */
+    uint64_t pieces;  /* of the present message, so far */
+    uint64_t bytes;   /* in these */
     bool mute;        /* what wslay sends is dropped */
     size_t pong_left; /* bytes still to come of the pong that wslay is sending */
     uint16_t close_code;
@@ -72,19 +82,34 @@ static ssize_t on_send(wslay_event_context_ptr context, const uint8_t *data, siz
     return (ssize_t)len;
 }
 
+/* wslay keeps each piece with a head of its own, and pieces may be empty: they would be endless,
+ * and no message that anybody counts. */
+static void count_piece(struct reader *reader,
+                        const struct wslay_event_on_frame_recv_start_arg *frame)
+{
+    if (frame->opcode != WSLAY_CONTINUATION_FRAME)
+        reader->pieces = reader->bytes = 0;
+    reader->bytes += frame->payload_length;
+    if (++reader->pieces > SPARE_PIECES + reader->bytes / PIECE_BYTES)
+        reader->shattered = true;
+}
+
 /* The header's length follows from the payload's (RFC 6455 section 5.2): wslay rejects lengths that
  * are not written in the shortest way, and frames without a mask. */
 static void on_frame_start(wslay_event_context_ptr context,
                            const struct wslay_event_on_frame_recv_start_arg *frame, void *arg)
 {
-    (void)context;
     struct reader *reader = arg;
     uint64_t length_bytes = frame->payload_length <= 125      ? 0
                             : frame->payload_length <= 0xffff ? 2
                                                               : 8;
     reader->frame_len = SHORTEST_FRAME + length_bytes + frame->payload_length;
-    if (!wslay_is_ctrl_frame(frame->opcode))
-        reader->fragmented = !frame->fin;
+    if (wslay_is_ctrl_frame(frame->opcode))
+        return;
+    reader->fragmented = !frame->fin;
+    count_piece(reader, frame);
+    if (reader->shattered)
+        wslay_event_shutdown_read(context);
 }
 
 static void on_frame_end(wslay_event_context_ptr context, void *arg)
@@ -182,6 +207,10 @@ enum reader_result reader_feed(struct reader *reader, const uint8_t *data, size_
     reader->input_len = len;
     int error = wslay_event_recv(context);
     reader->input_len = 0;
+    if (reader->shattered) {
+        *code = TOO_BIG;
+        return READER_VIOLATED;
+    }
     bool open = error == 0 && wslay_event_get_read_enabled(context);
     /* wslay answers a violation with a close frame, for some without a code: then the code is taken
      * from it, and the frame is left to the connection */
@@ -213,7 +242,7 @@ const char *reader_reason(uint16_t code)
     case 1007:
         return "text that is not UTF-8";
     case 1009:
-        return "that message is too big";
+        return "that message is too big, or in too many pieces";
     default:
         return "this breaks the WebSocket protocol";
     }

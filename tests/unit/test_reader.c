@@ -130,6 +130,33 @@ static void test_violations(void **state)
                     1009); /* 101 bytes announced */
 }
 
+/* Feeds a text in so many continuations of `len` bytes each. Returns how many were taken; not all:
+ * then it was refused with the code. */
+static int feed_pieces(struct reader *reader, int count, uint8_t len, uint16_t *code)
+{
+    static const uint8_t begin[] = {0x01, 0x80, 0, 0, 0, 0};
+    uint8_t piece[6 + 100] = {0x00, (uint8_t)(0x80 | len)};
+    assert_int_equal(reader_feed(reader, begin, sizeof begin, code), READER_OPEN);
+    for (int i = 0; i < count; i++)
+        if (reader_feed(reader, piece, 6u + len, code) != READER_OPEN)
+            return i;
+    return count;
+}
+
+static void test_a_message_in_endless_pieces_is_too_big(void **state)
+{
+    uint16_t code = 0;
+    (void)state;
+    struct reader *reader = reader_take(pool, NULL);
+    assert_true(feed_pieces(reader, 1000, 0, &code) < 100);
+    assert_int_equal(code, 1009);
+    assert_false(reader_is_idle(reader));
+    reader_give(pool, reader);
+    reader = reader_take(pool, NULL);
+    assert_int_equal(feed_pieces(reader, 50, 1, &code), 50); /* as some do with each character */
+    reader_give(pool, reader);
+}
+
 static void test_close_is_echoed(void **state)
 {
     static const uint8_t close[] = {0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe9};
@@ -172,6 +199,7 @@ int main(void)
         TEST(test_every_cut),
         TEST(test_byte_by_byte),
         TEST(test_violations),
+        TEST(test_a_message_in_endless_pieces_is_too_big),
         TEST(test_close_is_echoed),
         TEST(test_pings_and_pongs_are_told_and_a_close_after_them_is_answered),
     };
