@@ -47,7 +47,7 @@ void session_log_more(const struct session *session, const struct log_line *line
     char address[ADDRESS_TEXT_BYTES];
     struct log_line whole = *line;
     const struct identity *identity = session->identity;
-    if (!session_may_log(session))
+    if (!session_may_log(session, line->level))
         return;
     session_format_address(session, address);
     whole.room = session->place->name;

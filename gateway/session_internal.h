@@ -184,7 +184,7 @@ const char *session_lost_word(const struct session *session);
 void session_init_strangers(struct sessions *all);
 
 /* May a line about it be written? If not, that is counted, and told by the tick. */
-bool session_may_log(const struct session *session);
+bool session_may_log(const struct session *session, enum log_level level);
 void session_strangers_tick(struct sessions *all);
 
 /* --- session_say.c --- */

@@ -21,11 +21,13 @@ void session_init_strangers(struct sessions *all)
     all->strangers.rate = rate_new(&limit, clock_monotonic_ms());
 }
 
-bool session_may_log(const struct session *session)
+/* Who comes and goes shall not hide who floods: warnings are counted by themselves. */
+bool session_may_log(const struct session *session, enum log_level level)
 {
     struct sessions *all = session->all;
+    enum rate_kind kind = level == LOG_LEVEL_WARN ? RATE_SIGNS : RATE_WORDS;
     if (!is_stranger(session) ||
-        rate_take(&all->strangers.rate, &limit, RATE_WORDS, clock_monotonic_ms()))
+        rate_take(&all->strangers.rate, &limit, kind, clock_monotonic_ms()))
         return true;
     all->strangers.untold++;
     return false;
