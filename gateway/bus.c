@@ -339,7 +339,7 @@ static struct redis *new_redis(struct bus *bus, bool subscriber)
         .turn = &bus->turn,
         .client_name = name,
         .subscriber = subscriber,
-        .most_reply_bytes = bus_most_reply_bytes(bus->options.config),
+        .most = bus_most_reply(bus->options.config),
         .metrics = bus->options.metrics,
     };
     return redis_new(&options, &callbacks, bus);

@@ -103,7 +103,7 @@ void bus_fill_numbers(struct bus_numbers *numbers, const struct config *config);
 const struct bus_numbers *bus_numbers(const struct bus *bus);
 
 /* No answer of a Redis that does what it is asked is longer. */
-size_t bus_most_reply_bytes(const struct config *config);
+struct redis_replies_most bus_most_reply(const struct config *config);
 
 /* --- For feeds --- */
 

@@ -22,8 +22,8 @@ enum {
     LEAVES_LIKE_A_CALL = 8, /* and of leave.lua */
     PUT_BACK_PATIENCE_MS = 60000,
     PAGE_LEAST_BYTES = 1 << 20,
-    PAGE_ANY_BYTES = 1 << 28,     /* where messages have no bound of their own */
-    REPLY_LEAST_BYTES = 16 << 20, /* the names of all gateways, of a hundred thousand */
+    NAMES_BYTES = 256 << 20, /* of all rooms of a gateway that is dead, of a million */
+    STRING_BYTES = 17 << 20, /* the longest message that another gateway may take */
 };
 
 uint64_t bus_member_ttl(const struct config *config)
@@ -96,14 +96,16 @@ static uint64_t most_nonces(const struct config *config)
 /* Two messages of other gateways, which may have larger ones, fit in. */
 static uint64_t page_bytes(const struct config *config)
 {
-    uint64_t most = config->max_message == 0 ? PAGE_ANY_BYTES : config->max_message * 2;
+    uint64_t most = config->max_message * 2;
     return most > PAGE_LEAST_BYTES ? most : PAGE_LEAST_BYTES;
 }
 
-/* The longest is a page of kept events: all of it, one event more, and what is known of each. */
-size_t bus_most_reply_bytes(const struct config *config)
+/* The longest are many names, or a page of kept events: all of it, one event more, and what is
+ * known of each. */
+struct redis_replies_most bus_most_reply(const struct config *config)
 {
-    return (size_t)(REPLY_LEAST_BYTES + 4 * page_bytes(config));
+    return (struct redis_replies_most){.bytes = (size_t)(NAMES_BYTES + 4 * page_bytes(config)),
+                                       .string_bytes = (size_t)(STRING_BYTES + page_bytes(config))};
 }
 
 void bus_fill_numbers(struct bus_numbers *numbers, const struct config *config)

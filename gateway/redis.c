@@ -373,7 +373,7 @@ struct redis *redis_new(const struct redis_options *options,
     redis->turn_end = event_new(options->base, -1, 0, on_turn_end, redis);
     redis->deferred = event_new(options->base, -1, 0, on_deferred, redis);
     redis->unsent = evbuffer_new();
-    redis->replies = redis_replies_new(options->most_reply_bytes);
+    redis->replies = redis_replies_new(&options->most);
     redis_replies_watch(redis->replies, on_error_reply, redis);
     redis->state = REDIS_WAITING;
     arm_timer(redis, 0);

@@ -36,10 +36,10 @@ struct redis_options {
     /* Which of a name's addresses is tried: both connections of a gateway are to reach one Redis.
      * Counted on when the connection for commands fails; must outlive both. */
     unsigned *turn;
-    struct redis_tls *tls;   /* must outlive it; NULL: none is wanted */
-    const char *client_name; /* CLIENT SETNAME; copied */
-    bool subscriber;         /* what is published goes to on_push; commands are answered */
-    size_t most_reply_bytes; /* a longer one is the end of the connection: redis_replies_new */
+    struct redis_tls *tls;          /* must outlive it; NULL: none is wanted */
+    const char *client_name;        /* CLIENT SETNAME; copied */
+    bool subscriber;                /* what is published goes to on_push; commands are answered */
+    struct redis_replies_most most; /* of a reply; a longer one is the end of the connection */
     struct metrics *metrics;
 };
 

@@ -21,7 +21,7 @@ struct redis_reply {
 struct redis_replies {
     redisReader *reader;
     struct arena *arena;
-    size_t most_bytes;
+    struct redis_replies_most most;
     size_t taken_bytes; /* in the arena */
     bool too_long;      /* the reply that is being read */
     bool complete;      /* what is in the arena has been handed out */
@@ -38,7 +38,7 @@ static struct redis_reply *add(const redisReadTask *task, size_t more)
 {
     struct redis_replies *replies = task->privdata;
     size_t size = sizeof(struct redis_reply) + more;
-    replies->too_long = size > replies->most_bytes - replies->taken_bytes;
+    replies->too_long = size > replies->most.bytes - replies->taken_bytes;
     if (replies->too_long)
         return NULL;
     replies->taken_bytes += size;
@@ -74,7 +74,7 @@ static void *add_array(const redisReadTask *task, int count)
 #endif
 {
     const struct redis_replies *replies = task->privdata;
-    size_t most = replies->most_bytes / sizeof(struct redis_reply *);
+    size_t most = replies->most.bytes / sizeof(struct redis_reply *);
     size_t bytes = ((size_t)count > most ? most + 1 : (size_t)count) * sizeof(struct redis_reply *);
     struct redis_reply *reply = add(task, bytes);
     if (reply == NULL)
@@ -143,10 +143,10 @@ static redisReader *new_reader(struct redis_replies *replies)
     return reader;
 }
 
-struct redis_replies *redis_replies_new(size_t most_bytes)
+struct redis_replies *redis_replies_new(const struct redis_replies_most *most)
 {
     struct redis_replies *replies = memory_new(sizeof *replies);
-    replies->most_bytes = most_bytes;
+    replies->most = *most;
     replies->arena = arena_new();
     replies->reader = new_reader(replies);
     return replies;
@@ -195,7 +195,7 @@ static void forget_last(struct redis_replies *replies)
 static bool is_too_long(const struct redis_replies *replies)
 {
     const redisReader *reader = replies->reader;
-    return replies->too_long || reader->len - reader->pos > replies->most_bytes;
+    return replies->too_long || reader->len - reader->pos > replies->most.string_bytes;
 }
 
 int redis_replies_next(struct redis_replies *replies, const struct redis_reply **reply)

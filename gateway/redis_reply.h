@@ -13,9 +13,14 @@
 struct redis_reply;
 struct redis_replies;
 
-/* No reply may take more than `most_bytes`, counted as they are kept here. Longer ones are known as
- * soon as they are announced, or so much of them has come. */
-struct redis_replies *redis_replies_new(size_t most_bytes);
+/* What a reply may take. Longer ones are known as soon as they are announced, or so much of them
+ * has come. */
+struct redis_replies_most {
+    size_t bytes;        /* all of it, counted as it is kept here */
+    size_t string_bytes; /* a string of it, about */
+};
+
+struct redis_replies *redis_replies_new(const struct redis_replies_most *most);
 
 /* NULL is fine. */
 void redis_replies_free(struct redis_replies *replies);

@@ -90,10 +90,12 @@ static struct redis *connect_redis(void)
     static const struct redis_callbacks callbacks = {
         .on_ready = on_ready, .on_lost = on_lost, .on_error = on_error};
     static unsigned turn;
-    const struct redis_options options = {
-        .turn = &turn,
-        .most_reply_bytes = 1 << 20,
-        .base = base, .url = &url, .client_name = "test", .metrics = &metrics};
+    const struct redis_options options = {.turn = &turn,
+                                          .most = {1 << 20, 1 << 20},
+                                          .base = base,
+                                          .url = &url,
+                                          .client_name = "test",
+                                          .metrics = &metrics};
     inside = ready = false;
     told[0] = '\0';
     struct redis *redis = redis_new(&options, &callbacks, NULL);
