@@ -75,10 +75,7 @@ test("Redis came back with an older memory: who saw more is told by a gap, and n
   const at = Number(redis.run("HGET", HEAD, "seq"));
   await freeze(t, gateways[0]);
   const again = await restart();
-  await until("bob is heard again", async () => {
-    bob.send({ type: "say", text: "new 1", nonce: "new 1" });
-    return bob.find({ type: "ack", nonce: "new 1" });
-  });
+  await bob.insist("new 1");
   await bob.waitFor({ type: "gap" });
   await say(bob, "new 2", "new 3", "new 4");
   gateways[0].signal("SIGCONT");
@@ -103,10 +100,7 @@ test("Redis came back with an older memory: who had not seen more is told of no 
   await freeze(t, gateways[0]); // alice's gateway hears nothing of what follows
   await say(bob, "lost");
   await restart();
-  await until("bob is heard again", async () => {
-    bob.send({ type: "say", text: "new", nonce: "new" });
-    return bob.find({ type: "ack", nonce: "new" });
-  });
+  await bob.insist("new");
   gateways[0].signal("SIGCONT");
   await alice.waitFor({ type: "message", text: "new" });
   await until("bob is told once", () => gaps(bob).length === 1);
@@ -165,10 +159,7 @@ test("who comes back from before the fork is recovered, though its gateway had s
   await restart();
   await ready(...gateways);
   await bob.waitFor({ type: "gap" });
-  await until("bob is heard again", async () => {
-    bob.send({ type: "say", text: "new", nonce: "new" });
-    return bob.find({ type: "ack", nonce: "new" });
-  });
+  await bob.insist("new");
   const { resume, epoch } = alice.welcome;
   for (const { url } of gateways) {
     const back = await joined(t, url, "alice", { resume, since: { epoch, seq } });
@@ -207,10 +198,7 @@ test("who comes back from an earlier epoch, and saw what was lost, is told by a 
   alice.socket.terminate();
   await restart();
   await ready(...gateways);
-  await until("bob is heard again", async () => {
-    bob.send({ type: "say", text: "new", nonce: "new" });
-    return bob.find({ type: "ack", nonce: "new" });
-  });
+  await bob.insist("new");
   const { resume, epoch } = alice.welcome;
   const back = await joined(t, gateways[0].url, "alice", { resume, since: { epoch, seq } });
   assert.equal(back.welcome.recovered, false);
@@ -228,11 +216,7 @@ for (const [how, args] of [["a moment later", []], ["after it had left", ["--lea
     await say(bob, ...lines("a", 30));
     const alice = await joined(t, near.url, "alice");
     redis.run("DEL", HEAD);
-    await until("bob is heard again", async () => {
-      bob.send({ type: "say", text: "first", nonce: "first" });
-      await bob.settled();
-      return bob.find({ type: "ack", nonce: "first" });
-    });
+    await bob.insist("first");
     const { seq } = await alice.waitFor({ type: "message", text: "first" });
     const { epoch, resume, me } = { ...alice.welcome, ...(await alice.waitFor({ type: "gap" })) };
     assert.ok(seq < 30, "numbers began anew");
@@ -270,10 +254,8 @@ test("who is on the way from a gateway that goes away is not taken for left over
   redis.run("SAVE");
   await say(bob, "lost");
   await restart();
-  await until("the room has noticed", async () => {
-    bob.send({ type: "say", text: "new", nonce: "new" });
-    return bob.find({ type: "ack", nonce: "new" }) && gaps(alice).length === 1;
-  });
+  await bob.insist("new");
+  await until("the room has noticed", () => gaps(alice).length === 1);
   gateways[0].signal("SIGTERM");
   await alice.waitFor({ type: "reconnect" });
   alice.socket.terminate();
@@ -316,10 +298,7 @@ test("a replica that lacks the last lines is promoted: a gap for those who saw t
   await say(bob, "lost");
   await alice.waitFor({ type: "message", text: "lost" });
   await promote();
-  await until("bob is heard again", async () => {
-    bob.send({ type: "say", text: "new", nonce: "new" });
-    return bob.find({ type: "ack", nonce: "new" });
-  });
+  await bob.insist("new");
   for (const member of [alice, bob]) {
     await member.waitFor({ type: "message", text: "new" });
     assert.deepEqual([texts(member), gaps(member).length], [["kept", "lost", "new"], 1]);
@@ -363,10 +342,7 @@ test("a gateway never listens to one Redis while its scripts run in another", as
     return (await dave.waitFor(({ type }) => type === "welcome" || type === "error")).type === "welcome";
   });
   await say(carol, "stale 1", "stale 2", "stale 3");
-  await until("alice is heard", async () => {
-    alice.send({ type: "say", text: "new", nonce: "new" });
-    return alice.find({ type: "ack", nonce: "new" });
-  });
+  await alice.insist("new");
   await alice.waitFor({ type: "message", text: "new" });
   assert.deepEqual(texts(alice).filter((text) => text.startsWith("stale")), []);
   assert.ok(!master.run("CLIENT", "LIST", "TYPE", "pubsub").includes("name=yukizuri-here "));

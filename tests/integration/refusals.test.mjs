@@ -61,11 +61,7 @@ for (const [word, spoil] of [
     replica.run("REPLICAOF", "NO", "ONE");
     address.port = replica.port;
     spoil(master, replica.port);
-    await until("alice is heard", async () => {
-      alice.send({ type: "say", text: "after", nonce: "n" });
-      await alice.settled();
-      return alice.find({ type: "ack", nonce: "n" });
-    });
+    await alice.insist("after");
     await alice.waitFor({ type: "message", text: "after" });
     assert.equal(replica.run("EXISTS", "yukizuri:{lobby}:head"), "1");
     await until("ready", async () => (await readyz(gateway)).status === 200);
