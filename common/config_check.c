@@ -7,7 +7,9 @@
 #include "name.h"
 #include "origin.h"
 #include "password_file.h"
+#include "scan.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,11 +38,21 @@ static const char *judge_block(const char *text)
                : "is not an address or CIDR block, such as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32";
 }
 
-/* Words that become part of a Redis key or a metric's label. */
+static bool has_controls(const char *text)
+{
+    while (*text != '\0' && !iscntrl((unsigned char)*text))
+        text++;
+    return *text != '\0';
+}
+
+/* Words that become part of a Redis key or a metric's label: Prometheus throws all of an answer
+ * away that has a byte in it which is no UTF-8. */
 static const char *judge_word(const char *text)
 {
-    return strlen(text) > 64 || text[strcspn(text, " \t\r\n{}\"\\*?")] != '\0'
-               ? "must be 1 to 64 characters without blanks, quotes, braces, '\\', '*' or '?'"
+    return strlen(text) > 64 || text[strcspn(text, " {}\"\\*?")] != '\0' || has_controls(text) ||
+                   !scan_is_utf8(text, strlen(text))
+               ? "must be 1 to 64 characters (UTF-8) without blanks, controls, quotes, braces, "
+                 "'\\', '*' or '?'"
                : NULL;
 }
 

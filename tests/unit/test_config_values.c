@@ -110,6 +110,17 @@ static void test_numbers_are_digits(void **state)
     config_done(&config);
 }
 
+static void test_a_word_can_be_a_label(void **state)
+{
+    static const char *const bad[] = {"a b", "a\x01", "a\x7f", "\xff", "a\xc3", "a\"b", "a*"};
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_fails("--gateway-id", bad[i], "must be 1 to 64 characters");
+        assert_fails("--redis-prefix", bad[i], "must be 1 to 64 characters");
+    }
+    assert_good("--gateway-id", "gateway-1.example_\xc3\xa4");
+}
+
 static void test_blocks_are_blocks(void **state)
 {
     (void)state;
@@ -264,6 +275,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_addr_is_a_host_a_port_or_a_path),
         cmocka_unit_test(test_numbers_are_digits),
+        cmocka_unit_test(test_a_word_can_be_a_label),
         cmocka_unit_test(test_blocks_are_blocks),
         cmocka_unit_test(test_a_redis_url_that_is_wrong_says_where),
         cmocka_unit_test(test_settings_that_contradict_each_other_are_told),
