@@ -6,7 +6,11 @@
 
 static const char prefix[] = "YUKIZURI_";
 
-enum { PREFIX_LEN = sizeof prefix - 1, MOST_NAME = 64 };
+enum {
+    PREFIX_LEN = sizeof prefix - 1,
+    MOST_NAME = 64,
+    MOST_UNKNOWN = 8, /* told of: what is wrong with settings must find room, too */
+};
 
 /* --- The environment --- */
 
@@ -30,6 +34,8 @@ static int load_variable(struct config_loader *loader, const char *variable)
         len == 0 || len >= sizeof name ? NULL : config_find_row(name, len);
     if (row != NULL)
         return config_set_value(loader, row, equals + 1);
+    if (loader->result.warning_count >= MOST_UNKNOWN)
+        return 0;
     loader->here = (struct config_place){CONFIG_FROM_DEFAULT, 0};
     config_warn(loader, NULL, "the environment variable %.*s is no setting and is ignored",
                 (int)(equals - variable), variable);

@@ -143,6 +143,25 @@ static void test_an_empty_variable_is_as_good_as_none(void **state)
     config_done(&config);
 }
 
+/* As where a container manager names other services so. */
+static void test_foreign_variables_leave_room_for_what_is_wrong(void **state)
+{
+    char variables[40][32];
+    char *environment[41] = {NULL};
+    bool told = false;
+    (void)state;
+    for (int i = 0; i < 40; i++) {
+        snprintf(variables[i], sizeof variables[i], "YUKIZURI_SERVICE_%d=1", i);
+        environment[i] = variables[i];
+    }
+    load(environment, "--trusted-proxy", "0.0.0.0/0", NULL);
+    assert_int_equal(result.action, CONFIG_RUN);
+    for (size_t i = 0; i < result.warning_count; i++)
+        told |= strstr(result.warnings[i], "is everybody") != NULL;
+    assert_true(told);
+    config_done(&config);
+}
+
 static void test_a_mistake_in_the_environment_names_the_variable(void **state)
 {
     (void)state;
@@ -230,6 +249,7 @@ int main(void)
         cmocka_unit_test(test_a_value_in_the_file_is_what_a_reader_sees),
         cmocka_unit_test(test_a_mistake_in_the_file_is_told_with_its_line),
         cmocka_unit_test(test_an_empty_variable_is_as_good_as_none),
+        cmocka_unit_test(test_foreign_variables_leave_room_for_what_is_wrong),
         cmocka_unit_test(test_a_mistake_in_the_environment_names_the_variable),
         cmocka_unit_test(test_a_bool_is_what_the_help_says),
         cmocka_unit_test(test_a_setting_is_not_taken_for_a_value),
