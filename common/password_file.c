@@ -80,12 +80,12 @@ static int read_open(int fd, const char *path, char out[PASSWORD_BYTES], char *e
         return fail_to_read(error, error_size, path);
     size_t len = line_len(bytes, (size_t)got);
     const char *wrong = judge(bytes, (size_t)got, len);
-    if (wrong != NULL)
-        return fail(error, error_size, path, wrong);
-    memcpy(out, bytes, len);
-    out[len] = '\0';
+    if (wrong == NULL) {
+        memcpy(out, bytes, len);
+        out[len] = '\0';
+    }
     explicit_bzero(bytes, sizeof bytes);
-    return 0;
+    return wrong == NULL ? 0 : fail(error, error_size, path, wrong);
 }
 
 int password_file_read(const char *path, bool again, char out[PASSWORD_BYTES], char *error,

@@ -32,6 +32,7 @@ static void reread(struct bus *bus)
         memcpy(bus->url.password, password, sizeof password);
         tell(bus, "redis-password-file has another password; it is used from now on", NULL);
     }
+    explicit_bzero(password, sizeof password);
     bus->password_told = false;
 }
 
