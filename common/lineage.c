@@ -1,5 +1,7 @@
 #include "lineage.h"
 
+#include "number.h"
+
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +36,8 @@ static void read_fork(struct lineage *lineage, const char *text, size_t len)
     char *end;
     memcpy(fork.epoch, text, (size_t)(colon - text));
     fork.seq = strtoull(colon + 1, &end, 10);
-    if (end == text + len && colon[1] >= '0' && colon[1] <= '9')
+    bool good = fork.seq < (uint64_t)NUMBER_END; /* strtoull may have ended at the highest */
+    if (good && end == text + len && colon[1] >= '0' && colon[1] <= '9')
         add_fork(lineage, &fork);
 }
 

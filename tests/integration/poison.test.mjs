@@ -220,6 +220,19 @@ test("what Redis refuses for want of a right is not thrown away: epoch, members 
   assert.ok(!alice.find({ type: "gap" }));
 });
 
+test("a fork with a number that nobody can count with is none: the room goes on", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis });
+  const alice = await joined(t, gateway.url, "alice");
+  await say(alice, "one");
+  for (const number of ["18446744073709551615", "99999999999999999999", "4503599627370496"]) {
+    redis.run("HSET", `${ROOM}:head`, "epoch", `by-hand-${number.slice(0, 9)}`, "forks", `a:1 b:1 c:1 d:1 e:1 f:1 g:1 h:${number}`);
+    redis.run("CLIENT", "KILL", "TYPE", "pubsub");
+    await alice.insist(number);
+    await alice.waitFor({ type: "message", text: number });
+  }
+});
+
 // --- Answers without end ---
 
 for (const [name, spoil] of [

@@ -78,9 +78,10 @@ static void what_somebody_wrote_there_by_hand_is_left_out(void **state)
     (void)state;
     struct lineage lineage =
         lineage_read("c", "  :5 a: b b:x c:1x an-epoch-that-is-longer-than-any-of-ours:7 d:-1  "
-                          "e:18446744073709551615");
+                          "e:18446744073709551615 f:4503599627370496 g:99999999999999999999 "
+                          "h:4503599627370495");
     assert_int_equal(lineage.count, 1);
-    assert_string_equal(lineage.forks[0].epoch, "e");
+    assert_string_equal(lineage.forks[0].epoch, "h");
     assert_int_equal(lineage_read("c", NULL).count, 0);
     assert_string_equal(lineage_read(NULL, NULL).epoch, "");
 }
