@@ -73,7 +73,9 @@ static int lock_directory(const char *path, char *error, size_t error_size)
     if (lock(fd) == 0)
         return fd;
     snprintf(error, error_size, "the directory %s cannot be locked: %s", directory,
-             errno == EWOULDBLOCK ? "another process holds it" : strerror(errno));
+             errno == EWOULDBLOCK ? "another process holds it; give the socket a directory of "
+                                    "its own"
+                                  : strerror(errno));
     close(fd);
     return -1;
 }

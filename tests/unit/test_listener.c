@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdlib.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -183,6 +185,28 @@ static void test_a_directory_that_is_not_there_is_named(void **state)
                                "/nonexistent cannot be read: No such file or directory");
 }
 
+static void test_a_directory_that_somebody_holds_is_told(void **state)
+{
+    (void)state;
+    char error[256];
+    char text[64] = "unix:/tmp/yukizuri-listener-XXXXXX";
+    struct listen_address path;
+    struct listener opened;
+    assert_non_null(mkdtemp(text + 5));
+    int held = open(text + 5, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(flock(held, LOCK_EX), 0);
+    memcpy(text + strlen(text), "/s", 3);
+    assert_int_equal(open_one(text, &path, &opened, error), -1);
+    assert_non_null(strstr(error, "another process holds it; give the socket a directory of its "
+                                  "own"));
+    close(held);
+    assert_true(open_one(text, &path, &opened, error) >= 0);
+    listener_turn_away(&opened);
+    listener_close(&opened);
+    *strrchr(text, '/') = '\0';
+    assert_int_equal(rmdir(text + 5), 0);
+}
+
 static void test_a_name_that_does_not_resolve_is_told(void **state)
 {
     (void)state;
@@ -203,6 +227,7 @@ int main(void)
         cmocka_unit_test(test_a_path_that_has_become_another_socket_is_left_alone),
         cmocka_unit_test(test_a_file_that_is_no_socket_is_never_removed),
         cmocka_unit_test(test_a_directory_that_is_not_there_is_named),
+        cmocka_unit_test(test_a_directory_that_somebody_holds_is_told),
         cmocka_unit_test(test_a_name_that_does_not_resolve_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
