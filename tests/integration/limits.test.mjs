@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import net from "node:net";
 import test from "node:test";
-import { Member, atEnd, get, joined, lasting, startGateway, startRedis, until } from "../lib/harness.mjs";
+import { Member, atEnd, get, joined, lasting, startGateway, startNginx, startRedis, until } from "../lib/harness.mjs";
 
 const ofKind = (gateway, kind) => gateway.log.filter((line) => line.kind === kind);
 const limitLines = (gateway, name) => ofKind(gateway, "limit").filter((line) => line.limit === name);
@@ -55,33 +55,33 @@ const LIMITS = {
   },
   "max-members": {
     args: ["--max-members", "1"],
-    async reach(t, gateway) {
-      await joined(t, gateway.url, "alice");
+    async reach(t, gateway, more = "") {
+      await joined(t, gateway.url, `alice${more}`);
       const bob = await new Member(t, gateway.url).opened();
-      bob.send({ type: "join", name: "bob" });
+      bob.send({ type: "join", name: `bob${more}` });
       await bob.waitFor({ type: "error", code: "room_full" });
     },
   },
   rate: {
     args: ["--rate", "1:1"],
-    async reach(t, gateway) {
-      const alice = await joined(t, gateway.url, "alice");
+    async reach(t, gateway, more = "") {
+      const alice = await joined(t, gateway.url, `alice${more}`);
       alice.send({ type: "say", text: "hello", nonce: "1" });
       await alice.waitFor({ type: "error", code: "too_fast", nonce: "1" });
     },
   },
   "max-text": {
     args: ["--max-text", "3"],
-    async reach(t, gateway) {
-      const alice = await joined(t, gateway.url, "alice");
+    async reach(t, gateway, more = "") {
+      const alice = await joined(t, gateway.url, `alice${more}`);
       alice.send({ type: "say", text: "hello", nonce: "1" });
       await alice.waitFor({ type: "error", code: "too_long", nonce: "1" });
     },
   },
   "max-message": {
     args: ["--max-text", "10", "--max-message", "1000"],
-    async reach(t, gateway) {
-      const alice = await joined(t, gateway.url, "alice");
+    async reach(t, gateway, more = "") {
+      const alice = await joined(t, gateway.url, `alice${more}`);
       alice.send("x".repeat(1001));
       assert.equal((await alice.waitClosed()).code, 1009);
     },
@@ -121,7 +121,9 @@ for (const [name, { args, reach, address }] of Object.entries(LIMITS)) {
     const refused = await counts(gateway, "refused_total");
     assert.ok(refused[name] > 0, JSON.stringify(refused));
     assert.equal((await gateway.stats()).refused[name], refused[name]);
-    await reach(t, gateway).catch(() => {});
+    await reach(t, gateway, "2").catch(() => {}); // who is in stays in: one may be refused sooner
+    const { [name]: again } = await counts(gateway, "refused_total");
+    assert.ok(again > refused[name], `${again}`);
     assert.equal(limitLines(gateway, name).length, 1, "further ones wait for the next line");
   });
 }
@@ -133,13 +135,15 @@ test("a gateway without a free descriptor says so, does not spin, and takes who 
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   const alice = await joined(t, gateway.url, "alice");
   limitFiles(gateway, 5);
+  const began = Date.now();
   const late = new Member(t, gateway.url);
   await until("the line is there", () => limitLines(gateway, "descriptors").length === 1);
   await lasting(1000);
   limitFiles(gateway, 1000);
   await late.join("late");
+  const seconds = (Date.now() - began) / 1000;
   const { descriptors } = await counts(gateway, "refused_total");
-  assert.ok(descriptors >= 1 && descriptors <= 30, `tried ${descriptors} times in about a second`);
+  assert.ok(descriptors >= 1 && descriptors <= 10 + 20 * seconds, `tried ${descriptors} times in ${seconds} s`);
   await alice.settled();
   assert.equal(limitLines(gateway, "descriptors").length, 1);
 });
@@ -197,7 +201,7 @@ test("who floods without answering pings is closed with 4429, too", async (t) =>
   const parts = [];
   socket.on("data", (part) => parts.push(part));
   await until("it is closed", () => {
-    if (!socket.destroyed) socket.write(frame(1, "rubbish"));
+    if (!socket.destroyed) socket.write(Buffer.concat(Array(20).fill(frame(1, "rubbish"))));
     return Buffer.concat(parts).includes(Buffer.from([0x11, 0x4d])); // 4429
   }, 60000);
 });
@@ -249,8 +253,8 @@ test("who cannot have read that it is too fast, for want of a good line, is not 
 test("a client that pings, types and speaks as it may never notices the rate", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   const alice = await joined(t, gateway.url, "alice");
-  for (let i = 0; i < 19; i++) alice.send({ type: "say", text: `${i}`, nonce: `${i}` });
-  for (let i = 19; i < 34; i++) { // five in a second
+  for (let i = 0; i < 12; i++) alice.send({ type: "say", text: `${i}`, nonce: `${i}` }); // and some are left, as delays differ
+  for (let i = 12; i < 34; i++) { // five in a second
     await lasting(220);
     alice.send({ type: "say", text: `${i}`, nonce: `${i}` });
     if (i % 5 === 0) for (const type of ["typing", "ping"]) alice.send({ type });
@@ -273,6 +277,17 @@ test("without a rate nothing is refused, and nobody is closed", async (t) => {
   await alice.waitFor({ type: "ack", nonce: "499" });
   await until("every ping is answered", () => alice.received.filter(({ type }) => type === "pong").length === 500);
   assert.deepEqual(alice.received.filter(({ type }) => type === "error"), []);
+});
+
+test("who is closed for what it sent is told so through nginx, too, however much is still under way", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--trusted-proxy", "127.0.0.1"] });
+  const nginx = await startNginx(t, [`127.0.0.1:${gateway.port}`]);
+  const flooder = await joined(t, nginx.url, "flooder");
+  for (let i = 0; i < 50000; i++) FLOODS.typing(flooder);
+  assert.equal((await flooder.waitClosed()).code, 4429);
+  const big = await joined(t, nginx.url, "big");
+  big.send("x".repeat(20000000));
+  assert.equal((await big.waitClosed()).code, 1009);
 });
 
 // --- The operator asks: who is flooding? ---
@@ -306,7 +321,8 @@ test("who floods and stays is told of while it does", async (t) => {
   const alice = await joined(t, gateway.url, "alice");
   for (let i = 0; i < 30; i++) FLOODS.lines(alice);
   const [line] = await until("the line", () => ofKind(gateway, "flood").length > 0 && ofKind(gateway, "flood"));
-  assert.deepEqual([line.username, line.count], ["alice", "29"]);
+  assert.equal(line.username, "alice");
+  assert.ok(Number(line.count) >= 25 && Number(line.count) <= 29, line.count); // of 30, and the token of the join is gone
   assert.equal(alice.closed, null);
 });
 
