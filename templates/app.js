@@ -205,6 +205,7 @@ $("leave").addEventListener("click", () => {
   forget();
   me = null;
   log.clear();
+  clearInterval(countdown);
   showStatus("");
   $("say-error").textContent = "";
   setEntering(false);

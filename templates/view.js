@@ -45,11 +45,14 @@ export function linkify(text) {
 export class Log {
   #list = $("log");
   #pending = new Map(); // nonce → line
+  #follows = true; // who reads the end sees it also when something takes room from the log
 
   constructor() {
     this.#list.addEventListener("scroll", () => {
-      if (this.#isAtEnd()) $("to-end").hidden = true;
+      this.#follows = this.#isAtEnd();
+      if (this.#follows) $("to-end").hidden = true;
     });
+    new ResizeObserver(() => this.#follows && this.toEnd()).observe(this.#list);
     $("to-end").addEventListener("click", () => this.toEnd());
   }
 
@@ -86,6 +89,7 @@ export class Log {
     this.#pending.delete(nonce);
     line.classList.replace("pending", "failed");
     line.append(element("span", { className: "error", textContent: ` ${unsure ? t.perhapsNotSent : t.notSent}: ${why}` }));
+    if (this.#follows) this.toEnd();
   }
 
   /** A message; one's own pending line moves to where it belongs in everybody's order. */

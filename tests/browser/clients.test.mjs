@@ -57,3 +57,38 @@ for (const [locale, told, never] of [
     await sees(page, "after it");
     await watcher.waitFor({ type: "message", text: "after it" });
   });
+
+test("on a phone what is told takes neither the room's name away nor the end of the conversation", async (t) => {
+  const { nginx } = await startChat(t, 1);
+  const browser = await startBrowser(t, "en-GB");
+  const page = await open(t, browser, nginx.origin);
+  await page.setViewportSize({ width: 360, height: 640 });
+  await enter(page, "alice");
+  for (let i = 0; i < 3; i++) await say(page, `${"line\n".repeat(12)}${i}`);
+  await page.waitForFunction(() => document.querySelectorAll("#log li.message:not(.pending)").length === 3);
+  const looks = () => page.evaluate(() => {
+    const name = document.querySelector("#room-name");
+    const [log, last] = [document.querySelector("#log"), document.querySelector("#log li:last-child")].map((node) => node.getBoundingClientRect());
+    const fits = document.documentElement.scrollWidth === innerWidth && document.documentElement.scrollHeight === innerHeight;
+    return { fits, name: name.parentElement.scrollWidth <= name.parentElement.clientWidth, end: last.bottom <= log.bottom + 1 };
+  });
+  const well = async (what) => until(what, async () => Object.values(await looks()).every(Boolean));
+  await well("all is seen");
+  await page.evaluate(() => {
+    document.querySelector("#text").value = "half an emoji \ud83d";
+    document.querySelector("#say-form").requestSubmit();
+  });
+  await page.waitForSelector("#log li.failed .error");
+  await well("why it failed is seen");
+  await page.evaluate(() => {
+    const { send } = WebSocket.prototype;
+    WebSocket.prototype.send = function (text) {
+      for (let i = 0; i < 500; i++) send.call(this, '{"type":"typing"}');
+      WebSocket.prototype.send = send;
+      send.call(this, text);
+    };
+  });
+  await say(page, "and typing without end");
+  await page.waitForFunction(() => document.querySelector("#status").textContent.startsWith("Too much was sent too fast."));
+  await well("the wait is seen");
+});
