@@ -36,7 +36,7 @@ async function startWithRights(t, rules, { ready = true, args = [] } = {}) {
   const redis = await startRedis(t);
   const allow = (...more) => redis.run("ACL", "SETUSER", "chat", ...more);
   allow("on", ">secret", ...rules);
-  const gateway = await startGateway(t, { redis: `redis://chat:secret@127.0.0.1:${redis.port}`, ready, args: ["--gateway-id", "gw", ...args] });
+  const gateway = await startGateway(t, { redis: `redis://chat:secret@127.0.0.1:${redis.port}`, ready, args: ["--gateway-id", "gw", "--rate", "0", ...args] });
   return { redis, gateway, allow };
 }
 

@@ -98,7 +98,7 @@ test("a second start with a private Redis was a second chat on the same port, wi
   const first = await startGateway(t, {});
   const second = new Gateway(t, first.port, []);
   assert.deepEqual(await second.ended, { code: 1, signal: null });
-  assert.match(second.errors, /^yukizuri: cannot listen on .*in use\n$/);
+  assert.match(second.errors, /^yukizuri: cannot listen on .*in use; stop what listens there .+\n$/);
 });
 
 test("ended with says and joins under way: the gateway read freed memory", async (t) => {

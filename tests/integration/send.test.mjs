@@ -34,5 +34,5 @@ for (const way of ["writev", "uring", "auto"]) {
 
 test("--send with another word: one clear line", () => {
   const { status, stderr } = spawnSync(binary, ["--send", "pigeon"], { encoding: "utf8" });
-  assert.deepEqual([status, stderr], [2, 'yukizuri: send: "pigeon" is none of auto|writev|uring\n']);
+  assert.deepEqual([status, stderr], [2, 'yukizuri: --send: "pigeon" is none of auto|writev|uring\n']);
 });
