@@ -17,8 +17,9 @@ export class Client {
   #url; #on; #open; #socket = null; #timer = 0; #checker = 0; #settling = 0;
   #attempts = 0; #heard = 0; #wanted = false; #joined = false; #penalized = false;
   #name = ""; #resume = null; #position = null; #id = null; #limits = null;
-  // nonce → { text, epoch, unanswered, flying }: the epoch in which it was first said; how many sendings of it
-  // have no answer, so that one of them may have been accepted; is one of them under way on this connection?
+  // nonce → { text, epoch, unanswered, flying, alone }: the epoch in which it was first said; how many sendings of it
+  // have no answer, so that one of them may have been accepted; is one of them under way on this connection, and
+  // was it sent when one flies at a time?
   #outbox = new Map();
   // After `too_fast` one line flies at a time; when that is too fast as well, so many seconds are between two.
   #most = MOST_FLYING; #pause = 0; #interval = 0;
@@ -50,7 +51,7 @@ export class Client {
   /** Says it, now or as soon as it can be said. Returns the nonce under which it is reported. */
   say(text) {
     const nonce = globalThis.crypto?.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
-    this.#outbox.set(nonce, { text, epoch: undefined, unanswered: 0, flying: false });
+    this.#outbox.set(nonce, { text, epoch: undefined, unanswered: 0, flying: false, alone: false });
     this.#flush();
     return nonce;
   }
@@ -202,6 +203,7 @@ export class Client {
   #sendSay(nonce, line) {
     if (line.unanswered++ === 0) line.epoch = this.#position?.epoch;
     line.flying = true;
+    line.alone = this.#most === 1;
     this.#send(this.#sayOf(nonce, line));
   }
 
@@ -328,14 +330,15 @@ export class Client {
     if (error.accepted === false || error.code !== "unavailable") line.unanswered--;
     const isNew = error.code === "epoch_changed" && line.unanswered === 0;
     const again = isNew || (error.code !== "epoch_changed" && error.retry_after > 0);
-    if (error.code === "too_fast") this.#slowDown(error.retry_after);
+    if (error.code === "too_fast") this.#slowDown(line, error.retry_after);
     if (again) this.#rest(error.retry_after ?? 1);
     else this.#fail(error.nonce, error);
     this.#flush();
   }
 
-  #slowDown(seconds = 0) {
-    if (this.#most === 1) this.#interval = Math.max(this.#interval, seconds);
+  /** Lines that flew together are refused together: only the refusal of one that flew alone says how far apart. */
+  #slowDown({ alone }, seconds = 0) {
+    if (alone) this.#interval = Math.max(this.#interval, seconds);
     this.#most = 1;
   }
 

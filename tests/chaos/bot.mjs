@@ -33,7 +33,7 @@ export class Bot {
 
   say(text) {
     const nonce = randomUUID();
-    this.lines.set(nonce, { text, epoch: null, open: 0, sent: false, notBefore: 0 });
+    this.lines.set(nonce, { text, epoch: null, open: 0, sent: false, alone: false, notBefore: 0 });
     this.#sayAll();
     return nonce;
   }
@@ -191,6 +191,7 @@ export class Bot {
     if (line.open === 0) line.epoch = this.position.epoch; // never accepted: a new one
     line.open++;
     line.sent = true;
+    line.alone = this.#oneByOne;
     return this.#send({ type: "say", text: line.text, nonce, epoch: line.epoch });
   }
 
@@ -211,7 +212,7 @@ export class Bot {
     if (!line) return;
     line.sent = false;
     if (accepted === false) line.open--;
-    if (code === "too_fast" && this.#oneByOne) this.#between = Math.max(this.#between, seconds);
+    if (code === "too_fast" && line.alone) this.#between = Math.max(this.#between, seconds);
     if (code === "too_fast") this.#oneByOne = true;
     const asNew = code === "epoch_changed" && line.open === 0;
     if (!seconds && !asNew) this.#giveUp(nonce, code);

@@ -187,7 +187,7 @@ test("after 1009 the biggest line is given up, and the others are said, once eac
 });
 
 test("sixty lines at once are all said, with hardly any refusal", async (t) => {
-  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--rate", "20:10"] });
+  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--rate", "10:10"] });
   const { client, seen } = watch(t, gateway.url, openReal);
   client.join("alice");
   const nonces = Array.from({ length: 60 }, (_, i) => client.say(`line ${i}`));
@@ -313,6 +313,26 @@ test("a line that may have been shown is given up under another id, and one that
   await clock.pass(0);
   assert.deepEqual([...seen.failed], [[unsure, { code: "new_id", unsure: true }]]);
   assert.deepEqual(sockets[1].says().map(({ nonce }) => nonce), [sure]);
+});
+
+test("lines that are refused together are said one by one, and only one that flew alone says how far apart", async (t) => {
+  const { clock, sockets, client } = play(t);
+  sockets[0].welcome();
+  const [one, two, three] = ["one", "two", "three"].map((text) => client.say(text));
+  const answer = (type, nonce, more) => sockets[0].receive({ type, nonce, ...more });
+  const refuse = (nonce, seconds) => answer("error", nonce, { code: "too_fast", accepted: false, retry_after: seconds });
+  [one, two, three].forEach((nonce, i) => refuse(nonce, i + 1));
+  await clock.pass(3000);
+  const said = () => sockets[0].says().slice(3).map(({ nonce }) => nonce);
+  assert.deepEqual(said(), [one]);
+  answer("ack", one);
+  assert.deepEqual(said(), [one, two], "at once");
+  refuse(two, 0.5);
+  await clock.pass(500);
+  answer("ack", two);
+  assert.deepEqual(said(), [one, two, two]);
+  await clock.pass(500);
+  assert.deepEqual(said(), [one, two, two, three]);
 });
 
 test("an unavailable that leaves it open is repeated with the nonce and the epoch of its first sending", async (t) => {
