@@ -366,10 +366,12 @@ static void on_gone(void *arg, const struct redis_reply *reply)
 {
     struct lease *lease = arg;
     char ttl[TEXT_NUMBER_BYTES];
+    bool gone = is_outcome(reply, "gone");
     text_number(bus_member_ttl(lease->config), ttl);
-    if (!is_outcome(reply, "gone") ||
-        redis_send_strings(bus_commands(lease->options.bus), on_word_left, lease, "SET",
-                           lease->gone_key.text, "1", "EX", ttl, NULL) != 0)
+    if (gone)
+        lease->callbacks.on_gone(lease->arg);
+    if (!gone || redis_send_strings(bus_commands(lease->options.bus), on_word_left, lease, "SET",
+                                    lease->gone_key.text, "1", "EX", ttl, NULL) != 0)
         on_word_left(lease, NULL);
 }
 

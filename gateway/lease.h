@@ -25,6 +25,9 @@ struct lease_callbacks {
     void (*on_waiting)(void *arg, bool waiting);
     /* After each answer: may other lives of ours, who drain, still be at work? */
     void (*on_beside)(void *arg, bool beside);
+    /* It was given back, and no other life of ours was there: what is asked of Redis from within is
+     * answered before lease_leave is done. */
+    void (*on_gone)(void *arg);
 };
 
 struct lease_options {

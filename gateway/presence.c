@@ -25,6 +25,7 @@ struct presence {
     struct burials *burials;
     bool draining;
     bool beside;                        /* others of our id, who drain, may still be at work */
+    bool leaves_nothing;                /* that others would have to look through */
     bool gateways_mended, rooms_mended; /* told in the log */
     size_t rooms_open;
     unsigned renewals; /* since the rooms were written as a whole */
@@ -249,10 +250,13 @@ void presence_drain(struct presence *presence)
 }
 
 /* Others look through the rooms of those who are in the set and have no lease. With no room there
- * is nothing to look for, and nothing to tell. Asked of Redis just before the lease is given back,
- * so that nobody ever sees the one without the other. */
-static void take_off_list(struct presence *presence)
+ * is nothing to look for, and nothing to tell. Once the lease is given back: a successor, of which
+ * this process need not have heard, has its members under the same id. */
+static void on_gone(void *arg)
 {
+    struct presence *presence = arg;
+    if (!presence->leaves_nothing)
+        return;
     struct redis *redis = bus_commands(presence->options.bus);
     redis_send_strings(redis, NULL, NULL, "SREM", presence->gateways.text,
                        presence->config->gateway_id, NULL);
@@ -262,8 +266,8 @@ static void take_off_list(struct presence *presence)
 int presence_leave(struct presence *presence, void (*done)(void *arg), void *arg)
 {
     bool others = presence->beside || burials_have_own(presence->burials);
-    if (lease_is_held(presence->lease) && presence->rooms_open == 0 && !others)
-        take_off_list(presence);
+    presence->leaves_nothing =
+        lease_is_held(presence->lease) && presence->rooms_open == 0 && !others;
     return lease_leave(presence->lease, done, arg);
 }
 
@@ -277,6 +281,7 @@ static struct lease *new_lease(struct presence *presence)
         .on_superseded = on_superseded,
         .on_waiting = on_waiting,
         .on_beside = on_beside,
+        .on_gone = on_gone,
     };
     const struct presence_options *options = &presence->options;
     const struct lease_options lease = {options->base, options->bus, options->metrics,

@@ -220,6 +220,20 @@ test("a deploy beside the old process under its id, draining longer than the gra
   assert.equal(redis.run("HEXISTS", LEASE, "draining"), "0");
 });
 
+test("a gateway that goes away leaves its successor on the list, also when it has not heard of it", { timeout: 60000 }, async (t) => {
+  const redis = await startRedis(t);
+  const args = ["--gateway-id", "one", "--lease", "60", "--drain", "0"]; // renewed every 20 s
+  const old = await startGateway(t, { redis, args: [...args, "--drain-delay", "4"] });
+  old.signal("SIGTERM");
+  await until("the lease is marked", () => redis.run("HGET", LEASE, "draining") === "1");
+  const successor = await startGateway(t, { redis, args });
+  await joined(t, successor.url, "alice");
+  assert.equal(await ended(old, 40000), 0);
+  assert.deepEqual(said(old, "gateway-succeeded"), []);
+  assert.deepEqual(redis.lines("SMEMBERS", "yukizuri:gateways"), ["one"]);
+  assert.deepEqual(redis.lines("SMEMBERS", "yukizuri:gateway:one:rooms"), ["lobby"]);
+});
+
 test("who was left behind by a process that drained beside its successor, and died, is taken off", { timeout: 60000 }, async (t) => {
   const redis = await startRedis(t);
   const args = ["--gateway-id", "one", "--lease", "1", "--leave-grace", "1"];
