@@ -145,11 +145,7 @@ test("a room whose channel Redis refuses lives as soon as the right is given", a
   assert.match(refused[0].err, /^NOPERM/);
   allow("&yukizuri:{den}");
   const carol = await new Member(t, `${gateway.url}/den`).opened();
-  await until("carol is in", async () => {
-    carol.send({ type: "join", name: "carol" });
-    await carol.settled();
-    return carol.find({ type: "welcome" });
-  });
+  await carol.insistOn({ type: "join", name: "carol" }, "welcome");
   carol.send({ type: "say", text: "here", nonce: "n" });
   await carol.waitFor({ type: "message", text: "here" });
 });

@@ -354,16 +354,21 @@ export class Member {
     return this;
   }
 
-  /** Says this until it is accepted, as clients do: once more when it was refused, and not before the refusal says. */
-  async insist(text) {
+  /** Sends this until it is answered by `good`, as clients do: once more when it was refused, and not before the refusal says. */
+  async insistOn(message, good) {
+    const isAnswer = (m) => (m.type === good || m.type === "error") && m.nonce === message.nonce;
     for (const end = Date.now() + DEADLINE_MS; ; ) {
       const before = this.received.length;
-      this.send({ type: "say", text, nonce: text });
-      const answer = await this.waitFor((m) => m.nonce === text && (m.type === "ack" || m.type === "error") && this.received.indexOf(m) >= before);
-      if (answer.type === "ack") return answer;
+      this.send(message);
+      const answer = await this.waitFor((m) => isAnswer(m) && this.received.indexOf(m) >= before);
+      if (answer.type === good) return answer;
       assert.ok(Date.now() < end, `accepted in time: ${JSON.stringify(answer)}`);
       await lasting((answer.retry_after ?? 0.2) * 1000);
     }
+  }
+
+  insist(text) {
+    return this.insistOn({ type: "say", text, nonce: text }, "ack");
   }
 
   messages() {
