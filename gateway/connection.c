@@ -22,6 +22,7 @@ enum {
     SLOW_TICKS = 30 * TICKS_PER_S,    /* and for that of one who was too slow */
     TOO_BIG = 1009,                   /* close codes (section 7.4.1): a message that is too big, */
     HIGHEST_CODE = 4999,              /* and the highest that may be sent */
+    LONGEST_STEP_TICKS = TICKS_PER_S, /* what is more between two ticks, this process stood still */
     MOST_REAPING_US = 1000,           /* of a turn: closing a socket takes as long as five sends */
 };
 
@@ -43,9 +44,9 @@ void connection_wake(struct connection *connection)
 
 /* --- The wheel --- */
 
-static uint32_t clock_ticks(void)
+static uint32_t clock_ticks(const struct connections *all)
 {
-    return (uint32_t)(clock_monotonic_ms() / (1000 / TICKS_PER_S));
+    return (uint32_t)(clock_monotonic_ms() / (1000 / TICKS_PER_S)) - all->stood_ticks;
 }
 
 /* In how many ticks its next ping is due, at least 1. Every connection has its own tick of the
@@ -97,20 +98,30 @@ static void look_after(struct link *item)
     wheel_add(all->wheel, &connection->on_wheel, next);
 }
 
+/* While this process stands still it pings nobody, and hears nobody: that time is none in which a
+ * peer was silent. */
+static void leave_out_standstill(struct connections *all)
+{
+    uint32_t step = clock_ticks(all) - wheel_now(all->wheel);
+    if (step > LONGEST_STEP_TICKS)
+        all->stood_ticks += step - LONGEST_STEP_TICKS;
+}
+
 static void on_tick(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
     (void)events;
     struct connections *all = arg;
     metrics_begin_turn(all->options.metrics);
-    wheel_advance(all->wheel, clock_ticks(), look_after);
+    leave_out_standstill(all);
+    wheel_advance(all->wheel, clock_ticks(all), look_after);
 }
 
 /* The wheel turns while somebody is there. */
 static void start_wheel(struct connections *all)
 {
     static const struct timeval tick = {0, 1000000 / TICKS_PER_S};
-    wheel_advance(all->wheel, clock_ticks(), look_after);
+    wheel_advance(all->wheel, clock_ticks(all), look_after);
     event_add(all->tick_event, &tick);
 }
 
@@ -437,7 +448,7 @@ struct connections *connections_new(const struct connections_options *options)
     all->options = *options;
     all->readers = readers_new(&callbacks, options->max_message);
     unsigned longest = options->ping_s * TICKS_PER_S + SILENCE_TICKS;
-    all->wheel = wheel_new(longest > SLOW_TICKS ? longest : SLOW_TICKS, clock_ticks());
+    all->wheel = wheel_new(longest > SLOW_TICKS ? longest : SLOW_TICKS, clock_ticks(all));
     all->tick_event = event_new(options->base, -1, EV_PERSIST, on_tick, all);
     all->work_event = event_new(options->base, -1, 0, on_work, all);
     return all;

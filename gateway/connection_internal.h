@@ -53,6 +53,7 @@ struct connections {
     struct connection *work;
     struct connection *first_dead, *last_dead; /* to be reaped; no longer in `work` */
     struct wheel *wheel;                       /* pings and reaps: no connection needs a timer */
+    uint32_t stood_ticks;                      /* not counted: this process stood still */
     size_t count;
     uint8_t scratch[CONNECTION_SCRATCH_BYTES];
 };

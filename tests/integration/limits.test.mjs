@@ -402,6 +402,18 @@ for (const [why, { by, code, end, args = [], ms, leaves = true }] of Object.entr
   });
 }
 
+test("a gateway that stood still for longer than a pong may take cuts nobody off", { timeout: 120000 }, async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--ping", "1"] });
+  const members = await Promise.all(["alice", "bob"].map((name) => joined(t, gateway.url, name)));
+  gateway.signal("SIGSTOP");
+  await lasting(13000); // ping + 10 s, and more
+  gateway.signal("SIGCONT");
+  await until("it runs again", async () => (await gateway.stats()).pings > 0);
+  members[0].send({ type: "say", text: "hello", nonce: "1" });
+  await members[1].waitFor({ type: "message", text: "hello" });
+  assert.deepEqual(ofKind(gateway, "lost"), []);
+});
+
 test("why was X cut off: a drain is no loss of the network", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   const alice = await joined(t, gateway.url, "alice");
