@@ -179,7 +179,7 @@ test("two chats with workers and a private Redis each do not share a port", asyn
     await until("all but one have ended", () => chats.filter((chat) => chat.running).length === 1);
     for (const chat of chats.filter((one) => !one.running)) assert.match(chat.errors, /cannot listen on 127\.0\.0\.1:\d+: /);
     const [first] = chats.filter((chat) => chat.running);
-    await until(() => `the one is ready: ${first.errors}${first.output}`, async () => (await get(`http://127.0.0.1:${port}/readyz`).catch(() => null))?.status === 200);
+    await until(() => `the one is ready: ${first.errors}${first.output}`, async () => (await get(`http://127.0.0.1:${port}/readyz`).catch(() => null))?.status === 200, 30000);
     assert.deepEqual(await first.stop("SIGINT"), { code: 0, signal: null });
   }
 });
