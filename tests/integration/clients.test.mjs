@@ -164,6 +164,7 @@ for (const [what, text, code] of [
     const late = client.say(text);
     await until("it is given up later, too", () => seen.failed.has(late));
     assert.deepEqual([seen.failed.get(poison), seen.failed.get(late)], [{ code, unsure: false }, { code, unsure: false }]);
+    await until("the next one is shown", () => seen.shown.length > 0);
     assert.deepEqual([seen.welcomes.length, client.pending.size, seen.shown], [1, 0, ["after it"]]);
   });
 
@@ -182,6 +183,7 @@ test("after 1009 the biggest line is given up, and the others are said, once eac
   await until("both are given up", () => seen.failed.size === 2);
   assert.deepEqual(seen.failed.get(bigger), { code: "too_long", unsure: false });
   assert.equal(seen.failed.get(big).code, "too_long");
+  await until("the others are shown", () => seen.shown.length >= small.length);
   assert.deepEqual(seen.shown.map((text) => text.slice(0, 5)), ["one", "yyyyy", "three", "five"]);
   assert.equal(seen.welcomes.length, 3);
 });
@@ -209,6 +211,7 @@ test("a line that was surely not accepted is said as a new one when Redis comes 
   await until("it was refused", async () => (await gateway.stats()).errors.unavailable > 0);
   await startRedis(t, { port: redis.port });
   await until("it is accepted", () => seen.acked.includes(nonce));
+  await until("it is shown", () => seen.shown.length > 0); // an ack may come sooner
   assert.deepEqual([seen.shown, seen.failed.size], [["said while Redis was away"], 0]);
 });
 
