@@ -23,7 +23,7 @@ if wants browser && [ -z "${CHROMIUM:-}" ]; then packages="$packages chromium fo
 # chaos drops packets where it may (root, nftables); elsewhere proxies stand in
 if wants chaos && [ "$(id -u)" = 0 ]; then packages="$packages nftables iproute2"; fi
 if wants instructions; then packages="$packages valgrind"; fi
-if wants fuzz; then packages="$packages clang"; fi
+if wants fuzz; then packages="$packages clang libclang-rt-dev"; fi
 # shellcheck disable=SC2086
 packages_install $packages
 node_is_good || die "Node.js 18 or newer and npm are needed"
