@@ -42,7 +42,9 @@ static void add_limits(struct text *out, const struct start_facts *facts)
         {"leave-grace", config->leave_grace},
         {"lease", config->lease},
         {"ping", config->ping},
+        {"keep-alive", config->keep_alive},
         {"drain", config->drain},
+        {"drain-delay", config->drain_delay},
     };
     text_print(out, "; limits (0: none): rate %g:%g", config->rate.per_second, config->rate.burst);
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)

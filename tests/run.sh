@@ -1,6 +1,7 @@
 #!/bin/bash
 # Installs what the tests need, builds with ASan+UBSan, and runs everything: style, unit, integration,
-# browser, a short run of each fuzzer and of each chaos. A test that cannot run fails. Ends with the
+# browser, a short run of each fuzzer and of each chaos. A test that cannot run fails, but where the machine
+# lacks what no package brings (namespaces, io_uring): that is skipped, with the reason. Ends with the
 # runners' own closing lines.
 #
 #   tests/run.sh [style|unit|fuzz|integration|browser|chaos|instructions|memory]...   (default: all)

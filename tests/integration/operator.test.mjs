@@ -163,7 +163,7 @@ test("the start line says what runs, where it listens, where its Redis is, how i
   const limits = Object.fromEntries(parts[4].replace(/^limits \(0: none\): /, "").split(", ").map((part) => part.split(" ")));
   const [, soft] = /^Max open files +(\d+)/m.exec(fs.readFileSync(`/proc/${gateway.pid}/limits`, "utf8"));
   assert.deepEqual([limits.rate, limits["max-members"], limits["max-connections"], limits.descriptors], ["7:70", "9", "50", soft]);
-  for (const name of ["max-connections-per-address", "max-text", "max-message", "backlog", "retention", "leave-grace", "lease", "ping", "drain"]) assert.match(limits[name], /^\d+$/, name);
+  for (const name of ["max-connections-per-address", "max-text", "max-message", "backlog", "retention", "leave-grace", "lease", "ping", "keep-alive", "drain", "drain-delay"]) assert.match(limits[name], /^\d+$/, name);
   const [{ message: up }] = await until("Redis is told", () => ofKind(gateway, "redis-up").length > 0 && ofKind(gateway, "redis-up"));
   assert.equal(up, `redis://127.0.0.1:${redis.port} is there: Redis ${/redis_version:(\S+)/.exec(redis.run("INFO", "server"))[1]}`);
   assert.doesNotMatch(gateway.output, /a password of the tests/);
