@@ -17,6 +17,7 @@ export class Client {
   #url; #on; #open; #socket = null; #timer = 0; #checker = 0; #settling = 0;
   #attempts = 0; #heard = 0; #wanted = false; #joined = false; #penalized = false;
   #name = ""; #resume = null; #position = null; #id = null; #limits = null;
+  #over = null; // why nobody comes back by itself: "left" or "ended"
   // nonce → { text, epoch, unanswered, flying, alone }: the epoch in which it was first said; how many sendings of it
   // have no answer, so that one of them may have been accepted; is one of them under way on this connection, and
   // was it sent when one flies at a time?
@@ -38,6 +39,7 @@ export class Client {
     this.#name = name;
     if (memory) ({ resume: this.#resume, position: this.#position } = memory);
     this.#wanted = true;
+    this.#over = null;
     this.#attempts = 0;
     if (this.#joined || this.#socket?.readyState === OPEN) this.#sendJoin();
     else this.#connect();
@@ -52,6 +54,7 @@ export class Client {
   say(text) {
     const nonce = globalThis.crypto?.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
     this.#outbox.set(nonce, { text, epoch: undefined, unanswered: 0, flying: false, alone: false });
+    if (this.#over) this.#fail(nonce, { code: this.#over });
     this.#flush();
     return nonce;
   }
@@ -78,12 +81,11 @@ export class Client {
   }
 
   leave() {
-    this.#wanted = false;
     clearTimeout(this.#timer);
     if (this.#joined) this.#send({ type: "leave" });
     this.#drop(1000);
     this.#resume = this.#position = this.#id = null;
-    for (const nonce of this.#outbox.keys()) this.#fail(nonce, { code: "left" });
+    this.#end("left");
   }
 
   /** The network or the page is back: do not wait for the timer. */
@@ -148,8 +150,7 @@ export class Client {
       this.#wanted = false;
       this.#on.state("elsewhere");
     } else if (code >= 4500 && code <= 4599) {
-      this.#wanted = false;
-      for (const nonce of this.#outbox.keys()) this.#fail(nonce, { code: "ended" });
+      this.#end("ended");
       this.#on.state("ended");
     } else if (code === 4429) {
       this.#penalized = true;
@@ -157,6 +158,13 @@ export class Client {
     } else {
       this.#retry("waiting", 0, Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#attempts++));
     }
+  }
+
+  /** Nothing is said from here on, until somebody joins. */
+  #end(why) {
+    this.#wanted = false;
+    this.#over = why;
+    for (const nonce of this.#outbox.keys()) this.#fail(nonce, { code: why });
   }
 
   /** Something was too big for the server, or for what stands before it. The biggest of what has no answer is

@@ -373,6 +373,18 @@ test("who leaves is told of every line that was not sent", async (t) => {
   assert.equal(sockets.length, 1);
 });
 
+for (const [how, code, end] of [["has left", "left", ({ client }) => client.leave()], ["was ended by the operator", "ended", ({ sockets }) => sockets[0].end(4503)]]) {
+  test(`a line said by somebody who ${how} is given up at once, and told`, async (t) => {
+    const played = play(t);
+    played.sockets[0].welcome();
+    end(played);
+    const said = played.client.say("too late");
+    await played.clock.pass(60000);
+    assert.deepEqual([...played.seen.failed], [[said, { code, unsure: false }]]);
+    assert.equal(played.client.pending.size, 0);
+  });
+}
+
 test("who is ended by the operator is told of every line that was not sent", async (t) => {
   const { clock, sockets, client, seen } = play(t);
   sockets[0].welcome();
