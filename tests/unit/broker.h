@@ -1,0 +1,85 @@
+/* broker: a scripted Redis for unit tests, on a unix socket, in the thread and the event loop of
+ * the test itself. The program connects to it as to any Redis.
+ *
+ * By itself it answers what a connection begins with (AUTH, SELECT, INFO, CLIENT, PING, CONFIG,
+ * TIME, SCRIPT), it lets everybody subscribe, hands on what is published, and brings a probe back.
+ * Every other call waits until the test answers it. As of a real Redis, the answers of one
+ * connection go out in the order in which it asked: one that is given early waits for those before.
+ *
+ * It keeps no data and runs no Lua: what a script would answer, the test says. A mistake of the
+ * test, and a deadline that passes (10 s), fail the running test. */
+#ifndef YUKIZURI_BROKER_H
+#define YUKIZURI_BROKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct event_base;
+struct broker;
+struct broker_call;
+
+/* Listens in a directory of its own under /tmp. The base must outlive it. */
+struct broker *broker_new(struct event_base *base);
+
+/* Closes the connections, frees all calls, removes the directory. NULL is fine. */
+void broker_free(struct broker *broker);
+
+/* "unix:PATH", as the setting `redis` takes it; valid as long as the broker. */
+const char *broker_url(const struct broker *broker);
+
+/* --- Running the loop; the program's callbacks are called from within --- */
+
+/* Until `holds` returns true. */
+void broker_run_until(struct broker *broker, bool (*holds)(void *arg), void *arg);
+
+/* Until both sides have read all that was sent, and have done what follows from it: to say that
+ * something did not happen. Timers that are not due yet are not waited for. */
+void broker_settle(struct broker *broker);
+
+/* --- Calls --- */
+
+/* Runs the loop until there is a call of this name that broker_await has not returned yet, and
+ * returns it, the oldest first. The name is that of a script without ".lua", or a command's first
+ * word. The call stays the broker's, and is valid until broker_free. */
+struct broker_call *broker_await(struct broker *broker, const char *name);
+
+/* So many calls of this name have come, answered or not. Does not run the loop. */
+size_t broker_count(const struct broker *broker, const char *name);
+
+/* What it was called with, numbered as in Lua, from 1 on; of a command, the words after the first
+ * are arguments. NULL: there is none. */
+const char *broker_key(const struct broker_call *call, size_t index);
+const char *broker_argument(const struct broker_call *call, size_t index);
+
+/* Answers with a value of resp_value.h, such as "['epoch', 7, null]" or "-ERR why". NULL: as the
+ * broker would by itself. Does nothing when the connection is gone; no call may be answered twice.
+ * The loop has to run for it to arrive. */
+void broker_answer(struct broker_call *call, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The same of RESP bytes as they are, well-formed or not. */
+void broker_answer_bytes(struct broker_call *call, const void *data, size_t len);
+
+/* What calls of this name get from here on, as soon as they come: that value; NULL: nothing, until
+ * the test answers. Both strings must outlive the broker. The last word counts. */
+void broker_always(struct broker *broker, const char *name, const char *value);
+
+/* --- Channels and connections --- */
+
+/* Is somebody subscribed? Does not run the loop. */
+bool broker_is_heard(const struct broker *broker, const char *channel);
+
+/* To all who are subscribed; nobody need be. The loop has to run for it to arrive. */
+void broker_publish(struct broker *broker, const char *channel, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void broker_publish_bytes(struct broker *broker, const char *channel, const void *data, size_t len);
+
+/* Closes connections: those that have subscribed to something, the others, or both. The program
+ * makes new ones, after a while. */
+enum broker_connections { BROKER_SUBSCRIBERS = 1, BROKER_COMMANDS = 2, BROKER_ALL = 3 };
+void broker_drop(struct broker *broker, enum broker_connections which);
+
+/* Away: all connections are closed, and new ones as soon as they are made. */
+void broker_set_away(struct broker *broker, bool away);
+
+#endif
