@@ -37,7 +37,7 @@ static void drain_queue(struct feed *feed)
 {
     struct event_queue queue = feed->queue;
     feed->queue = (struct event_queue){0};
-    for (size_t i = 0; i < queue.count && !queue.overflowed; i++) {
+    for (size_t i = 0; i < queue.count && !queue.overflowed && feed->owner != NULL; i++) {
         struct queued_event *queued = &queue.items[i];
         struct room_event event;
         if (queued->seq <= feed->seq || room_event_parse(queued->json, queued->len, 0, &event) != 0)
@@ -45,7 +45,7 @@ static void drain_queue(struct feed *feed)
         queue.overflowed = !feed_deliver(feed, &event);
         room_event_done(&event);
     }
-    if (queue.overflowed)
+    if (queue.overflowed && feed->owner != NULL)
         feed_read_kept(feed);
     event_queue_clear(&queue);
 }
@@ -54,7 +54,7 @@ void feed_go_live(struct feed *feed)
 {
     feed->state = FEED_LIVE;
     drain_queue(feed);
-    if (feed->state == FEED_LIVE && !feed->started) {
+    if (feed->owner != NULL && feed->state == FEED_LIVE && !feed->started) {
         feed->started = true;
         feed->callbacks.on_live(feed->owner);
     }

@@ -48,7 +48,7 @@ struct feed_callbacks {
 struct feed *feed_open(struct bus *bus, const char *room, const struct feed_callbacks *callbacks,
                        void *owner);
 
-/* Ends it: no callback after this. */
+/* Ends it, also from within a callback of it: no other follows. */
 void feed_close(struct feed *feed);
 
 struct bus *feed_bus(const struct feed *feed);

@@ -41,7 +41,8 @@ static void deliver_kept(struct feed *feed, const struct kept *kept)
     if (event->seq > feed->seq + 1 || feed->rebase)
         feed_gap(feed, event->seq - 1,
                  kept->said - (kept->said > 0 && event->type == EVENT_MESSAGE));
-    feed_deliver(feed, event);
+    if (feed->owner != NULL)
+        feed_deliver(feed, event);
 }
 
 /* Somebody may have put anything into the stream by hand. An event of ours stands under its own
@@ -189,7 +190,8 @@ static void take_last_page(struct feed *feed, const struct redis_reply *reply)
     feed_forget_page(feed);
     catch_up(feed, redis_reply_number(redis_reply_at(reply, 1)),
              redis_reply_number(redis_reply_at(reply, 2)));
-    feed_go_live(feed);
+    if (feed->owner != NULL)
+        feed_go_live(feed);
 }
 
 static void take_kept(struct feed *feed, const struct redis_reply *reply)
@@ -201,7 +203,7 @@ static void take_kept(struct feed *feed, const struct redis_reply *reply)
     if (epoch == NULL || !lineage_is_epoch(epoch))
         return; /* feed_tick tries again */
     const struct lineage lineage = lineage_read(epoch, forks);
-    if (!take_lineage(feed, &lineage, head))
+    if (!take_lineage(feed, &lineage, head) || feed->owner == NULL)
         return;
     if (last != NULL && last[0] != '\0' && strlen(last) < sizeof feed->read_up_to)
         take_page(feed, reply, last);

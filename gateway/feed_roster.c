@@ -23,14 +23,15 @@ static void deliver_roster(struct feed *feed, const struct redis_reply *reply)
 {
     feed->callbacks.on_roster_begin(feed->owner);
     size_t count = redis_reply_count(reply);
-    for (size_t i = ROSTER_HEAD; i + 2 < count; i += ROSTER_FIELDS) {
+    for (size_t i = ROSTER_HEAD; i + 2 < count && feed->owner != NULL; i += ROSTER_FIELDS) {
         const char *id = read_shown(redis_reply_at(reply, i));
         const char *name = read_shown(redis_reply_at(reply, i + 1));
         const char *address = read_shown(redis_reply_at(reply, i + 2));
         if (id != NULL && name != NULL && address != NULL)
             feed->callbacks.on_roster_add(feed->owner, id, name, address);
     }
-    feed->callbacks.on_roster_done(feed->owner, redis_reply_number(redis_reply_at(reply, 3)));
+    if (feed->owner != NULL)
+        feed->callbacks.on_roster_done(feed->owner, redis_reply_number(redis_reply_at(reply, 3)));
 }
 
 /* What was delivered while the roster was on its way, and came after it. */
@@ -54,8 +55,9 @@ static void open_with(struct feed *feed, const struct redis_reply *reply, const 
     feed->roster_seq = redis_reply_number(redis_reply_at(reply, 1));
     feed->roster_said = redis_reply_number(redis_reply_at(reply, 2));
     deliver_roster(feed, reply);
-    feed->callbacks.on_start(feed->owner, feed->roster_seq);
-    if (feed->state == FEED_OPENING)
+    if (feed->owner != NULL)
+        feed->callbacks.on_start(feed->owner, feed->roster_seq);
+    if (feed->owner != NULL && feed->state == FEED_OPENING)
         feed_read_kept(feed);
 }
 
