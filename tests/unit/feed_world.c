@@ -1,0 +1,336 @@
+#include "unit.h"
+
+#include "feed_world.h"
+
+#include <event2/event.h>
+#include <inttypes.h>
+
+static char *no_environment[] = {NULL};
+
+/* --- What the feed tells --- */
+
+static __attribute__((format(printf, 2, 3))) void tell(struct feed_world *world, const char *format,
+                                                       ...)
+{
+    char word[256];
+    va_list values;
+    va_start(values, format);
+    vsnprintf(word, sizeof word, format, values);
+    va_end(values);
+    assert_non_null(world); /* a closed feed tells nobody */
+    if (world->told.len > 0)
+        text_add_string(&world->told, " ");
+    text_add_string(&world->told, word);
+    if (++world->words == world->end_at)
+        close_feed(world);
+}
+
+static void on_roster_begin(void *owner)
+{
+    tell(owner, "[");
+}
+
+static void on_roster_add(void *owner, const char *id, const char *name, const char *address)
+{
+    char expected[64];
+    snprintf(expected, sizeof expected, "%s-name", id);
+    assert_string_equal(name, expected);
+    snprintf(expected, sizeof expected, "%s-address", id);
+    assert_string_equal(address, expected);
+    tell(owner, "%s", id);
+}
+
+static void on_roster_done(void *owner, uint64_t count)
+{
+    tell(owner, "]%" PRIu64, count);
+}
+
+static char letter_of(const struct room_event *event)
+{
+    return event->type == EVENT_MESSAGE ? 'm' : 'p';
+}
+
+static void on_roster_event(void *owner, const struct room_event *event)
+{
+    tell(owner, "again:%c%" PRIu64, letter_of(event), event->seq);
+}
+
+static void on_start(void *owner, uint64_t seq)
+{
+    tell(owner, "start:%" PRIu64, seq);
+}
+
+static void on_remember(void *owner, const struct room_event *event, int64_t at_ms)
+{
+    (void)at_ms;
+    tell(owner, "+%c%" PRIu64, letter_of(event), event->seq);
+}
+
+static void on_event(void *owner, const struct room_event *event)
+{
+    if (event->type == EVENT_TYPING)
+        tell(owner, "typing");
+    else if (event->type == EVENT_NOTICE)
+        tell(owner, "notice:%s", event->text);
+    else
+        tell(owner, "%c%" PRIu64, letter_of(event), event->seq);
+}
+
+static void on_gap(void *owner, const struct feed_gap *gap)
+{
+    if (gap->anew)
+        tell(owner, "anew:%" PRIu64 "/%" PRIu64, gap->seq, gap->fork);
+    else
+        tell(owner, "gap:%" PRIu64 "/%" PRIu64, gap->seq, gap->missed);
+}
+
+static void on_epoch(void *owner)
+{
+    struct feed_world *world = owner;
+    tell(world, "epoch:%s", feed_epoch(world->feed));
+}
+
+static void on_live(void *owner)
+{
+    struct feed_world *world = owner;
+    assert_true(feed_is_live(world->feed));
+    tell(world, "live");
+}
+
+void open_feed(struct feed_world *world)
+{
+    static const struct feed_callbacks callbacks = {
+        .on_roster_begin = on_roster_begin,
+        .on_roster_add = on_roster_add,
+        .on_roster_done = on_roster_done,
+        .on_roster_event = on_roster_event,
+        .on_start = on_start,
+        .on_remember = on_remember,
+        .on_event = on_event,
+        .on_gap = on_gap,
+        .on_epoch = on_epoch,
+        .on_live = on_live,
+    };
+    world->feed = feed_open(world->bus, "tea", &callbacks, world);
+}
+
+void close_feed(struct feed_world *world)
+{
+    if (world->feed != NULL)
+        feed_close(world->feed);
+    world->feed = NULL;
+}
+
+void tick(struct feed_world *world)
+{
+    bus_tick(world->bus);
+}
+
+void want_roster(struct feed_world *world)
+{
+    feed_read_roster(world->feed);
+}
+
+void doubt_epoch(struct feed_world *world)
+{
+    feed_look(world->feed);
+}
+
+bool is_settled(const struct feed_world *world)
+{
+    return feed_is_settled(world->feed);
+}
+
+const char *heard(struct feed_world *world)
+{
+    broker_settle(world->broker);
+    text_done(&world->last);
+    world->last = world->told;
+    world->told = TEXT_EMPTY;
+    return world->last.data == NULL ? "" : world->last.data;
+}
+
+/* --- Redis --- */
+
+static char *event_json(char letter, uint64_t seq)
+{
+    char *json;
+    const char *format =
+        letter == 'm' ? "{\"type\":\"message\",\"seq\":%" PRIu64
+                        ",\"at\":1,\"from\":{\"id\":\"a\",\"name\":\"Ann\"},\"text\":\"hello\"}"
+                      : "{\"type\":\"presence\",\"seq\":%" PRIu64
+                        ",\"joined\":[{\"id\":\"b\",\"name\":\"Bob\"}],\"left\":[],\"count\":2}";
+    assert_true(asprintf(&json, format, seq) > 0);
+    return json;
+}
+
+/* Reads "m9" or "m9/4"; false at the end. */
+static bool next_event(const char **at, char *letter, uint64_t *seq, uint64_t *said)
+{
+    int len = 0;
+    *said = 0;
+    *at += strspn(*at, " ");
+    if (**at == '\0')
+        return false;
+    assert_true(sscanf(*at, "%c%" SCNu64 "%n/%" SCNu64 "%n", letter, seq, &len, said, &len) >= 2);
+    *at += len;
+    return true;
+}
+
+void publish(struct feed_world *world, const char *events)
+{
+    char letter;
+    uint64_t seq, said;
+    while (next_event(&events, &letter, &seq, &said)) {
+        char *json = event_json(letter, seq);
+        broker_publish(world->broker, FEED_CHANNEL, "%s", json);
+        free(json);
+    }
+}
+
+void publish_epoch(struct feed_world *world, const char *epoch, uint64_t seq)
+{
+    broker_publish(world->broker, FEED_CHANNEL,
+                   "{\"type\":\"epoch\",\"epoch\":\"%s\",\"seq\":%" PRIu64 "}", epoch, seq);
+}
+
+void answer_roster(struct broker_call *call, struct roster_answer answer)
+{
+    struct text text = TEXT_EMPTY;
+    text_print(&text, "['%s', %" PRIu64 ", %" PRIu64 ", %" PRIu64, answer.epoch, answer.seq,
+               answer.said, answer.count);
+    for (const char *at = answer.members; at != NULL && *at != '\0'; at += strspn(at, " ")) {
+        int len = (int)strcspn(at, " ");
+        text_print(&text, ", '%.*s', '%.*s-name', '%.*s-address'", len, at, len, at, len, at);
+        at += len;
+    }
+    text_add_string(&text, "]");
+    broker_answer(call, "%s", text.data);
+    text_done(&text);
+}
+
+void give_roster(struct feed_world *world, struct roster_answer answer)
+{
+    answer_roster(broker_await(world->broker, "roster"), answer);
+}
+
+void answer_kept(struct broker_call *call, struct kept_answer answer)
+{
+    struct text text = TEXT_EMPTY;
+    char letter;
+    uint64_t seq, said;
+    text_print(&text, "['%s', %" PRIu64 ", %" PRIu64 ", '1700000000000', '%s', '%s'", answer.epoch,
+               answer.head, answer.said, answer.forks == NULL ? "" : answer.forks,
+               answer.last == NULL ? "" : answer.last);
+    while (answer.events != NULL && next_event(&answer.events, &letter, &seq, &said)) {
+        char *json = event_json(letter, seq);
+        text_print(&text, ", '%" PRIu64 "', '1699999999000', '%s', '%" PRIu64 "'", seq, json, said);
+        free(json);
+    }
+    text_add_string(&text, "]");
+    broker_answer(call, "%s", text.data);
+    text_done(&text);
+}
+
+uint64_t asked_after(const struct broker_call *kept)
+{
+    return strtoull(broker_argument(kept, 5), NULL, 10);
+}
+
+void give_kept(struct feed_world *world, uint64_t after, struct kept_answer answer)
+{
+    struct broker_call *call = broker_await(world->broker, "recent");
+    assert_string_equal(broker_key(call, 1), FEED_CHANNEL);
+    assert_int_equal(asked_after(call), after);
+    answer_kept(call, answer);
+}
+
+size_t kept_calls(const struct feed_world *world)
+{
+    return broker_count(world->broker, "recent");
+}
+
+size_t roster_calls(const struct feed_world *world)
+{
+    return broker_count(world->broker, "roster");
+}
+
+void open_live_at(struct feed_world *world, uint64_t seq, uint64_t said)
+{
+    open_feed(world);
+    give_roster(world, (struct roster_answer){"one", seq, said, 0, ""});
+    give_kept(world, 0, (struct kept_answer){"one", seq, said, NULL, NULL, ""});
+    broker_settle(world->broker);
+    assert_non_null(strstr(heard(world), "live"));
+}
+
+static bool is_subscribed(void *arg)
+{
+    struct feed_world *world = arg;
+    return broker_is_heard(world->broker, FEED_CHANNEL);
+}
+
+void lose_subscription(struct feed_world *world)
+{
+    broker_drop(world->broker, BROKER_SUBSCRIBERS);
+    broker_settle(world->broker);
+}
+
+void await_subscription(struct feed_world *world)
+{
+    broker_run_until(world->broker, is_subscribed, world);
+    broker_settle(world->broker);
+}
+
+/* --- Life --- */
+
+static void on_up(void *arg)
+{
+    (void)arg;
+}
+
+static void on_told(void *arg, const char *data, size_t len)
+{
+    (void)arg;
+    (void)data;
+    (void)len;
+}
+
+static bool is_up(void *arg)
+{
+    return bus_flows(arg);
+}
+
+int feed_world_set_up(void **state)
+{
+    static const struct bus_callbacks callbacks = {on_up, on_told, on_up};
+    struct feed_world *world = calloc(1, sizeof *world);
+    char error[256];
+    char redis[64];
+    char *arguments[] = {(char[]){"yukizuri"}, (char[]){"--redis"}, redis};
+    world->base = event_base_new();
+    world->broker = broker_new(world->base);
+    snprintf(redis, sizeof redis, "%s", broker_url(world->broker));
+    config_load(&world->config, 3, arguments, no_environment);
+    const struct bus_options options = {world->base, &world->config, &world->config.redis_url,
+                                        &world->metrics, NULL};
+    world->bus = bus_new(&options, &callbacks, world, error, sizeof error);
+    broker_run_until(world->broker, is_up, world->bus);
+    *state = world;
+    return 0;
+}
+
+int feed_world_tear_down(void **state)
+{
+    struct feed_world *world = *state;
+    close_feed(world);
+    bus_stop(world->bus);
+    bus_free(world->bus);
+    broker_free(world->broker);
+    event_base_free(world->base);
+    config_done(&world->config);
+    text_done(&world->told);
+    text_done(&world->last);
+    free(world);
+    return 0;
+}
