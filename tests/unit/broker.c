@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 enum {
-    DEADLINE_MS = 10000,
+    DEADLINE_MS = 60000,
     QUIET_TURNS = 16, /* of the loop, after the last byte was read: what follows from it is done */
 };
 

@@ -7,7 +7,8 @@
  * connection go out in the order in which it asked: one that is given early waits for those before.
  *
  * It keeps no data and runs no Lua: what a script would answer, the test says. A mistake of the
- * test, and a deadline that passes (10 s), fail the running test. */
+ * test, and a deadline that passes (a minute), fail the running test. The program has deadlines of
+ * its own for an answer: where a test holds one back, skipping_clock.h keeps them from passing. */
 #ifndef YUKIZURI_BROKER_H
 #define YUKIZURI_BROKER_H
 

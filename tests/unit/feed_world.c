@@ -2,6 +2,8 @@
 
 #include "feed_world.h"
 
+#include "skipping_clock.h"
+
 #include <event2/event.h>
 #include <inttypes.h>
 
@@ -305,6 +307,7 @@ int feed_world_set_up(void **state)
 {
     static const struct bus_callbacks callbacks = {on_up, on_told, on_up};
     struct feed_world *world = calloc(1, sizeof *world);
+    clock_stop();
     char error[256];
     char redis[64];
     char *arguments[] = {(char[]){"yukizuri"}, (char[]){"--redis"}, redis};
@@ -332,5 +335,6 @@ int feed_world_tear_down(void **state)
     text_done(&world->told);
     text_done(&world->last);
     free(world);
+    clock_restart();
     return 0;
 }

@@ -196,6 +196,7 @@ int rooms_world_set_up(void **state)
                                                      .on_opened = on_opened,
                                                      .on_closed = on_closed};
     struct rooms_world *world = calloc(1, sizeof *world);
+    clock_stop();
     world->base = event_base_new();
     world->broker = broker_new(world->base);
     make_bus(world);
@@ -230,6 +231,6 @@ int rooms_world_tear_down(void **state)
     config_done(&world->config);
     text_done(&world->told);
     free(world);
-    clock_skip_back();
+    clock_restart();
     return 0;
 }
