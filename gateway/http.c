@@ -83,6 +83,7 @@ static void finish_answer(struct http_client *client)
 {
     client->answering = false;
     client->answered = true;
+    client->is_head = false;
     client->sent = 0;
     client->body = NULL;
     client->body_len = 0;
@@ -151,7 +152,6 @@ static void begin_answer(struct http_client *client)
 static void answer_error(struct http_client *client, int status, const char *sentence)
 {
     client->keep_alive = false;
-    client->is_head = false;
     http_refuse(client, status, sentence);
     begin_answer(client);
 }
