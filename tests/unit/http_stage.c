@@ -1,0 +1,473 @@
+#include "http_stage.h"
+
+#include "unit.h"
+
+#include "audience.h"
+#include "bus.h"
+#include "clock.h"
+#include "http.h"
+#include "poller.h"
+#include "sender.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    MOST_VISITORS = 512,
+    MOST_SETTINGS = 32,
+    ENOUGH_SOCKETS = 100000,
+    QUIET_TURNS = 4, /* when nothing has come for so many, nothing comes by itself */
+    NARROW_BYTES = 4096,
+    ANSWER_BYTES = 1 << 22,
+};
+
+static struct stage {
+    bool open;
+    struct event_base *base;
+    struct config config;
+    struct metrics metrics;
+    struct refusals *refusals;
+    struct log *log;
+    struct poller *poller;
+    struct sender *sender;
+    struct audiences *audiences;
+    struct connections *connections;
+    struct quota *quota;
+    struct bus *bus;
+    struct sessions *sessions;
+    struct http *http;
+    int visitors[MOST_VISITORS];
+    int visitor_count;
+    char log_path[64];
+} stage;
+
+/* --- The clock, instead of common/clock.c --- */
+
+static int64_t now_ms = 1000000;
+
+int64_t clock_monotonic_ms(void)
+{
+    return now_ms;
+}
+
+int64_t clock_monotonic_us(void)
+{
+    return now_ms * 1000;
+}
+
+int64_t clock_wall_ms(void)
+{
+    return 1700000000000 + now_ms;
+}
+
+int64_t clock_process_cpu_us(void)
+{
+    return now_ms;
+}
+
+static void turn(void)
+{
+    event_base_loop(stage.base, EVLOOP_NONBLOCK);
+}
+
+void stage_pass(unsigned seconds)
+{
+    for (; seconds > 0; seconds--) {
+        now_ms += 1000;
+        http_tick(stage.http);
+        turn();
+    }
+}
+
+/* --- The gateway --- */
+
+static void on_up(void *arg)
+{
+    (void)arg;
+}
+
+static void on_told(void *arg, const char *data, size_t len)
+{
+    (void)arg;
+    (void)data;
+    (void)len;
+}
+
+static void on_room(void *arg, const struct place *place)
+{
+    (void)arg;
+    (void)place;
+}
+
+static void load_config(char *const *settings)
+{
+    static const char *const always[] = {
+        "yukizuri", "--addr",     "127.0.0.1:8080", "--redis", "unix:/nonexistent/redis.sock",
+        "--send",   "writev",     "--echo-path",    "/echo",   "--gateway-id",
+        "stage",    "--log-file", stage.log_path,
+    };
+    static char *const environment[] = {NULL};
+    char *arguments[MOST_SETTINGS] = {NULL};
+    int count = 0;
+    for (; count < (int)(sizeof always / sizeof *always); count++)
+        arguments[count] = (char *)(uintptr_t)always[count];
+    for (; *settings != NULL; settings++) {
+        assert_true(count < MOST_SETTINGS - 1);
+        arguments[count++] = *settings;
+    }
+    struct config_result result = config_load(&stage.config, count, arguments, environment);
+    assert_string_equal(result.error, "");
+}
+
+static void open_log(void)
+{
+    snprintf(stage.log_path, sizeof stage.log_path, "/tmp/yukizuri-unit-XXXXXX");
+    int fd = mkstemp(stage.log_path);
+    assert_true(fd >= 0);
+    close(fd);
+    stage.log = log_open(stage.log_path, true, "stage");
+    assert_non_null(stage.log);
+}
+
+static void make_bus(void)
+{
+    static const struct bus_callbacks callbacks = {on_up, on_told, on_up};
+    const struct bus_options options = {stage.base, &stage.config, &stage.config.redis_url,
+                                        &stage.metrics, stage.log};
+    char error[256] = "";
+    script_hash_all();
+    stage.bus = bus_new(&options, &callbacks, NULL, error, sizeof error);
+    assert_string_equal(error, "");
+}
+
+static void make_sessions(void)
+{
+    const struct connections_options connections = {stage.base,
+                                                    stage.poller,
+                                                    &stage.metrics,
+                                                    stage.refusals,
+                                                    (unsigned)stage.config.ping,
+                                                    stage.config.max_message};
+    stage.connections = connections_new(&connections);
+    stage.quota = quota_new(stage.config.max_connections_per_address);
+    const struct sessions_options sessions = {
+        .base = stage.base,
+        .config = &stage.config,
+        .audiences = stage.audiences,
+        .bus = stage.bus,
+        .connections = stage.connections,
+        .quota = stage.quota,
+        .metrics = &stage.metrics,
+        .refusals = stage.refusals,
+        .log = stage.log,
+        .on_opened = on_room,
+        .on_room_closed = on_room,
+    };
+    stage.sessions = sessions_new(&sessions);
+}
+
+static void make_http(unsigned sockets)
+{
+    const struct http_options options = {
+        .poller = stage.poller,
+        .config = &stage.config,
+        .bus = stage.bus,
+        .connections = stage.connections,
+        .sessions = stage.sessions,
+        .quota = stage.quota,
+        .metrics = &stage.metrics,
+        .refusals = stage.refusals,
+        .log = stage.log,
+        .max_connections = stage.config.max_connections,
+        .max_sockets = sockets,
+    };
+    stage.http = http_new(&options);
+}
+
+static void open_stage(unsigned sockets, char *const *settings)
+{
+    stage_close(); /* of a test that failed */
+    stage = (struct stage){.open = true, .base = event_base_new()};
+    open_log();
+    load_config(settings);
+    stage.refusals = refusals_new(&stage.metrics, stage.log);
+    stage.poller = poller_new(stage.base, &stage.metrics, NULL, NULL);
+    stage.sender = sender_new(false);
+    stage.audiences = audiences_new(stage.base, stage.sender, &stage.metrics, stage.refusals);
+    make_bus();
+    make_sessions();
+    make_http(sockets);
+}
+
+static char *const no_settings[] = {NULL};
+
+void stage_open(void)
+{
+    open_stage(ENOUGH_SOCKETS, no_settings);
+}
+
+void stage_open_with_sockets(unsigned sockets)
+{
+    open_stage(sockets, no_settings);
+}
+
+void stage_open_with(const char *setting, ...)
+{
+    char *settings[MOST_SETTINGS] = {NULL};
+    va_list more;
+    va_start(more, setting);
+    for (size_t count = 0; setting != NULL; setting = va_arg(more, const char *)) {
+        assert_true(count < MOST_SETTINGS - 1);
+        settings[count++] = (char *)(uintptr_t)setting;
+    }
+    va_end(more);
+    open_stage(ENOUGH_SOCKETS, settings);
+}
+
+/* All but the log's file. */
+static void close_parts(void)
+{
+    http_free(stage.http);
+    bus_stop(stage.bus);
+    connections_free(stage.connections);
+    sessions_free(stage.sessions);
+    bus_free(stage.bus);
+    quota_free(stage.quota);
+    audiences_free(stage.audiences);
+    sender_free(stage.sender);
+    poller_free(stage.poller);
+    refusals_free(stage.refusals);
+    event_base_free(stage.base);
+    log_close(stage.log);
+    config_done(&stage.config);
+    for (int i = 0; i < stage.visitor_count; i++)
+        stage_leave(stage.visitors[i]);
+    stage.open = false;
+}
+
+void stage_close(void)
+{
+    if (!stage.open)
+        return;
+    close_parts();
+    unlink(stage.log_path);
+}
+
+const char *stage_close_for_log(void)
+{
+    static char text[65536];
+    close_parts();
+    FILE *file = fopen(stage.log_path, "re");
+    assert_non_null(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    unlink(stage.log_path);
+    return text;
+}
+
+void stage_announce_drain(void)
+{
+    http_announce_drain(stage.http);
+}
+
+void stage_drain(void)
+{
+    http_drain(stage.http);
+}
+
+/* --- Visitors --- */
+
+static struct address read_address(const char *text)
+{
+    struct address address = {.local_socket = true};
+    if (strcmp(text, "local") != 0) {
+        address.local_socket = false;
+        assert_int_equal(address_parse(text, strlen(text), &address), 0);
+    }
+    return address;
+}
+
+static int connect_visitor(const char *from, bool narrow)
+{
+    static const int bytes = NARROW_BYTES;
+    const struct address address = read_address(from);
+    int pair[2];
+    assert_true(stage.visitor_count < MOST_VISITORS);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+    if (narrow)
+        setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+    stage.visitors[stage.visitor_count++] = pair[1];
+    http_accept(stage.http, pair[0], &address);
+    return pair[1];
+}
+
+int stage_visit(const char *address)
+{
+    return connect_visitor(address, false);
+}
+
+int stage_visit_narrow(const char *address)
+{
+    return connect_visitor(address, true);
+}
+
+bool stage_send_bytes(int visitor, const void *data, size_t len)
+{
+    ssize_t sent = send(visitor, data, len, MSG_NOSIGNAL);
+    assert_true(sent < 0 || (size_t)sent == len);
+    turn();
+    return sent >= 0;
+}
+
+bool stage_send(int visitor, const char *text)
+{
+    return stage_send_bytes(visitor, text, strlen(text));
+}
+
+/* Adds what is there to be read. Has anything changed? */
+static bool read_some(int visitor, char *buffer, struct stage_bytes *out)
+{
+    ssize_t got = recv(visitor, buffer + out->len, ANSWER_BYTES - 1 - out->len, 0);
+    if (got > 0) {
+        out->len += (size_t)got;
+        assert_true(out->len < ANSWER_BYTES - 1);
+        return true;
+    }
+    out->ended = got == 0;
+    out->reset = got < 0 && errno != EAGAIN;
+    return false;
+}
+
+struct stage_bytes stage_receive(int visitor)
+{
+    static char buffer[ANSWER_BYTES];
+    struct stage_bytes out = {.data = buffer};
+    for (int quiet = 0; quiet < QUIET_TURNS && !out.ended && !out.reset; quiet++) {
+        while (read_some(visitor, buffer, &out))
+            quiet = 0;
+        turn();
+    }
+    buffer[out.len] = '\0';
+    return out;
+}
+
+const char *stage_receive_text(int visitor)
+{
+    return stage_receive(visitor).data;
+}
+
+bool stage_is_ended(int visitor)
+{
+    struct stage_bytes rest = stage_receive(visitor);
+    return rest.ended || rest.reset;
+}
+
+void stage_leave(int visitor)
+{
+    for (int i = 0; i < stage.visitor_count; i++) {
+        if (stage.visitors[i] != visitor)
+            continue;
+        stage.visitors[i] = stage.visitors[--stage.visitor_count];
+        close(visitor);
+        break;
+    }
+    for (int i = 0; stage.open && i < QUIET_TURNS; i++)
+        turn();
+}
+
+struct stage_bytes stage_ask(const char *address, const char *request)
+{
+    int visitor = stage_visit(address);
+    stage_send(visitor, request);
+    struct stage_bytes answer = stage_receive(visitor);
+    stage_leave(visitor);
+    return answer;
+}
+
+struct stage_bytes stage_get(const char *target, const char *headers)
+{
+    char request[4096];
+    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: x\r\n%s\r\n", target, headers);
+    return stage_ask("203.0.113.1", request);
+}
+
+/* --- Answers --- */
+
+/* Where the body of the first answer begins; NULL when there is no whole head. */
+static const char *find_body(struct stage_bytes bytes)
+{
+    const char *end = memmem(bytes.data, bytes.len, "\r\n\r\n", 4);
+    return end == NULL ? NULL : end + 4;
+}
+
+int stage_status(struct stage_bytes bytes)
+{
+    int status = 0;
+    if (find_body(bytes) == NULL || sscanf(bytes.data, "HTTP/1.1 %3d ", &status) != 1)
+        return 0;
+    return status;
+}
+
+const char *stage_header(struct stage_bytes bytes, const char *name)
+{
+    static char value[1024];
+    const char *body = find_body(bytes);
+    size_t name_len = strlen(name);
+    for (const char *at = bytes.data; body != NULL && at < body - 2; at = strstr(at, "\r\n") + 2) {
+        if (strncasecmp(at, name, name_len) != 0 || strncmp(at + name_len, ": ", 2) != 0)
+            continue;
+        at += name_len + 2;
+        snprintf(value, sizeof value, "%.*s", (int)strcspn(at, "\r"), at);
+        return value;
+    }
+    return NULL;
+}
+
+/* An answer to HEAD has a length and no body: then the next one stands there, or nothing. */
+struct stage_bytes stage_body(struct stage_bytes bytes)
+{
+    const char *body = find_body(bytes);
+    if (body == NULL)
+        return (struct stage_bytes){.data = ""};
+    const char *length = stage_header(bytes, "Content-Length");
+    size_t left = bytes.len - (size_t)(body - bytes.data);
+    size_t len = length == NULL ? 0 : strtoul(length, NULL, 10);
+    if (left == 0 || strncmp(body, "HTTP/1.1 ", 9) == 0)
+        len = 0;
+    return (struct stage_bytes){.data = body, .len = len < left ? len : left};
+}
+
+static size_t add_word(char *list, size_t len, const char *word)
+{
+    return len + (size_t)sprintf(list + len, "%s%s", len == 0 ? "" : " ", word);
+}
+
+static bool is_whole(struct stage_bytes answer, struct stage_bytes body)
+{
+    const char *length = stage_header(answer, "Content-Length");
+    return body.len == 0 || strtoul(length, NULL, 10) == body.len;
+}
+
+const char *stage_statuses(struct stage_bytes bytes)
+{
+    static char list[4096];
+    char word[8];
+    size_t len = 0;
+    list[0] = '\0';
+    while (bytes.len > 0 && len < sizeof list - 8) {
+        int status = stage_status(bytes);
+        struct stage_bytes body = stage_body(bytes);
+        if (status == 0 || !is_whole(bytes, body)) {
+            add_word(list, len, "?");
+            break;
+        }
+        snprintf(word, sizeof word, "%d", status);
+        len = add_word(list, len, word);
+        bytes.len = (size_t)(bytes.data + bytes.len - (body.data + body.len));
+        bytes.data = body.data + body.len;
+    }
+    return list;
+}
