@@ -1,10 +1,10 @@
 #include "http_stage.h"
 
+#include "fake_clock.h"
 #include "unit.h"
 
 #include "audience.h"
 #include "bus.h"
-#include "clock.h"
 #include "http.h"
 #include "poller.h"
 #include "sender.h"
@@ -44,30 +44,6 @@ static struct stage {
     char log_path[64];
 } stage;
 
-/* --- The clock, instead of common/clock.c --- */
-
-static int64_t now_ms = 1000000;
-
-int64_t clock_monotonic_ms(void)
-{
-    return now_ms;
-}
-
-int64_t clock_monotonic_us(void)
-{
-    return now_ms * 1000;
-}
-
-int64_t clock_wall_ms(void)
-{
-    return 1700000000000 + now_ms;
-}
-
-int64_t clock_process_cpu_us(void)
-{
-    return now_ms;
-}
-
 static void turn(void)
 {
     event_base_loop(stage.base, EVLOOP_NONBLOCK);
@@ -76,7 +52,7 @@ static void turn(void)
 void stage_pass(unsigned seconds)
 {
     for (; seconds > 0; seconds--) {
-        now_ms += 1000;
+        fake_clock_pass_ms(1000);
         http_tick(stage.http);
         turn();
     }
