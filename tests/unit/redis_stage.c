@@ -5,6 +5,7 @@
 #include "script.h"
 
 #include <event2/event.h>
+#include <signal.h>
 
 static struct redis_stage {
     struct event_base *base;
@@ -88,6 +89,7 @@ void redis_stage_open(void)
 {
     static const struct redis_callbacks callbacks = {
         .on_ready = on_ready, .on_lost = on_lost, .on_error = on_error};
+    signal(SIGPIPE, SIG_IGN); /* as the program does */
     script_hash_all();
     stage = (struct redis_stage){.base = event_base_new()};
     stage.broker = broker_new(stage.base);
