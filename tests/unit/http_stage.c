@@ -4,6 +4,7 @@
 #include "unit.h"
 
 #include "audience.h"
+#include "broker.h"
 #include "bus.h"
 #include "http.h"
 #include "poller.h"
@@ -11,6 +12,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <signal.h>
 #include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -19,14 +21,16 @@ enum {
     MOST_VISITORS = 512,
     MOST_SETTINGS = 32,
     ENOUGH_SOCKETS = 100000,
-    QUIET_TURNS = 4, /* when nothing has come for so many, nothing comes by itself */
-    NARROW_BYTES = 4096,
+    QUIET_TURNS = 4,       /* when nothing has come for so many, nothing comes by itself */
+    DEADLINE_TURNS = 1000, /* of 10 ms */
+    NARROW_BYTES = 1,      /* the least that the kernel has */
     ANSWER_BYTES = 1 << 22,
 };
 
 static struct stage {
     bool open;
     struct event_base *base;
+    struct broker *broker; /* NULL: none */
     struct config config;
     struct metrics metrics;
     struct refusals *refusals;
@@ -49,18 +53,37 @@ static void turn(void)
     event_base_loop(stage.base, EVLOOP_NONBLOCK);
 }
 
+void stage_run_until(bool (*holds)(void))
+{
+    static const struct timeval most = {0, 10000};
+    for (int turns = 0; !holds(); turns++) {
+        assert_true(turns < DEADLINE_TURNS);
+        event_base_loopexit(stage.base, &most);
+        event_base_loop(stage.base, 0);
+    }
+}
+
 void stage_pass(unsigned seconds)
 {
     for (; seconds > 0; seconds--) {
         fake_clock_pass_ms(1000);
         http_tick(stage.http);
+        bus_tick(stage.bus);
         turn();
+        if (stage.broker != NULL)
+            broker_settle(stage.broker);
     }
 }
 
 /* --- The gateway --- */
 
 static void on_up(void *arg)
+{
+    (void)arg;
+    sessions_on_up(stage.sessions);
+}
+
+static void on_heard(void *arg)
 {
     (void)arg;
 }
@@ -80,10 +103,20 @@ static void on_room(void *arg, const struct place *place)
 
 static void load_config(char *const *settings)
 {
-    static const char *const always[] = {
-        "yukizuri", "--addr",     "127.0.0.1:8080", "--redis", "unix:/nonexistent/redis.sock",
-        "--send",   "writev",     "--echo-path",    "/echo",   "--gateway-id",
-        "stage",    "--log-file", stage.log_path,
+    const char *const always[] = {
+        "yukizuri",
+        "--addr",
+        "127.0.0.1:8080",
+        "--redis",
+        stage.broker == NULL ? "unix:/nonexistent/redis.sock" : broker_url(stage.broker),
+        "--send",
+        "writev",
+        "--echo-path",
+        "/echo",
+        "--gateway-id",
+        "stage",
+        "--log-file",
+        stage.log_path,
     };
     static char *const environment[] = {NULL};
     char *arguments[MOST_SETTINGS] = {NULL};
@@ -110,7 +143,7 @@ static void open_log(void)
 
 static void make_bus(void)
 {
-    static const struct bus_callbacks callbacks = {on_up, on_told, on_up};
+    static const struct bus_callbacks callbacks = {on_up, on_told, on_heard};
     const struct bus_options options = {stage.base, &stage.config, &stage.config.redis_url,
                                         &stage.metrics, stage.log};
     char error[256] = "";
@@ -163,10 +196,14 @@ static void make_http(unsigned sockets)
     stage.http = http_new(&options);
 }
 
-static void open_stage(unsigned sockets, char *const *settings)
+static char *const no_settings[] = {NULL};
+
+static void open_stage(unsigned sockets, char *const *settings, bool has_redis)
 {
-    stage_close(); /* of a test that failed */
+    stage_close();            /* of a test that failed */
+    signal(SIGPIPE, SIG_IGN); /* as the program does */
     stage = (struct stage){.open = true, .base = event_base_new()};
+    stage.broker = has_redis ? broker_new(stage.base) : NULL;
     open_log();
     load_config(settings);
     stage.refusals = refusals_new(&stage.metrics, stage.log);
@@ -178,16 +215,14 @@ static void open_stage(unsigned sockets, char *const *settings)
     make_http(sockets);
 }
 
-static char *const no_settings[] = {NULL};
-
 void stage_open(void)
 {
-    open_stage(ENOUGH_SOCKETS, no_settings);
+    open_stage(ENOUGH_SOCKETS, no_settings, false);
 }
 
 void stage_open_with_sockets(unsigned sockets)
 {
-    open_stage(sockets, no_settings);
+    open_stage(sockets, no_settings, false);
 }
 
 void stage_open_with(const char *setting, ...)
@@ -200,7 +235,25 @@ void stage_open_with(const char *setting, ...)
         settings[count++] = (char *)(uintptr_t)setting;
     }
     va_end(more);
-    open_stage(ENOUGH_SOCKETS, settings);
+    open_stage(ENOUGH_SOCKETS, settings, false);
+}
+
+static bool is_up(void *arg)
+{
+    (void)arg;
+    return bus_is_up(stage.bus);
+}
+
+struct broker *stage_open_with_redis(void)
+{
+    open_stage(ENOUGH_SOCKETS, no_settings, true);
+    broker_run_until(stage.broker, is_up, NULL);
+    return stage.broker;
+}
+
+void stage_admit(void)
+{
+    sessions_admit(stage.sessions);
 }
 
 /* All but the log's file. */
@@ -216,6 +269,7 @@ static void close_parts(void)
     sender_free(stage.sender);
     poller_free(stage.poller);
     refusals_free(stage.refusals);
+    broker_free(stage.broker);
     event_base_free(stage.base);
     log_close(stage.log);
     config_done(&stage.config);

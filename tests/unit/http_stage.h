@@ -21,11 +21,21 @@ void stage_open_with(const char *setting, ...) __attribute__((sentinel));
 /* Where no more than so many sockets can be had. */
 void stage_open_with_sockets(unsigned sockets);
 
+/* With a scripted Redis (broker.h) instead of none, which is reached when this returns. Nobody is
+ * let in before stage_admit. */
+struct broker;
+struct broker *stage_open_with_redis(void);
+void stage_admit(void);
+
 /* Does nothing when it is closed. */
 void stage_close(void);
 
 /* Closes it; what it has logged. */
 const char *stage_close_for_log(void);
+
+/* Runs the loop until that holds, for 10 s at most by the clock on the wall: what follows from
+ * connections that are made and lost. It may call everything here. */
+void stage_run_until(bool (*holds)(void));
 
 /* So many seconds pass, one after the other. */
 void stage_pass(unsigned seconds);

@@ -120,6 +120,12 @@ static void close_all(void)
     bus_free(stage.bus);
 }
 
+/* The connection is lost in this turn of the loop, and nobody has been told yet. */
+static void drop(void)
+{
+    redis_reconnect(bus_commands(stage.bus), "dropped");
+}
+
 /* --- Helpers --- */
 
 static int open_stage(void **state)
@@ -512,6 +518,21 @@ static void test_what_is_said_in_the_turn_that_loses_the_connection_is_told(void
     assert_string_equal(told(), "d:1");
 }
 
+static void test_what_finds_no_connection_when_it_is_to_be_sent_is_told_in_order(void **state)
+{
+    (void)state;
+    say(tea(), "a");
+    say(cafe(), "b");
+    say(tea(), "c");
+    drop();
+    assert_int_equal(say(tea(), "d"), -1);
+    flush();
+    assert_string_equal(redis_stage_told(), ""); /* never from within */
+    assert_string_equal(told(), "a:none c:none b:none");
+    broker_run_until(stage.broker, is_up, NULL);
+    assert_int_equal(count(), 0);
+}
+
 static void test_a_stop_tells_all_who_wait_from_within_what_was_not_sent_first(void **state)
 {
     (void)state;
@@ -557,6 +578,7 @@ int main(void)
         TEST(test_without_a_connection_nothing_is_taken_and_nobody_told),
         TEST(test_when_the_connection_is_lost_all_who_wait_are_told_once_and_in_order),
         TEST(test_what_is_said_in_the_turn_that_loses_the_connection_is_told),
+        TEST(test_what_finds_no_connection_when_it_is_to_be_sent_is_told_in_order),
         TEST(test_a_stop_tells_all_who_wait_from_within_what_was_not_sent_first),
         TEST(test_a_stop_with_nobody_waiting_tells_nobody),
     };
