@@ -107,6 +107,23 @@ static void test_it_is_not_ready_when_what_is_said_does_not_come_back(void **sta
     why_not();
 }
 
+/* The connection is there, and is talked on: a probe of ten seconds ago shows nothing. */
+static void test_it_is_not_ready_when_what_is_said_lags_far_behind(void **state)
+{
+    static const char channel[] = "yukizuri:gateway:stage";
+    unsigned seconds = 0;
+    (void)state;
+    await_ready();
+    assert_true(broker_is_heard(broker, channel));
+    broker_always(broker, "probe", "1");
+    for (; is_ready() && seconds < SOON_S; seconds++) {
+        broker_publish(broker, channel, "{}");
+        stage_pass(1);
+    }
+    assert_non_null(strstr(why_not(), "no probe came back"));
+    assert_true(broker_is_heard(broker, channel));
+}
+
 static void test_it_is_not_ready_when_redis_does_not_answer(void **state)
 {
     (void)state;
@@ -133,6 +150,7 @@ int main(void)
         TEST(test_it_is_not_ready_while_redis_is_away_and_healthy_all_the_same),
         TEST(test_it_is_not_ready_when_redis_takes_no_writes_and_says_why),
         TEST(test_it_is_not_ready_when_what_is_said_does_not_come_back),
+        TEST(test_it_is_not_ready_when_what_is_said_lags_far_behind),
         TEST(test_it_is_not_ready_when_redis_does_not_answer),
         TEST(test_it_is_not_ready_when_it_will_go_away),
     };
