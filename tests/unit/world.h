@@ -1,0 +1,155 @@
+/* world: a gateway without its doors and its process, over a scripted Redis (broker.h), in the
+ * test's own time (loop.h): the rooms, their members and their connections; and, where a test asks
+ * for it, what it knows of other gateways. One at a time.
+ *
+ * The test speaks as clients (client.h) and as Redis. What a Redis would answer by itself is
+ * answered by rules; all other calls wait for the test. This is the only file of these tests that
+ * knows how a gateway is put together. */
+#ifndef YUKIZURI_UNIT_WORLD_H
+#define YUKIZURI_UNIT_WORLD_H
+
+#include "broker.h"
+#include "client.h"
+#include "loop.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    WORLD_LEASE_MS = 10000,
+    WORLD_GRACE_MS = 15000,
+    WORLD_DEADLINE_MS = 5000, /* of a call to Redis, and of each half of a join */
+};
+
+#define WORLD_GATEWAY "here"
+#define WORLD_ROOM    "lobby"
+#define WORLD_CHANNEL "yukizuri:{lobby}"
+
+/* Everything is up: Redis is connected, people may join. `setting` ("--leave-grace=0") is one more
+ * setting; NULL: the defaults. For cmocka: world_setup, world_teardown. */
+void world_open(const char *setting);
+void world_close(void);
+int world_setup(void **state);
+int world_teardown(void **state);
+
+/* The same with what knows other gateways; Redis is connected, and nothing was answered yet that
+ * that asks. */
+void world_open_presence(void);
+
+/* --- Redis --- */
+
+/* The next call of this name (see broker_await) that was neither answered by a rule nor returned
+ * here; time passes until it comes. */
+struct broker_call *world_await(const char *name);
+
+/* When all has settled, no such call has come. Those that have are not waited for any more. */
+void world_expect_none(const char *name);
+
+/* How many have come in all, those that rules answered included. */
+size_t world_count(const char *name);
+
+/* From here on calls of this name get this value (broker_answer). `key` is the first key of a
+ * script, or the first argument of a command; NULL: whatever it is. A rule for a key goes before
+ * one for all; a later one takes the place of an earlier one. world_hold ends the rule. */
+void world_when(const char *name, const char *key, const char *value);
+void world_hold(const char *name, const char *key);
+
+/* The connections end, and no new one becomes usable until world_redis_back. */
+void world_redis_away(void);
+void world_redis_back(void);
+
+/* The room, as Redis has it: what roster and recent answer, and who is let in where. */
+void world_set_room(const char *epoch, uint64_t seq);
+uint64_t world_seq(void);
+
+/* An event of the room: numbered, and published. */
+void world_publish_presence(const char *joined, const char *left);
+void world_publish_message(const char *text);
+
+/* --- Members --- */
+
+/* Somebody connects and wants to talk in WORLD_ROOM. The client is freed by world_close. */
+struct client *world_connect(void);
+
+/* Sends a join; `token` and `since` as in the protocol, NULL and 0: none. */
+void world_ask(struct client *client, const char *name);
+void world_ask_again(struct client *client, const char *name, const char *token, uint64_t since);
+
+/* What a call of join.lua says of the person at this index. */
+enum world_join_word {
+    WORLD_JOIN_NAME,
+    WORLD_JOIN_ADDRESS,
+    WORLD_JOIN_SHOWN_ADDRESS,
+    WORLD_JOIN_SESSION,
+    WORLD_JOIN_NEW_ID,
+    WORLD_JOIN_NEW_HASH,
+    WORLD_JOIN_SHOWN_ID,
+    WORLD_JOIN_SHOWN_HASH,
+    WORLD_JOIN_BASE,
+    WORLD_JOIN_ASKED,
+    WORLD_JOIN_RESTORE,
+    WORLD_JOIN_FLOOR,
+    WORLD_JOIN_FLOOR_EPOCH,
+    WORLD_JOIN_WORDS /* so many */
+};
+size_t world_join_count(const struct broker_call *call);
+const char *world_join_word(const struct broker_call *call, size_t index,
+                            enum world_join_word word);
+
+/* Answers it: all are in, as new, and a presence event says so before that. */
+void world_let_in(struct broker_call *call);
+
+/* The two halves of it. The event is numbered and published; the answer tells of the last number.
+ */
+void world_publish_joined(const struct broker_call *call);
+void world_answer_joined(struct broker_call *call);
+
+/* The same of one who shows a token, and is in already: nobody is told. */
+void world_resume(struct broker_call *call);
+
+/* What a call of leave.lua says of the member at this index: which session, whether it was said,
+ * which id is spared. */
+enum world_leave_word { WORLD_LEAVE_SESSION, WORLD_LEAVE_SAID, WORLD_LEAVE_SPARED };
+size_t world_leave_count(const struct broker_call *call);
+const char *world_leave_word(const struct broker_call *call, size_t index,
+                             enum world_leave_word word);
+
+/* Answers it: they are gone, and a presence event says so. */
+void world_take_off(struct broker_call *call);
+
+/* Somebody who is in, welcomed, and has read all that came. */
+struct member {
+    struct client *client;
+    char name[32];
+    char id[16];
+    char token[48];
+    char session[32]; /* of the gateway's, as Redis was told */
+};
+struct member world_join(const char *name);
+
+/* Comes back on another socket with its token, up to date; the same as `member` from here on. */
+void world_come_back(struct member *member);
+
+/* So many are in, whose connection is lost. */
+uint64_t world_ghosts(void);
+
+/* --- What knows other gateways (world_open_presence) --- */
+
+/* What it has said to the gateway, a word for each, with a space behind it, in order: taken,
+ * lapsed, refused, superseded, waiting, waiting-no-more, beside, alone (only when that changes).
+ * Forgets it. */
+const char *world_told(void);
+
+void world_open_room(const char *name);
+void world_drain(void);
+
+/* Gives the lease back; false when there is nothing to give. Then "left" is told. */
+bool world_give_back(void);
+
+/* --- What the gateway is told by what the test has not got --- */
+
+void world_lease_lapsed(void);
+void world_set_beside(bool beside);
+
+#endif
