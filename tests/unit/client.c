@@ -29,6 +29,7 @@ struct client {
     size_t len;
     json_t *message; /* the last one that was taken */
     unsigned end;    /* close code; 0: open */
+    bool eof;
 };
 
 struct client *client_new(int *gateway_fd)
@@ -100,8 +101,7 @@ static void read_bytes(struct client *client)
         ssize_t got = client->fd < 0 ? -1
                                      : recv(client->fd, client->bytes + client->len,
                                             sizeof client->bytes - client->len, 0);
-        if (got == 0)
-            note_end(client, CUT);
+        client->eof |= got == 0;
         if (got <= 0)
             return;
         client->len += (size_t)got;
@@ -152,6 +152,8 @@ static json_t *take(struct client *client)
         client->len -= at + len;
         memmove(client->bytes, data + len, client->len);
     }
+    if (json == NULL && client->eof)
+        note_end(client, CUT);
     return json;
 }
 

@@ -6,8 +6,9 @@
 #include <unistd.h>
 
 enum {
-    TURNS = 16, /* from a client's frame to Redis and back it is fewer */
-    STEP_MS = 20,
+    TURNS = 16,     /* from a client's frame to Redis and back it is fewer */
+    STEP_TURNS = 6, /* while time passes, what is under way may take more than a step */
+    STEP_MS = 50,
     LONGEST_MOMENT_NS = 1000000,
     NS_PER_MS = 1000000,
     NS_PER_S = 1000000000,
@@ -62,13 +63,18 @@ void loop_watch(void (*on_turn)(void))
     watcher = on_turn;
 }
 
-void loop_settle(void)
+static void turn(int times)
 {
-    for (int i = 0; i < TURNS; i++) {
+    for (int i = 0; i < times; i++) {
         event_base_loop(base, EVLOOP_NONBLOCK);
         if (watcher != NULL)
             watcher();
     }
+}
+
+void loop_settle(void)
+{
+    turn(TURNS);
 }
 
 void loop_stop_ms(int64_t ms)
@@ -85,14 +91,16 @@ static bool never(void *arg)
 bool loop_until(bool (*done)(void *arg), void *arg, int64_t ms)
 {
     int64_t end_ns = now_ns + ms * NS_PER_MS;
-    for (;;) {
-        loop_settle();
-        if (done(arg))
-            return true;
-        if (now_ns >= end_ns)
-            return false;
+    loop_settle();
+    while (!done(arg)) {
+        if (now_ns >= end_ns) {
+            loop_settle();
+            return done(arg);
+        }
         loop_stop_ms(STEP_MS);
+        turn(STEP_TURNS);
     }
+    return true;
 }
 
 void loop_pass_ms(int64_t ms)

@@ -254,6 +254,17 @@ void world_publish_message(const char *text)
                    (unsigned long long)world.seq, text);
 }
 
+void world_tell_gateway(const char *format, ...)
+{
+    char text[1024];
+    va_list values;
+    va_start(values, format);
+    vsnprintf(text, sizeof text, format, values);
+    va_end(values);
+    assert_true(broker_is_heard(world.broker, "yukizuri:gateway:" WORLD_GATEWAY));
+    broker_publish(world.broker, "yukizuri:gateway:" WORLD_GATEWAY, "%s", text);
+}
+
 /* --- Joins --- */
 
 size_t world_join_count(const struct broker_call *call)

@@ -67,6 +67,9 @@ uint64_t world_seq(void);
 void world_publish_presence(const char *joined, const char *left);
 void world_publish_message(const char *text);
 
+/* On this gateway's own channel. */
+void world_tell_gateway(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* --- Members --- */
 
 /* Somebody connects and wants to talk in WORLD_ROOM. The client is freed by world_close. */
