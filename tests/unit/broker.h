@@ -47,6 +47,9 @@ struct broker_call *broker_await(struct broker *broker, const char *name);
 /* So many calls of this name have come, answered or not. Does not run the loop. */
 size_t broker_count(const struct broker *broker, const char *name);
 
+/* Did the first come before the second? */
+bool broker_came_before(const struct broker_call *first, const struct broker_call *second);
+
 /* What it was called with, numbered as in Lua, from 1 on; of a command, the words after the first
  * are arguments. NULL: there is none. */
 const char *broker_key(const struct broker_call *call, size_t index);

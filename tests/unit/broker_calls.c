@@ -178,7 +178,8 @@ void broker_take_call(struct peer *peer, redisReply *words)
 {
     struct broker *broker = peer->broker;
     struct broker_call *call = memory_new(sizeof *call);
-    *call = (struct broker_call){.peer = peer, .words = words, .answer = evbuffer_new()};
+    *call = (struct broker_call){
+        .broker = peer->broker, .peer = peer, .words = words, .answer = evbuffer_new()};
     call->name = word(call, 0);
     call->first_key = 1;
     if (strcmp(call->name, "EVALSHA") == 0) {
@@ -191,6 +192,16 @@ void broker_take_call(struct peer *peer, redisReply *words)
     list_add(&broker->calls, &call->in_broker);
     list_add(&peer->unanswered, &call->in_peer);
     obey_rules(broker, call);
+}
+
+/* They stand in the broker's list in the order in which they came. */
+bool broker_came_before(const struct broker_call *first, const struct broker_call *second)
+{
+    const struct broker *broker = first->broker;
+    for (const struct link *at = first->in_broker.next; at != &broker->calls; at = at->next)
+        if (at == &second->in_broker)
+            return true;
+    return false;
 }
 
 size_t broker_count(const struct broker *broker, const char *name)

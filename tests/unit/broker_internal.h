@@ -35,6 +35,7 @@ struct peer {
 struct broker_call {
     struct link in_broker;
     struct link in_peer;
+    const struct broker *broker;
     struct peer *peer; /* NULL once the connection is gone */
     redisReply *words;
     const char *name;
