@@ -254,6 +254,11 @@ void world_publish_message(const char *text)
                    (unsigned long long)world.seq, text);
 }
 
+void world_tell_room(const char *json)
+{
+    broker_publish(world.broker, WORLD_CHANNEL, "%s", json);
+}
+
 void world_tell_gateway(const char *format, ...)
 {
     char text[1024];

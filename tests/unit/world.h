@@ -67,7 +67,8 @@ uint64_t world_seq(void);
 void world_publish_presence(const char *joined, const char *left);
 void world_publish_message(const char *text);
 
-/* On this gateway's own channel. */
+/* On the room's channel, without a number; on this gateway's own. */
+void world_tell_room(const char *json);
 void world_tell_gateway(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* --- Members --- */
