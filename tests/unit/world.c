@@ -22,7 +22,8 @@ enum {
     MOST_RULES = 64,
     MOST_CLIENTS = 64,
     PATIENCE_MS = 3000,
-    JOIN_HEAD = 10, /* arguments before those of the first person; of leave.lua: */
+    LINGER_MS = 40000, /* a room that nobody uses is closed by then */
+    JOIN_HEAD = 10,    /* arguments before those of the first person; of leave.lua: */
     LEAVE_HEAD = 7,
     LEAVE_WORDS = 3,
 };
@@ -189,6 +190,30 @@ size_t world_count(const char *name)
 {
     loop_settle();
     return broker_count(world.broker, name);
+}
+
+static bool is_call(size_t index, const char *name, const char *key)
+{
+    const char *there = first_key(world.calls[index].call);
+    return strcmp(world.calls[index].name, name) == 0 && there != NULL && strcmp(there, key) == 0;
+}
+
+struct broker_call *world_last(const char *name, const char *key)
+{
+    loop_settle();
+    for (size_t i = world.call_count; i-- > 0;)
+        if (is_call(i, name, key))
+            return world.calls[i].call;
+    return NULL;
+}
+
+size_t world_count_of(const char *name, const char *key)
+{
+    size_t count = 0;
+    loop_settle();
+    for (size_t i = 0; i < world.call_count; i++)
+        count += is_call(i, name, key);
+    return count;
 }
 
 void world_redis_away(void)
@@ -489,6 +514,13 @@ void world_open_room(const char *name)
     struct place *place = rooms_get(sessions_rooms(world.sessions), name);
     world.places[world.place_count++] = place;
     place_open(place);
+}
+
+void world_close_rooms(void)
+{
+    while (world.place_count > 0)
+        rooms_put(world.places[--world.place_count]);
+    loop_pass_ms(LINGER_MS);
 }
 
 void world_drain(void)

@@ -49,6 +49,11 @@ void world_expect_none(const char *name);
 /* How many have come in all, those that rules answered included. */
 size_t world_count(const char *name);
 
+/* The last one of this name with this first key or argument, whoever answered it; NULL: none. And
+ * how many of these have come. */
+struct broker_call *world_last(const char *name, const char *key);
+size_t world_count_of(const char *name, const char *key);
+
 /* From here on calls of this name get this value (broker_answer). `key` is the first key of a
  * script, or the first argument of a command; NULL: whatever it is. A rule for a key goes before
  * one for all; a later one takes the place of an earlier one. world_hold ends the rule. */
@@ -146,6 +151,9 @@ uint64_t world_ghosts(void);
 const char *world_told(void);
 
 void world_open_room(const char *name);
+
+/* All that were opened are closed, after a while. */
+void world_close_rooms(void);
 void world_drain(void);
 
 /* Gives the lease back; false when there is nothing to give. Then "left" is told. */
