@@ -52,6 +52,12 @@ static bool is_own(const struct burial *burial)
     return burial->spared[0] != '\0';
 }
 
+/* Whoever is there for our id, and is not of this life, may be a successor's. */
+static bool is_stopped(const struct burial *burial)
+{
+    return is_own(burial) && burial->burials->own_stopped;
+}
+
 static struct grave *new_grave(const struct burials *burials, const char *room)
 {
     struct grave *grave = memory_new(sizeof *grave);
@@ -143,8 +149,8 @@ static void end_grave(struct grave *grave, bool failed)
     struct burial *burial = grave->burial;
     burial->open--;
     burial->failed |= failed;
-    if (failed && is_own(burial) &&
-        !burial->burials->own_stopped) { /* once more at the next poll: nobody else knows of it */
+    if (failed && is_own(burial) && !is_stopped(burial)) {
+        /* once more at the next poll: nobody else knows of it */
         grave->burial = NULL;
         list_add(&burial->burials->own_graves, &grave->link);
     } else {
@@ -213,7 +219,7 @@ static void on_scanned(void *arg, const struct redis_reply *reply)
     }
     const char *cursor = redis_reply_string(redis_reply_at(reply, 0), NULL);
     /* one that stands still would be followed for ever */
-    if (cursor == NULL || burial_is_stale(grave->asked_ms) ||
+    if (cursor == NULL || burial_is_stale(grave->asked_ms) || is_stopped(grave->burial) ||
         (strcmp(cursor, "0") != 0 && strcmp(cursor, grave->cursor) == 0)) {
         end_grave(grave, true);
         return;
@@ -238,7 +244,7 @@ static void check_and_scan(struct grave *grave)
     const struct burial *burial = grave->burial;
     struct key key = key_gateway(burial->burials->config->redis_prefix, burial->id);
     grave->asked_ms = clock_monotonic_ms();
-    if (is_own(burial) && burial->burials->own_stopped)
+    if (is_stopped(burial))
         end_grave(grave, true);
     else if (is_own(burial))
         scan(grave);
