@@ -220,7 +220,7 @@ static void test_suspicion_is_dropped_while_redis_takes_no_writes(void **state)
     loop_pass_ms(WORLD_LEASE_MS);
     world_expect_none("SET");
     world_when("lease", NULL, "['kept', 0, 0, 'ours 2', '']");
-    loop_pass_ms(WORLD_GRACE_MS - WORLD_LEASE_MS / 3);
+    loop_pass_ms(WORLD_GRACE_MS - WORLD_LEASE_MS / 3 - POLL_MS);
     world_expect_none("SET");
     loop_pass_ms(WORLD_LEASE_MS / 3);
     world_await("SET");
@@ -483,7 +483,7 @@ static void test_own_earlier_life_that_drains_is_not_buried_until_it_is_gone(voi
     world_expect_none("SET");
     size_t before = world_count_of("SMEMBERS", OWN_ROOMS);
     world_when("lease", NULL, "['kept', 0, 0, 'ours 2', '']");
-    loop_pass_ms(WORLD_GRACE_MS - WORLD_LEASE_MS / 3);
+    loop_pass_ms(WORLD_GRACE_MS - WORLD_LEASE_MS / 3 + POLL_MS / 2);
     assert_int_equal(world_count_of("SMEMBERS", OWN_ROOMS), before + 1);
     broker_answer(world_await("SET"), "+OK");
     broker_answer(await_burial("yukizuri:{lobby}", WORLD_GATEWAY), "2");

@@ -193,7 +193,7 @@ static void test_a_question_that_is_lost_with_the_connection_is_asked_once_more(
     world_redis_away();
     loop_pass_ms(A_MOMENT_MS);
     world_redis_back();
-    loop_pass_ms(SETTLED_MS - 3 * A_MOMENT_MS);
+    loop_pass_ms(SETTLED_MS - A_MOMENT_MS);
     broker_answer(world_await("ours"), "['0']");
     expect_no_more();
 }

@@ -99,7 +99,7 @@ static void test_the_grace_stands_still_while_redis_is_away(void **state)
     world_redis_back();
     loop_pass_ms(5000); /* ten seconds of it at most are over */
     world_expect_none("leave");
-    loop_pass_ms(10000);
+    loop_pass_ms(3000);
     world_take_off(expect_leave(alice.session));
 }
 

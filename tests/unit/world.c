@@ -21,9 +21,9 @@ enum {
     MOST_CALLS = 4096,
     MOST_RULES = 64,
     MOST_CLIENTS = 64,
-    PATIENCE_MS = 3000,
-    LINGER_MS = 40000, /* a room that nobody uses is closed by then */
-    JOIN_HEAD = 10,    /* arguments before those of the first person; of leave.lua: */
+    PATIENCE_MS = 4500, /* less than the deadline of a call that is waited for */
+    LINGER_MS = 40000,  /* a room that nobody uses is closed by then */
+    JOIN_HEAD = 10,     /* arguments before those of the first person; of leave.lua: */
     LEAVE_HEAD = 7,
     LEAVE_WORDS = 3,
 };
