@@ -283,6 +283,7 @@ static void test_who_comes_back_between_two_pages_keeps_its_members(void **state
     world_when("SSCAN", LOBBY, "['17', ['alice']]");
     die_and_claim();
     struct broker_call *bury = await_burial("yukizuri:{lobby}", "dead");
+    world_when("SSCAN", LOBBY, "['0', ['bob']]");
     world_when("EXISTS", DEAD, "1");
     broker_answer(bury, "1");
     loop_pass_ms(2 * POLL_MS);

@@ -7,6 +7,7 @@
 enum {
     HALF_LIFE_MS = 120000, /* of a member's key, with the default lease */
     A_WHILE_MS = 5000,
+    CROWD = 34,
     A_MOMENT_MS = 1500, /* less than what world_await waits for */
 };
 
@@ -226,6 +227,36 @@ static void test_who_leaves_while_it_is_put_back_leaves_after_that(void **state)
     world_expect_none("leave");
 }
 
+/* It would be put back after it left, and stay for ever. */
+static void test_who_leaves_while_it_waits_to_be_put_back_does_not_overtake_that(void **state)
+{
+    (void)state;
+    struct member alice = world_join("alice"), bob = world_join("bob");
+    struct broker_call *refresh = refresh_now();
+    for (int i = 0; i < CROWD; i++) { /* more than are under way at once */
+        char name[16];
+        snprintf(name, sizeof name, "guest%c%c", 'a' + i / 10, 'a' + i % 10);
+        world_ask(world_connect(), name);
+        loop_settle();
+    }
+    client_send(bob.client, "{\"type\":\"leave\"}");
+    loop_settle();
+    world_expect_none("leave"); /* it stands in line */
+    broker_answer(refresh, "'gk'");
+    loop_settle();
+    client_send(alice.client, "{\"type\":\"leave\"}");
+    loop_settle();
+    struct broker_call *put_back, *left;
+    while (world_join_word(put_back = world_await("join"), 0, WORLD_JOIN_RESTORE)[0] == '0')
+        world_refuse(put_back);
+    assert_string_equal(world_join_word(put_back, 0, WORLD_JOIN_SHOWN_ID), alice.id);
+    do
+        left = world_await("leave");
+    while (strcmp(world_leave_word(left, world_leave_count(left) - 1, WORLD_LEAVE_SESSION),
+                  alice.session) != 0);
+    assert_true(broker_came_before(put_back, left));
+}
+
 static void test_who_is_cut_off_while_it_is_put_back_stays_for_the_grace(void **state)
 {
     (void)state;
@@ -293,6 +324,7 @@ int main(void)
         TEST(test_putting_back_that_fails_is_tried_again),
         TEST(test_who_leaves_while_it_is_refreshed_is_not_put_back),
         TEST(test_who_leaves_while_it_is_put_back_leaves_after_that),
+        TEST(test_who_leaves_while_it_waits_to_be_put_back_does_not_overtake_that),
         TEST(test_who_is_cut_off_while_it_is_put_back_stays_for_the_grace),
         TEST(test_who_comes_back_while_its_old_life_is_put_back_stays),
         TEST(test_a_ghost_whom_another_gateway_has_is_forgotten),

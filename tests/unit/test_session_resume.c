@@ -282,8 +282,7 @@ static void test_who_is_lost_while_coming_back_stays_for_the_grace(void **state)
 
 /* The grace ends while Redis has not answered yet. What leaves is the old life, by its session,
  * which is not the member's any more. */
-static void
-test_a_grace_that_ends_while_the_return_is_asked_for_ends_the_old_life_alone(void **state)
+static void test_a_grace_that_ends_during_a_return_ends_the_old_life_alone(void **state)
 {
     (void)state;
     struct member alice = world_join("alice");
@@ -388,6 +387,21 @@ static void test_word_that_is_none_changes_nothing(void **state)
     client_expect_silence(alice.client);
 }
 
+/* They are on their way to another gateway. */
+static void test_who_goes_while_this_gateway_goes_away_neither_stays_nor_leaves(void **state)
+{
+    (void)state;
+    struct member alice = world_join("alice"), bob = world_join("bob");
+    lose(&bob);
+    world_drain_members();
+    client_expect(alice.client, "reconnect");
+    lose(&alice);
+    assert_int_equal(world_ghosts(), 1);
+    loop_pass_ms(WORLD_GRACE_MS + TICKS_MS);
+    world_take_off(expect_leave(bob.session));
+    expect_no_leave_for_long();
+}
+
 static void test_a_gateway_that_ends_with_ghosts_leaves_nothing_behind(void **state)
 {
     (void)state;
@@ -415,13 +429,14 @@ int main(void)
         TEST(test_whose_token_is_worth_nothing_any_more_is_somebody_else),
         TEST(test_who_knows_another_epoch_is_told_of_the_gap),
         TEST(test_who_is_lost_while_coming_back_stays_for_the_grace),
-        TEST(test_a_grace_that_ends_while_the_return_is_asked_for_ends_the_old_life_alone),
+        TEST(test_a_grace_that_ends_during_a_return_ends_the_old_life_alone),
         TEST(test_a_return_that_is_refused_leaves_the_ghost_as_it_is),
         TEST(test_two_sockets_with_one_token_leave_the_later_one),
         TEST(test_who_resumed_on_another_gateway_is_closed_here_and_does_not_leave),
         TEST(test_a_ghost_that_resumed_on_another_gateway_is_forgotten),
         TEST(test_word_of_an_earlier_life_changes_nothing),
         TEST(test_word_that_is_none_changes_nothing),
+        TEST(test_who_goes_while_this_gateway_goes_away_neither_stays_nor_leaves),
         TEST(test_a_gateway_that_ends_with_ghosts_leaves_nothing_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

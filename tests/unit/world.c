@@ -344,6 +344,14 @@ void world_let_in(struct broker_call *call)
     world_answer_joined(call);
 }
 
+void world_refuse(struct broker_call *call)
+{
+    char value[1024] = "[";
+    for (size_t i = 0; i < world_join_count(call); i++)
+        strcat(value, "['full'], ");
+    broker_answer(call, "%s]", value);
+}
+
 void world_resume(struct broker_call *call)
 {
     assert_int_equal(world_join_count(call), 1);
@@ -541,6 +549,11 @@ void world_lease_lapsed(void)
 void world_set_beside(bool beside)
 {
     sessions_set_beside(world.sessions, beside);
+}
+
+void world_drain_members(void)
+{
+    sessions_drain(world.sessions);
 }
 
 /* --- Life --- */

@@ -109,7 +109,11 @@ const char *world_join_word(const struct broker_call *call, size_t index,
 /* Answers it: all are in, as new, and a presence event says so before that. */
 void world_let_in(struct broker_call *call);
 
-/* The two halves of it. The event is numbered and published; the answer tells of the last number.
+/* The same: the room is full for all of them. */
+void world_refuse(struct broker_call *call);
+
+/* The two halves of world_let_in. The event is numbered and published; the answer tells of the last
+ * number.
  */
 void world_publish_joined(const struct broker_call *call);
 void world_answer_joined(struct broker_call *call);
@@ -163,5 +167,8 @@ bool world_give_back(void);
 
 void world_lease_lapsed(void);
 void world_set_beside(bool beside);
+
+/* It goes away: members are told to move. */
+void world_drain_members(void);
 
 #endif
