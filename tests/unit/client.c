@@ -2,7 +2,7 @@
 
 #include "client.h"
 
-#include "loop.h"
+#include "virtual_time.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>

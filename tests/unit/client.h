@@ -1,4 +1,4 @@
-/* client: a browser's end of a WebSocket (RFC 6455), in the test's own loop (loop.h). The other end
+/* client: a browser's end of a WebSocket (RFC 6455), in the test's own loop (virtual_time.h). The other end
  * is a socket that a gateway's connection can take over. Knows frames and JSON, and nothing of what
  * the messages mean.
  *

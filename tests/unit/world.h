@@ -1,5 +1,5 @@
 /* world: a gateway without its doors and its process, over a scripted Redis (broker.h), in the
- * test's own time (loop.h): the rooms, their members and their connections; and, where a test asks
+ * test's own time (virtual_time.h): the rooms, their members and their connections; and, where a test asks
  * for it, what it knows of other gateways. One at a time.
  *
  * The test speaks as clients (client.h) and as Redis. What a Redis would answer by itself is
@@ -10,7 +10,7 @@
 
 #include "broker.h"
 #include "client.h"
-#include "loop.h"
+#include "virtual_time.h"
 
 #include <stdbool.h>
 #include <stddef.h>

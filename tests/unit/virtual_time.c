@@ -1,4 +1,4 @@
-#include "loop.h"
+#include "virtual_time.h"
 
 #include <event2/event.h>
 #include <sys/syscall.h>

@@ -6,8 +6,8 @@
  * some milliseconds, and nothing depends on how fast the machine is.
  *
  * One loop at a time. Link it where it is wanted: it takes the place of clock_gettime. */
-#ifndef YUKIZURI_UNIT_LOOP_H
-#define YUKIZURI_UNIT_LOOP_H
+#ifndef YUKIZURI_VIRTUAL_TIME_H
+#define YUKIZURI_VIRTUAL_TIME_H
 
 #include <stdbool.h>
 #include <stdint.h>
