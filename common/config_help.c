@@ -54,18 +54,62 @@ static void print_text(FILE *out)
           out);
 }
 
+/* A value with | in it would end the cell of a table. */
+static void print_cell(FILE *out, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text == '|')
+            fputc('\\', out);
+        fputc(*text, out);
+    }
+}
+
+static void print_markdown_row(FILE *out, const struct config_row *row)
+{
+    fprintf(out, "| `--%s ", row->name);
+    print_cell(out, row->value);
+    fputs("` | `", out);
+    config_print_variable(out, row->name);
+    fputs("` | ", out);
+    if (row->initial != NULL)
+        fprintf(out, "`%s` ", row->initial);
+    fprintf(out, "| %s |\n", row->meaning);
+}
+
+/* docs/configuration.md is the two with the rows in between. */
+static const char markdown_begin[] =
+    "# Configuration\n\n"
+    "Written by `yukizuri --help=markdown`; a test fails when this file differs from what the "
+    "program prints.\n\n"
+    "Every setting has three spellings:\n\n"
+    "- on the command line `--max-text 500` or `--max-text=500`, with one dash or two;\n"
+    "- in the environment `YUKIZURI_MAX_TEXT=500`; an empty variable is as good as none;\n"
+    "- in the file that `--config` names a line `max-text = 500`; a value may stand in quotes, "
+    "and `#` begins a comment.\n\n"
+    "The command line wins over the environment, the environment over the file. A setting stands "
+    "in the file once. One that may be given more than once may also have several values "
+    "with commas or blanks in between.\n\n"
+    "Where a setting is a limit, 0 means none; for `retention` it means that nothing is kept. "
+    "BOOL is true or false, also written yes or no, on or off, 1 or 0; a BOOL alone is true.\n\n"
+    "A mistake is one line on standard error that says where the value stands, and exit status 2. "
+    "Settings that contradict each other are refused or warned about. An unknown setting is an "
+    "error; an unknown variable that begins with `YUKIZURI_` is a warning, since container "
+    "managers set variables of that form.\n\n"
+    "| setting | environment | default | meaning |\n|---|---|---|---|\n";
+static const char markdown_end[] =
+    "\n| option | meaning |\n|---|---|\n"
+    "| `--config FILE` | Read settings from this file; also `YUKIZURI_CONFIG`. |\n"
+    "| `--check-config` | Check all settings and exit. |\n"
+    "| `--help`, `--help=markdown`, `--help=man`, `--help=bash` | All settings; as this file, a "
+    "manual page, or a completion script for bash. |\n"
+    "| `--version` | Print the version. |\n";
+
 static void print_markdown(FILE *out)
 {
-    fputs("| setting | environment | default | meaning |\n|---|---|---|---|\n", out);
-    for (size_t i = 0; i < config_table_count; i++) {
-        const struct config_row *row = &config_table[i];
-        fprintf(out, "| `--%s` | `", row->name);
-        config_print_variable(out, row->name);
-        if (row->initial != NULL)
-            fprintf(out, "` | `%s` | %s |\n", row->initial, row->meaning);
-        else
-            fprintf(out, "` | | %s |\n", row->meaning);
-    }
+    fputs(markdown_begin, out);
+    for (size_t i = 0; i < config_table_count; i++)
+        print_markdown_row(out, &config_table[i]);
+    fputs(markdown_end, out);
 }
 
 /* A dot or a quote at the start of a line is a request to troff; a backslash always is. */

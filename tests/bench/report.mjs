@@ -1,4 +1,5 @@
-// Of results.jsonl: tables.md, and plots (*.svg, by gnuplot). Medians of all rounds.
+// Of results.jsonl: tables (tables.md) and plots (*.svg, by gnuplot). Medians of all rounds. Of docs/bench the tables go
+// into docs/benchmarks.md instead, and a short one into README.md, each between two marks.
 //
 //   node report.mjs DIRECTORY
 import { execFileSync } from "node:child_process";
@@ -21,15 +22,50 @@ function table(head, rows) {
   return [line(head), `|---|${"---:|".repeat(head.length - 1)}`, ...rows.map(line)].join("\n");
 }
 
-export function report(directory) {
+/** The runs of a directory: `of` some of them, `mid` the median of a figure. */
+function read(directory) {
   const lines = fs.readFileSync(path.join(directory, "results.jsonl"), "utf8").trim().split("\n").map((line) => JSON.parse(line));
-  const machines = lines.filter(({ experiment }) => experiment === "machine");
   const of = (experiment, where = {}) => lines.filter((l) => l.experiment === experiment && Object.entries(where).every(([k, v]) => l[k] === v));
   const mid = (experiment, where, field) => median(of(experiment, where).map((l) => l[field]));
+  return { lines, of, mid };
+}
+
+/** The README's table: five systems, each with one room of 1,000 members, and with 5,000 who say nothing. How a frame goes
+ *  out makes no difference to the latter: they were measured with one way of sending only. */
+export function summary(directory) {
+  const { mid } = read(directory);
+  const systems = [
+    ["Yukizuri", "Yukizuri"],
+    ["a bare loop that writes ready-made frames", "floor: io_uring, one per turn", "floor: one send per delivery"],
+    ["nchan + Redis", "nchan + Redis"],
+    ["Node.js ws + ioredis, one frame for all", "Node ws + ioredis, shared frame", "Node ws + ioredis"],
+    ["Socket.IO + Redis adapter", "Socket.IO + Redis adapter"],
+  ];
+  return table(
+    ["system", "CPU ns per delivery", "p99 ms", "bytes per idle member", "CPU µs per handshake"],
+    systems.map(([title, system, idle = system]) => [
+      title,
+      number(mid("fixed", { system }, "cpu_ns_per_delivery")),
+      number(mid("fixed", { system }, "p99_ms"), 1),
+      number(mid("idle", { system: idle, members: 5000 }, "bytes_per_member")),
+      number(mid("idle", { system: idle, members: 5000 }, "handshake_cpu_us"), 1),
+    ]),
+  );
+}
+
+/** What differs between experiments and systems. */
+function looker({ of }) {
   const distinct = (experiment, field) => [...new Set(of(experiment).map((l) => l[field]))].filter((value) => value !== undefined); // of runs that failed there is nothing
+  return { distinct, sizes: distinct("members", "members") };
+}
+
+/** All tables, as Markdown. */
+export function tables(directory) {
+  const { lines, of, mid } = read(directory);
+  const { distinct, sizes } = looker({ of });
+  const machines = lines.filter(({ experiment }) => experiment === "machine");
   const incomplete = (experiment, where) => of(experiment, where).some((l) => l.failed || l.delivered === 0 || l.lost > 0 || l.disordered > 0);
 
-  const sizes = distinct("members", "members");
   const marked = (system, ...names) => system + (names.some((experiment) => incomplete(experiment, { system })) ? " ¹" : "");
   const membersTable = (experiment) =>
     table(["system", ...sizes.map((n) => `${number(n)} members`)], distinct(experiment, "system").map((system) => [marked(system, experiment), ...sizes.map((members) => number(mid(experiment, { system, members }, "cpu_ns_per_delivery")))]));
@@ -70,6 +106,13 @@ export function report(directory) {
     ),
   );
   sections.push("¹ lost messages, or did not finish.");
+
+  sections.push("How far its rounds lie apart: lowest and highest of them, 100 messages a second:");
+  const range = (system, field, digits) => {
+    const values = of("fixed", { system }).map((l) => l[field]).filter((n) => typeof n === "number");
+    return values.length === 0 ? "–" : `${number(Math.min(...values), digits)} to ${number(Math.max(...values), digits)}`;
+  };
+  sections.push(table(["system", "rounds", "CPU ns per delivery", "p99 ms"], distinct("fixed", "system").map((system) => [system, number(of("fixed", { system }).length), range(system, "cpu_ns_per_delivery"), range(system, "p99_ms", 1)])));
 
   sections.push("### 1,000,000 deliveries a second wanted (1,000 messages to 1,000 members)");
   sections.push(
@@ -112,20 +155,29 @@ export function report(directory) {
       }),
     ),
   );
-  const text = sections.join("\n\n");
-  fs.writeFileSync(path.join(directory, "tables.md"), `${text}\n`);
-  if (path.resolve(directory) === path.join(top, "docs/bench")) putIntoReadme(text);
+  return sections.join("\n\n");
+}
+
+export function report(directory) {
+  const { of, mid } = read(directory);
+  const { distinct, sizes } = looker({ of });
+  if (path.resolve(directory) === path.join(top, "docs/bench")) {
+    put("docs/benchmarks.md", tables(directory));
+    put("README.md", summary(directory));
+  } else {
+    fs.writeFileSync(path.join(directory, "tables.md"), `${tables(directory)}\n`);
+  }
 
   plot(directory, { name: "latency", title: "p99 latency against load (1,000 members)", x: "messages a second", y: "p99, ms", log: "xy", key: "rate", value: (system, rate) => mid(rate === 100 ? "fixed" : rate === 1000 ? "million" : "load", { system, rate }, "p99_ms"), systems: distinct("load", "system"), points: [20, 50, 100, 200, 500, 1000] });
   plot(directory, { name: "cpu", title: "CPU per delivery against members in the room", x: "members", y: "ns per delivery", log: "x", value: (system, members) => mid("members", { system, members }, "cpu_ns_per_delivery"), systems: distinct("members", "system"), points: sizes });
   plot(directory, { name: "memory", title: "Memory against idle members", x: "members", y: "MB (Pss)", log: "xy", value: (system, members) => mid("idle", { system, members }, "bytes_per_member") * members / 1e6, systems: distinct("idle", "system"), points: distinct("idle", "members") });
 }
 
-/** Between the two marks in the README. */
-function putIntoReadme(text) {
-  const file = path.join(top, "README.md");
-  const readme = fs.readFileSync(file, "utf8");
-  fs.writeFileSync(file, readme.replace(/(<!-- written by tests\/bench\/run\.sh -->\n)[^]*?(<!-- end -->)/, (_, begin, end) => `${begin}\n${text}\n\n${end}`));
+/** Between the two marks of a document. */
+function put(name, text) {
+  const file = path.join(top, name);
+  const before = fs.readFileSync(file, "utf8");
+  fs.writeFileSync(file, before.replace(/(<!-- written by tests\/bench\/run\.sh -->\n)[^]*?(<!-- end -->)/, (_, begin, end) => `${begin}\n${text}\n\n${end}`));
 }
 
 /** One SVG, a line for each system. */

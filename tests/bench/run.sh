@@ -4,7 +4,7 @@
 #
 #   tests/bench/run.sh [--rounds N] [--seconds S] [--only WORD,...] [--out DIRECTORY]
 #
-# Writes results.jsonl, tables.md and *.svg to docs/bench (or DIRECTORY): what the README shows. With
+# Writes results.jsonl and *.svg to docs/bench, and the tables into docs/benchmarks.md; or all to DIRECTORY. With
 # three rounds of four seconds it takes about an hour, and longer on a virtual machine whose host has the cores for
 # others meanwhile: such runs are repeated once. --only takes parts of it: fixed, full, million, idle,
 # load, members, rooms, rate, apart or gateways; the others' results stay. "apart" needs root, for receive

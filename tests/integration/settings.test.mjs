@@ -29,17 +29,6 @@ test("--version, --check-config, --help and its other spellings", () => {
   assert.match(run("--help=bash").stdout, /^complete -W '.*--max-text.*' yukizuri\n$/);
 });
 
-test("the README's measured tables are those that the benchmark wrote", () => {
-  const readme = fs.readFileSync(path.join(top, "README.md"), "utf8");
-  const tables = fs.readFileSync(path.join(top, "docs/bench/tables.md"), "utf8");
-  assert.ok(readme.includes(tables.trim()), "run node tests/bench/report.mjs docs/bench");
-});
-
-test("the README's table of settings is the binary's own", () => {
-  const readme = fs.readFileSync(path.join(top, "README.md"), "utf8");
-  assert.ok(readme.includes(run("--help=markdown").stdout.trim()), "paste the output of yukizuri --help=markdown into README.md");
-});
-
 test("a port that somebody else listens on is told in one line", async (t) => {
   const redis = await startRedis(t); // its port is taken without SO_REUSEPORT
   const { status, stderr } = run("--addr", `127.0.0.1:${redis.port}`, "--redis", redis.url);
