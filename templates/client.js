@@ -1,6 +1,6 @@
 // The conversation with the server, without any DOM: joins, comes back by itself after a loss, repeats
 // what was not acknowledged. A repeated line carries its first nonce, so it never shows twice. What can never
-// be taken is given up, and whoever said it is told. The README has the rules for clients that it keeps.
+// be taken is given up, and whoever said it is told. docs/protocol.md has the rules for clients that it keeps.
 
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 20000;

@@ -1,4 +1,4 @@
-// A client that is written from the README's rules for clients, to the letter, and from nothing else. It has the
+// A client that is written from the rules for clients in docs/protocol.md, to the letter, and from nothing else. It has the
 // outer form of the page's own client, so that a ChaosMember can use either.
 import { randomUUID } from "node:crypto";
 import WebSocket from "ws";

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Bots written from the README's rules for clients lose nothing and show nothing twice, whatever is broken.
+# Bots written from the rules for clients in docs/protocol.md lose nothing and show nothing twice, whatever is broken.
 #
 #   tests/chaos/bots.sh [--rounds N] [--jobs N] [--from SEED] [bots.mjs' options]
 #

@@ -185,8 +185,10 @@ export class Gateway extends Process {
     atEnd(t, () => this.#checkSanitizers());
   }
 
-  /** Every test of a gateway is also a test of its memory. */
+  /** Every test of a gateway is also a test of its memory. Told aloud: of a test that has failed already, the first
+   *  failure alone is shown, and this may be its reason. */
   #checkSanitizers() {
+    if (/Sanitizer|runtime error/.test(this.errors)) console.error(this.errors);
     assert.doesNotMatch(this.errors, /Sanitizer|runtime error/, `the gateway's sanitizers complained:\n${this.errors}`);
   }
 
