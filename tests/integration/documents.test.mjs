@@ -209,6 +209,16 @@ test("every file that a document names in backquotes with its folder is there", 
     }
 });
 
+test("each step of the two ways in ARCHITECTURE is a function of the file that it names", () => {
+  const files = filesBelow(path.join(top, "gateway"));
+  const steps = [...read("ARCHITECTURE.md").matchAll(/^\| `([\w/]+\.c)` \| (`[^|]*) \|/gm)];
+  assert.ok(steps.length > 12, `${steps.length} steps`);
+  for (const [, name, functions] of steps) {
+    const body = fs.readFileSync(files.find((file) => file.endsWith(`/${name}`)), "utf8");
+    for (const [, called] of functions.matchAll(/`(\w+)`/g)) assert.match(body, new RegExp(`^\\w[^;]*\\b${called}\\(`, "m"), `${name}: ${called}`);
+  }
+});
+
 test("README and ARCHITECTURE have 150 lines at most", () => {
   for (const document of ["README.md", "ARCHITECTURE.md"]) assert.ok(read(document).split("\n").length <= 151, document);
 });
