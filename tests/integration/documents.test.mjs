@@ -70,6 +70,7 @@ test("every field of a message that the gateway writes is in its part of protoco
   for (const [, type, body] of writers) {
     if (["string", "say"].includes(type)) continue; // no messages of their own
     const part = section(protocol, "What a client receives").split(/\n### /).find((text) => text.startsWith(`${type}\n`));
+    assert.ok(part, `protocol.md has a heading ${type}`);
     for (const field of wordsOf(body, /\\"([a-z_]+)\\":/g)) assert.ok(part.includes(`"${field}"`) || part.includes(`\`${field}\``), `${type}: ${field}`);
   }
 });
