@@ -1,6 +1,6 @@
-/* client: a browser's end of a WebSocket (RFC 6455), in the test's own loop (virtual_time.h). The other end
- * is a socket that a gateway's connection can take over. Knows frames and JSON, and nothing of what
- * the messages mean.
+/* client: a browser's end of a WebSocket (RFC 6455), in the test's own loop (virtual_time.h). The
+ * other end is a socket that a gateway's connection can take over. Knows frames and JSON, and
+ * nothing of what the messages mean.
  *
  * What does not come as it should fails the test, and says what came. */
 #ifndef YUKIZURI_UNIT_CLIENT_H

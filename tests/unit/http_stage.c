@@ -1,6 +1,6 @@
 #include "http_stage.h"
 
-#include "fake_clock.h"
+#include "skipping_clock.h"
 #include "unit.h"
 
 #include "audience.h"
@@ -65,7 +65,7 @@ void stage_run_until(bool (*holds)(void))
 void stage_pass(unsigned seconds)
 {
     for (; seconds > 0; seconds--) {
-        fake_clock_pass_ms(1000);
+        clock_skip_ms(1000);
         http_tick(stage.http);
         bus_tick(stage.bus);
         turn();
@@ -202,6 +202,7 @@ static void open_stage(unsigned sockets, char *const *settings, bool has_redis)
     stage_close();            /* of a test that failed */
     signal(SIGPIPE, SIG_IGN); /* as the program does */
     stage = (struct stage){.open = true, .base = event_base_new()};
+    clock_stop();
     stage.broker = has_redis ? broker_new(stage.base) : NULL;
     open_log();
     load_config(settings);

@@ -1,8 +1,8 @@
 /* Calls that can wait: few are under way at once, the others stand in line. */
 #include "unit.h"
 
-#include "fake_clock.h"
 #include "redis_stage.h"
+#include "skipping_clock.h"
 
 #include "lane.h"
 
@@ -346,9 +346,9 @@ test_those_who_have_waited_as_long_as_one_without_an_answer_get_none_either(void
     stand("c");
     ask("d");
     struct broker_call *unanswered = await("a");
-    fake_clock_pass_ms(REDIS_DEADLINE_MS - 1);
+    clock_skip_ms(REDIS_DEADLINE_MS - 1);
     ask("late");
-    fake_clock_pass_ms(2);
+    clock_skip_ms(2);
     assert_string_equal(redis_stage_await_told(), "a:none b:none d:none");
     broker_answer(unanswered, "1"); /* nobody's any more */
     answer("c");                    /* it has been made only now */
@@ -379,5 +379,6 @@ int main(void)
         TEST(test_a_lane_that_is_stopped_before_its_first_turn_tells_all_who_wait),
         TEST(test_those_who_have_waited_as_long_as_one_without_an_answer_get_none_either),
     };
+    clock_stop();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

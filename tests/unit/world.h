@@ -1,6 +1,6 @@
 /* world: a gateway without its doors and its process, over a scripted Redis (broker.h), in the
- * test's own time (virtual_time.h): the rooms, their members and their connections; and, where a test asks
- * for it, what it knows of other gateways. One at a time.
+ * test's own time (virtual_time.h): the rooms, their members and their connections; and, where a
+ * test asks for it, what it knows of other gateways. One at a time.
  *
  * The test speaks as clients (client.h) and as Redis. What a Redis would answer by itself is
  * answered by rules; all other calls wait for the test. This is the only file of these tests that
