@@ -66,13 +66,14 @@ static void on_reopen(struct server *server)
     log_reopen(server->log);
 }
 
-static void on_signal(void *arg, int number)
+static void on_signal(evutil_socket_t number, short events, void *arg)
 {
+    (void)events;
     struct server *server = arg;
     if (number == SIGHUP || number == SIGUSR1)
         on_reopen(server);
     else
-        on_stop(server, number);
+        on_stop(server, (int)number);
 }
 
 /* --- Once a second --- */
@@ -118,7 +119,11 @@ static void make_events(struct server *server)
     server->leave_late = evtimer_new(server->base, on_leave_late, server);
     event_add(server->tick, &second);
     doors_watch_later(server->doors);
-    server->signals = signals_watch(server->base, on_signal, server);
+    for (size_t i = 0; i < SIGNALS_HANDLED; i++) {
+        server->signals[i] = evsignal_new(server->base, signals_handled[i], on_signal, server);
+        event_add(server->signals[i], NULL);
+    }
+    signals_let_in();
 }
 
 struct server *server_new(const struct config *config, struct log *log, char *error,
@@ -164,12 +169,10 @@ int server_run(struct server *server)
     return server->status;
 }
 
-static void free_events(const struct server *server)
+static void free_event(struct event *event)
 {
-    struct event *const events[] = {server->tick, server->leave_late};
-    for (size_t i = 0; i < sizeof events / sizeof *events; i++)
-        if (events[i] != NULL)
-            event_free(events[i]);
+    if (event != NULL)
+        event_free(event);
 }
 
 static void close_doors(const struct server *server)
@@ -185,9 +188,12 @@ static void close_doors(const struct server *server)
  * finds no handler any more, and this process as good as ended. */
 void server_free(struct server *server)
 {
+    sigset_t before;
     if (server == NULL)
         return;
-    signals_end(server->signals);
+    signals_hold(&before);
+    for (size_t i = 0; i < SIGNALS_HANDLED; i++)
+        free_event(server->signals[i]);
     close_doors(server);
     drain_free(server->drain);
     http_free(server->http);
@@ -201,7 +207,8 @@ void server_free(struct server *server)
     audiences_free(server->audiences);
     sender_free(server->sender);
     poller_free(server->poller);
-    free_events(server);
+    free_event(server->tick);
+    free_event(server->leave_late);
     stalls_free(server->stalls);
     embedded_redis_stop(server->embedded);
     event_base_free(server->base);

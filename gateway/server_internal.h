@@ -41,7 +41,7 @@ struct server {
     struct drain *drain;
     struct stalls *stalls;
     struct event *tick, *leave_late;
-    struct signals *signals;
+    struct event *signals[SIGNALS_HANDLED];
     struct stop_line stop;
     bool leaving; /* the lease is being given back */
     int status;   /* of the process */

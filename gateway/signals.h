@@ -13,16 +13,11 @@
 /* The first thing that a process does, whatever it inherited from its parent. */
 void signals_begin(void);
 
-struct event_base;
-struct signals;
+enum { SIGNALS_HANDLED = 4 };
+extern const int signals_handled[SIGNALS_HANDLED]; /* SIGTERM, SIGINT, SIGHUP, SIGUSR1 */
 
-/* Hands SIGTERM, SIGINT, SIGHUP and SIGUSR1 to `on_signal`, from the loop; also those that came
- * since signals_begin. */
-struct signals *signals_watch(struct event_base *base, void (*on_signal)(void *arg, int number),
-                              void *arg);
-
-/* From here on they wait, for good: this process is as good as ended. NULL is fine. */
-void signals_end(struct signals *signals);
+/* Handlers are there: those that came since signals_begin run now. */
+void signals_let_in(void);
 
 /* Around a fork: the child must not run its parent's handlers, whose pipes it shares. Everything
  * waits from here on; `before` is what was held back until then. */
