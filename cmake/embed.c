@@ -128,7 +128,7 @@ static const char *type_of(const char *name)
 static void print_assets(struct file *files, int count)
 {
     size_t packed_len[64];
-    printf("#include \"assets.h\"\n\n");
+    printf("#include \"http/assets.h\"\n\n");
     for (int i = 0; i < count; i++) {
         size_t room = files[i].len + 1024;
         unsigned char *packed = malloc(room);
@@ -172,7 +172,7 @@ static void prepend(struct file *file, const struct file *before)
 static void print_scripts(struct file *files, int count)
 {
     const struct file *prelude = find_prelude(files, count);
-    printf("#include \"script.h\"\n\n");
+    printf("#include \"redis/script.h\"\n\n");
     for (int i = 0; i < count; i++) {
         if (&files[i] == prelude)
             continue;

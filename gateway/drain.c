@@ -1,14 +1,14 @@
 #include "drain.h"
 
-#include "clock.h"
-#include "config.h"
-#include "doors.h"
-#include "http.h"
-#include "listener.h"
-#include "log.h"
-#include "memory.h"
-#include "presence.h"
-#include "session.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "cluster/membership.h"
+#include "config/config.h"
+#include "http/listen_socket.h"
+#include "http/listener.h"
+#include "http/server.h"
+#include "session/sessions.h"
+#include "telemetry/log.h"
 
 #include <event2/event.h>
 #include <stdlib.h>

@@ -1,12 +1,12 @@
 /* yukizuri: settings, a log, a server (or several), an exit status. */
-#include "config.h"
-#include "file_limit.h"
-#include "log.h"
+#include "base/file_limit.h"
+#include "base/signals.h"
+#include "base/standard_files.h"
+#include "base/stderr_line.h"
+#include "config/config.h"
 #include "server.h"
-#include "signals.h"
-#include "standard_files.h"
-#include "stderr_line.h"
 #include "supervisor.h"
+#include "telemetry/log.h"
 
 #include <errno.h>
 #include <stdbool.h>

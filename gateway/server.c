@@ -1,10 +1,10 @@
 #include "server_internal.h"
 
-#include "clock.h"
-#include "memory.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/stderr_line.h"
+#include "loop.h"
 #include "start_line.h"
-#include "stderr_line.h"
-#include "turns.h"
 
 #include <event2/event.h>
 #include <signal.h>

@@ -3,8 +3,8 @@
 #ifndef YUKIZURI_SERVER_H
 #define YUKIZURI_SERVER_H
 
-#include "config.h"
-#include "log.h"
+#include "config/config.h"
+#include "telemetry/log.h"
 
 struct server;
 

@@ -3,20 +3,20 @@
 #ifndef YUKIZURI_SERVER_INTERNAL_H
 #define YUKIZURI_SERVER_INTERNAL_H
 
-#include "audience.h"
-#include "bus.h"
-#include "doors.h"
+#include "base/signals.h"
+#include "broker/broker.h"
+#include "cluster/membership.h"
 #include "drain.h"
-#include "embedded_redis.h"
-#include "http.h"
-#include "poller.h"
-#include "presence.h"
-#include "sender.h"
+#include "http/listener.h"
+#include "http/server.h"
+#include "redis/embedded.h"
+#include "room/batch_send.h"
+#include "room/subscribers.h"
 #include "server.h"
-#include "session.h"
-#include "signals.h"
-#include "stalls.h"
+#include "session/sessions.h"
 #include "stop_line.h"
+#include "telemetry/stalls.h"
+#include "websocket/poller.h"
 
 struct event;
 

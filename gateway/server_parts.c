@@ -1,9 +1,9 @@
 /* What a server is made of: the parts, and what they say to each other through it. */
 #include "server_internal.h"
 
-#include "file_limit.h"
-#include "memory.h"
-#include "stderr_line.h"
+#include "base/file_limit.h"
+#include "base/memory.h"
+#include "base/stderr_line.h"
 
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 #include "start_line.h"
 
-#include "file_limit.h"
-#include "text.h"
+#include "base/file_limit.h"
+#include "base/text.h"
 
 #include <inttypes.h>
 #include <stddef.h>

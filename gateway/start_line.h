@@ -4,9 +4,9 @@
 #ifndef YUKIZURI_START_LINE_H
 #define YUKIZURI_START_LINE_H
 
-#include "config.h"
-#include "log.h"
-#include "sender.h"
+#include "config/config.h"
+#include "room/batch_send.h"
+#include "telemetry/log.h"
 
 struct start_facts {
     const struct config *config;

@@ -1,6 +1,6 @@
 #include "stop_line.h"
 
-#include "clock.h"
+#include "base/clock.h"
 
 #include <inttypes.h>
 #include <stdio.h>

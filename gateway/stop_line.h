@@ -3,8 +3,8 @@
 #ifndef YUKIZURI_STOP_LINE_H
 #define YUKIZURI_STOP_LINE_H
 
-#include "log.h"
-#include "session.h"
+#include "session/sessions.h"
+#include "telemetry/log.h"
 
 /* Zero when made. */
 struct stop_line {

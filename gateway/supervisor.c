@@ -1,13 +1,13 @@
 #include "supervisor.h"
 
-#include "clock.h"
-#include "cores.h"
-#include "embedded_redis.h"
-#include "gateway_id.h"
-#include "memory.h"
-#include "private_ports.h"
+#include "base/clock.h"
+#include "base/cores.h"
+#include "base/memory.h"
+#include "base/stderr_line.h"
+#include "config/gateway_id.h"
+#include "http/port_claim.h"
+#include "redis/embedded.h"
 #include "server.h"
-#include "stderr_line.h"
 
 #include <errno.h>
 #include <signal.h>

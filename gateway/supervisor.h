@@ -6,7 +6,7 @@
 #ifndef YUKIZURI_SUPERVISOR_H
 #define YUKIZURI_SUPERVISOR_H
 
-#include "config.h"
+#include "config/config.h"
 
 #include <stddef.h>
 

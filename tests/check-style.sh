@@ -24,34 +24,53 @@ owner() {
     found=$(grep -rlE "#include <$header" common gateway | grep -vE "^($allowed)$")
     [ -z "$found" ] || complain "<$header…> belongs to $allowed alone, but is in:" "$found"
 }
-owner 'wslay/' 'gateway/reader\.c'
-owner 'hiredis/' 'gateway/redis_reply\.c'
-owner 'jansson' 'common/(message|room_event)\.c'
-owner 'utf8proc' 'common/unicode\.c'
-owner 'openssl/(evp|hmac|sha|rand)' 'common/digest\.c'
-owner 'openssl/(ssl|err)' 'gateway/redis_tls\.c'
-owner 'event2/(bufferevent|buffer)' 'gateway/redis(_tls|_why)?\.c'
-owner 'liburing' 'gateway/sender\.c'
-owner 'pthread' '(gateway/resolver|common/log_writer)\.c'
+owner 'wslay/' 'gateway/websocket/decoder\.c'
+owner 'hiredis/' 'gateway/redis/resp_decode\.c'
+owner 'jansson' 'common/protocol/(message|room_event)\.c'
+owner 'utf8proc' 'common/protocol/unicode\.c'
+owner 'openssl/(evp|hmac|sha|rand)' 'common/base/digest\.c'
+owner 'openssl/(ssl|err)' 'gateway/redis/tls\.c'
+owner 'event2/(bufferevent|buffer)' 'gateway/redis/(client|tls|loss_reason)\.c'
+owner 'liburing' 'gateway/room/batch_send\.c'
+owner 'pthread' '(gateway/redis/resolver|common/telemetry/log_writer)\.c'
 grep -rnE '#include <event2?/' common && complain "common/ has no event loop"
 
-# includes point down: a file may include only what stands below it
-rank() {
-    case $1 in
-    main) echo 90 ;; supervisor) echo 85 ;; server* | stop_line | doors | drain | listener | embedded_redis | private_ports | start_line) echo 80 ;; keeper) echo 79 ;;
-    http*) echo 70 ;; echo) echo 65 ;; session*) echo 60 ;; cloak) echo 55 ;; presence | burial* | lease) echo 55 ;; rooms) echo 50 ;;
-    room) echo 40 ;; roster) echo 38 ;; feed*) echo 36 ;; bus* | outbox) echo 35 ;; probe | pubsub) echo 34 ;; keys) echo 33 ;; lane) echo 33 ;; script) echo 32 ;;
-    audience*) echo 39 ;; redis* | pending) echo 31 ;; resolver) echo 30 ;; connection* | reader) echo 30 ;;
-    poller | sender | identity) echo 20 ;; assets) echo 10 ;; *) echo 0 ;;
-    esac
+# Includes point down: a folder may include itself and the folders below it. Two of the same height
+# know nothing of each other. What lies in gateway/ itself is above all folders.
+folders_gateway='server:8 http:7 session:6 cluster:6 room:5 broker:4 redis:3 websocket:3'
+folders_common='telemetry:2 history:2 config:2 protocol:1 base:0'
+height() {
+    local entry
+    for entry in $folders_gateway $folders_common; do
+        [ "${entry%:*}" != "$1" ] || { echo "${entry#*:}"; return; }
+    done
 }
-for file in gateway/*.[ch]; do
-    own=$(rank "$(basename "${file%.*}")")
-    while read -r included; do
-        above=$(rank "$included")
-        # a feed and its bus are two halves of one thing, as are a reader and its connection
-        [ "$above" -le "$own" ] || [ "$own$included" = "35feed" ] || [ "$own$included" = "36roster" ] ||
-            [ "$own$included" = "80presence" ] || complain "$file includes $included.h, which stands above it"
-    done < <(grep -oE '#include "[a-z_]+\.h"' "$file" | sed -E 's/#include "(.*)\.h"/\1/')
-done
+
+# One line for each include of ours: FILE FOLDER INCLUDED FOLDER-OF-INCLUDED
+includes() {
+    grep -oE '#include "[a-z_0-9/]+\.h"' -r --include='*.[ch]' gateway common |
+        sed -E 's/^([^:]*):#include "(.*)"$/\1 \2/' | while read -r file included; do
+        local own=${file#*/} other=${included%/*}
+        own=$([[ $own == */* ]] && echo "${own%/*}" || echo server)
+        [[ $included == */* ]] || other=server
+        [ "$own $other" != "broker room" ] || other=broker # a feed and its broker are two halves of one thing
+        echo "$file $own $included $other"
+    done
+}
+
+while read -r file own included other; do
+    where="$file includes \"$included\""
+    if [ -z "$(height "$other")" ] || [ -z "$(height "$own")" ]; then
+        complain "$where: a folder without a height"
+    elif [[ $file == common/* && " $folders_gateway " == *" $other:"* ]]; then
+        complain "$where: common/ knows nothing of gateway/"
+    elif [ "$own" != "$other" ] && [[ " $folders_common " != *" $other:"* || $file == common/* ]] && [ "$(height "$own")" -le "$(height "$other")" ]; then
+        complain "$where, which stands beside it or above it"
+    elif [[ $included == *internal.h && $own != "$other" ]]; then
+        complain "$where, which is private to its folder"
+    fi
+done < <(includes)
+
+flat=$(find gateway -maxdepth 1 -name '*.c' | wc -l)
+[ "$flat" -le 8 ] || complain "gateway/: $flat sources lie flat (at most 8)"
 exit $bad

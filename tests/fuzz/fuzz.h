@@ -2,8 +2,8 @@
 #ifndef YUKIZURI_FUZZ_H
 #define YUKIZURI_FUZZ_H
 
-#include "text.h"
-#include "watched.h"
+#include "base/text.h"
+#include "base/watched.h"
 
 #include <stdbool.h>
 #include <stdint.h>

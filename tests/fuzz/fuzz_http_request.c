@@ -1,7 +1,7 @@
-#include "address.h"
-#include "handshake.h"
-#include "http_field.h"
-#include "memory.h"
+#include "base/memory.h"
+#include "config/address.h"
+#include "protocol/handshake.h"
+#include "protocol/http_field.h"
 
 #include <stdint.h>
 #include <stdlib.h>

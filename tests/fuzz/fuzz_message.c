@@ -1,5 +1,5 @@
 #include "fuzz.h"
-#include "message.h"
+#include "protocol/message.h"
 
 /* What is read the short way must be what the full parser reads. */
 static void check_short_way(const uint8_t *data, size_t len)

@@ -1,5 +1,5 @@
-#include "name.h"
-#include "token.h"
+#include "protocol/name.h"
+#include "protocol/token.h"
 
 #include <assert.h>
 #include <stdint.h>

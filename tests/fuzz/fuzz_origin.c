@@ -1,6 +1,6 @@
-#include "authority.h"
-#include "memory.h"
-#include "origin.h"
+#include "base/memory.h"
+#include "protocol/authority.h"
+#include "protocol/origin.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "reader.h"
+#include "websocket/decoder.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

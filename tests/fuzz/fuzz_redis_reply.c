@@ -1,7 +1,7 @@
 /* Replies in pieces: the same bytes, however they are cut, give the same replies, the same errors
  * and the same end. */
 #include "fuzz.h"
-#include "redis_reply.h"
+#include "redis/resp_decode.h"
 
 enum { MOST_BYTES = 1500, MOST_DEPTH = 20 };
 

@@ -1,6 +1,6 @@
 #include "fuzz.h"
-#include "gathering.h"
-#include "roster.h"
+#include "history/presence_batch.h"
+#include "room/roster.h"
 
 enum { MAX_TEXT = 2000 };
 

@@ -1,6 +1,6 @@
 /* The room log against a model: a list of frames that are never moved. */
 #include "fuzz.h"
-#include "room_log.h"
+#include "history/room_log.h"
 
 enum { MOST_FRAMES = 512, CURSORS = 4, MOST_PARTS = 8, MOST_HELD = 32 };
 
@@ -128,7 +128,8 @@ static void send_some(const struct room_log *log, struct model *model, uint8_t w
     must(room_log_remainder(log, cursor, &bytes) == rest, "the rest of the frame it stands in");
 }
 
-/* Numbers grow from the fork on only: as past.c does, it is looked for from the tail. */
+/* Numbers grow from the fork on only: as history/replay_window.c does, it is looked for from the
+ * tail. */
 static void seek(const struct room_log *log, struct model *model, uint8_t which, uint8_t back)
 {
     uint64_t seq = model->seq > back ? model->seq - back : 0;

@@ -1,6 +1,6 @@
 /* scan against jansson: what scan takes for a string or a number is one, and the very same. */
 #include "fuzz.h"
-#include "scan.h"
+#include "protocol/scan.h"
 
 #include <jansson.h>
 

@@ -1,4 +1,4 @@
-// The scripts of gateway/scripts, called as the gateway calls them (gateway/bus_calls.c): prelude.lua
+// The scripts of gateway/scripts, called as the gateway calls them (gateway/broker/commands.c): prelude.lua
 // before each (cmake/embed.c), loaded once, run by hash.
 import fs from "node:fs";
 import path from "node:path";

@@ -1,0 +1,63 @@
+/* address: IP addresses of clients: parsing, CIDR blocks, who is behind a proxy, and what of an
+ * address may be shown. Pure functions over bytes; owns nothing but what it returns. */
+#ifndef YUKIZURI_CONFIG_ADDRESS_H
+#define YUKIZURI_CONFIG_ADDRESS_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+/* An IPv6 address; IPv4 is kept as ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2). */
+struct address {
+    uint8_t bytes[16];
+    bool local_socket; /* a unix-socket peer: has no IP address */
+};
+
+/* A block of addresses: those whose first `bits` bits agree with `base`. */
+struct address_block {
+    struct address base;
+    unsigned bits; /* 0 to 128 */
+};
+
+enum address_show { ADDRESS_FULL, ADDRESS_MASKED, ADDRESS_CLOAK, ADDRESS_OFF };
+
+enum { ADDRESS_TEXT_BYTES = 64 }; /* enough for any spelling, with the NUL */
+
+/* Reads an address as in "192.0.2.1", "2001:db8::1" or "[2001:db8::1]", with an optional port for
+ * IPv4 and the bracketed form. 0, or -1 when it is none. */
+int address_parse(const char *text, size_t len, struct address *out);
+
+/* Reads "192.0.2.0/24", "2001:db8::/32" or a single address. 0, or -1 when it is none. */
+int address_block_parse(const char *text, struct address_block *out);
+
+/* The address of a peer as accept(2) gave it. */
+struct address address_of_peer(const struct sockaddr *peer);
+
+bool address_in_block(const struct address *address, const struct address_block *block);
+bool address_in_blocks(const struct address *address, const struct address_block *blocks, size_t n);
+bool address_is_ipv4(const struct address *address);
+
+/* Loopback (127.0.0.0/8, ::1) or a unix-socket peer. */
+bool address_is_loopback(const struct address *address);
+
+/* The client behind trusted proxies: `at` begins as the peer's address and walks X-Forwarded-For
+ * from the right as long as what it has reached is trusted (a unix-socket peer always is).
+ * `forwarded` is the header's value. An entry that is no address ends the walk at the last good
+ * one; empty entries are none. False when it did not move: nobody trusted said an address. */
+bool address_walk(struct address *at, const char *forwarded, const struct address_block *trusted,
+                  size_t n);
+
+/* The address in full, "local" for a unix-socket peer. */
+void address_format(const struct address *address, char out[ADDRESS_TEXT_BYTES]);
+
+/* What may be shown: full; masked (the last IPv4 part as x, an IPv6 /48); a keyed hash that stays
+ * the same for `day`; or nothing (""). */
+void address_display(const struct address *address, enum address_show show, const uint8_t key[32],
+                     int64_t day, char out[ADDRESS_TEXT_BYTES]);
+
+/* The unit in which connections per address are counted: /32 of IPv4, /64 of IPv6. */
+struct address address_unit(const struct address *address);
+
+#endif

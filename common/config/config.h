@@ -1,0 +1,104 @@
+/* config: the settings. One table says of each setting its name, type, default, bounds and meaning;
+ * the command line, the environment, the file, --help and the documentation all come from it.
+ * Precedence: command line, environment, file, default. Nothing is opened here but the --config
+ * file and the redis-password-file. */
+#ifndef YUKIZURI_CONFIG_CONFIG_H
+#define YUKIZURI_CONFIG_CONFIG_H
+
+#include "config/address.h"
+#include "config/listen_address.h"
+#include "config/rate.h"
+#include "config/redis_url.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum config_send { CONFIG_SEND_AUTO, CONFIG_SEND_WRITEV, CONFIG_SEND_URING };
+
+enum { CONFIG_ADDRESSES = 16 }; /* at most so many addr */
+
+struct config_list {
+    char **items;
+    size_t count;
+};
+
+struct config_blocks {
+    struct address_block *items;
+    size_t count;
+};
+
+/* All settings. Read-only after config_load; owned by whoever called it. A limit of 0 is no limit.
+ */
+struct config {
+    struct config_list addr;
+    unsigned addr_mode; /* as chmod(2) has it */
+    char *redis;
+    char *redis_password_file;
+    char *redis_prefix;
+    char *gateway_id;
+    char *room;
+    bool logging;
+    char *log_file;
+    bool log_text;
+    unsigned show_address; /* enum address_show */
+    unsigned log_address;
+    struct config_list trusted_proxy;
+    struct config_list origin;
+    struct config_list ops_allow;
+    uint64_t max_connections;
+    uint64_t max_connections_per_address;
+    uint64_t max_members;
+    uint64_t max_text;
+    uint64_t max_message;
+    uint64_t max_head;
+    struct rate_limit rate;
+    uint64_t backlog;
+    uint64_t retention;
+    uint64_t retention_messages;
+    uint64_t leave_grace;
+    uint64_t lease;
+    uint64_t ping;
+    uint64_t drain;
+    uint64_t drain_delay;
+    uint64_t keep_alive;
+    uint64_t workers; /* 0: one for each core, until main has counted them */
+    unsigned send;    /* enum config_send */
+    char *echo_path;
+
+    /* Derived from the above. */
+    struct listen_address listen[CONFIG_ADDRESSES]; /* of each addr */
+    bool max_connections_given;                     /* somebody counts on it */
+    struct redis_url redis_url;
+    struct config_blocks trusted_proxy_blocks;
+    struct config_blocks ops_allow_blocks;
+};
+
+enum config_action { CONFIG_RUN, CONFIG_CHECK, CONFIG_HELP, CONFIG_VERSION, CONFIG_FAILED };
+
+enum { CONFIG_LINE_BYTES = 512, CONFIG_WARNINGS = 16 };
+
+/* What config_load found. Errors and warnings are lines for stderr; each says where the value
+ * stands: the file and its line, the environment variable, or the argument. */
+struct config_result {
+    enum config_action action;
+    char error[CONFIG_LINE_BYTES]; /* CONFIG_FAILED */
+    size_t warning_count;          /* what is allowed and hardly meant; further ones are left out */
+    char warnings[CONFIG_WARNINGS][CONFIG_LINE_BYTES];
+    char format[16]; /* CONFIG_HELP: "text", "markdown", "man" or "bash" */
+};
+
+/* Reads everything into `config`; of CONFIG_HELP and CONFIG_VERSION nothing. Call config_done in
+ * every case. */
+struct config_result config_load(struct config *config, int argc, char *const *argv,
+                                 char *const *environment);
+void config_done(struct config *config);
+
+/* Prints the table in one of the formats of config_result. */
+void config_print_help(FILE *out, const char *format);
+
+/* Prints the name of a setting's environment variable. */
+void config_print_variable(FILE *out, const char *name);
+
+#endif

@@ -1,0 +1,180 @@
+#include "config/redis_url.h"
+
+#include "protocol/http_request.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum { SOCKET_PATH_BYTES = 108 }; /* sun_path with its NUL (unix(7)) */
+
+static int copy_part(char *out, size_t size, const char *from, size_t len)
+{
+    if (len >= size)
+        return -1;
+    memcpy(out, from, len);
+    out[len] = '\0';
+    return 0;
+}
+
+static const char *copy_decoded(char *out, size_t size, const char *from, size_t len)
+{
+    if (copy_part(out, size, from, len) != 0)
+        return "the user or password is too long: at most 127 and 255 bytes";
+    if (http_request_decode(out) < 0)
+        return "the user or password has a '%' that two hex digits do not follow; write it as %25";
+    return NULL;
+}
+
+/* "user:password@" or ":password@", percent-encoded. */
+static const char *parse_user(const char *text, size_t len, struct redis_url *out)
+{
+    const char *colon = memchr(text, ':', len);
+    size_t user_len = colon == NULL ? len : (size_t)(colon - text);
+    const char *wrong = copy_decoded(out->user, sizeof out->user, text, user_len);
+    if (wrong != NULL || colon == NULL)
+        return wrong;
+    return copy_decoded(out->password, sizeof out->password, colon + 1, len - user_len - 1);
+}
+
+static int parse_number(const char *text, long low, long high, int *out)
+{
+    char *end;
+    if (*text < '0' || *text > '9')
+        return -1;
+    long value = strtol(text, &end, 10);
+    if (*end != '\0' || value < low || value > high)
+        return -1;
+    *out = (int)value;
+    return 0;
+}
+
+static const char *parse_host(const char *text, size_t len, struct redis_url *out)
+{
+    char copy[300];
+    if (copy_part(copy, sizeof copy, text, len) != 0)
+        return "the host is too long";
+    static const char brackets[] =
+        "the host is not valid: an IPv6 address stands in brackets, such as [::1]:6379";
+    char *host = copy;
+    char *port = strrchr(copy, ':');
+    if (copy[0] == '[') {
+        char *end = strchr(copy, ']');
+        if (end == NULL || (end[1] != ':' && end[1] != '\0'))
+            return brackets;
+        port = end[1] == ':' ? end + 1 : NULL;
+        *end = '\0';
+        host++;
+    }
+    if (copy[0] != '[' && port != strchr(copy, ':'))
+        return brackets;
+    out->port = 6379;
+    if (port != NULL) {
+        *port++ = '\0';
+        if (parse_number(port, 1, 65535, &out->port) != 0)
+            return "the port must be a number from 1 to 65535";
+    }
+    if (host[0] == '\0')
+        return "the host is missing: write redis://HOST:PORT";
+    if (host[strcspn(host, " \t\r\n@,;?#\"'<>\\")] != '\0')
+        return "the host is not valid: it has blanks or signs that no host name has";
+    return copy_part(out->host, sizeof out->host, host, strlen(host)) == 0 ? NULL
+                                                                           : "the host is too long";
+}
+
+/* A password may hold what parts a URL. It is then told what to do, and not that the host is odd.
+ */
+static bool has_bare_slash(const char *rest, const char *slash)
+{
+    return slash != NULL && strchr(slash, '@') != NULL && memchr(rest, ':', (size_t)(slash - rest));
+}
+
+static const char *parse_tcp(const char *rest, struct redis_url *out)
+{
+    const char *slash = strchr(rest, '/');
+    if (has_bare_slash(rest, slash))
+        return "a '/' in the user or password is written as %2F ('@' as %40, ':' as %3A, '%' as "
+               "%25)";
+    const char *end = slash == NULL ? rest + strlen(rest) : slash;
+    const char *at = memrchr(rest, '@', (size_t)(end - rest));
+    out->scheme = REDIS_TCP;
+    if (at != NULL) {
+        const char *wrong = parse_user(rest, (size_t)(at - rest), out);
+        if (wrong != NULL)
+            return wrong;
+        rest = at + 1;
+    }
+    if (slash != NULL && slash[1] != '\0' &&
+        parse_number(slash + 1, 0, 1 << 20, &out->database) != 0)
+        return "what follows the host must be the number of a database, such as /0";
+    return parse_host(rest, (size_t)(end - rest), out);
+}
+
+/* "PATH" or "//user[:password]@/PATH". */
+static const char *parse_unix(const char *path, struct redis_url *out)
+{
+    size_t authority = strncmp(path, "//", 2) == 0 ? strcspn(path + 2, "/") : 0;
+    out->scheme = REDIS_UNIX;
+    if (authority > 0 && path[authority + 1] == '@') {
+        const char *wrong = parse_user(path + 2, authority - 1, out);
+        if (wrong != NULL)
+            return wrong;
+        path += authority + 2;
+    }
+    if (path[0] == '\0')
+        return "the socket's path is missing: write unix:PATH or unix://USER@/PATH";
+    if (copy_part(out->path, SOCKET_PATH_BYTES, path, strlen(path)) != 0)
+        return "the path is too long: a unix socket's has 107 bytes at most";
+    return NULL;
+}
+
+/* Of schemes case does not count (RFC 3986, section 3.1). */
+static bool begins_with(const char *text, const char *scheme)
+{
+    return strncasecmp(text, scheme, strlen(scheme)) == 0;
+}
+
+const char *redis_url_parse(const char *text, struct redis_url *out)
+{
+    memset(out, 0, sizeof *out);
+    if (strcmp(text, "embedded") == 0) {
+        out->scheme = REDIS_EMBEDDED;
+        return NULL;
+    }
+    if (begins_with(text, "unix:"))
+        return parse_unix(text + 5, out);
+    out->tls = begins_with(text, "rediss://");
+    if (out->tls || begins_with(text, "redis://"))
+        return parse_tcp(strchr(text, '/') + 2, out);
+    if (begins_with(text, "redis-sentinel://") || begins_with(text, "redis-cluster://"))
+        return "this version does not speak to sentinels or clusters yet; name the server itself "
+               "with redis:// or rediss://";
+    return "it must begin with redis://, rediss:// (TLS) or unix:, or be \"embedded\"";
+}
+
+void redis_url_format(const struct redis_url *url, char out[REDIS_URL_TEXT_BYTES])
+{
+    bool v6 = strchr(url->host, ':') != NULL;
+    if (url->scheme != REDIS_TCP) {
+        snprintf(out, REDIS_URL_TEXT_BYTES, "unix:%s", url->path);
+        return;
+    }
+    int len =
+        snprintf(out, REDIS_URL_TEXT_BYTES, "%s%s%s%s:%d", url->tls ? "rediss://" : "redis://",
+                 v6 ? "[" : "", url->host, v6 ? "]" : "", url->port);
+    if (url->database != 0)
+        snprintf(out + len, REDIS_URL_TEXT_BYTES - (size_t)len, "/%d", url->database);
+}
+
+/* The channels of a database other than 0 begin with PREFIX@NUMBER: (broker/keys.c). */
+const char *redis_url_judge_prefix(const char *prefix)
+{
+    for (const char *at = strchr(prefix, '@'); at != NULL; at = strchr(at + 1, '@')) {
+        size_t digits = strspn(at + 1, "0123456789");
+        if (digits > 0 && (at[digits + 1] == '\0' || at[digits + 1] == ':'))
+            return "has \"@\" and a number, by which the channels of another database are told "
+                   "apart; choose a prefix without it";
+    }
+    return NULL;
+}

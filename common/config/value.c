@@ -1,0 +1,167 @@
+/* Values: what a text says, for a row of the table. */
+#include "config/internal.h"
+
+#include "base/memory.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static const char separators[] = ", \t\r\n";
+
+void config_clear_list(struct config_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        free(list->items[i]);
+    free(list->items);
+    *list = (struct config_list){0};
+}
+
+void config_add_to_list(struct config_list *list, const char *text, size_t len)
+{
+    list->items = memory_resize(list->items, list->count + 1, sizeof *list->items);
+    list->items[list->count++] = memory_copy(text, len);
+}
+
+void config_set_string(char **out, const char *text)
+{
+    free(*out);
+    *out = text[0] == '\0' ? NULL : memory_copy_string(text);
+}
+
+static int set_string(struct config_loader *loader, const struct config_row *row, const char *text)
+{
+    if (text[0] != '\0' && config_judge(loader, row, text) != 0)
+        return -1;
+    config_set_string(config_field(loader->config, row), text);
+    return 0;
+}
+
+/* One or more items, separated by commas or blanks. Those of an earlier source go. */
+static int set_list(struct config_loader *loader, const struct config_row *row, const char *text)
+{
+    struct config_list *list = config_field(loader->config, row);
+    if (loader->places[row - config_table].source != loader->here.source)
+        config_clear_list(list);
+    for (text += strspn(text, separators); *text != '\0'; text += strspn(text, separators)) {
+        size_t len = strcspn(text, separators);
+        config_add_to_list(list, text, len);
+        if (config_judge(loader, row, list->items[list->count - 1]) != 0)
+            return -1;
+        text += len;
+    }
+    return 0;
+}
+
+static int set_bool(struct config_loader *loader, const struct config_row *row, const char *text)
+{
+    static const char *const words[2][4] = {{"false", "no", "off", "0"},
+                                            {"true", "yes", "on", "1"}};
+    for (size_t i = 0; i < 8; i++) {
+        if (strcasecmp(text, words[i / 4][i % 4]) == 0) {
+            *(bool *)config_field(loader->config, row) = i / 4 == 1;
+            return 0;
+        }
+    }
+    return config_fail(loader, row,
+                       "\"%.128s\" is neither true nor false (yes or no, on or off, 1 or 0)", text);
+}
+
+static int set_count(struct config_loader *loader, const struct config_row *row, const char *text)
+{
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (!isdigit((unsigned char)text[0]) || *end != '\0' || errno != 0 || value < row->least ||
+        value > row->most)
+        return config_fail(
+            loader, row, "\"%.128s\" is not a number from %llu to %llu (%s, without a unit)", text,
+            (unsigned long long)row->least, (unsigned long long)row->most, row->value);
+    *(uint64_t *)config_field(loader->config, row) = value;
+    return 0;
+}
+
+static int set_auto(struct config_loader *loader, const struct config_row *row, const char *text)
+{
+    if (strcmp(text, "auto") != 0)
+        return set_count(loader, row, text);
+    *(uint64_t *)config_field(loader->config, row) = 0;
+    return 0;
+}
+
+static int set_choice(struct config_loader *loader, const struct config_row *row, const char *text)
+{
+    size_t len = strlen(text);
+    const char *word = row->value;
+    for (unsigned i = 0; word != NULL; i++) {
+        if (strcspn(word, "|") == len && strncmp(word, text, len) == 0) {
+            *(unsigned *)config_field(loader->config, row) = i;
+            return 0;
+        }
+        word = strchr(word, '|');
+        word += word != NULL;
+    }
+    return config_fail(loader, row, "\"%.128s\" is none of %s", text, row->value);
+}
+
+/* The permissions of a file, as chmod(1) has them. */
+static int set_mode(struct config_loader *loader, const struct config_row *row, const char *text)
+{
+    size_t digits = strspn(text, "01234567");
+    if (digits < 3 || digits > 4 || text[digits] != '\0' || (digits == 4 && text[0] != '0'))
+        return config_fail(loader, row,
+                           "\"%.128s\" is not a mode of three octal digits, such as 0660", text);
+    *(unsigned *)config_field(loader->config, row) = (unsigned)strtoul(text, NULL, 8);
+    return 0;
+}
+
+/* Digits, and a point with digits behind it: strtod would take 0x5, 5e3 and nan. */
+static int parse_decimal(const char **at, double *out)
+{
+    static const char digits[] = "0123456789";
+    const char *start = *at;
+    size_t whole = strspn(start, digits);
+    size_t fraction = start[whole] == '.' ? strspn(start + whole + 1, digits) : 0;
+    if (whole == 0 || whole > 9 || fraction > 9 || (start[whole] == '.' && fraction == 0))
+        return -1;
+    *out = strtod(start, NULL);
+    *at = start + whole + (fraction > 0 ? fraction + 1 : 0);
+    return 0;
+}
+
+static int set_rate(struct config_loader *loader, const struct config_row *row, const char *text)
+{
+    const char *at = text;
+    struct rate_limit limit;
+    bool good = parse_decimal(&at, &limit.per_second) == 0;
+    limit.burst = limit.per_second;
+    if (good && *at == ':') {
+        at++;
+        good = parse_decimal(&at, &limit.burst) == 0;
+    }
+    if (!good || *at != '\0' || limit.per_second > 1e6 || limit.burst > 1e6)
+        return config_fail(loader, row, "\"%.128s\" is not N:BURST, such as 5:20", text);
+    if (limit.per_second > 0 && limit.burst < 1)
+        return config_fail(loader, row,
+                           "\"%.128s\" would let nobody say anything: in N:BURST, BURST is 1 at "
+                           "least (0 is no limit)",
+                           text);
+    *(struct rate_limit *)config_field(loader->config, row) = limit;
+    return 0;
+}
+
+int config_set_value(struct config_loader *loader, const struct config_row *row, const char *text)
+{
+    static int (*const setters[])(struct config_loader *, const struct config_row *,
+                                  const char *) = {
+        [CONFIG_STRING] = set_string, [CONFIG_LIST] = set_list, [CONFIG_BOOL] = set_bool,
+        [CONFIG_COUNT] = set_count,   [CONFIG_AUTO] = set_auto, [CONFIG_CHOICE] = set_choice,
+        [CONFIG_RATE] = set_rate,     [CONFIG_MODE] = set_mode,
+    };
+    if (setters[row->type](loader, row, text) != 0)
+        return -1;
+    loader->places[row - config_table] = loader->here;
+    return 0;
+}

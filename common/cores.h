@@ -1,9 +1,0 @@
-/* cores: how many of the machine's cores this process may run on. Knows of affinity (taskset,
- * cpusets of containers), as nproc does, and not of shares of time (cpu.max). */
-#ifndef YUKIZURI_CORES_H
-#define YUKIZURI_CORES_H
-
-/* At least 1. */
-long cores_allowed(void);
-
-#endif

@@ -1,0 +1,51 @@
+#include "protocol/frame.h"
+
+#include "base/memory.h"
+
+#include <string.h>
+
+size_t frame_write_header(uint8_t out[FRAME_HEADER_BYTES], enum frame_opcode opcode, size_t len)
+{
+    out[0] = (uint8_t)(0x80 | opcode);
+    if (len <= 125) {
+        out[1] = (uint8_t)len;
+        return 2;
+    }
+    if (len <= 0xffff) {
+        out[1] = 126;
+        out[2] = (uint8_t)(len >> 8);
+        out[3] = (uint8_t)len;
+        return 4;
+    }
+    out[1] = 127;
+    for (int i = 0; i < 8; i++)
+        out[2 + i] = (uint8_t)((uint64_t)len >> (56 - 8 * i));
+    return 10;
+}
+
+struct frame *frame_new_text(const char *payload, size_t len)
+{
+    uint8_t header[FRAME_HEADER_BYTES];
+    size_t header_len = frame_write_header(header, FRAME_TEXT, len);
+    struct frame *frame = memory_new(sizeof *frame + header_len + len);
+    frame->len = header_len + len;
+    memcpy(frame->bytes, header, header_len);
+    memcpy(frame->bytes + header_len, payload, len);
+    return frame;
+}
+
+size_t frame_write_close(uint8_t out[FRAME_CONTROL_BYTES], uint16_t code, const char *reason)
+{
+    size_t len = strlen(reason);
+    size_t most = FRAME_CONTROL_BYTES - 2;
+    if (len > most) {
+        len = most;
+        while (len > 0 && ((uint8_t)reason[len] & 0xc0) == 0x80)
+            len--;
+    }
+    out[0] = (uint8_t)(code >> 8);
+    out[1] = (uint8_t)code;
+    memcpy(out + 2, reason,
+           len); /* NOLINT(bugprone-not-null-terminated-result): bytes, no string */
+    return len + 2;
+}

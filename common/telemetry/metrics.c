@@ -1,0 +1,274 @@
+#include "telemetry/metrics.h"
+
+#include "base/clock.h"
+#include "protocol/message.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+struct row {
+    const char *name; /* without the prefix; JSON uses it without "_total" */
+    const char *help;
+    size_t offset;
+    bool gauge;
+};
+
+#define AT(field) offsetof(struct metrics, field)
+
+static const struct row rows[] = {
+    {"connections", "Open WebSocket connections.", AT(connections), true},
+    {"members", "Joined members of this gateway.", AT(members), true},
+    {"ghosts", "Members lost a moment ago, who may come back.", AT(ghosts), true},
+    {"rooms", "Rooms open on this gateway.", AT(rooms), true},
+    {"ready", "1 while people can come in and talk: what /readyz says.", AT(ready), true},
+    {"draining", "1 while this gateway is going away.", AT(draining), true},
+    {"open_descriptors", "Files and sockets that this process has open.", AT(descriptors), true},
+    {"max_descriptors", "How many files and sockets this process may have open.",
+     AT(max_descriptors), true},
+    {"redis_refuses", "1 while Redis answers, and refuses what people need.", AT(redis_refuses),
+     true},
+    {"redis_up", "1 while both Redis connections are ready.", AT(redis_up), true},
+    {"redis_writes_to_disk",
+     "1 when Redis writes what people say to disk; absent while that is not known.",
+     AT(redis_writes_to_disk), true},
+    {"redis_evicts",
+     "1 when Redis may throw keys away for want of memory; absent while that is not known.",
+     AT(redis_evicts), true},
+    {"handshakes_total", "Accepted WebSocket handshakes.", AT(handshakes), false},
+    {"http_requests_total", "HTTP requests answered.", AT(http_requests), false},
+    {"messages_in_total", "Messages received from members.", AT(messages_in), false},
+    {"messages_out_total", "Frames delivered to members.", AT(messages_out), false},
+    {"bytes_in_total", "Bytes received over WebSocket.", AT(bytes_in), false},
+    {"bytes_out_total", "Bytes sent over WebSocket.", AT(bytes_out), false},
+    {"says_total", "Accepted say messages.", AT(says), false},
+    {"joins_total", "Joins.", AT(joins), false},
+    {"resumes_total", "Members who came back with their token.", AT(resumes), false},
+    {"leaves_total", "Leaves.", AT(leaves), false},
+    {"gaps_total", "Times that members were told of missed events.", AT(gaps), false},
+    {"pings_total", "Pings sent to idle connections.", AT(pings), false},
+    {"slow_readers_total", "Connections closed because they read too slowly.", AT(slow_closed),
+     false},
+    {"redis_lost_total", "Lost Redis connections.", AT(redis_lost), false},
+    {"redis_commands_total", "Commands sent to Redis.", AT(redis_commands), false},
+    {"redis_timeouts_total", "Commands that got no answer in time.", AT(redis_timeouts), false},
+    {"stream_reads_total", "Reads of kept events from Redis.", AT(stream_reads), false},
+    {"slow_turns_total", "Turns of the event loop that took longer than 250 ms.", AT(slow_turns),
+     false},
+    {"frozen_total", "Times that this process was held up: stopped, or its host stood still.",
+     AT(frozen), false},
+    {"log_dropped_total", "Lines of the log that were dropped, as nobody took them.",
+     AT(log_dropped), false},
+};
+
+enum { ROWS = sizeof rows / sizeof *rows };
+
+/* A histogram has the name with "_seconds" in both spellings. */
+static const struct {
+    const char *name;
+    const char *help;
+    size_t offset;
+} histograms[] = {
+    {"probe_lag", "Time of a probe through Redis and back.", AT(probe_lag)},
+    {"say_to_shown",
+     "From the arrival of what somebody said to when all members here had been sent it.",
+     AT(say_to_shown)},
+    {"flush", "Time of one flush: a batch of frames that goes to members.", AT(flush)},
+    {"loop", "Time of one turn of the event loop, without waiting.", AT(loop)},
+};
+
+enum { HISTOGRAMS = sizeof histograms / sizeof *histograms };
+
+static const struct histogram *histogram_at(const struct metrics *metrics, size_t index)
+{
+    return (const void *)((const char *)metrics + histograms[index].offset);
+}
+
+void metrics_count_word(struct metrics_by_word *counter, const char *word)
+{
+    for (size_t i = 0; i < METRICS_WORDS; i++) {
+        if (counter->words[i] == NULL)
+            counter->words[i] = i == METRICS_WORDS - 1 ? "other" : word;
+        if (strcmp(counter->words[i], word) == 0 || i == METRICS_WORDS - 1) {
+            counter->counts[i]++;
+            return;
+        }
+    }
+}
+
+const char *metrics_close_word(unsigned code)
+{
+    static const struct {
+        unsigned code;
+        const char *word;
+    } known[] = {
+        {1000, "1000"}, {1001, "1001"}, {1002, "1002"}, {1003, "1003"}, {1005, "1005"},
+        {1006, "1006"}, {1007, "1007"}, {1009, "1009"}, {1011, "1011"}, {1012, "1012"},
+        {1013, "1013"}, {4400, "4400"}, {4408, "4408"}, {4409, "4409"}, {4429, "4429"},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (known[i].code == code)
+            return known[i].word;
+    return "other";
+}
+
+void metrics_begin_turn(struct metrics *metrics)
+{
+    if (metrics->turn_begun_us == 0)
+        metrics->turn_begun_us = clock_monotonic_us();
+}
+
+void metrics_add_lag(struct metrics *metrics, int64_t lag_us)
+{
+    histogram_add(&metrics->probe_lag, lag_us);
+    metrics->lag_last_us = (uint64_t)lag_us;
+}
+
+static uint64_t value_of(const struct metrics *metrics, const struct row *row)
+{
+    uint64_t value;
+    memcpy(&value, (const char *)metrics + row->offset, sizeof value);
+    return value;
+}
+
+/* --- Prometheus text format 0.0.4 --- */
+
+static void add_head(struct text *out, const char *name, const char *help, const char *type)
+{
+    text_print(out, "# HELP yukizuri_%s %s\n# TYPE yukizuri_%s %s\n", name, help, name, type);
+}
+
+static void add_by_word(struct text *out, const char *name, const char *help, const char *label,
+                        const struct metrics_by_word *counter)
+{
+    add_head(out, name, help, "counter");
+    for (size_t i = 0; i < METRICS_WORDS && counter->words[i] != NULL; i++)
+        text_print(out, "yukizuri_%s{%s=\"%s\"} %" PRIu64 "\n", name, label, counter->words[i],
+                   counter->counts[i]);
+}
+
+static void add_histogram(struct text *out, const struct metrics *metrics, size_t index)
+{
+    const struct histogram *histogram = histogram_at(metrics, index);
+    const char *name = histograms[index].name;
+    uint64_t sum = 0;
+    text_print(out, "# HELP yukizuri_%s_seconds %s\n# TYPE yukizuri_%s_seconds histogram\n", name,
+               histograms[index].help, name);
+    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+        sum += histogram->counts[i];
+        text_print(out, "yukizuri_%s_seconds_bucket{le=\"%g\"} %" PRIu64 "\n", name,
+                   (double)histogram_bound_us(i) / 1e6, sum);
+    }
+    text_print(out, "yukizuri_%s_seconds_bucket{le=\"+Inf\"} %" PRIu64 "\n", name,
+               histogram->count);
+    text_print(out, "yukizuri_%s_seconds_sum %.6f\n", name, (double)histogram->sum_us / 1e6);
+    text_print(out, "yukizuri_%s_seconds_count %" PRIu64 "\n", name, histogram->count);
+}
+
+static void add_rooms(struct text *out, const struct metrics_moment *moment)
+{
+    add_head(out, "room_members", "Joined members of this gateway, by room (the biggest).",
+             "gauge");
+    for (size_t i = 0; i < moment->room_count; i++)
+        text_print(out, "yukizuri_room_members{room=\"%s\"} %" PRIu64 "\n", moment->rooms[i].name,
+                   moment->rooms[i].members);
+}
+
+void metrics_render_prometheus(const struct metrics *metrics, const struct metrics_moment *moment,
+                               struct text *out)
+{
+    add_head(out, "build_info", "Version and name of this gateway.", "gauge");
+    text_print(out, "yukizuri_build_info{version=\"%s\",gateway=\"%s\"} 1\n", moment->version,
+               moment->gateway);
+    for (size_t i = 0; i < ROWS; i++) {
+        if (value_of(metrics, &rows[i]) == METRICS_UNKNOWN)
+            continue;
+        add_head(out, rows[i].name, rows[i].help, rows[i].gauge ? "gauge" : "counter");
+        text_print(out, "yukizuri_%s %" PRIu64 "\n", rows[i].name, value_of(metrics, &rows[i]));
+    }
+    add_by_word(out, "errors_total", "Errors sent to members.", "code", &metrics->errors);
+    add_by_word(out, "closes_total", "Closed connections by close code.", "code", &metrics->closes);
+    add_by_word(out, "dropped_events_total", "Foreign publications that were dropped.", "kind",
+                &metrics->dropped_events);
+    add_by_word(out, "redis_errors_total", "Error replies of Redis by their first word.", "code",
+                &metrics->redis_errors);
+    add_by_word(out, "refused_total", "What a limit refused, by the limit's name.", "reason",
+                &metrics->refused);
+    add_by_word(out, "lost_total", "Ended connections by reason, each with a line of the log.",
+                "reason", &metrics->lost);
+    for (size_t i = 0; i < HISTOGRAMS; i++)
+        add_histogram(out, metrics, i);
+    add_head(out, "frozen_seconds_total", "For how long this process was held up, in all.",
+             "counter");
+    text_print(out, "yukizuri_frozen_seconds_total %.3f\n", (double)metrics->frozen_ms / 1e3);
+    add_rooms(out, moment);
+    add_head(out, "cpu_seconds_total", "CPU time of this process.", "counter");
+    text_print(out, "yukizuri_cpu_seconds_total %.6f\n", (double)moment->cpu_us / 1e6);
+    add_head(out, "resident_memory_bytes", "Resident memory of this process.", "gauge");
+    text_print(out, "yukizuri_resident_memory_bytes %" PRIu64 "\n", moment->resident_bytes);
+    add_head(out, "start_time_seconds", "When this gateway started, since 1970.", "gauge");
+    text_print(out, "yukizuri_start_time_seconds %.3f\n", (double)metrics->started_at_ms / 1e3);
+}
+
+/* --- JSON: numbers only, nested --- */
+
+static void add_json_words(struct text *out, const char *name,
+                           const struct metrics_by_word *counter)
+{
+    text_print(out, ",\"%s\":{", name);
+    for (size_t i = 0; i < METRICS_WORDS && counter->words[i] != NULL; i++)
+        text_print(out, "%s\"%s\":%" PRIu64, i == 0 ? "" : ",", counter->words[i],
+                   counter->counts[i]);
+    text_add_string(out, "}");
+}
+
+static void add_json_histogram(struct text *out, const struct metrics *metrics, size_t index)
+{
+    const struct histogram *histogram = histogram_at(metrics, index);
+    text_print(out, ",\"%s\":{\"count\":%" PRIu64, histograms[index].name, histogram->count);
+    if (histogram == &metrics->probe_lag)
+        text_print(out, ",\"last_seconds\":%.6f", (double)metrics->lag_last_us / 1e6);
+    text_print(out, ",\"sum_seconds\":%.6f,\"p50_seconds\":%.6f,\"p99_seconds\":%.6f}",
+               (double)histogram->sum_us / 1e6, histogram_quantile_us(histogram, 0.5) / 1e6,
+               histogram_quantile_us(histogram, 0.99) / 1e6);
+}
+
+static void add_json_rooms(struct text *out, const struct metrics_moment *moment)
+{
+    text_add_string(out, ",\"room_members\":{");
+    for (size_t i = 0; i < moment->room_count; i++) {
+        text_add_string(out, i == 0 ? "" : ",");
+        message_add_string(out, moment->rooms[i].name, strlen(moment->rooms[i].name));
+        text_print(out, ":%" PRIu64, moment->rooms[i].members);
+    }
+    text_add_string(out, "}");
+}
+
+void metrics_render_json(const struct metrics *metrics, const struct metrics_moment *moment,
+                         struct text *out)
+{
+    text_add_string(out, "{");
+    for (size_t i = 0; i < ROWS; i++) {
+        if (value_of(metrics, &rows[i]) == METRICS_UNKNOWN)
+            continue;
+        const char *suffix = strstr(rows[i].name, "_total");
+        size_t len = suffix == NULL ? strlen(rows[i].name) : (size_t)(suffix - rows[i].name);
+        text_print(out, "%s\"%.*s\":%" PRIu64, i == 0 ? "" : ",", (int)len, rows[i].name,
+                   value_of(metrics, &rows[i]));
+    }
+    add_json_words(out, "errors", &metrics->errors);
+    add_json_words(out, "closes", &metrics->closes);
+    add_json_words(out, "dropped_events", &metrics->dropped_events);
+    add_json_words(out, "redis_errors", &metrics->redis_errors);
+    add_json_words(out, "refused", &metrics->refused);
+    add_json_words(out, "lost", &metrics->lost);
+    for (size_t i = 0; i < HISTOGRAMS; i++)
+        add_json_histogram(out, metrics, i);
+    text_print(out, ",\"frozen_seconds\":%.3f", (double)metrics->frozen_ms / 1e3);
+    add_json_rooms(out, moment);
+    text_print(out, ",\"cpu_seconds\":%.6f,\"resident_memory_bytes\":%" PRIu64,
+               (double)moment->cpu_us / 1e6, moment->resident_bytes);
+    text_print(out, ",\"uptime_seconds\":%.3f}\n",
+               (double)(moment->now_ms - metrics->started_at_ms) / 1e3);
+}

@@ -1,0 +1,120 @@
+#include "telemetry/refusals.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { TELL_EVERY_MS = 60000 };
+
+static const struct {
+    const char *name;
+    const char *what; /* for the operator: what it does to people, and what to do */
+} rows[REFUSALS] = {
+    [REFUSAL_MAX_CONNECTIONS] = {"max-connections",
+                                 "there are as many connections as max-connections allows: who "
+                                 "comes is answered 503"},
+    [REFUSAL_MAX_CONNECTIONS_PER_ADDRESS] =
+        {"max-connections-per-address",
+         "one address has as many connections as max-connections-per-address allows: who comes "
+         "from there is answered 429; behind a proxy see trusted-proxy"},
+    [REFUSAL_MAX_MEMBERS] = {"max-members", "a room has as many members as max-members allows: who "
+                                            "wants to join is told room_full"},
+    [REFUSAL_RATE] = {"rate",
+                      "somebody sends more than rate allows: it is told too_fast, its pings "
+                      "and typing are dropped; the flood lines say who"},
+    [REFUSAL_MAX_TEXT] = {"max-text", "a message has more characters than max-text allows: it is "
+                                      "refused with too_long"},
+    [REFUSAL_MAX_MESSAGE] = {"max-message", "a WebSocket message has more bytes than max-message "
+                                            "allows: its connection is closed with 1009"},
+    [REFUSAL_BACKLOG] = {"backlog", "a reader has fallen further behind than backlog allows: it is "
+                                    "closed with 4408 and may come back"},
+    [REFUSAL_RETENTION] = {"retention", "a reader has fallen behind what retention and "
+                                        "retention-messages keep: it is closed with 4408 and may "
+                                        "come back"},
+    [REFUSAL_MAX_HEAD] = {"max-head", "a request's head has more bytes than max-head allows: it is "
+                                      "answered 431"},
+    [REFUSAL_HEADERS] = {"headers", "a request has too many headers: it is answered 431"},
+    [REFUSAL_DESCRIPTORS] =
+        {"descriptors", "no descriptor is left for one more socket: who comes is answered 503, "
+                        "or waits; raise the limit of open files (LimitNOFILE, ulimit -n)"},
+    [REFUSAL_KERNEL_MEMORY] = {"kernel-memory",
+                               "the kernel has no room for one more socket: who comes waits, or is "
+                               "dropped; see its memory and fs.epoll.max_user_watches"},
+    [REFUSAL_HEAD_TIME] = {"head-time",
+                           "a request's head did not come in time: it is answered 408"},
+    [REFUSAL_ANSWER_TIME] = {"answer-time", "an answer was not taken in time: it is dropped"},
+    [REFUSAL_JOIN_TIME] = {"join-time", "Redis did not let somebody in within the time for a join: "
+                                        "it is told unavailable"},
+};
+
+static_assert((int)REFUSALS < (int)METRICS_WORDS, "each has a word of its own");
+
+struct refusals {
+    struct metrics *metrics;
+    struct log *log;
+    struct {
+        int64_t told_ms; /* 0: the next one is told at once */
+        uint64_t more;   /* since then */
+    } items[REFUSALS];
+};
+
+/* All reasons are there from the beginning: a rate can be made of a series that was 0. */
+struct refusals *refusals_new(struct metrics *metrics, struct log *log)
+{
+    struct refusals *refusals = memory_new(sizeof *refusals);
+    refusals->metrics = metrics;
+    refusals->log = log;
+    for (int i = 0; i < REFUSALS; i++)
+        metrics->refused.words[i] = rows[i].name;
+    return refusals;
+}
+
+void refusals_free(struct refusals *refusals)
+{
+    free(refusals);
+}
+
+static void tell(struct refusals *refusals, enum refusal reason, uint64_t count,
+                 const char *remote_addr)
+{
+    char number[24];
+    snprintf(number, sizeof number, "%" PRIu64, count);
+    log_write(refusals->log,
+              &(struct log_line){
+                  .level = LOG_LEVEL_WARN,
+                  .kind = "limit",
+                  .remote_addr = remote_addr,
+                  .message = rows[reason].what,
+                  .more = (const char *const[]){"limit", rows[reason].name, "count", number, NULL},
+              });
+}
+
+void refusals_note(struct refusals *refusals, enum refusal reason, const char *remote_addr)
+{
+    if (refusals == NULL)
+        return;
+    refusals->metrics->refused.counts[reason]++;
+    if (refusals->items[reason].told_ms != 0) {
+        refusals->items[reason].more++;
+        return;
+    }
+    refusals->items[reason].told_ms = clock_monotonic_ms();
+    tell(refusals, reason, 1, remote_addr);
+}
+
+void refusals_tick(struct refusals *refusals, int64_t now_ms)
+{
+    for (int i = 0; i < REFUSALS; i++) {
+        int64_t told_ms = refusals->items[i].told_ms;
+        if (told_ms == 0 || now_ms - told_ms < TELL_EVERY_MS)
+            continue;
+        if (refusals->items[i].more > 0)
+            tell(refusals, (enum refusal)i, refusals->items[i].more, NULL);
+        refusals->items[i].told_ms = refusals->items[i].more > 0 ? now_ms : 0;
+        refusals->items[i].more = 0;
+    }
+}

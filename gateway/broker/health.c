@@ -1,0 +1,219 @@
+#include "broker/health.h"
+
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/memory.h"
+#include "broker/keys.h"
+#include "redis/script.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    EVERY_MS = 2000,
+    SLOW_MS = 1000,
+    SILENT_MS = 5000,
+    HELD_UP_MS = 2000,   /* between two looks, that is one second more than usual */
+    HOPELESS_MS = 30000, /* it talks, but answers no command before its deadline */
+};
+
+#define KEY_SECONDS "60"
+#define MOST_KEPT   "4"
+
+enum stage { NONE, ASKING, COMING };
+
+struct probe {
+    struct probe_options options;
+    enum stage stage;    /* of the last one */
+    unsigned unanswered; /* calls; only the last one's answer counts */
+    bool hurry;          /* the next one is not waited for */
+    char word[32];
+    int64_t sent_us;
+    int64_t owed_ms;          /* since when the connection that is to speak next has to */
+    int64_t sent_ms;          /* 0: none since the connections are new */
+    int64_t awaited_since_ms; /* the first one since one came back, 0: none */
+    int64_t back_ms;          /* 0: never */
+    int64_t looked_ms;        /* when it was last asked whether Redis is lost; 0: never */
+    bool proven;              /* one came back since the connections are new */
+    char refused[240];        /* why Redis refused the last one; "" when it did not */
+};
+
+struct probe *probe_new(const struct probe_options *options)
+{
+    struct probe *probe = memory_new(sizeof *probe);
+    probe->options = *options;
+    return probe;
+}
+
+void probe_free(struct probe *probe)
+{
+    free(probe);
+}
+
+void probe_forget(struct probe *probe)
+{
+    probe->stage = NONE;
+    probe->hurry = false;
+    probe->sent_ms = 0;
+    probe->awaited_since_ms = 0;
+    probe->looked_ms = 0;
+    probe->proven = false;
+}
+
+/* --- There and back --- */
+
+static bool is_about_writing(const struct redis_error *error)
+{
+    static const char *const words[] = {"OOM", "MISCONF", "READONLY", "NOREPLICAS"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(error->word, words[i]) == 0)
+            return true;
+    return false;
+}
+
+static void note_refusal(struct probe *probe, const struct redis_error *error)
+{
+    probe->proven = false;
+    probe->awaited_since_ms = 0;
+    snprintf(probe->refused, sizeof probe->refused, "%s: %s",
+             is_about_writing(error) ? "Redis takes no writes" : "Redis refuses what people need",
+             error->text);
+}
+
+static void on_answered(void *arg, const struct redis_reply *reply)
+{
+    struct probe *probe = arg;
+    struct redis_error error;
+    if (--probe->unanswered > 0 || probe->stage != ASKING) /* it is back before the answer */
+        return;
+    probe->stage = NONE; /* without an answer, another one is sent */
+    if (reply == NULL)
+        return;
+    if (redis_reply_error(reply, &error)) {
+        note_refusal(probe, &error);
+        return;
+    }
+    probe->stage = COMING;
+    probe->owed_ms = clock_monotonic_ms();
+}
+
+/* The keys of a room, as a member's messages and joins use them. */
+struct probe_keys {
+    struct key head, recent, members, member, nonces;
+};
+
+static void add_keys(struct script_call *call, const struct probe_options *options,
+                     struct probe_keys *keys)
+{
+    keys->head = key_part(options->base, "head");
+    keys->recent = key_part(options->base, "recent");
+    keys->members = key_part(options->base, "members");
+    keys->member = key_item(options->base, "member", "probe");
+    keys->nonces = key_item(options->base, "nonces", "probe");
+    const char *const all[] = {options->channel,   keys->head.text,   keys->recent.text,
+                               keys->members.text, keys->member.text, keys->nonces.text};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        script_add_key(call, all[i], strlen(all[i]));
+}
+
+static int ask(struct probe *probe)
+{
+    struct script_call call;
+    struct probe_keys keys;
+    script_begin(&call, "probe");
+    add_keys(&call, &probe->options, &keys);
+    const char *const arguments[] = {probe->word + sizeof PROBE_WORD - 1, /* an epoch */
+                                     KEY_SECONDS, probe->options.keeps ? KEY_SECONDS : "0",
+                                     MOST_KEPT, probe->word};
+    for (size_t i = 0; i < sizeof arguments / sizeof *arguments; i++)
+        redis_words_add_string(&call.words, arguments[i]);
+    return script_run(probe->options.commands, &call, on_answered, probe);
+}
+
+void probe_send(struct probe *probe)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    uint64_t random;
+    digest_random(&random, sizeof random);
+    snprintf(probe->word, sizeof probe->word, PROBE_WORD "%016" PRIx64, random);
+    if (ask(probe) != 0)
+        return;
+    probe->unanswered++;
+    if (probe->awaited_since_ms == 0 || probe->stage == COMING)
+        probe->owed_ms = now_ms;
+    probe->stage = ASKING;
+    probe->hurry = false;
+    probe->sent_ms = now_ms;
+    probe->sent_us = clock_monotonic_us();
+    if (probe->awaited_since_ms == 0)
+        probe->awaited_since_ms = now_ms;
+}
+
+void probe_hurry(struct probe *probe)
+{
+    probe->hurry = true;
+}
+
+bool probe_came(struct probe *probe, const char *text)
+{
+    if (probe->awaited_since_ms == 0 || strcmp(text, probe->word + sizeof PROBE_WORD - 1) != 0)
+        return false; /* not the last one sent, or not ours at all */
+    metrics_add_lag(probe->options.metrics, clock_monotonic_us() - probe->sent_us);
+    probe->stage = NONE;
+    probe->back_ms = clock_monotonic_ms();
+    probe->proven = true;
+    probe->refused[0] = '\0';
+    probe->awaited_since_ms = 0;
+    return true;
+}
+
+/* The connection that has to say something next has said nothing for so long. */
+static bool is_lost(const struct probe *probe, int64_t now_ms)
+{
+    const struct redis *next =
+        probe->stage == COMING ? probe->options.subscriber : probe->options.commands;
+    int64_t silent_since_ms = redis_heard_ms(next);
+    if (probe->awaited_since_ms == 0)
+        return false;
+    if (silent_since_ms < probe->owed_ms)
+        silent_since_ms = probe->owed_ms; /* there was nothing to say */
+    return now_ms - silent_since_ms > SILENT_MS || now_ms - probe->awaited_since_ms > HOPELESS_MS;
+}
+
+/* Was it this process that did not run? Then Redis may not have had its turn yet either, and has
+ * its five seconds from now on. */
+static void excuse_silence(struct probe *probe, int64_t now_ms)
+{
+    if (probe->looked_ms != 0 && now_ms - probe->looked_ms > HELD_UP_MS)
+        probe->owed_ms = now_ms;
+    probe->looked_ms = now_ms;
+}
+
+bool probe_tick(struct probe *probe)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    excuse_silence(probe, now_ms);
+    if (is_lost(probe, now_ms))
+        return false;
+    if (probe->stage == NONE && (probe->hurry || now_ms - probe->sent_ms >= EVERY_MS))
+        probe_send(probe);
+    return true;
+}
+
+bool probe_flows(const struct probe *probe)
+{
+    int64_t since_ms = probe->awaited_since_ms;
+    return probe->proven && (since_ms == 0 || clock_monotonic_ms() - since_ms < SLOW_MS);
+}
+
+int64_t probe_back_ms(const struct probe *probe)
+{
+    return probe->back_ms;
+}
+
+const char *probe_refused(const struct probe *probe)
+{
+    return probe->refused[0] == '\0' ? NULL : probe->refused;
+}

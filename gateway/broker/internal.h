@@ -1,0 +1,66 @@
+/* bus_internal: what the bus_*.c files share. Nobody else includes it. */
+#ifndef YUKIZURI_BROKER_INTERNAL_H
+#define YUKIZURI_BROKER_INTERNAL_H
+
+#include "base/remote_clock.h"
+#include "broker/broker.h"
+#include "broker/health.h"
+#include "broker/pubsub.h"
+#include "redis/persistence.h"
+
+struct bus {
+    struct bus_options options;
+    struct bus_callbacks callbacks;
+    void *arg;
+    struct redis_url url; /* with the password as it was last read */
+    struct redis *commands;
+    struct redis *subscriber;
+    unsigned turn;         /* of both, among the addresses of Redis' name */
+    struct redis_tls *tls; /* of both; NULL: none is wanted */
+    struct redis_faults *faults;
+    struct pubsub *pubsub;
+    struct outbox *outbox;
+    struct lane *lane;
+    struct lane *list_lane;
+    struct event *turn_end;
+    struct table *feeds;                  /* by channel */
+    struct key own_channel;               /* P:gateway:ID */
+    struct key life_channel;              /* whoever is subscribed to it lives, see lease.lua */
+    struct key probe_channel, probe_base; /* of a room that nobody can be in */
+    char life[9];
+    struct bus_numbers numbers;
+    struct probe *probe;
+    struct redis_keeps *keeps;
+    struct remote_clock redis_clock; /* of the commands' connection */
+    int64_t time_asked_ms;           /* 0: not under way */
+    char lost[300];                  /* why Redis is not there */
+    char deaf[400];                  /* why a channel of ours is not listened on; "" */
+    bool hears;                      /* subscribed to the probe's channel */
+    bool lost_told;                  /* in the log */
+    bool password_told;              /* that it could not be read again */
+    bool up_told;                    /* the same; since a connection was lost */
+    bool was_up;
+    bool refused_told;       /* the same: Redis refuses what people need */
+    int64_t refused_told_ms; /* when that last was; 0: never */
+    int64_t started_ms;
+};
+
+/* --- broker/broker.c --- */
+
+/* Are both connections ready? */
+bool bus_is_whole(const struct bus *bus);
+
+/* One line: a warning if there is an `err`. */
+void bus_log_redis(struct bus *bus, const char *kind, const char *err);
+
+/* --- broker/password.c --- */
+
+/* Redis has refused something: is the password another one by now? The next connection has it. */
+void bus_doubt_password(struct bus *bus, const struct redis_error *error);
+
+/* --- broker/channels.c --- */
+
+/* Listens on the channels that are this gateway's own. */
+void bus_make_channels(struct bus *bus);
+
+#endif

@@ -1,0 +1,95 @@
+#include "broker/keys.h"
+
+#include "base/text.h"
+
+#include <string.h>
+
+/* Puts words together, up to a NULL; what does not fit is cut (see KEY_BYTES). No printf: some keys
+ * are made for each message. */
+static struct key join(const char *const *words)
+{
+    struct key key;
+    size_t len = 0;
+    for (; *words != NULL; words++) {
+        size_t more = strlen(*words);
+        if (more > sizeof key.text - 1 - len)
+            more = sizeof key.text - 1 - len;
+        memcpy(key.text + len, *words, more);
+        len += more;
+    }
+    key.text[len] = '\0';
+    return key;
+}
+
+struct key key_room(const char *prefix, const char *room)
+{
+    return join((const char *const[]){prefix, ":{", room, "}", NULL});
+}
+
+struct key key_part(const char *room, const char *part)
+{
+    return join((const char *const[]){room, ":", part, NULL});
+}
+
+struct key key_item(const char *room, const char *part, const char *item)
+{
+    return join((const char *const[]){room, ":", part, ":", item, NULL});
+}
+
+/* What the names of channels begin with. */
+static struct key channel_prefix(const struct config *config)
+{
+    char number[TEXT_NUMBER_BYTES];
+    if (config->redis_url.database == 0)
+        return join((const char *const[]){config->redis_prefix, NULL});
+    text_number((uint64_t)config->redis_url.database, number);
+    return join((const char *const[]){config->redis_prefix, "@", number, NULL});
+}
+
+struct key key_channel(const struct config *config, const char *room)
+{
+    return key_room(channel_prefix(config).text, room);
+}
+
+struct key key_gateway_channel(const struct config *config, const char *id)
+{
+    return key_gateway(channel_prefix(config).text, id);
+}
+
+/* A room's name has no braces; that in which a probe speaks has (bus_channels). */
+bool key_channel_room(const char *channel, struct key *out)
+{
+    const char *begin = strstr(channel, ":{");
+    const char *end = begin == NULL ? NULL : strchr(begin, '}');
+    if (end == NULL || end[1] != '\0' || end - begin - 2 >= KEY_BYTES)
+        return false;
+    size_t len = (size_t)(end - begin) - 2;
+    memcpy(out->text, begin + 2, len);
+    out->text[len] = '\0';
+    return true;
+}
+
+struct key key_global(const char *prefix, const char *part)
+{
+    return key_part(prefix, part);
+}
+
+struct key key_gateway(const char *prefix, const char *id)
+{
+    return key_item(prefix, "gateway", id);
+}
+
+struct key key_gateway_rooms(const char *prefix, const char *id)
+{
+    return join((const char *const[]){prefix, ":gateway:", id, ":rooms", NULL});
+}
+
+struct key key_gateway_gone(const char *prefix, const char *id)
+{
+    return join((const char *const[]){prefix, ":gateway:", id, ":gone", NULL});
+}
+
+struct key key_bury(const char *prefix, const char *id)
+{
+    return key_item(prefix, "bury", id);
+}

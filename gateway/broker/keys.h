@@ -1,0 +1,33 @@
+/* keys: the names of everything we keep in Redis, in one place. All keys of a room share the hash
+ * tag {ROOM}. A key belongs to a database; a publication does not, so a channel of a database other
+ * than 0 bears its number. */
+#ifndef YUKIZURI_BROKER_KEYS_H
+#define YUKIZURI_BROKER_KEYS_H
+
+#include "config/config.h"
+
+#include <stdbool.h>
+
+enum { KEY_BYTES = 512 }; /* longest key: prefix 64, room 192, name 192 and the words between */
+
+struct key {
+    char text[KEY_BYTES];
+};
+
+/* Channels: P:{R} and P:gateway:ID, or P@N:{R} in database N. */
+struct key key_channel(const struct config *config, const char *room);
+struct key key_gateway_channel(const struct config *config, const char *id);
+
+/* The name of the room whose channel this is. False for any other channel. */
+bool key_channel_room(const char *channel, struct key *out);
+
+struct key key_room(const char *prefix, const char *room); /* P:{R}, what its keys begin with */
+struct key key_part(const char *room, const char *part);   /* P:{R}:head, … */
+struct key key_item(const char *room, const char *part, const char *item); /* P:{R}:member:N */
+struct key key_global(const char *prefix, const char *part);               /* P:gateways */
+struct key key_gateway(const char *prefix, const char *id);                /* P:gateway:ID */
+struct key key_gateway_rooms(const char *prefix, const char *id);          /* P:gateway:ID:rooms */
+struct key key_gateway_gone(const char *prefix, const char *id);           /* P:gateway:ID:gone */
+struct key key_bury(const char *prefix, const char *id);                   /* P:bury:ID */
+
+#endif

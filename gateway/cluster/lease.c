@@ -1,0 +1,413 @@
+#include "cluster/lease.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "broker/keys.h"
+
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    LOOK_AGAIN_US = 200000,
+    APART_MS = 500,   /* of two renewals: what a dead process left in a buffer comes in one go */
+    SILENT_MS = 1000, /* within it who lives is subscribed again (redis: the longest retry) */
+    SEEN_BYTES = 64,
+};
+
+enum state { ENTERING, REFUSED, HELD, SUPERSEDED, LEFT };
+
+/* Another life that has the lease. */
+struct other {
+    char seen[SEEN_BYTES];   /* which life, and how often renewed; empty: none was seen */
+    int64_t silent_since_ms; /* not subscribed since, and not renewed; 0: it is */
+    int64_t renewed_ms;      /* when it was first seen to renew; 0: not yet */
+    bool renews;             /* it did so twice, apart: it surely lives */
+};
+
+struct lease {
+    struct lease_options options;
+    struct lease_callbacks callbacks;
+    void *arg;
+    const struct config *config;
+    struct key key;          /* P:gateway:ID */
+    struct key gone_key;     /* P:gateway:ID:gone */
+    struct key life_channel; /* of a life without the life */
+    struct event *look_again;
+    enum state state;
+    bool draining;
+    bool mended_told;
+    bool beside_told;
+    bool under_way; /* an answer is awaited, for 'start' */
+    bool waiting;   /* as last told */
+    bool waiting_told;
+    struct other other;
+    void (*on_left)(void *arg);
+    void *left_arg;
+};
+
+/* --- What is said --- */
+
+static void tell(const struct lease *lease, enum log_level level, const char *kind,
+                 const char *message)
+{
+    log_write(lease->options.log, &(struct log_line){.level = level,
+                                                     .kind = kind,
+                                                     .id = lease->config->gateway_id,
+                                                     .message = message});
+}
+
+static void tell_mended(struct lease *lease, const struct redis_reply *reply)
+{
+    if (redis_reply_integer(redis_reply_at(reply, 2)) == 0 || lease->mended_told)
+        return;
+    lease->mended_told = true;
+    tell(lease, LOG_LEVEL_WARN, "key-mended",
+         "the lease was of another type, set by somebody else; it is written anew");
+}
+
+static void tell_beside(struct lease *lease)
+{
+    if (!lease->beside_told)
+        tell(lease, LOG_LEVEL_INFO, "gateway-succeeded",
+             "a successor of the same gateway-id has taken over; going on until everybody has "
+             "moved");
+    lease->beside_told = true;
+}
+
+/* --- The call --- */
+
+/* What the script is to find unchanged to take the lease over from a dead life. Never from a
+ * successor: a new process takes that one's place, and its members with it. */
+static const char *find_silent(const struct lease *lease)
+{
+    const struct other *other = &lease->other;
+    bool silent =
+        other->silent_since_ms != 0 && clock_monotonic_ms() - other->silent_since_ms >= SILENT_MS;
+    return silent && lease->state != SUPERSEDED ? other->seen : "";
+}
+
+static int call_script(struct lease *lease, const char *step, redis_done done)
+{
+    const struct metrics *metrics = lease->options.metrics;
+    char connections[TEXT_NUMBER_BYTES];
+    char started[TEXT_NUMBER_BYTES];
+    char ttl[TEXT_NUMBER_BYTES];
+    const char *const words[] = {
+        bus_life(lease->options.bus),
+        ttl,
+        step,
+        lease->life_channel.text,
+        find_silent(lease),
+        "address",
+        lease->config->addr.items[0],
+        "connections",
+        connections,
+        "started_at",
+        started,
+        "version",
+        YUKIZURI_VERSION,
+    };
+    struct script_call call;
+    text_number(metrics->connections, connections);
+    text_number((uint64_t)metrics->started_at_ms, started);
+    text_number(lease->config->lease * 1000, ttl);
+    script_begin(&call, "lease");
+    script_add_key(&call, lease->key.text, strlen(lease->key.text));
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        redis_words_add_string(&call.words, words[i]);
+    return script_run(bus_commands(lease->options.bus), &call, done, lease);
+}
+
+static bool is_outcome(const struct redis_reply *reply, const char *word)
+{
+    const char *outcome = redis_reply_string(redis_reply_at(reply, 0), NULL);
+    return outcome != NULL && strcmp(outcome, word) == 0;
+}
+
+/* --- Another life that has it --- */
+
+static bool is_others(const struct redis_reply *reply)
+{
+    return is_outcome(reply, "held") || is_outcome(reply, "doubt");
+}
+
+static void forget_other(struct lease *lease)
+{
+    lease->other = (struct other){0};
+}
+
+/* Whoever is subscribed lives, or has died and Redis has not heard of it. Whoever is not has died,
+ * or is just connecting anew. Renewing tells. */
+static void note_other(struct lease *lease, const struct redis_reply *reply)
+{
+    struct other *other = &lease->other;
+    int64_t now_ms = clock_monotonic_ms();
+    bool silent = is_outcome(reply, "doubt");
+    const char *seen = redis_reply_string(redis_reply_at(reply, 3), NULL);
+    bool changed = seen != NULL && strcmp(seen, other->seen) != 0;
+    bool renewed = changed && other->seen[0] != '\0';
+    if (changed || !silent || other->silent_since_ms == 0)
+        other->silent_since_ms = silent ? now_ms : 0;
+    if (renewed && other->renewed_ms == 0)
+        other->renewed_ms = now_ms;
+    else if (renewed && now_ms - other->renewed_ms >= APART_MS)
+        other->renews = true;
+    if (changed)
+        snprintf(other->seen, sizeof other->seen, "%s", seen);
+}
+
+static void look_again(struct lease *lease)
+{
+    static const struct timeval moment = {0, LOOK_AGAIN_US};
+    evtimer_add(lease->look_again, &moment);
+}
+
+/* --- Having it --- */
+
+static void note_beside(struct lease *lease, const struct redis_reply *reply)
+{
+    bool beside = redis_reply_integer(redis_reply_at(reply, 1)) > 0;
+    lease->callbacks.on_beside(lease->arg, beside);
+}
+
+static void supersede(struct lease *lease)
+{
+    char why[256];
+    lease->state = SUPERSEDED;
+    snprintf(why, sizeof why,
+             "another process has taken the gateway-id %s over while this one was thought dead; "
+             "going away",
+             lease->config->gateway_id);
+    tell(lease, LOG_LEVEL_ERROR, "gateway-superseded", why);
+    lease->callbacks.on_superseded(lease->arg);
+}
+
+/* Redis may have gone back to a time when an earlier life, which is dead, had the lease. */
+static void follow_doubt(struct lease *lease, const struct redis_reply *reply)
+{
+    if (!is_outcome(reply, "doubt")) {
+        forget_other(lease);
+        return;
+    }
+    note_other(lease, reply);
+    if (lease->state == HELD)
+        look_again(lease);
+}
+
+static void on_renewed(void *arg, const struct redis_reply *reply)
+{
+    struct lease *lease = arg;
+    if (redis_reply_is_error(reply)) {
+        forget_other(lease);
+        lease->callbacks.on_failed(lease->arg);
+        return;
+    }
+    tell_mended(lease, reply);
+    follow_doubt(lease, reply);
+    if (is_outcome(reply, "lost") && lease->state == HELD && !lease->draining)
+        supersede(lease);
+    else if (is_outcome(reply, "beside") && lease->state == HELD)
+        lease->state = SUPERSEDED;
+    if (is_outcome(reply, "beside"))
+        tell_beside(lease);
+    note_beside(lease, reply);
+    if (lease->state != HELD || !(is_outcome(reply, "made") || is_outcome(reply, "over")))
+        return;
+    tell(lease, LOG_LEVEL_WARN, "lease-lost",
+         "the lease ran out or Redis forgot it; putting all members back");
+    lease->callbacks.on_lapsed(lease->arg);
+}
+
+/* --- Getting it --- */
+
+static void set_waiting(struct lease *lease, bool waiting)
+{
+    bool changes = waiting != lease->waiting;
+    lease->waiting = waiting;
+    if (changes)
+        lease->callbacks.on_waiting(lease->arg, waiting);
+}
+
+static void take(struct lease *lease, const struct redis_reply *reply)
+{
+    lease->state = HELD;
+    forget_other(lease);
+    set_waiting(lease, false);
+    if (is_outcome(reply, "over"))
+        tell(lease, LOG_LEVEL_WARN, "gateway-taken-over",
+             redis_reply_integer(redis_reply_at(reply, 1)) > 0
+                 ? "an earlier process of this gateway-id is going away beside this one"
+                 : "an earlier process of this gateway-id is dead, though its lease has not run "
+                   "out");
+    /* should this gateway die, it has not stopped */
+    redis_send_strings(bus_commands(lease->options.bus), NULL, NULL, "DEL", lease->gone_key.text,
+                       NULL);
+    lease->callbacks.on_taken(lease->arg);
+    note_beside(lease, reply);
+}
+
+static void tell_waiting(struct lease *lease)
+{
+    if (!lease->waiting_told)
+        tell(lease, LOG_LEVEL_WARN, "gateway-waiting",
+             "another process of this gateway-id is connected to Redis; waiting to see whether it "
+             "renews its lease, or lets it run out");
+    lease->waiting_told = true;
+}
+
+static void refuse(struct lease *lease, const struct redis_reply *reply)
+{
+    char why[320];
+    const char *address = redis_reply_string(redis_reply_at(reply, 4), NULL);
+    lease->state = REFUSED;
+    snprintf(
+        why, sizeof why,
+        "gateway-id: another living gateway is called %s (it listens on %.100s); stop it first "
+        "(SIGTERM), or give this one another gateway-id",
+        lease->config->gateway_id, address == NULL ? "" : address);
+    tell(lease, LOG_LEVEL_ERROR, "gateway-id-taken", why);
+    lease->callbacks.on_refused(lease->arg, why);
+}
+
+static void wait_for_other(struct lease *lease, const struct redis_reply *reply)
+{
+    note_other(lease, reply);
+    if (lease->other.renews) {
+        refuse(lease, reply);
+        return;
+    }
+    if (is_outcome(reply, "held"))
+        tell_waiting(lease);
+    set_waiting(lease, true);
+    look_again(lease);
+}
+
+/* Nothing is known of the other one while Redis does not answer. */
+static void stop_waiting(struct lease *lease)
+{
+    forget_other(lease);
+    set_waiting(lease, false);
+}
+
+static void on_started(void *arg, const struct redis_reply *reply)
+{
+    struct lease *lease = arg;
+    lease->under_way = false;
+    if (redis_reply_is_error(reply))
+        lease->callbacks.on_failed(lease->arg);
+    else
+        tell_mended(lease, reply);
+    if (lease->state != ENTERING || lease->draining)
+        return;
+    if (redis_reply_is_error(reply)) {
+        stop_waiting(lease);
+        look_again(lease);
+    } else if (is_others(reply)) {
+        wait_for_other(lease, reply);
+    } else {
+        take(lease, reply);
+    }
+}
+
+static void start(struct lease *lease)
+{
+    if (lease->under_way)
+        return;
+    lease->under_way = call_script(lease, "start", on_started) == 0;
+    if (!lease->under_way)
+        stop_waiting(lease);
+}
+
+static void on_look_again(evutil_socket_t fd, short events, void *arg)
+{
+    (void)fd;
+    (void)events;
+    lease_renew(arg);
+}
+
+void lease_renew(struct lease *lease)
+{
+    if (lease->state == ENTERING && !lease->draining)
+        start(lease);
+    else if (lease->state == HELD || lease->state == SUPERSEDED)
+        call_script(lease, lease->draining ? "drain" : "renew", on_renewed);
+}
+
+void lease_up(struct lease *lease)
+{
+    forget_other(lease);
+    lease_renew(lease);
+}
+
+bool lease_is_held(const struct lease *lease)
+{
+    return lease->state == HELD;
+}
+
+/* --- Giving it back --- */
+
+void lease_drain(struct lease *lease)
+{
+    lease->draining = true;
+    lease_renew(lease);
+}
+
+static void on_word_left(void *arg, const struct redis_reply *reply)
+{
+    struct lease *lease = arg;
+    (void)reply;
+    lease->on_left(lease->left_arg);
+}
+
+static void on_gone(void *arg, const struct redis_reply *reply)
+{
+    struct lease *lease = arg;
+    char ttl[TEXT_NUMBER_BYTES];
+    bool gone = is_outcome(reply, "gone");
+    text_number(bus_member_ttl(lease->config), ttl);
+    if (gone)
+        lease->callbacks.on_gone(lease->arg);
+    if (!gone || redis_send_strings(bus_commands(lease->options.bus), on_word_left, lease, "SET",
+                                    lease->gone_key.text, "1", "EX", ttl, NULL) != 0)
+        on_word_left(lease, NULL);
+}
+
+int lease_leave(struct lease *lease, void (*done)(void *arg), void *arg)
+{
+    if (lease->state != HELD && lease->state != SUPERSEDED)
+        return -1;
+    lease->state = LEFT;
+    lease->on_left = done;
+    lease->left_arg = arg;
+    return call_script(lease, "leave", on_gone);
+}
+
+/* --- Life --- */
+
+struct lease *lease_new(const struct lease_options *options,
+                        const struct lease_callbacks *callbacks, void *arg)
+{
+    struct lease *lease = memory_new(sizeof *lease);
+    lease->options = *options;
+    lease->callbacks = *callbacks;
+    lease->arg = arg;
+    lease->config = bus_config(options->bus);
+    const char *prefix = lease->config->redis_prefix;
+    const char *id = lease->config->gateway_id;
+    lease->key = key_gateway(prefix, id);
+    lease->gone_key = key_gateway_gone(prefix, id);
+    lease->life_channel = key_item(key_gateway_channel(lease->config, id).text, "life", "");
+    lease->look_again = evtimer_new(options->base, on_look_again, lease);
+    return lease;
+}
+
+void lease_free(struct lease *lease)
+{
+    if (lease == NULL)
+        return;
+    event_free(lease->look_again);
+    free(lease);
+}

@@ -1,0 +1,317 @@
+#include "cluster/membership.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "broker/keys.h"
+#include "broker/repaired.h"
+#include "cluster/failure_detector.h"
+#include "cluster/lease.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The count alone does not show one room lost and another one too many. */
+enum { RENEWALS_TO_WRITE = 16 };
+
+struct presence {
+    struct presence_options options;
+    const struct config *config;
+    struct key own_rooms; /* P:gateway:ID:rooms */
+    struct key gateways;  /* P:gateways */
+    struct event *timer;
+    struct lease *lease;
+    struct burials *burials;
+    bool draining;
+    bool beside;                        /* others of our id, who drain, may still be at work */
+    bool leaves_nothing;                /* that others would have to look through */
+    bool gateways_mended, rooms_mended; /* told in the log */
+    size_t rooms_open;
+    unsigned renewals; /* since the rooms were written as a whole */
+};
+
+/* --- Sets --- */
+
+/* Sends SADD and lets the set expire, as one: a connection cut in between must not leave a key that
+ * lives for ever. */
+static void send_kept(struct presence *presence, const struct redis_words *add, redis_done done)
+{
+    const char *key = add->data[1];
+    struct redis *redis = bus_commands(presence->options.bus);
+    char ttl[TEXT_NUMBER_BYTES];
+    text_number(bus_member_ttl(presence->config), ttl);
+    redis_send_strings(redis, NULL, NULL, "MULTI", NULL);
+    redis_send(redis, add, NULL, NULL);
+    redis_send_strings(redis, NULL, NULL, "EXPIRE", key, ttl, NULL);
+    redis_send_strings(redis, done, presence, "EXEC", NULL);
+}
+
+static void begin_add(struct redis_words *words, const char *key)
+{
+    words->count = 0;
+    redis_words_add_string(words, "SADD");
+    redis_words_add_string(words, key);
+}
+
+static void keep_in_set(struct presence *presence, const char *key, const char *item,
+                        redis_done done)
+{
+    struct redis_words words;
+    begin_add(&words, key);
+    redis_words_add_string(&words, item);
+    send_kept(presence, &words, done);
+}
+
+/* Other gateways find this one there. Broken by hand, it would keep the dead from being found. */
+static void on_gateways_kept(void *arg, const struct redis_reply *reply)
+{
+    struct presence *presence = arg;
+    if (!redis_reply_is_wrong_type(redis_reply_at(reply, 0))) /* EXEC answers for SADD and EXPIRE */
+        return;
+    mended_tell(presence->options.log, presence->gateways.text, &presence->gateways_mended);
+    redis_send_strings(bus_commands(presence->options.bus), NULL, NULL, "DEL",
+                       presence->gateways.text, NULL);
+    keep_in_set(presence, presence->gateways.text, presence->config->gateway_id, NULL);
+}
+
+/* Many rooms in a command: their number must not be what a lease costs. */
+static void write_rooms(struct presence *presence)
+{
+    const char *key = presence->own_rooms.text;
+    struct redis_words words;
+    struct place *place;
+    presence->renewals = 0;
+    begin_add(&words, key);
+    for (size_t at = 0; (place = rooms_next(presence->options.rooms, &at)) != NULL;) {
+        if (place->feed == NULL)
+            continue;
+        redis_words_add_string(&words, place->name);
+        if (words.count == REDIS_WORDS) {
+            send_kept(presence, &words, NULL);
+            begin_add(&words, key);
+        }
+    }
+    if (words.count > 2)
+        send_kept(presence, &words, NULL);
+}
+
+/* No other life has rooms there that somebody may be left in. */
+static bool is_alone(const struct presence *presence)
+{
+    return !presence->draining && !presence->beside && !burials_have_own(presence->burials);
+}
+
+static void on_rooms_counted(void *arg, const struct redis_reply *reply)
+{
+    struct presence *presence = arg;
+    bool broken = redis_reply_is_wrong_type(reply); /* by hand */
+    if (redis_reply_is_error(reply) && !broken)
+        return;
+    bool too_many =
+        redis_reply_integer(reply) > (int64_t)presence->rooms_open && is_alone(presence);
+    if (broken)
+        mended_tell(presence->options.log, presence->own_rooms.text, &presence->rooms_mended);
+    if (broken || too_many)
+        redis_send_strings(bus_commands(presence->options.bus), NULL, NULL, "DEL",
+                           presence->own_rooms.text, NULL);
+    if (broken || (size_t)redis_reply_integer(reply) != presence->rooms_open)
+        write_rooms(presence);
+}
+
+/* Rooms are noted as they open and close, so mostly the set needs no more than to go on living. */
+static void keep_rooms(struct presence *presence)
+{
+    struct redis *redis = bus_commands(presence->options.bus);
+    const char *key = presence->own_rooms.text;
+    char ttl[TEXT_NUMBER_BYTES];
+    text_number(bus_member_ttl(presence->config), ttl);
+    if (++presence->renewals >= RENEWALS_TO_WRITE)
+        write_rooms(presence);
+    redis_send_strings(redis, NULL, NULL, "EXPIRE", key, ttl, NULL);
+    redis_send_strings(redis, on_rooms_counted, presence, "SCARD", key, NULL);
+}
+
+static void keep_sets(struct presence *presence)
+{
+    keep_in_set(presence, presence->gateways.text, presence->config->gateway_id, on_gateways_kept);
+    keep_rooms(presence);
+}
+
+static void on_timer(evutil_socket_t fd, short events, void *arg)
+{
+    (void)fd;
+    (void)events;
+    struct presence *presence = arg;
+    metrics_begin_turn(presence->options.metrics);
+    lease_renew(presence->lease);
+    if (lease_is_held(presence->lease))
+        keep_sets(presence);
+}
+
+void presence_up(struct presence *presence)
+{
+    presence->renewals = RENEWALS_TO_WRITE;
+    lease_up(presence->lease);
+    if (lease_is_held(presence->lease))
+        keep_sets(presence);
+}
+
+/* While going away this gateway leaves its rooms noted: a successor may have them open, and who
+ * does not move is looked for there. */
+void presence_note_room(struct presence *presence, const char *room, bool open)
+{
+    if (open) {
+        presence->rooms_open++;
+        keep_in_set(presence, presence->own_rooms.text, room, NULL);
+        return;
+    }
+    presence->rooms_open--;
+    if (!presence->draining)
+        redis_send_strings(bus_commands(presence->options.bus), NULL, NULL, "SREM",
+                           presence->own_rooms.text, room, NULL);
+}
+
+/* --- Lives of this gateway --- */
+
+static void on_earlier_rooms(void *arg, const struct redis_reply *reply)
+{
+    struct presence *presence = arg;
+    if (!redis_reply_is_error(reply) && lease_is_held(presence->lease))
+        burials_note_own(presence->burials, reply);
+}
+
+static void look_for_earlier_lives(struct presence *presence)
+{
+    redis_send_strings(bus_commands(presence->options.bus), on_earlier_rooms, presence, "SMEMBERS",
+                       presence->own_rooms.text, NULL);
+}
+
+/* What an earlier life had is asked for before this life's rooms are written there. */
+static void on_taken(void *arg)
+{
+    struct presence *presence = arg;
+    look_for_earlier_lives(presence);
+    presence->renewals = RENEWALS_TO_WRITE;
+    keep_sets(presence);
+    presence->options.on_taken(presence->options.arg);
+}
+
+static void on_lapsed(void *arg)
+{
+    struct presence *presence = arg;
+    presence->options.on_lapsed(presence->options.arg);
+}
+
+/* While Redis takes no writes, the leases of the living run out as well. */
+static void on_failed(void *arg)
+{
+    struct presence *presence = arg;
+    burials_doubt(presence->burials);
+}
+
+static void on_refused(void *arg, const char *why)
+{
+    struct presence *presence = arg;
+    presence->options.on_refused(presence->options.arg, why);
+}
+
+static void on_waiting(void *arg, bool waiting)
+{
+    struct presence *presence = arg;
+    presence->options.on_waiting(presence->options.arg, waiting);
+}
+
+static void on_superseded(void *arg)
+{
+    struct presence *presence = arg;
+    presence->options.on_superseded(presence->options.arg);
+}
+
+/* The members of a life that drains are its own until it is gone. Then it may have had rooms that
+ * were not yet noted when this life began. */
+static void on_beside(void *arg, bool beside)
+{
+    struct presence *presence = arg;
+    if (!lease_is_held(presence->lease))
+        burials_stop_own(presence->burials);
+    else if (beside)
+        burials_hold_own(presence->burials);
+    else if (presence->beside)
+        look_for_earlier_lives(presence);
+    presence->beside = beside;
+    presence->options.on_beside(presence->options.arg, beside || !lease_is_held(presence->lease));
+}
+
+void presence_drain(struct presence *presence)
+{
+    presence->draining = true;
+    lease_drain(presence->lease);
+}
+
+/* Others look through the rooms of those who are in the set and have no lease. With no room there
+ * is nothing to look for, and nothing to tell. Once the lease is given back: a successor, of which
+ * this process need not have heard, has its members under the same id. */
+static void on_gone(void *arg)
+{
+    struct presence *presence = arg;
+    if (!presence->leaves_nothing)
+        return;
+    struct redis *redis = bus_commands(presence->options.bus);
+    redis_send_strings(redis, NULL, NULL, "SREM", presence->gateways.text,
+                       presence->config->gateway_id, NULL);
+    redis_send_strings(redis, NULL, NULL, "DEL", presence->own_rooms.text, NULL);
+}
+
+int presence_leave(struct presence *presence, void (*done)(void *arg), void *arg)
+{
+    bool others = presence->beside || burials_have_own(presence->burials);
+    presence->leaves_nothing =
+        lease_is_held(presence->lease) && presence->rooms_open == 0 && !others;
+    return lease_leave(presence->lease, done, arg);
+}
+
+static struct lease *new_lease(struct presence *presence)
+{
+    static const struct lease_callbacks callbacks = {
+        .on_taken = on_taken,
+        .on_lapsed = on_lapsed,
+        .on_failed = on_failed,
+        .on_refused = on_refused,
+        .on_superseded = on_superseded,
+        .on_waiting = on_waiting,
+        .on_beside = on_beside,
+        .on_gone = on_gone,
+    };
+    const struct presence_options *options = &presence->options;
+    const struct lease_options lease = {options->base, options->bus, options->metrics,
+                                        options->log};
+    return lease_new(&lease, &callbacks, presence);
+}
+
+struct presence *presence_new(const struct presence_options *options)
+{
+    struct presence *presence = memory_new(sizeof *presence);
+    presence->options = *options;
+    presence->config = bus_config(options->bus);
+    presence->own_rooms =
+        key_gateway_rooms(presence->config->redis_prefix, presence->config->gateway_id);
+    presence->gateways = key_global(presence->config->redis_prefix, "gateways");
+    presence->lease = new_lease(presence);
+    presence->burials = burials_new(options->base, options->bus, options->log);
+    presence->timer = event_new(options->base, -1, EV_PERSIST, on_timer, presence);
+    uint64_t every_ms = presence->config->lease * 1000 / 3;
+    struct timeval every = {(time_t)(every_ms / 1000), (suseconds_t)(every_ms % 1000 * 1000)};
+    event_add(presence->timer, &every);
+    return presence;
+}
+
+void presence_free(struct presence *presence)
+{
+    if (presence == NULL)
+        return;
+    event_free(presence->timer);
+    lease_free(presence->lease);
+    burials_free(presence->burials);
+    free(presence);
+}

@@ -1,0 +1,89 @@
+/* http_internal: what http/server.c (the socket), http/router.c (the answers) and http/upgrade.c
+ * (the handshake) share. Nobody else includes it. */
+#ifndef YUKIZURI_HTTP_INTERNAL_H
+#define YUKIZURI_HTTP_INTERNAL_H
+
+#include "base/list.h"
+#include "base/text.h"
+#include "base/wheel.h"
+#include "http/server.h"
+#include "protocol/http_request.h"
+#include "websocket/poller.h"
+
+struct http {
+    struct http_options options;
+    struct wheel *wheel; /* of all clients: their deadlines */
+    struct quota *quota; /* of peers: sockets that are no WebSockets yet */
+    struct link idle;    /* who is between two requests; the first has been for longest */
+    bool leaving;        /* a drain was announced */
+    bool draining;
+    bool warned_forwarded;
+    size_t client_count;
+    char *scratch; /* one read, of max-head bytes */
+};
+
+/* An answer: its head and either a text that it owns or bytes that live for ever. */
+struct http_client {
+    struct watch watch;
+    struct http *http;
+    struct link on_wheel;
+    struct link in_idle;
+    struct address peer;
+    int fd;
+    unsigned watched; /* what the poller waits for */
+    char *in;         /* the beginning of a head, NULL while nothing is there */
+    size_t in_len;
+    struct text out;
+    const unsigned char *body; /* static; sent after `out` */
+    size_t body_len;
+    size_t sent;     /* of out and body together */
+    bool keep_alive; /* after the answer that is being sent */
+    bool counted;    /* by the quota of peers */
+    bool answering;
+    bool answered;  /* a request on it was answered */
+    bool unseen;    /* `in` holds what nobody has looked at */
+    bool lingering; /* all sent; what still comes is dropped */
+    bool is_head;   /* HEAD: no body */
+};
+
+/* May this peer say whose request it passes on? */
+bool http_trusts(const struct http *http, const struct address *peer);
+
+/* The real client, seen through trusted proxies. */
+struct http_origin {
+    struct address address;
+    bool believable; /* false: passed on by who is not trusted, or without a word of for whom */
+};
+struct http_origin http_find_origin(struct http *http, const struct http_client *client,
+                                    const struct http_request *request);
+
+/* Begins an answer; headers may be added with text_print(&client->out, …) before http_body_*. */
+void http_status(struct http_client *client, int status);
+void http_body_text(struct http_client *client, const char *type, const char *body, size_t len);
+void http_body_static(struct http_client *client, const char *type, const unsigned char *body,
+                      size_t len);
+
+/* Answers with the status and a plain sentence. */
+void http_refuse(struct http_client *client, int status, const char *sentence);
+
+/* Answers a request. Returns true when the client's socket was handed over: the client is gone. */
+bool http_route(struct http_client *client, struct http_request *request, const char *early,
+                size_t early_len);
+
+/* Judges and performs an upgrade for this room (NULL: the echo endpoint). As http_route. */
+struct http_upgrade {
+    const struct http_request *request;
+    const char *room;
+    const char *early;
+    size_t early_len;
+};
+bool http_upgrade(struct http_client *client, const struct http_upgrade *upgrade);
+
+/* This address has as many connections as it may: the line says which, for behind a proxy that is
+ * not trusted all have one. */
+void http_note_address(const struct http *http, const struct address *address);
+
+/* Forgets the client and gives its socket away. */
+int http_release(struct http_client *client);
+
+#endif

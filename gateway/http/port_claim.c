@@ -1,0 +1,81 @@
+#include "http/port_claim.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* A name without a file (unix(7)) is one process' alone, and gone with it. */
+static void name_claim(const struct sockaddr *port, socklen_t len, struct sockaddr_un *out)
+{
+    static const char prefix[] = "yukizuri-private-";
+    const unsigned char *bytes = (const unsigned char *)port;
+    *out = (struct sockaddr_un){.sun_family = AF_UNIX};
+    size_t at = (size_t)snprintf(out->sun_path + 1, sizeof out->sun_path - 1, "%s", prefix) + 1;
+    for (socklen_t i = 0; i < len && at + 2 < sizeof out->sun_path; i++, at += 2)
+        snprintf(out->sun_path + at, sizeof out->sun_path - at, "%02x", bytes[i]);
+}
+
+/* The socket that is the claim; or -1 and errno. */
+static int claim(int listening)
+{
+    struct sockaddr_storage port = {0};
+    struct sockaddr_un name;
+    socklen_t len = sizeof port;
+    if (getsockname(listening, (struct sockaddr *)&port, &len) != 0)
+        return -1;
+    name_claim((const struct sockaddr *)&port, len, &name);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&name, sizeof name) == 0)
+        return fd;
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return -1;
+}
+
+static int claim_all(const struct listener *listener, const char *addr, struct private_ports *out,
+                     char *error, size_t error_size)
+{
+    for (size_t i = 0; i < listener->count; i++) {
+        int fd = claim(listener->fds[i]);
+        if (fd < 0) {
+            snprintf(error, error_size, "cannot listen on %.150s: %s", addr,
+                     errno == EADDRINUSE
+                         ? "another chat with workers and a private Redis has this port; choose "
+                           "another port, or one Redis for both"
+                         : strerror(errno));
+            return -1;
+        }
+        out->claims[out->count++] = fd;
+    }
+    return 0;
+}
+
+int private_ports_claim(const struct config *config, struct private_ports *out, char *error,
+                        size_t error_size)
+{
+    const struct listener_options alone = {.shared = false, .mode = config->addr_mode};
+    int result = 0;
+    out->count = 0;
+    for (size_t i = 0; result == 0 && i < config->addr.count; i++) {
+        struct listener listener;
+        result = listener_open(&config->listen[i], &alone, &listener, error, error_size);
+        if (result == 0)
+            result = claim_all(&listener, config->addr.items[i], out, error, error_size);
+        listener_close(&listener);
+    }
+    if (result != 0)
+        private_ports_release(out);
+    return result;
+}
+
+void private_ports_release(struct private_ports *ports)
+{
+    for (size_t i = 0; i < ports->count; i++)
+        close(ports->claims[i]);
+    ports->count = 0;
+}

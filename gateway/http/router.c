@@ -1,0 +1,438 @@
+/* The answers: which path gives what. */
+#include "http/internal.h"
+
+#include "base/clock.h"
+#include "base/file_limit.h"
+#include "http/assets.h"
+#include "protocol/http_field.h"
+#include "protocol/name.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MOST_ROOMS = METRICS_ROOMS * 2 };
+
+static const char *reason_of(int status)
+{
+    switch (status) {
+    case 200:
+        return "OK";
+    case 204:
+        return "No Content";
+    case 400:
+        return "Bad Request";
+    case 403:
+        return "Forbidden";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 408:
+        return "Request Timeout";
+    case 413:
+        return "Content Too Large";
+    case 426:
+        return "Upgrade Required";
+    case 429:
+        return "Too Many Requests";
+    case 431:
+        return "Request Header Fields Too Large";
+    case 501:
+        return "Not Implemented";
+    case 503:
+        return "Service Unavailable";
+    case 505:
+        return "HTTP Version Not Supported";
+    default:
+        return "Error";
+    }
+}
+
+void http_status(struct http_client *client, int status)
+{
+    text_clear(&client->out);
+    text_print(&client->out, "HTTP/1.1 %d %s\r\n", status, reason_of(status));
+    text_add_string(&client->out, "X-Content-Type-Options: nosniff\r\n"
+                                  "Referrer-Policy: no-referrer\r\n");
+}
+
+static void end_head(struct http_client *client, const char *type, size_t len)
+{
+    text_print(&client->out, "Content-Type: %s\r\nContent-Length: %zu\r\nConnection: %s\r\n\r\n",
+               type, len, client->keep_alive ? "keep-alive" : "close");
+}
+
+void http_body_text(struct http_client *client, const char *type, const char *body, size_t len)
+{
+    end_head(client, type, len);
+    if (!client->is_head)
+        text_add(&client->out, body, len);
+}
+
+void http_body_static(struct http_client *client, const char *type, const unsigned char *body,
+                      size_t len)
+{
+    end_head(client, type, len);
+    client->body = body;
+    client->body_len = client->is_head ? 0 : len;
+}
+
+static void plain(struct http_client *client, const char *sentence)
+{
+    char line[256];
+    int len = snprintf(line, sizeof line, "%s\n", sentence);
+    text_add_string(&client->out, "Cache-Control: no-store\r\n");
+    http_body_text(client, "text/plain; charset=utf-8", line, (size_t)len);
+}
+
+void http_refuse(struct http_client *client, int status, const char *sentence)
+{
+    http_status(client, status);
+    if (status == 405)
+        text_add_string(&client->out, "Allow: GET, HEAD\r\n");
+    if (status == 426)
+        text_add_string(&client->out, "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
+    if (status == 503 || status == 429)
+        text_add_string(&client->out, "Retry-After: 5\r\n");
+    plain(client, sentence);
+}
+
+/* --- Who asks --- */
+
+static void warn_forwarded(struct http *http, const struct address *peer)
+{
+    char address[ADDRESS_TEXT_BYTES];
+    if (http->warned_forwarded)
+        return;
+    http->warned_forwarded = true;
+    sessions_format_address(http->options.sessions, peer, address);
+    log_write(http->options.log,
+              &(struct log_line){.level = LOG_LEVEL_WARN,
+                                 .kind = "forwarded-ignored",
+                                 .remote_addr = address,
+                                 .message = "a peer that is no trusted-proxy sent X-Forwarded-For, "
+                                            "X-Real-IP or Forwarded; it is ignored (told once)"});
+}
+
+/* All X-Forwarded-For headers as one list, in order (RFC 9110 section 5.3). */
+static void join_forwarded(const struct http_request *request, struct text *out)
+{
+    for (size_t i = 0; i < request->header_count; i++) {
+        if (!http_header_is(&request->headers[i], "X-Forwarded-For"))
+            continue;
+        if (out->len > 0)
+            text_add_string(out, ",");
+        text_add_string(out, request->headers[i].value);
+    }
+}
+
+/* Walks the list; false when it says no address. */
+static bool walk(struct http *http, const struct http_request *request, struct address *at)
+{
+    const struct config_blocks *trusted = &http->options.config->trusted_proxy_blocks;
+    struct text list = TEXT_EMPTY;
+    join_forwarded(request, &list);
+    bool moved = list.len > 0 && address_walk(at, list.data, trusted->items, trusted->count);
+    text_done(&list);
+    return moved;
+}
+
+bool http_trusts(const struct http *http, const struct address *peer)
+{
+    const struct config_blocks *trusted = &http->options.config->trusted_proxy_blocks;
+    return peer->local_socket || address_in_blocks(peer, trusted->items, trusted->count);
+}
+
+/* `Forwarded` is not read: a proxy that writes only X-Forwarded-For hands on what a client put
+ * there. But whoever sends it is no client of this machine's own. */
+struct http_origin http_find_origin(struct http *http, const struct http_client *client,
+                                    const struct http_request *request)
+{
+    const struct address *peer = &client->peer;
+    const char *real = http_request_header(request, "X-Real-IP");
+    bool listed = http_request_header(request, "X-Forwarded-For") != NULL;
+    struct http_origin origin = {.address = *peer, .believable = true};
+    if (!listed && real == NULL && http_request_header(request, "Forwarded") == NULL)
+        return origin;
+    if (!http_trusts(http, peer)) {
+        warn_forwarded(http, peer);
+        origin.believable = false;
+    } else if (listed) {
+        origin.believable = walk(http, request, &origin.address);
+    } else {
+        origin.believable = real != NULL && http_request_header_count(request, "X-Real-IP") == 1 &&
+                            address_parse(real, strlen(real), &origin.address) == 0;
+    }
+    return origin;
+}
+
+static bool may_operate(struct http_client *client, const struct http_request *request)
+{
+    struct http *http = client->http;
+    const struct config_blocks *allowed = &http->options.config->ops_allow_blocks;
+    struct http_origin origin = http_find_origin(http, client, request);
+    if (!origin.believable)
+        return false;
+    /* somebody on a unix socket without a forwarding header is on this machine */
+    return origin.address.local_socket ||
+           address_in_blocks(&origin.address, allowed->items, allowed->count);
+}
+
+/* --- Files --- */
+
+static void send_asset(struct http_client *client, const struct http_request *request,
+                       const struct asset *asset)
+{
+    text_add_string(&client->out, "Vary: Accept-Encoding\r\n");
+    if (http_field_prefers_gzip(request)) {
+        text_add_string(&client->out, "Content-Encoding: gzip\r\n");
+        http_body_static(client, asset->type, asset->gzip, asset->gzip_len);
+    } else {
+        http_body_static(client, asset->type, asset->data, asset->len);
+    }
+}
+
+static const struct asset *find_asset(const char *name, const char *path)
+{
+    for (size_t i = 0; i < assets_count; i++)
+        if ((name != NULL && strcmp(assets[i].name, name) == 0) ||
+            (path != NULL && strcmp(assets[i].path, path) == 0))
+            return &assets[i];
+    return NULL;
+}
+
+static void page(struct http_client *client, const struct http_request *request)
+{
+    http_status(client, 200);
+    text_add_string(
+        &client->out,
+        "Cache-Control: no-cache\r\n"
+        "Content-Security-Policy: default-src 'none'; script-src 'self'; "
+        "style-src 'self'; img-src 'self'; connect-src 'self' ws: wss:; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'\r\n");
+    send_asset(client, request, find_asset("index.html", NULL));
+}
+
+static void asset(struct http_client *client, const struct http_request *request)
+{
+    const struct asset *found = find_asset(NULL, request->path);
+    if (found == NULL) {
+        http_refuse(client, 404, "There is no such file.");
+        return;
+    }
+    http_status(client, 200);
+    text_add_string(&client->out, "Cache-Control: public, max-age=31536000, immutable\r\n");
+    send_asset(client, request, found);
+}
+
+/* --- Operators --- */
+
+static void healthz(struct http_client *client)
+{
+    http_status(client, 200);
+    plain(client, "OK");
+}
+
+/* NULL, or a sentence: why nobody should be sent here. */
+static const char *why_not_ready(const struct http *http)
+{
+    const char *why = http->leaving ? "draining: this gateway is going away"
+                                    : bus_why_not_ready(http->options.bus);
+    if (why == NULL)
+        why = sessions_why_closed(http->options.sessions);
+    return why;
+}
+
+static void readyz(struct http_client *client)
+{
+    const char *why = why_not_ready(client->http);
+    if (why != NULL)
+        http_refuse(client, 503, why);
+    else
+        healthz(client);
+}
+
+static int by_members(const void *a, const void *b)
+{
+    const struct metrics_room *left = a;
+    const struct metrics_room *right = b;
+    return (left->members < right->members) - (left->members > right->members);
+}
+
+/* The biggest rooms. Keeps twice as many as wanted and sorts when that is full. */
+static size_t biggest_rooms(struct http *http, struct metrics_room out[MOST_ROOMS])
+{
+    size_t count = 0;
+    struct place *place;
+    for (size_t at = 0;
+         (place = rooms_next(sessions_rooms(http->options.sessions), &at)) != NULL;) {
+        if (place->room == NULL)
+            continue;
+        if (count == MOST_ROOMS) {
+            qsort(out, count, sizeof *out, by_members);
+            count = METRICS_ROOMS;
+        }
+        out[count++] = (struct metrics_room){place->name, room_members_here(place->room)};
+    }
+    qsort(out, count, sizeof *out, by_members);
+    return count < METRICS_ROOMS ? count : METRICS_ROOMS;
+}
+
+static uint64_t resident_bytes(void)
+{
+    unsigned long long size = 0;
+    unsigned long long resident = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file == NULL)
+        return 0;
+    if (fscanf(file, "%llu %llu", &size, &resident) != 2)
+        resident = 0;
+    fclose(file);
+    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* What is looked for when somebody asks. */
+static void note_gauges(const struct http *http)
+{
+    struct metrics *metrics = http->options.metrics;
+    metrics->ready = why_not_ready(http) == NULL;
+    metrics->draining = http->leaving;
+    metrics->redis_refuses = bus_why_refused(http->options.bus) != NULL;
+    metrics->log_dropped = log_dropped(http->options.log);
+    metrics->max_descriptors = file_limit_get();
+    metrics->descriptors =
+        file_limit_in_use(http->client_count + connections_count(http->options.connections));
+}
+
+static void figures(struct http_client *client, const struct http_request *request, bool json)
+{
+    struct http *http = client->http;
+    struct metrics_room rooms[MOST_ROOMS];
+    struct text body = TEXT_EMPTY;
+    if (!may_operate(client, request)) {
+        http_refuse(client, 403, "Only operators may read this; see ops-allow.");
+        return;
+    }
+    struct metrics_moment moment = {
+        .gateway = http->options.config->gateway_id,
+        .version = YUKIZURI_VERSION,
+        .cpu_us = clock_process_cpu_us(),
+        .now_ms = clock_wall_ms(),
+        .resident_bytes = resident_bytes(),
+        .rooms = rooms,
+        .room_count = biggest_rooms(http, rooms),
+    };
+    note_gauges(http);
+    if (json)
+        metrics_render_json(http->options.metrics, &moment, &body);
+    else
+        metrics_render_prometheus(http->options.metrics, &moment, &body);
+    http_status(client, 200);
+    text_add_string(&client->out, "Cache-Control: no-store\r\n");
+    http_body_text(client, json ? "application/json" : "text/plain; version=0.0.4; charset=utf-8",
+                   body.data, body.len);
+    text_done(&body);
+}
+
+/* --- Paths --- */
+
+/* Is `path` "/PREFIX" or "/PREFIX/NAME"? */
+static bool is_below(const char *path, const char *prefix)
+{
+    size_t len = strlen(prefix);
+    return strncmp(path, prefix, len) == 0 && (path[len] == '\0' || path[len] == '/');
+}
+
+/* The judged room's name of "/PREFIX/NAME"; the default without NAME. Refuses, and says which names
+ * are fair, where that is none. */
+static bool take_room(struct http_client *client, const char *path, char *out)
+{
+    const char *slash = strchr(path + 1, '/');
+    const char *name = slash == NULL ? client->http->options.config->room : slash + 1;
+    if (name_judge_room(name, strlen(name), out) == NAME_OK)
+        return true;
+    http_refuse(client, 404, "There is no such room: a room's name is " NAME_ROOM_RULE ".");
+    return false;
+}
+
+static bool is_path(const struct http_request *request, const char *path)
+{
+    return strcmp(request->path, path) == 0;
+}
+
+static bool route_simple(struct http_client *client, const struct http_request *request)
+{
+    if (is_path(request, "/"))
+        page(client, request);
+    else if (strncmp(request->path, "/assets/", 8) == 0)
+        asset(client, request);
+    else if (is_path(request, "/healthz") || is_path(request, "/heartbeat"))
+        healthz(client);
+    else if (is_path(request, "/readyz"))
+        readyz(client);
+    else if (is_path(request, "/metrics"))
+        figures(client, request, false);
+    else if (is_path(request, "/api/stats"))
+        figures(client, request, true);
+    else
+        return false;
+    return true;
+}
+
+static void answer_options(struct http_client *client)
+{
+    http_status(client, 204);
+    text_print(&client->out, "Allow: GET, HEAD, OPTIONS\r\nConnection: %s\r\n\r\n",
+               client->keep_alive ? "keep-alive" : "close");
+}
+
+/* Is it answered without looking at the path? */
+static bool route_method(struct http_client *client, const struct http_request *request)
+{
+    if (is_path(request, "*"))
+        answer_options(client);
+    else if (strcmp(request->method, "GET") != 0 && !client->is_head)
+        http_refuse(client, 405, "Only GET and HEAD are answered here.");
+    else if (strcasestr(request->path, "%2f") ==
+                 NULL && /* it separates nothing, and is in no path */
+             http_request_decode(request->path) < 0)
+        http_refuse(client, 400,
+                    "In the path, % must be followed by two hexadecimal digits that are not 00.");
+    else
+        return false;
+    return true;
+}
+
+/* The page of a room, or its WebSocket. */
+static bool route_room(struct http_client *client, struct http_upgrade *upgrade)
+{
+    char room[NAME_BYTES];
+    const char *path = upgrade->request->path;
+    bool is_socket = is_below(path, "/room");
+    if (!is_socket && strncmp(path, "/r/", 3) != 0) {
+        http_refuse(client, 404, "There is nothing here.");
+        return false;
+    }
+    if (!take_room(client, path, room))
+        return false;
+    if (!is_socket) {
+        page(client, upgrade->request);
+        return false;
+    }
+    upgrade->room = room;
+    return http_upgrade(client, upgrade);
+}
+
+bool http_route(struct http_client *client, struct http_request *request, const char *early,
+                size_t early_len)
+{
+    const char *echo = client->http->options.config->echo_path;
+    struct http_upgrade upgrade = {request, NULL, early, early_len};
+    if (route_method(client, request) || route_simple(client, request))
+        return false;
+    if (echo != NULL && is_path(request, echo))
+        return http_upgrade(client, &upgrade);
+    return route_room(client, &upgrade);
+}

@@ -1,0 +1,131 @@
+/* redis: one connection to Redis: TCP, TLS or unix socket; AUTH, SELECT; pipelined commands with
+ * deadlines; reconnects with jitter. Bytes move over a libevent bufferevent.
+ *
+ * It does not know what the commands mean. Callbacks run from the event loop only, never from
+ * within the call that caused them, but for redis_stop, after which the loop does not run any more;
+ * a callback may send commands, or drop the connection, but not free it. */
+#ifndef YUKIZURI_REDIS_CLIENT_H
+#define YUKIZURI_REDIS_CLIENT_H
+
+#include "config/redis_url.h"
+#include "redis/error.h"
+#include "redis/resp_decode.h"
+#include "telemetry/metrics.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct event_base;
+struct redis;
+struct redis_tls;
+
+struct redis_callbacks {
+    void (*on_ready)(void *arg);                 /* authenticated, database chosen */
+    void (*on_lost)(void *arg, const char *why); /* was ready, or could not become it */
+    /* Each error that Redis sends, also inside an array, whoever sent the command; before the
+     * command is answered. */
+    void (*on_error)(void *arg, const struct redis_error *error);
+    void (*on_push)(void *arg, const struct redis_reply *reply); /* subscriber: a "message" */
+    void (*on_push_end)(void *arg); /* subscriber: that was all of what was read */
+};
+
+struct redis_options {
+    struct event_base *base;
+    const struct redis_url *url; /* must outlive the connection */
+    /* Which of a name's addresses is tried: both connections of a gateway are to reach one Redis.
+     * Counted on when the connection for commands fails; must outlive both. */
+    unsigned *turn;
+    struct redis_tls *tls;          /* must outlive it; NULL: none is wanted */
+    const char *client_name;        /* CLIENT SETNAME; copied */
+    bool subscriber;                /* what is published goes to on_push; commands are answered */
+    struct redis_replies_most most; /* of a reply; a longer one is the end of the connection */
+    struct metrics *metrics;
+};
+
+/* A reply, or NULL when none came: connection lost, or the deadline passed. A reply that comes
+ * after its deadline is dropped. */
+typedef void (*redis_done)(void *arg, const struct redis_reply *reply);
+
+/* A command's words. They are copied when it is sent. */
+enum { REDIS_WORDS = 1100 };
+struct redis_words {
+    size_t count;
+    const char *data[REDIS_WORDS];
+    size_t len[REDIS_WORDS];
+};
+
+/* Starts to connect, and goes on trying for ever. */
+struct redis *redis_new(const struct redis_options *options,
+                        const struct redis_callbacks *callbacks, void *arg);
+
+/* Closes it for good; waiting commands get their callback without a reply, from within. on_lost is
+ * not called. */
+void redis_stop(struct redis *redis);
+
+/* Stops and frees it. NULL is fine. */
+void redis_free(struct redis *redis);
+
+bool redis_is_ready(const struct redis *redis);
+
+/* Which process of Redis answers (`run_id`), since the last time that it was ready; "" when its
+ * user may not ask. */
+const char *redis_run_id(const struct redis *redis);
+
+/* The same of its version. */
+const char *redis_version(const struct redis *redis);
+
+/* When something last came from Redis, whatever it was. Monotonic, in ms; 0: never. */
+int64_t redis_heard_ms(const struct redis *redis);
+
+/* The way through Redis is open: should the connection be lost from here on, the next one is made
+ * soon. Until this is called each attempt waits longer than the one before, up to a second: a Redis
+ * that lets us in and then refuses everything is not asked in a loop. */
+void redis_prove(struct redis *redis);
+
+/* Drops the connection and makes a new one, resolving its name anew: for a peer that went silent or
+ * is not the one to talk to. Nothing is sent or received any more; who waits, and on_lost, is told
+ * at the loop's next turn. Does nothing when it is not ready. */
+void redis_reconnect(struct redis *redis, const char *why);
+
+/* What was sent in this turn of the loop goes to the socket at once; with TLS, or behind what the
+ * socket did not take before, in the next turn. */
+void redis_flush(struct redis *redis);
+
+/* Sends a command: with redis_flush, or at the end of the loop's turn. 0; or -1 when there is no
+ * connection: `done` is then never called. `done` may be NULL. The deadline is REDIS_DEADLINE_MS.
+ */
+int redis_send(struct redis *redis, const struct redis_words *words, redis_done done, void *arg);
+
+/* The same of a command that redis_format has put together; it is copied. */
+struct redis_command {
+    const char *bytes;
+    size_t len;
+    redis_done done;
+    void *arg;
+};
+int redis_send_formatted(struct redis *redis, const struct redis_command *command);
+
+/* `done` is called without a reply at the loop's next turn, after all who have waited longer: for
+ * what was promised an answer and found no connection. */
+void redis_fail(struct redis *redis, redis_done done, void *arg);
+
+/* Writes a command as Redis reads it (RESP) to `out`, which has room for redis_format_bytes.
+ * Returns its length. */
+size_t redis_format(const struct redis_words *words, char *out);
+size_t redis_format_bytes(const struct redis_words *words);
+
+/* redis_send of a NULL-terminated list of strings. */
+int redis_send_strings(struct redis *redis, redis_done done, void *arg, const char *first, ...)
+    __attribute__((sentinel));
+
+/* Of the command that was just sent, with success: a user without the right to it is no fault. The
+ * error is told as one that was expected (see redis_error_excuse). */
+void redis_mark_optional(struct redis *redis);
+
+enum { REDIS_DEADLINE_MS = 5000 };
+
+void redis_words_add(struct redis_words *words, const char *data, size_t len);
+void redis_words_add_string(struct redis_words *words, const char *string);
+
+#endif

@@ -1,0 +1,232 @@
+#include "redis/embedded.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/signals.h"
+#include "redis/keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    GENTLY_MS = 2000, /* for the keeper to end by itself */
+    KILLED_MS = 1000,
+    LOOK_MS = 2, /* how often it is looked meanwhile */
+    WHY_BYTES = 64,
+};
+
+/* Both ends of both pipes are kept, so that a keeper can be replaced. */
+struct embedded_redis {
+    pid_t keeper; /* 0: there is none */
+    int lifeline; /* the keeper ends the server when this end of a pipe closes */
+    int news;     /* what it tells of is read here */
+    struct keeper job;
+    int last_status; /* of the server that died last, as waitpid gives it */
+};
+
+static bool can_be_run(const char *name)
+{
+    const char *path = getenv("PATH");
+    char file[PATH_MAX];
+    while (path != NULL && *path != '\0') {
+        size_t len = strcspn(path, ":");
+        snprintf(file, sizeof file, "%.*s/%s", (int)len, path, name);
+        if (access(file, X_OK) == 0)
+            return true;
+        path += len + (path[len] == ':');
+    }
+    return false;
+}
+
+/* A longer one may leave no room for the socket's path. */
+static const char *find_base(void)
+{
+    const char *base = getenv("TMPDIR");
+    return base == NULL || base[0] == '\0' || strlen(base) > 30 ? "/tmp" : base;
+}
+
+static int make_directory(struct keeper *job)
+{
+    snprintf(job->directory, sizeof job->directory, "%s/yukizuri-XXXXXX", find_base());
+    if (mkdtemp(job->directory) == NULL)
+        return -1;
+    snprintf(job->socket, sizeof job->socket, "%s/redis.sock", job->directory);
+    return 0;
+}
+
+static int open_pipes(struct embedded_redis *redis)
+{
+    int life[2];
+    int news[2];
+    if (pipe2(life, O_CLOEXEC) != 0)
+        return -1;
+    redis->job.lifeline = life[0];
+    redis->lifeline = life[1];
+    if (pipe2(news, O_CLOEXEC | O_NONBLOCK) != 0)
+        return -1;
+    redis->news = news[0];
+    redis->job.news = news[1];
+    return 0;
+}
+
+static void close_end(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+static void close_ends(const struct embedded_redis *redis)
+{
+    close_end(redis->lifeline);
+    close_end(redis->job.lifeline);
+    close_end(redis->news);
+    close_end(redis->job.news);
+}
+
+static int start_keeper(struct embedded_redis *redis)
+{
+    sigset_t before;
+    signals_hold(&before);
+    pid_t keeper = fork();
+    if (keeper == 0)
+        keeper_run(&redis->job);
+    signals_release(&before);
+    if (keeper < 0)
+        return -1;
+    redis->keeper = keeper;
+    return 0;
+}
+
+static struct embedded_redis *new_redis(void)
+{
+    struct embedded_redis *redis = memory_new(sizeof *redis);
+    redis->lifeline = redis->job.lifeline = redis->news = redis->job.news = -1;
+    if (make_directory(&redis->job) != 0) {
+        free(redis);
+        return NULL;
+    }
+    if (open_pipes(redis) == 0 && start_keeper(redis) == 0)
+        return redis;
+    int saved = errno;
+    close_ends(redis);
+    keeper_remove_files(&redis->job);
+    free(redis);
+    errno = saved;
+    return NULL;
+}
+
+struct embedded_redis *embedded_redis_start(struct redis_url *url, char *error, size_t error_size)
+{
+    if (!can_be_run("redis-server")) {
+        snprintf(error, error_size,
+                 "redis-server is not installed: install it, or name a Redis with "
+                 "--redis redis://HOST:PORT");
+        return NULL;
+    }
+    struct embedded_redis *redis = new_redis();
+    if (redis == NULL) {
+        snprintf(error, error_size,
+                 "cannot start the private Redis, in a directory of its own in %s (TMPDIR): %s",
+                 find_base(), strerror(errno));
+        return NULL;
+    }
+    memset(url, 0, sizeof *url);
+    url->scheme = REDIS_UNIX;
+    memcpy(url->path, redis->job.socket, strlen(redis->job.socket) + 1);
+    return redis;
+}
+
+/* --- Deaths --- */
+
+static void describe(int status, char why[WHY_BYTES])
+{
+    if (WIFSIGNALED(status))
+        snprintf(why, WHY_BYTES, "by signal %d", WTERMSIG(status));
+    else
+        snprintf(why, WHY_BYTES, "with status %d", WEXITSTATUS(status));
+}
+
+/* The keeper died, and the server with it. */
+static bool replace_keeper(struct embedded_redis *redis)
+{
+    bool too_many = keeper_note_death(&redis->job.deaths, clock_monotonic_ms());
+    return !too_many && start_keeper(redis) == 0;
+}
+
+/* Notes what the keeper has told; returns whether there was something. */
+static bool read_news(struct embedded_redis *redis)
+{
+    struct keeper_news news;
+    bool any = false;
+    while (read(redis->news, &news, sizeof news) == (ssize_t)sizeof news) {
+        keeper_note_death(&redis->job.deaths, news.at_ms);
+        redis->last_status = news.status;
+        any = true;
+    }
+    return any;
+}
+
+enum embedded_redis_news embedded_redis_check(struct embedded_redis *redis, char *what,
+                                              size_t what_size)
+{
+    char why[WHY_BYTES];
+    int status;
+    if (redis == NULL || redis->keeper == 0)
+        return EMBEDDED_REDIS_QUIET;
+    bool ended = waitpid(redis->keeper, &status, WNOHANG) == redis->keeper;
+    bool any = read_news(redis);
+    if (!any && !ended)
+        return EMBEDDED_REDIS_QUIET;
+    bool given_up = ended && WIFEXITED(status) && WEXITSTATUS(status) == KEEPER_GAVE_UP;
+    describe(any || given_up ? redis->last_status : status, why);
+    if (ended)
+        redis->keeper = 0;
+    if (!ended || (!given_up && replace_keeper(redis))) {
+        snprintf(what, what_size, "the private Redis ended %s and was started again, empty", why);
+        return EMBEDDED_REDIS_RESTARTED;
+    }
+    snprintf(what, what_size,
+             "the private Redis ended %d times within %d seconds, lastly %s: see that it can run "
+             "(memory, redis-server), or name another one with --redis redis://HOST:PORT",
+             KEEPER_MOST_DEATHS, KEEPER_SPAN_MS / 1000, why);
+    return EMBEDDED_REDIS_GIVEN_UP;
+}
+
+/* --- The end --- */
+
+static bool await_end(pid_t keeper, int patience_ms)
+{
+    int64_t end_ms = clock_monotonic_ms() + patience_ms;
+    pid_t ended;
+    while ((ended = waitpid(keeper, NULL, WNOHANG)) == 0 && clock_monotonic_ms() < end_ms)
+        poll(NULL, 0, LOOK_MS);
+    return ended != 0;
+}
+
+/* A keeper that was stopped, say, does not see that it shall end. */
+void embedded_redis_stop(struct embedded_redis *redis)
+{
+    if (redis == NULL)
+        return;
+    close_ends(redis);
+    if (redis->keeper != 0 && !await_end(redis->keeper, GENTLY_MS)) {
+        kill(redis->keeper, SIGKILL);
+        await_end(redis->keeper, KILLED_MS);
+    }
+    keeper_remove_files(&redis->job);
+    free(redis);
+}
+
+void embedded_redis_forget(struct embedded_redis *redis)
+{
+    free(redis);
+}

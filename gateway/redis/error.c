@@ -1,0 +1,101 @@
+#include "redis/error.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+struct meaning {
+    const char *word;
+    enum redis_verdict verdict;
+};
+
+static const struct meaning meanings[] = {
+    {"OTHEREPOCH", REDIS_OURS},       /* publish.lua */
+    {"LATE", REDIS_OURS},             /* join.lua */
+    {"NOSCRIPT", REDIS_OURS},         /* redis/script.c loads it */
+    {"CROSSSLOT", REDIS_OURS},        /* a cluster: cluster/failure_detector.c asks one by one */
+    {"READONLY", REDIS_RECONNECT},    /* a replica: the master is elsewhere */
+    {"MASTERDOWN", REDIS_RECONNECT},  /* a replica that has lost its master */
+    {"LOADING", REDIS_RECONNECT},     /* it becomes a replica, or comes back from a dump */
+    {"CLUSTERDOWN", REDIS_RECONNECT}, /* another node may be up */
+    {"NOAUTH", REDIS_RECONNECT},      /* the greeting says the password once more */
+    {"WRONGPASS", REDIS_RECONNECT},   /* the same */
+    {"UNBLOCKED", REDIS_RECONNECT},   /* it has become a replica */
+    {"MISCONF", REDIS_DOUBT},         /* it cannot write its dump, and takes no writes */
+    {"OOM", REDIS_DOUBT},             /* no memory */
+    {"NOREPLICAS", REDIS_DOUBT},      /* min-replicas-to-write */
+    {"NOPERM", REDIS_DOUBT},          /* its user has not the right */
+    {"MOVED", REDIS_DOUBT},           /* one node of a cluster: the room is on another one */
+    {"ASK", REDIS_DOUBT},             /* the same, for a moment */
+    {"TRYAGAIN", REDIS_DOUBT},        /* the same */
+    {"BUSY", REDIS_DOUBT},            /* somebody's script does not end */
+    {"WRONGTYPE", REDIS_DOUBT},       /* a key that somebody has broken by hand */
+    {"EXECABORT", REDIS_DOUBT},       /* a command before it was refused */
+    {"ERR", REDIS_DOUBT},             /* whatever else; also an unknown command */
+};
+
+enum { MEANINGS = sizeof meanings / sizeof *meanings };
+
+static const struct meaning unknown = {"other", REDIS_DOUBT};
+
+static bool begins_with(const char *text, const char *end, const char *word)
+{
+    size_t len = strlen(word);
+    return (size_t)(end - text) >= len && memcmp(text, word, len) == 0 &&
+           (text + len == end || text[len] == ' ' || text[len] == ':');
+}
+
+static const struct meaning *find(const char *text, const char *end)
+{
+    for (size_t i = 0; i < MEANINGS; i++)
+        if (begins_with(text, end, meanings[i].word))
+            return &meanings[i];
+    return &unknown;
+}
+
+/* An error that a script raises again is wrapped in an ERR with the place in the script. */
+static const struct meaning *find_wrapped(const char *text, const char *end)
+{
+    for (const char *at = text + 1; at < end; at++) {
+        if (at[-1] != ' ' && at[-1] != '-')
+            continue;
+        const struct meaning *meaning = find(at, end);
+        if (meaning->verdict == REDIS_RECONNECT ||
+            (meaning != &unknown && strcmp(meaning->word, "ERR") != 0))
+            return meaning;
+    }
+    return NULL;
+}
+
+/* Where the text ends for us: "ERR unknown command 'X', with args beginning with: …". */
+static const char *find_end(const char *text, size_t len)
+{
+    static const char arguments[] = ", with args beginning with";
+    const char *found = memmem(text, len, arguments, sizeof arguments - 1);
+    return found == NULL ? text + len : found;
+}
+
+void redis_error_read(const char *text, size_t len, struct redis_error *out)
+{
+    const char *end = find_end(text, len);
+    const struct meaning *meaning = find(text, end);
+    const struct meaning *wrapped = NULL;
+    if (strcmp(meaning->word, "ERR") == 0)
+        wrapped = find_wrapped(text, end);
+    if (wrapped != NULL)
+        meaning = wrapped;
+    out->word = meaning->word;
+    out->verdict = meaning->verdict;
+    len = (size_t)(end - text);
+    if (len > sizeof out->text - 1)
+        len = sizeof out->text - 1;
+    memcpy(out->text, text, len);
+    out->text[len] = '\0';
+}
+
+void redis_error_excuse(struct redis_error *error)
+{
+    if (error->verdict != REDIS_DOUBT)
+        return;
+    error->word = "optional";
+    error->verdict = REDIS_OURS;
+}

@@ -1,0 +1,79 @@
+/* What is said to Redis over a new connection before anything else. */
+#include "redis/internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* An AUTH that Redis does not know is repeated by it, with the password: redis_error_read leaves
+ * that out. */
+static void on_greeting(void *arg, const struct redis_reply *reply)
+{
+    struct redis *redis = arg;
+    struct redis_error error;
+    char why[200];
+    if (!redis_reply_error(reply, &error))
+        return;
+    snprintf(why, sizeof why, "Redis refused: %s", error.text);
+    redis_lose(redis, why);
+}
+
+static void copy_field(const char *info, const char *name, char *out, size_t size)
+{
+    const char *found = strstr(info, name);
+    if (found == NULL)
+        return;
+    found += strlen(name);
+    snprintf(out, size, "%.*s", (int)strcspn(found, "\r\n"), found);
+}
+
+/* Without the right to ask, it is not known: the scripts ask as well, and the probe tells. */
+static void on_server(void *arg, const struct redis_reply *reply)
+{
+    struct redis *redis = arg;
+    const char *info = redis_reply_is_error(reply) ? NULL : redis_reply_string(reply, NULL);
+    if (info == NULL)
+        return;
+    copy_field(info, "run_id:", redis->run_id, sizeof redis->run_id);
+    copy_field(info, "redis_version:", redis->version, sizeof redis->version);
+}
+
+static void on_greeted(void *arg, const struct redis_reply *reply)
+{
+    struct redis *redis = arg;
+    on_greeting(redis, reply);
+    if (reply != NULL && redis->state == REDIS_GREETING)
+        redis_become_ready(redis);
+}
+
+static __attribute__((sentinel)) void greet_with(struct redis *redis, redis_done done,
+                                                 const char *first, ...)
+{
+    struct redis_words words;
+    va_list rest;
+    va_start(rest, first);
+    redis_words_list(&words, first, rest);
+    va_end(rest);
+    redis_write(redis, &words, done, redis);
+}
+
+void redis_greet(struct redis *redis)
+{
+    const struct redis_url *url = redis->options.url;
+    redis->state = REDIS_GREETING;
+    if (url->password[0] != '\0' && url->user[0] != '\0')
+        greet_with(redis, on_greeting, "AUTH", url->user, url->password, NULL);
+    else if (url->password[0] != '\0')
+        greet_with(redis, on_greeting, "AUTH", url->password, NULL);
+    if (url->database != 0) {
+        char number[16];
+        snprintf(number, sizeof number, "%d", url->database);
+        greet_with(redis, on_greeting, "SELECT", number, NULL);
+    }
+    redis->run_id[0] = redis->version[0] = '\0';
+    greet_with(redis, on_server, "INFO", "server", NULL);
+    redis_mark_optional(redis);
+    greet_with(redis, NULL, "CLIENT", "SETNAME", redis->client_name, NULL);
+    redis_mark_optional(redis);
+    greet_with(redis, on_greeting, "PING", NULL);
+    greet_with(redis, on_greeted, "PING", "ready", NULL);
+}

@@ -1,0 +1,102 @@
+/* Why there is no connection to Redis: what was tried, what came of it, and what to do. */
+#include "redis/internal.h"
+
+#include "redis/resolver.h"
+#include "redis/resp_decode.h"
+#include "redis/tls.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/util.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static const char *find_advice(const struct redis_url *url, int why)
+{
+    if (why == EMFILE || why == ENFILE)
+        return "; no descriptor is free: raise the limit of open files (ulimit -n, LimitNOFILE=)";
+    if (why == EACCES && url->scheme == REDIS_UNIX)
+        return "; this user may not write to the socket, or not enter its directory";
+    if (why == ENOENT && url->scheme == REDIS_UNIX)
+        return "; nothing is at that path";
+    if (why == ECONNREFUSED)
+        return "; nobody listens there";
+    return "";
+}
+
+void redis_why_errno(const struct redis *redis, int why, char out[REDIS_WHY_BYTES])
+{
+    snprintf(out, REDIS_WHY_BYTES, "%s%s", strerror(why), find_advice(redis->options.url, why));
+}
+
+void redis_why_unresolved(const struct redis *redis, const struct resolver_answer *answer,
+                          char out[REDIS_WHY_BYTES])
+{
+    const struct redis_url *url = redis->options.url;
+    int why = answer->system_error;
+    snprintf(out, REDIS_WHY_BYTES, "cannot resolve %.80s: %s%s", url->host,
+             why != 0 ? strerror(why) : gai_strerror(answer->error),
+             why != 0 ? find_advice(url, why) : "; see /etc/hosts and the name server");
+}
+
+static bool is_connected(const struct redis *redis)
+{
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof peer;
+    int fd = bufferevent_getfd(redis->stream);
+    return fd >= 0 && getpeername(fd, (struct sockaddr *)&peer, &len) == 0;
+}
+
+const char *redis_why_late(const struct redis *redis)
+{
+    if (redis->state != REDIS_CONNECTING)
+        return "Redis does not answer, though it took the connection";
+    if (redis->resolution != NULL)
+        return "nobody answers for the host's name; see the name server";
+    if (redis->options.tls != NULL && is_connected(redis))
+        return "TLS was tried (rediss://), and what listens there does not answer it; if that port "
+               "speaks no TLS, write redis://";
+    return "Redis does not answer: nobody takes the connection";
+}
+
+void redis_why_note_first(struct redis *redis)
+{
+    if (redis->first_len == 0)
+        redis->first_len = evbuffer_copyout(bufferevent_get_input(redis->stream), redis->first,
+                                            sizeof redis->first);
+}
+
+/* A TLS record begins with its type and the version 3 (RFC 8446, section 5.1): this is an alert. */
+const char *redis_why_noise(const struct redis *redis, int error)
+{
+    static const uint8_t alert[] = {21, 3};
+    if (redis->options.tls == NULL && redis->first_len == (ev_ssize_t)sizeof alert &&
+        memcmp(redis->first, alert, sizeof alert) == 0)
+        return "what answers there speaks TLS; write rediss://";
+    return redis_replies_why(error);
+}
+
+static const char *find_end(const struct redis *redis)
+{
+    if (redis->state == REDIS_CONNECTING && redis->options.tls != NULL)
+        return "TLS was tried (rediss://), and the connection was closed; if that port speaks no "
+               "TLS, write redis://";
+    if (redis->state == REDIS_GREETING && redis->first_len == 0 && redis->options.tls == NULL)
+        return "the connection was closed before Redis said a word; if that port speaks TLS, write "
+               "rediss://";
+    return "Redis closed the connection";
+}
+
+void redis_why_ended(const struct redis *redis, short events, char out[REDIS_WHY_BYTES])
+{
+    int why = EVUTIL_SOCKET_ERROR();
+    if (redis->options.tls != NULL && redis_tls_describe(redis->stream, out, REDIS_WHY_BYTES))
+        return;
+    if ((events & BEV_EVENT_ERROR) != 0 && why != 0 && why != ECONNRESET)
+        redis_why_errno(redis, why, out);
+    else
+        snprintf(out, REDIS_WHY_BYTES, "%s", find_end(redis));
+}

@@ -1,0 +1,239 @@
+#include "redis/persistence.h"
+
+#include "base/memory.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_TOLD = 4 };
+
+struct redis_keeps {
+    struct redis_keeps_options options;
+    struct redis_keeps_facts facts;
+    uint64_t told[MOST_TOLD]; /* what the log was told since the way was last proven, the last one
+                                 behind */
+    size_t told_count;
+};
+
+/* --- INFO --- */
+
+/* The value behind "\nNAME:", up to the line's end; false when there is none. */
+static bool find_field(const char *info, size_t len, const char *name, struct text *out)
+{
+    size_t name_len = strlen(name);
+    text_clear(out);
+    for (const char *line = info, *end = info + len; line < end;) {
+        const char *next = memchr(line, '\n', (size_t)(end - line));
+        size_t line_len = (size_t)((next == NULL ? end : next) - line);
+        if (line_len > name_len && memcmp(line, name, name_len) == 0 && line[name_len] == ':') {
+            line_len -= line[line_len - 1] == '\r' ? 1 : 0;
+            text_add(out, line + name_len + 1, line_len - name_len - 1);
+            return true;
+        }
+        line += line_len + 1;
+    }
+    return false;
+}
+
+/* A field that is a number: is it more than `most`? */
+static enum redis_keeps_answer is_above(const char *info, size_t len, const char *name,
+                                        long long most)
+{
+    struct text value = TEXT_EMPTY;
+    enum redis_keeps_answer answer = REDIS_KEEPS_UNKNOWN;
+    if (find_field(info, len, name, &value) && value.len > 0)
+        answer = atoll(value.data) > most ? REDIS_KEEPS_YES : REDIS_KEEPS_NO;
+    text_done(&value);
+    return answer;
+}
+
+static void read_policy(struct redis_keeps_facts *facts, const char *info, size_t len)
+{
+    struct text policy = TEXT_EMPTY;
+    enum redis_keeps_answer limited = is_above(info, len, "maxmemory", 0);
+    if (find_field(info, len, "maxmemory_policy", &policy) && limited != REDIS_KEEPS_UNKNOWN) {
+        snprintf(facts->policy, sizeof facts->policy, "%s", policy.len == 0 ? "" : policy.data);
+        facts->evicts = strcmp(facts->policy, "noeviction") == 0 ? REDIS_KEEPS_NO : limited;
+    }
+    text_done(&policy);
+}
+
+void redis_keeps_read_info(struct redis_keeps_facts *facts, const char *info, size_t len)
+{
+    /* That no dump was taken yet does not say that none will be. */
+    if (facts->snapshots == REDIS_KEEPS_UNKNOWN &&
+        (is_above(info, len, "rdb_last_bgsave_time_sec", -1) == REDIS_KEEPS_YES ||
+         is_above(info, len, "rdb_saves", 0) == REDIS_KEEPS_YES ||
+         is_above(info, len, "rdb_bgsave_in_progress", 0) == REDIS_KEEPS_YES))
+        facts->snapshots = REDIS_KEEPS_YES;
+    if (facts->append_only == REDIS_KEEPS_UNKNOWN)
+        facts->append_only = is_above(info, len, "aof_enabled", 0);
+    read_policy(facts, info, len);
+}
+
+/* --- In words --- */
+
+enum redis_keeps_answer redis_keeps_writes(const struct redis_keeps_facts *facts)
+{
+    if (facts->snapshots == REDIS_KEEPS_YES || facts->append_only == REDIS_KEEPS_YES)
+        return REDIS_KEEPS_YES;
+    if (facts->snapshots == REDIS_KEEPS_NO && facts->append_only == REDIS_KEEPS_NO)
+        return REDIS_KEEPS_NO;
+    return REDIS_KEEPS_UNKNOWN;
+}
+
+static void describe_disk(const struct redis_keeps_facts *facts, struct text *out)
+{
+    switch (redis_keeps_writes(facts)) {
+    case REDIS_KEEPS_NO:
+        text_add_string(out, "Redis writes nothing to disk");
+        return;
+    case REDIS_KEEPS_UNKNOWN:
+        text_add_string(out, "whether Redis writes to disk is not known (allow this user CONFIG "
+                             "GET, and the gateway can tell)");
+        return;
+    default:
+        break;
+    }
+    text_add_string(out, "Redis writes what people say to disk");
+    if (facts->snapshots == REDIS_KEEPS_YES && facts->save[0] != '\0')
+        text_print(out, " (save %s)", facts->save);
+    else if (facts->snapshots == REDIS_KEEPS_YES)
+        text_add_string(out, " (it has taken snapshots)");
+    if (facts->append_only == REDIS_KEEPS_YES)
+        text_add_string(out, " (appendonly yes)");
+    text_add_string(out, ": set save \"\" and appendonly no, as deploy/redis/yukizuri.conf does");
+}
+
+static void describe_eviction(const struct redis_keeps_facts *facts, struct text *out)
+{
+    if (facts->policy[0] == '\0')
+        text_add_string(out, "; whether it throws keys away is not known");
+    else if (facts->evicts == REDIS_KEEPS_YES)
+        text_print(out,
+                   "; it may throw away members and kept messages for want of memory "
+                   "(maxmemory-policy %s): set maxmemory-policy noeviction",
+                   facts->policy);
+    else
+        text_print(out, "; it throws nothing away (maxmemory-policy %s%s)", facts->policy,
+                   strcmp(facts->policy, "noeviction") == 0 ? "" : ", no maxmemory");
+}
+
+void redis_keeps_describe(const struct redis_keeps_facts *facts, struct text *out)
+{
+    describe_disk(facts, out);
+    describe_eviction(facts, out);
+}
+
+/* --- Asking --- */
+
+static uint64_t gauge_of(enum redis_keeps_answer answer)
+{
+    return answer == REDIS_KEEPS_UNKNOWN ? METRICS_UNKNOWN : answer == REDIS_KEEPS_YES;
+}
+
+/* A Redis that cannot be used, such as a replica, is connected to again and again: it is told of
+ * once. */
+static bool is_news(struct redis_keeps *keeps, const char *sentence)
+{
+    uint64_t value = text_hash(sentence);
+    for (size_t i = 0; i < keeps->told_count; i++)
+        if (keeps->told[i] == value)
+            return false;
+    if (keeps->told_count == MOST_TOLD)
+        return false;
+    keeps->told[keeps->told_count++] = value;
+    return true;
+}
+
+static void tell(struct redis_keeps *keeps)
+{
+    const struct redis_keeps_facts *facts = &keeps->facts;
+    enum redis_keeps_answer writes = redis_keeps_writes(facts);
+    bool bad = writes == REDIS_KEEPS_YES || facts->evicts == REDIS_KEEPS_YES;
+    struct text sentence = TEXT_EMPTY;
+    keeps->options.metrics->redis_writes_to_disk = gauge_of(writes);
+    keeps->options.metrics->redis_evicts = gauge_of(facts->evicts);
+    redis_keeps_describe(facts, &sentence);
+    if (is_news(keeps, sentence.data))
+        log_write(keeps->options.log, &(struct log_line){
+                                          .level = bad ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
+                                          .kind = "redis-keeps",
+                                          .message = sentence.data,
+                                      });
+    text_done(&sentence);
+}
+
+static const char *value_of(const struct redis_reply *reply)
+{
+    return redis_reply_is_error(reply) ? NULL : redis_reply_string(redis_reply_at(reply, 1), NULL);
+}
+
+static void on_save(void *arg, const struct redis_reply *reply)
+{
+    struct redis_keeps *keeps = arg;
+    const char *times = value_of(reply);
+    if (times == NULL)
+        return;
+    keeps->facts.snapshots = times[0] == '\0' ? REDIS_KEEPS_NO : REDIS_KEEPS_YES;
+    snprintf(keeps->facts.save, sizeof keeps->facts.save, "%s", times);
+}
+
+static void on_append_only(void *arg, const struct redis_reply *reply)
+{
+    struct redis_keeps *keeps = arg;
+    const char *word = value_of(reply);
+    if (word != NULL)
+        keeps->facts.append_only = strcmp(word, "yes") == 0 ? REDIS_KEEPS_YES : REDIS_KEEPS_NO;
+}
+
+/* The last of the three. Without a connection there will be another look. */
+static void on_info(void *arg, const struct redis_reply *reply)
+{
+    struct redis_keeps *keeps = arg;
+    size_t len;
+    if (reply == NULL)
+        return;
+    const char *info = redis_reply_is_error(reply) ? NULL : redis_reply_string(reply, &len);
+    if (info != NULL)
+        redis_keeps_read_info(&keeps->facts, info, len);
+    tell(keeps);
+}
+
+void redis_keeps_look(struct redis_keeps *keeps)
+{
+    struct redis *redis = keeps->options.commands;
+    keeps->facts = (struct redis_keeps_facts){0};
+    /* one name a call: of several, the answers come in any order */
+    if (redis_send_strings(redis, on_save, keeps, "CONFIG", "GET", "save", NULL) == 0)
+        redis_mark_optional(redis);
+    if (redis_send_strings(redis, on_append_only, keeps, "CONFIG", "GET", "appendonly", NULL) == 0)
+        redis_mark_optional(redis);
+    if (redis_send_strings(redis, on_info, keeps, "INFO", NULL) == 0)
+        redis_mark_optional(redis);
+}
+
+/* What was told last stays told. */
+void redis_keeps_prove(struct redis_keeps *keeps)
+{
+    if (keeps->told_count < 2)
+        return;
+    keeps->told[0] = keeps->told[keeps->told_count - 1];
+    keeps->told_count = 1;
+}
+
+struct redis_keeps *redis_keeps_new(const struct redis_keeps_options *options)
+{
+    struct redis_keeps *keeps = memory_new(sizeof *keeps);
+    keeps->options = *options;
+    options->metrics->redis_writes_to_disk = METRICS_UNKNOWN;
+    options->metrics->redis_evicts = METRICS_UNKNOWN;
+    return keeps;
+}
+
+void redis_keeps_free(struct redis_keeps *keeps)
+{
+    free(keeps);
+}

@@ -1,0 +1,61 @@
+/* redis_keeps: what the Redis that was reached does with what people say: does it write to disk,
+ * may it throw keys away. Looks whenever it is told that a connection is ready; sets two gauges,
+ * and says in one log line (`redis-keeps`) what was not said already.
+ *
+ * It changes nothing in Redis, and nothing waits for it: being refused is no fault. CONFIG GET is
+ * asked where that is allowed; without it INFO tells of an append-only file and of snapshots that
+ * were taken, but not of those that are planned. */
+#ifndef YUKIZURI_REDIS_PERSISTENCE_H
+#define YUKIZURI_REDIS_PERSISTENCE_H
+
+#include "base/text.h"
+#include "redis/client.h"
+#include "telemetry/log.h"
+#include "telemetry/metrics.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct redis_keeps;
+
+struct redis_keeps_options {
+    struct redis *commands;
+    struct metrics *metrics;
+    struct log *log; /* may be NULL */
+};
+
+/* What was found; the texts are Redis' own words, cut to what fits. */
+enum redis_keeps_answer { REDIS_KEEPS_UNKNOWN, REDIS_KEEPS_NO, REDIS_KEEPS_YES };
+struct redis_keeps_facts {
+    enum redis_keeps_answer snapshots;   /* dumps at times, and at its end */
+    enum redis_keeps_answer append_only; /* a file of every command */
+    enum redis_keeps_answer evicts;      /* a policy other than noeviction, and a limit */
+    char save[96];                       /* the times, "" when not known */
+    char policy[32];
+};
+
+/* Both gauges are METRICS_UNKNOWN until there was an answer. `options` are copied; what they point
+ * to must outlive the commands that are under way. */
+struct redis_keeps *redis_keeps_new(const struct redis_keeps_options *options);
+
+/* The connection must have been stopped before. NULL is fine. */
+void redis_keeps_free(struct redis_keeps *keeps);
+
+/* The connection is ready, and it may be another Redis: asks. */
+void redis_keeps_look(struct redis_keeps *keeps);
+
+/* The way through Redis is open: what is found from here on is told when it is not what was told
+ * last. Until this is called each finding is told once, and four at most, however often connections
+ * are made. */
+void redis_keeps_prove(struct redis_keeps *keeps);
+
+/* Takes from the text that INFO answers what CONFIG has not told already. */
+void redis_keeps_read_info(struct redis_keeps_facts *facts, const char *info, size_t len);
+
+/* The two answers in one. */
+enum redis_keeps_answer redis_keeps_writes(const struct redis_keeps_facts *facts);
+
+/* Adds what the log says of it, for people. */
+void redis_keeps_describe(const struct redis_keeps_facts *facts, struct text *out);
+
+#endif

@@ -1,0 +1,35 @@
+/* resolver: host names to addresses, with getaddrinfo and all that a system's administrator has set
+ * up behind it (/etc/hosts, search domains, container resolvers). It may block for seconds, so it
+ * runs in a thread of its own, which shares nothing with the loop: it is handed a copy of the
+ * question and writes the answer into a pipe. Part of `redis`. */
+#ifndef YUKIZURI_REDIS_RESOLVER_H
+#define YUKIZURI_REDIS_RESOLVER_H
+
+#include <sys/socket.h>
+
+struct event_base;
+struct resolution;
+
+struct resolver_answer {
+    int error;        /* of getaddrinfo; 0: the address is good */
+    int system_error; /* errno, where it was the system that failed; else 0 */
+    socklen_t len;
+    struct sockaddr_storage address;
+};
+
+struct resolver_question {
+    const char *host; /* copied */
+    int port;
+    unsigned turn; /* chooses among several addresses: count it up from attempt to attempt */
+};
+
+/* Starts to resolve. `done` is called once from the event loop; the resolution is then gone. NULL
+ * when it cannot be started: no descriptor, or no thread, is to be had (errno). */
+struct resolution *resolver_start(struct event_base *base, const struct resolver_question *question,
+                                  void (*done)(void *arg, const struct resolver_answer *answer),
+                                  void *arg);
+
+/* Forgets it: `done` is not called. NULL is fine. */
+void resolver_cancel(struct resolution *resolution);
+
+#endif

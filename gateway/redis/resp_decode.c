@@ -1,0 +1,279 @@
+#include "redis/resp_decode.h"
+
+#include "base/arena.h"
+#include "base/memory.h"
+#include "base/number.h"
+
+#include <hiredis/hiredis.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct redis_reply {
+    int type; /* REDIS_REPLY_… */
+    size_t count;
+    union {
+        int64_t integer;
+        char *string; /* `count` bytes and a NUL */
+        struct redis_reply **elements;
+    };
+};
+
+struct redis_replies {
+    redisReader *reader;
+    struct arena *arena;
+    struct redis_replies_most most;
+    size_t taken_bytes; /* in the arena */
+    bool too_long;      /* the reply that is being read */
+    bool complete;      /* what is in the arena has been handed out */
+    void (*on_error)(void *arg, const char *text, size_t len);
+    void *arg;
+};
+
+/* --- What hiredis calls --- */
+
+/* One more, at its place in the array that it belongs to. NULL, which hiredis takes for the end of
+ * memory, when the whole reply would be too long: an array of two thousand million elements is
+ * announced in a dozen bytes. */
+static struct redis_reply *add(const redisReadTask *task, size_t more)
+{
+    struct redis_replies *replies = task->privdata;
+    size_t size = sizeof(struct redis_reply) + more;
+    replies->too_long = size > replies->most.bytes - replies->taken_bytes;
+    if (replies->too_long)
+        return NULL;
+    replies->taken_bytes += size;
+    struct redis_reply *reply = arena_take(replies->arena, size);
+    reply->type = task->type;
+    reply->count = 0;
+    if (task->parent != NULL) {
+        struct redis_reply *array = task->parent->obj;
+        array->elements[task->idx] = reply;
+    }
+    return reply;
+}
+
+static void *add_string(const redisReadTask *task, char *data, size_t len)
+{
+    struct redis_reply *reply = add(task, len + 1);
+    if (reply == NULL)
+        return NULL;
+    reply->string = (char *)(reply + 1);
+    reply->count = len;
+    memcpy(reply->string, data, len);
+    reply->string[len] = '\0';
+    const struct redis_replies *replies = task->privdata;
+    if (task->type == REDIS_REPLY_ERROR && replies->on_error != NULL)
+        replies->on_error(replies->arg, reply->string, len);
+    return reply;
+}
+
+#if HIREDIS_MAJOR >= 1
+static void *add_array(const redisReadTask *task, size_t count)
+#else
+static void *add_array(const redisReadTask *task, int count)
+#endif
+{
+    const struct redis_replies *replies = task->privdata;
+    size_t most = replies->most.bytes / sizeof(struct redis_reply *);
+    size_t bytes = ((size_t)count > most ? most + 1 : (size_t)count) * sizeof(struct redis_reply *);
+    struct redis_reply *reply = add(task, bytes);
+    if (reply == NULL)
+        return NULL;
+    reply->elements = (struct redis_reply **)(void *)(reply + 1);
+    reply->count = (size_t)count;
+    memset(reply->elements, 0, bytes);
+    return reply;
+}
+
+static void *add_integer(const redisReadTask *task, long long number)
+{
+    struct redis_reply *reply = add(task, 0);
+    if (reply != NULL)
+        reply->integer = number;
+    return reply;
+}
+
+static void *add_nil(const redisReadTask *task)
+{
+    struct redis_reply *reply = add(task, 0);
+    if (reply != NULL)
+        reply->type = REDIS_REPLY_NIL; /* the task's is that of what might have been there */
+    return reply;
+}
+
+#if HIREDIS_MAJOR >= 1
+/* RESP3, which is never asked for. Without these two hiredis would hand out a number for a pointer.
+ */
+static void *add_double(const redisReadTask *task, double number, char *text, size_t len)
+{
+    (void)number;
+    return add_string(task, text, len);
+}
+
+static void *add_bool(const redisReadTask *task, int good)
+{
+    return add_integer(task, good);
+}
+#endif
+
+static void keep(void *reply)
+{
+    (void)reply; /* it is the arena's */
+}
+
+/* --- Reading --- */
+
+static redisReader *new_reader(struct redis_replies *replies)
+{
+    static redisReplyObjectFunctions functions = {
+        .createString = add_string,
+        .createArray = add_array,
+        .createInteger = add_integer,
+        .createNil = add_nil,
+#if HIREDIS_MAJOR >= 1
+        .createDouble = add_double,
+        .createBool = add_bool,
+#endif
+        .freeObject = keep,
+    };
+    redisReader *reader = redisReaderCreateWithFunctions(&functions);
+    if (reader == NULL)
+        abort(); /* out of memory */
+    reader->privdata = replies;
+    return reader;
+}
+
+struct redis_replies *redis_replies_new(const struct redis_replies_most *most)
+{
+    struct redis_replies *replies = memory_new(sizeof *replies);
+    replies->most = *most;
+    replies->arena = arena_new();
+    replies->reader = new_reader(replies);
+    return replies;
+}
+
+void redis_replies_free(struct redis_replies *replies)
+{
+    if (replies == NULL)
+        return;
+    redisReaderFree(replies->reader);
+    arena_free(replies->arena);
+    free(replies);
+}
+
+void redis_replies_watch(struct redis_replies *replies,
+                         void (*on_error)(void *arg, const char *text, size_t len), void *arg)
+{
+    replies->on_error = on_error;
+    replies->arg = arg;
+}
+
+void redis_replies_begin(struct redis_replies *replies)
+{
+    redisReaderFree(replies->reader);
+    replies->reader = new_reader(replies);
+    replies->complete = true;
+    replies->too_long = false;
+}
+
+void redis_replies_feed(struct redis_replies *replies, const char *data, size_t len)
+{
+    redisReaderFeed(replies->reader, data, len);
+}
+
+static void forget_last(struct redis_replies *replies)
+{
+    if (!replies->complete)
+        return;
+    arena_clear(replies->arena);
+    replies->taken_bytes = 0;
+    replies->complete = false;
+}
+
+/* A string is put into the arena when all of it is there; until then hiredis keeps what has come.
+ */
+static bool is_too_long(const struct redis_replies *replies)
+{
+    const redisReader *reader = replies->reader;
+    return replies->too_long || reader->len - reader->pos > replies->most.string_bytes;
+}
+
+int redis_replies_next(struct redis_replies *replies, const struct redis_reply **reply)
+{
+    void *found = NULL;
+    *reply = NULL;
+    forget_last(replies);
+    bool good = redisReaderGetReply(replies->reader, &found) == REDIS_OK;
+    if (found == NULL && is_too_long(replies))
+        return REDIS_REPLIES_TOO_LONG;
+    if (!good)
+        return REDIS_REPLIES_BROKEN;
+    replies->complete = found != NULL;
+    *reply = found;
+    return 0;
+}
+
+const char *redis_replies_why(int error)
+{
+    return error == REDIS_REPLIES_TOO_LONG
+               ? "Redis sent a longer answer than any that was asked for; is that address really a "
+                 "Redis, and one for this service alone?"
+               : "Redis sent what is not RESP; is it Redis that listens there?";
+}
+
+/* --- What is in a reply --- */
+
+bool redis_reply_is_error(const struct redis_reply *reply)
+{
+    return reply == NULL || reply->type == REDIS_REPLY_ERROR;
+}
+
+bool redis_reply_is_wrong_type(const struct redis_reply *reply)
+{
+    static const char word[] = "WRONGTYPE";
+    return reply != NULL && redis_reply_is_error(reply) &&
+           strncmp(redis_reply_string(reply, NULL), word, sizeof word - 1) == 0;
+}
+
+bool redis_reply_error(const struct redis_reply *reply, struct redis_error *out)
+{
+    if (reply == NULL || reply->type != REDIS_REPLY_ERROR)
+        return false;
+    redis_error_read(reply->string, reply->count, out);
+    return true;
+}
+
+int64_t redis_reply_integer(const struct redis_reply *reply)
+{
+    if (reply == NULL)
+        return 0;
+    if (reply->type == REDIS_REPLY_INTEGER)
+        return reply->integer;
+    return reply->type == REDIS_REPLY_STRING ? strtoll(reply->string, NULL, 10) : 0;
+}
+
+uint64_t redis_reply_number(const struct redis_reply *reply)
+{
+    int64_t number = redis_reply_integer(reply);
+    return number_is_good(number) ? (uint64_t)number : 0;
+}
+
+const char *redis_reply_string(const struct redis_reply *reply, size_t *len)
+{
+    bool is_string =
+        reply != NULL && (reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS ||
+                          reply->type == REDIS_REPLY_ERROR);
+    if (len != NULL)
+        *len = is_string ? reply->count : 0;
+    return is_string ? reply->string : NULL;
+}
+
+size_t redis_reply_count(const struct redis_reply *reply)
+{
+    return reply != NULL && reply->type == REDIS_REPLY_ARRAY ? reply->count : 0;
+}
+
+const struct redis_reply *redis_reply_at(const struct redis_reply *reply, size_t index)
+{
+    return index < redis_reply_count(reply) ? reply->elements[index] : NULL;
+}

@@ -1,0 +1,134 @@
+#include "redis/script.h"
+
+#include "base/digest.h"
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { HASH_BYTES = DIGEST_SHA1_BYTES * 2 + 1, MOST_SCRIPTS = 16 };
+
+/* A call, kept whole so that it can be repeated. */
+struct script_run {
+    struct redis *redis;
+    redis_done done;
+    void *arg;
+    const struct script_source *source;
+    bool repeated;
+    size_t len;
+    char command[]; /* as Redis reads it */
+};
+
+static char hashes[MOST_SCRIPTS][HASH_BYTES];
+
+void script_hash_all(void)
+{
+    for (size_t i = 0; i < script_sources_count; i++) {
+        const struct script_source *source = &script_sources[i];
+        uint8_t bytes[DIGEST_SHA1_BYTES];
+        digest_sha1(source->text, source->len, bytes);
+        for (size_t j = 0; j < sizeof bytes; j++)
+            snprintf(hashes[i] + 2 * j, 3, "%02x", bytes[j]);
+    }
+}
+
+static const struct script_source *find_source(const char *name)
+{
+    for (size_t i = 0; i < script_sources_count; i++)
+        if (strcmp(script_sources[i].name, name) == 0)
+            return &script_sources[i];
+    abort(); /* no such script: a mistake of ours */
+}
+
+static void load(struct redis *redis, const struct script_source *source)
+{
+    struct redis_words words;
+    words.count = 0;
+    redis_words_add_string(&words, "SCRIPT");
+    redis_words_add_string(&words, "LOAD");
+    redis_words_add(&words, source->text, source->len);
+    redis_send(redis, &words, NULL, NULL);
+}
+
+void script_load_all(struct redis *redis)
+{
+    for (size_t i = 0; i < script_sources_count; i++)
+        load(redis, &script_sources[i]);
+}
+
+static void on_done(void *arg, const struct redis_reply *reply);
+
+static int send_run(struct script_run *run)
+{
+    const struct redis_command command = {run->command, run->len, on_done, run};
+    return redis_send_formatted(run->redis, &command);
+}
+
+static void on_done(void *arg, const struct redis_reply *reply)
+{
+    struct script_run *run = arg;
+    const char *text = redis_reply_string(reply, NULL);
+    bool missing =
+        reply != NULL && redis_reply_is_error(reply) && strncmp(text, "NOSCRIPT", 8) == 0;
+    if (missing && !run->repeated) {
+        run->repeated = true;
+        load(run->redis, run->source);
+        if (send_run(run) == 0)
+            return;
+    }
+    if (run->done != NULL)
+        run->done(run->arg, reply);
+    free(run);
+}
+
+enum { WORD_OF_KEY_COUNT = 2 };
+
+void script_begin(struct script_call *call, const char *name)
+{
+    call->source = find_source(name);
+    call->key_count = 0;
+    call->words.count = 0;
+    redis_words_add_string(&call->words, "EVALSHA");
+    redis_words_add_string(&call->words, hashes[call->source - script_sources]);
+    redis_words_add_string(&call->words, ""); /* known when it is sent */
+}
+
+void script_add_key(struct script_call *call, const char *key, size_t len)
+{
+    redis_words_add(&call->words, key, len);
+    call->key_count++;
+}
+
+struct script_run *script_prepare(struct redis *redis, struct script_call *call)
+{
+    call->words.data[WORD_OF_KEY_COUNT] = call->key_count_text;
+    call->words.len[WORD_OF_KEY_COUNT] = text_number(call->key_count, call->key_count_text);
+    size_t bytes = redis_format_bytes(&call->words);
+    struct script_run *run = memory_resize(NULL, 1, sizeof *run + bytes);
+    *run = (struct script_run){.redis = redis, .source = call->source};
+    run->len = redis_format(&call->words, run->command);
+    return run;
+}
+
+void script_drop(struct script_run *run)
+{
+    free(run);
+}
+
+int script_send(struct script_run *run, redis_done done, void *arg)
+{
+    run->done = done;
+    run->arg = arg;
+    if (send_run(run) == 0)
+        return 0;
+    script_drop(run);
+    return -1;
+}
+
+int script_run(struct redis *redis, struct script_call *call, redis_done done, void *arg)
+{
+    if (!redis_is_ready(redis))
+        return -1;
+    return script_send(script_prepare(redis, call), done, arg);
+}

@@ -1,0 +1,38 @@
+/* sender: bytes to many sockets. One system call for each socket, or, where the kernel has
+ * io_uring, one for a hundred of them; the results are the same. Owns nothing of what it is given.
+ * The only user of liburing. */
+#ifndef YUKIZURI_ROOM_BATCH_SEND_H
+#define YUKIZURI_ROOM_BATCH_SEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { SENDER_BATCH = 128 };
+
+struct sender;
+
+/* One socket's share, and what became of it: how many bytes were taken (fewer than all: its buffer
+ * is full now), or -1: the socket is broken. */
+struct sending {
+    const uint8_t *data;
+    uint32_t len; /* at most INT32_MAX */
+    int fd;
+    int32_t sent;
+};
+
+/* With or without io_uring. Returns NULL when it is wanted, and this kernel has none (or forbids
+ * it, as containers often do). */
+struct sender *sender_new(bool uring);
+
+/* NULL is fine. */
+void sender_free(struct sender *sender);
+
+/* Does it go through io_uring? */
+bool sender_uses_uring(const struct sender *sender);
+
+/* Offers each its bytes, in this order, to at most SENDER_BATCH of them, and fills in `sent`. Never
+ * waits for a socket; when it returns nothing points to the bytes any more. */
+void sender_send(struct sender *sender, struct sending *sendings, size_t count);
+
+#endif

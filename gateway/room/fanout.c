@@ -1,0 +1,288 @@
+/* The flush: what goes to members who wait for nothing but shared frames, all rooms' in batches. */
+#include "base/clock.h"
+#include "base/memory.h"
+#include "room/fanout_internal.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+
+enum {
+    MOST_RUN_BYTES = 262144, /* to one socket at once; more is for the next round */
+    USUAL_SEND_NS = 4000,    /* as long as nothing was measured */
+    MEASURED_LEAST = 32,     /* sends; the time of fewer says little */
+};
+
+/* Members of one room who stand at one place in its log, and so get the same bytes. */
+struct run {
+    struct audience *audience;
+    uint64_t from, to;
+    const uint8_t *data;
+    size_t len;
+    uint32_t first, end; /* its sendings */
+};
+
+/* No slot moves between its gathering and its settling: nobody comes or goes then. An audience is
+ * at most once in a batch, and so is each socket. */
+struct audiences {
+    struct event *event;
+    struct sender *sender;
+    struct metrics *metrics;
+    struct refusals *refusals;
+    struct link urgent;   /* audiences with something due that was said; the first is next */
+    struct link line;     /* those with something else due */
+    struct link gathered; /* those that are in the batch */
+    struct text merged;   /* what several frames of a run become; it does not move */
+    bool full;            /* no room in `merged` for the next run */
+    int64_t send_ns;      /* of a send, about, over the latest eight batches */
+    uint32_t count, run_count;
+    struct sending sendings[SENDER_BATCH];
+    struct slot *slots[SENDER_BATCH];
+    struct run runs[SENDER_BATCH];
+};
+
+static void on_flush(evutil_socket_t fd, short events, void *arg);
+
+struct audiences *audiences_new(struct event_base *base, struct sender *sender,
+                                struct metrics *metrics, struct refusals *refusals)
+{
+    struct audiences *all = memory_new(sizeof *all);
+    all->event = event_new(base, -1, 0, on_flush, all);
+    all->sender = sender;
+    all->metrics = metrics;
+    all->refusals = refusals;
+    all->send_ns = USUAL_SEND_NS;
+    list_init(&all->urgent);
+    list_init(&all->line);
+    list_init(&all->gathered);
+    return all;
+}
+
+void audiences_free(struct audiences *all)
+{
+    if (all == NULL)
+        return;
+    event_free(all->event);
+    text_done(&all->merged);
+    free(all);
+}
+
+struct metrics *audiences_metrics(const struct audiences *all)
+{
+    return all->metrics;
+}
+
+struct refusals *audiences_refusals(const struct audiences *all)
+{
+    return all->refusals;
+}
+
+int64_t audiences_send_ns(const struct audiences *all)
+{
+    return all->send_ns;
+}
+
+bool audiences_have_more(const struct audiences *all)
+{
+    return !list_is_empty(&all->urgent) || !list_is_empty(&all->line);
+}
+
+static void stand_in_line(struct audience *audience)
+{
+    struct audiences *all = audience->options.all;
+    list_add(audience->urgent ? &all->urgent : &all->line, &audience->in_line);
+}
+
+void audience_line_up(struct audience *audience, bool urgent)
+{
+    struct audiences *all = audience->options.all;
+    bool overtakes = urgent && !audience->urgent;
+    if (!list_is_empty(&audience->in_line) && !overtakes)
+        return;
+    if (!audiences_have_more(all))
+        event_active(all->event, EV_TIMEOUT, 0); /* when the turn has said all */
+    audience->urgent |= urgent;
+    list_remove(&audience->in_line);
+    stand_in_line(audience);
+}
+
+/* --- Gathering a batch --- */
+
+/* Returns NULL when its bytes must be put together and there is no room for that in this batch. */
+static struct run *begin_run(struct audiences *all, struct audience *audience, uint64_t from)
+{
+    const struct room_log *log = audience->options.log;
+    struct run *run = &all->runs[all->run_count];
+    uint64_t to = room_log_find_bytes(log, from, MOST_RUN_BYTES);
+    if (to > from + 1) {
+        uint64_t bytes = room_log_bytes_from(log, from) - room_log_bytes_from(log, to);
+        all->full = all->merged.len + bytes > MOST_RUN_BYTES;
+        if (all->full)
+            return NULL;
+        text_reserve(&all->merged, MOST_RUN_BYTES - all->merged.len);
+    }
+    *run = (struct run){.audience = audience, .from = from, .to = to, .first = all->count};
+    run->data = room_log_merge(log, from, to, &all->merged, &run->len);
+    run->end = run->first;
+    all->run_count++;
+    return run;
+}
+
+static void add(struct audiences *all, struct run *run, struct slot *slot)
+{
+    struct sending *sending = &all->sendings[run->end];
+    sending->data = run->data;
+    sending->len = (uint32_t)run->len;
+    sending->fd = slot->plain_fd;
+    all->slots[run->end++] = slot;
+    all->count++;
+}
+
+/* Visits the next slots, up to the end of the round, until `most` have been served or are in the
+ * batch. Returns how many. */
+static uint32_t gather(struct audiences *all, struct audience *audience, uint32_t most)
+{
+    uint64_t head = room_log_head(audience->options.log);
+    uint32_t until = at_most(audience->flush_at + audience->due, audience->count);
+    uint32_t at = audience->flush_at;
+    uint32_t served = 0;
+    struct run *run = NULL;
+    for (; at < until && served < most; at++) {
+        struct slot *slot = &audience->slots[at];
+        uint64_t position = slot->cursor.position;
+        if (position >= head) /* has all, or is dead */
+            continue;
+        if (slot->plain_fd < 0) {
+            audience_serve_or_cut(audience, slot);
+        } else {
+            if (run == NULL || run->from != position)
+                run = begin_run(all, audience, position);
+            if (run == NULL)
+                break;
+            add(all, run, slot);
+        }
+        served++;
+    }
+    audience->due -= at - audience->flush_at;
+    audience->flush_at = at;
+    return served;
+}
+
+/* From the next in a line, each once. */
+static uint32_t gather_from(struct audiences *all, struct link *line, uint32_t most)
+{
+    uint32_t served = 0;
+    while (served < most && !all->full && !list_is_empty(line)) {
+        struct audience *audience = LIST_ITEM(line->next, struct audience, in_line);
+        list_remove(&audience->in_line);
+        list_add(&all->gathered, &audience->in_line);
+        served += gather(all, audience, most - served);
+    }
+    return served;
+}
+
+/* What is said comes first, but the others keep a quarter. */
+static uint32_t gather_batch(struct audiences *all, uint32_t most)
+{
+    uint32_t kept = list_is_empty(&all->line) ? 0 : most / 4;
+    all->full = false;
+    uint32_t served = gather_from(all, &all->urgent, most - kept);
+    served += gather_from(all, &all->line, most - served);
+    return served + gather_from(all, &all->urgent, most - served);
+}
+
+/* --- Sending it --- */
+
+static void settle_run(const struct audiences *all, const struct run *run)
+{
+    struct audience *audience = run->audience;
+    uint64_t complete = 0;
+    for (uint32_t i = run->first; i < run->end; i++) {
+        if ((size_t)all->sendings[i].sent == run->len) {
+            all->slots[i]->cursor.position = run->to;
+            complete++;
+        } else {
+            audience_note_short(audience, all->slots[i], all->sendings[i].sent);
+        }
+    }
+    all->metrics->messages_out += complete * (run->to - run->from);
+    all->metrics->bytes_out += complete * run->len;
+    if (run->to == room_log_head(audience->options.log))
+        return;
+    audience->due = audience->count; /* that was not everything: once more round */
+    if (audience->round_from > run->to)
+        audience->round_from = run->to;
+}
+
+static void end_round(struct audience *audience)
+{
+    audience->options.on_served(audience->options.owner, audience->round_from);
+    audience->round_from = room_log_head(audience->options.log);
+    audience->flush_at = 0;
+}
+
+/* Back in line, or at rest. */
+static void settle(struct audience *audience)
+{
+    list_remove(&audience->in_line);
+    if (audience->flush_at >= audience->count)
+        end_round(audience);
+    if (audience->due > 0) {
+        stand_in_line(audience);
+        return;
+    }
+    audience->urgent = false;
+    audience->round_from = room_log_head(audience->options.log);
+    audience->options.on_served(audience->options.owner, audience->round_from);
+}
+
+static void send_measured(struct audiences *all)
+{
+    int64_t begun_us = clock_monotonic_us();
+    sender_send(all->sender, all->sendings, all->count);
+    if (all->count < MEASURED_LEAST)
+        return;
+    int64_t each_ns = (clock_monotonic_us() - begun_us) * 1000 / all->count;
+    all->send_ns += (each_ns - all->send_ns) / 8;
+}
+
+/* Nothing may be trimmed from a log before what points into it is sent. */
+static void send_batch(struct audiences *all)
+{
+    send_measured(all);
+    for (uint32_t i = 0; i < all->run_count; i++)
+        settle_run(all, &all->runs[i]);
+    all->count = all->run_count = 0;
+    text_clear(&all->merged);
+    while (!list_is_empty(&all->gathered))
+        settle(LIST_ITEM(all->gathered.next, struct audience, in_line));
+}
+
+static void flush_batch(struct audiences *all)
+{
+    int64_t begun_us = clock_monotonic_us();
+    for (uint32_t served = 0; served < SENDER_BATCH && audiences_have_more(all);) {
+        served += gather_batch(all, SENDER_BATCH - served);
+        send_batch(all);
+    }
+    histogram_add(&all->metrics->flush, clock_monotonic_us() - begun_us);
+}
+
+void audiences_flush(struct audiences *all)
+{
+    if (!list_is_empty(&all->urgent))
+        flush_batch(all);
+}
+
+/* A batch, then the sockets have their turn: what is said meanwhile is on its way through Redis,
+ * and shares system calls with what was said before. With longer turns it comes back later. */
+static void on_flush(evutil_socket_t fd, short events, void *arg)
+{
+    (void)fd;
+    (void)events;
+    static const struct timeval at_once = {0, 0};
+    struct audiences *all = arg;
+    metrics_begin_turn(all->metrics);
+    flush_batch(all);
+    if (audiences_have_more(all))
+        event_add(all->event, &at_once);
+}

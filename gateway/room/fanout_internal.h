@@ -1,0 +1,58 @@
+/* What room/subscribers.c (who is where, one by one) and room/fanout.c (all at once) share. */
+#ifndef YUKIZURI_ROOM_FANOUT_INTERNAL_H
+#define YUKIZURI_ROOM_FANOUT_INTERNAL_H
+
+#include "base/list.h"
+#include "room/subscribers.h"
+
+#include <assert.h>
+
+/* A member: a connection and where it stands. Two fit into a cache line; a flush looks at nothing
+ * else of those who are plain: whose cursor is at a frame's beginning, and whose connection has
+ * neither bytes of its own nor a full socket, nor ends. */
+struct slot {
+    struct connection *connection;
+    struct room_log_cursor cursor;
+    int plain_fd;   /* the socket; -1 for who is not plain and must be served one by one */
+    uint32_t known; /* see audience_add */
+};
+
+static_assert(sizeof(struct slot) <= 32, "two in a cache line");
+
+/* The flush goes round and round over the slots and never waits for an end: everybody gets what is
+ * in the log when it comes by. What is said while it is under way goes to the next slots at once,
+ * and to those before them on the next round, so that nobody waits longer than one round. */
+struct audience {
+    struct audience_options options;
+    struct slot *slots;
+    uint32_t count, capacity;
+    uint32_t flush_at; /* the next slot; those before it have been visited in this round */
+    uint32_t due;      /* so many slots from there on, and on from the first, lag behind the head */
+    uint64_t line_at;  /* the position of the latest line */
+    uint64_t round_from; /* the head when this round began: whoever was visited has all before it */
+    struct link in_line; /* of the audiences with something due */
+    bool urgent;         /* some of it was said */
+};
+
+/* How long a send has taken lately, in nanoseconds. */
+int64_t audiences_send_ns(const struct audiences *all);
+
+struct metrics *audiences_metrics(const struct audiences *all);
+struct refusals *audiences_refusals(const struct audiences *all);
+
+/* Puts the audience in line for the flush, should it not be there; before all that are not urgent
+ * when it is. */
+void audience_line_up(struct audience *audience, bool urgent);
+
+/* Serves one who is not plain; who is slow is left to its socket, unless it lags too far behind. */
+void audience_serve_or_cut(struct audience *audience, struct slot *slot);
+
+/* The socket took so many of the bytes from the slot's cursor on, and not all; -1: it is broken. */
+void audience_note_short(struct audience *audience, struct slot *slot, int32_t sent);
+
+static inline uint32_t at_most(uint32_t number, uint32_t most)
+{
+    return number < most ? number : most;
+}
+
+#endif

@@ -1,0 +1,180 @@
+#include "session/address_key.h"
+
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "broker/keys.h"
+#include "broker/repaired.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    DAY_MS = 86400000,
+    RANDOM_BYTES = 32,
+    TEXT_LEN = 43, /* of so many bytes, in base64url */
+    DAYS = 2,      /* today and tomorrow */
+};
+
+struct day_key {
+    int64_t day; /* since 1970, UTC */
+    bool known;  /* Redis said so */
+    char text[TEXT_LEN + 1];
+    uint8_t hash[DIGEST_SHA256_BYTES]; /* of the text: what addresses are hashed with */
+    int64_t asked_ms;                  /* monotonic; 0: never */
+};
+
+struct cloak {
+    struct bus *bus;
+    bool needed;
+    bool mended_told;
+    struct day_key days[DAYS]; /* by the day's number */
+};
+
+static int64_t today(void)
+{
+    return clock_wall_ms() / DAY_MS;
+}
+
+static const struct day_key *find_key(const struct cloak *cloak, int64_t day)
+{
+    const struct day_key *key = &cloak->days[day % DAYS];
+    return key->known && key->day == day ? key : NULL;
+}
+
+/* The key of that day, made up should there be none yet. */
+static struct day_key *make_key(struct cloak *cloak, int64_t day)
+{
+    uint8_t random[RANDOM_BYTES];
+    struct day_key *key = &cloak->days[day % DAYS];
+    if (key->day == day)
+        return key;
+    *key = (struct day_key){.day = day};
+    digest_random(random, sizeof random);
+    digest_base64url(random, sizeof random, key->text);
+    return key;
+}
+
+static struct key name_key(const struct cloak *cloak, int64_t day)
+{
+    char number[TEXT_NUMBER_BYTES];
+    text_number((uint64_t)day, number);
+    return key_item(bus_config(cloak->bus)->redis_prefix, "cloak", number);
+}
+
+/* --- Asking --- */
+
+struct question {
+    struct cloak *cloak;
+    int64_t day;
+};
+
+static void adopt(struct day_key *key, const char *text)
+{
+    memcpy(key->text, text, TEXT_LEN);
+    digest_sha256(key->text, TEXT_LEN, key->hash);
+    key->known = true;
+}
+
+/* Somebody has put something else there by hand. */
+static void mend(struct cloak *cloak, const struct day_key *key)
+{
+    struct key name = name_key(cloak, key->day);
+    char ttl[TEXT_NUMBER_BYTES];
+    text_number(bus_member_ttl(bus_config(cloak->bus)), ttl);
+    mended_tell(bus_log(cloak->bus), name.text, &cloak->mended_told);
+    redis_send_strings(bus_commands(cloak->bus), NULL, NULL, "SET", name.text, key->text, "EX", ttl,
+                       NULL);
+}
+
+static void on_key(void *arg, const struct redis_reply *reply)
+{
+    struct question *question = arg;
+    struct cloak *cloak = question->cloak;
+    struct day_key *key = &cloak->days[question->day % DAYS];
+    size_t len = 0;
+    const char *text = redis_reply_is_error(reply) ? NULL : redis_reply_string(reply, &len);
+    if (key->day != question->day)
+        ; /* that day is over */
+    else if (text != NULL && len == TEXT_LEN)
+        adopt(key, text);
+    else if (text != NULL || redis_reply_is_wrong_type(reply))
+        mend(cloak, key);
+    free(question);
+}
+
+/* Whoever writes first decides; whoever knows the day's key writes that. */
+static void ask_for(struct cloak *cloak, int64_t day)
+{
+    struct redis *redis = bus_commands(cloak->bus);
+    struct day_key *key = make_key(cloak, day);
+    struct key name = name_key(cloak, day);
+    char ttl[TEXT_NUMBER_BYTES];
+    struct question *question = memory_new(sizeof *question);
+    *question = (struct question){cloak, day};
+    text_number(bus_member_ttl(bus_config(cloak->bus)), ttl);
+    redis_send_strings(redis, NULL, NULL, "SET", name.text, key->text, "NX", "EX", ttl, NULL);
+    redis_send_strings(redis, NULL, NULL, "EXPIRE", name.text, ttl, NULL);
+    if (redis_send_strings(redis, on_key, question, "GET", name.text, NULL) != 0)
+        free(question);
+    key->asked_ms = clock_monotonic_ms();
+}
+
+void cloak_ask(struct cloak *cloak)
+{
+    for (int64_t day = today(), last = day + DAYS; cloak->needed && day < last; day++)
+        ask_for(cloak, day);
+}
+
+static bool is_due(const struct cloak *cloak, int64_t day)
+{
+    const struct day_key *key = find_key(cloak, day);
+    int64_t every_ms = (int64_t)bus_config(cloak->bus)->lease * 1000 / 3;
+    return key == NULL || clock_monotonic_ms() - key->asked_ms >= every_ms;
+}
+
+void cloak_tick(struct cloak *cloak)
+{
+    if (!cloak->needed || !bus_is_up(cloak->bus))
+        return;
+    for (int64_t day = today(), last = day + DAYS; day < last; day++)
+        if (is_due(cloak, day))
+            ask_for(cloak, day);
+}
+
+/* --- Using --- */
+
+bool cloak_is_known(const struct cloak *cloak)
+{
+    return !cloak->needed || find_key(cloak, today()) != NULL;
+}
+
+void cloak_display(const struct cloak *cloak, const struct address *address, unsigned show,
+                   char out[ADDRESS_TEXT_BYTES])
+{
+    static const uint8_t none[DIGEST_SHA256_BYTES];
+    int64_t day = today();
+    const struct day_key *key = find_key(cloak, day);
+    out[0] = '\0';
+    if (show != ADDRESS_CLOAK)
+        address_display(address, show, none, day, out);
+    else if (key != NULL)
+        address_display(address, show, key->hash, day, out);
+}
+
+/* --- Life --- */
+
+struct cloak *cloak_new(struct bus *bus)
+{
+    const struct config *config = bus_config(bus);
+    struct cloak *cloak = memory_new(sizeof *cloak);
+    cloak->bus = bus;
+    cloak->needed = config->show_address == ADDRESS_CLOAK || config->log_address == ADDRESS_CLOAK;
+    return cloak;
+}
+
+void cloak_free(struct cloak *cloak)
+{
+    free(cloak);
+}

@@ -1,0 +1,355 @@
+/* Staying in: refreshing members' keys in Redis, and the grace of those whose connection is lost.
+ */
+#include "session/internal.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_LAYING_US = 2000 /* in 10 ms */ };
+
+struct bus_member session_bus_member(const struct sessions *all, const struct identity *identity)
+{
+    struct bus_member member = {
+        .folded = identity_folded(identity),
+        .name = identity_name(identity),
+        .address = "",
+        .shown = identity_shown(identity),
+    };
+    snprintf(member.session, sizeof member.session, "%.10s-%" PRIu64, bus_life(all->options.bus),
+             identity->number);
+    return member;
+}
+
+/* --- The grace --- */
+
+int64_t session_grace_clock(const struct sessions *all)
+{
+    return clock_monotonic_ms() - all->away_ms;
+}
+
+static void look_at_redis(struct sessions *all)
+{
+    bool flows = bus_flows(all->options.bus);
+    int64_t known_ms = flows ? bus_proven_ms(all->options.bus) : clock_monotonic_ms();
+    int64_t away_ms = known_ms - all->looked_at_ms;
+    if ((all->away || !flows) && all->looked_at_ms != 0)
+        all->away_ms += away_ms;
+    all->outage_ms = all->away || !flows ? all->outage_ms + away_ms : 0;
+    if (flows && all->outage_ms > (int64_t)bus_member_ttl(all->options.config) * 1000 / 4)
+        rooms_doubt_rosters(all->rooms); /* members' keys may have run out, and nobody told */
+    all->looked_at_ms = known_ms;
+    all->away = !flows;
+}
+
+/* --- Ghosts --- */
+
+static void count_ghosts(struct sessions *all, int change)
+{
+    all->options.metrics->ghosts += (uint64_t)change;
+}
+
+void session_become_ghost(struct session *session)
+{
+    struct sessions *all = session->all;
+    free(session->joining);
+    session->joining = NULL;
+    list_remove(&session->in_queue);
+    if (all->options.config->leave_grace == 0) {
+        session_leave(session, false);
+        return;
+    }
+    session->state = SESSION_GHOST;
+    session->until_ms = session_grace_clock(all) + (int64_t)all->options.config->leave_grace * 1000;
+    list_add(&all->ghosts, &session->in_queue);
+    count_ghosts(all, 1);
+}
+
+/* A crowd that was cut off at once is laid by and by: those who are in want their turns. */
+static void lay_ghosts(struct sessions *all)
+{
+    static const struct timeval pause = {0, 10000};
+    int64_t until_us = clock_monotonic_us() + MOST_LAYING_US;
+    while (!list_is_empty(&all->ghosts)) {
+        struct session *ghost = LIST_ITEM(all->ghosts.next, struct session, in_queue);
+        if (ghost->until_ms > session_grace_clock(all) || !bus_flows(all->options.bus))
+            return;
+        if (clock_monotonic_us() >= until_us) {
+            evtimer_add(all->more_ghosts, &pause);
+            return;
+        }
+        count_ghosts(all, -1);
+        session_leave(ghost, false);
+        session_free_if_over(ghost);
+    }
+}
+
+void session_on_more_ghosts(evutil_socket_t fd, short events, void *arg)
+{
+    (void)fd;
+    (void)events;
+    struct sessions *all = arg;
+    metrics_begin_turn(all->options.metrics);
+    lay_ghosts(all);
+}
+
+void session_displace(struct session *session)
+{
+    if (session->state == SESSION_GHOST)
+        count_ghosts(session->all, -1);
+    struct connection *connection = session->connection;
+    session_end(session);
+    if (connection != NULL)
+        connection_close(connection, 4409, "resumed elsewhere");
+    session_free_if_over(session);
+}
+
+/* --- Refreshing --- */
+
+/* One batch under way: which sessions it asked about. Each is held by in_flight. */
+struct batch {
+    size_t count;
+    struct session *sessions[BUS_REFRESH_MOST];
+};
+
+/* Its keys have still a third of their life, or are to be put back. */
+static void refresh_soon(const struct session *session)
+{
+    session->place->refresh_at_ms =
+        clock_monotonic_ms() + (int64_t)session->all->options.config->lease * 1000;
+}
+
+static void judge_put_back(struct session *session, enum bus_join_status status,
+                           const struct bus_joined *joined)
+{
+    if (status == BUS_JOINED || status == BUS_RESUMED) {
+        identity_set_floor(session->identity, joined->floor, joined->epoch);
+        if (session->state == SESSION_ADMITTED) { /* the event that it waited for is gone */
+            session->joining->seq = joined->seq;
+            memcpy(session->joining->epoch, joined->epoch, sizeof joined->epoch);
+        }
+    }
+    if (status == BUS_FAILED)
+        refresh_soon(session);
+    if (status == BUS_MOVED) {
+        session_displace(session);
+    } else if (status == BUS_TAKEN && session_is_unsettled(session->place)) {
+        refresh_soon(session); /* whoever has the name may have left since that memory */
+    } else if (status == BUS_TAKEN && session->connection != NULL) {
+        /* somebody took the name while this gateway was thought dead: the page joins anew */
+        connection_close(session->connection, 4400, "the name was taken meanwhile; join again");
+    }
+}
+
+static void on_put_back(void *arg, const struct redis_reply *reply)
+{
+    struct batch *batch = arg;
+    for (size_t i = 0; i < batch->count; i++) {
+        struct session *session = batch->sessions[i];
+        struct bus_joined joined = {0};
+        enum bus_join_status status = bus_read_joined(reply, i, &joined);
+        session->in_flight--;
+        if (session_is_member(session))
+            judge_put_back(session, status, &joined);
+        else
+            session_free_if_over(session);
+    }
+    free(batch);
+}
+
+static struct bus_join write_put_back(const struct session *session,
+                                      char address[ADDRESS_TEXT_BYTES])
+{
+    const struct identity *identity = session->identity;
+    struct bus_join join = {
+        .member = session_bus_member(session->all, identity),
+        .number_base = identity_folded(identity),
+        .asked_ms = identity->asked_ms,
+        .restore = true,
+        .floor = identity->floor,
+        .floor_epoch = identity->floor_epoch,
+    };
+    memcpy(join.shown.id, identity->id, sizeof join.shown.id);
+    memcpy(join.shown.hash, identity->hash, sizeof join.shown.hash);
+    join.fresh = join.shown;
+    session_format_address(session, address);
+    join.member.address = address;
+    return join;
+}
+
+/* All of one room, BUS_JOIN_MOST at most. Takes the batch over. */
+static void put_back(struct batch *batch)
+{
+    struct bus_join joins[BUS_JOIN_MOST];
+    char addresses[BUS_JOIN_MOST][ADDRESS_TEXT_BYTES];
+    for (size_t i = 0; i < batch->count; i++)
+        joins[i] = write_put_back(batch->sessions[i], addresses[i]);
+    if (bus_join(batch->sessions[0]->place->feed, joins, batch->count, on_put_back, batch) != 0)
+        on_put_back(batch, NULL);
+}
+
+/* Adds it to those who are to be put back (join.lua judges whether they may be); returns
+ * them, or others after a full batch. */
+static struct batch *gather_lost(struct batch *lost, struct session *session)
+{
+    if (lost == NULL)
+        lost = memory_new(sizeof *lost);
+    lost->sessions[lost->count++] = session;
+    if (lost->count < BUS_JOIN_MOST)
+        return lost;
+    put_back(lost);
+    return NULL;
+}
+
+static void repeat_soon(const struct batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        if (session_is_member(batch->sessions[i])) {
+            refresh_soon(batch->sessions[i]);
+            return;
+        }
+    }
+}
+
+static void on_refreshed(void *arg, const struct redis_reply *reply)
+{
+    struct batch *batch = arg;
+    struct batch *lost = NULL;
+    size_t len = 0;
+    const char *letters = redis_reply_is_error(reply) ? NULL : redis_reply_string(reply, &len);
+    if (letters == NULL)
+        repeat_soon(batch);
+    for (size_t i = 0; i < batch->count; i++) {
+        struct session *session = batch->sessions[i];
+        bool kept = i >= len || letters[i] == 'k';
+        if (!kept && session_is_member(session)) {
+            lost = gather_lost(lost, session); /* and stays held */
+        } else {
+            session->in_flight--;
+            session_free_if_over(session);
+        }
+    }
+    if (lost != NULL)
+        put_back(lost);
+    free(batch);
+}
+
+static void send_batch(struct place *place, struct batch *batch)
+{
+    struct bus_member members[BUS_REFRESH_MOST];
+    for (size_t i = 0; i < batch->count; i++) {
+        members[i] = session_bus_member(batch->sessions[i]->all, batch->sessions[i]->identity);
+        batch->sessions[i]->in_flight++;
+    }
+    if (bus_refresh(place->feed, members, batch->count, on_refreshed, batch) != 0)
+        on_refreshed(batch, NULL);
+}
+
+/* Returns how many there were. */
+static size_t refresh_place(struct place *place)
+{
+    struct batch *batch = NULL;
+    size_t count = 0;
+    for (struct link *at = place->members.next; at != &place->members; at = at->next) {
+        struct session *session = LIST_ITEM(at, struct session, in_place);
+        if (batch == NULL)
+            batch = memory_new(sizeof *batch);
+        batch->sessions[batch->count++] = session;
+        count++;
+        if (batch->count == BUS_REFRESH_MOST) {
+            send_batch(place, batch);
+            batch = NULL;
+        }
+    }
+    if (batch != NULL)
+        send_batch(place, batch);
+    return count;
+}
+
+/* Twice in the keys' life: what failed is tried again a lease later (repeat_soon). */
+int64_t session_refresh_ms(const struct sessions *all)
+{
+    return clock_monotonic_ms() + (int64_t)bus_member_ttl(all->options.config) * 1000 / 2;
+}
+
+/* A crowd that came in together is not refreshed together, but within a sixth of its keys' life; in
+ * a hurry within half a lease. */
+static size_t most_in_a_tick(const struct sessions *all)
+{
+    const struct config *config = all->options.config;
+    uint64_t within_s = all->hurry ? (config->lease + 1) / 2 : bus_member_ttl(config) / 6;
+    return all->options.metrics->members / within_s + BUS_REFRESH_MOST;
+}
+
+static bool is_refresh_due(const struct place *place, int64_t now_ms)
+{
+    return place->feed != NULL && place->refresh_at_ms <= now_ms;
+}
+
+static void begin_walk(struct sessions *all, bool hurry)
+{
+    all->refresh_walk++;
+    all->hurry = hurry;
+}
+
+/* The next room of this walk; NULL when it has come by all that were there when it began. */
+static struct place *next_in_walk(struct sessions *all)
+{
+    struct place *place = rooms_rotate(all->rooms);
+    if (place == NULL || place->refresh_walk == all->refresh_walk)
+        return NULL;
+    place->refresh_walk = all->refresh_walk;
+    return place;
+}
+
+/* Goes on where it stopped the time before: nobody waits for those at the front. */
+static void refresh_some(struct sessions *all)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    size_t most = most_in_a_tick(all);
+    for (size_t count = 0; count < most;) {
+        struct place *place = next_in_walk(all);
+        if (place == NULL) {
+            begin_walk(all, false);
+            return;
+        }
+        if (!is_refresh_due(place, now_ms))
+            continue;
+        /* in a hurry once more: a burial may just have been under way */
+        place->refresh_at_ms = all->hurry ? now_ms + (int64_t)all->options.config->lease * 1000
+                                          : session_refresh_ms(all);
+        count += refresh_place(place);
+    }
+}
+
+void session_refresh_soon(struct sessions *all, struct place *place)
+{
+    place->refresh_at_ms = clock_monotonic_ms();
+    begin_walk(all, true);
+}
+
+void session_refresh_all(struct sessions *all, bool hurry)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    struct place *place;
+    for (size_t at = 0; (place = rooms_next(all->rooms, &at)) != NULL;)
+        place->refresh_at_ms = now_ms;
+    if (hurry)
+        begin_walk(all, true);
+    if (bus_is_up(all->options.bus))
+        refresh_some(all);
+}
+
+void session_stay_tick(struct sessions *all)
+{
+    look_at_redis(all);
+    lay_ghosts(all);
+    session_repeat_farewells(all);
+    if (bus_is_up(all->options.bus))
+        refresh_some(all);
+}

@@ -1,0 +1,180 @@
+/* Asking Redis to let people in: those of a room who ask at about the same time, in one call. */
+#include "session/internal.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/slab.h"
+
+#include <stdlib.h>
+
+/* One call of join.lua: people of one place, in the order in which they asked. Each is held by
+ * in_flight. */
+struct join_call {
+    struct place *place;
+    size_t count;
+    struct session *sessions[BUS_JOIN_MOST];
+};
+
+/* --- The answer --- */
+
+static void on_joined(void *arg, const struct redis_reply *reply)
+{
+    struct join_call *call = arg;
+    for (size_t i = 0; i < call->count; i++) {
+        struct session *session = call->sessions[i];
+        struct bus_joined joined = {0};
+        enum bus_join_status status = bus_read_joined(reply, i, &joined);
+        session->in_flight--;
+        if (session->state == SESSION_ASKED)
+            session_decide_join(session, status, &joined);
+        session_free_if_over(session);
+    }
+    free(call);
+}
+
+/* Redis was not asked for this one, who is told so. */
+static void take_back(struct session *session)
+{
+    session->in_flight--;
+    session_refuse_unavailable(session);
+    session_free_if_over(session);
+}
+
+/* Redis was not asked for this one, who is gone. */
+static void forget(struct session *session)
+{
+    session->in_flight--;
+    session_end(session);
+    session_free_if_over(session);
+}
+
+/* --- The call --- */
+
+/* What a join needs beside what the session keeps. */
+struct join_words {
+    char address[ADDRESS_TEXT_BYTES];
+    char base[NAME_BYTES];
+};
+
+static struct bus_join write_join(const struct session *session, struct join_words *words)
+{
+    const struct joining *joining = session->joining;
+    struct bus_join join = {
+        .member = session_bus_member(session->all, session->identity),
+        .fresh = joining->fresh,
+        .shown = joining->shown,
+        .number_base = words->base,
+        .asked_ms = joining->since_ms,
+    };
+    name_number_base(&joining->name, words->base);
+    session_format_address(session, words->address);
+    join.member.address = words->address;
+    return join;
+}
+
+static void send_call(struct join_call *call)
+{
+    struct bus_join joins[BUS_JOIN_MOST];
+    struct join_words words[BUS_JOIN_MOST];
+    for (size_t i = 0; i < call->count; i++)
+        joins[i] = write_join(call->sessions[i], &words[i]);
+    if (bus_join(call->place->feed, joins, call->count, on_joined, call) == 0)
+        return;
+    for (size_t i = 0; i < call->count; i++)
+        take_back(call->sessions[i]);
+    free(call);
+}
+
+/* Has it waited too long, for a Redis that does not answer? */
+static bool is_late(const struct session *session)
+{
+    return session->joining->since_ms + JOIN_DEADLINE_MS <= clock_monotonic_ms() &&
+           !bus_flows(session->all->options.bus);
+}
+
+static void take_back_late(struct session *session)
+{
+    refusals_note(session->all->options.refusals, REFUSAL_JOIN_TIME, NULL);
+    take_back(session);
+}
+
+/* Somebody who is gone may be in on another gateway by now: asking would end that. */
+static void drop_late(struct join_call *call)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < call->count; i++) {
+        struct session *session = call->sessions[i];
+        if (session->connection == NULL || connection_is_closing(session->connection))
+            forget(session);
+        else if (is_late(session))
+            take_back_late(session);
+        else
+            call->sessions[kept++] = session;
+    }
+    call->count = kept;
+}
+
+static void make_call(void *arg)
+{
+    struct join_call *call = arg;
+    if (call->place->joins == call)
+        call->place->joins = NULL;
+    drop_late(call);
+    if (call->count > 0)
+        send_call(call);
+    else
+        free(call);
+}
+
+/* NULL without a connection to Redis. */
+static struct join_call *find_call(struct sessions *all, struct place *place)
+{
+    if (place->joins != NULL && place->joins->count < BUS_JOIN_MOST)
+        return place->joins;
+    struct join_call *call = memory_new(sizeof *call);
+    call->place = place;
+    if (bus_await_turn(all->options.bus, make_call, call) != 0) {
+        free(call);
+        return NULL;
+    }
+    return place->joins = call;
+}
+
+/* --- Standing in line --- */
+
+/* Everything but the id and what Redis decides. */
+static void prepare_identity(struct session *session)
+{
+    struct sessions *all = session->all;
+    char shown[ADDRESS_TEXT_BYTES];
+    cloak_display(all->cloak, &session->address, all->options.config->show_address, shown);
+    slab_free(session->identity);
+    session->identity = identity_new(&(struct identity_parts){
+        .number = all->next_number++,
+        .asked_ms = session->joining->since_ms,
+        .name = session->joining->name.shown,
+        .folded = session->joining->name.folded,
+        .shown = shown,
+        .id = "",
+        .hash = "",
+    });
+}
+
+void session_ask(struct session *session)
+{
+    struct join_call *call = find_call(session->all, session->place);
+    if (call == NULL) {
+        session_refuse_unavailable(session);
+        return;
+    }
+    prepare_identity(session);
+    list_remove(&session->in_queue);
+    session->state = SESSION_ASKED;
+    session->in_flight++;
+    call->sessions[call->count++] = session;
+}
+
+void session_close_join_call(struct place *place)
+{
+    place->joins = NULL;
+}

@@ -1,0 +1,314 @@
+/* What each may send, and who sends more: `rate`, the word to whoever goes beyond it, the end of
+ * who goes on (4429), and the log's `flood` lines.
+ *
+ * The rule for 4429 is such that a client which does what `retry_after` says never meets it:
+ *
+ * - Each `too_fast` promises another token: those who are refused together are given one time after
+ *   the other, as far apart as the rate says. Who comes back at its time finds its token.
+ * - What is on its way when a client is refused for the first time is forgiven, however much it is:
+ *   a ping follows the first `too_fast`, and until its pong comes the client has not read that. The
+ *   pong comes behind all that, which may take long over a bad line. Who does not answer is taken
+ *   to know it after IGNORANCE_MS.
+ * - After that each refused message is a strike. Pings, pongs and typing are not answered when they
+ *   are dropped; each beyond their own bucket is one. At MOST_STRIKES the connection is closed.
+ * - Strikes are forgotten at the rate. Who comes back at its times sends no more than that: though
+ *   it be refused each time (with a small burst whoever is late leaves the next without a token),
+ *   its strikes do not add up. */
+#include "session/internal.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    MOST_STRIKES = 100,
+    IGNORANCE_MS = 30000,
+    LONGEST_PROMISE_MS = 3600000,
+    FIRST_LINE_MS = 1000, /* after the first refusal: a count says more than a 1 */
+    TELL_EVERY_MS = 60000,
+    MOST_ENDED = 64, /* whose connection ended within the last minute: who comes back is known */
+};
+
+static const char ping_word[] = "rate";
+
+/* Who has sent more than it may, as long as its connection lasts, and for a minute longer. */
+struct flood {
+    struct link link;        /* sessions->floods, then ended_floods */
+    struct session *session; /* NULL: its connection has ended */
+    char id[TOKEN_ID_BYTES]; /* "" for who had not joined: then its address tells who it is */
+    struct address address;
+    uint64_t refused; /* of this connection */
+    uint64_t untold;  /* since the last line */
+    int64_t began_ms, told_ms;
+    int64_t promised_ms; /* up to then tokens are promised */
+    int64_t asked_ms;    /* when it was pinged; 0: not yet */
+    bool knows;          /* the pong has come */
+    int64_t word_ms;     /* when its last word came, refused or not */
+    int64_t struck_ms;
+    double strikes;
+};
+
+static const struct rate_limit *find_limit(const struct session *session)
+{
+    return &session->all->options.config->rate;
+}
+
+/* --- Who it is --- */
+
+static void write_who(struct flood *flood, const struct session *session)
+{
+    if (session->identity != NULL)
+        memcpy(flood->id, session->identity->id, sizeof flood->id);
+    flood->address = session->address;
+}
+
+static bool is_same(const struct flood *ended, const struct session *session)
+{
+    const char *id = session->identity == NULL ? "" : session->identity->id;
+    return strcmp(ended->id, id) == 0 &&
+           (id[0] != '\0' ||
+            memcmp(ended->address.bytes, session->address.bytes, sizeof ended->address.bytes) == 0);
+}
+
+static void free_flood(struct flood *flood)
+{
+    list_remove(&flood->link);
+    free(flood);
+}
+
+static void free_ended(struct sessions *all, struct flood *ended)
+{
+    all->ended_flood_count--;
+    free_flood(ended);
+}
+
+/* Who came back within a minute goes on with the line that is due then. */
+static void take_ended(struct flood *flood, const struct session *session)
+{
+    struct link *list = &session->all->ended_floods;
+    for (struct link *at = list->next; at != list; at = at->next) {
+        struct flood *ended = LIST_ITEM(at, struct flood, link);
+        if (!is_same(ended, session))
+            continue;
+        flood->told_ms = ended->told_ms;
+        flood->untold = ended->untold;
+        free_ended(session->all, ended);
+        return;
+    }
+}
+
+static struct flood *find_flood(struct session *session, int64_t now_ms)
+{
+    if (session->flood != NULL)
+        return session->flood;
+    struct flood *flood = memory_new(sizeof *flood);
+    flood->session = session;
+    flood->began_ms = flood->struck_ms = flood->word_ms = now_ms;
+    take_ended(flood, session);
+    list_init(&flood->link);
+    list_add(&session->all->floods, &flood->link);
+    return session->flood = flood;
+}
+
+/* --- The line --- */
+
+static void tell(struct flood *flood, int64_t now_ms)
+{
+    char count[24];
+    snprintf(count, sizeof count, "%" PRIu64, flood->untold);
+    session_log_more(flood->session,
+                     &(struct log_line){
+                         .level = LOG_LEVEL_WARN,
+                         .kind = "flood",
+                         .message = "sends more than rate allows; so much was refused",
+                         .more = (const char *const[]){"count", count, NULL},
+                     });
+    flood->told_ms = now_ms;
+    flood->untold = 0;
+}
+
+static bool may_tell(const struct flood *flood, int64_t now_ms)
+{
+    return flood->untold > 0 && (flood->told_ms == 0 || now_ms - flood->told_ms >= TELL_EVERY_MS);
+}
+
+static void tell_live(struct sessions *all, int64_t now_ms)
+{
+    for (struct link *at = all->floods.next; at != &all->floods; at = at->next) {
+        struct flood *flood = LIST_ITEM(at, struct flood, link);
+        if (may_tell(flood, now_ms) && now_ms - flood->began_ms >= FIRST_LINE_MS)
+            tell(flood, now_ms);
+    }
+}
+
+static void forget_ended(struct sessions *all, int64_t now_ms)
+{
+    struct link *next;
+    for (struct link *at = all->ended_floods.next; at != &all->ended_floods; at = next) {
+        struct flood *ended = LIST_ITEM(at, struct flood, link);
+        next = at->next;
+        if (now_ms - ended->told_ms >= TELL_EVERY_MS)
+            free_ended(all, ended);
+    }
+}
+
+void session_flood_tick(struct sessions *all)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    tell_live(all, now_ms);
+    forget_ended(all, now_ms);
+}
+
+void session_end_flood(struct session *session)
+{
+    struct sessions *all = session->all;
+    struct flood *flood = session->flood;
+    int64_t now_ms = clock_monotonic_ms();
+    if (flood == NULL)
+        return;
+    if (may_tell(flood, now_ms))
+        tell(flood, now_ms);
+    write_who(flood, session);
+    session->flood = NULL;
+    flood->session = NULL;
+    list_remove(&flood->link);
+    list_add(&all->ended_floods, &flood->link);
+    if (++all->ended_flood_count > MOST_ENDED)
+        free_ended(all, LIST_ITEM(all->ended_floods.next, struct flood, link));
+}
+
+void session_free_floods(struct sessions *all)
+{
+    while (!list_is_empty(&all->floods))
+        free_flood(LIST_ITEM(all->floods.next, struct flood, link));
+    while (!list_is_empty(&all->ended_floods))
+        free_ended(all, LIST_ITEM(all->ended_floods.next, struct flood, link));
+}
+
+uint64_t session_refused(const struct session *session)
+{
+    return session->flood == NULL ? 0 : session->flood->refused;
+}
+
+/* --- The end of who goes on --- */
+
+static void strike(struct session *session, int64_t now_ms)
+{
+    struct flood *flood = session->flood;
+    double forgotten = (double)(now_ms - flood->struck_ms) / 1000 * find_limit(session)->per_second;
+    flood->strikes = fmax(0, flood->strikes - forgotten) + 1;
+    flood->struck_ms = now_ms;
+    if (flood->strikes >= MOST_STRIKES)
+        connection_close(session->connection, 4429,
+                         "too much, again and again: come back after a wait");
+}
+
+static struct flood *note_refusal(struct session *session, int64_t now_ms)
+{
+    struct flood *flood = find_flood(session, now_ms);
+    flood->refused++;
+    flood->untold++;
+    refusals_note(session->all->options.refusals, REFUSAL_RATE, NULL);
+    return flood;
+}
+
+/* What was promised is over, or nobody comes for it: the bucket has been full for as long as it
+ * takes to fill. */
+static void forgive_if_calm(struct session *session, int64_t now_ms)
+{
+    struct flood *flood = session->flood;
+    const struct rate_limit *limit = find_limit(session);
+    if (flood == NULL)
+        return;
+    double calm_ms = 2000 * limit->burst / limit->per_second + 1000;
+    bool calm = now_ms >= flood->promised_ms || (double)(now_ms - flood->word_ms) >= calm_ms;
+    flood->word_ms = now_ms;
+    if (!calm)
+        return;
+    flood->promised_ms = 0;
+    if (flood->knows)
+        flood->asked_ms = 0;
+    flood->knows = false;
+}
+
+/* Seconds after which there is a token that nobody else was promised. */
+static double promise_s(struct session *session, int64_t now_ms)
+{
+    struct flood *flood = session->flood;
+    const struct rate_limit *limit = find_limit(session);
+    double step_ms = 1000 / limit->per_second;
+    double wait_ms = rate_wait(&session->rate, limit) * 1000;
+    double after_ms = (double)(flood->promised_ms - now_ms) + step_ms;
+    if (flood->promised_ms != 0 && after_ms > wait_ms)
+        wait_ms = after_ms;
+    wait_ms = fmin(wait_ms, LONGEST_PROMISE_MS);
+    flood->promised_ms = now_ms + (int64_t)ceil(wait_ms);
+    return ceil(wait_ms / 100) / 10; /* told in tenths: never too short */
+}
+
+static void tell_too_fast(struct session *session, const char *nonce, double wait_s)
+{
+    session_error(session, &(struct message_error){
+                               .code = "too_fast",
+                               .message = "That was too fast; please wait a moment.",
+                               .nonce = nonce,
+                               .retry_after = wait_s,
+                               .not_accepted = nonce != NULL,
+                           });
+}
+
+static void refuse_word(struct session *session, const char *nonce, int64_t now_ms)
+{
+    struct flood *flood = note_refusal(session, now_ms);
+    tell_too_fast(session, nonce, promise_s(session, now_ms));
+    if (flood->asked_ms == 0) {
+        flood->asked_ms = now_ms;
+        connection_send(session->connection, FRAME_PING, ping_word, sizeof ping_word - 1);
+    } else if (flood->knows || now_ms - flood->asked_ms >= IGNORANCE_MS) {
+        strike(session, now_ms);
+    }
+}
+
+/* --- Taking a token --- */
+
+bool session_has_token(struct session *session, const char *nonce)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    forgive_if_calm(session, now_ms);
+    if (rate_take(&session->rate, find_limit(session), RATE_WORDS, now_ms))
+        return true;
+    refuse_word(session, nonce, now_ms);
+    return false;
+}
+
+bool session_has_sign_token(struct session *session)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    if (rate_take(&session->rate, find_limit(session), RATE_SIGNS, now_ms))
+        return true;
+    note_refusal(session, now_ms);
+    strike(session, now_ms);
+    return false;
+}
+
+void session_take_token(struct session *session)
+{
+    rate_take(&session->rate, find_limit(session), RATE_WORDS, clock_monotonic_ms());
+}
+
+bool session_on_control(void *owner, bool ping, const uint8_t *data, size_t len)
+{
+    struct session *session = owner;
+    struct flood *flood = session->flood;
+    bool answers = !ping && flood != NULL && flood->asked_ms != 0 && !flood->knows &&
+                   len == sizeof ping_word - 1 && memcmp(data, ping_word, len) == 0;
+    if (!answers)
+        return session_has_sign_token(session);
+    flood->knows = true;
+    return true;
+}

@@ -1,0 +1,141 @@
+/* After Redis went on with an older memory: members that are there for this gateway, and that it
+ * does not hold, had left since. They leave once more; not while another process holds some under
+ * the same gateway-id. */
+#include "session/internal.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAMES = 200 /* in a call, about */ };
+
+/* One walk over a room's members, or the answer to what it found. */
+struct walk {
+    struct sessions *all;
+    struct place *place; /* held: one of its users */
+    char cursor[24];
+};
+
+static void ask(struct walk *walk);
+
+static struct walk *new_walk(struct sessions *all, const struct place *place)
+{
+    struct walk *walk = memory_new(sizeof *walk);
+    walk->all = all;
+    walk->place = rooms_get(all->rooms, place->name);
+    walk->cursor[0] = '0';
+    return walk;
+}
+
+static void end_walk(struct walk *walk)
+{
+    rooms_put(walk->place);
+    free(walk);
+}
+
+/* While this gateway goes away members are on their way to another one, and not left over; while
+ * another process has the same id, some may be its own. */
+static bool may_take_off(const struct sessions *all)
+{
+    return !all->draining && !all->beside;
+}
+
+static bool is_held(const struct sessions *all, const char *id, const char *session_text)
+{
+    const struct session *session = table_find(all->by_id, id, strlen(id));
+    if (session == NULL)
+        return false;
+    const struct bus_member member = session_bus_member(all, session->identity);
+    return strcmp(member.session, session_text) == 0;
+}
+
+/* Those of the answer who are not held; returns how many. The strings are the answer's. */
+static size_t find_left(const struct sessions *all, const struct redis_reply *reply, size_t *at,
+                        struct bus_leave *leaves)
+{
+    size_t count = 0;
+    for (; *at + 2 < redis_reply_count(reply) && count < BUS_LEAVE_MOST; *at += 3) {
+        const char *folded = redis_reply_string(redis_reply_at(reply, *at), NULL);
+        const char *session = redis_reply_string(redis_reply_at(reply, *at + 1), NULL);
+        const char *id = redis_reply_string(redis_reply_at(reply, *at + 2), NULL);
+        struct bus_leave *leave = &leaves[count];
+        *leave = (struct bus_leave){.member.folded = folded, .spared = ""};
+        if (folded == NULL || session == NULL || id == NULL || is_held(all, id, session) ||
+            strlen(session) >= sizeof leave->member.session)
+            continue;
+        memcpy(leave->member.session, session, strlen(session) + 1);
+        count++;
+    }
+    return count;
+}
+
+static void on_taken_off(void *arg, const struct redis_reply *reply)
+{
+    struct walk *asker = arg;
+    if (redis_reply_is_error(reply))
+        session_reconcile_soon(asker->all, asker->place); /* once more */
+    end_walk(asker);
+}
+
+static void take_off(const struct walk *walk, const struct bus_leave *leaves, size_t count)
+{
+    struct walk *asker = new_walk(walk->all, walk->place);
+    if (bus_leave(walk->place->feed, leaves, count, on_taken_off, asker) != 0)
+        on_taken_off(asker, NULL);
+}
+
+static void on_ours(void *arg, const struct redis_reply *reply)
+{
+    struct walk *walk = arg;
+    struct bus_leave leaves[BUS_LEAVE_MOST];
+    const char *cursor = redis_reply_string(redis_reply_at(reply, 0), NULL);
+    size_t count;
+    /* one that stands still would be followed for ever */
+    if (cursor == NULL || strlen(cursor) >= sizeof walk->cursor ||
+        (strcmp(cursor, "0") != 0 && strcmp(cursor, walk->cursor) == 0)) {
+        session_reconcile_soon(walk->all, walk->place); /* once more */
+        end_walk(walk);
+        return;
+    }
+    memcpy(walk->cursor, cursor, strlen(cursor) + 1);
+    for (size_t at = 1;
+         may_take_off(walk->all) && (count = find_left(walk->all, reply, &at, leaves)) > 0;)
+        take_off(walk, leaves, count);
+    if (strcmp(walk->cursor, "0") == 0)
+        end_walk(walk);
+    else
+        ask(walk);
+}
+
+static void ask(struct walk *walk)
+{
+    if (bus_ours(walk->place->feed, walk->cursor, NAMES, on_ours, walk) == 0)
+        return;
+    session_reconcile_soon(walk->all, walk->place);
+    end_walk(walk);
+}
+
+void session_reconcile_soon(const struct sessions *all, struct place *place)
+{
+    const struct config *config = all->options.config;
+    int64_t lease_ms = (int64_t)config->lease * 1000;
+    int64_t grace_ms = (int64_t)config->leave_grace * 1000;
+    place->reconcile_at_ms = clock_monotonic_ms() + lease_ms + grace_ms;
+    place->unsettled_until_ms = place->reconcile_at_ms + lease_ms;
+}
+
+bool session_is_unsettled(const struct place *place)
+{
+    return clock_monotonic_ms() < place->unsettled_until_ms;
+}
+
+void session_reconcile_tick(struct sessions *all, struct place *place)
+{
+    if (place->reconcile_at_ms == 0 || place->reconcile_at_ms > clock_monotonic_ms() ||
+        place->feed == NULL || !bus_flows(all->options.bus) || !may_take_off(all))
+        return;
+    place->reconcile_at_ms = 0;
+    ask(new_walk(all, place));
+}

@@ -1,0 +1,166 @@
+/* Saying something: its length, the way to Redis, and the answer. */
+#include "session/internal.h"
+
+#include "base/memory.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    HOLD_IN_FLIGHT = 64, /* says of one member under way to Redis: nothing more is read from it, */
+    RELEASE_IN_FLIGHT = 32, /* until so few are left */
+};
+
+/* A say under way; the nonce is answered, whatever became of the session's socket. */
+struct saying {
+    struct session *session;
+    int64_t begun_us; /* when it came */
+    bool has_nonce;
+    bool current; /* it names the epoch that the room's feed knows */
+    char nonce[];
+};
+
+/* --- What becomes of it --- */
+
+static void refuse_say(const struct saying *saying, struct message_error error)
+{
+    error.nonce = saying->has_nonce ? saying->nonce : NULL;
+    session_error(saying->session, &error);
+}
+
+/* An error of Redis says that it did not carry it out. */
+static void refuse_unavailable(const struct saying *saying)
+{
+    refuse_say(saying, (struct message_error){
+                           .code = "unavailable",
+                           .message = "The chat cannot be reached right now, and your message was "
+                                      "not sent. Please send it again.",
+                           .retry_after = 1,
+                           .not_accepted = true,
+                       });
+}
+
+/* Without any reply it is not known whether Redis carried it out. */
+static void leave_unsure(const struct saying *saying)
+{
+    refuse_say(saying, (struct message_error){
+                           .code = "unavailable",
+                           .message = "The chat cannot be reached right now, and nobody knows "
+                                      "whether your message was sent. Sent again with the same "
+                                      "nonce, it is shown once.",
+                           .retry_after = 1,
+                       });
+}
+
+/* Whether there were other sendings of it, only its sayer knows. */
+static void refuse_other_epoch(const struct saying *saying)
+{
+    refuse_say(saying,
+               (struct message_error){
+                   .code = "epoch_changed",
+                   .message = "Not sent: the chat has begun anew since this was first said. "
+                              "Please say it again if nobody has seen it.",
+                   .not_accepted = true,
+               });
+}
+
+static void answer_say(struct saying *saying, const struct redis_reply *reply)
+{
+    struct session *session = saying->session;
+    uint64_t seq = bus_number(reply);
+    if (bus_is_other_epoch(reply)) {
+        if (saying->current) /* else it may be anybody's invention */
+            feed_look(session->place->feed);
+        refuse_other_epoch(saying);
+        return;
+    }
+    if (seq == 0) {
+        if (reply != NULL)
+            refuse_unavailable(saying);
+        else
+            leave_unsure(saying);
+        return;
+    }
+    session->all->options.metrics->says++;
+    session_await_shown(session, seq, saying->begun_us);
+    if (!saying->has_nonce)
+        return;
+    message_add_ack(&session->all->scratch, saying->nonce, seq);
+    session_send(session);
+}
+
+static void hold(struct session *session, bool held)
+{
+    session->held = held;
+    if (session->connection != NULL)
+        connection_hold(session->connection, held);
+}
+
+static void on_said(void *arg, const struct redis_reply *reply)
+{
+    struct saying *saying = arg;
+    struct session *session = saying->session;
+    session->in_flight--;
+    if (session->held && session->in_flight <= RELEASE_IN_FLIGHT)
+        hold(session, false);
+    answer_say(saying, reply);
+    free(saying);
+    session_free_if_over(session);
+}
+
+/* --- Saying --- */
+
+static struct saying *new_saying(struct session *session, const struct message_in *say)
+{
+    const char *nonce = say->nonce;
+    size_t len = nonce == NULL ? 0 : strlen(nonce);
+    struct saying *saying = memory_new(sizeof *saying + len + 1);
+    saying->session = session;
+    saying->begun_us = session->all->options.metrics->turn_begun_us;
+    saying->has_nonce = nonce != NULL;
+    saying->current =
+        say->epoch != NULL && strcmp(say->epoch, feed_epoch(session->place->feed)) == 0;
+    if (nonce != NULL)
+        memcpy(saying->nonce, nonce, len + 1);
+    return saying;
+}
+
+static void publish(struct session *session, const struct message_in *say)
+{
+    struct text *body = &session->all->scratch;
+    message_add_say(body, identity_person(session->identity), say);
+    struct bus_say call = {session->identity->id, body->data, body->len, say->nonce, say->epoch};
+    struct saying *saying = new_saying(session, say);
+    session->in_flight++;
+    if (session->in_flight >= HOLD_IN_FLIGHT) /* without a rate limit, Redis sets the pace */
+        hold(session, true);
+    bool sent = bus_say(session->place->feed, &call, on_said, saying) == 0;
+    text_clear(body);
+    if (sent)
+        return;
+    session->in_flight--;
+    refuse_unavailable(saying);
+    free(saying);
+}
+
+void session_say(struct session *session, const struct message_in *message)
+{
+    const struct config *config = session->all->options.config;
+    if (config->max_text > 0 && message->text_characters > config->max_text) {
+        char sentence[96];
+        refusals_note(session->all->options.refusals, REFUSAL_MAX_TEXT, NULL);
+        snprintf(sentence, sizeof sentence,
+                 "That message is too long: at most %" PRIu64 " characters are allowed.",
+                 config->max_text);
+        session_error(session, &(struct message_error){.code = "too_long",
+                                                       .message = sentence,
+                                                       .nonce = message->nonce,
+                                                       .not_accepted = message->nonce != NULL});
+        return;
+    }
+    if (config->log_text)
+        session_log(session, "say", message->text);
+    publish(session, message);
+}

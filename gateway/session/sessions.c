@@ -1,0 +1,447 @@
+#include "session/sessions.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/slab.h"
+#include "session/internal.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    TYPING_EVERY_MS = 1000,
+    STORM = 1000,      /* people: more than so many are one */
+    TIDY_EVERY_S = 60, /* malloc counts its free pieces for it: 15 ms where rooms are many */
+};
+
+static void on_message(void *owner, bool text, const uint8_t *data, size_t len);
+static void on_closed(void *owner, const struct connection_end *end);
+
+static const struct connection_callbacks callbacks = {on_message, session_on_control, on_closed};
+
+/* --- Sending --- */
+
+void session_send(struct session *session)
+{
+    struct text *text = &session->all->scratch;
+    if (session->connection != NULL)
+        connection_send(session->connection, FRAME_TEXT, text->data, text->len);
+    text_clear(text);
+}
+
+void session_error(struct session *session, const struct message_error *error)
+{
+    metrics_count_word(&session->all->options.metrics->errors, error->code);
+    message_add_error(&session->all->scratch, error);
+    session_send(session);
+}
+
+void session_refuse(struct session *session, const char *code, const char *sentence)
+{
+    session_error(session, &(struct message_error){.code = code, .message = sentence});
+}
+
+void session_log_more(const struct session *session, const struct log_line *line)
+{
+    char address[ADDRESS_TEXT_BYTES];
+    struct log_line whole = *line;
+    const struct identity *identity = session->identity;
+    if (!session_may_log(session, line->level))
+        return;
+    session_format_address(session, address);
+    whole.room = session->place->name;
+    whole.remote_addr = address;
+    if (identity != NULL) {
+        whole.id = identity->id[0] == '\0' ? NULL : identity->id; /* Redis has not decided yet */
+        whole.username = identity_name(identity);
+    }
+    log_write(session->all->options.log, &whole);
+}
+
+void session_log(const struct session *session, const char *kind, const char *message)
+{
+    session_log_more(session, &(struct log_line){.kind = kind, .message = message});
+}
+
+/* --- Small requests --- */
+
+/* May be dropped anywhere, so what comes too often is. */
+static void typing(struct session *session)
+{
+    uint32_t now_ms = (uint32_t)clock_monotonic_ms();
+    if (now_ms - session->typed_ms < TYPING_EVERY_MS)
+        return;
+    session->typed_ms = now_ms;
+    struct text *json = &session->all->scratch;
+    message_add_typing(json, identity_person(session->identity));
+    bus_publish(session->place->feed, json->data, json->len);
+    text_clear(json);
+}
+
+static void tell_members(struct session *session)
+{
+    struct room *room = session->place->room;
+    message_add_members(&session->all->scratch, room_seq(room), room_count(room),
+                        room_list(room, session->identity->id, identity_person(session->identity)));
+    session_send(session);
+}
+
+/* --- Dispatch --- */
+
+static void dispatch_member(struct session *session, const struct message_in *message)
+{
+    if (message->type == MESSAGE_SAY)
+        session_say(session, message);
+    else if (message->type == MESSAGE_TYPING)
+        typing(session);
+    else if (message->type == MESSAGE_MEMBERS)
+        tell_members(session);
+    else
+        session_leave(session, true);
+}
+
+static void refuse_stranger(struct session *session, const char *nonce)
+{
+    session_error(session, &(struct message_error){
+                               .code = "not_joined",
+                               .message = "Please join with a name first.",
+                               .nonce = nonce,
+                               .not_accepted = nonce != NULL,
+                           });
+}
+
+/* Has it sent more than it may? What it leaves by is done in any case. */
+static bool may_send(struct session *session, const struct message_in *message)
+{
+    if (message->type == MESSAGE_PING || message->type == MESSAGE_TYPING)
+        return session_has_sign_token(session);
+    if (message->type != MESSAGE_LEAVE || session->state != SESSION_JOINED)
+        return session_has_token(session, message->type == MESSAGE_SAY ? message->nonce : NULL);
+    session_take_token(session);
+    return true;
+}
+
+static void dispatch(struct session *session, const struct message_in *message)
+{
+    static const char pong[] = "{\"type\":\"pong\"}";
+    if (!may_send(session, message))
+        return;
+    if (message->type == MESSAGE_PING) {
+        connection_send(session->connection, FRAME_TEXT, pong, sizeof pong - 1);
+    } else if (message->type == MESSAGE_JOIN) {
+        if (session->state != SESSION_VISITING)
+            session_refuse(session, "already_joined", "You have joined already.");
+        else
+            session_join(session, message);
+    } else if (session->state == SESSION_JOINED) {
+        dispatch_member(session, message);
+    } else {
+        refuse_stranger(session, message->type == MESSAGE_SAY ? message->nonce : NULL);
+    }
+}
+
+/* A say waits for an answer to its nonce, whatever was wrong with it. */
+static void refuse_bad(struct session *session, const uint8_t *data, size_t len, const char *why)
+{
+    char nonce[MESSAGE_NONCE_BYTES];
+    bool found = message_find_nonce(data, len, nonce);
+    if (!session_has_token(session, found ? nonce : NULL))
+        return;
+    session_error(session, &(struct message_error){
+                               .code = "bad_message",
+                               .message = why,
+                               .nonce = found ? nonce : NULL,
+                               .not_accepted = found,
+                           });
+}
+
+static void on_message(void *owner, bool text, const uint8_t *data, size_t len)
+{
+    struct session *session = owner;
+    struct message_in message;
+    const char *why = "A message must be text, not binary.";
+    session->all->options.metrics->messages_in++;
+    if (!text) {
+        connection_close(session->connection, 1003, "only text is understood here");
+        return;
+    }
+    if (message_parse(data, len, &message, &why) != 0) {
+        refuse_bad(session, data, len, why);
+        return;
+    }
+    dispatch(session, &message);
+    message_in_done(&message);
+}
+
+/* --- Life --- */
+
+bool session_is_member(const struct session *session)
+{
+    return session->state == SESSION_ADMITTED || session->state == SESSION_JOINED ||
+           session->state == SESSION_GHOST;
+}
+
+void session_free_if_over(struct session *session)
+{
+    if (session->state != SESSION_OVER || session->in_flight > 0 || session->connection != NULL)
+        return;
+    list_remove(&session->in_place);
+    list_remove(&session->in_queue);
+    rooms_put(session->place);
+    slab_free(session->identity);
+    free(session->joining);
+    session->all->freed++;
+    slab_free(session);
+}
+
+void session_end(struct session *session)
+{
+    struct sessions *all = session->all;
+    if (session_is_member(session)) {
+        table_remove(all->by_id, session);
+        list_remove(&session->in_place);
+        list_add(&session->place->visitors, &session->in_place);
+        all->options.metrics->members--;
+    }
+    if (session->connection != NULL && session->place->room != NULL)
+        room_exit(session->place->room, session->connection);
+    list_remove(&session->in_queue);
+    session->state = SESSION_OVER;
+}
+
+static void on_closed(void *owner, const struct connection_end *end)
+{
+    struct session *session = owner;
+    struct sessions *all = session->all;
+    session_note_lost(session, end);
+    session_end_flood(session);
+    quota_give(all->options.quota, &session->address);
+    if (session->place->room != NULL)
+        room_exit(session->place->room, session->connection);
+    session->connection = NULL;
+    if (session->state == SESSION_ASKED)
+        return; /* the reply decides, or the call leaves it out */
+    if (session_is_member(session) && !all->draining)
+        session_become_ghost(session);
+    else
+        session_end(session);
+    session_free_if_over(session);
+}
+
+static struct table_key id_of(const void *value)
+{
+    const struct session *session = value;
+    return (struct table_key){session->identity->id, strlen(session->identity->id)};
+}
+
+static void on_live(void *arg, struct place *place)
+{
+    session_on_live(arg, place);
+}
+
+static void on_happened(void *arg, struct place *place, bool hurry)
+{
+    (void)arg;
+    if (hurry)
+        session_welcome_now(place);
+    else
+        session_welcome(place);
+}
+
+struct connection *session_open(struct sessions *all, const struct session_visitor *visitor)
+{
+    struct session *session = slab_new(sizeof *session);
+    session->all = all;
+    session->address = visitor->address;
+    session->rate = rate_new(&all->options.config->rate, clock_monotonic_ms());
+    session->opened_s = (uint32_t)(clock_monotonic_ms() / 1000);
+    session->place = rooms_get(all->rooms, visitor->room);
+    list_init(&session->in_place);
+    list_init(&session->in_queue);
+    list_add(&session->place->visitors, &session->in_place);
+    session->connection =
+        connection_new(all->options.connections, visitor->fd, &callbacks, session);
+    return session->connection;
+}
+
+static void on_anew(void *arg, struct place *place)
+{
+    session_refresh_soon(arg, place);
+    session_reconcile_soon(arg, place);
+}
+
+/* Who came back on another socket without anybody's being told may stand where it was. */
+static void on_epoch(void *arg, struct place *place)
+{
+    session_refresh_soon(arg, place);
+}
+
+static void on_opened(void *arg, const struct place *place)
+{
+    const struct sessions *all = arg;
+    all->options.on_opened(all->options.arg, place);
+}
+
+static void on_room_closed(void *arg, const struct place *place)
+{
+    const struct sessions *all = arg;
+    all->options.on_room_closed(all->options.arg, place);
+}
+
+/* Any session, NULL when there is none. */
+static struct session *any_session(const struct sessions *all)
+{
+    struct place *place;
+    for (size_t at = 0; (place = rooms_next(all->rooms, &at)) != NULL;) {
+        if (!list_is_empty(&place->members))
+            return LIST_ITEM(place->members.next, struct session, in_place);
+        if (!list_is_empty(&place->visitors))
+            return LIST_ITEM(place->visitors.next, struct session, in_place);
+    }
+    return NULL;
+}
+
+struct rooms *sessions_rooms(struct sessions *all)
+{
+    return all->rooms;
+}
+
+struct sessions *sessions_new(const struct sessions_options *options)
+{
+    struct sessions *all = memory_new(sizeof *all);
+    const struct rooms_callbacks rooms_callbacks = {
+        .on_live = on_live,
+        .on_happened = on_happened,
+        .on_anew = on_anew,
+        .on_epoch = on_epoch,
+        .on_opened = on_opened,
+        .on_closed = on_room_closed,
+    };
+    struct rooms_options rooms_options = {options->base, options->audiences, options->bus};
+    all->options = *options;
+    all->rooms = rooms_new(&rooms_options, &rooms_callbacks, all);
+    all->by_id = table_new(id_of);
+    list_init(&all->ghosts);
+    all->more_ghosts = evtimer_new(options->base, session_on_more_ghosts, all);
+    list_init(&all->known);
+    all->refresh_walk = 1; /* a new room was in none yet */
+    all->welcomes = evtimer_new(options->base, session_on_welcomes, all);
+    list_init(&all->farewells);
+    list_init(&all->floods);
+    list_init(&all->ended_floods);
+    session_init_strangers(all);
+    all->next_number = 1;
+    all->cloak = cloak_new(options->bus);
+    return all;
+}
+
+void sessions_free(struct sessions *all)
+{
+    if (all == NULL)
+        return;
+    struct session *session;
+    while ((session = any_session(all)) != NULL) {
+        session->connection = NULL;
+        session->in_flight = 0;
+        session_end(session);
+        session_free_if_over(session);
+    }
+    session_free_farewells(all);
+    session_free_floods(all);
+    session_forget_shown(all);
+    event_free(all->more_ghosts);
+    event_free(all->welcomes);
+    rooms_free(all->rooms);
+    table_free(all->by_id);
+    cloak_free(all->cloak);
+    text_done(&all->scratch);
+    free(all);
+}
+
+/* --- From outside --- */
+
+void sessions_format_address(const struct sessions *all, const struct address *address,
+                             char out[ADDRESS_TEXT_BYTES])
+{
+    cloak_display(all->cloak, address, all->options.config->log_address, out);
+}
+
+void sessions_admit(struct sessions *all)
+{
+    all->admitting = true;
+}
+
+const char *sessions_why_closed(const struct sessions *all)
+{
+    if (!all->admitting)
+        return "this gateway has not got its gateway-id yet";
+    if (!cloak_is_known(all->cloak))
+        return "the key under which addresses are hashed is not known yet";
+    return NULL;
+}
+
+void sessions_set_beside(struct sessions *all, bool beside)
+{
+    all->beside = beside;
+}
+
+void sessions_on_up(struct sessions *all)
+{
+    cloak_ask(all->cloak);
+    session_repeat_farewells(all);
+    session_refresh_all(all, false);
+}
+
+void sessions_on_lapsed(struct sessions *all)
+{
+    cloak_ask(all->cloak);
+    session_refresh_all(all, true);
+}
+
+void sessions_on_told(struct sessions *all, const char *data, size_t len)
+{
+    struct message_resumed told;
+    if (message_parse_resumed(data, len, &told) != 0)
+        return;
+    struct session *session = table_find(all->by_id, told.id, strlen(told.id));
+    if (session == NULL)
+        return;
+    const struct bus_member member = session_bus_member(all, session->identity);
+    if (strcmp(member.session, told.session) == 0)
+        session_displace(session);
+}
+
+/* When it is calm, what is free goes back to the system: after a storm of people, and now and then,
+ * as rooms forget what was said. */
+static void tidy_up(struct sessions *all)
+{
+    bool calm = all->freed - all->freed_before < STORM / 10;
+    if (calm && all->freed >= STORM) {
+        slab_trim();
+        memory_give_back();
+        all->freed = 0;
+    } else if (calm && ++all->calm_s % TIDY_EVERY_S == 0) {
+        memory_tidy();
+    }
+    all->freed_before = all->freed;
+}
+
+static void tick_place(struct sessions *all, struct place *place)
+{
+    session_join_tick(place);
+    session_reconcile_tick(all, place);
+}
+
+void sessions_tick(struct sessions *all)
+{
+    struct place *place;
+    for (size_t at = 0; (place = rooms_next(all->rooms, &at)) != NULL;)
+        tick_place(all, place);
+    session_stay_tick(all);
+    session_flood_tick(all);
+    session_strangers_tick(all);
+    cloak_tick(all->cloak);
+    rooms_tick(all->rooms);
+    tidy_up(all);
+}

@@ -1,0 +1,98 @@
+/* session: what a member's message means. The only part that knows the product: joining, saying,
+ * leaving, limits, coming back. One session for each connection, and for some seconds longer: a
+ * member whose connection is lost stays in the room as a ghost for `leave-grace`.
+ *
+ * A session uses a connection, a place (room/registry.h) and the bus; none of them knows it. */
+#ifndef YUKIZURI_SESSION_SESSIONS_H
+#define YUKIZURI_SESSION_SESSIONS_H
+
+#include "config/config.h"
+#include "config/quota.h"
+#include "room/registry.h"
+#include "telemetry/log.h"
+#include "telemetry/refusals.h"
+#include "websocket/connection.h"
+
+#include <stdbool.h>
+
+struct audiences;
+struct sessions;
+
+struct sessions_options {
+    struct event_base *base;
+    const struct config *config;
+    struct audiences *audiences;
+    struct bus *bus;
+    struct connections *connections;
+    struct quota *quota; /* given back one for each session that ends */
+    struct metrics *metrics;
+    struct refusals *refusals;
+    struct log *log;
+    /* A room was opened or closed here. */
+    void (*on_opened)(void *arg, const struct place *place);
+    void (*on_room_closed)(void *arg, const struct place *place);
+    void *arg;
+};
+
+struct sessions *sessions_new(const struct sessions_options *options);
+
+/* Frees all sessions; the connections must be gone or never report again. */
+void sessions_free(struct sessions *all);
+
+struct rooms *sessions_rooms(struct sessions *all);
+
+/* An address as the log may name it. */
+void sessions_format_address(const struct sessions *all, const struct address *address,
+                             char out[ADDRESS_TEXT_BYTES]);
+
+/* A visitor has connected and wants to talk in this room. */
+struct session_visitor {
+    int fd;
+    struct address address;
+    const char *room; /* judged fair */
+};
+
+/* Takes the socket over; the connection is returned so that the caller can queue the handshake's
+ * answer and feed early bytes. */
+struct connection *session_open(struct sessions *all, const struct session_visitor *visitor);
+
+/* The gateway-id is ours: from here on people may join. */
+void sessions_admit(struct sessions *all);
+
+/* Does another process have members under our gateway-id, too? Then they are left alone. */
+void sessions_set_beside(struct sessions *all, bool beside);
+
+/* NULL, or why nobody may join yet: a sentence. */
+const char *sessions_why_closed(const struct sessions *all);
+
+/* Redis is there (again): members are checked against it. */
+void sessions_on_up(struct sessions *all);
+
+/* The lease lapsed: all members are to be put back. */
+void sessions_on_lapsed(struct sessions *all);
+
+/* Another gateway says something to this one. */
+void sessions_on_told(struct sessions *all, const char *data, size_t len);
+
+/* To be called once a second. */
+void sessions_tick(struct sessions *all);
+
+/* To be called at the end of each turn of the loop: what was said, and is shown by now, is
+ * measured.
+ */
+void sessions_end_turn(struct sessions *all);
+
+/* Tells everybody to come back through the balancer, spread over `drain` seconds. */
+void sessions_drain(struct sessions *all);
+
+/* To be called often while draining; true when nobody is left. */
+bool sessions_drain_tick(struct sessions *all);
+
+/* So many connections were asked to move; so many of them had to be closed, as they had not gone by
+ * themselves when it was time; so many are there still, and nobody has closed them. */
+struct sessions_moves {
+    uint64_t asked, closed, left;
+};
+struct sessions_moves sessions_moves(struct sessions *all);
+
+#endif

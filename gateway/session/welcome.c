@@ -1,0 +1,180 @@
+/* Welcoming who has come in, and who came back. */
+#include "session/internal.h"
+
+#include <event2/event.h>
+#include <limits.h>
+#include <string.h>
+
+enum {
+    TOGETHER_US = 20000, /* after a welcome, so long, others are gathered */
+    MOST_AT_ONCE = 64,   /* in a turn of the loop: about a millisecond */
+};
+
+static void send_welcome(struct session *session, const struct room_view *view, bool recovered)
+{
+    const struct config *config = session->all->options.config;
+    const struct joining *joining = session->joining;
+    const struct identity *identity = session->identity;
+    bool same = strcmp(identity->id, joining->shown.id) == 0;
+    struct message_welcome welcome = {
+        .room = session->place->name,
+        .epoch = feed_epoch(session->place->feed),
+        .seq = view->seq,
+        .me = identity_person(identity),
+        .resume = same ? joining->shown_text : joining->fresh_text,
+        .count = view->count,
+        .recovered = recovered,
+        .missed = view->missed,
+        .ping = (unsigned)config->ping,
+        .retention = (unsigned)config->retention,
+        .max_text = config->max_text,
+        .max_message = config->max_message,
+        .members = room_list(session->place->room, identity->id, identity_person(identity)),
+    };
+    message_add_welcome(&session->all->scratch, &welcome);
+    session_send(session);
+}
+
+/* Where it comes in; and is all that it has seen in the history that goes on from there? */
+static bool find_entry(const struct session *session, struct room_entry *entry)
+{
+    const struct joining *joining = session->joining;
+    const struct feed *feed = session->place->feed;
+    const struct identity *identity = session->identity;
+    uint64_t since = joining->since_seq;
+    uint64_t floor = identity->floor;
+    if (!joining->knows)
+        return true;
+    enum lineage_standing standing = feed_stand(feed, joining->since_epoch, &since);
+    if (standing == LINEAGE_FOREIGN)
+        since = feed_unseen_from(feed);
+    feed_stand(feed, identity->floor_epoch, &floor);
+    entry->resumes = strcmp(identity->id, joining->shown.id) == 0;
+    entry->since = since > floor ? since : floor;
+    return standing == LINEAGE_SHARED;
+}
+
+/* The numbers that follow are not those that it knows: Redis goes on with another history, and it
+ * saw what that does not have, or not all of it can be shown any more. */
+static void tell_gap(struct session *session, const struct room_view *view)
+{
+    const char *epoch = feed_epoch(session->place->feed);
+    message_add_gap(&session->all->scratch, view->missed, epoch, view->from);
+    session_send(session);
+}
+
+/* The roster knows of its join: from here on it is a member like the others. */
+static void welcome(struct session *session)
+{
+    struct room *room = session->place->room;
+    const struct joining *joining = session->joining;
+    struct room_entry entry = {0};
+    bool shared = find_entry(session, &entry);
+    struct room_view view = room_enter(room, session->connection, &entry);
+    if (shared && joining->knows && !entry.resumes) /* the token has outlived `retention` */
+        view.missed = room_messages_since(room, joining->since_seq);
+    bool recovered = shared && entry.resumes && view.missed == 0;
+    send_welcome(session, &view, recovered);
+    const char *epoch = feed_epoch(session->place->feed);
+    if (joining->knows && !recovered && strcmp(joining->since_epoch, epoch) != 0)
+        tell_gap(session, &view);
+    session->state = SESSION_JOINED;
+    session_end_joining(session);
+}
+
+static bool is_settled(const struct session *session)
+{
+    const struct feed *feed = session->place->feed;
+    uint64_t seq = session->joining->seq;
+    return feed_is_settled(feed) &&
+           feed_stand(feed, session->joining->epoch, &seq) == LINEAGE_SHARED;
+}
+
+static bool is_known(const struct session *session)
+{
+    return session->joining->seq <= room_seq(session->place->room) && is_settled(session);
+}
+
+/* --- Together --- */
+
+/* Takes the session off the known. */
+static void welcome_known(struct session *session)
+{
+    list_remove(&session->in_queue);
+    if (!is_known(session)) /* no longer: Redis lost its memory */
+        list_add(&session->place->waiting, &session->in_queue);
+    else if (!connection_is_closing(session->connection))
+        welcome(session);
+}
+
+/* Welcomes so many of the place at most; returns how many. */
+static unsigned welcome_some(struct place *place, unsigned most)
+{
+    unsigned count = 0;
+    for (; count < most && !list_is_empty(&place->known); count++)
+        welcome_known(LIST_ITEM(place->known.next, struct session, in_queue));
+    list_remove(&place->in_known);
+    return count;
+}
+
+/* One after the other, welcomes cost less than each by itself: the caches have turned to nothing
+ * else, and readers have not gone to sleep. A place where more wait goes to the end of the line. */
+void session_on_welcomes(evutil_socket_t fd, short events, void *arg)
+{
+    (void)fd;
+    (void)events;
+    static const struct timeval together = {0, TOGETHER_US};
+    static const struct timeval next_turn = {0, 0};
+    struct sessions *all = arg;
+    unsigned count = 0;
+    metrics_begin_turn(all->options.metrics);
+    while (count < MOST_AT_ONCE && !list_is_empty(&all->known)) {
+        struct place *place = LIST_ITEM(all->known.next, struct place, in_known);
+        count += welcome_some(place, MOST_AT_ONCE - count);
+        if (!list_is_empty(&place->known))
+            list_add(&all->known, &place->in_known);
+    }
+    if (count > 0)
+        evtimer_add(all->welcomes, list_is_empty(&all->known) ? &together : &next_turn);
+}
+
+static void add_known(struct session *session)
+{
+    struct sessions *all = session->all;
+    struct place *place = session->place;
+    list_remove(&session->in_queue);
+    list_add(&place->known, &session->in_queue);
+    if (list_is_empty(&place->in_known)) /* else it stands in line already */
+        list_add(&all->known, &place->in_known);
+    if (!evtimer_pending(all->welcomes, NULL))
+        session_on_welcomes(-1, 0, all);
+}
+
+void session_welcome_if_known(struct session *session)
+{
+    if (is_known(session))
+        add_known(session);
+}
+
+/* Those of one epoch wait in the order of their numbers, but that who resumed may stand behind
+ * those of its call who are new, and waits for their event, which is the next. The first who is not
+ * known is the last to be looked at, or a room that reads what it missed would look at thousands
+ * for each event. */
+void session_welcome(struct place *place)
+{
+    struct link *next;
+    for (struct link *at = place->waiting.next; at != &place->waiting; at = next) {
+        struct session *session = LIST_ITEM(at, struct session, in_queue);
+        next = at->next;
+        if (session->state != SESSION_ADMITTED || !is_settled(session))
+            continue;
+        if (!is_known(session))
+            return;
+        add_known(session);
+    }
+}
+
+void session_welcome_now(struct place *place)
+{
+    welcome_some(place, UINT_MAX);
+}

@@ -1,0 +1,101 @@
+#include "websocket/poller.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/stderr_line.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+enum { EVENTS = 16, MOST_READING_US = 1000 /* of a turn of the loop */ };
+
+struct poller {
+    int epoll_fd;
+    struct event *ready;
+    struct metrics *metrics;
+    void (*on_end)(void *arg);
+    void *arg;
+    bool behind;
+};
+
+static int serve_some(int fd)
+{
+    struct epoll_event found[EVENTS];
+    int count = epoll_wait(fd, found, EVENTS, 0);
+    for (int i = 0; i < count; i++) {
+        struct watch *watch = found[i].data.ptr;
+        uint32_t what = found[i].events;
+        unsigned ready = (what & EPOLLIN) != 0 ? POLLER_READ : 0;
+        if ((what & EPOLLOUT) != 0)
+            ready |= POLLER_WRITE;
+        if ((what & (EPOLLERR | EPOLLHUP)) != 0) /* reading, or writing, tells what it is */
+            ready |= POLLER_READ | POLLER_WRITE;
+        if ((what & (EPOLLERR | EPOLLHUP | EPOLLRDHUP)) != 0)
+            ready |= POLLER_ENDED;
+        watch->on_ready(watch, ready);
+    }
+    return count;
+}
+
+static void on_ready(evutil_socket_t fd, short events, void *arg)
+{
+    (void)events;
+    struct poller *poller = arg;
+    metrics_begin_turn(poller->metrics);
+    int64_t until_us = clock_monotonic_us() + MOST_READING_US;
+    do
+        poller->behind = serve_some(fd) == EVENTS;
+    while (poller->behind && clock_monotonic_us() < until_us);
+    if (poller->on_end != NULL)
+        poller->on_end(poller->arg);
+}
+
+bool poller_is_behind(const struct poller *poller)
+{
+    return poller->behind;
+}
+
+struct poller *poller_new(struct event_base *base, struct metrics *metrics,
+                          void (*on_end)(void *arg), void *arg)
+{
+    struct poller *poller = memory_new(sizeof *poller);
+    poller->metrics = metrics;
+    poller->on_end = on_end;
+    poller->arg = arg;
+    poller->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (poller->epoll_fd < 0) {
+        stderr_line_print("epoll_create1: %s", strerror(errno));
+        abort(); /* at the start, and nothing works without it */
+    }
+    poller->ready = event_new(base, poller->epoll_fd, EV_READ | EV_PERSIST, on_ready, poller);
+    event_add(poller->ready, NULL);
+    return poller;
+}
+
+void poller_free(struct poller *poller)
+{
+    if (poller == NULL)
+        return;
+    event_free(poller->ready);
+    close(poller->epoll_fd);
+    free(poller);
+}
+
+static uint32_t events_of(unsigned wanted)
+{
+    return ((wanted & POLLER_READ) != 0 ? EPOLLIN | EPOLLRDHUP : 0u) |
+           ((wanted & POLLER_WRITE) != 0 ? EPOLLOUT : 0u);
+}
+
+/* A socket that nothing is wanted of is taken out: a broken one would be reported for ever. */
+int poller_watch(struct poller *poller, int fd, struct watch *watch, unsigned before,
+                 unsigned wanted)
+{
+    struct epoll_event event = {.events = events_of(wanted), .data.ptr = watch};
+    int operation = wanted == 0 ? EPOLL_CTL_DEL : before == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+    return before == wanted ? 0 : epoll_ctl(poller->epoll_fd, operation, fd, &event);
+}

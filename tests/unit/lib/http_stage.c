@@ -1,0 +1,425 @@
+#include "http_stage.h"
+
+#include "skipping_clock.h"
+#include "unit.h"
+
+#include "broker.h"
+#include "broker/broker.h"
+#include "http/server.h"
+#include "room/batch_send.h"
+#include "room/subscribers.h"
+#include "websocket/poller.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    MOST_VISITORS = 512,
+    MOST_SETTINGS = 32,
+    ENOUGH_SOCKETS = 100000,
+    QUIET_TURNS = 4,       /* when nothing has come for so many, nothing comes by itself */
+    DEADLINE_TURNS = 1000, /* of 10 ms */
+    NARROW_BYTES = 1,      /* the least that the kernel has */
+    ANSWER_BYTES = 1 << 22,
+};
+
+static struct stage {
+    bool open;
+    struct event_base *base;
+    struct broker *broker; /* NULL: none */
+    struct config config;
+    struct metrics metrics;
+    struct refusals *refusals;
+    struct log *log;
+    struct poller *poller;
+    struct sender *sender;
+    struct audiences *audiences;
+    struct connections *connections;
+    struct quota *quota;
+    struct bus *bus;
+    struct sessions *sessions;
+    struct http *http;
+    int visitors[MOST_VISITORS];
+    int visitor_count;
+    char log_path[64];
+} stage;
+
+static void turn(void)
+{
+    event_base_loop(stage.base, EVLOOP_NONBLOCK);
+}
+
+void stage_run_until(bool (*holds)(void))
+{
+    static const struct timeval most = {0, 10000};
+    for (int turns = 0; !holds(); turns++) {
+        assert_true(turns < DEADLINE_TURNS);
+        event_base_loopexit(stage.base, &most);
+        event_base_loop(stage.base, 0);
+    }
+}
+
+void stage_pass(unsigned seconds)
+{
+    for (; seconds > 0; seconds--) {
+        clock_skip_ms(1000);
+        http_tick(stage.http);
+        bus_tick(stage.bus);
+        turn();
+        if (stage.broker != NULL)
+            broker_settle(stage.broker);
+    }
+}
+
+/* --- The gateway --- */
+
+static void on_up(void *arg)
+{
+    (void)arg;
+    sessions_on_up(stage.sessions);
+}
+
+static void on_heard(void *arg)
+{
+    (void)arg;
+}
+
+static void on_told(void *arg, const char *data, size_t len)
+{
+    (void)arg;
+    (void)data;
+    (void)len;
+}
+
+static void on_room(void *arg, const struct place *place)
+{
+    (void)arg;
+    (void)place;
+}
+
+static void load_config(char *const *settings)
+{
+    const char *const always[] = {
+        "yukizuri",
+        "--addr",
+        "127.0.0.1:8080",
+        "--redis",
+        stage.broker == NULL ? "unix:/nonexistent/redis.sock" : broker_url(stage.broker),
+        "--send",
+        "writev",
+        "--echo-path",
+        "/echo",
+        "--gateway-id",
+        "stage",
+        "--log-file",
+        stage.log_path,
+    };
+    static char *const environment[] = {NULL};
+    char *arguments[MOST_SETTINGS] = {NULL};
+    int count = 0;
+    for (; count < (int)(sizeof always / sizeof *always); count++)
+        arguments[count] = (char *)(uintptr_t)always[count];
+    for (; *settings != NULL; settings++) {
+        assert_true(count < MOST_SETTINGS - 1);
+        arguments[count++] = *settings;
+    }
+    struct config_result result = config_load(&stage.config, count, arguments, environment);
+    assert_string_equal(result.error, "");
+}
+
+static void open_log(void)
+{
+    snprintf(stage.log_path, sizeof stage.log_path, "/tmp/yukizuri-unit-XXXXXX");
+    int fd = mkstemp(stage.log_path);
+    assert_true(fd >= 0);
+    close(fd);
+    stage.log = log_open(stage.log_path, true, "stage");
+    assert_non_null(stage.log);
+}
+
+static void make_bus(void)
+{
+    static const struct bus_callbacks callbacks = {on_up, on_told, on_heard};
+    const struct bus_options options = {stage.base, &stage.config, &stage.config.redis_url,
+                                        &stage.metrics, stage.log};
+    char error[256] = "";
+    script_hash_all();
+    stage.bus = bus_new(&options, &callbacks, NULL, error, sizeof error);
+    assert_string_equal(error, "");
+}
+
+static void make_sessions(void)
+{
+    const struct connections_options connections = {stage.base,
+                                                    stage.poller,
+                                                    &stage.metrics,
+                                                    stage.refusals,
+                                                    (unsigned)stage.config.ping,
+                                                    stage.config.max_message};
+    stage.connections = connections_new(&connections);
+    stage.quota = quota_new(stage.config.max_connections_per_address);
+    const struct sessions_options sessions = {
+        .base = stage.base,
+        .config = &stage.config,
+        .audiences = stage.audiences,
+        .bus = stage.bus,
+        .connections = stage.connections,
+        .quota = stage.quota,
+        .metrics = &stage.metrics,
+        .refusals = stage.refusals,
+        .log = stage.log,
+        .on_opened = on_room,
+        .on_room_closed = on_room,
+    };
+    stage.sessions = sessions_new(&sessions);
+}
+
+static void make_http(unsigned sockets)
+{
+    const struct http_options options = {
+        .poller = stage.poller,
+        .config = &stage.config,
+        .bus = stage.bus,
+        .connections = stage.connections,
+        .sessions = stage.sessions,
+        .quota = stage.quota,
+        .metrics = &stage.metrics,
+        .refusals = stage.refusals,
+        .log = stage.log,
+        .max_connections = stage.config.max_connections,
+        .max_sockets = sockets,
+    };
+    stage.http = http_new(&options);
+}
+
+static char *const no_settings[] = {NULL};
+
+static void open_stage(unsigned sockets, char *const *settings, bool has_redis)
+{
+    stage_close();            /* of a test that failed */
+    signal(SIGPIPE, SIG_IGN); /* as the program does */
+    stage = (struct stage){.open = true, .base = event_base_new()};
+    clock_stop();
+    stage.broker = has_redis ? broker_new(stage.base) : NULL;
+    open_log();
+    load_config(settings);
+    stage.refusals = refusals_new(&stage.metrics, stage.log);
+    stage.poller = poller_new(stage.base, &stage.metrics, NULL, NULL);
+    stage.sender = sender_new(false);
+    stage.audiences = audiences_new(stage.base, stage.sender, &stage.metrics, stage.refusals);
+    make_bus();
+    make_sessions();
+    make_http(sockets);
+}
+
+void stage_open(void)
+{
+    open_stage(ENOUGH_SOCKETS, no_settings, false);
+}
+
+void stage_open_with_sockets(unsigned sockets)
+{
+    open_stage(sockets, no_settings, false);
+}
+
+void stage_open_with(const char *setting, ...)
+{
+    char *settings[MOST_SETTINGS] = {NULL};
+    va_list more;
+    va_start(more, setting);
+    for (size_t count = 0; setting != NULL; setting = va_arg(more, const char *)) {
+        assert_true(count < MOST_SETTINGS - 1);
+        settings[count++] = (char *)(uintptr_t)setting;
+    }
+    va_end(more);
+    open_stage(ENOUGH_SOCKETS, settings, false);
+}
+
+static bool is_up(void *arg)
+{
+    (void)arg;
+    return bus_is_up(stage.bus);
+}
+
+struct broker *stage_open_with_redis(void)
+{
+    open_stage(ENOUGH_SOCKETS, no_settings, true);
+    broker_run_until(stage.broker, is_up, NULL);
+    return stage.broker;
+}
+
+void stage_admit(void)
+{
+    sessions_admit(stage.sessions);
+}
+
+/* All but the log's file. */
+static void close_parts(void)
+{
+    http_free(stage.http);
+    bus_stop(stage.bus);
+    connections_free(stage.connections);
+    sessions_free(stage.sessions);
+    bus_free(stage.bus);
+    quota_free(stage.quota);
+    audiences_free(stage.audiences);
+    sender_free(stage.sender);
+    poller_free(stage.poller);
+    refusals_free(stage.refusals);
+    broker_free(stage.broker);
+    event_base_free(stage.base);
+    log_close(stage.log);
+    config_done(&stage.config);
+    for (int i = 0; i < stage.visitor_count; i++)
+        stage_leave(stage.visitors[i]);
+    stage.open = false;
+}
+
+void stage_close(void)
+{
+    if (!stage.open)
+        return;
+    close_parts();
+    unlink(stage.log_path);
+}
+
+const char *stage_close_for_log(void)
+{
+    static char text[65536];
+    close_parts();
+    FILE *file = fopen(stage.log_path, "re");
+    assert_non_null(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    unlink(stage.log_path);
+    return text;
+}
+
+void stage_announce_drain(void)
+{
+    http_announce_drain(stage.http);
+}
+
+void stage_drain(void)
+{
+    http_drain(stage.http);
+}
+
+/* --- Visitors --- */
+
+static struct address read_address(const char *text)
+{
+    struct address address = {.local_socket = true};
+    if (strcmp(text, "local") != 0) {
+        address.local_socket = false;
+        assert_int_equal(address_parse(text, strlen(text), &address), 0);
+    }
+    return address;
+}
+
+static int connect_visitor(const char *from, bool narrow)
+{
+    static const int bytes = NARROW_BYTES;
+    const struct address address = read_address(from);
+    int pair[2];
+    assert_true(stage.visitor_count < MOST_VISITORS);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+    if (narrow)
+        setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+    stage.visitors[stage.visitor_count++] = pair[1];
+    http_accept(stage.http, pair[0], &address);
+    return pair[1];
+}
+
+int stage_visit(const char *address)
+{
+    return connect_visitor(address, false);
+}
+
+int stage_visit_narrow(const char *address)
+{
+    return connect_visitor(address, true);
+}
+
+bool stage_send_bytes(int visitor, const void *data, size_t len)
+{
+    ssize_t sent = send(visitor, data, len, MSG_NOSIGNAL);
+    assert_true(sent < 0 || (size_t)sent == len);
+    turn();
+    return sent >= 0;
+}
+
+bool stage_send(int visitor, const char *text)
+{
+    return stage_send_bytes(visitor, text, strlen(text));
+}
+
+/* Adds what is there to be read. Has anything changed? */
+static bool read_some(int visitor, char *buffer, struct stage_bytes *out)
+{
+    ssize_t got = recv(visitor, buffer + out->len, ANSWER_BYTES - 1 - out->len, 0);
+    if (got > 0) {
+        out->len += (size_t)got;
+        assert_true(out->len < ANSWER_BYTES - 1);
+        return true;
+    }
+    out->ended = got == 0;
+    out->reset = got < 0 && errno != EAGAIN;
+    return false;
+}
+
+struct stage_bytes stage_receive(int visitor)
+{
+    static char buffer[ANSWER_BYTES];
+    struct stage_bytes out = {.data = buffer};
+    for (int quiet = 0; quiet < QUIET_TURNS && !out.ended && !out.reset; quiet++) {
+        while (read_some(visitor, buffer, &out))
+            quiet = 0;
+        turn();
+    }
+    buffer[out.len] = '\0';
+    return out;
+}
+
+const char *stage_receive_text(int visitor)
+{
+    return stage_receive(visitor).data;
+}
+
+bool stage_is_ended(int visitor)
+{
+    struct stage_bytes rest = stage_receive(visitor);
+    return rest.ended || rest.reset;
+}
+
+void stage_leave(int visitor)
+{
+    for (int i = 0; i < stage.visitor_count; i++) {
+        if (stage.visitors[i] != visitor)
+            continue;
+        stage.visitors[i] = stage.visitors[--stage.visitor_count];
+        close(visitor);
+        break;
+    }
+    for (int i = 0; stage.open && i < QUIET_TURNS; i++)
+        turn();
+}
+
+struct stage_bytes stage_ask(const char *address, const char *request)
+{
+    int visitor = stage_visit(address);
+    stage_send(visitor, request);
+    struct stage_bytes answer = stage_receive(visitor);
+    stage_leave(visitor);
+    return answer;
+}
+
+struct stage_bytes stage_get(const char *target, const char *headers)
+{
+    char request[4096];
+    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: x\r\n%s\r\n", target, headers);
+    return stage_ask("203.0.113.1", request);
+}

@@ -1,0 +1,145 @@
+#include "redis_stage.h"
+
+#include "unit.h"
+
+#include "redis/script.h"
+
+#include <event2/event.h>
+#include <signal.h>
+
+static struct redis_stage {
+    struct event_base *base;
+    struct broker *broker;
+    struct redis_url url;
+    struct metrics metrics;
+    struct redis *redis;
+    unsigned turn;
+    char told[8192];
+} stage;
+
+/* --- Who was told what --- */
+
+void redis_stage_tell(void *who, const struct redis_reply *reply)
+{
+    char other[32];
+    const char *text = redis_reply_string(reply, NULL);
+    size_t len = strlen(stage.told);
+    if (redis_reply_count(reply) > 0)
+        snprintf(other, sizeof other, "[%zu]", redis_reply_count(reply));
+    else
+        snprintf(other, sizeof other, "%lld", (long long)redis_reply_integer(reply));
+    if (reply == NULL)
+        text = "none";
+    snprintf(stage.told + len, sizeof stage.told - len, "%s%s:%s", len == 0 ? "" : " ",
+             (const char *)who, text == NULL ? other : text);
+}
+
+const char *redis_stage_told(void)
+{
+    static char told[sizeof stage.told];
+    strcpy(told, stage.told);
+    stage.told[0] = '\0';
+    return told;
+}
+
+static bool is_told(void *arg)
+{
+    (void)arg;
+    return stage.told[0] != '\0';
+}
+
+const char *redis_stage_await_told(void)
+{
+    broker_run_until(stage.broker, is_told, NULL);
+    broker_settle(stage.broker);
+    return redis_stage_told();
+}
+
+/* --- The connection --- */
+
+static void on_ready(void *arg)
+{
+    (void)arg;
+}
+
+static void on_lost(void *arg, const char *why)
+{
+    (void)arg;
+    (void)why;
+}
+
+static void on_error(void *arg, const struct redis_error *error)
+{
+    (void)arg;
+    (void)error;
+}
+
+static bool is_ready(void *arg)
+{
+    (void)arg;
+    return redis_is_ready(stage.redis);
+}
+
+static bool is_lost(void *arg)
+{
+    return !is_ready(arg);
+}
+
+void redis_stage_open(void)
+{
+    static const struct redis_callbacks callbacks = {
+        .on_ready = on_ready, .on_lost = on_lost, .on_error = on_error};
+    signal(SIGPIPE, SIG_IGN); /* as the program does */
+    script_hash_all();
+    stage = (struct redis_stage){.base = event_base_new()};
+    stage.broker = broker_new(stage.base);
+    assert_null(redis_url_parse(broker_url(stage.broker), &stage.url));
+    const struct redis_options options = {.base = stage.base,
+                                          .url = &stage.url,
+                                          .turn = &stage.turn,
+                                          .client_name = "unit",
+                                          .most = {1 << 20, 1 << 20},
+                                          .metrics = &stage.metrics};
+    stage.redis = redis_new(&options, &callbacks, NULL);
+    broker_run_until(stage.broker, is_ready, NULL);
+}
+
+void redis_stage_stop(void)
+{
+    redis_stop(stage.redis);
+}
+
+void redis_stage_close(void)
+{
+    redis_free(stage.redis);
+    broker_free(stage.broker);
+    event_base_free(stage.base);
+}
+
+struct broker *redis_stage_broker(void)
+{
+    return stage.broker;
+}
+
+struct redis *redis_stage_connection(void)
+{
+    return stage.redis;
+}
+
+void redis_stage_settle(void)
+{
+    broker_settle(stage.broker);
+}
+
+void redis_stage_lose(void)
+{
+    broker_set_away(stage.broker, true);
+    broker_run_until(stage.broker, is_lost, NULL);
+    broker_settle(stage.broker);
+}
+
+void redis_stage_come_back(void)
+{
+    broker_set_away(stage.broker, false);
+    broker_run_until(stage.broker, is_ready, NULL);
+}

@@ -1,0 +1,40 @@
+/* redis_stage: one connection of the program to the scripted Redis (broker.h), and a record of who
+ * was told what. One stage at a time. */
+#ifndef YUKIZURI_REDIS_STAGE_H
+#define YUKIZURI_REDIS_STAGE_H
+
+#include "broker.h"
+#include "redis/client.h"
+
+/* Opens both, and waits until the connection is ready. */
+void redis_stage_open(void);
+
+/* Stops the connection: who still waits is told so, from within. */
+void redis_stage_stop(void);
+void redis_stage_close(void);
+
+struct broker *redis_stage_broker(void);
+struct redis *redis_stage_connection(void);
+
+/* Both sides have done all that follows from what was done so far. */
+void redis_stage_settle(void);
+
+/* All connections are lost, and none is made as long as the broker is away. */
+void redis_stage_lose(void);
+
+/* The broker is there again, and the connection ready. */
+void redis_stage_come_back(void);
+
+/* --- Who was told what; of this a test without a stage may make use, too --- */
+
+/* To be handed to whoever takes a redis_done; the argument is who asked, a string. */
+void redis_stage_tell(void *who, const struct redis_reply *reply);
+
+/* What has been told since the last call, in order, such as "a:7 b:none c:ERR why": of an array how
+ * many it has, "[2]". Does not run the loop. */
+const char *redis_stage_told(void);
+
+/* Runs the loop until somebody is told something, and all that follows from it is done. */
+const char *redis_stage_await_told(void);
+
+#endif

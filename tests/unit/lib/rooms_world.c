@@ -1,0 +1,236 @@
+#include "unit.h"
+
+#include "rooms_world.h"
+
+#include "room/subscribers.h"
+#include "skipping_clock.h"
+#include "websocket/poller.h"
+
+#include <event2/event.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static char *no_environment[] = {NULL};
+
+/* --- What the rooms tell --- */
+
+static void tell(struct rooms_world *world, const char *word, const struct place *place)
+{
+    text_print(&world->told, "%s%s:%s", world->told.len > 0 ? " " : "", word, place->name);
+}
+
+static void on_live(void *arg, struct place *place)
+{
+    assert_true(place_is_live(place));
+    tell(arg, "live", place);
+}
+
+static void on_happened(void *arg, struct place *place, bool hurry)
+{
+    tell(arg, hurry ? "hurry" : "news", place);
+}
+
+static void on_anew(void *arg, struct place *place)
+{
+    tell(arg, "anew", place);
+}
+
+static void on_epoch(void *arg, struct place *place)
+{
+    tell(arg, "epoch", place);
+}
+
+static void on_opened(void *arg, const struct place *place)
+{
+    tell(arg, "opened", place);
+}
+
+static void on_closed(void *arg, const struct place *place)
+{
+    tell(arg, "closed", place);
+}
+
+/* All of it since the last call, when everything has happened that follows from what was sent. */
+const char *told(struct rooms_world *world)
+{
+    static char words[65536];
+    broker_settle(world->broker);
+    snprintf(words, sizeof words, "%s", world->told.len > 0 ? world->told.data : "");
+    text_clear(&world->told);
+    return words;
+}
+
+/* --- Helpers --- */
+
+void tick(struct rooms_world *world)
+{
+    rooms_tick(world->rooms);
+}
+
+void answer_kept(struct rooms_world *world, const char *epoch, unsigned head, const char *forks)
+{
+    broker_answer(broker_await(world->broker, "recent"), "['%s', %u, %u, '1', '%s', '']", epoch,
+                  head, head, forks);
+}
+
+/* One member, Ann, and so many in all. */
+void answer_roster(struct rooms_world *world, const char *epoch, unsigned seq, unsigned count)
+{
+    broker_answer(broker_await(world->broker, "roster"), "['%s', %u, 0, %u, 'a', 'Ann', '']", epoch,
+                  seq, count);
+}
+
+struct place *open_room(struct rooms_world *world, const char *name)
+{
+    struct place *place = rooms_get(world->rooms, name);
+    place_open(place);
+    return place;
+}
+
+/* The last number is 3, of the epoch "one". */
+struct place *open_live(struct rooms_world *world)
+{
+    struct place *place = open_room(world, "tea");
+    answer_roster(world, "one", 3, 1);
+    answer_kept(world, "one", 3, "");
+    assert_string_equal(told(world), "opened:tea live:tea");
+    return place;
+}
+
+void publish_message(struct rooms_world *world, unsigned seq)
+{
+    broker_publish(world->broker, ROOMS_CHANNEL,
+                   "{\"type\":\"message\",\"seq\":%u,\"at\":1,\"from\":{\"id\":\"a\",\"name\":"
+                   "\"A\"},\"text\":\"hello\"}",
+                   seq);
+}
+
+static void on_message(void *owner, bool text, const uint8_t *data, size_t len)
+{
+    (void)owner;
+    (void)text;
+    (void)data;
+    (void)len;
+}
+
+static void on_guest_closed(void *owner, const struct connection_end *end)
+{
+    (void)owner;
+    (void)end;
+}
+
+void enter(struct rooms_world *world, struct place *place)
+{
+    static const struct connection_callbacks callbacks = {on_message, NULL, on_guest_closed};
+    static const struct room_entry entry = {false, 0};
+    int pair[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    world->peer = pair[1];
+    world->guest = connection_new(world->connections, pair[0], &callbacks, world);
+    world->guest_room = place->room;
+    room_enter(place->room, world->guest, &entry);
+}
+
+/* What the guest has received since the last call. */
+const char *got(struct rooms_world *world)
+{
+    static char bytes[65536];
+    broker_settle(world->broker);
+    ssize_t len = read(world->peer, bytes, sizeof bytes - 1);
+    bytes[len > 0 ? len : 0] = '\0';
+    for (ssize_t i = 0; i < len; i++)
+        if (bytes[i] == '\0')
+            bytes[i] = ' ';
+    return bytes;
+}
+
+bool is_listening(const struct rooms_world *world, const char *channel)
+{
+    return broker_is_heard(world->broker, channel);
+}
+
+size_t roster_calls(const struct rooms_world *world)
+{
+    return broker_count(world->broker, "roster");
+}
+
+/* --- Life --- */
+
+static void on_nothing(void *arg)
+{
+    (void)arg;
+}
+
+static void on_told(void *arg, const char *data, size_t len)
+{
+    (void)arg;
+    (void)data;
+    (void)len;
+}
+
+static bool is_up(void *arg)
+{
+    return bus_flows(arg);
+}
+
+static void make_bus(struct rooms_world *world)
+{
+    static const struct bus_callbacks callbacks = {on_nothing, on_told, on_nothing};
+    char error[256];
+    char redis[64];
+    char *arguments[] = {(char[]){"yukizuri"}, (char[]){"--redis"}, redis};
+    snprintf(redis, sizeof redis, "%s", broker_url(world->broker));
+    config_load(&world->config, 3, arguments, no_environment);
+    const struct bus_options options = {world->base, &world->config, &world->config.redis_url,
+                                        &world->metrics, NULL};
+    world->bus = bus_new(&options, &callbacks, world, error, sizeof error);
+    broker_run_until(world->broker, is_up, world->bus);
+}
+
+int rooms_world_set_up(void **state)
+{
+    static const struct rooms_callbacks callbacks = {.on_live = on_live,
+                                                     .on_happened = on_happened,
+                                                     .on_anew = on_anew,
+                                                     .on_epoch = on_epoch,
+                                                     .on_opened = on_opened,
+                                                     .on_closed = on_closed};
+    struct rooms_world *world = calloc(1, sizeof *world);
+    clock_stop();
+    world->base = event_base_new();
+    world->broker = broker_new(world->base);
+    make_bus(world);
+    world->sender = sender_new(false);
+    world->poller = poller_new(world->base, &world->metrics, NULL, NULL);
+    world->audiences = audiences_new(world->base, world->sender, &world->metrics, NULL);
+    const struct connections_options connections = {
+        world->base, world->poller, &world->metrics, NULL, 25, 16384};
+    const struct rooms_options rooms = {world->base, world->audiences, world->bus};
+    world->connections = connections_new(&connections);
+    world->rooms = rooms_new(&rooms, &callbacks, world);
+    *state = world;
+    return 0;
+}
+
+int rooms_world_tear_down(void **state)
+{
+    struct rooms_world *world = *state;
+    if (world->guest != NULL) {
+        room_exit(world->guest_room, world->guest);
+        close(world->peer);
+    }
+    connections_free(world->connections);
+    rooms_free(world->rooms);
+    audiences_free(world->audiences);
+    poller_free(world->poller);
+    sender_free(world->sender);
+    bus_stop(world->bus);
+    bus_free(world->bus);
+    broker_free(world->broker);
+    event_base_free(world->base);
+    config_done(&world->config);
+    text_done(&world->told);
+    free(world);
+    clock_restart();
+    return 0;
+}

@@ -1,0 +1,195 @@
+/* What error replies of Redis mean, how they are counted, and what of them reaches the log. */
+#include "unit.h"
+
+#include "redis/error.h"
+#include "redis/error_log.h"
+#include "redis/resp_decode.h"
+#include "telemetry/log.h"
+
+#include <unistd.h>
+
+static struct redis_error read_error(const char *text)
+{
+    struct redis_error error;
+    redis_error_read(text, strlen(text), &error);
+    return error;
+}
+
+static void test_each_error_has_a_word_and_a_verdict(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *word;
+        enum redis_verdict verdict;
+    } known[] = {
+        {"OTHEREPOCH Redis lost its memory", "OTHEREPOCH", REDIS_OURS},
+        {"NOSCRIPT No matching script. Please use EVAL.", "NOSCRIPT", REDIS_OURS},
+        {"READONLY You can't write against a read only replica.", "READONLY", REDIS_RECONNECT},
+        {"MASTERDOWN Link with MASTER is down", "MASTERDOWN", REDIS_RECONNECT},
+        {"LOADING Redis is loading the dataset in memory", "LOADING", REDIS_RECONNECT},
+        {"CLUSTERDOWN Hash slot not served", "CLUSTERDOWN", REDIS_RECONNECT},
+        {"NOAUTH Authentication required.", "NOAUTH", REDIS_RECONNECT},
+        {"OOM command not allowed when used memory > 'maxmemory'.", "OOM", REDIS_DOUBT},
+        {"MISCONF Redis is configured to save RDB snapshots", "MISCONF", REDIS_DOUBT},
+        {"NOPERM this user has no permissions", "NOPERM", REDIS_DOUBT},
+        {"MOVED 1234 127.0.0.1:6380", "MOVED", REDIS_DOUBT},
+        {"ERR syntax error", "ERR", REDIS_DOUBT},
+        {"SOMETHING of a Redis that is still to come", "other", REDIS_DOUBT},
+        {"READONLYNESS is another word", "other", REDIS_DOUBT},
+        {"", "other", REDIS_DOUBT},
+        /* raised again in a script, by Redis 6 and 7 */
+        {"ERR Error running script (call to f_0): @user_script:3: -READONLY You can't write",
+         "READONLY", REDIS_RECONNECT},
+        {"ERR user_script:99: OOM command not allowed script: 0, on @user_script:99.", "OOM",
+         REDIS_DOUBT},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        const struct redis_error error = read_error(known[i].text);
+        assert_string_equal(error.word, known[i].word);
+        assert_int_equal(error.verdict, known[i].verdict);
+    }
+}
+
+static void test_arguments_that_redis_repeats_are_left_out_and_judge_nothing(void **state)
+{
+    (void)state;
+    const struct redis_error error =
+        read_error("ERR unknown command 'AUTH', with args beginning with: 's3cret' 'READONLY x' ");
+    assert_string_equal(error.text, "ERR unknown command 'AUTH'");
+    assert_string_equal(error.word, "ERR");
+}
+
+static void test_a_long_error_is_cut(void **state)
+{
+    (void)state;
+    char text[4096];
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    assert_int_equal(strlen(read_error(text).text), sizeof((struct redis_error *)0)->text - 1);
+}
+
+/* --- Each of them is seen --- */
+
+static char seen[256];
+
+enum { MOST_BYTES = 1 << 20 };
+
+static void on_error(void *arg, const char *text, size_t len)
+{
+    (void)arg;
+    assert_int_equal(strlen(text), len);
+    strncat(seen, text, sizeof seen - strlen(seen) - 1);
+    strncat(seen, ".", sizeof seen - strlen(seen) - 1);
+}
+
+static void test_an_error_is_seen_wherever_it_stands_and_in_any_pieces(void **state)
+{
+    (void)state;
+    static const char stream[] = "-ERR one\r\n"
+                                 "*3\r\n:1\r\n-OOM two\r\n*1\r\n-NOPERM three\r\n"
+                                 "$4\r\n-ERR\r\n";
+    for (size_t piece = 1; piece < sizeof stream; piece++) {
+        struct redis_replies *replies =
+            redis_replies_new(&(const struct redis_replies_most){MOST_BYTES, MOST_BYTES});
+        const struct redis_reply *reply;
+        seen[0] = '\0';
+        redis_replies_watch(replies, on_error, NULL);
+        for (size_t at = 0; at < sizeof stream - 1; at += piece) {
+            size_t left = sizeof stream - 1 - at;
+            redis_replies_feed(replies, stream + at, left < piece ? left : piece);
+            do
+                assert_int_equal(redis_replies_next(replies, &reply), 0);
+            while (reply != NULL);
+        }
+        assert_string_equal(seen, "ERR one.OOM two.NOPERM three.");
+        redis_replies_free(replies);
+    }
+}
+
+/* --- Counting and telling --- */
+
+static char path[] = "/tmp/yukizuri-unit-XXXXXX";
+
+static size_t count_lines(const char *with)
+{
+    char line[1024];
+    size_t count = 0;
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file) != NULL)
+        count += strstr(line, with) != NULL;
+    fclose(file);
+    return count;
+}
+
+static void note(struct redis_faults *faults, const char *text, int times)
+{
+    const struct redis_error error = read_error(text);
+    for (int i = 0; i < times; i++)
+        redis_faults_note(faults, &error);
+}
+
+static void test_what_its_sender_can_do_without_is_no_fault_but_the_wrong_redis_is(void **state)
+{
+    static const char denied[] = "NOPERM this user has no permissions to run the 'config' command";
+    static const char replica[] = "MASTERDOWN Link with MASTER is down";
+    struct redis_error error;
+    (void)state;
+    redis_error_read(denied, sizeof denied - 1, &error);
+    redis_error_excuse(&error);
+    assert_int_equal(error.verdict, REDIS_OURS);
+    assert_string_equal(error.word, "optional");
+    redis_error_read(replica, sizeof replica - 1, &error);
+    redis_error_excuse(&error);
+    assert_int_equal(error.verdict, REDIS_RECONNECT);
+    assert_string_equal(error.word, "MASTERDOWN");
+}
+
+static void test_the_first_of_each_kind_is_told_and_then_once_a_minute_how_many_more(void **state)
+{
+    (void)state;
+    static struct metrics metrics;
+    close(mkstemp(path));
+    struct log *log = log_open(path, true, "gw");
+    struct redis_faults *faults = redis_faults_new(&metrics, log);
+    redis_faults_tick(faults, 1000);
+    note(faults, "READONLY no", 100);
+    note(faults, "NOPERM time", 3);
+    note(faults, "NOPERM script", 3);
+    note(faults, "OTHEREPOCH ours", 3);
+    redis_faults_tick(faults, 60999);
+    redis_faults_tick(faults, 61000);
+    redis_faults_tick(faults, 121000); /* a minute without any */
+    note(faults, "READONLY no", 1);
+    for (int i = 0; i < 100; i++) { /* texts that are all different are no way to fill the log */
+        char text[32];
+        snprintf(text, sizeof text, "ERR number %d", i);
+        note(faults, text, 1);
+    }
+    redis_faults_free(faults);
+    log_close(log);
+    assert_int_equal(count_lines("err:READONLY no"), 2);
+    assert_int_equal(count_lines("err:NOPERM time"), 1);
+    assert_int_equal(count_lines("err:NOPERM script"), 1);
+    assert_int_equal(count_lines("message:99 more in the last minute\terr:READONLY"), 1);
+    assert_int_equal(count_lines("message:4 more in the last minute\terr:NOPERM"), 1);
+    assert_int_equal(count_lines("err:ERR number"), 4);
+    assert_int_equal(count_lines("kind:redis-error"), 10);
+    assert_int_equal(count_lines("OTHEREPOCH"), 0);
+    assert_string_equal(metrics.redis_errors.words[0], "READONLY");
+    assert_int_equal(metrics.redis_errors.counts[0], 101);
+    unlink(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_each_error_has_a_word_and_a_verdict),
+        cmocka_unit_test(test_arguments_that_redis_repeats_are_left_out_and_judge_nothing),
+        cmocka_unit_test(test_a_long_error_is_cut),
+        cmocka_unit_test(test_an_error_is_seen_wherever_it_stands_and_in_any_pieces),
+        cmocka_unit_test(test_what_its_sender_can_do_without_is_no_fault_but_the_wrong_redis_is),
+        cmocka_unit_test(test_the_first_of_each_kind_is_told_and_then_once_a_minute_how_many_more),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,384 @@
+/* Calls that can wait: few are under way at once, the others stand in line. */
+#include "unit.h"
+
+#include "redis_stage.h"
+#include "skipping_clock.h"
+
+#include "redis/limiter.h"
+
+static struct lane *lane;
+
+static int open_stage(void **state)
+{
+    (void)state;
+    redis_stage_open();
+    lane = NULL;
+    return 0;
+}
+
+/* In the order in which a gateway does. */
+static int close_stage(void **state)
+{
+    (void)state;
+    redis_stage_stop();
+    if (lane != NULL)
+        lane_stop(lane);
+    lane_free(lane);
+    redis_stage_close();
+    return 0;
+}
+
+/* --- What this test knows of redis/limiter.h --- */
+
+static void open_lane(unsigned most)
+{
+    lane = lane_new(redis_stage_connection(), most);
+}
+
+/* Asks for a script with this key, which weighs so much; who is told is "KEY". */
+static int ask_heavy(const char *key, unsigned weight)
+{
+    struct script_call call;
+    script_begin(&call, "join");
+    script_add_key(&call, key, strlen(key));
+    return lane_run(lane, &call, weight, redis_stage_tell, (void *)(uintptr_t)key);
+}
+
+static int ask(const char *key)
+{
+    return ask_heavy(key, 1);
+}
+
+static void make(void *key)
+{
+    if (ask(key) != 0)
+        redis_stage_tell(key, NULL);
+}
+
+/* Stands in line with a call that is made only when its turn comes. */
+static int stand(const char *key)
+{
+    return lane_stand(lane, make, (void *)(uintptr_t)key);
+}
+
+static void go(void)
+{
+    lane_go(lane);
+}
+
+/* --- Helpers --- */
+
+static size_t count(void)
+{
+    redis_stage_settle();
+    return broker_count(redis_stage_broker(), "join");
+}
+
+/* The next call that reaches Redis is this one. */
+static struct broker_call *await(const char *key)
+{
+    struct broker_call *call = broker_await(redis_stage_broker(), "join");
+    assert_string_equal(broker_key(call, 1), key);
+    return call;
+}
+
+static void answer(const char *key)
+{
+    broker_answer(await(key), "1");
+}
+
+static const char *told(void)
+{
+    redis_stage_settle();
+    return redis_stage_told();
+}
+
+/* --- Order and bound --- */
+
+static void test_no_more_than_so_many_are_under_way_and_the_others_go_in_order(void **state)
+{
+    static const char *const keys[] = {"a", "b", "c", "d", "e", "f"};
+    (void)state;
+    open_lane(2);
+    for (size_t i = 0; i < 6; i++)
+        assert_int_equal(ask(keys[i]), 0);
+    for (size_t i = 0; i < 6; i++) {
+        assert_int_equal(count(), i < 4 ? i + 2 : 6);
+        assert_int_equal(lane_is_long(lane), i < 4);
+        answer(keys[i]);
+    }
+    assert_string_equal(told(), "a:1 b:1 c:1 d:1 e:1 f:1");
+}
+
+static void test_at_rest_a_call_goes_out_by_itself(void **state)
+{
+    (void)state;
+    open_lane(2);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(ask("a"), 0);
+        answer("a");
+        assert_string_equal(told(), "a:1");
+        assert_false(lane_is_long(lane));
+    }
+}
+
+static void test_an_error_moves_the_line_on_as_an_answer_does(void **state)
+{
+    (void)state;
+    open_lane(1);
+    ask("a");
+    ask("b");
+    ask("c");
+    broker_answer(await("a"), "-OOM command not allowed");
+    answer("b");
+    answer("c");
+    assert_string_equal(told(), "a:OOM command not allowed b:1 c:1");
+}
+
+/* A call that is repeated stays the one it was. */
+static void test_a_script_that_redis_does_not_know_keeps_its_place(void **state)
+{
+    (void)state;
+    open_lane(1);
+    ask("a");
+    ask("b");
+    broker_answer(await("a"), "-NOSCRIPT No matching script.");
+    answer("a");
+    answer("b");
+    assert_string_equal(told(), "a:1 b:1");
+}
+
+static void ask_next(void *key, const struct redis_reply *reply)
+{
+    redis_stage_tell(key, reply);
+    ask("next");
+}
+
+static void test_who_asks_again_from_within_its_answer_stands_at_the_end(void **state)
+{
+    struct script_call call;
+    (void)state;
+    open_lane(1);
+    script_begin(&call, "join");
+    script_add_key(&call, "a", 1);
+    lane_run(lane, &call, 1, ask_next, "a");
+    ask("b");
+    answer("a");
+    answer("b");
+    answer("next");
+    assert_string_equal(told(), "a:1 b:1 next:1");
+}
+
+/* --- Weight --- */
+
+static void test_a_call_counts_as_much_as_it_weighs(void **state)
+{
+    (void)state;
+    open_lane(4);
+    ask_heavy("a", 3);
+    ask_heavy("b", 3); /* one was free */
+    ask_heavy("c", 1);
+    assert_int_equal(count(), 2);
+    answer("a");
+    assert_int_equal(count(), 3);
+    answer("b");
+    answer("c");
+    assert_string_equal(told(), "a:1 b:1 c:1");
+}
+
+static void test_a_call_that_weighs_more_than_the_lane_takes_goes_alone(void **state)
+{
+    (void)state;
+    open_lane(2);
+    ask_heavy("a", 100);
+    ask("b");
+    ask("c");
+    assert_int_equal(count(), 1);
+    answer("a");
+    assert_int_equal(count(), 3);
+    answer("b");
+    answer("c");
+    assert_string_equal(told(), "a:1 b:1 c:1");
+}
+
+/* --- Those who stand in line for a call that is still to be made --- */
+
+static void test_a_call_is_made_when_its_turn_comes_and_not_before(void **state)
+{
+    (void)state;
+    open_lane(1);
+    assert_int_equal(stand("a"), 0);
+    assert_int_equal(stand("b"), 0);
+    assert_true(lane_is_long(lane));
+    assert_int_equal(count(), 0);
+    go();
+    assert_int_equal(count(), 1);
+    go();
+    assert_int_equal(count(), 1);
+    answer("a");
+    answer("b");
+    assert_string_equal(told(), "a:1 b:1");
+    assert_false(lane_is_long(lane));
+}
+
+static void test_whoever_stands_in_line_is_not_overtaken_by_a_call(void **state)
+{
+    (void)state;
+    open_lane(2);
+    stand("a");
+    ask("b"); /* though nothing is under way */
+    stand("c");
+    ask("d");
+    assert_int_equal(count(), 0);
+    go();
+    assert_int_equal(count(), 2);
+    answer("a");
+    answer("b");
+    answer("c");
+    answer("d");
+    assert_string_equal(told(), "a:1 b:1 c:1 d:1");
+}
+
+static void make_nothing(void *who)
+{
+    redis_stage_tell(who, NULL);
+}
+
+static void test_whoever_makes_no_call_when_its_turn_comes_holds_up_nobody(void **state)
+{
+    (void)state;
+    open_lane(1);
+    lane_stand(lane, make_nothing, "a");
+    stand("b");
+    go();
+    answer("b");
+    assert_string_equal(told(), "a:none b:1");
+}
+
+/* --- Without Redis --- */
+
+static void test_without_a_connection_nobody_gets_in_line(void **state)
+{
+    (void)state;
+    open_lane(1);
+    redis_stage_lose();
+    assert_int_equal(ask("a"), -1);
+    assert_int_equal(stand("b"), -1);
+    assert_string_equal(told(), "");
+    redis_stage_come_back();
+    assert_int_equal(ask("c"), 0);
+    answer("c");
+    assert_string_equal(told(), "c:1");
+    assert_int_equal(count(), 1);
+}
+
+static void test_when_the_connection_is_lost_all_are_told_once_and_in_order(void **state)
+{
+    static const char *const keys[] = {"a", "b", "c", "d", "e"};
+    (void)state;
+    open_lane(2);
+    for (size_t i = 0; i < 5; i++)
+        ask(keys[i]);
+    await("a");
+    await("b");
+    redis_stage_lose();
+    assert_string_equal(told(), "a:none b:none c:none d:none e:none");
+    redis_stage_come_back();
+    assert_string_equal(told(), "");
+    ask("f");
+    answer("f");
+    assert_string_equal(told(), "f:1");
+}
+
+static void test_who_stands_in_line_when_the_connection_is_lost_makes_its_call_once(void **state)
+{
+    (void)state;
+    open_lane(1);
+    ask("a");
+    stand("b");
+    await("a");
+    redis_stage_lose();
+    assert_string_equal(told(), "a:none b:none");
+    redis_stage_come_back();
+    go();
+    assert_string_equal(told(), "");
+    assert_int_equal(count(), 1);
+}
+
+static void test_a_lane_that_is_stopped_tells_all_who_wait_from_within(void **state)
+{
+    (void)state;
+    open_lane(1);
+    ask("a");
+    ask("b");
+    ask("c");
+    await("a");
+    redis_stage_stop();
+    lane_stop(lane);
+    assert_string_equal(redis_stage_told(), "a:none b:none c:none");
+    assert_false(lane_is_long(lane));
+}
+
+/* Nothing is under way that could move the line on. */
+static void test_a_lane_that_is_stopped_before_its_first_turn_tells_all_who_wait(void **state)
+{
+    (void)state;
+    open_lane(1);
+    stand("a");
+    ask("b");
+    stand("c");
+    redis_stage_stop();
+    lane_stop(lane);
+    assert_string_equal(redis_stage_told(), "a:none b:none c:none");
+    assert_false(lane_is_long(lane));
+}
+
+/* --- A Redis that does not answer --- */
+
+/* It takes as long as the deadline: the timers of the event loop are no test's. */
+static void
+test_those_who_have_waited_as_long_as_one_without_an_answer_get_none_either(void **state)
+{
+    (void)state;
+    open_lane(1);
+    ask("a");
+    ask("b");
+    stand("c");
+    ask("d");
+    struct broker_call *unanswered = await("a");
+    clock_skip_ms(REDIS_DEADLINE_MS - 1);
+    ask("late");
+    clock_skip_ms(2);
+    assert_string_equal(redis_stage_await_told(), "a:none b:none d:none");
+    broker_answer(unanswered, "1"); /* nobody's any more */
+    answer("c");                    /* it has been made only now */
+    answer("late");
+    assert_string_equal(told(), "c:1 late:1");
+    assert_int_equal(count(), 3);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_stage, close_stage)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_no_more_than_so_many_are_under_way_and_the_others_go_in_order),
+        TEST(test_at_rest_a_call_goes_out_by_itself),
+        TEST(test_an_error_moves_the_line_on_as_an_answer_does),
+        TEST(test_a_script_that_redis_does_not_know_keeps_its_place),
+        TEST(test_who_asks_again_from_within_its_answer_stands_at_the_end),
+        TEST(test_a_call_counts_as_much_as_it_weighs),
+        TEST(test_a_call_that_weighs_more_than_the_lane_takes_goes_alone),
+        TEST(test_a_call_is_made_when_its_turn_comes_and_not_before),
+        TEST(test_whoever_stands_in_line_is_not_overtaken_by_a_call),
+        TEST(test_whoever_makes_no_call_when_its_turn_comes_holds_up_nobody),
+        TEST(test_without_a_connection_nobody_gets_in_line),
+        TEST(test_when_the_connection_is_lost_all_are_told_once_and_in_order),
+        TEST(test_who_stands_in_line_when_the_connection_is_lost_makes_its_call_once),
+        TEST(test_a_lane_that_is_stopped_tells_all_who_wait_from_within),
+        TEST(test_a_lane_that_is_stopped_before_its_first_turn_tells_all_who_wait),
+        TEST(test_those_who_have_waited_as_long_as_one_without_an_answer_get_none_either),
+    };
+    clock_stop();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

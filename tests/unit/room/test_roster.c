@@ -1,0 +1,157 @@
+#include "unit.h"
+
+#include "base/memory.h"
+#include "history/presence_batch.h"
+#include "room/roster.h"
+
+static void apply(struct roster *roster, const char *json)
+{
+    struct room_event event;
+    assert_int_equal(room_event_parse(json, strlen(json), 0, &event), 0);
+    roster_apply(roster, &event);
+    room_event_done(&event);
+}
+
+static void test_events_twice_change_nothing(void **state)
+{
+    static const char come[] = "{\"type\":\"presence\",\"seq\":1,\"joined\":[{\"id\":\"a\","
+                               "\"name\":\"A\"}],\"left\":[],\"count\":1}";
+    static const char go[] = "{\"type\":\"presence\",\"seq\":2,\"joined\":[],\"left\":[{\"id\":"
+                             "\"a\",\"name\":\"A\"}],\"count\":0}";
+    struct roster *roster = roster_new();
+    (void)state;
+    apply(roster, come);
+    apply(roster, come);
+    assert_int_equal(roster_count(roster), 1);
+    assert_string_equal(roster_list(roster, "a", "{}"), "{\"id\":\"a\",\"name\":\"A\"}");
+    apply(roster, go);
+    apply(roster, go);
+    assert_string_equal(roster_list(roster, "me", "{me}"), "{me}");
+    roster_free(roster);
+}
+
+static void test_holds_at_most_so_many(void **state)
+{
+    struct roster *roster = roster_new();
+    char id[12];
+    (void)state;
+    for (int i = 0; i < 1000; i++) {
+        snprintf(id, sizeof id, "%d", i);
+        roster_add(roster, id, memory_copy_string("x"));
+    }
+    roster_set_count(roster, 1000);
+    assert_false(roster_is_thin(roster));
+    assert_int_equal(strlen(roster_list(roster, "0", "x")), ROSTER_MOST * 2 - 1);
+    const char *list = roster_list(roster, "999", "me");
+    assert_int_equal(strlen(list), ROSTER_MOST * 2);
+    assert_string_equal(list + strlen(list) - 3, ",me");
+    assert_int_equal(strlen(roster_list(roster, "0", "x")), ROSTER_MOST * 2 - 1);
+    apply(roster, "{\"type\":\"presence\",\"seq\":2,\"joined\":[],\"left\":[{\"id\":\"5\",\"name\":"
+                  "\"A\"}],\"count\":999}");
+    assert_true(roster_is_thin(roster));
+    roster_free(roster);
+}
+
+static void gather(struct gathering *gathering, const char *json)
+{
+    struct room_event event;
+    assert_int_equal(room_event_parse(json, strlen(json), 0, &event), 0);
+    gathering_add(gathering, &event);
+    room_event_done(&event);
+}
+
+static void test_gathering_leaves_out_who_came_and_went(void **state)
+{
+    struct gathering *gathering = gathering_new();
+    struct text out = TEXT_EMPTY;
+    (void)state;
+    gather(gathering,
+           "{\"type\":\"presence\",\"seq\":1,\"joined\":[{\"id\":\"a\",\"name\":\"A\"},{\"id\":"
+           "\"b\",\"name\":\"B\"}],\"left\":[],\"count\":2}");
+    gather(gathering,
+           "{\"type\":\"presence\",\"seq\":2,\"joined\":[],\"left\":[{\"id\":\"a\",\"name\":"
+           "\"A\"},{\"id\":\"c\",\"name\":\"C\"}],\"count\":1}");
+    assert_true(gathering_is_open(gathering));
+    gathering_write(gathering, 0, &out);
+    assert_string_equal(
+        out.data, "{\"type\":\"presence\",\"seq\":2,\"joined\":[{\"id\":\"b\",\"name\":\"B\"}],"
+                  "\"left\":[{\"id\":\"c\",\"name\":\"C\"}],\"count\":1}");
+    gathering_clear(gathering);
+    assert_false(gathering_is_open(gathering));
+    text_done(&out);
+    gathering_free(gathering);
+}
+
+#define JOIN(seq, id, count)                                                                       \
+    "{\"type\":\"presence\",\"seq\":" #seq ",\"joined\":[{\"id\":\"" id                            \
+    "\",\"name\":\"N\"}],\"left\":[],"                                                             \
+    "\"count\":" #count "}"
+#define LEAVE(seq, id, count)                                                                      \
+    "{\"type\":\"presence\",\"seq\":" #seq ",\"joined\":[],\"left\":[{\"id\":\"" id                \
+    "\",\"name\":\"N\"}],"                                                                         \
+    "\"count\":" #count "}"
+
+static void check_line(const struct gathering *gathering, size_t known, const char *line)
+{
+    struct text out = TEXT_EMPTY;
+    gathering_write(gathering, known, &out);
+    assert_string_equal(out.data, line);
+    text_done(&out);
+}
+
+static void test_gathering_tells_that_somebody_left_who_was_in_a_list_already(void **state)
+{
+    struct gathering *gathering = gathering_new();
+    (void)state;
+    gather(gathering, JOIN(1, "a", 1));
+    gather(gathering, JOIN(2, "b", 2));
+    assert_int_equal(gathering_seen(gathering), 2);
+    gather(gathering, JOIN(3, "c", 3)); /* nobody sees this one */
+    gather(gathering, LEAVE(4, "a", 2));
+    gather(gathering, LEAVE(5, "c", 1));
+    gather(gathering, JOIN(6, "d", 2));
+    static const char left[] = "\"left\":[{\"id\":\"a\",\"name\":\"N\"}],\"count\":2}";
+    char line[256];
+    snprintf(line, sizeof line,
+             "{\"type\":\"presence\",\"seq\":6,\"joined\":[{\"id\":\"b\",\"name\":\"N\"},"
+             "{\"id\":\"d\",\"name\":\"N\"}],%s",
+             left);
+    check_line(gathering, 0, line);
+    /* for who knew a and b, d alone is new */
+    snprintf(line, sizeof line,
+             "{\"type\":\"presence\",\"seq\":6,\"joined\":[{\"id\":\"d\",\"name\":\"N\"}],%s",
+             left);
+    check_line(gathering, 2, line);
+    gathering_clear(gathering);
+    gather(gathering, JOIN(7, "e", 3));
+    gather(gathering, LEAVE(8, "e", 2));
+    check_line(gathering, 0,
+               "{\"type\":\"presence\",\"seq\":8,\"joined\":[],\"left\":[],\"count\":2}");
+    gathering_free(gathering);
+}
+
+static void test_gathering_is_full_when_a_line_cannot_name_all(void **state)
+{
+    struct gathering *gathering = gathering_new();
+    (void)state;
+    for (int i = 0; i < MESSAGE_PRESENCE_NAMES; i++)
+        gather(gathering, JOIN(1, "a", 1));
+    assert_false(gathering_is_full(gathering));
+    gather(gathering, JOIN(1, "a", 1));
+    assert_true(gathering_is_full(gathering));
+    gathering_clear(gathering);
+    assert_false(gathering_is_full(gathering));
+    gathering_free(gathering);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_events_twice_change_nothing),
+        cmocka_unit_test(test_holds_at_most_so_many),
+        cmocka_unit_test(test_gathering_leaves_out_who_came_and_went),
+        cmocka_unit_test(test_gathering_tells_that_somebody_left_who_was_in_a_list_already),
+        cmocka_unit_test(test_gathering_is_full_when_a_line_cannot_name_all),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,90 @@
+#include "unit.h"
+
+#include "base/clock.h"
+#include "telemetry/metrics.h"
+
+static void test_words_are_bounded(void **state)
+{
+    static char words[METRICS_WORDS * 2][16];
+    struct metrics_by_word counter = {0};
+    (void)state;
+    for (int i = 0; i < METRICS_WORDS * 2; i++) {
+        snprintf(words[i], sizeof words[i], "w%d", i);
+        metrics_count_word(&counter, words[i]);
+        metrics_count_word(&counter, words[i]);
+    }
+    assert_string_equal(counter.words[0], "w0");
+    assert_int_equal(counter.counts[0], 2);
+    assert_string_equal(counter.words[METRICS_WORDS - 1], "other");
+    assert_int_equal(counter.counts[METRICS_WORDS - 1], 2 * (METRICS_WORDS + 1));
+}
+
+static void test_close_words(void **state)
+{
+    (void)state;
+    assert_string_equal(metrics_close_word(4408), "4408");
+    assert_string_equal(metrics_close_word(3123), "other");
+}
+
+static void test_lag_buckets_are_cumulative(void **state)
+{
+    struct metrics metrics = {0};
+    struct metrics_moment moment = {.gateway = "g", .version = "v"};
+    struct text out = TEXT_EMPTY;
+    (void)state;
+    metrics_add_lag(&metrics, 50);
+    metrics_add_lag(&metrics, 400);
+    metrics_add_lag(&metrics, 99000000);
+    metrics_render_prometheus(&metrics, &moment, &out);
+    assert_non_null(strstr(out.data, "yukizuri_probe_lag_seconds_bucket{le=\"0.0001\"} 1\n"));
+    assert_non_null(strstr(out.data, "yukizuri_probe_lag_seconds_bucket{le=\"0.0005\"} 2\n"));
+    assert_non_null(strstr(out.data, "yukizuri_probe_lag_seconds_bucket{le=\"5\"} 2\n"));
+    assert_non_null(strstr(out.data, "yukizuri_probe_lag_seconds_bucket{le=\"+Inf\"} 3\n"));
+    text_clear(&out);
+    metrics_render_json(&metrics, &moment, &out);
+    assert_non_null(strstr(out.data, "\"probe_lag\":{\"count\":3,\"last_seconds\":99.000000,"));
+    assert_non_null(strstr(out.data, ",\"p99_seconds\":10.000000}"));
+    assert_non_null(strstr(out.data, ",\"loop\":{\"count\":0,\"sum_seconds\":0.000000,"));
+    text_done(&out);
+}
+
+static void test_a_turn_begins_once(void **state)
+{
+    struct metrics metrics = {0};
+    (void)state;
+    metrics_begin_turn(&metrics);
+    int64_t begun_us = metrics.turn_begun_us;
+    assert_true(begun_us > 0);
+    while (clock_monotonic_us() == begun_us)
+        ;
+    metrics_begin_turn(&metrics);
+    assert_true(metrics.turn_begun_us == begun_us);
+}
+
+static void test_what_is_not_known_is_left_out(void **state)
+{
+    struct metrics metrics = {.redis_writes_to_disk = METRICS_UNKNOWN, .redis_evicts = 1};
+    struct metrics_moment moment = {.gateway = "g", .version = "v"};
+    struct text out = TEXT_EMPTY;
+    (void)state;
+    metrics_render_prometheus(&metrics, &moment, &out);
+    assert_null(strstr(out.data, "redis_writes_to_disk"));
+    assert_non_null(strstr(out.data, "\nyukizuri_redis_evicts 1\n"));
+    text_clear(&out);
+    metrics_render_json(&metrics, &moment, &out);
+    assert_null(strstr(out.data, "redis_writes_to_disk"));
+    assert_non_null(strstr(out.data, ",\"redis_evicts\":1,"));
+    text_done(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_words_are_bounded),
+        cmocka_unit_test(test_close_words),
+        cmocka_unit_test(test_lag_buckets_are_cumulative),
+        cmocka_unit_test(test_a_turn_begins_once),
+        cmocka_unit_test(test_what_is_not_known_is_left_out),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

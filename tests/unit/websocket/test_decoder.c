@@ -1,0 +1,207 @@
+#include "unit.h"
+
+#include "websocket/decoder.h"
+
+/* What came out, as one line: T(text) B(binary) P(ping) Q(pong) C(code) and the pieces of what is
+ * to be sent. */
+static char seen[1024];
+static uint8_t to_send[1024];
+static size_t to_send_len;
+
+static void on_message(void *arg, bool text, const uint8_t *data, size_t len)
+{
+    (void)arg;
+    size_t at = strlen(seen);
+    snprintf(seen + at, sizeof seen - at, "%c(%.*s)", text ? 'T' : 'B', (int)len,
+             (const char *)data);
+}
+
+static void on_close(void *arg, uint16_t code)
+{
+    (void)arg;
+    size_t at = strlen(seen);
+    snprintf(seen + at, sizeof seen - at, "C(%u)", code);
+}
+
+static void on_control(void *arg, bool ping, const uint8_t *data, size_t len)
+{
+    (void)arg;
+    size_t at = strlen(seen);
+    snprintf(seen + at, sizeof seen - at, "%c(%.*s)", ping ? 'P' : 'Q', (int)len,
+             (const char *)data);
+}
+
+static void on_send(void *arg, const uint8_t *data, size_t len)
+{
+    (void)arg;
+    memcpy(to_send + to_send_len, data, len);
+    to_send_len += len;
+}
+
+static struct readers *pool;
+
+static int make_pool(void **state)
+{
+    static const struct reader_callbacks callbacks = {on_message, on_close, on_control, on_send};
+    (void)state;
+    pool = readers_new(&callbacks, 100);
+    seen[0] = '\0';
+    to_send_len = 0;
+    return 0;
+}
+
+static int free_pool(void **state)
+{
+    (void)state;
+    readers_free(pool);
+    return 0;
+}
+
+/* "Hel" + ping + "lo", masked with zeroes; then a whole "x", then a binary "yz". */
+static const uint8_t stream[] = {
+    0x01, 0x83, 0, 0, 0, 0, 'H', 'e', 'l', /* text, not final */
+    0x89, 0x81, 0, 0, 0, 0, 'p',           /* ping "p" */
+    0x80, 0x82, 0, 0, 0, 0, 'l', 'o',      /* continuation, final */
+    0x81, 0x81, 0, 0, 0, 0, 'x',           /* text */
+    0x82, 0x82, 0, 0, 0, 0, 'y', 'z',      /* binary */
+};
+
+static void assert_all_seen(void)
+{
+    assert_string_equal(seen, "P(p)T(Hello)T(x)B(yz)");
+    assert_int_equal(to_send_len, 0); /* whether a ping is answered is not the reader's to say */
+    seen[0] = '\0';
+    to_send_len = 0;
+}
+
+static void test_every_cut(void **state)
+{
+    uint16_t code;
+    (void)state;
+    for (size_t cut = 0; cut <= sizeof stream; cut++) {
+        struct reader *reader = reader_take(pool, NULL);
+        assert_int_equal(reader_feed(reader, stream, cut, &code), READER_OPEN);
+        bool boundary = cut == 0 || cut == 24 || cut == 31 || cut == sizeof stream;
+        assert_int_equal(reader_is_idle(reader), boundary);
+        assert_int_equal(reader_feed(reader, stream + cut, sizeof stream - cut, &code),
+                         READER_OPEN);
+        assert_true(reader_is_idle(reader));
+        assert_all_seen();
+        reader_give(pool, reader);
+    }
+}
+
+static void test_byte_by_byte(void **state)
+{
+    uint16_t code;
+    struct reader *reader = reader_take(pool, NULL);
+    (void)state;
+    for (size_t i = 0; i < sizeof stream; i++)
+        assert_int_equal(reader_feed(reader, stream + i, 1, &code), READER_OPEN);
+    assert_true(reader_is_idle(reader));
+    assert_all_seen();
+    reader_give(pool, reader);
+}
+
+static void assert_violates(const uint8_t *bytes, size_t len, uint16_t expected)
+{
+    uint16_t code = 0;
+    struct reader *reader = reader_take(pool, NULL);
+    if (reader_feed(reader, bytes, len, &code) != READER_VIOLATED)
+        fail_msg("%02x %02x … is no violation", bytes[0], bytes[1]);
+    assert_int_equal(code, expected);
+    assert_int_equal(to_send_len, 0);
+    assert_false(reader_is_idle(reader));
+    reader_give(pool, reader);
+}
+
+static void test_violations(void **state)
+{
+    (void)state;
+    assert_violates((const uint8_t[]){0x81, 0x01, 'x'}, 3, 1002);
+    assert_violates((const uint8_t[]){0xf1, 0x80, 0, 0, 0, 0}, 6, 1002);
+    assert_violates((const uint8_t[]){0x09, 0x80, 0, 0, 0, 0}, 6, 1002);
+    assert_violates((const uint8_t[]){0x80, 0x80, 0, 0, 0, 0}, 6, 1002);
+    assert_violates((const uint8_t[]){0x88, 0x81, 0, 0, 0, 0, 3}, 7, 1002); /* half a code */
+    assert_violates((const uint8_t[]){0x81, 0xfe, 0, 1, 0, 0, 0, 0, 0x78}, 9,
+                    1002); /* 1 in two bytes */
+    assert_violates((const uint8_t[]){0x81, 0x81, 0, 0, 0, 0, 0xff}, 7, 1007);
+    assert_violates((const uint8_t[]){0x81, 0xe5, 0, 0, 0, 0, 'x'}, 7,
+                    1009); /* 101 bytes announced */
+}
+
+/* Feeds a text in so many continuations of `len` bytes each. Returns how many were taken; not all:
+ * then it was refused with the code. */
+static int feed_pieces(struct reader *reader, int count, uint8_t len, uint16_t *code)
+{
+    static const uint8_t begin[] = {0x01, 0x80, 0, 0, 0, 0};
+    uint8_t piece[6 + 100] = {0x00, (uint8_t)(0x80 | len)};
+    assert_int_equal(reader_feed(reader, begin, sizeof begin, code), READER_OPEN);
+    for (int i = 0; i < count; i++)
+        if (reader_feed(reader, piece, 6u + len, code) != READER_OPEN)
+            return i;
+    return count;
+}
+
+static void test_a_message_in_endless_pieces_is_too_big(void **state)
+{
+    uint16_t code = 0;
+    (void)state;
+    struct reader *reader = reader_take(pool, NULL);
+    assert_true(feed_pieces(reader, 1000, 0, &code) < 100);
+    assert_int_equal(code, 1009);
+    assert_false(reader_is_idle(reader));
+    reader_give(pool, reader);
+    reader = reader_take(pool, NULL);
+    assert_int_equal(feed_pieces(reader, 50, 1, &code), 50); /* as some do with each character */
+    reader_give(pool, reader);
+}
+
+static void test_close_is_echoed(void **state)
+{
+    static const uint8_t close[] = {0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe9};
+    static const uint8_t echo[] = {0x88, 0x02, 0x03, 0xe9};
+    uint16_t code = 0;
+    struct reader *reader = reader_take(pool, NULL);
+    (void)state;
+    assert_int_equal(reader_feed(reader, close, sizeof close, &code), READER_CLOSED);
+    assert_int_equal(code, 1001);
+    assert_string_equal(seen, "C(1001)");
+    assert_int_equal(to_send_len, sizeof echo);
+    assert_memory_equal(to_send, echo, sizeof echo);
+    reader_give(pool, reader);
+}
+
+static void test_pings_and_pongs_are_told_and_a_close_after_them_is_answered(void **state)
+{
+    static const uint8_t bytes[] = {
+        0x89, 0x80, 0, 0, 0, 0,                /* an empty ping */
+        0x8a, 0x82, 0, 0, 0, 0, 'n',  'o',     /* a pong */
+        0x89, 0x83, 0, 0, 0, 0, 0x88, 2,    3, /* a ping that looks like a close frame */
+        0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8,    /* close */
+    };
+    static const uint8_t echo[] = {0x88, 0x02, 0x03, 0xe8};
+    uint16_t code = 0;
+    struct reader *reader = reader_take(pool, NULL);
+    (void)state;
+    assert_int_equal(reader_feed(reader, bytes, sizeof bytes, &code), READER_CLOSED);
+    assert_string_equal(seen, "P()Q(no)P(\x88\x02\x03)C(1000)");
+    assert_int_equal(to_send_len, sizeof echo);
+    assert_memory_equal(to_send, echo, sizeof echo);
+    reader_give(pool, reader);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_pool, free_pool)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_every_cut),
+        TEST(test_byte_by_byte),
+        TEST(test_violations),
+        TEST(test_a_message_in_endless_pieces_is_too_big),
+        TEST(test_close_is_echoed),
+        TEST(test_pings_and_pongs_are_told_and_a_close_after_them_is_answered),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
