@@ -53,7 +53,6 @@ includes() {
         local own=${file#*/} other=${included%/*}
         own=$([[ $own == */* ]] && echo "${own%/*}" || echo server)
         [[ $included == */* ]] || other=server
-        [ "$own $other" != "broker room" ] || other=broker # a feed and its broker are two halves of one thing
         echo "$file $own $included $other"
     done
 }
@@ -70,6 +69,14 @@ while read -r file own included other; do
         complain "$where, which is private to its folder"
     fi
 done < <(includes)
+
+# No circles: two modules (a source and its header) that need each other are one, or meet in their folder's internal.h.
+circles=$(includes | while read -r file _ included _; do
+    [[ $file != *internal.h && $included != *internal.h ]] || continue
+    file=${file#*/}
+    [ "${file%.*}" = "${included%.*}" ] || echo "${included%.*} ${file%.*}"
+done | tsort 2>&1 >/dev/null | sed 's/^tsort: //')
+[ -z "$circles" ] || complain "These need each other:" "$circles"
 
 flat=$(find gateway -maxdepth 1 -name '*.c' | wc -l)
 [ "$flat" -le 8 ] || complain "gateway/: $flat sources lie flat (at most 8)"

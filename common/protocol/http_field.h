@@ -4,7 +4,7 @@
 #ifndef YUKIZURI_PROTOCOL_HTTP_FIELD_H
 #define YUKIZURI_PROTOCOL_HTTP_FIELD_H
 
-#include "protocol/http_request.h"
+#include "protocol/http_head.h"
 
 /* A walk over the elements of a list, through all headers of that name. Begins as {request, name}.
  */

@@ -1,6 +1,6 @@
 #include "protocol/name.h"
 
-#include "protocol/name_spelling.h"
+#include "protocol/name_internal.h"
 #include "protocol/unicode.h"
 
 #include <stdbool.h>

@@ -1,6 +1,7 @@
 #include "unit.h"
 
 #include "protocol/http_field.h"
+#include "protocol/http_request.h"
 
 static char buffer[4096];
 

@@ -1,7 +1,9 @@
-/* name_spelling: which code points may stand beside which in a name, and how many on one letter.
+/* What name.c and name_spelling.c share.
+ *
+ * name_spelling: which code points may stand beside which in a name, and how many on one letter.
  * Length, spaces and what makes two names the same are judged in name. */
-#ifndef YUKIZURI_PROTOCOL_NAME_SPELLING_H
-#define YUKIZURI_PROTOCOL_NAME_SPELLING_H
+#ifndef YUKIZURI_PROTOCOL_NAME_INTERNAL_H
+#define YUKIZURI_PROTOCOL_NAME_INTERNAL_H
 
 #include "protocol/name.h"
 
