@@ -4,14 +4,12 @@
 #include "base/digest.h"
 #include "base/memory.h"
 #include "base/number.h"
-#include "base/table.h"
-#include "broker/keys.h"
 #include "broker/publish_batch.h"
+#include "broker/topic.h"
 #include "redis/error_log.h"
 #include "redis/limiter.h"
 #include "redis/persistence.h"
 #include "redis/tls.h"
-#include "room/feed.h"
 
 #include <event2/event.h>
 #include <stdio.h>
@@ -26,16 +24,10 @@ enum {
     MOST_LISTS = 4,    /* and as much, when each names 200 people */
 };
 
-static struct table_key channel_of(const void *value)
-{
-    const char *channel = feed_channel(value);
-    return (struct table_key){channel, strlen(channel)};
-}
-
 void bus_flush(struct bus *bus)
 {
-    outbox_flush(bus->outbox);
-    lane_go(bus->lane);
+    outbox_flush(bus->calls.publish_batch);
+    lane_go(bus->calls.limiter);
     redis_flush(bus->commands);
 }
 
@@ -49,7 +41,7 @@ static void on_turn_end(evutil_socket_t fd, short events, void *arg)
 int bus_await_turn(struct bus *bus, void (*make)(void *arg), void *arg)
 {
     event_active(bus->turn_end, EV_TIMEOUT, 0);
-    return lane_stand(bus->lane, make, arg);
+    return lane_stand(bus->calls.limiter, make, arg);
 }
 
 static void on_time(void *arg, const struct redis_reply *reply)
@@ -68,11 +60,6 @@ static void ask_time(struct bus *bus)
     if (bus->time_asked_ms == 0 &&
         redis_send_strings(bus->commands, on_time, bus, "TIME", NULL) == 0)
         bus->time_asked_ms = clock_monotonic_ms();
-}
-
-int64_t bus_redis_ms(const struct bus *bus, int64_t at_ms)
-{
-    return remote_clock_at(&bus->redis_clock, at_ms);
 }
 
 /* The name is resolved anew. */
@@ -135,10 +122,6 @@ static void tell_refusal(struct bus *bus)
 
 void bus_tick(struct bus *bus)
 {
-    size_t at = 0;
-    struct feed *feed;
-    while ((feed = table_next(bus->feeds, &at)) != NULL)
-        feed_tick(feed);
     ask_time(bus);
     note_deafness(bus);
     pubsub_tick(bus->pubsub);
@@ -241,10 +224,6 @@ static void on_commands_ready(void *arg)
     ask_time(bus);
     redis_keeps_look(bus->keeps);
     script_load_all(bus->commands);
-    size_t at = 0;
-    struct feed *feed;
-    while ((feed = table_next(bus->feeds, &at)) != NULL)
-        feed_on_commands(feed);
     on_either_ready(bus);
 }
 
@@ -339,7 +318,7 @@ static struct redis *new_redis(struct bus *bus, bool subscriber)
         .turn = &bus->turn,
         .client_name = name,
         .subscriber = subscriber,
-        .most = bus_most_reply(bus->options.config),
+        .most = script_settings_most_reply(bus->options.config),
         .metrics = bus->options.metrics,
     };
     return redis_new(&options, &callbacks, bus);
@@ -357,8 +336,6 @@ static struct bus *new_bus(const struct bus_options *options, const struct bus_c
     uint8_t life[6];
     digest_random(life, sizeof life);
     digest_base64url(life, sizeof life, bus->life);
-    bus_fill_numbers(&bus->numbers, options->config);
-    bus->feeds = table_new(channel_of);
     return bus;
 }
 
@@ -375,10 +352,21 @@ static void make_ways(struct bus *bus)
     bus->probe = probe_new(&probe);
     bus->keeps = redis_keeps_new(
         &(struct redis_keeps_options){bus->commands, bus->options.metrics, bus->options.log});
-    bus->outbox = outbox_new(bus->options.base);
     bus->turn_end = event_new(bus->options.base, -1, 0, on_turn_end, bus);
-    bus->lane = lane_new(bus->commands, MOST_MEMBERS);
-    bus->list_lane = lane_new(bus->commands, MOST_LISTS);
+}
+
+static void make_calls(struct bus *bus)
+{
+    struct commands *calls = &bus->calls;
+    script_settings_init(&calls->settings, bus->options.config);
+    calls->config = bus->options.config;
+    calls->metrics = bus->options.metrics;
+    calls->log = bus->options.log;
+    calls->redis = bus->commands;
+    calls->redis_clock = &bus->redis_clock;
+    calls->publish_batch = outbox_new(bus->options.base, bus->commands, &calls->settings);
+    calls->limiter = lane_new(bus->commands, MOST_MEMBERS);
+    calls->list_limiter = lane_new(bus->commands, MOST_LISTS);
 }
 
 struct bus *bus_new(const struct bus_options *options, const struct bus_callbacks *callbacks,
@@ -398,6 +386,7 @@ struct bus *bus_new(const struct bus_options *options, const struct bus_callback
     bus->subscriber = new_redis(bus, true);
     bus_make_channels(bus);
     make_ways(bus);
+    make_calls(bus);
     return bus;
 }
 
@@ -405,21 +394,21 @@ void bus_stop(struct bus *bus)
 {
     if (bus == NULL)
         return;
-    outbox_stop(bus->outbox);
+    outbox_stop(bus->calls.publish_batch);
     redis_stop(bus->commands);
     redis_stop(bus->subscriber);
-    lane_stop(bus->lane); /* no answer will come to move those on who stand in line */
-    lane_stop(bus->list_lane);
+    lane_stop(bus->calls.limiter); /* no answer will come to move those on who stand in line */
+    lane_stop(bus->calls.list_limiter);
 }
 
 void bus_free(struct bus *bus)
 {
     if (bus == NULL)
         return;
-    outbox_free(bus->outbox);
+    outbox_free(bus->calls.publish_batch);
     event_free(bus->turn_end);
-    lane_free(bus->lane);
-    lane_free(bus->list_lane);
+    lane_free(bus->calls.limiter);
+    lane_free(bus->calls.list_limiter);
     redis_free(bus->commands);
     redis_free(bus->subscriber);
     pubsub_free(bus->pubsub);
@@ -427,46 +416,15 @@ void bus_free(struct bus *bus)
     redis_tls_free(bus->tls);
     probe_free(bus->probe);
     redis_keeps_free(bus->keeps);
-    table_free(bus->feeds);
     free(bus);
 }
 
-const struct bus_numbers *bus_numbers(const struct bus *bus)
+const struct commands *bus_commands(const struct bus *bus)
 {
-    return &bus->numbers;
+    return &bus->calls;
 }
 
-const struct config *bus_config(const struct bus *bus)
+struct pubsub *bus_pubsub(const struct bus *bus)
 {
-    return bus->options.config;
-}
-
-struct metrics *bus_metrics(const struct bus *bus)
-{
-    return bus->options.metrics;
-}
-
-struct redis *bus_commands(const struct bus *bus)
-{
-    return bus->commands;
-}
-
-struct outbox *bus_outbox(const struct bus *bus)
-{
-    return bus->outbox;
-}
-
-struct lane *bus_lane(const struct bus *bus)
-{
-    return bus->lane;
-}
-
-struct lane *bus_list_lane(const struct bus *bus)
-{
-    return bus->list_lane;
-}
-
-struct log *bus_log(const struct bus *bus)
-{
-    return bus->options.log;
+    return bus->pubsub;
 }

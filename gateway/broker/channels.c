@@ -2,10 +2,8 @@
  * rooms'. */
 #include "broker/internal.h"
 
-#include "base/table.h"
-#include "broker/keys.h"
+#include "broker/topic.h"
 #include "protocol/name.h"
-#include "room/feed.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -69,36 +67,6 @@ static const struct pubsub_handler own_handler = {on_nothing, on_nothing, on_own
 static const struct pubsub_handler silent_handler = {on_nothing, on_nothing, on_silence};
 static const struct pubsub_handler probe_handler = {on_probe_subscribed, on_nothing,
                                                     on_probe_published};
-
-static void on_feed_subscribed(void *arg)
-{
-    feed_on_subscribed(arg);
-}
-
-static void on_feed_unsubscribed(void *arg)
-{
-    feed_on_unsubscribed(arg);
-}
-
-static void on_feed_published(void *arg, const char *data, size_t len)
-{
-    feed_on_published(arg, data, len);
-}
-
-static const struct pubsub_handler feed_handler = {on_feed_subscribed, on_feed_unsubscribed,
-                                                   on_feed_published};
-
-void bus_add_feed(struct bus *bus, struct feed *feed)
-{
-    table_add(bus->feeds, feed);
-    pubsub_add(bus->pubsub, feed_channel(feed), &feed_handler, feed);
-}
-
-void bus_remove_feed(struct bus *bus, struct feed *feed)
-{
-    table_remove(bus->feeds, feed);
-    pubsub_remove(bus->pubsub, feed_channel(feed));
-}
 
 void bus_make_channels(struct bus *bus)
 {

@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/memory.h"
-#include "broker/keys.h"
+#include "broker/topic.h"
 #include "redis/script.h"
 
 #include <inttypes.h>

@@ -1,4 +1,4 @@
-/* bus_internal: what the bus_*.c files share. Nobody else includes it. */
+/* What the files of broker/ share: the broker itself. */
 #ifndef YUKIZURI_BROKER_INTERNAL_H
 #define YUKIZURI_BROKER_INTERNAL_H
 
@@ -19,16 +19,12 @@ struct bus {
     struct redis_tls *tls; /* of both; NULL: none is wanted */
     struct redis_faults *faults;
     struct pubsub *pubsub;
-    struct outbox *outbox;
-    struct lane *lane;
-    struct lane *list_lane;
+    struct commands calls;
     struct event *turn_end;
-    struct table *feeds;                  /* by channel */
     struct key own_channel;               /* P:gateway:ID */
     struct key life_channel;              /* whoever is subscribed to it lives, see lease.lua */
     struct key probe_channel, probe_base; /* of a room that nobody can be in */
     char life[9];
-    struct bus_numbers numbers;
     struct probe *probe;
     struct redis_keeps *keeps;
     struct remote_clock redis_clock; /* of the commands' connection */

@@ -2,8 +2,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
-#include "broker/keys.h"
-#include "room/feed.h"
+#include "broker/topic_call.h"
 
 #include <event2/event.h>
 #include <stdlib.h>
@@ -33,7 +32,7 @@ struct say {
 
 /* The says of one room that go out in one call. */
 struct batch {
-    struct feed *feed;
+    struct topic *topic;
     uint32_t first, last; /* says */
     size_t count, bytes;
 };
@@ -44,7 +43,7 @@ struct answers {
     struct answer of[];
 };
 
-/* Everything of one turn, all rooms in a row; a feed knows the number of its batch. */
+/* Everything of one turn, all rooms in a row; a topic knows the number of its batch. */
 struct outbox {
     struct text words;
     struct say *says;
@@ -52,6 +51,8 @@ struct outbox {
     uint32_t say_count, say_capacity;
     uint32_t batch_count, batch_capacity;
     struct event *turn_end;
+    struct redis *redis;
+    const struct script_settings *settings;
 };
 
 static void on_turn_end(evutil_socket_t fd, short events, void *arg)
@@ -61,9 +62,12 @@ static void on_turn_end(evutil_socket_t fd, short events, void *arg)
     outbox_flush(arg);
 }
 
-struct outbox *outbox_new(struct event_base *base)
+struct outbox *outbox_new(struct event_base *base, struct redis *redis,
+                          const struct script_settings *settings)
 {
     struct outbox *outbox = memory_new(sizeof *outbox);
+    outbox->redis = redis;
+    outbox->settings = settings;
     outbox->turn_end = event_new(base, -1, 0, on_turn_end, outbox);
     return outbox;
 }
@@ -98,27 +102,27 @@ static void *make_room(void *array, uint32_t count, uint32_t *capacity, size_t s
     return memory_resize(array, *capacity, size);
 }
 
-static struct batch *new_batch(struct outbox *outbox, struct feed *feed)
+static struct batch *new_batch(struct outbox *outbox, struct topic *topic)
 {
     uint32_t number = outbox->batch_count++;
     outbox->batches =
         make_room(outbox->batches, number, &outbox->batch_capacity, sizeof *outbox->batches);
     if (number == 0)
         event_active(outbox->turn_end, EV_TIMEOUT, 0);
-    *feed_outgoing(feed) = number + 1;
-    outbox->batches[number] = (struct batch){.feed = feed, .first = NONE, .last = NONE};
+    topic->batch = number + 1;
+    outbox->batches[number] = (struct batch){.topic = topic, .first = NONE, .last = NONE};
     return &outbox->batches[number];
 }
 
-/* The one that gathers for this feed. */
-static struct batch *batch_of(struct outbox *outbox, struct feed *feed)
+/* The one that gathers for this topic. */
+static struct batch *batch_of(struct outbox *outbox, struct topic *topic)
 {
-    uint32_t number = *feed_outgoing(feed);
+    uint32_t number = topic->batch;
     if (number == 0)
-        return new_batch(outbox, feed);
+        return new_batch(outbox, topic);
     struct batch *batch = &outbox->batches[number - 1];
     bool full = batch->count >= MOST_SAYS || batch->bytes >= MOST_BYTES;
-    return full ? new_batch(outbox, feed) : batch;
+    return full ? new_batch(outbox, topic) : batch;
 }
 
 static void append(struct outbox *outbox, struct batch *batch, uint32_t number)
@@ -143,7 +147,7 @@ static size_t add_string(struct outbox *outbox, const char *string)
     return string == NULL ? 0 : add_word(outbox, string, strlen(string));
 }
 
-void outbox_add(struct outbox *outbox, struct feed *feed, const struct bus_say *what,
+void outbox_add(struct outbox *outbox, struct topic *topic, const struct publish_batch_say *what,
                 redis_done done, void *arg)
 {
     uint32_t number = outbox->say_count++;
@@ -156,13 +160,13 @@ void outbox_add(struct outbox *outbox, struct feed *feed, const struct bus_say *
         .at = outbox->words.len,
     };
     if (say->has_nonce) {
-        const struct key nonces = key_item(feed_room(feed).base, "nonces", what->id);
+        const struct key nonces = key_item(topic->base.text, "nonces", what->id);
         say->len[0] = add_string(outbox, nonces.text);
     }
     say->len[1] = add_word(outbox, what->body, what->body_len);
     say->len[2] = add_string(outbox, what->nonce);
     say->len[3] = add_string(outbox, what->epoch);
-    append(outbox, batch_of(outbox, feed), number);
+    append(outbox, batch_of(outbox, topic), number);
 }
 
 /* --- Sending --- */
@@ -213,21 +217,17 @@ static struct answers *new_answers(const struct outbox *outbox, const struct bat
 
 static void send_batch(const struct outbox *outbox, const struct batch *batch)
 {
-    struct bus *bus = feed_bus(batch->feed);
-    const struct bus_numbers *numbers = bus_numbers(bus);
     const struct say *first = &outbox->says[batch->first];
-    struct script_call call;
-    struct bus_scratch scratch;
-    script_begin(&call, "publish");
-    bus_begin(bus, &call, &scratch, feed_room(batch->feed));
-    add_keys(&call, outbox, first);
-    bus_end_keys(&call, &scratch);
-    redis_words_add_string(&call.words, numbers->most_nonces);
-    redis_words_add_string(&call.words, numbers->nonce_ttl);
-    add_arguments(&call, outbox, first);
+    struct topic_call call;
+    topic_call_begin(&call, "publish", batch->topic, outbox->settings);
+    add_keys(&call.call, outbox, first);
+    topic_call_end_keys(&call);
+    topic_call_add(&call, outbox->settings->most_nonces);
+    topic_call_add(&call, outbox->settings->nonce_ttl);
+    add_arguments(&call.call, outbox, first);
     struct answers *answers = new_answers(outbox, batch);
-    if (script_run(bus_commands(bus), &call, on_answered, answers) != 0)
-        redis_fail(bus_commands(bus), on_answered, answers);
+    if (script_run(outbox->redis, &call.call, on_answered, answers) != 0)
+        redis_fail(outbox->redis, on_answered, answers);
 }
 
 /* Empties the outbox into Redis, or, without `send`, into nowhere: then callbacks run from within,
@@ -235,7 +235,7 @@ static void send_batch(const struct outbox *outbox, const struct batch *batch)
 static void empty(struct outbox *outbox, bool send)
 {
     for (uint32_t i = 0; i < outbox->batch_count; i++) {
-        *feed_outgoing(outbox->batches[i].feed) = 0;
+        outbox->batches[i].topic->batch = 0;
         if (send)
             send_batch(outbox, &outbox->batches[i]);
         else

@@ -6,12 +6,26 @@
 #ifndef YUKIZURI_BROKER_PUBLISH_BATCH_H
 #define YUKIZURI_BROKER_PUBLISH_BATCH_H
 
-#include "broker/broker.h"
+#include "broker/script_settings.h"
+#include "broker/topic.h"
+#include "redis/client.h"
+
+#include <stddef.h>
 
 struct event_base;
 struct outbox;
 
-struct outbox *outbox_new(struct event_base *base);
+/* Both must outlive it. */
+struct outbox *outbox_new(struct event_base *base, struct redis *redis,
+                          const struct script_settings *settings);
+
+struct publish_batch_say {
+    const char *id;
+    const char *body; /* the event's JSON from "from" on */
+    size_t body_len;
+    const char *nonce; /* or NULL */
+    const char *epoch; /* refuse it in any other epoch; or NULL */
+};
 
 /* Tells everybody who still waits in it, from within, that no answer will come. NULL is fine. */
 void outbox_stop(struct outbox *outbox);
@@ -19,9 +33,9 @@ void outbox_stop(struct outbox *outbox);
 /* It must have been stopped. NULL is fine. */
 void outbox_free(struct outbox *outbox);
 
-/* Takes a copy of `say`. `done` is called once, with what Redis answered to this one: see bus_say.
- * The feed must live until then. */
-void outbox_add(struct outbox *outbox, struct feed *feed, const struct bus_say *say,
+/* Takes a copy of `say`. `done` is called once, with what Redis answered to this one: see
+ * commands_say. The topic must live until then. */
+void outbox_add(struct outbox *outbox, struct topic *topic, const struct publish_batch_say *say,
                 redis_done done, void *arg);
 
 /* Sends what has gathered, now: something else follows that must not overtake it. Without a

@@ -4,7 +4,7 @@
 #include "base/list.h"
 #include "base/memory.h"
 #include "base/table.h"
-#include "broker/keys.h"
+#include "broker/topic.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,8 +4,8 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "broker/keys.h"
 #include "broker/repaired.h"
+#include "broker/topic.h"
 #include "redis/limiter.h"
 
 #include <event2/event.h>
@@ -49,7 +49,7 @@ static int64_t wait_ms(const struct burials *burials, const struct suspect *susp
 /* Its members may be among those who are coming back here, and are let in first. */
 static bool may_bury(const struct burials *burials)
 {
-    return !lane_is_long(bus_lane(burials->bus));
+    return !lane_is_long(bus_commands(burials->bus)->limiter);
 }
 
 static int64_t poll_ms(const struct config *config)
@@ -117,7 +117,7 @@ static void on_checked(void *arg, const struct redis_reply *reply)
 static void check_gateway(struct burials *burials, const char *id)
 {
     struct check *check = memory_new(sizeof *check + strlen(id) + 1);
-    struct redis *redis = bus_commands(burials->bus);
+    struct redis *redis = bus_commands(burials->bus)->redis;
     struct key key = key_gateway(burials->config->redis_prefix, id);
     struct key gone = key_gateway_gone(burials->config->redis_prefix, id);
     check->burials = burials;
@@ -184,8 +184,8 @@ static void give_end(struct burials *burials, const char *key)
 {
     char ms[TEXT_NUMBER_BYTES];
     text_number(burials->config->lease * 1000, ms);
-    redis_send_strings(bus_commands(burials->bus), on_given_end, burials, "PEXPIRE", key, ms, "NX",
-                       NULL);
+    redis_send_strings(bus_commands(burials->bus)->redis, on_given_end, burials, "PEXPIRE", key, ms,
+                       "NX", NULL);
 }
 
 static void send_poll(struct poll *poll)
@@ -202,7 +202,7 @@ static void send_poll(struct poll *poll)
             give_end(burials, keys[i].text);
     }
     poll->asked_ms = clock_monotonic_ms();
-    if (redis_send(bus_commands(burials->bus), &words, on_polled, poll) != 0)
+    if (redis_send(bus_commands(burials->bus)->redis, &words, on_polled, poll) != 0)
         free(poll);
 }
 
@@ -262,8 +262,8 @@ static void on_timer(evutil_socket_t fd, short events, void *arg)
         burials_doubt(burials);
     burials->polled_ms = clock_monotonic_ms();
     struct key gateways = key_global(burials->config->redis_prefix, "gateways");
-    redis_send_strings(bus_commands(burials->bus), on_gateways, burials, "SMEMBERS", gateways.text,
-                       NULL);
+    redis_send_strings(bus_commands(burials->bus)->redis, on_gateways, burials, "SMEMBERS",
+                       gateways.text, NULL);
     if (is_own_due(burials) && may_bury(burials))
         burial_claim(burials, burials->config->gateway_id, false);
 }
@@ -273,7 +273,7 @@ struct burials *burials_new(struct event_base *base, struct bus *bus, struct log
     struct burials *burials = memory_new(sizeof *burials);
     burials->bus = bus;
     burials->log = log;
-    burials->config = bus_config(bus);
+    burials->config = bus_commands(bus)->config;
     list_init(&burials->suspects);
     burials->started_ms = clock_monotonic_ms();
     list_init(&burials->own_graves);

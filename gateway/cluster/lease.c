@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "broker/keys.h"
+#include "broker/topic.h"
 
 #include <event2/event.h>
 #include <stdio.h>
@@ -118,7 +118,7 @@ static int call_script(struct lease *lease, const char *step, redis_done done)
     script_add_key(&call, lease->key.text, strlen(lease->key.text));
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         redis_words_add_string(&call.words, words[i]);
-    return script_run(bus_commands(lease->options.bus), &call, done, lease);
+    return script_run(bus_commands(lease->options.bus)->redis, &call, done, lease);
 }
 
 static bool is_outcome(const struct redis_reply *reply, const char *word)
@@ -243,8 +243,8 @@ static void take(struct lease *lease, const struct redis_reply *reply)
                  : "an earlier process of this gateway-id is dead, though its lease has not run "
                    "out");
     /* should this gateway die, it has not stopped */
-    redis_send_strings(bus_commands(lease->options.bus), NULL, NULL, "DEL", lease->gone_key.text,
-                       NULL);
+    redis_send_strings(bus_commands(lease->options.bus)->redis, NULL, NULL, "DEL",
+                       lease->gone_key.text, NULL);
     lease->callbacks.on_taken(lease->arg);
     note_beside(lease, reply);
 }
@@ -367,11 +367,11 @@ static void on_gone(void *arg, const struct redis_reply *reply)
     struct lease *lease = arg;
     char ttl[TEXT_NUMBER_BYTES];
     bool gone = is_outcome(reply, "gone");
-    text_number(bus_member_ttl(lease->config), ttl);
+    text_number(script_settings_member_ttl(lease->config), ttl);
     if (gone)
         lease->callbacks.on_gone(lease->arg);
-    if (!gone || redis_send_strings(bus_commands(lease->options.bus), on_word_left, lease, "SET",
-                                    lease->gone_key.text, "1", "EX", ttl, NULL) != 0)
+    if (!gone || redis_send_strings(bus_commands(lease->options.bus)->redis, on_word_left, lease,
+                                    "SET", lease->gone_key.text, "1", "EX", ttl, NULL) != 0)
         on_word_left(lease, NULL);
 }
 
@@ -394,7 +394,7 @@ struct lease *lease_new(const struct lease_options *options,
     lease->options = *options;
     lease->callbacks = *callbacks;
     lease->arg = arg;
-    lease->config = bus_config(options->bus);
+    lease->config = bus_commands(options->bus)->config;
     const char *prefix = lease->config->redis_prefix;
     const char *id = lease->config->gateway_id;
     lease->key = key_gateway(prefix, id);

@@ -3,8 +3,8 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "broker/keys.h"
 #include "broker/repaired.h"
+#include "broker/topic.h"
 #include "cluster/failure_detector.h"
 #include "cluster/lease.h"
 
@@ -38,9 +38,9 @@ struct presence {
 static void send_kept(struct presence *presence, const struct redis_words *add, redis_done done)
 {
     const char *key = add->data[1];
-    struct redis *redis = bus_commands(presence->options.bus);
+    struct redis *redis = bus_commands(presence->options.bus)->redis;
     char ttl[TEXT_NUMBER_BYTES];
-    text_number(bus_member_ttl(presence->config), ttl);
+    text_number(script_settings_member_ttl(presence->config), ttl);
     redis_send_strings(redis, NULL, NULL, "MULTI", NULL);
     redis_send(redis, add, NULL, NULL);
     redis_send_strings(redis, NULL, NULL, "EXPIRE", key, ttl, NULL);
@@ -70,7 +70,7 @@ static void on_gateways_kept(void *arg, const struct redis_reply *reply)
     if (!redis_reply_is_wrong_type(redis_reply_at(reply, 0))) /* EXEC answers for SADD and EXPIRE */
         return;
     mended_tell(presence->options.log, presence->gateways.text, &presence->gateways_mended);
-    redis_send_strings(bus_commands(presence->options.bus), NULL, NULL, "DEL",
+    redis_send_strings(bus_commands(presence->options.bus)->redis, NULL, NULL, "DEL",
                        presence->gateways.text, NULL);
     keep_in_set(presence, presence->gateways.text, presence->config->gateway_id, NULL);
 }
@@ -113,7 +113,7 @@ static void on_rooms_counted(void *arg, const struct redis_reply *reply)
     if (broken)
         mended_tell(presence->options.log, presence->own_rooms.text, &presence->rooms_mended);
     if (broken || too_many)
-        redis_send_strings(bus_commands(presence->options.bus), NULL, NULL, "DEL",
+        redis_send_strings(bus_commands(presence->options.bus)->redis, NULL, NULL, "DEL",
                            presence->own_rooms.text, NULL);
     if (broken || (size_t)redis_reply_integer(reply) != presence->rooms_open)
         write_rooms(presence);
@@ -122,10 +122,10 @@ static void on_rooms_counted(void *arg, const struct redis_reply *reply)
 /* Rooms are noted as they open and close, so mostly the set needs no more than to go on living. */
 static void keep_rooms(struct presence *presence)
 {
-    struct redis *redis = bus_commands(presence->options.bus);
+    struct redis *redis = bus_commands(presence->options.bus)->redis;
     const char *key = presence->own_rooms.text;
     char ttl[TEXT_NUMBER_BYTES];
-    text_number(bus_member_ttl(presence->config), ttl);
+    text_number(script_settings_member_ttl(presence->config), ttl);
     if (++presence->renewals >= RENEWALS_TO_WRITE)
         write_rooms(presence);
     redis_send_strings(redis, NULL, NULL, "EXPIRE", key, ttl, NULL);
@@ -168,7 +168,7 @@ void presence_note_room(struct presence *presence, const char *room, bool open)
     }
     presence->rooms_open--;
     if (!presence->draining)
-        redis_send_strings(bus_commands(presence->options.bus), NULL, NULL, "SREM",
+        redis_send_strings(bus_commands(presence->options.bus)->redis, NULL, NULL, "SREM",
                            presence->own_rooms.text, room, NULL);
 }
 
@@ -183,8 +183,8 @@ static void on_earlier_rooms(void *arg, const struct redis_reply *reply)
 
 static void look_for_earlier_lives(struct presence *presence)
 {
-    redis_send_strings(bus_commands(presence->options.bus), on_earlier_rooms, presence, "SMEMBERS",
-                       presence->own_rooms.text, NULL);
+    redis_send_strings(bus_commands(presence->options.bus)->redis, on_earlier_rooms, presence,
+                       "SMEMBERS", presence->own_rooms.text, NULL);
 }
 
 /* What an earlier life had is asked for before this life's rooms are written there. */
@@ -257,7 +257,7 @@ static void on_gone(void *arg)
     struct presence *presence = arg;
     if (!presence->leaves_nothing)
         return;
-    struct redis *redis = bus_commands(presence->options.bus);
+    struct redis *redis = bus_commands(presence->options.bus)->redis;
     redis_send_strings(redis, NULL, NULL, "SREM", presence->gateways.text,
                        presence->config->gateway_id, NULL);
     redis_send_strings(redis, NULL, NULL, "DEL", presence->own_rooms.text, NULL);
@@ -293,7 +293,7 @@ struct presence *presence_new(const struct presence_options *options)
 {
     struct presence *presence = memory_new(sizeof *presence);
     presence->options = *options;
-    presence->config = bus_config(options->bus);
+    presence->config = bus_commands(options->bus)->config;
     presence->own_rooms =
         key_gateway_rooms(presence->config->redis_prefix, presence->config->gateway_id);
     presence->gateways = key_global(presence->config->redis_prefix, "gateways");

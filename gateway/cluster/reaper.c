@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "broker/keys.h"
+#include "broker/topic_call.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -35,7 +35,7 @@ struct grave {
     struct link link;      /* while it waits */
     struct burial *burial; /* NULL without a claim */
     char *room;
-    struct key channel, base; /* the room's */
+    struct topic topic; /* the room's */
     char cursor[24];
     int64_t asked_ms; /* when the gateway's key was looked for, or names for a batch */
 };
@@ -63,8 +63,7 @@ static struct grave *new_grave(const struct burials *burials, const char *room)
     struct grave *grave = memory_new(sizeof *grave);
     list_init(&grave->link);
     grave->room = memory_copy_string(room);
-    grave->channel = key_channel(burials->config, room);
-    grave->base = key_room(burials->config->redis_prefix, room);
+    grave->topic = topic_of(bus_commands(burials->bus), burials->config, room);
     return grave;
 }
 
@@ -97,7 +96,7 @@ static void end_burial(struct burial *burial)
 {
     struct burials *burials = burial->burials;
     const char *prefix = burials->config->redis_prefix;
-    struct redis *redis = bus_commands(burials->bus);
+    struct redis *redis = bus_commands(burials->bus)->redis;
     if (!burial->failed && !is_own(burial)) {
         struct key gateways = key_global(prefix, "gateways");
         struct key rooms = key_gateway_rooms(prefix, burial->id);
@@ -135,7 +134,7 @@ static void note_done(const struct grave *grave)
 {
     const struct burials *burials = grave->burial->burials;
     const char *prefix = burials->config->redis_prefix;
-    struct redis *redis = bus_commands(burials->bus);
+    struct redis *redis = bus_commands(burials->bus)->redis;
     struct key rooms = key_gateway_rooms(prefix, grave->burial->id);
     struct key claim = key_bury(prefix, grave->burial->id);
     char ms[TEXT_NUMBER_BYTES];
@@ -166,7 +165,7 @@ static void scan(struct grave *grave);
 static void on_taken_off(void *arg, const struct redis_reply *reply)
 {
     struct grave *grave = arg;
-    grave->burial->taken_off += bus_number(reply);
+    grave->burial->taken_off += commands_number(reply);
     if (redis_reply_is_error(reply))
         end_grave(grave, true);
     else if (strcmp(grave->cursor, "0") == 0)
@@ -178,26 +177,25 @@ static void on_taken_off(void *arg, const struct redis_reply *reply)
 static void take_off(struct grave *grave, const struct redis_reply *names)
 {
     struct bus *bus = grave->burial->burials->bus;
-    struct script_call call;
-    struct bus_scratch scratch;
-    struct key members = key_part(grave->base.text, "members");
-    struct key member = key_item(grave->base.text, "member", "");
-    struct key left = key_item(grave->base.text, "left", "");
-    script_begin(&call, "bury");
-    bus_begin(bus, &call, &scratch, (struct bus_room){grave->channel.text, grave->base.text});
-    bus_add_key(&call, members.text);
-    bus_end_keys(&call, &scratch);
-    redis_words_add_string(&call.words, grave->burial->id);
-    redis_words_add_string(&call.words, member.text);
-    redis_words_add_string(&call.words, left.text);
-    redis_words_add_string(&call.words, grave->burial->spared);
-    for (size_t i = 0; i < redis_reply_count(names) && call.words.count < REDIS_WORDS - 8; i++) {
+    struct topic_call call;
+    struct key members = key_part(grave->topic.base.text, "members");
+    struct key member = key_item(grave->topic.base.text, "member", "");
+    struct key left = key_item(grave->topic.base.text, "left", "");
+    topic_call_begin(&call, "bury", &grave->topic, &bus_commands(bus)->settings);
+    topic_call_add_key(&call, members.text);
+    topic_call_end_keys(&call);
+    topic_call_add(&call, grave->burial->id);
+    topic_call_add(&call, member.text);
+    topic_call_add(&call, left.text);
+    topic_call_add(&call, grave->burial->spared);
+    for (size_t i = 0; i < redis_reply_count(names) && call.call.words.count < REDIS_WORDS - 8;
+         i++) {
         size_t len;
         const char *name = redis_reply_string(redis_reply_at(names, i), &len);
         if (name != NULL)
-            redis_words_add(&call.words, name, len);
+            redis_words_add(&call.call.words, name, len);
     }
-    if (script_run(bus_commands(bus), &call, on_taken_off, grave) != 0)
+    if (script_run(bus_commands(bus)->redis, &call.call, on_taken_off, grave) != 0)
         end_grave(grave, true);
 }
 
@@ -205,13 +203,13 @@ static void take_off(struct grave *grave, const struct redis_reply *names)
 static void drop_broken(struct burials *burials, const char *key)
 {
     burial_tell_mended(burials, key);
-    redis_send_strings(bus_commands(burials->bus), NULL, NULL, "DEL", key, NULL);
+    redis_send_strings(bus_commands(burials->bus)->redis, NULL, NULL, "DEL", key, NULL);
 }
 
 static void on_scanned(void *arg, const struct redis_reply *reply)
 {
     struct grave *grave = arg;
-    struct key members = key_part(grave->base.text, "members");
+    struct key members = key_part(grave->topic.base.text, "members");
     if (redis_reply_is_wrong_type(reply)) {
         drop_broken(grave->burial->burials, members.text);
         end_grave(grave, false);
@@ -248,19 +246,19 @@ static void check_and_scan(struct grave *grave)
         end_grave(grave, true);
     else if (is_own(burial))
         scan(grave);
-    else if (redis_send_strings(bus_commands(burial->burials->bus), on_still_dead, grave, "EXISTS",
-                                key.text, NULL) != 0)
+    else if (redis_send_strings(bus_commands(burial->burials->bus)->redis, on_still_dead, grave,
+                                "EXISTS", key.text, NULL) != 0)
         end_grave(grave, true);
 }
 
 static void scan(struct grave *grave)
 {
     char count[TEXT_NUMBER_BYTES];
-    struct key members = key_part(grave->base.text, "members");
+    struct key members = key_part(grave->topic.base.text, "members");
     grave->asked_ms = clock_monotonic_ms();
     text_number(SCAN_NAMES, count);
-    if (redis_send_strings(bus_commands(grave->burial->burials->bus), on_scanned, grave, "SSCAN",
-                           members.text, grave->cursor, "COUNT", count, NULL) != 0)
+    if (redis_send_strings(bus_commands(grave->burial->burials->bus)->redis, on_scanned, grave,
+                           "SSCAN", members.text, grave->cursor, "COUNT", count, NULL) != 0)
         end_grave(grave, true);
 }
 
@@ -308,8 +306,8 @@ static void give_end(struct burials *burials, const char *claim)
 {
     char ms[TEXT_NUMBER_BYTES];
     text_number(burials->config->lease * 1000, ms);
-    redis_send_strings(bus_commands(burials->bus), on_given_end, burials, "PEXPIRE", claim, ms,
-                       "NX", NULL);
+    redis_send_strings(bus_commands(burials->bus)->redis, on_given_end, burials, "PEXPIRE", claim,
+                       ms, "NX", NULL);
 }
 
 static void on_claimed(void *arg, const struct redis_reply *reply)
@@ -323,8 +321,8 @@ static void on_claimed(void *arg, const struct redis_reply *reply)
         give_end(burial->burials, claim.text);
     if (ours && is_own(burial))
         add_own_graves(burial);
-    else if (!ours || redis_send_strings(bus_commands(burial->burials->bus), on_rooms, burial,
-                                         "SMEMBERS", rooms.text, NULL) != 0)
+    else if (!ours || redis_send_strings(bus_commands(burial->burials->bus)->redis, on_rooms,
+                                         burial, "SMEMBERS", rooms.text, NULL) != 0)
         free_burial(burial);
 }
 
@@ -342,7 +340,7 @@ void burial_claim(struct burials *burials, const char *id, bool stopped)
     burials->own_burials += own;
     memcpy(burial->id, id, strlen(id) + 1);
     text_number(burials->config->lease * 1000, ms);
-    if (redis_send_strings(bus_commands(burials->bus), on_claimed, burial, "SET", key.text,
+    if (redis_send_strings(bus_commands(burials->bus)->redis, on_claimed, burial, "SET", key.text,
                            burials->config->gateway_id, "NX", "PX", ms, NULL) != 0)
         free_burial(burial);
 }

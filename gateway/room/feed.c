@@ -60,7 +60,7 @@ void feed_go_live(struct feed *feed)
     }
 }
 
-/* --- What the bus tells --- */
+/* --- What the channel tells --- */
 
 /* Goes on with whatever is due and not under way. */
 static void proceed(struct feed *feed)
@@ -73,22 +73,24 @@ static void proceed(struct feed *feed)
         feed_read_roster(feed);
 }
 
-void feed_on_subscribed(struct feed *feed)
+static void on_subscribed(void *arg)
 {
+    struct feed *feed = arg;
     feed->state = FEED_OPENING;
     feed->hearing++;
     feed_forget_page(feed);
     proceed(feed);
 }
 
-void feed_on_unsubscribed(struct feed *feed)
+static void on_unsubscribed(void *arg)
 {
+    struct feed *feed = arg;
     feed->state = FEED_UNSUBSCRIBED;
     feed->hearing++;
     event_queue_clear(&feed->queue);
 }
 
-void feed_on_commands(struct feed *feed)
+void feed_on_up(struct feed *feed)
 {
     proceed(feed);
 }
@@ -112,13 +114,13 @@ static void drop(struct feed *feed, int error)
 {
     const char *kind = room_event_error_name(error);
     unsigned bit = 1u << (unsigned)-error;
-    metrics_count_word(&bus_metrics(feed->bus)->dropped_events, kind);
+    metrics_count_word(&feed->commands->metrics->dropped_events, kind);
     if ((feed->told & bit) != 0)
         return;
     feed->told |= bit;
     struct key room;
-    bool named = key_channel_room(feed->channel.text, &room);
-    log_write(bus_log(feed->bus),
+    bool named = key_channel_room(feed->topic.channel.text, &room);
+    log_write(feed->commands->log,
               &(struct log_line){
                   .level = LOG_LEVEL_WARN,
                   .kind = "dropped-event",
@@ -161,10 +163,11 @@ static void take_event(struct feed *feed, const struct room_event *event)
         feed_read_kept(feed);
 }
 
-void feed_on_published(struct feed *feed, const char *data, size_t len)
+static void on_published(void *arg, const char *data, size_t len)
 {
+    struct feed *feed = arg;
     struct room_event event;
-    int error = room_event_parse(data, len, bus_config(feed->bus)->max_text, &event);
+    int error = room_event_parse(data, len, feed->commands->config->max_text, &event);
     if (error != 0) {
         drop(feed, error);
         return;
@@ -175,22 +178,23 @@ void feed_on_published(struct feed *feed, const char *data, size_t len)
 
 /* --- Life --- */
 
-struct feed *feed_open(struct bus *bus, const char *room, const struct feed_callbacks *callbacks,
-                       void *owner)
+struct feed *feed_open(const struct feed_options *options, const char *room,
+                       const struct feed_callbacks *callbacks, void *owner)
 {
+    static const struct pubsub_handler handler = {on_subscribed, on_unsubscribed, on_published};
     struct feed *feed = memory_new(sizeof *feed);
-    feed->bus = bus;
-    feed->channel = key_channel(bus_config(bus), room);
-    feed->room = key_room(bus_config(bus)->redis_prefix, room);
+    feed->commands = options->commands;
+    feed->pubsub = options->pubsub;
+    feed->topic = topic_of(options->commands, options->commands->config, room);
     feed->callbacks = *callbacks;
     feed->owner = owner;
-    bus_add_feed(bus, feed);
+    pubsub_add(feed->pubsub, feed->topic.channel.text, &handler, feed);
     return feed;
 }
 
 void feed_close(struct feed *feed)
 {
-    bus_remove_feed(feed->bus, feed);
+    pubsub_remove(feed->pubsub, feed->topic.channel.text);
     event_queue_clear(&feed->queue);
     event_queue_clear(&feed->journal);
     feed->owner = NULL;
@@ -204,24 +208,9 @@ void feed_release(struct feed *feed)
         free(feed);
 }
 
-struct bus *feed_bus(const struct feed *feed)
+struct topic *feed_topic(struct feed *feed)
 {
-    return feed->bus;
-}
-
-const char *feed_channel(const struct feed *feed)
-{
-    return feed->channel.text;
-}
-
-struct bus_room feed_room(const struct feed *feed)
-{
-    return (struct bus_room){feed->channel.text, feed->room.text};
-}
-
-uint32_t *feed_outgoing(struct feed *feed)
-{
-    return &feed->outgoing;
+    return &feed->topic;
 }
 
 const char *feed_epoch(const struct feed *feed)

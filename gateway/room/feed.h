@@ -8,7 +8,8 @@
 #ifndef YUKIZURI_ROOM_FEED_H
 #define YUKIZURI_ROOM_FEED_H
 
-#include "broker/broker.h"
+#include "broker/commands.h"
+#include "broker/pubsub.h"
 #include "protocol/lineage.h"
 #include "protocol/message.h"
 
@@ -45,20 +46,24 @@ struct feed_callbacks {
     void (*on_live)(void *owner);
 };
 
+/* Both must outlive the feed. */
+struct feed_options {
+    const struct commands *commands;
+    struct pubsub *pubsub;
+};
+
 /* Opens the feed of a room; retries for ever. */
-struct feed *feed_open(struct bus *bus, const char *room, const struct feed_callbacks *callbacks,
-                       void *owner);
+struct feed *feed_open(const struct feed_options *options, const char *room,
+                       const struct feed_callbacks *callbacks, void *owner);
 
 /* Ends it, also from within a callback of it: no other follows. */
 void feed_close(struct feed *feed);
 
-struct bus *feed_bus(const struct feed *feed);
-const char *feed_channel(const struct feed *feed);
 const char *feed_epoch(const struct feed *feed);
 bool feed_is_live(const struct feed *feed);
 
-/* The names of its keys and channel, for the calls of the bus; valid as long as the feed. */
-struct bus_room feed_room(const struct feed *feed);
+/* The room as Redis knows it, for commands about it; valid as long as the feed. */
+struct topic *feed_topic(struct feed *feed);
 
 /* Where somebody who has seen everything up to `*seq` of `epoch` stands in what it delivers: see
  * lineage_stand. */
@@ -82,15 +87,10 @@ void feed_look(struct feed *feed);
 /* Reads the roster anew; does nothing while that is under way. */
 void feed_read_roster(struct feed *feed);
 
-/* The outbox' own: the number of the batch that gathers for this feed; 0 when there is none. */
-uint32_t *feed_outgoing(struct feed *feed);
+/* Commands can be sent (again): asks for what it waits for. */
+void feed_on_up(struct feed *feed);
 
-/* --- Called by the bus --- */
-
-void feed_on_subscribed(struct feed *feed);
-void feed_on_unsubscribed(struct feed *feed);
-void feed_on_commands(struct feed *feed);
-void feed_on_published(struct feed *feed, const char *data, size_t len);
+/* Once a second: asks again for what was not answered. */
 void feed_tick(struct feed *feed);
 
 #endif

@@ -1,5 +1,5 @@
-/* What room/feed.c (events in order, and what the bus tells), room/feed_kept.c (what Redis keeps)
- * and room/feed_roster.c (who is there) share. */
+/* What room/feed.c (events in order, and what the channel tells), room/feed_kept.c (what Redis
+ * keeps) and room/feed_roster.c (who is there) share. */
 #ifndef YUKIZURI_ROOM_FEED_INTERNAL_H
 #define YUKIZURI_ROOM_FEED_INTERNAL_H
 
@@ -17,9 +17,9 @@ enum feed_state {
 };
 
 struct feed {
-    struct bus *bus;
-    struct key channel; /* where it is published */
-    struct key room;    /* the beginning of the room's keys */
+    const struct commands *commands;
+    struct pubsub *pubsub;
+    struct topic topic;
     struct feed_callbacks callbacks;
     void *owner; /* NULL once closed */
     enum feed_state state;
@@ -45,7 +45,6 @@ struct feed {
     struct event_queue journal; /* presence delivered while the roster is on its way */
     bool roster_wanted;
     unsigned in_flight; /* replies that will still come */
-    uint32_t outgoing;
 };
 
 /* A reply came that was counted in `in_flight`; a closed feed is freed with the last one. */

@@ -1,6 +1,8 @@
 /* What Redis keeps of a room, page by page, and the epoch that it is of. */
 #include "room/feed_internal.h"
 
+#include "broker/topic_call.h"
+
 #include "base/clock.h"
 #include "base/number.h"
 #include "base/text.h"
@@ -229,22 +231,20 @@ void feed_read_kept(struct feed *feed)
     feed->state = FEED_READING;
     if (feed->reading)
         return;
-    struct script_call call;
-    struct bus_scratch scratch;
+    struct topic_call call;
     char after[TEXT_NUMBER_BYTES];
     char most[TEXT_NUMBER_BYTES];
     text_number(feed->seq, after);
     text_number(PAGE_EVENTS, most);
-    script_begin(&call, "recent");
-    bus_begin(feed->bus, &call, &scratch, feed_room(feed));
-    bus_end_keys(&call, &scratch);
-    redis_words_add_string(&call.words, after);
-    redis_words_add_string(&call.words, most);
-    redis_words_add_string(&call.words, scratch.numbers->page_bytes);
-    redis_words_add_string(&call.words, feed->read_up_to);
-    if (script_run(bus_commands(feed->bus), &call, on_kept, feed) != 0)
+    topic_call_begin(&call, "recent", &feed->topic, &feed->commands->settings);
+    topic_call_end_keys(&call);
+    topic_call_add(&call, after);
+    topic_call_add(&call, most);
+    topic_call_add(&call, feed->commands->settings.page_bytes);
+    topic_call_add(&call, feed->read_up_to);
+    if (script_run(feed->commands->redis, &call.call, on_kept, feed) != 0)
         return;
-    bus_metrics(feed->bus)->stream_reads++;
+    feed->commands->metrics->stream_reads++;
     feed->reading = true;
     feed->kept_asked = feed->hearing;
     feed->in_flight++;

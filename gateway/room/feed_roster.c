@@ -1,9 +1,10 @@
 /* Who is in a room, as Redis has it. */
 #include "room/feed_internal.h"
 
+#include "broker/topic_call.h"
+
 #include "base/text.h"
 #include "protocol/scan.h"
-#include "redis/limiter.h"
 #include "room/roster.h"
 
 #include <string.h>
@@ -99,19 +100,17 @@ void feed_read_roster(struct feed *feed)
     feed->roster_wanted = true; /* should one be under way: once more, it may be of before */
     if (feed->reading_roster)
         return;
-    struct script_call call;
-    struct bus_scratch scratch;
+    struct topic_call call;
     char most[TEXT_NUMBER_BYTES];
-    struct key members = key_part(feed->room.text, "members");
-    struct key member = key_item(feed->room.text, "member", "");
+    struct key members = key_part(feed->topic.base.text, "members");
+    struct key member = key_item(feed->topic.base.text, "member", "");
     text_number(ROSTER_MOST, most);
-    script_begin(&call, "roster");
-    bus_begin(feed->bus, &call, &scratch, feed_room(feed));
-    bus_add_key(&call, members.text);
-    bus_end_keys(&call, &scratch);
-    redis_words_add_string(&call.words, most);
-    redis_words_add_string(&call.words, member.text);
-    if (lane_run(bus_list_lane(feed->bus), &call, 1, on_roster, feed) != 0)
+    topic_call_begin(&call, "roster", &feed->topic, &feed->commands->settings);
+    topic_call_add_key(&call, members.text);
+    topic_call_end_keys(&call);
+    topic_call_add(&call, most);
+    topic_call_add(&call, member.text);
+    if (lane_run(feed->commands->list_limiter, &call.call, 1, on_roster, feed) != 0)
         return;
     feed->reading_roster = true;
     feed->roster_asked = feed->hearing;

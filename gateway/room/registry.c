@@ -92,7 +92,7 @@ static void owe_list(struct place *place, uint64_t after_ms)
 static void on_gap(void *owner, const struct feed_gap *gap)
 {
     struct place *place = owner;
-    const struct config *config = bus_config(place->rooms->options.bus);
+    const struct config *config = bus_commands(place->rooms->options.bus)->config;
     room_gap(place->room, gap, feed_epoch(place->feed));
     if (gap->anew)
         place->rooms->callbacks.on_anew(place->rooms->arg, place);
@@ -111,7 +111,15 @@ void rooms_doubt_rosters(struct rooms *rooms)
     struct place *place;
     for (size_t at = 0; (place = table_next(rooms->places, &at)) != NULL;)
         if (place_is_live(place))
-            owe_list(place, bus_config(rooms->options.bus)->lease * 1000);
+            owe_list(place, bus_commands(rooms->options.bus)->config->lease * 1000);
+}
+
+void rooms_on_up(struct rooms *rooms)
+{
+    struct place *place;
+    for (size_t at = 0; (place = table_next(rooms->places, &at)) != NULL;)
+        if (place->feed != NULL)
+            feed_on_up(place->feed);
 }
 
 static void on_live(void *owner)
@@ -137,13 +145,13 @@ struct rooms *rooms_new(const struct rooms_options *options,
     rooms->arg = arg;
     rooms->places = table_new(name_of);
     list_init(&rooms->in_order);
-    room_lines_init(&rooms->lines, bus_config(options->bus));
+    room_lines_init(&rooms->lines, bus_commands(options->bus)->config);
     return rooms;
 }
 
 static void count_rooms(const struct rooms *rooms)
 {
-    bus_metrics(rooms->options.bus)->rooms = table_count(rooms->places);
+    bus_commands(rooms->options.bus)->metrics->rooms = table_count(rooms->places);
 }
 
 static void free_place(struct place *place)
@@ -227,14 +235,16 @@ void place_open(struct place *place)
     struct room_options options = {
         .base = rooms->options.base,
         .audiences = rooms->options.audiences,
-        .config = bus_config(rooms->options.bus),
-        .metrics = bus_metrics(rooms->options.bus),
+        .config = bus_commands(rooms->options.bus)->config,
+        .metrics = bus_commands(rooms->options.bus)->metrics,
         .lines = &rooms->lines,
         .on_happened = on_happened,
         .owner = place,
     };
     place->room = room_new(&options);
-    place->feed = feed_open(rooms->options.bus, place->name, &callbacks, place);
+    const struct feed_options feed = {bus_commands(rooms->options.bus),
+                                      bus_pubsub(rooms->options.bus)};
+    place->feed = feed_open(&feed, place->name, &callbacks, place);
     rooms->callbacks.on_opened(rooms->arg, place);
 }
 
@@ -272,11 +282,13 @@ static void fill_thin_roster(struct place *place, uint64_t now_ms)
 
 static void tick_place(struct place *place, uint64_t now_ms)
 {
+    if (place->feed != NULL)
+        feed_tick(place->feed);
     if (!place_is_live(place))
         return;
     uint64_t forgotten = room_tick(place->room);
     if (forgotten > 0 && feed_is_current(place->feed))
-        bus_trim(place->feed, forgotten);
+        commands_trim(feed_topic(place->feed), feed_epoch(place->feed), forgotten);
     if (place->list_ready) {
         place->list_owed = place->list_ready = false;
         room_tell_list(place->room);

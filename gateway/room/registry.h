@@ -81,6 +81,9 @@ struct place *rooms_next(const struct rooms *rooms, size_t *at);
  * is passed over. */
 struct place *rooms_rotate(struct rooms *rooms);
 
+/* Redis is there (again): feeds ask for what they wait for. */
+void rooms_on_up(struct rooms *rooms);
+
 /* Keys may have run out unseen: reads every roster anew, after a lease, and tells all members. */
 void rooms_doubt_rosters(struct rooms *rooms);
 

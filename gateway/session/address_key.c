@@ -4,8 +4,8 @@
 #include "base/digest.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "broker/keys.h"
 #include "broker/repaired.h"
+#include "broker/topic.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -60,7 +60,7 @@ static struct key name_key(const struct cloak *cloak, int64_t day)
 {
     char number[TEXT_NUMBER_BYTES];
     text_number((uint64_t)day, number);
-    return key_item(bus_config(cloak->bus)->redis_prefix, "cloak", number);
+    return key_item(bus_commands(cloak->bus)->config->redis_prefix, "cloak", number);
 }
 
 /* --- Asking --- */
@@ -82,10 +82,10 @@ static void mend(struct cloak *cloak, const struct day_key *key)
 {
     struct key name = name_key(cloak, key->day);
     char ttl[TEXT_NUMBER_BYTES];
-    text_number(bus_member_ttl(bus_config(cloak->bus)), ttl);
-    mended_tell(bus_log(cloak->bus), name.text, &cloak->mended_told);
-    redis_send_strings(bus_commands(cloak->bus), NULL, NULL, "SET", name.text, key->text, "EX", ttl,
-                       NULL);
+    text_number(script_settings_member_ttl(bus_commands(cloak->bus)->config), ttl);
+    mended_tell(bus_commands(cloak->bus)->log, name.text, &cloak->mended_told);
+    redis_send_strings(bus_commands(cloak->bus)->redis, NULL, NULL, "SET", name.text, key->text,
+                       "EX", ttl, NULL);
 }
 
 static void on_key(void *arg, const struct redis_reply *reply)
@@ -107,13 +107,13 @@ static void on_key(void *arg, const struct redis_reply *reply)
 /* Whoever writes first decides; whoever knows the day's key writes that. */
 static void ask_for(struct cloak *cloak, int64_t day)
 {
-    struct redis *redis = bus_commands(cloak->bus);
+    struct redis *redis = bus_commands(cloak->bus)->redis;
     struct day_key *key = make_key(cloak, day);
     struct key name = name_key(cloak, day);
     char ttl[TEXT_NUMBER_BYTES];
     struct question *question = memory_new(sizeof *question);
     *question = (struct question){cloak, day};
-    text_number(bus_member_ttl(bus_config(cloak->bus)), ttl);
+    text_number(script_settings_member_ttl(bus_commands(cloak->bus)->config), ttl);
     redis_send_strings(redis, NULL, NULL, "SET", name.text, key->text, "NX", "EX", ttl, NULL);
     redis_send_strings(redis, NULL, NULL, "EXPIRE", name.text, ttl, NULL);
     if (redis_send_strings(redis, on_key, question, "GET", name.text, NULL) != 0)
@@ -130,7 +130,7 @@ void cloak_ask(struct cloak *cloak)
 static bool is_due(const struct cloak *cloak, int64_t day)
 {
     const struct day_key *key = find_key(cloak, day);
-    int64_t every_ms = (int64_t)bus_config(cloak->bus)->lease * 1000 / 3;
+    int64_t every_ms = (int64_t)bus_commands(cloak->bus)->config->lease * 1000 / 3;
     return key == NULL || clock_monotonic_ms() - key->asked_ms >= every_ms;
 }
 
@@ -167,7 +167,7 @@ void cloak_display(const struct cloak *cloak, const struct address *address, uns
 
 struct cloak *cloak_new(struct bus *bus)
 {
-    const struct config *config = bus_config(bus);
+    const struct config *config = bus_commands(bus)->config;
     struct cloak *cloak = memory_new(sizeof *cloak);
     cloak->bus = bus;
     cloak->needed = config->show_address == ADDRESS_CLOAK || config->log_address == ADDRESS_CLOAK;

@@ -13,9 +13,10 @@
 
 enum { MOST_LAYING_US = 2000 /* in 10 ms */ };
 
-struct bus_member session_bus_member(const struct sessions *all, const struct identity *identity)
+struct commands_member session_bus_member(const struct sessions *all,
+                                          const struct identity *identity)
 {
-    struct bus_member member = {
+    struct commands_member member = {
         .folded = identity_folded(identity),
         .name = identity_name(identity),
         .address = "",
@@ -41,7 +42,8 @@ static void look_at_redis(struct sessions *all)
     if ((all->away || !flows) && all->looked_at_ms != 0)
         all->away_ms += away_ms;
     all->outage_ms = all->away || !flows ? all->outage_ms + away_ms : 0;
-    if (flows && all->outage_ms > (int64_t)bus_member_ttl(all->options.config) * 1000 / 4)
+    if (flows &&
+        all->outage_ms > (int64_t)script_settings_member_ttl(all->options.config) * 1000 / 4)
         rooms_doubt_rosters(all->rooms); /* members' keys may have run out, and nobody told */
     all->looked_at_ms = known_ms;
     all->away = !flows;
@@ -114,7 +116,7 @@ void session_displace(struct session *session)
 /* One batch under way: which sessions it asked about. Each is held by in_flight. */
 struct batch {
     size_t count;
-    struct session *sessions[BUS_REFRESH_MOST];
+    struct session *sessions[COMMANDS_REFRESH_MOST];
 };
 
 /* Its keys have still a third of their life, or are to be put back. */
@@ -124,23 +126,23 @@ static void refresh_soon(const struct session *session)
         clock_monotonic_ms() + (int64_t)session->all->options.config->lease * 1000;
 }
 
-static void judge_put_back(struct session *session, enum bus_join_status status,
-                           const struct bus_joined *joined)
+static void judge_put_back(struct session *session, enum commands_join_status status,
+                           const struct commands_joined *joined)
 {
-    if (status == BUS_JOINED || status == BUS_RESUMED) {
+    if (status == COMMANDS_JOINED || status == COMMANDS_RESUMED) {
         identity_set_floor(session->identity, joined->floor, joined->epoch);
         if (session->state == SESSION_ADMITTED) { /* the event that it waited for is gone */
             session->joining->seq = joined->seq;
             memcpy(session->joining->epoch, joined->epoch, sizeof joined->epoch);
         }
     }
-    if (status == BUS_FAILED)
+    if (status == COMMANDS_FAILED)
         refresh_soon(session);
-    if (status == BUS_MOVED) {
+    if (status == COMMANDS_MOVED) {
         session_displace(session);
-    } else if (status == BUS_TAKEN && session_is_unsettled(session->place)) {
+    } else if (status == COMMANDS_TAKEN && session_is_unsettled(session->place)) {
         refresh_soon(session); /* whoever has the name may have left since that memory */
-    } else if (status == BUS_TAKEN && session->connection != NULL) {
+    } else if (status == COMMANDS_TAKEN && session->connection != NULL) {
         /* somebody took the name while this gateway was thought dead: the page joins anew */
         connection_close(session->connection, 4400, "the name was taken meanwhile; join again");
     }
@@ -151,8 +153,8 @@ static void on_put_back(void *arg, const struct redis_reply *reply)
     struct batch *batch = arg;
     for (size_t i = 0; i < batch->count; i++) {
         struct session *session = batch->sessions[i];
-        struct bus_joined joined = {0};
-        enum bus_join_status status = bus_read_joined(reply, i, &joined);
+        struct commands_joined joined = {0};
+        enum commands_join_status status = commands_read_joined(reply, i, &joined);
         session->in_flight--;
         if (session_is_member(session))
             judge_put_back(session, status, &joined);
@@ -162,11 +164,11 @@ static void on_put_back(void *arg, const struct redis_reply *reply)
     free(batch);
 }
 
-static struct bus_join write_put_back(const struct session *session,
-                                      char address[ADDRESS_TEXT_BYTES])
+static struct commands_join write_put_back(const struct session *session,
+                                           char address[ADDRESS_TEXT_BYTES])
 {
     const struct identity *identity = session->identity;
-    struct bus_join join = {
+    struct commands_join join = {
         .member = session_bus_member(session->all, identity),
         .number_base = identity_folded(identity),
         .asked_ms = identity->asked_ms,
@@ -182,14 +184,15 @@ static struct bus_join write_put_back(const struct session *session,
     return join;
 }
 
-/* All of one room, BUS_JOIN_MOST at most. Takes the batch over. */
+/* All of one room, COMMANDS_JOIN_MOST at most. Takes the batch over. */
 static void put_back(struct batch *batch)
 {
-    struct bus_join joins[BUS_JOIN_MOST];
-    char addresses[BUS_JOIN_MOST][ADDRESS_TEXT_BYTES];
+    struct commands_join joins[COMMANDS_JOIN_MOST];
+    char addresses[COMMANDS_JOIN_MOST][ADDRESS_TEXT_BYTES];
     for (size_t i = 0; i < batch->count; i++)
         joins[i] = write_put_back(batch->sessions[i], addresses[i]);
-    if (bus_join(batch->sessions[0]->place->feed, joins, batch->count, on_put_back, batch) != 0)
+    if (commands_join(feed_topic(batch->sessions[0]->place->feed), joins, batch->count, on_put_back,
+                      batch) != 0)
         on_put_back(batch, NULL);
 }
 
@@ -200,7 +203,7 @@ static struct batch *gather_lost(struct batch *lost, struct session *session)
     if (lost == NULL)
         lost = memory_new(sizeof *lost);
     lost->sessions[lost->count++] = session;
-    if (lost->count < BUS_JOIN_MOST)
+    if (lost->count < COMMANDS_JOIN_MOST)
         return lost;
     put_back(lost);
     return NULL;
@@ -241,12 +244,12 @@ static void on_refreshed(void *arg, const struct redis_reply *reply)
 
 static void send_batch(struct place *place, struct batch *batch)
 {
-    struct bus_member members[BUS_REFRESH_MOST];
+    struct commands_member members[COMMANDS_REFRESH_MOST];
     for (size_t i = 0; i < batch->count; i++) {
         members[i] = session_bus_member(batch->sessions[i]->all, batch->sessions[i]->identity);
         batch->sessions[i]->in_flight++;
     }
-    if (bus_refresh(place->feed, members, batch->count, on_refreshed, batch) != 0)
+    if (commands_refresh(feed_topic(place->feed), members, batch->count, on_refreshed, batch) != 0)
         on_refreshed(batch, NULL);
 }
 
@@ -261,7 +264,7 @@ static size_t refresh_place(struct place *place)
             batch = memory_new(sizeof *batch);
         batch->sessions[batch->count++] = session;
         count++;
-        if (batch->count == BUS_REFRESH_MOST) {
+        if (batch->count == COMMANDS_REFRESH_MOST) {
             send_batch(place, batch);
             batch = NULL;
         }
@@ -274,7 +277,8 @@ static size_t refresh_place(struct place *place)
 /* Twice in the keys' life: what failed is tried again a lease later (repeat_soon). */
 int64_t session_refresh_ms(const struct sessions *all)
 {
-    return clock_monotonic_ms() + (int64_t)bus_member_ttl(all->options.config) * 1000 / 2;
+    return clock_monotonic_ms() +
+           (int64_t)script_settings_member_ttl(all->options.config) * 1000 / 2;
 }
 
 /* A crowd that came in together is not refreshed together, but within a sixth of its keys' life; in
@@ -282,8 +286,9 @@ int64_t session_refresh_ms(const struct sessions *all)
 static size_t most_in_a_tick(const struct sessions *all)
 {
     const struct config *config = all->options.config;
-    uint64_t within_s = all->hurry ? (config->lease + 1) / 2 : bus_member_ttl(config) / 6;
-    return all->options.metrics->members / within_s + BUS_REFRESH_MOST;
+    uint64_t within_s =
+        all->hurry ? (config->lease + 1) / 2 : script_settings_member_ttl(config) / 6;
+    return all->options.metrics->members / within_s + COMMANDS_REFRESH_MOST;
 }
 
 static bool is_refresh_due(const struct place *place, int64_t now_ms)

@@ -208,8 +208,8 @@ void session_end_joining(struct session *session);
 void session_refuse_unavailable(struct session *session);
 
 /* It was ASKED for: what Redis said. */
-void session_decide_join(struct session *session, enum bus_join_status status,
-                         const struct bus_joined *joined);
+void session_decide_join(struct session *session, enum commands_join_status status,
+                         const struct commands_joined *joined);
 
 /* --- session/join_batch.c --- */
 
@@ -282,7 +282,8 @@ void session_stay_tick(struct sessions *all);
 void session_displace(struct session *session);
 
 /* For the bus; the strings are those of the identity. The address is left empty. */
-struct bus_member session_bus_member(const struct sessions *all, const struct identity *identity);
+struct commands_member session_bus_member(const struct sessions *all,
+                                          const struct identity *identity);
 
 /* The member's address for the operator, as `log-address` says. */
 void session_format_address(const struct session *session, char out[ADDRESS_TEXT_BYTES]);

@@ -63,7 +63,7 @@ void session_format_address(const struct session *session, char out[ADDRESS_TEXT
     sessions_format_address(session->all, &session->address, out);
 }
 
-static void fill_identity(struct session *session, const struct bus_joined *joined)
+static void fill_identity(struct session *session, const struct commands_joined *joined)
 {
     const struct identity *asked = session->identity;
     const struct joining *joining = session->joining;
@@ -98,8 +98,8 @@ static void become_member(struct session *session)
     session->state = SESSION_ADMITTED;
 }
 
-static void admit(struct session *session, enum bus_join_status status,
-                  const struct bus_joined *joined)
+static void admit(struct session *session, enum commands_join_status status,
+                  const struct commands_joined *joined)
 {
     struct metrics *metrics = session->all->options.metrics;
     fill_identity(session, joined);
@@ -107,7 +107,7 @@ static void admit(struct session *session, enum bus_join_status status,
     session->joining->since_ms = clock_monotonic_ms();
     memcpy(session->joining->epoch, joined->epoch, sizeof joined->epoch);
     become_member(session);
-    if (status == BUS_RESUMED) {
+    if (status == COMMANDS_RESUMED) {
         metrics->resumes++;
         session_log(session, "resume", NULL);
     } else {
@@ -132,18 +132,18 @@ static void retract(struct session *session)
     session_refuse_unavailable(session);
 }
 
-void session_decide_join(struct session *session, enum bus_join_status status,
-                         const struct bus_joined *joined)
+void session_decide_join(struct session *session, enum commands_join_status status,
+                         const struct commands_joined *joined)
 {
     switch (status) {
-    case BUS_JOINED:
-    case BUS_RESUMED:
+    case COMMANDS_JOINED:
+    case COMMANDS_RESUMED:
         admit(session, status, joined);
         break;
-    case BUS_TAKEN:
+    case COMMANDS_TAKEN:
         refuse_taken(session, joined->number);
         break;
-    case BUS_FULL:
+    case COMMANDS_FULL:
         refusals_note(session->all->options.refusals, REFUSAL_MAX_MEMBERS, NULL);
         refuse_join(session, &(struct message_error){
                                  .code = "room_full",
@@ -151,11 +151,11 @@ void session_decide_join(struct session *session, enum bus_join_status status,
                                  .retry_after = 10,
                              });
         break;
-    case BUS_LATE:
+    case COMMANDS_LATE:
         session_refuse_unavailable(session);
         break;
-    case BUS_MOVED:
-    case BUS_FAILED:
+    case COMMANDS_MOVED:
+    case COMMANDS_FAILED:
         retract(session);
         break;
     }

@@ -12,7 +12,7 @@
 struct join_call {
     struct place *place;
     size_t count;
-    struct session *sessions[BUS_JOIN_MOST];
+    struct session *sessions[COMMANDS_JOIN_MOST];
 };
 
 /* --- The answer --- */
@@ -22,8 +22,8 @@ static void on_joined(void *arg, const struct redis_reply *reply)
     struct join_call *call = arg;
     for (size_t i = 0; i < call->count; i++) {
         struct session *session = call->sessions[i];
-        struct bus_joined joined = {0};
-        enum bus_join_status status = bus_read_joined(reply, i, &joined);
+        struct commands_joined joined = {0};
+        enum commands_join_status status = commands_read_joined(reply, i, &joined);
         session->in_flight--;
         if (session->state == SESSION_ASKED)
             session_decide_join(session, status, &joined);
@@ -56,10 +56,10 @@ struct join_words {
     char base[NAME_BYTES];
 };
 
-static struct bus_join write_join(const struct session *session, struct join_words *words)
+static struct commands_join write_join(const struct session *session, struct join_words *words)
 {
     const struct joining *joining = session->joining;
-    struct bus_join join = {
+    struct commands_join join = {
         .member = session_bus_member(session->all, session->identity),
         .fresh = joining->fresh,
         .shown = joining->shown,
@@ -74,11 +74,11 @@ static struct bus_join write_join(const struct session *session, struct join_wor
 
 static void send_call(struct join_call *call)
 {
-    struct bus_join joins[BUS_JOIN_MOST];
-    struct join_words words[BUS_JOIN_MOST];
+    struct commands_join joins[COMMANDS_JOIN_MOST];
+    struct join_words words[COMMANDS_JOIN_MOST];
     for (size_t i = 0; i < call->count; i++)
         joins[i] = write_join(call->sessions[i], &words[i]);
-    if (bus_join(call->place->feed, joins, call->count, on_joined, call) == 0)
+    if (commands_join(feed_topic(call->place->feed), joins, call->count, on_joined, call) == 0)
         return;
     for (size_t i = 0; i < call->count; i++)
         take_back(call->sessions[i]);
@@ -129,7 +129,7 @@ static void make_call(void *arg)
 /* NULL without a connection to Redis. */
 static struct join_call *find_call(struct sessions *all, struct place *place)
 {
-    if (place->joins != NULL && place->joins->count < BUS_JOIN_MOST)
+    if (place->joins != NULL && place->joins->count < COMMANDS_JOIN_MOST)
         return place->joins;
     struct join_call *call = memory_new(sizeof *call);
     call->place = place;

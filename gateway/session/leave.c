@@ -49,8 +49,8 @@ static void on_answered(void *arg, const struct redis_reply *reply)
 static struct leave_call *take_farewells(struct place *place)
 {
     size_t count = place->farewell_count;
-    if (count > BUS_LEAVE_MOST)
-        count = BUS_LEAVE_MOST;
+    if (count > COMMANDS_LEAVE_MOST)
+        count = COMMANDS_LEAVE_MOST;
     struct leave_call *call = memory_new(sizeof *call + count * sizeof call->farewells[0]);
     while (call->count < count) {
         struct farewell *farewell = LIST_ITEM(place->farewells.next, struct farewell, in_place);
@@ -64,13 +64,13 @@ static struct leave_call *take_farewells(struct place *place)
 
 static void send_call(const struct place *place, struct leave_call *call)
 {
-    struct bus_leave leaves[BUS_LEAVE_MOST];
+    struct commands_leave leaves[COMMANDS_LEAVE_MOST];
     for (size_t i = 0; i < call->count; i++) {
         const struct farewell *farewell = call->farewells[i];
-        leaves[i] = (struct bus_leave){session_bus_member(farewell->all, farewell->identity),
-                                       farewell->said, farewell->spared};
+        leaves[i] = (struct commands_leave){session_bus_member(farewell->all, farewell->identity),
+                                            farewell->said, farewell->spared};
     }
-    if (bus_leave(place->feed, leaves, call->count, on_answered, call) != 0)
+    if (commands_leave(feed_topic(place->feed), leaves, call->count, on_answered, call) != 0)
         on_answered(call, NULL);
 }
 
@@ -95,7 +95,7 @@ static void say_alone(struct farewell *farewell)
 static void queue_farewell(struct farewell *farewell)
 {
     struct place *place = farewell->place;
-    if (place->farewell_count == place->leave_calls * BUS_LEAVE_MOST) {
+    if (place->farewell_count == place->leave_calls * COMMANDS_LEAVE_MOST) {
         if (bus_await_turn(farewell->all->options.bus, make_call, place) != 0)
             return; /* session_repeat_farewells tries again */
         place->leave_calls++;

@@ -47,21 +47,21 @@ static bool is_held(const struct sessions *all, const char *id, const char *sess
     const struct session *session = table_find(all->by_id, id, strlen(id));
     if (session == NULL)
         return false;
-    const struct bus_member member = session_bus_member(all, session->identity);
+    const struct commands_member member = session_bus_member(all, session->identity);
     return strcmp(member.session, session_text) == 0;
 }
 
 /* Those of the answer who are not held; returns how many. The strings are the answer's. */
 static size_t find_left(const struct sessions *all, const struct redis_reply *reply, size_t *at,
-                        struct bus_leave *leaves)
+                        struct commands_leave *leaves)
 {
     size_t count = 0;
-    for (; *at + 2 < redis_reply_count(reply) && count < BUS_LEAVE_MOST; *at += 3) {
+    for (; *at + 2 < redis_reply_count(reply) && count < COMMANDS_LEAVE_MOST; *at += 3) {
         const char *folded = redis_reply_string(redis_reply_at(reply, *at), NULL);
         const char *session = redis_reply_string(redis_reply_at(reply, *at + 1), NULL);
         const char *id = redis_reply_string(redis_reply_at(reply, *at + 2), NULL);
-        struct bus_leave *leave = &leaves[count];
-        *leave = (struct bus_leave){.member.folded = folded, .spared = ""};
+        struct commands_leave *leave = &leaves[count];
+        *leave = (struct commands_leave){.member.folded = folded, .spared = ""};
         if (folded == NULL || session == NULL || id == NULL || is_held(all, id, session) ||
             strlen(session) >= sizeof leave->member.session)
             continue;
@@ -79,17 +79,17 @@ static void on_taken_off(void *arg, const struct redis_reply *reply)
     end_walk(asker);
 }
 
-static void take_off(const struct walk *walk, const struct bus_leave *leaves, size_t count)
+static void take_off(const struct walk *walk, const struct commands_leave *leaves, size_t count)
 {
     struct walk *asker = new_walk(walk->all, walk->place);
-    if (bus_leave(walk->place->feed, leaves, count, on_taken_off, asker) != 0)
+    if (commands_leave(feed_topic(walk->place->feed), leaves, count, on_taken_off, asker) != 0)
         on_taken_off(asker, NULL);
 }
 
 static void on_ours(void *arg, const struct redis_reply *reply)
 {
     struct walk *walk = arg;
-    struct bus_leave leaves[BUS_LEAVE_MOST];
+    struct commands_leave leaves[COMMANDS_LEAVE_MOST];
     const char *cursor = redis_reply_string(redis_reply_at(reply, 0), NULL);
     size_t count;
     /* one that stands still would be followed for ever */
@@ -111,7 +111,7 @@ static void on_ours(void *arg, const struct redis_reply *reply)
 
 static void ask(struct walk *walk)
 {
-    if (bus_ours(walk->place->feed, walk->cursor, NAMES, on_ours, walk) == 0)
+    if (commands_ours(feed_topic(walk->place->feed), walk->cursor, NAMES, on_ours, walk) == 0)
         return;
     session_reconcile_soon(walk->all, walk->place);
     end_walk(walk);

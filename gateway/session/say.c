@@ -69,8 +69,8 @@ static void refuse_other_epoch(const struct saying *saying)
 static void answer_say(struct saying *saying, const struct redis_reply *reply)
 {
     struct session *session = saying->session;
-    uint64_t seq = bus_number(reply);
-    if (bus_is_other_epoch(reply)) {
+    uint64_t seq = commands_number(reply);
+    if (commands_is_other_epoch(reply)) {
         if (saying->current) /* else it may be anybody's invention */
             feed_look(session->place->feed);
         refuse_other_epoch(saying);
@@ -131,12 +131,13 @@ static void publish(struct session *session, const struct message_in *say)
 {
     struct text *body = &session->all->scratch;
     message_add_say(body, identity_person(session->identity), say);
-    struct bus_say call = {session->identity->id, body->data, body->len, say->nonce, say->epoch};
+    struct publish_batch_say call = {session->identity->id, body->data, body->len, say->nonce,
+                                     say->epoch};
     struct saying *saying = new_saying(session, say);
     session->in_flight++;
     if (session->in_flight >= HOLD_IN_FLIGHT) /* without a rate limit, Redis sets the pace */
         hold(session, true);
-    bool sent = bus_say(session->place->feed, &call, on_said, saying) == 0;
+    bool sent = commands_say(feed_topic(session->place->feed), &call, on_said, saying) == 0;
     text_clear(body);
     if (sent)
         return;

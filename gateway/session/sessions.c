@@ -75,7 +75,7 @@ static void typing(struct session *session)
     session->typed_ms = now_ms;
     struct text *json = &session->all->scratch;
     message_add_typing(json, identity_person(session->identity));
-    bus_publish(session->place->feed, json->data, json->len);
+    commands_publish(feed_topic(session->place->feed), json->data, json->len);
     text_clear(json);
 }
 
@@ -388,6 +388,7 @@ void sessions_set_beside(struct sessions *all, bool beside)
 
 void sessions_on_up(struct sessions *all)
 {
+    rooms_on_up(all->rooms);
     cloak_ask(all->cloak);
     session_repeat_farewells(all);
     session_refresh_all(all, false);
@@ -407,7 +408,7 @@ void sessions_on_told(struct sessions *all, const char *data, size_t len)
     struct session *session = table_find(all->by_id, told.id, strlen(told.id));
     if (session == NULL)
         return;
-    const struct bus_member member = session_bus_member(all, session->identity);
+    const struct commands_member member = session_bus_member(all, session->identity);
     if (strcmp(member.session, told.session) == 0)
         session_displace(session);
 }

@@ -5,7 +5,6 @@
 #include "redis_stage.h"
 
 #include "broker/broker.h"
-#include "room/feed.h"
 
 #include <event2/event.h>
 #include <signal.h>
@@ -18,7 +17,7 @@ static struct stage {
     struct config config;
     struct metrics metrics;
     struct bus *bus;
-    struct feed *rooms[MOST_ROOMS];
+    struct topic rooms[MOST_ROOMS];
 } stage;
 
 /* --- What this test knows of broker/broker.h and room/feed.h --- */
@@ -59,47 +58,46 @@ static void open_bus(void)
 
 static void open_rooms(void)
 {
-    static const struct feed_callbacks nobody;
     static const char *const names[MOST_ROOMS] = {"tea", "café"};
     for (size_t i = 0; i < MOST_ROOMS; i++)
-        stage.rooms[i] = feed_open(stage.bus, names[i], &nobody, &stage);
+        stage.rooms[i] = topic_of(bus_commands(stage.bus), &stage.config, names[i]);
 }
 
-static struct feed *tea(void)
+static struct topic *tea(void)
 {
-    return stage.rooms[0];
+    return &stage.rooms[0];
 }
 
-static struct feed *cafe(void)
+static struct topic *cafe(void)
 {
-    return stage.rooms[1];
+    return &stage.rooms[1];
 }
 
 /* Somebody says something to a room; who is told is `who`. */
-static int say_all(struct feed *room, const struct bus_say *say, const char *who)
+static int say_all(struct topic *room, const struct publish_batch_say *say, const char *who)
 {
-    return bus_say(room, say, redis_stage_tell, (void *)(uintptr_t)who);
+    return commands_say(room, say, redis_stage_tell, (void *)(uintptr_t)who);
 }
 
-static int say(struct feed *room, const char *who)
+static int say(struct topic *room, const char *who)
 {
-    const struct bus_say what = {.id = "ID", .body = who, .body_len = strlen(who)};
+    const struct publish_batch_say what = {.id = "ID", .body = who, .body_len = strlen(who)};
     return say_all(room, &what, who);
 }
 
-static int say_with_nonce(struct feed *room, const char *id, const char *nonce, const char *who)
+static int say_with_nonce(struct topic *room, const char *id, const char *nonce, const char *who)
 {
-    const struct bus_say what = {id, who, strlen(who), nonce, "epoch"};
+    const struct publish_batch_say what = {id, who, strlen(who), nonce, "epoch"};
     return say_all(room, &what, who);
 }
 
-static int leave(struct feed *room, const char *who)
+static int leave(struct topic *room, const char *who)
 {
-    const struct bus_leave gone = {
+    const struct commands_leave gone = {
         .member = {.folded = "a", .name = "a", .address = "", .shown = "", .session = "s"},
         .spared = "",
     };
-    return bus_leave(room, &gone, 1, redis_stage_tell, (void *)(uintptr_t)who);
+    return commands_leave(room, &gone, 1, redis_stage_tell, (void *)(uintptr_t)who);
 }
 
 static void flush(void)
@@ -114,8 +112,6 @@ static void stop(void)
 
 static void close_all(void)
 {
-    for (size_t i = 0; i < MOST_ROOMS; i++)
-        feed_close(stage.rooms[i]);
     bus_stop(stage.bus);
     bus_free(stage.bus);
 }
@@ -123,7 +119,7 @@ static void close_all(void)
 /* The connection is lost in this turn of the loop, and nobody has been told yet. */
 static void drop(void)
 {
-    redis_reconnect(bus_commands(stage.bus), "dropped");
+    redis_reconnect(bus_commands(stage.bus)->redis, "dropped");
 }
 
 /* --- Helpers --- */
@@ -368,7 +364,7 @@ static void test_a_call_has_a_bound_of_bytes_as_well(void **state)
     (void)state;
     memset(body, 'x', sizeof body);
     for (size_t i = 0; i < 5; i++) {
-        const struct bus_say what = {.id = "ID", .body = body, .body_len = sizeof body};
+        const struct publish_batch_say what = {.id = "ID", .body = body, .body_len = sizeof body};
         say_all(tea(), &what, names[i]);
     }
     for (size_t number = 2; number > 0; number--) {
@@ -445,10 +441,10 @@ static void say_more(void *who, const struct redis_reply *reply)
 
 static void test_what_is_said_from_within_an_answer_goes_in_a_call_of_its_own(void **state)
 {
-    const struct bus_say what = {.id = "ID", .body = "a", .body_len = 1};
+    const struct publish_batch_say what = {.id = "ID", .body = "a", .body_len = 1};
     (void)state;
-    bus_say(tea(), &what, say_more, "a");
-    bus_say(tea(), &what, say_more, "b");
+    commands_say(tea(), &what, say_more, "a");
+    commands_say(tea(), &what, say_more, "b");
     broker_answer(await(), "[1, 2]");
     struct broker_call *call = await();
     assert_string_equal(bodies(call), "more more");

@@ -113,7 +113,8 @@ void open_feed(struct feed_world *world)
         .on_epoch = on_epoch,
         .on_live = on_live,
     };
-    world->feed = feed_open(world->bus, "tea", &callbacks, world);
+    const struct feed_options options = {bus_commands(world->bus), bus_pubsub(world->bus)};
+    world->feed = feed_open(&options, "tea", &callbacks, world);
 }
 
 void close_feed(struct feed_world *world)
@@ -126,6 +127,8 @@ void close_feed(struct feed_world *world)
 void tick(struct feed_world *world)
 {
     bus_tick(world->bus);
+    if (world->feed != NULL)
+        feed_tick(world->feed);
 }
 
 void want_roster(struct feed_world *world)

@@ -242,10 +242,11 @@ static struct bus *connect_bus(void)
 /* Somebody has said something; then the connection is lost, in the same turn of the loop. */
 static struct feed *say_and_drop(struct bus *bus)
 {
-    static const struct bus_say say = {"id", "\"from\":{}}", 10, NULL, NULL};
-    struct feed *feed = feed_open(bus, "room", &nobody, &url);
-    assert_int_equal(bus_say(feed, &say, on_done, "said"), 0);
-    redis_reconnect(bus_commands(bus), "dropped");
+    static const struct publish_batch_say say = {"id", "\"from\":{}}", 10, NULL, NULL};
+    const struct feed_options options = {bus_commands(bus), bus_pubsub(bus)};
+    struct feed *feed = feed_open(&options, "room", &nobody, &url);
+    assert_int_equal(commands_say(feed_topic(feed), &say, on_done, "said"), 0);
+    redis_reconnect(bus_commands(bus)->redis, "dropped");
     return feed;
 }
 
@@ -276,7 +277,7 @@ static void test_who_said_something_is_told_after_a_typing_that_found_no_connect
     struct bus *bus = connect_bus();
     struct feed *feed = say_and_drop(bus);
     inside = true;
-    assert_int_equal(bus_publish(feed, "{}", 2), -1);
+    assert_int_equal(commands_publish(feed_topic(feed), "{}", 2), -1);
     inside = false;
     end(bus, feed);
 }
@@ -284,14 +285,14 @@ static void test_who_said_something_is_told_after_a_typing_that_found_no_connect
 static void test_who_said_something_is_told_after_a_leave_that_found_no_connection(void **state)
 {
     (void)state;
-    const struct bus_leave leave = {
+    const struct commands_leave leave = {
         .member = {.folded = "a", .name = "a", .address = "", .shown = "", .session = "s"},
         .spared = "",
     };
     struct bus *bus = connect_bus();
     struct feed *feed = say_and_drop(bus);
     inside = true;
-    assert_int_equal(bus_leave(feed, &leave, 1, on_done, "left"), -1);
+    assert_int_equal(commands_leave(feed_topic(feed), &leave, 1, on_done, "left"), -1);
     inside = false;
     end(bus, feed);
 }

@@ -1,4 +1,4 @@
-#include "broker/keys.h"
+#include "broker/topic.h"
 
 #include "base/text.h"
 
@@ -54,6 +54,14 @@ struct key key_channel(const struct config *config, const char *room)
 struct key key_gateway_channel(const struct config *config, const char *id)
 {
     return key_gateway(channel_prefix(config).text, id);
+}
+
+struct topic topic_of(const struct commands *commands, const struct config *config,
+                      const char *room)
+{
+    return (struct topic){.commands = commands,
+                          .channel = key_channel(config, room),
+                          .base = key_room(config->redis_prefix, room)};
 }
 
 /* A room's name has no braces; that in which a probe speaks has (bus_channels). */

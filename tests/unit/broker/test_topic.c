@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include "broker/keys.h"
+#include "broker/topic.h"
 
 static void test_a_room_is_known_by_its_channel(void **state)
 {

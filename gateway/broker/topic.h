@@ -1,18 +1,31 @@
-/* keys: the names of everything we keep in Redis, in one place. All keys of a room share the hash
- * tag {ROOM}. A key belongs to a database; a publication does not, so a channel of a database other
- * than 0 bears its number. */
-#ifndef YUKIZURI_BROKER_KEYS_H
-#define YUKIZURI_BROKER_KEYS_H
+/* topic: a room as Redis knows it: its channel and its keys; and the names of everything else that
+ * we keep in Redis, in one place. All keys of a room share the hash tag {ROOM}. A key belongs to a
+ * database; a publication does not, so a channel of a database other than 0 bears its number. */
+#ifndef YUKIZURI_BROKER_TOPIC_H
+#define YUKIZURI_BROKER_TOPIC_H
 
 #include "config/config.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum { KEY_BYTES = 512 }; /* longest key: prefix 64, room 192, name 192 and the words between */
 
 struct key {
     char text[KEY_BYTES];
 };
+
+struct commands;
+
+struct topic {
+    const struct commands *commands; /* what calls about it are made with (broker/commands.h) */
+    struct key channel;              /* where its events are published: P:{R}, or P@N:{R} */
+    struct key base;                 /* what its keys begin with: P:{R} */
+    uint32_t batch;                  /* publish_batch's own: which one gathers for it; 0: none */
+};
+
+struct topic topic_of(const struct commands *commands, const struct config *config,
+                      const char *room);
 
 /* Channels: P:{R} and P:gateway:ID, or P@N:{R} in database N. */
 struct key key_channel(const struct config *config, const char *room);

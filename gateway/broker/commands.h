@@ -1,0 +1,128 @@
+/* commands: what a gateway asks of Redis about a room, one function for each script, with its
+ * arguments and its answer. Knows nothing of members or sockets. */
+#ifndef YUKIZURI_BROKER_COMMANDS_H
+#define YUKIZURI_BROKER_COMMANDS_H
+
+#include "broker/publish_batch.h"
+#include "broker/script_settings.h"
+#include "broker/topic.h"
+#include "config/config.h"
+#include "protocol/message.h"
+#include "protocol/token.h"
+#include "redis/limiter.h"
+#include "redis/script.h"
+#include "telemetry/log.h"
+#include "telemetry/metrics.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct remote_clock;
+
+/* What calls are made with: the broker's, all of it, as long as that lives. */
+struct commands {
+    const struct config *config;
+    struct metrics *metrics;
+    struct log *log;
+    struct redis *redis;
+    struct outbox *publish_batch;
+    struct lane *limiter;      /* for members */
+    struct lane *list_limiter; /* for what names many people */
+    const struct remote_clock *redis_clock;
+    struct script_settings settings;
+};
+
+/* --- Calls; each returns 0, or -1 when Redis is not there: `done` is then never called --- */
+
+/* Goes out with bus_flush (broker.h), or at the end of the loop's turn. Answers the number of the
+ * message (commands_number), or that it was refused: commands_is_other_epoch. */
+int commands_say(struct topic *topic, const struct publish_batch_say *say, redis_done done,
+                 void *arg);
+
+/* Publishes something without a number (typing). */
+int commands_publish(struct topic *topic, const char *json, size_t len);
+
+struct commands_member {
+    const char *folded, *name;
+    const char *address; /* for the operator */
+    const char *shown;   /* for other members, "" for none */
+    char session[32];    /* which of the member's lives, and on which gateway's */
+};
+
+struct commands_join {
+    struct commands_member member;
+    struct token fresh;      /* used unless the shown token is good */
+    struct token shown;      /* id "" when no token was shown */
+    const char *number_base; /* folded name to which a number is added for a suggestion */
+    int64_t asked_ms;        /* when they asked (monotonic); 0: not known */
+    bool restore;            /* put back a member whom this gateway holds under `shown` */
+    uint64_t floor;          /* restore: what it may see from */
+    const char *floor_epoch; /* restore: the epoch of that number */
+};
+
+enum commands_join_status {
+    COMMANDS_FAILED,
+    COMMANDS_JOINED,
+    COMMANDS_RESUMED,
+    COMMANDS_TAKEN,
+    COMMANDS_FULL,
+    COMMANDS_MOVED, /* restore: somebody else asked for it later */
+    COMMANDS_LATE
+};
+
+struct commands_joined {
+    char id[TOKEN_ID_BYTES];
+    uint64_t seq; /* the room up to here includes this member */
+    char epoch[MESSAGE_EPOCH_BYTES];
+    uint64_t floor;  /* it may see what came after this */
+    unsigned number; /* COMMANDS_TAKEN: the number that makes the name free; 0: none found */
+};
+
+enum { COMMANDS_JOIN_MOST = 16 };
+
+/* Lets 1 to COMMANDS_JOIN_MOST people in, judged one after the other; one event tells of all who
+ * are new. All are to be put back, or none; who is not is let in within REDIS_DEADLINE_MS or not at
+ * all, as far as Redis' clock is known, and not when the member is on a socket by then that asked
+ * later (COMMANDS_LATE). From bus_await_turn's `make` it is sent at once, else it stands at the end
+ * of the line. */
+int commands_join(struct topic *topic, const struct commands_join *joins, size_t count,
+                  redis_done done, void *arg);
+
+/* What became of the join at `index` of that call. */
+enum commands_join_status commands_read_joined(const struct redis_reply *reply, size_t index,
+                                               struct commands_joined *out);
+
+struct commands_leave {
+    struct commands_member member;
+    bool said;          /* on purpose: the token ends */
+    const char *spared; /* do nothing should the member have this id; "" for none */
+};
+
+enum { COMMANDS_LEAVE_MOST = MESSAGE_PRESENCE_NAMES };
+
+/* Takes off the members that these sessions are, 1 to COMMANDS_LEAVE_MOST of them, and nobody else;
+ * one event tells of them all. May be repeated. From bus_await_turn's `make` it is sent at once,
+ * else it stands at the end of the line. */
+int commands_leave(struct topic *topic, const struct commands_leave *leaves, size_t count,
+                   redis_done done, void *arg);
+
+/* Refreshes members; the answer has one letter for each, in order: k kept, g gone, m moved. */
+enum { COMMANDS_REFRESH_MOST = 100 };
+int commands_refresh(struct topic *topic, const struct commands_member *members, size_t count,
+                     redis_done done, void *arg);
+
+/* Some of the room's members who are there for this gateway: about `most` names from the cursor on,
+ * "0" at first. See ours.lua for the answer. */
+int commands_ours(struct topic *topic, const char *cursor, size_t most, redis_done done, void *arg);
+
+/* Forgets kept events up to `seq` of that epoch. */
+void commands_trim(struct topic *topic, const char *epoch, uint64_t seq);
+
+/* Was a say refused, because Redis is not in the epoch in which it was first said? */
+bool commands_is_other_epoch(const struct redis_reply *reply);
+
+/* A positive number, or 0 for an error or no reply. */
+uint64_t commands_number(const struct redis_reply *reply);
+
+#endif
