@@ -8,7 +8,6 @@
 struct gathered {
     char *id;
     char *json;
-    bool gone; /* has left again, and is told to have left: its place is kept for those after it */
 };
 
 struct side {
@@ -71,14 +70,14 @@ static void add(struct side *side, const struct message_person *person)
     if (side->people == NULL)
         side->people = memory_new(MESSAGE_PRESENCE_NAMES * sizeof side->people[0]);
     side->people[side->count++] =
-        (struct gathered){memory_copy_string(person->id), memory_copy_string(person->json), false};
+        (struct gathered){memory_copy_string(person->id), memory_copy_string(person->json)};
 }
 
 /* Where in the side the person is; its count when it is not there. */
 static size_t find(const struct side *side, const char *id)
 {
     size_t at = 0;
-    while (at < side->count && (side->people[at].gone || strcmp(side->people[at].id, id) != 0))
+    while (at < side->count && strcmp(side->people[at].id, id) != 0)
         at++;
     return at;
 }
@@ -95,18 +94,17 @@ static void take_out(struct side *side, size_t at)
 static void leave(struct gathering *gathering, const struct message_person *person)
 {
     size_t at = find(&gathering->joined, person->id);
-    if (at >= gathering->seen && at < gathering->joined.count) {
-        take_out(&gathering->joined, at);
-        return;
-    }
+    bool unseen = at >= gathering->seen && at < gathering->joined.count;
+    gathering->seen -= at < gathering->seen;
     if (at < gathering->joined.count)
-        gathering->joined.people[at].gone = true;
-    add(&gathering->left, person);
+        take_out(&gathering->joined, at);
+    if (!unseen)
+        add(&gathering->left, person);
 }
 
-size_t gathering_seen(struct gathering *gathering)
+void gathering_seen(struct gathering *gathering)
 {
-    return gathering->seen = gathering->joined.count;
+    gathering->seen = gathering->joined.count;
 }
 
 void gathering_add(struct gathering *gathering, const struct room_event *event)
@@ -120,12 +118,10 @@ void gathering_add(struct gathering *gathering, const struct room_event *event)
     gathering->open = true;
 }
 
-static char *write_side(const struct side *side, size_t known)
+static char *write_side(const struct side *side)
 {
     struct text out = TEXT_EMPTY;
-    for (size_t i = known; i < side->count; i++) {
-        if (side->people[i].gone)
-            continue;
+    for (size_t i = 0; i < side->count; i++) {
         if (out.len > 0)
             text_add_string(&out, ",");
         text_add_string(&out, side->people[i].json);
@@ -133,10 +129,10 @@ static char *write_side(const struct side *side, size_t known)
     return text_take(&out);
 }
 
-void gathering_write(const struct gathering *gathering, size_t known, struct text *out)
+void gathering_write(const struct gathering *gathering, struct text *out)
 {
-    char *joined = write_side(&gathering->joined, known);
-    char *left = write_side(&gathering->left, 0);
+    char *joined = write_side(&gathering->joined);
+    char *left = write_side(&gathering->left);
     const struct message_presence presence = {gathering->seq, gathering->count, joined, left};
     message_add_presence(out, &presence);
     free(joined);

@@ -23,13 +23,10 @@ bool gathering_is_full(const struct gathering *gathering);
 /* Adds a presence event; copies what it needs. */
 void gathering_add(struct gathering *gathering, const struct room_event *event);
 
-/* Somebody was given a list with those who are gathered: when one of them goes, it must be said.
- * Returns how many names that were: see gathering_write. */
-size_t gathering_seen(struct gathering *gathering);
+/* Somebody was given a list with those who are gathered: when one of them goes, it must be said. */
+void gathering_seen(struct gathering *gathering);
 
-/* Writes the line for somebody who knows the first `known` of the names of those who joined (what
- * gathering_seen gave): without these; 0 for the whole line. */
-void gathering_write(const struct gathering *gathering, size_t known, struct text *out);
+void gathering_write(const struct gathering *gathering, struct text *out);
 
 /* It is empty again. */
 void gathering_clear(struct gathering *gathering);

@@ -13,8 +13,7 @@
 struct slot {
     struct connection *connection;
     struct room_log_cursor cursor;
-    int plain_fd;   /* the socket; -1 for who is not plain and must be served one by one */
-    uint32_t known; /* see audience_add */
+    int plain_fd; /* the socket; -1 for who is not plain and must be served one by one */
 };
 
 static_assert(sizeof(struct slot) <= 32, "two in a cache line");
@@ -28,7 +27,6 @@ struct audience {
     uint32_t count, capacity;
     uint32_t flush_at; /* the next slot; those before it have been visited in this round */
     uint32_t due;      /* so many slots from there on, and on from the first, lag behind the head */
-    uint64_t line_at;  /* the position of the latest line */
     uint64_t round_from; /* the head when this round began: whoever was visited has all before it */
     struct link in_line; /* of the audiences with something due */
     bool urgent;         /* some of it was said */

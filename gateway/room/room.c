@@ -39,17 +39,11 @@ struct room {
     } forgotten;
     struct event *window_event;
     struct gathering *gathering; /* presence that is not shown yet */
-    struct gathering *shown;     /* what was shown last, as long as it is on its way */
-    struct text own;             /* of it, without so many names: what own_line gave */
-    size_t own_names;
-    uint32_t events, shown_events; /* so many are gathered, and were */
-    uint32_t lines;                /* so many were shown */
-    int64_t line_us;               /* when the latest line was appended, monotonic */
+    int64_t line_us;             /* when the latest line was appended, monotonic */
 };
 
 static void on_window(evutil_socket_t fd, short events, void *arg);
 static void on_served(void *owner, uint64_t limit);
-static const struct text *own_line(void *owner, uint32_t known);
 
 /* Workers that are more than the cores share their time: the room is on all of them, and a share
  * for each would be all there is. */
@@ -69,13 +63,11 @@ struct room *room_new(const struct room_options *options)
     room->roster = roster_new();
     room->past = past_new();
     room->gathering = gathering_new();
-    room->shown = gathering_new();
     const struct audience_options audience = {
         .all = options->audiences,
         .log = room->log,
         .backlog = options->config->backlog,
         .on_served = on_served,
-        .own_line = own_line,
         .owner = room,
     };
     room->audience = audience_new(&audience);
@@ -89,8 +81,6 @@ void room_free(struct room *room)
         return;
     event_free(room->window_event);
     gathering_free(room->gathering);
-    gathering_free(room->shown);
-    text_done(&room->own);
     audience_free(room->audience);
     room_log_free(room->log);
     past_free(room->past);
@@ -135,20 +125,12 @@ static void trim(struct room *room, uint64_t limit)
     }
 }
 
-static void forget_shown(struct room *room)
-{
-    gathering_clear(room->shown);
-    text_done(&room->own);
-}
-
 static void on_served(void *owner, uint64_t limit)
 {
     struct room *room = owner;
     if (limit > room_log_tail(room->log))
         room->shown_seq = room_log_mark(room->log, limit - 1).seq;
     trim(room, limit);
-    if (!audience_is_busy(room->audience))
-        forget_shown(room);
 }
 
 /* --- Appending --- */
@@ -156,15 +138,10 @@ static void on_served(void *owner, uint64_t limit)
 /* What a line is beside its text. */
 enum { TRANSIENT = 1 /* nobody is told of it later */, URGENT = 2 /* somebody said it */ };
 
-static void add_frame(struct room *room, const char *json, size_t len, unsigned what)
+static void append(struct room *room, const char *json, size_t len, unsigned what)
 {
     struct room_log_mark mark = {room->seq, clock_monotonic_ms(), (what & TRANSIENT) != 0};
     room_log_append(room->log, frame_new_text(json, len), mark);
-}
-
-static void append(struct room *room, const char *json, size_t len, unsigned what)
-{
-    add_frame(room, json, len, what);
     audience_tell(room->audience, (what & URGENT) != 0);
 }
 
@@ -186,33 +163,17 @@ static int64_t find_window_us(const struct room *room)
     return us < PRESENCE_WINDOW_US ? PRESENCE_WINDOW_US : us;
 }
 
-/* What is shown is kept until everybody has it, for own_line. */
-static void keep_shown(struct room *room)
-{
-    struct gathering *shown = room->gathering;
-    room->gathering = room->shown;
-    room->shown = shown;
-    gathering_clear(room->gathering);
-    text_clear(&room->own);
-    room->shown_events = room->events;
-    room->events = 0;
-    room->lines++;
-}
-
 static void show_gathered(struct room *room)
 {
     if (!gathering_is_open(room->gathering))
         return;
-    if (gathering_is_open(room->shown)) /* it is still on its way */
-        audience_settle_line(room->audience);
     room->line_us = clock_monotonic_us();
     wait_us(room, find_window_us(room));
     struct text json = TEXT_EMPTY;
-    gathering_write(room->gathering, 0, &json);
-    add_frame(room, json.data, json.len, 0);
+    gathering_write(room->gathering, &json);
+    gathering_clear(room->gathering);
+    append(room, json.data, json.len, 0);
     text_done(&json);
-    keep_shown(room);
-    audience_tell_line(room->audience);
 }
 
 static void on_window(evutil_socket_t fd, short events, void *arg)
@@ -230,47 +191,9 @@ static void on_window(evutil_socket_t fd, short events, void *arg)
 
 static void gather(struct room *room, const struct room_event *event)
 {
-    room->events++;
     gathering_add(room->gathering, event);
     if (!evtimer_pending(room->window_event, NULL))
         show_gathered(room);
-}
-
-/* Who comes in while presence is gathered is given a list with all of it. Of the line that follows
- * it gets what happens after that, if anything does. From the lowest bit on: how many of the line's
- * names it knows, and one (0 is nobody's); of how many events; which line. */
-enum { KNOWN_NAMES = 8, KNOWN_EVENTS = 16, KNOWN_LINES = 8 };
-
-static_assert(MESSAGE_PRESENCE_NAMES + 1 < 1 << KNOWN_NAMES, "names and one fit in");
-static_assert(KNOWN_NAMES + KNOWN_EVENTS + KNOWN_LINES == 32, "all of it fits in");
-
-static uint32_t pack_known(uint32_t line, uint32_t events)
-{
-    return line << (KNOWN_NAMES + KNOWN_EVENTS) | (events & UINT16_MAX) << KNOWN_NAMES;
-}
-
-static uint32_t know_gathered(struct room *room)
-{
-    uint32_t names = (uint32_t)gathering_seen(room->gathering);
-    return pack_known(room->lines, room->events) | (names + 1);
-}
-
-static const struct text *own_line(void *owner, uint32_t known)
-{
-    struct room *room = owner;
-    uint32_t all = pack_known(room->lines - 1, room->shown_events);
-    bool current = known >> (KNOWN_NAMES + KNOWN_EVENTS) == all >> (KNOWN_NAMES + KNOWN_EVENTS);
-    if (!current || !gathering_is_open(room->shown)) /* the line was let go of */
-        return NULL;
-    bool news = known >> KNOWN_NAMES != all >> KNOWN_NAMES;
-    size_t names = news ? (known & UINT8_MAX) - 1 : 0;
-    if (news && room->own.len > 0 && room->own_names == names) /* as in a crowd */
-        return &room->own;
-    text_clear(&room->own);
-    room->own_names = names;
-    if (news)
-        gathering_write(room->shown, names, &room->own);
-    return &room->own;
 }
 
 /* --- What happens --- */
@@ -435,16 +358,15 @@ struct room_view room_enter(struct room *room, struct connection *connection,
     struct room_view view = {
         .seq = room->seq, .from = room->seq, .count = roster_count(room->roster)};
     uint64_t position = room_log_head(room->log);
-    uint32_t known = 0;
     if (entry->resumes && entry->since < room->seq)
         position = position_after(room, entry->since, &view.missed);
-    else if (gathering_is_open(room->gathering))
-        known = know_gathered(room);
+    else
+        gathering_seen(room->gathering);
     if (position < room_log_head(room->log)) {
         struct room_log_mark mark = room_log_mark(room->log, position);
         view.from = mark.transient ? mark.seq : mark.seq - 1;
     }
-    audience_add(room->audience, connection, position, known);
+    audience_add(room->audience, connection, position);
     return view;
 }
 

@@ -100,8 +100,7 @@ struct room_view {
 };
 
 /* Adds a connection; frames flow to it from the end of this turn on. While presence is being
- * gathered the view is ahead of the frames: of the line that comes, it gets what happens after
- * this. */
+ * gathered the view is ahead of the frames: the line that follows may name those in the list. */
 struct room_view room_enter(struct room *room, struct connection *connection,
                             const struct room_entry *entry);
 

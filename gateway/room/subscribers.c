@@ -17,7 +17,6 @@ struct audience *audience_new(const struct audience_options *options)
 {
     struct audience *audience = memory_new(sizeof *audience);
     audience->options = *options;
-    audience->line_at = UINT64_MAX;
     list_init(&audience->in_line);
     return audience;
 }
@@ -136,43 +135,6 @@ static void move_cursor(struct audience *audience, struct slot *slot, struct roo
     slot->cursor = to;
 }
 
-/* The line is next, and this one knows something of it: it gets its own, if there is one. True when
- * it did. */
-static bool serve_own_line(struct audience *audience, struct slot *slot)
-{
-    if (slot->known == 0 || slot->cursor.position != audience->line_at)
-        return false;
-    const struct text *line = audience->options.own_line(audience->options.owner, slot->known);
-    slot->known = 0;
-    if (line == NULL)
-        return false;
-    slot->cursor.position++;
-    if (line->len > 0)
-        connection_send(slot->connection, FRAME_TEXT, line->data, line->len);
-    return true;
-}
-
-/* Whatever is before the line: nothing is but who types, and that may be left out. */
-static void settle_line(struct audience *audience, struct slot *slot)
-{
-    uint64_t line_at = audience->line_at;
-    if (slot->known == 0 || slot->cursor.offset > 0 || slot->cursor.position > line_at ||
-        line_at >= room_log_head(audience->options.log))
-        return;
-    slot->cursor.position = line_at;
-    serve_own_line(audience, slot);
-}
-
-/* How many frames there are at most before a line that is not for this one. */
-static int find_most(const struct audience *audience, const struct slot *slot)
-{
-    uint64_t position = slot->cursor.position;
-    if (slot->known == 0 || audience->line_at <= position ||
-        audience->line_at - position > MOST_IOVECS)
-        return MOST_IOVECS;
-    return (int)(audience->line_at - position);
-}
-
 /* Brings one member up to the head, as far as its socket takes it. */
 static void serve(struct audience *audience, struct slot *slot)
 {
@@ -186,17 +148,14 @@ static void serve(struct audience *audience, struct slot *slot)
         int first = 0;
         if (connection_is_closing(connection))
             let_go(audience, slot);
-        if (serve_own_line(audience, slot))
-            continue;
-        int count = room_log_gather(log, &slot->cursor, iov, find_most(audience, slot), &end);
+        int count = room_log_gather(log, &slot->cursor, iov, MOST_IOVECS, &end);
         if (room_log_remainder(log, &slot->cursor, &rest) > 0) {
             before = iov[0];
             first = 1;
         }
         if (count == 0 && connection_private_len(connection) == 0) {
             slot->cursor = end;
-            bool plain = slot->known == 0 && !connection_is_closing(connection);
-            slot->plain_fd = plain ? connection_fd(connection) : -1;
+            slot->plain_fd = !connection_is_closing(connection) ? connection_fd(connection) : -1;
             return;
         }
         ssize_t sent = connection_write(connection, &before, iov + first, count - first);
@@ -227,7 +186,6 @@ void audience_serve_or_cut(struct audience *audience, struct slot *slot)
         serve(audience, slot);
         return;
     }
-    settle_line(audience, slot); /* later the room does not know it any more */
     if (backlog > 0 && room_log_bytes_from(audience->options.log, slot->cursor.position) > backlog)
         cut(audience, slot, REFUSAL_BACKLOG);
 }
@@ -255,20 +213,7 @@ void audience_tell(struct audience *audience, bool urgent)
     audience->due = audience->count;
 }
 
-void audience_settle_line(struct audience *audience)
-{
-    for (uint32_t i = 0; i < audience->count; i++)
-        settle_line(audience, &audience->slots[i]);
-}
-
-void audience_tell_line(struct audience *audience)
-{
-    audience->line_at = room_log_head(audience->options.log) - 1;
-    audience_tell(audience, false);
-}
-
-void audience_add(struct audience *audience, struct connection *connection, uint64_t position,
-                  uint32_t known)
+void audience_add(struct audience *audience, struct connection *connection, uint64_t position)
 {
     uint64_t head = room_log_head(audience->options.log);
     make_room(audience);
@@ -278,7 +223,6 @@ void audience_add(struct audience *audience, struct connection *connection, uint
         .connection = connection,
         .cursor = {.position = position, .replayed = (uint32_t)(head - position)},
         .plain_fd = -1,
-        .known = known,
     };
     connection_set_slot(connection, audience->count++);
     connection_set_source(connection, &source, audience);

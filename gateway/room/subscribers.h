@@ -45,9 +45,6 @@ struct audience_options {
     uint64_t backlog; /* bytes that a slow reader may lag behind; 0: any number */
     /* Everybody but the slow has what is before `limit`: the log may be trimmed up to there. */
     void (*on_served)(void *owner, uint64_t limit);
-    /* What of the latest line somebody gets who was added with this `known`: empty for nothing;
-     * NULL for the line as it is in the log. Valid until the next call. */
-    const struct text *(*own_line)(void *owner, uint32_t known);
     void *owner;
 };
 
@@ -57,9 +54,8 @@ struct audience *audience_new(const struct audience_options *options);
 void audience_free(struct audience *audience);
 
 /* One more member, who gets what is in the log from `position` on, or from now on when that is the
- * head. `known`, when it is not 0: of the next line it knows something already (own_line). */
-void audience_add(struct audience *audience, struct connection *connection, uint64_t position,
-                  uint32_t known);
+ * head. */
+void audience_add(struct audience *audience, struct connection *connection, uint64_t position);
 
 /* Takes a member out; what it has half received is finished. Does nothing when it is not in. */
 void audience_remove(struct audience *audience, struct connection *connection);
@@ -67,14 +63,6 @@ void audience_remove(struct audience *audience, struct connection *connection);
 /* Something was appended to the log. What is urgent (somebody said it) goes out before what is not
  * in other rooms (who comes and goes); within a room the order is the log's. */
 void audience_tell(struct audience *audience, bool urgent);
-
-/* The same for a line, of which some have an own version (own_line). Between their coming and it
- * there is nothing in the log but who types. */
-void audience_tell_line(struct audience *audience);
-
-/* own_line will not know the latest line any more: whoever still waits for its own gets it now.
- * Looks at everybody. */
-void audience_settle_line(struct audience *audience);
 
 /* Does somebody but the slow lag behind? Then the log must not be trimmed but from on_served. */
 bool audience_is_busy(const struct audience *audience);

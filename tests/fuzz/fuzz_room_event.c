@@ -50,8 +50,7 @@ static void gather(const struct room_event *event)
     gathering_add(gathering, event);
     gathering_seen(gathering);
     gathering_add(gathering, event);
-    for (size_t known = 0; known < 3; known++)
-        gathering_write(gathering, known, &out);
+    gathering_write(gathering, &out);
     gathering_clear(gathering);
     text_done(&out);
     gathering_free(gathering);

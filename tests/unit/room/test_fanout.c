@@ -51,8 +51,6 @@ static void on_served(void *owner, uint64_t limit)
     stage.served_to = limit;
 }
 
-static const struct text *own_line(void *owner, uint32_t known);
-
 static void set_up(bool uring)
 {
     stage =
@@ -69,7 +67,6 @@ static void set_up(bool uring)
         .log = stage.log,
         .backlog = 1000000,
         .on_served = on_served,
-        .own_line = own_line,
     };
     stage.connections = connections_new(&connections);
     stage.audience = audience_new(&audience);
@@ -91,7 +88,7 @@ static void tear_down(void)
     event_base_free(stage.base);
 }
 
-static int come_knowing(uint64_t position, uint32_t known)
+static int come(uint64_t position)
 {
     static const struct connection_callbacks callbacks = {on_message, NULL, on_closed};
     int pair[2];
@@ -100,13 +97,8 @@ static int come_knowing(uint64_t position, uint32_t known)
     stage.peers[index] = pair[1];
     stage.members[index] = connection_new(stage.connections, pair[0], &callbacks, NULL);
     connection_set_owner(stage.members[index], stage.members[index]);
-    audience_add(stage.audience, stage.members[index], position, known);
+    audience_add(stage.audience, stage.members[index], position);
     return index;
-}
-
-static int come(uint64_t position)
-{
-    return come_knowing(position, 0);
 }
 
 static void say(const char *text)
@@ -213,94 +205,6 @@ static void test_what_is_said_during_a_flush_waits_for_no_end_of_it(void **state
         assert_string_equal(received(i), i < SENDER_BATCH ? "b" : "");
     }
     assert_int_equal(stage.served_to, 2);
-    tear_down();
-}
-
-static void say_line(const char *text)
-{
-    struct room_log_mark mark = {.seq = ++stage.seq};
-    room_log_append(stage.log, frame_new_text(text, strlen(text)), mark);
-    audience_tell_line(stage.audience);
-}
-
-static bool let_go; /* nobody knows of the line any more */
-
-/* 1 knows all of the line, 2 a part of it. */
-static const struct text *own_line(void *owner, uint32_t known)
-{
-    static char word[] = "part";
-    static struct text none;
-    static struct text part = {.data = word, .len = sizeof word - 1};
-    (void)owner;
-    if (let_go)
-        return NULL;
-    return known == 1 ? &none : &part;
-}
-
-static void check_a_line_is_not_the_same_for_who_knows_it_already(bool uring)
-{
-    set_up(uring);
-    come(0);
-    come_knowing(0, 1);
-    come_knowing(0, 2);
-    turn();
-    say("a");
-    say_line("line");
-    say("b");
-    turn();
-    say_line("more");
-    turn();
-    assert_string_equal(received(0), "alinebmore");
-    assert_string_equal(received(1), "abmore");
-    assert_string_equal(received(2), "apartbmore");
-    assert_int_equal(stage.served_to, 4);
-    tear_down();
-}
-
-static void test_a_line_is_not_the_same_for_who_knows_it_already(void **state)
-{
-    (void)state;
-    check_a_line_is_not_the_same_for_who_knows_it_already(false);
-    check_a_line_is_not_the_same_for_who_knows_it_already(true);
-}
-
-static void test_who_was_blocked_when_a_line_came_got_it_with_what_it_knew(void **state)
-{
-    (void)state;
-    set_up(true);
-    int slow = come_knowing(0, 2);
-    turn();
-    while (!connection_is_blocked(stage.members[slow]))
-        connection_send(stage.members[slow], FRAME_TEXT, large, sizeof large);
-    say_line("line");
-    turn();
-    let_go = true;
-    static uint8_t bytes[1 << 20];
-    size_t len = 0;
-    for (ssize_t got = 1; got > 0; turn()) {
-        got = read(stage.peers[slow], bytes + len, sizeof bytes - len);
-        len += got > 0 ? (size_t)got : 0;
-    }
-    let_go = false;
-    assert_memory_equal(bytes + len - 4, "part", 4);
-    tear_down();
-}
-
-static void test_two_lines_in_one_turn(void **state)
-{
-    (void)state;
-    set_up(true);
-    come_knowing(0, 2);
-    turn();
-    say("typing");
-    say_line("line");
-    audience_settle_line(stage.audience);
-    say("b");
-    say_line("more");
-    let_go = true;
-    turn();
-    let_go = false;
-    assert_string_equal(received(0), "partbmore");
     tear_down();
 }
 
@@ -746,9 +650,6 @@ int main(void)
         cmocka_unit_test(test_everybody_gets_everything),
         cmocka_unit_test(test_what_is_said_in_one_turn_goes_out_together),
         cmocka_unit_test(test_what_is_said_during_a_flush_waits_for_no_end_of_it),
-        cmocka_unit_test(test_a_line_is_not_the_same_for_who_knows_it_already),
-        cmocka_unit_test(test_who_was_blocked_when_a_line_came_got_it_with_what_it_knew),
-        cmocka_unit_test(test_two_lines_in_one_turn),
         cmocka_unit_test(test_members_who_come_and_go_during_a_flush_change_nothing_for_others),
         cmocka_unit_test(test_own_bytes_come_between_shared_frames),
         cmocka_unit_test(test_who_comes_in_behind_gets_the_rest_and_then_what_all_get),
