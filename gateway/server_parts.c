@@ -90,17 +90,11 @@ static void on_lapsed(void *arg)
     sessions_on_lapsed(server->sessions);
 }
 
-static void on_room_opened(void *arg, const struct place *place)
+static void on_room_opened(void *arg, const char *name, bool open)
 {
     struct server *server = arg;
-    presence_note_room(server->presence, place->name, true);
-}
-
-static void on_room_closed(void *arg, const struct place *place)
-{
-    struct server *server = arg;
-    if (server->presence != NULL)
-        presence_note_room(server->presence, place->name, false);
+    if (server->presence != NULL) /* at the end it goes first */
+        presence_note_room(server->presence, name, open);
 }
 
 static void on_superseded(void *arg)
@@ -202,8 +196,7 @@ static void make_parts(struct server *server)
         .metrics = &server->metrics,
         .refusals = server->refusals,
         .log = server->log,
-        .on_opened = on_room_opened,
-        .on_room_closed = on_room_closed,
+        .on_room_opened = on_room_opened,
         .arg = server,
     };
     server->sessions = sessions_new(&sessions);

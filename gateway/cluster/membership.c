@@ -80,13 +80,13 @@ static void write_rooms(struct presence *presence)
 {
     const char *key = presence->own_rooms.text;
     struct redis_words words;
-    struct place *place;
+    struct room *room;
     presence->renewals = 0;
     begin_add(&words, key);
-    for (size_t at = 0; (place = rooms_next(presence->options.rooms, &at)) != NULL;) {
-        if (place->feed == NULL)
+    for (size_t at = 0; (room = rooms_next(presence->options.rooms, &at)) != NULL;) {
+        if (!room_is_open(room))
             continue;
-        redis_words_add_string(&words, place->name);
+        redis_words_add_string(&words, room_name(room));
         if (words.count == REDIS_WORDS) {
             send_kept(presence, &words, NULL);
             begin_add(&words, key);

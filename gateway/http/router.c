@@ -265,16 +265,15 @@ static int by_members(const void *a, const void *b)
 static size_t biggest_rooms(struct http *http, struct metrics_room out[MOST_ROOMS])
 {
     size_t count = 0;
-    struct place *place;
-    for (size_t at = 0;
-         (place = rooms_next(sessions_rooms(http->options.sessions), &at)) != NULL;) {
-        if (place->room == NULL)
+    const struct room *room;
+    for (size_t at = 0; (room = rooms_next(sessions_rooms(http->options.sessions), &at)) != NULL;) {
+        if (!room_is_open(room))
             continue;
         if (count == MOST_ROOMS) {
             qsort(out, count, sizeof *out, by_members);
             count = METRICS_ROOMS;
         }
-        out[count++] = (struct metrics_room){place->name, room_members_here(place->room)};
+        out[count++] = (struct metrics_room){room_name(room), room_members_here(room)};
     }
     qsort(out, count, sizeof *out, by_members);
     return count < METRICS_ROOMS ? count : METRICS_ROOMS;

@@ -1,211 +1,69 @@
-#include "room/room.h"
+#include "room/internal.h"
 
 #include "base/clock.h"
-#include "base/cores.h"
 #include "base/memory.h"
-#include "history/presence_batch.h"
-#include "history/replay_window.h"
-#include "history/room_log.h"
-#include "room/roster.h"
-#include "room/subscribers.h"
 
-#include <assert.h>
-#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    PRESENCE_WINDOW_US = 100000,   /* after a presence line, further ones are gathered so long, */
-    PRESENCE_CROWD_US = 1000000,   /* or so long, when they are more than a line can name, */
-    PRESENCE_LONGEST_US = 2000000, /* at most so long, */
-    PRESENCE_SHARE = 40,           /* until the lines of all rooms took but so much of the time */
-    PRESENCE_TICKS = 10,           /* Redis may keep who came and went for so much longer */
-    SHORTEST_KEEP_MS = 5000,       /* a slow reader gets at least so long, whatever the retention */
-};
-
-struct room {
-    struct room_options options;
-    struct room_log *log;
-    struct roster *roster;
-    struct past *past; /* what of it can be replayed */
-    struct audience *audience;
-    bool gave_thin;     /* somebody was given a list that names fewer than it could */
-    uint64_t seq;       /* of the last event in log and roster */
-    uint64_t shown_seq; /* number of the last one that everybody was sent, but the slow */
-    struct {
-        uint64_t seq;   /* last number that fell off the log and that Redis still keeps; 0: none */
-        unsigned ticks; /* for how long there has been one */
-        bool said;      /* a message is among them */
-    } forgotten;
-    struct event *window_event;
-    struct gathering *gathering; /* presence that is not shown yet */
-    int64_t line_us;             /* when the latest line was appended, monotonic */
-};
-
-static void on_window(evutil_socket_t fd, short events, void *arg);
-static void on_served(void *owner, uint64_t limit);
-
-/* Workers that are more than the cores share their time: the room is on all of them, and a share
- * for each would be all there is. */
-void room_lines_init(struct room_lines *lines, const struct config *config)
-{
-    *lines = (struct room_lines){
-        .limit = {.share = pace_share(PRESENCE_SHARE, (int64_t)config->workers, cores_allowed()),
-                  .longest_us = PRESENCE_LONGEST_US},
-    };
-}
-
-struct room *room_new(const struct room_options *options)
-{
-    struct room *room = memory_new(sizeof *room);
-    room->options = *options;
-    room->log = room_log_new(options->config->retention_messages);
-    room->roster = roster_new();
-    room->past = past_new();
-    room->gathering = gathering_new();
-    const struct audience_options audience = {
-        .all = options->audiences,
-        .log = room->log,
-        .backlog = options->config->backlog,
-        .on_served = on_served,
-        .owner = room,
-    };
-    room->audience = audience_new(&audience);
-    room->window_event = evtimer_new(options->base, on_window, room);
-    return room;
-}
-
-void room_free(struct room *room)
-{
-    if (room == NULL)
-        return;
-    event_free(room->window_event);
-    gathering_free(room->gathering);
-    audience_free(room->audience);
-    room_log_free(room->log);
-    past_free(room->past);
-    roster_free(room->roster);
-    free(room);
-}
-
-/* --- Forgetting --- */
-
-/* Where the log shall begin, at most at `limit`: what is before is too old or too much. */
-static uint64_t find_tail(const struct room *room, uint64_t limit)
-{
-    int64_t keep_ms = (int64_t)room->options.config->retention * 1000;
-    if (keep_ms < SHORTEST_KEEP_MS)
-        keep_ms = SHORTEST_KEEP_MS;
-    int64_t oldest_ms = clock_monotonic_ms() - keep_ms;
-    uint64_t tail = room_log_tail(room->log);
-    uint64_t least = room_log_excess(room->log);
-    while (tail < limit && (tail < least || room_log_mark(room->log, tail).at_ms < oldest_ms))
-        tail++;
-    return tail;
-}
-
-static void note_forgotten(struct room *room, uint64_t seq)
-{
-    room->forgotten.seq = seq;
-    room->forgotten.said |= past_messages(room->past, seq - 1, seq) > 0;
-}
-
-/* Forgets what is too old or too much of the frames before `limit`; nobody but the slow is before
- * it when this is called. */
-static void trim(struct room *room, uint64_t limit)
-{
-    uint64_t tail = find_tail(room, limit);
-    if (tail > room_log_tail(room->log))
-        audience_cut_before(room->audience, tail);
-    while (room_log_tail(room->log) < tail) {
-        struct room_log_mark oldest = room_log_mark(room->log, room_log_tail(room->log));
-        if (past_forget(room->past, oldest.seq, room_log_tail(room->log)))
-            note_forgotten(room, oldest.seq);
-        room_log_evict(room->log);
-    }
-}
-
-static void on_served(void *owner, uint64_t limit)
-{
-    struct room *room = owner;
-    if (limit > room_log_tail(room->log))
-        room->shown_seq = room_log_mark(room->log, limit - 1).seq;
-    trim(room, limit);
-}
-
 /* --- Appending --- */
-
-/* What a line is beside its text. */
-enum { TRANSIENT = 1 /* nobody is told of it later */, URGENT = 2 /* somebody said it */ };
 
 static void append(struct room *room, const char *json, size_t len, unsigned what)
 {
-    struct room_log_mark mark = {room->seq, clock_monotonic_ms(), (what & TRANSIENT) != 0};
+    struct room_log_mark mark = {room->seq, clock_monotonic_ms(), (what & ROOM_TRANSIENT) != 0};
     room_log_append(room->log, frame_new_text(json, len), mark);
-    audience_tell(room->audience, (what & URGENT) != 0);
+    audience_tell(room->audience, (what & ROOM_URGENT) != 0);
 }
 
-/* --- Presence, gathered --- */
-
-static void wait_us(struct room *room, int64_t us)
+void room_append(struct room *room, const struct text *json, unsigned what)
 {
-    const struct timeval window = {(time_t)(us / 1000000), (suseconds_t)(us % 1000000)};
-    evtimer_add(room->window_event, &window);
+    append(room, json->data, json->len, what);
 }
 
-/* How long the next line waits when there is one now. Each goes to everybody in the room: were all
- * rooms of a full gateway in a storm of people, lines would take all of its time. */
-static int64_t find_window_us(const struct room *room)
+static void tell_happened(const struct room *room, bool hurry)
 {
-    struct room_lines *lines = room->options.lines;
-    int64_t us =
-        pace_spend(&lines->pace, &lines->limit, room->line_us, audience_cost_us(room->audience));
-    return us < PRESENCE_WINDOW_US ? PRESENCE_WINDOW_US : us;
+    room->rooms->callbacks.on_happened(room->owner, hurry);
 }
 
-static void show_gathered(struct room *room)
+/* --- The roster, as Redis has it --- */
+
+static void on_roster_begin(void *owner)
 {
-    if (!gathering_is_open(room->gathering))
-        return;
-    room->line_us = clock_monotonic_us();
-    wait_us(room, find_window_us(room));
-    struct text json = TEXT_EMPTY;
-    gathering_write(room->gathering, &json);
-    gathering_clear(room->gathering);
-    append(room, json.data, json.len, 0);
-    text_done(&json);
+    struct room *room = owner;
+    roster_clear(room->roster);
 }
 
-static void on_window(evutil_socket_t fd, short events, void *arg)
+static void on_roster_add(void *owner, const char *id, const char *name, const char *address)
 {
-    (void)fd;
-    (void)events;
-    struct room *room = arg;
-    metrics_begin_turn(room->options.metrics);
-    int64_t left_us = room->line_us + PRESENCE_CROWD_US - clock_monotonic_us();
-    if (left_us > 0 && gathering_is_full(room->gathering))
-        wait_us(room, left_us);
-    else
-        show_gathered(room);
+    struct room *room = owner;
+    roster_add(room->roster, id, message_person_json(id, name, address));
 }
 
-static void gather(struct room *room, const struct room_event *event)
+static void on_roster_done(void *owner, uint64_t count)
 {
-    gathering_add(room->gathering, event);
-    if (!evtimer_pending(room->window_event, NULL))
-        show_gathered(room);
+    struct room *room = owner;
+    roster_set_count(room->roster, count);
+    member_list_on_roster(room);
+}
+
+static void on_roster_event(void *owner, const struct room_event *event)
+{
+    struct room *room = owner;
+    roster_apply(room->roster, event);
 }
 
 /* --- What happens --- */
 
-void room_start(struct room *room, uint64_t seq)
+static void on_start(void *owner, uint64_t seq)
 {
+    struct room *room = owner;
     room->seq = seq;
     past_begin(room->past, seq, room_log_head(room->log));
 }
 
-void room_remember(struct room *room, const struct room_event *event, int64_t at_ms)
+static void on_remember(void *owner, const struct room_event *event, int64_t at_ms)
 {
+    struct room *room = owner;
     if (room_log_tail(room->log) == room_log_head(room->log))
         past_begin(room->past, event->seq - 1, room_log_head(room->log));
     past_note(room->past, event->seq, event->type == EVENT_MESSAGE);
@@ -213,48 +71,70 @@ void room_remember(struct room *room, const struct room_event *event, int64_t at
     room_log_append(room->log, frame_new_text(event->json, event->len), mark);
 }
 
-static void happen_transient(struct room *room, const struct room_event *event)
+static void on_live(void *owner)
 {
-    if (event->type == EVENT_TYPING) {
-        append(room, event->json, event->len, TRANSIENT);
-        return;
-    }
-    show_gathered(room);
-    room->options.on_happened(room->options.owner, true);
+    const struct room *room = owner;
+    room->rooms->callbacks.on_live(room->owner);
+}
+
+static void take_typing(struct room *room, const struct room_event *event)
+{
+    append(room, event->json, event->len, ROOM_TRANSIENT);
+}
+
+static void take_notice(struct room *room, const struct room_event *event)
+{
     struct text json = TEXT_EMPTY;
+    presence_line_show(room);
+    tell_happened(room, true);
     message_add_notice(&json, event->text);
-    append(room, json.data, json.len, TRANSIENT | URGENT);
+    room_append(room, &json, ROOM_TRANSIENT | ROOM_URGENT);
     text_done(&json);
 }
 
-void room_happen(struct room *room, const struct room_event *event)
+static void note_number(struct room *room, const struct room_event *event)
 {
-    if (event->type == EVENT_TYPING || event->type == EVENT_NOTICE) {
-        happen_transient(room, event);
-        return;
-    }
-    if (event->type == EVENT_MESSAGE) {
-        show_gathered(room); /* lines keep the order of their numbers */
-        room->options.on_happened(room->options.owner, true);
-    }
     room->seq = event->seq;
     past_note(room->past, event->seq, event->type == EVENT_MESSAGE);
-    if (event->type == EVENT_PRESENCE) {
-        roster_apply(room->roster, event);
-        gather(room, event);
-    } else {
-        append(room, event->json, event->len, URGENT);
-    }
-    room->options.on_happened(room->options.owner, false);
 }
 
-static void tell_gap(struct room *room, const struct feed_gap *gap, const char *epoch)
+/* Lines keep the order of their numbers. */
+static void take_message(struct room *room, const struct room_event *event)
+{
+    presence_line_show(room);
+    tell_happened(room, true);
+    note_number(room, event);
+    append(room, event->json, event->len, ROOM_URGENT);
+    tell_happened(room, false);
+}
+
+static void take_presence(struct room *room, const struct room_event *event)
+{
+    note_number(room, event);
+    roster_apply(room->roster, event);
+    presence_line_gather(room, event);
+    tell_happened(room, false);
+}
+
+static void on_event(void *owner, const struct room_event *event)
+{
+    if (event->type == EVENT_TYPING)
+        take_typing(owner, event);
+    else if (event->type == EVENT_NOTICE)
+        take_notice(owner, event);
+    else if (event->type == EVENT_MESSAGE)
+        take_message(owner, event);
+    else
+        take_presence(owner, event);
+}
+
+static void tell_gap(struct room *room, const struct feed_gap *gap)
 {
     struct text json = TEXT_EMPTY;
-    message_add_gap(&json, gap->missed, epoch, gap->seq);
-    append(room, json.data, json.len, TRANSIENT | URGENT);
+    message_add_gap(&json, gap->missed, feed_epoch(room->feed), gap->seq);
+    room_append(room, &json, ROOM_TRANSIENT | ROOM_URGENT);
     text_done(&json);
-    room->options.metrics->gaps++;
+    room->rooms->commands->metrics->gaps++;
 }
 
 /* What is known of the numbers up to the fork stays, and can be replayed. What may be missing
@@ -272,71 +152,148 @@ static void go_back(struct room *room, const struct feed_gap *gap)
         past_skip(room->past, &(struct past_hole){gap->fork, gap->seq, gap->seq - gap->fork, head});
 }
 
-void room_gap(struct room *room, const struct feed_gap *gap, const char *epoch)
+/* Members are told, unless no message was among what passed unseen. Who came or went meanwhile is
+ * read from Redis: when that lost its memory, after a lease, by which time all who are still there
+ * have been put back. */
+static void on_gap(void *owner, const struct feed_gap *gap)
 {
-    show_gathered(room);
-    uint64_t head = room_log_head(room->log);
-    const struct past_hole hole = {room->seq, gap->seq, gap->missed, head};
+    struct room *room = owner;
+    presence_line_show(room);
     if (gap->anew) {
         go_back(room, gap);
         memset(&room->forgotten, 0, sizeof room->forgotten);
     } else {
-        past_skip(room->past, &hole);
+        past_skip(room->past,
+                  &(struct past_hole){room->seq, gap->seq, gap->missed, room_log_head(room->log)});
     }
     room->seq = gap->seq;
     if (gap->anew || gap->missed > 0)
-        tell_gap(room, gap, epoch);
-    room->options.on_happened(room->options.owner, false);
+        tell_gap(room, gap);
+    tell_happened(room, false);
+    if (gap->anew)
+        room->rooms->callbacks.on_reset(room->owner);
+    member_list_owe(room, gap->anew ? room->rooms->commands->config->lease * 1000 : 0);
 }
 
-void room_epoch(struct room *room, const char *epoch)
+/* Nothing was missed: members are told where they are. */
+static void on_epoch(void *owner)
 {
-    show_gathered(room);
+    struct room *room = owner;
     struct text json = TEXT_EMPTY;
-    message_add_epoch(&json, epoch, room->seq);
-    append(room, json.data, json.len, TRANSIENT | URGENT);
+    presence_line_show(room);
+    message_add_epoch(&json, feed_epoch(room->feed), room->seq);
+    room_append(room, &json, ROOM_TRANSIENT | ROOM_URGENT);
     text_done(&json);
-    room->options.on_happened(room->options.owner, false);
+    tell_happened(room, false);
+    room->rooms->callbacks.on_epoch(room->owner);
 }
 
-void room_roster_begin(struct room *room)
+/* --- Life --- */
+
+struct room *room_new(struct rooms *rooms, const char *name)
 {
-    roster_clear(room->roster);
+    struct room *room = memory_new(sizeof *room + strlen(name) + 1);
+    memcpy(room->name, name, strlen(name) + 1);
+    room->rooms = rooms;
+    list_init(&room->in_rooms);
+    room->owner = rooms->callbacks.on_made(rooms->arg, room);
+    return room;
 }
 
-void room_roster_add(struct room *room, const char *id, const char *name, const char *address)
+void room_open(struct room *room)
 {
-    roster_add(room->roster, id, message_person_json(id, name, address));
+    static const struct feed_callbacks callbacks = {
+        .on_roster_begin = on_roster_begin,
+        .on_roster_add = on_roster_add,
+        .on_roster_done = on_roster_done,
+        .on_roster_event = on_roster_event,
+        .on_start = on_start,
+        .on_remember = on_remember,
+        .on_event = on_event,
+        .on_gap = on_gap,
+        .on_epoch = on_epoch,
+        .on_live = on_live,
+    };
+    struct rooms *rooms = room->rooms;
+    const struct config *config = rooms->commands->config;
+    if (room_is_open(room))
+        return;
+    room->log = room_log_new(config->retention_messages);
+    room->roster = roster_new();
+    room->past = past_new();
+    const struct audience_options audience = {
+        .all = rooms->options.audiences,
+        .log = room->log,
+        .backlog = config->backlog,
+        .on_served = retention_on_served,
+        .owner = room,
+    };
+    room->audience = audience_new(&audience);
+    presence_line_open(room);
+    const struct feed_options feed = {rooms->commands, bus_pubsub(rooms->options.bus)};
+    room->feed = feed_open(&feed, room->name, &callbacks, room);
+    rooms->callbacks.on_opened(room->owner, true);
 }
 
-void room_roster_done(struct room *room, uint64_t count)
+static void close_room(struct room *room)
 {
-    roster_set_count(room->roster, count);
+    feed_close(room->feed);
+    room->rooms->callbacks.on_opened(room->owner, false);
+    presence_line_close(room);
+    audience_free(room->audience);
+    room_log_free(room->log);
+    past_free(room->past);
+    roster_free(room->roster);
 }
 
-void room_roster_catch_up(struct room *room, const struct room_event *event)
+void room_free(struct room *room)
 {
-    roster_apply(room->roster, event);
+    if (room_is_open(room))
+        close_room(room);
+    room->rooms->callbacks.on_freed(room->owner);
+    free(room);
 }
 
-void room_tell_list(struct room *room)
+void room_hold(struct room *room)
 {
-    struct text json = TEXT_EMPTY;
-    room->gave_thin = false;
-    message_add_members(&json, room->seq, roster_count(room->roster), room_list(room, "", NULL));
-    append(room, json.data, json.len, TRANSIENT | URGENT);
-    text_done(&json);
+    if (room->users++ == 0)
+        rooms_on_used(room);
 }
 
-bool room_owes_list(const struct room *room)
+void room_release(struct room *room)
 {
-    return room->gave_thin && roster_count(room->roster) <= ROSTER_MOST &&
-           !roster_is_thin(room->roster);
+    if (--room->users == 0)
+        rooms_on_unused(room);
 }
 
-bool room_roster_is_thin(const struct room *room)
+bool room_is_open(const struct room *room)
 {
-    return roster_is_thin(room->roster);
+    return room->feed != NULL;
+}
+
+bool room_is_live(const struct room *room)
+{
+    return room->feed != NULL && feed_is_live(room->feed);
+}
+
+const char *room_name(const struct room *room)
+{
+    return room->name;
+}
+
+void *room_owner(const struct room *room)
+{
+    return room->owner;
+}
+
+struct feed *room_feed(const struct room *room)
+{
+    return room->feed;
+}
+
+struct topic *room_topic(const struct room *room)
+{
+    return feed_topic(room->feed);
 }
 
 /* --- Members --- */
@@ -345,7 +302,8 @@ bool room_roster_is_thin(const struct room *room)
 static uint64_t position_after(const struct room *room, uint64_t since, uint64_t *missed)
 {
     *missed = past_missed(room->past, since);
-    if (room->options.config->retention == 0) { /* what the log has is for slow readers alone */
+    if (room->rooms->commands->config->retention ==
+        0) { /* what the log has is for slow readers alone */
         *missed = past_messages(room->past, since, room->seq);
         return room_log_head(room->log);
     }
@@ -353,15 +311,13 @@ static uint64_t position_after(const struct room *room, uint64_t since, uint64_t
 }
 
 struct room_view room_enter(struct room *room, struct connection *connection,
-                            const struct room_entry *entry)
+                            const struct room_arrival *arrival)
 {
     struct room_view view = {
         .seq = room->seq, .from = room->seq, .count = roster_count(room->roster)};
     uint64_t position = room_log_head(room->log);
-    if (entry->resumes && entry->since < room->seq)
-        position = position_after(room, entry->since, &view.missed);
-    else
-        gathering_seen(room->gathering);
+    if (arrival->resumes && arrival->since < room->seq)
+        position = position_after(room, arrival->since, &view.missed);
     if (position < room_log_head(room->log)) {
         struct room_log_mark mark = room_log_mark(room->log, position);
         view.from = mark.transient ? mark.seq : mark.seq - 1;
@@ -372,7 +328,8 @@ struct room_view room_enter(struct room *room, struct connection *connection,
 
 void room_exit(struct room *room, struct connection *connection)
 {
-    audience_remove(room->audience, connection);
+    if (room_is_open(room))
+        audience_remove(room->audience, connection);
 }
 
 uint64_t room_messages_since(const struct room *room, uint64_t since)
@@ -402,20 +359,7 @@ size_t room_members_here(const struct room *room)
 
 const char *room_list(struct room *room, const char *id, const char *json)
 {
-    gathering_seen(room->gathering);
-    room->gave_thin |= roster_is_thin(room->roster);
+    gathering_seen(room->presence.gathered);
+    room->list.gave_thin |= roster_is_thin(room->roster);
     return roster_list(room->roster, id, json);
-}
-
-uint64_t room_tick(struct room *room)
-{
-    if (!audience_is_busy(room->audience))
-        trim(room, room_log_head(room->log));
-    uint64_t seq = room->forgotten.seq;
-    bool all = seq == room->seq;
-    room->forgotten.ticks += seq != 0;
-    if (all || (!room->forgotten.said && room->forgotten.ticks < PRESENCE_TICKS))
-        return 0; /* all: until something happens again, and else the stream ends by itself */
-    memset(&room->forgotten, 0, sizeof room->forgotten);
-    return seq;
 }

@@ -7,7 +7,7 @@ enum { LATEST_US = 30000000 /* whoever it was for has gone, or the numbers begin
 
 static void forget(struct shown_wait *wait)
 {
-    rooms_put(wait->place);
+    room_release(wait->entry->room);
 }
 
 void session_await_shown(struct session *session, uint64_t seq, int64_t begun_us)
@@ -15,13 +15,14 @@ void session_await_shown(struct session *session, uint64_t seq, int64_t begun_us
     struct sessions *all = session->all;
     if (begun_us == 0 || all->shown_count == SHOWN_WAITS) /* then only some are measured */
         return;
-    struct place *place = rooms_get(all->rooms, session->place->name);
-    all->shown_waits[all->shown_count++] = (struct shown_wait){place, seq, begun_us};
+    struct room_entry *entry = session->entry;
+    room_hold(entry->room);
+    all->shown_waits[all->shown_count++] = (struct shown_wait){entry, seq, begun_us};
 }
 
 static bool is_shown(const struct shown_wait *wait)
 {
-    return wait->place->room != NULL && room_shown_seq(wait->place->room) >= wait->seq;
+    return room_is_open(wait->entry->room) && room_shown_seq(wait->entry->room) >= wait->seq;
 }
 
 void sessions_end_turn(struct sessions *all)

@@ -122,7 +122,7 @@ struct batch {
 /* Its keys have still a third of their life, or are to be put back. */
 static void refresh_soon(const struct session *session)
 {
-    session->place->refresh_at_ms =
+    session->entry->refresh_at_ms =
         clock_monotonic_ms() + (int64_t)session->all->options.config->lease * 1000;
 }
 
@@ -140,7 +140,7 @@ static void judge_put_back(struct session *session, enum commands_join_status st
         refresh_soon(session);
     if (status == COMMANDS_MOVED) {
         session_displace(session);
-    } else if (status == COMMANDS_TAKEN && session_is_unsettled(session->place)) {
+    } else if (status == COMMANDS_TAKEN && session_is_unsettled(session->entry)) {
         refresh_soon(session); /* whoever has the name may have left since that memory */
     } else if (status == COMMANDS_TAKEN && session->connection != NULL) {
         /* somebody took the name while this gateway was thought dead: the page joins anew */
@@ -191,7 +191,7 @@ static void put_back(struct batch *batch)
     char addresses[COMMANDS_JOIN_MOST][ADDRESS_TEXT_BYTES];
     for (size_t i = 0; i < batch->count; i++)
         joins[i] = write_put_back(batch->sessions[i], addresses[i]);
-    if (commands_join(feed_topic(batch->sessions[0]->place->feed), joins, batch->count, on_put_back,
+    if (commands_join(room_topic(batch->sessions[0]->entry->room), joins, batch->count, on_put_back,
                       batch) != 0)
         on_put_back(batch, NULL);
 }
@@ -242,35 +242,35 @@ static void on_refreshed(void *arg, const struct redis_reply *reply)
     free(batch);
 }
 
-static void send_batch(struct place *place, struct batch *batch)
+static void send_batch(struct room_entry *entry, struct batch *batch)
 {
     struct commands_member members[COMMANDS_REFRESH_MOST];
     for (size_t i = 0; i < batch->count; i++) {
         members[i] = session_bus_member(batch->sessions[i]->all, batch->sessions[i]->identity);
         batch->sessions[i]->in_flight++;
     }
-    if (commands_refresh(feed_topic(place->feed), members, batch->count, on_refreshed, batch) != 0)
+    if (commands_refresh(room_topic(entry->room), members, batch->count, on_refreshed, batch) != 0)
         on_refreshed(batch, NULL);
 }
 
 /* Returns how many there were. */
-static size_t refresh_place(struct place *place)
+static size_t refresh_room(struct room_entry *entry)
 {
     struct batch *batch = NULL;
     size_t count = 0;
-    for (struct link *at = place->members.next; at != &place->members; at = at->next) {
-        struct session *session = LIST_ITEM(at, struct session, in_place);
+    for (struct link *at = entry->members.next; at != &entry->members; at = at->next) {
+        struct session *session = LIST_ITEM(at, struct session, in_entry);
         if (batch == NULL)
             batch = memory_new(sizeof *batch);
         batch->sessions[batch->count++] = session;
         count++;
         if (batch->count == COMMANDS_REFRESH_MOST) {
-            send_batch(place, batch);
+            send_batch(entry, batch);
             batch = NULL;
         }
     }
     if (batch != NULL)
-        send_batch(place, batch);
+        send_batch(entry, batch);
     return count;
 }
 
@@ -291,9 +291,9 @@ static size_t most_in_a_tick(const struct sessions *all)
     return all->options.metrics->members / within_s + COMMANDS_REFRESH_MOST;
 }
 
-static bool is_refresh_due(const struct place *place, int64_t now_ms)
+static bool is_refresh_due(const struct room_entry *entry, int64_t now_ms)
 {
-    return place->feed != NULL && place->refresh_at_ms <= now_ms;
+    return room_is_open(entry->room) && entry->refresh_at_ms <= now_ms;
 }
 
 static void begin_walk(struct sessions *all, bool hurry)
@@ -303,13 +303,14 @@ static void begin_walk(struct sessions *all, bool hurry)
 }
 
 /* The next room of this walk; NULL when it has come by all that were there when it began. */
-static struct place *next_in_walk(struct sessions *all)
+static struct room_entry *next_in_walk(struct sessions *all)
 {
-    struct place *place = rooms_rotate(all->rooms);
-    if (place == NULL || place->refresh_walk == all->refresh_walk)
+    struct room *room = rooms_rotate(all->rooms);
+    struct room_entry *entry = room == NULL ? NULL : room_owner(room);
+    if (entry == NULL || entry->refresh_walk == all->refresh_walk)
         return NULL;
-    place->refresh_walk = all->refresh_walk;
-    return place;
+    entry->refresh_walk = all->refresh_walk;
+    return entry;
 }
 
 /* Goes on where it stopped the time before: nobody waits for those at the front. */
@@ -318,32 +319,33 @@ static void refresh_some(struct sessions *all)
     int64_t now_ms = clock_monotonic_ms();
     size_t most = most_in_a_tick(all);
     for (size_t count = 0; count < most;) {
-        struct place *place = next_in_walk(all);
-        if (place == NULL) {
+        struct room_entry *entry = next_in_walk(all);
+        if (entry == NULL) {
             begin_walk(all, false);
             return;
         }
-        if (!is_refresh_due(place, now_ms))
+        if (!is_refresh_due(entry, now_ms))
             continue;
         /* in a hurry once more: a burial may just have been under way */
-        place->refresh_at_ms = all->hurry ? now_ms + (int64_t)all->options.config->lease * 1000
+        entry->refresh_at_ms = all->hurry ? now_ms + (int64_t)all->options.config->lease * 1000
                                           : session_refresh_ms(all);
-        count += refresh_place(place);
+        count += refresh_room(entry);
     }
 }
 
-void session_refresh_soon(struct sessions *all, struct place *place)
+void session_refresh_soon(struct room_entry *entry)
 {
-    place->refresh_at_ms = clock_monotonic_ms();
+    struct sessions *all = entry->all;
+    entry->refresh_at_ms = clock_monotonic_ms();
     begin_walk(all, true);
 }
 
 void session_refresh_all(struct sessions *all, bool hurry)
 {
     int64_t now_ms = clock_monotonic_ms();
-    struct place *place;
-    for (size_t at = 0; (place = rooms_next(all->rooms, &at)) != NULL;)
-        place->refresh_at_ms = now_ms;
+    struct room_entry *entry;
+    for (size_t at = 0; (entry = session_next_entry(all, &at)) != NULL;)
+        entry->refresh_at_ms = now_ms;
     if (hurry)
         begin_walk(all, true);
     if (bus_is_up(all->options.bus))

@@ -8,17 +8,17 @@ enum { MOVE_MS = 500 }; /* for moving, once it is time to */
 static void each_in(struct link *list, void (*step)(struct session *session, void *arg), void *arg)
 {
     for (struct link *at = list->next; at != list; at = at->next)
-        step(LIST_ITEM(at, struct session, in_place), arg);
+        step(LIST_ITEM(at, struct session, in_entry), arg);
 }
 
 /* Calls `step` for each session; it must free none. */
 static void each_session(struct sessions *all, void (*step)(struct session *session, void *arg),
                          void *arg)
 {
-    struct place *place;
-    for (size_t at = 0; (place = rooms_next(all->rooms, &at)) != NULL;) {
-        each_in(&place->members, step, arg);
-        each_in(&place->visitors, step, arg);
+    struct room_entry *entry;
+    for (size_t at = 0; (entry = session_next_entry(all, &at)) != NULL;) {
+        each_in(&entry->members, step, arg);
+        each_in(&entry->visitors, step, arg);
     }
 }
 

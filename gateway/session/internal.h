@@ -2,6 +2,7 @@
 #ifndef YUKIZURI_SESSION_INTERNAL_H
 #define YUKIZURI_SESSION_INTERNAL_H
 
+#include "base/list.h"
 #include "base/table.h"
 #include "config/rate.h"
 #include "protocol/message.h"
@@ -40,14 +41,33 @@ struct joining {
     int64_t since_ms;                /* when it was asked for; then, when Redis let it in */
 };
 
+/* A room with those of it who are here: what a room is to its sessions. Made and freed with it. */
+struct room_entry {
+    struct sessions *all;
+    struct room *room;
+    struct link members;     /* who is in, connected or not */
+    struct link visitors;    /* who is not */
+    struct link waiting;     /* who waits for on_live or on_happened */
+    struct join_call *joins; /* the call that takes more people, or NULL */
+    struct link farewells;   /* they wait for a call of leave.lua, */
+    size_t farewell_count;   /* so many, */
+    size_t leave_calls;      /* and so many calls stand in line for them */
+    struct link known;       /* who is about to be welcomed */
+    struct link in_known;    /* of the rooms with somebody in `known` */
+    int64_t refresh_at_ms;   /* the members' keys */
+    uint64_t refresh_walk;   /* the last one that came by here */
+    int64_t reconcile_at_ms; /* see reconcile.c; 0: no need */
+    int64_t unsettled_until_ms;
+};
+
 struct session {
     struct sessions *all;
     struct connection *connection; /* NULL once lost */
-    struct place *place;
+    struct room_entry *entry;
     struct identity *identity; /* NULL before the join is accepted */
     struct joining *joining;   /* OPENING, ASKED, ADMITTED */
-    struct link in_place;      /* place->members from ADMITTED on, place->visitors else */
-    struct link in_queue;      /* place->waiting, place->known, or the ghosts */
+    struct link in_entry;      /* entry->members from ADMITTED on, entry->visitors else */
+    struct link in_queue;      /* entry->waiting, entry->known, or the ghosts */
     struct flood *flood;       /* NULL for who never sent more than it may */
     int64_t until_ms; /* ghost: when it leaves (session_grace_clock); draining: is closed */
     uint32_t typed_ms;
@@ -69,9 +89,9 @@ static_assert(sizeof(struct session) <= 128, "each member has one");
  * gone. */
 struct farewell {
     struct link link;     /* all of them */
-    struct link in_place; /* place->farewells, until a call takes it */
+    struct link in_entry; /* entry->farewells, until a call takes it */
     struct sessions *all;
-    struct place *place;
+    struct room_entry *entry;
     struct identity *identity;
     bool said;                   /* on purpose: the token ends */
     bool under_way;              /* it waits for a call, or Redis was asked */
@@ -83,7 +103,7 @@ struct farewell {
 /* What somebody said, accepted by Redis and not yet sent to all members here. */
 enum { SHOWN_WAITS = 256 };
 struct shown_wait {
-    struct place *place; /* one of its users */
+    struct room_entry *entry; /* one of its users */
     uint64_t seq;
     int64_t begun_us; /* when it came */
 };
@@ -127,7 +147,10 @@ struct sessions {
     size_t shown_count;
 };
 
-/* --- session/sessions.c --- */
+/* --- sessions.c --- */
+
+/* A walk over all rooms, as rooms_next. */
+struct room_entry *session_next_entry(const struct sessions *all, size_t *at);
 
 /* Sends what is in the scratch text. */
 void session_send(struct session *session);
@@ -147,7 +170,7 @@ bool session_is_member(const struct session *session);
 /* Writes a line with more labels (struct log_line), unless there are too many about strangers. */
 void session_log_more(const struct session *session, const struct log_line *line);
 
-/* --- session/rate_limit.c: what each may send, and who sends more --- */
+/* --- rate_limit.c: what each may send, and who sends more --- */
 
 /* Everything that comes from a peer takes a token. Is there one for something that is said or asked
  * for? If not, it is told so: of its message with this nonce, or NULL. Who goes on in spite of that
@@ -171,7 +194,7 @@ void session_end_flood(struct session *session);
 void session_flood_tick(struct sessions *all);
 void session_free_floods(struct sessions *all);
 
-/* --- session/close_log.c: the log's word of a connection that ended --- */
+/* --- close_log.c: the log's word of a connection that ended --- */
 
 /* To be called in on_closed, while all is as it was; afterwards session_lost_word knows why. */
 void session_note_lost(struct session *session, const struct connection_end *end);
@@ -179,7 +202,7 @@ void session_note_lost(struct session *session, const struct connection_end *end
 /* Why the connection was lost, for the line of its leaving: a static string. */
 const char *session_lost_word(const struct session *session);
 
-/* --- session/log_limit.c: how much the log has of who has not joined --- */
+/* --- log_limit.c: how much the log has of who has not joined --- */
 
 void session_init_strangers(struct sessions *all);
 
@@ -187,21 +210,21 @@ void session_init_strangers(struct sessions *all);
 bool session_may_log(const struct session *session, enum log_level level);
 void session_strangers_tick(struct sessions *all);
 
-/* --- session/say.c --- */
+/* --- say.c --- */
 
 void session_say(struct session *session, const struct message_in *message);
 
-/* --- session/delivery_time.c --- */
+/* --- delivery_time.c --- */
 
 /* What the session said, and what came at `begun_us` (monotonic; 0: not known), is number `seq`. */
 void session_await_shown(struct session *session, uint64_t seq, int64_t begun_us);
 void session_forget_shown(struct sessions *all);
 
-/* --- session/join.c --- */
+/* --- join.c --- */
 
 void session_join(struct session *session, const struct message_in *join);
-void session_on_live(const struct sessions *all, struct place *place);
-void session_join_tick(struct place *place);
+void session_on_live(struct room_entry *entry);
+void session_join_tick(struct room_entry *entry);
 
 /* Its join is over, one way or the other. */
 void session_end_joining(struct session *session);
@@ -211,7 +234,7 @@ void session_refuse_unavailable(struct session *session);
 void session_decide_join(struct session *session, enum commands_join_status status,
                          const struct commands_joined *joined);
 
-/* --- session/join_batch.c --- */
+/* --- join_batch.c --- */
 
 /* Becomes ASKED: in a call with others who ask at about the same time. Without Redis it is refused.
  */
@@ -219,22 +242,22 @@ void session_ask(struct session *session);
 
 /* Who asks from here on is in a later call than those who have asked, and so after whatever stands
  * in line by then. */
-void session_close_join_call(struct place *place);
+void session_close_join_call(struct room_entry *entry);
 
-/* --- session/welcome.c --- */
+/* --- welcome.c --- */
 
 /* It waits (ADMITTED). When the feed has brought its join it is welcomed: now, or together with
  * others a moment later. */
 void session_welcome_if_known(struct session *session);
 
-/* The same for all of the place who wait for what the feed has just brought. */
-void session_welcome(struct place *place);
+/* The same for all of the room who wait for what the feed has just brought. */
+void session_welcome(struct room_entry *entry);
 
-/* Those of the place who are to be welcomed a moment later are welcomed now. */
-void session_welcome_now(struct place *place);
+/* Those of the room who are to be welcomed a moment later are welcomed now. */
+void session_welcome_now(struct room_entry *entry);
 void session_on_welcomes(evutil_socket_t fd, short events, void *arg);
 
-/* --- session/leave.c --- */
+/* --- leave.c --- */
 
 /* Leaves the room; the session is a visitor again, or over. */
 void session_leave(struct session *session, bool said);
@@ -248,17 +271,17 @@ void session_repeat_farewells(struct sessions *all);
 bool session_says_farewells(const struct sessions *all);
 void session_free_farewells(struct sessions *all);
 
-/* --- session/reconcile.c --- */
+/* --- reconcile.c --- */
 
 /* Redis may have gone on with an older memory. A lease and the grace from now on, by when all
  * members have been put back, those who are there for this gateway and are not its own leave. */
-void session_reconcile_soon(const struct sessions *all, struct place *place);
-void session_reconcile_tick(struct sessions *all, struct place *place);
+void session_reconcile_soon(struct room_entry *entry);
+void session_reconcile_tick(struct room_entry *entry);
 
 /* May members be in the room still who had left, because Redis went on with an older memory? */
-bool session_is_unsettled(const struct place *place);
+bool session_is_unsettled(const struct room_entry *entry);
 
-/* --- session/disconnect.c --- */
+/* --- disconnect.c --- */
 
 /* A clock that stands still while Redis is away: nobody can come back then, so it does not count
  * for the grace. In ms. */
@@ -275,7 +298,7 @@ int64_t session_refresh_ms(const struct sessions *all);
 void session_refresh_all(struct sessions *all, bool hurry);
 
 /* The same for a room of which Redis lost its memory, within half a lease. */
-void session_refresh_soon(struct sessions *all, struct place *place);
+void session_refresh_soon(struct room_entry *entry);
 void session_stay_tick(struct sessions *all);
 
 /* The member has come back on another socket: this one is told 4409 and forgotten. */

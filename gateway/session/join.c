@@ -92,8 +92,8 @@ static void become_member(struct session *session)
     if (other != NULL)
         session_displace(other);
     table_add(all->by_id, session);
-    list_remove(&session->in_place);
-    list_add(&session->place->members, &session->in_place);
+    list_remove(&session->in_entry);
+    list_add(&session->entry->members, &session->in_entry);
     all->options.metrics->members++;
     session->state = SESSION_ADMITTED;
 }
@@ -118,10 +118,10 @@ static void admit(struct session *session, enum commands_join_status status,
         if (session->connection == NULL)
             session_become_ghost(session);
     } else {
-        list_add(&session->place->waiting, &session->in_queue);
+        list_add(&session->entry->waiting, &session->in_queue);
         session_welcome_if_known(session);
-        if (strcmp(feed_epoch(session->place->feed), joined->epoch) != 0)
-            feed_look(session->place->feed);
+        if (strcmp(feed_epoch(room_feed(session->entry->room)), joined->epoch) != 0)
+            feed_look(room_feed(session->entry->room));
     }
 }
 
@@ -193,25 +193,25 @@ void session_join(struct session *session, const struct message_in *join)
         session_refuse_unavailable(session);
         return;
     }
-    if (session->place->feed == NULL)
-        session->place->refresh_at_ms = session_refresh_ms(session->all);
-    place_open(session->place);
-    if (place_is_live(session->place)) {
+    if (!room_is_open(session->entry->room))
+        session->entry->refresh_at_ms = session_refresh_ms(session->all);
+    room_open(session->entry->room);
+    if (room_is_live(session->entry->room)) {
         session_ask(session);
         return;
     }
     session->state = SESSION_OPENING;
-    list_add(&session->place->waiting, &session->in_queue);
+    list_add(&session->entry->waiting, &session->in_queue);
 }
 
 /* --- Waiting --- */
 
 /* Calls `step` for each waiting session in that state; `step` may take it off the list. */
-static void each_waiting(struct place *place, enum session_state state,
+static void each_waiting(struct room_entry *entry, enum session_state state,
                          void (*step)(struct session *session))
 {
     struct link *next;
-    for (struct link *at = place->waiting.next; at != &place->waiting; at = next) {
+    for (struct link *at = entry->waiting.next; at != &entry->waiting; at = next) {
         struct session *session = LIST_ITEM(at, struct session, in_queue);
         next = at->next;
         if (session->state == state)
@@ -219,11 +219,11 @@ static void each_waiting(struct place *place, enum session_state state,
     }
 }
 
-void session_on_live(const struct sessions *all, struct place *place)
+void session_on_live(struct room_entry *entry)
 {
-    if (feed_has_forked(place->feed)) /* perhaps while the room was not open here */
-        session_reconcile_soon(all, place);
-    each_waiting(place, SESSION_OPENING, session_ask);
+    if (feed_has_forked(room_feed(entry->room))) /* perhaps while the room was not open here */
+        session_reconcile_soon(entry);
+    each_waiting(entry, SESSION_OPENING, session_ask);
 }
 
 /* It is in, but the feed does not get so far. Who came back keeps its place for the grace. */
@@ -248,9 +248,9 @@ static void refuse_if_late(struct session *session)
         session_refuse_unavailable(session);
 }
 
-void session_join_tick(struct place *place)
+void session_join_tick(struct room_entry *entry)
 {
-    each_waiting(place, SESSION_OPENING, refuse_if_late);
-    each_waiting(place, SESSION_ADMITTED, session_welcome_if_known);
-    each_waiting(place, SESSION_ADMITTED, refuse_if_late);
+    each_waiting(entry, SESSION_OPENING, refuse_if_late);
+    each_waiting(entry, SESSION_ADMITTED, session_welcome_if_known);
+    each_waiting(entry, SESSION_ADMITTED, refuse_if_late);
 }

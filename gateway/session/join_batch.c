@@ -7,10 +7,10 @@
 
 #include <stdlib.h>
 
-/* One call of join.lua: people of one place, in the order in which they asked. Each is held by
+/* One call of join.lua: people of one entry, in the order in which they asked. Each is held by
  * in_flight. */
 struct join_call {
-    struct place *place;
+    struct room_entry *entry;
     size_t count;
     struct session *sessions[COMMANDS_JOIN_MOST];
 };
@@ -78,7 +78,7 @@ static void send_call(struct join_call *call)
     struct join_words words[COMMANDS_JOIN_MOST];
     for (size_t i = 0; i < call->count; i++)
         joins[i] = write_join(call->sessions[i], &words[i]);
-    if (commands_join(feed_topic(call->place->feed), joins, call->count, on_joined, call) == 0)
+    if (commands_join(room_topic(call->entry->room), joins, call->count, on_joined, call) == 0)
         return;
     for (size_t i = 0; i < call->count; i++)
         take_back(call->sessions[i]);
@@ -117,8 +117,8 @@ static void drop_late(struct join_call *call)
 static void make_call(void *arg)
 {
     struct join_call *call = arg;
-    if (call->place->joins == call)
-        call->place->joins = NULL;
+    if (call->entry->joins == call)
+        call->entry->joins = NULL;
     drop_late(call);
     if (call->count > 0)
         send_call(call);
@@ -127,17 +127,17 @@ static void make_call(void *arg)
 }
 
 /* NULL without a connection to Redis. */
-static struct join_call *find_call(struct sessions *all, struct place *place)
+static struct join_call *find_call(struct sessions *all, struct room_entry *entry)
 {
-    if (place->joins != NULL && place->joins->count < COMMANDS_JOIN_MOST)
-        return place->joins;
+    if (entry->joins != NULL && entry->joins->count < COMMANDS_JOIN_MOST)
+        return entry->joins;
     struct join_call *call = memory_new(sizeof *call);
-    call->place = place;
+    call->entry = entry;
     if (bus_await_turn(all->options.bus, make_call, call) != 0) {
         free(call);
         return NULL;
     }
-    return place->joins = call;
+    return entry->joins = call;
 }
 
 /* --- Standing in line --- */
@@ -162,7 +162,7 @@ static void prepare_identity(struct session *session)
 
 void session_ask(struct session *session)
 {
-    struct join_call *call = find_call(session->all, session->place);
+    struct join_call *call = find_call(session->all, session->entry);
     if (call == NULL) {
         session_refuse_unavailable(session);
         return;
@@ -174,7 +174,7 @@ void session_ask(struct session *session)
     call->sessions[call->count++] = session;
 }
 
-void session_close_join_call(struct place *place)
+void session_close_join_call(struct room_entry *entry)
 {
-    place->joins = NULL;
+    entry->joins = NULL;
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One call of leave.lua: farewells of one place. */
+/* One call of leave.lua: farewells of one room. */
 struct leave_call {
     size_t count;
     struct farewell *farewells[];
@@ -16,7 +16,7 @@ struct leave_call {
 static void free_farewell(struct farewell *farewell)
 {
     list_remove(&farewell->link);
-    rooms_put(farewell->place);
+    room_release(farewell->entry->room);
     slab_free(farewell->identity);
     free(farewell);
 }
@@ -45,24 +45,24 @@ static void on_answered(void *arg, const struct redis_reply *reply)
     free(call);
 }
 
-/* Takes the first ones out of the place's queue, as many as fit into a call. */
-static struct leave_call *take_farewells(struct place *place)
+/* Takes the first ones out of the room's queue, as many as fit into a call. */
+static struct leave_call *take_farewells(struct room_entry *entry)
 {
-    size_t count = place->farewell_count;
+    size_t count = entry->farewell_count;
     if (count > COMMANDS_LEAVE_MOST)
         count = COMMANDS_LEAVE_MOST;
     struct leave_call *call = memory_new(sizeof *call + count * sizeof call->farewells[0]);
     while (call->count < count) {
-        struct farewell *farewell = LIST_ITEM(place->farewells.next, struct farewell, in_place);
-        list_remove(&farewell->in_place);
+        struct farewell *farewell = LIST_ITEM(entry->farewells.next, struct farewell, in_entry);
+        list_remove(&farewell->in_entry);
         call->farewells[call->count++] = farewell;
     }
-    place->farewell_count -= count;
-    place->leave_calls--;
+    entry->farewell_count -= count;
+    entry->leave_calls--;
     return call;
 }
 
-static void send_call(const struct place *place, struct leave_call *call)
+static void send_call(const struct room_entry *entry, struct leave_call *call)
 {
     struct commands_leave leaves[COMMANDS_LEAVE_MOST];
     for (size_t i = 0; i < call->count; i++) {
@@ -70,14 +70,14 @@ static void send_call(const struct place *place, struct leave_call *call)
         leaves[i] = (struct commands_leave){session_bus_member(farewell->all, farewell->identity),
                                             farewell->said, farewell->spared};
     }
-    if (commands_leave(feed_topic(place->feed), leaves, call->count, on_answered, call) != 0)
+    if (commands_leave(room_topic(entry->room), leaves, call->count, on_answered, call) != 0)
         on_answered(call, NULL);
 }
 
 static void make_call(void *arg)
 {
-    struct place *place = arg;
-    send_call(place, take_farewells(place));
+    struct room_entry *entry = arg;
+    send_call(entry, take_farewells(entry));
 }
 
 /* After everything that was asked before: a call that puts this very member back may wait. */
@@ -86,24 +86,24 @@ static void say_alone(struct farewell *farewell)
     struct leave_call *call = memory_new(sizeof *call + sizeof call->farewells[0]);
     call->farewells[call->count++] = farewell;
     farewell->under_way = true;
-    session_close_join_call(farewell->place);
-    send_call(farewell->place, call);
+    session_close_join_call(farewell->entry);
+    send_call(farewell->entry, call);
 }
 
 /* As many calls stand in line as the queue's farewells fill: none of them finds it empty, and each
  * farewell is said no later than if it had stood in line itself. */
 static void queue_farewell(struct farewell *farewell)
 {
-    struct place *place = farewell->place;
-    if (place->farewell_count == place->leave_calls * COMMANDS_LEAVE_MOST) {
-        if (bus_await_turn(farewell->all->options.bus, make_call, place) != 0)
+    struct room_entry *entry = farewell->entry;
+    if (entry->farewell_count == entry->leave_calls * COMMANDS_LEAVE_MOST) {
+        if (bus_await_turn(farewell->all->options.bus, make_call, entry) != 0)
             return; /* session_repeat_farewells tries again */
-        place->leave_calls++;
+        entry->leave_calls++;
     }
     farewell->under_way = true;
-    session_close_join_call(place); /* who asks for this name from here on finds it free */
-    place->farewell_count++;
-    list_add(&place->farewells, &farewell->in_place);
+    session_close_join_call(entry); /* who asks for this name from here on finds it free */
+    entry->farewell_count++;
+    list_add(&entry->farewells, &farewell->in_entry);
 }
 
 /* Takes the session's identity over. */
@@ -111,12 +111,13 @@ static struct farewell *new_farewell(struct session *session)
 {
     struct farewell *farewell = memory_new(sizeof *farewell);
     farewell->all = session->all;
-    farewell->place = rooms_get(session->all->rooms, session->place->name);
+    farewell->entry = session->entry;
+    room_hold(farewell->entry->room);
     farewell->identity = session->identity;
     farewell->rounds = 1;
     session->identity = NULL;
     list_init(&farewell->link);
-    list_init(&farewell->in_place);
+    list_init(&farewell->in_entry);
     list_add(&session->all->farewells, &farewell->link);
     return farewell;
 }

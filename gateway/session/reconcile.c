@@ -14,24 +14,25 @@ enum { NAMES = 200 /* in a call, about */ };
 /* One walk over a room's members, or the answer to what it found. */
 struct walk {
     struct sessions *all;
-    struct place *place; /* held: one of its users */
+    struct room_entry *entry; /* held: one of its users */
     char cursor[24];
 };
 
 static void ask(struct walk *walk);
 
-static struct walk *new_walk(struct sessions *all, const struct place *place)
+static struct walk *new_walk(struct sessions *all, struct room_entry *entry)
 {
     struct walk *walk = memory_new(sizeof *walk);
     walk->all = all;
-    walk->place = rooms_get(all->rooms, place->name);
+    walk->entry = entry;
+    room_hold(entry->room);
     walk->cursor[0] = '0';
     return walk;
 }
 
 static void end_walk(struct walk *walk)
 {
-    rooms_put(walk->place);
+    room_release(walk->entry->room);
     free(walk);
 }
 
@@ -75,14 +76,14 @@ static void on_taken_off(void *arg, const struct redis_reply *reply)
 {
     struct walk *asker = arg;
     if (redis_reply_is_error(reply))
-        session_reconcile_soon(asker->all, asker->place); /* once more */
+        session_reconcile_soon(asker->entry); /* once more */
     end_walk(asker);
 }
 
 static void take_off(const struct walk *walk, const struct commands_leave *leaves, size_t count)
 {
-    struct walk *asker = new_walk(walk->all, walk->place);
-    if (commands_leave(feed_topic(walk->place->feed), leaves, count, on_taken_off, asker) != 0)
+    struct walk *asker = new_walk(walk->all, walk->entry);
+    if (commands_leave(room_topic(walk->entry->room), leaves, count, on_taken_off, asker) != 0)
         on_taken_off(asker, NULL);
 }
 
@@ -95,7 +96,7 @@ static void on_ours(void *arg, const struct redis_reply *reply)
     /* one that stands still would be followed for ever */
     if (cursor == NULL || strlen(cursor) >= sizeof walk->cursor ||
         (strcmp(cursor, "0") != 0 && strcmp(cursor, walk->cursor) == 0)) {
-        session_reconcile_soon(walk->all, walk->place); /* once more */
+        session_reconcile_soon(walk->entry); /* once more */
         end_walk(walk);
         return;
     }
@@ -111,31 +112,32 @@ static void on_ours(void *arg, const struct redis_reply *reply)
 
 static void ask(struct walk *walk)
 {
-    if (commands_ours(feed_topic(walk->place->feed), walk->cursor, NAMES, on_ours, walk) == 0)
+    if (commands_ours(room_topic(walk->entry->room), walk->cursor, NAMES, on_ours, walk) == 0)
         return;
-    session_reconcile_soon(walk->all, walk->place);
+    session_reconcile_soon(walk->entry);
     end_walk(walk);
 }
 
-void session_reconcile_soon(const struct sessions *all, struct place *place)
+void session_reconcile_soon(struct room_entry *entry)
 {
-    const struct config *config = all->options.config;
+    const struct config *config = entry->all->options.config;
     int64_t lease_ms = (int64_t)config->lease * 1000;
     int64_t grace_ms = (int64_t)config->leave_grace * 1000;
-    place->reconcile_at_ms = clock_monotonic_ms() + lease_ms + grace_ms;
-    place->unsettled_until_ms = place->reconcile_at_ms + lease_ms;
+    entry->reconcile_at_ms = clock_monotonic_ms() + lease_ms + grace_ms;
+    entry->unsettled_until_ms = entry->reconcile_at_ms + lease_ms;
 }
 
-bool session_is_unsettled(const struct place *place)
+bool session_is_unsettled(const struct room_entry *entry)
 {
-    return clock_monotonic_ms() < place->unsettled_until_ms;
+    return clock_monotonic_ms() < entry->unsettled_until_ms;
 }
 
-void session_reconcile_tick(struct sessions *all, struct place *place)
+void session_reconcile_tick(struct room_entry *entry)
 {
-    if (place->reconcile_at_ms == 0 || place->reconcile_at_ms > clock_monotonic_ms() ||
-        place->feed == NULL || !bus_flows(all->options.bus) || !may_take_off(all))
+    struct sessions *all = entry->all;
+    if (entry->reconcile_at_ms == 0 || entry->reconcile_at_ms > clock_monotonic_ms() ||
+        !room_is_open(entry->room) || !bus_flows(all->options.bus) || !may_take_off(all))
         return;
-    place->reconcile_at_ms = 0;
-    ask(new_walk(all, place));
+    entry->reconcile_at_ms = 0;
+    ask(new_walk(all, entry));
 }

@@ -72,7 +72,7 @@ static void answer_say(struct saying *saying, const struct redis_reply *reply)
     uint64_t seq = commands_number(reply);
     if (commands_is_other_epoch(reply)) {
         if (saying->current) /* else it may be anybody's invention */
-            feed_look(session->place->feed);
+            feed_look(room_feed(session->entry->room));
         refuse_other_epoch(saying);
         return;
     }
@@ -121,7 +121,7 @@ static struct saying *new_saying(struct session *session, const struct message_i
     saying->begun_us = session->all->options.metrics->turn_begun_us;
     saying->has_nonce = nonce != NULL;
     saying->current =
-        say->epoch != NULL && strcmp(say->epoch, feed_epoch(session->place->feed)) == 0;
+        say->epoch != NULL && strcmp(say->epoch, feed_epoch(room_feed(session->entry->room))) == 0;
     if (nonce != NULL)
         memcpy(saying->nonce, nonce, len + 1);
     return saying;
@@ -137,7 +137,7 @@ static void publish(struct session *session, const struct message_in *say)
     session->in_flight++;
     if (session->in_flight >= HOLD_IN_FLIGHT) /* without a rate limit, Redis sets the pace */
         hold(session, true);
-    bool sent = commands_say(feed_topic(session->place->feed), &call, on_said, saying) == 0;
+    bool sent = commands_say(room_topic(session->entry->room), &call, on_said, saying) == 0;
     text_clear(body);
     if (sent)
         return;

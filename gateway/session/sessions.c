@@ -50,7 +50,7 @@ void session_log_more(const struct session *session, const struct log_line *line
     if (!session_may_log(session, line->level))
         return;
     session_format_address(session, address);
-    whole.room = session->place->name;
+    whole.room = room_name(session->entry->room);
     whole.remote_addr = address;
     if (identity != NULL) {
         whole.id = identity->id[0] == '\0' ? NULL : identity->id; /* Redis has not decided yet */
@@ -75,13 +75,13 @@ static void typing(struct session *session)
     session->typed_ms = now_ms;
     struct text *json = &session->all->scratch;
     message_add_typing(json, identity_person(session->identity));
-    commands_publish(feed_topic(session->place->feed), json->data, json->len);
+    commands_publish(room_topic(session->entry->room), json->data, json->len);
     text_clear(json);
 }
 
 static void tell_members(struct session *session)
 {
-    struct room *room = session->place->room;
+    struct room *room = session->entry->room;
     message_add_members(&session->all->scratch, room_seq(room), room_count(room),
                         room_list(room, session->identity->id, identity_person(session->identity)));
     session_send(session);
@@ -186,9 +186,9 @@ void session_free_if_over(struct session *session)
 {
     if (session->state != SESSION_OVER || session->in_flight > 0 || session->connection != NULL)
         return;
-    list_remove(&session->in_place);
+    list_remove(&session->in_entry);
     list_remove(&session->in_queue);
-    rooms_put(session->place);
+    room_release(session->entry->room);
     slab_free(session->identity);
     free(session->joining);
     session->all->freed++;
@@ -200,12 +200,12 @@ void session_end(struct session *session)
     struct sessions *all = session->all;
     if (session_is_member(session)) {
         table_remove(all->by_id, session);
-        list_remove(&session->in_place);
-        list_add(&session->place->visitors, &session->in_place);
+        list_remove(&session->in_entry);
+        list_add(&session->entry->visitors, &session->in_entry);
         all->options.metrics->members--;
     }
-    if (session->connection != NULL && session->place->room != NULL)
-        room_exit(session->place->room, session->connection);
+    if (session->connection != NULL)
+        room_exit(session->entry->room, session->connection);
     list_remove(&session->in_queue);
     session->state = SESSION_OVER;
 }
@@ -217,8 +217,7 @@ static void on_closed(void *owner, const struct connection_end *end)
     session_note_lost(session, end);
     session_end_flood(session);
     quota_give(all->options.quota, &session->address);
-    if (session->place->room != NULL)
-        room_exit(session->place->room, session->connection);
+    room_exit(session->entry->room, session->connection);
     session->connection = NULL;
     if (session->state == SESSION_ASKED)
         return; /* the reply decides, or the call leaves it out */
@@ -235,20 +234,6 @@ static struct table_key id_of(const void *value)
     return (struct table_key){session->identity->id, strlen(session->identity->id)};
 }
 
-static void on_live(void *arg, struct place *place)
-{
-    session_on_live(arg, place);
-}
-
-static void on_happened(void *arg, struct place *place, bool hurry)
-{
-    (void)arg;
-    if (hurry)
-        session_welcome_now(place);
-    else
-        session_welcome(place);
-}
-
 struct connection *session_open(struct sessions *all, const struct session_visitor *visitor)
 {
     struct session *session = slab_new(sizeof *session);
@@ -256,48 +241,85 @@ struct connection *session_open(struct sessions *all, const struct session_visit
     session->address = visitor->address;
     session->rate = rate_new(&all->options.config->rate, clock_monotonic_ms());
     session->opened_s = (uint32_t)(clock_monotonic_ms() / 1000);
-    session->place = rooms_get(all->rooms, visitor->room);
-    list_init(&session->in_place);
+    session->entry = room_owner(rooms_get(all->rooms, visitor->room));
+    list_init(&session->in_entry);
     list_init(&session->in_queue);
-    list_add(&session->place->visitors, &session->in_place);
+    list_add(&session->entry->visitors, &session->in_entry);
     session->connection =
         connection_new(all->options.connections, visitor->fd, &callbacks, session);
     return session->connection;
 }
 
-static void on_anew(void *arg, struct place *place)
+/* --- What happens in a room --- */
+
+static void on_live(void *owner)
 {
-    session_refresh_soon(arg, place);
-    session_reconcile_soon(arg, place);
+    session_on_live(owner);
+}
+
+static void on_happened(void *owner, bool hurry)
+{
+    if (hurry)
+        session_welcome_now(owner);
+    else
+        session_welcome(owner);
+}
+
+static void on_reset(void *owner)
+{
+    session_refresh_soon(owner);
+    session_reconcile_soon(owner);
 }
 
 /* Who came back on another socket without anybody's being told may stand where it was. */
-static void on_epoch(void *arg, struct place *place)
+static void on_epoch(void *owner)
 {
-    session_refresh_soon(arg, place);
+    session_refresh_soon(owner);
 }
 
-static void on_opened(void *arg, const struct place *place)
+static void *on_made(void *arg, struct room *room)
 {
-    const struct sessions *all = arg;
-    all->options.on_opened(all->options.arg, place);
+    struct room_entry *entry = memory_new(sizeof *entry);
+    entry->all = arg;
+    entry->room = room;
+    list_init(&entry->members);
+    list_init(&entry->visitors);
+    list_init(&entry->waiting);
+    list_init(&entry->farewells);
+    list_init(&entry->known);
+    list_init(&entry->in_known);
+    return entry;
 }
 
-static void on_room_closed(void *arg, const struct place *place)
+static void on_freed(void *owner)
 {
-    const struct sessions *all = arg;
-    all->options.on_room_closed(all->options.arg, place);
+    struct room_entry *entry = owner;
+    list_remove(&entry->in_known);
+    free(entry);
+}
+
+static void on_opened(void *owner, bool open)
+{
+    const struct room_entry *entry = owner;
+    const struct sessions_options *options = &entry->all->options;
+    options->on_room_opened(options->arg, room_name(entry->room), open);
+}
+
+struct room_entry *session_next_entry(const struct sessions *all, size_t *at)
+{
+    struct room *room = rooms_next(all->rooms, at);
+    return room == NULL ? NULL : room_owner(room);
 }
 
 /* Any session, NULL when there is none. */
 static struct session *any_session(const struct sessions *all)
 {
-    struct place *place;
-    for (size_t at = 0; (place = rooms_next(all->rooms, &at)) != NULL;) {
-        if (!list_is_empty(&place->members))
-            return LIST_ITEM(place->members.next, struct session, in_place);
-        if (!list_is_empty(&place->visitors))
-            return LIST_ITEM(place->visitors.next, struct session, in_place);
+    struct room_entry *entry;
+    for (size_t at = 0; (entry = session_next_entry(all, &at)) != NULL;) {
+        if (!list_is_empty(&entry->members))
+            return LIST_ITEM(entry->members.next, struct session, in_entry);
+        if (!list_is_empty(&entry->visitors))
+            return LIST_ITEM(entry->visitors.next, struct session, in_entry);
     }
     return NULL;
 }
@@ -311,12 +333,13 @@ struct sessions *sessions_new(const struct sessions_options *options)
 {
     struct sessions *all = memory_new(sizeof *all);
     const struct rooms_callbacks rooms_callbacks = {
+        .on_made = on_made,
+        .on_freed = on_freed,
+        .on_opened = on_opened,
         .on_live = on_live,
         .on_happened = on_happened,
-        .on_anew = on_anew,
+        .on_reset = on_reset,
         .on_epoch = on_epoch,
-        .on_opened = on_opened,
-        .on_closed = on_room_closed,
     };
     struct rooms_options rooms_options = {options->base, options->audiences, options->bus};
     all->options = *options;
@@ -428,17 +451,17 @@ static void tidy_up(struct sessions *all)
     all->freed_before = all->freed;
 }
 
-static void tick_place(struct sessions *all, struct place *place)
+static void tick_room(struct room_entry *entry)
 {
-    session_join_tick(place);
-    session_reconcile_tick(all, place);
+    session_join_tick(entry);
+    session_reconcile_tick(entry);
 }
 
 void sessions_tick(struct sessions *all)
 {
-    struct place *place;
-    for (size_t at = 0; (place = rooms_next(all->rooms, &at)) != NULL;)
-        tick_place(all, place);
+    struct room_entry *entry;
+    for (size_t at = 0; (entry = session_next_entry(all, &at)) != NULL;)
+        tick_room(entry);
     session_stay_tick(all);
     session_flood_tick(all);
     session_strangers_tick(all);

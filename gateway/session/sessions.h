@@ -2,7 +2,7 @@
  * leaving, limits, coming back. One session for each connection, and for some seconds longer: a
  * member whose connection is lost stays in the room as a ghost for `leave-grace`.
  *
- * A session uses a connection, a place (room/registry.h) and the bus; none of them knows it. */
+ * A session uses a connection, a room and the bus; none of them knows it. */
 #ifndef YUKIZURI_SESSION_SESSIONS_H
 #define YUKIZURI_SESSION_SESSIONS_H
 
@@ -28,9 +28,8 @@ struct sessions_options {
     struct metrics *metrics;
     struct refusals *refusals;
     struct log *log;
-    /* A room was opened or closed here. */
-    void (*on_opened)(void *arg, const struct place *place);
-    void (*on_room_closed)(void *arg, const struct place *place);
+    /* A room was opened here, or closed. */
+    void (*on_room_opened)(void *arg, const char *name, bool open);
     void *arg;
 };
 

@@ -17,8 +17,8 @@ static void send_welcome(struct session *session, const struct room_view *view, 
     const struct identity *identity = session->identity;
     bool same = strcmp(identity->id, joining->shown.id) == 0;
     struct message_welcome welcome = {
-        .room = session->place->name,
-        .epoch = feed_epoch(session->place->feed),
+        .room = room_name(session->entry->room),
+        .epoch = feed_epoch(room_feed(session->entry->room)),
         .seq = view->seq,
         .me = identity_person(identity),
         .resume = same ? joining->shown_text : joining->fresh_text,
@@ -29,17 +29,17 @@ static void send_welcome(struct session *session, const struct room_view *view, 
         .retention = (unsigned)config->retention,
         .max_text = config->max_text,
         .max_message = config->max_message,
-        .members = room_list(session->place->room, identity->id, identity_person(identity)),
+        .members = room_list(session->entry->room, identity->id, identity_person(identity)),
     };
     message_add_welcome(&session->all->scratch, &welcome);
     session_send(session);
 }
 
 /* Where it comes in; and is all that it has seen in the history that goes on from there? */
-static bool find_entry(const struct session *session, struct room_entry *entry)
+static bool find_arrival(const struct session *session, struct room_arrival *arrival)
 {
     const struct joining *joining = session->joining;
-    const struct feed *feed = session->place->feed;
+    const struct feed *feed = room_feed(session->entry->room);
     const struct identity *identity = session->identity;
     uint64_t since = joining->since_seq;
     uint64_t floor = identity->floor;
@@ -49,8 +49,8 @@ static bool find_entry(const struct session *session, struct room_entry *entry)
     if (standing == LINEAGE_FOREIGN)
         since = feed_unseen_from(feed);
     feed_stand(feed, identity->floor_epoch, &floor);
-    entry->resumes = strcmp(identity->id, joining->shown.id) == 0;
-    entry->since = since > floor ? since : floor;
+    arrival->resumes = strcmp(identity->id, joining->shown.id) == 0;
+    arrival->since = since > floor ? since : floor;
     return standing == LINEAGE_SHARED;
 }
 
@@ -58,7 +58,7 @@ static bool find_entry(const struct session *session, struct room_entry *entry)
  * saw what that does not have, or not all of it can be shown any more. */
 static void tell_gap(struct session *session, const struct room_view *view)
 {
-    const char *epoch = feed_epoch(session->place->feed);
+    const char *epoch = feed_epoch(room_feed(session->entry->room));
     message_add_gap(&session->all->scratch, view->missed, epoch, view->from);
     session_send(session);
 }
@@ -66,16 +66,16 @@ static void tell_gap(struct session *session, const struct room_view *view)
 /* The roster knows of its join: from here on it is a member like the others. */
 static void welcome(struct session *session)
 {
-    struct room *room = session->place->room;
+    struct room *room = session->entry->room;
     const struct joining *joining = session->joining;
-    struct room_entry entry = {0};
-    bool shared = find_entry(session, &entry);
-    struct room_view view = room_enter(room, session->connection, &entry);
-    if (shared && joining->knows && !entry.resumes) /* the token has outlived `retention` */
+    struct room_arrival arrival = {0};
+    bool shared = find_arrival(session, &arrival);
+    struct room_view view = room_enter(room, session->connection, &arrival);
+    if (shared && joining->knows && !arrival.resumes) /* the token has outlived `retention` */
         view.missed = room_messages_since(room, joining->since_seq);
-    bool recovered = shared && entry.resumes && view.missed == 0;
+    bool recovered = shared && arrival.resumes && view.missed == 0;
     send_welcome(session, &view, recovered);
-    const char *epoch = feed_epoch(session->place->feed);
+    const char *epoch = feed_epoch(room_feed(session->entry->room));
     if (joining->knows && !recovered && strcmp(joining->since_epoch, epoch) != 0)
         tell_gap(session, &view);
     session->state = SESSION_JOINED;
@@ -84,7 +84,7 @@ static void welcome(struct session *session)
 
 static bool is_settled(const struct session *session)
 {
-    const struct feed *feed = session->place->feed;
+    const struct feed *feed = room_feed(session->entry->room);
     uint64_t seq = session->joining->seq;
     return feed_is_settled(feed) &&
            feed_stand(feed, session->joining->epoch, &seq) == LINEAGE_SHARED;
@@ -92,7 +92,7 @@ static bool is_settled(const struct session *session)
 
 static bool is_known(const struct session *session)
 {
-    return session->joining->seq <= room_seq(session->place->room) && is_settled(session);
+    return session->joining->seq <= room_seq(session->entry->room) && is_settled(session);
 }
 
 /* --- Together --- */
@@ -102,23 +102,23 @@ static void welcome_known(struct session *session)
 {
     list_remove(&session->in_queue);
     if (!is_known(session)) /* no longer: Redis lost its memory */
-        list_add(&session->place->waiting, &session->in_queue);
+        list_add(&session->entry->waiting, &session->in_queue);
     else if (!connection_is_closing(session->connection))
         welcome(session);
 }
 
-/* Welcomes so many of the place at most; returns how many. */
-static unsigned welcome_some(struct place *place, unsigned most)
+/* Welcomes so many of the room at most; returns how many. */
+static unsigned welcome_some(struct room_entry *entry, unsigned most)
 {
     unsigned count = 0;
-    for (; count < most && !list_is_empty(&place->known); count++)
-        welcome_known(LIST_ITEM(place->known.next, struct session, in_queue));
-    list_remove(&place->in_known);
+    for (; count < most && !list_is_empty(&entry->known); count++)
+        welcome_known(LIST_ITEM(entry->known.next, struct session, in_queue));
+    list_remove(&entry->in_known);
     return count;
 }
 
 /* One after the other, welcomes cost less than each by itself: the caches have turned to nothing
- * else, and readers have not gone to sleep. A place where more wait goes to the end of the line. */
+ * else, and readers have not gone to sleep. A room where more wait goes to the end of the line. */
 void session_on_welcomes(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
@@ -129,10 +129,10 @@ void session_on_welcomes(evutil_socket_t fd, short events, void *arg)
     unsigned count = 0;
     metrics_begin_turn(all->options.metrics);
     while (count < MOST_AT_ONCE && !list_is_empty(&all->known)) {
-        struct place *place = LIST_ITEM(all->known.next, struct place, in_known);
-        count += welcome_some(place, MOST_AT_ONCE - count);
-        if (!list_is_empty(&place->known))
-            list_add(&all->known, &place->in_known);
+        struct room_entry *entry = LIST_ITEM(all->known.next, struct room_entry, in_known);
+        count += welcome_some(entry, MOST_AT_ONCE - count);
+        if (!list_is_empty(&entry->known))
+            list_add(&all->known, &entry->in_known);
     }
     if (count > 0)
         evtimer_add(all->welcomes, list_is_empty(&all->known) ? &together : &next_turn);
@@ -141,11 +141,11 @@ void session_on_welcomes(evutil_socket_t fd, short events, void *arg)
 static void add_known(struct session *session)
 {
     struct sessions *all = session->all;
-    struct place *place = session->place;
+    struct room_entry *entry = session->entry;
     list_remove(&session->in_queue);
-    list_add(&place->known, &session->in_queue);
-    if (list_is_empty(&place->in_known)) /* else it stands in line already */
-        list_add(&all->known, &place->in_known);
+    list_add(&entry->known, &session->in_queue);
+    if (list_is_empty(&entry->in_known)) /* else it stands in line already */
+        list_add(&all->known, &entry->in_known);
     if (!evtimer_pending(all->welcomes, NULL))
         session_on_welcomes(-1, 0, all);
 }
@@ -160,10 +160,10 @@ void session_welcome_if_known(struct session *session)
  * those of its call who are new, and waits for their event, which is the next. The first who is not
  * known is the last to be looked at, or a room that reads what it missed would look at thousands
  * for each event. */
-void session_welcome(struct place *place)
+void session_welcome(struct room_entry *entry)
 {
     struct link *next;
-    for (struct link *at = place->waiting.next; at != &place->waiting; at = next) {
+    for (struct link *at = entry->waiting.next; at != &entry->waiting; at = next) {
         struct session *session = LIST_ITEM(at, struct session, in_queue);
         next = at->next;
         if (session->state != SESSION_ADMITTED || !is_settled(session))
@@ -174,7 +174,7 @@ void session_welcome(struct place *place)
     }
 }
 
-void session_welcome_now(struct place *place)
+void session_welcome_now(struct room_entry *entry)
 {
-    welcome_some(place, UINT_MAX);
+    welcome_some(entry, UINT_MAX);
 }

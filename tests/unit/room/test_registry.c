@@ -18,11 +18,24 @@ struct world {
     struct rooms *rooms;
 };
 
+/* The owner of a room: was it met? */
+static void *make_owner(void *arg, struct room *room)
+{
+    (void)arg;
+    (void)room;
+    return calloc(1, sizeof(bool));
+}
+
+static bool *met_of(struct room *room)
+{
+    return room_owner(room);
+}
+
 /* A bus that never connects: rooms without members have no feed. */
 static void make(struct world *world)
 {
     static const struct bus_callbacks nothing;
-    static const struct rooms_callbacks silence;
+    static const struct rooms_callbacks owners = {.on_made = make_owner, .on_freed = free};
     char error[256];
     char *arguments[] = {(char[]){"yukizuri"}, (char[]){"--redis"}, (char[]){"unix:/nowhere"}};
     config_load(&world->config, 3, arguments, no_environment);
@@ -31,7 +44,7 @@ static void make(struct world *world)
                                     &world->metrics, NULL};
     world->bus = bus_new(&bus, &nothing, NULL, error, sizeof error);
     const struct rooms_options rooms = {world->base, NULL, world->bus};
-    world->rooms = rooms_new(&rooms, &silence, NULL);
+    world->rooms = rooms_new(&rooms, &owners, NULL);
 }
 
 static void unmake(struct world *world)
@@ -43,7 +56,7 @@ static void unmake(struct world *world)
     config_done(&world->config);
 }
 
-static struct place *get(struct world *world, int number)
+static struct room *get(struct world *world, int number)
 {
     char name[24];
     snprintf(name, sizeof name, "room-%d", number);
@@ -56,24 +69,24 @@ static struct place *get(struct world *world, int number)
 static void test_rooms_rotate_passes_over_no_room_while_others_come_and_go(void **state)
 {
     struct world world = {0};
-    struct place *places[ROOMS];
+    struct room *all[ROOMS];
     int met[ROOMS] = {0};
     (void)state;
     make(&world);
     for (int i = 0; i < ROOMS; i++)
-        places[i] = get(&world, i);
+        all[i] = get(&world, i);
     int closing = STAYING;
     int opened = ROOMS;
-    struct place *place;
-    while ((place = rooms_rotate(world.rooms)) != NULL && place->refresh_walk == 0) {
-        int number = atoi(place->name + strlen("room-"));
-        place->refresh_walk = 1;
+    struct room *room;
+    while ((room = rooms_rotate(world.rooms)) != NULL && !*met_of(room)) {
+        int number = atoi(room_name(room) + strlen("room-"));
+        *met_of(room) = true;
         if (number < ROOMS)
             met[number]++;
         for (int i = 0; i < CLOSING_AT_ONCE && closing < ROOMS; i++)
-            rooms_put(places[closing++]);
+            room_release(all[closing++]);
         if (opened < ROOMS + 20)
-            get(&world, opened++)->refresh_walk = 1;
+            *met_of(get(&world, opened++)) = true;
     }
     for (int i = 0; i < STAYING; i++)
         assert_int_equal(met[i], 1);

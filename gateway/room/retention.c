@@ -1,0 +1,77 @@
+/* What a room forgets: what is older than `retention`, or more than `retention-messages`. */
+#include "room/internal.h"
+
+#include "base/clock.h"
+
+#include <string.h>
+
+enum {
+    SHORTEST_KEEP_MS = 5000, /* a slow reader gets at least so long, whatever the retention */
+    PRESENCE_TICKS = 10,     /* Redis may keep who came and went for so much longer */
+};
+
+/* Where the log shall begin, at most at `limit`: what is before is too old or too much. */
+static uint64_t find_tail(const struct room *room, uint64_t limit)
+{
+    int64_t keep_ms = (int64_t)room->rooms->commands->config->retention * 1000;
+    if (keep_ms < SHORTEST_KEEP_MS)
+        keep_ms = SHORTEST_KEEP_MS;
+    int64_t oldest_ms = clock_monotonic_ms() - keep_ms;
+    uint64_t tail = room_log_tail(room->log);
+    uint64_t least = room_log_excess(room->log);
+    while (tail < limit && (tail < least || room_log_mark(room->log, tail).at_ms < oldest_ms))
+        tail++;
+    return tail;
+}
+
+static void note_forgotten(struct room *room, uint64_t seq)
+{
+    room->forgotten.seq = seq;
+    room->forgotten.said |= past_messages(room->past, seq - 1, seq) > 0;
+}
+
+/* Forgets what is too old or too much of the frames before `limit`; nobody but the slow is before
+ * it when this is called. */
+static void trim(struct room *room, uint64_t limit)
+{
+    uint64_t tail = find_tail(room, limit);
+    if (tail > room_log_tail(room->log))
+        audience_cut_before(room->audience, tail);
+    while (room_log_tail(room->log) < tail) {
+        struct room_log_mark oldest = room_log_mark(room->log, room_log_tail(room->log));
+        if (past_forget(room->past, oldest.seq, room_log_tail(room->log)))
+            note_forgotten(room, oldest.seq);
+        room_log_evict(room->log);
+    }
+}
+
+void retention_on_served(void *owner, uint64_t limit)
+{
+    struct room *room = owner;
+    if (limit > room_log_tail(room->log))
+        room->shown_seq = room_log_mark(room->log, limit - 1).seq;
+    trim(room, limit);
+}
+
+/* The number of the last event that Redis is to forget as well; 0 when it need not be told: nothing
+ * was forgotten, or nothing is left (the stream's own TTL ends then, too), or only who came and
+ * went was (that waits: a crowd that came within seconds would cost a command for each of them). */
+static uint64_t take_forgotten(struct room *room)
+{
+    uint64_t seq = room->forgotten.seq;
+    bool all = seq == room->seq;
+    room->forgotten.ticks += seq != 0;
+    if (all || (!room->forgotten.said && room->forgotten.ticks < PRESENCE_TICKS))
+        return 0; /* all: until something happens again, and else the stream ends by itself */
+    memset(&room->forgotten, 0, sizeof room->forgotten);
+    return seq;
+}
+
+void retention_tick(struct room *room)
+{
+    if (!audience_is_busy(room->audience))
+        trim(room, room_log_head(room->log));
+    uint64_t forgotten = take_forgotten(room);
+    if (forgotten > 0 && feed_is_current(room->feed))
+        commands_trim(room_topic(room), feed_epoch(room->feed), forgotten);
+}
