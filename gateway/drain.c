@@ -7,7 +7,7 @@
 #include "http/listen_socket.h"
 #include "http/listener.h"
 #include "http/server.h"
-#include "session/sessions.h"
+#include "session/drain.h"
 #include "telemetry/log.h"
 
 #include <event2/event.h>

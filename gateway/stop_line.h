@@ -3,7 +3,7 @@
 #ifndef YUKIZURI_STOP_LINE_H
 #define YUKIZURI_STOP_LINE_H
 
-#include "session/sessions.h"
+#include "session/drain.h"
 #include "telemetry/log.h"
 
 /* Zero when made. */

@@ -1,8 +1,8 @@
-/* The log's word of a connection that ended: who ended it, why, and how it stood with it. The
- * metrics (lost_total) count the same words. */
-#include "session/internal.h"
+#include "session/close_log.h"
 
 #include "base/clock.h"
+#include "session/rate_limit.h"
+#include "session/session.h"
 
 #include <inttypes.h>
 #include <stdio.h>

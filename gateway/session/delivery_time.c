@@ -1,5 +1,4 @@
-/* How long it takes from the arrival of what somebody says until all members here were sent it. */
-#include "session/internal.h"
+#include "session/delivery_time.h"
 
 #include "base/clock.h"
 

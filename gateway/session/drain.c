@@ -1,7 +1,8 @@
-/* Draining: everybody is sent to another gateway, a few at a time. */
-#include "session/internal.h"
+#include "session/drain.h"
 
 #include "base/clock.h"
+#include "session/leave.h"
+#include "session/session.h"
 
 enum { MOVE_MS = 500 }; /* for moving, once it is time to */
 

@@ -1,9 +1,10 @@
-/* Asking Redis to let people in: those of a room who ask at about the same time, in one call. */
-#include "session/internal.h"
+#include "session/join_batch.h"
 
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/slab.h"
+#include "session/admit.h"
+#include "session/session.h"
 
 #include <stdlib.h>
 
@@ -172,9 +173,4 @@ void session_ask(struct session *session)
     session->state = SESSION_ASKED;
     session->in_flight++;
     call->sessions[call->count++] = session;
-}
-
-void session_close_join_call(struct room_entry *entry)
-{
-    entry->joins = NULL;
 }

@@ -1,8 +1,10 @@
-/* Leaving, so that Redis surely hears of it. */
-#include "session/internal.h"
+#include "session/leave.h"
 
 #include "base/memory.h"
 #include "base/slab.h"
+#include "session/close_log.h"
+#include "session/grace_clock.h"
+#include "session/session.h"
 
 #include <stdlib.h>
 #include <string.h>

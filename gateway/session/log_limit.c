@@ -1,6 +1,4 @@
-/* Lines of the log about people who have not joined. Anybody can come and go a thousand times a
- * second without a name: beyond STRANGERS these lines are left out, and counted. */
-#include "session/internal.h"
+#include "session/log_limit.h"
 
 #include "base/clock.h"
 

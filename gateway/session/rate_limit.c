@@ -1,23 +1,8 @@
-/* What each may send, and who sends more: `rate`, the word to whoever goes beyond it, the end of
- * who goes on (4429), and the log's `flood` lines.
- *
- * The rule for 4429 is such that a client which does what `retry_after` says never meets it:
- *
- * - Each `too_fast` promises another token: those who are refused together are given one time after
- *   the other, as far apart as the rate says. Who comes back at its time finds its token.
- * - What is on its way when a client is refused for the first time is forgiven, however much it is:
- *   a ping follows the first `too_fast`, and until its pong comes the client has not read that. The
- *   pong comes behind all that, which may take long over a bad line. Who does not answer is taken
- *   to know it after IGNORANCE_MS.
- * - After that each refused message is a strike. Pings, pongs and typing are not answered when they
- *   are dropped; each beyond their own bucket is one. At MOST_STRIKES the connection is closed.
- * - Strikes are forgotten at the rate. Who comes back at its times sends no more than that: though
- *   it be refused each time (with a small burst whoever is late leaves the next without a token),
- *   its strikes do not add up. */
-#include "session/internal.h"
+#include "session/rate_limit.h"
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "session/session.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -1,10 +1,8 @@
-/* After Redis went on with an older memory: members that are there for this gateway, and that it
- * does not hold, had left since. They leave once more; not while another process holds some under
- * the same gateway-id. */
-#include "session/internal.h"
+#include "session/reconcile.h"
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "session/session.h"
 
 #include <stdlib.h>
 #include <string.h>

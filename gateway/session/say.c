@@ -1,7 +1,8 @@
-/* Saying something: its length, the way to Redis, and the answer. */
-#include "session/internal.h"
+#include "session/say.h"
 
 #include "base/memory.h"
+#include "session/delivery_time.h"
+#include "session/session.h"
 
 #include <inttypes.h>
 #include <stdio.h>

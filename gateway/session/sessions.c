@@ -3,7 +3,20 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/slab.h"
+#include "session/close_log.h"
+#include "session/delivery_time.h"
+#include "session/disconnect.h"
+#include "session/grace_clock.h"
 #include "session/internal.h"
+#include "session/join.h"
+#include "session/leave.h"
+#include "session/log_limit.h"
+#include "session/rate_limit.h"
+#include "session/reconcile.h"
+#include "session/refresh.h"
+#include "session/say.h"
+#include "session/session.h"
+#include "session/welcome.h"
 
 #include <event2/event.h>
 #include <stdlib.h>
@@ -19,50 +32,6 @@ static void on_message(void *owner, bool text, const uint8_t *data, size_t len);
 static void on_closed(void *owner, const struct connection_end *end);
 
 static const struct connection_callbacks callbacks = {on_message, session_on_control, on_closed};
-
-/* --- Sending --- */
-
-void session_send(struct session *session)
-{
-    struct text *text = &session->all->scratch;
-    if (session->connection != NULL)
-        connection_send(session->connection, FRAME_TEXT, text->data, text->len);
-    text_clear(text);
-}
-
-void session_error(struct session *session, const struct message_error *error)
-{
-    metrics_count_word(&session->all->options.metrics->errors, error->code);
-    message_add_error(&session->all->scratch, error);
-    session_send(session);
-}
-
-void session_refuse(struct session *session, const char *code, const char *sentence)
-{
-    session_error(session, &(struct message_error){.code = code, .message = sentence});
-}
-
-void session_log_more(const struct session *session, const struct log_line *line)
-{
-    char address[ADDRESS_TEXT_BYTES];
-    struct log_line whole = *line;
-    const struct identity *identity = session->identity;
-    if (!session_may_log(session, line->level))
-        return;
-    session_format_address(session, address);
-    whole.room = room_name(session->entry->room);
-    whole.remote_addr = address;
-    if (identity != NULL) {
-        whole.id = identity->id[0] == '\0' ? NULL : identity->id; /* Redis has not decided yet */
-        whole.username = identity_name(identity);
-    }
-    log_write(session->all->options.log, &whole);
-}
-
-void session_log(const struct session *session, const char *kind, const char *message)
-{
-    session_log_more(session, &(struct log_line){.kind = kind, .message = message});
-}
 
 /* --- Small requests --- */
 
@@ -175,40 +144,6 @@ static void on_message(void *owner, bool text, const uint8_t *data, size_t len)
 }
 
 /* --- Life --- */
-
-bool session_is_member(const struct session *session)
-{
-    return session->state == SESSION_ADMITTED || session->state == SESSION_JOINED ||
-           session->state == SESSION_GHOST;
-}
-
-void session_free_if_over(struct session *session)
-{
-    if (session->state != SESSION_OVER || session->in_flight > 0 || session->connection != NULL)
-        return;
-    list_remove(&session->in_entry);
-    list_remove(&session->in_queue);
-    room_release(session->entry->room);
-    slab_free(session->identity);
-    free(session->joining);
-    session->all->freed++;
-    slab_free(session);
-}
-
-void session_end(struct session *session)
-{
-    struct sessions *all = session->all;
-    if (session_is_member(session)) {
-        table_remove(all->by_id, session);
-        list_remove(&session->in_entry);
-        list_add(&session->entry->visitors, &session->in_entry);
-        all->options.metrics->members--;
-    }
-    if (session->connection != NULL)
-        room_exit(session->entry->room, session->connection);
-    list_remove(&session->in_queue);
-    session->state = SESSION_OVER;
-}
 
 static void on_closed(void *owner, const struct connection_end *end)
 {
@@ -462,7 +397,10 @@ void sessions_tick(struct sessions *all)
     struct room_entry *entry;
     for (size_t at = 0; (entry = session_next_entry(all, &at)) != NULL;)
         tick_room(entry);
-    session_stay_tick(all);
+    session_grace_clock_tick(all);
+    session_disconnect_tick(all);
+    session_repeat_farewells(all);
+    session_refresh_tick(all);
     session_flood_tick(all);
     session_strangers_tick(all);
     cloak_tick(all->cloak);

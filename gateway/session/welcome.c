@@ -1,5 +1,6 @@
-/* Welcoming who has come in, and who came back. */
-#include "session/internal.h"
+#include "session/welcome.h"
+
+#include "session/session.h"
 
 #include <event2/event.h>
 #include <limits.h>

@@ -1,0 +1,153 @@
+#include "session/admit.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/slab.h"
+#include "session/disconnect.h"
+#include "session/leave.h"
+#include "session/session.h"
+#include "session/welcome.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- Refusing --- */
+
+void session_refuse_join(struct session *session, const struct message_error *error)
+{
+    struct text line = TEXT_EMPTY;
+    text_print(&line, "%s: %s", error->code, session->joining->name.shown);
+    session_log(session, "join-refused", line.data);
+    text_done(&line);
+    session_end_joining(session);
+    session->state = session->connection == NULL ? SESSION_OVER : SESSION_VISITING;
+    session_error(session, error);
+}
+
+void session_refuse_unavailable(struct session *session)
+{
+    session_refuse_join(session,
+                        &(struct message_error){
+                            .code = "unavailable",
+                            .message = "The chat cannot be reached right now; please try again.",
+                            .retry_after = 1,
+                        });
+}
+
+static void refuse_taken(struct session *session, unsigned number)
+{
+    struct name suggestion = {.shown = ""};
+    char question[NAME_BYTES + 64] = "Please choose another name.";
+    char sentence[sizeof question + 64];
+    if (number > 0) {
+        name_with_number(&session->joining->name, number, &suggestion);
+        snprintf(question, sizeof question, "How about %s?", suggestion.shown);
+    }
+    snprintf(sentence, sizeof sentence, "Somebody here is called that already. %s", question);
+    session_refuse_join(session, &(struct message_error){
+                                     .code = "name_taken",
+                                     .message = sentence,
+                                     .suggestion = number > 0 ? suggestion.shown : NULL,
+                                 });
+}
+
+/* --- Identity --- */
+
+static void fill_identity(struct session *session, const struct commands_joined *joined)
+{
+    const struct identity *asked = session->identity;
+    const struct joining *joining = session->joining;
+    bool same = strcmp(joined->id, joining->shown.id) == 0;
+    struct identity *identity = identity_new(&(struct identity_parts){
+        .number = asked->number,
+        .asked_ms = asked->asked_ms,
+        .name = identity_name(asked),
+        .folded = identity_folded(asked),
+        .shown = identity_shown(asked),
+        .id = joined->id,
+        .hash = same ? joining->shown.hash : joining->fresh.hash,
+    });
+    identity_set_floor(identity, joined->floor, joined->epoch);
+    slab_free(session->identity);
+    session->identity = identity;
+}
+
+/* --- Redis' answer --- */
+
+static void become_member(struct session *session)
+{
+    struct sessions *all = session->all;
+    struct session *other =
+        table_find(all->by_id, session->identity->id, strlen(session->identity->id));
+    if (other != NULL)
+        session_displace(other);
+    table_add(all->by_id, session);
+    list_remove(&session->in_entry);
+    list_add(&session->entry->members, &session->in_entry);
+    all->options.metrics->members++;
+    session->state = SESSION_ADMITTED;
+}
+
+static void admit(struct session *session, enum commands_join_status status,
+                  const struct commands_joined *joined)
+{
+    struct metrics *metrics = session->all->options.metrics;
+    fill_identity(session, joined);
+    session->joining->seq = joined->seq;
+    session->joining->since_ms = clock_monotonic_ms();
+    memcpy(session->joining->epoch, joined->epoch, sizeof joined->epoch);
+    become_member(session);
+    if (status == COMMANDS_RESUMED) {
+        metrics->resumes++;
+        session_log(session, "resume", NULL);
+    } else {
+        metrics->joins++;
+        session_log(session, "join", NULL);
+    }
+    if (session->connection == NULL || connection_is_closing(session->connection)) {
+        if (session->connection == NULL)
+            session_become_ghost(session);
+    } else {
+        list_add(&session->entry->waiting, &session->in_queue);
+        session_welcome_if_known(session);
+        if (strcmp(feed_epoch(room_feed(session->entry->room)), joined->epoch) != 0)
+            feed_look(room_feed(session->entry->room));
+    }
+}
+
+/* Perhaps Redis carried the join out, and only its answer was lost. */
+static void retract(struct session *session)
+{
+    session_retract(session);
+    session_refuse_unavailable(session);
+}
+
+void session_decide_join(struct session *session, enum commands_join_status status,
+                         const struct commands_joined *joined)
+{
+    switch (status) {
+    case COMMANDS_JOINED:
+    case COMMANDS_RESUMED:
+        admit(session, status, joined);
+        break;
+    case COMMANDS_TAKEN:
+        refuse_taken(session, joined->number);
+        break;
+    case COMMANDS_FULL:
+        refusals_note(session->all->options.refusals, REFUSAL_MAX_MEMBERS, NULL);
+        session_refuse_join(session, &(struct message_error){
+                                         .code = "room_full",
+                                         .message = "This room is full; please try again later.",
+                                         .retry_after = 10,
+                                     });
+        break;
+    case COMMANDS_LATE:
+        session_refuse_unavailable(session);
+        break;
+    case COMMANDS_MOVED:
+    case COMMANDS_FAILED:
+        retract(session);
+        break;
+    }
+}

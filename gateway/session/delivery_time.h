@@ -1,0 +1,11 @@
+/* delivery_time: how long it took until what was said was sent to all members here. */
+#ifndef YUKIZURI_SESSION_DELIVERY_TIME_H
+#define YUKIZURI_SESSION_DELIVERY_TIME_H
+
+#include "session/internal.h"
+
+/* What the session said, and what came at `begun_us` (monotonic; 0: not known), is number `seq`. */
+void session_await_shown(struct session *session, uint64_t seq, int64_t begun_us);
+void session_forget_shown(struct sessions *all);
+
+#endif

@@ -1,0 +1,16 @@
+/* disconnect: the grace of members whose connection is lost. */
+#ifndef YUKIZURI_SESSION_DISCONNECT_H
+#define YUKIZURI_SESSION_DISCONNECT_H
+
+#include "session/internal.h"
+
+void session_become_ghost(struct session *session);
+void session_on_more_ghosts(evutil_socket_t fd, short events, void *arg);
+
+/* The member has come back on another socket: this one is told 4409 and forgotten. */
+void session_displace(struct session *session);
+
+/* To be called once a second. */
+void session_disconnect_tick(struct sessions *all);
+
+#endif

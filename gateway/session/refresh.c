@@ -1,0 +1,257 @@
+#include "session/refresh.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "session/disconnect.h"
+#include "session/reconcile.h"
+#include "session/session.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One batch under way: which sessions it asked about. Each is held by in_flight. */
+struct batch {
+    size_t count;
+    struct session *sessions[COMMANDS_REFRESH_MOST];
+};
+
+/* Its keys have still a third of their life, or are to be put back. */
+static void refresh_soon(const struct session *session)
+{
+    session->entry->refresh_at_ms =
+        clock_monotonic_ms() + (int64_t)session->all->options.config->lease * 1000;
+}
+
+static void judge_put_back(struct session *session, enum commands_join_status status,
+                           const struct commands_joined *joined)
+{
+    if (status == COMMANDS_JOINED || status == COMMANDS_RESUMED) {
+        identity_set_floor(session->identity, joined->floor, joined->epoch);
+        if (session->state == SESSION_ADMITTED) { /* the event that it waited for is gone */
+            session->joining->seq = joined->seq;
+            memcpy(session->joining->epoch, joined->epoch, sizeof joined->epoch);
+        }
+    }
+    if (status == COMMANDS_FAILED)
+        refresh_soon(session);
+    if (status == COMMANDS_MOVED) {
+        session_displace(session);
+    } else if (status == COMMANDS_TAKEN && session_is_unsettled(session->entry)) {
+        refresh_soon(session); /* whoever has the name may have left since that memory */
+    } else if (status == COMMANDS_TAKEN && session->connection != NULL) {
+        /* somebody took the name while this gateway was thought dead: the page joins anew */
+        connection_close(session->connection, 4400, "the name was taken meanwhile; join again");
+    }
+}
+
+static void on_put_back(void *arg, const struct redis_reply *reply)
+{
+    struct batch *batch = arg;
+    for (size_t i = 0; i < batch->count; i++) {
+        struct session *session = batch->sessions[i];
+        struct commands_joined joined = {0};
+        enum commands_join_status status = commands_read_joined(reply, i, &joined);
+        session->in_flight--;
+        if (session_is_member(session))
+            judge_put_back(session, status, &joined);
+        else
+            session_free_if_over(session);
+    }
+    free(batch);
+}
+
+static struct commands_join write_put_back(const struct session *session,
+                                           char address[ADDRESS_TEXT_BYTES])
+{
+    const struct identity *identity = session->identity;
+    struct commands_join join = {
+        .member = session_bus_member(session->all, identity),
+        .number_base = identity_folded(identity),
+        .asked_ms = identity->asked_ms,
+        .restore = true,
+        .floor = identity->floor,
+        .floor_epoch = identity->floor_epoch,
+    };
+    memcpy(join.shown.id, identity->id, sizeof join.shown.id);
+    memcpy(join.shown.hash, identity->hash, sizeof join.shown.hash);
+    join.fresh = join.shown;
+    session_format_address(session, address);
+    join.member.address = address;
+    return join;
+}
+
+/* All of one room, COMMANDS_JOIN_MOST at most. Takes the batch over. */
+static void put_back(struct batch *batch)
+{
+    struct commands_join joins[COMMANDS_JOIN_MOST];
+    char addresses[COMMANDS_JOIN_MOST][ADDRESS_TEXT_BYTES];
+    for (size_t i = 0; i < batch->count; i++)
+        joins[i] = write_put_back(batch->sessions[i], addresses[i]);
+    if (commands_join(room_topic(batch->sessions[0]->entry->room), joins, batch->count, on_put_back,
+                      batch) != 0)
+        on_put_back(batch, NULL);
+}
+
+/* Adds it to those who are to be put back (join.lua judges whether they may be); returns
+ * them, or others after a full batch. */
+static struct batch *gather_lost(struct batch *lost, struct session *session)
+{
+    if (lost == NULL)
+        lost = memory_new(sizeof *lost);
+    lost->sessions[lost->count++] = session;
+    if (lost->count < COMMANDS_JOIN_MOST)
+        return lost;
+    put_back(lost);
+    return NULL;
+}
+
+static void repeat_soon(const struct batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        if (session_is_member(batch->sessions[i])) {
+            refresh_soon(batch->sessions[i]);
+            return;
+        }
+    }
+}
+
+static void on_refreshed(void *arg, const struct redis_reply *reply)
+{
+    struct batch *batch = arg;
+    struct batch *lost = NULL;
+    size_t len = 0;
+    const char *letters = redis_reply_is_error(reply) ? NULL : redis_reply_string(reply, &len);
+    if (letters == NULL)
+        repeat_soon(batch);
+    for (size_t i = 0; i < batch->count; i++) {
+        struct session *session = batch->sessions[i];
+        bool kept = i >= len || letters[i] == 'k';
+        if (!kept && session_is_member(session)) {
+            lost = gather_lost(lost, session); /* and stays held */
+        } else {
+            session->in_flight--;
+            session_free_if_over(session);
+        }
+    }
+    if (lost != NULL)
+        put_back(lost);
+    free(batch);
+}
+
+static void send_batch(struct room_entry *entry, struct batch *batch)
+{
+    struct commands_member members[COMMANDS_REFRESH_MOST];
+    for (size_t i = 0; i < batch->count; i++) {
+        members[i] = session_bus_member(batch->sessions[i]->all, batch->sessions[i]->identity);
+        batch->sessions[i]->in_flight++;
+    }
+    if (commands_refresh(room_topic(entry->room), members, batch->count, on_refreshed, batch) != 0)
+        on_refreshed(batch, NULL);
+}
+
+/* Returns how many there were. */
+static size_t refresh_room(struct room_entry *entry)
+{
+    struct batch *batch = NULL;
+    size_t count = 0;
+    for (struct link *at = entry->members.next; at != &entry->members; at = at->next) {
+        struct session *session = LIST_ITEM(at, struct session, in_entry);
+        if (batch == NULL)
+            batch = memory_new(sizeof *batch);
+        batch->sessions[batch->count++] = session;
+        count++;
+        if (batch->count == COMMANDS_REFRESH_MOST) {
+            send_batch(entry, batch);
+            batch = NULL;
+        }
+    }
+    if (batch != NULL)
+        send_batch(entry, batch);
+    return count;
+}
+
+/* Twice in the keys' life: what failed is tried again a lease later (repeat_soon). */
+int64_t session_refresh_ms(const struct sessions *all)
+{
+    return clock_monotonic_ms() +
+           (int64_t)script_settings_member_ttl(all->options.config) * 1000 / 2;
+}
+
+/* A crowd that came in together is not refreshed together, but within a sixth of its keys' life; in
+ * a hurry within half a lease. */
+static size_t most_in_a_tick(const struct sessions *all)
+{
+    const struct config *config = all->options.config;
+    uint64_t within_s =
+        all->hurry ? (config->lease + 1) / 2 : script_settings_member_ttl(config) / 6;
+    return all->options.metrics->members / within_s + COMMANDS_REFRESH_MOST;
+}
+
+static bool is_refresh_due(const struct room_entry *entry, int64_t now_ms)
+{
+    return room_is_open(entry->room) && entry->refresh_at_ms <= now_ms;
+}
+
+static void begin_walk(struct sessions *all, bool hurry)
+{
+    all->refresh_walk++;
+    all->hurry = hurry;
+}
+
+/* The next room of this walk; NULL when it has come by all that were there when it began. */
+static struct room_entry *next_in_walk(struct sessions *all)
+{
+    struct room *room = rooms_rotate(all->rooms);
+    struct room_entry *entry = room == NULL ? NULL : room_owner(room);
+    if (entry == NULL || entry->refresh_walk == all->refresh_walk)
+        return NULL;
+    entry->refresh_walk = all->refresh_walk;
+    return entry;
+}
+
+/* Goes on where it stopped the time before: nobody waits for those at the front. */
+static void refresh_some(struct sessions *all)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    size_t most = most_in_a_tick(all);
+    for (size_t count = 0; count < most;) {
+        struct room_entry *entry = next_in_walk(all);
+        if (entry == NULL) {
+            begin_walk(all, false);
+            return;
+        }
+        if (!is_refresh_due(entry, now_ms))
+            continue;
+        /* in a hurry once more: a burial may just have been under way */
+        entry->refresh_at_ms = all->hurry ? now_ms + (int64_t)all->options.config->lease * 1000
+                                          : session_refresh_ms(all);
+        count += refresh_room(entry);
+    }
+}
+
+void session_refresh_soon(struct room_entry *entry)
+{
+    struct sessions *all = entry->all;
+    entry->refresh_at_ms = clock_monotonic_ms();
+    begin_walk(all, true);
+}
+
+void session_refresh_all(struct sessions *all, bool hurry)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    struct room_entry *entry;
+    for (size_t at = 0; (entry = session_next_entry(all, &at)) != NULL;)
+        entry->refresh_at_ms = now_ms;
+    if (hurry)
+        begin_walk(all, true);
+    if (bus_is_up(all->options.bus))
+        refresh_some(all);
+}
+
+void session_refresh_tick(struct sessions *all)
+{
+    if (bus_is_up(all->options.bus))
+        refresh_some(all);
+}

@@ -1,0 +1,9 @@
+/* say: saying something: its length, the way to Redis, and the answer. */
+#ifndef YUKIZURI_SESSION_SAY_H
+#define YUKIZURI_SESSION_SAY_H
+
+#include "session/internal.h"
+
+void session_say(struct session *session, const struct message_in *message);
+
+#endif

@@ -1,0 +1,18 @@
+/* welcome: whoever was let in is told so, once the feed has brought its join. */
+#ifndef YUKIZURI_SESSION_WELCOME_H
+#define YUKIZURI_SESSION_WELCOME_H
+
+#include "session/internal.h"
+
+/* It waits (ADMITTED). When the feed has brought its join it is welcomed: now, or together with
+ * others a moment later. */
+void session_welcome_if_known(struct session *session);
+
+/* The same for all of the room who wait for what the feed has just brought. */
+void session_welcome(struct room_entry *entry);
+
+/* Those of the room who are to be welcomed a moment later are welcomed now. */
+void session_welcome_now(struct room_entry *entry);
+void session_on_welcomes(evutil_socket_t fd, short events, void *arg);
+
+#endif
