@@ -15,7 +15,8 @@
 
 enum {
     TICK_US = 50000,
-    LEAST_MS = LISTENER_LAST_HANDSHAKES_MS + 300, /* for requests of who came at the last moment */
+    LEAST_MS =
+        LISTEN_SOCKET_LAST_HANDSHAKES_MS + 300, /* for requests of who came at the last moment */
     EXTRA_MS = 6000,
 };
 
@@ -44,20 +45,20 @@ static void on_last_handshakes(evutil_socket_t fd, short events, void *arg)
     (void)fd;
     (void)events;
     const struct drain *drain = arg;
-    doors_close(drain->options.doors, true);
+    listener_close(drain->options.listener, true);
 }
 
 /* From now on nobody new comes, and who is here goes. */
 static void send_away(struct drain *drain)
 {
     static const struct timeval often = {0, TICK_US};
-    static const struct timeval handshakes = {0, LISTENER_LAST_HANDSHAKES_MS * 1000};
+    static const struct timeval handshakes = {0, LISTEN_SOCKET_LAST_HANDSHAKES_MS * 1000};
     const struct drain_options *options = &drain->options;
     int64_t now_ms = clock_monotonic_ms();
     drain->least_ms = now_ms + LEAST_MS;
     drain->end_ms = now_ms + (int64_t)options->config->drain * 1000 + EXTRA_MS;
     http_drain(options->http);
-    doors_turn_away(options->doors);
+    listener_reject(options->listener);
     sessions_drain(options->sessions);
     event_add(drain->last_handshakes, &handshakes);
     event_add(drain->tick, &often);

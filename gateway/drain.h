@@ -8,7 +8,7 @@
 #include <stdbool.h>
 
 struct config;
-struct doors;
+struct listener;
 struct drain;
 struct event_base;
 struct http;
@@ -22,7 +22,7 @@ struct drain_options {
     const struct config *config;
     struct log *log;
     struct http *http;
-    struct doors *doors;
+    struct listener *listener;
     struct presence *presence;
     struct sessions *sessions;
     void (*on_over)(void *arg); /* everybody is gone, or had their time; once, from the loop */

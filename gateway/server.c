@@ -118,7 +118,7 @@ static void make_events(struct server *server)
     server->tick = event_new(server->base, -1, EV_PERSIST, on_tick, server);
     server->leave_late = evtimer_new(server->base, on_leave_late, server);
     event_add(server->tick, &second);
-    doors_watch_later(server->doors);
+    listener_enable_later(server->listener);
     for (size_t i = 0; i < SIGNALS_HANDLED; i++) {
         server->signals[i] = evsignal_new(server->base, signals_handled[i], on_signal, server);
         event_add(server->signals[i], NULL);
@@ -175,13 +175,13 @@ static void free_event(struct event *event)
         event_free(event);
 }
 
-static void close_doors(const struct server *server)
+static void close_listener(const struct server *server)
 {
-    if (server->doors == NULL)
+    if (server->listener == NULL)
         return;
-    doors_turn_away(server->doors);
-    doors_close(server->doors, server->http != NULL);
-    doors_free(server->doors);
+    listener_reject(server->listener);
+    listener_close(server->listener, server->http != NULL);
+    listener_free(server->listener);
 }
 
 /* First what calls back, so that nobody is called who is gone. A signal that comes from here on
@@ -194,7 +194,7 @@ void server_free(struct server *server)
     signals_hold(&before);
     for (size_t i = 0; i < SIGNALS_HANDLED; i++)
         free_event(server->signals[i]);
-    close_doors(server);
+    close_listener(server);
     drain_free(server->drain);
     http_free(server->http);
     bus_stop(server->bus);

@@ -37,7 +37,7 @@ struct server {
     struct sessions *sessions;
     struct presence *presence;
     struct http *http;
-    struct doors *doors;
+    struct listener *listener;
     struct drain *drain;
     struct stalls *stalls;
     struct event *tick, *leave_late;

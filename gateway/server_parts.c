@@ -9,7 +9,7 @@
 
 /* --- Accepting --- */
 
-static void on_come(void *arg, int fd, const struct address *address)
+static void on_accept(void *arg, int fd, const struct address *address)
 {
     struct server *server = arg;
     metrics_begin_turn(&server->metrics);
@@ -29,14 +29,14 @@ static void on_full(void *arg, enum refusal reason)
 }
 
 /* Two gateways with a private Redis each would be two chats on one port. */
-static int open_doors(struct server *server, char *error, size_t error_size)
+static int open_listener(struct server *server, char *error, size_t error_size)
 {
-    static const struct doors_callbacks callbacks = {on_come, is_busy, on_full};
+    static const struct listener_callbacks callbacks = {on_accept, is_busy, on_full};
     bool shared = server->config->redis_url.scheme != REDIS_EMBEDDED;
-    server->doors = doors_open(server->base, server->config, shared, error, error_size);
-    if (server->doors == NULL)
+    server->listener = listener_open(server->base, server->config, shared, error, error_size);
+    if (server->listener == NULL)
         return -1;
-    doors_set_callbacks(server->doors, &callbacks, server);
+    listener_set_callbacks(server->listener, &callbacks, server);
     return 0;
 }
 
@@ -53,7 +53,7 @@ static void on_taken(void *arg)
 {
     struct server *server = arg;
     sessions_admit(server->sessions);
-    doors_watch(server->doors);
+    listener_enable(server->listener);
 }
 
 /* In a storm of people a turn of the loop takes milliseconds, on a shared core three times as long.
@@ -119,9 +119,9 @@ static void on_waiting(void *arg, bool waiting)
 {
     const struct server *server = arg;
     if (waiting)
-        doors_look_away(server->doors);
+        listener_disable(server->listener);
     else
-        doors_watch_later(server->doors);
+        listener_enable_later(server->listener);
 }
 
 static void on_drained(void *arg)
@@ -242,7 +242,7 @@ static void make_drain(struct server *server)
         .config = server->config,
         .log = server->log,
         .http = server->http,
-        .doors = server->doors,
+        .listener = server->listener,
         .presence = server->presence,
         .sessions = server->sessions,
         .on_over = on_drained,
@@ -253,7 +253,8 @@ static void make_drain(struct server *server)
 
 int server_make_parts(struct server *server, char *error, size_t error_size)
 {
-    if (make_sender(server, error, error_size) != 0 || open_doors(server, error, error_size) != 0 ||
+    if (make_sender(server, error, error_size) != 0 ||
+        open_listener(server, error, error_size) != 0 ||
         find_redis(server, error, error_size) != 0 || make_bus(server, error, error_size) != 0)
         return -1;
     server->poller = poller_new(server->base, &server->metrics, on_members_served, server);

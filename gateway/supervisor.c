@@ -35,7 +35,7 @@ struct supervisor {
     struct worker *workers;
     size_t count;
     struct embedded_redis *redis; /* NULL: they share one of somebody else's */
-    struct private_ports ports;   /* while there is a private Redis */
+    struct port_claim claim;      /* while there is a private Redis */
     sigset_t signals, before;
     int64_t started_ms;
     bool stopping;
@@ -54,7 +54,7 @@ static int be_worker(struct supervisor *supervisor, size_t number, pid_t parent)
 {
     char id[GATEWAY_ID_BYTES];
     struct config *config = supervisor->config;
-    private_ports_release(&supervisor->ports);
+    port_claim_release(&supervisor->claim);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent)
         return 0;
@@ -197,7 +197,7 @@ static struct embedded_redis *start_redis(struct supervisor *supervisor)
     char error[512];
     struct config *config = supervisor->config;
     struct embedded_redis *redis = NULL;
-    if (private_ports_claim(config, &supervisor->ports, error, sizeof error) == 0)
+    if (port_claim_acquire(config, &supervisor->claim, error, sizeof error) == 0)
         redis = embedded_redis_start(&config->redis_url, error, sizeof error);
     if (redis == NULL)
         stderr_line_print("%s", error);
@@ -230,6 +230,6 @@ int supervisor_run(struct config *config, size_t count, int (*work)(const struct
         embedded_redis_forget(supervisor.redis);
     else
         embedded_redis_stop(supervisor.redis);
-    private_ports_release(&supervisor.ports);
+    port_claim_release(&supervisor.claim);
     return supervisor.status;
 }

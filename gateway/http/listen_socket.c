@@ -13,8 +13,8 @@
 
 enum { BACKLOG = 4096, MOST_UNSENT_BYTES = 131072, PORT_BYTES = 8 };
 
-static int fail(const struct listen_address *address, const char *why, char *error,
-                size_t error_size)
+static int fail_listening(const struct listen_address *address, const char *why, char *error,
+                          size_t error_size)
 {
     char text[LISTEN_TEXT_BYTES];
     listen_address_format(address, text);
@@ -23,7 +23,7 @@ static int fail(const struct listen_address *address, const char *why, char *err
 }
 
 /* What to do about it, where that is known. */
-static const char *find_advice(int why)
+static const char *advise_on_bind(int why)
 {
     switch (why) {
     case EADDRINUSE:
@@ -39,11 +39,11 @@ static const char *find_advice(int why)
     }
 }
 
-static int fail_with_errno(const struct listen_address *address, char *error, size_t error_size)
+static int fail_binding(const struct listen_address *address, char *error, size_t error_size)
 {
     char why[160];
-    snprintf(why, sizeof why, "%s%s", strerror(errno), find_advice(errno));
-    return fail(address, why, error, error_size);
+    snprintf(why, sizeof why, "%s%s", strerror(errno), advise_on_bind(errno));
+    return fail_listening(address, why, error, error_size);
 }
 
 /* --- Ports --- */
@@ -109,11 +109,12 @@ static bool came_before(const struct addrinfo *all, const struct addrinfo *info)
 }
 
 /* 0; or -1 and errno. */
-static int open_each(const struct addrinfo *all, bool shared, bool is_name, struct listener *out)
+static int open_each(const struct addrinfo *all, bool shared, bool is_name,
+                     struct listen_socket *out)
 {
     int why = EADDRNOTAVAIL;
     for (const struct addrinfo *info = all; info != NULL; info = info->ai_next) {
-        if (came_before(all, info) || out->count == LISTENER_SOCKETS)
+        if (came_before(all, info) || out->count == LISTEN_SOCKET_FDS)
             continue;
         int fd = open_socket(info, shared, is_name);
         if (fd >= 0)
@@ -127,7 +128,7 @@ static int open_each(const struct addrinfo *all, bool shared, bool is_name, stru
     return out->count > 0 ? 0 : -1;
 }
 
-static int open_host(const struct listen_address *address, bool shared, struct listener *out,
+static int open_host(const struct listen_address *address, bool shared, struct listen_socket *out,
                      char *error, size_t error_size)
 {
     char port[PORT_BYTES];
@@ -142,62 +143,63 @@ static int open_host(const struct listen_address *address, bool shared, struct l
                  "the host name cannot be resolved: %s; see /etc/hosts and the "
                  "name server",
                  wrong == EAI_SYSTEM ? strerror(errno) : gai_strerror(wrong));
-        return fail(address, why, error, error_size);
+        return fail_listening(address, why, error, error_size);
     }
     int result = open_each(found, shared, address->is_name, out);
     if (result != 0)
-        fail_with_errno(address, error, error_size);
+        fail_binding(address, error, error_size);
     freeaddrinfo(found);
     return result;
 }
 
-static int open_port(const struct listen_address *address, bool shared, struct listener *out,
+static int open_port(const struct listen_address *address, bool shared, struct listen_socket *out,
                      char *error, size_t error_size)
 {
     if (address->kind == LISTEN_HOST)
         return open_host(address, shared, out, error, error_size);
     out->fds[0] = open_everywhere(address->port, shared);
     if (out->fds[0] < 0)
-        return fail_with_errno(address, error, error_size);
+        return fail_binding(address, error, error_size);
     out->count = 1;
     return 0;
 }
 
 /* --- Both --- */
 
-static int open_path(const struct listen_address *address, unsigned mode, struct listener *out,
+static int open_path(const struct listen_address *address, unsigned mode, struct listen_socket *out,
                      char *error, size_t error_size)
 {
     char why[256];
     out->is_path = true;
     out->fds[0] = unix_path_listen(address->path, mode, &out->path, why, sizeof why);
     if (out->fds[0] < 0)
-        return fail(address, why, error, error_size);
+        return fail_listening(address, why, error, error_size);
     out->count = 1;
     return 0;
 }
 
-int listener_open(const struct listen_address *address, const struct listener_options *options,
-                  struct listener *out, char *error, size_t error_size)
+int listen_socket_open(const struct listen_address *address,
+                       const struct listen_socket_options *options, struct listen_socket *out,
+                       char *error, size_t error_size)
 {
-    *out = (struct listener){0};
+    *out = (struct listen_socket){0};
     int result = address->kind == LISTEN_UNIX
                      ? open_path(address, options->mode, out, error, error_size)
                      : open_port(address, options->shared, out, error, error_size);
     if (result != 0)
-        listener_close(out);
+        listen_socket_close(out);
     return result;
 }
 
-void listener_close(struct listener *listener)
+void listen_socket_close(struct listen_socket *listening)
 {
-    for (size_t i = 0; i < listener->count; i++)
-        close(listener->fds[i]);
-    listener->count = 0;
+    for (size_t i = 0; i < listening->count; i++)
+        close(listening->fds[i]);
+    listening->count = 0;
 }
 
 /* Of a listening socket, tcpi_unacked is the length of its queue (Linux, tcp_get_info). */
-int listener_waiting(int fd, int most)
+int listen_socket_count_waiting(int fd, int most)
 {
     struct tcp_info info;
     socklen_t len = offsetof(struct tcp_info, tcpi_unacked) + sizeof info.tcpi_unacked;
@@ -224,10 +226,10 @@ static void drop_requests(int fd)
     setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
 }
 
-void listener_turn_away(const struct listener *listener)
+void listen_socket_reject(const struct listen_socket *listening)
 {
-    if (listener->is_path && listener->count > 0)
-        unix_path_remove(&listener->path);
-    for (size_t i = 0; !listener->is_path && i < listener->count; i++)
-        drop_requests(listener->fds[i]);
+    if (listening->is_path && listening->count > 0)
+        unix_path_remove(&listening->path);
+    for (size_t i = 0; !listening->is_path && i < listening->count; i++)
+        drop_requests(listening->fds[i]);
 }

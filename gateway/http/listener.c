@@ -8,95 +8,96 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-enum { MOST_ACCEPTS = 32, WATCH_LATEST_US = 500000, PAUSE_US = 100000, MOST_TAKEN = 65536 };
+enum { MOST_ACCEPTS = 32, ENABLE_LATEST_US = 500000, PAUSE_US = 100000, MOST_TAKEN = 65536 };
 
-/* A socket that people come in by. */
-struct door {
-    struct doors *doors;
-    struct event *knock;
+/* A socket to accept from. */
+struct acceptor {
+    struct listener *listener;
+    struct event *acceptable;
     int fd;
 };
 
-struct doors {
+struct listener {
     struct event_base *base;
     const struct config *config;
-    struct doors_callbacks callbacks;
+    struct listener_callbacks callbacks;
     void *arg;
-    struct listener listeners[CONFIG_ADDRESSES];
-    size_t listener_count;
-    struct door items[CONFIG_ADDRESSES * LISTENER_SOCKETS];
+    struct listen_socket sockets[CONFIG_ADDRESSES];
+    size_t socket_count;
+    struct acceptor acceptors[CONFIG_ADDRESSES * LISTEN_SOCKET_FDS];
     size_t count;
-    bool turned_away;
-    struct event *watch_later;
+    bool rejecting;
+    struct event *enable_later;
 };
 
 /* --- Accepting --- */
 
-void doors_watch(struct doors *doors)
+void listener_enable(struct listener *listener)
 {
-    for (size_t i = 0; i < doors->count; i++)
-        event_add(doors->items[i].knock, NULL);
+    for (size_t i = 0; i < listener->count; i++)
+        event_add(listener->acceptors[i].acceptable, NULL);
 }
 
-void doors_look_away(struct doors *doors)
+void listener_disable(struct listener *listener)
 {
-    evtimer_del(doors->watch_later);
-    for (size_t i = 0; i < doors->count; i++)
-        event_del(doors->items[i].knock);
+    evtimer_del(listener->enable_later);
+    for (size_t i = 0; i < listener->count; i++)
+        event_del(listener->acceptors[i].acceptable);
 }
 
 /* Whoever cannot be accepted waits in the kernel's queue: trying again at once would only spin. */
-static void pause_accepting(struct doors *doors, enum refusal reason)
+static void pause_accepting(struct listener *listener, enum refusal reason)
 {
     static const struct timeval pause = {0, PAUSE_US};
-    doors->callbacks.on_full(doors->arg, reason);
-    doors_look_away(doors);
-    evtimer_add(doors->watch_later, &pause);
+    listener->callbacks.on_full(listener->arg, reason);
+    listener_disable(listener);
+    evtimer_add(listener->enable_later, &pause);
 }
 
 /* Is the next one to be tried? */
-static bool survive(struct doors *doors, int error)
+static bool survive(struct listener *listener, int error)
 {
     switch (error) {
     case EAGAIN:
         return false;
     case EMFILE:
     case ENFILE:
-        pause_accepting(doors, REFUSAL_DESCRIPTORS);
+        pause_accepting(listener, REFUSAL_DESCRIPTORS);
         return false;
     case ENOBUFS:
     case ENOMEM:
-        pause_accepting(doors, REFUSAL_KERNEL_MEMORY);
+        pause_accepting(listener, REFUSAL_KERNEL_MEMORY);
         return false;
     default: /* of who came alone: it has gone, or its network has (accept(2)) */
         return true;
     }
 }
 
-static bool accept_one(const struct door *door)
+static bool accept_one(const struct acceptor *acceptor)
 {
-    struct doors *doors = door->doors;
+    struct listener *listener = acceptor->listener;
     struct sockaddr_storage peer;
     socklen_t len = sizeof peer;
-    int fd = accept4(door->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = accept4(acceptor->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
         struct address address = address_of_peer((struct sockaddr *)&peer);
-        doors->callbacks.on_come(doors->arg, fd, &address);
+        listener->callbacks.on_accept(listener->arg, fd, &address);
         return true;
     }
-    return survive(doors, errno);
+    return survive(listener, errno);
 }
 
 /* Some in each turn of the loop, and a single one while not everybody who is in has been heard, or
  * those who are gone still count: in a storm of people whoever comes in waits in the kernel's
- * queue, where that costs nobody anything. Never none: monitoring comes by the same door. */
-static void on_knock(evutil_socket_t fd, short events, void *arg)
+ * queue, where that costs nobody anything. Never none: monitoring connects to the same sockets. */
+static void on_acceptable(evutil_socket_t fd, short events, void *arg)
 {
     (void)events;
-    const struct door *door = arg;
-    const struct doors *doors = door->doors;
-    bool busy = doors->callbacks.is_busy(doors->arg);
-    for (int i = busy ? 1 : listener_waiting(fd, MOST_ACCEPTS); i > 0 && accept_one(door); i--)
+    const struct acceptor *acceptor = arg;
+    const struct listener *listener = acceptor->listener;
+    bool busy = listener->callbacks.is_busy(listener->arg);
+    for (int i = busy ? 1 : listen_socket_count_waiting(fd, MOST_ACCEPTS);
+         i > 0 && accept_one(acceptor); i--)
         ;
 }
 
@@ -104,90 +105,92 @@ static void on_knock(evutil_socket_t fd, short events, void *arg)
  * accepted, unless the gateway was ready before: the kernel gives people to each worker that
  * listens, and one that is not ready would refuse them. For a moment only: when Redis is away
  * people are told so, and whoever watches over the gateway is answered. */
-static void on_watch_later(evutil_socket_t fd, short events, void *arg)
+static void on_enable_later(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
     (void)events;
-    doors_watch(arg);
+    listener_enable(arg);
 }
 
-void doors_watch_later(struct doors *doors)
+void listener_enable_later(struct listener *listener)
 {
-    static const struct timeval moment = {0, WATCH_LATEST_US};
-    evtimer_add(doors->watch_later, &moment);
+    static const struct timeval moment = {0, ENABLE_LATEST_US};
+    evtimer_add(listener->enable_later, &moment);
 }
 
 /* --- Opening and closing --- */
 
-static void add_door(struct doors *doors, int fd)
+static void add_acceptor(struct listener *listener, int fd)
 {
-    struct door *door = &doors->items[doors->count++];
-    *door = (struct door){.doors = doors, .fd = fd};
-    door->knock = event_new(doors->base, fd, EV_READ | EV_PERSIST, on_knock, door);
+    struct acceptor *acceptor = &listener->acceptors[listener->count++];
+    *acceptor = (struct acceptor){.listener = listener, .fd = fd};
+    acceptor->acceptable =
+        event_new(listener->base, fd, EV_READ | EV_PERSIST, on_acceptable, acceptor);
 }
 
-/* The next address: one door for a port or a path, several for a name. */
-static int open_doors(struct doors *doors, bool shared, char *error, size_t error_size)
+/* The next address: one socket for a port or a path, several for a name. */
+static int open_next(struct listener *listener, bool shared, char *error, size_t error_size)
 {
-    const struct listener_options options = {shared, doors->config->addr_mode};
-    struct listener *listener = &doors->listeners[doors->listener_count];
-    if (listener_open(&doors->config->listen[doors->listener_count], &options, listener, error,
-                      error_size) != 0)
+    const struct listen_socket_options options = {shared, listener->config->addr_mode};
+    struct listen_socket *listening = &listener->sockets[listener->socket_count];
+    if (listen_socket_open(&listener->config->listen[listener->socket_count], &options, listening,
+                           error, error_size) != 0)
         return -1;
-    doors->listener_count++;
-    for (size_t i = 0; i < listener->count; i++)
-        add_door(doors, listener->fds[i]);
+    listener->socket_count++;
+    for (size_t i = 0; i < listening->count; i++)
+        add_acceptor(listener, listening->fds[i]);
     return 0;
 }
 
-struct doors *doors_open(struct event_base *base, const struct config *config, bool shared,
-                         char *error, size_t error_size)
+struct listener *listener_open(struct event_base *base, const struct config *config, bool shared,
+                               char *error, size_t error_size)
 {
-    struct doors *doors = memory_new(sizeof *doors);
-    doors->base = base;
-    doors->config = config;
-    doors->watch_later = evtimer_new(base, on_watch_later, doors);
-    while (doors->listener_count < config->addr.count) {
-        if (open_doors(doors, shared, error, error_size) != 0) {
-            doors_turn_away(doors);
-            doors_close(doors, false);
-            doors_free(doors);
+    struct listener *listener = memory_new(sizeof *listener);
+    listener->base = base;
+    listener->config = config;
+    listener->enable_later = evtimer_new(base, on_enable_later, listener);
+    while (listener->socket_count < config->addr.count) {
+        if (open_next(listener, shared, error, error_size) != 0) {
+            listener_reject(listener);
+            listener_close(listener, false);
+            listener_free(listener);
             return NULL;
         }
     }
-    return doors;
+    return listener;
 }
 
-void doors_set_callbacks(struct doors *doors, const struct doors_callbacks *callbacks, void *arg)
+void listener_set_callbacks(struct listener *listener, const struct listener_callbacks *callbacks,
+                            void *arg)
 {
-    doors->callbacks = *callbacks;
-    doors->arg = arg;
+    listener->callbacks = *callbacks;
+    listener->arg = arg;
 }
 
-void doors_turn_away(struct doors *doors)
+void listener_reject(struct listener *listener)
 {
-    for (size_t i = 0; i < doors->listener_count && !doors->turned_away; i++)
-        listener_turn_away(&doors->listeners[i]);
-    doors->turned_away = true;
+    for (size_t i = 0; i < listener->socket_count && !listener->rejecting; i++)
+        listen_socket_reject(&listener->sockets[i]);
+    listener->rejecting = true;
 }
 
-void doors_close(struct doors *doors, bool take)
+void listener_close(struct listener *listener, bool take)
 {
-    for (size_t i = 0; take && i < doors->count; i++) {
-        for (int left = MOST_TAKEN; left > 0 && accept_one(&doors->items[i]); left--)
+    for (size_t i = 0; take && i < listener->count; i++) {
+        for (int left = MOST_TAKEN; left > 0 && accept_one(&listener->acceptors[i]); left--)
             ;
     }
-    for (size_t i = 0; i < doors->count; i++)
-        event_free(doors->items[i].knock);
-    for (size_t i = 0; i < doors->listener_count; i++)
-        listener_close(&doors->listeners[i]);
-    doors->count = doors->listener_count = 0;
+    for (size_t i = 0; i < listener->count; i++)
+        event_free(listener->acceptors[i].acceptable);
+    for (size_t i = 0; i < listener->socket_count; i++)
+        listen_socket_close(&listener->sockets[i]);
+    listener->count = listener->socket_count = 0;
 }
 
-void doors_free(struct doors *doors)
+void listener_free(struct listener *listener)
 {
-    if (doors == NULL)
+    if (listener == NULL)
         return;
-    event_free(doors->watch_later);
-    free(doors);
+    event_free(listener->enable_later);
+    free(listener);
 }

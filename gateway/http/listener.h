@@ -1,6 +1,6 @@
-/* doors: the sockets that people come in by: when somebody is accepted, how many at a time, and how
- * the sockets are closed without harm to those who have just come. Knows nothing of what happens to
- * whoever was accepted. */
+/* listener: accepts connections: when, how many at a time, and how the sockets are closed without
+ * harm to those who have just connected. Owns the listening sockets. Knows nothing of what happens
+ * to whoever was accepted. */
 #ifndef YUKIZURI_HTTP_LISTENER_H
 #define YUKIZURI_HTTP_LISTENER_H
 
@@ -11,39 +11,41 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct doors;
+struct listener;
 struct event_base;
 
-struct doors_callbacks {
-    /* Somebody has come; the socket is the callee's. */
-    void (*on_come)(void *arg, int fd, const struct address *address);
+struct listener_callbacks {
+    /* Somebody has connected; the non-blocking socket is the callee's. */
+    void (*on_accept)(void *arg, int fd, const struct address *address);
     /* Is there so much to do that only one is to be accepted in this turn of the loop? */
     bool (*is_busy)(void *arg);
     /* Nobody can be accepted for a moment, and who comes waits: this is why. */
     void (*on_full)(void *arg, enum refusal reason);
 };
 
-/* Opens the addresses of `config`, which must outlive the doors; `shared`: others may listen there,
- * too. Nobody is accepted yet. NULL when one cannot be opened; `error` says which and why. */
-struct doors *doors_open(struct event_base *base, const struct config *config, bool shared,
-                         char *error, size_t error_size);
+/* Opens the addresses of `config`, which must outlive the listener; `shared`: others may listen
+ * there, too. Nobody is accepted yet. NULL when one cannot be opened; `error` says which and why.
+ */
+struct listener *listener_open(struct event_base *base, const struct config *config, bool shared,
+                               char *error, size_t error_size);
 
 /* Who is asked and told; before the next call of any other function. */
-void doors_set_callbacks(struct doors *doors, const struct doors_callbacks *callbacks, void *arg);
+void listener_set_callbacks(struct listener *listener, const struct listener_callbacks *callbacks,
+                            void *arg);
 
 /* Accepts from now on; in a moment; not until the next call of these. */
-void doors_watch(struct doors *doors);
-void doors_watch_later(struct doors *doors);
-void doors_look_away(struct doors *doors);
+void listener_enable(struct listener *listener);
+void listener_enable_later(struct listener *listener);
+void listener_disable(struct listener *listener);
 
-/* Those who want to connect are to try elsewhere (listener_turn_away). Does it once: afterwards a
+/* Those who want to connect are to try elsewhere (listen_socket_reject). Does it once: afterwards a
  * path may be a successor's. */
-void doors_turn_away(struct doors *doors);
+void listener_reject(struct listener *listener);
 
 /* Closes the sockets; `take`: accepts first who waits in their queues, whom closing would reset. */
-void doors_close(struct doors *doors, bool take);
+void listener_close(struct listener *listener, bool take);
 
 /* They must have been closed. NULL is fine. */
-void doors_free(struct doors *doors);
+void listener_free(struct listener *listener);
 
 #endif

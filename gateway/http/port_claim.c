@@ -37,11 +37,11 @@ static int claim(int listening)
     return -1;
 }
 
-static int claim_all(const struct listener *listener, const char *addr, struct private_ports *out,
-                     char *error, size_t error_size)
+static int claim_all(const struct listen_socket *listening, const char *addr,
+                     struct port_claim *out, char *error, size_t error_size)
 {
-    for (size_t i = 0; i < listener->count; i++) {
-        int fd = claim(listener->fds[i]);
+    for (size_t i = 0; i < listening->count; i++) {
+        int fd = claim(listening->fds[i]);
         if (fd < 0) {
             snprintf(error, error_size, "cannot listen on %.150s: %s", addr,
                      errno == EADDRINUSE
@@ -50,32 +50,32 @@ static int claim_all(const struct listener *listener, const char *addr, struct p
                          : strerror(errno));
             return -1;
         }
-        out->claims[out->count++] = fd;
+        out->fds[out->count++] = fd;
     }
     return 0;
 }
 
-int private_ports_claim(const struct config *config, struct private_ports *out, char *error,
-                        size_t error_size)
+int port_claim_acquire(const struct config *config, struct port_claim *out, char *error,
+                       size_t error_size)
 {
-    const struct listener_options alone = {.shared = false, .mode = config->addr_mode};
+    const struct listen_socket_options alone = {.shared = false, .mode = config->addr_mode};
     int result = 0;
     out->count = 0;
     for (size_t i = 0; result == 0 && i < config->addr.count; i++) {
-        struct listener listener;
-        result = listener_open(&config->listen[i], &alone, &listener, error, error_size);
+        struct listen_socket listening;
+        result = listen_socket_open(&config->listen[i], &alone, &listening, error, error_size);
         if (result == 0)
-            result = claim_all(&listener, config->addr.items[i], out, error, error_size);
-        listener_close(&listener);
+            result = claim_all(&listening, config->addr.items[i], out, error, error_size);
+        listen_socket_close(&listening);
     }
     if (result != 0)
-        private_ports_release(out);
+        port_claim_release(out);
     return result;
 }
 
-void private_ports_release(struct private_ports *ports)
+void port_claim_release(struct port_claim *claim)
 {
-    for (size_t i = 0; i < ports->count; i++)
-        close(ports->claims[i]);
-    ports->count = 0;
+    for (size_t i = 0; i < claim->count; i++)
+        close(claim->fds[i]);
+    claim->count = 0;
 }

@@ -1,4 +1,4 @@
-/* private_ports: the ports of several workers that have a private Redis. They share their ports
+/* port_claim: the ports of several workers that have a private Redis. They share their ports
  * with each other (SO_REUSEPORT), and the kernel would let another chat's workers share them as
  * well: people would be in one chat or in the other, as it comes. So whoever starts the workers
  * claims the ports for all of them. Part of `supervisor`. */
@@ -10,17 +10,17 @@
 
 #include <stddef.h>
 
-struct private_ports {
-    int claims[CONFIG_ADDRESSES * LISTENER_SOCKETS];
+struct port_claim {
+    int fds[CONFIG_ADDRESSES * LISTEN_SOCKET_FDS];
     size_t count;
 };
 
 /* Sees that nobody listens on any `addr`, and that nobody else who keeps to this will. 0; or -1
  * with a sentence in `error`, nothing being claimed then. */
-int private_ports_claim(const struct config *config, struct private_ports *out, char *error,
-                        size_t error_size);
+int port_claim_acquire(const struct config *config, struct port_claim *out, char *error,
+                       size_t error_size);
 
 /* A child lets go of them as well: they end with the last process that has them. */
-void private_ports_release(struct private_ports *ports);
+void port_claim_release(struct port_claim *claim);
 
 #endif

@@ -17,13 +17,13 @@
 
 enum { BACKLOG = 4096, PATIENCE_MS = 2000, LOOK_MS = 2 };
 
-static int fail(char *error, size_t error_size, const char *why)
+static int fail_path(char *error, size_t error_size, const char *why)
 {
     snprintf(error, error_size, "%s", why);
     return -1;
 }
 
-static int fail_with(char *error, size_t error_size, const char *what)
+static int fail_path_with_errno(char *error, size_t error_size, const char *what)
 {
     snprintf(error, error_size, "%s: %s", what, strerror(errno));
     return -1;
@@ -142,13 +142,13 @@ static int listen_locked(const char *path, unsigned mode, struct unix_path *out,
     const struct sockaddr_un address = address_of(path);
     const char *taken = make_free(&address);
     if (taken != NULL)
-        return fail(error, error_size, taken);
+        return fail_path(error, error_size, taken);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
-        return fail_with(error, error_size, "a socket cannot be made");
+        return fail_path_with_errno(error, error_size, "a socket cannot be made");
     if (bind_and_listen(fd, &address, mode, out) == 0)
         return fd;
-    fail_with(error, error_size, "the socket cannot be made there");
+    fail_path_with_errno(error, error_size, "the socket cannot be made there");
     close(fd);
     return -1;
 }

@@ -1,7 +1,7 @@
 /* unix_path: a listening socket at a path of the file system. A path belongs to one process at a
  * time, however many are started at once: who looks whether somebody listens there, takes away what
  * a dead process left, and listens, has the path's directory locked (flock) meanwhile. Part of
- * `listener`. */
+ * `listen_socket`. */
 #ifndef YUKIZURI_HTTP_UNIX_PATH_H
 #define YUKIZURI_HTTP_UNIX_PATH_H
 

@@ -13,14 +13,14 @@
 
 enum { VISITORS = 5, MOST = 3, HANGING_QUEUE = 2, PATIENCE_MS = 5000 };
 
-static const struct listener_options alone = {.shared = false, .mode = 0660};
+static const struct listen_socket_options alone = {.shared = false, .mode = 0660};
 
 /* The descriptor of the only socket; -1 when it cannot be opened. */
-static int open_one(const char *text, struct listen_address *address, struct listener *out,
+static int open_one(const char *text, struct listen_address *address, struct listen_socket *out,
                     char error[256])
 {
     assert_null(listen_address_parse(text, address));
-    if (listener_open(address, &alone, out, error, 256) != 0)
+    if (listen_socket_open(address, &alone, out, error, 256) != 0)
         return -1;
     assert_int_equal(out->count, 1);
     return out->fds[0];
@@ -39,10 +39,10 @@ static int visit(int listener)
 /* The last step of TCP's handshake may take a moment longer than connect. */
 static int waiting_at_last(int listener, int expected, int most)
 {
-    int waiting = listener_waiting(listener, most);
+    int waiting = listen_socket_count_waiting(listener, most);
     for (int i = 0; waiting != expected && i < PATIENCE_MS; i++) {
         poll(NULL, 0, 1);
-        waiting = listener_waiting(listener, most);
+        waiting = listen_socket_count_waiting(listener, most);
     }
     return waiting;
 }
@@ -53,20 +53,21 @@ static void test_waiting_is_the_length_of_the_queue(void **state)
     char error[256];
     int visitors[VISITORS];
     struct listen_address any;
-    struct listener opened;
+    struct listen_socket opened;
     int listener = open_one("127.0.0.1:0", &any, &opened, error);
     assert_true(listener >= 0);
-    assert_int_equal(listener_waiting(listener, VISITORS + 1), 1); /* nobody: one is tried */
+    /* nobody: one is tried */
+    assert_int_equal(listen_socket_count_waiting(listener, VISITORS + 1), 1);
     for (int i = 0; i < VISITORS; i++) {
         visitors[i] = visit(listener);
         assert_int_equal(waiting_at_last(listener, i + 1, VISITORS + 1), i + 1);
     }
-    assert_int_equal(listener_waiting(listener, MOST), MOST);
+    assert_int_equal(listen_socket_count_waiting(listener, MOST), MOST);
     close(accept(listener, NULL, NULL));
-    assert_int_equal(listener_waiting(listener, VISITORS + 1), VISITORS - 1);
+    assert_int_equal(listen_socket_count_waiting(listener, VISITORS + 1), VISITORS - 1);
     for (int i = 0; i < VISITORS; i++)
         close(visitors[i]);
-    listener_close(&opened);
+    listen_socket_close(&opened);
 }
 
 static void test_waiting_is_the_most_where_the_kernel_does_not_say(void **state)
@@ -75,13 +76,13 @@ static void test_waiting_is_the_most_where_the_kernel_does_not_say(void **state)
     char error[256];
     char address[64];
     struct listen_address path;
-    struct listener opened;
+    struct listen_socket opened;
     snprintf(address, sizeof address, "unix:/tmp/yukizuri-listener-%ld", (long)getpid());
     int listener = open_one(address, &path, &opened, error);
     assert_true(listener >= 0);
-    assert_int_equal(listener_waiting(listener, MOST), MOST);
-    listener_turn_away(&opened);
-    listener_close(&opened);
+    assert_int_equal(listen_socket_count_waiting(listener, MOST), MOST);
+    listen_socket_reject(&opened);
+    listen_socket_close(&opened);
     assert_int_equal(access(path.path, F_OK), -1);
 }
 
@@ -94,7 +95,7 @@ static void test_a_path_whose_owner_hangs_is_refused_at_once_and_left_alone(void
     struct sockaddr_un name = {.sun_family = AF_UNIX};
     int visitors[HANGING_QUEUE + 1];
     struct listen_address path;
-    struct listener opened;
+    struct listen_socket opened;
     snprintf(address, sizeof address, "unix:/tmp/yukizuri-listener-%ld", (long)getpid());
     snprintf(name.sun_path, sizeof name.sun_path, "%s", address + 5);
     int owner = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -113,8 +114,8 @@ static void test_a_path_whose_owner_hangs_is_refused_at_once_and_left_alone(void
         close(visitors[i]);
     close(owner);
     assert_true(open_one(address, &path, &opened, error) >= 0); /* it is left over now */
-    listener_turn_away(&opened);
-    listener_close(&opened);
+    listen_socket_reject(&opened);
+    listen_socket_close(&opened);
 }
 
 static void test_a_path_has_its_mode_whatever_the_umask(void **state)
@@ -123,7 +124,7 @@ static void test_a_path_has_its_mode_whatever_the_umask(void **state)
     char error[256];
     char text[64];
     struct listen_address path;
-    struct listener opened;
+    struct listen_socket opened;
     struct stat status;
     snprintf(text, sizeof text, "unix:/tmp/yukizuri-listener-%ld", (long)getpid());
     const mode_t masks[] = {0, 077};
@@ -133,8 +134,8 @@ static void test_a_path_has_its_mode_whatever_the_umask(void **state)
         umask(before);
         assert_int_equal(stat(path.path, &status), 0);
         assert_int_equal(status.st_mode & 07777, 0660);
-        listener_turn_away(&opened);
-        listener_close(&opened);
+        listen_socket_reject(&opened);
+        listen_socket_close(&opened);
     }
 }
 
@@ -145,16 +146,16 @@ static void test_a_path_that_has_become_another_socket_is_left_alone(void **stat
     char error[256];
     char text[64];
     struct listen_address path;
-    struct listener first, second;
+    struct listen_socket first, second;
     snprintf(text, sizeof text, "unix:/tmp/yukizuri-listener-%ld", (long)getpid());
     assert_true(open_one(text, &path, &first, error) >= 0);
     assert_int_equal(unlink(path.path), 0);
     assert_true(open_one(text, &path, &second, error) >= 0);
-    listener_turn_away(&first);
-    listener_close(&first);
+    listen_socket_reject(&first);
+    listen_socket_close(&first);
     assert_int_equal(access(path.path, F_OK), 0);
-    listener_turn_away(&second);
-    listener_close(&second);
+    listen_socket_reject(&second);
+    listen_socket_close(&second);
     assert_int_equal(access(path.path, F_OK), -1);
 }
 
@@ -164,7 +165,7 @@ static void test_a_file_that_is_no_socket_is_never_removed(void **state)
     char error[256];
     char text[64];
     struct listen_address path;
-    struct listener opened;
+    struct listen_socket opened;
     snprintf(text, sizeof text, "unix:/tmp/yukizuri-listener-%ld", (long)getpid());
     int file = open(text + 5, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
     assert_true(file >= 0);
@@ -179,7 +180,7 @@ static void test_a_directory_that_is_not_there_is_named(void **state)
     (void)state;
     char error[256];
     struct listen_address path;
-    struct listener opened;
+    struct listen_socket opened;
     assert_int_equal(open_one("unix:/nonexistent/socket", &path, &opened, error), -1);
     assert_string_equal(error, "cannot listen on unix:/nonexistent/socket: the directory "
                                "/nonexistent cannot be read: No such file or directory");
@@ -191,7 +192,7 @@ static void test_a_directory_that_somebody_holds_is_told(void **state)
     char error[256];
     char text[64] = "unix:/tmp/yukizuri-listener-XXXXXX";
     struct listen_address path;
-    struct listener opened;
+    struct listen_socket opened;
     assert_non_null(mkdtemp(text + 5));
     int held = open(text + 5, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_int_equal(flock(held, LOCK_EX), 0);
@@ -201,8 +202,8 @@ static void test_a_directory_that_somebody_holds_is_told(void **state)
                                   "own"));
     close(held);
     assert_true(open_one(text, &path, &opened, error) >= 0);
-    listener_turn_away(&opened);
-    listener_close(&opened);
+    listen_socket_reject(&opened);
+    listen_socket_close(&opened);
     *strrchr(text, '/') = '\0';
     assert_int_equal(rmdir(text + 5), 0);
 }
@@ -212,7 +213,7 @@ static void test_a_name_that_does_not_resolve_is_told(void **state)
     (void)state;
     char error[256];
     struct listen_address name;
-    struct listener opened;
+    struct listen_socket opened;
     assert_int_equal(open_one("no-such-host.invalid:8080", &name, &opened, error), -1);
     assert_non_null(strstr(error, "cannot listen on no-such-host.invalid:8080: the host name"));
 }
