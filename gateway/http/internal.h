@@ -6,6 +6,7 @@
 #include "base/list.h"
 #include "base/text.h"
 #include "base/wheel.h"
+#include "http/response.h"
 #include "http/server.h"
 #include "protocol/http_request.h"
 #include "websocket/poller.h"
@@ -22,7 +23,6 @@ struct http {
     char *scratch; /* one read, of max-head bytes */
 };
 
-/* An answer: its head and either a text that it owns or bytes that live for ever. */
 struct http_client {
     struct watch watch;
     struct http *http;
@@ -33,17 +33,12 @@ struct http_client {
     unsigned watched; /* what the poller waits for */
     char *in;         /* the beginning of a head, NULL while nothing is there */
     size_t in_len;
-    struct text out;
-    const unsigned char *body; /* static; sent after `out` */
-    size_t body_len;
-    size_t sent;     /* of out and body together */
-    bool keep_alive; /* after the answer that is being sent */
-    bool counted;    /* by the quota of peers */
+    struct response response; /* the answer, while there is one */
+    bool counted;             /* by the quota of peers */
     bool answering;
     bool answered;  /* a request on it was answered */
     bool unseen;    /* `in` holds what nobody has looked at */
     bool lingering; /* all sent; what still comes is dropped */
-    bool is_head;   /* HEAD: no body */
 };
 
 /* May this peer say whose request it passes on? */
@@ -56,15 +51,6 @@ struct http_origin {
 };
 struct http_origin http_find_origin(struct http *http, const struct http_client *client,
                                     const struct http_request *request);
-
-/* Begins an answer; headers may be added with text_print(&client->out, …) before http_body_*. */
-void http_status(struct http_client *client, int status);
-void http_body_text(struct http_client *client, const char *type, const char *body, size_t len);
-void http_body_static(struct http_client *client, const char *type, const unsigned char *body,
-                      size_t len);
-
-/* Answers with the status and a plain sentence. */
-void http_refuse(struct http_client *client, int status, const char *sentence);
 
 /* Answers a request. Returns true when the client's socket was handed over: the client is gone. */
 bool http_route(struct http_client *client, struct http_request *request, const char *early,

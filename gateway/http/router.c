@@ -14,91 +14,6 @@
 
 enum { MOST_ROOMS = METRICS_ROOMS * 2 };
 
-static const char *reason_of(int status)
-{
-    switch (status) {
-    case 200:
-        return "OK";
-    case 204:
-        return "No Content";
-    case 400:
-        return "Bad Request";
-    case 403:
-        return "Forbidden";
-    case 404:
-        return "Not Found";
-    case 405:
-        return "Method Not Allowed";
-    case 408:
-        return "Request Timeout";
-    case 413:
-        return "Content Too Large";
-    case 426:
-        return "Upgrade Required";
-    case 429:
-        return "Too Many Requests";
-    case 431:
-        return "Request Header Fields Too Large";
-    case 501:
-        return "Not Implemented";
-    case 503:
-        return "Service Unavailable";
-    case 505:
-        return "HTTP Version Not Supported";
-    default:
-        return "Error";
-    }
-}
-
-void http_status(struct http_client *client, int status)
-{
-    text_clear(&client->out);
-    text_print(&client->out, "HTTP/1.1 %d %s\r\n", status, reason_of(status));
-    text_add_string(&client->out, "X-Content-Type-Options: nosniff\r\n"
-                                  "Referrer-Policy: no-referrer\r\n");
-}
-
-static void end_head(struct http_client *client, const char *type, size_t len)
-{
-    text_print(&client->out, "Content-Type: %s\r\nContent-Length: %zu\r\nConnection: %s\r\n\r\n",
-               type, len, client->keep_alive ? "keep-alive" : "close");
-}
-
-void http_body_text(struct http_client *client, const char *type, const char *body, size_t len)
-{
-    end_head(client, type, len);
-    if (!client->is_head)
-        text_add(&client->out, body, len);
-}
-
-void http_body_static(struct http_client *client, const char *type, const unsigned char *body,
-                      size_t len)
-{
-    end_head(client, type, len);
-    client->body = body;
-    client->body_len = client->is_head ? 0 : len;
-}
-
-static void plain(struct http_client *client, const char *sentence)
-{
-    char line[256];
-    int len = snprintf(line, sizeof line, "%s\n", sentence);
-    text_add_string(&client->out, "Cache-Control: no-store\r\n");
-    http_body_text(client, "text/plain; charset=utf-8", line, (size_t)len);
-}
-
-void http_refuse(struct http_client *client, int status, const char *sentence)
-{
-    http_status(client, status);
-    if (status == 405)
-        text_add_string(&client->out, "Allow: GET, HEAD\r\n");
-    if (status == 426)
-        text_add_string(&client->out, "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
-    if (status == 503 || status == 429)
-        text_add_string(&client->out, "Retry-After: 5\r\n");
-    plain(client, sentence);
-}
-
 /* --- Who asks --- */
 
 static void warn_forwarded(struct http *http, const struct address *peer)
@@ -185,12 +100,12 @@ static bool may_operate(struct http_client *client, const struct http_request *r
 static void send_asset(struct http_client *client, const struct http_request *request,
                        const struct asset *asset)
 {
-    text_add_string(&client->out, "Vary: Accept-Encoding\r\n");
+    response_add_headers(&client->response, "Vary: Accept-Encoding\r\n");
     if (http_field_prefers_gzip(request)) {
-        text_add_string(&client->out, "Content-Encoding: gzip\r\n");
-        http_body_static(client, asset->type, asset->gzip, asset->gzip_len);
+        response_add_headers(&client->response, "Content-Encoding: gzip\r\n");
+        response_end_static(&client->response, asset->type, asset->gzip, asset->gzip_len);
     } else {
-        http_body_static(client, asset->type, asset->data, asset->len);
+        response_end_static(&client->response, asset->type, asset->data, asset->len);
     }
 }
 
@@ -205,9 +120,9 @@ static const struct asset *find_asset(const char *name, const char *path)
 
 static void page(struct http_client *client, const struct http_request *request)
 {
-    http_status(client, 200);
-    text_add_string(
-        &client->out,
+    response_begin(&client->response, 200);
+    response_add_headers(
+        &client->response,
         "Cache-Control: no-cache\r\n"
         "Content-Security-Policy: default-src 'none'; script-src 'self'; "
         "style-src 'self'; img-src 'self'; connect-src 'self' ws: wss:; base-uri 'none'; "
@@ -219,11 +134,12 @@ static void asset(struct http_client *client, const struct http_request *request
 {
     const struct asset *found = find_asset(NULL, request->path);
     if (found == NULL) {
-        http_refuse(client, 404, "There is no such file.");
+        response_refuse(&client->response, 404, "There is no such file.");
         return;
     }
-    http_status(client, 200);
-    text_add_string(&client->out, "Cache-Control: public, max-age=31536000, immutable\r\n");
+    response_begin(&client->response, 200);
+    response_add_headers(&client->response,
+                         "Cache-Control: public, max-age=31536000, immutable\r\n");
     send_asset(client, request, found);
 }
 
@@ -231,8 +147,7 @@ static void asset(struct http_client *client, const struct http_request *request
 
 static void healthz(struct http_client *client)
 {
-    http_status(client, 200);
-    plain(client, "OK");
+    response_say(&client->response, 200, "OK");
 }
 
 /* NULL, or a sentence: why nobody should be sent here. */
@@ -249,7 +164,7 @@ static void readyz(struct http_client *client)
 {
     const char *why = why_not_ready(client->http);
     if (why != NULL)
-        http_refuse(client, 503, why);
+        response_refuse(&client->response, 503, why);
     else
         healthz(client);
 }
@@ -311,7 +226,7 @@ static void figures(struct http_client *client, const struct http_request *reque
     struct metrics_room rooms[MOST_ROOMS];
     struct text body = TEXT_EMPTY;
     if (!may_operate(client, request)) {
-        http_refuse(client, 403, "Only operators may read this; see ops-allow.");
+        response_refuse(&client->response, 403, "Only operators may read this; see ops-allow.");
         return;
     }
     struct metrics_moment moment = {
@@ -328,10 +243,11 @@ static void figures(struct http_client *client, const struct http_request *reque
         metrics_render_json(http->options.metrics, &moment, &body);
     else
         metrics_render_prometheus(http->options.metrics, &moment, &body);
-    http_status(client, 200);
-    text_add_string(&client->out, "Cache-Control: no-store\r\n");
-    http_body_text(client, json ? "application/json" : "text/plain; version=0.0.4; charset=utf-8",
-                   body.data, body.len);
+    response_begin(&client->response, 200);
+    response_add_headers(&client->response, "Cache-Control: no-store\r\n");
+    response_end_text(&client->response,
+                      json ? "application/json" : "text/plain; version=0.0.4; charset=utf-8",
+                      body.data, body.len);
     text_done(&body);
 }
 
@@ -352,7 +268,8 @@ static bool take_room(struct http_client *client, const char *path, char *out)
     const char *name = slash == NULL ? client->http->options.config->room : slash + 1;
     if (name_judge_room(name, strlen(name), out) == NAME_OK)
         return true;
-    http_refuse(client, 404, "There is no such room: a room's name is " NAME_ROOM_RULE ".");
+    response_refuse(&client->response, 404,
+                    "There is no such room: a room's name is " NAME_ROOM_RULE ".");
     return false;
 }
 
@@ -382,9 +299,9 @@ static bool route_simple(struct http_client *client, const struct http_request *
 
 static void answer_options(struct http_client *client)
 {
-    http_status(client, 204);
-    text_print(&client->out, "Allow: GET, HEAD, OPTIONS\r\nConnection: %s\r\n\r\n",
-               client->keep_alive ? "keep-alive" : "close");
+    response_begin(&client->response, 204);
+    response_add_headers(&client->response, "Allow: GET, HEAD, OPTIONS\r\n");
+    response_end_empty(&client->response);
 }
 
 /* Is it answered without looking at the path? */
@@ -392,13 +309,14 @@ static bool route_method(struct http_client *client, const struct http_request *
 {
     if (is_path(request, "*"))
         answer_options(client);
-    else if (strcmp(request->method, "GET") != 0 && !client->is_head)
-        http_refuse(client, 405, "Only GET and HEAD are answered here.");
+    else if (strcmp(request->method, "GET") != 0 && !client->response.is_head)
+        response_refuse(&client->response, 405, "Only GET and HEAD are answered here.");
     else if (strcasestr(request->path, "%2f") ==
                  NULL && /* it separates nothing, and is in no path */
              http_request_decode(request->path) < 0)
-        http_refuse(client, 400,
-                    "In the path, % must be followed by two hexadecimal digits that are not 00.");
+        response_refuse(
+            &client->response, 400,
+            "In the path, % must be followed by two hexadecimal digits that are not 00.");
     else
         return false;
     return true;
@@ -411,7 +329,7 @@ static bool route_room(struct http_client *client, struct http_upgrade *upgrade)
     const char *path = upgrade->request->path;
     bool is_socket = is_below(path, "/room");
     if (!is_socket && strncmp(path, "/r/", 3) != 0) {
-        http_refuse(client, 404, "There is nothing here.");
+        response_refuse(&client->response, 404, "There is nothing here.");
         return false;
     }
     if (!take_room(client, path, room))

@@ -5,11 +5,9 @@
 #include "http/internal.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 enum {
@@ -57,7 +55,7 @@ int http_release(struct http_client *client)
     if (client->counted)
         quota_give(client->http->quota, &client->peer);
     free(client->in);
-    text_done(&client->out);
+    response_done(&client->response);
     free(client);
     return fd;
 }
@@ -83,12 +81,8 @@ static void finish_answer(struct http_client *client)
 {
     client->answering = false;
     client->answered = true;
-    client->is_head = false;
-    client->sent = 0;
-    client->body = NULL;
-    client->body_len = 0;
-    text_done(&client->out);
-    if (!client->keep_alive) {
+    response_done(&client->response);
+    if (!client->response.keep_alive) {
         linger(client);
         return;
     }
@@ -103,40 +97,15 @@ static void finish_answer(struct http_client *client)
     await(client, client->unseen ? POLLER_WRITE : POLLER_READ);
 }
 
-static int gather_answer(const struct http_client *client, struct iovec iov[2])
-{
-    int count = 0;
-    size_t skip = client->sent;
-    if (skip < client->out.len) {
-        iov[count++] = (struct iovec){client->out.data + skip, client->out.len - skip};
-        skip = 0;
-    } else {
-        skip -= client->out.len;
-    }
-    if (skip < client->body_len)
-        iov[count++] =
-            (struct iovec){(void *)(uintptr_t)(client->body + skip), client->body_len - skip};
-    return count;
-}
-
 static void send_answer(struct http_client *client)
 {
-    struct iovec iov[2];
-    int count;
-    while ((count = gather_answer(client, iov)) > 0) {
-        struct msghdr message = {.msg_iov = iov, .msg_iovlen = (size_t)count};
-        ssize_t sent = sendmsg(client->fd, &message, MSG_NOSIGNAL);
-        if (sent < 0 && (errno == EAGAIN || errno == EINTR)) {
-            await(client, POLLER_WRITE);
-            return;
-        }
-        if (sent < 0) {
-            drop(client);
-            return;
-        }
-        client->sent += (size_t)sent;
-    }
-    finish_answer(client);
+    int result = response_write(&client->response, client->fd);
+    if (result > 0)
+        finish_answer(client);
+    else if (result == 0)
+        await(client, POLLER_WRITE);
+    else
+        drop(client);
 }
 
 static void begin_answer(struct http_client *client)
@@ -151,8 +120,9 @@ static void begin_answer(struct http_client *client)
 
 static void answer_error(struct http_client *client, int status, const char *sentence)
 {
-    client->keep_alive = false;
-    http_refuse(client, status, sentence);
+    client->response.keep_alive = false;
+    client->response.is_head = false;
+    response_refuse(&client->response, status, sentence);
     begin_answer(client);
 }
 
@@ -196,8 +166,8 @@ static void answer(struct http_client *client, char *data, size_t head_len, size
         answer_bad(client, error);
         return;
     }
-    client->keep_alive = http_request_keeps_alive(&request) && may_rest(client);
-    client->is_head = strcmp(request.method, "HEAD") == 0;
+    client->response.keep_alive = http_request_keeps_alive(&request) && may_rest(client);
+    client->response.is_head = strcmp(request.method, "HEAD") == 0;
     if (request.has_body) {
         answer_error(client, 413, "Nothing here takes a request with a body.");
         return;
@@ -320,15 +290,10 @@ static void on_ready(struct watch *watch, unsigned ready)
 
 /* Without keeping anything of it. What has come is read first: closing would reset the connection
  * else, and the answer would be lost. */
-static void turn_away(struct http *http, int fd, const char *status)
+static void reject(struct http *http, int fd, int status)
 {
-    char answer[128];
-    int len = snprintf(answer, sizeof answer,
-                       "HTTP/1.1 %s\r\nRetry-After: 5\r\nContent-Length: 0\r\n"
-                       "Connection: close\r\n\r\n",
-                       status);
     recv(fd, http->scratch, http->options.config->max_head, MSG_DONTWAIT);
-    send(fd, answer, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    response_send_bare(fd, status);
     close(fd);
 }
 
@@ -365,12 +330,12 @@ void http_accept(struct http *http, int fd, const struct address *peer)
     bool counted;
     if (!make_room(http)) {
         refusals_note(http->options.refusals, REFUSAL_DESCRIPTORS, NULL);
-        turn_away(http, fd, "503 Service Unavailable");
+        reject(http, fd, 503);
         return;
     }
     if (!take_share(http, peer, &counted)) {
         http_note_address(http, peer);
-        turn_away(http, fd, "429 Too Many Requests");
+        reject(http, fd, 429);
         return;
     }
     struct http_client *client = memory_new(sizeof *client);

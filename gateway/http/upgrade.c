@@ -9,7 +9,7 @@
 
 static bool refuse(struct http_client *client, int status, const char *sentence)
 {
-    http_refuse(client, status, sentence);
+    response_refuse(&client->response, status, sentence);
     return false;
 }
 
