@@ -197,6 +197,7 @@ void server_free(struct server *server)
     close_listener(server);
     drain_free(server->drain);
     http_free(server->http);
+    client_addresses_free(server->addresses);
     bus_stop(server->bus);
     connections_free(server->connections);
     presence_free(server->presence);

@@ -7,6 +7,7 @@
 #include "broker/broker.h"
 #include "cluster/membership.h"
 #include "drain.h"
+#include "http/client_address.h"
 #include "http/listener.h"
 #include "http/server.h"
 #include "redis/embedded.h"
@@ -36,6 +37,7 @@ struct server {
     struct quota *quota;
     struct sessions *sessions;
     struct presence *presence;
+    struct client_addresses *addresses;
     struct http *http;
     struct listener *listener;
     struct drain *drain;

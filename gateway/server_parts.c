@@ -217,11 +217,26 @@ static void make_parts(struct server *server)
     server->presence = presence_new(&presence);
 }
 
+static void format_address(void *arg, const struct address *address, char out[ADDRESS_TEXT_BYTES])
+{
+    const struct server *server = arg;
+    sessions_format_address(server->sessions, address, out);
+}
+
 static void make_http(struct server *server)
 {
+    const struct client_addresses_options addresses = {
+        .config = server->config,
+        .refusals = server->refusals,
+        .log = server->log,
+        .format = format_address,
+        .arg = server,
+    };
+    server->addresses = client_addresses_new(&addresses);
     const struct http_options http = {
         .poller = server->poller,
         .config = server->config,
+        .addresses = server->addresses,
         .bus = server->bus,
         .connections = server->connections,
         .sessions = server->sessions,

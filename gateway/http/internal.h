@@ -18,7 +18,6 @@ struct http {
     struct link idle;    /* who is between two requests; the first has been for longest */
     bool leaving;        /* a drain was announced */
     bool draining;
-    bool warned_forwarded;
     size_t client_count;
     char *scratch; /* one read, of max-head bytes */
 };
@@ -41,17 +40,6 @@ struct http_client {
     bool lingering; /* all sent; what still comes is dropped */
 };
 
-/* May this peer say whose request it passes on? */
-bool http_trusts(const struct http *http, const struct address *peer);
-
-/* The real client, seen through trusted proxies. */
-struct http_origin {
-    struct address address;
-    bool believable; /* false: passed on by who is not trusted, or without a word of for whom */
-};
-struct http_origin http_find_origin(struct http *http, const struct http_client *client,
-                                    const struct http_request *request);
-
 /* Answers a request. Returns true when the client's socket was handed over: the client is gone. */
 bool http_route(struct http_client *client, struct http_request *request, const char *early,
                 size_t early_len);
@@ -64,10 +52,6 @@ struct http_upgrade {
     size_t early_len;
 };
 bool http_upgrade(struct http_client *client, const struct http_upgrade *upgrade);
-
-/* This address has as many connections as it may: the line says which, for behind a proxy that is
- * not trusted all have one. */
-void http_note_address(const struct http *http, const struct address *address);
 
 /* Forgets the client and gives its socket away. */
 int http_release(struct http_client *client);

@@ -3,8 +3,7 @@
 
 #include "base/clock.h"
 #include "base/file_limit.h"
-#include "http/assets.h"
-#include "protocol/http_field.h"
+#include "http/pages.h"
 #include "protocol/name.h"
 
 #include <stdio.h>
@@ -14,133 +13,17 @@
 
 enum { MOST_ROOMS = METRICS_ROOMS * 2 };
 
-/* --- Who asks --- */
-
-static void warn_forwarded(struct http *http, const struct address *peer)
-{
-    char address[ADDRESS_TEXT_BYTES];
-    if (http->warned_forwarded)
-        return;
-    http->warned_forwarded = true;
-    sessions_format_address(http->options.sessions, peer, address);
-    log_write(http->options.log,
-              &(struct log_line){.level = LOG_LEVEL_WARN,
-                                 .kind = "forwarded-ignored",
-                                 .remote_addr = address,
-                                 .message = "a peer that is no trusted-proxy sent X-Forwarded-For, "
-                                            "X-Real-IP or Forwarded; it is ignored (told once)"});
-}
-
-/* All X-Forwarded-For headers as one list, in order (RFC 9110 section 5.3). */
-static void join_forwarded(const struct http_request *request, struct text *out)
-{
-    for (size_t i = 0; i < request->header_count; i++) {
-        if (!http_header_is(&request->headers[i], "X-Forwarded-For"))
-            continue;
-        if (out->len > 0)
-            text_add_string(out, ",");
-        text_add_string(out, request->headers[i].value);
-    }
-}
-
-/* Walks the list; false when it says no address. */
-static bool walk(struct http *http, const struct http_request *request, struct address *at)
-{
-    const struct config_blocks *trusted = &http->options.config->trusted_proxy_blocks;
-    struct text list = TEXT_EMPTY;
-    join_forwarded(request, &list);
-    bool moved = list.len > 0 && address_walk(at, list.data, trusted->items, trusted->count);
-    text_done(&list);
-    return moved;
-}
-
-bool http_trusts(const struct http *http, const struct address *peer)
-{
-    const struct config_blocks *trusted = &http->options.config->trusted_proxy_blocks;
-    return peer->local_socket || address_in_blocks(peer, trusted->items, trusted->count);
-}
-
-/* `Forwarded` is not read: a proxy that writes only X-Forwarded-For hands on what a client put
- * there. But whoever sends it is no client of this machine's own. */
-struct http_origin http_find_origin(struct http *http, const struct http_client *client,
-                                    const struct http_request *request)
-{
-    const struct address *peer = &client->peer;
-    const char *real = http_request_header(request, "X-Real-IP");
-    bool listed = http_request_header(request, "X-Forwarded-For") != NULL;
-    struct http_origin origin = {.address = *peer, .believable = true};
-    if (!listed && real == NULL && http_request_header(request, "Forwarded") == NULL)
-        return origin;
-    if (!http_trusts(http, peer)) {
-        warn_forwarded(http, peer);
-        origin.believable = false;
-    } else if (listed) {
-        origin.believable = walk(http, request, &origin.address);
-    } else {
-        origin.believable = real != NULL && http_request_header_count(request, "X-Real-IP") == 1 &&
-                            address_parse(real, strlen(real), &origin.address) == 0;
-    }
-    return origin;
-}
-
 static bool may_operate(struct http_client *client, const struct http_request *request)
 {
     struct http *http = client->http;
     const struct config_blocks *allowed = &http->options.config->ops_allow_blocks;
-    struct http_origin origin = http_find_origin(http, client, request);
+    struct client_address origin =
+        client_address_find(http->options.addresses, &client->peer, request);
     if (!origin.believable)
         return false;
     /* somebody on a unix socket without a forwarding header is on this machine */
     return origin.address.local_socket ||
            address_in_blocks(&origin.address, allowed->items, allowed->count);
-}
-
-/* --- Files --- */
-
-static void send_asset(struct http_client *client, const struct http_request *request,
-                       const struct asset *asset)
-{
-    response_add_headers(&client->response, "Vary: Accept-Encoding\r\n");
-    if (http_field_prefers_gzip(request)) {
-        response_add_headers(&client->response, "Content-Encoding: gzip\r\n");
-        response_end_static(&client->response, asset->type, asset->gzip, asset->gzip_len);
-    } else {
-        response_end_static(&client->response, asset->type, asset->data, asset->len);
-    }
-}
-
-static const struct asset *find_asset(const char *name, const char *path)
-{
-    for (size_t i = 0; i < assets_count; i++)
-        if ((name != NULL && strcmp(assets[i].name, name) == 0) ||
-            (path != NULL && strcmp(assets[i].path, path) == 0))
-            return &assets[i];
-    return NULL;
-}
-
-static void page(struct http_client *client, const struct http_request *request)
-{
-    response_begin(&client->response, 200);
-    response_add_headers(
-        &client->response,
-        "Cache-Control: no-cache\r\n"
-        "Content-Security-Policy: default-src 'none'; script-src 'self'; "
-        "style-src 'self'; img-src 'self'; connect-src 'self' ws: wss:; base-uri 'none'; "
-        "form-action 'none'; frame-ancestors 'none'\r\n");
-    send_asset(client, request, find_asset("index.html", NULL));
-}
-
-static void asset(struct http_client *client, const struct http_request *request)
-{
-    const struct asset *found = find_asset(NULL, request->path);
-    if (found == NULL) {
-        response_refuse(&client->response, 404, "There is no such file.");
-        return;
-    }
-    response_begin(&client->response, 200);
-    response_add_headers(&client->response,
-                         "Cache-Control: public, max-age=31536000, immutable\r\n");
-    send_asset(client, request, found);
 }
 
 /* --- Operators --- */
@@ -281,9 +164,9 @@ static bool is_path(const struct http_request *request, const char *path)
 static bool route_simple(struct http_client *client, const struct http_request *request)
 {
     if (is_path(request, "/"))
-        page(client, request);
+        pages_answer_index(request, &client->response);
     else if (strncmp(request->path, "/assets/", 8) == 0)
-        asset(client, request);
+        pages_answer_asset(request, &client->response);
     else if (is_path(request, "/healthz") || is_path(request, "/heartbeat"))
         healthz(client);
     else if (is_path(request, "/readyz"))
@@ -335,7 +218,7 @@ static bool route_room(struct http_client *client, struct http_upgrade *upgrade)
     if (!take_room(client, path, room))
         return false;
     if (!is_socket) {
-        page(client, upgrade->request);
+        pages_answer_index(upgrade->request, &client->response);
         return false;
     }
     upgrade->room = room;

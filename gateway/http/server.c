@@ -310,18 +310,11 @@ static bool make_room(struct http *http)
     return true;
 }
 
-void http_note_address(const struct http *http, const struct address *address)
-{
-    char text[ADDRESS_TEXT_BYTES];
-    sessions_format_address(http->options.sessions, address, text);
-    refusals_note(http->options.refusals, REFUSAL_MAX_CONNECTIONS_PER_ADDRESS, text);
-}
-
 /* Sockets that are no WebSockets are counted by peer: of a trusted proxy, which has many clients,
  * none. */
 static bool take_share(struct http *http, const struct address *peer, bool *counted)
 {
-    *counted = !http_trusts(http, peer);
+    *counted = !client_address_is_trusted(http->options.addresses, peer);
     return !*counted || quota_take(http->quota, peer);
 }
 
@@ -334,7 +327,7 @@ void http_accept(struct http *http, int fd, const struct address *peer)
         return;
     }
     if (!take_share(http, peer, &counted)) {
-        http_note_address(http, peer);
+        client_address_note_refused(http->options.addresses, peer);
         reject(http, fd, 429);
         return;
     }

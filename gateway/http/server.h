@@ -7,7 +7,7 @@
 #ifndef YUKIZURI_HTTP_SERVER_H
 #define YUKIZURI_HTTP_SERVER_H
 
-#include "config/address.h"
+#include "http/client_address.h"
 #include "session/sessions.h"
 
 struct http;
@@ -16,6 +16,7 @@ struct poller;
 struct http_options {
     struct poller *poller;
     const struct config *config;
+    struct client_addresses *addresses;
     struct bus *bus;
     struct connections *connections;
     struct sessions *sessions;

@@ -44,7 +44,7 @@ static struct connection *open_connection(struct http *http, const struct http_u
 
 static bool refuse_address(struct http_client *client, const struct address *address)
 {
-    http_note_address(client->http, address);
+    client_address_note_refused(client->http->options.addresses, address);
     return refuse(client, 429, "There are too many connections from your address.");
 }
 
@@ -70,7 +70,8 @@ bool http_upgrade(struct http_client *client, const struct http_upgrade *upgrade
         refusals_note(http->options.refusals, REFUSAL_MAX_CONNECTIONS, NULL);
         return refuse(client, 503, "There are too many connections; please try again later.");
     }
-    struct address address = http_find_origin(http, client, upgrade->request).address;
+    struct address address =
+        client_address_find(http->options.addresses, &client->peer, upgrade->request).address;
     if (upgrade->room != NULL && !quota_take(http->options.quota, &address))
         return refuse_address(client, &address);
 

@@ -1,0 +1,49 @@
+/* client_address: whose request it is: the peer's own, or, behind a proxy that is trusted, of whom
+ * X-Forwarded-For or X-Real-IP names. Says in the log what is odd about that: a peer who names
+ * somebody and is not trusted, an address that has its share of connections.
+ *
+ * Owns nothing but what was said already. Calls back only to spell an address for the log. */
+#ifndef YUKIZURI_HTTP_CLIENT_ADDRESS_H
+#define YUKIZURI_HTTP_CLIENT_ADDRESS_H
+
+#include "config/config.h"
+#include "protocol/http_request.h"
+#include "telemetry/log.h"
+#include "telemetry/refusals.h"
+
+#include <stdbool.h>
+
+struct client_addresses;
+
+/* All of these must outlive it. */
+struct client_addresses_options {
+    const struct config *config; /* trusted-proxy */
+    struct refusals *refusals;
+    struct log *log;
+    /* An address as the log may name it. */
+    void (*format)(void *arg, const struct address *address, char out[ADDRESS_TEXT_BYTES]);
+    void *arg;
+};
+
+struct client_addresses *client_addresses_new(const struct client_addresses_options *options);
+
+/* NULL is fine. */
+void client_addresses_free(struct client_addresses *all);
+
+/* May this peer say whose request it passes on? */
+bool client_address_is_trusted(const struct client_addresses *all, const struct address *peer);
+
+struct client_address {
+    struct address address;
+    bool believable; /* false: passed on by who is not trusted, or without a word of for whom */
+};
+
+/* The real client of this peer's request, seen through trusted proxies. */
+struct client_address client_address_find(struct client_addresses *all, const struct address *peer,
+                                          const struct http_request *request);
+
+/* This address has as many connections as it may, and one more was refused: counts it, and names
+ * the address in the log, for behind a proxy that is not trusted all have one. */
+void client_address_note_refused(const struct client_addresses *all, const struct address *address);
+
+#endif
