@@ -6,6 +6,7 @@
 #include "config/config.h"
 #include "http/listen_socket.h"
 #include "http/listener.h"
+#include "http/ops.h"
 #include "http/server.h"
 #include "session/drain.h"
 #include "telemetry/log.h"
@@ -57,7 +58,7 @@ static void send_away(struct drain *drain)
     int64_t now_ms = clock_monotonic_ms();
     drain->least_ms = now_ms + LEAST_MS;
     drain->end_ms = now_ms + (int64_t)options->config->drain * 1000 + EXTRA_MS;
-    http_drain(options->http);
+    http_server_drain(options->http);
     listener_reject(options->listener);
     sessions_drain(options->sessions);
     event_add(drain->last_handshakes, &handshakes);
@@ -79,7 +80,7 @@ void drain_begin(struct drain *drain, bool delayed)
         return;
     drain->began_ms = clock_monotonic_ms();
     log_write(options->log, &(struct log_line){.kind = "drain", .message = "going away"});
-    http_announce_drain(options->http);
+    ops_announce_drain(options->ops);
     presence_drain(options->presence);
     if (delayed && delay.tv_sec > 0)
         event_add(drain->delay, &delay);

@@ -8,11 +8,12 @@
 #include <stdbool.h>
 
 struct config;
-struct listener;
 struct drain;
 struct event_base;
-struct http;
+struct http_server;
+struct listener;
 struct log;
+struct ops;
 struct presence;
 struct sessions;
 
@@ -21,7 +22,8 @@ struct drain_options {
     struct event_base *base;
     const struct config *config;
     struct log *log;
-    struct http *http;
+    struct http_server *http;
+    struct ops *ops;
     struct listener *listener;
     struct presence *presence;
     struct sessions *sessions;

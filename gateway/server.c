@@ -102,7 +102,7 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
     struct server *server = arg;
     metrics_begin_turn(&server->metrics);
     stalls_tick(server->stalls);
-    http_tick(server->http);
+    http_server_tick(server->http);
     bus_tick(server->bus);
     sessions_tick(server->sessions);
     look_after_redis(server);
@@ -196,7 +196,9 @@ void server_free(struct server *server)
         free_event(server->signals[i]);
     close_listener(server);
     drain_free(server->drain);
-    http_free(server->http);
+    http_server_free(server->http);
+    router_free(server->router);
+    ops_free(server->ops);
     client_addresses_free(server->addresses);
     bus_stop(server->bus);
     connections_free(server->connections);

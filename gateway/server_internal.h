@@ -9,6 +9,8 @@
 #include "drain.h"
 #include "http/client_address.h"
 #include "http/listener.h"
+#include "http/ops.h"
+#include "http/router.h"
 #include "http/server.h"
 #include "redis/embedded.h"
 #include "room/batch_send.h"
@@ -38,7 +40,9 @@ struct server {
     struct sessions *sessions;
     struct presence *presence;
     struct client_addresses *addresses;
-    struct http *http;
+    struct http_server *http;
+    struct ops *ops;
+    struct router *router;
     struct listener *listener;
     struct drain *drain;
     struct stalls *stalls;

@@ -13,7 +13,7 @@ static void on_accept(void *arg, int fd, const struct address *address)
 {
     struct server *server = arg;
     metrics_begin_turn(&server->metrics);
-    http_accept(server->http, fd, address);
+    http_server_accept(server->http, fd, address);
 }
 
 static bool is_busy(void *arg)
@@ -223,7 +223,13 @@ static void format_address(void *arg, const struct address *address, char out[AD
     sessions_format_address(server->sessions, address, out);
 }
 
-static void make_http(struct server *server)
+static bool on_request(void *arg, const struct http_call *call)
+{
+    const struct server *server = arg;
+    return router_answer(server->router, call);
+}
+
+static void make_http_server(struct server *server)
 {
     const struct client_addresses_options addresses = {
         .config = server->config,
@@ -233,21 +239,53 @@ static void make_http(struct server *server)
         .arg = server,
     };
     server->addresses = client_addresses_new(&addresses);
-    const struct http_options http = {
+    const struct http_server_options http = {
         .poller = server->poller,
         .config = server->config,
         .addresses = server->addresses,
-        .bus = server->bus,
         .connections = server->connections,
-        .sessions = server->sessions,
-        .quota = server->quota,
         .metrics = &server->metrics,
         .refusals = server->refusals,
-        .log = server->log,
-        .max_connections = server_find_max_connections(server->config),
         .max_sockets = find_max_sockets(),
     };
-    server->http = http_new(&http);
+    server->http = http_server_new(&http);
+}
+
+static void make_ops(struct server *server)
+{
+    const struct ops_options ops = {
+        .config = server->config,
+        .server = server->http,
+        .addresses = server->addresses,
+        .connections = server->connections,
+        .bus = server->bus,
+        .sessions = server->sessions,
+        .metrics = &server->metrics,
+        .log = server->log,
+    };
+    server->ops = ops_new(&ops);
+}
+
+static void make_router(struct server *server)
+{
+    static const struct http_client_callbacks callbacks = {on_request};
+    const struct router_options router = {
+        .config = server->config,
+        .ops = server->ops,
+        .upgrade =
+            {
+                .config = server->config,
+                .addresses = server->addresses,
+                .connections = server->connections,
+                .sessions = server->sessions,
+                .quota = server->quota,
+                .metrics = &server->metrics,
+                .refusals = server->refusals,
+                .max_connections = server_find_max_connections(server->config),
+            },
+    };
+    server->router = router_new(&router);
+    http_server_set_callbacks(server->http, &callbacks, server);
 }
 
 static void make_drain(struct server *server)
@@ -257,6 +295,7 @@ static void make_drain(struct server *server)
         .config = server->config,
         .log = server->log,
         .http = server->http,
+        .ops = server->ops,
         .listener = server->listener,
         .presence = server->presence,
         .sessions = server->sessions,
@@ -274,7 +313,9 @@ int server_make_parts(struct server *server, char *error, size_t error_size)
         return -1;
     server->poller = poller_new(server->base, &server->metrics, on_members_served, server);
     make_parts(server);
-    make_http(server);
+    make_http_server(server);
+    make_ops(server);
+    make_router(server);
     make_drain(server);
     return 0;
 }

@@ -1,49 +1,48 @@
-/* http: everything before a connection is a WebSocket: pages, assets, health, metrics, and the
- * upgrade. A small HTTP/1.1 server of GET and HEAD without bodies, over
- * common/protocol/http_request.h.
+/* http_server: all clients that speak HTTP: which of those who are accepted are let in, and when
+ * they have waited for too long. What one of them sends and gets is http/client's; what is answered
+ * is the business of whoever is called back.
  *
- * Owns a client's socket until it is upgraded: then the socket goes to `session` (or to the echo
- * endpoint) and the client is forgotten. An idle client owns no buffer. */
+ * Owns the clients, and what they share. Knows no path, no session and no Redis. */
 #ifndef YUKIZURI_HTTP_SERVER_H
 #define YUKIZURI_HTTP_SERVER_H
 
+#include "http/client.h"
 #include "http/client_address.h"
-#include "session/sessions.h"
 
-struct http;
-struct poller;
+struct connections;
+struct http_server;
 
-struct http_options {
+/* All of these must outlive it. */
+struct http_server_options {
     struct poller *poller;
-    const struct config *config;
+    const struct config *config; /* keep-alive, max-head, max-connections-per-address */
     struct client_addresses *addresses;
-    struct bus *bus;
-    struct connections *connections;
-    struct sessions *sessions;
-    struct quota *quota;
+    const struct connections *connections; /* they have sockets, too */
     struct metrics *metrics;
     struct refusals *refusals;
-    struct log *log;
-    uint64_t max_connections; /* the setting, bounded by the file limit */
-    uint64_t max_sockets;     /* of clients of any kind: what the file limit allows */
+    uint64_t max_sockets; /* of clients of any kind: what the file limit allows */
 };
 
-struct http *http_new(const struct http_options *options);
+struct http_server *http_server_new(const struct http_server_options *options);
 
-/* Closes all clients that are not upgraded. NULL is fine. */
-void http_free(struct http *http);
+/* Who answers; before the first socket is accepted. `callbacks` is copied. */
+void http_server_set_callbacks(struct http_server *server,
+                               const struct http_client_callbacks *callbacks, void *arg);
+
+/* Closes the sockets of all clients. Calls nobody back. NULL is fine. */
+void http_server_free(struct http_server *server);
 
 /* To be called once a second: answers 408, or drops, those who let it take too long. */
-void http_tick(struct http *http);
+void http_server_tick(struct http_server *server);
 
-/* Takes over an accepted, non-blocking socket. */
-void http_accept(struct http *http, int fd, const struct address *peer);
+/* Takes over an accepted, non-blocking socket; refuses it, 503 or 429, where there are too many.
+ * May call back at once. */
+void http_server_accept(struct http_server *server, int fd, const struct address *peer);
 
-/* From now on /readyz says 503: a drain is under way. Everybody is still served. */
-void http_announce_drain(struct http *http);
+/* From here on each connection ends with its answer. */
+void http_server_drain(struct http_server *server);
 
-/* And from now on each connection ends with its answer, and only who has just come may still
- * upgrade it: whoever has asked before can come to another gateway. */
-void http_drain(struct http *http);
+/* Clients, each with a socket. */
+size_t http_server_count_clients(const struct http_server *server);
 
 #endif

@@ -1,29 +1,34 @@
-/* The handshake: from HTTP to WebSocket. */
-#include "http/internal.h"
+#include "http/upgrade.h"
 
+#include "config/quota.h"
 #include "protocol/handshake.h"
+#include "session/sessions.h"
 #include "websocket/echo.h"
 
-#include <stdio.h>
-#include <string.h>
-
-static bool refuse(struct http_client *client, int status, const char *sentence)
+static bool refuse_upgrade(const struct http_call *call, int status, const char *sentence)
 {
-    response_refuse(&client->response, status, sentence);
+    response_refuse(call->response, status, sentence);
     return false;
 }
 
-static bool refuse_handshake(struct http_client *client, int status)
+static bool refuse_handshake(const struct http_call *call, int status)
 {
     if (status == 405)
-        return refuse(client, status, "A WebSocket begins with GET.");
+        return refuse_upgrade(call, status, "A WebSocket begins with GET.");
     if (status == 426)
-        return refuse(client, status,
-                      "This is a WebSocket: version 13 of the protocol is spoken here.");
-    return refuse(client, status, "This WebSocket handshake is malformed.");
+        return refuse_upgrade(call, status,
+                              "This is a WebSocket: version 13 of the protocol is spoken here.");
+    return refuse_upgrade(call, status, "This WebSocket handshake is malformed.");
 }
 
-static void write_answer(const struct http_request *request, struct text *out)
+static bool refuse_address(const struct upgrade_options *options, const struct http_call *call,
+                           const struct address *address)
+{
+    client_address_note_refused(options->addresses, address);
+    return refuse_upgrade(call, 429, "There are too many connections from your address.");
+}
+
+static void write_accept(const struct http_request *request, struct text *out)
 {
     char accept[HANDSHAKE_ACCEPT_BYTES];
     handshake_accept(http_request_header(request, "Sec-WebSocket-Key"), accept);
@@ -33,55 +38,54 @@ static void write_answer(const struct http_request *request, struct text *out)
     text_add_string(out, "\r\n\r\n");
 }
 
-static struct connection *open_connection(struct http *http, const struct http_upgrade *upgrade,
-                                          int fd, const struct address *address)
+static struct connection *open_connection(const struct upgrade_options *options, int fd,
+                                          const struct address *address, const char *room)
 {
-    if (upgrade->room == NULL)
-        return echo_open(http->options.connections, fd);
-    const struct session_visitor visitor = {fd, *address, upgrade->room};
-    return session_open(http->options.sessions, &visitor);
+    if (room == NULL)
+        return echo_open(options->connections, fd);
+    const struct session_visitor visitor = {fd, *address, room};
+    return session_open(options->sessions, &visitor);
 }
 
-static bool refuse_address(struct http_client *client, const struct address *address)
+static void switch_protocols(const struct upgrade_options *options, const struct http_call *call,
+                             const struct address *address, const char *room)
 {
-    client_address_note_refused(client->http->options.addresses, address);
-    return refuse(client, 429, "There are too many connections from your address.");
-}
-
-static bool is_full(const struct http *http)
-{
-    uint64_t most = http->options.max_connections;
-    return most > 0 && connections_count(http->options.connections) >= most;
-}
-
-bool http_upgrade(struct http_client *client, const struct http_upgrade *upgrade)
-{
-    struct http *http = client->http;
-    const struct config *config = http->options.config;
-    int status = handshake_judge(upgrade->request);
-    if (status != 101)
-        return refuse_handshake(client, status);
-    if (!handshake_origin_allowed(upgrade->request, config->origin.items, config->origin.count))
-        return refuse(client, 403, "Pages from this origin may not connect here.");
-    /* who connected before listening stopped is let in, and told to move */
-    if (http->draining && client->answered)
-        return refuse(client, 503, "This gateway is going away; please connect again.");
-    if (is_full(http)) {
-        refusals_note(http->options.refusals, REFUSAL_MAX_CONNECTIONS, NULL);
-        return refuse(client, 503, "There are too many connections; please try again later.");
-    }
-    struct address address =
-        client_address_find(http->options.addresses, &client->peer, upgrade->request).address;
-    if (upgrade->room != NULL && !quota_take(http->options.quota, &address))
-        return refuse_address(client, &address);
-
     struct text answer = TEXT_EMPTY;
-    write_answer(upgrade->request, &answer);
-    http->options.metrics->handshakes++;
-    int fd = http_release(client);
-    struct connection *connection = open_connection(http, upgrade, fd, &address);
+    write_accept(call->request, &answer);
+    options->metrics->handshakes++;
+    int fd = http_client_take_socket(call->client);
+    struct connection *connection = open_connection(options, fd, address, room);
     connection_send_raw(connection, answer.data, answer.len);
     text_done(&answer);
-    connection_feed(connection, (const uint8_t *)upgrade->early, upgrade->early_len);
+    connection_feed(connection, (const uint8_t *)call->early, call->early_len);
+}
+
+static bool is_full(const struct upgrade_options *options)
+{
+    uint64_t most = options->max_connections;
+    return most > 0 && connections_count(options->connections) >= most;
+}
+
+bool upgrade_answer(const struct upgrade_options *options, const struct http_call *call,
+                    const char *room)
+{
+    const struct config_list *origins = &options->config->origin;
+    int status = handshake_judge(call->request);
+    if (status != 101)
+        return refuse_handshake(call, status);
+    if (!handshake_origin_allowed(call->request, origins->items, origins->count))
+        return refuse_upgrade(call, 403, "Pages from this origin may not connect here.");
+    /* who connected before listening stopped is let in, and told to move */
+    if (call->must_move)
+        return refuse_upgrade(call, 503, "This gateway is going away; please connect again.");
+    if (is_full(options)) {
+        refusals_note(options->refusals, REFUSAL_MAX_CONNECTIONS, NULL);
+        return refuse_upgrade(call, 503, "There are too many connections; please try again later.");
+    }
+    struct address address =
+        client_address_find(options->addresses, call->peer, call->request).address;
+    if (room != NULL && !quota_take(options->quota, &address))
+        return refuse_address(options, call, &address);
+    switch_protocols(options, call, &address, room);
     return true;
 }

@@ -1,0 +1,72 @@
+/* http_client: one socket that speaks HTTP/1.1 (RFC 9112): request heads without bodies in, answers
+ * out, in order, and how long it is waited for. Answers what is malformed, too long or too slow by
+ * itself; whatever else is asked goes to on_request: which path gives what is not known here.
+ *
+ * A client owns its socket until that is taken for something else, or the client ends; then it is
+ * freed. An idle client owns no buffer; nobody's head is longer than `max-head`. */
+#ifndef YUKIZURI_HTTP_CLIENT_H
+#define YUKIZURI_HTTP_CLIENT_H
+
+#include "base/list.h"
+#include "config/config.h"
+#include "config/quota.h"
+#include "http/response.h"
+#include "protocol/http_request.h"
+#include "telemetry/refusals.h"
+
+struct http_client;
+struct poller;
+struct wheel;
+
+enum { HTTP_CLIENT_LONGEST_S = 60 }; /* of all waits but `keep-alive` */
+
+/* A request, and what is to be answered. All of it is good during on_request alone. */
+struct http_call {
+    struct http_client *client;   /* for http_client_take_socket */
+    const struct address *peer;   /* who is connected */
+    struct http_request *request; /* without a body */
+    const char *early;            /* what has come after the head */
+    size_t early_len;
+    struct response *response; /* to be made; its keep_alive and is_head are set */
+    bool must_move;            /* a drain is under way, and this client was answered already: it can
+                                  come to another gateway */
+};
+
+struct http_client_callbacks {
+    /* Makes the response and returns false; or takes the socket and returns true. */
+    bool (*on_request)(void *arg, const struct http_call *call);
+};
+
+/* What all clients share; `http/server` makes it, and nothing else looks into it. */
+struct http_clients {
+    struct poller *poller;
+    const struct config *config; /* keep-alive, max-head */
+    struct metrics *metrics;
+    struct refusals *refusals;
+    struct http_client_callbacks callbacks;
+    void *arg;
+    struct wheel *wheel; /* all clients: their deadlines */
+    struct quota *quota; /* of sockets that are no WebSockets yet, by peer */
+    struct link idle;    /* who is between two requests; the first has been for longest */
+    size_t count;
+    char *scratch; /* one read, of max-head bytes */
+    bool draining; /* each connection ends with its answer */
+};
+
+/* Takes over an accepted, non-blocking socket; `counted`: the quota has counted it, and gets it
+ * back. May answer at once, and so be gone when this returns. */
+void http_client_open(struct http_clients *all, int fd, const struct address *peer, bool counted);
+
+/* From on_request: forgets the client, and its socket is the caller's. Of the call, `client`,
+ * `peer` and `response` end with it. */
+int http_client_take_socket(struct http_client *client);
+
+/* For the wheel: it has let a wait take too long. Answers 408, or ends it. */
+void http_client_on_deadline(struct link *on_wheel);
+
+/* Ends the client: one on the wheel; the one that has been idle for longest, of which there must be
+ * one. */
+void http_client_drop(struct link *on_wheel);
+void http_client_drop_idlest(struct http_clients *all);
+
+#endif

@@ -1,0 +1,179 @@
+#include "http/ops.h"
+
+#include "base/clock.h"
+#include "base/file_limit.h"
+#include "base/memory.h"
+#include "session/sessions.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { MOST_ROOMS = METRICS_ROOMS * 2 };
+
+struct ops {
+    struct ops_options options;
+    bool leaving; /* a drain was announced */
+};
+
+struct ops *ops_new(const struct ops_options *options)
+{
+    struct ops *ops = memory_new(sizeof *ops);
+    ops->options = *options;
+    return ops;
+}
+
+void ops_free(struct ops *ops)
+{
+    free(ops);
+}
+
+void ops_announce_drain(struct ops *ops)
+{
+    ops->leaving = true;
+}
+
+/* --- Health --- */
+
+void ops_answer_health(struct response *response)
+{
+    response_say(response, 200, "OK");
+}
+
+/* NULL, or a sentence: why nobody should be sent here. */
+static const char *why_not_ready(const struct ops *ops)
+{
+    const char *why =
+        ops->leaving ? "draining: this gateway is going away" : bus_why_not_ready(ops->options.bus);
+    if (why == NULL)
+        why = sessions_why_closed(ops->options.sessions);
+    return why;
+}
+
+void ops_answer_ready(const struct ops *ops, struct response *response)
+{
+    const char *why = why_not_ready(ops);
+    if (why != NULL)
+        response_refuse(response, 503, why);
+    else
+        ops_answer_health(response);
+}
+
+/* --- Figures --- */
+
+static bool may_operate(struct ops *ops, const struct http_call *call)
+{
+    const struct config_blocks *allowed = &ops->options.config->ops_allow_blocks;
+    struct client_address client =
+        client_address_find(ops->options.addresses, call->peer, call->request);
+    if (!client.believable)
+        return false;
+    /* somebody on a unix socket without a forwarding header is on this machine */
+    return client.address.local_socket ||
+           address_in_blocks(&client.address, allowed->items, allowed->count);
+}
+
+static int by_members(const void *a, const void *b)
+{
+    const struct metrics_room *left = a;
+    const struct metrics_room *right = b;
+    return (left->members < right->members) - (left->members > right->members);
+}
+
+/* The biggest rooms. Keeps twice as many as wanted and sorts when that is full. */
+static size_t find_biggest_rooms(const struct ops *ops, struct metrics_room out[MOST_ROOMS])
+{
+    size_t count = 0;
+    const struct room *room;
+    for (size_t at = 0; (room = rooms_next(sessions_rooms(ops->options.sessions), &at)) != NULL;) {
+        if (!room_is_open(room))
+            continue;
+        if (count == MOST_ROOMS) {
+            qsort(out, count, sizeof *out, by_members);
+            count = METRICS_ROOMS;
+        }
+        out[count++] = (struct metrics_room){room_name(room), room_members_here(room)};
+    }
+    qsort(out, count, sizeof *out, by_members);
+    return count < METRICS_ROOMS ? count : METRICS_ROOMS;
+}
+
+static uint64_t find_resident_bytes(void)
+{
+    unsigned long long size = 0;
+    unsigned long long resident = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file == NULL)
+        return 0;
+    if (fscanf(file, "%llu %llu", &size, &resident) != 2)
+        resident = 0;
+    fclose(file);
+    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* What is looked for when somebody asks. */
+static void set_gauges(const struct ops *ops)
+{
+    struct metrics *metrics = ops->options.metrics;
+    metrics->ready = why_not_ready(ops) == NULL;
+    metrics->draining = ops->leaving;
+    metrics->redis_refuses = bus_why_refused(ops->options.bus) != NULL;
+    metrics->log_dropped = log_dropped(ops->options.log);
+    metrics->max_descriptors = file_limit_get();
+    metrics->descriptors = file_limit_in_use(http_server_count_clients(ops->options.server) +
+                                             connections_count(ops->options.connections));
+}
+
+struct figures {
+    struct metrics_room rooms[MOST_ROOMS];
+    struct metrics_moment moment;
+};
+
+/* Refuses whoever may not read them. */
+static bool take_figures(struct ops *ops, const struct http_call *call, struct figures *out)
+{
+    if (!may_operate(ops, call)) {
+        response_refuse(call->response, 403, "Only operators may read this; see ops-allow.");
+        return false;
+    }
+    out->moment = (struct metrics_moment){
+        .gateway = ops->options.config->gateway_id,
+        .version = YUKIZURI_VERSION,
+        .cpu_us = clock_process_cpu_us(),
+        .now_ms = clock_wall_ms(),
+        .resident_bytes = find_resident_bytes(),
+        .rooms = out->rooms,
+        .room_count = find_biggest_rooms(ops, out->rooms),
+    };
+    set_gauges(ops);
+    return true;
+}
+
+/* Takes the body's memory. */
+static void end_figures(struct response *response, const char *type, struct text *body)
+{
+    response_begin(response, 200);
+    response_add_headers(response, "Cache-Control: no-store\r\n");
+    response_end_text(response, type, body->data, body->len);
+    text_done(body);
+}
+
+void ops_answer_metrics(struct ops *ops, const struct http_call *call)
+{
+    struct figures figures;
+    struct text body = TEXT_EMPTY;
+    if (!take_figures(ops, call, &figures))
+        return;
+    metrics_render_prometheus(ops->options.metrics, &figures.moment, &body);
+    end_figures(call->response, "text/plain; version=0.0.4; charset=utf-8", &body);
+}
+
+void ops_answer_stats(struct ops *ops, const struct http_call *call)
+{
+    struct figures figures;
+    struct text body = TEXT_EMPTY;
+    if (!take_figures(ops, call, &figures))
+        return;
+    metrics_render_json(ops->options.metrics, &figures.moment, &body);
+    end_figures(call->response, "application/json", &body);
+}
