@@ -222,7 +222,7 @@ static void take_bytes(struct http_client *client, char *data, size_t len, size_
 }
 
 /* Goes on with what was sent together with the request before. */
-static void take_kept(struct http_client *client)
+static void take_unseen(struct http_client *client)
 {
     char *data = client->in;
     size_t len = client->in_len;
@@ -307,7 +307,7 @@ static void on_socket_ready(struct watch *watch, unsigned ready)
     else if (client->lingering)
         drop_input(client);
     else if (client->unseen)
-        take_kept(client);
+        take_unseen(client);
     else
         read_head(client);
 }
