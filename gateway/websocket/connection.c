@@ -219,7 +219,7 @@ static void on_control(void *arg, bool ping, const uint8_t *data, size_t len)
 }
 
 /* wslay's close frame, in one or more pieces. */
-static void on_reader_send(void *arg, const uint8_t *data, size_t len)
+static void on_close_reply(void *arg, const uint8_t *data, size_t len)
 {
     struct connection *connection = arg;
     if (!connection->close_queued && !connection->dead)
@@ -232,18 +232,18 @@ void connection_feed(struct connection *connection, const uint8_t *data, size_t 
     uint16_t code = 0;
     if (len == 0 || connection->deaf || connection->dead)
         return;
-    if (connection->reader == NULL)
-        connection->reader = reader_take(all->readers, connection);
-    enum reader_result result = reader_feed(connection->reader, data, len, &code);
-    if (result != READER_OPEN || reader_is_idle(connection->reader)) {
-        reader_give(all->readers, connection->reader);
-        connection->reader = NULL;
+    if (connection->decoder == NULL)
+        connection->decoder = decoder_take(all->decoders, connection);
+    enum decoder_result result = decoder_feed(connection->decoder, data, len, &code);
+    if (result != DECODER_OPEN || decoder_is_idle(connection->decoder)) {
+        decoder_give(all->decoders, connection->decoder);
+        connection->decoder = NULL;
     }
-    if (result == READER_VIOLATED && code == TOO_BIG && !connection->closing)
+    if (result == DECODER_VIOLATED && code == TOO_BIG && !connection->closing)
         refusals_note(all->options.refusals, REFUSAL_MAX_MESSAGE, NULL);
-    if (result == READER_VIOLATED)
-        connection_close(connection, code, reader_reason(code));
-    if (result != READER_OPEN)
+    if (result == DECODER_VIOLATED)
+        connection_close(connection, code, decoder_reason(code));
+    if (result != DECODER_OPEN)
         connection->close_queued = connection->deaf = true;
     connection_update_watch(connection);
 }
@@ -339,8 +339,8 @@ static void free_connection(struct connection *connection)
 {
     struct connections *all = connection->all;
     poller_watch(all->options.poller, connection->fd, &connection->watch, connection->watched, 0);
-    if (connection->reader != NULL)
-        reader_give(all->readers, connection->reader);
+    if (connection->decoder != NULL)
+        decoder_give(all->decoders, connection->decoder);
     list_remove(&connection->on_wheel);
     free(connection->private);
     close(connection->fd);
@@ -442,11 +442,11 @@ static void on_work(evutil_socket_t fd, short events, void *arg)
 
 struct connections *connections_new(const struct connections_options *options)
 {
-    static const struct reader_callbacks callbacks = {on_message, on_close_frame, on_control,
-                                                      on_reader_send};
+    static const struct decoder_callbacks callbacks = {on_message, on_close_frame, on_control,
+                                                       on_close_reply};
     struct connections *all = memory_new(sizeof *all);
     all->options = *options;
-    all->readers = readers_new(&callbacks, options->max_message);
+    all->decoders = decoders_new(&callbacks, options->max_message);
     unsigned longest = options->ping_s * TICKS_PER_S + SILENCE_TICKS;
     all->wheel = wheel_new(longest > SLOW_TICKS ? longest : SLOW_TICKS, clock_ticks(all));
     all->tick_event = event_new(options->base, -1, EV_PERSIST, on_tick, all);
@@ -476,7 +476,7 @@ void connections_free(struct connections *all)
     }
     event_free(all->tick_event);
     event_free(all->work_event);
-    readers_free(all->readers);
+    decoders_free(all->decoders);
     wheel_free(all->wheel);
     free(all);
 }

@@ -1,9 +1,9 @@
-/* connection: one WebSocket (RFC 6455) on a bare socket: a reader (websocket/decoder.h, the only
+/* connection: one WebSocket (RFC 6455) on a bare socket: a decoder (websocket/decoder.h, the only
  * user of wslay) takes bytes in, a small private buffer and a log of shared frames go out.
  *
- * Owns: the descriptor; the private buffer, only while there is something in it; a reader, borrowed
- * from the pool only while a frame or a fragmented message is incomplete. An idle connection is
- * this struct. The log of frames is its source's, the owner its callbacks' argument.
+ * Owns: the descriptor; the private buffer, only while there is something in it; a decoder,
+ * borrowed from the pool only while a frame or a fragmented message is incomplete. An idle
+ * connection is this struct. The log of frames is its source's, the owner its callbacks' argument.
  *
  * Life: nobody frees a connection. connection_close and connection_abort mark it; the reaper, at
  * the end of a turn of the loop (a later one when many die at once), calls on_closed once and frees

@@ -7,7 +7,7 @@
 #include <wslay/wslay.h>
 
 enum {
-    SPARE_READERS = 4,
+    SPARE_DECODERS = 4,
     SHORTEST_FRAME = 6, /* two bytes and the mask */
     PONG_HEAD = 2,
     SPARE_PIECES = 64, /* of a message, however small they are; more when they have, on average, */
@@ -15,9 +15,9 @@ enum {
     TOO_BIG = 1009,
 };
 
-struct reader {
+struct decoder {
     wslay_event_context_ptr context;
-    struct readers *pool;
+    struct decoders *pool;
     void *arg;
     const uint8_t *input;
     size_t input_len;
@@ -33,210 +33,210 @@ struct reader {
     uint16_t close_code;
 };
 
-struct readers {
-    struct reader_callbacks callbacks;
+struct decoders {
+    struct decoder_callbacks callbacks;
     size_t max_message;
-    struct reader *spare[SPARE_READERS];
+    struct decoder *spare[SPARE_DECODERS];
     size_t spare_count;
 };
 
-static ssize_t on_recv(wslay_event_context_ptr context, uint8_t *out, size_t len, int flags,
-                       void *arg)
+static ssize_t take_input(wslay_event_context_ptr context, uint8_t *out, size_t len, int flags,
+                          void *arg)
 {
     (void)flags;
-    struct reader *reader = arg;
-    if (reader->input_len == 0) {
+    struct decoder *decoder = arg;
+    if (decoder->input_len == 0) {
         wslay_event_set_error(context, WSLAY_ERR_WOULDBLOCK);
         return -1;
     }
-    size_t take = len < reader->input_len ? len : reader->input_len;
-    memcpy(out, reader->input, take);
-    reader->input += take;
-    reader->input_len -= take;
-    reader->fed += take;
+    size_t take = len < decoder->input_len ? len : decoder->input_len;
+    memcpy(out, decoder->input, take);
+    decoder->input += take;
+    decoder->input_len -= take;
+    decoder->fed += take;
     return (ssize_t)take;
 }
 
 /* wslay answers every ping by itself; whether one is answered is for others to decide (on_control).
  * It sends a frame in two pieces: the head, whose second byte is the length (RFC 6455 section 5.2,
  * and control frames are short), then the payload. */
-static bool drop_pong(struct reader *reader, const uint8_t *data, size_t len)
+static bool drop_pong(struct decoder *decoder, const uint8_t *data, size_t len)
 {
-    bool begins = reader->pong_left == 0;
+    bool begins = decoder->pong_left == 0;
     if (begins && (len < PONG_HEAD || (data[0] & 0x0f) != WSLAY_PONG))
         return false;
     if (begins)
-        reader->pong_left = PONG_HEAD + data[1];
-    reader->pong_left -= len < reader->pong_left ? len : reader->pong_left;
+        decoder->pong_left = PONG_HEAD + data[1];
+    decoder->pong_left -= len < decoder->pong_left ? len : decoder->pong_left;
     return true;
 }
 
-static ssize_t on_send(wslay_event_context_ptr context, const uint8_t *data, size_t len, int flags,
-                       void *arg)
+static ssize_t send_reply(wslay_event_context_ptr context, const uint8_t *data, size_t len,
+                          int flags, void *arg)
 {
     (void)context;
     (void)flags;
-    struct reader *reader = arg;
-    if (!drop_pong(reader, data, len) && !reader->mute)
-        reader->pool->callbacks.on_send(reader->arg, data, len);
+    struct decoder *decoder = arg;
+    if (!drop_pong(decoder, data, len) && !decoder->mute)
+        decoder->pool->callbacks.on_send(decoder->arg, data, len);
     return (ssize_t)len;
 }
 
 /* wslay keeps each piece with a head of its own, and pieces may be empty: they would be endless,
  * and no message that anybody counts. */
-static void count_piece(struct reader *reader,
+static void count_piece(struct decoder *decoder,
                         const struct wslay_event_on_frame_recv_start_arg *frame)
 {
     if (frame->opcode != WSLAY_CONTINUATION_FRAME)
-        reader->pieces = reader->bytes = 0;
-    reader->bytes += frame->payload_length;
-    if (++reader->pieces > SPARE_PIECES + reader->bytes / PIECE_BYTES)
-        reader->shattered = true;
+        decoder->pieces = decoder->bytes = 0;
+    decoder->bytes += frame->payload_length;
+    if (++decoder->pieces > SPARE_PIECES + decoder->bytes / PIECE_BYTES)
+        decoder->shattered = true;
 }
 
 /* The header's length follows from the payload's (RFC 6455 section 5.2): wslay rejects lengths that
  * are not written in the shortest way, and frames without a mask. */
-static void on_frame_start(wslay_event_context_ptr context,
-                           const struct wslay_event_on_frame_recv_start_arg *frame, void *arg)
+static void on_wslay_frame_start(wslay_event_context_ptr context,
+                                 const struct wslay_event_on_frame_recv_start_arg *frame, void *arg)
 {
-    struct reader *reader = arg;
+    struct decoder *decoder = arg;
     uint64_t length_bytes = frame->payload_length <= 125      ? 0
                             : frame->payload_length <= 0xffff ? 2
                                                               : 8;
-    reader->frame_len = SHORTEST_FRAME + length_bytes + frame->payload_length;
+    decoder->frame_len = SHORTEST_FRAME + length_bytes + frame->payload_length;
     if (wslay_is_ctrl_frame(frame->opcode))
         return;
-    reader->fragmented = !frame->fin;
-    count_piece(reader, frame);
-    if (reader->shattered)
+    decoder->fragmented = !frame->fin;
+    count_piece(decoder, frame);
+    if (decoder->shattered)
         wslay_event_shutdown_read(context);
 }
 
-static void on_frame_end(wslay_event_context_ptr context, void *arg)
+static void on_wslay_frame_end(wslay_event_context_ptr context, void *arg)
 {
     (void)context;
-    struct reader *reader = arg;
-    reader->finished += reader->frame_len;
+    struct decoder *decoder = arg;
+    decoder->finished += decoder->frame_len;
 }
 
-static void on_message(wslay_event_context_ptr context,
-                       const struct wslay_event_on_msg_recv_arg *message, void *arg)
+static void on_wslay_message(wslay_event_context_ptr context,
+                             const struct wslay_event_on_msg_recv_arg *message, void *arg)
 {
     (void)context;
-    struct reader *reader = arg;
-    const struct reader_callbacks *callbacks = &reader->pool->callbacks;
-    if (message->opcode == WSLAY_CONNECTION_CLOSE && reader->frame_len == SHORTEST_FRAME + 1) {
-        return; /* half a code (RFC 6455 section 5.5.1): reader_feed tells that it is a violation */
+    struct decoder *decoder = arg;
+    const struct decoder_callbacks *callbacks = &decoder->pool->callbacks;
+    if (message->opcode == WSLAY_CONNECTION_CLOSE && decoder->frame_len == SHORTEST_FRAME + 1) {
+        return; /* half a code (RFC 6455 section 5.5.1): decoder_feed says that it is a violation */
     } else if (message->opcode == WSLAY_CONNECTION_CLOSE) {
-        reader->close_code =
+        decoder->close_code =
             message->status_code == 0 ? WSLAY_CODE_NO_STATUS_RCVD : message->status_code;
-        callbacks->on_close(reader->arg, reader->close_code);
+        callbacks->on_close(decoder->arg, decoder->close_code);
     } else if (!wslay_is_ctrl_frame(message->opcode)) {
-        callbacks->on_message(reader->arg, message->opcode == WSLAY_TEXT_FRAME, message->msg,
+        callbacks->on_message(decoder->arg, message->opcode == WSLAY_TEXT_FRAME, message->msg,
                               message->msg_length);
     } else {
-        callbacks->on_control(reader->arg, message->opcode == WSLAY_PING, message->msg,
+        callbacks->on_control(decoder->arg, message->opcode == WSLAY_PING, message->msg,
                               message->msg_length);
     }
 }
 
-struct readers *readers_new(const struct reader_callbacks *callbacks, size_t max_message)
+struct decoders *decoders_new(const struct decoder_callbacks *callbacks, size_t max_message)
 {
-    struct readers *pool = memory_new(sizeof *pool);
+    struct decoders *pool = memory_new(sizeof *pool);
     pool->callbacks = *callbacks;
     pool->max_message = max_message;
     return pool;
 }
 
-static void free_reader(struct reader *reader)
+static void free_decoder(struct decoder *decoder)
 {
-    wslay_event_context_free(reader->context);
-    free(reader);
+    wslay_event_context_free(decoder->context);
+    free(decoder);
 }
 
-void readers_free(struct readers *pool)
+void decoders_free(struct decoders *pool)
 {
     if (pool == NULL)
         return;
     while (pool->spare_count > 0)
-        free_reader(pool->spare[--pool->spare_count]);
+        free_decoder(pool->spare[--pool->spare_count]);
     free(pool);
 }
 
-static struct reader *new_reader(struct readers *pool)
+static struct decoder *new_decoder(struct decoders *pool)
 {
     static const struct wslay_event_callbacks callbacks = {
-        .recv_callback = on_recv,
-        .send_callback = on_send,
-        .on_frame_recv_start_callback = on_frame_start,
-        .on_frame_recv_end_callback = on_frame_end,
-        .on_msg_recv_callback = on_message,
+        .recv_callback = take_input,
+        .send_callback = send_reply,
+        .on_frame_recv_start_callback = on_wslay_frame_start,
+        .on_frame_recv_end_callback = on_wslay_frame_end,
+        .on_msg_recv_callback = on_wslay_message,
     };
-    struct reader *reader = memory_new(sizeof *reader);
-    reader->pool = pool;
-    if (wslay_event_context_server_init(&reader->context, &callbacks, reader) != 0)
+    struct decoder *decoder = memory_new(sizeof *decoder);
+    decoder->pool = pool;
+    if (wslay_event_context_server_init(&decoder->context, &callbacks, decoder) != 0)
         abort(); /* out of memory */
     /* wslay would allocate whatever length a peer declares */
     if (pool->max_message > 0)
-        wslay_event_config_set_max_recv_msg_length(reader->context, pool->max_message);
-    return reader;
+        wslay_event_config_set_max_recv_msg_length(decoder->context, pool->max_message);
+    return decoder;
 }
 
-struct reader *reader_take(struct readers *pool, void *arg)
+struct decoder *decoder_take(struct decoders *pool, void *arg)
 {
-    struct reader *reader =
-        pool->spare_count > 0 ? pool->spare[--pool->spare_count] : new_reader(pool);
-    reader->arg = arg;
-    return reader;
+    struct decoder *decoder =
+        pool->spare_count > 0 ? pool->spare[--pool->spare_count] : new_decoder(pool);
+    decoder->arg = arg;
+    return decoder;
 }
 
-void reader_give(struct readers *pool, struct reader *reader)
+void decoder_give(struct decoders *pool, struct decoder *decoder)
 {
-    reader->arg = NULL;
-    if (reader_is_idle(reader) && pool->spare_count < SPARE_READERS)
-        pool->spare[pool->spare_count++] = reader;
+    decoder->arg = NULL;
+    if (decoder_is_idle(decoder) && pool->spare_count < SPARE_DECODERS)
+        pool->spare[pool->spare_count++] = decoder;
     else
-        free_reader(reader);
+        free_decoder(decoder);
 }
 
-enum reader_result reader_feed(struct reader *reader, const uint8_t *data, size_t len,
-                               uint16_t *code)
+enum decoder_result decoder_feed(struct decoder *decoder, const uint8_t *data, size_t len,
+                                 uint16_t *code)
 {
-    wslay_event_context_ptr context = reader->context;
-    reader->input = data;
-    reader->input_len = len;
+    wslay_event_context_ptr context = decoder->context;
+    decoder->input = data;
+    decoder->input_len = len;
     int error = wslay_event_recv(context);
-    reader->input_len = 0;
-    if (reader->shattered) {
+    decoder->input_len = 0;
+    if (decoder->shattered) {
         *code = TOO_BIG;
-        return READER_VIOLATED;
+        return DECODER_VIOLATED;
     }
     bool open = error == 0 && wslay_event_get_read_enabled(context);
     /* wslay answers a violation with a close frame, for some without a code: then the code is taken
      * from it, and the frame is left to the connection */
-    reader->mute = !open && reader->close_code == 0;
+    decoder->mute = !open && decoder->close_code == 0;
     if (wslay_event_want_write(context) && wslay_event_send(context) != 0)
         open = false;
     if (open)
-        return READER_OPEN;
-    if (!reader->mute) {
-        *code = reader->close_code;
-        return READER_CLOSED;
+        return DECODER_OPEN;
+    if (!decoder->mute) {
+        *code = decoder->close_code;
+        return DECODER_CLOSED;
     }
     *code = wslay_event_get_status_code_sent(context);
     if (*code < WSLAY_CODE_PROTOCOL_ERROR || *code == WSLAY_CODE_NO_STATUS_RCVD)
         *code = WSLAY_CODE_PROTOCOL_ERROR;
-    return READER_VIOLATED;
+    return DECODER_VIOLATED;
 }
 
-bool reader_is_idle(const struct reader *reader)
+bool decoder_is_idle(const struct decoder *decoder)
 {
-    return reader->fed == reader->finished && !reader->fragmented &&
-           wslay_event_get_read_enabled(reader->context) &&
-           !wslay_event_want_write(reader->context);
+    return decoder->fed == decoder->finished && !decoder->fragmented &&
+           wslay_event_get_read_enabled(decoder->context) &&
+           !wslay_event_want_write(decoder->context);
 }
 
-const char *reader_reason(uint16_t code)
+const char *decoder_reason(uint16_t code)
 {
     switch (code) {
     case 1007:

@@ -10,7 +10,7 @@
 
 #include <assert.h>
 
-struct reader;
+struct decoder;
 
 enum { CONNECTION_SCRATCH_BYTES = 65536 };
 
@@ -21,8 +21,8 @@ struct connection {
     void *owner;
     const struct connection_source *source; /* NULL: none */
     void *source_arg;
-    struct bytes *private; /* for this peer alone; NULL while empty */
-    struct reader *reader; /* NULL between frames */
+    struct bytes *private;   /* for this peer alone; NULL while empty */
+    struct decoder *decoder; /* NULL between frames */
     struct link on_wheel;
     struct connection *work_next; /* in the list of those with work to do, or of the dead */
     int fd;
@@ -48,7 +48,7 @@ static_assert(sizeof(struct connection) <= 104, "each member has one");
 
 struct connections {
     struct connections_options options;
-    struct readers *readers;
+    struct decoders *decoders;
     struct event *tick_event, *work_event;
     struct connection *work;
     struct connection *first_dead, *last_dead; /* to be reaped; no longer in `work` */

@@ -38,13 +38,13 @@ static void on_send(void *arg, const uint8_t *data, size_t len)
     to_send_len += len;
 }
 
-static struct readers *pool;
+static struct decoders *pool;
 
 static int make_pool(void **state)
 {
-    static const struct reader_callbacks callbacks = {on_message, on_close, on_control, on_send};
+    static const struct decoder_callbacks callbacks = {on_message, on_close, on_control, on_send};
     (void)state;
-    pool = readers_new(&callbacks, 100);
+    pool = decoders_new(&callbacks, 100);
     seen[0] = '\0';
     to_send_len = 0;
     return 0;
@@ -53,7 +53,7 @@ static int make_pool(void **state)
 static int free_pool(void **state)
 {
     (void)state;
-    readers_free(pool);
+    decoders_free(pool);
     return 0;
 }
 
@@ -69,7 +69,7 @@ static const uint8_t stream[] = {
 static void assert_all_seen(void)
 {
     assert_string_equal(seen, "P(p)T(Hello)T(x)B(yz)");
-    assert_int_equal(to_send_len, 0); /* whether a ping is answered is not the reader's to say */
+    assert_int_equal(to_send_len, 0); /* whether a ping is answered is not the decoder's to say */
     seen[0] = '\0';
     to_send_len = 0;
 }
@@ -79,40 +79,40 @@ static void test_every_cut(void **state)
     uint16_t code;
     (void)state;
     for (size_t cut = 0; cut <= sizeof stream; cut++) {
-        struct reader *reader = reader_take(pool, NULL);
-        assert_int_equal(reader_feed(reader, stream, cut, &code), READER_OPEN);
+        struct decoder *decoder = decoder_take(pool, NULL);
+        assert_int_equal(decoder_feed(decoder, stream, cut, &code), DECODER_OPEN);
         bool boundary = cut == 0 || cut == 24 || cut == 31 || cut == sizeof stream;
-        assert_int_equal(reader_is_idle(reader), boundary);
-        assert_int_equal(reader_feed(reader, stream + cut, sizeof stream - cut, &code),
-                         READER_OPEN);
-        assert_true(reader_is_idle(reader));
+        assert_int_equal(decoder_is_idle(decoder), boundary);
+        assert_int_equal(decoder_feed(decoder, stream + cut, sizeof stream - cut, &code),
+                         DECODER_OPEN);
+        assert_true(decoder_is_idle(decoder));
         assert_all_seen();
-        reader_give(pool, reader);
+        decoder_give(pool, decoder);
     }
 }
 
 static void test_byte_by_byte(void **state)
 {
     uint16_t code;
-    struct reader *reader = reader_take(pool, NULL);
+    struct decoder *decoder = decoder_take(pool, NULL);
     (void)state;
     for (size_t i = 0; i < sizeof stream; i++)
-        assert_int_equal(reader_feed(reader, stream + i, 1, &code), READER_OPEN);
-    assert_true(reader_is_idle(reader));
+        assert_int_equal(decoder_feed(decoder, stream + i, 1, &code), DECODER_OPEN);
+    assert_true(decoder_is_idle(decoder));
     assert_all_seen();
-    reader_give(pool, reader);
+    decoder_give(pool, decoder);
 }
 
 static void assert_violates(const uint8_t *bytes, size_t len, uint16_t expected)
 {
     uint16_t code = 0;
-    struct reader *reader = reader_take(pool, NULL);
-    if (reader_feed(reader, bytes, len, &code) != READER_VIOLATED)
+    struct decoder *decoder = decoder_take(pool, NULL);
+    if (decoder_feed(decoder, bytes, len, &code) != DECODER_VIOLATED)
         fail_msg("%02x %02x … is no violation", bytes[0], bytes[1]);
     assert_int_equal(code, expected);
     assert_int_equal(to_send_len, 0);
-    assert_false(reader_is_idle(reader));
-    reader_give(pool, reader);
+    assert_false(decoder_is_idle(decoder));
+    decoder_give(pool, decoder);
 }
 
 static void test_violations(void **state)
@@ -132,13 +132,13 @@ static void test_violations(void **state)
 
 /* Feeds a text in so many continuations of `len` bytes each. Returns how many were taken; not all:
  * then it was refused with the code. */
-static int feed_pieces(struct reader *reader, int count, uint8_t len, uint16_t *code)
+static int feed_pieces(struct decoder *decoder, int count, uint8_t len, uint16_t *code)
 {
     static const uint8_t begin[] = {0x01, 0x80, 0, 0, 0, 0};
     uint8_t piece[6 + 100] = {0x00, (uint8_t)(0x80 | len)};
-    assert_int_equal(reader_feed(reader, begin, sizeof begin, code), READER_OPEN);
+    assert_int_equal(decoder_feed(decoder, begin, sizeof begin, code), DECODER_OPEN);
     for (int i = 0; i < count; i++)
-        if (reader_feed(reader, piece, 6u + len, code) != READER_OPEN)
+        if (decoder_feed(decoder, piece, 6u + len, code) != DECODER_OPEN)
             return i;
     return count;
 }
@@ -147,14 +147,14 @@ static void test_a_message_in_endless_pieces_is_too_big(void **state)
 {
     uint16_t code = 0;
     (void)state;
-    struct reader *reader = reader_take(pool, NULL);
-    assert_true(feed_pieces(reader, 1000, 0, &code) < 100);
+    struct decoder *decoder = decoder_take(pool, NULL);
+    assert_true(feed_pieces(decoder, 1000, 0, &code) < 100);
     assert_int_equal(code, 1009);
-    assert_false(reader_is_idle(reader));
-    reader_give(pool, reader);
-    reader = reader_take(pool, NULL);
-    assert_int_equal(feed_pieces(reader, 50, 1, &code), 50); /* as some do with each character */
-    reader_give(pool, reader);
+    assert_false(decoder_is_idle(decoder));
+    decoder_give(pool, decoder);
+    decoder = decoder_take(pool, NULL);
+    assert_int_equal(feed_pieces(decoder, 50, 1, &code), 50); /* as some do with each character */
+    decoder_give(pool, decoder);
 }
 
 static void test_close_is_echoed(void **state)
@@ -162,14 +162,14 @@ static void test_close_is_echoed(void **state)
     static const uint8_t close[] = {0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe9};
     static const uint8_t echo[] = {0x88, 0x02, 0x03, 0xe9};
     uint16_t code = 0;
-    struct reader *reader = reader_take(pool, NULL);
+    struct decoder *decoder = decoder_take(pool, NULL);
     (void)state;
-    assert_int_equal(reader_feed(reader, close, sizeof close, &code), READER_CLOSED);
+    assert_int_equal(decoder_feed(decoder, close, sizeof close, &code), DECODER_CLOSED);
     assert_int_equal(code, 1001);
     assert_string_equal(seen, "C(1001)");
     assert_int_equal(to_send_len, sizeof echo);
     assert_memory_equal(to_send, echo, sizeof echo);
-    reader_give(pool, reader);
+    decoder_give(pool, decoder);
 }
 
 static void test_pings_and_pongs_are_told_and_a_close_after_them_is_answered(void **state)
@@ -182,13 +182,13 @@ static void test_pings_and_pongs_are_told_and_a_close_after_them_is_answered(voi
     };
     static const uint8_t echo[] = {0x88, 0x02, 0x03, 0xe8};
     uint16_t code = 0;
-    struct reader *reader = reader_take(pool, NULL);
+    struct decoder *decoder = decoder_take(pool, NULL);
     (void)state;
-    assert_int_equal(reader_feed(reader, bytes, sizeof bytes, &code), READER_CLOSED);
+    assert_int_equal(decoder_feed(decoder, bytes, sizeof bytes, &code), DECODER_CLOSED);
     assert_string_equal(seen, "P()Q(no)P(\x88\x02\x03)C(1000)");
     assert_int_equal(to_send_len, sizeof echo);
     assert_memory_equal(to_send, echo, sizeof echo);
-    reader_give(pool, reader);
+    decoder_give(pool, decoder);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_pool, free_pool)

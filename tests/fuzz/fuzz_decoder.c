@@ -34,16 +34,16 @@ static void on_send(void *arg, const uint8_t *data, size_t len)
 /* The first byte says where the rest is cut. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-    static const struct reader_callbacks callbacks = {on_message, on_close, on_control, on_send};
+    static const struct decoder_callbacks callbacks = {on_message, on_close, on_control, on_send};
     uint16_t code;
     if (len < 1)
         return 0;
     size_t cut = data[0] < len - 1 ? data[0] : len - 1;
-    struct readers *pool = readers_new(&callbacks, 1000);
-    struct reader *reader = reader_take(pool, NULL);
-    if (reader_feed(reader, data + 1, cut, &code) == READER_OPEN)
-        reader_feed(reader, data + 1 + cut, len - 1 - cut, &code);
-    reader_give(pool, reader);
-    readers_free(pool);
+    struct decoders *pool = decoders_new(&callbacks, 1000);
+    struct decoder *decoder = decoder_take(pool, NULL);
+    if (decoder_feed(decoder, data + 1, cut, &code) == DECODER_OPEN)
+        decoder_feed(decoder, data + 1 + cut, len - 1 - cut, &code);
+    decoder_give(pool, decoder);
+    decoders_free(pool);
     return 0;
 }
