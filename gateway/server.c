@@ -5,6 +5,7 @@
 #include "base/stderr_line.h"
 #include "loop.h"
 #include "start_line.h"
+#include "websocket/connections.h"
 
 #include <event2/event.h>
 #include <signal.h>

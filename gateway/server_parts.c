@@ -4,6 +4,7 @@
 #include "base/file_limit.h"
 #include "base/memory.h"
 #include "base/stderr_line.h"
+#include "websocket/connections.h"
 
 #include <stdio.h>
 

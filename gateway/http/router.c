@@ -4,6 +4,7 @@
 #include "http/ops.h"
 #include "http/pages.h"
 #include "protocol/name.h"
+#include "websocket/connections.h"
 
 #include <stdlib.h>
 #include <string.h>

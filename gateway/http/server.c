@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/wheel.h"
-#include "websocket/connection.h"
+#include "websocket/connections.h"
 
 #include <stdlib.h>
 #include <sys/socket.h>

@@ -3,7 +3,9 @@
 #include "config/quota.h"
 #include "protocol/handshake.h"
 #include "session/sessions.h"
+#include "websocket/connections.h"
 #include "websocket/echo.h"
+#include "websocket/output.h"
 
 static bool refuse_upgrade(const struct http_call *call, int status, const char *sentence)
 {

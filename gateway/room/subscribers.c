@@ -1,5 +1,6 @@
 #include "base/memory.h"
 #include "room/fanout_internal.h"
+#include "websocket/output.h"
 
 #include <stdlib.h>
 
@@ -8,10 +9,10 @@ enum {
     SMALLEST_SHRUNK = 64, /* slots: fewer are not worth the trouble */
 };
 
-static void on_stirred(void *arg, struct connection *connection);
+static void on_pending_output(void *arg, struct connection *connection);
 static void pump(void *arg, struct connection *connection);
 
-static const struct connection_source source = {on_stirred, pump};
+static const struct connection_source source = {on_pending_output, pump};
 
 struct audience *audience_new(const struct audience_options *options)
 {
@@ -99,7 +100,7 @@ static void remove_slot(struct audience *audience, uint32_t hole)
 
 /* --- One by one --- */
 
-static void on_stirred(void *arg, struct connection *connection)
+static void on_pending_output(void *arg, struct connection *connection)
 {
     struct slot *slot = find_slot(arg, connection);
     if (slot != NULL)
@@ -226,7 +227,7 @@ void audience_add(struct audience *audience, struct connection *connection, uint
     };
     connection_set_slot(connection, audience->count++);
     connection_set_source(connection, &source, audience);
-    connection_wake(connection);
+    connection_mark_dirty(connection);
 }
 
 void audience_remove(struct audience *audience, struct connection *connection)

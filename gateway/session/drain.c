@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "session/leave.h"
 #include "session/session.h"
+#include "websocket/connections.h"
 
 enum { MOVE_MS = 500 }; /* for moving, once it is time to */
 

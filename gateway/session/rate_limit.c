@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "session/session.h"
+#include "websocket/output.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -2,6 +2,7 @@
 
 #include "base/slab.h"
 #include "session/log_limit.h"
+#include "websocket/output.h"
 
 #include <inttypes.h>
 #include <stdio.h>

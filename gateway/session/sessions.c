@@ -17,6 +17,8 @@
 #include "session/say.h"
 #include "session/session.h"
 #include "session/welcome.h"
+#include "websocket/connections.h"
+#include "websocket/output.h"
 
 #include <event2/event.h>
 #include <stdlib.h>

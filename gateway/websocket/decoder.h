@@ -1,5 +1,5 @@
 /* decoder: bytes of a client in, whole messages out; wslay's event API behind a small door, so that
- * websocket/connection.c does not carry its callbacks. Part of `connection`; nobody else includes
+ * websocket/connections.c does not carry its callbacks. Part of `connections`; nobody else includes
  * it.
  *
  * A decoder is 9.4 KB (wslay's context), so connections borrow one: decoder_take before feeding

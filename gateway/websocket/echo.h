@@ -2,9 +2,10 @@
 #ifndef YUKIZURI_WEBSOCKET_ECHO_H
 #define YUKIZURI_WEBSOCKET_ECHO_H
 
-#include "websocket/connection.h"
+struct connection;
+struct connections;
 
-/* Takes the upgraded socket over. */
+/* Takes the upgraded socket over; the connection belongs to `all`. */
 struct connection *echo_open(struct connections *all, int fd);
 
 #endif

@@ -1,23 +1,19 @@
-/* Writing: private bytes, shared frames around them, and what the poller waits for. */
+#include "websocket/output.h"
+
 #include "websocket/internal.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 
-enum {
-    PRIVATE_HIGH_BYTES = 65536, /* more waiting for one peer: stop reading from it */
-    MOST_IOVECS = 64,
-    LARGE_BYTES = 4096, /* a frame for one that is not worth a copy */
-};
+enum { LARGE_BYTES = 4096 /* a frame for one that is not worth a copy */ };
 
 /* --- Private bytes --- */
 
-static void private_add(struct connection *connection, const void *data, size_t len)
+static void queue_bytes(struct connection *connection, const void *data, size_t len)
 {
     bytes_add(&connection->private, data, len);
-    connection_wake(connection);
+    connection_mark_dirty(connection);
 }
 
 size_t connection_private_len(const struct connection *connection)
@@ -30,60 +26,15 @@ void connection_send_first(struct connection *connection, const uint8_t *data, s
     if (len == 0 || connection->dead)
         return;
     bytes_add_first(&connection->private, data, len);
-    connection_wake(connection);
+    connection_mark_dirty(connection);
 }
 
 void connection_send_raw(struct connection *connection, const void *data, size_t len)
 {
-    private_add(connection, data, len);
+    queue_bytes(connection, data, len);
 }
 
 /* --- Writing --- */
-
-static bool is_stuffed(const struct connection *connection)
-{
-    return connection_private_len(connection) >
-           PRIVATE_HIGH_BYTES + connection->all->options.max_message;
-}
-
-static void drop_unwatched(struct connection *connection)
-{
-    refusals_note(connection->all->options.refusals, REFUSAL_KERNEL_MEMORY, NULL);
-    connection_abort_for(connection, CONNECTION_UNWATCHED);
-}
-
-void connection_update_watch(struct connection *connection)
-{
-    bool read = connection->closing || (!connection->held && !is_stuffed(connection));
-    unsigned wanted = (read ? POLLER_READ : 0u) | (connection->blocked ? POLLER_WRITE : 0u);
-    if (connection->dead)
-        wanted = 0;
-    if (wanted == connection->watched)
-        return;
-    if (poller_watch(connection->all->options.poller, connection->fd, &connection->watch,
-                     connection->watched, wanted) == 0)
-        connection->watched = wanted & 3;
-    else
-        drop_unwatched(connection);
-}
-
-void connection_block(struct connection *connection)
-{
-    connection->blocked = connection->midway = true;
-    connection_update_watch(connection);
-    if (connection->source != NULL)
-        connection->source->on_stirred(connection->source_arg, connection);
-}
-
-bool connection_is_blocked(const struct connection *connection)
-{
-    return connection->blocked;
-}
-
-int connection_fd(const struct connection *connection)
-{
-    return connection->fd;
-}
 
 /* Writes; 0 when the socket is full, -1 when it is gone. */
 static ssize_t write_iov(struct connection *connection, struct iovec *iov, int count)
@@ -105,14 +56,14 @@ static void send_later(struct connection *connection, const struct iovec part[2]
     for (int i = 0; i < 2; i++) {
         size_t skipped = sent < part[i].iov_len ? sent : part[i].iov_len;
         sent -= skipped;
-        private_add(connection, (const uint8_t *)part[i].iov_base + skipped,
+        queue_bytes(connection, (const uint8_t *)part[i].iov_base + skipped,
                     part[i].iov_len - skipped);
     }
 }
 
 /* What is large goes straight to a socket where nothing is before it: kept until the end of the
- * turn, the welcomes of a storm of people would cost a copy and a page of memory each. So does a
- * ping, which is two bytes that nothing else would go out with. */
+ * iteration, the welcomes of a burst of joins would cost a copy and a page of memory each. So does
+ * a ping, which is two bytes that nothing else would go out with. */
 void connection_send(struct connection *connection, enum frame_opcode opcode, const void *data,
                      size_t len)
 {
@@ -123,7 +74,7 @@ void connection_send(struct connection *connection, enum frame_opcode opcode, co
     struct iovec part[2] = {{header, frame_write_header(header, opcode, len)}, {(void *)data, len}};
     size_t all = part[0].iov_len + len;
     bool worth = len >= LARGE_BYTES || opcode == FRAME_PING;
-    bool at_once = worth && !connection->midway && connection->private == NULL;
+    bool at_once = worth && !connection->inside_frame && connection->private == NULL;
     if (at_once)
         sent = write_iov(connection, part, len > 0 ? 2 : 1);
     if (sent < 0 || (size_t)sent == all)
@@ -133,34 +84,51 @@ void connection_send(struct connection *connection, enum frame_opcode opcode, co
         connection_block(connection);
 }
 
-ssize_t connection_write(struct connection *connection, const struct iovec *before,
-                         const struct iovec *after, int after_count)
+static int put_together(const struct connection *connection, const struct iovec *before,
+                        const struct iovec *after, int after_count, struct iovec *out)
 {
-    struct iovec iov[MOST_IOVECS + 2];
     int count = 0;
-    assert(after_count <= MOST_IOVECS);
-    if (connection->dead)
-        return -1;
     if (before->iov_len > 0)
-        iov[count++] = *before;
-    size_t private_len = connection_private_len(connection);
-    if (private_len > 0)
-        iov[count++] = (struct iovec){connection->private->data, private_len};
+        out[count++] = *before;
+    if (connection->private != NULL)
+        out[count++] = (struct iovec){connection->private->data, connection->private->len};
     if (after_count > 0)
-        memcpy(iov + count, after, (size_t)after_count * sizeof *after);
-    count += after_count;
-    if (count == 0)
-        return 0;
+        memcpy(out + count, after, (size_t)after_count * sizeof *after);
+    return count + after_count;
+}
+
+static size_t count_bytes(const struct iovec *iov, int count)
+{
     size_t all = 0;
     for (int i = 0; i < count; i++)
         all += iov[i].iov_len;
+    return all;
+}
+
+/* Of what was sent, the private bytes come after the first `before`. Returns how many they were. */
+static size_t drop_private(struct connection *connection, size_t sent, size_t before)
+{
+    size_t rest = sent > before ? sent - before : 0;
+    size_t private_len = connection_private_len(connection);
+    size_t dropped = rest < private_len ? rest : private_len;
+    bytes_drop(&connection->private, dropped);
+    return dropped;
+}
+
+ssize_t connection_write(struct connection *connection, const struct iovec *before,
+                         const struct iovec *after, int after_count)
+{
+    struct iovec iov[OUTPUT_MOST_IOVECS + 2];
+    assert(after_count <= OUTPUT_MOST_IOVECS);
+    if (connection->dead)
+        return -1;
+    int count = put_together(connection, before, after, after_count, iov);
+    if (count == 0)
+        return 0;
     ssize_t sent = write_iov(connection, iov, count);
     if (sent < 0)
         return -1;
-    if ((size_t)sent < all)
+    if ((size_t)sent < count_bytes(iov, count))
         connection_block(connection);
-    size_t rest = (size_t)sent > before->iov_len ? (size_t)sent - before->iov_len : 0;
-    size_t private_sent = rest < private_len ? rest : private_len;
-    bytes_drop(&connection->private, private_sent);
-    return sent - (ssize_t)private_sent;
+    return sent - (ssize_t)drop_private(connection, (size_t)sent, before->iov_len);
 }

@@ -11,7 +11,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { EVENTS = 16, MOST_READING_US = 1000 /* of a turn of the loop */ };
+enum { EVENTS = 16, MOST_READING_US = 1000 /* of an iteration of the loop */ };
 
 struct poller {
     int epoll_fd;
@@ -41,7 +41,7 @@ static int serve_some(int fd)
     return count;
 }
 
-static void on_ready(evutil_socket_t fd, short events, void *arg)
+static void on_set_ready(evutil_socket_t fd, short events, void *arg)
 {
     (void)events;
     struct poller *poller = arg;
@@ -71,7 +71,7 @@ struct poller *poller_new(struct event_base *base, struct metrics *metrics,
         stderr_line_print("epoll_create1: %s", strerror(errno));
         abort(); /* at the start, and nothing works without it */
     }
-    poller->ready = event_new(base, poller->epoll_fd, EV_READ | EV_PERSIST, on_ready, poller);
+    poller->ready = event_new(base, poller->epoll_fd, EV_READ | EV_PERSIST, on_set_ready, poller);
     event_add(poller->ready, NULL);
     return poller;
 }

@@ -3,7 +3,7 @@
  *
  * One epoll set, which the event loop watches as one descriptor. Owns the set; not the sockets, nor
  * the watches in it: those are parts of an HTTP client (http/server.c) or a connection
- * (websocket/connection.c). Level-triggered. Callbacks come from the event loop only. A callback
+ * (websocket/connections.c). Level-triggered. Callbacks come from the event loop only. A callback
  * may free its own watch (after poller_watch with nothing wanted), but no other one. */
 #ifndef YUKIZURI_WEBSOCKET_POLLER_H
 #define YUKIZURI_WEBSOCKET_POLLER_H
@@ -25,8 +25,9 @@ struct watch {
 
 enum { POLLER_READ = 1, POLLER_WRITE = 2, POLLER_ENDED = 4 /* comes with POLLER_READ */ };
 
-/* `on_end` is called when the ready ones have been served, as many as a turn of the loop serves:
- * what came from them can be passed on together. NULL is fine. `metrics` must outlive it. */
+/* `on_end` is called when the ready ones have been served, as many as an iteration of the loop
+ * serves: what came from them can be passed on together. NULL is fine. `metrics` must outlive it.
+ */
 struct poller *poller_new(struct event_base *base, struct metrics *metrics,
                           void (*on_end)(void *arg), void *arg);
 void poller_free(struct poller *poller);
@@ -37,8 +38,8 @@ void poller_free(struct poller *poller);
 int poller_watch(struct poller *poller, int fd, struct watch *watch, unsigned before,
                  unsigned wanted);
 
-/* Did the time that a turn of the loop has for reading end before all ready sockets were served?
- * That is known of the latest turn in which some were ready. */
+/* Did the time that an iteration of the loop has for reading end before all ready sockets were
+ * served? That is known of the latest iteration in which some were ready. */
 bool poller_is_behind(const struct poller *poller);
 
 #endif

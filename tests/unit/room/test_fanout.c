@@ -2,6 +2,8 @@
 #include "unit.h"
 
 #include "room/subscribers.h"
+#include "websocket/connections.h"
+#include "websocket/output.h"
 #include "websocket/poller.h"
 
 #include <event2/event.h>

@@ -1,0 +1,415 @@
+#include "websocket/connections.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/slab.h"
+#include "websocket/decoder.h"
+#include "websocket/internal.h"
+#include "websocket/output.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    SILENCE_TICKS = 10 * CONNECTIONS_TICKS_PER_S,     /* after a ping */
+    LONGEST_STEP_TICKS = 1 * CONNECTIONS_TICKS_PER_S, /* more between two ticks is a stall */
+    MOST_REAPING_US = 1000, /* of an iteration: closing a socket takes as long as five sends */
+    TOO_BIG = 1009,         /* the close code (section 7.4.1) */
+};
+
+/* --- Keepalive --- */
+
+static uint32_t clock_ticks(const struct connections *all)
+{
+    return (uint32_t)(clock_monotonic_ms() / (1000 / CONNECTIONS_TICKS_PER_S)) - all->stalled_ticks;
+}
+
+/* In how many ticks its next ping is due, at least 1. Every connection has its own tick of the
+ * period: those who came in together are not pinged together. */
+static unsigned until_next_ping(const struct connection *connection)
+{
+    const struct connections *all = connection->all;
+    unsigned period = all->options.ping_s * CONNECTIONS_TICKS_PER_S;
+    unsigned own = (unsigned)connection->fd % period;
+    return (own + period - wheel_now(all->wheel) % period - 1) % period + 1;
+}
+
+static void ping(struct connection *connection)
+{
+    if (connection->pong_pending)
+        return;
+    connection_send(connection, FRAME_PING, NULL, 0);
+    connection->all->options.metrics->pings++;
+    connection->pong_pending = true;
+}
+
+static void wait_for_peer_to_close(struct connection *connection)
+{
+    struct wheel *wheel = connection->all->wheel;
+    if (wheel_now(wheel) >= connection->linger_ticks)
+        connection_abort(connection);
+    else
+        wheel_add(wheel, &connection->on_wheel, connection->linger_ticks - wheel_now(wheel));
+}
+
+static void keep_alive(struct connection *connection)
+{
+    const struct connections *all = connection->all;
+    uint32_t silent = wheel_now(all->wheel) - connection->last_rx_ticks;
+    uint32_t longest = all->options.ping_s * CONNECTIONS_TICKS_PER_S + SILENCE_TICKS;
+    if (silent >= longest) {
+        connection_abort_for(connection, CONNECTION_SILENT);
+        return;
+    }
+    if (!connection->silence_timed)
+        ping(connection);
+    unsigned next = until_next_ping(connection);
+    connection->silence_timed = connection->pong_pending && next > longest - silent;
+    if (connection->silence_timed)
+        next = longest - silent;
+    wheel_add(all->wheel, &connection->on_wheel, next);
+}
+
+/* Its place on the wheel is where this was thought to be needed. */
+static void on_wheel_due(struct link *item)
+{
+    struct connection *connection = LIST_ITEM(item, struct connection, on_wheel);
+    if (connection->dead)
+        return;
+    if (connection->closing)
+        wait_for_peer_to_close(connection);
+    else
+        keep_alive(connection);
+}
+
+/* While this process does not run it pings nobody, and receives nothing: that time is none in which
+ * a peer was silent. */
+static void leave_out_stall(struct connections *all)
+{
+    uint32_t step = clock_ticks(all) - wheel_now(all->wheel);
+    if (step > LONGEST_STEP_TICKS)
+        all->stalled_ticks += step - LONGEST_STEP_TICKS;
+}
+
+static void on_tick(evutil_socket_t fd, short events, void *arg)
+{
+    (void)fd;
+    (void)events;
+    struct connections *all = arg;
+    metrics_begin_turn(all->options.metrics);
+    leave_out_stall(all);
+    wheel_advance(all->wheel, clock_ticks(all), on_wheel_due);
+}
+
+/* The wheel turns while somebody is there. */
+static void start_wheel(struct connections *all)
+{
+    static const struct timeval tick = {0, 1000000 / CONNECTIONS_TICKS_PER_S};
+    wheel_advance(all->wheel, clock_ticks(all), on_wheel_due);
+    event_add(all->tick_event, &tick);
+}
+
+/* --- What comes in --- */
+
+static void on_decoded_message(void *arg, bool text, const uint8_t *data, size_t len)
+{
+    struct connection *connection = arg;
+    if (!connection->closing)
+        connection->callbacks->on_message(connection->owner, text, data, len);
+}
+
+static void on_decoded_close(void *arg, uint16_t code)
+{
+    struct connection *connection = arg;
+    if (!connection->closing)
+        connection_begin_closing(connection, CONNECTION_LEFT, code);
+}
+
+static void on_decoded_control(void *arg, bool is_ping, const uint8_t *data, size_t len)
+{
+    struct connection *connection = arg;
+    const struct connection_callbacks *callbacks = connection->callbacks;
+    if (connection->closing)
+        return;
+    bool answer = callbacks->on_control == NULL ||
+                  callbacks->on_control(connection->owner, is_ping, data, len);
+    if (is_ping && answer)
+        connection_send(connection, FRAME_PONG, data, len);
+}
+
+/* The decoder's answer to a close frame, in one or more pieces. */
+static void on_close_reply(void *arg, const uint8_t *data, size_t len)
+{
+    struct connection *connection = arg;
+    if (!connection->close_queued && !connection->dead)
+        connection_send_raw(connection, data, len);
+}
+
+void connection_feed(struct connection *connection, const uint8_t *data, size_t len)
+{
+    struct connections *all = connection->all;
+    uint16_t code = 0;
+    if (len == 0 || connection->input_ignored || connection->dead)
+        return;
+    if (connection->decoder == NULL)
+        connection->decoder = decoder_take(all->decoders, connection);
+    enum decoder_result result = decoder_feed(connection->decoder, data, len, &code);
+    if (result != DECODER_OPEN || decoder_is_idle(connection->decoder)) {
+        decoder_give(all->decoders, connection->decoder);
+        connection->decoder = NULL;
+    }
+    if (result == DECODER_VIOLATED && code == TOO_BIG && !connection->closing)
+        refusals_note(all->options.refusals, REFUSAL_MAX_MESSAGE, NULL);
+    if (result == DECODER_VIOLATED)
+        connection_close(connection, code, decoder_reason(code));
+    if (result != DECODER_OPEN)
+        connection->close_queued = connection->input_ignored = true;
+    connection_update_watch(connection);
+}
+
+/* The answer to a ping is acknowledged at once, while the socket is in the caches of both ends: the
+ * kernel would wait for 40 ms whether something goes the same way. 2: this one alone; after 1 the
+ * socket would go on like that for a while (tcp(7); tcp_sock_set_quickack in the kernel). */
+static void acknowledge(const struct connection *connection)
+{
+    static const int now = 2;
+    setsockopt(connection->fd, IPPROTO_TCP, TCP_QUICKACK, &now, sizeof now);
+}
+
+static void receive(struct connection *connection)
+{
+    struct connections *all = connection->all;
+    ssize_t got = recv(connection->fd, all->scratch, sizeof all->scratch, 0);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got <= 0) {
+        connection_abort(connection);
+        return;
+    }
+    if (!connection->closing)
+        connection->last_rx_ticks = wheel_now(all->wheel);
+    if (connection->pong_pending) {
+        acknowledge(connection);
+        connection->pong_pending = false;
+    }
+    all->options.metrics->bytes_in += (uint64_t)got;
+    connection_feed(connection, all->scratch, (size_t)got);
+}
+
+static void unblock(struct connection *connection)
+{
+    connection->blocked = false;
+    connection_update_watch(connection);
+    connection_mark_dirty(connection);
+}
+
+static void on_socket_ready(struct watch *watch, unsigned ready)
+{
+    struct connection *connection = LIST_ITEM(watch, struct connection, watch);
+    if ((ready & POLLER_WRITE) != 0 && connection->blocked)
+        unblock(connection);
+    if ((ready & connection->watched & POLLER_READ) != 0)
+        receive(connection);
+    if ((ready & POLLER_ENDED) != 0 && (connection->watched & POLLER_READ) != 0)
+        receive(connection); /* the end: a join whose socket is closed must not be asked for */
+}
+
+/* --- A connection begins, and ends --- */
+
+struct connection *connection_new(struct connections *all, int fd,
+                                  const struct connection_callbacks *callbacks, void *owner)
+{
+    struct connection *connection = slab_new(sizeof *connection);
+    if (all->count == 0)
+        start_wheel(all);
+    connection->all = all;
+    connection->fd = fd;
+    connection->callbacks = callbacks;
+    connection->owner = owner;
+    connection->watch.on_ready = on_socket_ready;
+    connection->last_rx_ticks = wheel_now(all->wheel);
+    connection_update_watch(connection);
+    list_init(&connection->on_wheel);
+    wheel_add(all->wheel, &connection->on_wheel, until_next_ping(connection));
+    all->count++;
+    all->options.metrics->connections = all->count;
+    return connection;
+}
+
+static void free_connection(struct connection *connection)
+{
+    struct connections *all = connection->all;
+    poller_watch(all->options.poller, connection->fd, &connection->watch, connection->watched, 0);
+    if (connection->decoder != NULL)
+        decoder_give(all->decoders, connection->decoder);
+    list_remove(&connection->on_wheel);
+    free(connection->private);
+    close(connection->fd);
+    slab_free(connection);
+    all->count--;
+    all->options.metrics->connections = all->count;
+    if (all->count == 0)
+        event_del(all->tick_event);
+}
+
+static size_t count_queued(const struct connection *connection)
+{
+    int unsent = 0;
+    if (ioctl(connection->fd, TIOCOUTQ, &unsent) != 0 || unsent < 0)
+        unsent = 0;
+    return connection_private_len(connection) + (size_t)unsent;
+}
+
+static void reap(struct connection *connection)
+{
+    struct metrics *metrics = connection->all->options.metrics;
+    const struct connection_end end = {
+        .cause = (enum connection_cause)connection->cause,
+        .code = (uint16_t)connection->close_code,
+        .queued = count_queued(connection),
+    };
+    metrics_count_word(&metrics->closes, metrics_close_word(end.code));
+    connection->callbacks->on_closed(connection->owner, &end);
+    free_connection(connection);
+}
+
+/* --- The end of an iteration of the loop --- */
+
+/* All has been said: our half is shut; what the peer still sends is dropped until it closes too. */
+static void finish_closing(struct connection *connection)
+{
+    if (connection->write_shut || connection_private_len(connection) > 0)
+        return;
+    connection->write_shut = true;
+    shutdown(connection->fd, SHUT_WR);
+}
+
+static void flush(struct connection *connection)
+{
+    static const struct iovec nothing = {NULL, 0};
+    if (!connection_is_blocked(connection)) {
+        connection->inside_frame = false;
+        if (connection->source != NULL)
+            connection->source->pump(connection->source_arg, connection);
+        else
+            connection_write(connection, &nothing, NULL, 0);
+    }
+    connection_update_watch(connection);
+    if (connection->closing)
+        finish_closing(connection);
+}
+
+static void add_dead(struct connection *connection)
+{
+    struct connections *all = connection->all;
+    connection->listed = true; /* whatever the owner still sends, it is not put on the list */
+    connection->next = NULL;
+    if (all->first_dead == NULL)
+        all->first_dead = connection;
+    else
+        all->last_dead->next = connection;
+    all->last_dead = connection;
+}
+
+static void flush_dirty(struct connections *all)
+{
+    struct connection *list = all->dirty;
+    all->dirty = NULL;
+    while (list != NULL) {
+        struct connection *connection = list;
+        list = connection->next;
+        connection->listed = false;
+        if (!connection->dead)
+            flush(connection);
+        if (connection->dead && !connection->listed)
+            add_dead(connection);
+    }
+}
+
+/* When many are cut off at once, they do not hold up those who stay. */
+static void reap_dead(struct connections *all)
+{
+    if (all->first_dead == NULL)
+        return;
+    int64_t until_us = clock_monotonic_us() + MOST_REAPING_US;
+    do {
+        struct connection *connection = all->first_dead;
+        all->first_dead = connection->next;
+        reap(connection);
+    } while (all->first_dead != NULL && clock_monotonic_us() < until_us);
+}
+
+static void on_iteration_end(evutil_socket_t fd, short events, void *arg)
+{
+    (void)fd;
+    (void)events;
+    static const struct timeval next_iteration = {0, 0};
+    struct connections *all = arg;
+    metrics_begin_turn(all->options.metrics);
+    flush_dirty(all);
+    reap_dead(all);
+    if (connections_are_dying(all))
+        event_add(all->dirty_event, &next_iteration);
+}
+
+/* --- All of them --- */
+
+struct connections *connections_new(const struct connections_options *options)
+{
+    static const struct decoder_callbacks callbacks = {on_decoded_message, on_decoded_close,
+                                                       on_decoded_control, on_close_reply};
+    struct connections *all = memory_new(sizeof *all);
+    all->options = *options;
+    all->decoders = decoders_new(&callbacks, options->max_message);
+    unsigned longest = options->ping_s * CONNECTIONS_TICKS_PER_S + SILENCE_TICKS;
+    if (longest < CONNECTIONS_SLOW_LINGER_TICKS)
+        longest = CONNECTIONS_SLOW_LINGER_TICKS;
+    all->wheel = wheel_new(longest, clock_ticks(all));
+    all->tick_event = event_new(options->base, -1, EV_PERSIST, on_tick, all);
+    all->dirty_event = event_new(options->base, -1, 0, on_iteration_end, all);
+    return all;
+}
+
+static void abort_item(struct link *item)
+{
+    connection_abort(LIST_ITEM(item, struct connection, on_wheel));
+}
+
+void connections_free(struct connections *all)
+{
+    if (all == NULL)
+        return;
+    wheel_empty(all->wheel, abort_item);
+    while (all->dirty != NULL) {
+        struct connection *connection = all->dirty;
+        all->dirty = connection->next;
+        add_dead(connection);
+    }
+    while (all->first_dead != NULL) {
+        struct connection *connection = all->first_dead;
+        all->first_dead = connection->next;
+        free_connection(connection);
+    }
+    event_free(all->tick_event);
+    event_free(all->dirty_event);
+    decoders_free(all->decoders);
+    wheel_free(all->wheel);
+    free(all);
+}
+
+bool connections_are_dying(const struct connections *all)
+{
+    return all->first_dead != NULL;
+}
+
+size_t connections_count(const struct connections *all)
+{
+    return all->count;
+}

@@ -1,0 +1,53 @@
+/* connections: all WebSockets of this gateway: it reads from them (through websocket/decoder.h),
+ * pings them, sends at the end of an iteration what became dirty in it, ends and frees them.
+ *
+ * Owns: every connection, from connection_new until on_closed has returned; the buffer that all are
+ * read into; the wheel that pings and finds the silent, so that no connection needs a timer; the
+ * decoders.
+ *
+ * Calls the owners' callbacks (websocket/connection.h) from the event loop, and from
+ * connection_feed. */
+#ifndef YUKIZURI_WEBSOCKET_CONNECTIONS_H
+#define YUKIZURI_WEBSOCKET_CONNECTIONS_H
+
+#include "telemetry/metrics.h"
+#include "telemetry/refusals.h"
+#include "websocket/connection.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct event_base;
+struct poller;
+struct connections;
+
+/* None of what is pointed to becomes theirs, and all must outlive them. */
+struct connections_options {
+    struct event_base *base;
+    struct poller *poller;
+    struct metrics *metrics;
+    struct refusals *refusals; /* NULL: nothing is noted */
+    unsigned ping_s;
+    size_t max_message; /* bytes; 0: no limit but memory's */
+};
+
+struct connections *connections_new(const struct connections_options *options);
+
+/* Closes and frees everything, without on_closed; NULL is fine. */
+void connections_free(struct connections *all);
+size_t connections_count(const struct connections *all);
+
+/* Are there some who are dead and not reaped yet, for want of time? */
+bool connections_are_dying(const struct connections *all);
+
+/* Takes over a socket that has been upgraded, and closes it in the end. The owner, who stays the
+ * caller's, is told by `callbacks`, which must outlive the connection. The connection belongs to
+ * `all`: the pointer is good until on_closed returns. */
+struct connection *connection_new(struct connections *all, int fd,
+                                  const struct connection_callbacks *callbacks, void *owner);
+
+/* Handles bytes that arrived together with the handshake. Calls on_message and on_control. */
+void connection_feed(struct connection *connection, const uint8_t *data, size_t len);
+
+#endif
