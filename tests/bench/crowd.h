@@ -8,7 +8,7 @@
 #define BENCH_CROWD_H
 
 #include "dialect.h"
-#include "telemetry/histogram.h"
+#include "histogram.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-#include "telemetry/histogram.h"
+#include "histogram.h"
 
 enum { SUB_BITS = 5, SUB_BUCKETS = 1 << SUB_BITS };
 
