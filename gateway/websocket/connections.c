@@ -9,8 +9,6 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -174,15 +172,6 @@ void connection_feed(struct connection *connection, const uint8_t *data, size_t 
     connection_update_watch(connection);
 }
 
-/* The answer to a ping is acknowledged at once, while the socket is in the caches of both ends: the
- * kernel would wait for 40 ms whether something goes the same way. 2: this one alone; after 1 the
- * socket would go on like that for a while (tcp(7); tcp_sock_set_quickack in the kernel). */
-static void acknowledge(const struct connection *connection)
-{
-    static const int now = 2;
-    setsockopt(connection->fd, IPPROTO_TCP, TCP_QUICKACK, &now, sizeof now);
-}
-
 static void receive(struct connection *connection)
 {
     struct connections *all = connection->all;
@@ -195,10 +184,7 @@ static void receive(struct connection *connection)
     }
     if (!connection->closing)
         connection->last_rx_ticks = wheel_now(all->wheel);
-    if (connection->pong_pending) {
-        acknowledge(connection);
-        connection->pong_pending = false;
-    }
+    connection->pong_pending = false;
     all->options.metrics->bytes_in += (uint64_t)got;
     connection_feed(connection, all->scratch, (size_t)got);
 }
