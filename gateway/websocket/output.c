@@ -62,8 +62,7 @@ static void send_later(struct connection *connection, const struct iovec part[2]
 }
 
 /* What is large goes straight to a socket where nothing is before it: kept until the end of the
- * iteration, the welcomes of a burst of joins would cost a copy and a page of memory each. So does
- * a ping, which is two bytes that nothing else would go out with. */
+ * iteration, the welcomes of a burst of joins would cost a copy and pages of memory each. */
 void connection_send(struct connection *connection, enum frame_opcode opcode, const void *data,
                      size_t len)
 {
@@ -73,10 +72,9 @@ void connection_send(struct connection *connection, enum frame_opcode opcode, co
         return;
     struct iovec part[2] = {{header, frame_write_header(header, opcode, len)}, {(void *)data, len}};
     size_t all = part[0].iov_len + len;
-    bool worth = len >= LARGE_BYTES || opcode == FRAME_PING;
-    bool at_once = worth && !connection->inside_frame && connection->private == NULL;
+    bool at_once = len >= LARGE_BYTES && !connection->inside_frame && connection->private == NULL;
     if (at_once)
-        sent = write_iov(connection, part, len > 0 ? 2 : 1);
+        sent = write_iov(connection, part, 2);
     if (sent < 0 || (size_t)sent == all)
         return;
     send_later(connection, part, (size_t)sent);
