@@ -277,6 +277,17 @@ static void test_frames_keep_their_order_whatever_their_size(void **state)
                         5);
 }
 
+/* Kept until the end of the iteration, it would be copied. */
+static void test_large_frame_goes_out_at_once(void **state)
+{
+    (void)state;
+    static char large[5000];
+    static uint8_t bytes[sizeof large + 4];
+    connection_send(stage.connection, FRAME_BINARY, large, sizeof large);
+    assert_int_equal(connection_private_len(stage.connection), 0);
+    assert_int_equal(read(stage.peer, bytes, sizeof bytes), sizeof bytes);
+}
+
 /* Whatever the socket takes at a time, a frame is whole and in its place. */
 static void test_frames_keep_their_order_when_the_socket_is_full(void **state)
 {
@@ -556,6 +567,7 @@ int main(void)
         TEST(held_connection_is_not_read_from),
         TEST(who_takes_nothing_is_not_read_from),
         TEST(frames_keep_their_order_whatever_their_size),
+        TEST(large_frame_goes_out_at_once),
         TEST(frames_keep_their_order_when_the_socket_is_full),
         TEST(private_bytes_go_between_the_shared_ones),
         TEST(rest_of_a_shared_frame_goes_before_what_waits),
