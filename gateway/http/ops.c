@@ -4,6 +4,7 @@
 #include "base/file_limit.h"
 #include "base/memory.h"
 #include "session/sessions.h"
+#include "websocket/connections.h"
 
 #include <stdio.h>
 #include <stdlib.h>
