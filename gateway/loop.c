@@ -1,4 +1,5 @@
 #include "loop.h"
+
 #include "base/clock.h"
 #include "base/pacer.h"
 
@@ -6,8 +7,8 @@
 #include <time.h>
 
 enum {
-    TURN_US = 1000,
-    TURNS_AHEAD = 8, /* so that what is said now and then, in some three turns, never waits */
+    ITERATION_US = 1000,
+    ITERATIONS_AHEAD = 8, /* so that what is said now and then, in some three, never waits */
 };
 
 /* Shorter when a signal comes: its event is ready then. */
@@ -18,19 +19,32 @@ static void rest(int64_t us)
         nanosleep(&span, NULL);
 }
 
-static bool go_round(struct event_base *base)
+static bool wait_for_events(struct event_base *base, bool busy)
 {
-    return event_base_loop(base, EVLOOP_ONCE) == 0 && !event_base_got_break(base);
+    int flags = EVLOOP_ONCE | (busy ? EVLOOP_NONBLOCK : 0);
+    return event_base_loop(base, flags) == 0 && !event_base_got_break(base);
 }
 
-void turns_run(struct event_base *base, const struct turns_callbacks *callbacks, void *arg)
+static void iterate(const struct loop_steps *steps, void *arg)
+{
+    steps->deliver(arg);
+    steps->read(arg);
+    steps->send(arg);
+    steps->write(arg);
+    steps->send(arg);
+    steps->end(arg);
+}
+
+void loop_run(struct event_base *base, const struct loop_steps *steps, void *arg)
 {
     static const struct pace_limit limit = {
-        .share = 1, .longest_us = TURN_US, .credit_us = TURNS_AHEAD * TURN_US};
+        .share = 1, .longest_us = ITERATION_US, .credit_us = ITERATIONS_AHEAD * ITERATION_US};
     struct pace pace = {0};
-    while (go_round(base)) {
-        callbacks->on_end(arg);
-        if (!callbacks->has_more(arg))
-            rest(pace_spend(&pace, &limit, clock_monotonic_us(), TURN_US));
+    bool busy = false;
+    while (wait_for_events(base, busy)) {
+        iterate(steps, arg);
+        busy = steps->has_more(arg);
+        if (!busy)
+            rest(pace_spend(&pace, &limit, clock_monotonic_us(), ITERATION_US));
     }
 }

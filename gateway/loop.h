@@ -1,9 +1,19 @@
-/* turns: the event loop, which makes no more turns than pay.
+/* loop: the order of one iteration of the event loop, in one place.
  *
- * A turn has a price of its own, whatever it carries: waking up, asking the kernel what is ready,
- * a call to Redis and its answer. So when turns come fast, it rests after one that has nothing left
- * to do, and what arrives meanwhile shares the next. (Network cards moderate their interrupts in
- * the same way.) At rest, and while something is still to be sent, nothing waits. */
+ *     wait       for what is due: timers, newcomers, and what Redis has sent, which is taken here
+ *     deliver    what was published, to members: one batch
+ *     read       what clients have sent, for a millisecond at most
+ *     send       what they said to Redis, with whatever else was asked of it
+ *     write      bytes for one member alone; then connections that have ended are closed
+ *     send       what followed from those ends
+ *
+ * Nothing but `wait` waits, and it does not when a step has left something to do.
+ *
+ * An iteration has a price of its own, whatever it carries: waking up, asking the kernel what is
+ * ready, a call to Redis and its answer. So when iterations come fast, the loop is throttled: it
+ * rests after one that has nothing left to do, and what arrives meanwhile shares the next. (Network
+ * cards moderate their interrupts in the same way.) At rest, and while something is still to be
+ * sent, nothing waits. */
 #ifndef YUKIZURI_LOOP_H
 #define YUKIZURI_LOOP_H
 
@@ -11,15 +21,19 @@
 
 struct event_base;
 
-struct turns_callbacks {
-    void (*on_end)(void *arg); /* a turn is over */
-    /* Then: has the next one work already? It may do nothing else. */
+struct loop_steps {
+    void (*deliver)(void *arg);
+    void (*read)(void *arg);
+    void (*send)(void *arg);
+    void (*write)(void *arg);
+    void (*end)(void *arg); /* the iteration is over */
+    /* Then: has the next one something to do already? It may do nothing else. */
     bool (*has_more)(void *arg);
 };
 
 /* Runs the loop of `base` until event_base_loopbreak (not loopexit), or until it has no more
- * events. Of turns that leave nothing to do, a thousand are made in a second, and eight more at
- * once. A signal ends a rest. */
-void turns_run(struct event_base *base, const struct turns_callbacks *callbacks, void *arg);
+ * events. Of iterations that leave nothing to do, a thousand are made in a second, and eight more
+ * at once. A signal ends a rest. */
+void loop_run(struct event_base *base, const struct loop_steps *steps, void *arg);
 
 #endif

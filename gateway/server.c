@@ -145,7 +145,33 @@ struct server *server_new(const struct config *config, struct log *log, char *er
     return server;
 }
 
-static void on_turn_end(void *arg)
+/* --- The steps of an iteration (loop.h) --- */
+
+static void deliver(void *arg)
+{
+    const struct server *server = arg;
+    audiences_flush(server->audiences);
+}
+
+static void read_clients(void *arg)
+{
+    const struct server *server = arg;
+    poller_read(server->poller);
+}
+
+static void send_to_redis(void *arg)
+{
+    const struct server *server = arg;
+    bus_flush(server->bus);
+}
+
+static void write_to_clients(void *arg)
+{
+    const struct server *server = arg;
+    connections_flush(server->connections);
+}
+
+static void end_iteration(void *arg)
 {
     struct server *server = arg;
     sessions_end_turn(server->sessions);
@@ -155,17 +181,23 @@ static void on_turn_end(void *arg)
 static bool has_more(void *arg)
 {
     const struct server *server = arg;
-    return audiences_have_more(server->audiences) || poller_is_behind(server->poller);
+    return audiences_have_more(server->audiences) || poller_is_behind(server->poller) ||
+           connections_have_more(server->connections);
 }
 
 int server_run(struct server *server)
 {
-    static const struct turns_callbacks callbacks = {on_turn_end, has_more};
+    static const struct loop_steps steps = {.deliver = deliver,
+                                            .read = read_clients,
+                                            .send = send_to_redis,
+                                            .write = write_to_clients,
+                                            .end = end_iteration,
+                                            .has_more = has_more};
     const struct start_facts facts = {server->config, &server->redis_url, server->sender,
                                       server_find_max_connections(server->config)};
     start_line_tell(server->log, &facts);
     stalls_tick(server->stalls);
-    turns_run(server->base, &callbacks, server);
+    loop_run(server->base, &steps, server);
     stop_line_tell(&server->stop, server->log, server->sessions);
     return server->status;
 }

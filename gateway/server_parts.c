@@ -20,7 +20,7 @@ static void on_accept(void *arg, int fd, const struct address *address)
 static bool is_busy(void *arg)
 {
     const struct server *server = arg;
-    return poller_is_behind(server->poller) || connections_are_dying(server->connections);
+    return poller_is_behind(server->poller) || connections_have_more(server->connections);
 }
 
 static void on_full(void *arg, enum refusal reason)
@@ -55,22 +55,6 @@ static void on_taken(void *arg)
     struct server *server = arg;
     sessions_admit(server->sessions);
     listener_enable(server->listener);
-}
-
-/* In a storm of people a turn of the loop takes milliseconds, on a shared core three times as long.
- * What is said shall wait for its turn, but not for the end of it: neither here, on its way to
- * Redis, nor in on_heard, on its way to everybody. */
-static void on_members_served(void *arg)
-{
-    const struct server *server = arg;
-    bus_flush(server->bus);
-}
-
-static void on_heard(void *arg)
-{
-    const struct server *server = arg;
-    if (poller_is_behind(server->poller))
-        audiences_flush(server->audiences);
 }
 
 static void on_told(void *arg, const char *data, size_t len)
@@ -172,7 +156,7 @@ static int make_bus(struct server *server, char *error, size_t error_size)
 {
     const struct bus_options options = {server->base, server->config, &server->redis_url,
                                         &server->metrics, server->log};
-    const struct bus_callbacks callbacks = {on_up, on_told, on_heard};
+    const struct bus_callbacks callbacks = {on_up, on_told};
     server->bus = bus_new(&options, &callbacks, server, error, error_size);
     return server->bus == NULL ? -1 : 0;
 }
@@ -184,8 +168,7 @@ static void make_parts(struct server *server)
                                                     &server->metrics,       server->refusals,
                                                     (unsigned)config->ping, config->max_message};
     server->connections = connections_new(&connections);
-    server->audiences =
-        audiences_new(server->base, server->sender, &server->metrics, server->refusals);
+    server->audiences = audiences_new(server->sender, &server->metrics, server->refusals);
     server->quota = quota_new(config->max_connections_per_address);
     const struct sessions_options sessions = {
         .base = server->base,
@@ -312,7 +295,7 @@ int server_make_parts(struct server *server, char *error, size_t error_size)
         open_listener(server, error, error_size) != 0 ||
         find_redis(server, error, error_size) != 0 || make_bus(server, error, error_size) != 0)
         return -1;
-    server->poller = poller_new(server->base, &server->metrics, on_members_served, server);
+    server->poller = poller_new(server->base, &server->metrics);
     make_parts(server);
     make_http_server(server);
     make_ops(server);

@@ -29,18 +29,11 @@ void bus_flush(struct bus *bus)
     outbox_flush(bus->calls.publish_batch);
     lane_go(bus->calls.limiter);
     redis_flush(bus->commands);
-}
-
-static void on_turn_end(evutil_socket_t fd, short events, void *arg)
-{
-    (void)fd;
-    (void)events;
-    bus_flush(arg);
+    redis_flush(bus->subscriber);
 }
 
 int bus_await_turn(struct bus *bus, void (*make)(void *arg), void *arg)
 {
-    event_active(bus->turn_end, EV_TIMEOUT, 0);
     return lane_stand(bus->calls.limiter, make, arg);
 }
 
@@ -294,12 +287,6 @@ static void on_push(void *arg, const struct redis_reply *message)
     pubsub_on_push(bus->pubsub, message);
 }
 
-static void on_push_end(void *arg)
-{
-    struct bus *bus = arg;
-    bus->callbacks.on_heard(bus->arg);
-}
-
 static struct redis *new_redis(struct bus *bus, bool subscriber)
 {
     const struct redis_callbacks callbacks = {
@@ -307,7 +294,6 @@ static struct redis *new_redis(struct bus *bus, bool subscriber)
         .on_lost = subscriber ? on_subscriber_lost : on_commands_lost,
         .on_error = subscriber ? on_subscriber_error : on_commands_error,
         .on_push = subscriber ? on_push : NULL,
-        .on_push_end = subscriber ? on_push_end : NULL,
     };
     char name[96];
     snprintf(name, sizeof name, "yukizuri-%s", bus->options.config->gateway_id);
@@ -352,7 +338,6 @@ static void make_ways(struct bus *bus)
     bus->probe = probe_new(&probe);
     bus->keeps = redis_keeps_new(
         &(struct redis_keeps_options){bus->commands, bus->options.metrics, bus->options.log});
-    bus->turn_end = event_new(bus->options.base, -1, 0, on_turn_end, bus);
 }
 
 static void make_calls(struct bus *bus)
@@ -364,7 +349,7 @@ static void make_calls(struct bus *bus)
     calls->log = bus->options.log;
     calls->redis = bus->commands;
     calls->redis_clock = &bus->redis_clock;
-    calls->publish_batch = outbox_new(bus->options.base, bus->commands, &calls->settings);
+    calls->publish_batch = outbox_new(bus->commands, &calls->settings);
     calls->limiter = lane_new(bus->commands, MOST_MEMBERS);
     calls->list_limiter = lane_new(bus->commands, MOST_LISTS);
 }
@@ -406,7 +391,6 @@ void bus_free(struct bus *bus)
     if (bus == NULL)
         return;
     outbox_free(bus->calls.publish_batch);
-    event_free(bus->turn_end);
     lane_free(bus->calls.limiter);
     lane_free(bus->calls.list_limiter);
     redis_free(bus->commands);

@@ -21,7 +21,6 @@ struct bus;
 struct bus_callbacks {
     void (*on_up)(void *arg);                                 /* both connections are ready */
     void (*on_told)(void *arg, const char *data, size_t len); /* on this gateway's own channel */
-    void (*on_heard)(void *arg); /* what was read of all rooms' events has been handed out */
 };
 
 struct bus_options {
@@ -43,9 +42,9 @@ void bus_stop(struct bus *bus);
 /* Nobody may listen on a channel any more. NULL is fine. */
 void bus_free(struct bus *bus);
 
-/* From the event loop: what members have said in this turn of it goes to Redis now, and whatever
+/* Twice in each iteration of the loop: what members have said since goes to Redis, and whatever
  * else was asked of it; who stands in line for a call (bus_await_turn) makes it from within.
- * Without a connection, who waits for an answer is told so at the loop's next turn. */
+ * Without a connection, who waits for an answer is told so in the next iteration. */
 void bus_flush(struct bus *bus);
 
 /* To be called once a second. */
@@ -81,7 +80,7 @@ const struct commands *bus_commands(const struct bus *bus);
 struct pubsub *bus_pubsub(const struct bus *bus);
 
 /* Stands in line for a call of commands_join or commands_leave, which `make` makes when its turn
- * comes: at the end of the loop's turn, or later when much is under way. Who comes or goes until
+ * comes: with bus_flush, or later when much is under way. Who comes or goes until
  * then can be in it. `make` is called once, with a connection or without, but for -1. */
 int bus_await_turn(struct bus *bus, void (*make)(void *arg), void *arg);
 

@@ -35,7 +35,7 @@ struct commands {
 
 /* --- Calls; each returns 0, or -1 when Redis is not there: `done` is then never called --- */
 
-/* Goes out with bus_flush (broker.h), or at the end of the loop's turn. Answers the number of the
+/* Goes out with bus_flush (broker.h). Answers the number of the
  * message (commands_number), or that it was refused: commands_is_other_epoch. */
 int commands_say(struct topic *topic, const struct publish_batch_say *say, redis_done done,
                  void *arg);

@@ -20,7 +20,6 @@ struct bus {
     struct redis_faults *faults;
     struct pubsub *pubsub;
     struct commands calls;
-    struct event *turn_end;
     struct key own_channel;               /* P:gateway:ID */
     struct key life_channel;              /* whoever is subscribed to it lives, see lease.lua */
     struct key probe_channel, probe_base; /* of a room that nobody can be in */

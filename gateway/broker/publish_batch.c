@@ -4,7 +4,6 @@
 #include "base/text.h"
 #include "broker/topic_call.h"
 
-#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,25 +49,15 @@ struct outbox {
     struct batch *batches;
     uint32_t say_count, say_capacity;
     uint32_t batch_count, batch_capacity;
-    struct event *turn_end;
     struct redis *redis;
     const struct script_settings *settings;
 };
 
-static void on_turn_end(evutil_socket_t fd, short events, void *arg)
-{
-    (void)fd;
-    (void)events;
-    outbox_flush(arg);
-}
-
-struct outbox *outbox_new(struct event_base *base, struct redis *redis,
-                          const struct script_settings *settings)
+struct outbox *outbox_new(struct redis *redis, const struct script_settings *settings)
 {
     struct outbox *outbox = memory_new(sizeof *outbox);
     outbox->redis = redis;
     outbox->settings = settings;
-    outbox->turn_end = event_new(base, -1, 0, on_turn_end, outbox);
     return outbox;
 }
 
@@ -86,7 +75,6 @@ void outbox_free(struct outbox *outbox)
 {
     if (outbox == NULL)
         return;
-    event_free(outbox->turn_end);
     free_memory(outbox);
     free(outbox);
 }
@@ -107,8 +95,6 @@ static struct batch *new_batch(struct outbox *outbox, struct topic *topic)
     uint32_t number = outbox->batch_count++;
     outbox->batches =
         make_room(outbox->batches, number, &outbox->batch_capacity, sizeof *outbox->batches);
-    if (number == 0)
-        event_active(outbox->turn_end, EV_TIMEOUT, 0);
     topic->batch = number + 1;
     outbox->batches[number] = (struct batch){.topic = topic, .first = NONE, .last = NONE};
     return &outbox->batches[number];

@@ -12,12 +12,10 @@
 
 #include <stddef.h>
 
-struct event_base;
 struct outbox;
 
 /* Both must outlive it. */
-struct outbox *outbox_new(struct event_base *base, struct redis *redis,
-                          const struct script_settings *settings);
+struct outbox *outbox_new(struct redis *redis, const struct script_settings *settings);
 
 struct publish_batch_say {
     const char *id;

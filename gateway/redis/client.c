@@ -133,12 +133,10 @@ void redis_become_ready(struct redis *redis)
     redis->callbacks.on_ready(redis->arg);
 }
 
-/* Commands wait for redis_flush, at the latest at the end of the loop's turn, and leave with one
- * system call. */
+/* Commands wait for redis_flush, and leave with one system call. */
 static void write_command(struct redis *redis, const char *command, size_t len)
 {
     evbuffer_add(redis->unsent, command, len);
-    event_active(redis->turn_end, EV_WRITE, 0);
 }
 
 static void write_words(struct redis *redis, const struct redis_words *words)
@@ -148,10 +146,9 @@ static void write_words(struct redis *redis, const struct redis_words *words)
         abort(); /* out of memory */
     part.iov_len = redis_format(words, part.iov_base);
     evbuffer_commit_space(redis->unsent, &part, 1);
-    event_active(redis->turn_end, EV_WRITE, 0);
 }
 
-/* Straight to the socket: a bufferevent would wait for a turn to hear that it is writable. */
+/* Straight to the socket: a bufferevent would wait for an iteration to hear that it is writable. */
 void redis_flush(struct redis *redis)
 {
     if (redis->stream == NULL || evbuffer_get_length(redis->unsent) == 0)
@@ -161,13 +158,6 @@ void redis_flush(struct redis *redis)
         evbuffer_write(redis->unsent, bufferevent_getfd(redis->stream));
     bufferevent_write_buffer(redis->stream,
                              redis->unsent); /* the rest, or all: errors show there */
-}
-
-static void on_turn_end(evutil_socket_t fd, short events, void *arg)
-{
-    (void)fd;
-    (void)events;
-    redis_flush(arg);
 }
 
 void redis_write(struct redis *redis, const struct redis_words *words, redis_done done, void *arg)
@@ -266,8 +256,6 @@ static void on_read(struct bufferevent *stream, void *arg)
     redis->heard_ms = clock_monotonic_ms();
     redis_why_note_first(redis);
     read_all(redis);
-    if (redis->options.subscriber)
-        redis->callbacks.on_push_end(redis->arg);
 }
 
 static void on_event(struct bufferevent *stream, short events, void *arg)
@@ -370,7 +358,6 @@ struct redis *redis_new(const struct redis_options *options,
     redis->arg = arg;
     redis->client_name = memory_copy_string(options->client_name);
     redis->timer = evtimer_new(options->base, on_timer, redis);
-    redis->turn_end = event_new(options->base, -1, 0, on_turn_end, redis);
     redis->deferred = event_new(options->base, -1, 0, on_deferred, redis);
     redis->unsent = evbuffer_new();
     redis->replies = redis_replies_new(&options->most);
@@ -397,7 +384,6 @@ void redis_free(struct redis *redis)
         return;
     redis_stop(redis);
     event_free(redis->timer);
-    event_free(redis->turn_end);
     event_free(redis->deferred);
     evbuffer_free(redis->unsent);
     redis_replies_free(redis->replies);

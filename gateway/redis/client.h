@@ -27,7 +27,6 @@ struct redis_callbacks {
      * command is answered. */
     void (*on_error)(void *arg, const struct redis_error *error);
     void (*on_push)(void *arg, const struct redis_reply *reply); /* subscriber: a "message" */
-    void (*on_push_end)(void *arg); /* subscriber: that was all of what was read */
 };
 
 struct redis_options {
@@ -88,11 +87,11 @@ void redis_prove(struct redis *redis);
  * at the loop's next turn. Does nothing when it is not ready. */
 void redis_reconnect(struct redis *redis, const char *why);
 
-/* What was sent in this turn of the loop goes to the socket at once; with TLS, or behind what the
- * socket did not take before, in the next turn. */
+/* What was sent since the last call goes to the socket at once; with TLS, or behind what the socket
+ * did not take before, in the next iteration of the loop. */
 void redis_flush(struct redis *redis);
 
-/* Sends a command: with redis_flush, or at the end of the loop's turn. 0; or -1 when there is no
+/* Sends a command, with redis_flush. 0; or -1 when there is no
  * connection: `done` is then never called. `done` may be NULL. The deadline is REDIS_DEADLINE_MS.
  */
 int redis_send(struct redis *redis, const struct redis_words *words, redis_done done, void *arg);

@@ -20,8 +20,7 @@ struct redis {
     char *client_name;
     enum redis_state state;
     struct bufferevent *stream;
-    struct evbuffer *unsent; /* what was written in this turn of the loop */
-    struct event *turn_end;
+    struct evbuffer *unsent; /* until redis_flush */
     struct redis_replies *replies;
     struct resolution *resolution; /* while the host's name is being looked up */
     struct event *timer;           /* retry, connect timeout, or the oldest command's deadline */

@@ -3,7 +3,6 @@
 #include "base/memory.h"
 #include "room/fanout_internal.h"
 
-#include <event2/event.h>
 #include <stdlib.h>
 
 enum {
@@ -24,7 +23,6 @@ struct run {
 /* No slot moves between its gathering and its settling: nobody comes or goes then. An audience is
  * at most once in a batch, and so is each socket. */
 struct audiences {
-    struct event *event;
     struct sender *sender;
     struct metrics *metrics;
     struct refusals *refusals;
@@ -40,13 +38,10 @@ struct audiences {
     struct run runs[SENDER_BATCH];
 };
 
-static void on_flush(evutil_socket_t fd, short events, void *arg);
-
-struct audiences *audiences_new(struct event_base *base, struct sender *sender,
-                                struct metrics *metrics, struct refusals *refusals)
+struct audiences *audiences_new(struct sender *sender, struct metrics *metrics,
+                                struct refusals *refusals)
 {
     struct audiences *all = memory_new(sizeof *all);
-    all->event = event_new(base, -1, 0, on_flush, all);
     all->sender = sender;
     all->metrics = metrics;
     all->refusals = refusals;
@@ -61,7 +56,6 @@ void audiences_free(struct audiences *all)
 {
     if (all == NULL)
         return;
-    event_free(all->event);
     text_done(&all->merged);
     free(all);
 }
@@ -94,12 +88,9 @@ static void stand_in_line(struct audience *audience)
 
 void audience_line_up(struct audience *audience, bool urgent)
 {
-    struct audiences *all = audience->options.all;
     bool overtakes = urgent && !audience->urgent;
     if (!list_is_empty(&audience->in_line) && !overtakes)
         return;
-    if (!audiences_have_more(all))
-        event_active(all->event, EV_TIMEOUT, 0); /* when the turn has said all */
     audience->urgent |= urgent;
     list_remove(&audience->in_line);
     stand_in_line(audience);
@@ -257,32 +248,17 @@ static void send_batch(struct audiences *all)
         settle(LIST_ITEM(all->gathered.next, struct audience, in_line));
 }
 
-static void flush_batch(struct audiences *all)
+/* A batch, then the sockets have their turn: what is said meanwhile is on its way through Redis,
+ * and shares system calls with what was said before. */
+void audiences_flush(struct audiences *all)
 {
+    if (!audiences_have_more(all))
+        return;
+    metrics_begin_turn(all->metrics);
     int64_t begun_us = clock_monotonic_us();
     for (uint32_t served = 0; served < SENDER_BATCH && audiences_have_more(all);) {
         served += gather_batch(all, SENDER_BATCH - served);
         send_batch(all);
     }
     histogram_add(&all->metrics->flush, clock_monotonic_us() - begun_us);
-}
-
-void audiences_flush(struct audiences *all)
-{
-    if (!list_is_empty(&all->urgent))
-        flush_batch(all);
-}
-
-/* A batch, then the sockets have their turn: what is said meanwhile is on its way through Redis,
- * and shares system calls with what was said before. With longer turns it comes back later. */
-static void on_flush(evutil_socket_t fd, short events, void *arg)
-{
-    (void)fd;
-    (void)events;
-    static const struct timeval at_once = {0, 0};
-    struct audiences *all = arg;
-    metrics_begin_turn(all->metrics);
-    flush_batch(all);
-    if (audiences_have_more(all))
-        event_add(all->event, &at_once);
 }

@@ -20,23 +20,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct event_base;
 struct audiences;
 struct audience;
 
 /* All audiences of this gateway; none of what they are given becomes theirs, and
  * `refusals` may be NULL. */
-struct audiences *audiences_new(struct event_base *base, struct sender *sender,
-                                struct metrics *metrics, struct refusals *refusals);
+struct audiences *audiences_new(struct sender *sender, struct metrics *metrics,
+                                struct refusals *refusals);
 
 /* There must be no audience any more; NULL is fine. */
 void audiences_free(struct audiences *all);
 
-/* When something that was said is due, a batch goes out at once, besides the one at the end of the
- * turn: for when what was read has been appended, and other work may be before that end. */
+/* Sends one batch of what is due. To be called in each iteration, when what came from Redis has
+ * been appended. */
 void audiences_flush(struct audiences *all);
 
-/* Is something left to be sent, which the flush comes to in the next turn? */
+/* Is something left to be sent? */
 bool audiences_have_more(const struct audiences *all);
 
 struct audience_options {

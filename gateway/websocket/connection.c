@@ -53,8 +53,6 @@ void connection_mark_dirty(struct connection *connection)
     announce_pending(connection);
     if (connection->listed)
         return;
-    if (all->dirty == NULL)
-        event_active(all->dirty_event, EV_TIMEOUT, 0);
     connection->listed = true;
     connection->next = all->dirty;
     all->dirty = connection;

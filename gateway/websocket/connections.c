@@ -332,17 +332,10 @@ static void reap_dead(struct connections *all)
     } while (all->first_dead != NULL && clock_monotonic_us() < until_us);
 }
 
-static void on_iteration_end(evutil_socket_t fd, short events, void *arg)
+void connections_flush(struct connections *all)
 {
-    (void)fd;
-    (void)events;
-    static const struct timeval next_iteration = {0, 0};
-    struct connections *all = arg;
-    metrics_begin_turn(all->options.metrics);
     flush_dirty(all);
     reap_dead(all);
-    if (connections_are_dying(all))
-        event_add(all->dirty_event, &next_iteration);
 }
 
 /* --- All of them --- */
@@ -359,7 +352,6 @@ struct connections *connections_new(const struct connections_options *options)
         longest = CONNECTIONS_SLOW_LINGER_TICKS;
     all->wheel = wheel_new(longest, clock_ticks(all));
     all->tick_event = event_new(options->base, -1, EV_PERSIST, on_tick, all);
-    all->dirty_event = event_new(options->base, -1, 0, on_iteration_end, all);
     return all;
 }
 
@@ -384,15 +376,14 @@ void connections_free(struct connections *all)
         free_connection(connection);
     }
     event_free(all->tick_event);
-    event_free(all->dirty_event);
     decoders_free(all->decoders);
     wheel_free(all->wheel);
     free(all);
 }
 
-bool connections_are_dying(const struct connections *all)
+bool connections_have_more(const struct connections *all)
 {
-    return all->first_dead != NULL;
+    return all->dirty != NULL || all->first_dead != NULL;
 }
 
 size_t connections_count(const struct connections *all)

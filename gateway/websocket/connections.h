@@ -38,8 +38,13 @@ struct connections *connections_new(const struct connections_options *options);
 void connections_free(struct connections *all);
 size_t connections_count(const struct connections *all);
 
-/* Are there some who are dead and not reaped yet, for want of time? */
-bool connections_are_dying(const struct connections *all);
+/* At the end of an iteration: sends what became dirty in it, and frees those that have ended, for a
+ * millisecond at most: when many are cut off at once, they do not hold up those who stay. Calls
+ * on_closed. */
+void connections_flush(struct connections *all);
+
+/* Is there something left for the next connections_flush? */
+bool connections_have_more(const struct connections *all);
 
 /* Takes over a socket that has been upgraded, and closes it in the end. The owner, who stays the
  * caller's, is told by `callbacks`, which must outlive the connection. The connection belongs to

@@ -11,14 +11,13 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { EVENTS = 16, MOST_READING_US = 1000 /* of an iteration of the loop */ };
+enum { EVENTS = 16, MOST_READING_US = 1000 /* of an iteration */ };
 
 struct poller {
     int epoll_fd;
     struct event *ready;
     struct metrics *metrics;
-    void (*on_end)(void *arg);
-    void *arg;
+    bool has_ready; /* so says the event loop */
     bool behind;
 };
 
@@ -43,15 +42,23 @@ static int serve_some(int fd)
 
 static void on_set_ready(evutil_socket_t fd, short events, void *arg)
 {
+    (void)fd;
     (void)events;
     struct poller *poller = arg;
     metrics_begin_turn(poller->metrics);
+    poller->has_ready = true;
+}
+
+void poller_read(struct poller *poller)
+{
+    if (!poller->has_ready)
+        return;
+    metrics_begin_turn(poller->metrics);
     int64_t until_us = clock_monotonic_us() + MOST_READING_US;
     do
-        poller->behind = serve_some(fd) == EVENTS;
+        poller->behind = serve_some(poller->epoll_fd) == EVENTS;
     while (poller->behind && clock_monotonic_us() < until_us);
-    if (poller->on_end != NULL)
-        poller->on_end(poller->arg);
+    poller->has_ready = poller->behind;
 }
 
 bool poller_is_behind(const struct poller *poller)
@@ -59,13 +66,10 @@ bool poller_is_behind(const struct poller *poller)
     return poller->behind;
 }
 
-struct poller *poller_new(struct event_base *base, struct metrics *metrics,
-                          void (*on_end)(void *arg), void *arg)
+struct poller *poller_new(struct event_base *base, struct metrics *metrics)
 {
     struct poller *poller = memory_new(sizeof *poller);
     poller->metrics = metrics;
-    poller->on_end = on_end;
-    poller->arg = arg;
     poller->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (poller->epoll_fd < 0) {
         stderr_line_print("epoll_create1: %s", strerror(errno));

@@ -3,7 +3,7 @@
  *
  * One epoll set, which the event loop watches as one descriptor. Owns the set; not the sockets, nor
  * the watches in it: those are parts of an HTTP client (http/server.c) or a connection
- * (websocket/connections.c). Level-triggered. Callbacks come from the event loop only. A callback
+ * (websocket/connections.c). Level-triggered. A callback
  * may free its own watch (after poller_watch with nothing wanted), but no other one. */
 #ifndef YUKIZURI_WEBSOCKET_POLLER_H
 #define YUKIZURI_WEBSOCKET_POLLER_H
@@ -25,12 +25,14 @@ struct watch {
 
 enum { POLLER_READ = 1, POLLER_WRITE = 2, POLLER_ENDED = 4 /* comes with POLLER_READ */ };
 
-/* `on_end` is called when the ready ones have been served, as many as an iteration of the loop
- * serves: what came from them can be passed on together. NULL is fine. `metrics` must outlive it.
- */
-struct poller *poller_new(struct event_base *base, struct metrics *metrics,
-                          void (*on_end)(void *arg), void *arg);
+/* `metrics` must outlive it. */
+struct poller *poller_new(struct event_base *base, struct metrics *metrics);
+
 void poller_free(struct poller *poller);
+
+/* Serves those that are ready, for a millisecond at most: their on_ready is called from here alone.
+ */
+void poller_read(struct poller *poller);
 
 /* Waits for what is in `wanted` from now on, instead of what is in `before`; 0 is nothing, and then
  * the poller has no pointer to the watch. Does nothing when they are the same. Returns 0, or -1
