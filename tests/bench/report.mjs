@@ -6,7 +6,7 @@ import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { top } from "./systems.mjs";
+import { top } from "../lib/files.mjs";
 
 function median(numbers) {
   const sorted = numbers.filter((n) => typeof n === "number").sort((a, b) => a - b);

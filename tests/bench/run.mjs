@@ -1,12 +1,14 @@
 // Runs the experiments and writes results.jsonl; report.mjs makes tables and plots of it. See run.sh.
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import fs from "node:fs";
-import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { onStage } from "../lib/endings.mjs";
+import { top } from "../lib/files.mjs";
+import { freePortPair, untilOpen } from "../lib/ports.mjs";
 import { report } from "./report.mjs";
-import { start, systems, top, untilOpen } from "./systems.mjs";
+import { start, systems } from "./systems.mjs";
 
 const { values: options } = parseArgs({
   options: {
@@ -24,7 +26,7 @@ const ours = "Yukizuri";
 const mostStolenPercent = 1;
 const attempts = 2;
 let payload = 222; // of a frame of ours; measured anew below
-let lastPort = 21000 + Math.floor(Math.random() * 8000);
+let t; // what is started ends with it
 const results = [];
 
 function version(command, ...args) {
@@ -73,20 +75,16 @@ const stolenSeconds = () => Number(fs.readFileSync("/proc/stat", "utf8").split("
 async function generate(args) {
   const stolenBefore = stolenSeconds();
   const begun = performance.now();
-  const child = spawn("taskset", ["-c", "1", load, ...Object.entries(args).flatMap(([name, value]) => [`--${name}`, String(value)])], { stdio: ["ignore", "pipe", "pipe"] });
-  let output = "";
-  let errors = "";
-  child.stdout.on("data", (data) => (output += data));
-  child.stderr.on("data", (data) => (errors += data));
-  const timer = setTimeout(() => child.kill("SIGKILL"), 120000);
-  await new Promise((done) => child.once("close", done));
+  const generator = start(t, 1, load, Object.entries(args).flatMap(([name, value]) => [`--${name}`, String(value)]), { stdio: ["ignore", "pipe", "pipe"] });
+  const timer = setTimeout(() => generator.signal("SIGKILL"), 120000);
+  await generator.ended;
   clearTimeout(timer);
   const stolen = (stolenSeconds() - stolenBefore) / ((performance.now() - begun) / 1000) / os.cpus().length;
   const stolen_percent = Math.round(stolen * 1000) / 10;
   try {
-    return { ...JSON.parse(output), stolen_percent };
+    return { ...JSON.parse(generator.output), stolen_percent };
   } catch {
-    return { failed: errors.trim().split("\n").pop() || "no answer in two minutes", stolen_percent };
+    return { failed: generator.errors.trim().split("\n").pop() || "no answer in two minutes", stolen_percent };
   }
 }
 
@@ -100,30 +98,16 @@ async function calmest(run) {
   return best;
 }
 
-const isFree = (port) =>
-  new Promise((done) => {
-    const server = net.createServer();
-    server.once("error", () => done(false));
-    server.listen(port, "127.0.0.1", () => server.close(() => done(true)));
-  });
-
-/** A port that nobody has, and the one after it: NATS needs two. */
-async function freePort() {
-  do lastPort += 2;
-  while (!(await isFree(lastPort)) || !(await isFree(lastPort + 1)));
-  return lastPort;
-}
-
 async function withRedis(use) {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), "bench-"));
   const redis = path.join(directory, "redis.sock");
-  const redisPort = await freePort();
-  const server = start(1, "redis-server", ["--port", String(redisPort), "--bind", "127.0.0.1", "--unixsocket", redis, "--save", "", "--appendonly", "no"]);
+  const redisPort = await freePortPair();
+  const server = start(t, 1, "redis-server", ["--port", String(redisPort), "--bind", "127.0.0.1", "--unixsocket", redis, "--save", "", "--appendonly", "no"]);
   try {
     await untilOpen({ path: redis });
-    return await use({ redis, redisPort, redisPid: server.pid, directory });
+    return await use({ t, redis, redisPort, redisPid: server.pid, directory });
   } finally {
-    await server.stop();
+    await server.stopOrKill();
     fs.rmSync(directory, { recursive: true });
   }
 }
@@ -132,13 +116,13 @@ async function withRedis(use) {
 async function measure(experiment, name, round, args) {
   const system = systems[name];
   const once = () => withRedis(async (context) => {
-    const port = await freePort();
+    const port = await freePortPair();
     const server = await system.start({ ...context, port });
     try {
       await untilOpen({ host: "127.0.0.1", port });
       return await generate({ ports: port, pids: server.pid, dialect: system.dialect, payload, pending: 500, seconds, ...args });
     } finally {
-      await server.stop();
+      await server.stopOrKill();
     }
   });
   const result = await calmest(once);
@@ -163,16 +147,13 @@ async function withReceiversApart(use) {
   }
   const before = Object.fromEntries(files.map((file) => [file, fs.readFileSync(file, "utf8").trim()]));
   const restore = () => set(before);
-  const stop = () => process.exit(1);
   process.once("exit", restore);
-  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, stop);
   try {
     set(wanted);
     await use();
   } finally {
     restore();
     process.off("exit", restore);
-    for (const signal of ["SIGINT", "SIGTERM"]) process.off(signal, stop);
   }
 }
 
@@ -183,7 +164,7 @@ async function compare(experiment, names, args, times = rounds) {
 
 const all = Object.keys(systems);
 const floors = all.filter((name) => name.startsWith("floor"));
-const main = [floors[1], ours, "nchan + Redis", "Node ws + ioredis, shared frame"];
+const closest = [floors[1], ours, "nchan + Redis", "Node ws + ioredis, shared frame"];
 
 const experiments = {
   fixed: () => compare("fixed", all, { members: 1000, rate: 100 }),
@@ -194,7 +175,7 @@ const experiments = {
       await compare("idle", [ours, "nchan + Redis", "Node ws + ioredis", "Socket.IO + Redis adapter", "NATS WebSocket (no Redis)", floors[0]], { members, storms: 1, "storm-members": 1500, pending: members >= 19000 ? 4000 : 1000 }, 1);
   },
   async load() {
-    for (const rate of [20, 50, 200, 500]) await compare("load", main, { members: 1000, rate }, 1);
+    for (const rate of [20, 50, 200, 500]) await compare("load", closest, { members: 1000, rate }, 1);
   },
   async members() {
     for (const members of [100, 1000, 5000, 19000]) await compare("members", [floors[1], ours], { members, rate: Math.round(100000 / members), pending: 2000 });
@@ -229,30 +210,36 @@ async function measureGateways(count, args, kind) {
   for (let round = 1; round <= rounds; round++) {
     const once = () => withRedis(async (context) => {
       const ports = [];
-      while (ports.length < count) ports.push(await freePort());
+      while (ports.length < count) ports.push(await freePortPair());
       const gateways = await Promise.all(ports.map((port) => systems[ours].start({ ...context, port })));
       const common = { ports: ports.join(","), pids: gateways.map(({ pid }) => pid).join(","), redis: context.redisPid, spread: 1, dialect: "yukizuri", pending: 500, seconds, ...args };
       const result = await generate(common);
-      for (const gateway of gateways) await gateway.stop();
+      for (const gateway of gateways) await gateway.stopOrKill();
       return result;
     });
     keep({ experiment: "gateways", system: ours, round, gateways: count, kind, ...(await calmest(once)) });
   }
 }
 
-fs.mkdirSync(options.out, { recursive: true });
-const file = path.join(options.out, "results.jsonl");
-const wanted = Object.keys(experiments).filter((name) => !options.only || options.only.split(",").includes(name));
-// what is measured now takes the place of what was measured before
-const before = fs.existsSync(file) ? fs.readFileSync(file, "utf8").trim().split("\n").filter(Boolean).map((line) => JSON.parse(line)) : [];
-const replaced = (name) => wanted.some((begin) => name === begin || name.startsWith(`${begin} `));
-const kept = before
-  .filter(({ experiment }) => !replaced(experiment))
-  .map((line) => (line.experiment === "machine" ? { ...line, experiments: (line.experiments ?? Object.keys(experiments)).filter((name) => !replaced(name)) } : line))
-  .filter(({ experiments: names }) => names === undefined || names.length > 0);
-fs.writeFileSync(file, kept.map((result) => `${JSON.stringify(result)}\n`).join(""));
-keep(machine(wanted));
-const envelope = await measure("envelope", ours, 1, { members: 10, rate: 50, seconds: 1 });
-payload = Math.round(envelope.frame_bytes) || payload;
-for (const name of wanted) await experiments[name]();
-report(options.out);
+async function main(stage) {
+  t = stage;
+  fs.mkdirSync(options.out, { recursive: true });
+  const file = path.join(options.out, "results.jsonl");
+  const wanted = Object.keys(experiments).filter((name) => !options.only || options.only.split(",").includes(name));
+  // what is measured now takes the place of what was measured before
+  const before = fs.existsSync(file) ? fs.readFileSync(file, "utf8").trim().split("\n").filter(Boolean).map((line) => JSON.parse(line)) : [];
+  const replaced = (name) => wanted.some((begin) => name === begin || name.startsWith(`${begin} `));
+  const kept = before
+    .filter(({ experiment }) => !replaced(experiment))
+    .map((line) => (line.experiment === "machine" ? { ...line, experiments: (line.experiments ?? Object.keys(experiments)).filter((name) => !replaced(name)) } : line))
+    .filter(({ experiments: names }) => names === undefined || names.length > 0);
+  fs.writeFileSync(file, kept.map((result) => `${JSON.stringify(result)}\n`).join(""));
+  keep(machine(wanted));
+  const envelope = await measure("envelope", ours, 1, { members: 10, rate: 50, seconds: 1 });
+  payload = Math.round(envelope.frame_bytes) || payload;
+  for (const name of wanted) await experiments[name]();
+  report(options.out);
+  return 0;
+}
+
+await onStage(main);

@@ -1,82 +1,37 @@
 // The systems under test: how each is started on a port, and how the load generator speaks to it.
-import { spawn } from "node:child_process";
 import fs from "node:fs";
-import net from "node:net";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
+import { top } from "../lib/files.mjs"; // not the whole harness: peers have their own packages
+import { untilReady } from "../lib/http.mjs";
+import { Process } from "../lib/process.mjs";
 
-export const top = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
 const built = (name) => path.join(top, "build/release", name);
 const peer = (name) => path.join(top, "tests/bench/peers", name);
 
-export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
-
-const running = new Set();
-for (const signal of ["SIGINT", "SIGTERM"])
-  process.on(signal, () => {
-    for (const child of running) child.kill("SIGKILL");
-    process.exit(1);
-  });
-
-/** Starts a command on a core; it is ended by `stop`. */
-export function start(core, command, args, options = {}) {
-  const child = spawn("taskset", ["-c", String(core), command, ...args], { stdio: ["ignore", "ignore", "inherit"], ...options });
-  const ended = new Promise((done) => child.once("exit", () => running.delete(child) && done()));
-  running.add(child);
-  return {
-    pid: child.pid, // taskset becomes the command
-    async stop() {
-      child.kill("SIGTERM");
-      const timer = setTimeout(() => child.kill("SIGKILL"), 5000);
-      await ended;
-      clearTimeout(timer);
-    },
-  };
-}
-
-const isOpen = (where) =>
-  new Promise((done) => {
-    const socket = net.connect(where, () => done(true) || socket.destroy());
-    socket.on("error", () => done(false));
-  });
-
-export async function untilOpen(where) {
-  const deadline = Date.now() + 20000;
-  while (!(await isOpen(where))) {
-    if (Date.now() > deadline) throw new Error(`nothing answers at ${JSON.stringify(where)}`);
-    await sleep(50);
-  }
-}
-
-async function untilReady(port) {
-  const deadline = Date.now() + 20000;
-  while (!(await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => ({}))).ok) {
-    if (Date.now() > deadline) throw new Error("the gateway is not ready");
-    await sleep(50);
-  }
-}
+/** Starts a command on a core (taskset becomes the command). */
+export const start = (t, core, command, args, options = {}) => new Process(t, "taskset", ["-c", String(core), command, ...args], { stdio: ["ignore", "ignore", "inherit"], ...options });
 
 const yukizuri = (send) => ({
   dialect: "yukizuri",
-  async start({ port, redis, core = 0 }) {
+  async start({ t, port, redis, core = 0 }) {
     const args = ["--addr", `127.0.0.1:${port}`, "--redis", `unix:${redis}`, "--rate", "0", "--drain", "0", "--send", send, "-logging=false"];
-    const server = start(core, built("yukizuri"), args);
-    await untilReady(port);
+    const server = start(t, core, built("yukizuri"), args);
+    await untilReady(port, 20000);
     return server;
   },
 });
 
 const floor = (way) => ({
   dialect: "relay",
-  start: ({ port }) => start(0, built("floor"), [String(port), way]),
+  start: ({ t, port }) => start(t, 0, built("floor"), [String(port), way]),
 });
 
 const node = (script, ...words) => ({
-  start: ({ port, redis }) => start(0, process.execPath, [peer(script), ...words, String(port), redis]),
+  start: ({ t, port, redis }) => start(t, 0, process.execPath, [peer(script), ...words, String(port), redis]),
 });
 
 /** nginx runs a master and a worker; the worker does the work. */
-function startNchan({ port, redis, directory }) {
+function startNchan({ t, port, redis, directory }) {
   const config = `
 load_module /usr/lib/nginx/modules/ngx_nchan_module.so;
 daemon off; master_process off; pid ${directory}/nginx.pid; error_log ${directory}/error.log error;
@@ -92,12 +47,12 @@ http {
   }
 }`;
   fs.writeFileSync(path.join(directory, "nchan.conf"), config);
-  return start(0, "/usr/sbin/nginx", ["-p", directory, "-e", path.join(directory, "error.log"), "-c", path.join(directory, "nchan.conf")]);
+  return start(t, 0, "/usr/sbin/nginx", ["-p", directory, "-e", path.join(directory, "error.log"), "-c", path.join(directory, "nchan.conf")]);
 }
 
-function startNats({ port, directory }) {
+function startNats({ t, port, directory }) {
   fs.writeFileSync(path.join(directory, "nats.conf"), `listen: "127.0.0.1:${port + 1}"\nmax_connections: 65536\nwebsocket { listen: "127.0.0.1:${port}", no_tls: true }\n`);
-  return start(0, "nats-server", ["-c", path.join(directory, "nats.conf"), "-l", path.join(directory, "nats.log")], { env: { ...process.env, GOMAXPROCS: "1" } });
+  return start(t, 0, "nats-server", ["-c", path.join(directory, "nats.conf"), "-l", path.join(directory, "nats.log")], { env: { ...process.env, GOMAXPROCS: "1" } });
 }
 
 export const systems = {

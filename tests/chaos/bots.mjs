@@ -6,11 +6,12 @@
 // What must hold: an acknowledged line is shown to everybody who was in, or a gap tells of it; every other line
 // is reported to its sayer as failed, and truly so; none shows twice. run.sh brings it into a network namespace.
 import { parseArgs } from "node:util";
+import { onStage, pause } from "../lib/harness.mjs";
 import { Bot } from "./bot.mjs";
 import { actions } from "./faults.mjs";
 import { judge, promises } from "./judge.mjs";
 import { Random } from "./random.mjs";
-import { checkProcesses, converge, onStage, printProblems, readEpoch, startMembers, startSystem, wait } from "./stage.mjs";
+import { checkProcesses, converge, printProblems, readEpoch, startMembers, startSystem } from "./stage.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -81,7 +82,7 @@ await onStage(async (t) => {
   const system = await startSystem(t, Number(values.gateways), { retention: 120 });
   const bots = await startMembers(system, { count: Number(values.members), seed, sayEvery: SAY_EVERY_MS, Kind: Bot });
   for (const kind of order) {
-    await wait(random.between(300, 2000));
+    await pause(random.between(300, 2000));
     await breakOne(system, kind);
   }
   const problems = [...system.failures];

@@ -7,12 +7,13 @@
 // and runs several seeds.
 import fs from "node:fs";
 import { parseArgs } from "node:util";
+import { onStage, pause } from "../lib/harness.mjs";
 import { actions } from "./faults.mjs";
 import { judge, promises } from "./judge.mjs";
 import { DroppedPackets } from "./paths.mjs";
 import { Random } from "./random.mjs";
 import { kinds, makeSchedule } from "./schedule.mjs";
-import { checkProcesses, compareRosters, converge, onStage, printProblems, printTable, readEpoch, startMembers, startSystem, wait } from "./stage.mjs";
+import { checkProcesses, compareRosters, converge, printProblems, printTable, readEpoch, startMembers, startSystem } from "./stage.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -78,7 +79,7 @@ async function breakThings(system, members, schedule) {
   let finish;
   const over = new Promise((resolve) => (finish = resolve));
   for (const planned of schedule) {
-    await wait(begin + planned.at - Date.now());
+    await pause(begin + planned.at - Date.now());
     const fault = { ...planned, over, system, gateway: system.gateways[planned.target], member: members[planned.target] };
     tell(`${planned.kind}, number ${planned.target}, ${planned.ms} ms`);
     const done = inTurn(fault, () => carryOut(fault)).then(() => {
@@ -89,7 +90,7 @@ async function breakThings(system, members, schedule) {
     });
     running.add(done);
   }
-  await wait(begin + seconds * 1000 - Date.now());
+  await pause(begin + seconds * 1000 - Date.now());
   finish();
   await Promise.all(running);
   tell("all faults are over");

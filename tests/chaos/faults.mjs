@@ -2,12 +2,12 @@
 // when the fault is over and everything that it stopped runs again.
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
+import { pause } from "../lib/harness.mjs";
 
 const COMMAND_MS = 2000;
-const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Lasts `ms`, or until the run is over. */
-const last = ({ ms, over }) => Promise.race([wait(ms), over]);
+const last = ({ ms, over }) => Promise.race([pause(ms), over]);
 
 async function restartGateway(fault, signal) {
   const { system, gateway } = fault;

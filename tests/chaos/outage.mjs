@@ -7,9 +7,9 @@
 // a line that each says right after the return. Fails when that takes longer than `within`.
 import { execFile } from "node:child_process";
 import { parseArgs, promisify } from "node:util";
-import { until } from "../lib/harness.mjs";
+import { onStage, pause, until } from "../lib/harness.mjs";
 import { judge, promises } from "./judge.mjs";
-import { checkProcesses, compareRosters, onStage, printProblems, printTable, readEpoch, startMembers, startSystem, wait } from "./stage.mjs";
+import { checkProcesses, compareRosters, printProblems, printTable, readEpoch, startMembers, startSystem } from "./stage.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -24,16 +24,16 @@ const awayMs = Number(values.seconds) * 1000;
 const ways = {
   "frozen (SIGSTOP)": async (system) => {
     system.redis.signal("SIGSTOP");
-    await wait(awayMs);
+    await pause(awayMs);
     system.redis.signal("SIGCONT");
   },
   "behind stalled paths": async (system) => {
     for (const gateway of system.gateways) system.paths.stall(gateway.toRedis);
-    await wait(awayMs);
+    await pause(awayMs);
     for (const gateway of system.gateways) system.paths.heal(gateway.toRedis);
   },
   "its connections cut, over and over": async (system) => {
-    for (const end = Date.now() + awayMs; Date.now() < end; await wait(50))
+    for (const end = Date.now() + awayMs; Date.now() < end; await pause(50))
       for (const type of ["normal", "pubsub"]) await promisify(execFile)("redis-cli", ["-p", String(system.redis.port), "CLIENT", "KILL", "TYPE", type, "SKIPME", "yes"]).catch(() => {});
   },
 };
@@ -47,7 +47,7 @@ async function goAwayAndReturn(system, members, way, mark) {
   for (const member of members) member.say(`${mark} ${member.name}`);
   await until(() => `everybody has all ${members.length} lines: ${members.map((member) => `${member.name} ${marked(member, mark)}`)}`, () => members.every((member) => member.joined && marked(member, mark) === members.length), 60000);
   const convergedMs = Date.now() - back;
-  await wait(3000);
+  await pause(3000);
   return convergedMs;
 }
 

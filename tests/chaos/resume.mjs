@@ -8,8 +8,8 @@
 import { once } from "node:events";
 import { parseArgs } from "node:util";
 import WebSocket from "ws";
-import { joined, startGateway, startRedis, until } from "../lib/harness.mjs";
-import { onStage, printProblems, printTable } from "./stage.mjs";
+import { joined, onStage, startGateway, startRedis, until } from "../lib/harness.mjs";
+import { printProblems, printTable } from "./stage.mjs";
 
 const { values } = parseArgs({ options: { members: { type: "string", default: "10000" } } });
 const count = Number(values.members);

@@ -5,8 +5,9 @@
 // Nobody may notice but by a reconnect: no message lost or doubled, no line of leaving or coming, and the
 // reconnects spread evenly over the drain. Prints their histogram.
 import { parseArgs } from "node:util";
+import { onStage, pause } from "../lib/harness.mjs";
 import { judge, promises } from "./judge.mjs";
-import { checkProcesses, compareRosters, converge, onStage, printProblems, printTable, readEpoch, startMembers, startSystem, wait } from "./stage.mjs";
+import { checkProcesses, compareRosters, converge, printProblems, printTable, readEpoch, startMembers, startSystem } from "./stage.mjs";
 import { drainDelay } from "./system.mjs";
 
 const { values } = parseArgs({
@@ -50,7 +51,7 @@ async function main(t) {
   const count = Number(values.members);
   const pause = (count / Number(values.rate)) * 1000;
   const members = await startMembers(system, { count, seed: 1, sayEvery: [pause * 0.8, pause * 1.2] });
-  await wait(2000); // the last lines of their coming in are said by then
+  await pause(2000); // the last lines of their coming in are said by then
   const before = members.map(({ record }) => record.length);
   const rounds = [];
   for (const gateway of system.gateways) rounds.push(await replace(system, gateway, members));

@@ -1,4 +1,4 @@
-// What every run needs: the system, its members, the wait until all have everything, and a clean end.
+// What every run needs: the system, its members, the wait until all have everything, and what the processes complain of.
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { until } from "../lib/harness.mjs";
@@ -10,26 +10,12 @@ import { System } from "./system.mjs";
 const CONVERGE_MS = 60000;
 const ROOM = "yukizuri:{lobby}";
 
-export const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
 function openPaths() {
   try {
     return process.env.CHAOS_NAMESPACE ? new DroppedPackets() : new Proxies();
   } catch {
     return new Proxies();
   }
-}
-
-/** Runs `main(t)`, ends everything that was started, whatever happens, and exits with its status. */
-export async function onStage(main) {
-  const endings = [];
-  const t = { after: (ending) => endings.push(ending) };
-  const end = async (status) => {
-    while (endings.length > 0) await Promise.resolve().then(endings.pop()).catch((error) => console.error(error.message));
-    process.exit(status);
-  };
-  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => end(1));
-  await end(await main(t).catch((error) => (console.error(error), 1)));
 }
 
 export async function startSystem(t, gateways, settings) {

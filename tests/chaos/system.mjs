@@ -2,7 +2,7 @@
 // again in its place.
 import fs from "node:fs";
 import path from "node:path";
-import { Gateway, freePort, get, startNginx, startRedis, temporaryDirectory, until } from "../lib/harness.mjs";
+import { Gateway, freePort, startNginx, startRedis, temporaryDirectory, until } from "../lib/harness.mjs";
 import { History } from "./history.mjs";
 
 const HEAD = "yukizuri:{lobby}:head";
@@ -65,14 +65,7 @@ export class System {
     ].map(String));
     started.number = number;
     this.everyProcess.push(started);
-    await until(
-      () => `gateway ${number} answers: ${started.errors}`,
-      async () => {
-        if (!started.running) throw new Error(`gateway ${number} ended at its start: ${started.errors}`);
-        if (!started.output.includes("\tkind:redis-")) return false; // the older one on this port may answer
-        return (await get(`${started.origin}/healthz`).catch(() => null))?.status === 200;
-      },
-    );
+    await started.untilAnswers("/healthz", "\tkind:redis-");
     return started;
   }
 

@@ -5,7 +5,7 @@ import { spawnSync } from "node:child_process";
 import test from "node:test";
 import WebSocket from "ws";
 import { Client } from "../../templates/client.js";
-import { FakeClock, FakeSocket } from "../lib/fake_clock.mjs";
+import { FakeClock, FakeSocket } from "../lib/fake-clock.mjs";
 import { Member, atEnd, binary, joined, startGateway, startRedis, until } from "../lib/harness.mjs";
 
 const say = (fields) => `{"type":"say",${fields}}`;

@@ -5,10 +5,10 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { startRedis } from "../lib/harness.mjs";
 import { RespError } from "../lib/resp.mjs";
-import { liveWithBroken } from "../lib/room_breaks.mjs";
-import { words } from "../lib/room_calls.mjs";
-import { checkTtls, readAll } from "../lib/room_state.mjs";
-import { World, plain } from "../lib/room_world.mjs";
+import { liveWithBroken } from "../lib/room-breaks.mjs";
+import { words } from "../lib/room-calls.mjs";
+import { checkTtls, readAll } from "../lib/room-state.mjs";
+import { World, plain } from "../lib/room-world.mjs";
 
 const seeds = (process.env.TEST_SEED ?? "1,2,3").split(",").map(Number);
 const BATCHES = 25;

@@ -1,11 +1,11 @@
 // What a hand can do to a room's keys, and what must be true of every call all the same. After it the
 // model does not know what is there any more, so only the rules are held, and then it looks.
 import assert from "node:assert/strict";
-import { checkTtls, readAll, readRoom, withoutTime } from "./room_state.mjs";
+import { checkTtls, readAll, readRoom, withoutTime } from "./room-state.mjs";
 import { RespError } from "./resp.mjs";
-import { canBeShown } from "./room_model.mjs";
-import { plain } from "./room_world.mjs";
-import { words } from "./room_calls.mjs";
+import { canBeShown } from "./room-model.mjs";
+import { plain } from "./room-world.mjs";
+import { words } from "./room-calls.mjs";
 
 const RUBBISH = ["nan", "inf", "-inf", "-1", "1e300", "x", "", "\0", "1.5", "0x10", " 7", "99999999999999999999", "a".repeat(300), "a:b", 'a"b', "\xff"];
 const FORKS = ["a:b:c :: 5", "x:99999999999999999999999999", "\0:1 -:1", `${"y".repeat(5000)}:3`, "nan:nan", Array.from({ length: 40 }, (_, i) => `f${i}:${i}`).join(" ")];

@@ -1,10 +1,10 @@
 // Rooms in a real Redis, their models, and random calls for both from a seed.
 import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
-import { RoomCalls, words } from "./room_calls.mjs";
-import { RoomModel } from "./room_model.mjs";
+import { RoomCalls, words } from "./room-calls.mjs";
+import { RoomModel } from "./room-model.mjs";
 import { Resp, RespError } from "./resp.mjs";
-import { checkTtls, comparable, readAll, readRoom, withoutTime } from "./room_state.mjs";
+import { checkTtls, comparable, readAll, readRoom, withoutTime } from "./room-state.mjs";
 import { atEnd, until } from "./harness.mjs";
 
 /** Numbers from a seed, the same each time (mulberry32). */

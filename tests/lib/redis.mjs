@@ -1,0 +1,107 @@
+// A real Redis, as we ship it or as it is by itself, and what it counts.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
+import { atEnd } from "./endings.mjs";
+import { temporaryDirectory, top } from "./files.mjs";
+import { freePort } from "./ports.mjs";
+import { Process } from "./process.mjs";
+import { until } from "./until.mjs";
+
+export const redisPassword = "a password of the tests";
+
+/** The configuration that we ship, with its user, in a file of this directory. */
+function shippedConfiguration(directory) {
+  const file = path.join(directory, "redis.conf");
+  fs.writeFileSync(path.join(directory, "password"), `${redisPassword}\n`);
+  fs.writeFileSync(file, execFileSync(path.join(top, "deploy/redis/render.sh"), ["--password-file", path.join(directory, "password")]));
+  return file;
+}
+
+export class Redis extends Process {
+  constructor(t, port, args) {
+    super(t, "redis-server", args);
+    this.port = port;
+    this.url = this.urlAt("127.0.0.1", port);
+  }
+
+  /** Where gateways reach it over another address: a path that a test can break. As the user that we ship. */
+  urlAt(host, port) {
+    return `redis://yukizuri:${encodeURIComponent(redisPassword)}@${host}:${port}`;
+  }
+
+  /** Runs a command; replies as redis-cli prints them for programs, line by line. */
+  run(...args) {
+    const text = execFileSync("redis-cli", ["-p", String(this.port), "--raw", ...args], {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    return text.replace(/\n$/, "");
+  }
+
+  lines(...args) {
+    const text = this.run(...args);
+    return text === "" ? [] : text.split("\n");
+  }
+
+  /** How often a command was called so far, also by scripts; "pubsub|numsub" is one of its parts. */
+  calls(command) {
+    const line = this.lines("INFO", "commandstats").find((each) => each.startsWith(`cmdstat_${command}:`));
+    return Number(/calls=(\d+)/.exec(line ?? "calls=0")[1]);
+  }
+
+  /** Its clock, in ms since 1970. */
+  now() {
+    const [seconds, microseconds] = this.lines("TIME").map(Number);
+    return seconds * 1000 + Math.floor(microseconds / 1000);
+  }
+
+  /** Takes no writes until `takeWrites`. */
+  refuseWrites() {
+    this.run("CONFIG", "SET", "maxmemory", "1");
+  }
+
+  takeWrites() {
+    this.run("CONFIG", "SET", "maxmemory", "0");
+  }
+
+  /** Cuts the connections of this kind ("pubsub", "normal"), of this gateway or of all. */
+  cut(type, gatewayId = null) {
+    if (gatewayId === null) return this.run("CLIENT", "KILL", "TYPE", type);
+    const lines = this.lines("CLIENT", "LIST", "TYPE", type).filter((line) => line.includes(`name=yukizuri-${gatewayId} `));
+    for (const line of lines) this.run("CLIENT", "KILL", "ID", /^id=(\d+)/.exec(line)[1]);
+    return lines.length;
+  }
+}
+
+/** What the shipped user was refused: nothing that a gateway does may be. */
+function assertNothingRefused(redis) {
+  let refused = [];
+  try {
+    if (redis.running) refused = execFileSync("redis-cli", ["-p", String(redis.port), "--raw", "ACL", "LOG"], { encoding: "utf8", timeout: 2000 }).split("\n");
+  } catch {
+    return; // the test left it frozen, or locked
+  }
+  const ofOurs = refused.filter((word, i) => word === "yukizuri" && refused[i - 1] === "username");
+  assert.equal(ofOurs.length, 0, `the shipped user was refused what a gateway does:\n${refused.join(" ")}`);
+}
+
+/** As we ship it, unless `shipped` is false: then as Redis is by itself. Gateways log in as the shipped user, `run` does as the
+ *  default one, who may do everything. */
+export async function startRedis(t, { port, args = [], shipped = true } = {}) {
+  const where = port ?? (await freePort());
+  const home = temporaryDirectory(t); // whatever it may write is gone with the test
+  const begin = shipped ? [shippedConfiguration(home)] : [];
+  const redis = new Redis(t, where, [...begin, "--port", String(where), "--bind", "127.0.0.1", "--dir", home, ...args]);
+  if (!shipped) redis.url = `redis://127.0.0.1:${where}`;
+  await until("Redis is up", () => {
+    try {
+      return redis.run("PING") === "PONG";
+    } catch {
+      return false;
+    }
+  });
+  if (shipped) atEnd(t, () => assertNothingRefused(redis));
+  return redis;
+}
