@@ -16,7 +16,7 @@ const yukizuri = (send) => ({
   async start({ t, port, redis, core = 0 }) {
     const args = ["--addr", `127.0.0.1:${port}`, "--redis", `unix:${redis}`, "--rate", "0", "--drain", "0", "--send", send, "-logging=false"];
     const server = start(t, core, built("yukizuri"), args);
-    await untilReady(port, 20000);
+    await untilReady(port);
     return server;
   },
 });

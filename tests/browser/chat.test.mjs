@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import path from "node:path";
 import test from "node:test";
-import { atEnd, joined, until } from "../lib/harness.mjs";
+import { joined, until } from "../lib/harness.mjs";
 import { enter, names, open, say, sees, shots, startBrowser, startChat } from "../lib/page.mjs";
 
 test("two pages that nginx put on different gateways see each other join, talk and leave", async (t) => {
@@ -118,14 +118,31 @@ test("what passed by unseen is one honest line", async (t) => {
   const [cut, other] = redis.run("HGET", "yukizuri:{lobby}:member:alice", "gateway") === "g0" ? gateways : [...gateways].reverse();
   const bob = await joined(t, other.url, "bob");
   await sees(page, "came in");
-  cut.signal("SIGSTOP");
-  atEnd(t, () => cut.running && cut.signal("SIGCONT"));
-  redis.run("CLIENT", "KILL", "TYPE", "pubsub");
+  cut.freeze(t);
+  redis.cut("pubsub");
   await until("bob's gateway hears again", () => redis.run("PUBSUB", "NUMSUB", "yukizuri:{lobby}").endsWith("1"));
   for (let i = 1; i <= 5; i++) bob.send({ type: "say", text: `line ${i}`, nonce: `${i}` });
   await bob.waitFor({ type: "ack", nonce: "5" });
-  cut.signal("SIGCONT");
+  cut.thaw();
   await sees(page, "line 5");
   const lines = await page.$$eval("#log li:not(.joined)", (nodes) => nodes.map((node) => node.querySelector(".text")?.textContent ?? node.textContent));
   assert.deepEqual(lines, ["3 messages passed by unseen", "line 4", "line 5"]);
+});
+
+test("whatever people say is shown as text: no markup, no attribute, no link but http", async (t) => {
+  const { nginx } = await startChat(t, 1);
+  const browser = await startBrowser(t);
+  const alice = await open(t, browser, nginx.origin);
+  await enter(alice, "alice");
+  const nasty = ['<img src=x onerror="window.hit=1">', "javascript:alert(1)", 'https://x.example/"onmouseover="window.hit=1', "https://x.example/<script>window.hit=1</script>", "data:text/html,<script>1</script>", "' style='x"];
+  const eve = await joined(t, nginx.url, "<b>eve\"'");
+  for (const [i, text] of nasty.entries()) eve.send({ type: "say", text, nonce: `${i}` });
+  await alice.waitForFunction((n) => document.querySelectorAll("#log li.message").length === n, nasty.length);
+  assert.deepEqual(await alice.$$eval("#log li.message .text", (nodes) => nodes.map((node) => node.textContent)), nasty);
+  assert.equal(await alice.evaluate("window.hit"), undefined);
+  const elements = await alice.$$eval("#log *", (nodes) => [...new Set(nodes.map((node) => node.localName))].sort());
+  assert.deepEqual(elements, ["a", "bdi", "li", "span", "time"]);
+  for (const href of await alice.$$eval("#log a", (nodes) => nodes.map((node) => node.protocol))) assert.equal(href, "https:");
+  for (const attributes of await alice.$$eval("#log a", (nodes) => nodes.map((node) => node.getAttributeNames().sort().join())))
+    assert.equal(attributes, "href,rel,target");
 });

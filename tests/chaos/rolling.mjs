@@ -49,8 +49,8 @@ function printHistogram(times) {
 async function main(t) {
   const system = await startSystem(t, 3, { drain: Number(values.drain), lease: 10, grace: 15, retention: 120, ping: 25 });
   const count = Number(values.members);
-  const pause = (count / Number(values.rate)) * 1000;
-  const members = await startMembers(system, { count, seed: 1, sayEvery: [pause * 0.8, pause * 1.2] });
+  const everyMs = (count / Number(values.rate)) * 1000;
+  const members = await startMembers(system, { count, seed: 1, sayEvery: [everyMs * 0.8, everyMs * 1.2] });
   await pause(2000); // the last lines of their coming in are said by then
   const before = members.map(({ record }) => record.length);
   const rounds = [];

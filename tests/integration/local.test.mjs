@@ -6,23 +6,12 @@ import fs from "node:fs";
 import net from "node:net";
 import path from "node:path";
 import test from "node:test";
-import { Process, freePort, get, joined, temporaryDirectory, top, until } from "../lib/harness.mjs";
+import { Process, freePort, get, joined, processes, temporaryDirectory, top, until } from "../lib/harness.mjs";
 
 const script = path.join(top, "deploy/local.sh");
 
-/** Processes of ours whose command line names this directory. */
-function processesOf(directory) {
-  return fs
-    .readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        return fs.readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(directory);
-      } catch {
-        return false;
-      }
-    });
-}
+/** Processes whose command line names this directory. */
+const processesOf = (directory) => processes().filter(({ command }) => command.includes(directory)).map(({ pid }) => pid);
 
 for (const signal of ["SIGINT", "SIGKILL"]) {
   test(`local.sh brings up a working chat; after ${signal} no process, port or file is left`, { timeout: 300000 }, async (t) => {

@@ -5,15 +5,18 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { startRedis } from "../lib/harness.mjs";
 import { RespError } from "../lib/resp.mjs";
+import { World, plain } from "../lib/room-world.mjs";
+import { checkTtls, readAll } from "../lib/room-state.mjs";
 import { liveWithBroken } from "../lib/room-breaks.mjs";
 import { words } from "../lib/room-calls.mjs";
-import { checkTtls, readAll } from "../lib/room-state.mjs";
-import { World, plain } from "../lib/room-world.mjs";
 
 const seeds = (process.env.TEST_SEED ?? "1,2,3").split(",").map(Number);
 const BATCHES = 25;
 const CALLS = 40;
 const BREAKS = 20;
+const token = (session) => ({ shownId: `new ${session}`, shownHash: `hash ${session}` });
+const bury = (gateway, ...names) => ({ gateway, spared: "", names });
+const said = (text, nonce = "") => ({ says: [{ id: "i", body: `"from":{},"text":"${text}"}`, nonce, epoch: "" }] });
 
 for (const seed of seeds)
   test(`random calls of the scripts answer, publish and leave behind what a model of the room says (seed ${seed})`, async (t) => {
@@ -30,8 +33,6 @@ for (const seed of seeds)
       await liveWithBroken(world, 5);
     }
   });
-
-// --- One room, call by call ---
 
 /** A room without anybody, and what to do with it. */
 async function startRoom(t) {
@@ -56,9 +57,6 @@ const person = (more) => ({
   folded: more.name, address: "", shown: "", id: `new ${more.session}`, hash: `hash ${more.session}`, shownId: "", shownHash: "", asked: 0,
   restore: false, floor: 0, floorEpoch: "", ...more,
 });
-const token = (session) => ({ shownId: `new ${session}`, shownHash: `hash ${session}` });
-const bury = (gateway, ...names) => ({ gateway, spared: "", names });
-const said = (text, nonce = "") => ({ says: [{ id: "i", body: `"from":{},"text":"${text}"}`, nonce, epoch: "" }] });
 
 test("a member that came back under its own name is put back by its last life alone", async (t) => {
   for (const asked of [0, "when it did"]) {

@@ -1,16 +1,25 @@
-// The command line, the documentation that comes from its table, and the log.
+// The command line, and the documentation that comes from its table.
 import assert from "node:assert/strict";
-import { execFileSync, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import test from "node:test";
-import { Member, atEnd, binary, freePort, joined, parseLog, startGateway, startRedis, temporaryDirectory, top, until } from "../lib/harness.mjs";
+import { binary, freePort, joined, startGateway, startRedis, temporaryDirectory } from "../lib/harness.mjs";
+import { assertSays, clean, runBinary } from "../lib/command-line.mjs";
 
-const run = (...args) => spawnSync(binary, args, { encoding: "utf8", env: { PATH: process.env.PATH } });
+test("a max-message that does not hold max-text ends the start with both numbers and what to do", () => {
+  for (const args of [["--max-text", "5000"], ["--max-message", "20000"]]) {
+    const { status, stderr } = spawnSync(binary, [...args, "--check-config"], { encoding: "utf8" });
+    assert.equal(status, 2, stderr);
+    assert.match(stderr, /^yukizuri: (--)?max-message: \d+ bytes do not hold .* max-text = \d+ .*; set max-message to \d+ or more, or max-text to \d+ or less\n$/);
+  }
+  const { status } = spawnSync(binary, ["--max-text", "5000", "--max-message", "60512", "--check-config"]);
+  assert.equal(status, 0);
+});
 
 test("a mistake is one clear line and exit status 2, before anything is opened", () => {
   for (const args of [["--nonsense"], ["--max-text", "x"], ["--addr", "nowhere"], ["--redis", "ftp://x"], ["--config", "/nonexistent"], ["stray"]]) {
-    const { status, stdout, stderr } = run(...args);
+    const { status, stdout, stderr } = runBinary(args);
     assert.equal(status, 2, args.join(" "));
     assert.equal(stdout, "");
     assert.match(stderr, /^yukizuri: [^\n]+\n$/);
@@ -18,22 +27,15 @@ test("a mistake is one clear line and exit status 2, before anything is opened",
 });
 
 test("--version, --check-config, --help and its other spellings", () => {
-  assert.match(run("--version").stdout, /^yukizuri \d+\.\d+\.\d+\n$/);
-  const check = run("--check-config", "--ping", "9");
+  assert.match(runBinary(["--version"]).stdout, /^yukizuri \d+\.\d+\.\d+\n$/);
+  const check = runBinary(["--check-config", "--ping", "9"]);
   assert.deepEqual([check.status, check.stdout], [0, "The settings are fine.\n"]);
-  const help = run("--help");
+  const help = runBinary(["--help"]);
   assert.equal(help.status, 0);
   for (const setting of ["addr", "redis", "retention", "leave-grace", "echo-path"]) assert.ok(help.stdout.includes(`--${setting} `), setting);
   assert.ok(help.stdout.split("\n").every((line) => line.length <= 100));
-  assert.match(run("--help=man").stdout, /^\.TH YUKIZURI 1/);
-  assert.match(run("--help=bash").stdout, /^complete -W '.*--max-text.*' yukizuri\n$/);
-});
-
-test("a port that somebody else listens on is told in one line", async (t) => {
-  const redis = await startRedis(t); // its port is taken without SO_REUSEPORT
-  const { status, stderr } = run("--addr", `127.0.0.1:${redis.port}`, "--redis", redis.url);
-  assert.equal(status, 1);
-  assert.match(stderr, /^yukizuri: cannot listen on 127\.0\.0\.1:\d+: Address already in use; stop what listens there [^\n]+\n$/);
+  assert.match(runBinary(["--help=man"]).stdout, /^\.TH YUKIZURI 1/);
+  assert.match(runBinary(["--help=bash"]).stdout, /^complete -W '.*--max-text.*' yukizuri\n$/);
 });
 
 test("every setting of the contract has its three spellings", async (t) => {
@@ -47,108 +49,68 @@ test("every setting of the contract has its three spellings", async (t) => {
   assert.equal(alice.welcome.me.address, undefined);
 });
 
-test("the log: one line per join, refused join, leave, start, stop; nobody can forge one", async (t) => {
-  const redis = await startRedis(t);
-  const gateway = await startGateway(t, { redis, args: ["--gateway-id", "g1", "--log-address", "masked"] });
-  const eve = await new Member(t, gateway.url).opened();
-  eve.send({ type: "join", name: "eve\tkind:start\nlevel:error" });
-  await eve.waitFor({ type: "error", code: "bad_name" });
-  await eve.join('e:"\\v');
-  eve.send({ type: "say", text: "what people say is not in the log", nonce: "1" });
-  await eve.waitFor({ type: "ack" });
-  eve.send({ type: "leave" });
-  await until("she has left", () => gateway.log.some((line) => line.kind === "leave"));
-  await gateway.stop("SIGINT");
-  const log = gateway.log;
-  assert.deepEqual(log.map((line) => line.kind), ["start", "redis-keeps", "redis-up", "join-refused", "join", "leave", "stop"]);
-  for (const line of log) {
-    assert.match(line.time, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
-    assert.equal(line.gateway, "g1");
-  }
-  const join = log.find((line) => line.kind === "join");
-  assert.deepEqual([join.username, join.remote_addr, join.room, join.id], ['e:"\\\\v', "127.0.0.x", "lobby", eve.welcome.me.id]);
-  assert.ok(!gateway.output.includes("what people say"));
-});
-
-test("log-text logs what people say, as one line", async (t) => {
-  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--log-text"] });
-  const alice = await joined(t, gateway.url, "alice");
-  alice.send({ type: "say", text: "one\nkind:start\ttwo", nonce: "1" });
-  await alice.waitFor({ type: "ack" });
-  const line = await until("the line", () => gateway.log.find((entry) => entry.kind === "say"));
-  assert.equal(line.message, "one\\nkind:start\\ttwo");
-});
-
-test("log-file, reopened on SIGHUP; -logging=false", async (t) => {
+test("every wrong setting is told by what is wrong, where it stands, and what to do", async (t) => {
   const directory = temporaryDirectory(t);
-  const file = path.join(directory, "log");
+  const file = (name, text) => {
+    fs.writeFileSync(path.join(directory, name), text);
+    return path.join(directory, name);
+  };
+  assertSays(["--addr", `unix:/${"x".repeat(107)}`], /--addr: ".+" has too long a path: a unix socket's has 107 bytes at most/);
+  assertSays(["--addr", "example.com"], /--addr: "example\.com" has no port: write :PORT, HOST:PORT/);
+  assertSays(["--addr", "::1"], /without a port: write \[V6\]:PORT/);
+  assertSays(["--redis", `unix:/${"x".repeat(107)}`], /--redis: the path is too long: a unix socket's has 107 bytes at most/);
+  assertSays(["--log-text", "maybe"], /--log-text: "maybe" is neither true nor false \(yes or no, on or off, 1 or 0\)/);
+  assertSays(["--lease", "10s"], /--lease: "10s" is not a number from 1 to 3600 \(SECONDS, without a unit\)/);
+  assertSays(["--log-file", "--ping", "9"], /--log-file needs a value, and "--ping" is the next setting/);
+  assertSays(["--workers", "2", "--addr", "unix:x"], /--workers: only one gateway can listen on a path/);
+  assertSays(["--check-config", "--config", file("bad", "# c\nping = 9\n\nretention = ten # minutes\n")], /bad:4: retention: "ten" is not a number from 0 to 86400/);
+  assertSays(["--check-config", "--config", file("twice", "ping = 9\nping = 8\n")], /twice:2: ping: stands on line 1 already; leave one out/);
+  assertSays(["--check-config", "--config", file("name", "MAX_TEXT = 9\n")], /name:1: unknown setting "MAX_TEXT"; is max-text meant\?/);
+  assertSays(["--check-config", "--config", directory], /cannot read .+: Is a directory/);
+  assertSays(["--check-config"], /YUKIZURI_PING: "soon" is not a number/, { env: { YUKIZURI_PING: "soon" } });
+  const redis = ["--check-config", "--redis", "redis://h", "--redis-password-file"];
+  assertSays([...redis, file("long", "x".repeat(600))], /long has a longer line than a password may be: 255 bytes at most/);
+  assertSays([...redis, file("lines", "one\ntwo\n")], /lines has more than one line: the password is its only line/);
+  assertSays([...redis, file("empty", "\n")], /empty is empty: the password is its only line/);
+  assertSays([...redis, directory], /redis-password-file: cannot read .+: Is a directory/);
+  assertSays(["--check-config", "--redis-password-file", file("pw", "secret")], /the private Redis has no password/);
+  assertSays(["--check-config", "--redis", "redis://:se/cret@h"], /--redis: a '\/' in the user or password is written as %2F/);
+});
+
+test("what is allowed and hardly meant is warned about, and started", async (t) => {
   const redis = await startRedis(t);
-  const gateway = await startGateway(t, { redis, args: ["--log-file", file] });
-  fs.renameSync(file, `${file}.1`);
-  gateway.signal("SIGHUP");
-  await until("the new file", () => fs.existsSync(file));
+  const gateway = await startGateway(t, { redis, args: ["--retention", "5", "--leave-grace", "10"] });
+  assert.match(gateway.errors, /^yukizuri: --retention: retention \(5 s\) is shorter than leave-grace \(10 s\): who comes back in between is still there for the others, and has missed messages\n$/);
   await joined(t, gateway.url, "alice");
-  await until("the join is in it", () => parseLog(fs.readFileSync(file, "utf8")).some((line) => line.kind === "join"));
-  assert.equal(gateway.output, "");
-  const quiet = await startGateway(t, { redis, args: ["-logging=false"] });
-  await joined(t, quiet.url, "bob");
-  assert.equal(quiet.output, "");
+  for (const [args, warning] of [
+    [["--logging=false", "--log-file", "/x"], /--log-file: has no effect: logging is false/],
+    [["--trusted-proxy", "0.0.0.0/0"], /--trusted-proxy: "0\.0\.0\.0\/0" is everybody/],
+    [["--addr", "127.0.0.1:0"], /--addr: "127\.0\.0\.1:0" has port 0: the system chooses one, and nobody is told which/],
+    [["--addr-mode", "0600"], /--addr-mode: has no effect: no addr is a unix:PATH/],
+  ]) {
+    const { status, stderr } = runBinary(["--check-config", ...args]);
+    assert.equal(status, 0);
+    assert.match(stderr, warning);
+  }
 });
 
-test("SIGTERM drains: reconnect, close 1012, exit status 0, nobody is announced as left", async (t) => {
-  const redis = await startRedis(t);
-  const leaving = await startGateway(t, { redis, args: ["--drain", "1"] });
-  const staying = await startGateway(t, { redis });
-  const watcher = await joined(t, staying.url, "watcher");
-  const alice = await joined(t, leaving.url, "alice");
-  leaving.signal("SIGTERM");
-  const word = await alice.waitFor({ type: "reconnect" });
-  assert.ok(word.after >= 0 && word.after <= 1000);
-  const { epoch, seq, resume, me } = alice.welcome;
-  const again = await joined(t, staying.url, "alice", { resume, since: { epoch, seq } });
-  assert.equal(again.welcome.me.id, me.id);
-  assert.ok([1012, 4409].includes((await alice.waitClosed()).code));
-  assert.deepEqual(await leaving.ended, { code: 0, signal: null });
-  assert.ok(!watcher.saw("left", "alice"));
-  assert.equal(watcher.received.filter((m) => m.type === "presence" && m.joined.some((p) => p.name === "alice")).length, 1);
+test("what --help says of BOOL, of quotes, comments and empty variables is so", async (t) => {
+  const file = path.join(temporaryDirectory(t), "settings");
+  const help = runBinary(["--help"]).stdout;
+  assert.match(help, /BOOL is true or false, also written yes or no, on or off, 1 or 0; --log-text alone is\n--log-text true\. An empty environment variable is as good as none\. In the file a value\nmay stand in quotes, and # begins a comment\./);
+  for (const word of ["true", "false", "yes", "no", "on", "off", "1", "0"]) assert.equal(runBinary(["--check-config", "--log-text", word]).status, 0, word);
+  assert.equal(runBinary(["--check-config", "--log-text", "--ping", "9"]).status, 0);
+  assert.equal(runBinary(["--check-config"], { env: { YUKIZURI_PING: "", YUKIZURI_ADDR: "", YUKIZURI_CONFIG: "" } }).status, 0);
+  fs.writeFileSync(file, "\ufeff# ours\r\n\r\nroom = \"tea\" # quiet\r\n\tlogging='on'\r\nping = 9 # often\r\n");
+  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--config", file] });
+  assert.equal((await joined(t, gateway.url, "alice")).welcome.room, "tea");
 });
 
-test("a second SIGTERM ends a drain at once, with status 0", async (t) => {
-  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--drain", "60"] });
-  const members = await Promise.all(Array.from({ length: 20 }, (_, i) => joined(t, gateway.url, `m${i}`)));
-  gateway.signal("SIGTERM");
-  await Promise.all(members.map((member) => member.waitFor({ type: "reconnect" })));
-  assert.ok(Math.max(...members.map((member) => member.find({ type: "reconnect" }).after)) > 30000, "spread over a minute");
-  assert.ok(gateway.running);
-  gateway.signal("SIGTERM");
-  assert.deepEqual(await gateway.ended, { code: 0, signal: null });
-});
-
-test("what was said before SIGTERM is answered before the connection is closed", async (t) => {
-  const redis = await startRedis(t);
-  const gateway = await startGateway(t, { redis });
-  const alice = await joined(t, gateway.url, "alice");
-  redis.signal("SIGSTOP");
-  atEnd(t, () => redis.running && redis.signal("SIGCONT"));
-  alice.send({ type: "say", text: "a last word", nonce: "last" });
-  await until("it is under way", async () => (await gateway.stats()).messages_in === 2);
-  gateway.signal("SIGTERM");
-  await alice.waitFor({ type: "reconnect" });
-  redis.signal("SIGCONT");
-  assert.equal((await alice.waitClosed()).code, 1012);
-  assert.ok(alice.find({ type: "ack", nonce: "last" }));
-  assert.deepEqual(await gateway.ended, { code: 0, signal: null });
-});
-
-test("a second gateway may start on the same port beside the first", async (t) => {
-  const redis = await startRedis(t);
+test("a limit of open files that is too low is told with its number", async () => {
+  const limited = (limit) => spawnSync("sh", ["-c", `ulimit -n ${limit}; exec timeout -s INT 2 "$0" "$@"`, binary, "--redis", "redis://127.0.0.1:1", "--logging", "false", "--addr", `127.0.0.1:${port}`], { encoding: "utf8", env: clean });
   const port = await freePort();
-  const old = await startGateway(t, { redis, port });
-  await startGateway(t, { redis, port });
-  await old.stop("SIGTERM");
-  await joined(t, old.url, "alice");
-});
-
-test("functions stay short, files small, and each library has one owner", () => {
-  execFileSync("bash", [path.join(top, "tests/check-style.sh")], { stdio: "pipe" });
+  assert.match(limited(300).stderr, /^yukizuri: the limit of open files is 300, which leaves 236 for connections, and not 1000; raise it: ulimit -n, LimitNOFILE=/);
+  const low = limited(64);
+  assert.equal(low.status, 2);
+  assert.match(low.stderr, /the limit of open files is 64, and a gateway needs 64 for itself; raise it/);
 });

@@ -1,37 +1,38 @@
 // --workers: several gateways on one port, and a supervisor that looks after them.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
 import net from "node:net";
 import test from "node:test";
-import { Process, binary, freePort, get, joined, startGateway, startRedis, until } from "../lib/harness.mjs";
+import { Process, binary, childrenOf, freePort, get, joined, startGateway, startRedis, until, untilReady } from "../lib/harness.mjs";
+import { ROOM } from "../lib/rooms.mjs";
+
+test("workers auto on one core: the second SIGTERM ends it at once", { timeout: 120000 }, async (t) => {
+  const redis = await startRedis(t);
+  const port = await freePort();
+  const core = execFileSync("sh", ["-c", "taskset -cp $$ | sed 's/.*: *//; s/[,-].*//'"], { encoding: "utf8" }).trim();
+  const gateway = new Process(t, "taskset", ["-c", core, binary, "--addr", `127.0.0.1:${port}`, "--redis", redis.url, "--workers", "auto", "--drain", "600"]);
+  await untilReady(port);
+  assert.deepEqual(childrenOf(gateway.pid), [], "a single one needs no supervisor");
+  const alice = await joined(t, `ws://127.0.0.1:${port}/room`, "alice");
+  gateway.signal("SIGTERM");
+  await until("it drains", () => alice.find({ type: "reconnect" }));
+  gateway.signal("SIGTERM");
+  await until("it has ended", () => !gateway.running);
+  assert.deepEqual(await gateway.ended, { code: 0, signal: null });
+});
 
 /** Members on the same port until every worker has one of them, as Redis knows. */
 async function joinUntilAllWorkersHaveOne(t, gateway, redis, workers) {
   const members = [];
   const gateways = () =>
-    new Set(members.map(({ welcome }) => redis.lines("HGET", `yukizuri:{lobby}:member:${welcome.me.name}`, "gateway")[0]));
+    new Set(members.map(({ welcome }) => redis.lines("HGET", `${ROOM}:member:${welcome.me.name}`, "gateway")[0]));
   await until("the kernel has chosen every worker", async () => {
     members.push(await joined(t, gateway.url, `m${members.length}`));
     return gateways().size === workers;
   });
   return members;
-}
-
-/** Processes whose parent this is, and that are not over. */
-function childrenOf(pid) {
-  return fs
-    .readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .filter((name) => {
-      try {
-        const [, state, parent] = fs.readFileSync(`/proc/${name}/stat`, "utf8").replace(/^.*\) /, "x ").split(" ");
-        return Number(parent) === pid && state !== "Z";
-      } catch {
-        return false;
-      }
-    })
-    .map(Number);
 }
 
 test("workers share a port and a room; one that is killed is replaced, and its people come back", { timeout: 120000 }, async (t) => {
@@ -54,7 +55,7 @@ test("workers share a port and a room; one that is killed is replaced, and its p
   await again.waitFor({ type: "message", text: "hello" });
 });
 
-test("SIGTERM drains all workers; nobody is left, and the status is 0", { timeout: 60000 }, async (t) => {
+test("SIGTERM drains all workers; nobody is left, and the status is 0", { timeout: 120000 }, async (t) => {
   const gateway = await startGateway(t, { args: ["--workers", "2", "--drain", "1"] }); // and they share one embedded Redis
   const member = await joined(t, gateway.url, "alice");
   const children = childrenOf(gateway.pid);
@@ -65,7 +66,7 @@ test("SIGTERM drains all workers; nobody is left, and the status is 0", { timeou
   for (const pid of children) await until("it is gone", () => !fs.existsSync(`/proc/${pid}`));
 });
 
-test("SIGTERM to the whole process group still drains: a worker gets it twice", { timeout: 60000 }, async (t) => {
+test("SIGTERM to the whole process group still drains: a worker gets it twice", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--workers", "2", "--drain", "1"] });
   const member = await joined(t, gateway.url, "alice");
@@ -75,23 +76,23 @@ test("SIGTERM to the whole process group still drains: a worker gets it twice", 
   assert.deepEqual(await gateway.ended, { code: 0, signal: null });
 });
 
-test("workers with a private Redis on a port that is taken: one clear line, no second chat", { timeout: 60000 }, async (t) => {
+test("workers with a private Redis on a port that is taken: one clear line, no second chat", { timeout: 120000 }, async (t) => {
   const first = await startGateway(t, { args: ["--workers", "2"] });
   const second = new Process(t, binary, ["--addr", `127.0.0.1:${first.port}`, "--workers", "2"]);
   assert.deepEqual(await second.ended, { code: 1, signal: null });
   assert.match(second.errors, /^yukizuri: cannot listen on 127\.0\.0\.1:\d+: Address already in use; stop what listens there [^\n]+\n$/);
 });
 
-test("workers of a supervisor that was killed end, too", { timeout: 60000 }, async (t) => {
+test("workers of a supervisor that was killed end, too", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const port = await freePort();
   const supervisor = new Process(t, binary, ["--addr", `127.0.0.1:${port}`, "--redis", redis.url, "--workers", "2", "--drain", "0"]);
-  await until("it is ready", async () => (await get(`http://127.0.0.1:${port}/readyz`).catch(() => null))?.status === 200);
+  await untilReady(port);
   supervisor.signal("SIGKILL");
   await until("the port is free", async () => (await get(`http://127.0.0.1:${port}/`).catch((error) => error.code)) === "ECONNREFUSED");
 });
 
-test("workers that cannot listen: the reason, once for each, and the status of an error", { timeout: 60000 }, async (t) => {
+test("workers that cannot listen: the reason, once for each, and the status of an error", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const other = net.createServer().listen(0, "127.0.0.1");
   await once(other, "listening");

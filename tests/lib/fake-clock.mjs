@@ -21,6 +21,10 @@ export class FakeClock {
     });
   }
 
+  get now() {
+    return this.#now;
+  }
+
   #add(act, ms, every) {
     this.#timers.set(++this.#last, { at: this.#now + ms, act, every });
     return this.#last;

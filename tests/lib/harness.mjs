@@ -11,4 +11,4 @@ export { freePort, freePortPair, untilOpen } from "./ports.mjs";
 export { Process, childrenOf, descriptorsOf, isRunning, processes } from "./process.mjs";
 export { UPGRADE, keepBytes, maskedFrame, rawWebSocket } from "./raw-websocket.mjs";
 export { Redis, redisPassword, startRedis } from "./redis.mjs";
-export { lapse, pause, pause as lasting, stopwatch, until } from "./until.mjs";
+export { lapse, pause, stopwatch, until } from "./until.mjs";

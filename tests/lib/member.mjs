@@ -106,7 +106,7 @@ export class Member {
       if (code === "too_fast") timers.push(setTimeout(() => say(nonce), retry_after * 1000));
     });
     for (let i = 0; i < count; i++) say(`n${i}`);
-    await until(() => `all are accepted; closed ${JSON.stringify(this.closed)}`, () => this.closed || new Set(this.received.filter(({ type }) => type === "ack").map(({ nonce }) => nonce)).size === count, 30000);
+    await until(() => `all are accepted; closed ${JSON.stringify(this.closed)}`, () => this.closed || new Set(this.received.filter(({ type }) => type === "ack").map(({ nonce }) => nonce)).size === count);
     assert.equal(this.closed, null);
   }
 

@@ -37,4 +37,4 @@ const isOpen = (where) =>
   });
 
 /** `where` as net.connect takes it. */
-export const untilOpen = (where) => until(`somebody listens at ${JSON.stringify(where)}`, () => isOpen(where), 20000);
+export const untilOpen = (where) => until(`somebody listens at ${JSON.stringify(where)}`, () => isOpen(where));

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
 import { atEnd } from "./endings.mjs";
-import { pause } from "./until.mjs";
+import { pause, until } from "./until.mjs";
 
 /** A process of the test's own. Its output is kept. */
 export class Process {
@@ -32,6 +32,12 @@ export class Process {
   async stop(signal = "SIGTERM") {
     if (this.running) this.child.kill(signal);
     return this.ended;
+  }
+
+  /** The status with which it ends by itself. */
+  async status(ms) {
+    await until("it has ended", () => !this.running, ms);
+    return (await this.ended).code;
   }
 
   /** As `stop`, and kills it when it has not ended in time. */

@@ -45,10 +45,14 @@ export class Redis extends Process {
     return text === "" ? [] : text.split("\n");
   }
 
-  /** How often a command was called so far, also by scripts; "pubsub|numsub" is one of its parts. */
+  /** How often each command was called so far, also by scripts: { command: calls }. "pubsub|numsub" is one of its parts. */
+  commandCalls() {
+    const found = this.run("INFO", "commandstats").matchAll(/^cmdstat_([^:]+):calls=(\d+)/gm);
+    return Object.fromEntries([...found].map(([, command, calls]) => [command, Number(calls)]));
+  }
+
   calls(command) {
-    const line = this.lines("INFO", "commandstats").find((each) => each.startsWith(`cmdstat_${command}:`));
-    return Number(/calls=(\d+)/.exec(line ?? "calls=0")[1]);
+    return this.commandCalls()[command] ?? 0;
   }
 
   /** Its clock, in ms since 1970. */

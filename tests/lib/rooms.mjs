@@ -17,6 +17,9 @@ export const departures = (redis) => told(redis, "left");
 
 export const leaseOf = (id) => `yukizuri:gateway:${id}`;
 
+/** Which of the processes that had this id has the lease. */
+export const incarnationOf = (redis, id) => redis.run("HGET", leaseOf(id), "life");
+
 /** How often the lease of this gateway was renewed: three times while it lasts. A clock that the gateway itself moves. */
 export const renewals = (redis, id) => Number(redis.run("HGET", leaseOf(id), "renewals"));
 

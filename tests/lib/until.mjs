@@ -1,7 +1,7 @@
 // Waiting, and time. A test polls for the state that it needs, with a deadline; it never sleeps instead.
 import assert from "node:assert/strict";
 
-export const DEADLINE_MS = Number(process.env.TEST_DEADLINE_MS ?? 15000);
+export const DEADLINE_MS = Number(process.env.TEST_DEADLINE_MS ?? 30000);
 const POLL_MS = 10;
 
 /** For who makes time itself pass: a fault that lasts, a client that obeys `retry_after`. Not to wait for what should happen. */

@@ -1,17 +1,16 @@
-// What the tests ask of Node.js: Debian's 18 must do.
+// The sources themselves: the rules of the house, and Node.js 18.
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
-import { pathToFileURL } from "node:url";
 import test from "node:test";
+import { pathToFileURL } from "node:url";
+
 import { filesBelow, top } from "../lib/harness.mjs";
 
-/** Every script of ours below tests/ and in templates/. */
-function scripts() {
-  const all = ["tests", "templates"].flatMap((directory) => filesBelow(path.join(top, directory)));
-  return all.map((name) => path.relative(top, name)).filter((name) => /\.m?js$/.test(name) && !name.includes("node_modules"));
-}
+test("functions stay short, files small, and each library has one owner", () => {
+  execFileSync("bash", [path.join(top, "tests/check-style.sh")], { stdio: "pipe" });
+});
 
 /** Newer releases look into a file to see what it is; like this they go by its name, as 18 does. */
 function byNameAlone() {
@@ -25,6 +24,12 @@ test("the page's client is a module with named exports to a Node.js that goes by
   const { stdout, stderr } = spawnSync(process.execPath, [...byNameAlone(), "--input-type=module", "-e", program], { encoding: "utf8" });
   assert.equal(stdout, "function\n", stderr);
 });
+
+/** Every script of ours below tests/ and in templates/. */
+function scripts() {
+  const all = ["tests", "templates"].flatMap((directory) => filesBelow(path.join(top, directory)));
+  return all.map((name) => path.relative(top, name)).filter((name) => /\.m?js$/.test(name) && !name.includes("node_modules"));
+}
 
 test("every .js file that Node.js reads here lies under a package.json that says what it is", () => {
   for (const name of scripts().filter((script) => script.endsWith(".js"))) {
@@ -48,8 +53,14 @@ test("the page's client speaks where there is no global crypto, as in Node.js 18
 test("nothing here uses what Node.js 18 does not have, or what newer releases took away", () => {
   const foreign = /import\.meta\.(dirname|filename)|Promise\.withResolvers|Object\.groupBy|Map\.groupBy|Array\.fromAsync|AbortSignal\.any|\.(toSorted|toReversed|toSpliced)\(|(?<![.\w])crypto\.\w|readdirSync\([^)]*recursive|\b(Dirent|file|entry)\.(path|parentPath)\b/;
   for (const name of scripts()) {
-    if (name === "tests/integration/node.test.mjs") continue;
+    if (name === "tests/integration/sources.test.mjs") continue;
     const found = fs.readFileSync(path.join(top, name), "utf8").match(foreign);
     assert.equal(found?.[0], undefined, name);
   }
+});
+
+test("no test waits for a time of its own, or asserts how long something took", () => {
+  const clocks = /\bsetTimeout\(|\bDate\.now\(|\bperformance\.now\(|(?<!\.)\bpause\(/; // what there is instead: until, lapse, stopwatch
+  for (const name of scripts().filter((script) => /^tests\/(integration|browser)\//.test(script) && !script.endsWith("sources.test.mjs")))
+    assert.equal(fs.readFileSync(path.join(top, name), "utf8").match(clocks)?.[0], undefined, name);
 });

@@ -5,14 +5,11 @@ import { execFileSync, spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import test from "node:test";
-import { Process, filesBelow, freePort, get, joined, redisPassword, startGateway, startRedis, temporaryDirectory, top, until } from "../lib/harness.mjs";
+import { Process, filesBelow, freePort, get, joined, readyz, redisPassword, startGateway, startRedis, temporaryDirectory, top, until, untilReady } from "../lib/harness.mjs";
+import { CANARY, filesWithCanary } from "../lib/canary.mjs";
 
-const CANARY = "the canary sang at dawn";
-const render = path.join(top, "deploy/redis/render.sh");
 const told = (gateway) => gateway.log.filter((line) => line.kind === "redis-keeps");
-
-/** The files below this directory that have the canary in them. */
-const filesWithCanary = (directory) => filesBelow(directory).filter((file) => fs.readFileSync(file).includes(CANARY));
+const render = path.join(top, "deploy/redis/render.sh");
 
 /** The canary is said, shown, and still kept when Redis is asked to end. */
 async function sayAndEnd(t, redis) {
@@ -57,7 +54,7 @@ test("an append-only file and a policy that throws keys away are said too, as so
   const gateway = await startGateway(t, { redis });
   assert.deepEqual([(await gateway.stats()).redis_writes_to_disk, (await gateway.stats()).redis_evicts], [0, 0]);
   for (const [name, value] of [["appendonly", "yes"], ["maxmemory", "100mb"], ["maxmemory-policy", "allkeys-lru"]]) redis.run("CONFIG", "SET", name, value);
-  redis.run("CLIENT", "KILL", "TYPE", "normal");
+  redis.cut("normal");
   await until("it has looked again", () => told(gateway).length === 2);
   assert.deepEqual([(await gateway.stats()).redis_writes_to_disk, (await gateway.stats()).redis_evicts], [1, 1]);
   const line = told(gateway)[1];
@@ -78,14 +75,14 @@ test("a user who may not read Redis' configuration is no fault: the gateway is r
   assert.equal(stats.redis_evicts, 0);
   assert.doesNotMatch((await get(`${gateway.origin}/metrics`)).body, /redis_writes_to_disk/);
   redis.run("SAVE");
-  redis.run("CLIENT", "KILL", "TYPE", "normal");
+  redis.cut("normal");
   await until("it has seen the snapshot", () => told(gateway)[1]?.message.includes("(it has taken snapshots)"));
   redis.run("ACL", "SETUSER", "blind", "-info");
-  redis.run("CLIENT", "KILL", "TYPE", "normal");
+  redis.cut("normal");
   await until("it has looked without INFO too", () => told(gateway).length === 3);
   assert.match(told(gateway)[2].message, /is not known .*; whether it throws keys away is not known$/);
   // the scripts cannot tell one history from another then
-  await until("it is not ready, and says why", async () => /NOPERM|can't run this command/.test((await get(`${gateway.origin}/readyz`)).body));
+  await until("it is not ready, and says why", async () => /NOPERM|can't run this command/.test((await readyz(gateway)).body));
 });
 
 test("commands that the gateway can do without are no fault: no redis-error, none counted as refused, and the rest goes on", async (t) => {
@@ -93,9 +90,9 @@ test("commands that the gateway can do without are no fault: no redis-error, non
   const gateway = await startGateway(t, { redis: `redis://managed:word@127.0.0.1:${redis.port}` });
   const optional = async () => Number((await get(`${gateway.origin}/metrics`)).body.match(/^yukizuri_redis_errors_total\{code="optional"\} (\d+)$/m)?.[1] ?? 0);
   await until("CONFIG GET twice, and CLIENT SETNAME on both connections", async () => (await optional()) === 4);
-  redis.run("CLIENT", "KILL", "TYPE", "normal");
+  redis.cut("normal");
   await until("once more on a new connection", async () => (await optional()) >= 7);
-  await until("ready again", async () => (await get(`${gateway.origin}/readyz`)).status === 200);
+  await untilReady(gateway);
   assert.deepEqual(gateway.log.filter((line) => line.kind === "redis-error"), []);
   assert.doesNotMatch((await get(`${gateway.origin}/metrics`)).body, /redis_errors_total\{code="NOPERM"/);
   assert.equal(told(gateway).length, 1, "the same is not told again");
@@ -110,7 +107,7 @@ test("what Redis keeps is told again when it has changed, and when it has change
   for (const policy of ["allkeys-lru", "noeviction", "noeviction"]) {
     const before = ups();
     redis.run("CONFIG", "SET", "maxmemory-policy", policy);
-    redis.run("CLIENT", "KILL", "TYPE", "normal");
+    redis.cut("normal");
     await until("the way is open again", () => ups() > before);
     if (policies.at(-1) !== policy) policies.push(policy);
     assert.equal(told(gateway).length, policies.length);
@@ -184,7 +181,7 @@ test("what gateways do is done with the shipped user's commands alone: they talk
   await alice.waitFor({ type: "ack", nonce: "1" });
   (await joined(t, `${gateway.url}/elsewhere`, "carol")).send({ type: "leave" });
   dying.signal("SIGKILL");
-  await alice.waitFor((message) => message.type === "presence" && message.left.some(({ name }) => name === "bob"), 30000);
+  await alice.waitFor((message) => message.type === "presence" && message.left.some(({ name }) => name === "bob"));
   const used = redis.lines("INFO", "commandstats").flatMap((line) => line.match(/^cmdstat_([^:]+):calls=[1-9]/)?.[1] ?? []);
   const admin = ["acl|log", "auth", "config|resetstat"];
   assert.deepEqual(used.filter((command) => ![...shippedCommands(), ...admin].includes(command)), []);

@@ -1,17 +1,11 @@
 // A Redis that goes on with another history than it had: restarted from a dump, or a replica that was
 // promoted, with and without the last lines. The numbers of one epoch never mean two things.
 import assert from "node:assert/strict";
-import { execFileSync, spawnSync } from "node:child_process";
-import { once } from "node:events";
-import fs from "node:fs";
-import net from "node:net";
-import path from "node:path";
 import test from "node:test";
-import { Member, Process, atEnd, binary, freePort, joined, lasting, startGateway, startRedis, temporaryDirectory, until } from "../lib/harness.mjs";
+import { Member, joined, memberThatIsIn, startGateway, startRedis, temporaryDirectory, until, untilReady } from "../lib/harness.mjs";
+import { HEAD, ROOM, renewalsPass } from "../lib/rooms.mjs";
+import { startAddress } from "../lib/redis-paths.mjs";
 
-const HEAD = "yukizuri:{lobby}:head";
-const texts = (member) => member.messages().map(({ text }) => text);
-const gaps = (member) => member.received.filter(({ type }) => type === "gap");
 const epochs = (member) => member.received.filter(({ type }) => type === "epoch");
 
 /** Says these lines one after the other; each is acknowledged. */
@@ -21,31 +15,6 @@ async function say(member, ...lines) {
     member.send({ type: "say", text, nonce: text, epoch });
     await member.waitFor({ type: "ack", nonce: text });
   }
-}
-
-/** An address behind which one Redis or another answers; connections that are there stay. */
-async function startAddress(t, port) {
-  const sockets = new Set();
-  const address = { port };
-  const server = net.createServer((near) => {
-    const far = net.connect(address.port, "127.0.0.1");
-    near.pipe(far).pipe(near);
-    for (const [socket, other] of [[near, far], [far, near]]) {
-      sockets.add(socket);
-      socket.on("error", () => {}).on("close", () => other.destroy());
-    }
-  });
-  await once(server.listen(0, "127.0.0.1"), "listening");
-  address.cut = () => sockets.forEach((socket) => socket.destroy());
-  atEnd(t, () => (server.close(), address.cut()));
-  address.url = `redis://127.0.0.1:${server.address().port}`;
-  address.own = server.address().port;
-  return address;
-}
-
-async function freeze(t, process) {
-  process.signal("SIGSTOP");
-  atEnd(t, () => process.running && process.signal("SIGCONT"));
 }
 
 /** Redis that can be restarted from its dump, two gateways, and a member on each. */
@@ -61,7 +30,7 @@ async function startRoom(t, more = []) {
       await redis.stop("SIGKILL");
       return startRedis(t, { port: redis.port, args });
     },
-    ready: (...some) => Promise.all(some.map((gateway) => until("it is ready", async () => (await fetch(`${gateway.origin}/readyz`)).status === 200))),
+    ready: (...some) => Promise.all(some.map((gateway) => untilReady(gateway))),
   };
 }
 
@@ -73,18 +42,18 @@ test("Redis came back with an older memory: who saw more is told by a gap, and n
   await alice.waitFor({ type: "message", text: "lost 2" });
   const first = redis.run("HGET", HEAD, "epoch");
   const at = Number(redis.run("HGET", HEAD, "seq"));
-  await freeze(t, gateways[0]);
+  gateways[0].freeze(t);
   const again = await restart();
   await bob.insist("new 1");
   await bob.waitFor({ type: "gap" });
   await say(bob, "new 2", "new 3", "new 4");
-  gateways[0].signal("SIGCONT");
+  gateways[0].thaw();
   await alice.waitFor({ type: "message", text: "new 4" });
   await ready(...gateways);
   for (const member of [alice, bob]) {
-    assert.deepEqual(texts(member), ["kept", "lost 1", "lost 2", "new 1", "new 2", "new 3", "new 4"]);
-    assert.equal(gaps(member).length, 1, JSON.stringify(gaps(member)));
-    assert.deepEqual(gaps(member)[0], { type: "gap", missed: 0, epoch: again.run("HGET", HEAD, "epoch"), seq: at - 2 });
+    assert.deepEqual(member.texts(), ["kept", "lost 1", "lost 2", "new 1", "new 2", "new 3", "new 4"]);
+    assert.equal(member.gaps().length, 1, JSON.stringify(member.gaps()));
+    assert.deepEqual(member.gaps()[0], { type: "gap", missed: 0, epoch: again.run("HGET", HEAD, "epoch"), seq: at - 2 });
     assert.equal(member.closed, null);
   }
   assert.notEqual(again.run("HGET", HEAD, "epoch"), first);
@@ -97,17 +66,17 @@ test("Redis came back with an older memory: who had not seen more is told of no 
   await say(bob, "kept");
   await alice.waitFor({ type: "message", text: "kept" });
   redis.run("SAVE");
-  await freeze(t, gateways[0]); // alice's gateway hears nothing of what follows
+  gateways[0].freeze(t); // alice's gateway hears nothing of what follows
   await say(bob, "lost");
   await restart();
   await bob.insist("new");
-  gateways[0].signal("SIGCONT");
+  gateways[0].thaw();
   await alice.waitFor({ type: "message", text: "new" });
-  await until("bob is told once", () => gaps(bob).length === 1);
+  await until("bob is told once", () => bob.gaps().length === 1);
   // her gateway may have been sent the lost line before it was stopped
-  const heard = texts(alice).includes("lost");
-  assert.deepEqual(texts(alice), heard ? ["kept", "lost", "new"] : ["kept", "new"]);
-  assert.deepEqual([gaps(alice).length, epochs(alice).length], heard ? [1, 0] : [0, 1]);
+  const heard = alice.texts().includes("lost");
+  assert.deepEqual(alice.texts(), heard ? ["kept", "lost", "new"] : ["kept", "new"]);
+  assert.deepEqual([alice.gaps().length, epochs(alice).length], heard ? [1, 0] : [0, 1]);
 });
 
 test("a restart that lost nothing is seen by nobody: numbers go on in another epoch", async (t) => {
@@ -124,7 +93,7 @@ test("a restart that lost nothing is seen by nobody: numbers go on in another ep
     const { seq } = await member.waitFor({ type: "message", text: "after" });
     assert.equal(seq, before.seq + 1);
     assert.deepEqual(epochs(member), [{ type: "epoch", epoch: again.run("HGET", HEAD, "epoch"), seq: before.seq }]);
-    assert.deepEqual([gaps(member).length, texts(member)], [0, ["before", "after"]]);
+    assert.deepEqual([member.gaps().length, member.texts()], [0, ["before", "after"]]);
     assert.equal(member.received.filter(({ type }) => type === "members").length, 0);
   }
   assert.notEqual(epochs(alice)[0].epoch, before.epoch);
@@ -145,7 +114,7 @@ test("who comes back from an earlier epoch, and saw nothing that was lost, is re
   const back = await joined(t, gateways[1].url, "alice", { resume, since: { epoch, seq } });
   assert.deepEqual([back.welcome.me.id, back.welcome.recovered, back.welcome.missed], [me.id, true, 0]);
   await back.waitFor({ type: "message", text: "three" });
-  assert.deepEqual([texts(back), gaps(back).length], [["two", "three"], 0]);
+  assert.deepEqual([back.texts(), back.gaps().length], [["two", "three"], 0]);
 });
 
 test("who comes back from before the fork is recovered, though its gateway had seen what was lost", async (t) => {
@@ -165,7 +134,7 @@ test("who comes back from before the fork is recovered, though its gateway had s
     const back = await joined(t, url, "alice", { resume, since: { epoch, seq } });
     assert.deepEqual([back.welcome.recovered, back.welcome.missed], [true, 0]);
     await back.waitFor({ type: "message", text: "new" });
-    assert.deepEqual([texts(back), gaps(back).length], [["two", "three", "new"], 0]);
+    assert.deepEqual([back.texts(), back.gaps().length], [["two", "three", "new"], 0]);
   }
 });
 
@@ -173,7 +142,7 @@ test("a gateway that slept through two histories gets all that was said since th
   const { redis, gateways, alice, bob, restart, ready } = await startRoom(t);
   await say(bob, "one");
   await alice.waitFor({ type: "message", text: "one" });
-  await freeze(t, gateways[0]);
+  gateways[0].freeze(t);
   redis.run("DEL", HEAD);
   bob.send({ type: "say", text: "wakes the room", nonce: "0" });
   await bob.waitFor({ type: "gap" });
@@ -183,10 +152,10 @@ test("a gateway that slept through two histories gets all that was said since th
   await ready(gateways[1]);
   await bob.waitFor({ type: "epoch" });
   await say(bob, "four");
-  gateways[0].signal("SIGCONT");
+  gateways[0].thaw();
   await alice.waitFor({ type: "message", text: "four" });
-  assert.deepEqual(texts(alice), ["one", "wakes the room", "two", "three", "four"]);
-  assert.equal(gaps(alice).length, 1);
+  assert.deepEqual(alice.texts(), ["one", "wakes the room", "two", "three", "four"]);
+  assert.equal(alice.gaps().length, 1);
 });
 
 test("who comes back from an earlier epoch, and saw what was lost, is told by a gap and gets what came instead", async (t) => {
@@ -203,8 +172,8 @@ test("who comes back from an earlier epoch, and saw what was lost, is told by a 
   const back = await joined(t, gateways[0].url, "alice", { resume, since: { epoch, seq } });
   assert.equal(back.welcome.recovered, false);
   await back.waitFor({ type: "message", text: "new" });
-  assert.deepEqual(texts(back), ["new"]);
-  assert.deepEqual(gaps(back).map(({ missed, seq: at }) => [missed, at]), [[0, seq - 1]]);
+  assert.deepEqual(back.texts(), ["new"]);
+  assert.deepEqual(back.gaps().map(({ missed, seq: at }) => [missed, at]), [[0, seq - 1]]);
 });
 
 for (const [how, args] of [["a moment later", []], ["after it had left", ["--leave-grace", "0"]]])
@@ -226,7 +195,7 @@ for (const [how, args] of [["a moment later", []], ["after it had left", ["--lea
     const back = await joined(t, far.url, "alice", { resume, since: { epoch, seq } });
     assert.deepEqual([back.welcome.me.id, back.welcome.recovered, back.welcome.missed], [me.id, true, 0]);
     await back.waitFor({ type: "message", text: "c39" });
-    assert.deepEqual([texts(back), gaps(back).length], [lines("c", 40), 0]);
+    assert.deepEqual([back.texts(), back.gaps().length], [lines("c", 40), 0]);
   });
 
 test("who left after the dump is not there for ever when Redis comes back with it", async (t) => {
@@ -253,13 +222,13 @@ test("who is on the way from a gateway that goes away is not taken for left over
   await say(bob, "kept");
   redis.run("SAVE");
   await say(bob, "lost");
-  await restart();
+  const again = await restart();
   await bob.insist("new");
-  await until("the room has noticed", () => gaps(alice).length === 1);
+  await until("the room has noticed", () => alice.gaps().length === 1);
   gateways[0].signal("SIGTERM");
   await alice.waitFor({ type: "reconnect" });
   alice.socket.terminate();
-  await lasting(4500); // longer than a lease and the grace
+  await renewalsPass(again, again.run("HGET", `${ROOM}:member:bob`, "gateway"), 7); // longer than a lease and the grace
   assert.ok(others.some(({ closed }) => closed === null), "the gateway is still there for some");
   assert.equal(bob.saw("left", "alice"), false);
   const { resume, me } = alice.welcome;
@@ -272,16 +241,16 @@ test("who is on the way from a gateway that goes away is not taken for left over
 async function startPair(t) {
   const [master, directory] = [await startRedis(t), temporaryDirectory(t)];
   const replication = await startAddress(t, master.port);
-  const replica = await startRedis(t, { args: ["--dir", directory, "--replicaof", "127.0.0.1", String(replication.own), "--repl-diskless-sync-delay", "0"] });
+  const replica = await startRedis(t, { args: ["--dir", directory, "--replicaof", "127.0.0.1", String(replication.port), "--repl-diskless-sync-delay", "0"] });
   const address = await startAddress(t, master.port);
   await until("the replica has everything", () => replica.run("INFO", "replication").includes("master_link_status:up"));
   return {
     master, replica, address,
-    behind: () => ((replication.port = 1), replication.cut()), // nobody listens there
+    behind: () => ((replication.target = 1), replication.cut()), // nobody listens there
     caughtUp: () => until("the replica has everything", () => replica.run("HGET", HEAD, "seq") === master.run("HGET", HEAD, "seq")),
     promote: async () => {
       replica.run("REPLICAOF", "NO", "ONE");
-      address.port = replica.port;
+      address.target = replica.port;
       await master.stop("SIGKILL");
       address.cut();
     },
@@ -301,7 +270,7 @@ test("a replica that lacks the last lines is promoted: a gap for those who saw t
   await bob.insist("new");
   for (const member of [alice, bob]) {
     await member.waitFor({ type: "message", text: "new" });
-    assert.deepEqual([texts(member), gaps(member).length], [["kept", "lost", "new"], 1]);
+    assert.deepEqual([member.texts(), member.gaps().length], [["kept", "lost", "new"], 1]);
   }
   const late = await joined(t, gateways[0].url, "late");
   assert.equal(late.welcome.epoch, replica.run("HGET", HEAD, "epoch"));
@@ -319,7 +288,7 @@ test("a planned switchover to a replica that has everything is seen by nobody", 
   await say(bob, "after");
   for (const member of [alice, bob]) {
     await member.waitFor({ type: "message", text: "after" });
-    assert.deepEqual([texts(member), gaps(member).length], [["before", "after"], 0]);
+    assert.deepEqual([member.texts(), member.gaps().length], [["before", "after"], 0]);
   }
 });
 
@@ -332,42 +301,15 @@ test("a gateway never listens to one Redis while its scripts run in another", as
   await alice.waitFor({ type: "message", text: "before" });
   await caughtUp();
   replica.run("REPLICAOF", "NO", "ONE"); // and the old master goes on
-  address.port = replica.port;
-  for (const line of master.lines("CLIENT", "LIST", "TYPE", "normal"))
-    if (line.includes("name=yukizuri-here ")) master.run("CLIENT", "KILL", "ID", /^id=(\d+)/.exec(line)[1]);
+  address.target = replica.port;
+  master.cut("normal", "here");
   await until("its scripts run in the new one", () => replica.run("CLIENT", "LIST").includes("name=yukizuri-here"));
-  await until("somebody comes in there", async () => {
-    const dave = await new Member(t, here.url).opened();
-    dave.send({ type: "join", name: "dave" });
-    return (await dave.waitFor(({ type }) => type === "welcome" || type === "error")).type === "welcome";
-  });
+  await memberThatIsIn(t, here.url, "dave");
   await say(carol, "stale 1", "stale 2", "stale 3");
   await alice.insist("new");
   await alice.waitFor({ type: "message", text: "new" });
-  assert.deepEqual(texts(alice).filter((text) => text.startsWith("stale")), []);
+  assert.deepEqual(alice.texts().filter((text) => text.startsWith("stale")), []);
   assert.ok(!master.run("CLIENT", "LIST", "TYPE", "pubsub").includes("name=yukizuri-here "));
-});
-
-test("a name with two addresses, a master's and a replica's: whichever connection is cut, both reach the master again", async (t) => {
-  if (spawnSync("unshare", ["-m", "true"]).status !== 0) return t.skip("a private /etc/hosts needs a namespace of mounts");
-  const master = await startRedis(t, { args: ["--bind", "127.0.0.2", "127.0.0.1"] });
-  const replica = await startRedis(t, { args: ["--bind", "127.0.0.1", "--replicaof", "127.0.0.1", String(master.port), "--dir", temporaryDirectory(t)] });
-  replica.run("CONFIG", "SET", "bind", "127.0.0.3 127.0.0.1");
-  await until("it takes the master's port", () => /OK/.test(execFileSync("redis-cli", ["-h", "127.0.0.3", "-p", String(replica.port), "CONFIG", "SET", "bind", "127.0.0.3"], { encoding: "utf8" })));
-  execFileSync("redis-cli", ["-h", "127.0.0.3", "-p", String(replica.port), "CONFIG", "SET", "port", String(master.port)]);
-  const hosts = path.join(temporaryDirectory(t), "hosts");
-  fs.writeFileSync(hosts, "127.0.0.1 localhost\n127.0.0.2 redis.test\n127.0.0.3 redis.test\n");
-  const port = await freePort();
-  const url = new URL(master.url);
-  const gateway = new Process(t, "unshare", ["-m", "sh", "-c", `mount --bind ${hosts} /etc/hosts && exec "$0" "$@"`, binary, "--addr", `127.0.0.1:${port}`, "--redis", `redis://${url.username}:${url.password}@redis.test:${master.port}`]);
-  const ready = () => until(() => `it is ready: ${gateway.output}${gateway.errors}`, async () => (await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => null))?.status === 200);
-  await ready();
-  for (const type of ["pubsub", "normal", "pubsub"]) {
-    master.run("CLIENT", "KILL", "TYPE", type);
-    await until("it has noticed", async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).status === 503 || gateway.output.includes("redis-lost"));
-    await ready();
-  }
-  assert.doesNotMatch(gateway.errors, /Sanitizer|runtime error/);
 });
 
 test("a replica is promoted under an open connection: the feed that never lost it is told first", async (t) => {
@@ -376,7 +318,7 @@ test("a replica is promoted under an open connection: the feed that never lost i
   const gateway = await startGateway(t, { redis: replica, ready: false });
   const alice = await new Member(t, gateway.url).opened();
   replica.run("REPLICAOF", "NO", "ONE");
-  await until("it is ready", async () => (await fetch(`${gateway.origin}/readyz`)).status === 200);
+  await untilReady(gateway);
   await alice.join("alice");
   await say(alice, "one");
   const lines = Number((await gateway.stats()).redis_lost);
@@ -385,7 +327,7 @@ test("a replica is promoted under an open connection: the feed that never lost i
   await alice.waitFor({ type: "message", text: "two" });
   assert.deepEqual(alice.received.slice(-3).map(({ type }) => type).sort(), ["ack", "epoch", "message"]);
   assert.ok(alice.received.indexOf(alice.find({ type: "epoch" })) < alice.received.indexOf(alice.find({ type: "message", text: "two" })));
-  assert.deepEqual([texts(alice), gaps(alice).length], [["one", "two"], 0]);
+  assert.deepEqual([alice.texts(), alice.gaps().length], [["one", "two"], 0]);
   assert.equal(Number((await gateway.stats()).redis_lost), lines);
 });
 
@@ -404,21 +346,4 @@ test("a line repeated from an earlier epoch is answered from its nonce where tha
   bob.send({ type: "say", text: "forgotten", nonce: "forgotten", epoch });
   const { code, accepted } = await bob.waitFor({ type: "error", nonce: "forgotten" });
   assert.deepEqual([code, accepted], ["epoch_changed", false]);
-});
-
-test("two databases of one Redis are two chats", async (t) => {
-  const redis = await startRedis(t);
-  const [zero, one] = [await startGateway(t, { redis }), await startGateway(t, { redis: `${redis.url}/1` })];
-  const [alice, bob] = [await joined(t, zero.url, "alice"), await joined(t, one.url, "bob")];
-  await say(alice, "in zero");
-  await say(bob, "in one");
-  const carol = await joined(t, one.url, "carol");
-  await bob.waitFor((m) => m.type === "presence" && m.count === 2);
-  await say(carol, "too");
-  await bob.waitFor({ type: "message", text: "too" });
-  assert.deepEqual([texts(alice), texts(bob)], [["in zero"], ["in one", "too"]]);
-  assert.deepEqual(redis.lines("PUBSUB", "CHANNELS", "yukizuri*{lobby}").sort(), ["yukizuri:{lobby}", "yukizuri@1:{lobby}"]);
-  redis.run("PUBLISH", "yukizuri@1:{lobby}", "a word");
-  await bob.waitFor({ type: "notice", text: "a word" });
-  assert.equal(alice.find({ type: "notice" }), undefined);
 });

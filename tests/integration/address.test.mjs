@@ -1,0 +1,116 @@
+// Addresses: whose word is believed for them, what others see of them, and the key under which they are hashed.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { Member, get, joined, rawText, startGateway, startRedis, until, untilLogged } from "../lib/harness.mjs";
+
+const from = (address) => ({ headers: { "X-Forwarded-For": address } });
+const shown = async (t, gateway, name, address = "203.0.113.7") => (await new Member(t, gateway.url, from(address)).join(name)).welcome.me.address;
+const statuses = (text) => [...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map((match) => Number(match[1]));
+
+test("X-Forwarded-For of somebody who is no trusted proxy is neither believed nor shown", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t) });
+  assert.equal((await get(`${gateway.origin}/metrics`)).status, 200, "we are local");
+  for (const headers of [{ "X-Forwarded-For": "127.0.0.1" }, { "X-Real-IP": "127.0.0.1" }, { "X-Forwarded-For": "10.0.0.1, 127.0.0.1" }]) assert.equal((await get(`${gateway.origin}/metrics`, { headers })).status, 403);
+  const eve = await new Member(t, gateway.url, { headers: { "X-Forwarded-For": "8.8.8.8" } }).join("eve");
+  assert.equal(eve.welcome.me.address, "127.0.0.x");
+  await until("it is warned about once", () => gateway.log.filter((line) => line.kind === "forwarded-ignored").length === 1);
+});
+
+// --- The key under which addresses are hashed ---
+
+const cloaked = ["--show-address", "cloak", "--trusted-proxy", "127.0.0.1"];
+
+test("a person's cloak is the same on two gateways and after a restart, and another one's is not", async (t) => {
+  const redis = await startRedis(t);
+  const gateways = [await startGateway(t, { redis, args: cloaked }), await startGateway(t, { redis, args: cloaked })];
+  const cloak = await shown(t, gateways[0], "a");
+  assert.ok(cloak.length > 5 && !cloak.includes("203"), cloak);
+  assert.equal(await shown(t, gateways[1], "b"), cloak);
+  assert.notEqual(await shown(t, gateways[1], "c", "203.0.113.8"), cloak);
+  await Promise.all(gateways.map((gateway) => gateway.stop("SIGINT")));
+  assert.equal(await shown(t, await startGateway(t, { redis, args: cloaked }), "d"), cloak);
+  for (const key of redis.lines("KEYS", "yukizuri:cloak:*")) assert.ok(Number(redis.run("TTL", key)) > 0, key);
+  assert.equal(redis.lines("KEYS", "yukizuri:cloak:*").length, 2); // today's and tomorrow's
+});
+
+test("Redis lost its memory: the gateways that know the day's key put it back, and a new one uses it", async (t) => {
+  const redis = await startRedis(t);
+  const args = [...cloaked, "--lease", "1"];
+  const first = await startGateway(t, { redis, args });
+  const cloak = await shown(t, first, "a");
+  redis.run("FLUSHALL");
+  await until("the keys are back", () => redis.lines("KEYS", "yukizuri:cloak:*").length === 2);
+  assert.equal(await shown(t, await startGateway(t, { redis, args }), "b"), cloak);
+  const day = redis.lines("KEYS", "yukizuri:cloak:*").sort()[0];
+  for (const command of [["SET", day, "junk"], ["LPUSH", day, "junk"]]) {
+    redis.run("DEL", day);
+    redis.run(...command);
+    await until(`it is mended after ${command[0]}`, () => redis.run("TYPE", day) === "string" && redis.run("STRLEN", day) === "43" && redis.run("TTL", day) !== "-1");
+  }
+  assert.ok(first.running, first.errors + first.output);
+  assert.equal(await shown(t, first, "c"), cloak);
+});
+
+test("without a setting that says cloak there is no key; with log-address alone there is, and the log has no address", async (t) => {
+  const redis = await startRedis(t);
+  const plain = await startGateway(t, { redis });
+  await joined(t, plain.url, "a");
+  assert.deepEqual(redis.lines("KEYS", "yukizuri:cloak:*"), []);
+  const logged = await startGateway(t, { redis, args: ["--log-address", "cloak", "--trusted-proxy", "127.0.0.1"] });
+  await new Member(t, logged.url, from("203.0.113.7")).join("b");
+  const [line] = await untilLogged(logged, "join");
+  assert.ok(line.remote_addr && !logged.output.includes("203.0.113.7"));
+});
+
+test("behind a trusted proxy the list is walked from the right", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--trusted-proxy", "127.0.0.1,10.0.0.0/8", "--show-address", "full", "--log-address", "masked"] });
+  const address = async (name, header) => (await new Member(t, gateway.url, { headers: { "X-Forwarded-For": header } }).join(name)).welcome.me.address;
+  assert.equal(await address("a", "203.0.113.5"), "203.0.113.5");
+  assert.equal(await address("b", "1.2.3.4, 203.0.113.6, 10.1.2.3"), "203.0.113.6");
+  assert.equal(await address("c", "junk, 10.0.0.9"), "10.0.0.9");
+  assert.equal(await address("d", "2001:db8::7"), "2001:db8::7");
+  for (const header of ["203.0.113.5", "unix:", "127.0.0.1, junk", ""]) assert.equal((await get(`${gateway.origin}/metrics`, { headers: { "X-Forwarded-For": header } })).status, 403, header);
+  assert.equal((await get(`${gateway.origin}/metrics`, { headers: { "X-Real-IP": "junk" } })).status, 403);
+  await until("the log masks", () => gateway.log.some((line) => line.kind === "join" && line.remote_addr === "2001:db8::/48"));
+});
+
+test("how addresses are shown", async (t) => {
+  const redis = await startRedis(t);
+  const shown = async (how, name) => {
+    const gateway = await startGateway(t, { redis, args: ["--trusted-proxy", "127.0.0.1", "--show-address", how] });
+    return (await new Member(t, gateway.url, { headers: { "X-Forwarded-For": "203.0.113.77" } }).join(name)).welcome.me.address;
+  };
+  assert.equal(await shown("full", "a"), "203.0.113.77");
+  assert.equal(await shown("masked", "b"), "203.0.113.x");
+  assert.match(await shown("cloak", "c"), /^[A-Za-z0-9_-]{8}$/);
+  assert.equal(await shown("off", "d"), undefined);
+});
+
+/** One request on a connection that ends with it, answered as { status, head, body }. */
+async function ask(gateway, line, headers = "") {
+  const answer = await rawText(gateway, `${line} HTTP/1.1\r\n${/^host:/im.test(headers) ? "" : "Host: x\r\n"}Connection: close\r\n${headers}\r\n`);
+  const [head, ...rest] = answer.split("\r\n\r\n");
+  assert.equal(statuses(answer).length, 1, answer);
+  return { status: statuses(answer)[0], head, body: rest.join("\r\n\r\n") };
+}
+
+test("a proxy's list is read with ports, brackets, empty entries and several lines; what is no address never makes anybody local", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--trusted-proxy", "127.0.0.1,10.0.0.0/8", "--show-address", "full"] });
+  const address = async (name, header) => (await new Member(t, gateway.url, { headers: { "X-Forwarded-For": header } }).join(name)).welcome.me.address;
+  assert.equal(await address("a", "203.0.113.5:4711"), "203.0.113.5");
+  assert.equal(await address("b", "[2001:db8::7]:4711, 10.0.0.1:80"), "2001:db8::7");
+  assert.equal(await address("c", "203.0.113.6,"), "203.0.113.6");
+  assert.equal(await address("d", "203.0.113.7, , 10.1.2.3 ,\t"), "203.0.113.7");
+  assert.equal(await address("e", "::ffff:203.0.113.8"), "203.0.113.8");
+  const operates = async (headers) => (await ask(gateway, "GET /metrics", headers)).status;
+  assert.equal(await operates(""), 200);
+  assert.equal(await operates("X-Forwarded-For: 127.0.0.1\r\n"), 200);
+  assert.equal(await operates("X-Forwarded-For: 203.0.113.5\r\nX-Forwarded-For: 127.0.0.1, 10.0.0.1\r\n"), 403);
+  for (const headers of ["X-Forwarded-For: , ,\r\n", "X-Forwarded-For: 127.0.0.1:x\r\n", "X-Forwarded-For: unknown\r\n", "X-Real-IP: 127.0.0.1\r\nX-Real-IP: 203.0.113.5\r\n", "X-Real-IP:\r\n", "Forwarded: for=203.0.113.5\r\n", 'Forwarded: for="[::1]:80"\r\n']) assert.equal(await operates(headers), 403, headers);
+});
+
+test("a list of proxies that nobody trusted sent makes nobody local, in whatever form", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t) });
+  for (const header of ["X-Forwarded-For: 127.0.0.1", "X-Real-IP: 127.0.0.1", "Forwarded: for=127.0.0.1"]) assert.equal((await ask(gateway, "GET /metrics", `${header}\r\n`)).status, 403, header);
+  await until("it is told", () => gateway.log.some((line) => line.kind === "forwarded-ignored"));
+});

@@ -1,0 +1,48 @@
+// Answers of Redis that cannot be so: the connection ends with a sentence, and the gateway comes back.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { joined, startGateway, startRedis, stopwatch, until, untilReady } from "../lib/harness.mjs";
+import { ROOM } from "../lib/rooms.mjs";
+import { startSpoiledPath } from "../lib/redis-paths.mjs";
+
+const head = (redis, field) => redis.run("HGET", `${ROOM}:head`, field);
+
+test("while each answer tells another epoch, kept events are read now and then, and all is well when one stays", async (t) => {
+  const redis = await startRedis(t);
+  const path = await startSpoiledPath(t, redis);
+  const gateway = await startGateway(t, { redis: path.url });
+  const alice = await joined(t, gateway.url, "alice");
+  await alice.say("one");
+  const before = (await gateway.stats()).stream_reads;
+  const epoch = head(redis, "epoch");
+  let answers = 0;
+  path.change = (bytes) => {
+    const text = bytes.toString("latin1");
+    return text.includes(epoch) ? Buffer.from(text.replaceAll(epoch, String(++answers).padStart(epoch.length, "e")), "latin1") : bytes;
+  };
+  redis.cut("pubsub"); // it listens anew, and asks what is kept
+  const seconds = stopwatch();
+  await until("it was answered so a few times", () => answers >= 6);
+  const reads = (await gateway.stats()).stream_reads - before;
+  assert.ok(reads <= 4 + 3 * seconds(), `${reads} reads in ${seconds()} s`);
+  path.change = (bytes) => bytes;
+  await alice.say("two");
+  await alice.waitFor({ type: "message", text: "two" });
+});
+
+for (const [name, spoil] of [
+  ["an array of two thousand million", "*2147483647\r\n"],
+  ["an array of a hundred million in another one", "*2\r\n:1\r\n*100000000\r\n"],
+  ["a string that goes on and on", `$9000000000000000000\r\n${"x".repeat(48 << 20)}`],
+])
+  test(`an answer that announces ${name} ends the connection with a sentence, and the gateway comes back`, async (t) => {
+    const redis = await startRedis(t);
+    const path = await startSpoiledPath(t, redis);
+    const gateway = await startGateway(t, { redis: path.url });
+    const alice = await joined(t, gateway.url, "alice");
+    path.spoil = spoil;
+    await until("the log says what came", () => gateway.log.some((line) => line.kind === "redis-lost" && /longer answer/.test(line.err)));
+    await untilReady(gateway);
+    await alice.say("one");
+    await alice.waitFor({ type: "message", text: "one" });
+  });

@@ -1,0 +1,239 @@
+// Coming back: with a token, within the grace and later, from a socket that is still there, and too late.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { Member, joined, lapse, startGateway, startRedis, until } from "../lib/harness.mjs";
+import { membersOf } from "../lib/rooms.mjs";
+import { startHeldRoom } from "../lib/held-room.mjs";
+
+test("coming back within the grace: nobody sees a thing, and what was missed is there", async (t) => {
+  const redis = await startRedis(t);
+  const gateways = [await startGateway(t, { redis }), await startGateway(t, { redis })];
+  const watcher = await joined(t, gateways[0].url, "watcher");
+  const first = await joined(t, gateways[0].url, "alice");
+  await until("she is seen", () => watcher.saw("joined", "alice"));
+  first.socket.terminate();
+  for (const text of ["one", "two"]) watcher.send({ type: "say", text, nonce: text });
+  await watcher.waitFor({ type: "ack", nonce: "two" });
+  const { epoch, seq, resume, me } = first.welcome;
+  const again = await joined(t, gateways[1].url, "alice", { resume, since: { epoch, seq } });
+  assert.equal(again.welcome.me.id, me.id);
+  assert.equal(again.welcome.recovered, true);
+  assert.equal(again.welcome.missed, 0);
+  await again.waitFor({ type: "message", text: "two" });
+  assert.deepEqual(again.messages().map((m) => m.text), ["one", "two"]);
+  watcher.send({ type: "say", text: "three", nonce: "three" });
+  await again.waitFor({ type: "message", text: "three" });
+  assert.equal(watcher.departures().filter((name) => name === "alice").length, 0);
+  assert.equal(watcher.received.filter((m) => m.type === "presence" && m.joined.some((p) => p.name === "alice")).length, 1);
+  assert.equal(redis.run("SCARD", "yukizuri:{lobby}:members"), "2");
+  await until("the ghost at the old gateway is forgotten", async () => (await gateways[0].stats()).ghosts === 0);
+});
+
+test("resumed on another gateway while still connected: the old socket is closed with 4409", async (t) => {
+  const redis = await startRedis(t);
+  const gateways = [await startGateway(t, { redis }), await startGateway(t, { redis })];
+  for (const to of [gateways[1], gateways[0]]) {
+    const old = await joined(t, gateways[0].url, "alice");
+    const { epoch, seq, resume, me } = old.welcome;
+    const next = await joined(t, to.url, "alice", { resume, since: { epoch, seq } });
+    assert.equal(next.welcome.me.id, me.id);
+    assert.equal((await old.waitClosed()).code, 4409);
+    next.send({ type: "leave" });
+    await until("she has left", () => redis.run("SCARD", "yukizuri:{lobby}:members") === "0");
+  }
+});
+
+test("coming back after the grace but within retention: same id, missed messages, and a join is seen", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--leave-grace", "0"] });
+  const watcher = await joined(t, gateway.url, "watcher");
+  const first = await joined(t, gateway.url, "alice");
+  first.socket.terminate();
+  await until("she has left", () => watcher.departures().filter((name) => name === "alice").length === 1);
+  watcher.send({ type: "say", text: "missed you", nonce: "1" });
+  await watcher.waitFor({ type: "ack" });
+  const { epoch, seq, resume, me } = first.welcome;
+  const again = await joined(t, gateway.url, "alice", { resume, since: { epoch, seq } });
+  assert.equal(again.welcome.me.id, me.id);
+  assert.equal(again.welcome.recovered, true);
+  await again.waitFor({ type: "message", text: "missed you" });
+});
+
+test("a made-up token with the id of one who has left does not keep that one from coming back under it", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--leave-grace", "0"] });
+  const bob = await joined(t, gateway.url, "bob");
+  const alice = await joined(t, gateway.url, "alice");
+  alice.socket.terminate();
+  await until("alice has left", () => bob.saw("left", "alice"));
+  const { resume, me } = alice.welcome;
+  const eve = await joined(t, gateway.url, "eve", { resume: me.id + resume.slice(me.id.length).replaceAll(/[A-Za-z0-9]/g, "A") });
+  assert.notEqual(eve.welcome.me.id, me.id);
+  const back = await joined(t, gateway.url, "alice", { resume });
+  assert.equal(back.welcome.me.id, me.id);
+});
+
+test("a made-up or stolen-looking token gives a fresh id and no old messages", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis });
+  const alice = await joined(t, gateway.url, "alice");
+  alice.send({ type: "say", text: "before you came", nonce: "1" });
+  await alice.waitFor({ type: "ack" });
+  const { epoch, resume } = alice.welcome;
+  const forged = `${resume.slice(0, 12)}AAAAAAAAAAAAAAAAAAAAAA`;
+  for (const token of [forged, "x", "", "%".repeat(34), "A".repeat(5000)]) {
+    const eve = await new Member(t, gateway.url).opened();
+    eve.send({ type: "join", name: "eve", resume: token, since: { epoch, seq: 0 } });
+    const welcome = await eve.waitFor({ type: "welcome" });
+    assert.notEqual(welcome.me.id, alice.welcome.me.id);
+    assert.equal(welcome.recovered, false);
+    await eve.settled();
+    assert.deepEqual(eve.messages(), []);
+    eve.send({ type: "leave" });
+    await eve.settled();
+    await until("gone", () => redis.run("SCARD", "yukizuri:{lobby}:members") === "1");
+  }
+  const thief = await new Member(t, gateway.url).opened();
+  thief.send({ type: "join", name: "alice", resume: forged });
+  await thief.waitFor({ type: "error", code: "name_taken" });
+});
+
+test("nobody sees with `since` what was said before they came", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t) });
+  const alice = await joined(t, gateway.url, "alice");
+  alice.send({ type: "say", text: "secret", nonce: "1" });
+  await alice.waitFor({ type: "ack" });
+  const bob = await joined(t, gateway.url, "bob");
+  const { epoch, resume } = bob.welcome;
+  bob.socket.terminate();
+  const again = await joined(t, gateway.url, "bob", { resume, since: { epoch, seq: 0 } });
+  await again.settled();
+  assert.deepEqual(again.messages(), []);
+});
+
+test("missed counts messages, and not who came and went", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--rate", "0", "--retention-messages", "4", "--leave-grace", "30"] });
+  const bob = await joined(t, gateway.url, "bob");
+  const alice = await joined(t, gateway.url, "alice");
+  const { resume, epoch, seq } = alice.welcome;
+  alice.socket.terminate();
+  let said = 0;
+  for (let round = 0; round < 5; round++) {
+    const guest = await joined(t, gateway.url, `guest${round}`);
+    guest.send({ type: "leave" });
+    bob.send({ type: "say", text: `${said}`, nonce: `${said++}` });
+    await bob.waitFor({ type: "ack", nonce: `${said - 1}` });
+  }
+  const again = await joined(t, gateway.url, "alice", { resume, since: { epoch, seq } });
+  bob.send({ type: "say", text: "last", nonce: "last" });
+  await again.waitFor({ type: "message", text: "last" });
+  assert.equal(again.welcome.recovered, false);
+  assert.equal(again.welcome.missed + again.messages().length, said + 1);
+  assert.ok(again.welcome.missed > 0 && again.messages().length > 1);
+});
+
+test("a join that its gateway has given up does not take the member from the socket it is on by then", async (t) => {
+  const { redis, path, near, far, alice, session, comeBack } = await startHeldRoom(t);
+  const before = session();
+  const given = await new Member(t, far.url).opened();
+  path.hold();
+  const ofUse = lapse(5500); // five seconds, and what clocks may differ
+  given.send(comeBack);
+  await given.waitFor({ type: "error", code: "unavailable" });
+  await ofUse.end();
+  path.release();
+  const judged = () => redis.run("INFO", "errorstats").includes("errorstat_LATE:count=1");
+  await until("Redis has judged it", () => judged() || session().join() !== before.join());
+  const bob = await joined(t, near.url, "bob");
+  bob.send({ type: "say", text: "still here?" });
+  await alice.waitFor({ type: "message", text: "still here?" });
+  assert.equal(alice.closed, null);
+  assert.deepEqual(session(), before);
+});
+
+for (const opened of [true, false])
+  test(`a join that was held up does not take the member from a socket that asked later; the room is ${opened ? "open" : "not open"} there`, async (t) => {
+    const { redis, path, near, far, session, comeBack } = await startHeldRoom(t, { opened });
+    const held = await new Member(t, far.url).opened();
+    path.hold();
+    held.send(comeBack);
+    const asked = redis.now();
+    await until("Redis' clock has gone on by more than what a gateway knows of it", () => redis.now() > asked + 400);
+    const later = await joined(t, near.url, "alice", { resume: comeBack.resume });
+    const before = session();
+    path.release();
+    const answer = await held.waitFor(({ type }) => type === "welcome" || type === "error");
+    assert.equal(answer.code, "unavailable");
+    await later.settled();
+    assert.equal(later.closed, null);
+    assert.deepEqual(session(), before);
+  });
+
+test("a gateway that was frozen does not ask for somebody who has gone meanwhile", async (t) => {
+  const { near, far, session, comeBack } = await startHeldRoom(t);
+  const gone = await new Member(t, far.url).opened();
+  const connections = (await far.stats()).connections;
+  far.freeze(t);
+  gone.send(comeBack);
+  gone.socket.terminate();
+  await gone.waitClosed();
+  const later = await joined(t, near.url, "alice", { resume: comeBack.resume });
+  const before = session();
+  far.thaw();
+  await until("its gateway knows that it is gone", async () => (await far.stats()).connections < connections);
+  await later.settled();
+  assert.equal(later.closed, null);
+  assert.deepEqual(session(), before);
+});
+
+test("the moment at which a member asked is of no use once Redis' clock has been set back", async (t) => {
+  const { redis, near, far, alice, comeBack } = await startHeldRoom(t);
+  const key = "yukizuri:{lobby}:member:alice";
+  const [asked] = redis.lines("HGET", key, "asked_at");
+  assert.ok(Math.abs(Number(asked) - redis.now()) < 3600000, `it is in ms of Redis' clock: ${asked}`);
+  redis.run("HSET", key, "asked_at", String(Number(asked) + 3600000));
+  const again = await joined(t, far.url, "alice", { resume: comeBack.resume });
+  assert.equal((await alice.waitClosed()).code, 4409);
+  redis.run("HSET", key, "asked_at", "broken by hand");
+  await joined(t, near.url, "alice", { resume: comeBack.resume });
+  assert.equal((await again.waitClosed()).code, 4409);
+});
+
+test("one id is never two members: who came back under another name is not put back under the old one", async (t) => {
+  const redis = await startRedis(t);
+  const args = ["--lease", "1", "--leave-grace", "1"];
+  const [stopped, other, third] = await Promise.all([0, 1, 2].map(() => startGateway(t, { redis, args })));
+  const watcher = await joined(t, third.url, "watcher");
+  const old = await joined(t, stopped.url, "old");
+  const member = (name, field) => redis.run("HGET", `yukizuri:{lobby}:member:${name}`, field);
+  stopped.freeze(t);
+  await until("it is thought dead", () => redis.run("EXISTS", "yukizuri:{lobby}:member:old") === "0");
+  const { resume, me } = old.welcome;
+  const again = await joined(t, other.url, "new", { resume });
+  assert.equal(again.welcome.me.id, me.id);
+  stopped.thaw();
+  assert.equal((await old.waitClosed()).code, 4409);
+  await again.settled();
+  assert.equal(again.closed, null);
+  assert.deepEqual([member("old", "id"), member("new", "id")], ["", me.id]);
+  assert.deepEqual(membersOf(redis), ["new", "watcher"]);
+  assert.equal(watcher.closed, null);
+});
+
+test("who came back with its token, and then on another socket, is put back when its key is lost", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--lease", "1", "--leave-grace", "0"] });
+  const first = await joined(t, gateway.url, "alice");
+  const bob = await joined(t, gateway.url, "bob");
+  first.socket.terminate();
+  await until("she is gone", () => bob.saw("left", "alice"));
+  const { resume, me } = first.welcome;
+  await joined(t, gateway.url, "alice", { resume });
+  const third = await joined(t, gateway.url, "alice", { resume });
+  redis.run("DEL", "yukizuri:{lobby}:member:alice", "yukizuri:{lobby}:head"); // a new epoch: all are looked after soon
+  bob.send({ type: "say", text: "wakes the room" });
+  await until("she is put back", () => redis.run("HGET", "yukizuri:{lobby}:member:alice", "id") === me.id);
+  await third.settled();
+  assert.equal(third.closed, null);
+});
