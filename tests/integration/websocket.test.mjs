@@ -29,15 +29,15 @@ test("those who came in together are not pinged together, and each is pinged onc
   const seconds = stopwatch();
   let answered = 0;
   for (const [i, { socket }] of crowd.entries()) socket.on("ping", () => pings.push({ i, answered }));
-  await until("everybody was pinged twice", async () => {
+  await until("everybody was pinged three times", async () => {
     await other.settled();
     answered++;
-    return crowd.every((_, i) => pings.filter((ping) => ping.i === i).length >= 2);
+    return crowd.every((_, i) => pings.filter((ping) => ping.i === i).length >= 3);
   });
-  const most = Math.ceil(seconds() / 4) + 1;
+  const most = Math.floor(seconds() / 4) + 1;
   for (const i of crowd.keys()) assert.ok(pings.filter((ping) => ping.i === i).length <= most, `${i} is not pinged more than once in 4 s`);
   const groups = new Set(pings.map((ping) => ping.answered)).size;
-  assert.ok(groups >= 12, `80 pings in ${groups} crowds, between which somebody else is answered`);
+  assert.ok(groups >= 18, `${pings.length} pings in ${groups} crowds, between which somebody else is answered`);
 });
 
 test("no socket is left of those who never joined, were refused, or vanished in the handshake", async (t) => {
