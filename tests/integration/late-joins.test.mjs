@@ -1,0 +1,140 @@
+// A join that Redis is asked for and carries out too late: the way to Redis stood still, or Redis did.
+import assert from "node:assert/strict";
+import net from "node:net";
+import test from "node:test";
+import { startHeldRoom } from "../lib/held-room.mjs";
+import { Member, atEnd, joined, lapse, until, untilReady } from "../lib/harness.mjs";
+
+/** What Redis is asked, in the order in which it is carried out: each call as its words. */
+async function startRecord(t, redis) {
+  const socket = net.connect(redis.port, "127.0.0.1");
+  atEnd(t, () => socket.destroy());
+  let text = "";
+  socket.on("data", (bytes) => (text += bytes));
+  socket.write("MONITOR\r\n");
+  await until("Redis tells what it is asked", () => text.startsWith("+OK"));
+  const words = (line) => [...line.matchAll(/"((?:[^"\\]|\\.)*)"/g)].map(([, word]) => word);
+  return () => text.split("\r\n").map(words);
+}
+
+const JOIN_WORDS = { epoch: 0, until: 9, session: 13, freshId: 14, freshHash: 15, asked: 19 }; // of ARGV, see join.lua
+const NOT_TOLD_APART_BY = ["session", "asked_at"]; // of a member's hash: random, and a moment
+
+/** The joins of alice that gateway far asked for, without random words and without moments. */
+function joinsOf(calls) {
+  const joins = calls.filter((call) => /^evalsha$/i.test(call[0]) && call.some((word) => word.endsWith(":member:alice")) && call.at(-13) === "alice" && call.includes("far"));
+  return joins.map((call) => {
+    const first = 3 + Number(call[2]);
+    const leftOut = Object.values(JOIN_WORDS).map((at) => first + at);
+    return call.filter((_, i) => !leftOut.includes(i));
+  });
+}
+
+test("nothing but the moment of asking tells a join that comes too late from one that is in time", async (t) => {
+  const { redis, path, near, far, session, comeBack } = await startHeldRoom(t);
+  const calls = await startRecord(t, redis);
+  const [inTime, tooLate] = [[], []]; // what Redis had of alice when it was asked
+  const note = (list) => list.push([...redis.lines("HGETALL", "yukizuri:{lobby}:member:alice"), ...redis.lines("KEYS", "yukizuri:{lobby}:left:*")]);
+  const ask = async () => {
+    const member = await new Member(t, far.url).opened();
+    member.send(comeBack);
+    member.send({ type: "ping" });
+    await member.waitFor({ type: "pong" }); // and its join was read before
+    return member;
+  };
+  const answered = (member) => member.waitFor(({ type }) => type === "welcome" || type === "error");
+  const backOnNear = () => joined(t, near.url, "alice", { resume: comeBack.resume });
+
+  note(inTime);
+  assert.equal((await answered(await ask())).type, "welcome");
+
+  await backOnNear(); // her gateway gives it up, and nothing else happens
+  note(tooLate);
+  const before = session();
+  path.hold();
+  const ofUse = lapse(5500); // five seconds, and what clocks may differ
+  assert.equal((await answered(await ask())).code, "unavailable");
+  await ofUse.end();
+  path.release();
+  await until("Redis has judged it", () => redis.run("INFO", "errorstats").includes("errorstat_LATE:count=1"));
+  assert.deepEqual(session(), before);
+
+  (await backOnNear()).socket.terminate(); // the welcome is lost, and she asks elsewhere
+  await untilReady(far);
+  note(inTime);
+  const again = await joined(t, far.url, "alice", { resume: comeBack.resume });
+  assert.equal(again.welcome.me.name, "alice");
+
+  path.hold(); // she asks elsewhere, and then here
+  const held = await ask();
+  await lapse(400).end(); // a gateway knows Redis' clock to a quarter of a second
+  const later = await backOnNear();
+  note(tooLate);
+  path.release();
+  assert.equal((await answered(held)).code, "unavailable");
+  await later.settled();
+  assert.equal(later.closed, null);
+
+  await until("all joins are recorded", () => joinsOf(calls()).length === 4);
+  const [first, ...others] = joinsOf(calls());
+  for (const other of others) assert.deepEqual(other, first);
+  const same = (lines) => lines.filter((_, i) => !NOT_TOLD_APART_BY.includes(lines[i - (i % 2)]));
+  const [there, ...elsewhere] = [...inTime, ...tooLate].map(same);
+  for (const other of elsewhere) assert.deepEqual(other, there);
+});
+
+test("a join that its gateway gave up while Redis stood still is not carried out", async (t) => {
+  const { redis, far, alice, session, comeBack } = await startHeldRoom(t);
+  const before = session();
+  const given = await new Member(t, far.url).opened();
+  redis.freeze(t);
+  const ofUse = lapse(5500); // five seconds, and what clocks may differ
+  given.send(comeBack);
+  await given.waitFor({ type: "error", code: "unavailable" });
+  await ofUse.end();
+  redis.thaw(); // the connection that it came by was closed, and still it is read
+  const judged = () => redis.run("INFO", "errorstats").includes("errorstat_LATE:count=1");
+  await until("Redis has judged it", () => judged() || session().join() !== before.join());
+  await alice.settled();
+  assert.equal(alice.closed, null);
+  assert.deepEqual(session(), before);
+});
+
+test("nobody sees somebody come whose join was given up", async (t) => {
+  const { redis, path, far, alice } = await startHeldRoom(t);
+  const dora = await new Member(t, far.url).opened();
+  path.hold();
+  const ofUse = lapse(5500); // five seconds, and what clocks may differ
+  dora.send({ type: "join", name: "dora" });
+  await dora.waitFor({ type: "error", code: "unavailable" });
+  dora.socket.terminate();
+  await ofUse.end();
+  path.release();
+  await until("Redis has judged it", () => redis.run("INFO", "errorstats").includes("errorstat_LATE:count=1") || alice.saw("joined", "dora"));
+  await alice.settled();
+  assert.equal(redis.run("EXISTS", "yukizuri:{lobby}:member:dora"), "0");
+  assert.equal(alice.saw("joined", "dora"), false);
+});
+
+for (const nearFirst of [true, false])
+  test(`whoever asked through two gateways while Redis stood still is where it asked last; ${nearFirst ? "that" : "the other"} one was reached first`, async (t) => {
+    const { redis, path, near, far, session, comeBack } = await startHeldRoom(t);
+    const [earlier, later] = [await new Member(t, far.url).opened(), await new Member(t, near.url).opened()];
+    const ask = async (member) => {
+      member.send(comeBack);
+      member.send({ type: "ping" });
+      await member.waitFor({ type: "pong" });
+    };
+    if (nearFirst) path.hold();
+    redis.freeze(t);
+    await ask(earlier);
+    await lapse(400).end(); // a gateway knows Redis' clock to a quarter of a second
+    await ask(later);
+    redis.thaw();
+    await later.waitFor({ type: "welcome" });
+    path.release();
+    await earlier.waitFor(({ type, code }) => type === "welcome" || code === "unavailable");
+    await later.settled();
+    assert.equal(later.closed, null);
+    assert.notEqual(session()[0], "far");
+  });
