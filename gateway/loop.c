@@ -1,7 +1,6 @@
 #include "loop.h"
 
 #include "base/clock.h"
-#include "base/pacer.h"
 
 #include <event2/event.h>
 #include <time.h>
@@ -11,12 +10,21 @@ enum {
     ITERATIONS_AHEAD = 8, /* so that what is said now and then, in some three, never waits */
 };
 
-/* Shorter when a signal comes: its event is ready then. */
-static void rest(int64_t us)
+/* A leaky bucket: each iteration pays for a millisecond, and rests when it is so far ahead that the
+ * credit is used up. What would be rested beyond a millisecond is forgiven. A signal ends a rest:
+ * its event is ready then. */
+static void throttle(int64_t *paid_until_us)
 {
-    const struct timespec span = {.tv_nsec = us * 1000};
-    if (us > 0)
-        nanosleep(&span, NULL);
+    const int64_t credit_us = ITERATIONS_AHEAD * ITERATION_US;
+    int64_t now_us = clock_monotonic_us();
+    if (*paid_until_us < now_us)
+        *paid_until_us = now_us;
+    *paid_until_us += ITERATION_US;
+    if (*paid_until_us > now_us + credit_us + ITERATION_US)
+        *paid_until_us = now_us + credit_us + ITERATION_US;
+    const struct timespec rest = {.tv_nsec = (*paid_until_us - now_us - credit_us) * 1000};
+    if (rest.tv_nsec > 0)
+        nanosleep(&rest, NULL);
 }
 
 static bool wait_for_events(struct event_base *base, bool busy)
@@ -37,14 +45,12 @@ static void iterate(const struct loop_steps *steps, void *arg)
 
 void loop_run(struct event_base *base, const struct loop_steps *steps, void *arg)
 {
-    static const struct pace_limit limit = {
-        .share = 1, .longest_us = ITERATION_US, .credit_us = ITERATIONS_AHEAD * ITERATION_US};
-    struct pace pace = {0};
+    int64_t paid_until_us = 0;
     bool busy = false;
     while (wait_for_events(base, busy)) {
         iterate(steps, arg);
         busy = steps->has_more(arg);
         if (!busy)
-            rest(pace_spend(&pace, &limit, clock_monotonic_us(), ITERATION_US));
+            throttle(&paid_until_us);
     }
 }

@@ -150,7 +150,7 @@ struct server *server_new(const struct config *config, struct log *log, char *er
 static void deliver(void *arg)
 {
     const struct server *server = arg;
-    audiences_flush(server->audiences);
+    fanout_flush(server->fanout);
 }
 
 static void read_clients(void *arg)
@@ -181,7 +181,7 @@ static void end_iteration(void *arg)
 static bool has_more(void *arg)
 {
     const struct server *server = arg;
-    return audiences_have_more(server->audiences) || poller_is_behind(server->poller) ||
+    return fanout_has_more(server->fanout) || poller_is_behind(server->poller) ||
            connections_have_more(server->connections);
 }
 
@@ -240,7 +240,7 @@ void server_free(struct server *server)
     sessions_free(server->sessions);
     bus_free(server->bus);
     quota_free(server->quota);
-    audiences_free(server->audiences);
+    fanout_free(server->fanout);
     sender_free(server->sender);
     poller_free(server->poller);
     free_event(server->tick);

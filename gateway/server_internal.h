@@ -14,7 +14,7 @@
 #include "http/server.h"
 #include "redis/embedded.h"
 #include "room/batch_send.h"
-#include "room/subscribers.h"
+#include "room/fanout.h"
 #include "server.h"
 #include "session/sessions.h"
 #include "stop_line.h"
@@ -29,7 +29,7 @@ struct server {
     struct event_base *base;
     struct poller *poller;
     struct sender *sender;
-    struct audiences *audiences;
+    struct fanout *fanout;
     struct embedded_redis *embedded;
     struct redis_url redis_url;
     struct metrics metrics;

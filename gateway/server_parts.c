@@ -168,12 +168,12 @@ static void make_parts(struct server *server)
                                                     &server->metrics,       server->refusals,
                                                     (unsigned)config->ping, config->max_message};
     server->connections = connections_new(&connections);
-    server->audiences = audiences_new(server->sender, &server->metrics, server->refusals);
+    server->fanout = fanout_new(server->sender, &server->metrics, server->refusals);
     server->quota = quota_new(config->max_connections_per_address);
     const struct sessions_options sessions = {
         .base = server->base,
         .config = config,
-        .audiences = server->audiences,
+        .queue = fanout_queue(server->fanout),
         .bus = server->bus,
         .connections = server->connections,
         .quota = server->quota,

@@ -1,15 +1,12 @@
-/* The flush: what goes to members who wait for nothing but shared frames, all rooms' in batches. */
+#include "room/fanout.h"
+
 #include "base/clock.h"
 #include "base/memory.h"
 #include "room/fanout_internal.h"
 
 #include <stdlib.h>
 
-enum {
-    MOST_RUN_BYTES = 262144, /* to one socket at once; more is for the next round */
-    USUAL_SEND_NS = 4000,    /* as long as nothing was measured */
-    MEASURED_LEAST = 32,     /* sends; the time of fewer says little */
-};
+enum { MOST_RUN_BYTES = 262144 /* to one socket at once; more is for the next round */ };
 
 /* Members of one room who stand at one place in its log, and so get the same bytes. */
 struct run {
@@ -22,37 +19,31 @@ struct run {
 
 /* No slot moves between its gathering and its settling: nobody comes or goes then. An audience is
  * at most once in a batch, and so is each socket. */
-struct audiences {
+struct fanout {
     struct sender *sender;
-    struct metrics *metrics;
-    struct refusals *refusals;
-    struct link urgent;   /* audiences with something due that was said; the first is next */
-    struct link line;     /* those with something else due */
+    struct audience_queue queue;
     struct link gathered; /* those that are in the batch */
     struct text merged;   /* what several frames of a run become; it does not move */
     bool full;            /* no room in `merged` for the next run */
-    int64_t send_ns;      /* of a send, about, over the latest eight batches */
     uint32_t count, run_count;
     struct sending sendings[SENDER_BATCH];
     struct slot *slots[SENDER_BATCH];
     struct run runs[SENDER_BATCH];
 };
 
-struct audiences *audiences_new(struct sender *sender, struct metrics *metrics,
-                                struct refusals *refusals)
+struct fanout *fanout_new(struct sender *sender, struct metrics *metrics, struct refusals *refusals)
 {
-    struct audiences *all = memory_new(sizeof *all);
+    struct fanout *all = memory_new(sizeof *all);
     all->sender = sender;
-    all->metrics = metrics;
-    all->refusals = refusals;
-    all->send_ns = USUAL_SEND_NS;
-    list_init(&all->urgent);
-    list_init(&all->line);
+    all->queue.metrics = metrics;
+    all->queue.refusals = refusals;
+    list_init(&all->queue.urgent);
+    list_init(&all->queue.calm);
     list_init(&all->gathered);
     return all;
 }
 
-void audiences_free(struct audiences *all)
+void fanout_free(struct fanout *all)
 {
     if (all == NULL)
         return;
@@ -60,46 +51,20 @@ void audiences_free(struct audiences *all)
     free(all);
 }
 
-struct metrics *audiences_metrics(const struct audiences *all)
+struct audience_queue *fanout_queue(struct fanout *all)
 {
-    return all->metrics;
+    return &all->queue;
 }
 
-struct refusals *audiences_refusals(const struct audiences *all)
+bool fanout_has_more(const struct fanout *all)
 {
-    return all->refusals;
-}
-
-int64_t audiences_send_ns(const struct audiences *all)
-{
-    return all->send_ns;
-}
-
-bool audiences_have_more(const struct audiences *all)
-{
-    return !list_is_empty(&all->urgent) || !list_is_empty(&all->line);
-}
-
-static void stand_in_line(struct audience *audience)
-{
-    struct audiences *all = audience->options.all;
-    list_add(audience->urgent ? &all->urgent : &all->line, &audience->in_line);
-}
-
-void audience_line_up(struct audience *audience, bool urgent)
-{
-    bool overtakes = urgent && !audience->urgent;
-    if (!list_is_empty(&audience->in_line) && !overtakes)
-        return;
-    audience->urgent |= urgent;
-    list_remove(&audience->in_line);
-    stand_in_line(audience);
+    return !list_is_empty(&all->queue.urgent) || !list_is_empty(&all->queue.calm);
 }
 
 /* --- Gathering a batch --- */
 
 /* Returns NULL when its bytes must be put together and there is no room for that in this batch. */
-static struct run *begin_run(struct audiences *all, struct audience *audience, uint64_t from)
+static struct run *begin_run(struct fanout *all, struct audience *audience, uint64_t from)
 {
     const struct room_log *log = audience->options.log;
     struct run *run = &all->runs[all->run_count];
@@ -118,7 +83,7 @@ static struct run *begin_run(struct audiences *all, struct audience *audience, u
     return run;
 }
 
-static void add(struct audiences *all, struct run *run, struct slot *slot)
+static void add(struct fanout *all, struct run *run, struct slot *slot)
 {
     struct sending *sending = &all->sendings[run->end];
     sending->data = run->data;
@@ -130,7 +95,7 @@ static void add(struct audiences *all, struct run *run, struct slot *slot)
 
 /* Visits the next slots, up to the end of the round, until `most` have been served or are in the
  * batch. Returns how many. */
-static uint32_t gather(struct audiences *all, struct audience *audience, uint32_t most)
+static uint32_t gather(struct fanout *all, struct audience *audience, uint32_t most)
 {
     uint64_t head = room_log_head(audience->options.log);
     uint32_t until = at_most(audience->flush_at + audience->due, audience->count);
@@ -159,7 +124,7 @@ static uint32_t gather(struct audiences *all, struct audience *audience, uint32_
 }
 
 /* From the next in a line, each once. */
-static uint32_t gather_from(struct audiences *all, struct link *line, uint32_t most)
+static uint32_t gather_from(struct fanout *all, struct link *line, uint32_t most)
 {
     uint32_t served = 0;
     while (served < most && !all->full && !list_is_empty(line)) {
@@ -172,18 +137,18 @@ static uint32_t gather_from(struct audiences *all, struct link *line, uint32_t m
 }
 
 /* What is said comes first, but the others keep a quarter. */
-static uint32_t gather_batch(struct audiences *all, uint32_t most)
+static uint32_t gather_batch(struct fanout *all, uint32_t most)
 {
-    uint32_t kept = list_is_empty(&all->line) ? 0 : most / 4;
+    uint32_t kept = list_is_empty(&all->queue.calm) ? 0 : most / 4;
     all->full = false;
-    uint32_t served = gather_from(all, &all->urgent, most - kept);
-    served += gather_from(all, &all->line, most - served);
-    return served + gather_from(all, &all->urgent, most - served);
+    uint32_t served = gather_from(all, &all->queue.urgent, most - kept);
+    served += gather_from(all, &all->queue.calm, most - served);
+    return served + gather_from(all, &all->queue.urgent, most - served);
 }
 
 /* --- Sending it --- */
 
-static void settle_run(const struct audiences *all, const struct run *run)
+static void settle_run(const struct fanout *all, const struct run *run)
 {
     struct audience *audience = run->audience;
     uint64_t complete = 0;
@@ -195,8 +160,8 @@ static void settle_run(const struct audiences *all, const struct run *run)
             audience_note_short(audience, all->slots[i], all->sendings[i].sent);
         }
     }
-    all->metrics->messages_out += complete * (run->to - run->from);
-    all->metrics->bytes_out += complete * run->len;
+    all->queue.metrics->messages_out += complete * (run->to - run->from);
+    all->queue.metrics->bytes_out += complete * run->len;
     if (run->to == room_log_head(audience->options.log))
         return;
     audience->due = audience->count; /* that was not everything: once more round */
@@ -218,7 +183,7 @@ static void settle(struct audience *audience)
     if (audience->flush_at >= audience->count)
         end_round(audience);
     if (audience->due > 0) {
-        stand_in_line(audience);
+        audience_enqueue(audience, false);
         return;
     }
     audience->urgent = false;
@@ -226,20 +191,10 @@ static void settle(struct audience *audience)
     audience->options.on_served(audience->options.owner, audience->round_from);
 }
 
-static void send_measured(struct audiences *all)
-{
-    int64_t begun_us = clock_monotonic_us();
-    sender_send(all->sender, all->sendings, all->count);
-    if (all->count < MEASURED_LEAST)
-        return;
-    int64_t each_ns = (clock_monotonic_us() - begun_us) * 1000 / all->count;
-    all->send_ns += (each_ns - all->send_ns) / 8;
-}
-
 /* Nothing may be trimmed from a log before what points into it is sent. */
-static void send_batch(struct audiences *all)
+static void send_batch(struct fanout *all)
 {
-    send_measured(all);
+    sender_send(all->sender, all->sendings, all->count);
     for (uint32_t i = 0; i < all->run_count; i++)
         settle_run(all, &all->runs[i]);
     all->count = all->run_count = 0;
@@ -250,15 +205,15 @@ static void send_batch(struct audiences *all)
 
 /* A batch, then the sockets have their turn: what is said meanwhile is on its way through Redis,
  * and shares system calls with what was said before. */
-void audiences_flush(struct audiences *all)
+void fanout_flush(struct fanout *all)
 {
-    if (!audiences_have_more(all))
+    if (!fanout_has_more(all))
         return;
-    metrics_begin_turn(all->metrics);
+    metrics_begin_turn(all->queue.metrics);
     int64_t begun_us = clock_monotonic_us();
-    for (uint32_t served = 0; served < SENDER_BATCH && audiences_have_more(all);) {
+    for (uint32_t served = 0; served < SENDER_BATCH && fanout_has_more(all);) {
         served += gather_batch(all, SENDER_BATCH - served);
         send_batch(all);
     }
-    histogram_add(&all->metrics->flush, clock_monotonic_us() - begun_us);
+    histogram_add(&all->queue.metrics->flush, clock_monotonic_us() - begun_us);
 }

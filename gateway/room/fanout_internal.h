@@ -32,15 +32,9 @@ struct audience {
     bool urgent;         /* some of it was said */
 };
 
-/* How long a send has taken lately, in nanoseconds. */
-int64_t audiences_send_ns(const struct audiences *all);
-
-struct metrics *audiences_metrics(const struct audiences *all);
-struct refusals *audiences_refusals(const struct audiences *all);
-
-/* Puts the audience in line for the flush, should it not be there; before all that are not urgent
- * when it is. */
-void audience_line_up(struct audience *audience, bool urgent);
+/* Puts the audience in the queue, should it not be there; before all that are not urgent when it
+ * is. */
+void audience_enqueue(struct audience *audience, bool urgent);
 
 /* Serves one who is not plain; who is slow is left to its socket, unless it lags too far behind. */
 void audience_serve_or_cut(struct audience *audience, struct slot *slot);

@@ -5,7 +5,6 @@
 #define YUKIZURI_ROOM_INTERNAL_H
 
 #include "base/list.h"
-#include "base/pacer.h"
 #include "history/presence_batch.h"
 #include "history/replay_window.h"
 #include "history/room_log.h"
@@ -14,12 +13,6 @@
 #include "room/roster.h"
 #include "room/subscribers.h"
 
-/* What the lines of coming and going take of a gateway, over all its rooms. */
-struct presence_lines {
-    struct pace pace;
-    struct pace_limit limit;
-};
-
 struct rooms {
     struct rooms_options options;
     struct rooms_callbacks callbacks;
@@ -27,8 +20,7 @@ struct rooms {
     const struct commands *commands; /* the broker's */
     struct table *by_name;
     struct link in_order; /* all rooms, see rooms_rotate */
-    struct presence_lines lines;
-    size_t unused; /* open without a user */
+    size_t unused;        /* open without a user */
 };
 
 struct room {
@@ -82,9 +74,6 @@ enum {
 void room_append(struct room *room, const struct text *json, unsigned what);
 
 /* --- presence_line.c --- */
-
-/* Nothing is spent yet. Asks how many cores there are: the workers of `config` share them. */
-void presence_lines_init(struct presence_lines *lines, const struct config *config);
 
 void presence_line_open(struct room *room);
 void presence_line_close(struct room *room);

@@ -3,26 +3,15 @@
 #include "room/internal.h"
 
 #include "base/clock.h"
-#include "base/cores.h"
 
 #include <event2/event.h>
 
 enum {
-    WINDOW_US = 100000,   /* after a line, further ones are gathered so long, */
-    CROWD_US = 1000000,   /* or so long, when they are more than a line can name, */
-    LONGEST_US = 2000000, /* at most so long, */
-    SHARE = 40,           /* until the lines of all rooms took but so much of the time */
+    SHORTEST_US = 100000, /* after a line, further ones are gathered so long, */
+    MEMBER_US = 100,      /* and so much for each who gets it, */
+    LONGEST_US = 2000000, /* at most so long; */
+    CROWD_US = 1000000,   /* but so long, when they are more than a line can name */
 };
-
-/* Workers that are more than the cores share their time: the room is on all of them, and a share
- * for each would be all there is. */
-void presence_lines_init(struct presence_lines *lines, const struct config *config)
-{
-    *lines = (struct presence_lines){
-        .limit = {.share = pace_share(SHARE, (int64_t)config->workers, cores_allowed()),
-                  .longest_us = LONGEST_US},
-    };
-}
 
 static void wait_us(struct room *room, int64_t us)
 {
@@ -30,14 +19,12 @@ static void wait_us(struct room *room, int64_t us)
     evtimer_add(room->presence.window, &window);
 }
 
-/* How long the next line waits when there is one now. Each goes to everybody in the room: were all
- * rooms of a full gateway in a storm of people, lines would take all of its time. */
+/* How long the next line waits when there is one now. Each goes to everybody in the room: in a
+ * burst of people, lines would take all of a gateway's time. */
 static int64_t find_window_us(const struct room *room)
 {
-    struct presence_lines *lines = &room->rooms->lines;
-    int64_t us = pace_spend(&lines->pace, &lines->limit, room->presence.shown_us,
-                            audience_cost_us(room->audience));
-    return us < WINDOW_US ? WINDOW_US : us;
+    int64_t us = (int64_t)audience_count(room->audience) * MEMBER_US;
+    return us < SHORTEST_US ? SHORTEST_US : us > LONGEST_US ? LONGEST_US : us;
 }
 
 void presence_line_show(struct room *room)

@@ -25,7 +25,6 @@ struct rooms *rooms_new(const struct rooms_options *options,
     rooms->commands = bus_commands(options->bus);
     rooms->by_name = table_new(name_of);
     list_init(&rooms->in_order);
-    presence_lines_init(&rooms->lines, rooms->commands->config);
     return rooms;
 }
 

@@ -6,7 +6,7 @@
 #include "broker/broker.h"
 #include "room/room.h"
 
-struct audiences;
+struct audience_queue;
 struct rooms;
 
 /* on_opened is called from within room_open, and room_release, rooms_tick or rooms_free, and may
@@ -27,7 +27,7 @@ struct rooms_callbacks {
 /* All of it must outlive the rooms. */
 struct rooms_options {
     struct event_base *base;
-    struct audiences *audiences;
+    struct audience_queue *queue;
     struct bus *bus;
 };
 

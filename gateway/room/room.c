@@ -222,7 +222,7 @@ void room_open(struct room *room)
     room->roster = roster_new();
     room->past = past_new();
     const struct audience_options audience = {
-        .all = rooms->options.audiences,
+        .queue = rooms->options.queue,
         .log = room->log,
         .backlog = config->backlog,
         .on_served = retention_on_served,

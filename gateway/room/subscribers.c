@@ -36,11 +36,6 @@ size_t audience_count(const struct audience *audience)
     return audience->count;
 }
 
-int64_t audience_cost_us(const struct audience *audience)
-{
-    return audience->count * audiences_send_ns(audience->options.all) / 1000;
-}
-
 bool audience_is_busy(const struct audience *audience)
 {
     return audience->due > 0;
@@ -124,15 +119,15 @@ static void cut(struct audience *audience, struct slot *slot, enum refusal reaso
     let_go(audience, slot);
     if (connection_is_closing(slot->connection))
         return;
-    audiences_metrics(audience->options.all)->slow_closed++;
-    refusals_note(audiences_refusals(audience->options.all), reason, NULL);
+    audience->options.queue->metrics->slow_closed++;
+    refusals_note(audience->options.queue->refusals, reason, NULL);
     connection_close(slot->connection, CONNECTION_TOO_SLOW,
                      "too slow: come back and get what you missed");
 }
 
 static void move_cursor(struct audience *audience, struct slot *slot, struct room_log_cursor to)
 {
-    audiences_metrics(audience->options.all)->messages_out += to.position - slot->cursor.position;
+    audience->options.queue->metrics->messages_out += to.position - slot->cursor.position;
     slot->cursor = to;
 }
 
@@ -198,7 +193,7 @@ void audience_note_short(struct audience *audience, struct slot *slot, int32_t s
         let_go(audience, slot);
         return;
     }
-    audiences_metrics(audience->options.all)->bytes_out += (uint32_t)sent;
+    audience->options.queue->metrics->bytes_out += (uint32_t)sent;
     struct room_log_cursor end = slot->cursor;
     room_log_advance(audience->options.log, &end, (size_t)sent);
     move_cursor(audience, slot, end);
@@ -207,10 +202,21 @@ void audience_note_short(struct audience *audience, struct slot *slot, int32_t s
 
 /* --- Coming and going --- */
 
+void audience_enqueue(struct audience *audience, bool urgent)
+{
+    struct audience_queue *queue = audience->options.queue;
+    bool overtakes = urgent && !audience->urgent;
+    if (!list_is_empty(&audience->in_line) && !overtakes)
+        return;
+    audience->urgent |= urgent;
+    list_remove(&audience->in_line);
+    list_add(audience->urgent ? &queue->urgent : &queue->calm, &audience->in_line);
+}
+
 void audience_tell(struct audience *audience, bool urgent)
 {
     if (audience->count > 0)
-        audience_line_up(audience, urgent);
+        audience_enqueue(audience, urgent);
     audience->due = audience->count;
 }
 

@@ -278,7 +278,7 @@ struct sessions *sessions_new(const struct sessions_options *options)
         .on_reset = on_reset,
         .on_epoch = on_epoch,
     };
-    struct rooms_options rooms_options = {options->base, options->audiences, options->bus};
+    struct rooms_options rooms_options = {options->base, options->queue, options->bus};
     all->options = *options;
     all->rooms = rooms_new(&rooms_options, &rooms_callbacks, all);
     all->by_id = table_new(id_of);

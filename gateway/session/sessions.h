@@ -15,13 +15,13 @@
 
 #include <stdbool.h>
 
-struct audiences;
+struct audience_queue;
 struct sessions;
 
 struct sessions_options {
     struct event_base *base;
     const struct config *config;
-    struct audiences *audiences;
+    struct audience_queue *queue;
     struct bus *bus;
     struct connections *connections;
     struct quota *quota; /* given back one for each session that ends */

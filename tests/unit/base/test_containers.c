@@ -1,9 +1,8 @@
-/* bytes, table, list, quota, pace, rate, text, token, wheel: the small ones. */
+/* bytes, table, list, quota, rate, text, token, wheel: the small ones. */
 #include "unit.h"
 
 #include "base/bytes.h"
 #include "base/list.h"
-#include "base/pacer.h"
 #include "base/table.h"
 #include "base/text.h"
 #include "base/wheel.h"
@@ -126,34 +125,6 @@ static void test_quota(void **state)
     for (int i = 0; i < 10; i++)
         assert_true(quota_take(quota, &local));
     quota_free(quota);
-}
-
-static void test_pace(void **state)
-{
-    const struct pace_limit limit = {.share = 10, .longest_us = 1000};
-    struct pace pace = {0};
-    (void)state;
-    assert_int_equal(pace_spend(&pace, &limit, 5000, 20), 200);
-    assert_int_equal(pace_spend(&pace, &limit, 5000, 30), 500); /* both are to be paid for */
-    assert_int_equal(pace_spend(&pace, &limit, 5400, 10), 200); /* and time has passed */
-    assert_int_equal(pace_spend(&pace, &limit, 9000, 20), 200); /* nothing is saved up */
-    assert_int_equal(pace_spend(&pace, &limit, 9000, 5000), 1000);
-    assert_int_equal(pace_spend(&pace, &limit, 10000, 0), 0); /* the rest was forgiven */
-
-    const struct pace_limit lenient = {.share = 1, .longest_us = 100, .credit_us = 300};
-    struct pace credited = {0};
-    for (int i = 0; i < 3; i++)
-        assert_int_equal(pace_spend(&credited, &lenient, 5000, 100), 0);
-    assert_int_equal(pace_spend(&credited, &lenient, 5000, 100), 100); /* no credit is left */
-    assert_int_equal(pace_spend(&credited, &lenient, 5100, 60), 60);
-    assert_int_equal(pace_spend(&credited, &lenient, 5130, 700), 100); /* the rest is forgiven */
-    assert_int_equal(pace_spend(&credited, &lenient, 5530, 300), 0);   /* as time pays back */
-
-    assert_int_equal(pace_share(10, 1, 2), 10); /* who shares a core shares its time */
-    assert_int_equal(pace_share(10, 2, 2), 10);
-    assert_int_equal(pace_share(10, 56, 2), 280);
-    assert_int_equal(pace_share(10, 3, 2), 15);
-    assert_int_equal(pace_share(1, 4, 3), 2); /* rather less than the share than more */
 }
 
 static void test_text_numbers(void **state)
@@ -362,7 +333,6 @@ int main(void)
         cmocka_unit_test(test_list_keeps_order),
         cmocka_unit_test(test_quota),
         cmocka_unit_test(test_rate),
-        cmocka_unit_test(test_pace),
         cmocka_unit_test(test_text_numbers),
         cmocka_unit_test(test_signs_have_a_bucket_of_their_own_and_never_too_little),
         cmocka_unit_test(test_rate_survives_the_clock_wrapping),
