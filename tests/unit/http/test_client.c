@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "http/server.h"
-#include "websocket/connection.h"
+#include "websocket/connections.h"
 #include "websocket/poller.h"
 
 #include <poll.h>

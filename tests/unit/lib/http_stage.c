@@ -5,9 +5,13 @@
 
 #include "broker.h"
 #include "broker/broker.h"
+#include "http/ops.h"
+#include "http/router.h"
 #include "http/server.h"
 #include "room/batch_send.h"
 #include "room/subscribers.h"
+#include "session/sessions.h"
+#include "websocket/connections.h"
 #include "websocket/poller.h"
 
 #include <errno.h>
@@ -41,7 +45,10 @@ static struct stage {
     struct quota *quota;
     struct bus *bus;
     struct sessions *sessions;
-    struct http *http;
+    struct client_addresses *addresses;
+    struct http_server *http;
+    struct ops *ops;
+    struct router *router;
     int visitors[MOST_VISITORS];
     int visitor_count;
     char log_path[64];
@@ -66,7 +73,7 @@ void stage_pass(unsigned seconds)
 {
     for (; seconds > 0; seconds--) {
         clock_skip_ms(1000);
-        http_tick(stage.http);
+        http_server_tick(stage.http);
         bus_tick(stage.bus);
         turn();
         if (stage.broker != NULL)
@@ -94,10 +101,11 @@ static void on_told(void *arg, const char *data, size_t len)
     (void)len;
 }
 
-static void on_room(void *arg, const struct place *place)
+static void on_room_opened(void *arg, const char *name, bool open)
 {
     (void)arg;
-    (void)place;
+    (void)name;
+    (void)open;
 }
 
 static void load_config(char *const *settings)
@@ -171,28 +179,75 @@ static void make_sessions(void)
         .metrics = &stage.metrics,
         .refusals = stage.refusals,
         .log = stage.log,
-        .on_opened = on_room,
-        .on_room_closed = on_room,
+        .on_room_opened = on_room_opened,
     };
     stage.sessions = sessions_new(&sessions);
 }
 
-static void make_http(unsigned sockets)
+static void format_address(void *arg, const struct address *address, char out[ADDRESS_TEXT_BYTES])
 {
-    const struct http_options options = {
-        .poller = stage.poller,
+    (void)arg;
+    sessions_format_address(stage.sessions, address, out);
+}
+
+static bool on_request(void *arg, const struct http_call *call)
+{
+    (void)arg;
+    return router_answer(stage.router, call);
+}
+
+static void make_server(unsigned sockets)
+{
+    static const struct http_client_callbacks callbacks = {on_request};
+    const struct client_addresses_options addresses = {
         .config = &stage.config,
-        .bus = stage.bus,
-        .connections = stage.connections,
-        .sessions = stage.sessions,
-        .quota = stage.quota,
-        .metrics = &stage.metrics,
         .refusals = stage.refusals,
         .log = stage.log,
-        .max_connections = stage.config.max_connections,
+        .format = format_address,
+    };
+    stage.addresses = client_addresses_new(&addresses);
+    const struct http_server_options server = {
+        .poller = stage.poller,
+        .config = &stage.config,
+        .addresses = stage.addresses,
+        .connections = stage.connections,
+        .metrics = &stage.metrics,
+        .refusals = stage.refusals,
         .max_sockets = sockets,
     };
-    stage.http = http_new(&options);
+    stage.http = http_server_new(&server);
+    http_server_set_callbacks(stage.http, &callbacks, NULL);
+}
+
+static void make_router(void)
+{
+    const struct ops_options ops = {
+        .config = &stage.config,
+        .server = stage.http,
+        .addresses = stage.addresses,
+        .connections = stage.connections,
+        .bus = stage.bus,
+        .sessions = stage.sessions,
+        .metrics = &stage.metrics,
+        .log = stage.log,
+    };
+    stage.ops = ops_new(&ops);
+    const struct router_options router = {
+        .config = &stage.config,
+        .ops = stage.ops,
+        .upgrade =
+            {
+                .config = &stage.config,
+                .addresses = stage.addresses,
+                .connections = stage.connections,
+                .sessions = stage.sessions,
+                .quota = stage.quota,
+                .metrics = &stage.metrics,
+                .refusals = stage.refusals,
+                .max_connections = stage.config.max_connections,
+            },
+    };
+    stage.router = router_new(&router);
 }
 
 static char *const no_settings[] = {NULL};
@@ -212,7 +267,8 @@ static void open_stage(unsigned sockets, char *const *settings, bool has_redis)
     stage.audiences = audiences_new(stage.base, stage.sender, &stage.metrics, stage.refusals);
     make_bus();
     make_sessions();
-    make_http(sockets);
+    make_server(sockets);
+    make_router();
 }
 
 void stage_open(void)
@@ -259,7 +315,10 @@ void stage_admit(void)
 /* All but the log's file. */
 static void close_parts(void)
 {
-    http_free(stage.http);
+    http_server_free(stage.http);
+    router_free(stage.router);
+    ops_free(stage.ops);
+    client_addresses_free(stage.addresses);
     bus_stop(stage.bus);
     connections_free(stage.connections);
     sessions_free(stage.sessions);
@@ -300,12 +359,13 @@ const char *stage_close_for_log(void)
 
 void stage_announce_drain(void)
 {
-    http_announce_drain(stage.http);
+    ops_announce_drain(stage.ops);
 }
 
 void stage_drain(void)
 {
-    http_drain(stage.http);
+    ops_announce_drain(stage.ops);
+    http_server_drain(stage.http);
 }
 
 /* --- Visitors --- */
@@ -330,7 +390,7 @@ static int connect_visitor(const char *from, bool narrow)
     if (narrow)
         setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
     stage.visitors[stage.visitor_count++] = pair[1];
-    http_accept(stage.http, pair[0], &address);
+    http_server_accept(stage.http, pair[0], &address);
     return pair[1];
 }
 
