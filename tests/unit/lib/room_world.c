@@ -5,17 +5,112 @@
 #include "base/clock.h"
 #include "room/subscribers.h"
 #include "skipping_clock.h"
+#include "websocket/connections.h"
 #include "websocket/poller.h"
 
 #include <event2/event.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <stddef.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#define ROOM_NAME "tea"
 
 enum { QUIET_TURNS = 16, DEADLINE_MS = 60000 };
 
 static char *no_environment[] = {NULL};
+
+/* --- The layer below: a feed that tells what a test says --- */
+
+struct bus {
+    struct commands commands;
+};
+
+struct feed {
+    struct feed_callbacks callbacks;
+    void *owner;
+    struct topic topic;
+    char epoch[16];
+    bool live;
+    unsigned rosters_asked; /* since the last roster_asked */
+    uint64_t trimmed;       /* since the last second_passes */
+};
+
+struct feed *feed_open(const struct feed_options *options, const char *room,
+                       const struct feed_callbacks *callbacks, void *owner)
+{
+    struct feed *feed = calloc(1, sizeof *feed);
+    assert_string_equal(room, ROOM_NAME);
+    *feed = (struct feed){.callbacks = *callbacks, .owner = owner, .epoch = "one"};
+    feed->topic.commands = options->commands;
+    return feed;
+}
+
+void feed_close(struct feed *feed)
+{
+    free(feed);
+}
+
+const char *feed_epoch(const struct feed *feed)
+{
+    return feed->epoch;
+}
+
+struct topic *feed_topic(struct feed *feed)
+{
+    return &feed->topic;
+}
+
+bool feed_is_live(const struct feed *feed)
+{
+    return feed->live;
+}
+
+bool feed_is_current(const struct feed *feed)
+{
+    return feed->live;
+}
+
+void feed_read_roster(struct feed *feed)
+{
+    feed->rosters_asked++;
+}
+
+void feed_on_up(struct feed *feed)
+{
+    (void)feed;
+}
+
+void feed_tick(struct feed *feed)
+{
+    (void)feed;
+}
+
+void commands_trim(struct topic *topic, const char *epoch, uint64_t seq)
+{
+    struct feed *feed = (struct feed *)((char *)topic - offsetof(struct feed, topic));
+    assert_string_equal(epoch, feed->epoch);
+    assert_int_equal(feed->trimmed, 0);
+    feed->trimmed = seq;
+}
+
+const struct commands *bus_commands(const struct bus *bus)
+{
+    return &bus->commands;
+}
+
+/* It is for the feed alone. */
+struct pubsub *bus_pubsub(const struct bus *bus)
+{
+    (void)bus;
+    return NULL;
+}
+
+static struct feed *feed_of(const struct room_world *world)
+{
+    return room_feed(world->room);
+}
 
 /* --- What happens --- */
 
@@ -69,18 +164,22 @@ static char *presence_json(uint64_t seq, const char *joined, const char *left, u
 static void let_happen(struct room_world *world, char *json, int64_t age_ms)
 {
     struct room_event event;
+    struct feed *feed = feed_of(world);
     assert_int_equal(room_event_parse(json, strlen(json), 0, &event), 0);
     if (age_ms < 0)
-        room_happen(world->room, &event);
+        feed->callbacks.on_event(feed->owner, &event);
     else
-        room_remember(world->room, &event, clock_monotonic_ms() - age_ms);
+        feed->callbacks.on_remember(feed->owner, &event, clock_monotonic_ms() - age_ms);
     room_event_done(&event);
     free(json);
 }
 
 void begin_at(struct room_world *world, uint64_t seq)
 {
-    room_start(world->room, seq);
+    struct feed *feed = feed_of(world);
+    feed->callbacks.on_start(feed->owner, seq);
+    feed->live = true;
+    feed->callbacks.on_live(feed->owner);
 }
 
 void hear_message(struct room_world *world, uint64_t seq)
@@ -115,45 +214,73 @@ void remember_presence(struct room_world *world, uint64_t seq, int64_t age_ms)
     let_happen(world, presence_json(seq, "", "", 1), age_ms);
 }
 
+static void tell_gap(const struct feed *feed, struct feed_gap gap)
+{
+    feed->callbacks.on_gap(feed->owner, &gap);
+}
+
+static void begin_epoch(struct feed *feed, const char *epoch)
+{
+    snprintf(feed->epoch, sizeof feed->epoch, "%s", epoch);
+}
+
 void hear_gap(struct room_world *world, uint64_t seq, uint64_t missed)
 {
-    const struct feed_gap gap = {.seq = seq, .missed = missed};
-    room_gap(world->room, &gap, "one");
+    tell_gap(feed_of(world), (struct feed_gap){.seq = seq, .missed = missed});
 }
 
 void hear_another_epoch(struct room_world *world, const char *epoch, uint64_t seq, uint64_t fork)
 {
-    const struct feed_gap gap = {.seq = seq, .anew = true, .fork = fork};
-    room_gap(world->room, &gap, epoch);
+    struct feed *feed = feed_of(world);
+    begin_epoch(feed, epoch);
+    tell_gap(feed, (struct feed_gap){.seq = seq, .anew = true, .fork = fork});
 }
 
 void hear_epoch(struct room_world *world, const char *epoch)
 {
-    room_epoch(world->room, epoch);
+    struct feed *feed = feed_of(world);
+    begin_epoch(feed, epoch);
+    feed->callbacks.on_epoch(feed->owner);
 }
 
 void hear_roster(struct room_world *world, const char *ids, uint64_t count)
 {
-    room_roster_begin(world->room);
+    struct feed *feed = feed_of(world);
+    feed->callbacks.on_roster_begin(feed->owner);
     for (ids += strspn(ids, " "); *ids != '\0'; ids += strspn(ids, " ")) {
         char id[16], name[32];
         size_t len = strcspn(ids, " ");
         snprintf(id, sizeof id, "%.*s", (int)len, ids);
         snprintf(name, sizeof name, "%s-name", id);
-        room_roster_add(world->room, id, name, "");
+        feed->callbacks.on_roster_add(feed->owner, id, name, "");
         ids += len;
     }
-    room_roster_done(world->room, count);
+    feed->callbacks.on_roster_done(feed->owner, count);
 }
 
-void tell_list(struct room_world *world)
+bool roster_asked(struct room_world *world)
 {
-    room_tell_list(world->room);
+    struct feed *feed = feed_of(world);
+    unsigned asked = feed->rosters_asked;
+    feed->rosters_asked = 0;
+    assert_in_range(asked, 0, 1);
+    return asked == 1;
 }
 
 uint64_t second_passes(struct room_world *world)
 {
-    return room_tick(world->room);
+    struct feed *feed = feed_of(world);
+    feed->trimmed = 0;
+    rooms_tick(world->rooms);
+    return feed->trimmed;
+}
+
+void doubt_roster(struct room_world *world)
+{
+    rooms_doubt_rosters(world->rooms);
+    clock_skip_ms((int64_t)world->config.lease * 1000);
+    second_passes(world);
+    assert_true(roster_asked(world));
 }
 
 /* --- What somebody gets --- */
@@ -325,7 +452,7 @@ static void on_closed(void *owner, const struct connection_end *end)
     guest->connection = NULL;
 }
 
-static struct guest *admit(struct room_world *world, const struct room_entry *entry)
+static struct guest *admit(struct room_world *world, const struct room_arrival *entry)
 {
     static const struct connection_callbacks callbacks = {on_message, NULL, on_closed};
     int pair[2];
@@ -341,7 +468,7 @@ static struct guest *admit(struct room_world *world, const struct room_entry *en
 
 struct guest *enter(struct room_world *world)
 {
-    const struct room_entry entry = {false, 0};
+    const struct room_arrival entry = {false, 0};
     struct guest *guest = admit(world, &entry);
     struct text json = TEXT_EMPTY;
     text_print(&json, "[%s]", room_list(world->room, "", NULL));
@@ -354,7 +481,7 @@ struct guest *enter(struct room_world *world)
 
 struct guest *come_back(struct room_world *world, uint64_t since)
 {
-    const struct room_entry entry = {true, since};
+    const struct room_arrival entry = {true, since};
     return admit(world, &entry);
 }
 
@@ -392,19 +519,39 @@ const char *list_for(struct room_world *world, const char *id)
 
 /* --- Life --- */
 
+static void *make_owner(void *arg, struct room *room)
+{
+    struct room_world *world = arg;
+    world->room = room;
+    return world;
+}
+
+static void on_nothing(void *owner)
+{
+    (void)owner;
+}
+
+static void on_opened(void *owner, bool open)
+{
+    (void)owner;
+    (void)open;
+}
+
 void renew_room(struct room_world *world)
 {
-    const struct room_options options = {
-        .base = world->base,
-        .audiences = world->audiences,
-        .config = &world->config,
-        .metrics = &world->metrics,
-        .lines = &world->lines,
+    static const struct rooms_callbacks callbacks = {
+        .on_made = make_owner,
+        .on_freed = on_nothing,
+        .on_opened = on_opened,
+        .on_live = on_nothing,
         .on_happened = on_happened,
-        .owner = world,
+        .on_reset = on_nothing,
+        .on_epoch = on_nothing,
     };
-    room_free(world->room);
-    world->room = room_new(&options);
+    const struct rooms_options options = {world->base, world->audiences, world->bus};
+    rooms_free(world->rooms);
+    world->rooms = rooms_new(&options, &callbacks, world);
+    room_open(rooms_get(world->rooms, ROOM_NAME));
 }
 
 int room_world_set_up(void **state)
@@ -413,13 +560,14 @@ int room_world_set_up(void **state)
     char *arguments[] = {(char[]){"yukizuri"}};
     config_load(&world->config, 1, arguments, no_environment);
     world->base = event_base_new();
+    world->bus = calloc(1, sizeof *world->bus);
+    world->bus->commands = (struct commands){.config = &world->config, .metrics = &world->metrics};
     world->sender = sender_new(false);
     world->poller = poller_new(world->base, &world->metrics, NULL, NULL);
     world->audiences = audiences_new(world->base, world->sender, &world->metrics, NULL);
     const struct connections_options connections = {
         world->base, world->poller, &world->metrics, NULL, 25, 16384};
     world->connections = connections_new(&connections);
-    room_lines_init(&world->lines, &world->config);
     renew_room(world);
     begin_at(world, 0);
     *state = world;
@@ -438,13 +586,14 @@ int room_world_tear_down(void **state)
         text_done(&guest->words);
     }
     connections_free(world->connections);
-    room_free(world->room);
+    rooms_free(world->rooms);
     audiences_free(world->audiences);
     poller_free(world->poller);
     sender_free(world->sender);
     event_base_free(world->base);
     config_done(&world->config);
     text_done(&world->happened);
+    free(world->bus);
     free(world);
     clock_restart();
     return 0;

@@ -1,11 +1,11 @@
 /* room_world: one room, what happens in it, and members on real sockets (pairs) with a real event
- * loop; what they get is written down as words. The only file of the room's tests that names the
- * functions under test. */
+ * loop; what they get is written down as words. Below the room is a feed that tells what a test
+ * says, and no Redis. The only file of the room's tests that knows how a room is put together. */
 #ifndef YUKIZURI_ROOM_WORLD_H
 #define YUKIZURI_ROOM_WORLD_H
 
 #include "base/text.h"
-#include "room/room.h"
+#include "room/registry.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,7 +35,8 @@ struct room_world {
     struct config config;
     struct connections *connections;
     struct audiences *audiences;
-    struct room_lines lines;
+    struct bus *bus; /* a stand-in: the settings and counters that a room takes of it */
+    struct rooms *rooms;
     struct room *room;
     struct guest guests[ROOM_GUESTS];
     size_t guest_count;
@@ -64,10 +65,16 @@ void hear_gap(struct room_world *world, uint64_t seq, uint64_t missed);
 void hear_another_epoch(struct room_world *world, const char *epoch, uint64_t seq, uint64_t fork);
 void hear_epoch(struct room_world *world, const char *epoch);
 void hear_roster(struct room_world *world, const char *ids, uint64_t count);
-/* The list that is sent to everybody. */
-void tell_list(struct room_world *world);
+
 /* A second has passed: up to which number Redis is to forget; 0 for nothing. */
 uint64_t second_passes(struct room_world *world);
+
+/* Does the room want the roster to be read, since the last call? */
+bool roster_asked(struct room_world *world);
+
+/* The roster may be wrong, and a lease has passed: the room has asked for it. Once it is heard, it
+ * is told to everybody with the next second. */
+void doubt_roster(struct room_world *world);
 
 /* What the room told its maker since the last call: "hurry@SEQ" or "news@SEQ", with the number that
  * the room was at. */

@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include "room_world.h"
+#include "skipping_clock.h"
 
 /* --- Lines --- */
 
@@ -187,25 +188,40 @@ static void test_a_list_that_is_read_anew_replaces_the_one_before(void **state)
     struct room_world *world = *state;
     struct guest *guest = enter(world);
     hear_roster(world, "a b", 2);
+    doubt_roster(world);
     hear_roster(world, "b c", 2);
-    tell_list(world);
+    second_passes(world);
     assert_string_equal(got(guest), "members:0=2");
     assert_string_equal(guest->people, "b c ");
+    second_passes(world);
+    assert_string_equal(got(guest), ""); /* told once */
 }
 
 static void test_a_list_that_named_too_few_is_owed_until_it_was_told(void **state)
 {
     struct room_world *world = *state;
+    struct guest *first = come_back(world, 0); /* is given no list */
     hear_roster(world, "a", 3);
-    assert_true(room_roster_is_thin(world->room));
-    assert_false(room_owes_list(world->room)); /* nobody was given it */
-    enter(world);
-    assert_false(room_owes_list(world->room)); /* there is none better yet */
+    second_passes(world);
+    assert_true(roster_asked(world));
     hear_roster(world, "a b c", 3);
-    assert_false(room_roster_is_thin(world->room));
-    assert_true(room_owes_list(world->room));
-    tell_list(world);
-    assert_false(room_owes_list(world->room));
+    second_passes(world);
+    assert_false(roster_asked(world));
+    assert_string_equal(got(first), ""); /* nobody was given the one that named too few */
+    hear_roster(world, "a", 3);
+    struct guest *second = enter(world);
+    assert_string_equal(second->people, "a ");
+    second_passes(world);
+    assert_string_equal(got(second), ""); /* there is none better yet */
+    hear_roster(world, "a b c", 3);
+    second_passes(world);
+    assert_string_equal(got(first), "members:0=3");
+    assert_string_equal(got(second), "members:0=3");
+    assert_string_equal(second->people, "a b c ");
+    clock_skip_ms(5001); /* by then it would be read again if it still named too few */
+    second_passes(world);
+    assert_false(roster_asked(world));
+    assert_string_equal(got(second), "");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, room_world_set_up, room_world_tear_down)

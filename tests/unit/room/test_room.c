@@ -1,4 +1,4 @@
-/* room: what happens in it, and who is told of it. (Who came and went: test_room_presence.c.) */
+/* room: what happens in it, and who is told of it. (Who came and went: test_presence_line.c.) */
 #include "unit.h"
 
 #include "room_world.h"
@@ -94,7 +94,9 @@ static void test_what_has_no_number_is_not_shown_to_who_comes_back(void **state)
     hear_notice(world, "now");
     hear_gap(world, 5, 2);
     hear_epoch(world, "two");
-    tell_list(world);
+    doubt_roster(world);
+    hear_roster(world, "a", 1);
+    second_passes(world);
     hear_message(world, 6);
     assert_string_equal(got(come_back(world, 5)), "m6");
 }
