@@ -4,6 +4,7 @@
 
 #include "room/subscribers.h"
 #include "skipping_clock.h"
+#include "websocket/connections.h"
 #include "websocket/poller.h"
 
 #include <event2/event.h>
@@ -14,40 +15,50 @@ static char *no_environment[] = {NULL};
 
 /* --- What the rooms tell --- */
 
-static void tell(struct rooms_world *world, const char *word, const struct place *place)
+/* Of a room. */
+struct owner {
+    struct rooms_world *world;
+    const struct room *room;
+};
+
+static void *make_owner(void *arg, struct room *room)
 {
-    text_print(&world->told, "%s%s:%s", world->told.len > 0 ? " " : "", word, place->name);
+    struct owner *owner = malloc(sizeof *owner);
+    *owner = (struct owner){arg, room};
+    return owner;
 }
 
-static void on_live(void *arg, struct place *place)
+static void tell(const struct owner *owner, const char *word)
 {
-    assert_true(place_is_live(place));
-    tell(arg, "live", place);
+    struct text *told = &owner->world->told;
+    text_print(told, "%s%s:%s", told->len > 0 ? " " : "", word, room_name(owner->room));
 }
 
-static void on_happened(void *arg, struct place *place, bool hurry)
+static void on_opened(void *owner, bool open)
 {
-    tell(arg, hurry ? "hurry" : "news", place);
+    tell(owner, open ? "opened" : "closed");
 }
 
-static void on_anew(void *arg, struct place *place)
+static void on_live(void *arg)
 {
-    tell(arg, "anew", place);
+    const struct owner *owner = arg;
+    assert_true(room_is_live(owner->room));
+    tell(owner, "live");
 }
 
-static void on_epoch(void *arg, struct place *place)
+static void on_happened(void *owner, bool hurry)
 {
-    tell(arg, "epoch", place);
+    tell(owner, hurry ? "hurry" : "news");
 }
 
-static void on_opened(void *arg, const struct place *place)
+static void on_reset(void *owner)
 {
-    tell(arg, "opened", place);
+    tell(owner, "reset");
 }
 
-static void on_closed(void *arg, const struct place *place)
+static void on_epoch(void *owner)
 {
-    tell(arg, "closed", place);
+    tell(owner, "epoch");
 }
 
 /* All of it since the last call, when everything has happened that follows from what was sent. */
@@ -80,21 +91,21 @@ void answer_roster(struct rooms_world *world, const char *epoch, unsigned seq, u
                   seq, count);
 }
 
-struct place *open_room(struct rooms_world *world, const char *name)
+struct room *open_room(struct rooms_world *world, const char *name)
 {
-    struct place *place = rooms_get(world->rooms, name);
-    place_open(place);
-    return place;
+    struct room *room = rooms_get(world->rooms, name);
+    room_open(room);
+    return room;
 }
 
 /* The last number is 3, of the epoch "one". */
-struct place *open_live(struct rooms_world *world)
+struct room *open_live(struct rooms_world *world)
 {
-    struct place *place = open_room(world, "tea");
+    struct room *room = open_room(world, "tea");
     answer_roster(world, "one", 3, 1);
     answer_kept(world, "one", 3, "");
     assert_string_equal(told(world), "opened:tea live:tea");
-    return place;
+    return room;
 }
 
 void publish_message(struct rooms_world *world, unsigned seq)
@@ -119,16 +130,16 @@ static void on_guest_closed(void *owner, const struct connection_end *end)
     (void)end;
 }
 
-void enter(struct rooms_world *world, struct place *place)
+void enter(struct rooms_world *world, struct room *room)
 {
     static const struct connection_callbacks callbacks = {on_message, NULL, on_guest_closed};
-    static const struct room_entry entry = {false, 0};
+    static const struct room_arrival arrival = {false, 0};
     int pair[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
     world->peer = pair[1];
     world->guest = connection_new(world->connections, pair[0], &callbacks, world);
-    world->guest_room = place->room;
-    room_enter(place->room, world->guest, &entry);
+    world->guest_room = room;
+    room_enter(room, world->guest, &arrival);
 }
 
 /* What the guest has received since the last call. */
@@ -189,12 +200,15 @@ static void make_bus(struct rooms_world *world)
 
 int rooms_world_set_up(void **state)
 {
-    static const struct rooms_callbacks callbacks = {.on_live = on_live,
-                                                     .on_happened = on_happened,
-                                                     .on_anew = on_anew,
-                                                     .on_epoch = on_epoch,
-                                                     .on_opened = on_opened,
-                                                     .on_closed = on_closed};
+    static const struct rooms_callbacks callbacks = {
+        .on_made = make_owner,
+        .on_freed = free,
+        .on_opened = on_opened,
+        .on_live = on_live,
+        .on_happened = on_happened,
+        .on_reset = on_reset,
+        .on_epoch = on_epoch,
+    };
     struct rooms_world *world = calloc(1, sizeof *world);
     clock_stop();
     world->base = event_base_new();

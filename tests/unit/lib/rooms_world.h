@@ -34,17 +34,17 @@ int rooms_world_set_up(void **state);
 int rooms_world_tear_down(void **state);
 
 /* All that the rooms told since the last call, when everything has happened that follows from what
- * was sent: opened, live, hurry, news, anew, epoch, closed, each with ":ROOM" behind it. */
+ * was sent: opened, live, hurry, news, reset, epoch, closed, each with ":ROOM" behind it. */
 const char *told(struct rooms_world *world);
 
 /* A second has passed. */
 void tick(struct rooms_world *world);
 
 /* A user more of this room, which is opened. */
-struct place *open_room(struct rooms_world *world, const char *name);
+struct room *open_room(struct rooms_world *world, const char *name);
 
 /* The same of "tea", which is live then: its last number is 3, of the epoch "one". */
-struct place *open_live(struct rooms_world *world);
+struct room *open_live(struct rooms_world *world);
 
 /* The next call is answered: one member, Ann, and so many in all; nothing that is kept. */
 void answer_roster(struct rooms_world *world, const char *epoch, unsigned seq, unsigned count);
@@ -57,7 +57,7 @@ void publish_message(struct rooms_world *world, unsigned seq);
 bool is_listening(const struct rooms_world *world, const char *channel);
 
 /* One member comes in, and what it has received since the last call. */
-void enter(struct rooms_world *world, struct place *place);
+void enter(struct rooms_world *world, struct room *room);
 const char *got(struct rooms_world *world);
 
 #endif

@@ -9,15 +9,15 @@ enum { LINGER_MS = 30000, MOST_UNUSED = 1000 };
 static void test_a_room_that_nobody_opens_asks_redis_for_nothing(void **state)
 {
     struct rooms_world *world = *state;
-    struct place *place = rooms_get(world->rooms, "tea");
-    assert_ptr_equal(rooms_get(world->rooms, "tea"), place);
+    struct room *room = rooms_get(world->rooms, "tea");
+    assert_ptr_equal(rooms_get(world->rooms, "tea"), room);
     tick(world);
     assert_string_equal(told(world), "");
     assert_false(is_listening(world, ROOMS_CHANNEL));
     assert_int_equal(world->metrics.rooms, 1);
-    rooms_put(place);
+    room_release(room);
     assert_int_equal(world->metrics.rooms, 1);
-    rooms_put(place);
+    room_release(room);
     assert_int_equal(world->metrics.rooms, 0); /* it was never open: it does not linger */
     assert_string_equal(told(world), "");
 }
@@ -25,32 +25,32 @@ static void test_a_room_that_nobody_opens_asks_redis_for_nothing(void **state)
 static void test_a_room_opens_once_and_tells_when_it_is_live(void **state)
 {
     struct rooms_world *world = *state;
-    struct place *place = open_room(world, "tea");
-    place_open(place);
+    struct room *room = open_room(world, "tea");
+    room_open(room);
     assert_string_equal(told(world), "opened:tea");
-    assert_false(place_is_live(place));
+    assert_false(room_is_live(room));
     assert_true(is_listening(world, ROOMS_CHANNEL));
     answer_roster(world, "one", 3, 1);
     assert_string_equal(told(world), "");
     answer_kept(world, "one", 3, "");
     assert_string_equal(told(world), "live:tea");
-    assert_true(place_is_live(place));
-    assert_int_equal(room_seq(place->room), 3);
-    assert_int_equal(room_count(place->room), 1);
-    assert_string_equal(room_list(place->room, "", NULL), "{\"id\":\"a\",\"name\":\"Ann\"}");
+    assert_true(room_is_live(room));
+    assert_int_equal(room_seq(room), 3);
+    assert_int_equal(room_count(room), 1);
+    assert_string_equal(room_list(room, "", NULL), "{\"id\":\"a\",\"name\":\"Ann\"}");
 }
 
 static void test_a_room_lingers_so_that_coming_back_costs_no_reading(void **state)
 {
     struct rooms_world *world = *state;
-    struct place *place = open_live(world);
-    rooms_put(place);
+    struct room *room = open_live(world);
+    room_release(room);
     clock_skip_ms(LINGER_MS - 1000);
     tick(world);
-    assert_ptr_equal(open_room(world, "tea"), place);
+    assert_ptr_equal(open_room(world, "tea"), room);
     clock_skip_ms(LINGER_MS - 1000); /* it is in use again */
     tick(world);
-    rooms_put(place);
+    room_release(room);
     clock_skip_ms(LINGER_MS - 1000); /* and was until lately */
     tick(world);
     publish_message(world, 4);
@@ -61,8 +61,8 @@ static void test_a_room_lingers_so_that_coming_back_costs_no_reading(void **stat
 static void test_a_room_closes_some_time_after_the_last_one_left(void **state)
 {
     struct rooms_world *world = *state;
-    struct place *place = open_live(world);
-    rooms_put(place);
+    struct room *room = open_live(world);
+    room_release(room);
     tick(world);
     assert_string_equal(told(world), "");
     clock_skip_ms(LINGER_MS + 1);
@@ -78,23 +78,23 @@ static void test_a_room_closes_some_time_after_the_last_one_left(void **state)
 static void test_a_room_that_closed_can_be_opened_again(void **state)
 {
     struct rooms_world *world = *state;
-    rooms_put(open_live(world));
+    room_release(open_live(world));
     clock_skip_ms(LINGER_MS + 1);
     tick(world);
     assert_string_equal(told(world), "closed:tea");
-    struct place *place = open_room(world, "tea");
+    struct room *room = open_room(world, "tea");
     answer_roster(world, "one", 8, 2);
     answer_kept(world, "one", 8, "");
     assert_string_equal(told(world), "opened:tea live:tea");
-    assert_int_equal(room_seq(place->room), 8);
+    assert_int_equal(room_seq(room), 8);
 }
 
 static void test_a_room_may_close_while_it_opens(void **state)
 {
     struct rooms_world *world = *state;
-    struct place *place = open_room(world, "tea");
+    struct room *room = open_room(world, "tea");
     struct broker_call *late = broker_await(world->broker, "roster");
-    rooms_put(place);
+    room_release(room);
     clock_skip_ms(LINGER_MS + 1);
     tick(world);
     broker_answer(late, "['one', 3, 0, 1, 'a', 'Ann', '']");
@@ -104,16 +104,16 @@ static void test_a_room_may_close_while_it_opens(void **state)
 static void test_of_very_many_unused_rooms_the_last_close_at_once(void **state)
 {
     struct rooms_world *world = *state;
-    struct place *places[MOST_UNUSED + 2];
+    struct room *rooms[MOST_UNUSED + 2];
     char name[24];
     for (int i = 0; i < MOST_UNUSED + 2; i++) {
         snprintf(name, sizeof name, "room-%d", i);
-        places[i] = open_room(world, name);
+        rooms[i] = open_room(world, name);
     }
     broker_settle(world->broker);
     text_clear(&world->told);
     for (int i = 0; i < MOST_UNUSED + 2; i++)
-        rooms_put(places[i]);
+        room_release(rooms[i]);
     assert_string_equal(told(world), "closed:room-1000 closed:room-1001");
     clock_skip_ms(LINGER_MS + 1);
     tick(world);
@@ -123,8 +123,8 @@ static void test_of_very_many_unused_rooms_the_last_close_at_once(void **state)
 static void test_all_rooms_close_when_the_program_ends(void **state)
 {
     struct rooms_world *world = *state;
-    rooms_put(open_live(world));
-    rooms_put(open_room(world, "coffee")); /* its answers are under way */
+    room_release(open_live(world));
+    room_release(open_room(world, "coffee")); /* its answers are under way */
     rooms_get(world->rooms, "never opened");
     told(world);
     rooms_free(world->rooms);

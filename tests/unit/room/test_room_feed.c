@@ -8,8 +8,8 @@
 static void test_what_is_published_reaches_the_room_and_its_members(void **state)
 {
     struct rooms_world *world = *state;
-    struct place *place = open_live(world);
-    enter(world, place);
+    struct room *room = open_live(world);
+    enter(world, room);
     publish_message(world, 4);
     broker_publish(world->broker, ROOMS_CHANNEL,
                    "{\"type\":\"presence\",\"seq\":5,\"joined\":[{\"id\":\"b\",\"name\":\"Bob\"}],"
@@ -18,18 +18,18 @@ static void test_what_is_published_reaches_the_room_and_its_members(void **state
     const char *bytes = got(world);
     assert_non_null(strstr(bytes, "\"seq\":4"));
     assert_non_null(strstr(bytes, "\"seq\":5"));
-    assert_string_equal(room_list(place->room, "", NULL), "{\"id\":\"b\",\"name\":\"Bob\"}");
+    assert_string_equal(room_list(room, "", NULL), "{\"id\":\"b\",\"name\":\"Bob\"}");
 }
 
 static void test_after_a_gap_the_list_is_read_and_told_to_everybody(void **state)
 {
     struct rooms_world *world = *state;
-    struct place *place = open_live(world);
-    enter(world, place);
+    struct room *room = open_live(world);
+    enter(world, room);
     publish_message(world, 9);
     answer_kept(world, "one", 9, "");
     assert_string_equal(told(world), "news:tea hurry:tea news:tea");
-    assert_int_equal(room_seq(place->room), 9);
+    assert_int_equal(room_seq(room), 9);
     tick(world);
     answer_roster(world, "one", 9, 1);
     assert_non_null(strstr(got(world), "\"type\":\"gap\""));
@@ -44,13 +44,13 @@ static void test_after_a_gap_the_list_is_read_and_told_to_everybody(void **state
 static void test_when_redis_lost_its_memory_the_list_is_read_after_a_lease(void **state)
 {
     struct rooms_world *world = *state;
-    struct place *place = open_live(world);
-    enter(world, place);
+    struct room *room = open_live(world);
+    enter(world, room);
     publish_message(world, 1);
     answer_kept(world, "two", 1, "");
     answer_kept(world, "two", 1, "");
-    assert_string_equal(told(world), "news:tea anew:tea");
-    assert_int_equal(room_seq(place->room), 1);
+    assert_string_equal(told(world), "news:tea reset:tea");
+    assert_int_equal(room_seq(room), 1);
     clock_skip_ms((int64_t)world->config.lease * 1000 - 1000);
     tick(world);
     broker_settle(world->broker);
@@ -66,8 +66,8 @@ static void test_when_redis_lost_its_memory_the_list_is_read_after_a_lease(void 
 static void test_an_epoch_that_goes_on_is_told(void **state)
 {
     struct rooms_world *world = *state;
-    struct place *place = open_live(world);
-    enter(world, place);
+    struct room *room = open_live(world);
+    enter(world, room);
     broker_publish(world->broker, ROOMS_CHANNEL,
                    "{\"type\":\"epoch\",\"epoch\":\"two\",\"seq\":3}");
     answer_kept(world, "two", 3, "one:3");
@@ -97,14 +97,14 @@ static void test_lists_in_doubt_are_read_anew_after_a_lease(void **state)
 static void test_a_thin_list_is_filled_now_and_then_where_somebody_is_here(void **state)
 {
     struct rooms_world *world = *state;
-    struct place *place = open_room(world, "tea");
+    struct room *room = open_room(world, "tea");
     answer_roster(world, "one", 3, 3);
     answer_kept(world, "one", 3, "");
     broker_settle(world->broker);
     tick(world);
     broker_settle(world->broker);
     assert_int_equal(roster_calls(world), 1); /* nobody is here to be shown it */
-    enter(world, place);
+    enter(world, room);
     tick(world);
     answer_roster(world, "one", 3, 3);
     broker_settle(world->broker);
