@@ -9,9 +9,10 @@
 #include "room/batch_send.h"
 #include "room/registry.h"
 #include "room/subscribers.h"
+#include "session/drain.h"
 #include "session/sessions.h"
 #include "telemetry/refusals.h"
-#include "websocket/connection.h"
+#include "websocket/connections.h"
 #include "websocket/poller.h"
 
 #include <event2/event.h>
@@ -51,8 +52,8 @@ static struct {
 
     struct client *clients[MOST_CLIENTS];
     size_t client_count;
-    struct place *places[4]; /* held by world_open_room */
-    size_t place_count;
+    struct room *rooms[4]; /* held by world_open_room */
+    size_t room_count;
 
     struct rule rules[MOST_RULES];
     size_t rule_count;
@@ -519,15 +520,15 @@ static void on_left(void *arg)
 
 void world_open_room(const char *name)
 {
-    struct place *place = rooms_get(sessions_rooms(world.sessions), name);
-    world.places[world.place_count++] = place;
-    place_open(place);
+    struct room *room = rooms_get(sessions_rooms(world.sessions), name);
+    world.rooms[world.room_count++] = room;
+    room_open(room);
 }
 
 void world_close_rooms(void)
 {
-    while (world.place_count > 0)
-        rooms_put(world.places[--world.place_count]);
+    while (world.room_count > 0)
+        room_release(world.rooms[--world.room_count]);
     loop_pass_ms(LINGER_MS);
 }
 
@@ -586,18 +587,11 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
     sessions_tick(world.sessions);
 }
 
-static void on_room_opened(void *arg, const struct place *place)
+static void on_room_opened(void *arg, const char *name, bool open)
 {
     (void)arg;
     if (world.presence != NULL)
-        presence_note_room(world.presence, place->name, true);
-}
-
-static void on_room_closed(void *arg, const struct place *place)
-{
-    (void)arg;
-    if (world.presence != NULL)
-        presence_note_room(world.presence, place->name, false);
+        presence_note_room(world.presence, name, open);
 }
 
 static void load_config(const char *setting)
@@ -648,8 +642,7 @@ static void make_sessions(void)
         .quota = world.quota,
         .metrics = &world.metrics,
         .refusals = world.refusals,
-        .on_opened = on_room_opened,
-        .on_room_closed = on_room_closed,
+        .on_room_opened = on_room_opened,
     });
 }
 
@@ -710,8 +703,8 @@ void world_close(void)
     connections_free(world.connections);
     presence_free(world.presence);
     world.presence = NULL;
-    for (size_t i = 0; i < world.place_count; i++)
-        rooms_put(world.places[i]);
+    for (size_t i = 0; i < world.room_count; i++)
+        room_release(world.rooms[i]);
     sessions_free(world.sessions);
     bus_free(world.bus);
     quota_free(world.quota);
