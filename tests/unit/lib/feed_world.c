@@ -289,7 +289,15 @@ void await_subscription(struct feed_world *world)
 
 /* --- Life --- */
 
+/* As all rooms' feeds are told (room/registry.h). */
 static void on_up(void *arg)
+{
+    const struct feed_world *world = arg;
+    if (world->feed != NULL)
+        feed_on_up(world->feed);
+}
+
+static void on_heard(void *arg)
 {
     (void)arg;
 }
@@ -308,7 +316,7 @@ static bool is_up(void *arg)
 
 int feed_world_set_up(void **state)
 {
-    static const struct bus_callbacks callbacks = {on_up, on_told, on_up};
+    static const struct bus_callbacks callbacks = {on_up, on_told, on_heard};
     struct feed_world *world = calloc(1, sizeof *world);
     clock_stop();
     char error[256];
