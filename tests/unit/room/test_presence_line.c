@@ -47,6 +47,23 @@ static void test_who_came_and_went_unseen_is_not_named(void **state)
     assert_string_equal(got(guest), "p1+a=1 p3+c=2 m4");
 }
 
+/* All get the same line; applied by id it changes nothing for who has been given the list. */
+static void test_a_line_names_everybody_to_who_came_in_while_it_was_gathered(void **state)
+{
+    struct room_world *world = *state;
+    struct guest *before = enter(world);
+    hear_presence(world, 1, "a", "", 1);
+    hear_presence(world, 2, "b", "", 2);
+    struct guest *newcomer = enter(world);
+    assert_string_equal(newcomer->people, "a b ");
+    hear_presence(world, 3, "c", "", 3);
+    hear_message(world, 4);
+    assert_string_equal(got(before), "p1+a=1 p3+b+c=3 m4");
+    assert_string_equal(got(newcomer), "p3+b+c=3 m4");
+    assert_string_equal(newcomer->people, "a b c ");
+    assert_int_equal(newcomer->count, 3);
+}
+
 /* The list that it was given has somebody who goes before the line is told. */
 static void test_who_was_in_a_list_and_goes_is_named_to_who_got_that(void **state)
 {
@@ -232,6 +249,7 @@ int main(void)
         TEST(test_the_first_line_goes_out_at_once_and_those_who_follow_are_gathered),
         TEST(test_who_is_gathered_is_told_before_what_is_said),
         TEST(test_who_came_and_went_unseen_is_not_named),
+        TEST(test_a_line_names_everybody_to_who_came_in_while_it_was_gathered),
         TEST(test_who_was_in_a_list_and_goes_is_named_to_who_got_that),
         TEST(test_a_line_names_fifty_and_counts_all),
         TEST(test_whenever_somebody_enters_it_knows_who_is_there),
