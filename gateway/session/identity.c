@@ -1,35 +1,26 @@
 #include "session/identity.h"
 
-#include "base/memory.h"
 #include "base/slab.h"
 #include "protocol/message.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 struct identity *identity_new(const struct identity_parts *parts)
 {
     bool same_name = strcmp(parts->name, parts->folded) == 0;
-    char *person = parts->id[0] == '\0' ? memory_copy_string("")
-                                        : message_person_json(parts->id, parts->name, parts->shown);
     size_t folded_len = strlen(parts->folded) + 1;
     size_t name_len = same_name ? 0 : strlen(parts->name) + 1;
     size_t shown_len = strlen(parts->shown) + 1;
-    size_t person_len = strlen(person) + 1;
-    struct identity *identity =
-        slab_new(sizeof *identity + folded_len + name_len + shown_len + person_len);
+    struct identity *identity = slab_new(sizeof *identity + folded_len + name_len + shown_len);
     identity->number = parts->number;
     identity->asked_ms = parts->asked_ms;
     memcpy(identity->id, parts->id, strnlen(parts->id, sizeof identity->id - 1));
     memcpy(identity->hash, parts->hash, strnlen(parts->hash, sizeof identity->hash - 1));
     identity->name_at = (uint16_t)(same_name ? 0 : folded_len);
     identity->shown_at = (uint16_t)(folded_len + name_len);
-    identity->person_at = (uint16_t)(folded_len + name_len + shown_len);
     memcpy(identity->strings, parts->folded, folded_len);
     memcpy(identity->strings + identity->name_at, parts->name, strlen(parts->name) + 1);
     memcpy(identity->strings + identity->shown_at, parts->shown, shown_len);
-    memcpy(identity->strings + identity->person_at, person, person_len);
-    free(person);
     return identity;
 }
 
@@ -58,7 +49,7 @@ const char *identity_shown(const struct identity *identity)
     return identity->strings + identity->shown_at;
 }
 
-const char *identity_person(const struct identity *identity)
+char *identity_person_json(const struct identity *identity)
 {
-    return identity->strings + identity->person_at;
+    return message_person_json(identity->id, identity_name(identity), identity_shown(identity));
 }

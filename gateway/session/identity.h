@@ -17,7 +17,7 @@ struct identity {
     char floor_epoch[IDENTITY_EPOCH_BYTES];
     char id[TOKEN_ID_BYTES];     /* "" before Redis has decided */
     char hash[TOKEN_HASH_BYTES]; /* of the resume token */
-    uint16_t name_at, shown_at, person_at;
+    uint16_t name_at, shown_at;
     char strings[]; /* the folded name, then those */
 };
 
@@ -41,7 +41,7 @@ const char *identity_name(const struct identity *identity);
 const char *identity_folded(const struct identity *identity);
 const char *identity_shown(const struct identity *identity);
 
-/* As others see it, JSON; "" before Redis has decided. */
-const char *identity_person(const struct identity *identity);
+/* As others see it; the caller frees it. Redis has decided on the id. */
+char *identity_person_json(const struct identity *identity);
 
 #endif

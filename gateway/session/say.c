@@ -131,7 +131,9 @@ static struct saying *new_saying(struct session *session, const struct message_i
 static void publish(struct session *session, const struct message_in *say)
 {
     struct text *body = &session->all->scratch;
-    message_add_say(body, identity_person(session->identity), say);
+    char *person = identity_person_json(session->identity);
+    message_add_say(body, person, say);
+    free(person);
     struct publish_batch_say call = {session->identity->id, body->data, body->len, say->nonce,
                                      say->epoch};
     struct saying *saying = new_saying(session, say);

@@ -45,7 +45,9 @@ static void typing(struct session *session)
         return;
     session->typed_ms = now_ms;
     struct text *json = &session->all->scratch;
-    message_add_typing(json, identity_person(session->identity));
+    char *person = identity_person_json(session->identity);
+    message_add_typing(json, person);
+    free(person);
     commands_publish(room_topic(session->entry->room), json->data, json->len);
     text_clear(json);
 }
@@ -53,9 +55,11 @@ static void typing(struct session *session)
 static void tell_members(struct session *session)
 {
     struct room *room = session->entry->room;
+    char *person = identity_person_json(session->identity);
     message_add_members(&session->all->scratch, room_seq(room), room_count(room),
-                        room_list(room, session->identity->id, identity_person(session->identity)));
+                        room_list(room, session->identity->id, person));
     session_send(session);
+    free(person);
 }
 
 /* --- Dispatch --- */

@@ -4,6 +4,7 @@
 
 #include <event2/event.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -17,11 +18,12 @@ static void send_welcome(struct session *session, const struct room_view *view, 
     const struct joining *joining = session->joining;
     const struct identity *identity = session->identity;
     bool same = strcmp(identity->id, joining->shown.id) == 0;
+    char *person = identity_person_json(identity);
     struct message_welcome welcome = {
         .room = room_name(session->entry->room),
         .epoch = feed_epoch(room_feed(session->entry->room)),
         .seq = view->seq,
-        .me = identity_person(identity),
+        .me = person,
         .resume = same ? joining->shown_text : joining->fresh_text,
         .count = view->count,
         .recovered = recovered,
@@ -30,10 +32,11 @@ static void send_welcome(struct session *session, const struct room_view *view, 
         .retention = (unsigned)config->retention,
         .max_text = config->max_text,
         .max_message = config->max_message,
-        .members = room_list(session->entry->room, identity->id, identity_person(identity)),
+        .members = room_list(session->entry->room, identity->id, person),
     };
     message_add_welcome(&session->all->scratch, &welcome);
     session_send(session);
+    free(person);
 }
 
 /* Where it comes in; and is all that it has seen in the history that goes on from there? */
