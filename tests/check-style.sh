@@ -32,7 +32,7 @@ owner 'openssl/(evp|hmac|sha|rand)' 'common/base/digest\.c'
 owner 'openssl/(ssl|err)' 'gateway/redis/tls\.c'
 owner 'event2/(bufferevent|buffer)' 'gateway/redis/(client|tls|loss_reason)\.c'
 owner 'liburing' 'gateway/room/batch_send\.c'
-owner 'pthread' '(gateway/redis/resolver|common/telemetry/log_writer)\.c'
+owner 'pthread' '(gateway/redis/resolver|common/telemetry/log_writer|common/base/digest)\.c'
 grep -rnE '#include <event2?/' common && complain "common/ has no event loop"
 
 # Includes point down: a folder may include itself and the folders below it. Two of the same height

@@ -2,62 +2,51 @@
 
 #include "base/stderr_line.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/random.h>
 #include <unistd.h>
 
-static void fill(uint8_t *at, size_t len)
+/* Bytes that nobody was given yet. A system call for each piece, or OpenSSL's generator, would be a
+ * twentieth of a join, and more of a line that is said alone in its room. */
+static struct {
+    bool guarded;
+    size_t left;
+    uint8_t bytes[DIGEST_RANDOM_MOST];
+} pool;
+
+/* In whoever forks off: the same bytes are not given out twice. */
+static void forget_pool(void)
 {
-    while (len > 0) {
-        ssize_t got = getrandom(at, len, 0);
-        if (got <= 0) {
-            stderr_line_print("getrandom: %s", strerror(errno));
-            abort();
-        }
-        at += got;
-        len -= (size_t)got;
-    }
+    pool.left = 0;
+    memset(pool.bytes, 0, sizeof pool.bytes);
 }
 
-struct pool {
-    size_t left;
-    uint8_t bytes[4096 - sizeof(size_t)];
-};
-
-/* A page that is all zeroes in whoever forks off: the same bytes are not given out twice. */
-static struct pool *new_pool(void)
+static void fill_pool(void)
 {
-    struct pool *pool =
-        mmap(NULL, sizeof *pool, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (pool == MAP_FAILED || madvise(pool, sizeof *pool, MADV_WIPEONFORK) != 0) {
-        stderr_line_print("a page for random bytes: %s", strerror(errno));
+    if (!pool.guarded)
+        pool.guarded = pthread_atfork(NULL, NULL, forget_pool) == 0;
+    if (!pool.guarded || getentropy(pool.bytes, sizeof pool.bytes) != 0) {
+        stderr_line_print("no random bytes: %s", strerror(errno));
         abort();
     }
-    return pool;
+    pool.left = sizeof pool.bytes;
 }
 
-/* From a pool: a storm of people needs three small pieces for each. What was given out is wiped. */
+/* What was given out is wiped. */
 void digest_random(void *out, size_t len)
 {
-    static struct pool *pool;
-    if (pool == NULL)
-        pool = new_pool();
-    if (len > sizeof pool->bytes) {
-        fill(out, len);
-        return;
-    }
-    if (len > pool->left) {
-        fill(pool->bytes, sizeof pool->bytes);
-        pool->left = sizeof pool->bytes;
-    }
-    pool->left -= len;
-    memcpy(out, pool->bytes + pool->left, len);
-    memset(pool->bytes + pool->left, 0, len);
+    assert(len <= sizeof pool.bytes);
+    if (len > pool.left)
+        fill_pool();
+    pool.left -= len;
+    memcpy(out, pool.bytes + pool.left, len);
+    memset(pool.bytes + pool.left, 0, len);
 }
 
 /* An algorithm looked up once: OpenSSL's one-call functions look it up each time, which costs more

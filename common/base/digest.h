@@ -8,9 +8,11 @@
 enum {
     DIGEST_SHA1_BYTES = 20,
     DIGEST_SHA256_BYTES = 32,
+    DIGEST_RANDOM_MOST = 256, /* getentropy gives no more at once */
 };
 
-/* Fills with bytes from the kernel's generator; aborts when there are none. */
+/* Fills with at most DIGEST_RANDOM_MOST bytes from the kernel's generator; aborts when there are
+ * none. For one thread. */
 void digest_random(void *out, size_t len);
 
 void digest_sha1(const void *data, size_t len, uint8_t out[DIGEST_SHA1_BYTES]);
