@@ -3,8 +3,8 @@
  * test asks for it, what it knows of other gateways. One at a time.
  *
  * The test speaks as clients (client.h) and as Redis. What a Redis would answer by itself is
- * answered by rules; all other calls wait for the test. This is the only file of these tests that
- * knows how a gateway is put together. */
+ * answered by rules; all other calls wait for the test. Its files alone know how a gateway is put
+ * together. */
 #ifndef YUKIZURI_UNIT_WORLD_H
 #define YUKIZURI_UNIT_WORLD_H
 
