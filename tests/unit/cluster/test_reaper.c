@@ -1,31 +1,18 @@
-/* Gateways that are dead: noticed, and their members taken off room by room; this gateway's own
- * earlier lives. */
+/* Gateways that are dead: noticed, and their members taken off room by room. (This gateway's own
+ * earlier lives: test_incarnations.c.) */
 #include "unit.h"
 
+#include "reaper_calls.h"
 #include "world.h"
 
-#define GATEWAYS   "yukizuri:gateways"
 #define DEAD       "yukizuri:gateway:dead"
 #define DEAD_GONE  DEAD ":gone"
 #define DEAD_ROOMS DEAD ":rooms"
 #define CLAIM      "yukizuri:bury:dead"
-#define OWN_ROOMS  "yukizuri:gateway:" WORLD_GATEWAY ":rooms"
-#define OWN_CLAIM  "yukizuri:bury:" WORLD_GATEWAY
-#define LOBBY      "yukizuri:{lobby}:members"
 #define DEN        "yukizuri:{den}:members"
 
-enum {
-    POLL_MS = 1000,
-    WAIT_MS = WORLD_GRACE_MS - WORLD_LEASE_MS * 2 / 3, /* from when its key is found missing */
-    FIRST_NAME = 9,                                    /* argument of bury.lua */
-};
-
-static void take_lease(void)
-{
-    broker_answer(world_await("lease"), "['made', 0, 0, 'ours 1', '']");
-    world_when("lease", NULL, "['kept', 0, 0, 'ours 2', '']");
-    assert_string_equal(world_told(), "taken ");
-}
+/* From when its key is found missing. */
+enum { WAIT_MS = WORLD_GRACE_MS - WORLD_LEASE_MS * 2 / 3 };
 
 /* The lease is taken; another gateway, which had a room, lives. */
 static int setup(void **state)
@@ -68,24 +55,6 @@ static struct broker_call *die_and_claim(void)
     struct broker_call *call = await_claim(WAIT_MS);
     broker_answer(call, "+OK");
     return call;
-}
-
-/* The members of this room of a gateway are taken off: these. */
-static struct broker_call *await_burial(const char *channel, const char *id)
-{
-    struct broker_call *call = world_await("bury");
-    assert_string_equal(broker_key(call, 1), channel);
-    assert_string_equal(broker_argument(call, 5), id);
-    return call;
-}
-
-static void expect_names(const struct broker_call *call, const char *first, const char *second)
-{
-    assert_string_equal(broker_argument(call, FIRST_NAME), first);
-    if (second == NULL)
-        assert_null(broker_argument(call, FIRST_NAME + 1));
-    else
-        assert_string_equal(broker_argument(call, FIRST_NAME + 1), second);
 }
 
 static void expect_buried(bool buried)
@@ -423,115 +392,9 @@ static void test_a_redis_that_does_not_answer_for_many_keys_is_asked_for_each(vo
     broker_answer(await_claim(WAIT_MS - 2 * POLL_MS), "+OK");
 }
 
-/* --- Own earlier lives --- */
-
-/* This gateway begins, and an earlier life has left this room. */
-static int setup_own(void **state)
-{
-    (void)state;
-    world_open_presence();
-    world_when("SMEMBERS", OWN_ROOMS, "['lobby']");
-    world_when("SSCAN", LOBBY, "['0', ['alice', 'bob']]");
-    world_hold("SET", OWN_CLAIM);
-    return 0;
-}
-
-static struct broker_call *await_own_claim(void)
-{
-    loop_pass_ms(WORLD_GRACE_MS - 2 * POLL_MS);
-    world_expect_none("SET");
-    struct broker_call *call = world_await("SET");
-    assert_string_equal(broker_argument(call, 1), OWN_CLAIM);
-    return call;
-}
-
-static void test_own_earlier_life_is_buried_after_the_grace_and_this_one_is_spared(void **state)
-{
-    (void)state;
-    const char *life = broker_argument(world_last("lease", "yukizuri:gateway:" WORLD_GATEWAY), 1);
-    take_lease();
-    broker_answer(await_own_claim(), "+OK");
-    struct broker_call *bury = await_burial("yukizuri:{lobby}", WORLD_GATEWAY);
-    assert_string_equal(broker_argument(bury, 8), life);
-    expect_names(bury, "alice", "bob");
-    broker_answer(bury, "1");
-    assert_null(world_last("SREM", GATEWAYS)); /* this one lives */
-    assert_null(world_last("DEL", OWN_ROOMS));
-    loop_pass_ms(WORLD_GRACE_MS);
-    world_expect_none("SET");
-}
-
-static void test_own_earlier_life_that_cannot_be_buried_is_tried_again(void **state)
-{
-    (void)state;
-    take_lease();
-    broker_answer(await_own_claim(), "null");
-    broker_answer(world_await("SET"), "+OK");
-    broker_answer(await_burial("yukizuri:{lobby}", WORLD_GATEWAY), "-OOM command not allowed");
-    broker_answer(world_await("SET"), "+OK");
-    broker_answer(await_burial("yukizuri:{lobby}", WORLD_GATEWAY), "2");
-    loop_pass_ms(WORLD_GRACE_MS);
-    world_expect_none("SET");
-}
-
-/* Its members are its own until it is gone; then it may have left more. */
-static void test_own_earlier_life_that_drains_is_not_buried_until_it_is_gone(void **state)
-{
-    (void)state;
-    broker_answer(world_await("lease"), "['over', 9000, 0, 'other 5', '']");
-    world_when("lease", NULL, "['kept', 9000, 0, 'ours 2', '']");
-    loop_pass_ms(3 * WORLD_GRACE_MS);
-    world_expect_none("SET");
-    size_t before = world_count_of("SMEMBERS", OWN_ROOMS);
-    world_when("lease", NULL, "['kept', 0, 0, 'ours 2', '']");
-    loop_pass_ms(WORLD_GRACE_MS - WORLD_LEASE_MS / 3 + POLL_MS / 2);
-    assert_int_equal(world_count_of("SMEMBERS", OWN_ROOMS), before + 1);
-    broker_answer(world_await("SET"), "+OK");
-    broker_answer(await_burial("yukizuri:{lobby}", WORLD_GATEWAY), "2");
-}
-
-/* Whoever is not of this life may be of that one. */
-static void test_nobody_is_buried_for_own_id_once_a_successor_has_it(void **state)
-{
-    (void)state;
-    take_lease();
-    loop_pass_ms(POLL_MS);
-    world_when("lease", NULL, "['lost', 0, 0, 'other 1', '']");
-    loop_pass_ms(2 * WORLD_GRACE_MS);
-    world_expect_none("SET");
-}
-
-static void test_a_walk_under_way_ends_once_a_successor_has_own_id(void **state)
-{
-    (void)state;
-    world_hold("SSCAN", LOBBY);
-    take_lease();
-    broker_answer(await_own_claim(), "+OK");
-    broker_answer(world_await("SSCAN"), "['17', ['alice']]");
-    struct broker_call *bury = await_burial("yukizuri:{lobby}", WORLD_GATEWAY);
-    world_hold("lease", NULL);
-    loop_pass_ms(WORLD_LEASE_MS / 3);
-    struct broker_call *lease = world_await("lease");
-    broker_answer(bury, "1");
-    struct broker_call *page = world_await("SSCAN");
-    broker_answer(lease, "['lost', 0, 0, 'other 1', '']");
-    broker_answer(page, "['18', ['bob']]");
-    world_expect_none("bury");
-    world_expect_none("SSCAN");
-}
-
-static void test_a_gateway_that_ends_in_a_burial_leaves_nothing_behind(void **state)
-{
-    (void)state;
-    take_lease();
-    broker_answer(await_own_claim(), "+OK");
-    await_burial("yukizuri:{lobby}", WORLD_GATEWAY);
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, world_teardown)
-#define OWN(name)  cmocka_unit_test_setup_teardown(name, setup_own, world_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_the_living_are_asked_after_and_left_alone),
         TEST(test_a_dead_gateways_room_is_walked_and_its_members_taken_off),
@@ -558,12 +421,6 @@ int main(void)
         TEST(test_a_burial_that_loses_redis_is_taken_up_again_after_the_grace),
         TEST(test_an_answer_that_comes_after_this_process_was_stopped_buries_nobody),
         TEST(test_a_redis_that_does_not_answer_for_many_keys_is_asked_for_each),
-        OWN(test_own_earlier_life_is_buried_after_the_grace_and_this_one_is_spared),
-        OWN(test_own_earlier_life_that_cannot_be_buried_is_tried_again),
-        OWN(test_own_earlier_life_that_drains_is_not_buried_until_it_is_gone),
-        OWN(test_nobody_is_buried_for_own_id_once_a_successor_has_it),
-        OWN(test_a_walk_under_way_ends_once_a_successor_has_own_id),
-        OWN(test_a_gateway_that_ends_in_a_burial_leaves_nothing_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,130 @@
+#include "unit.h"
+
+#include "fanout_world.h"
+
+#include "websocket/output.h"
+#include "websocket/poller.h"
+
+#include <event2/event.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct stage stage;
+
+char large[5000];
+
+/* Answers with a large frame. */
+static void on_message(void *owner, bool text, const uint8_t *data, size_t len)
+{
+    (void)text;
+    (void)data;
+    (void)len;
+    connection_send(owner, FRAME_TEXT, large, sizeof large);
+}
+
+static void on_closed(void *owner, const struct connection_end *end)
+{
+    (void)end;
+    audience_remove(stage.audience, owner);
+}
+
+void on_served(void *owner, uint64_t limit)
+{
+    (void)owner;
+    assert_true(limit >= stage.served_to);
+    stage.served_to = limit;
+}
+
+void set_up(bool uring)
+{
+    stage =
+        (struct stage){.base = event_base_new(), .log = room_log_new(1000), .type = SOCK_STREAM};
+    stage.sender = sender_new(uring);
+    if (stage.sender == NULL) /* no io_uring here */
+        stage.sender = sender_new(false);
+    stage.poller = poller_new(stage.base, &stage.metrics, NULL, NULL);
+    stage.audiences = audiences_new(stage.base, stage.sender, &stage.metrics, NULL);
+    const struct connections_options connections = {stage.base, stage.poller, &stage.metrics,
+                                                    NULL,       25,           16384};
+    const struct audience_options audience = {
+        .all = stage.audiences,
+        .log = stage.log,
+        .backlog = 1000000,
+        .on_served = on_served,
+    };
+    stage.connections = connections_new(&connections);
+    stage.audience = audience_new(&audience);
+}
+
+void tear_down(void)
+{
+    while (stage.count-- > 0) {
+        if (stage.members[stage.count] != NULL)
+            audience_remove(stage.audience, stage.members[stage.count]);
+        close(stage.peers[stage.count]);
+    }
+    connections_free(stage.connections);
+    audience_free(stage.audience);
+    audiences_free(stage.audiences);
+    room_log_free(stage.log);
+    poller_free(stage.poller);
+    sender_free(stage.sender);
+    event_base_free(stage.base);
+}
+
+int come(uint64_t position)
+{
+    static const struct connection_callbacks callbacks = {on_message, NULL, on_closed};
+    int pair[2];
+    int index = stage.count++;
+    assert_int_equal(socketpair(AF_UNIX, stage.type | SOCK_NONBLOCK, 0, pair), 0);
+    stage.peers[index] = pair[1];
+    stage.members[index] = connection_new(stage.connections, pair[0], &callbacks, NULL);
+    connection_set_owner(stage.members[index], stage.members[index]);
+    audience_add(stage.audience, stage.members[index], position);
+    return index;
+}
+
+void say(const char *text)
+{
+    struct room_log_mark mark = {.seq = ++stage.seq};
+    room_log_append(stage.log, frame_new_text(text, strlen(text)), mark);
+    audience_tell(stage.audience, true);
+}
+
+void loop_once(void)
+{
+    event_base_loop(stage.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+}
+
+void turn(void)
+{
+    do
+        event_base_loop(stage.base, EVLOOP_NONBLOCK);
+    while (audience_is_busy(stage.audience));
+    event_base_loop(stage.base, EVLOOP_NONBLOCK);
+}
+
+const char *received(int index)
+{
+    static char text[65536];
+    uint8_t bytes[65536];
+    size_t len = 0;
+    ssize_t got = read(stage.peers[index], bytes, sizeof bytes);
+    for (ssize_t at = 0; got > 0 && at < got; at += 2 + bytes[at + 1]) {
+        memcpy(text + len, bytes + at + 2, bytes[at + 1]);
+        len += bytes[at + 1];
+    }
+    text[len] = '\0';
+    return text;
+}
+
+size_t drain(int index)
+{
+    static uint8_t bytes[1 << 20];
+    size_t all = 0;
+    ssize_t got;
+    while ((got = read(stage.peers[index], bytes, sizeof bytes)) > 0)
+        all += (size_t)got;
+    return all;
+}

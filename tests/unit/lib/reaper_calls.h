@@ -1,0 +1,26 @@
+/* What is asked of Redis when the members of a dead gateway are taken off, here or an earlier life
+ * of this one: over a world (world.h). */
+#ifndef YUKIZURI_UNIT_REAPER_CALLS_H
+#define YUKIZURI_UNIT_REAPER_CALLS_H
+
+#include "broker.h"
+#include "world.h"
+
+#define GATEWAYS "yukizuri:gateways"
+#define LOBBY    "yukizuri:{lobby}:members"
+
+enum {
+    POLL_MS = 1000, /* at most so long until it is looked who lives */
+    FIRST_NAME = 9, /* argument of bury.lua */
+};
+
+/* The lease that is asked for is ours, and is kept from here on. */
+void take_lease(void);
+
+/* The members of this room of a gateway are taken off: these. */
+struct broker_call *await_burial(const char *channel, const char *id);
+
+/* Those of the call; NULL: there is no second one. */
+void expect_names(const struct broker_call *call, const char *first, const char *second);
+
+#endif
