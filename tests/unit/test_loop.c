@@ -1,4 +1,5 @@
-/* turns: the event loop rests when its turns come fast and have nothing left to do. */
+/* loop: its steps come in one order, and it rests when its iterations come fast and have nothing
+ * left to do. */
 #include "base/clock.h"
 #include "loop.h"
 #include "unit.h"
@@ -11,6 +12,7 @@ struct round {
     struct event *event;
     int turns, wanted, ends;
     bool more;
+    char steps[16]; /* of the latest iteration, a letter for each */
 };
 
 static void on_turn(evutil_socket_t fd, short events, void *arg)
@@ -31,20 +33,52 @@ static bool has_more(void *arg)
     return round->more;
 }
 
+static void note(void *arg, char letter)
+{
+    struct round *round = arg;
+    size_t len = strlen(round->steps);
+    assert_true(len + 1 < sizeof round->steps);
+    round->steps[len] = letter;
+}
+
+static void deliver(void *arg)
+{
+    struct round *round = arg;
+    memset(round->steps, 0, sizeof round->steps);
+    note(arg, 'd');
+}
+
+static void read_clients(void *arg)
+{
+    note(arg, 'r');
+}
+
+static void send_to_redis(void *arg)
+{
+    note(arg, 's');
+}
+
+static void write_to_clients(void *arg)
+{
+    note(arg, 'w');
+}
+
 static void on_end(void *arg)
 {
     struct round *round = arg;
+    assert_string_equal(round->steps, "drsws");
     round->ends++;
 }
 
-static const struct turns_callbacks callbacks = {on_end, has_more};
+static const struct loop_steps steps = {deliver,          read_clients, send_to_redis,
+                                        write_to_clients, on_end,       has_more};
 
 static struct round go_round(int wanted, bool more)
 {
     struct round round = {.base = event_base_new(), .wanted = wanted, .more = more};
     round.event = event_new(round.base, -1, 0, on_turn, &round);
     event_active(round.event, EV_TIMEOUT, 0);
-    turns_run(round.base, &callbacks, &round);
+    loop_run(round.base, &steps, &round);
     event_free(round.event);
     event_base_free(round.base);
     return round;
@@ -88,7 +122,7 @@ static void test_it_ends_when_there_is_nothing_to_wait_for(void **state)
 {
     (void)state;
     struct event_base *base = event_base_new();
-    turns_run(base, &callbacks, &(struct round){0});
+    loop_run(base, &steps, &(struct round){0});
     event_base_free(base);
 }
 

@@ -117,13 +117,33 @@ static void on_deadline(evutil_socket_t fd, short events, void *arg)
     (void)arg; /* it has woken the loop */
 }
 
+void broker_follow(struct broker *broker, void (*steps)(void *arg), void *arg)
+{
+    broker->steps = steps;
+    broker->steps_arg = arg;
+}
+
+static void take_steps(const struct broker *broker)
+{
+    if (broker->steps != NULL)
+        broker->steps(broker->steps_arg);
+}
+
+/* What the test has asked for since the last one goes out before anything is waited for. */
+static void iterate(const struct broker *broker, int flags)
+{
+    take_steps(broker);
+    event_base_loop(broker->base, flags);
+    take_steps(broker);
+}
+
 void broker_run_until(struct broker *broker, bool (*holds)(void *arg), void *arg)
 {
     int64_t end_ms = real_ms() + DEADLINE_MS;
     struct event *deadline = evtimer_new(broker->base, on_deadline, NULL);
     event_add(deadline, &(struct timeval){DEADLINE_MS / 1000 + 1, 0});
     while (!holds(arg) && real_ms() < end_ms)
-        event_base_loop(broker->base, EVLOOP_ONCE);
+        iterate(broker, EVLOOP_ONCE);
     event_free(deadline);
     assert_true(holds(arg)); /* within the deadline */
 }
@@ -142,7 +162,7 @@ void broker_settle(struct broker *broker)
 {
     int64_t end_ms = real_ms() + DEADLINE_MS;
     for (int quiet = 0; quiet < QUIET_TURNS; quiet++) {
-        event_base_loop(broker->base, EVLOOP_NONBLOCK);
+        iterate(broker, EVLOOP_ONCE | EVLOOP_NONBLOCK);
         for (struct link *at = broker->peers.next; at != &broker->peers; at = at->next)
             quiet = is_moving(LIST_ITEM(at, struct peer, in_broker)) ? 0 : quiet;
         assert_true(real_ms() < end_ms);

@@ -30,6 +30,10 @@ const char *broker_url(const struct broker *broker);
 
 /* --- Running the loop; the program's callbacks are called from within --- */
 
+/* From here on `steps` does in each iteration what gateway/loop.h does after waiting, as far as the
+ * test has the parts: send, deliver, read, write. */
+void broker_follow(struct broker *broker, void (*steps)(void *arg), void *arg);
+
 /* Until `holds` returns true. */
 void broker_run_until(struct broker *broker, bool (*holds)(void *arg), void *arg);
 

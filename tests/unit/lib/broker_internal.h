@@ -57,6 +57,8 @@ struct broker {
     struct rule rules[BROKER_RULES];
     size_t rule_count;
     bool away;
+    void (*steps)(void *arg); /* see broker_follow; NULL: none */
+    void *steps_arg;
     char hashes[BROKER_SCRIPTS][BROKER_HASH_BYTES];
     char directory[32];
     char url[64];

@@ -54,7 +54,7 @@ int set_up(void **state)
     (void)state;
     clock_stop();
     stage = (struct stage){.base = event_base_new(), .answers_pings = true};
-    stage.poller = poller_new(stage.base, &stage.metrics, NULL, NULL);
+    stage.poller = poller_new(stage.base, &stage.metrics);
     const struct connections_options options = {
         .base = stage.base,
         .poller = stage.poller,
@@ -86,8 +86,11 @@ int tear_down(void **state)
 
 void turn(void)
 {
-    for (int i = 0; i < 4; i++)
-        event_base_loop(stage.base, EVLOOP_NONBLOCK);
+    for (int i = 0; i < 16; i++) {
+        event_base_loop(stage.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+        poller_read(stage.poller);
+        connections_flush(stage.connections);
+    }
 }
 
 static int find_timer(const struct event_base *base, const struct event *event, void *found)

@@ -42,12 +42,12 @@ void set_up(bool uring)
     stage.sender = sender_new(uring);
     if (stage.sender == NULL) /* no io_uring here */
         stage.sender = sender_new(false);
-    stage.poller = poller_new(stage.base, &stage.metrics, NULL, NULL);
-    stage.audiences = audiences_new(stage.base, stage.sender, &stage.metrics, NULL);
+    stage.poller = poller_new(stage.base, &stage.metrics);
+    stage.fanout = fanout_new(stage.sender, &stage.metrics, NULL);
     const struct connections_options connections = {stage.base, stage.poller, &stage.metrics,
                                                     NULL,       25,           16384};
     const struct audience_options audience = {
-        .all = stage.audiences,
+        .queue = fanout_queue(stage.fanout),
         .log = stage.log,
         .backlog = 1000000,
         .on_served = on_served,
@@ -65,7 +65,7 @@ void tear_down(void)
     }
     connections_free(stage.connections);
     audience_free(stage.audience);
-    audiences_free(stage.audiences);
+    fanout_free(stage.fanout);
     room_log_free(stage.log);
     poller_free(stage.poller);
     sender_free(stage.sender);
@@ -92,17 +92,21 @@ void say(const char *text)
     audience_tell(stage.audience, true);
 }
 
+/* In the order of gateway/loop.c. */
 void loop_once(void)
 {
     event_base_loop(stage.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    fanout_flush(stage.fanout);
+    poller_read(stage.poller);
+    connections_flush(stage.connections);
 }
 
 void turn(void)
 {
     do
-        event_base_loop(stage.base, EVLOOP_NONBLOCK);
-    while (audience_is_busy(stage.audience));
-    event_base_loop(stage.base, EVLOOP_NONBLOCK);
+        loop_once();
+    while (fanout_has_more(stage.fanout) || connections_have_more(stage.connections));
+    loop_once();
 }
 
 const char *received(int index)

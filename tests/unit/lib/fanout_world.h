@@ -2,6 +2,8 @@
 #ifndef YUKIZURI_UNIT_FANOUT_WORLD_H
 #define YUKIZURI_UNIT_FANOUT_WORLD_H
 
+#include "room/batch_send.h"
+#include "room/fanout.h"
 #include "room/subscribers.h"
 #include "websocket/connections.h"
 
@@ -13,7 +15,7 @@ extern struct stage {
     struct sender *sender;
     struct metrics metrics;
     struct connections *connections;
-    struct audiences *audiences;
+    struct fanout *fanout;
     struct room_log *log;
     struct audience *audience;
     struct connection *members[MOST];

@@ -297,11 +297,6 @@ static void on_up(void *arg)
         feed_on_up(world->feed);
 }
 
-static void on_heard(void *arg)
-{
-    (void)arg;
-}
-
 static void on_told(void *arg, const char *data, size_t len)
 {
     (void)arg;
@@ -314,9 +309,14 @@ static bool is_up(void *arg)
     return bus_flows(arg);
 }
 
+static void flush(void *arg)
+{
+    bus_flush(arg);
+}
+
 int feed_world_set_up(void **state)
 {
-    static const struct bus_callbacks callbacks = {on_up, on_told, on_heard};
+    static const struct bus_callbacks callbacks = {on_up, on_told};
     struct feed_world *world = calloc(1, sizeof *world);
     clock_stop();
     char error[256];
@@ -329,6 +329,7 @@ int feed_world_set_up(void **state)
     const struct bus_options options = {world->base, &world->config, &world->config.redis_url,
                                         &world->metrics, NULL};
     world->bus = bus_new(&options, &callbacks, world, error, sizeof error);
+    broker_follow(world->broker, flush, world->bus);
     broker_run_until(world->broker, is_up, world->bus);
     *state = world;
     return 0;

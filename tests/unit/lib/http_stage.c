@@ -9,7 +9,7 @@
 #include "http/router.h"
 #include "http/server.h"
 #include "room/batch_send.h"
-#include "room/subscribers.h"
+#include "room/fanout.h"
 #include "session/sessions.h"
 #include "websocket/connections.h"
 #include "websocket/poller.h"
@@ -24,7 +24,7 @@ enum {
     MOST_VISITORS = 512,
     MOST_SETTINGS = 32,
     ENOUGH_SOCKETS = 100000,
-    QUIET_TURNS = 4,       /* when nothing has come for so many, nothing comes by itself */
+    QUIET_TURNS = 16,      /* when nothing has come for so many, nothing comes by itself */
     DEADLINE_TURNS = 1000, /* of 10 ms */
     NARROW_BYTES = 1,      /* the least that the kernel has */
     ANSWER_BYTES = 1 << 22,
@@ -40,7 +40,7 @@ static struct stage {
     struct log *log;
     struct poller *poller;
     struct sender *sender;
-    struct audiences *audiences;
+    struct fanout *fanout;
     struct connections *connections;
     struct quota *quota;
     struct bus *bus;
@@ -54,9 +54,21 @@ static struct stage {
     char log_path[64];
 } stage;
 
+/* In the order of gateway/loop.c. */
+static void take_steps(void *arg)
+{
+    (void)arg;
+    fanout_flush(stage.fanout);
+    poller_read(stage.poller);
+    bus_flush(stage.bus);
+    connections_flush(stage.connections);
+    bus_flush(stage.bus);
+}
+
 static void turn(void)
 {
-    event_base_loop(stage.base, EVLOOP_NONBLOCK);
+    event_base_loop(stage.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    take_steps(NULL);
 }
 
 void stage_run_until(bool (*holds)(void))
@@ -65,7 +77,8 @@ void stage_run_until(bool (*holds)(void))
     for (int turns = 0; !holds(); turns++) {
         assert_true(turns < DEADLINE_TURNS);
         event_base_loopexit(stage.base, &most);
-        event_base_loop(stage.base, 0);
+        event_base_loop(stage.base, EVLOOP_ONCE);
+        take_steps(NULL);
     }
 }
 
@@ -87,11 +100,6 @@ static void on_up(void *arg)
 {
     (void)arg;
     sessions_on_up(stage.sessions);
-}
-
-static void on_heard(void *arg)
-{
-    (void)arg;
 }
 
 static void on_told(void *arg, const char *data, size_t len)
@@ -150,7 +158,7 @@ static void open_log(void)
 
 static void make_bus(void)
 {
-    static const struct bus_callbacks callbacks = {on_up, on_told, on_heard};
+    static const struct bus_callbacks callbacks = {on_up, on_told};
     const struct bus_options options = {stage.base, &stage.config, &stage.config.redis_url,
                                         &stage.metrics, stage.log};
     char error[256] = "";
@@ -172,7 +180,7 @@ static void make_sessions(void)
     const struct sessions_options sessions = {
         .base = stage.base,
         .config = &stage.config,
-        .audiences = stage.audiences,
+        .queue = fanout_queue(stage.fanout),
         .bus = stage.bus,
         .connections = stage.connections,
         .quota = stage.quota,
@@ -262,9 +270,9 @@ static void open_stage(unsigned sockets, char *const *settings, bool has_redis)
     open_log();
     load_config(settings);
     stage.refusals = refusals_new(&stage.metrics, stage.log);
-    stage.poller = poller_new(stage.base, &stage.metrics, NULL, NULL);
+    stage.poller = poller_new(stage.base, &stage.metrics);
     stage.sender = sender_new(false);
-    stage.audiences = audiences_new(stage.base, stage.sender, &stage.metrics, stage.refusals);
+    stage.fanout = fanout_new(stage.sender, &stage.metrics, stage.refusals);
     make_bus();
     make_sessions();
     make_server(sockets);
@@ -303,6 +311,7 @@ static bool is_up(void *arg)
 struct broker *stage_open_with_redis(void)
 {
     open_stage(ENOUGH_SOCKETS, no_settings, true);
+    broker_follow(stage.broker, take_steps, NULL);
     broker_run_until(stage.broker, is_up, NULL);
     return stage.broker;
 }
@@ -324,7 +333,7 @@ static void close_parts(void)
     sessions_free(stage.sessions);
     bus_free(stage.bus);
     quota_free(stage.quota);
-    audiences_free(stage.audiences);
+    fanout_free(stage.fanout);
     sender_free(stage.sender);
     poller_free(stage.poller);
     refusals_free(stage.refusals);

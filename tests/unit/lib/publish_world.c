@@ -31,14 +31,21 @@ static void on_told(void *arg, const char *data, size_t len)
     (void)len;
 }
 
+static void flush_bus(void *arg)
+{
+    (void)arg;
+    flush();
+}
+
 static void open_bus(void)
 {
-    static const struct bus_callbacks callbacks = {on_event, on_told, on_event};
+    static const struct bus_callbacks callbacks = {on_event, on_told};
     const struct bus_options options = {stage.base, &stage.config, &stage.config.redis_url,
                                         &stage.metrics, NULL};
     char error[256];
     stage.bus = bus_new(&options, &callbacks, NULL, error, sizeof error);
     assert_non_null(stage.bus);
+    broker_follow(stage.broker, flush_bus, NULL);
     broker_run_until(stage.broker, is_up, NULL);
 }
 

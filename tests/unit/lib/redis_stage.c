@@ -85,6 +85,12 @@ static bool is_lost(void *arg)
     return !is_ready(arg);
 }
 
+static void flush(void *arg)
+{
+    (void)arg;
+    redis_flush(stage.redis);
+}
+
 void redis_stage_open(void)
 {
     static const struct redis_callbacks callbacks = {
@@ -101,6 +107,7 @@ void redis_stage_open(void)
                                           .most = {1 << 20, 1 << 20},
                                           .metrics = &stage.metrics};
     stage.redis = redis_new(&options, &callbacks, NULL);
+    broker_follow(stage.broker, flush, NULL);
     broker_run_until(stage.broker, is_ready, NULL);
 }
 

@@ -5,7 +5,9 @@
 
 #include "base/clock.h"
 #include "protocol/frame.h"
+#include "room/fanout.h"
 #include "websocket/connections.h"
+#include "websocket/poller.h"
 
 #include <event2/event.h>
 #include <inttypes.h>
@@ -13,7 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { QUIET_TURNS = 16, DEADLINE_MS = 60000 };
+enum { QUIET_TURNS = 32, DEADLINE_MS = 60000 };
 
 /* --- What somebody gets --- */
 
@@ -132,10 +134,19 @@ static void receive(struct guest *guest)
         ;
 }
 
+/* In the order of gateway/loop.c. */
+static void iterate(const struct room_world *world, int flags)
+{
+    event_base_loop(world->base, flags);
+    fanout_flush(world->fanout);
+    poller_read(world->poller);
+    connections_flush(world->connections);
+}
+
 static void run(const struct room_world *world)
 {
     for (int i = 0; i < QUIET_TURNS; i++)
-        event_base_loop(world->base, EVLOOP_NONBLOCK);
+        iterate(world, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 }
 
 /* The words so far; they are forgotten with the next call. */
@@ -160,7 +171,7 @@ const char *await_news(struct guest *guest)
     int64_t end_ms = clock_monotonic_ms() + DEADLINE_MS;
     while (guest->words.len == 0 && clock_monotonic_ms() < end_ms) {
         event_base_loopexit(guest->world->base, &soon); /* the peer is not in the loop */
-        event_base_loop(guest->world->base, EVLOOP_ONCE);
+        iterate(guest->world, EVLOOP_ONCE);
         receive(guest);
     }
     return take_words(guest);

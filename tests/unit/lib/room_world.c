@@ -3,7 +3,7 @@
 #include "room_world.h"
 
 #include "base/clock.h"
-#include "room/subscribers.h"
+#include "room/fanout.h"
 #include "skipping_clock.h"
 #include "websocket/connections.h"
 #include "websocket/poller.h"
@@ -310,7 +310,7 @@ void renew_room(struct room_world *world)
         .on_reset = on_nothing,
         .on_epoch = on_nothing,
     };
-    const struct rooms_options options = {world->base, world->audiences, world->bus};
+    const struct rooms_options options = {world->base, fanout_queue(world->fanout), world->bus};
     rooms_free(world->rooms);
     world->rooms = rooms_new(&options, &callbacks, world);
     room_open(rooms_get(world->rooms, ROOM_NAME));
@@ -325,8 +325,8 @@ int room_world_set_up(void **state)
     world->bus = calloc(1, sizeof *world->bus);
     world->bus->commands = (struct commands){.config = &world->config, .metrics = &world->metrics};
     world->sender = sender_new(false);
-    world->poller = poller_new(world->base, &world->metrics, NULL, NULL);
-    world->audiences = audiences_new(world->base, world->sender, &world->metrics, NULL);
+    world->poller = poller_new(world->base, &world->metrics);
+    world->fanout = fanout_new(world->sender, &world->metrics, NULL);
     const struct connections_options connections = {
         world->base, world->poller, &world->metrics, NULL, 25, 16384};
     world->connections = connections_new(&connections);
@@ -349,7 +349,7 @@ int room_world_tear_down(void **state)
     }
     connections_free(world->connections);
     rooms_free(world->rooms);
-    audiences_free(world->audiences);
+    fanout_free(world->fanout);
     poller_free(world->poller);
     sender_free(world->sender);
     event_base_free(world->base);

@@ -34,7 +34,7 @@ struct room_world {
     struct metrics metrics;
     struct config config;
     struct connections *connections;
-    struct audiences *audiences;
+    struct fanout *fanout;
     struct bus *bus; /* a stand-in: the settings and counters that a room takes of it */
     struct rooms *rooms;
     struct room *room;

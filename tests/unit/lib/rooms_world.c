@@ -2,7 +2,7 @@
 
 #include "rooms_world.h"
 
-#include "room/subscribers.h"
+#include "room/fanout.h"
 #include "skipping_clock.h"
 #include "websocket/connections.h"
 #include "websocket/poller.h"
@@ -184,9 +184,14 @@ static bool is_up(void *arg)
     return bus_flows(arg);
 }
 
+static void flush(void *bus)
+{
+    bus_flush(bus);
+}
+
 static void make_bus(struct rooms_world *world)
 {
-    static const struct bus_callbacks callbacks = {on_nothing, on_told, on_nothing};
+    static const struct bus_callbacks callbacks = {on_nothing, on_told};
     char error[256];
     char redis[64];
     char *arguments[] = {(char[]){"yukizuri"}, (char[]){"--redis"}, redis};
@@ -195,7 +200,19 @@ static void make_bus(struct rooms_world *world)
     const struct bus_options options = {world->base, &world->config, &world->config.redis_url,
                                         &world->metrics, NULL};
     world->bus = bus_new(&options, &callbacks, world, error, sizeof error);
+    broker_follow(world->broker, flush, world->bus);
     broker_run_until(world->broker, is_up, world->bus);
+}
+
+/* In the order of gateway/loop.c. */
+static void take_steps(void *arg)
+{
+    const struct rooms_world *world = arg;
+    fanout_flush(world->fanout);
+    poller_read(world->poller);
+    bus_flush(world->bus);
+    connections_flush(world->connections);
+    bus_flush(world->bus);
 }
 
 int rooms_world_set_up(void **state)
@@ -215,13 +232,14 @@ int rooms_world_set_up(void **state)
     world->broker = broker_new(world->base);
     make_bus(world);
     world->sender = sender_new(false);
-    world->poller = poller_new(world->base, &world->metrics, NULL, NULL);
-    world->audiences = audiences_new(world->base, world->sender, &world->metrics, NULL);
+    world->poller = poller_new(world->base, &world->metrics);
+    world->fanout = fanout_new(world->sender, &world->metrics, NULL);
     const struct connections_options connections = {
         world->base, world->poller, &world->metrics, NULL, 25, 16384};
-    const struct rooms_options rooms = {world->base, world->audiences, world->bus};
+    const struct rooms_options rooms = {world->base, fanout_queue(world->fanout), world->bus};
     world->connections = connections_new(&connections);
     world->rooms = rooms_new(&rooms, &callbacks, world);
+    broker_follow(world->broker, take_steps, world);
     *state = world;
     return 0;
 }
@@ -235,7 +253,7 @@ int rooms_world_tear_down(void **state)
     }
     connections_free(world->connections);
     rooms_free(world->rooms);
-    audiences_free(world->audiences);
+    fanout_free(world->fanout);
     poller_free(world->poller);
     sender_free(world->sender);
     bus_stop(world->bus);

@@ -20,7 +20,7 @@ struct rooms_world {
     struct bus *bus;
     struct poller *poller;
     struct sender *sender;
-    struct audiences *audiences;
+    struct fanout *fanout;
     struct connections *connections;
     struct connection *guest;
     struct room *guest_room;

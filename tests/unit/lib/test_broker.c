@@ -46,11 +46,6 @@ static void on_push(void *arg, const struct redis_reply *message)
     hear(arg, redis_reply_string(redis_reply_at(message, 2), NULL));
 }
 
-static void on_push_end(void *arg)
-{
-    (void)arg;
-}
-
 static void on_reply(void *arg, const struct redis_reply *reply)
 {
     const char *text = redis_reply_string(reply, NULL);
@@ -62,10 +57,15 @@ static bool is_ready(void *arg)
     return redis_is_ready(((struct world *)arg)->redis);
 }
 
+static void flush(void *redis)
+{
+    redis_flush(redis);
+}
+
 static int set_up(void **state)
 {
     struct world *world = calloc(1, sizeof *world);
-    const struct redis_callbacks callbacks = {on_ready, on_lost, on_error, on_push, on_push_end};
+    const struct redis_callbacks callbacks = {on_ready, on_lost, on_error, on_push};
     world->base = event_base_new();
     world->broker = broker_new(world->base);
     assert_null(redis_url_parse(broker_url(world->broker), &world->url));
@@ -77,6 +77,7 @@ static int set_up(void **state)
                                           .most = {1 << 20, 1 << 20},
                                           .metrics = &world->metrics};
     world->redis = redis_new(&options, &callbacks, world);
+    broker_follow(world->broker, flush, world->redis);
     broker_run_until(world->broker, is_ready, world);
     *state = world;
     return 0;

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 enum {
-    TURNS = 16,     /* from a client's frame to Redis and back it is fewer */
-    STEP_TURNS = 6, /* while time passes, what is under way may take more than a step */
+    TURNS = 64,     /* from a client's frame to Redis and back it is fewer */
+    STEP_TURNS = 24, /* while time passes, what is under way may take more than a step */
     STEP_MS = 50,
     LONGEST_MOMENT_NS = 1000000,
     NS_PER_MS = 1000000,
@@ -66,7 +66,7 @@ void loop_watch(void (*on_turn)(void))
 static void turn(int times)
 {
     for (int i = 0; i < times; i++) {
-        event_base_loop(base, EVLOOP_NONBLOCK);
+        event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
         if (watcher != NULL)
             watcher();
     }

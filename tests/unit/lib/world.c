@@ -4,8 +4,8 @@
 
 #include "cluster/membership.h"
 #include "room/batch_send.h"
+#include "room/fanout.h"
 #include "room/registry.h"
-#include "room/subscribers.h"
 #include "session/drain.h"
 #include "telemetry/refusals.h"
 #include "websocket/connections.h"
@@ -158,11 +158,6 @@ static void on_bus_told(void *arg, const char *data, size_t len)
     sessions_on_told(world.sessions, data, len);
 }
 
-static void on_nothing(void *arg)
-{
-    (void)arg;
-}
-
 static void on_tick(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
@@ -200,7 +195,7 @@ static void load_config(const char *setting)
 
 static void make_bus(void)
 {
-    static const struct bus_callbacks callbacks = {on_up, on_bus_told, on_nothing};
+    static const struct bus_callbacks callbacks = {on_up, on_bus_told};
     char error[256] = "";
     const struct bus_options options = {loop_base(), &world.config, &world.config.redis_url,
                                         &world.metrics, NULL};
@@ -212,16 +207,16 @@ static void make_sessions(void)
 {
     world.refusals = refusals_new(&world.metrics, NULL);
     world.sender = sender_new(false);
-    world.poller = poller_new(loop_base(), &world.metrics, on_nothing, NULL);
+    world.poller = poller_new(loop_base(), &world.metrics);
     world.connections = connections_new(
         &(struct connections_options){loop_base(), world.poller, &world.metrics, world.refusals,
                                       (unsigned)world.config.ping, world.config.max_message});
-    world.audiences = audiences_new(loop_base(), world.sender, &world.metrics, world.refusals);
+    world.fanout = fanout_new(world.sender, &world.metrics, world.refusals);
     world.quota = quota_new(0);
     world.sessions = sessions_new(&(struct sessions_options){
         .base = loop_base(),
         .config = &world.config,
-        .audiences = world.audiences,
+        .queue = fanout_queue(world.fanout),
         .bus = world.bus,
         .connections = world.connections,
         .quota = world.quota,
@@ -247,8 +242,14 @@ static void make_presence(void)
     });
 }
 
+/* In the order of gateway/loop.c. */
 static void on_turn(void)
 {
+    fanout_flush(world.fanout);
+    poller_read(world.poller);
+    bus_flush(world.bus);
+    connections_flush(world.connections);
+    bus_flush(world.bus);
     world_note_calls();
     sessions_end_turn(world.sessions);
 }
@@ -297,7 +298,7 @@ void world_close(void)
     sessions_free(world.sessions);
     bus_free(world.bus);
     quota_free(world.quota);
-    audiences_free(world.audiences);
+    fanout_free(world.fanout);
     sender_free(world.sender);
     poller_free(world.poller);
     event_free(world.tick);

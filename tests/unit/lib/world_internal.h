@@ -19,7 +19,7 @@ extern struct world {
     struct refusals *refusals;
     struct poller *poller;
     struct sender *sender;
-    struct audiences *audiences;
+    struct fanout *fanout;
     struct bus *bus;
     struct connections *connections;
     struct quota *quota;

@@ -34,7 +34,7 @@ static void open_other(struct other *other, int count)
     struct audience *mine = stage.audience;
     *other = (struct other){.log = room_log_new(1000), .first = stage.count, .count = count};
     const struct audience_options options = {
-        .all = stage.audiences,
+        .queue = fanout_queue(stage.fanout),
         .log = other->log,
         .on_served = on_other_served,
         .owner = other,

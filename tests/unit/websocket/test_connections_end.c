@@ -92,10 +92,10 @@ static void test_end_of_the_socket_is_told(void **state)
 static void test_dead_ones_are_dying_until_reaped(void **state)
 {
     (void)state;
-    assert_false(connections_are_dying(stage.connections));
+    assert_false(connections_have_more(stage.connections));
     connection_abort(stage.connection);
     turn();
-    assert_false(connections_are_dying(stage.connections));
+    assert_false(connections_have_more(stage.connections));
     assert_int_equal(stage.metrics.connections, 0);
 }
 
