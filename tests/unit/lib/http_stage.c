@@ -324,6 +324,7 @@ void stage_admit(void)
 /* All but the log's file. */
 static void close_parts(void)
 {
+    stage.open = false; /* the loop runs no more */
     http_server_free(stage.http);
     router_free(stage.router);
     ops_free(stage.ops);
@@ -343,7 +344,6 @@ static void close_parts(void)
     config_done(&stage.config);
     for (int i = 0; i < stage.visitor_count; i++)
         stage_leave(stage.visitors[i]);
-    stage.open = false;
 }
 
 void stage_close(void)

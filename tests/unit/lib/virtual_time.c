@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 enum {
-    TURNS = 64,     /* from a client's frame to Redis and back it is fewer */
-    STEP_TURNS = 24, /* while time passes, what is under way may take more than a step */
+    TURNS = 32,     /* from a client's frame to Redis and back it is fewer */
+    STEP_TURNS = 8, /* while time passes, what is under way may take more than a step */
     STEP_MS = 50,
     LONGEST_MOMENT_NS = 1000000,
     NS_PER_MS = 1000000,
