@@ -210,14 +210,23 @@ test("every file that a document names in backquotes with its folder is there", 
     }
 });
 
-test("each step of the two ways in ARCHITECTURE is a function of the file that it names", () => {
-  const files = filesBelow(path.join(top, "gateway"));
-  const steps = [...read("ARCHITECTURE.md").matchAll(/^\| `([\w/]+\.c)` \| (`[^|]*) \|/gm)];
-  assert.ok(steps.length > 12, `${steps.length} steps`);
-  for (const [, name, functions] of steps) {
-    const body = fs.readFileSync(files.find((file) => file.endsWith(`/${name}`)), "utf8");
-    for (const [, called] of functions.matchAll(/`(\w+)`/g)) assert.match(body, new RegExp(`^\\w[^;]*\\b${called}\\(`, "m"), `${name}: ${called}`);
+/** The two ways of the data in ARCHITECTURE: lists of {file, functions, next}. */
+const ways = () => read("ARCHITECTURE.md").split(/^## /m).filter((part) => /^(In|Out): /.test(part)).map((part) =>
+  [...part.matchAll(/^\| `([\w/]+\.c)` \|([^|]*)\|([^|]*)\|/gm)].map(([, file, functions, next]) =>
+    ({ file, functions: functions.match(/\w+/g), next: next.match(/\w+/)?.[0] })));
+
+test("each step of the two ways in ARCHITECTURE is a function of the file that it names, and calls the next one", () => {
+  assert.deepEqual(ways().map((way) => way.length), [8, 8]);
+  for (const way of ways()) for (const [i, { file, functions, next }] of way.entries()) {
+    const code = read(`gateway/${file}`);
+    for (const name of functions) assert.match(code, new RegExp(`^\\w[^;]*\\b${name}\\(`, "m"), `${file}: ${name}`);
+    if (i === way.length - 1) { assert.equal(next, undefined, file); continue; }
+    for (const side of [file, way[i + 1].file]) assert.match(read(`gateway/${side}`), new RegExp(`\\b${next}\\b`), `${side}: ${next}`);
   }
+});
+
+test("no way of the data in ARCHITECTURE comes to a file twice", () => {
+  for (const way of ways()) assert.equal(new Set(way.map(({ file }) => file)).size, way.length);
 });
 
 test("README and ARCHITECTURE have 150 lines at most", () => {
