@@ -82,7 +82,8 @@ function stretchesOf({ record, name }, verdict, history, wentBack) {
     } else if (what === "message" || what === "presence") {
       if (!open) verdict.disorder.push(`${name} saw ${what} ${seq} before a welcome`);
       else if (open.epoch !== epoch) verdict.disorder.push(`${name} saw ${what} ${seq} of ${epoch}, being in ${open.epoch}`);
-      else if (seq <= open.last) verdict.disorder.push(`${name} saw ${what} ${seq} after ${open.last} (${epoch})`);
+      // a line that only names who is in the welcome's list bears its number
+      else if (seq < open.last || (seq === open.last && (what !== "presence" || seq !== open.after))) verdict.disorder.push(`${name} saw ${what} ${seq} after ${open.last} (${epoch})`);
       if (!open) continue;
       open.last = Math.max(open.last, seq);
       if (what === "message") open.seen.add(seq);
@@ -210,8 +211,9 @@ function judgeJoins(members, verdict) {
     let here = new Set();
     let inEpoch = null;
     let known = 0; // up to there another gateway may have made one line of what was seen already, and more
+    let fresh = false; // the line that was gathered when the welcome came names who is in its list
     for (const { what, epoch, seq, here: people, recovered, joined, left } of record) {
-      if (what === "welcome") known = seq;
+      if (what === "welcome") [known, fresh] = [seq, true];
       if (what === "start") inEpoch = null; // whoever was here before may have gone meanwhile
       if (what === "welcome" || what === "gap") {
         if (epoch !== inEpoch) here = new Set();
@@ -221,9 +223,10 @@ function judgeJoins(members, verdict) {
       if (what !== "presence") continue;
       for (const gone of left) here.delete(gone);
       for (const come of joined) {
-        if (here.has(come) && seq > known) verdict.falseJoins.push(`${name} was told that ${come} came, who was there (${epoch})`);
+        if (here.has(come) && seq > known && !fresh) verdict.falseJoins.push(`${name} was told that ${come} came, who was there (${epoch})`);
         here.add(come);
       }
+      fresh = false;
     }
   }
 }

@@ -69,6 +69,12 @@ test("a message under two numbers is doubled", () => {
   expect(twice, twice, ["doubled"]);
 });
 
+test("the first line of presence may bear the number of the welcome, and no other may repeat one", () => {
+  const line = (t, seq) => ({ t, what: "presence", epoch: "e1", seq, joined: [], left: [], count: 2 });
+  expect([welcome(1, 0), line(2, 0), message(3, 1), message(4, 2), message(5, 3)], good, []);
+  expect([welcome(1, 0), message(3, 1), line(3, 1), message(4, 2), message(5, 3)], good, ["disorder"]);
+});
+
 test("numbers that go back, or differ between members, are disorder", () => {
   expect([welcome(1, 0), message(2, 1), message(3, 3), message(4, 2)], good, ["disorder"]);
   expect(good, [welcome(1, 0), message(2, 1), message(3, 2, { text: "other" }), message(4, 3)], ["disorder"]);
