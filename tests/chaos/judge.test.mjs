@@ -144,6 +144,9 @@ test("who is there may not be announced as come", () => {
   const alice = [welcome(1, 0, { here: ["A"] }), presence(2, 1, { joined: ["B"] })];
   expect(alice, [welcome(1, 1)], []);
   expect([...alice, presence(3, 2, { joined: ["B"] })], [welcome(1, 1)], ["falseJoins"]);
+  const listed = [welcome(1, 0, { here: ["A", "B"] }), presence(2, 1, { joined: ["B"] })]; // gathered before it was welcomed
+  expect(listed, [welcome(1, 1)], []);
+  expect([...listed, presence(3, 2, { joined: ["B"] })], [welcome(1, 1)], ["falseJoins"]);
   const again = [{ t: 3, what: "leave", id: "A" }, { t: 4, what: "start" }, welcome(5, 2, { here: ["A"] }), presence(6, 3, { joined: ["B"] })];
   expect([...alice, ...again], [welcome(1, 1)], []);
   expect([...alice, presence(3, 2, { left: ["C"] }), presence(4, 3, { joined: ["C"] })], [welcome(1, 1)], []);
