@@ -2,7 +2,6 @@
 
 #include "base/clock.h"
 #include "base/remote_clock.h"
-#include "base/text.h"
 #include "broker/topic_call.h"
 #include "protocol/lineage.h"
 
@@ -15,12 +14,6 @@ enum {
     LEAVES_LIKE_A_CALL = 8, /* and of leave.lua */
     PUT_BACK_PATIENCE_MS = 60000,
 };
-
-static const char *print_number(char out[TEXT_NUMBER_BYTES], uint64_t number)
-{
-    text_number(number, out);
-    return out;
-}
 
 int commands_say(struct topic *topic, const struct publish_batch_say *say, redis_done done,
                  void *arg)
@@ -35,13 +28,14 @@ int commands_say(struct topic *topic, const struct publish_batch_say *say, redis
 int commands_publish(struct topic *topic, const char *json, size_t len)
 {
     const struct commands *commands = topic->commands;
-    struct redis_words words;
-    words.count = 0;
+    struct redis_words words = {0};
     outbox_flush(commands->publish_batch);
     redis_words_add_string(&words, "PUBLISH");
     redis_words_add_string(&words, topic->channel.text);
     redis_words_add(&words, json, len);
-    return redis_send(commands->redis, &words, NULL, NULL);
+    int result = redis_send(commands->redis, &words, NULL, NULL);
+    redis_words_done(&words);
+    return result;
 }
 
 /* As how many calls it counts in the lane. */
@@ -64,60 +58,52 @@ static int64_t find_asked_ms(const struct commands *commands, const struct comma
     return join->asked_ms == 0 ? 0 : remote_clock_at(commands->redis_clock, join->asked_ms);
 }
 
-/* The numbers of a join, as text. */
-struct join_numbers {
-    char asked[TEXT_NUMBER_BYTES], floor[TEXT_NUMBER_BYTES];
-};
-
-static void add_join(struct topic_call *call, const struct commands *commands,
-                     const struct commands_join *join, struct join_numbers *numbers)
+static void add_join(struct script_call *call, const struct commands *commands,
+                     const struct commands_join *join)
 {
-    topic_call_add(call, join->member.name);
-    topic_call_add(call, join->member.address);
-    topic_call_add(call, join->member.shown);
-    topic_call_add(call, join->member.session);
-    topic_call_add(call, join->fresh.id);
-    topic_call_add(call, join->fresh.hash);
-    topic_call_add(call, join->shown.id);
-    topic_call_add(call, join->shown.hash);
-    topic_call_add(call, join->number_base);
-    topic_call_add(call, print_number(numbers->asked, (uint64_t)find_asked_ms(commands, join)));
-    topic_call_add(call, join->restore ? "1" : "0");
-    topic_call_add(call, print_number(numbers->floor, join->floor));
-    topic_call_add(call, join->floor_epoch == NULL ? "" : join->floor_epoch);
+    script_add(call, join->member.name);
+    script_add(call, join->member.address);
+    script_add(call, join->member.shown);
+    script_add(call, join->member.session);
+    script_add(call, join->fresh.id);
+    script_add(call, join->fresh.hash);
+    script_add(call, join->shown.id);
+    script_add(call, join->shown.hash);
+    script_add(call, join->number_base);
+    script_add_number(call, (uint64_t)find_asked_ms(commands, join));
+    script_add(call, join->restore ? "1" : "0");
+    script_add_number(call, join->floor);
+    script_add(call, join->floor_epoch == NULL ? "" : join->floor_epoch);
+}
+
+/* A call about the room's members. */
+static void begin(struct script_call *call, const char *script, const struct topic *topic)
+{
+    topic_call_begin(call, script, topic, &topic->commands->settings);
+    topic_call_add_key(call, topic, "members", NULL);
 }
 
 int commands_join(struct topic *topic, const struct commands_join *joins, size_t count,
                   redis_done done, void *arg)
 {
     const struct commands *commands = topic->commands;
-    struct key keys[COMMANDS_JOIN_MOST], left_keys[COMMANDS_JOIN_MOST];
-    struct join_numbers numbers[COMMANDS_JOIN_MOST];
-    char end[TEXT_NUMBER_BYTES];
     const struct config *config = commands->config;
-    struct topic_call call;
-    struct key set = key_part(topic->base.text, "members");
-    struct key member_base = key_item(topic->base.text, "member", "");
-    struct key gateway_base = key_gateway_channel(config, "");
+    struct script_call call;
     assert(count > 0 && count <= COMMANDS_JOIN_MOST);
-    topic_call_begin(&call, "join", topic, &commands->settings);
-    topic_call_add_key(&call, set.text);
+    begin(&call, "join", topic);
     for (size_t i = 0; i < count; i++) {
-        keys[i] = key_item(topic->base.text, "member", joins[i].member.folded);
-        left_keys[i] = key_item(topic->base.text, "left", joins[i].shown.id);
-        topic_call_add_key(&call, keys[i].text);
-        topic_call_add_key(&call, left_keys[i].text);
+        topic_call_add_key(&call, topic, "member", joins[i].member.folded);
+        topic_call_add_key(&call, topic, "left", joins[i].shown.id);
     }
-    topic_call_end_keys(&call);
-    topic_call_add(&call, config->gateway_id);
-    topic_call_add(&call, commands->settings.member_ttl);
-    topic_call_add(&call, commands->settings.most_members);
-    topic_call_add(&call, member_base.text);
-    topic_call_add(&call, gateway_base.text);
-    topic_call_add(&call, print_number(end, (uint64_t)find_end_ms(commands, &joins[0])));
+    script_add(&call, config->gateway_id);
+    script_add(&call, commands->settings.member_ttl);
+    script_add(&call, commands->settings.most_members);
+    topic_call_add_base(&call, topic, "member");
+    script_add(&call, key_gateway_channel(config, "").text);
+    script_add_number(&call, (uint64_t)find_end_ms(commands, &joins[0]));
     for (size_t i = 0; i < count; i++)
-        add_join(&call, commands, &joins[i], &numbers[i]);
-    return lane_run(commands->limiter, &call.call, weigh(count, JOINS_LIKE_A_CALL), done, arg);
+        add_join(&call, commands, &joins[i]);
+    return lane_run(commands->limiter, &call, weigh(count, JOINS_LIKE_A_CALL), done, arg);
 }
 
 static enum commands_join_status read_in(const struct redis_reply *answer,
@@ -159,82 +145,59 @@ int commands_leave(struct topic *topic, const struct commands_leave *leaves, siz
                    redis_done done, void *arg)
 {
     const struct commands *commands = topic->commands;
-    struct key keys[COMMANDS_LEAVE_MOST];
-    struct topic_call call;
-    struct key set = key_part(topic->base.text, "members");
-    struct key left_base = key_item(topic->base.text, "left", "");
-    struct key member_base = key_item(topic->base.text, "member", "");
+    struct script_call call;
     assert(count > 0 && count <= COMMANDS_LEAVE_MOST);
-    topic_call_begin(&call, "leave", topic, &commands->settings);
-    topic_call_add_key(&call, set.text);
+    begin(&call, "leave", topic);
+    for (size_t i = 0; i < count; i++)
+        topic_call_add_key(&call, topic, "member", leaves[i].member.folded);
+    script_add(&call, commands->config->gateway_id);
+    topic_call_add_base(&call, topic, "left");
+    topic_call_add_base(&call, topic, "member");
     for (size_t i = 0; i < count; i++) {
-        keys[i] = key_item(topic->base.text, "member", leaves[i].member.folded);
-        topic_call_add_key(&call, keys[i].text);
-    }
-    topic_call_end_keys(&call);
-    topic_call_add(&call, commands->config->gateway_id);
-    topic_call_add(&call, left_base.text);
-    topic_call_add(&call, member_base.text);
-    for (size_t i = 0; i < count; i++) {
-        topic_call_add(&call, leaves[i].member.session);
-        topic_call_add(&call, leaves[i].said ? "1" : "0");
-        topic_call_add(&call, leaves[i].spared);
+        script_add(&call, leaves[i].member.session);
+        script_add(&call, leaves[i].said ? "1" : "0");
+        script_add(&call, leaves[i].spared);
     }
     outbox_flush(commands->publish_batch); /* what was said before is heard before */
-    return lane_run(commands->limiter, &call.call, weigh(count, LEAVES_LIKE_A_CALL), done, arg);
+    return lane_run(commands->limiter, &call, weigh(count, LEAVES_LIKE_A_CALL), done, arg);
 }
 
 int commands_refresh(struct topic *topic, const struct commands_member *members, size_t count,
                      redis_done done, void *arg)
 {
     const struct commands *commands = topic->commands;
-    struct key keys[COMMANDS_REFRESH_MOST];
-    struct topic_call call;
-    struct key set = key_part(topic->base.text, "members");
-    struct key member_base = key_item(topic->base.text, "member", "");
-    struct key left_base = key_item(topic->base.text, "left", "");
-    topic_call_begin(&call, "refresh", topic, &commands->settings);
-    topic_call_add_key(&call, set.text);
-    for (size_t i = 0; i < count; i++) {
-        keys[i] = key_item(topic->base.text, "member", members[i].folded);
-        topic_call_add_key(&call, keys[i].text);
-    }
-    topic_call_end_keys(&call);
-    topic_call_add(&call, commands->settings.member_ttl);
-    topic_call_add(&call, member_base.text);
-    topic_call_add(&call, left_base.text);
+    struct script_call call;
+    begin(&call, "refresh", topic);
     for (size_t i = 0; i < count; i++)
-        topic_call_add(&call, members[i].session);
-    return lane_run(commands->limiter, &call.call, 1, done, arg);
+        topic_call_add_key(&call, topic, "member", members[i].folded);
+    script_add(&call, commands->settings.member_ttl);
+    topic_call_add_base(&call, topic, "member");
+    topic_call_add_base(&call, topic, "left");
+    for (size_t i = 0; i < count; i++)
+        script_add(&call, members[i].session);
+    return lane_run(commands->limiter, &call, 1, done, arg);
 }
 
 int commands_ours(struct topic *topic, const char *cursor, size_t most, redis_done done, void *arg)
 {
     const struct commands *commands = topic->commands;
-    struct topic_call call;
-    struct key set = key_part(topic->base.text, "members");
-    struct key member_base = key_item(topic->base.text, "member", "");
-    char number[TEXT_NUMBER_BYTES];
-    topic_call_begin(&call, "ours", topic, &commands->settings);
-    topic_call_add_key(&call, set.text);
-    topic_call_end_keys(&call);
-    topic_call_add(&call, commands->config->gateway_id);
-    topic_call_add(&call, member_base.text);
-    topic_call_add(&call, cursor);
-    topic_call_add(&call, print_number(number, most));
-    return lane_run(commands->limiter, &call.call, 1, done, arg);
+    struct script_call call;
+    begin(&call, "ours", topic);
+    script_add(&call, commands->config->gateway_id);
+    topic_call_add_base(&call, topic, "member");
+    script_add(&call, cursor);
+    script_add_number(&call, most);
+    return lane_run(commands->limiter, &call, 1, done, arg);
 }
 
 void commands_trim(struct topic *topic, const char *epoch, uint64_t seq)
 {
     const struct commands *commands = topic->commands;
-    struct topic_call call;
-    char number[TEXT_NUMBER_BYTES];
+    struct script_call call;
     topic_call_begin(&call, "trim", topic, &commands->settings);
-    topic_call_end_keys(&call);
-    topic_call_add(&call, print_number(number, seq));
-    topic_call_add(&call, epoch);
-    script_run(commands->redis, &call.call, NULL, NULL);
+    script_add_number(&call, seq);
+    script_add(&call, epoch);
+    script_run(commands->redis, &call, NULL, NULL);
 }
 
 bool commands_is_other_epoch(const struct redis_reply *reply)

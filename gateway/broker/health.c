@@ -100,35 +100,27 @@ static void on_answered(void *arg, const struct redis_reply *reply)
 }
 
 /* The keys of a room, as a member's messages and joins use them. */
-struct probe_keys {
-    struct key head, recent, members, member, nonces;
-};
-
-static void add_keys(struct script_call *call, const struct probe_options *options,
-                     struct probe_keys *keys)
+static void add_keys(struct script_call *call, const struct probe_options *options)
 {
-    keys->head = key_part(options->base, "head");
-    keys->recent = key_part(options->base, "recent");
-    keys->members = key_part(options->base, "members");
-    keys->member = key_item(options->base, "member", "probe");
-    keys->nonces = key_item(options->base, "nonces", "probe");
-    const char *const all[] = {options->channel,   keys->head.text,   keys->recent.text,
-                               keys->members.text, keys->member.text, keys->nonces.text};
+    const struct key all[] = {key_part(options->base, "head"), key_part(options->base, "recent"),
+                              key_part(options->base, "members"),
+                              key_item(options->base, "member", "probe"),
+                              key_item(options->base, "nonces", "probe")};
+    script_add_key(call, options->channel, strlen(options->channel));
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        script_add_key(call, all[i], strlen(all[i]));
+        script_add_key(call, all[i].text, strlen(all[i].text));
 }
 
 static int ask(struct probe *probe)
 {
     struct script_call call;
-    struct probe_keys keys;
     script_begin(&call, "probe");
-    add_keys(&call, &probe->options, &keys);
-    const char *const arguments[] = {probe->word + sizeof PROBE_WORD - 1, /* an epoch */
-                                     KEY_SECONDS, probe->options.keeps ? KEY_SECONDS : "0",
-                                     MOST_KEPT, probe->word};
-    for (size_t i = 0; i < sizeof arguments / sizeof *arguments; i++)
-        redis_words_add_string(&call.words, arguments[i]);
+    add_keys(&call, &probe->options);
+    script_add(&call, probe->word + sizeof PROBE_WORD - 1); /* an epoch */
+    script_add(&call, KEY_SECONDS);
+    script_add(&call, probe->options.keeps ? KEY_SECONDS : "0");
+    script_add(&call, MOST_KEPT);
+    script_add(&call, probe->word);
     return script_run(probe->options.commands, &call, on_answered, probe);
 }
 

@@ -15,13 +15,14 @@ struct key {
     char text[KEY_BYTES];
 };
 
+struct batch;
 struct commands;
 
 struct topic {
     const struct commands *commands; /* what calls about it are made with (broker/commands.h) */
     struct key channel;              /* where its events are published: P:{R}, or P@N:{R} */
     struct key base;                 /* what its keys begin with: P:{R} */
-    uint32_t batch;                  /* publish_batch's own: which one gathers for it; 0: none */
+    struct batch *batch;             /* publish_batch's own: which one gathers for it; or NULL */
 };
 
 struct topic topic_of(const struct commands *commands, const struct config *config,

@@ -4,40 +4,37 @@
 
 #include <string.h>
 
-static void new_epoch(char out[24])
+static void add_new_epoch(struct script_call *call)
 {
     uint8_t random[9];
+    char epoch[24];
     digest_random(random, sizeof random);
-    digest_base64url(random, sizeof random, out);
+    digest_base64url(random, sizeof random, epoch);
+    script_add(call, epoch);
 }
 
-void topic_call_add_key(struct topic_call *call, const char *key)
-{
-    script_add_key(&call->call, key, strlen(key));
-}
-
-void topic_call_begin(struct topic_call *call, const char *script, const struct topic *topic,
+void topic_call_begin(struct script_call *call, const char *script, const struct topic *topic,
                       const struct script_settings *settings)
 {
-    script_begin(&call->call, script);
-    call->settings = settings;
-    call->head = key_part(topic->base.text, "head");
-    call->recent = key_part(topic->base.text, "recent");
-    new_epoch(call->epoch);
-    topic_call_add_key(call, topic->channel.text);
-    topic_call_add_key(call, call->head.text);
-    topic_call_add_key(call, call->recent.text);
+    script_begin(call, script);
+    script_add_key(call, topic->channel.text, strlen(topic->channel.text));
+    topic_call_add_key(call, topic, "head", NULL);
+    topic_call_add_key(call, topic, "recent", NULL);
+    add_new_epoch(call);
+    script_add(call, settings->head_ttl);
+    script_add(call, settings->retention);
+    script_add(call, settings->most_kept);
 }
 
-void topic_call_end_keys(struct topic_call *call)
+void topic_call_add_key(struct script_call *call, const struct topic *topic, const char *part,
+                        const char *item)
 {
-    topic_call_add(call, call->epoch);
-    topic_call_add(call, call->settings->head_ttl);
-    topic_call_add(call, call->settings->retention);
-    topic_call_add(call, call->settings->most_kept);
+    struct key key =
+        item == NULL ? key_part(topic->base.text, part) : key_item(topic->base.text, part, item);
+    script_add_key(call, key.text, strlen(key.text));
 }
 
-void topic_call_add(struct topic_call *call, const char *argument)
+void topic_call_add_base(struct script_call *call, const struct topic *topic, const char *part)
 {
-    redis_words_add_string(&call->call.words, argument);
+    script_add(call, key_item(topic->base.text, part, "").text);
 }

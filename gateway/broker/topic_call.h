@@ -1,5 +1,5 @@
 /* topic_call: a call of a script about a room: the three keys and four arguments that prelude.lua
- * reads, and what the script itself wants. */
+ * reads, and the room's keys that the script itself wants. */
 #ifndef YUKIZURI_BROKER_TOPIC_CALL_H
 #define YUKIZURI_BROKER_TOPIC_CALL_H
 
@@ -7,20 +7,16 @@
 #include "broker/topic.h"
 #include "redis/script.h"
 
-/* On the stack; all strings that are added must live until the call is sent. */
-struct topic_call {
-    struct script_call call;
-    const struct script_settings *settings;
-    struct key head, recent;
-    char epoch[24]; /* begins, should the room have none */
-};
-
-void topic_call_begin(struct topic_call *call, const char *script, const struct topic *topic,
+/* script_begin, with what prelude.lua reads; among it the epoch that begins, should the room have
+ * none. */
+void topic_call_begin(struct script_call *call, const char *script, const struct topic *topic,
                       const struct script_settings *settings);
-void topic_call_add_key(struct topic_call *call, const char *key);
 
-/* Ends the keys: what is added from here on are arguments. */
-void topic_call_end_keys(struct topic_call *call);
-void topic_call_add(struct topic_call *call, const char *argument);
+/* One more key: P:{R}:PART, or P:{R}:PART:ITEM when `item` is not NULL. */
+void topic_call_add_key(struct script_call *call, const struct topic *topic, const char *part,
+                        const char *item);
+
+/* One more argument: what such keys begin with, P:{R}:PART: */
+void topic_call_add_base(struct script_call *call, const struct topic *topic, const char *part);
 
 #endif

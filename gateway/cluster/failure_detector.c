@@ -191,19 +191,18 @@ static void give_end(struct burials *burials, const char *key)
 static void send_poll(struct poll *poll)
 {
     struct burials *burials = poll->burials;
-    struct key keys[POLL_MOST];
-    struct redis_words words;
-    words.count = 0;
+    struct redis_words words = {0};
     redis_words_add_string(&words, "EXISTS");
     for (size_t i = 0; i < poll->count; i++) {
-        keys[i] = key_gateway(burials->config->redis_prefix, poll->ids[i]);
-        redis_words_add_string(&words, keys[i].text);
+        struct key key = key_gateway(burials->config->redis_prefix, poll->ids[i]);
+        redis_words_add_string(&words, key.text);
         if (burials->polls % POLLS_TO_MEND == 0)
-            give_end(burials, keys[i].text);
+            give_end(burials, key.text);
     }
     poll->asked_ms = clock_monotonic_ms();
     if (redis_send(bus_commands(burials->bus)->redis, &words, on_polled, poll) != 0)
         free(poll);
+    redis_words_done(&words);
 }
 
 static void on_gateways(void *arg, const struct redis_reply *reply)

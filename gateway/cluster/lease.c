@@ -117,7 +117,7 @@ static int call_script(struct lease *lease, const char *step, redis_done done)
     script_begin(&call, "lease");
     script_add_key(&call, lease->key.text, strlen(lease->key.text));
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        redis_words_add_string(&call.words, words[i]);
+        script_add(&call, words[i]);
     return script_run(bus_commands(lease->options.bus)->redis, &call, done, lease);
 }
 

@@ -35,9 +35,9 @@ struct presence {
 
 /* Sends SADD and lets the set expire, as one: a connection cut in between must not leave a key that
  * lives for ever. */
-static void send_kept(struct presence *presence, const struct redis_words *add, redis_done done)
+static void send_kept(struct presence *presence, const char *key, struct redis_words *add,
+                      redis_done done)
 {
-    const char *key = add->data[1];
     struct redis *redis = bus_commands(presence->options.bus)->redis;
     char ttl[TEXT_NUMBER_BYTES];
     text_number(script_settings_member_ttl(presence->config), ttl);
@@ -45,22 +45,24 @@ static void send_kept(struct presence *presence, const struct redis_words *add, 
     redis_send(redis, add, NULL, NULL);
     redis_send_strings(redis, NULL, NULL, "EXPIRE", key, ttl, NULL);
     redis_send_strings(redis, done, presence, "EXEC", NULL);
+    redis_words_done(add);
 }
 
-static void begin_add(struct redis_words *words, const char *key)
+static void add_item(struct redis_words *words, const char *key, const char *item)
 {
-    words->count = 0;
-    redis_words_add_string(words, "SADD");
-    redis_words_add_string(words, key);
+    if (words->count == 0) {
+        redis_words_add_string(words, "SADD");
+        redis_words_add_string(words, key);
+    }
+    redis_words_add_string(words, item);
 }
 
 static void keep_in_set(struct presence *presence, const char *key, const char *item,
                         redis_done done)
 {
-    struct redis_words words;
-    begin_add(&words, key);
-    redis_words_add_string(&words, item);
-    send_kept(presence, &words, done);
+    struct redis_words words = {0};
+    add_item(&words, key, item);
+    send_kept(presence, key, &words, done);
 }
 
 /* Other gateways find this one there. Broken by hand, it would keep the dead from being found. */
@@ -79,21 +81,17 @@ static void on_gateways_kept(void *arg, const struct redis_reply *reply)
 static void write_rooms(struct presence *presence)
 {
     const char *key = presence->own_rooms.text;
-    struct redis_words words;
+    struct redis_words words = {0};
     struct room *room;
     presence->renewals = 0;
-    begin_add(&words, key);
     for (size_t at = 0; (room = rooms_next(presence->options.rooms, &at)) != NULL;) {
-        if (!room_is_open(room))
-            continue;
-        redis_words_add_string(&words, room_name(room));
-        if (words.count == REDIS_WORDS) {
-            send_kept(presence, &words, NULL);
-            begin_add(&words, key);
-        }
+        if (room_is_open(room))
+            add_item(&words, key, room_name(room));
+        if (words.count == REDIS_WORDS)
+            send_kept(presence, key, &words, NULL);
     }
-    if (words.count > 2)
-        send_kept(presence, &words, NULL);
+    if (words.count > 0)
+        send_kept(presence, key, &words, NULL);
 }
 
 /* No other life has rooms there that somebody may be left in. */

@@ -177,25 +177,20 @@ static void on_taken_off(void *arg, const struct redis_reply *reply)
 static void take_off(struct grave *grave, const struct redis_reply *names)
 {
     struct bus *bus = grave->burial->burials->bus;
-    struct topic_call call;
-    struct key members = key_part(grave->topic.base.text, "members");
-    struct key member = key_item(grave->topic.base.text, "member", "");
-    struct key left = key_item(grave->topic.base.text, "left", "");
+    struct script_call call;
     topic_call_begin(&call, "bury", &grave->topic, &bus_commands(bus)->settings);
-    topic_call_add_key(&call, members.text);
-    topic_call_end_keys(&call);
-    topic_call_add(&call, grave->burial->id);
-    topic_call_add(&call, member.text);
-    topic_call_add(&call, left.text);
-    topic_call_add(&call, grave->burial->spared);
-    for (size_t i = 0; i < redis_reply_count(names) && call.call.words.count < REDIS_WORDS - 8;
-         i++) {
+    topic_call_add_key(&call, &grave->topic, "members", NULL);
+    script_add(&call, grave->burial->id);
+    topic_call_add_base(&call, &grave->topic, "member");
+    topic_call_add_base(&call, &grave->topic, "left");
+    script_add(&call, grave->burial->spared);
+    for (size_t i = 0; i < redis_reply_count(names) && call.words.count < REDIS_WORDS; i++) {
         size_t len;
         const char *name = redis_reply_string(redis_reply_at(names, i), &len);
         if (name != NULL)
-            redis_words_add(&call.call.words, name, len);
+            redis_words_add(&call.words, name, len);
     }
-    if (script_run(bus_commands(bus)->redis, &call.call, on_taken_off, grave) != 0)
+    if (script_run(bus_commands(bus)->redis, &call, on_taken_off, grave) != 0)
         end_grave(grave, true);
 }
 

@@ -134,18 +134,12 @@ void redis_become_ready(struct redis *redis)
 }
 
 /* Commands wait for redis_flush, and leave with one system call. */
-static void write_command(struct redis *redis, const char *command, size_t len)
+void redis_write(struct redis *redis, const struct redis_words *words, redis_done done, void *arg)
 {
-    evbuffer_add(redis->unsent, command, len);
-}
-
-static void write_words(struct redis *redis, const struct redis_words *words)
-{
-    struct evbuffer_iovec part;
-    if (evbuffer_reserve_space(redis->unsent, (ev_ssize_t)redis_format_bytes(words), &part, 1) != 1)
-        abort(); /* out of memory */
-    part.iov_len = redis_format(words, part.iov_base);
-    evbuffer_commit_space(redis->unsent, &part, 1);
+    char head[REDIS_HEAD_BYTES];
+    evbuffer_add(redis->unsent, head, redis_words_head(words->count, head));
+    evbuffer_add(redis->unsent, words->bytes.data, words->bytes.len);
+    push_pending(redis, done, arg);
 }
 
 /* Straight to the socket: a bufferevent would wait for an iteration to hear that it is writable. */
@@ -158,12 +152,6 @@ void redis_flush(struct redis *redis)
         evbuffer_write(redis->unsent, bufferevent_getfd(redis->stream));
     bufferevent_write_buffer(redis->stream,
                              redis->unsent); /* the rest, or all: errors show there */
-}
-
-void redis_write(struct redis *redis, const struct redis_words *words, redis_done done, void *arg)
-{
-    write_words(redis, words);
-    push_pending(redis, done, arg);
 }
 
 /* What is published comes between the answers to SUBSCRIBE and the like. */
@@ -437,16 +425,6 @@ void redis_mark_optional(struct redis *redis)
     pending_excuse_last(&redis->pending);
 }
 
-int redis_send_formatted(struct redis *redis, const struct redis_command *command)
-{
-    if (redis->state != REDIS_READY)
-        return -1;
-    write_command(redis, command->bytes, command->len);
-    redis->options.metrics->redis_commands++;
-    push_pending(redis, command->done, command->arg);
-    return 0;
-}
-
 int redis_send(struct redis *redis, const struct redis_words *words, redis_done done, void *arg)
 {
     if (redis->state != REDIS_READY)
@@ -458,10 +436,12 @@ int redis_send(struct redis *redis, const struct redis_words *words, redis_done 
 
 int redis_send_strings(struct redis *redis, redis_done done, void *arg, const char *first, ...)
 {
-    struct redis_words words;
+    struct redis_words words = {0};
     va_list rest;
     va_start(rest, first);
-    redis_words_list(&words, first, rest);
+    redis_words_add_list(&words, first, rest);
     va_end(rest);
-    return redis_send(redis, &words, done, arg);
+    int result = redis_send(redis, &words, done, arg);
+    redis_words_done(&words);
+    return result;
 }

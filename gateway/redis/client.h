@@ -7,6 +7,7 @@
 #ifndef YUKIZURI_REDIS_CLIENT_H
 #define YUKIZURI_REDIS_CLIENT_H
 
+#include "base/text.h"
 #include "config/redis_url.h"
 #include "redis/error.h"
 #include "redis/resp_decode.h"
@@ -46,13 +47,23 @@ struct redis_options {
  * after its deadline is dropped. */
 typedef void (*redis_done)(void *arg, const struct redis_reply *reply);
 
-/* A command's words. They are copied when it is sent. */
+/* A command's words, as Redis reads them (RESP); all zeroes is none. Whoever has added some frees
+ * them by redis_words_done. A command shall not have many more than REDIS_WORDS. */
 enum { REDIS_WORDS = 1100 };
 struct redis_words {
     size_t count;
-    const char *data[REDIS_WORDS];
-    size_t len[REDIS_WORDS];
+    struct text bytes;
 };
+
+/* What is added is copied. */
+void redis_words_add(struct redis_words *words, const char *data, size_t len);
+void redis_words_add_string(struct redis_words *words, const char *string);
+
+/* Adds all of `more`, which is empty then. */
+void redis_words_move(struct redis_words *words, struct redis_words *more);
+
+/* They are empty again. */
+void redis_words_done(struct redis_words *words);
 
 /* Starts to connect, and goes on trying for ever. */
 struct redis *redis_new(const struct redis_options *options,
@@ -91,28 +102,14 @@ void redis_reconnect(struct redis *redis, const char *why);
  * did not take before, in the next iteration of the loop. */
 void redis_flush(struct redis *redis);
 
-/* Sends a command, with redis_flush. 0; or -1 when there is no
+/* Sends a command, with redis_flush; the words stay the caller's. 0; or -1 when there is no
  * connection: `done` is then never called. `done` may be NULL. The deadline is REDIS_DEADLINE_MS.
  */
 int redis_send(struct redis *redis, const struct redis_words *words, redis_done done, void *arg);
 
-/* The same of a command that redis_format has put together; it is copied. */
-struct redis_command {
-    const char *bytes;
-    size_t len;
-    redis_done done;
-    void *arg;
-};
-int redis_send_formatted(struct redis *redis, const struct redis_command *command);
-
 /* `done` is called without a reply at the loop's next turn, after all who have waited longer: for
  * what was promised an answer and found no connection. */
 void redis_fail(struct redis *redis, redis_done done, void *arg);
-
-/* Writes a command as Redis reads it (RESP) to `out`, which has room for redis_format_bytes.
- * Returns its length. */
-size_t redis_format(const struct redis_words *words, char *out);
-size_t redis_format_bytes(const struct redis_words *words);
 
 /* redis_send of a NULL-terminated list of strings. */
 int redis_send_strings(struct redis *redis, redis_done done, void *arg, const char *first, ...)
@@ -123,8 +120,5 @@ int redis_send_strings(struct redis *redis, redis_done done, void *arg, const ch
 void redis_mark_optional(struct redis *redis);
 
 enum { REDIS_DEADLINE_MS = 5000 };
-
-void redis_words_add(struct redis_words *words, const char *data, size_t len);
-void redis_words_add_string(struct redis_words *words, const char *string);
 
 #endif

@@ -75,7 +75,12 @@ void redis_why_ended(const struct redis *redis, short events, char out[REDIS_WHY
 
 /* --- redis/resp_encode.c --- */
 
-/* All words up to a NULL. */
-void redis_words_list(struct redis_words *words, const char *first, va_list rest);
+enum { REDIS_HEAD_BYTES = 24 }; /* '*' or '$', 20 digits, CR LF */
+
+/* What a command of so many words begins with. Returns its length. */
+size_t redis_words_head(size_t count, char out[REDIS_HEAD_BYTES]);
+
+/* Adds all words up to a NULL. */
+void redis_words_add_list(struct redis_words *words, const char *first, va_list rest);
 
 #endif

@@ -155,12 +155,15 @@ int lane_stand(struct lane *lane, void (*make)(void *arg), void *arg)
 int lane_run(struct lane *lane, struct script_call *call, unsigned weight, redis_done done,
              void *arg)
 {
-    if (!redis_is_ready(lane->redis))
+    struct script_run *run = script_prepare(lane->redis, call);
+    if (!redis_is_ready(lane->redis)) {
+        script_drop(run);
         return -1;
+    }
     struct call *kept = new_call(lane, arg);
     kept->done = done;
     kept->weight = weight;
-    kept->run = script_prepare(lane->redis, call);
+    kept->run = run;
     if (!lane->in_turn && (lane->under_way >= lane->most || lane_is_long(lane))) {
         list_add(&lane->waiting, &kept->link);
         return 0;

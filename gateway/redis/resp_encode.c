@@ -1,16 +1,32 @@
 /* The part of redis/client.h that puts commands together: RESP, an array of bulk strings. */
 #include "redis/internal.h"
 
-#include <assert.h>
 #include <string.h>
 
-enum { HEAD_BYTES = 24 }; /* '*' or '$', 20 digits, CR LF */
+enum { USUAL_BYTES = 512 };
+
+static size_t put_head(char *out, char kind, size_t number)
+{
+    out[0] = kind;
+    size_t len = 1 + text_number(number, out + 1);
+    out[len++] = '\r';
+    out[len++] = '\n';
+    return len;
+}
+
+size_t redis_words_head(size_t count, char out[REDIS_HEAD_BYTES])
+{
+    return put_head(out, '*', count);
+}
 
 void redis_words_add(struct redis_words *words, const char *data, size_t len)
 {
-    assert(words->count < REDIS_WORDS);
-    words->data[words->count] = data;
-    words->len[words->count] = len;
+    char head[REDIS_HEAD_BYTES];
+    if (words->count == 0)
+        text_reserve(&words->bytes, USUAL_BYTES);
+    text_add(&words->bytes, head, put_head(head, '$', len));
+    text_add(&words->bytes, data, len);
+    text_add(&words->bytes, "\r\n", 2);
     words->count++;
 }
 
@@ -19,51 +35,21 @@ void redis_words_add_string(struct redis_words *words, const char *string)
     redis_words_add(words, string, strlen(string));
 }
 
-void redis_words_list(struct redis_words *words, const char *first, va_list rest)
+void redis_words_add_list(struct redis_words *words, const char *first, va_list rest)
 {
-    words->count = 0;
     for (const char *word = first; word != NULL; word = va_arg(rest, const char *))
         redis_words_add_string(words, word);
 }
 
-static char *put_head(char *out, char kind, size_t number)
+void redis_words_move(struct redis_words *words, struct redis_words *more)
 {
-    char digits[HEAD_BYTES];
-    size_t at = sizeof digits;
-    do
-        digits[--at] = (char)('0' + number % 10);
-    while ((number /= 10) > 0);
-    *out++ = kind;
-    memcpy(out, digits + at, sizeof digits - at);
-    out += sizeof digits - at;
-    *out++ = '\r';
-    *out++ = '\n';
-    return out;
+    text_add(&words->bytes, more->bytes.data, more->bytes.len);
+    words->count += more->count;
+    redis_words_done(more);
 }
 
-static char *put_word(char *out, const char *word, size_t len)
+void redis_words_done(struct redis_words *words)
 {
-    out = put_head(out, '$', len);
-    if (len > 0)
-        memcpy(out, word, len);
-    out += len;
-    *out++ = '\r';
-    *out++ = '\n';
-    return out;
-}
-
-size_t redis_format_bytes(const struct redis_words *words)
-{
-    size_t most = HEAD_BYTES;
-    for (size_t i = 0; i < words->count; i++)
-        most += HEAD_BYTES + words->len[i] + 2;
-    return most;
-}
-
-size_t redis_format(const struct redis_words *words, char *out)
-{
-    char *end = put_head(out, '*', words->count);
-    for (size_t i = 0; i < words->count; i++)
-        end = put_word(end, words->data[i], words->len[i]);
-    return (size_t)(end - out);
+    text_done(&words->bytes);
+    words->count = 0;
 }

@@ -16,8 +16,7 @@ struct script_run {
     void *arg;
     const struct script_source *source;
     bool repeated;
-    size_t len;
-    char command[]; /* as Redis reads it */
+    struct redis_words words;
 };
 
 static char hashes[MOST_SCRIPTS][HASH_BYTES];
@@ -43,12 +42,12 @@ static const struct script_source *find_source(const char *name)
 
 static void load(struct redis *redis, const struct script_source *source)
 {
-    struct redis_words words;
-    words.count = 0;
+    struct redis_words words = {0};
     redis_words_add_string(&words, "SCRIPT");
     redis_words_add_string(&words, "LOAD");
     redis_words_add(&words, source->text, source->len);
     redis_send(redis, &words, NULL, NULL);
+    redis_words_done(&words);
 }
 
 void script_load_all(struct redis *redis)
@@ -61,8 +60,7 @@ static void on_done(void *arg, const struct redis_reply *reply);
 
 static int send_run(struct script_run *run)
 {
-    const struct redis_command command = {run->command, run->len, on_done, run};
-    return redis_send_formatted(run->redis, &command);
+    return redis_send(run->redis, &run->words, on_done, run);
 }
 
 static void on_done(void *arg, const struct redis_reply *reply)
@@ -79,40 +77,47 @@ static void on_done(void *arg, const struct redis_reply *reply)
     }
     if (run->done != NULL)
         run->done(run->arg, reply);
-    free(run);
+    script_drop(run);
 }
-
-enum { WORD_OF_KEY_COUNT = 2 };
 
 void script_begin(struct script_call *call, const char *name)
 {
-    call->source = find_source(name);
-    call->key_count = 0;
-    call->words.count = 0;
-    redis_words_add_string(&call->words, "EVALSHA");
-    redis_words_add_string(&call->words, hashes[call->source - script_sources]);
-    redis_words_add_string(&call->words, ""); /* known when it is sent */
+    *call = (struct script_call){.source = find_source(name)};
 }
 
 void script_add_key(struct script_call *call, const char *key, size_t len)
 {
-    redis_words_add(&call->words, key, len);
-    call->key_count++;
+    redis_words_add(&call->keys, key, len);
+}
+
+void script_add(struct script_call *call, const char *argument)
+{
+    redis_words_add_string(&call->words, argument);
+}
+
+void script_add_number(struct script_call *call, uint64_t number)
+{
+    char digits[TEXT_NUMBER_BYTES];
+    redis_words_add(&call->words, digits, text_number(number, digits));
 }
 
 struct script_run *script_prepare(struct redis *redis, struct script_call *call)
 {
-    call->words.data[WORD_OF_KEY_COUNT] = call->key_count_text;
-    call->words.len[WORD_OF_KEY_COUNT] = text_number(call->key_count, call->key_count_text);
-    size_t bytes = redis_format_bytes(&call->words);
-    struct script_run *run = memory_resize(NULL, 1, sizeof *run + bytes);
-    *run = (struct script_run){.redis = redis, .source = call->source};
-    run->len = redis_format(&call->words, run->command);
+    char key_count[TEXT_NUMBER_BYTES];
+    struct script_run *run = memory_new(sizeof *run);
+    run->redis = redis;
+    run->source = call->source;
+    redis_words_add_string(&run->words, "EVALSHA");
+    redis_words_add_string(&run->words, hashes[call->source - script_sources]);
+    redis_words_add(&run->words, key_count, text_number(call->keys.count, key_count));
+    redis_words_move(&run->words, &call->keys);
+    redis_words_move(&run->words, &call->words);
     return run;
 }
 
 void script_drop(struct script_run *run)
 {
+    redis_words_done(&run->words);
     free(run);
 }
 
@@ -128,7 +133,5 @@ int script_send(struct script_run *run, redis_done done, void *arg)
 
 int script_run(struct redis *redis, struct script_call *call, redis_done done, void *arg)
 {
-    if (!redis_is_ready(redis))
-        return -1;
     return script_send(script_prepare(redis, call), done, arg);
 }

@@ -24,18 +24,19 @@ void script_hash_all(void);
 /* Loads all scripts into this connection's Redis. */
 void script_load_all(struct redis *redis);
 
-/* A call: script_begin, then its keys, then its arguments (added to `words`), then script_run. */
+/* A call: script_begin, then its keys and its arguments, in order, each copied; then script_run or
+ * script_prepare, which take all of it over. */
 struct script_call {
     const struct script_source *source;
-    size_t key_count;
-    char key_count_text[TEXT_NUMBER_BYTES];
-    struct redis_words words; /* copied when it is sent */
+    struct redis_words keys, words;
 };
 
 /* `name` without ".lua": a script that does not exist is our own mistake. */
 void script_begin(struct script_call *call, const char *name);
 
 void script_add_key(struct script_call *call, const char *key, size_t len);
+void script_add(struct script_call *call, const char *argument);
+void script_add_number(struct script_call *call, uint64_t number);
 
 /* Runs it. As redis_send: 0, or -1 when there is no connection and `done` is never called. */
 int script_run(struct redis *redis, struct script_call *call, redis_done done, void *arg);

@@ -231,18 +231,13 @@ void feed_read_kept(struct feed *feed)
     feed->state = FEED_READING;
     if (feed->reading)
         return;
-    struct topic_call call;
-    char after[TEXT_NUMBER_BYTES];
-    char most[TEXT_NUMBER_BYTES];
-    text_number(feed->seq, after);
-    text_number(PAGE_EVENTS, most);
+    struct script_call call;
     topic_call_begin(&call, "recent", &feed->topic, &feed->commands->settings);
-    topic_call_end_keys(&call);
-    topic_call_add(&call, after);
-    topic_call_add(&call, most);
-    topic_call_add(&call, feed->commands->settings.page_bytes);
-    topic_call_add(&call, feed->read_up_to);
-    if (script_run(feed->commands->redis, &call.call, on_kept, feed) != 0)
+    script_add_number(&call, feed->seq);
+    script_add_number(&call, PAGE_EVENTS);
+    script_add(&call, feed->commands->settings.page_bytes);
+    script_add(&call, feed->read_up_to);
+    if (script_run(feed->commands->redis, &call, on_kept, feed) != 0)
         return;
     feed->commands->metrics->stream_reads++;
     feed->reading = true;

@@ -3,7 +3,6 @@
 
 #include "broker/topic_call.h"
 
-#include "base/text.h"
 #include "protocol/scan.h"
 #include "room/roster.h"
 
@@ -100,17 +99,12 @@ void feed_read_roster(struct feed *feed)
     feed->roster_wanted = true; /* should one be under way: once more, it may be of before */
     if (feed->reading_roster)
         return;
-    struct topic_call call;
-    char most[TEXT_NUMBER_BYTES];
-    struct key members = key_part(feed->topic.base.text, "members");
-    struct key member = key_item(feed->topic.base.text, "member", "");
-    text_number(ROSTER_MOST, most);
+    struct script_call call;
     topic_call_begin(&call, "roster", &feed->topic, &feed->commands->settings);
-    topic_call_add_key(&call, members.text);
-    topic_call_end_keys(&call);
-    topic_call_add(&call, most);
-    topic_call_add(&call, member.text);
-    if (lane_run(feed->commands->list_limiter, &call.call, 1, on_roster, feed) != 0)
+    topic_call_add_key(&call, &feed->topic, "members", NULL);
+    script_add_number(&call, ROSTER_MOST);
+    topic_call_add_base(&call, &feed->topic, "member");
+    if (lane_run(feed->commands->list_limiter, &call, 1, on_roster, feed) != 0)
         return;
     feed->reading_roster = true;
     feed->roster_asked = feed->hearing;

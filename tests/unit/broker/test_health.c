@@ -63,22 +63,27 @@ bool redis_reply_error(const struct redis_reply *reply, struct redis_error *out)
 void script_begin(struct script_call *call, const char *name)
 {
     script = name;
-    call->key_count = 0;
-    call->words.count = 0;
+    *call = (struct script_call){0};
 }
 
 void script_add_key(struct script_call *call, const char *key, size_t len)
 {
-    if (call->key_count++ == 0)
+    if (call->keys.count++ == 0)
         snprintf(command, sizeof command, "%s %.*s", script, (int)len, key);
+}
+
+void script_add(struct script_call *call, const char *argument)
+{
+    enum { WORD = 4 }; /* after what prelude.lua takes */
+    if (call->words.count++ == WORD)
+        snprintf(word, sizeof word, "%s", argument);
 }
 
 int script_run(struct redis *redis, struct script_call *call, redis_done to_call, void *arg)
 {
-    enum { WORD = 4 }; /* after what prelude.lua takes */
+    (void)call;
     assert_ptr_equal(redis, &commands);
     assert_in_range(asked, 0, MOST_CALLS - 1);
-    snprintf(word, sizeof word, "%s", call->words.data[WORD]);
     calls[asked].done = to_call;
     calls[asked++].arg = arg;
     return 0;
