@@ -142,7 +142,7 @@ void redis_write(struct redis *redis, const struct redis_words *words, redis_don
     push_pending(redis, done, arg);
 }
 
-/* Straight to the socket: a bufferevent would wait for an iteration to hear that it is writable. */
+/* Straight to the socket: docs/decisions/redis-socket.md. */
 void redis_flush(struct redis *redis)
 {
     if (redis->stream == NULL || evbuffer_get_length(redis->unsent) == 0)
@@ -223,8 +223,8 @@ static bool take_replies(struct redis *redis)
     return false;
 }
 
-/* A bufferevent reads 4 KiB in a turn. Where a hundred messages come at once, a flush would begin
- * with the first fifteen of them, so the rest is fetched here. */
+/* A bufferevent reads 4 KiB in an iteration: the rest is fetched here
+ * (docs/decisions/redis-socket.md). */
 static void read_all(struct redis *redis)
 {
     size_t len = feed_reader(redis);
