@@ -2,7 +2,7 @@
  * poller waits for, how it ends. What goes out is websocket/output.h; what comes in, keepalive and
  * the end itself are websocket/connections.h, where all of them are.
  *
- * Owns: the descriptor; the private bytes, only while there are some; a decoder, borrowed only
+ * Owns: the descriptor; the private bytes, only while there are some; a decoder, only
  * while a frame or a fragmented message is incomplete. An idle connection is its struct. Does not
  * own its owner, which is its callbacks' argument, nor its source, which has the shared frames.
  *

@@ -150,6 +150,9 @@ static void on_close_reply(void *arg, const uint8_t *data, size_t len)
         connection_send_raw(connection, data, len);
 }
 
+static const struct decoder_callbacks decoder_callbacks = {on_decoded_message, on_decoded_close,
+                                                           on_decoded_control, on_close_reply};
+
 void connection_feed(struct connection *connection, const uint8_t *data, size_t len)
 {
     struct connections *all = connection->all;
@@ -157,10 +160,10 @@ void connection_feed(struct connection *connection, const uint8_t *data, size_t 
     if (len == 0 || connection->input_ignored || connection->dead)
         return;
     if (connection->decoder == NULL)
-        connection->decoder = decoder_take(all->decoders, connection);
+        connection->decoder = decoder_new(&decoder_callbacks, all->options.max_message, connection);
     enum decoder_result result = decoder_feed(connection->decoder, data, len, &code);
     if (result != DECODER_OPEN || decoder_is_idle(connection->decoder)) {
-        decoder_give(all->decoders, connection->decoder);
+        decoder_free(connection->decoder);
         connection->decoder = NULL;
     }
     if (result == DECODER_VIOLATED && code == TOO_BIG && !connection->closing)
@@ -233,8 +236,7 @@ static void free_connection(struct connection *connection)
 {
     struct connections *all = connection->all;
     poller_watch(all->options.poller, connection->fd, &connection->watch, connection->watched, 0);
-    if (connection->decoder != NULL)
-        decoder_give(all->decoders, connection->decoder);
+    decoder_free(connection->decoder);
     list_remove(&connection->on_wheel);
     free(connection->private);
     close(connection->fd);
@@ -342,11 +344,8 @@ void connections_flush(struct connections *all)
 
 struct connections *connections_new(const struct connections_options *options)
 {
-    static const struct decoder_callbacks callbacks = {on_decoded_message, on_decoded_close,
-                                                       on_decoded_control, on_close_reply};
     struct connections *all = memory_new(sizeof *all);
     all->options = *options;
-    all->decoders = decoders_new(&callbacks, options->max_message);
     unsigned longest = options->ping_s * CONNECTIONS_TICKS_PER_S + SILENCE_TICKS;
     if (longest < CONNECTIONS_SLOW_LINGER_TICKS)
         longest = CONNECTIONS_SLOW_LINGER_TICKS;
@@ -376,7 +375,6 @@ void connections_free(struct connections *all)
         free_connection(connection);
     }
     event_free(all->tick_event);
-    decoders_free(all->decoders);
     wheel_free(all->wheel);
     free(all);
 }

@@ -2,8 +2,7 @@
  * pings them, sends at the end of an iteration what became dirty in it, ends and frees them.
  *
  * Owns: every connection, from connection_new until on_closed has returned; the buffer that all are
- * read into; the wheel that pings and finds the silent, so that no connection needs a timer; the
- * decoders.
+ * read into; the wheel that pings and finds the silent, so that no connection needs a timer.
  *
  * Calls the owners' callbacks (websocket/connection.h) from the event loop, and from
  * connection_feed. */

@@ -7,7 +7,6 @@
 #include <wslay/wslay.h>
 
 enum {
-    SPARE_DECODERS = 4,
     SHORTEST_FRAME = 6, /* two bytes and the mask */
     PONG_HEAD = 2,
     SPARE_PIECES = 64, /* of a message, however small they are; more when they have, on average, */
@@ -17,7 +16,7 @@ enum {
 
 struct decoder {
     wslay_event_context_ptr context;
-    struct decoders *pool;
+    const struct decoder_callbacks *callbacks;
     void *arg;
     const uint8_t *input;
     size_t input_len;
@@ -31,13 +30,6 @@ struct decoder {
     bool mute;        /* what wslay sends is dropped */
     size_t pong_left; /* bytes still to come of the pong that wslay is sending */
     uint16_t close_code;
-};
-
-struct decoders {
-    struct decoder_callbacks callbacks;
-    size_t max_message;
-    struct decoder *spare[SPARE_DECODERS];
-    size_t spare_count;
 };
 
 static ssize_t take_input(wslay_event_context_ptr context, uint8_t *out, size_t len, int flags,
@@ -78,7 +70,7 @@ static ssize_t send_reply(wslay_event_context_ptr context, const uint8_t *data, 
     (void)flags;
     struct decoder *decoder = arg;
     if (!drop_pong(decoder, data, len) && !decoder->mute)
-        decoder->pool->callbacks.on_send(decoder->arg, data, len);
+        decoder->callbacks->on_send(decoder->arg, data, len);
     return (ssize_t)len;
 }
 
@@ -124,7 +116,7 @@ static void on_wslay_message(wslay_event_context_ptr context,
 {
     (void)context;
     struct decoder *decoder = arg;
-    const struct decoder_callbacks *callbacks = &decoder->pool->callbacks;
+    const struct decoder_callbacks *callbacks = decoder->callbacks;
     if (message->opcode == WSLAY_CONNECTION_CLOSE && decoder->frame_len == SHORTEST_FRAME + 1) {
         return; /* half a code (RFC 6455 section 5.5.1): decoder_feed says that it is a violation */
     } else if (message->opcode == WSLAY_CONNECTION_CLOSE) {
@@ -140,32 +132,10 @@ static void on_wslay_message(wslay_event_context_ptr context,
     }
 }
 
-struct decoders *decoders_new(const struct decoder_callbacks *callbacks, size_t max_message)
+struct decoder *decoder_new(const struct decoder_callbacks *callbacks, size_t max_message,
+                            void *arg)
 {
-    struct decoders *pool = memory_new(sizeof *pool);
-    pool->callbacks = *callbacks;
-    pool->max_message = max_message;
-    return pool;
-}
-
-static void free_decoder(struct decoder *decoder)
-{
-    wslay_event_context_free(decoder->context);
-    free(decoder);
-}
-
-void decoders_free(struct decoders *pool)
-{
-    if (pool == NULL)
-        return;
-    while (pool->spare_count > 0)
-        free_decoder(pool->spare[--pool->spare_count]);
-    free(pool);
-}
-
-static struct decoder *new_decoder(struct decoders *pool)
-{
-    static const struct wslay_event_callbacks callbacks = {
+    static const struct wslay_event_callbacks of_wslay = {
         .recv_callback = take_input,
         .send_callback = send_reply,
         .on_frame_recv_start_callback = on_wslay_frame_start,
@@ -173,30 +143,22 @@ static struct decoder *new_decoder(struct decoders *pool)
         .on_msg_recv_callback = on_wslay_message,
     };
     struct decoder *decoder = memory_new(sizeof *decoder);
-    decoder->pool = pool;
-    if (wslay_event_context_server_init(&decoder->context, &callbacks, decoder) != 0)
+    decoder->callbacks = callbacks;
+    decoder->arg = arg;
+    if (wslay_event_context_server_init(&decoder->context, &of_wslay, decoder) != 0)
         abort(); /* out of memory */
     /* wslay would allocate whatever length a peer declares */
-    if (pool->max_message > 0)
-        wslay_event_config_set_max_recv_msg_length(decoder->context, pool->max_message);
+    if (max_message > 0)
+        wslay_event_config_set_max_recv_msg_length(decoder->context, max_message);
     return decoder;
 }
 
-struct decoder *decoder_take(struct decoders *pool, void *arg)
+void decoder_free(struct decoder *decoder)
 {
-    struct decoder *decoder =
-        pool->spare_count > 0 ? pool->spare[--pool->spare_count] : new_decoder(pool);
-    decoder->arg = arg;
-    return decoder;
-}
-
-void decoder_give(struct decoders *pool, struct decoder *decoder)
-{
-    decoder->arg = NULL;
-    if (decoder_is_idle(decoder) && pool->spare_count < SPARE_DECODERS)
-        pool->spare[pool->spare_count++] = decoder;
-    else
-        free_decoder(decoder);
+    if (decoder == NULL)
+        return;
+    wslay_event_context_free(decoder->context);
+    free(decoder);
 }
 
 enum decoder_result decoder_feed(struct decoder *decoder, const uint8_t *data, size_t len,

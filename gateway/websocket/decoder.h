@@ -2,8 +2,8 @@
  * websocket/connections.c does not carry its callbacks. Part of `connections`; nobody else includes
  * it.
  *
- * A decoder is 9.4 KB (wslay's context), so connections borrow one: decoder_take before feeding
- * bytes, decoder_is_idle tells whether it may go back to the pool. */
+ * A decoder is 9.4 KB (wslay's context), so a connection has one only while a frame or a
+ * message is incomplete: decoder_is_idle tells when it is not. */
 #ifndef YUKIZURI_WEBSOCKET_DECODER_H
 #define YUKIZURI_WEBSOCKET_DECODER_H
 
@@ -13,7 +13,6 @@
 #include <sys/types.h>
 
 struct decoder;
-struct decoders;
 
 struct decoder_callbacks {
     void (*on_message)(void *arg, bool text, const uint8_t *data, size_t len);
@@ -23,15 +22,13 @@ struct decoder_callbacks {
     void (*on_send)(void *arg, const uint8_t *data, size_t len); /* a close frame, or part of it */
 };
 
-/* A pool of decoders for messages of at most `max_message` bytes (0: no limit). */
-struct decoders *decoders_new(const struct decoder_callbacks *callbacks, size_t max_message);
-void decoders_free(struct decoders *pool);
+/* For messages of at most `max_message` bytes (0: no limit). The callbacks, which must outlive it,
+ * get `arg`. */
+struct decoder *decoder_new(const struct decoder_callbacks *callbacks, size_t max_message,
+                            void *arg);
 
-/* Takes a decoder for `arg`, which the callbacks get. */
-struct decoder *decoder_take(struct decoders *pool, void *arg);
-
-/* Gives it back: kept for the next one when idle, else freed. */
-void decoder_give(struct decoders *pool, struct decoder *decoder);
+/* NULL is fine. */
+void decoder_free(struct decoder *decoder);
 
 enum decoder_result {
     DECODER_OPEN,     /* go on */
@@ -40,7 +37,7 @@ enum decoder_result {
 };
 
 /* Handles bytes; callbacks run meanwhile. `*code` is the close code unless it is open. The
- * callbacks must not give the decoder back. */
+ * callbacks must not free the decoder. */
 enum decoder_result decoder_feed(struct decoder *decoder, const uint8_t *data, size_t len,
                                  uint16_t *code);
 

@@ -60,7 +60,6 @@ static_assert(sizeof(struct connection) <= 104, "each member has one");
 
 struct connections {
     struct connections_options options;
-    struct decoders *decoders;
     struct event *tick_event;
     struct connection *dirty;                  /* to be flushed at the end of the iteration */
     struct connection *first_dead, *last_dead; /* to be reaped; no longer among the dirty */

@@ -39,11 +39,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     if (len < 1)
         return 0;
     size_t cut = data[0] < len - 1 ? data[0] : len - 1;
-    struct decoders *pool = decoders_new(&callbacks, 1000);
-    struct decoder *decoder = decoder_take(pool, NULL);
+    struct decoder *decoder = decoder_new(&callbacks, 1000, NULL);
     if (decoder_feed(decoder, data + 1, cut, &code) == DECODER_OPEN)
         decoder_feed(decoder, data + 1 + cut, len - 1 - cut, &code);
-    decoder_give(pool, decoder);
-    decoders_free(pool);
+    decoder_free(decoder);
     return 0;
 }

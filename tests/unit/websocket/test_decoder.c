@@ -38,22 +38,13 @@ static void on_send(void *arg, const uint8_t *data, size_t len)
     to_send_len += len;
 }
 
-static struct decoders *pool;
+static const struct decoder_callbacks callbacks = {on_message, on_close, on_control, on_send};
 
-static int make_pool(void **state)
+static int forget_seen(void **state)
 {
-    static const struct decoder_callbacks callbacks = {on_message, on_close, on_control, on_send};
     (void)state;
-    pool = decoders_new(&callbacks, 100);
     seen[0] = '\0';
     to_send_len = 0;
-    return 0;
-}
-
-static int free_pool(void **state)
-{
-    (void)state;
-    decoders_free(pool);
     return 0;
 }
 
@@ -79,7 +70,7 @@ static void test_every_cut(void **state)
     uint16_t code;
     (void)state;
     for (size_t cut = 0; cut <= sizeof stream; cut++) {
-        struct decoder *decoder = decoder_take(pool, NULL);
+        struct decoder *decoder = decoder_new(&callbacks, 100, NULL);
         assert_int_equal(decoder_feed(decoder, stream, cut, &code), DECODER_OPEN);
         bool boundary = cut == 0 || cut == 24 || cut == 31 || cut == sizeof stream;
         assert_int_equal(decoder_is_idle(decoder), boundary);
@@ -87,32 +78,32 @@ static void test_every_cut(void **state)
                          DECODER_OPEN);
         assert_true(decoder_is_idle(decoder));
         assert_all_seen();
-        decoder_give(pool, decoder);
+        decoder_free(decoder);
     }
 }
 
 static void test_byte_by_byte(void **state)
 {
     uint16_t code;
-    struct decoder *decoder = decoder_take(pool, NULL);
+    struct decoder *decoder = decoder_new(&callbacks, 100, NULL);
     (void)state;
     for (size_t i = 0; i < sizeof stream; i++)
         assert_int_equal(decoder_feed(decoder, stream + i, 1, &code), DECODER_OPEN);
     assert_true(decoder_is_idle(decoder));
     assert_all_seen();
-    decoder_give(pool, decoder);
+    decoder_free(decoder);
 }
 
 static void assert_violates(const uint8_t *bytes, size_t len, uint16_t expected)
 {
     uint16_t code = 0;
-    struct decoder *decoder = decoder_take(pool, NULL);
+    struct decoder *decoder = decoder_new(&callbacks, 100, NULL);
     if (decoder_feed(decoder, bytes, len, &code) != DECODER_VIOLATED)
         fail_msg("%02x %02x … is no violation", bytes[0], bytes[1]);
     assert_int_equal(code, expected);
     assert_int_equal(to_send_len, 0);
     assert_false(decoder_is_idle(decoder));
-    decoder_give(pool, decoder);
+    decoder_free(decoder);
 }
 
 static void test_violations(void **state)
@@ -147,14 +138,14 @@ static void test_a_message_in_endless_pieces_is_too_big(void **state)
 {
     uint16_t code = 0;
     (void)state;
-    struct decoder *decoder = decoder_take(pool, NULL);
+    struct decoder *decoder = decoder_new(&callbacks, 100, NULL);
     assert_true(feed_pieces(decoder, 1000, 0, &code) < 100);
     assert_int_equal(code, 1009);
     assert_false(decoder_is_idle(decoder));
-    decoder_give(pool, decoder);
-    decoder = decoder_take(pool, NULL);
+    decoder_free(decoder);
+    decoder = decoder_new(&callbacks, 100, NULL);
     assert_int_equal(feed_pieces(decoder, 50, 1, &code), 50); /* as some do with each character */
-    decoder_give(pool, decoder);
+    decoder_free(decoder);
 }
 
 static void test_close_is_echoed(void **state)
@@ -162,14 +153,14 @@ static void test_close_is_echoed(void **state)
     static const uint8_t close[] = {0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe9};
     static const uint8_t echo[] = {0x88, 0x02, 0x03, 0xe9};
     uint16_t code = 0;
-    struct decoder *decoder = decoder_take(pool, NULL);
+    struct decoder *decoder = decoder_new(&callbacks, 100, NULL);
     (void)state;
     assert_int_equal(decoder_feed(decoder, close, sizeof close, &code), DECODER_CLOSED);
     assert_int_equal(code, 1001);
     assert_string_equal(seen, "C(1001)");
     assert_int_equal(to_send_len, sizeof echo);
     assert_memory_equal(to_send, echo, sizeof echo);
-    decoder_give(pool, decoder);
+    decoder_free(decoder);
 }
 
 static void test_pings_and_pongs_are_told_and_a_close_after_them_is_answered(void **state)
@@ -182,16 +173,16 @@ static void test_pings_and_pongs_are_told_and_a_close_after_them_is_answered(voi
     };
     static const uint8_t echo[] = {0x88, 0x02, 0x03, 0xe8};
     uint16_t code = 0;
-    struct decoder *decoder = decoder_take(pool, NULL);
+    struct decoder *decoder = decoder_new(&callbacks, 100, NULL);
     (void)state;
     assert_int_equal(decoder_feed(decoder, bytes, sizeof bytes, &code), DECODER_CLOSED);
     assert_string_equal(seen, "P()Q(no)P(\x88\x02\x03)C(1000)");
     assert_int_equal(to_send_len, sizeof echo);
     assert_memory_equal(to_send, echo, sizeof echo);
-    decoder_give(pool, decoder);
+    decoder_free(decoder);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, make_pool, free_pool)
+#define TEST(name) cmocka_unit_test_setup(name, forget_seen)
 
 int main(void)
 {
