@@ -168,19 +168,18 @@ static void note_state(struct bus *bus)
     bus->options.metrics->redis_up = bus_is_whole(bus);
 }
 
-void bus_log_redis(struct bus *bus, const char *kind, const char *err)
+static void log_lost(const struct bus *bus, const char *why)
 {
     char where[REDIS_URL_TEXT_BYTES];
     char message[REDIS_URL_TEXT_BYTES + 64];
-    const char *what = bus->was_up ? " is out of reach; trying again until it is there"
-                                   : " has not been reached yet; trying again until it is there";
     redis_url_format(&bus->url, where);
-    snprintf(message, sizeof message, "%s%s", where, err == NULL ? " is there" : what);
+    snprintf(message, sizeof message, "%s %s; trying again until it is there", where,
+             probe_back_ms(bus->probe) != 0 ? "is out of reach" : "has not been reached yet");
     log_write(bus->options.log, &(struct log_line){
-                                    .level = err == NULL ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
-                                    .kind = kind,
+                                    .level = LOG_LEVEL_WARN,
+                                    .kind = "redis-lost",
                                     .message = message,
-                                    .err = err,
+                                    .err = why,
                                 });
 }
 
@@ -190,8 +189,7 @@ static void on_either_ready(struct bus *bus)
     if (!bus_is_whole(bus))
         return;
     bus->lost[0] = '\0';
-    if (bus->hears)
-        probe_send(bus->probe);
+    probe_send(bus->probe);
     bus->callbacks.on_up(bus->arg);
 }
 
@@ -233,12 +231,11 @@ static void on_subscriber_ready(void *arg)
  */
 static void on_lost(struct bus *bus, const char *why)
 {
-    bool starting = !bus->was_up && clock_monotonic_ms() - bus->started_ms < START_MS;
-    if (!bus->lost_told && !starting) {
-        bus_log_redis(bus, "redis-lost", why);
-        bus->lost_told = true;
+    bool starting = bus->told == BUS_NEW && clock_monotonic_ms() - bus->started_ms < START_MS;
+    if (bus->told != BUS_LOST && !starting) {
+        log_lost(bus, why);
+        bus->told = BUS_LOST;
     }
-    bus->up_told = false;
     bus->deaf[0] = '\0';
     snprintf(bus->lost, sizeof bus->lost, "Redis cannot be reached: %s", why);
     probe_forget(bus->probe);
@@ -253,7 +250,6 @@ static void on_commands_lost(void *arg, const char *why)
 static void on_subscriber_lost(void *arg, const char *why)
 {
     struct bus *bus = arg;
-    bus->hears = false;
     pubsub_on_lost(bus->pubsub);
     on_lost(bus, why);
 }

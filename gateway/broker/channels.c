@@ -30,7 +30,6 @@ static void on_silence(void *arg, const char *data, size_t len)
 static void on_probe_subscribed(void *arg)
 {
     struct bus *bus = arg;
-    bus->hears = true;
     if (bus_is_whole(bus))
         probe_send(bus->probe);
 }
@@ -44,7 +43,7 @@ static void tell_up(struct bus *bus)
     snprintf(message, sizeof message, "%s is there%s%s", where,
              version[0] == '\0' ? "" : ": Redis ", version);
     log_write(bus->options.log, &(struct log_line){.kind = "redis-up", .message = message});
-    bus->up_told = true;
+    bus->told = BUS_UP;
 }
 
 static void on_probe_published(void *arg, const char *data, size_t len)
@@ -57,9 +56,7 @@ static void on_probe_published(void *arg, const char *data, size_t len)
     redis_prove(bus->commands);
     redis_prove(bus->subscriber);
     redis_keeps_prove(bus->keeps);
-    bus->lost_told = false;
-    bus->was_up = true;
-    if (!bus->up_told)
+    if (bus->told != BUS_UP)
         tell_up(bus);
 }
 

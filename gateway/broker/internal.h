@@ -30,12 +30,9 @@ struct bus {
     int64_t time_asked_ms;           /* 0: not under way */
     char lost[300];                  /* why Redis is not there */
     char deaf[400];                  /* why a channel of ours is not listened on; "" */
-    bool hears;                      /* subscribed to the probe's channel */
-    bool lost_told;                  /* in the log */
-    bool password_told;              /* that it could not be read again */
-    bool up_told;                    /* the same; since a connection was lost */
-    bool was_up;
-    bool refused_told;       /* the same: Redis refuses what people need */
+    enum { BUS_NEW, BUS_UP, BUS_LOST } told; /* in the log, last */
+    bool password_told;                      /* that it could not be read again */
+    bool refused_told;                       /* that Redis refuses what people need */
     int64_t refused_told_ms; /* when that last was; 0: never */
     int64_t started_ms;
 };
@@ -44,9 +41,6 @@ struct bus {
 
 /* Are both connections ready? */
 bool bus_is_whole(const struct bus *bus);
-
-/* One line: a warning if there is an `err`. */
-void bus_log_redis(struct bus *bus, const char *kind, const char *err);
 
 /* --- broker/password.c --- */
 
