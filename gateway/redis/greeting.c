@@ -17,15 +17,6 @@ static void on_greeting(void *arg, const struct redis_reply *reply)
     redis_lose(redis, why);
 }
 
-static void copy_field(const char *info, const char *name, char *out, size_t size)
-{
-    const char *found = strstr(info, name);
-    if (found == NULL)
-        return;
-    found += strlen(name);
-    snprintf(out, size, "%.*s", (int)strcspn(found, "\r\n"), found);
-}
-
 /* Without the right to ask, it is not known: the scripts ask as well, and the probe tells. */
 static void on_server(void *arg, const struct redis_reply *reply)
 {
@@ -33,8 +24,8 @@ static void on_server(void *arg, const struct redis_reply *reply)
     const char *info = redis_reply_is_error(reply) ? NULL : redis_reply_string(reply, NULL);
     if (info == NULL)
         return;
-    copy_field(info, "run_id:", redis->run_id, sizeof redis->run_id);
-    copy_field(info, "redis_version:", redis->version, sizeof redis->version);
+    redis_info_field(info, "run_id", redis->run_id, sizeof redis->run_id);
+    redis_info_field(info, "redis_version", redis->version, sizeof redis->version);
 }
 
 static void on_greeted(void *arg, const struct redis_reply *reply)

@@ -19,58 +19,34 @@ struct redis_keeps {
 
 /* --- INFO --- */
 
-/* The value behind "\nNAME:", up to the line's end; false when there is none. */
-static bool find_field(const char *info, size_t len, const char *name, struct text *out)
-{
-    size_t name_len = strlen(name);
-    text_clear(out);
-    for (const char *line = info, *end = info + len; line < end;) {
-        const char *next = memchr(line, '\n', (size_t)(end - line));
-        size_t line_len = (size_t)((next == NULL ? end : next) - line);
-        if (line_len > name_len && memcmp(line, name, name_len) == 0 && line[name_len] == ':') {
-            line_len -= line[line_len - 1] == '\r' ? 1 : 0;
-            text_add(out, line + name_len + 1, line_len - name_len - 1);
-            return true;
-        }
-        line += line_len + 1;
-    }
-    return false;
-}
-
 /* A field that is a number: is it more than `most`? */
-static enum redis_keeps_answer is_above(const char *info, size_t len, const char *name,
-                                        long long most)
+static enum redis_keeps_answer is_above(const char *info, const char *name, long long most)
 {
-    struct text value = TEXT_EMPTY;
-    enum redis_keeps_answer answer = REDIS_KEEPS_UNKNOWN;
-    if (find_field(info, len, name, &value) && value.len > 0)
-        answer = atoll(value.data) > most ? REDIS_KEEPS_YES : REDIS_KEEPS_NO;
-    text_done(&value);
-    return answer;
+    char value[24];
+    if (!redis_info_field(info, name, value, sizeof value) || value[0] == '\0')
+        return REDIS_KEEPS_UNKNOWN;
+    return atoll(value) > most ? REDIS_KEEPS_YES : REDIS_KEEPS_NO;
 }
 
-static void read_policy(struct redis_keeps_facts *facts, const char *info, size_t len)
+static void read_policy(struct redis_keeps_facts *facts, const char *info)
 {
-    struct text policy = TEXT_EMPTY;
-    enum redis_keeps_answer limited = is_above(info, len, "maxmemory", 0);
-    if (find_field(info, len, "maxmemory_policy", &policy) && limited != REDIS_KEEPS_UNKNOWN) {
-        snprintf(facts->policy, sizeof facts->policy, "%s", policy.len == 0 ? "" : policy.data);
+    enum redis_keeps_answer limited = is_above(info, "maxmemory", 0);
+    if (limited != REDIS_KEEPS_UNKNOWN &&
+        redis_info_field(info, "maxmemory_policy", facts->policy, sizeof facts->policy))
         facts->evicts = strcmp(facts->policy, "noeviction") == 0 ? REDIS_KEEPS_NO : limited;
-    }
-    text_done(&policy);
 }
 
-void redis_keeps_read_info(struct redis_keeps_facts *facts, const char *info, size_t len)
+void redis_keeps_read_info(struct redis_keeps_facts *facts, const char *info)
 {
     /* That no dump was taken yet does not say that none will be. */
     if (facts->snapshots == REDIS_KEEPS_UNKNOWN &&
-        (is_above(info, len, "rdb_last_bgsave_time_sec", -1) == REDIS_KEEPS_YES ||
-         is_above(info, len, "rdb_saves", 0) == REDIS_KEEPS_YES ||
-         is_above(info, len, "rdb_bgsave_in_progress", 0) == REDIS_KEEPS_YES))
+        (is_above(info, "rdb_last_bgsave_time_sec", -1) == REDIS_KEEPS_YES ||
+         is_above(info, "rdb_saves", 0) == REDIS_KEEPS_YES ||
+         is_above(info, "rdb_bgsave_in_progress", 0) == REDIS_KEEPS_YES))
         facts->snapshots = REDIS_KEEPS_YES;
     if (facts->append_only == REDIS_KEEPS_UNKNOWN)
-        facts->append_only = is_above(info, len, "aof_enabled", 0);
-    read_policy(facts, info, len);
+        facts->append_only = is_above(info, "aof_enabled", 0);
+    read_policy(facts, info);
 }
 
 /* --- In words --- */
@@ -193,12 +169,11 @@ static void on_append_only(void *arg, const struct redis_reply *reply)
 static void on_info(void *arg, const struct redis_reply *reply)
 {
     struct redis_keeps *keeps = arg;
-    size_t len;
     if (reply == NULL)
         return;
-    const char *info = redis_reply_is_error(reply) ? NULL : redis_reply_string(reply, &len);
+    const char *info = redis_reply_is_error(reply) ? NULL : redis_reply_string(reply, NULL);
     if (info != NULL)
-        redis_keeps_read_info(&keeps->facts, info, len);
+        redis_keeps_read_info(&keeps->facts, info);
     tell(keeps);
 }
 

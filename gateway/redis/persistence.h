@@ -50,7 +50,7 @@ void redis_keeps_look(struct redis_keeps *keeps);
 void redis_keeps_prove(struct redis_keeps *keeps);
 
 /* Takes from the text that INFO answers what CONFIG has not told already. */
-void redis_keeps_read_info(struct redis_keeps_facts *facts, const char *info, size_t len);
+void redis_keeps_read_info(struct redis_keeps_facts *facts, const char *info);
 
 /* The two answers in one. */
 enum redis_keeps_answer redis_keeps_writes(const struct redis_keeps_facts *facts);

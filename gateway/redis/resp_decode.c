@@ -5,6 +5,7 @@
 #include "base/number.h"
 
 #include <hiredis/hiredis.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -266,6 +267,20 @@ const char *redis_reply_string(const struct redis_reply *reply, size_t *len)
     if (len != NULL)
         *len = is_string ? reply->count : 0;
     return is_string ? reply->string : NULL;
+}
+
+bool redis_info_field(const char *info, const char *name, char *out, size_t size)
+{
+    size_t len = strlen(name);
+    for (const char *line = info; line != NULL; line = strchr(line, '\n')) {
+        line += line[0] == '\n';
+        if (strncmp(line, name, len) != 0 || line[len] != ':')
+            continue;
+        line += len + 1;
+        snprintf(out, size, "%.*s", (int)strcspn(line, "\r\n"), line);
+        return true;
+    }
+    return false;
 }
 
 size_t redis_reply_count(const struct redis_reply *reply)

@@ -60,6 +60,11 @@ int64_t redis_reply_integer(const struct redis_reply *reply); /* also of a numer
 uint64_t redis_reply_number(const struct redis_reply *reply);
 
 const char *redis_reply_string(const struct redis_reply *reply, size_t *len); /* also of errors */
+
+/* Copies the value of a field in the text that INFO answers, cut to what fits; false, and `out`
+ * untouched, when there is none. */
+bool redis_info_field(const char *info, const char *name, char *out, size_t size);
+
 size_t redis_reply_count(const struct redis_reply *reply);
 const struct redis_reply *redis_reply_at(const struct redis_reply *reply, size_t index);
 

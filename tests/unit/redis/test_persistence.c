@@ -5,7 +5,7 @@
 static struct redis_keeps_facts facts_of(const char *info)
 {
     struct redis_keeps_facts facts = {0};
-    redis_keeps_read_info(&facts, info, strlen(info));
+    redis_keeps_read_info(&facts, info);
     return facts;
 }
 
@@ -30,7 +30,7 @@ static void test_info_does_not_overrule_config(void **state)
     static const char info[] = "rdb_saves:3\r\naof_enabled:0\r\n";
     struct redis_keeps_facts facts = {.snapshots = REDIS_KEEPS_NO, .append_only = REDIS_KEEPS_NO};
     (void)state;
-    redis_keeps_read_info(&facts, info, sizeof info - 1);
+    redis_keeps_read_info(&facts, info);
     assert_int_equal(redis_keeps_writes(&facts), REDIS_KEEPS_NO);
 }
 
@@ -65,8 +65,8 @@ static void test_any_text_is_read(void **state)
             struct redis_keeps_facts facts = {0};
             struct text out = TEXT_EMPTY;
             char *copy = malloc(len + 1); /* so that a byte too far is noticed */
-            memcpy(copy, odd[i], len);
-            redis_keeps_read_info(&facts, copy, len);
+            snprintf(copy, len + 1, "%s", odd[i]);
+            redis_keeps_read_info(&facts, copy);
             redis_keeps_describe(&facts, &out);
             assert_true(out.len > 0 && out.len < 300);
             text_done(&out);
