@@ -125,7 +125,6 @@ static void queue_close_frame(struct connection *connection, uint16_t code, cons
     size_t len = frame_write_close(payload, code, reason);
     bytes_add(&connection->private, header, frame_write_header(header, FRAME_CLOSE, len));
     bytes_add(&connection->private, payload, len);
-    connection->close_queued = true;
 }
 
 void connection_close(struct connection *connection, uint16_t code, const char *reason)

@@ -146,7 +146,7 @@ static void on_decoded_control(void *arg, bool is_ping, const uint8_t *data, siz
 static void on_close_reply(void *arg, const uint8_t *data, size_t len)
 {
     struct connection *connection = arg;
-    if (!connection->close_queued && !connection->dead)
+    if (!connection->input_ignored && !connection->dead)
         connection_send_raw(connection, data, len);
 }
 
@@ -171,7 +171,7 @@ void connection_feed(struct connection *connection, const uint8_t *data, size_t 
     if (result == DECODER_VIOLATED)
         connection_close(connection, code, decoder_reason(code));
     if (result != DECODER_OPEN)
-        connection->close_queued = connection->input_ignored = true;
+        connection->input_ignored = true;
     connection_update_watch(connection);
 }
 
@@ -270,15 +270,6 @@ static void reap(struct connection *connection)
 
 /* --- The end of an iteration of the loop --- */
 
-/* All has been said: our half is shut; what the peer still sends is dropped until it closes too. */
-static void finish_closing(struct connection *connection)
-{
-    if (connection->write_shut || connection_private_len(connection) > 0)
-        return;
-    connection->write_shut = true;
-    shutdown(connection->fd, SHUT_WR);
-}
-
 static void flush(struct connection *connection)
 {
     static const struct iovec nothing = {NULL, 0};
@@ -290,8 +281,9 @@ static void flush(struct connection *connection)
             connection_write(connection, &nothing, NULL, 0);
     }
     connection_update_watch(connection);
-    if (connection->closing)
-        finish_closing(connection);
+    /* all has been said; what the peer still sends is dropped until it closes too */
+    if (connection->closing && connection_private_len(connection) == 0)
+        shutdown(connection->fd, SHUT_WR);
 }
 
 static void add_dead(struct connection *connection)
