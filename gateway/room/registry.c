@@ -124,14 +124,12 @@ static void tick_room(struct room *room, int64_t now_ms)
 void rooms_tick(struct rooms *rooms)
 {
     int64_t now_ms = clock_monotonic_ms();
-    struct room *unused[MOST_UNUSED];
-    size_t count = 0; /* closing changes the table: after the walk */
-    struct room *room;
-    for (size_t at = 0; (room = rooms_next(rooms, &at)) != NULL;) {
+    struct link *next;
+    for (struct link *at = rooms->in_order.next; at != &rooms->in_order; at = next) {
+        struct room *room = LIST_ITEM(at, struct room, in_rooms);
+        next = at->next;
         tick_room(room, now_ms);
-        if (room->users == 0 && now_ms - room->unused_since_ms > LINGER_MS && count < MOST_UNUSED)
-            unused[count++] = room;
+        if (room->users == 0 && now_ms - room->unused_since_ms > LINGER_MS)
+            forget(room);
     }
-    while (count > 0)
-        forget(unused[--count]);
 }
