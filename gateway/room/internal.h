@@ -48,8 +48,7 @@ struct room {
     } presence;
     struct {                 /* member_list.c */
         uint64_t read_at_ms; /* when the roster is to be read anew; 0: no need */
-        uint64_t filled_ms;  /* when it last was read because it named too few */
-        bool filling;        /* it is being read for that */
+        uint64_t filled_ms;  /* when it was last to be, because it named too few */
         bool owed; /* members missed who came and went: they get the list once it is read */
         bool ready;
         bool gave_thin; /* somebody was given a list that names fewer than it could */

@@ -19,9 +19,6 @@ void member_list_owe(struct room *room, uint64_t after_ms)
 void member_list_on_roster(struct room *room)
 {
     room->list.ready = room->list.owed && room->list.read_at_ms == 0;
-    if (room->list.filling)
-        room->list.filled_ms = (uint64_t)clock_monotonic_ms();
-    room->list.filling = false;
 }
 
 static void tell_list(struct room *room)
@@ -45,11 +42,10 @@ static bool is_owed_whole(const struct room *room)
 static void fill_thin_roster(struct room *room, uint64_t now_ms)
 {
     bool rested = room->list.filled_ms == 0 || now_ms - room->list.filled_ms >= ROSTER_REST_MS;
-    if (room->list.filling || room->list.read_at_ms != 0 || !rested ||
-        room_members_here(room) == 0 || !roster_is_thin(room->roster))
+    if (room->list.read_at_ms != 0 || !rested || room_members_here(room) == 0 ||
+        !roster_is_thin(room->roster))
         return;
-    room->list.filling = true;
-    room->list.read_at_ms = now_ms;
+    room->list.filled_ms = room->list.read_at_ms = now_ms;
 }
 
 void member_list_tick(struct room *room, uint64_t now_ms)
