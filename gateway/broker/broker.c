@@ -256,7 +256,7 @@ static void on_subscriber_lost(void *arg, const char *why)
 
 /* Here is decided what every error reply means, whoever asked: the callers know what it means for
  * them. What is refused on the way of members, the probe finds refused as well. */
-static void on_commands_error(void *arg, const struct redis_error *error)
+static void on_error(void *arg, const struct redis_error *error)
 {
     struct bus *bus = arg;
     redis_faults_note(bus->faults, error);
@@ -265,16 +265,6 @@ static void on_commands_error(void *arg, const struct redis_error *error)
         reconnect(bus, error->text);
     else if (error->verdict == REDIS_DOUBT)
         probe_hurry(bus->probe);
-}
-
-/* A refused channel is pubsub's, which asks again. */
-static void on_subscriber_error(void *arg, const struct redis_error *error)
-{
-    struct bus *bus = arg;
-    redis_faults_note(bus->faults, error);
-    bus_doubt_password(bus, error);
-    if (error->verdict == REDIS_RECONNECT)
-        reconnect(bus, error->text);
 }
 
 static void on_push(void *arg, const struct redis_reply *message)
@@ -288,7 +278,7 @@ static struct redis *new_redis(struct bus *bus, bool subscriber)
     const struct redis_callbacks callbacks = {
         .on_ready = subscriber ? on_subscriber_ready : on_commands_ready,
         .on_lost = subscriber ? on_subscriber_lost : on_commands_lost,
-        .on_error = subscriber ? on_subscriber_error : on_commands_error,
+        .on_error = on_error,
         .on_push = subscriber ? on_push : NULL,
     };
     char name[96];

@@ -26,14 +26,14 @@ struct bus {
     char life[9];
     struct probe *probe;
     struct redis_keeps *keeps;
-    struct remote_clock redis_clock; /* of the commands' connection */
-    int64_t time_asked_ms;           /* 0: not under way */
-    char lost[300];                  /* why Redis is not there */
-    char deaf[400];                  /* why a channel of ours is not listened on; "" */
+    struct remote_clock redis_clock;         /* of the commands' connection */
+    int64_t time_asked_ms;                   /* 0: not under way */
+    char lost[300];                          /* why Redis is not there */
+    char deaf[400];                          /* why a channel of ours is not listened on; "" */
     enum { BUS_NEW, BUS_UP, BUS_LOST } told; /* in the log, last */
     bool password_told;                      /* that it could not be read again */
     bool refused_told;                       /* that Redis refuses what people need */
-    int64_t refused_told_ms; /* when that last was; 0: never */
+    int64_t refused_told_ms;                 /* when that last was; 0: never */
     int64_t started_ms;
 };
 
