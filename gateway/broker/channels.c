@@ -14,18 +14,6 @@ static void on_own_published(void *arg, const char *data, size_t len)
     bus->callbacks.on_told(bus->arg, data, len);
 }
 
-static void on_nothing(void *arg)
-{
-    (void)arg;
-}
-
-static void on_silence(void *arg, const char *data, size_t len)
-{
-    (void)arg;
-    (void)data;
-    (void)len;
-}
-
 /* One that was sent before would not have come back. */
 static void on_probe_subscribed(void *arg)
 {
@@ -60,10 +48,10 @@ static void on_probe_published(void *arg, const char *data, size_t len)
         tell_up(bus);
 }
 
-static const struct pubsub_handler own_handler = {on_nothing, on_nothing, on_own_published};
-static const struct pubsub_handler silent_handler = {on_nothing, on_nothing, on_silence};
-static const struct pubsub_handler probe_handler = {on_probe_subscribed, on_nothing,
-                                                    on_probe_published};
+static const struct pubsub_handler own_handler = {.on_published = on_own_published};
+static const struct pubsub_handler silent_handler = {.on_published = NULL};
+static const struct pubsub_handler probe_handler = {.on_subscribed = on_probe_subscribed,
+                                                    .on_published = on_probe_published};
 
 void bus_make_channels(struct bus *bus)
 {

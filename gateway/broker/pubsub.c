@@ -123,7 +123,8 @@ static void on_answered(void *arg, const struct redis_reply *reply)
     } else if (!subscription->subscribed) {
         forget_refusal(subscription);
         subscription->subscribed = true;
-        subscription->handler->on_subscribed(subscription->arg);
+        if (subscription->handler->on_subscribed != NULL)
+            subscription->handler->on_subscribed(subscription->arg);
     }
 }
 
@@ -181,7 +182,8 @@ void pubsub_on_lost(struct pubsub *pubsub)
     for (size_t at = 0; (subscription = table_next(pubsub->subscriptions, &at)) != NULL;) {
         list_remove(&subscription->refused); /* all are asked for when it is back */
         subscription->subscribed = false;
-        subscription->handler->on_unsubscribed(subscription->arg);
+        if (subscription->handler->on_unsubscribed != NULL)
+            subscription->handler->on_unsubscribed(subscription->arg);
     }
 }
 
@@ -195,7 +197,7 @@ void pubsub_on_push(struct pubsub *pubsub, const struct redis_reply *message)
         return;
     const struct subscription *subscription =
         table_find(pubsub->subscriptions, channel, channel_len);
-    if (subscription != NULL)
+    if (subscription != NULL && subscription->handler->on_published != NULL)
         subscription->handler->on_published(subscription->arg, data, len);
 }
 

@@ -10,7 +10,7 @@
 
 struct pubsub;
 
-/* From the event loop only. */
+/* From the event loop only; each may be NULL. */
 struct pubsub_handler {
     void (*on_subscribed)(void *arg);   /* what is published from here on comes */
     void (*on_unsubscribed)(void *arg); /* the connection is lost */
