@@ -28,11 +28,10 @@ struct probe {
     struct probe_options options;
     enum stage stage;    /* of the last one */
     unsigned unanswered; /* calls; only the last one's answer counts */
-    bool hurry;          /* the next one is not waited for */
     char word[32];
     int64_t sent_us;
     int64_t owed_ms;          /* since when the connection that is to speak next has to */
-    int64_t sent_ms;          /* 0: none since the connections are new */
+    int64_t sent_ms;          /* 0: the next one is due */
     int64_t awaited_since_ms; /* the first one since one came back, 0: none */
     int64_t back_ms;          /* 0: never */
     int64_t looked_ms;        /* when it was last asked whether Redis is lost; 0: never */
@@ -55,7 +54,6 @@ void probe_free(struct probe *probe)
 void probe_forget(struct probe *probe)
 {
     probe->stage = NONE;
-    probe->hurry = false;
     probe->sent_ms = 0;
     probe->awaited_since_ms = 0;
     probe->looked_ms = 0;
@@ -136,7 +134,6 @@ void probe_send(struct probe *probe)
     if (probe->awaited_since_ms == 0 || probe->stage == COMING)
         probe->owed_ms = now_ms;
     probe->stage = ASKING;
-    probe->hurry = false;
     probe->sent_ms = now_ms;
     probe->sent_us = clock_monotonic_us();
     if (probe->awaited_since_ms == 0)
@@ -145,7 +142,7 @@ void probe_send(struct probe *probe)
 
 void probe_hurry(struct probe *probe)
 {
-    probe->hurry = true;
+    probe->sent_ms = 0;
 }
 
 bool probe_came(struct probe *probe, const char *text)
@@ -189,7 +186,7 @@ bool probe_tick(struct probe *probe)
     excuse_silence(probe, now_ms);
     if (is_lost(probe, now_ms))
         return false;
-    if (probe->stage == NONE && (probe->hurry || now_ms - probe->sent_ms >= EVERY_MS))
+    if (probe->stage == NONE && (probe->sent_ms == 0 || now_ms - probe->sent_ms >= EVERY_MS))
         probe_send(probe);
     return true;
 }
