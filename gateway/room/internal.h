@@ -69,8 +69,8 @@ enum {
     ROOM_URGENT = 2     /* somebody said it */
 };
 
-/* Everybody here gets it. */
-void room_append(struct room *room, const struct text *json, unsigned what);
+/* Everybody here gets it; the text is freed. */
+void room_append(struct room *room, struct text *json, unsigned what);
 
 /* --- presence_line.c --- */
 

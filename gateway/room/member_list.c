@@ -27,7 +27,6 @@ static void tell_list(struct room *room)
     room->list.gave_thin = false;
     message_add_members(&json, room->seq, roster_count(room->roster), room_list(room, "", NULL));
     room_append(room, &json, ROOM_TRANSIENT | ROOM_URGENT);
-    text_done(&json);
 }
 
 /* Can the list name everybody now, and was somebody given one that named fewer than it could? */

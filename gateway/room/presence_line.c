@@ -37,7 +37,6 @@ void presence_line_show(struct room *room)
     gathering_write(room->presence.gathered, &json);
     gathering_clear(room->presence.gathered);
     room_append(room, &json, 0);
-    text_done(&json);
 }
 
 static void on_window(evutil_socket_t fd, short events, void *arg)

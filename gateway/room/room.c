@@ -15,9 +15,10 @@ static void append(struct room *room, const char *json, size_t len, unsigned wha
     audience_tell(room->audience, (what & ROOM_URGENT) != 0);
 }
 
-void room_append(struct room *room, const struct text *json, unsigned what)
+void room_append(struct room *room, struct text *json, unsigned what)
 {
     append(room, json->data, json->len, what);
+    text_done(json);
 }
 
 static void tell_happened(const struct room *room, bool hurry)
@@ -77,11 +78,6 @@ static void on_live(void *owner)
     room->rooms->callbacks.on_live(room->owner);
 }
 
-static void take_typing(struct room *room, const struct room_event *event)
-{
-    append(room, event->json, event->len, ROOM_TRANSIENT);
-}
-
 static void take_notice(struct room *room, const struct room_event *event)
 {
     struct text json = TEXT_EMPTY;
@@ -89,7 +85,6 @@ static void take_notice(struct room *room, const struct room_event *event)
     tell_happened(room, true);
     message_add_notice(&json, event->text);
     room_append(room, &json, ROOM_TRANSIENT | ROOM_URGENT);
-    text_done(&json);
 }
 
 static void note_number(struct room *room, const struct room_event *event)
@@ -119,7 +114,7 @@ static void take_presence(struct room *room, const struct room_event *event)
 static void on_event(void *owner, const struct room_event *event)
 {
     if (event->type == EVENT_TYPING)
-        take_typing(owner, event);
+        append(owner, event->json, event->len, ROOM_TRANSIENT);
     else if (event->type == EVENT_NOTICE)
         take_notice(owner, event);
     else if (event->type == EVENT_MESSAGE)
@@ -133,7 +128,6 @@ static void tell_gap(struct room *room, const struct feed_gap *gap)
     struct text json = TEXT_EMPTY;
     message_add_gap(&json, gap->missed, feed_epoch(room->feed), gap->seq);
     room_append(room, &json, ROOM_TRANSIENT | ROOM_URGENT);
-    text_done(&json);
     room->rooms->commands->metrics->gaps++;
 }
 
@@ -183,7 +177,6 @@ static void on_epoch(void *owner)
     presence_line_show(room);
     message_add_epoch(&json, feed_epoch(room->feed), room->seq);
     room_append(room, &json, ROOM_TRANSIENT | ROOM_URGENT);
-    text_done(&json);
     tell_happened(room, false);
     room->rooms->callbacks.on_epoch(room->owner);
 }
