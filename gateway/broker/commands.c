@@ -202,12 +202,5 @@ void commands_trim(struct topic *topic, const char *epoch, uint64_t seq)
 
 bool commands_is_other_epoch(const struct redis_reply *reply)
 {
-    static const char code[] = "OTHEREPOCH";
-    return redis_reply_is_error(reply) && reply != NULL &&
-           strncmp(redis_reply_string(reply, NULL), code, sizeof code - 1) == 0;
-}
-
-uint64_t commands_number(const struct redis_reply *reply)
-{
-    return redis_reply_is_error(reply) ? 0 : redis_reply_number(reply);
+    return redis_reply_has_error(reply, "OTHEREPOCH");
 }

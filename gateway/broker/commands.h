@@ -36,7 +36,7 @@ struct commands {
 /* --- Calls; each returns 0, or -1 when Redis is not there: `done` is then never called --- */
 
 /* Goes out with bus_flush (broker.h). Answers the number of the
- * message (commands_number), or that it was refused: commands_is_other_epoch. */
+ * message (redis_reply_number), or that it was refused: commands_is_other_epoch. */
 int commands_say(struct topic *topic, const struct publish_batch_say *say, redis_done done,
                  void *arg);
 
@@ -121,8 +121,5 @@ void commands_trim(struct topic *topic, const char *epoch, uint64_t seq);
 
 /* Was a say refused, because Redis is not in the epoch in which it was first said? */
 bool commands_is_other_epoch(const struct redis_reply *reply);
-
-/* A positive number, or 0 for an error or no reply. */
-uint64_t commands_number(const struct redis_reply *reply);
 
 #endif

@@ -26,9 +26,9 @@ struct key key_room(const char *prefix, const char *room)
     return join((const char *const[]){prefix, ":{", room, "}", NULL});
 }
 
-struct key key_part(const char *room, const char *part)
+struct key key_part(const char *base, const char *part)
 {
-    return join((const char *const[]){room, ":", part, NULL});
+    return join((const char *const[]){base, ":", part, NULL});
 }
 
 struct key key_item(const char *room, const char *part, const char *item)
@@ -75,11 +75,6 @@ bool key_channel_room(const char *channel, struct key *out)
     memcpy(out->text, begin + 2, len);
     out->text[len] = '\0';
     return true;
-}
-
-struct key key_global(const char *prefix, const char *part)
-{
-    return key_part(prefix, part);
 }
 
 struct key key_gateway(const char *prefix, const char *id)

@@ -36,9 +36,8 @@ struct key key_gateway_channel(const struct config *config, const char *id);
 bool key_channel_room(const char *channel, struct key *out);
 
 struct key key_room(const char *prefix, const char *room); /* P:{R}, what its keys begin with */
-struct key key_part(const char *room, const char *part);   /* P:{R}:head, … */
+struct key key_part(const char *base, const char *part);   /* P:{R}:head, P:gateways, … */
 struct key key_item(const char *room, const char *part, const char *item); /* P:{R}:member:N */
-struct key key_global(const char *prefix, const char *part);               /* P:gateways */
 struct key key_gateway(const char *prefix, const char *id);                /* P:gateway:ID */
 struct key key_gateway_rooms(const char *prefix, const char *id);          /* P:gateway:ID:rooms */
 struct key key_gateway_gone(const char *prefix, const char *id);           /* P:gateway:ID:gone */

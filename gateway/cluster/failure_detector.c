@@ -260,7 +260,7 @@ static void on_timer(evutil_socket_t fd, short events, void *arg)
     if (!bus_flows(burials->bus) || stopped_ms > BURIAL_STALE_MS)
         burials_doubt(burials);
     burials->polled_ms = clock_monotonic_ms();
-    struct key gateways = key_global(burials->config->redis_prefix, "gateways");
+    struct key gateways = key_part(burials->config->redis_prefix, "gateways");
     redis_send_strings(bus_commands(burials->bus)->redis, on_gateways, burials, "SMEMBERS",
                        gateways.text, NULL);
     if (is_own_due(burials) && may_bury(burials))

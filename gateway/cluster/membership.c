@@ -294,7 +294,7 @@ struct presence *presence_new(const struct presence_options *options)
     presence->config = bus_commands(options->bus)->config;
     presence->own_rooms =
         key_gateway_rooms(presence->config->redis_prefix, presence->config->gateway_id);
-    presence->gateways = key_global(presence->config->redis_prefix, "gateways");
+    presence->gateways = key_part(presence->config->redis_prefix, "gateways");
     presence->lease = new_lease(presence);
     presence->burials = burials_new(options->base, options->bus, options->log);
     presence->timer = event_new(options->base, -1, EV_PERSIST, on_timer, presence);

@@ -98,7 +98,7 @@ static void end_burial(struct burial *burial)
     const char *prefix = burials->config->redis_prefix;
     struct redis *redis = bus_commands(burials->bus)->redis;
     if (!burial->failed && !is_own(burial)) {
-        struct key gateways = key_global(prefix, "gateways");
+        struct key gateways = key_part(prefix, "gateways");
         struct key rooms = key_gateway_rooms(prefix, burial->id);
         struct key gone = key_gateway_gone(prefix, burial->id);
         redis_send_strings(redis, NULL, NULL, "SREM", gateways.text, burial->id, NULL);
@@ -165,7 +165,7 @@ static void scan(struct grave *grave);
 static void on_taken_off(void *arg, const struct redis_reply *reply)
 {
     struct grave *grave = arg;
-    grave->burial->taken_off += commands_number(reply);
+    grave->burial->taken_off += redis_reply_number(reply);
     if (redis_reply_is_error(reply))
         end_grave(grave, true);
     else if (strcmp(grave->cursor, "0") == 0)

@@ -229,11 +229,15 @@ bool redis_reply_is_error(const struct redis_reply *reply)
     return reply == NULL || reply->type == REDIS_REPLY_ERROR;
 }
 
+bool redis_reply_has_error(const struct redis_reply *reply, const char *word)
+{
+    return reply != NULL && reply->type == REDIS_REPLY_ERROR &&
+           strncmp(reply->string, word, strlen(word)) == 0;
+}
+
 bool redis_reply_is_wrong_type(const struct redis_reply *reply)
 {
-    static const char word[] = "WRONGTYPE";
-    return reply != NULL && redis_reply_is_error(reply) &&
-           strncmp(redis_reply_string(reply, NULL), word, sizeof word - 1) == 0;
+    return redis_reply_has_error(reply, "WRONGTYPE");
 }
 
 bool redis_reply_error(const struct redis_reply *reply, struct redis_error *out)

@@ -49,7 +49,9 @@ int redis_replies_next(struct redis_replies *replies, const struct redis_reply *
 const char *redis_replies_why(int error);
 
 /* A wrong type, or no reply at all, reads as 0, NULL or an empty array. */
-bool redis_reply_is_error(const struct redis_reply *reply);      /* so does no reply */
+bool redis_reply_is_error(const struct redis_reply *reply); /* so does no reply */
+/* Is it an error that begins with the word? */
+bool redis_reply_has_error(const struct redis_reply *reply, const char *word);
 bool redis_reply_is_wrong_type(const struct redis_reply *reply); /* the key is of another type */
 /* What the error means; false, and `out` untouched, when it is none, or no reply at all. */
 bool redis_reply_error(const struct redis_reply *reply, struct redis_error *out);

@@ -66,10 +66,7 @@ static int send_run(struct script_run *run)
 static void on_done(void *arg, const struct redis_reply *reply)
 {
     struct script_run *run = arg;
-    const char *text = redis_reply_string(reply, NULL);
-    bool missing =
-        reply != NULL && redis_reply_is_error(reply) && strncmp(text, "NOSCRIPT", 8) == 0;
-    if (missing && !run->repeated) {
+    if (redis_reply_has_error(reply, "NOSCRIPT") && !run->repeated) {
         run->repeated = true;
         load(run->redis, run->source);
         if (send_run(run) == 0)

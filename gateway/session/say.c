@@ -70,7 +70,7 @@ static void refuse_other_epoch(const struct saying *saying)
 static void answer_say(struct saying *saying, const struct redis_reply *reply)
 {
     struct session *session = saying->session;
-    uint64_t seq = commands_number(reply);
+    uint64_t seq = redis_reply_number(reply);
     if (commands_is_other_epoch(reply)) {
         if (saying->current) /* else it may be anybody's invention */
             feed_look(room_feed(session->entry->room));
