@@ -50,9 +50,8 @@ struct connection {
     unsigned inside_frame : 1;  /* was blocked, perhaps inside of a frame, until it is pumped */
     unsigned held : 1;          /* by the owner */
     unsigned closing : 1;       /* a close frame is queued, or was received */
-    unsigned
-        input_ignored : 1; /* our close frame is queued: the peer's bytes mean nothing any more */
-    unsigned dead : 1;     /* to be reaped */
+    unsigned input_ignored : 1; /* our close frame is queued; theirs says nothing more */
+    unsigned dead : 1;          /* to be reaped */
 };
 
 static_assert(sizeof(struct connection) <= 104, "each member has one");
