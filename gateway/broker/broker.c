@@ -229,8 +229,9 @@ static void on_subscriber_ready(void *arg)
 
 /* One line for each outage, not one for each attempt; at the start Redis has a second to come up.
  */
-static void on_lost(struct bus *bus, const char *why)
+static void on_lost(void *arg, const char *why)
 {
+    struct bus *bus = arg;
     bool starting = bus->told == BUS_NEW && clock_monotonic_ms() - bus->started_ms < START_MS;
     if (bus->told != BUS_LOST && !starting) {
         log_lost(bus, why);
@@ -240,11 +241,6 @@ static void on_lost(struct bus *bus, const char *why)
     snprintf(bus->lost, sizeof bus->lost, "Redis cannot be reached: %s", why);
     probe_forget(bus->probe);
     note_state(bus);
-}
-
-static void on_commands_lost(void *arg, const char *why)
-{
-    on_lost(arg, why);
 }
 
 static void on_subscriber_lost(void *arg, const char *why)
@@ -277,7 +273,7 @@ static struct redis *new_redis(struct bus *bus, bool subscriber)
 {
     const struct redis_callbacks callbacks = {
         .on_ready = subscriber ? on_subscriber_ready : on_commands_ready,
-        .on_lost = subscriber ? on_subscriber_lost : on_commands_lost,
+        .on_lost = subscriber ? on_subscriber_lost : on_lost,
         .on_error = on_error,
         .on_push = subscriber ? on_push : NULL,
     };

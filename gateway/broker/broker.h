@@ -1,6 +1,6 @@
 /* bus: what a gateway shares with the others. Owns the two Redis connections (RESP2 subscribes and
- * commands apart), the feeds of the open rooms (room/feed.h), and the probe that shows whether
- * messages really flow. Knows the scripts' arguments; knows nothing of members or sockets. */
+ * commands apart), and the probe that shows whether messages really flow. Knows nothing of members
+ * or sockets. */
 #ifndef YUKIZURI_BROKER_BROKER_H
 #define YUKIZURI_BROKER_BROKER_H
 
