@@ -139,6 +139,7 @@ void redis_write(struct redis *redis, const struct redis_words *words, redis_don
     char head[REDIS_HEAD_BYTES];
     evbuffer_add(redis->unsent, head, redis_words_head(words->count, head));
     evbuffer_add(redis->unsent, words->bytes.data, words->bytes.len);
+    redis->options.metrics->redis_commands += redis->state == REDIS_READY;
     push_pending(redis, done, arg);
 }
 
@@ -152,6 +153,16 @@ void redis_flush(struct redis *redis)
         evbuffer_write(redis->unsent, bufferevent_getfd(redis->stream));
     bufferevent_write_buffer(redis->stream,
                              redis->unsent); /* the rest, or all: errors show there */
+}
+
+void redis_write_list(struct redis *redis, redis_done done, void *arg, const char *first,
+                      va_list rest)
+{
+    struct redis_words words = {0};
+    for (const char *word = first; word != NULL; word = va_arg(rest, const char *))
+        redis_words_add_string(&words, word);
+    redis_write(redis, &words, done, arg);
+    redis_words_done(&words);
 }
 
 /* What is published comes between the answers to SUBSCRIBE and the like. */
@@ -429,19 +440,17 @@ int redis_send(struct redis *redis, const struct redis_words *words, redis_done 
 {
     if (redis->state != REDIS_READY)
         return -1;
-    redis->options.metrics->redis_commands++;
     redis_write(redis, words, done, arg);
     return 0;
 }
 
 int redis_send_strings(struct redis *redis, redis_done done, void *arg, const char *first, ...)
 {
-    struct redis_words words = {0};
+    if (redis->state != REDIS_READY)
+        return -1;
     va_list rest;
     va_start(rest, first);
-    redis_words_add_list(&words, first, rest);
+    redis_write_list(redis, done, arg, first, rest);
     va_end(rest);
-    int result = redis_send(redis, &words, done, arg);
-    redis_words_done(&words);
-    return result;
+    return 0;
 }

@@ -8,16 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    TELL_EVERY_MS = 60000,
-    MOST_TEXTS = 4, /* of a kind, in that time: rights are refused one by one */
-};
+enum { TELL_EVERY_MS = 60000 };
 
 /* What has come of one kind since it was last told. */
 struct fault {
-    const char *word; /* NULL: free */
-    uint64_t texts[MOST_TEXTS];
-    size_t text_count;
+    const char *word;       /* NULL: free */
+    struct redis_told told; /* rights are refused one by one */
     uint64_t more;
 };
 
@@ -52,16 +48,15 @@ static struct fault *find(struct redis_faults *faults, const char *word)
     return &faults->faults[i];
 }
 
-/* Is this text to be told? Two that are taken for one are counted together, no more. */
-static bool is_new(struct fault *fault, const char *text)
+bool redis_told_add(struct redis_told *told, const char *text)
 {
     uint64_t value = text_hash(text);
-    for (size_t i = 0; i < fault->text_count; i++)
-        if (fault->texts[i] == value)
+    for (size_t i = 0; i < told->count; i++)
+        if (told->texts[i] == value)
             return false;
-    if (fault->text_count == MOST_TEXTS)
+    if (told->count == REDIS_TOLD_MOST)
         return false;
-    fault->texts[fault->text_count++] = value;
+    told->texts[told->count++] = value;
     return true;
 }
 
@@ -71,7 +66,7 @@ void redis_faults_note(struct redis_faults *faults, const struct redis_error *er
     if (error->verdict == REDIS_OURS)
         return;
     struct fault *fault = find(faults, error->word);
-    if (!is_new(fault, error->text)) {
+    if (!redis_told_add(&fault->told, error->text)) {
         fault->more++;
         return;
     }
@@ -108,6 +103,6 @@ void redis_faults_tick(struct redis_faults *faults, int64_t now_ms)
         if (faults->faults[i].more > 0)
             tell_more(faults, &faults->faults[i]);
         else
-            faults->faults[i].text_count = 0;
+            faults->faults[i].told.count = 0;
     }
 }

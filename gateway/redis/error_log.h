@@ -8,9 +8,22 @@
 #include "telemetry/log.h"
 #include "telemetry/metrics.h"
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct redis_faults;
+
+/* What the log was told already; all zeroes is nothing. */
+enum { REDIS_TOLD_MOST = 4 };
+struct redis_told {
+    uint64_t texts[REDIS_TOLD_MOST];
+    size_t count;
+};
+
+/* Is this text to be told? Not when it was, nor after REDIS_TOLD_MOST. Two that are taken for one
+ * are told once, no more. */
+bool redis_told_add(struct redis_told *told, const char *text);
 
 /* Both must outlive it. */
 struct redis_faults *redis_faults_new(struct metrics *metrics, struct log *log);

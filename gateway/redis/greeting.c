@@ -39,13 +39,10 @@ static void on_greeted(void *arg, const struct redis_reply *reply)
 static __attribute__((sentinel)) void greet_with(struct redis *redis, redis_done done,
                                                  const char *first, ...)
 {
-    struct redis_words words = {0};
     va_list rest;
     va_start(rest, first);
-    redis_words_add_list(&words, first, rest);
+    redis_write_list(redis, done, redis, first, rest);
     va_end(rest);
-    redis_write(redis, &words, done, redis);
-    redis_words_done(&words);
 }
 
 void redis_greet(struct redis *redis)

@@ -43,8 +43,11 @@ struct redis {
  * whoever calls this may be in the middle of something that those who are told would change. */
 void redis_lose(struct redis *redis, const char *why);
 
-/* Writes a command, in whatever state, and waits for its answer. */
+/* Writes a command, in whatever state, and waits for its answer; the second, of all words up to a
+ * NULL. */
 void redis_write(struct redis *redis, const struct redis_words *words, redis_done done, void *arg);
+void redis_write_list(struct redis *redis, redis_done done, void *arg, const char *first,
+                      va_list rest);
 
 /* Authenticated, database chosen. */
 void redis_become_ready(struct redis *redis);
@@ -79,8 +82,5 @@ enum { REDIS_HEAD_BYTES = 24 }; /* '*' or '$', 20 digits, CR LF */
 
 /* What a command of so many words begins with. Returns its length. */
 size_t redis_words_head(size_t count, char out[REDIS_HEAD_BYTES]);
-
-/* Adds all words up to a NULL. */
-void redis_words_add_list(struct redis_words *words, const char *first, va_list rest);
 
 #endif

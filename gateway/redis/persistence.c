@@ -1,20 +1,17 @@
 #include "redis/persistence.h"
 
 #include "base/memory.h"
+#include "redis/error_log.h"
 
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_TOLD = 4 };
-
 struct redis_keeps {
     struct redis_keeps_options options;
     struct redis_keeps_facts facts;
-    uint64_t told[MOST_TOLD]; /* what the log was told since the way was last proven, the last one
-                                 behind */
-    size_t told_count;
+    struct redis_told told; /* since the way was last proven; the last one behind */
 };
 
 /* --- INFO --- */
@@ -112,18 +109,6 @@ static uint64_t gauge_of(enum redis_keeps_answer answer)
 
 /* A Redis that cannot be used, such as a replica, is connected to again and again: it is told of
  * once. */
-static bool is_news(struct redis_keeps *keeps, const char *sentence)
-{
-    uint64_t value = text_hash(sentence);
-    for (size_t i = 0; i < keeps->told_count; i++)
-        if (keeps->told[i] == value)
-            return false;
-    if (keeps->told_count == MOST_TOLD)
-        return false;
-    keeps->told[keeps->told_count++] = value;
-    return true;
-}
-
 static void tell(struct redis_keeps *keeps)
 {
     const struct redis_keeps_facts *facts = &keeps->facts;
@@ -133,7 +118,7 @@ static void tell(struct redis_keeps *keeps)
     keeps->options.metrics->redis_writes_to_disk = gauge_of(writes);
     keeps->options.metrics->redis_evicts = gauge_of(facts->evicts);
     redis_keeps_describe(facts, &sentence);
-    if (is_news(keeps, sentence.data))
+    if (redis_told_add(&keeps->told, sentence.data))
         log_write(keeps->options.log, &(struct log_line){
                                           .level = bad ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
                                           .kind = "redis-keeps",
@@ -193,10 +178,10 @@ void redis_keeps_look(struct redis_keeps *keeps)
 /* What was told last stays told. */
 void redis_keeps_prove(struct redis_keeps *keeps)
 {
-    if (keeps->told_count < 2)
+    if (keeps->told.count < 2)
         return;
-    keeps->told[0] = keeps->told[keeps->told_count - 1];
-    keeps->told_count = 1;
+    keeps->told.texts[0] = keeps->told.texts[keeps->told.count - 1];
+    keeps->told.count = 1;
 }
 
 struct redis_keeps *redis_keeps_new(const struct redis_keeps_options *options)
