@@ -3,10 +3,10 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "broker/repaired.h"
 #include "broker/topic.h"
 #include "cluster/failure_detector.h"
 #include "cluster/lease.h"
+#include "redis/error_log.h"
 
 #include <event2/event.h>
 #include <stdlib.h>

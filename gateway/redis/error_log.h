@@ -38,4 +38,8 @@ void redis_faults_note(struct redis_faults *faults, const struct redis_error *er
  * after a minute without any the next one is told with its own words again. */
 void redis_faults_tick(struct redis_faults *faults, int64_t now_ms);
 
+/* A key that somebody has broken by hand was mended: logs one line that names it, unless *told;
+ * sets *told. `log` may be NULL. */
+void mended_tell(struct log *log, const char *key, bool *told);
+
 #endif

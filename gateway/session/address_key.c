@@ -4,8 +4,8 @@
 #include "base/digest.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "broker/repaired.h"
 #include "broker/topic.h"
+#include "redis/error_log.h"
 
 #include <stdlib.h>
 #include <string.h>
