@@ -318,8 +318,7 @@ static void make_ways(struct bus *bus)
         .metrics = bus->options.metrics,
     };
     bus->probe = probe_new(&probe);
-    bus->keeps = redis_keeps_new(
-        &(struct redis_keeps_options){bus->commands, bus->options.metrics, bus->options.log});
+    bus->keeps = redis_keeps_new(bus->commands, bus->options.metrics, bus->options.log);
 }
 
 static void make_calls(struct bus *bus)

@@ -1,8 +1,6 @@
 /* lane: calls of scripts that can wait: who comes in, who leaves, who is still here; and the lists
- * of rooms. At most so many are under way to Redis, the others stand in line in this process. Redis
- * answers in the order in which it was asked, so without a lane what people say would stand behind
- * all joins of a storm; and many gateways that ask for the lists of all their rooms at once, after
- * Redis was away, would keep it from answering anything in time.
+ * of rooms. At most so many are under way to Redis, the others stand in line in this process
+ * (docs/decisions/0011-bursts.md).
  *
  * Owns the calls that wait; not the connection. Calls of one lane are run in order. What is sent
  * past it may overtake them. */

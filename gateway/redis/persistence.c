@@ -9,7 +9,9 @@
 #include <string.h>
 
 struct redis_keeps {
-    struct redis_keeps_options options;
+    struct redis *commands;
+    struct metrics *metrics;
+    struct log *log;
     struct redis_keeps_facts facts;
     struct redis_told told; /* since the way was last proven; the last one behind */
 };
@@ -115,15 +117,15 @@ static void tell(struct redis_keeps *keeps)
     enum redis_keeps_answer writes = redis_keeps_writes(facts);
     bool bad = writes == REDIS_KEEPS_YES || facts->evicts == REDIS_KEEPS_YES;
     struct text sentence = TEXT_EMPTY;
-    keeps->options.metrics->redis_writes_to_disk = gauge_of(writes);
-    keeps->options.metrics->redis_evicts = gauge_of(facts->evicts);
+    keeps->metrics->redis_writes_to_disk = gauge_of(writes);
+    keeps->metrics->redis_evicts = gauge_of(facts->evicts);
     redis_keeps_describe(facts, &sentence);
     if (redis_told_add(&keeps->told, sentence.data))
-        log_write(keeps->options.log, &(struct log_line){
-                                          .level = bad ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
-                                          .kind = "redis-keeps",
-                                          .message = sentence.data,
-                                      });
+        log_write(keeps->log, &(struct log_line){
+                                  .level = bad ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
+                                  .kind = "redis-keeps",
+                                  .message = sentence.data,
+                              });
     text_done(&sentence);
 }
 
@@ -164,7 +166,7 @@ static void on_info(void *arg, const struct redis_reply *reply)
 
 void redis_keeps_look(struct redis_keeps *keeps)
 {
-    struct redis *redis = keeps->options.commands;
+    struct redis *redis = keeps->commands;
     keeps->facts = (struct redis_keeps_facts){0};
     /* one name a call: of several, the answers come in any order */
     if (redis_send_strings(redis, on_save, keeps, "CONFIG", "GET", "save", NULL) == 0)
@@ -184,12 +186,15 @@ void redis_keeps_prove(struct redis_keeps *keeps)
     keeps->told.count = 1;
 }
 
-struct redis_keeps *redis_keeps_new(const struct redis_keeps_options *options)
+struct redis_keeps *redis_keeps_new(struct redis *commands, struct metrics *metrics,
+                                    struct log *log)
 {
     struct redis_keeps *keeps = memory_new(sizeof *keeps);
-    keeps->options = *options;
-    options->metrics->redis_writes_to_disk = METRICS_UNKNOWN;
-    options->metrics->redis_evicts = METRICS_UNKNOWN;
+    keeps->commands = commands;
+    keeps->metrics = metrics;
+    keeps->log = log;
+    metrics->redis_writes_to_disk = METRICS_UNKNOWN;
+    metrics->redis_evicts = METRICS_UNKNOWN;
     return keeps;
 }
 

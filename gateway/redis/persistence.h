@@ -18,12 +18,6 @@
 
 struct redis_keeps;
 
-struct redis_keeps_options {
-    struct redis *commands;
-    struct metrics *metrics;
-    struct log *log; /* may be NULL */
-};
-
 /* What was found; the texts are Redis' own words, cut to what fits. */
 enum redis_keeps_answer { REDIS_KEEPS_UNKNOWN, REDIS_KEEPS_NO, REDIS_KEEPS_YES };
 struct redis_keeps_facts {
@@ -34,9 +28,10 @@ struct redis_keeps_facts {
     char policy[32];
 };
 
-/* Both gauges are METRICS_UNKNOWN until there was an answer. `options` are copied; what they point
- * to must outlive the commands that are under way. */
-struct redis_keeps *redis_keeps_new(const struct redis_keeps_options *options);
+/* Both gauges are METRICS_UNKNOWN until there was an answer. `log` may be NULL. All must outlive
+ * the commands that are under way. */
+struct redis_keeps *redis_keeps_new(struct redis *commands, struct metrics *metrics,
+                                    struct log *log);
 
 /* The connection must have been stopped before. NULL is fine. */
 void redis_keeps_free(struct redis_keeps *keeps);

@@ -1,7 +1,5 @@
-/* resolver: host names to addresses, with getaddrinfo and all that a system's administrator has set
- * up behind it (/etc/hosts, search domains, container resolvers). It may block for seconds, so it
- * runs in a thread of its own, which shares nothing with the loop: it is handed a copy of the
- * question and writes the answer into a pipe. Part of `redis`. */
+/* resolver: host names to addresses, with getaddrinfo in a thread of its own, which shares nothing
+ * with the loop (docs/decisions/0002-no-evdns.md). Part of `redis`. */
 #ifndef YUKIZURI_REDIS_RESOLVER_H
 #define YUKIZURI_REDIS_RESOLVER_H
 
