@@ -1,43 +1,25 @@
 /* drain: how a gateway goes away: what is told to whom, and in which order. /readyz says 503 at
  * once; newcomers are let in for as long as `drain-delay` says, until balancers have looked; then
- * nobody is listened for, members are sent elsewhere, spread over `drain`, and when all are gone it
- * is over. */
+ * nobody is listened for, members are sent elsewhere, spread over `drain`, and when all are gone,
+ * or had their time, the process ends. */
 #ifndef YUKIZURI_DRAIN_H
 #define YUKIZURI_DRAIN_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
-struct config;
-struct drain;
-struct event_base;
-struct http_server;
-struct listener;
-struct log;
-struct ops;
-struct presence;
-struct sessions;
+struct event;
+struct server;
 
-/* All of these must outlive the drain. */
-struct drain_options {
-    struct event_base *base;
-    const struct config *config;
-    struct log *log;
-    struct http_server *http;
-    struct ops *ops;
-    struct listener *listener;
-    struct presence *presence;
-    struct sessions *sessions;
-    void (*on_over)(void *arg); /* everybody is gone, or had their time; once, from the loop */
-    void *arg;
+/* Zero when made. */
+struct drain {
+    struct event *tick;
+    int64_t began_ms; /* 0: not yet */
+    int64_t least_ms, end_ms;
 };
 
-struct drain *drain_new(const struct drain_options *options);
-
-/* NULL is fine. */
-void drain_free(struct drain *drain);
-
 /* Begins; `delayed`: with `drain-delay`, without it at once. Nothing when it has begun. */
-void drain_begin(struct drain *drain, bool delayed);
+void drain_begin(struct server *server, bool delayed);
 
 bool drain_has_begun(const struct drain *drain);
 

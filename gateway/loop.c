@@ -1,6 +1,8 @@
 #include "loop.h"
 
 #include "base/clock.h"
+#include "server_internal.h"
+#include "websocket/connections.h"
 
 #include <event2/event.h>
 #include <time.h>
@@ -11,9 +13,8 @@ enum {
 };
 
 /* A leaky bucket: each iteration pays for a millisecond, and rests when it is so far ahead that the
- * credit is used up. What would be rested beyond a millisecond is forgiven. A signal ends a rest:
- * its event is ready then. */
-static void throttle(int64_t *paid_until_us)
+ * credit is used up. What would be rested beyond a millisecond is forgiven. */
+void loop_throttle(int64_t *paid_until_us)
 {
     const int64_t credit_us = ITERATIONS_AHEAD * ITERATION_US;
     int64_t now_us = clock_monotonic_us();
@@ -33,24 +34,32 @@ static bool wait_for_events(struct event_base *base, bool busy)
     return event_base_loop(base, flags) == 0 && !event_base_got_break(base);
 }
 
-static void iterate(const struct loop_steps *steps, void *arg)
+static void iterate(struct server *server)
 {
-    steps->deliver(arg);
-    steps->read(arg);
-    steps->send(arg);
-    steps->write(arg);
-    steps->send(arg);
-    steps->end(arg);
+    fanout_flush(server->fanout);
+    poller_read(server->poller);
+    bus_flush(server->bus);
+    connections_flush(server->connections);
+    bus_flush(server->bus);
+    sessions_end_turn(server->sessions);
+    stalls_end_turn(server->stalls);
 }
 
-void loop_run(struct event_base *base, const struct loop_steps *steps, void *arg)
+/* Has the next iteration something to do already? */
+static bool has_more(const struct server *server)
+{
+    return fanout_has_more(server->fanout) || poller_is_behind(server->poller) ||
+           connections_have_more(server->connections);
+}
+
+void loop_run(struct server *server)
 {
     int64_t paid_until_us = 0;
     bool busy = false;
-    while (wait_for_events(base, busy)) {
-        iterate(steps, arg);
-        busy = steps->has_more(arg);
+    while (wait_for_events(server->base, busy)) {
+        iterate(server);
+        busy = has_more(server);
         if (!busy)
-            throttle(&paid_until_us);
+            loop_throttle(&paid_until_us);
     }
 }

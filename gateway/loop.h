@@ -17,23 +17,17 @@
 #ifndef YUKIZURI_LOOP_H
 #define YUKIZURI_LOOP_H
 
-#include <stdbool.h>
+#include <stdint.h>
 
-struct event_base;
+struct server;
 
-struct loop_steps {
-    void (*deliver)(void *arg);
-    void (*read)(void *arg);
-    void (*send)(void *arg);
-    void (*write)(void *arg);
-    void (*end)(void *arg); /* the iteration is over */
-    /* Then: has the next one something to do already? It may do nothing else. */
-    bool (*has_more)(void *arg);
-};
+/* Runs the loop of the server until event_base_loopbreak (not loopexit), or until it has no more
+ * events. */
+void loop_run(struct server *server);
 
-/* Runs the loop of `base` until event_base_loopbreak (not loopexit), or until it has no more
- * events. Of iterations that leave nothing to do, a thousand are made in a second, and eight more
- * at once. A signal ends a rest. */
-void loop_run(struct event_base *base, const struct loop_steps *steps, void *arg);
+/* Rests after an iteration that has left nothing to do: of these a thousand are made in a second,
+ * and eight more at once. A signal ends a rest. `paid_until_us` is 0 at the beginning, and for
+ * nobody else. */
+void loop_throttle(int64_t *paid_until_us);
 
 #endif

@@ -4,7 +4,7 @@
 #include "base/memory.h"
 #include "base/stderr_line.h"
 #include "loop.h"
-#include "start_line.h"
+#include "process_log.h"
 #include "websocket/connections.h"
 
 #include <event2/event.h>
@@ -28,23 +28,22 @@ static void on_leave_late(evutil_socket_t fd, short events, void *arg)
     on_left(arg);
 }
 
-/* Once the lease is given back, or Redis does not answer in time. Told again, at once. */
 void server_finish(struct server *server, const char *why)
 {
     static const struct timeval moment = {0, LEAVE_LATEST_US};
-    stop_line_begin(&server->stop, why);
+    process_log_reason(server, why);
     if (server->leaving || presence_leave(server->presence, on_left, server) != 0) {
         on_left(server);
         return;
     }
     server->leaving = true;
-    event_add(server->leave_late, &moment);
+    event_base_once(server->base, -1, EV_TIMEOUT, on_leave_late, server, &moment);
 }
 
 void server_begin_drain(struct server *server, bool delayed, const char *why)
 {
-    stop_line_begin(&server->stop, why);
-    drain_begin(server->drain, delayed);
+    process_log_reason(server, why);
+    drain_begin(server, delayed);
 }
 
 /* The first signal drains, a second one ends it at once. */
@@ -53,9 +52,9 @@ static void on_stop(struct server *server, int signal)
     /* a worker may be told with its whole process group, and again by its supervisor: that is one
      */
     bool worker = server->config->workers != 1;
-    if (worker && signal == SIGTERM && drain_is_fresh(server->drain))
+    if (worker && signal == SIGTERM && drain_is_fresh(&server->drain))
         return;
-    if (drain_has_begun(server->drain) || signal == SIGINT)
+    if (drain_has_begun(&server->drain) || signal == SIGINT)
         server_finish(server, signal == SIGINT ? "SIGINT" : "SIGTERM");
     else
         server_begin_drain(server, true, "SIGTERM");
@@ -117,7 +116,6 @@ static void make_events(struct server *server)
 {
     static const struct timeval second = {1, 0};
     server->tick = event_new(server->base, -1, EV_PERSIST, on_tick, server);
-    server->leave_late = evtimer_new(server->base, on_leave_late, server);
     event_add(server->tick, &second);
     listener_enable_later(server->listener);
     for (size_t i = 0; i < SIGNALS_HANDLED; i++) {
@@ -145,60 +143,12 @@ struct server *server_new(const struct config *config, struct log *log, char *er
     return server;
 }
 
-/* --- The steps of an iteration (loop.h) --- */
-
-static void deliver(void *arg)
-{
-    const struct server *server = arg;
-    fanout_flush(server->fanout);
-}
-
-static void read_clients(void *arg)
-{
-    const struct server *server = arg;
-    poller_read(server->poller);
-}
-
-static void send_to_redis(void *arg)
-{
-    const struct server *server = arg;
-    bus_flush(server->bus);
-}
-
-static void write_to_clients(void *arg)
-{
-    const struct server *server = arg;
-    connections_flush(server->connections);
-}
-
-static void end_iteration(void *arg)
-{
-    struct server *server = arg;
-    sessions_end_turn(server->sessions);
-    stalls_end_turn(server->stalls);
-}
-
-static bool has_more(void *arg)
-{
-    const struct server *server = arg;
-    return fanout_has_more(server->fanout) || poller_is_behind(server->poller) ||
-           connections_have_more(server->connections);
-}
-
 int server_run(struct server *server)
 {
-    static const struct loop_steps steps = {.deliver = deliver,
-                                            .read = read_clients,
-                                            .send = send_to_redis,
-                                            .write = write_to_clients,
-                                            .end = end_iteration,
-                                            .has_more = has_more};
-    const struct start_facts facts = {server->config, &server->redis_url, server->sender,
-                                      server_find_max_connections(server->config)};
-    start_line_tell(server->log, &facts);
+    process_log_start(server);
     stalls_tick(server->stalls);
-    loop_run(server->base, &steps, server);
-    stop_line_tell(&server->stop, server->log, server->sessions);
+    loop_run(server);
+    process_log_stop(server);
     return server->status;
 }
 
@@ -228,7 +178,7 @@ void server_free(struct server *server)
     for (size_t i = 0; i < SIGNALS_HANDLED; i++)
         free_event(server->signals[i]);
     close_listener(server);
-    drain_free(server->drain);
+    free_event(server->drain.tick);
     http_server_free(server->http);
     router_free(server->router);
     ops_free(server->ops);
@@ -244,7 +194,6 @@ void server_free(struct server *server)
     sender_free(server->sender);
     poller_free(server->poller);
     free_event(server->tick);
-    free_event(server->leave_late);
     stalls_free(server->stalls);
     embedded_redis_stop(server->embedded);
     event_base_free(server->base);

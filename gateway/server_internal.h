@@ -17,7 +17,6 @@
 #include "room/fanout.h"
 #include "server.h"
 #include "session/sessions.h"
-#include "stop_line.h"
 #include "telemetry/stalls.h"
 #include "websocket/poller.h"
 
@@ -44,11 +43,12 @@ struct server {
     struct ops *ops;
     struct router *router;
     struct listener *listener;
-    struct drain *drain;
     struct stalls *stalls;
-    struct event *tick, *leave_late;
+    struct event *tick;
     struct event *signals[SIGNALS_HANDLED];
-    struct stop_line stop;
+    struct drain drain;
+    const char *why; /* it ends, since ending_since_ms; NULL: not yet, or nobody said */
+    int64_t ending_since_ms;
     bool leaving; /* the lease is being given back */
     int status;   /* of the process */
 };

@@ -109,11 +109,6 @@ static void on_waiting(void *arg, bool waiting)
         listener_enable_later(server->listener);
 }
 
-static void on_drained(void *arg)
-{
-    server_finish(arg, NULL);
-}
-
 /* --- Making --- */
 
 /* Sockets get what is left of the file limit. */
@@ -272,23 +267,6 @@ static void make_router(struct server *server)
     http_server_set_callbacks(server->http, &callbacks, server);
 }
 
-static void make_drain(struct server *server)
-{
-    const struct drain_options drain = {
-        .base = server->base,
-        .config = server->config,
-        .log = server->log,
-        .http = server->http,
-        .ops = server->ops,
-        .listener = server->listener,
-        .presence = server->presence,
-        .sessions = server->sessions,
-        .on_over = on_drained,
-        .arg = server,
-    };
-    server->drain = drain_new(&drain);
-}
-
 int server_make_parts(struct server *server, char *error, size_t error_size)
 {
     if (make_sender(server, error, error_size) != 0 ||
@@ -300,6 +278,5 @@ int server_make_parts(struct server *server, char *error, size_t error_size)
     make_http_server(server);
     make_ops(server);
     make_router(server);
-    make_drain(server);
     return 0;
 }

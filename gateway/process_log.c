@@ -1,0 +1,91 @@
+#include "process_log.h"
+
+#include "base/clock.h"
+#include "base/file_limit.h"
+#include "base/text.h"
+#include "server_internal.h"
+#include "session/drain.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
+
+static void add_addresses(struct text *out, const struct config *config)
+{
+    for (size_t i = 0; i < config->addr.count; i++)
+        text_print(out, "%slistening on %s", i == 0 ? "" : ", ", config->addr.items[i]);
+}
+
+static void add_redis(struct text *out, const struct server *server)
+{
+    char where[REDIS_URL_TEXT_BYTES];
+    redis_url_format(&server->redis_url, where);
+    text_print(out, "; Redis: %s%s, prefix %s", where,
+               server->config->redis_url.scheme == REDIS_EMBEDDED ? " (its own)" : "",
+               server->config->redis_prefix);
+}
+
+/* As the settings are called, so that they can be found. */
+static void add_limits(struct text *out, const struct config *config)
+{
+    const struct {
+        const char *name;
+        uint64_t value;
+    } limits[] = {
+        {"descriptors", file_limit_get()},
+        {"max-connections", server_find_max_connections(config)},
+        {"max-connections-per-address", config->max_connections_per_address},
+        {"max-members", config->max_members},
+        {"max-text", config->max_text},
+        {"max-message", config->max_message},
+        {"max-head", config->max_head},
+        {"backlog", config->backlog},
+        {"retention", config->retention},
+        {"retention-messages", config->retention_messages},
+        {"leave-grace", config->leave_grace},
+        {"lease", config->lease},
+        {"ping", config->ping},
+        {"keep-alive", config->keep_alive},
+        {"drain", config->drain},
+        {"drain-delay", config->drain_delay},
+    };
+    text_print(out, "; limits (0: none): rate %g:%g", config->rate.per_second, config->rate.burst);
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+        text_print(out, ", %s %" PRIu64, limits[i].name, limits[i].value);
+}
+
+void process_log_start(const struct server *server)
+{
+    struct text line = TEXT_EMPTY;
+    add_addresses(&line, server->config);
+    text_add_string(&line, "; yukizuri " YUKIZURI_VERSION);
+    add_redis(&line, server);
+    text_print(&line, "; sending by %s", sender_uses_uring(server->sender) ? "io_uring" : "writev");
+    add_limits(&line, server->config);
+    log_write(server->log, &(struct log_line){.kind = "start", .message = line.data});
+    text_done(&line);
+}
+
+void process_log_reason(struct server *server, const char *why)
+{
+    if (server->why != NULL)
+        return;
+    server->why = why;
+    server->ending_since_ms = clock_monotonic_ms();
+}
+
+void process_log_stop(const struct server *server)
+{
+    char message[200] = "";
+    struct sessions_moves moves = sessions_moves(server->sessions);
+    uint64_t cut = moves.closed + moves.left;
+    uint64_t moved = moves.asked > cut ? moves.asked - cut : 0;
+    double seconds = (double)(clock_monotonic_ms() - server->ending_since_ms) / 1e3;
+    if (server->why != NULL)
+        snprintf(message, sizeof message,
+                 "%s: %" PRIu64 " connections moved by themselves, %" PRIu64
+                 " had to be cut, in %.1f s",
+                 server->why, moved, cut, seconds);
+    log_write(server->log,
+              &(struct log_line){.kind = "stop", .message = server->why == NULL ? NULL : message});
+}
