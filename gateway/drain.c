@@ -63,7 +63,7 @@ void drain_begin(struct server *server, bool delayed)
         return;
     server->drain.began_ms = clock_monotonic_ms();
     log_write(server->log, &(struct log_line){.kind = "drain", .message = "going away"});
-    ops_announce_drain(server->ops);
+    server->site.leaving = true;
     presence_drain(server->presence);
     if (delayed && delay.tv_sec > 0)
         event_base_once(server->base, -1, EV_TIMEOUT, send_away, server, &delay);

@@ -26,14 +26,15 @@ static void add_redis(struct text *out, const struct server *server)
 }
 
 /* As the settings are called, so that they can be found. */
-static void add_limits(struct text *out, const struct config *config)
+static void add_limits(struct text *out, const struct server *server)
 {
+    const struct config *config = server->config;
     const struct {
         const char *name;
         uint64_t value;
     } limits[] = {
         {"descriptors", file_limit_get()},
-        {"max-connections", server_find_max_connections(config)},
+        {"max-connections", server->site.max_connections},
         {"max-connections-per-address", config->max_connections_per_address},
         {"max-members", config->max_members},
         {"max-text", config->max_text},
@@ -61,7 +62,7 @@ void process_log_start(const struct server *server)
     text_add_string(&line, "; yukizuri " YUKIZURI_VERSION);
     add_redis(&line, server);
     text_print(&line, "; sending by %s", sender_uses_uring(server->sender) ? "io_uring" : "writev");
-    add_limits(&line, server->config);
+    add_limits(&line, server);
     log_write(server->log, &(struct log_line){.kind = "start", .message = line.data});
     text_done(&line);
 }

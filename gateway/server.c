@@ -180,8 +180,6 @@ void server_free(struct server *server)
     close_listener(server);
     free_event(server->drain.tick);
     http_server_free(server->http);
-    router_free(server->router);
-    ops_free(server->ops);
     client_addresses_free(server->addresses);
     bus_stop(server->bus);
     connections_free(server->connections);

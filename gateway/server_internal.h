@@ -9,7 +9,6 @@
 #include "drain.h"
 #include "http/client_address.h"
 #include "http/listener.h"
-#include "http/ops.h"
 #include "http/router.h"
 #include "http/server.h"
 #include "redis/embedded.h"
@@ -40,8 +39,7 @@ struct server {
     struct presence *presence;
     struct client_addresses *addresses;
     struct http_server *http;
-    struct ops *ops;
-    struct router *router;
+    struct http_site site;
     struct listener *listener;
     struct stalls *stalls;
     struct event *tick;
@@ -67,8 +65,5 @@ void server_begin_drain(struct server *server, bool delayed, const char *why);
 /* Makes all parts, each with those below it. Returns 0; or -1 with a sentence in `error`, when the
  * parts that were made are there to be freed. */
 int server_make_parts(struct server *server, char *error, size_t error_size);
-
-/* Connections of members that it takes: the setting, as far as the file limit allows. */
-uint64_t server_find_max_connections(const struct config *config);
 
 #endif

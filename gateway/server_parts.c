@@ -32,13 +32,17 @@ static void on_full(void *arg, enum refusal reason)
 /* Two gateways with a private Redis each would be two chats on one port. */
 static int open_listener(struct server *server, char *error, size_t error_size)
 {
-    static const struct listener_callbacks callbacks = {on_accept, is_busy, on_full};
-    bool shared = server->config->redis_url.scheme != REDIS_EMBEDDED;
-    server->listener = listener_open(server->base, server->config, shared, error, error_size);
-    if (server->listener == NULL)
-        return -1;
-    listener_set_callbacks(server->listener, &callbacks, server);
-    return 0;
+    const struct listener_options options = {
+        .base = server->base,
+        .config = server->config,
+        .shared = server->config->redis_url.scheme != REDIS_EMBEDDED,
+        .on_accept = on_accept,
+        .is_busy = is_busy,
+        .on_full = on_full,
+        .arg = server,
+    };
+    server->listener = listener_open(&options, error, error_size);
+    return server->listener == NULL ? -1 : 0;
 }
 
 /* --- What the parts say --- */
@@ -118,7 +122,8 @@ static uint64_t find_max_sockets(void)
     return files > FILE_LIMIT_RESERVED ? files - FILE_LIMIT_RESERVED : 1;
 }
 
-uint64_t server_find_max_connections(const struct config *config)
+/* Connections of members: the setting, as far as the file limit allows. */
+static uint64_t find_max_connections(const struct config *config)
 {
     uint64_t sockets = find_max_sockets();
     uint64_t wanted = config->max_connections;
@@ -205,7 +210,7 @@ static void format_address(void *arg, const struct address *address, char out[AD
 static bool on_request(void *arg, const struct http_call *call)
 {
     const struct server *server = arg;
-    return router_answer(server->router, call);
+    return router_answer(&server->site, call);
 }
 
 static void make_http_server(struct server *server)
@@ -226,45 +231,27 @@ static void make_http_server(struct server *server)
         .metrics = &server->metrics,
         .refusals = server->refusals,
         .max_sockets = find_max_sockets(),
+        .on_request = on_request,
+        .arg = server,
     };
     server->http = http_server_new(&http);
 }
 
-static void make_ops(struct server *server)
+static void make_site(struct server *server)
 {
-    const struct ops_options ops = {
+    server->site = (struct http_site){
         .config = server->config,
         .server = server->http,
         .addresses = server->addresses,
         .connections = server->connections,
         .bus = server->bus,
         .sessions = server->sessions,
+        .quota = server->quota,
         .metrics = &server->metrics,
+        .refusals = server->refusals,
         .log = server->log,
+        .max_connections = find_max_connections(server->config),
     };
-    server->ops = ops_new(&ops);
-}
-
-static void make_router(struct server *server)
-{
-    static const struct http_client_callbacks callbacks = {on_request};
-    const struct router_options router = {
-        .config = server->config,
-        .ops = server->ops,
-        .upgrade =
-            {
-                .config = server->config,
-                .addresses = server->addresses,
-                .connections = server->connections,
-                .sessions = server->sessions,
-                .quota = server->quota,
-                .metrics = &server->metrics,
-                .refusals = server->refusals,
-                .max_connections = server_find_max_connections(server->config),
-            },
-    };
-    server->router = router_new(&router);
-    http_server_set_callbacks(server->http, &callbacks, server);
 }
 
 int server_make_parts(struct server *server, char *error, size_t error_size)
@@ -276,7 +263,6 @@ int server_make_parts(struct server *server, char *error, size_t error_size)
     server->poller = poller_new(server->base, &server->metrics);
     make_parts(server);
     make_http_server(server);
-    make_ops(server);
-    make_router(server);
+    make_site(server);
     return 0;
 }

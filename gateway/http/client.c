@@ -197,7 +197,7 @@ static void answer(struct http_client *client, char *data, size_t head_len, size
         .response = &client->response,
         .must_move = all->draining && client->answered,
     };
-    if (all->callbacks.on_request(all->arg, &call))
+    if (all->on_request(all->arg, &call))
         return;
     keep_head(client, data + head_len, len - head_len);
     begin_answer(client);

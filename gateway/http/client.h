@@ -32,18 +32,14 @@ struct http_call {
                                   come to another gateway */
 };
 
-struct http_client_callbacks {
-    /* Makes the response and returns false; or takes the socket and returns true. */
-    bool (*on_request)(void *arg, const struct http_call *call);
-};
-
 /* What all clients share; `http/server` makes it, and nothing else looks into it. */
 struct http_clients {
     struct poller *poller;
     const struct config *config; /* keep-alive, max-head */
     struct metrics *metrics;
     struct refusals *refusals;
-    struct http_client_callbacks callbacks;
+    /* Makes the response and returns false; or takes the socket and returns true. */
+    bool (*on_request)(void *arg, const struct http_call *call);
     void *arg;
     struct wheel *wheel; /* all clients: their deadlines */
     struct quota *quota; /* of sockets that are no WebSockets yet, by peer */

@@ -18,10 +18,7 @@ struct acceptor {
 };
 
 struct listener {
-    struct event_base *base;
-    const struct config *config;
-    struct listener_callbacks callbacks;
-    void *arg;
+    struct listener_options options;
     struct listen_socket sockets[CONFIG_ADDRESSES];
     size_t socket_count;
     struct acceptor acceptors[CONFIG_ADDRESSES * LISTEN_SOCKET_FDS];
@@ -49,7 +46,7 @@ void listener_disable(struct listener *listener)
 static void pause_accepting(struct listener *listener, enum refusal reason)
 {
     static const struct timeval pause = {0, PAUSE_US};
-    listener->callbacks.on_full(listener->arg, reason);
+    listener->options.on_full(listener->options.arg, reason);
     listener_disable(listener);
     evtimer_add(listener->enable_later, &pause);
 }
@@ -81,7 +78,7 @@ static bool accept_one(const struct acceptor *acceptor)
     int fd = accept4(acceptor->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
         struct address address = address_of_peer((struct sockaddr *)&peer);
-        listener->callbacks.on_accept(listener->arg, fd, &address);
+        listener->options.on_accept(listener->options.arg, fd, &address);
         return true;
     }
     return survive(listener, errno);
@@ -95,7 +92,7 @@ static void on_acceptable(evutil_socket_t fd, short events, void *arg)
     (void)events;
     const struct acceptor *acceptor = arg;
     const struct listener *listener = acceptor->listener;
-    bool busy = listener->callbacks.is_busy(listener->arg);
+    bool busy = listener->options.is_busy(listener->options.arg);
     for (int i = busy ? 1 : listen_socket_count_waiting(fd, MOST_ACCEPTS);
          i > 0 && accept_one(acceptor); i--)
         ;
@@ -125,16 +122,17 @@ static void add_acceptor(struct listener *listener, int fd)
     struct acceptor *acceptor = &listener->acceptors[listener->count++];
     *acceptor = (struct acceptor){.listener = listener, .fd = fd};
     acceptor->acceptable =
-        event_new(listener->base, fd, EV_READ | EV_PERSIST, on_acceptable, acceptor);
+        event_new(listener->options.base, fd, EV_READ | EV_PERSIST, on_acceptable, acceptor);
 }
 
 /* The next address: one socket for a port or a path, several for a name. */
-static int open_next(struct listener *listener, bool shared, char *error, size_t error_size)
+static int open_next(struct listener *listener, char *error, size_t error_size)
 {
-    const struct listen_socket_options options = {shared, listener->config->addr_mode};
+    const struct config *config = listener->options.config;
+    const struct listen_socket_options options = {listener->options.shared, config->addr_mode};
     struct listen_socket *listening = &listener->sockets[listener->socket_count];
-    if (listen_socket_open(&listener->config->listen[listener->socket_count], &options, listening,
-                           error, error_size) != 0)
+    if (listen_socket_open(&config->listen[listener->socket_count], &options, listening, error,
+                           error_size) != 0)
         return -1;
     listener->socket_count++;
     for (size_t i = 0; i < listening->count; i++)
@@ -142,15 +140,14 @@ static int open_next(struct listener *listener, bool shared, char *error, size_t
     return 0;
 }
 
-struct listener *listener_open(struct event_base *base, const struct config *config, bool shared,
-                               char *error, size_t error_size)
+struct listener *listener_open(const struct listener_options *options, char *error,
+                               size_t error_size)
 {
     struct listener *listener = memory_new(sizeof *listener);
-    listener->base = base;
-    listener->config = config;
-    listener->enable_later = evtimer_new(base, on_enable_later, listener);
-    while (listener->socket_count < config->addr.count) {
-        if (open_next(listener, shared, error, error_size) != 0) {
+    listener->options = *options;
+    listener->enable_later = evtimer_new(options->base, on_enable_later, listener);
+    while (listener->socket_count < options->config->addr.count) {
+        if (open_next(listener, error, error_size) != 0) {
             listener_reject(listener);
             listener_close(listener, false);
             listener_free(listener);
@@ -158,13 +155,6 @@ struct listener *listener_open(struct event_base *base, const struct config *con
         }
     }
     return listener;
-}
-
-void listener_set_callbacks(struct listener *listener, const struct listener_callbacks *callbacks,
-                            void *arg)
-{
-    listener->callbacks = *callbacks;
-    listener->arg = arg;
 }
 
 void listener_reject(struct listener *listener)

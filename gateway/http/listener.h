@@ -14,24 +14,24 @@
 struct listener;
 struct event_base;
 
-struct listener_callbacks {
+/* All of it must outlive the listener. */
+struct listener_options {
+    struct event_base *base;
+    const struct config *config; /* addr, addr-mode */
+    bool shared;                 /* others may listen there, too */
     /* Somebody has connected; the non-blocking socket is the callee's. */
     void (*on_accept)(void *arg, int fd, const struct address *address);
     /* Is there so much to do that only one is to be accepted in this turn of the loop? */
     bool (*is_busy)(void *arg);
     /* Nobody can be accepted for a moment, and who comes waits: this is why. */
     void (*on_full)(void *arg, enum refusal reason);
+    void *arg;
 };
 
-/* Opens the addresses of `config`, which must outlive the listener; `shared`: others may listen
- * there, too. Nobody is accepted yet. NULL when one cannot be opened; `error` says which and why.
- */
-struct listener *listener_open(struct event_base *base, const struct config *config, bool shared,
-                               char *error, size_t error_size);
-
-/* Who is asked and told; before the next call of any other function. */
-void listener_set_callbacks(struct listener *listener, const struct listener_callbacks *callbacks,
-                            void *arg);
+/* Opens the addresses. Nobody is accepted yet. NULL when one cannot be opened; `error` says which
+ * and why. */
+struct listener *listener_open(const struct listener_options *options, char *error,
+                               size_t error_size);
 
 /* Accepts from now on; in a moment; not until the next call of these. */
 void listener_enable(struct listener *listener);

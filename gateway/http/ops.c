@@ -2,7 +2,8 @@
 
 #include "base/clock.h"
 #include "base/file_limit.h"
-#include "base/memory.h"
+#include "http/client_address.h"
+#include "http/server.h"
 #include "session/sessions.h"
 #include "websocket/connections.h"
 
@@ -12,28 +13,6 @@
 
 enum { MOST_ROOMS = METRICS_ROOMS * 2 };
 
-struct ops {
-    struct ops_options options;
-    bool leaving; /* a drain was announced */
-};
-
-struct ops *ops_new(const struct ops_options *options)
-{
-    struct ops *ops = memory_new(sizeof *ops);
-    ops->options = *options;
-    return ops;
-}
-
-void ops_free(struct ops *ops)
-{
-    free(ops);
-}
-
-void ops_announce_drain(struct ops *ops)
-{
-    ops->leaving = true;
-}
-
 /* --- Health --- */
 
 void ops_answer_health(struct response *response)
@@ -42,18 +21,18 @@ void ops_answer_health(struct response *response)
 }
 
 /* NULL, or a sentence: why nobody should be sent here. */
-static const char *why_not_ready(const struct ops *ops)
+static const char *why_not_ready(const struct http_site *site)
 {
     const char *why =
-        ops->leaving ? "draining: this gateway is going away" : bus_why_not_ready(ops->options.bus);
+        site->leaving ? "draining: this gateway is going away" : bus_why_not_ready(site->bus);
     if (why == NULL)
-        why = sessions_why_closed(ops->options.sessions);
+        why = sessions_why_closed(site->sessions);
     return why;
 }
 
-void ops_answer_ready(const struct ops *ops, struct response *response)
+void ops_answer_ready(const struct http_site *site, struct response *response)
 {
-    const char *why = why_not_ready(ops);
+    const char *why = why_not_ready(site);
     if (why != NULL)
         response_refuse(response, 503, why);
     else
@@ -62,11 +41,10 @@ void ops_answer_ready(const struct ops *ops, struct response *response)
 
 /* --- Figures --- */
 
-static bool may_operate(struct ops *ops, const struct http_call *call)
+static bool may_operate(const struct http_site *site, const struct http_call *call)
 {
-    const struct config_blocks *allowed = &ops->options.config->ops_allow_blocks;
-    struct client_address client =
-        client_address_find(ops->options.addresses, call->peer, call->request);
+    const struct config_blocks *allowed = &site->config->ops_allow_blocks;
+    struct client_address client = client_address_find(site->addresses, call->peer, call->request);
     if (!client.believable)
         return false;
     /* somebody on a unix socket without a forwarding header is on this machine */
@@ -82,11 +60,11 @@ static int by_members(const void *a, const void *b)
 }
 
 /* The biggest rooms. Keeps twice as many as wanted and sorts when that is full. */
-static size_t find_biggest_rooms(const struct ops *ops, struct metrics_room out[MOST_ROOMS])
+static size_t find_biggest_rooms(const struct http_site *site, struct metrics_room out[MOST_ROOMS])
 {
     size_t count = 0;
     const struct room *room;
-    for (size_t at = 0; (room = rooms_next(sessions_rooms(ops->options.sessions), &at)) != NULL;) {
+    for (size_t at = 0; (room = rooms_next(sessions_rooms(site->sessions), &at)) != NULL;) {
         if (!room_is_open(room))
             continue;
         if (count == MOST_ROOMS) {
@@ -113,16 +91,16 @@ static uint64_t find_resident_bytes(void)
 }
 
 /* What is looked for when somebody asks. */
-static void set_gauges(const struct ops *ops)
+static void set_gauges(const struct http_site *site)
 {
-    struct metrics *metrics = ops->options.metrics;
-    metrics->ready = why_not_ready(ops) == NULL;
-    metrics->draining = ops->leaving;
-    metrics->redis_refuses = bus_why_refused(ops->options.bus) != NULL;
-    metrics->log_dropped = log_dropped(ops->options.log);
+    struct metrics *metrics = site->metrics;
+    metrics->ready = why_not_ready(site) == NULL;
+    metrics->draining = site->leaving;
+    metrics->redis_refuses = bus_why_refused(site->bus) != NULL;
+    metrics->log_dropped = log_dropped(site->log);
     metrics->max_descriptors = file_limit_get();
-    metrics->descriptors = file_limit_in_use(http_server_count_clients(ops->options.server) +
-                                             connections_count(ops->options.connections));
+    metrics->descriptors = file_limit_in_use(http_server_count_clients(site->server) +
+                                             connections_count(site->connections));
 }
 
 struct figures {
@@ -131,22 +109,23 @@ struct figures {
 };
 
 /* Refuses whoever may not read them. */
-static bool take_figures(struct ops *ops, const struct http_call *call, struct figures *out)
+static bool take_figures(const struct http_site *site, const struct http_call *call,
+                         struct figures *out)
 {
-    if (!may_operate(ops, call)) {
+    if (!may_operate(site, call)) {
         response_refuse(call->response, 403, "Only operators may read this; see ops-allow.");
         return false;
     }
     out->moment = (struct metrics_moment){
-        .gateway = ops->options.config->gateway_id,
+        .gateway = site->config->gateway_id,
         .version = YUKIZURI_VERSION,
         .cpu_us = clock_process_cpu_us(),
         .now_ms = clock_wall_ms(),
         .resident_bytes = find_resident_bytes(),
         .rooms = out->rooms,
-        .room_count = find_biggest_rooms(ops, out->rooms),
+        .room_count = find_biggest_rooms(site, out->rooms),
     };
-    set_gauges(ops);
+    set_gauges(site);
     return true;
 }
 
@@ -159,22 +138,22 @@ static void end_figures(struct response *response, const char *type, struct text
     text_done(body);
 }
 
-void ops_answer_metrics(struct ops *ops, const struct http_call *call)
+void ops_answer_metrics(const struct http_site *site, const struct http_call *call)
 {
     struct figures figures;
     struct text body = TEXT_EMPTY;
-    if (!take_figures(ops, call, &figures))
+    if (!take_figures(site, call, &figures))
         return;
-    metrics_render_prometheus(ops->options.metrics, &figures.moment, &body);
+    metrics_render_prometheus(site->metrics, &figures.moment, &body);
     end_figures(call->response, "text/plain; version=0.0.4; charset=utf-8", &body);
 }
 
-void ops_answer_stats(struct ops *ops, const struct http_call *call)
+void ops_answer_stats(const struct http_site *site, const struct http_call *call)
 {
     struct figures figures;
     struct text body = TEXT_EMPTY;
-    if (!take_figures(ops, call, &figures))
+    if (!take_figures(site, call, &figures))
         return;
-    metrics_render_json(ops->options.metrics, &figures.moment, &body);
+    metrics_render_json(site->metrics, &figures.moment, &body);
     end_figures(call->response, "application/json", &body);
 }

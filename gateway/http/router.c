@@ -1,29 +1,11 @@
 #include "http/router.h"
 
-#include "base/memory.h"
 #include "http/ops.h"
 #include "http/pages.h"
+#include "http/upgrade.h"
 #include "protocol/name.h"
-#include "websocket/connections.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-struct router {
-    struct router_options options;
-};
-
-struct router *router_new(const struct router_options *options)
-{
-    struct router *router = memory_new(sizeof *router);
-    router->options = *options;
-    return router;
-}
-
-void router_free(struct router *router)
-{
-    free(router);
-}
 
 static bool is_path(const struct http_call *call, const char *path)
 {
@@ -72,9 +54,8 @@ static bool answer_method(const struct http_call *call)
 /* --- By the path --- */
 
 /* Is it a path that has an answer of its own? */
-static bool answer_path(const struct router *router, const struct http_call *call)
+static bool answer_path(const struct http_site *site, const struct http_call *call)
 {
-    struct ops *ops = router->options.ops;
     if (is_path(call, "/"))
         pages_answer_index(call->request, call->response);
     else if (strncmp(call->request->path, "/assets/", 8) == 0)
@@ -82,11 +63,11 @@ static bool answer_path(const struct router *router, const struct http_call *cal
     else if (is_path(call, "/healthz") || is_path(call, "/heartbeat"))
         ops_answer_health(call->response);
     else if (is_path(call, "/readyz"))
-        ops_answer_ready(ops, call->response);
+        ops_answer_ready(site, call->response);
     else if (is_path(call, "/metrics"))
-        ops_answer_metrics(ops, call);
+        ops_answer_metrics(site, call);
     else if (is_path(call, "/api/stats"))
-        ops_answer_stats(ops, call);
+        ops_answer_stats(site, call);
     else
         return false;
     return true;
@@ -94,10 +75,10 @@ static bool answer_path(const struct router *router, const struct http_call *cal
 
 /* The judged room's name of "/PREFIX/NAME"; the default without NAME. Refuses, and says which names
  * are fair, where that is none. */
-static bool find_room(const struct router *router, const struct http_call *call, char *out)
+static bool find_room(const struct http_site *site, const struct http_call *call, char *out)
 {
     const char *slash = strchr(call->request->path + 1, '/');
-    const char *name = slash == NULL ? router->options.config->room : slash + 1;
+    const char *name = slash == NULL ? site->config->room : slash + 1;
     if (name_judge_room(name, strlen(name), out) == NAME_OK)
         return true;
     response_refuse(call->response, 404,
@@ -106,7 +87,7 @@ static bool find_room(const struct router *router, const struct http_call *call,
 }
 
 /* The page of a room, or its WebSocket. */
-static bool answer_room(const struct router *router, const struct http_call *call)
+static bool answer_room(const struct http_site *site, const struct http_call *call)
 {
     char room[NAME_BYTES];
     bool is_socket = is_below(call->request->path, "/room");
@@ -114,20 +95,20 @@ static bool answer_room(const struct router *router, const struct http_call *cal
         response_refuse(call->response, 404, "There is nothing here.");
         return false;
     }
-    if (!find_room(router, call, room))
+    if (!find_room(site, call, room))
         return false;
     if (is_socket)
-        return upgrade_answer(&router->options.upgrade, call, room);
+        return upgrade_answer(site, call, room);
     pages_answer_index(call->request, call->response);
     return false;
 }
 
-bool router_answer(const struct router *router, const struct http_call *call)
+bool router_answer(const struct http_site *site, const struct http_call *call)
 {
-    const char *echo = router->options.config->echo_path;
-    if (answer_method(call) || answer_path(router, call))
+    const char *echo = site->config->echo_path;
+    if (answer_method(call) || answer_path(site, call))
         return false;
     if (echo != NULL && is_path(call, echo))
-        return upgrade_answer(&router->options.upgrade, call, NULL);
-    return answer_room(router, call);
+        return upgrade_answer(site, call, NULL);
+    return answer_room(site, call);
 }

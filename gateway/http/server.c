@@ -80,19 +80,14 @@ struct http_server *http_server_new(const struct http_server_options *options)
         .config = config,
         .metrics = options->metrics,
         .refusals = options->refusals,
+        .on_request = options->on_request,
+        .arg = options->arg,
         .wheel = wheel_new((unsigned)longest_s, now_s()),
         .quota = quota_new(config->max_connections_per_address),
         .scratch = memory_new(config->max_head + 1),
     };
     list_init(&server->clients.idle);
     return server;
-}
-
-void http_server_set_callbacks(struct http_server *server,
-                               const struct http_client_callbacks *callbacks, void *arg)
-{
-    server->clients.callbacks = *callbacks;
-    server->clients.arg = arg;
 }
 
 void http_server_free(struct http_server *server)

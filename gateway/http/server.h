@@ -21,13 +21,11 @@ struct http_server_options {
     struct metrics *metrics;
     struct refusals *refusals;
     uint64_t max_sockets; /* of clients of any kind: what the file limit allows */
+    bool (*on_request)(void *arg, const struct http_call *call); /* see http_clients */
+    void *arg;
 };
 
 struct http_server *http_server_new(const struct http_server_options *options);
-
-/* Who answers; before the first socket is accepted. `callbacks` is copied. */
-void http_server_set_callbacks(struct http_server *server,
-                               const struct http_client_callbacks *callbacks, void *arg);
 
 /* Closes the sockets of all clients. Calls nobody back. NULL is fine. */
 void http_server_free(struct http_server *server);

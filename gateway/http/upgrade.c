@@ -1,6 +1,7 @@
 #include "http/upgrade.h"
 
 #include "config/quota.h"
+#include "http/client_address.h"
 #include "protocol/handshake.h"
 #include "session/sessions.h"
 #include "websocket/connections.h"
@@ -23,10 +24,10 @@ static bool refuse_handshake(const struct http_call *call, int status)
     return refuse_upgrade(call, status, "This WebSocket handshake is malformed.");
 }
 
-static bool refuse_address(const struct upgrade_options *options, const struct http_call *call,
+static bool refuse_address(const struct http_site *site, const struct http_call *call,
                            const struct address *address)
 {
-    client_address_note_refused(options->addresses, address);
+    client_address_note_refused(site->addresses, address);
     return refuse_upgrade(call, 429, "There are too many connections from your address.");
 }
 
@@ -40,38 +41,37 @@ static void write_accept(const struct http_request *request, struct text *out)
     text_add_string(out, "\r\n\r\n");
 }
 
-static struct connection *open_connection(const struct upgrade_options *options, int fd,
+static struct connection *open_connection(const struct http_site *site, int fd,
                                           const struct address *address, const char *room)
 {
     if (room == NULL)
-        return echo_open(options->connections, fd);
+        return echo_open(site->connections, fd);
     const struct session_visitor visitor = {fd, *address, room};
-    return session_open(options->sessions, &visitor);
+    return session_open(site->sessions, &visitor);
 }
 
-static void switch_protocols(const struct upgrade_options *options, const struct http_call *call,
+static void switch_protocols(const struct http_site *site, const struct http_call *call,
                              const struct address *address, const char *room)
 {
     struct text answer = TEXT_EMPTY;
     write_accept(call->request, &answer);
-    options->metrics->handshakes++;
+    site->metrics->handshakes++;
     int fd = http_client_take_socket(call->client);
-    struct connection *connection = open_connection(options, fd, address, room);
+    struct connection *connection = open_connection(site, fd, address, room);
     connection_send_raw(connection, answer.data, answer.len);
     text_done(&answer);
     connection_feed(connection, (const uint8_t *)call->early, call->early_len);
 }
 
-static bool is_full(const struct upgrade_options *options)
+static bool is_full(const struct http_site *site)
 {
-    uint64_t most = options->max_connections;
-    return most > 0 && connections_count(options->connections) >= most;
+    uint64_t most = site->max_connections;
+    return most > 0 && connections_count(site->connections) >= most;
 }
 
-bool upgrade_answer(const struct upgrade_options *options, const struct http_call *call,
-                    const char *room)
+bool upgrade_answer(const struct http_site *site, const struct http_call *call, const char *room)
 {
-    const struct config_list *origins = &options->config->origin;
+    const struct config_list *origins = &site->config->origin;
     int status = handshake_judge(call->request);
     if (status != 101)
         return refuse_handshake(call, status);
@@ -80,14 +80,14 @@ bool upgrade_answer(const struct upgrade_options *options, const struct http_cal
     /* who connected before listening stopped is let in, and told to move */
     if (call->must_move)
         return refuse_upgrade(call, 503, "This gateway is going away; please connect again.");
-    if (is_full(options)) {
-        refusals_note(options->refusals, REFUSAL_MAX_CONNECTIONS, NULL);
+    if (is_full(site)) {
+        refusals_note(site->refusals, REFUSAL_MAX_CONNECTIONS, NULL);
         return refuse_upgrade(call, 503, "There are too many connections; please try again later.");
     }
     struct address address =
-        client_address_find(options->addresses, call->peer, call->request).address;
-    if (room != NULL && !quota_take(options->quota, &address))
-        return refuse_address(options, call, &address);
-    switch_protocols(options, call, &address, room);
+        client_address_find(site->addresses, call->peer, call->request).address;
+    if (room != NULL && !quota_take(site->quota, &address))
+        return refuse_address(site, call, &address);
+    switch_protocols(site, call, &address, room);
     return true;
 }

@@ -1,0 +1,36 @@
+/* site: the parts of the gateway that an answer may need, for those who make answers (router, ops,
+ * upgrade). Owns nothing; all of it outlives each call. */
+#ifndef YUKIZURI_HTTP_SITE_H
+#define YUKIZURI_HTTP_SITE_H
+
+#include "config/config.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct bus;
+struct client_addresses;
+struct connections;
+struct http_server;
+struct log;
+struct metrics;
+struct quota;
+struct refusals;
+struct sessions;
+
+struct http_site {
+    const struct config *config;
+    struct http_server *server;
+    struct client_addresses *addresses;
+    struct connections *connections;
+    struct bus *bus;
+    struct sessions *sessions;
+    struct quota *quota; /* of WebSockets of an address; a session gives it back */
+    struct metrics *metrics;
+    struct refusals *refusals;
+    struct log *log;
+    uint64_t max_connections; /* the setting, bounded by the file limit */
+    bool leaving; /* a drain is under way: /readyz says 503, and everybody is still served */
+};
+
+#endif
