@@ -54,29 +54,10 @@ static void on_up(void *arg)
     presence_up(server->presence);
 }
 
-static void on_taken(void *arg)
-{
-    struct server *server = arg;
-    sessions_admit(server->sessions);
-    listener_enable(server->listener);
-}
-
 static void on_told(void *arg, const char *data, size_t len)
 {
     struct server *server = arg;
     sessions_on_told(server->sessions, data, len);
-}
-
-static void on_beside(void *arg, bool beside)
-{
-    const struct server *server = arg;
-    sessions_set_beside(server->sessions, beside);
-}
-
-static void on_lapsed(void *arg)
-{
-    struct server *server = arg;
-    sessions_on_lapsed(server->sessions);
 }
 
 static void on_room_opened(void *arg, const char *name, bool open)
@@ -86,31 +67,52 @@ static void on_room_opened(void *arg, const char *name, bool open)
         presence_note_room(server->presence, name, open);
 }
 
-static void on_superseded(void *arg)
+static void refuse_to_run(struct server *server, const char *why)
 {
-    struct server *server = arg;
-    server->status = 1;
-    server_begin_drain(server, false,
-                       "another process has taken the gateway-id over"); /* its id is another's:
-                                                                            nobody may come in */
-}
-
-static void on_refused(void *arg, const char *why)
-{
-    struct server *server = arg;
     stderr_line_print("%s", why);
     server->status = SERVER_ID_TAKEN;
     server_finish(server, "the gateway-id is another living gateway's");
 }
 
-/* Other processes on this port can serve people meanwhile, and this one would only refuse them. */
-static void on_waiting(void *arg, bool waiting)
+/* Its id is another's: nobody may come in. */
+static void make_room_for_another(struct server *server)
 {
-    const struct server *server = arg;
-    if (waiting)
+    server->status = 1;
+    server_begin_drain(server, false, "another process has taken the gateway-id over");
+}
+
+static void on_lease_news(void *arg, enum lease_news news, const char *why)
+{
+    struct server *server = arg;
+    switch (news) {
+    case LEASE_TAKEN:
+        sessions_admit(server->sessions);
+        listener_enable(server->listener);
+        break;
+    case LEASE_LAPSED:
+        sessions_on_lapsed(server->sessions);
+        break;
+    case LEASE_REFUSED:
+        refuse_to_run(server, why);
+        break;
+    case LEASE_SUPERSEDED:
+        make_room_for_another(server);
+        break;
+    case LEASE_AWAITED: /* other processes on this port can serve people, and we would refuse them
+                         */
         listener_disable(server->listener);
-    else
+        break;
+    case LEASE_NOT_AWAITED:
         listener_enable_later(server->listener);
+        break;
+    case LEASE_SHARED:
+    case LEASE_NOT_SHARED:
+        sessions_set_beside(server->sessions, news == LEASE_SHARED);
+        break;
+    case LEASE_FAILED:
+    case LEASE_GONE:
+        break;
+    }
 }
 
 /* --- Making --- */
@@ -190,12 +192,7 @@ static void make_parts(struct server *server)
         .rooms = sessions_rooms(server->sessions),
         .metrics = &server->metrics,
         .log = server->log,
-        .on_taken = on_taken,
-        .on_lapsed = on_lapsed,
-        .on_refused = on_refused,
-        .on_superseded = on_superseded,
-        .on_waiting = on_waiting,
-        .on_beside = on_beside,
+        .on_news = on_lease_news,
         .arg = server,
     };
     server->presence = presence_new(&presence);

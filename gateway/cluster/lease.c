@@ -29,8 +29,6 @@ struct other {
 
 struct lease {
     struct lease_options options;
-    struct lease_callbacks callbacks;
-    void *arg;
     const struct config *config;
     struct key key;          /* P:gateway:ID */
     struct key gone_key;     /* P:gateway:ID:gone */
@@ -49,6 +47,11 @@ struct lease {
 };
 
 /* --- What is said --- */
+
+static void report(const struct lease *lease, enum lease_news news)
+{
+    lease->options.on_news(lease->options.arg, news, NULL);
+}
 
 static void tell(const struct lease *lease, enum log_level level, const char *kind,
                  const char *message)
@@ -170,7 +173,7 @@ static void look_again(struct lease *lease)
 static void note_beside(struct lease *lease, const struct redis_reply *reply)
 {
     bool beside = redis_reply_integer(redis_reply_at(reply, 1)) > 0;
-    lease->callbacks.on_beside(lease->arg, beside);
+    report(lease, beside ? LEASE_SHARED : LEASE_NOT_SHARED);
 }
 
 static void supersede(struct lease *lease)
@@ -182,7 +185,7 @@ static void supersede(struct lease *lease)
              "going away",
              lease->config->gateway_id);
     tell(lease, LOG_LEVEL_ERROR, "gateway-superseded", why);
-    lease->callbacks.on_superseded(lease->arg);
+    report(lease, LEASE_SUPERSEDED);
 }
 
 /* Redis may have gone back to a time when an earlier life, which is dead, had the lease. */
@@ -202,7 +205,7 @@ static void on_renewed(void *arg, const struct redis_reply *reply)
     struct lease *lease = arg;
     if (redis_reply_is_error(reply)) {
         forget_other(lease);
-        lease->callbacks.on_failed(lease->arg);
+        report(lease, LEASE_FAILED);
         return;
     }
     tell_mended(lease, reply);
@@ -218,7 +221,7 @@ static void on_renewed(void *arg, const struct redis_reply *reply)
         return;
     tell(lease, LOG_LEVEL_WARN, "lease-lost",
          "the lease ran out or Redis forgot it; putting all members back");
-    lease->callbacks.on_lapsed(lease->arg);
+    report(lease, LEASE_LAPSED);
 }
 
 /* --- Getting it --- */
@@ -228,7 +231,7 @@ static void set_waiting(struct lease *lease, bool waiting)
     bool changes = waiting != lease->waiting;
     lease->waiting = waiting;
     if (changes)
-        lease->callbacks.on_waiting(lease->arg, waiting);
+        report(lease, waiting ? LEASE_AWAITED : LEASE_NOT_AWAITED);
 }
 
 static void take(struct lease *lease, const struct redis_reply *reply)
@@ -245,7 +248,7 @@ static void take(struct lease *lease, const struct redis_reply *reply)
     /* should this gateway die, it has not stopped */
     redis_send_strings(bus_commands(lease->options.bus)->redis, NULL, NULL, "DEL",
                        lease->gone_key.text, NULL);
-    lease->callbacks.on_taken(lease->arg);
+    report(lease, LEASE_TAKEN);
     note_beside(lease, reply);
 }
 
@@ -269,7 +272,7 @@ static void refuse(struct lease *lease, const struct redis_reply *reply)
         "(SIGTERM), or give this one another gateway-id",
         lease->config->gateway_id, address == NULL ? "" : address);
     tell(lease, LOG_LEVEL_ERROR, "gateway-id-taken", why);
-    lease->callbacks.on_refused(lease->arg, why);
+    lease->options.on_news(lease->options.arg, LEASE_REFUSED, why);
 }
 
 static void wait_for_other(struct lease *lease, const struct redis_reply *reply)
@@ -297,7 +300,7 @@ static void on_started(void *arg, const struct redis_reply *reply)
     struct lease *lease = arg;
     lease->under_way = false;
     if (redis_reply_is_error(reply))
-        lease->callbacks.on_failed(lease->arg);
+        report(lease, LEASE_FAILED);
     else
         tell_mended(lease, reply);
     if (lease->state != ENTERING || lease->draining)
@@ -369,7 +372,7 @@ static void on_gone(void *arg, const struct redis_reply *reply)
     bool gone = is_outcome(reply, "gone");
     text_number(script_settings_member_ttl(lease->config), ttl);
     if (gone)
-        lease->callbacks.on_gone(lease->arg);
+        report(lease, LEASE_GONE);
     if (!gone || redis_send_strings(bus_commands(lease->options.bus)->redis, on_word_left, lease,
                                     "SET", lease->gone_key.text, "1", "EX", ttl, NULL) != 0)
         on_word_left(lease, NULL);
@@ -387,13 +390,10 @@ int lease_leave(struct lease *lease, void (*done)(void *arg), void *arg)
 
 /* --- Life --- */
 
-struct lease *lease_new(const struct lease_options *options,
-                        const struct lease_callbacks *callbacks, void *arg)
+struct lease *lease_new(const struct lease_options *options)
 {
     struct lease *lease = memory_new(sizeof *lease);
     lease->options = *options;
-    lease->callbacks = *callbacks;
-    lease->arg = arg;
     lease->config = bus_commands(options->bus)->config;
     const char *prefix = lease->config->redis_prefix;
     const char *id = lease->config->gateway_id;

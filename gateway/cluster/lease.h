@@ -11,34 +11,40 @@
 struct event_base;
 struct lease;
 
-struct lease_callbacks {
-    void (*on_taken)(void *arg);  /* for the first time it is ours: the gateway may begin */
-    void (*on_lapsed)(void *arg); /* it had run out or Redis forgot it; it is ours again */
-    void (*on_failed)(void *arg); /* it could not be renewed: no answer, or an error */
-    /* Another living process has our id: it had it at our start, or it took it while we were
-     * thought dead. `why` is a sentence, valid until the return. Called once; lease_drain and
-     * lease_leave are the only sensible calls from then on. */
-    void (*on_refused)(void *arg, const char *why);
-    void (*on_superseded)(void *arg);
+enum lease_news {
+    LEASE_TAKEN,  /* for the first time it is ours: the gateway may begin */
+    LEASE_LAPSED, /* it had run out or Redis forgot it; it is ours again */
+    LEASE_FAILED, /* it could not be renewed: no answer, or an error */
+    /* Another living process has our id: it had it at our start (`why` is a sentence), or it took
+     * it while we were thought dead. Told once; lease_drain and lease_leave are the only sensible
+     * calls from then on. */
+    LEASE_REFUSED,
+    LEASE_SUPERSEDED,
     /* Begins to wait until another process of our id, which has the lease, is gone or has shown
      * that it lives; or does so no more: it is ours, or Redis does not answer. */
-    void (*on_waiting)(void *arg, bool waiting);
+    LEASE_AWAITED,
+    LEASE_NOT_AWAITED,
     /* After each answer: may other lives of ours, who drain, still be at work? */
-    void (*on_beside)(void *arg, bool beside);
+    LEASE_SHARED,
+    LEASE_NOT_SHARED,
     /* It was given back, and no other life of ours was there: what is asked of Redis from within is
      * answered before lease_leave is done. */
-    void (*on_gone)(void *arg);
+    LEASE_GONE,
 };
+
+/* `why` is valid until the return, and NULL but for LEASE_REFUSED. */
+typedef void (*lease_told)(void *arg, enum lease_news news, const char *why);
 
 struct lease_options {
     struct event_base *base;
     struct bus *bus;
     struct metrics *metrics;
     struct log *log;
+    lease_told on_news;
+    void *arg;
 };
 
-struct lease *lease_new(const struct lease_options *options,
-                        const struct lease_callbacks *callbacks, void *arg);
+struct lease *lease_new(const struct lease_options *options);
 
 /* Redis' replies must have come or been failed before (bus_free). NULL is fine. */
 void lease_free(struct lease *lease);

@@ -5,7 +5,6 @@
 #include "base/text.h"
 #include "broker/topic.h"
 #include "cluster/failure_detector.h"
-#include "cluster/lease.h"
 #include "redis/error_log.h"
 
 #include <event2/event.h>
@@ -186,51 +185,17 @@ static void look_for_earlier_lives(struct presence *presence)
 }
 
 /* What an earlier life had is asked for before this life's rooms are written there. */
-static void on_taken(void *arg)
+static void begin(struct presence *presence)
 {
-    struct presence *presence = arg;
     look_for_earlier_lives(presence);
     presence->renewals = RENEWALS_TO_WRITE;
     keep_sets(presence);
-    presence->options.on_taken(presence->options.arg);
-}
-
-static void on_lapsed(void *arg)
-{
-    struct presence *presence = arg;
-    presence->options.on_lapsed(presence->options.arg);
-}
-
-/* While Redis takes no writes, the leases of the living run out as well. */
-static void on_failed(void *arg)
-{
-    struct presence *presence = arg;
-    burials_doubt(presence->burials);
-}
-
-static void on_refused(void *arg, const char *why)
-{
-    struct presence *presence = arg;
-    presence->options.on_refused(presence->options.arg, why);
-}
-
-static void on_waiting(void *arg, bool waiting)
-{
-    struct presence *presence = arg;
-    presence->options.on_waiting(presence->options.arg, waiting);
-}
-
-static void on_superseded(void *arg)
-{
-    struct presence *presence = arg;
-    presence->options.on_superseded(presence->options.arg);
 }
 
 /* The members of a life that drains are its own until it is gone. Then it may have had rooms that
  * were not yet noted when this life began. */
-static void on_beside(void *arg, bool beside)
+static void note_beside(struct presence *presence, bool beside)
 {
-    struct presence *presence = arg;
     if (!lease_is_held(presence->lease))
         burials_stop_own(presence->burials);
     else if (beside)
@@ -238,7 +203,6 @@ static void on_beside(void *arg, bool beside)
     else if (presence->beside)
         look_for_earlier_lives(presence);
     presence->beside = beside;
-    presence->options.on_beside(presence->options.arg, beside || !lease_is_held(presence->lease));
 }
 
 void presence_drain(struct presence *presence)
@@ -250,12 +214,11 @@ void presence_drain(struct presence *presence)
 /* Others look through the rooms of those who are in the set and have no lease. With no room there
  * is nothing to look for, and nothing to tell. Once the lease is given back: a successor, of which
  * this process need not have heard, has its members under the same id. */
-static void on_gone(void *arg)
+static void take_off_the_sets(const struct presence *presence)
 {
-    struct presence *presence = arg;
+    struct redis *redis = bus_commands(presence->options.bus)->redis;
     if (!presence->leaves_nothing)
         return;
-    struct redis *redis = bus_commands(presence->options.bus)->redis;
     redis_send_strings(redis, NULL, NULL, "SREM", presence->gateways.text,
                        presence->config->gateway_id, NULL);
     redis_send_strings(redis, NULL, NULL, "DEL", presence->own_rooms.text, NULL);
@@ -269,22 +232,20 @@ int presence_leave(struct presence *presence, void (*done)(void *arg), void *arg
     return lease_leave(presence->lease, done, arg);
 }
 
-static struct lease *new_lease(struct presence *presence)
+static void on_news(void *arg, enum lease_news news, const char *why)
 {
-    static const struct lease_callbacks callbacks = {
-        .on_taken = on_taken,
-        .on_lapsed = on_lapsed,
-        .on_failed = on_failed,
-        .on_refused = on_refused,
-        .on_superseded = on_superseded,
-        .on_waiting = on_waiting,
-        .on_beside = on_beside,
-        .on_gone = on_gone,
-    };
-    const struct presence_options *options = &presence->options;
-    const struct lease_options lease = {options->base, options->bus, options->metrics,
-                                        options->log};
-    return lease_new(&lease, &callbacks, presence);
+    struct presence *presence = arg;
+    if (news == LEASE_TAKEN)
+        begin(presence);
+    else if (news == LEASE_FAILED) /* Redis takes no writes: leases of the living run out as well */
+        burials_doubt(presence->burials);
+    else if (news == LEASE_GONE)
+        take_off_the_sets(presence);
+    else if (news == LEASE_SHARED || news == LEASE_NOT_SHARED)
+        note_beside(presence, news == LEASE_SHARED);
+    if (news == LEASE_NOT_SHARED && !lease_is_held(presence->lease))
+        news = LEASE_SHARED; /* a successor may have members of our id, whatever is seen of it */
+    presence->options.on_news(presence->options.arg, news, why);
 }
 
 struct presence *presence_new(const struct presence_options *options)
@@ -295,7 +256,14 @@ struct presence *presence_new(const struct presence_options *options)
     presence->own_rooms =
         key_gateway_rooms(presence->config->redis_prefix, presence->config->gateway_id);
     presence->gateways = key_part(presence->config->redis_prefix, "gateways");
-    presence->lease = new_lease(presence);
+    presence->lease = lease_new(&(struct lease_options){
+        .base = options->base,
+        .bus = options->bus,
+        .metrics = options->metrics,
+        .log = options->log,
+        .on_news = on_news,
+        .arg = presence,
+    });
     presence->burials = burials_new(options->base, options->bus, options->log);
     presence->timer = event_new(options->base, -1, EV_PERSIST, on_timer, presence);
     uint64_t every_ms = presence->config->lease * 1000 / 3;

@@ -7,6 +7,7 @@
 #ifndef YUKIZURI_CLUSTER_MEMBERSHIP_H
 #define YUKIZURI_CLUSTER_MEMBERSHIP_H
 
+#include "cluster/lease.h"
 #include "room/registry.h"
 
 struct event_base;
@@ -18,18 +19,11 @@ struct presence_options {
     struct rooms *rooms;
     struct metrics *metrics;
     struct log *log;
-    void (*on_taken)(void *arg); /* the gateway-id is ours: members may come in */
-    /* The lease had run out or Redis forgot it: others may have taken our members off. */
-    void (*on_lapsed)(void *arg);
-    /* Another living process has our gateway-id: from the start on; or it took it while this one
-     * was thought dead. `why` is a sentence, valid until the return. */
-    void (*on_refused)(void *arg, const char *why);
-    void (*on_superseded)(void *arg);
-    /* Another process has it, alive or not: nobody can come in here until it is known
-     * (cluster/lease.h). */
-    void (*on_waiting)(void *arg, bool waiting);
-    /* Now and then: does another process have members under our gateway-id, too? */
-    void (*on_beside)(void *arg, bool beside);
+    /* LEASE_TAKEN: members may come in; LEASE_LAPSED: others may have taken our members off;
+     * LEASE_REFUSED, LEASE_SUPERSEDED: another process is this gateway; LEASE_AWAITED,
+     * LEASE_NOT_AWAITED: nobody can come in meanwhile; LEASE_SHARED, LEASE_NOT_SHARED: now and
+     * then, does another process have members under our gateway-id, too? */
+    lease_told on_news;
     void *arg;
 };
 
