@@ -47,18 +47,16 @@ struct joining {
 struct room_entry {
     struct sessions *all;
     struct room *room;
-    struct link members;     /* who is in, connected or not */
-    struct link visitors;    /* who is not */
-    struct link waiting;     /* who waits for on_live or on_happened */
-    struct join_call *joins; /* the call that takes more people, or NULL */
-    struct link farewells;   /* they wait for a call of leave.lua, */
-    size_t farewell_count;   /* so many, */
-    size_t leave_calls;      /* and so many calls stand in line for them */
-    struct link known;       /* who is about to be welcomed */
-    struct link in_known;    /* of the rooms with somebody in `known` */
-    int64_t refresh_at_ms;   /* the members' keys */
-    uint64_t refresh_walk;   /* the last one that came by here */
-    int64_t reconcile_at_ms; /* see reconcile.c; 0: no need */
+    struct link members;       /* who is in, connected or not */
+    struct link visitors;      /* who is not */
+    struct link waiting;       /* who waits for on_live or on_happened */
+    struct join_call *joins;   /* the call in line that takes more people, or NULL */
+    struct leave_call *leaves; /* the same for farewells; perhaps full */
+    struct link known;         /* who is about to be welcomed */
+    struct link in_known;      /* of the rooms with somebody in `known` */
+    int64_t refresh_at_ms;     /* the members' keys */
+    uint64_t refresh_walk;     /* the last one that came by here */
+    int64_t reconcile_at_ms;   /* see reconcile.c; 0: no need */
     int64_t unsettled_until_ms;
 };
 
@@ -90,8 +88,7 @@ static_assert(sizeof(struct session) <= 128, "each member has one");
  * lost would keep its name, and nobody would see it go. Holds all it needs: the session may be
  * gone. */
 struct farewell {
-    struct link link;     /* all of them */
-    struct link in_entry; /* entry->farewells, until a call takes it */
+    struct link link; /* all of them */
     struct sessions *all;
     struct room_entry *entry;
     struct identity *identity;

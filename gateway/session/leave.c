@@ -11,8 +11,9 @@
 
 /* One call of leave.lua: farewells of one room. */
 struct leave_call {
+    struct room_entry *entry;
     size_t count;
-    struct farewell *farewells[];
+    struct farewell *farewells[COMMANDS_LEAVE_MOST];
 };
 
 static void free_farewell(struct farewell *farewell)
@@ -47,24 +48,7 @@ static void on_answered(void *arg, const struct redis_reply *reply)
     free(call);
 }
 
-/* Takes the first ones out of the room's queue, as many as fit into a call. */
-static struct leave_call *take_farewells(struct room_entry *entry)
-{
-    size_t count = entry->farewell_count;
-    if (count > COMMANDS_LEAVE_MOST)
-        count = COMMANDS_LEAVE_MOST;
-    struct leave_call *call = memory_new(sizeof *call + count * sizeof call->farewells[0]);
-    while (call->count < count) {
-        struct farewell *farewell = LIST_ITEM(entry->farewells.next, struct farewell, in_entry);
-        list_remove(&farewell->in_entry);
-        call->farewells[call->count++] = farewell;
-    }
-    entry->farewell_count -= count;
-    entry->leave_calls--;
-    return call;
-}
-
-static void send_call(const struct room_entry *entry, struct leave_call *call)
+static void send_leaves(struct leave_call *call)
 {
     struct commands_leave leaves[COMMANDS_LEAVE_MOST];
     for (size_t i = 0; i < call->count; i++) {
@@ -72,40 +56,54 @@ static void send_call(const struct room_entry *entry, struct leave_call *call)
         leaves[i] = (struct commands_leave){session_bus_member(farewell->all, farewell->identity),
                                             farewell->said, farewell->spared};
     }
-    if (commands_leave(room_topic(entry->room), leaves, call->count, on_answered, call) != 0)
+    if (commands_leave(room_topic(call->entry->room), leaves, call->count, on_answered, call) != 0)
         on_answered(call, NULL);
 }
 
-static void make_call(void *arg)
+static void make_leave_call(void *arg)
 {
-    struct room_entry *entry = arg;
-    send_call(entry, take_farewells(entry));
+    struct leave_call *call = arg;
+    if (call->entry->leaves == call)
+        call->entry->leaves = NULL;
+    send_leaves(call);
+}
+
+static struct leave_call *new_leave_call(struct room_entry *entry)
+{
+    struct leave_call *call = memory_new(sizeof *call);
+    call->entry = entry;
+    return call;
+}
+
+static void add_to_call(struct leave_call *call, struct farewell *farewell)
+{
+    call->farewells[call->count++] = farewell;
+    farewell->under_way = true;
+    call->entry->joins =
+        NULL; /* who asks for this name from here on asks later, and finds it free */
 }
 
 /* After everything that was asked before: a call that puts this very member back may wait. */
 static void say_alone(struct farewell *farewell)
 {
-    struct leave_call *call = memory_new(sizeof *call + sizeof call->farewells[0]);
-    call->farewells[call->count++] = farewell;
-    farewell->under_way = true;
-    session_close_join_call(farewell->entry);
-    send_call(farewell->entry, call);
+    struct leave_call *call = new_leave_call(farewell->entry);
+    add_to_call(call, farewell);
+    send_leaves(call);
 }
 
-/* As many calls stand in line as the queue's farewells fill: none of them finds it empty, and each
- * farewell is said no later than if it had stood in line itself. */
+/* With others of the room, in a call that stands in line, or in a new one. */
 static void queue_farewell(struct farewell *farewell)
 {
     struct room_entry *entry = farewell->entry;
-    if (entry->farewell_count == entry->leave_calls * COMMANDS_LEAVE_MOST) {
-        if (bus_await_turn(farewell->all->options.bus, make_call, entry) != 0)
+    if (entry->leaves == NULL || entry->leaves->count == COMMANDS_LEAVE_MOST) {
+        struct leave_call *call = new_leave_call(entry);
+        if (bus_await_turn(farewell->all->options.bus, make_leave_call, call) != 0) {
+            free(call);
             return; /* session_repeat_farewells tries again */
-        entry->leave_calls++;
+        }
+        entry->leaves = call;
     }
-    farewell->under_way = true;
-    session_close_join_call(entry); /* who asks for this name from here on finds it free */
-    entry->farewell_count++;
-    list_add(&entry->farewells, &farewell->in_entry);
+    add_to_call(entry->leaves, farewell);
 }
 
 /* Takes the session's identity over. */
@@ -119,7 +117,6 @@ static struct farewell *new_farewell(struct session *session)
     farewell->rounds = 1;
     session->identity = NULL;
     list_init(&farewell->link);
-    list_init(&farewell->in_entry);
     list_add(&session->all->farewells, &farewell->link);
     return farewell;
 }

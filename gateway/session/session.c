@@ -110,8 +110,3 @@ void session_format_address(const struct session *session, char out[ADDRESS_TEXT
 {
     sessions_format_address(session->all, &session->address, out);
 }
-
-void session_close_join_call(struct room_entry *entry)
-{
-    entry->joins = NULL;
-}

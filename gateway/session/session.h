@@ -33,8 +33,4 @@ void session_format_address(const struct session *session, char out[ADDRESS_TEXT
 /* Its join is over, one way or the other. */
 void session_end_joining(struct session *session);
 
-/* Who asks from here on is in a later call than those who have asked, and so after whatever stands
- * in line by then. */
-void session_close_join_call(struct room_entry *entry);
-
 #endif

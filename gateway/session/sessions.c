@@ -226,7 +226,6 @@ static void *on_made(void *arg, struct room *room)
     list_init(&entry->members);
     list_init(&entry->visitors);
     list_init(&entry->waiting);
-    list_init(&entry->farewells);
     list_init(&entry->known);
     list_init(&entry->in_known);
     return entry;
