@@ -127,10 +127,8 @@ struct sessions {
     struct link ended_floods; /* of connections that ended within the last minute, */
     size_t ended_flood_count; /* so many */
     uint64_t next_number;
-    int64_t away_ms;      /* for how long Redis was away, in all */
-    int64_t outage_ms;    /* of this, in the outage that is under way or just over */
-    int64_t looked_at_ms; /* up to when that is known */
-    bool away;
+    int64_t away_ms;       /* for how long Redis was away, in all but */
+    int64_t away_since_ms; /* the outage that is under way; 0: there is none */
     struct cloak *cloak;
     struct text scratch; /* for what is sent to one member */
     bool admitting;      /* the gateway-id is ours */
