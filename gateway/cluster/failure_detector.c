@@ -4,16 +4,15 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "broker/topic.h"
 #include "redis/error_log.h"
+#include "broker/topic.h"
 #include "redis/limiter.h"
 
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHORTEST_POLL_MS = 100 };
-enum { POLL_MOST = 100 /* gateways in one question */, ID_BYTES = 65 };
+enum { SHORTEST_POLL_MS = 100, ID_BYTES = 65 };
 enum { POLLS_TO_MEND = 16 };
 
 /* A gateway that was seen without a key. */
@@ -74,6 +73,30 @@ static void forget_suspect(struct suspect *suspect)
     free(suspect);
 }
 
+/* --- Keys broken by hand --- */
+
+void burial_tell_mended(struct burials *burials, const char *key)
+{
+    mended_tell(burials->log, key, &burials->mended_told);
+}
+
+static void on_given_end(void *arg, const struct redis_reply *reply)
+{
+    if (redis_reply_integer(reply) != 0)
+        burial_tell_mended(arg, "gateway");
+}
+
+/* A lease that somebody has made by hand would let a dead gateway live for ever. */
+static void give_end(struct burials *burials, const char *key)
+{
+    char ms[TEXT_NUMBER_BYTES];
+    text_number(burials->config->lease * 1000, ms);
+    redis_send_strings(bus_commands(burials->bus)->redis, on_given_end, burials, "PEXPIRE", key, ms,
+                       "NX", NULL);
+}
+
+/* --- Asking after one --- */
+
 /* The replies to EXISTS for the gateway `id`, whose copy this owns. */
 struct check {
     struct burials *burials;
@@ -123,6 +146,8 @@ static void check_gateway(struct burials *burials, const char *id)
     check->burials = burials;
     check->asked_ms = clock_monotonic_ms();
     memcpy(check->id, id, strlen(id) + 1);
+    if (burials->polls % POLLS_TO_MEND == 0)
+        give_end(burials, key.text);
     redis_send_strings(redis, on_stopped, check, "EXISTS", gone.text, NULL);
     if (redis_send_strings(redis, on_checked, check, "EXISTS", key.text, NULL) != 0)
         free(check);
@@ -144,71 +169,9 @@ static void sweep_suspects(struct burials *burials)
 
 /* --- Polling --- */
 
-/* One question about all others, as most of the time all of them live: every gateway asks after
- * every other one, and that many commands were most of what many gateways cost Redis. */
-struct poll {
-    struct burials *burials;
-    int64_t asked_ms;
-    size_t count;
-    char ids[POLL_MOST][ID_BYTES];
-};
-
-static void on_polled(void *arg, const struct redis_reply *reply)
-{
-    struct poll *poll = arg;
-    bool known = reply != NULL && !burial_is_stale(poll->asked_ms);
-    bool all_live =
-        !redis_reply_is_error(reply) && redis_reply_integer(reply) == (int64_t)poll->count;
-    if (known && !all_live) { /* an error as well: a cluster does not answer for many keys */
-        for (size_t i = 0; i < poll->count; i++)
-            check_gateway(poll->burials, poll->ids[i]);
-    }
-    free(poll);
-}
-
-/* --- Keys broken by hand --- */
-
-void burial_tell_mended(struct burials *burials, const char *key)
-{
-    mended_tell(burials->log, key, &burials->mended_told);
-}
-
-static void on_given_end(void *arg, const struct redis_reply *reply)
-{
-    if (redis_reply_integer(reply) != 0)
-        burial_tell_mended(arg, "gateway");
-}
-
-/* A lease that somebody has made by hand would let a dead gateway live for ever. */
-static void give_end(struct burials *burials, const char *key)
-{
-    char ms[TEXT_NUMBER_BYTES];
-    text_number(burials->config->lease * 1000, ms);
-    redis_send_strings(bus_commands(burials->bus)->redis, on_given_end, burials, "PEXPIRE", key, ms,
-                       "NX", NULL);
-}
-
-static void send_poll(struct poll *poll)
-{
-    struct burials *burials = poll->burials;
-    struct redis_words words = {0};
-    redis_words_add_string(&words, "EXISTS");
-    for (size_t i = 0; i < poll->count; i++) {
-        struct key key = key_gateway(burials->config->redis_prefix, poll->ids[i]);
-        redis_words_add_string(&words, key.text);
-        if (burials->polls % POLLS_TO_MEND == 0)
-            give_end(burials, key.text);
-    }
-    poll->asked_ms = clock_monotonic_ms();
-    if (redis_send(bus_commands(burials->bus)->redis, &words, on_polled, poll) != 0)
-        free(poll);
-    redis_words_done(&words);
-}
-
 static void on_gateways(void *arg, const struct redis_reply *reply)
 {
     struct burials *burials = arg;
-    struct poll *poll = NULL;
     if (redis_reply_is_error(reply))
         return;
     sweep_suspects(burials);
@@ -216,20 +179,9 @@ static void on_gateways(void *arg, const struct redis_reply *reply)
     for (size_t i = 0; i < redis_reply_count(reply); i++) {
         size_t len;
         const char *id = redis_reply_string(redis_reply_at(reply, i), &len);
-        if (id == NULL || len >= ID_BYTES || strcmp(id, burials->config->gateway_id) == 0)
-            continue;
-        if (poll == NULL) {
-            poll = memory_new(sizeof *poll);
-            poll->burials = burials;
-        }
-        memcpy(poll->ids[poll->count++], id, len + 1);
-        if (poll->count == POLL_MOST) {
-            send_poll(poll);
-            poll = NULL;
-        }
+        if (id != NULL && len < ID_BYTES && strcmp(id, burials->config->gateway_id) != 0)
+            check_gateway(burials, id);
     }
-    if (poll != NULL)
-        send_poll(poll);
 }
 
 void burials_doubt(struct burials *burials)

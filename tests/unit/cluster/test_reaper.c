@@ -381,17 +381,6 @@ static void test_an_answer_that_comes_after_this_process_was_stopped_buries_nobo
     expect_buried(false);
 }
 
-static void test_a_redis_that_does_not_answer_for_many_keys_is_asked_for_each(void **state)
-{
-    (void)state;
-    world_when("SMEMBERS", GATEWAYS, "['alive', '" WORLD_GATEWAY "', 'dead']");
-    world_when("EXISTS", "yukizuri:gateway:alive", "-CROSSSLOT Keys in request don't hash");
-    die();
-    loop_pass_ms(2 * POLL_MS);
-    assert_non_null(world_last("EXISTS", DEAD));
-    broker_answer(await_claim(WAIT_MS - 2 * POLL_MS), "+OK");
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, world_teardown)
@@ -420,7 +409,6 @@ int main(void)
         TEST(test_a_burial_is_carried_on_by_a_redis_that_has_lost_its_scripts),
         TEST(test_a_burial_that_loses_redis_is_taken_up_again_after_the_grace),
         TEST(test_an_answer_that_comes_after_this_process_was_stopped_buries_nobody),
-        TEST(test_a_redis_that_does_not_answer_for_many_keys_is_asked_for_each),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
