@@ -209,8 +209,10 @@ static void on_timer(evutil_socket_t fd, short events, void *arg)
     (void)events;
     struct burials *burials = arg;
     int64_t stopped_ms = clock_monotonic_ms() - burials->polled_ms - poll_ms(burials->config);
-    if (!bus_flows(burials->bus) || stopped_ms > BURIAL_STALE_MS)
+    bool flows = bus_flows(burials->bus);
+    if (!flows || !burials->flowed || stopped_ms > BURIAL_STALE_MS)
         burials_doubt(burials);
+    burials->flowed = flows;
     burials->polled_ms = clock_monotonic_ms();
     struct key gateways = key_part(burials->config->redis_prefix, "gateways");
     redis_send_strings(bus_commands(burials->bus)->redis, on_gateways, burials, "SMEMBERS",
@@ -225,6 +227,7 @@ struct burials *burials_new(struct event_base *base, struct bus *bus, struct log
     burials->bus = bus;
     burials->log = log;
     burials->config = bus_commands(bus)->config;
+    burials->flowed = true;
     list_init(&burials->suspects);
     burials->started_ms = clock_monotonic_ms();
     list_init(&burials->own_graves);

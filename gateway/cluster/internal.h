@@ -17,6 +17,7 @@ struct burials {
     int64_t started_ms;
     int64_t polled_ms;
     int64_t held_ms; /* when an earlier life of ours was last at work; 0: never */
+    bool flowed; /* at the last poll: the grace begins when it does again, and not a poll earlier */
     bool mended_told;
     unsigned polls;
     bool own_stopped;       /* a successor has our id */
