@@ -33,7 +33,7 @@ void session_become_ghost(struct session *session)
 }
 
 /* A crowd that was cut off at once is laid by and by: those who are in want their turns. */
-static void lay_ghosts(struct sessions *all)
+void session_lay_ghosts(struct sessions *all)
 {
     static const struct timeval pause = {0, 10000};
     int64_t until_us = clock_monotonic_us() + MOST_LAYING_US;
@@ -57,7 +57,7 @@ void session_on_more_ghosts(evutil_socket_t fd, short events, void *arg)
     (void)events;
     struct sessions *all = arg;
     metrics_begin_turn(all->options.metrics);
-    lay_ghosts(all);
+    session_lay_ghosts(all);
 }
 
 void session_displace(struct session *session)
@@ -69,9 +69,4 @@ void session_displace(struct session *session)
     if (connection != NULL)
         connection_close(connection, 4409, "resumed elsewhere");
     session_free_if_over(session);
-}
-
-void session_disconnect_tick(struct sessions *all)
-{
-    lay_ghosts(all);
 }

@@ -10,7 +10,7 @@ void session_on_more_ghosts(evutil_socket_t fd, short events, void *arg);
 /* The member has come back on another socket: this one is told 4409 and forgotten. */
 void session_displace(struct session *session);
 
-/* To be called once a second. */
-void session_disconnect_tick(struct sessions *all);
+/* Ends graces that are over. To be called once a second. */
+void session_lay_ghosts(struct sessions *all);
 
 #endif

@@ -13,7 +13,6 @@ void sessions_drain(struct sessions *all);
 /* To be called often while draining; true when nobody is left. */
 bool sessions_drain_tick(struct sessions *all);
 
-/* What became of whoever is or was connected. */
 /* So many connections were asked to move; so many of them had to be closed, as they had not gone by
  * themselves when it was time; so many are there still, and nobody has closed them. */
 struct sessions_moves {

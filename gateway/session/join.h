@@ -5,7 +5,7 @@
 #include "session/internal.h"
 
 void session_join(struct session *session, const struct message_in *join);
-void session_on_live(struct room_entry *entry);
+void session_on_live(void *entry); /* for rooms_callbacks */
 void session_join_tick(struct room_entry *entry);
 
 #endif

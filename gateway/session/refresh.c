@@ -231,8 +231,9 @@ static void refresh_some(struct sessions *all)
     }
 }
 
-void session_refresh_soon(struct room_entry *entry)
+void session_refresh_soon(void *owner)
 {
+    struct room_entry *entry = owner;
     struct sessions *all = entry->all;
     entry->refresh_at_ms = clock_monotonic_ms();
     begin_walk(all, true);

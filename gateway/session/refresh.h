@@ -11,8 +11,8 @@ int64_t session_refresh_ms(const struct sessions *all);
  * within half a lease. */
 void session_refresh_all(struct sessions *all, bool hurry);
 
-/* The same for a room of which Redis lost its memory, within half a lease. */
-void session_refresh_soon(struct room_entry *entry);
+/* The same for a room of which Redis lost its memory, within half a lease (rooms_callbacks). */
+void session_refresh_soon(void *entry);
 
 /* To be called once a second. */
 void session_refresh_tick(struct sessions *all);

@@ -193,29 +193,10 @@ struct connection *session_open(struct sessions *all, const struct session_visit
 
 /* --- What happens in a room --- */
 
-static void on_live(void *owner)
-{
-    session_on_live(owner);
-}
-
-static void on_happened(void *owner, bool hurry)
-{
-    if (hurry)
-        session_welcome_now(owner);
-    else
-        session_welcome(owner);
-}
-
 static void on_reset(void *owner)
 {
     session_refresh_soon(owner);
     session_reconcile_soon(owner);
-}
-
-/* Who came back on another socket without anybody's being told may stand where it was. */
-static void on_epoch(void *owner)
-{
-    session_refresh_soon(owner);
 }
 
 static void *on_made(void *arg, struct room *room)
@@ -276,10 +257,10 @@ struct sessions *sessions_new(const struct sessions_options *options)
         .on_made = on_made,
         .on_freed = on_freed,
         .on_opened = on_opened,
-        .on_live = on_live,
-        .on_happened = on_happened,
+        .on_live = session_on_live,
+        .on_happened = session_on_happened,
         .on_reset = on_reset,
-        .on_epoch = on_epoch,
+        .on_epoch = session_refresh_soon, /* who came back untold may stand where it was */
     };
     struct rooms_options rooms_options = {options->base, options->queue, options->bus};
     all->options = *options;
@@ -403,7 +384,7 @@ void sessions_tick(struct sessions *all)
     for (size_t at = 0; (entry = session_next_entry(all, &at)) != NULL;)
         tick_room(entry);
     session_grace_clock_tick(all);
-    session_disconnect_tick(all);
+    session_lay_ghosts(all);
     session_repeat_farewells(all);
     session_refresh_tick(all);
     session_flood_tick(all);

@@ -164,7 +164,7 @@ void session_welcome_if_known(struct session *session)
  * those of its call who are new, and waits for their event, which is the next. The first who is not
  * known is the last to be looked at, or a room that reads what it missed would look at thousands
  * for each event. */
-void session_welcome(struct room_entry *entry)
+static void welcome_waiting(struct room_entry *entry)
 {
     struct link *next;
     for (struct link *at = entry->waiting.next; at != &entry->waiting; at = next) {
@@ -178,7 +178,10 @@ void session_welcome(struct room_entry *entry)
     }
 }
 
-void session_welcome_now(struct room_entry *entry)
+void session_on_happened(void *owner, bool hurry)
 {
-    welcome_some(entry, UINT_MAX);
+    if (hurry)
+        welcome_some(owner, UINT_MAX);
+    else
+        welcome_waiting(owner);
 }

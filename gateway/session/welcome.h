@@ -8,11 +8,9 @@
  * others a moment later. */
 void session_welcome_if_known(struct session *session);
 
-/* The same for all of the room who wait for what the feed has just brought. */
-void session_welcome(struct room_entry *entry);
-
-/* Those of the room who are to be welcomed a moment later are welcomed now. */
-void session_welcome_now(struct room_entry *entry);
+/* For rooms_callbacks: the same for all of the room who wait for what the feed has just brought.
+ * `hurry`: those who are to be welcomed a moment later are welcomed now. */
+void session_on_happened(void *entry, bool hurry);
 void session_on_welcomes(evutil_socket_t fd, short events, void *arg);
 
 #endif
