@@ -137,7 +137,7 @@ static void begin_answer(struct http_client *client)
 static void answer_error(struct http_client *client, int status, const char *sentence)
 {
     client->response.keep_alive = false;
-    response_refuse(&client->response, status, sentence);
+    response_say(&client->response, status, sentence);
     begin_answer(client);
 }
 

@@ -34,7 +34,7 @@ void ops_answer_ready(const struct http_site *site, struct response *response)
 {
     const char *why = why_not_ready(site);
     if (why != NULL)
-        response_refuse(response, 503, why);
+        response_say(response, 503, why);
     else
         ops_answer_health(response);
 }
@@ -113,7 +113,7 @@ static bool take_figures(const struct http_site *site, const struct http_call *c
                          struct figures *out)
 {
     if (!may_operate(site, call)) {
-        response_refuse(call->response, 403, "Only operators may read this; see ops-allow.");
+        response_say(call->response, 403, "Only operators may read this; see ops-allow.");
         return false;
     }
     out->moment = (struct metrics_moment){

@@ -5,18 +5,11 @@
 
 #include <string.h>
 
-static const struct asset *find_by_name(const char *name)
+/* By its path, or by its name, which is no path. */
+static const struct asset *find_asset(const char *word)
 {
     for (size_t i = 0; i < assets_count; i++)
-        if (strcmp(assets[i].name, name) == 0)
-            return &assets[i];
-    return NULL;
-}
-
-static const struct asset *find_by_path(const char *path)
-{
-    for (size_t i = 0; i < assets_count; i++)
-        if (strcmp(assets[i].path, path) == 0)
+        if (strcmp(assets[i].path, word) == 0 || strcmp(assets[i].name, word) == 0)
             return &assets[i];
     return NULL;
 }
@@ -42,14 +35,14 @@ void pages_answer_index(const struct http_request *request, struct response *res
                   "Content-Security-Policy: default-src 'none'; script-src 'self'; "
                   "style-src 'self'; img-src 'self'; connect-src 'self' ws: wss:; base-uri 'none'; "
                   "form-action 'none'; frame-ancestors 'none'\r\n");
-    end_with(response, request, find_by_name("index.html"));
+    end_with(response, request, find_asset("index.html"));
 }
 
 void pages_answer_asset(const struct http_request *request, struct response *response)
 {
-    const struct asset *found = find_by_path(request->path);
+    const struct asset *found = find_asset(request->path);
     if (found == NULL) {
-        response_refuse(response, 404, "There is no such file.");
+        response_say(response, 404, "There is no such file.");
         return;
     }
     response_begin(response, 200);

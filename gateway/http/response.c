@@ -95,12 +95,6 @@ static void end_sentence(struct response *response, const char *sentence)
 void response_say(struct response *response, int status, const char *sentence)
 {
     response_begin(response, status);
-    end_sentence(response, sentence);
-}
-
-void response_refuse(struct response *response, int status, const char *sentence)
-{
-    response_begin(response, status);
     if (status == 405)
         response_add_headers(response, "Allow: GET, HEAD\r\n");
     if (status == 426)

@@ -3,7 +3,7 @@
  *
  * Owns the head and a body of its own making; a static body is the caller's, and lives for ever.
  * Calls nobody back. In this order: response_begin, response_add_headers, one response_end_*; or
- * response_refuse alone. */
+ * response_say alone. */
 #ifndef YUKIZURI_HTTP_RESPONSE_H
 #define YUKIZURI_HTTP_RESPONSE_H
 
@@ -33,11 +33,9 @@ void response_end_text(struct response *response, const char *type, const char *
 void response_end_static(struct response *response, const char *type, const unsigned char *body,
                          size_t len);
 
-/* A whole answer that says this sentence, of at most 254 bytes, and is not to be kept. */
+/* A whole answer that says this sentence, of at most 254 bytes, and is not to be kept; an error has
+ * the headers that such a status needs. */
 void response_say(struct response *response, int status, const char *sentence);
-
-/* The same for an error: with the headers that such a status needs. */
-void response_refuse(struct response *response, int status, const char *sentence);
 
 /* Writes as much as the non-blocking socket takes. 1: that was all; 0: to be called again when it
  * takes more; -1: the connection is broken. */

@@ -41,11 +41,10 @@ static bool answer_method(const struct http_call *call)
     if (is_path(call, "*"))
         answer_options(call->response);
     else if (strcmp(call->request->method, "GET") != 0 && !call->response->is_head)
-        response_refuse(call->response, 405, "Only GET and HEAD are answered here.");
+        response_say(call->response, 405, "Only GET and HEAD are answered here.");
     else if (!decode_path(call))
-        response_refuse(
-            call->response, 400,
-            "In the path, % must be followed by two hexadecimal digits that are not 00.");
+        response_say(call->response, 400,
+                     "In the path, % must be followed by two hexadecimal digits that are not 00.");
     else
         return false;
     return true;
@@ -81,8 +80,8 @@ static bool find_room(const struct http_site *site, const struct http_call *call
     const char *name = slash == NULL ? site->config->room : slash + 1;
     if (name_judge_room(name, strlen(name), out) == NAME_OK)
         return true;
-    response_refuse(call->response, 404,
-                    "There is no such room: a room's name is " NAME_ROOM_RULE ".");
+    response_say(call->response, 404,
+                 "There is no such room: a room's name is " NAME_ROOM_RULE ".");
     return false;
 }
 
@@ -92,7 +91,7 @@ static bool answer_room(const struct http_site *site, const struct http_call *ca
     char room[NAME_BYTES];
     bool is_socket = is_below(call->request->path, "/room");
     if (!is_socket && strncmp(call->request->path, "/r/", 3) != 0) {
-        response_refuse(call->response, 404, "There is nothing here.");
+        response_say(call->response, 404, "There is nothing here.");
         return false;
     }
     if (!find_room(site, call, room))

@@ -10,7 +10,7 @@
 
 static bool refuse_upgrade(const struct http_call *call, int status, const char *sentence)
 {
-    response_refuse(call->response, status, sentence);
+    response_say(call->response, status, sentence);
     return false;
 }
 
