@@ -18,7 +18,7 @@ enum {
 
 struct http_client {
     struct watch watch;
-    struct http_clients *all;
+    struct http_server *all;
     struct link on_wheel;
     struct link in_idle;
     struct address peer;
@@ -39,8 +39,9 @@ static void drop_client(struct http_client *client);
 /* Waits for the socket. Returns -1 when there is no room for one more: the client is dropped. */
 static int await(struct http_client *client, unsigned what)
 {
-    if (poller_watch(client->all->poller, client->fd, &client->watch, client->watched, what) != 0) {
-        refusals_note(client->all->refusals, REFUSAL_KERNEL_MEMORY, NULL);
+    if (poller_watch(client->all->options.poller, client->fd, &client->watch, client->watched,
+                     what) != 0) {
+        refusals_note(client->all->options.refusals, REFUSAL_KERNEL_MEMORY, NULL);
         drop_client(client);
         return -1;
     }
@@ -57,14 +58,14 @@ static void set_deadline(struct http_client *client, unsigned in_s)
  * a time of their own, and shall not find one closed that they were promised. */
 static void set_idle_deadline(struct http_client *client)
 {
-    uint64_t keep_alive = client->all->config->keep_alive;
+    uint64_t keep_alive = client->all->options.config->keep_alive;
     set_deadline(client, keep_alive == 0 ? HTTP_CLIENT_LONGEST_S : (unsigned)keep_alive + 1);
 }
 
 int http_client_take_socket(struct http_client *client)
 {
     int fd = client->fd;
-    poller_watch(client->all->poller, fd, &client->watch, client->watched, 0);
+    poller_watch(client->all->options.poller, fd, &client->watch, client->watched, 0);
     list_remove(&client->on_wheel);
     list_remove(&client->in_idle);
     client->all->count--;
@@ -127,7 +128,7 @@ static void send_answer(struct http_client *client)
 static void begin_answer(struct http_client *client)
 {
     client->answering = true;
-    client->all->metrics->http_requests++;
+    client->all->options.metrics->http_requests++;
     set_deadline(client, SEND_DEADLINE_S);
     send_answer(client);
 }
@@ -144,7 +145,7 @@ static void answer_error(struct http_client *client, int status, const char *sen
 static void answer_bad(struct http_client *client, int error)
 {
     if (error == HTTP_REQUEST_TOO_MANY_HEADERS) {
-        refusals_note(client->all->refusals, REFUSAL_HEADERS, NULL);
+        refusals_note(client->all->options.refusals, REFUSAL_HEADERS, NULL);
         answer_error(client, 431, "The request has too many headers.");
     } else if (error == HTTP_REQUEST_CODING) {
         answer_error(client, 501, "No transfer coding but chunked is known here.");
@@ -168,14 +169,14 @@ static void keep_head(struct http_client *client, const char *data, size_t len)
  * address' sockets is for those who ask. */
 static bool may_rest(const struct http_client *client)
 {
-    const struct http_clients *all = client->all;
+    const struct http_server *all = client->all;
     return !all->draining && !(client->counted && quota_is_scarce(all->quota, &client->peer));
 }
 
 /* Answers the request whose head is at the start of `data`. The bytes belong to the caller. */
 static void answer(struct http_client *client, char *data, size_t head_len, size_t len)
 {
-    const struct http_clients *all = client->all;
+    const struct http_server *all = client->all;
     struct http_request request;
     int error = http_request_parse(data, head_len, &request);
     if (error != 0) {
@@ -197,7 +198,7 @@ static void answer(struct http_client *client, char *data, size_t head_len, size
         .response = &client->response,
         .must_move = all->draining && client->answered,
     };
-    if (all->on_request(all->arg, &call))
+    if (all->options.on_request(all->options.arg, &call))
         return;
     keep_head(client, data + head_len, len - head_len);
     begin_answer(client);
@@ -209,8 +210,8 @@ static void take_bytes(struct http_client *client, char *data, size_t len, size_
     size_t head_len = http_request_head_len(data, len, seen);
     if (head_len > 0) {
         answer(client, data, head_len, len);
-    } else if (len >= client->all->config->max_head) {
-        refusals_note(client->all->refusals, REFUSAL_MAX_HEAD, NULL);
+    } else if (len >= client->all->options.config->max_head) {
+        refusals_note(client->all->options.refusals, REFUSAL_MAX_HEAD, NULL);
         answer_error(client, 431, "The head of the request is too long.");
     } else if (http_request_is_hopeless(data, len, seen)) {
         answer_bad(client, HTTP_REQUEST_BAD);
@@ -235,9 +236,9 @@ static void take_unseen(struct http_client *client)
 /* The scratch buffer holds what was kept and what is read now, never more than max-head bytes. */
 static void read_head(struct http_client *client)
 {
-    struct http_clients *all = client->all;
+    struct http_server *all = client->all;
     size_t kept = client->in_len;
-    ssize_t got = read(client->fd, all->scratch + kept, all->config->max_head - kept);
+    ssize_t got = read(client->fd, all->scratch + kept, all->options.config->max_head - kept);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
         await(client, POLLER_READ);
         return;
@@ -256,7 +257,7 @@ static void read_head(struct http_client *client)
 
 static void drop_input(struct http_client *client)
 {
-    ssize_t got = read(client->fd, client->all->scratch, client->all->config->max_head);
+    ssize_t got = read(client->fd, client->all->scratch, client->all->options.config->max_head);
     if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
         drop_client(client);
     else
@@ -274,11 +275,11 @@ static bool has_input(const struct http_client *client)
 static void on_wait_over(struct http_client *client)
 {
     if (client->in_len > 0) {
-        refusals_note(client->all->refusals, REFUSAL_HEAD_TIME, NULL);
+        refusals_note(client->all->options.refusals, REFUSAL_HEAD_TIME, NULL);
         answer_error(client, 408, "The request did not come in time.");
     } else if (has_input(client)) {
         read_head(client);
-    } else if (client->answered && client->all->config->keep_alive == 0) {
+    } else if (client->answered && client->all->options.config->keep_alive == 0) {
         set_idle_deadline(client);
     } else {
         drop_client(client);
@@ -293,7 +294,7 @@ void http_client_on_deadline(struct link *on_wheel)
         return;
     }
     if (client->answering)
-        refusals_note(client->all->refusals, REFUSAL_ANSWER_TIME, NULL);
+        refusals_note(client->all->options.refusals, REFUSAL_ANSWER_TIME, NULL);
     drop_client(client);
 }
 
@@ -313,7 +314,7 @@ static void on_socket_ready(struct watch *watch, unsigned ready)
 
 /* --- Life --- */
 
-void http_client_open(struct http_clients *all, int fd, const struct address *peer, bool counted)
+void http_client_open(struct http_server *all, int fd, const struct address *peer, bool counted)
 {
     struct http_client *client = memory_new(sizeof *client);
     client->all = all;
@@ -333,7 +334,7 @@ void http_client_drop(struct link *on_wheel)
     drop_client(LIST_ITEM(on_wheel, struct http_client, on_wheel));
 }
 
-void http_client_drop_idlest(struct http_clients *all)
+void http_client_drop_idlest(struct http_server *all)
 {
     drop_client(LIST_ITEM(all->idle.next, struct http_client, in_idle));
 }

@@ -14,6 +14,8 @@
 #include "protocol/http_request.h"
 #include "telemetry/refusals.h"
 
+struct client_addresses;
+struct connections;
 struct http_client;
 struct poller;
 struct wheel;
@@ -32,15 +34,23 @@ struct http_call {
                                   come to another gateway */
 };
 
-/* What all clients share; `http/server` makes it, and nothing else looks into it. */
-struct http_clients {
+/* All of these must outlive it. */
+struct http_server_options {
     struct poller *poller;
-    const struct config *config; /* keep-alive, max-head */
+    const struct config *config; /* keep-alive, max-head, max-connections-per-address */
+    struct client_addresses *addresses;
+    const struct connections *connections; /* they have sockets, too */
     struct metrics *metrics;
     struct refusals *refusals;
+    uint64_t max_sockets; /* of clients of any kind: what the file limit allows */
     /* Makes the response and returns false; or takes the socket and returns true. */
     bool (*on_request)(void *arg, const struct http_call *call);
     void *arg;
+};
+
+/* What all clients share; `http/server` makes it, and nothing else looks into it. */
+struct http_server {
+    struct http_server_options options;
     struct wheel *wheel; /* all clients: their deadlines */
     struct quota *quota; /* of sockets that are no WebSockets yet, by peer */
     struct link idle;    /* who is between two requests; the first has been for longest */
@@ -51,7 +61,7 @@ struct http_clients {
 
 /* Takes over an accepted, non-blocking socket; `counted`: the quota has counted it, and gets it
  * back. May answer at once, and so be gone when this returns. */
-void http_client_open(struct http_clients *all, int fd, const struct address *peer, bool counted);
+void http_client_open(struct http_server *all, int fd, const struct address *peer, bool counted);
 
 /* From on_request: forgets the client, and its socket is the caller's. Of the call, `client`,
  * `peer` and `response` end with it. */
@@ -63,6 +73,6 @@ void http_client_on_deadline(struct link *on_wheel);
 /* Ends the client: one on the wheel; the one that has been idle for longest, of which there must be
  * one. */
 void http_client_drop(struct link *on_wheel);
-void http_client_drop_idlest(struct http_clients *all);
+void http_client_drop_idlest(struct http_server *all);
 
 #endif

@@ -9,11 +9,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-struct http_server {
-    struct http_server_options options;
-    struct http_clients clients;
-};
-
 static uint32_t now_s(void)
 {
     return (uint32_t)(clock_monotonic_ms() / 1000);
@@ -25,7 +20,7 @@ static uint32_t now_s(void)
  * else, and the answer would be lost. */
 static void reject(struct http_server *server, int fd, int status)
 {
-    recv(fd, server->clients.scratch, server->options.config->max_head, MSG_DONTWAIT);
+    recv(fd, server->scratch, server->options.config->max_head, MSG_DONTWAIT);
     response_send_bare(fd, status);
     close(fd);
 }
@@ -34,12 +29,12 @@ static void reject(struct http_server *server, int fd, int status)
  */
 static bool find_descriptor(struct http_server *server)
 {
-    uint64_t sockets = server->clients.count + connections_count(server->options.connections);
+    uint64_t sockets = server->count + connections_count(server->options.connections);
     if (sockets < server->options.max_sockets)
         return true;
-    if (list_is_empty(&server->clients.idle))
+    if (list_is_empty(&server->idle))
         return false;
-    http_client_drop_idlest(&server->clients);
+    http_client_drop_idlest(server);
     return true;
 }
 
@@ -48,7 +43,7 @@ static bool find_descriptor(struct http_server *server)
 static bool count_peer(struct http_server *server, const struct address *peer, bool *counted)
 {
     *counted = !client_address_is_trusted(server->options.addresses, peer);
-    return !*counted || quota_take(server->clients.quota, peer);
+    return !*counted || quota_take(server->quota, peer);
 }
 
 void http_server_accept(struct http_server *server, int fd, const struct address *peer)
@@ -61,7 +56,7 @@ void http_server_accept(struct http_server *server, int fd, const struct address
         client_address_note_refused(server->options.addresses, peer);
         reject(server, fd, 429);
     } else {
-        http_client_open(&server->clients, fd, peer, counted);
+        http_client_open(server, fd, peer, counted);
     }
 }
 
@@ -75,18 +70,10 @@ struct http_server *http_server_new(const struct http_server_options *options)
     if (config->keep_alive >= longest_s)
         longest_s = config->keep_alive + 1;
     server->options = *options;
-    server->clients = (struct http_clients){
-        .poller = options->poller,
-        .config = config,
-        .metrics = options->metrics,
-        .refusals = options->refusals,
-        .on_request = options->on_request,
-        .arg = options->arg,
-        .wheel = wheel_new((unsigned)longest_s, now_s()),
-        .quota = quota_new(config->max_connections_per_address),
-        .scratch = memory_new(config->max_head + 1),
-    };
-    list_init(&server->clients.idle);
+    server->wheel = wheel_new((unsigned)longest_s, now_s());
+    server->quota = quota_new(config->max_connections_per_address);
+    server->scratch = memory_new(config->max_head + 1);
+    list_init(&server->idle);
     return server;
 }
 
@@ -94,24 +81,24 @@ void http_server_free(struct http_server *server)
 {
     if (server == NULL)
         return;
-    wheel_empty(server->clients.wheel, http_client_drop);
-    wheel_free(server->clients.wheel);
-    quota_free(server->clients.quota);
-    free(server->clients.scratch);
+    wheel_empty(server->wheel, http_client_drop);
+    wheel_free(server->wheel);
+    quota_free(server->quota);
+    free(server->scratch);
     free(server);
 }
 
 void http_server_tick(struct http_server *server)
 {
-    wheel_advance(server->clients.wheel, now_s(), http_client_on_deadline);
+    wheel_advance(server->wheel, now_s(), http_client_on_deadline);
 }
 
 void http_server_drain(struct http_server *server)
 {
-    server->clients.draining = true;
+    server->draining = true;
 }
 
 size_t http_server_count_clients(const struct http_server *server)
 {
-    return server->clients.count;
+    return server->count;
 }

@@ -9,22 +9,6 @@
 #include "http/client.h"
 #include "http/client_address.h"
 
-struct connections;
-struct http_server;
-
-/* All of these must outlive it. */
-struct http_server_options {
-    struct poller *poller;
-    const struct config *config; /* keep-alive, max-head, max-connections-per-address */
-    struct client_addresses *addresses;
-    const struct connections *connections; /* they have sockets, too */
-    struct metrics *metrics;
-    struct refusals *refusals;
-    uint64_t max_sockets; /* of clients of any kind: what the file limit allows */
-    bool (*on_request)(void *arg, const struct http_call *call); /* see http_clients */
-    void *arg;
-};
-
 struct http_server *http_server_new(const struct http_server_options *options);
 
 /* Closes the sockets of all clients. Calls nobody back. NULL is fine. */
