@@ -86,7 +86,6 @@ static void format_address(void *arg, const struct address *address, char out[AD
 
 static int open_server(void **state)
 {
-    static const struct http_client_callbacks callbacks = {on_request};
     const struct client_addresses_options client_addresses = {.config = &config,
                                                               .format = format_address};
     (void)state;
@@ -100,9 +99,10 @@ static int open_server(void **state)
         .addresses = addresses,
         .metrics = &metrics,
         .max_sockets = SOCKETS,
+        .on_request = on_request,
+        .arg = &asked,
     };
     server = http_server_new(&options);
-    http_server_set_callbacks(server, &callbacks, &asked);
     return 0;
 }
 

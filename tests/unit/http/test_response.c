@@ -79,7 +79,7 @@ static void test_an_error_has_the_headers_that_its_status_needs(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        response_refuse(&response, cases[i].status, "Because.");
+        response_say(&response, cases[i].status, "Because.");
         assert_ptr_equal(strstr(response.out.data, cases[i].line), response.out.data);
         assert_non_null(strstr(response.out.data, cases[i].header));
         assert_non_null(strstr(response.out.data, "\r\n\r\nBecause.\n"));

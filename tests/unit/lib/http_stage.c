@@ -47,8 +47,7 @@ static struct stage {
     struct sessions *sessions;
     struct client_addresses *addresses;
     struct http_server *http;
-    struct ops *ops;
-    struct router *router;
+    struct http_site site;
     int visitors[MOST_VISITORS];
     int visitor_count;
     char log_path[64];
@@ -201,12 +200,11 @@ static void format_address(void *arg, const struct address *address, char out[AD
 static bool on_request(void *arg, const struct http_call *call)
 {
     (void)arg;
-    return router_answer(stage.router, call);
+    return router_answer(&stage.site, call);
 }
 
 static void make_server(unsigned sockets)
 {
-    static const struct http_client_callbacks callbacks = {on_request};
     const struct client_addresses_options addresses = {
         .config = &stage.config,
         .refusals = stage.refusals,
@@ -222,40 +220,26 @@ static void make_server(unsigned sockets)
         .metrics = &stage.metrics,
         .refusals = stage.refusals,
         .max_sockets = sockets,
+        .on_request = on_request,
     };
     stage.http = http_server_new(&server);
-    http_server_set_callbacks(stage.http, &callbacks, NULL);
 }
 
-static void make_router(void)
+static void make_site(void)
 {
-    const struct ops_options ops = {
+    stage.site = (struct http_site){
         .config = &stage.config,
         .server = stage.http,
         .addresses = stage.addresses,
         .connections = stage.connections,
         .bus = stage.bus,
         .sessions = stage.sessions,
+        .quota = stage.quota,
         .metrics = &stage.metrics,
+        .refusals = stage.refusals,
         .log = stage.log,
+        .max_connections = stage.config.max_connections,
     };
-    stage.ops = ops_new(&ops);
-    const struct router_options router = {
-        .config = &stage.config,
-        .ops = stage.ops,
-        .upgrade =
-            {
-                .config = &stage.config,
-                .addresses = stage.addresses,
-                .connections = stage.connections,
-                .sessions = stage.sessions,
-                .quota = stage.quota,
-                .metrics = &stage.metrics,
-                .refusals = stage.refusals,
-                .max_connections = stage.config.max_connections,
-            },
-    };
-    stage.router = router_new(&router);
 }
 
 static char *const no_settings[] = {NULL};
@@ -276,7 +260,7 @@ static void open_stage(unsigned sockets, char *const *settings, bool has_redis)
     make_bus();
     make_sessions();
     make_server(sockets);
-    make_router();
+    make_site();
 }
 
 void stage_open(void)
@@ -326,8 +310,6 @@ static void close_parts(void)
 {
     stage.open = false; /* the loop runs no more */
     http_server_free(stage.http);
-    router_free(stage.router);
-    ops_free(stage.ops);
     client_addresses_free(stage.addresses);
     bus_stop(stage.bus);
     connections_free(stage.connections);
@@ -368,12 +350,12 @@ const char *stage_close_for_log(void)
 
 void stage_announce_drain(void)
 {
-    ops_announce_drain(stage.ops);
+    stage.site.leaving = true;
 }
 
 void stage_drain(void)
 {
-    ops_announce_drain(stage.ops);
+    stage.site.leaving = true;
     http_server_drain(stage.http);
 }
 

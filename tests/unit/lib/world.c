@@ -35,46 +35,33 @@ const char *world_told(void)
     return told;
 }
 
-static void on_taken(void *arg)
+static void note_beside(bool beside)
 {
-    (void)arg;
-    tell("taken");
-    sessions_admit(world.sessions);
-}
-
-static void on_lapsed(void *arg)
-{
-    (void)arg;
-    tell("lapsed");
-    sessions_on_lapsed(world.sessions);
-}
-
-static void on_refused(void *arg, const char *why)
-{
-    (void)arg;
-    assert_non_null(strstr(why, WORLD_GATEWAY));
-    tell("refused");
-}
-
-static void on_superseded(void *arg)
-{
-    (void)arg;
-    tell("superseded");
-}
-
-static void on_waiting(void *arg, bool waiting)
-{
-    (void)arg;
-    tell(waiting ? "waiting" : "waiting-no-more");
-}
-
-static void on_beside(void *arg, bool beside)
-{
-    (void)arg;
     if (beside != world.beside)
         tell(beside ? "beside" : "alone");
     world.beside = beside;
     sessions_set_beside(world.sessions, beside);
+}
+
+static void on_lease_news(void *arg, enum lease_news news, const char *why)
+{
+    static const char *const words[] = {
+        [LEASE_TAKEN] = "taken",     [LEASE_LAPSED] = "lapsed",
+        [LEASE_REFUSED] = "refused", [LEASE_SUPERSEDED] = "superseded",
+        [LEASE_AWAITED] = "waiting", [LEASE_NOT_AWAITED] = "waiting-no-more",
+        [LEASE_GONE] = NULL,
+    };
+    (void)arg;
+    if (words[news] != NULL)
+        tell(words[news]);
+    if (news == LEASE_TAKEN)
+        sessions_admit(world.sessions);
+    else if (news == LEASE_LAPSED)
+        sessions_on_lapsed(world.sessions);
+    else if (news == LEASE_REFUSED)
+        assert_non_null(strstr(why, WORLD_GATEWAY));
+    else if (news == LEASE_SHARED || news == LEASE_NOT_SHARED)
+        note_beside(news == LEASE_SHARED);
 }
 
 static void on_left(void *arg)
@@ -233,12 +220,7 @@ static void make_presence(void)
         .bus = world.bus,
         .rooms = sessions_rooms(world.sessions),
         .metrics = &world.metrics,
-        .on_taken = on_taken,
-        .on_lapsed = on_lapsed,
-        .on_refused = on_refused,
-        .on_superseded = on_superseded,
-        .on_waiting = on_waiting,
-        .on_beside = on_beside,
+        .on_news = on_lease_news,
     });
 }
 
