@@ -31,6 +31,7 @@ owner 'utf8proc' 'common/protocol/unicode\.c'
 owner 'openssl/(evp|hmac|sha|rand)' 'common/base/digest\.c'
 owner 'openssl/(ssl|err)' 'gateway/redis/tls\.c'
 owner 'event2/(bufferevent|buffer)' 'gateway/redis/(client|tls|loss_reason)\.c'
+owner 'jemalloc' 'common/base/memory\.c'
 owner 'liburing' 'gateway/room/batch_send\.c'
 owner 'pthread' '(gateway/redis/resolver|common/telemetry/log_writer|common/base/digest)\.c'
 grep -rnE '#include <event2?/' common && complain "common/ has no event loop"

@@ -2,11 +2,16 @@
 
 #include "base/stderr_line.h"
 
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { CACHED_BYTES = 1032, TIDY_LEAST_BYTES = 1 << 20 };
+#ifdef YUKIZURI_JEMALLOC
+#include <jemalloc/jemalloc.h>
+
+/* jemalloc reads it at the start. One thread does nearly everything, so one arena is enough. What
+ * is large is not cached: pages of it would stay taken after a burst of people. */
+const char *malloc_conf = "narenas:1,lg_tcache_max:12,dirty_decay_ms:1000";
+#endif
 
 static void *check(void *memory)
 {
@@ -17,12 +22,9 @@ static void *check(void *memory)
     return memory;
 }
 
-/* glibc's calloc does not look at the thread's cache of freed pieces (before 2.41); malloc does. */
 void *memory_new(size_t size)
 {
-    if (size > CACHED_BYTES)
-        return check(calloc(1, size));
-    return memset(check(malloc(size)), 0, size);
+    return check(calloc(1, size));
 }
 
 void *memory_resize(void *old, size_t count, size_t size)
@@ -44,21 +46,9 @@ char *memory_copy_string(const char *string)
     return string == NULL ? NULL : memory_copy(string, strlen(string));
 }
 
-/* What was given back still counts as free, until it is used again. */
-static size_t free_before;
-
-void memory_give_back(void)
+void memory_decay(void)
 {
-    malloc_trim(0);
-    free_before = mallinfo2().fordblks;
-}
-
-void memory_tidy(void)
-{
-    struct mallinfo2 info = mallinfo2();
-    if (free_before > info.fordblks)
-        free_before = info.fordblks;
-    size_t more = info.fordblks - free_before;
-    if (more >= TIDY_LEAST_BYTES && more >= info.uordblks / 8)
-        memory_give_back();
+#ifdef YUKIZURI_JEMALLOC
+    mallctl("arena.0.decay", NULL, NULL, NULL, 0);
+#endif
 }

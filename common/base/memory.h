@@ -18,11 +18,8 @@ char *memory_copy(const char *data, size_t len);
 /* A copy of the string; NULL stays NULL. The caller frees it. */
 char *memory_copy_string(const char *string);
 
-/* Gives free memory back to the system. Takes a millisecond or some. */
-void memory_give_back(void);
-
-/* The same, but only when there is much more of it than after the time before: over a megabyte, and
- * an eighth of what is in use. (What was used and freed again in between does not show.) */
-void memory_tidy(void);
+/* Gives back to the system what has been free for some seconds. jemalloc looks for it only while
+ * memory is taken and freed, so it is called once a second. */
+void memory_decay(void);
 
 #endif

@@ -2,7 +2,6 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "base/slab.h"
 #include "session/disconnect.h"
 #include "session/leave.h"
 #include "session/session.h"
@@ -69,7 +68,7 @@ static void fill_identity(struct session *session, const struct commands_joined 
         .hash = same ? joining->shown.hash : joining->fresh.hash,
     });
     identity_set_floor(identity, joined->floor, joined->epoch);
-    slab_free(session->identity);
+    free(session->identity);
     session->identity = identity;
 }
 

@@ -1,6 +1,6 @@
 #include "session/identity.h"
 
-#include "base/slab.h"
+#include "base/memory.h"
 #include "protocol/message.h"
 
 #include <string.h>
@@ -11,7 +11,7 @@ struct identity *identity_new(const struct identity_parts *parts)
     size_t folded_len = strlen(parts->folded) + 1;
     size_t name_len = same_name ? 0 : strlen(parts->name) + 1;
     size_t shown_len = strlen(parts->shown) + 1;
-    struct identity *identity = slab_new(sizeof *identity + folded_len + name_len + shown_len);
+    struct identity *identity = memory_new(sizeof *identity + folded_len + name_len + shown_len);
     identity->number = parts->number;
     identity->asked_ms = parts->asked_ms;
     memcpy(identity->id, parts->id, strnlen(parts->id, sizeof identity->id - 1));

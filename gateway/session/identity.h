@@ -31,7 +31,7 @@ struct identity_parts {
     const char *id, *hash;
 };
 
-/* Copies everything; the caller frees it with slab_free. */
+/* Copies everything; the caller frees it. */
 struct identity *identity_new(const struct identity_parts *parts);
 
 /* The number of the last event that it may not see, and in which epoch. */

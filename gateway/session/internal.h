@@ -134,11 +134,9 @@ struct sessions {
     bool admitting;      /* the gateway-id is ours */
     bool beside;         /* another process has members of our gateway-id, too */
     bool draining;
-    struct sessions_moves moves;  /* see drain.h */
-    uint64_t freed, freed_before; /* sessions and joins, since slabs were trimmed; a second ago */
-    uint64_t refresh_walk;        /* over all rooms, each once (rooms_rotate) */
-    bool hurry;                   /* until the end of the walk: Redis may have lost members */
-    uint64_t calm_s;              /* seconds in which few came and went */
+    struct sessions_moves moves; /* see drain.h */
+    uint64_t refresh_walk;       /* over all rooms, each once (rooms_rotate) */
+    bool hurry;                  /* until the end of the walk: Redis may have lost members */
     struct strangers strangers;
     struct shown_wait shown_waits[SHOWN_WAITS];
     size_t shown_count;

@@ -2,7 +2,6 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "base/slab.h"
 #include "session/admit.h"
 #include "session/join_batch.h"
 #include "session/leave.h"

@@ -2,7 +2,6 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "base/slab.h"
 #include "session/admit.h"
 #include "session/session.h"
 
@@ -149,7 +148,7 @@ static void prepare_identity(struct session *session)
     struct sessions *all = session->all;
     char shown[ADDRESS_TEXT_BYTES];
     cloak_display(all->cloak, &session->address, all->options.config->show_address, shown);
-    slab_free(session->identity);
+    free(session->identity);
     session->identity = identity_new(&(struct identity_parts){
         .number = all->next_number++,
         .asked_ms = session->joining->since_ms,

@@ -1,7 +1,6 @@
 #include "session/leave.h"
 
 #include "base/memory.h"
-#include "base/slab.h"
 #include "session/close_log.h"
 #include "session/grace_clock.h"
 #include "session/session.h"
@@ -20,7 +19,7 @@ static void free_farewell(struct farewell *farewell)
 {
     list_remove(&farewell->link);
     room_release(farewell->entry->room);
-    slab_free(farewell->identity);
+    free(farewell->identity);
     free(farewell);
 }
 

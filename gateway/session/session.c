@@ -1,6 +1,5 @@
 #include "session/session.h"
 
-#include "base/slab.h"
 #include "session/log_limit.h"
 #include "websocket/output.h"
 
@@ -63,10 +62,9 @@ void session_free_if_over(struct session *session)
     list_remove(&session->in_entry);
     list_remove(&session->in_queue);
     room_release(session->entry->room);
-    slab_free(session->identity);
+    free(session->identity);
     free(session->joining);
-    session->all->freed++;
-    slab_free(session);
+    free(session);
 }
 
 void session_end(struct session *session)
@@ -100,7 +98,6 @@ struct commands_member session_bus_member(const struct sessions *all,
 
 void session_end_joining(struct session *session)
 {
-    session->all->freed++;
     free(session->joining);
     session->joining = NULL;
     list_remove(&session->in_queue);

@@ -2,7 +2,6 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "base/slab.h"
 #include "session/close_log.h"
 #include "session/delivery_time.h"
 #include "session/disconnect.h"
@@ -24,11 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    TYPING_EVERY_MS = 1000,
-    STORM = 1000,      /* people: more than so many are one */
-    TIDY_EVERY_S = 60, /* malloc counts its free pieces for it: 15 ms where rooms are many */
-};
+enum { TYPING_EVERY_MS = 1000 };
 
 static void on_message(void *owner, bool text, const uint8_t *data, size_t len);
 static void on_closed(void *owner, const struct connection_end *end);
@@ -177,7 +172,7 @@ static struct table_key id_of(const void *value)
 
 struct connection *session_open(struct sessions *all, const struct session_visitor *visitor)
 {
-    struct session *session = slab_new(sizeof *session);
+    struct session *session = memory_new(sizeof *session);
     session->all = all;
     session->address = visitor->address;
     session->rate = rate_new(&all->options.config->rate, clock_monotonic_ms());
@@ -357,21 +352,6 @@ void sessions_on_told(struct sessions *all, const char *data, size_t len)
         session_displace(session);
 }
 
-/* When it is calm, what is free goes back to the system: after a storm of people, and now and then,
- * as rooms forget what was said. */
-static void tidy_up(struct sessions *all)
-{
-    bool calm = all->freed - all->freed_before < STORM / 10;
-    if (calm && all->freed >= STORM) {
-        slab_trim();
-        memory_give_back();
-        all->freed = 0;
-    } else if (calm && ++all->calm_s % TIDY_EVERY_S == 0) {
-        memory_tidy();
-    }
-    all->freed_before = all->freed;
-}
-
 static void tick_room(struct room_entry *entry)
 {
     session_join_tick(entry);
@@ -391,5 +371,5 @@ void sessions_tick(struct sessions *all)
     session_strangers_tick(all);
     cloak_tick(all->cloak);
     rooms_tick(all->rooms);
-    tidy_up(all);
+    memory_decay();
 }

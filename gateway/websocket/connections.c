@@ -2,7 +2,6 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "base/slab.h"
 #include "websocket/decoder.h"
 #include "websocket/internal.h"
 #include "websocket/output.h"
@@ -215,7 +214,7 @@ static void on_socket_ready(struct watch *watch, unsigned ready)
 struct connection *connection_new(struct connections *all, int fd,
                                   const struct connection_callbacks *callbacks, void *owner)
 {
-    struct connection *connection = slab_new(sizeof *connection);
+    struct connection *connection = memory_new(sizeof *connection);
     if (all->count == 0)
         start_wheel(all);
     connection->all = all;
@@ -240,7 +239,7 @@ static void free_connection(struct connection *connection)
     list_remove(&connection->on_wheel);
     free(connection->private);
     close(connection->fd);
-    slab_free(connection);
+    free(connection);
     all->count--;
     all->options.metrics->connections = all->count;
     if (all->count == 0)

@@ -22,10 +22,10 @@ build/release/yukizuri --addr "127.0.0.1:$port" --redis "unix:$run/redis.sock" -
 gateway=$!
 pids+=("$gateway")
 await_ready
-# kinds FILE: kilobytes of Pss, of pages without a file, of malloc's heap, of files and their data
+# kinds FILE: kilobytes of Pss, of memory without a file, of files and their data
 kinds() {
-    awk '/^[0-9a-f]+-[0-9a-f]+ / {kind = NF < 6 ? 1 : $6 == "[heap]" ? 2 : 3}
-        /^Pss:/ {kb[kind] += $2} END {print kb[1] + 0, kb[2] + 0, kb[3] + 0}' "$1"
+    awk '/^[0-9a-f]+-[0-9a-f]+ / {kind = NF < 6 || $6 ~ /^\[/ ? 1 : 2}
+        /^Pss:/ {kb[kind] += $2} END {print kb[1] + 0, kb[2] + 0}' "$1"
 }
 cat "/proc/$gateway/smaps" >"$run/before"
 build/release/load --ports "$port" --pids "$gateway" --members $members --pending 2000 --seconds 0 --warmup 0 \
@@ -36,20 +36,19 @@ until [ -e "$run/go.in.$load" ]; do
     kill -0 "$load" 2>/dev/null || { cat "$run/load" >&2; exit 1; }
     read -r -t 0.1 <> <(:) || true
 done
-# What malloc keeps after a storm goes back when it has been calm; on a busy machine that may be ten seconds later.
+# What is free goes back to the system a second later; on a busy machine the last come some seconds after the others.
 for ((i = 0; i < 15; i++)); do
     cat "/proc/$gateway/smaps" >"$run/after"
-    read -r pages heap files < <(paste <(kinds "$run/before" | tr ' ' '\n') <(kinds "$run/after" | tr ' ' '\n') |
+    read -r memory files < <(paste <(kinds "$run/before" | tr ' ' '\n') <(kinds "$run/after" | tr ' ' '\n') |
         awk '{printf "%d ", ($2 - $1) * 1024} END {print ""}')
-    [ $((pages + heap + files)) -gt $((most * members)) ] || break
+    [ $((memory + files)) -gt $((most * members)) ] || break
     read -r -t 1 <> <(:) || true
 done
 : >"$run/go"
 wait "$load" || { cat "$run/load" >&2; exit 1; }
 
-awk -v p="$pages" -v h="$heap" -v f="$files" -v n=$members -v most=$most 'BEGIN {
-    each = (p + h + f) / n
-    printf "%.0f bytes for each of %d members (at most %d): pages of connections, sessions, identities and of the\n" \
-        "arrays of them %.0f, the heap %.0f, libraries %.0f\n", each, n, most, p / n, h / n, f / n
-    exit !(p > 0 && each <= most)
+awk -v m="$memory" -v f="$files" -v n=$members -v most=$most 'BEGIN {
+    each = (m + f) / n
+    printf "%.0f bytes for each of %d members (at most %d): memory %.0f, libraries %.0f\n", each, n, most, m / n, f / n
+    exit !(m > 0 && each <= most)
 }'

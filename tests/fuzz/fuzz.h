@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-_Static_assert(IS_WATCHED, "AddressSanitizer would see nothing of what lives in slabs and arenas");
+_Static_assert(IS_WATCHED, "AddressSanitizer would see nothing of what lives in arenas");
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

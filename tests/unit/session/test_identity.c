@@ -1,6 +1,5 @@
 #include "unit.h"
 
-#include "base/slab.h"
 #include "session/identity.h"
 
 static struct identity_parts parts_of(const char *name, const char *folded)
@@ -30,7 +29,7 @@ static void test_new_keeps_all_parts(void **state)
     assert_string_equal(identity->id, "AAAAAAAAAAA");
     assert_string_equal(identity->hash, "HHHHHHHHHHHHHHHHHHHHHH");
     assert_int_equal(identity->number, 7);
-    slab_free(identity);
+    free(identity);
 }
 
 static void test_new_shares_a_name_that_is_its_own_folding(void **state)
@@ -40,7 +39,7 @@ static void test_new_shares_a_name_that_is_its_own_folding(void **state)
     (void)state;
     assert_ptr_equal(identity_name(identity), identity_folded(identity));
     assert_string_equal(identity_shown(identity), "203.0.113.x");
-    slab_free(identity);
+    free(identity);
 }
 
 static void test_new_without_an_id_is_nobody_yet(void **state)
@@ -51,7 +50,7 @@ static void test_new_without_an_id_is_nobody_yet(void **state)
     (void)state;
     assert_string_equal(identity->id, "");
     assert_string_equal(identity_name(identity), "A");
-    slab_free(identity);
+    free(identity);
 }
 
 static void test_set_floor_forgets_an_epoch_of_another_length(void **state)
@@ -64,7 +63,7 @@ static void test_set_floor_forgets_an_epoch_of_another_length(void **state)
     assert_string_equal(identity->floor_epoch, "abcdefghijkl");
     identity_set_floor(identity, 6, "an-epoch-set-by-hand");
     assert_string_equal(identity->floor_epoch, "");
-    slab_free(identity);
+    free(identity);
 }
 
 int main(void)
