@@ -1,6 +1,5 @@
 #include "redis/resp_decode.h"
 
-#include "base/arena.h"
 #include "base/memory.h"
 #include "base/number.h"
 
@@ -21,11 +20,10 @@ struct redis_reply {
 
 struct redis_replies {
     redisReader *reader;
-    struct arena *arena;
     struct redis_replies_most most;
-    size_t taken_bytes; /* in the arena */
-    bool too_long;      /* the reply that is being read */
-    bool complete;      /* what is in the arena has been handed out */
+    struct redis_reply *last; /* which has been handed out */
+    size_t taken_bytes;       /* by the reply that is being read */
+    bool too_long;            /* the same reply */
     void (*on_error)(void *arg, const char *text, size_t len);
     void *arg;
 };
@@ -43,9 +41,8 @@ static struct redis_reply *add(const redisReadTask *task, size_t more)
     if (replies->too_long)
         return NULL;
     replies->taken_bytes += size;
-    struct redis_reply *reply = arena_take(replies->arena, size);
+    struct redis_reply *reply = memory_new(size);
     reply->type = task->type;
-    reply->count = 0;
     if (task->parent != NULL) {
         struct redis_reply *array = task->parent->obj;
         array->elements[task->idx] = reply;
@@ -61,7 +58,6 @@ static void *add_string(const redisReadTask *task, char *data, size_t len)
     reply->string = (char *)(reply + 1);
     reply->count = len;
     memcpy(reply->string, data, len);
-    reply->string[len] = '\0';
     const struct redis_replies *replies = task->privdata;
     if (task->type == REDIS_REPLY_ERROR && replies->on_error != NULL)
         replies->on_error(replies->arg, reply->string, len);
@@ -82,7 +78,6 @@ static void *add_array(const redisReadTask *task, int count)
         return NULL;
     reply->elements = (struct redis_reply **)(void *)(reply + 1);
     reply->count = (size_t)count;
-    memset(reply->elements, 0, bytes);
     return reply;
 }
 
@@ -117,9 +112,15 @@ static void *add_bool(const redisReadTask *task, int good)
 }
 #endif
 
-static void keep(void *reply)
+/* Of what is read in part, elements are still missing. */
+static void free_reply(void *freed)
 {
-    (void)reply; /* it is the arena's */
+    struct redis_reply *reply = freed;
+    if (reply == NULL)
+        return;
+    for (size_t i = 0; i < redis_reply_count(reply); i++)
+        free_reply(reply->elements[i]);
+    free(reply);
 }
 
 /* --- Reading --- */
@@ -135,7 +136,7 @@ static redisReader *new_reader(struct redis_replies *replies)
         .createDouble = add_double,
         .createBool = add_bool,
 #endif
-        .freeObject = keep,
+        .freeObject = free_reply,
     };
     redisReader *reader = redisReaderCreateWithFunctions(&functions);
     if (reader == NULL)
@@ -148,7 +149,6 @@ struct redis_replies *redis_replies_new(const struct redis_replies_most *most)
 {
     struct redis_replies *replies = memory_new(sizeof *replies);
     replies->most = *most;
-    replies->arena = arena_new();
     replies->reader = new_reader(replies);
     return replies;
 }
@@ -158,7 +158,7 @@ void redis_replies_free(struct redis_replies *replies)
     if (replies == NULL)
         return;
     redisReaderFree(replies->reader);
-    arena_free(replies->arena);
+    free_reply(replies->last);
     free(replies);
 }
 
@@ -173,7 +173,7 @@ void redis_replies_begin(struct redis_replies *replies)
 {
     redisReaderFree(replies->reader);
     replies->reader = new_reader(replies);
-    replies->complete = true;
+    replies->taken_bytes = 0;
     replies->too_long = false;
 }
 
@@ -184,14 +184,13 @@ void redis_replies_feed(struct redis_replies *replies, const char *data, size_t 
 
 static void forget_last(struct redis_replies *replies)
 {
-    if (!replies->complete)
-        return;
-    arena_clear(replies->arena);
-    replies->taken_bytes = 0;
-    replies->complete = false;
+    if (replies->last != NULL)
+        replies->taken_bytes = 0;
+    free_reply(replies->last);
+    replies->last = NULL;
 }
 
-/* A string is put into the arena when all of it is there; until then hiredis keeps what has come.
+/* A string is taken when all of it is there; until then hiredis keeps what has come.
  */
 static bool is_too_long(const struct redis_replies *replies)
 {
@@ -209,8 +208,7 @@ int redis_replies_next(struct redis_replies *replies, const struct redis_reply *
         return REDIS_REPLIES_TOO_LONG;
     if (!good)
         return REDIS_REPLIES_BROKEN;
-    replies->complete = found != NULL;
-    *reply = found;
+    *reply = replies->last = found;
     return 0;
 }
 

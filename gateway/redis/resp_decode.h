@@ -1,6 +1,5 @@
-/* redis_reply: what Redis sends (RESP), read. hiredis parses; what it finds is put into an arena
- * that is used again for the next reply, so that a message costs no allocation. The only user of
- * hiredis. */
+/* redis_reply: what Redis sends (RESP), read. hiredis parses; what it finds is kept in a form of
+ * ours, which bounds it. The only user of hiredis. */
 #ifndef YUKIZURI_REDIS_RESP_DECODE_H
 #define YUKIZURI_REDIS_RESP_DECODE_H
 

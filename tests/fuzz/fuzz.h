@@ -3,15 +3,12 @@
 #define YUKIZURI_FUZZ_H
 
 #include "base/text.h"
-#include "base/watched.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-_Static_assert(IS_WATCHED, "AddressSanitizer would see nothing of what lives in arenas");
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

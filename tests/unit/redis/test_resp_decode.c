@@ -1,7 +1,6 @@
-/* Replies of Redis, in any pieces; the commands that wait for them; the arena they live in. */
+/* Replies of Redis, in any pieces; the commands that wait for them. */
 #include "unit.h"
 
-#include "base/arena.h"
 #include "redis/pipeline.h"
 #include "redis/resp_decode.h"
 
@@ -309,29 +308,6 @@ static void test_callbacks_may_send_further_commands(void **state)
     pending_done(&pending);
 }
 
-/* --- The arena --- */
-
-static void test_pieces_of_an_arena_do_not_touch(void **state)
-{
-    (void)state;
-    static uint8_t *pieces[200];
-    struct arena *arena = arena_new();
-    for (int round = 0; round < 3; round++) {
-        for (int i = 0; i < 200; i++) {
-            size_t size = (size_t)i * (size_t)i % 9000;
-            pieces[i] = arena_take(arena, size);
-            assert_int_equal((uintptr_t)pieces[i] % 16, 0);
-            memset(pieces[i], i, size);
-        }
-        for (int i = 0; i < 200; i++)
-            for (size_t at = 0; at < (size_t)i * (size_t)i % 9000; at++)
-                assert_int_equal(pieces[i][at], i);
-        arena_clear(arena);
-    }
-    arena_free(arena);
-    arena_free(NULL);
-}
-
 static void test_what_is_overdue_has_a_second_more_when_this_process_was_held_up(void **state)
 {
     int answers = 0;
@@ -362,7 +338,6 @@ int main(void)
         cmocka_unit_test(test_answers_come_in_order_and_late_ones_are_dropped),
         cmocka_unit_test(test_callbacks_may_send_further_commands),
         cmocka_unit_test(test_what_is_overdue_has_a_second_more_when_this_process_was_held_up),
-        cmocka_unit_test(test_pieces_of_an_arena_do_not_touch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
