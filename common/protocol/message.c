@@ -6,7 +6,6 @@
 #include "protocol/unicode.h"
 
 #include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 
 static size_t count_characters(const char *text, size_t len)
@@ -111,77 +110,7 @@ static int read_type(const json_t *root, struct message_in *out, const char **wh
     return fail(why, "This \"type\" is not known.");
 }
 
-/* A copy with a NUL after it, at `*end`, which moves on; NULL for no string. */
-static const char *put_string(char **end, struct scan_string string)
-{
-    char *copy = *end;
-    if (string.data == NULL)
-        return NULL;
-    memcpy(copy, string.data, string.len);
-    copy[string.len] = '\0';
-    *end += string.len + 1;
-    return copy;
-}
-
-/* A say in the form in which the page writes it, without escapes; anything else, and whatever has a
- * mistake, is left to the full parser. */
-static bool read_canonical_say(const uint8_t *data, size_t len, struct message_in *out)
-{
-    struct scan scan = scan_begin((const char *)data, len);
-    struct scan_string nonce = {NULL, 0};
-    struct scan_string epoch = {NULL, 0};
-    scan_expect(&scan, "{\"type\":\"say\",\"text\":");
-    struct scan_string text = scan_string(&scan, true);
-    if (scan_skip(&scan, ",\"nonce\":"))
-        nonce = scan_string(&scan, true);
-    if (scan_skip(&scan, ",\"epoch\":"))
-        epoch = scan_string(&scan, true);
-    scan_expect(&scan, "}");
-    size_t nonce_characters = count_characters(nonce.data, nonce.len);
-    if (!scan_ends(&scan) || nonce_characters > MESSAGE_NONCE_CHARACTERS ||
-        (nonce.data != NULL && nonce_characters == 0))
-        return false;
-    char *end = out->copy = memory_new(text.len + nonce.len + epoch.len + 3);
-    out->type = MESSAGE_SAY;
-    out->text = put_string(&end, text);
-    out->text_len = text.len;
-    out->text_characters = count_characters(text.data, text.len);
-    out->nonce = put_string(&end, nonce);
-    out->epoch = put_string(&end, epoch);
-    return !unicode_is_blank(out->text);
-}
-
-/* The same of a join. */
-static bool read_canonical_join(const uint8_t *data, size_t len, struct message_in *out)
-{
-    struct scan scan = scan_begin((const char *)data, len);
-    struct scan_string resume = {NULL, 0};
-    struct scan_string epoch = {NULL, 0};
-    uint64_t seq = 0;
-    scan_expect(&scan, "{\"type\":\"join\",\"name\":");
-    struct scan_string name = scan_string(&scan, true);
-    if (scan_skip(&scan, ",\"resume\":"))
-        resume = scan_string(&scan, true);
-    if (scan_skip(&scan, ",\"since\":{\"epoch\":")) {
-        epoch = scan_string(&scan, true);
-        scan_expect(&scan, ",\"seq\":");
-        seq = scan_number(&scan);
-        scan_expect(&scan, "}");
-    }
-    scan_expect(&scan, "}");
-    if (!scan_ends(&scan))
-        return false;
-    char *end = out->copy = memory_new(name.len + resume.len + epoch.len + 3);
-    out->type = MESSAGE_JOIN;
-    out->name = put_string(&end, name);
-    out->name_len = name.len;
-    out->resume = put_string(&end, resume);
-    out->since_epoch = put_string(&end, epoch);
-    out->since_seq = seq;
-    return true;
-}
-
-/* Why the full parser does not take it. */
+/* Why jansson does not take it. */
 static const char *explain(const json_error_t *error)
 {
     static const char half[] = "invalid Unicode '";
@@ -202,7 +131,7 @@ static const char *explain(const json_error_t *error)
     }
 }
 
-static int parse_any(const uint8_t *data, size_t len, struct message_in *out, const char **why)
+int message_parse(const uint8_t *data, size_t len, struct message_in *out, const char **why)
 {
     json_error_t refusal;
     json_t *root = json_loadb((const char *)data, len, 0, &refusal);
@@ -221,22 +150,10 @@ static int parse_any(const uint8_t *data, size_t len, struct message_in *out, co
     return error;
 }
 
-int message_parse(const uint8_t *data, size_t len, struct message_in *out, const char **why)
-{
-    struct message_in message = {0};
-    if (read_canonical_say(data, len, &message) || read_canonical_join(data, len, &message)) {
-        *out = message;
-        return 0;
-    }
-    free(message.copy);
-    return parse_any(data, len, out, why);
-}
-
 void message_in_done(struct message_in *message)
 {
     json_decref(message->root);
-    free(message->copy);
-    message->root = message->copy = NULL;
+    message->root = NULL;
 }
 
 /* The member's value as a string, NULL when there is none. The caller lets it go. */

@@ -43,7 +43,7 @@ struct message_in {
     size_t text_characters;
     const char *nonce; /* say: NULL when not given */
     const char *epoch; /* say: in which it was first said; NULL when not given */
-    void *root, *copy; /* of these the strings are parts */
+    void *root;        /* of which the strings are parts */
 };
 
 /* Parses one message. 0; or -1 with `*why` a sentence for people (static), and nothing to free. */

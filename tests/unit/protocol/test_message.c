@@ -39,41 +39,6 @@ static const char *with_space(const char *text)
     return spaced;
 }
 
-static void test_a_join_of_the_page_is_read_as_the_full_parser_reads_it(void **state)
-{
-    static const char *const joins[] = {
-        "{\"type\":\"join\",\"name\":\"雪\"}",
-        "{\"type\":\"join\",\"name\":\"\"}",
-        "{\"type\":\"join\",\"name\":\"a\",\"resume\":\"t\"}",
-        "{\"type\":\"join\",\"name\":\"a\",\"since\":{\"epoch\":\"e\",\"seq\":7}}",
-        "{\"type\":\"join\",\"name\":\"\\u0061\",\"resume\":\"t\","
-        "\"since\":{\"epoch\":\"e\",\"seq\":0}}",
-    };
-    (void)state;
-    for (size_t i = 0; i < sizeof joins / sizeof *joins; i++) {
-        struct message_in ours;
-        struct message_in full;
-        assert_int_equal(parse(joins[i], &ours), 0);
-        assert_int_equal(parse(with_space(joins[i]), &full), 0);
-        assert_int_equal(ours.type, MESSAGE_JOIN);
-        assert_string_equal(ours.name, full.name);
-        assert_int_equal(ours.name_len, full.name_len);
-        assert_int_equal(ours.resume == NULL, full.resume == NULL);
-        assert_int_equal(ours.since_epoch == NULL, full.since_epoch == NULL);
-        if (full.resume != NULL)
-            assert_string_equal(ours.resume, full.resume);
-        if (full.since_epoch != NULL)
-            assert_string_equal(ours.since_epoch, full.since_epoch);
-        assert_int_equal(ours.since_seq, full.since_seq);
-        message_in_done(&ours);
-        message_in_done(&full);
-        for (size_t len = 0; len < strlen(joins[i]); len++) {
-            const char *why;
-            assert_int_equal(message_parse((const uint8_t *)joins[i], len, &ours, &why), -1);
-        }
-    }
-}
-
 static void test_parse_say_counts_characters(void **state)
 {
     struct message_in message;
@@ -377,7 +342,6 @@ int main(void)
         cmocka_unit_test(test_resumed),
         cmocka_unit_test(test_a_refused_say_has_its_nonce_found),
         cmocka_unit_test(test_the_longest_nonce_is_found),
-        cmocka_unit_test(test_a_join_of_the_page_is_read_as_the_full_parser_reads_it),
         cmocka_unit_test(test_presence_of_ours_is_read_as_the_full_parser_reads_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
