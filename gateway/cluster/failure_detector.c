@@ -4,8 +4,8 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "redis/error_log.h"
 #include "broker/topic.h"
+#include "redis/error_log.h"
 #include "redis/limiter.h"
 
 #include <event2/event.h>

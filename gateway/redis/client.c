@@ -143,7 +143,7 @@ void redis_write(struct redis *redis, const struct redis_words *words, redis_don
     push_pending(redis, done, arg);
 }
 
-/* Straight to the socket: docs/decisions/redis-socket.md. */
+/* Straight to the socket: docs/decisions/0022-redis-socket.md. */
 void redis_flush(struct redis *redis)
 {
     if (redis->stream == NULL || evbuffer_get_length(redis->unsent) == 0)
@@ -235,7 +235,7 @@ static bool take_replies(struct redis *redis)
 }
 
 /* A bufferevent reads 4 KiB in an iteration: the rest is fetched here
- * (docs/decisions/redis-socket.md). */
+ * (docs/decisions/0022-redis-socket.md). */
 static void read_all(struct redis *redis)
 {
     size_t len = feed_reader(redis);
