@@ -62,7 +62,7 @@ void metrics_count_word(struct metrics_by_word *counter, const char *word);
 const char *metrics_close_word(unsigned code);
 
 /* The first thing that happens in a turn of the loop begins it; the others do nothing. To be called
- * by whoever is called by the loop itself. turns_run's callbacks end it. */
+ * by whoever is called by the loop itself. stalls_end_turn ends it. */
 void metrics_begin_turn(struct metrics *metrics);
 
 void metrics_add_lag(struct metrics *metrics, int64_t lag_us);

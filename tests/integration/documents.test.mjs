@@ -225,6 +225,20 @@ test("each step of the two ways in ARCHITECTURE is a function of the file that i
   }
 });
 
+test("the order of an iteration in ARCHITECTURE and loop.h is loop.c's", () => {
+  const does = { deliver: "fanout_flush", read: "poller_read", send: "bus_flush", write: "connections_flush" };
+  const code = read("gateway/loop.c");
+  const made = [...code.match(/^static void iterate\([^]*?^}/m)[0].matchAll(/(\w+)\(server->/g)].map(([, name]) => name);
+  const steps = (text, pattern) => [...text.matchAll(pattern)].map(([, word]) => word);
+  const told = steps(read("ARCHITECTURE.md").match(/^## One iteration\n([^]*?)^## /m)[1].split("Nothing but")[0], /\*(\w+)\*/g);
+  const header = steps(read("gateway/loop.h"), /^ \*     (\w+)  /gm);
+  for (const order of [told, header]) {
+    assert.equal(order[0], "wait");
+    assert.deepEqual(order.slice(1).map((word) => does[word]), made.slice(0, 5));
+  }
+  assert.ok(code.search(/while \(wait_for_events/) < code.search(/iterate\(server\);/), "it waits first");
+});
+
 test("no way of the data in ARCHITECTURE comes to a file twice", () => {
   for (const way of ways()) assert.equal(new Set(way.map(({ file }) => file)).size, way.length);
 });
