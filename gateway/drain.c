@@ -42,7 +42,7 @@ static void send_away(evutil_socket_t fd, short events, void *arg)
     (void)fd;
     (void)events;
     static const struct timeval often = {0, TICK_US};
-    static const struct timeval handshakes = {0, LISTEN_SOCKET_LAST_HANDSHAKES_MS * 1000};
+    static const struct timeval handshakes = {0, LISTEN_SOCKET_LAST_HANDSHAKES_MS * 1000L};
     struct server *server = arg;
     struct drain *drain = &server->drain;
     int64_t now_ms = clock_monotonic_ms();

@@ -16,7 +16,7 @@ enum {
  * credit is used up. What would be rested beyond a millisecond is forgiven. */
 void loop_throttle(int64_t *paid_until_us)
 {
-    const int64_t credit_us = ITERATIONS_AHEAD * ITERATION_US;
+    const int64_t credit_us = (int64_t)ITERATIONS_AHEAD * ITERATION_US;
     int64_t now_us = clock_monotonic_us();
     if (*paid_until_us < now_us)
         *paid_until_us = now_us;

@@ -15,8 +15,6 @@
 
 enum { EXIT_USAGE = 2 };
 
-extern char **environ;
-
 /* errno tells why. */
 static void tell_no_log(const struct config *config)
 {

@@ -25,6 +25,7 @@ if wants browser && [ -z "${CHROMIUM:-}" ]; then packages="$packages chromium fo
 if wants chaos && [ "$(id -u)" = 0 ]; then packages="$packages nftables iproute2"; fi
 if wants instructions; then packages="$packages valgrind"; fi
 if wants fuzz; then packages="$packages clang libclang-rt-dev"; fi
+if wants style; then packages="$packages clang-format clang-tidy git"; fi
 # shellcheck disable=SC2086
 packages_install $packages
 node_is_good || die "Node.js 18 or newer and npm are needed"
@@ -43,7 +44,15 @@ build || die "the build failed"
 npm_said=$(cd tests && npm ci --no-audit --no-fund --loglevel=error 2>&1) || die "npm could not install the tests' packages: $npm_said"
 
 export UBSAN_OPTIONS=print_stacktrace=1
-if wants style; then job style bash tests/check-style.sh; fi
+style() {
+    bash tests/check-style.sh || return 1
+    git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror || return 1
+    local said
+    said=$(run-clang-tidy -p build/asan -j"$(nproc)" -quiet '/(gateway|common)/' 2>/dev/null) && return
+    grep -E 'error:' <<<"$said" | sort -u
+    return 1
+}
+if wants style; then job style style; fi
 if wants unit; then job unit ctest --test-dir build/asan --output-on-failure --timeout 120; fi
 if wants fuzz; then job fuzz bash tests/fuzz/run.sh 20; fi
 if wants integration; then job integration node --test --test-concurrency=2 tests/integration/*.test.mjs; fi

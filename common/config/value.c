@@ -134,7 +134,7 @@ static int parse_decimal(const char **at, double *out)
 static int set_rate(struct config_loader *loader, const struct config_row *row, const char *text)
 {
     const char *at = text;
-    struct rate_limit limit;
+    struct rate_limit limit = {0};
     bool good = parse_decimal(&at, &limit.per_second) == 0;
     limit.burst = limit.per_second;
     if (good && *at == ':') {

@@ -15,7 +15,7 @@ struct tally {
 struct tally *tally_new(void)
 {
     struct tally *tally = memory_new(sizeof *tally);
-    tally->bits = SMALLEST_WORDS * WORD_BITS;
+    tally->bits = (uint64_t)SMALLEST_WORDS * WORD_BITS;
     tally->words = memory_new(SMALLEST_WORDS * sizeof *tally->words);
     tally_begin(tally, 0);
     return tally;

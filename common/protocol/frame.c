@@ -45,7 +45,6 @@ size_t frame_write_close(uint8_t out[FRAME_CONTROL_BYTES], uint16_t code, const 
     }
     out[0] = (uint8_t)(code >> 8);
     out[1] = (uint8_t)code;
-    memcpy(out + 2, reason,
-           len); /* NOLINT(bugprone-not-null-terminated-result): bytes, no string */
+    memcpy(out + 2, reason, len);
     return len + 2;
 }

@@ -288,8 +288,8 @@ void name_with_number(const struct name *name, unsigned number, struct name *out
     struct name base;
     make_room_for_number(name, &base);
     snprintf(digits, sizeof digits, "%u", number % 1000); /* there is room for no more */
-    strcat(base.shown, digits);
-    strcat(base.folded, digits);
+    memcpy(base.shown + strlen(base.shown), digits, strlen(digits) + 1);
+    memcpy(base.folded + strlen(base.folded), digits, strlen(digits) + 1);
     *out = base;
 }
 

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "broker/topic_call.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -235,14 +236,16 @@ static void on_still_dead(void *arg, const struct redis_reply *reply)
 static void check_and_scan(struct grave *grave)
 {
     const struct burial *burial = grave->burial;
+    assert(burial != NULL);
     struct key key = key_gateway(burial->burials->config->redis_prefix, burial->id);
     grave->asked_ms = clock_monotonic_ms();
-    if (is_stopped(burial))
-        end_grave(grave, true);
-    else if (is_own(burial))
+    if (!is_stopped(burial) && is_own(burial)) {
         scan(grave);
-    else if (redis_send_strings(bus_commands(burial->burials->bus)->redis, on_still_dead, grave,
-                                "EXISTS", key.text, NULL) != 0)
+        return;
+    }
+    if (is_stopped(burial) ||
+        redis_send_strings(bus_commands(burial->burials->bus)->redis, on_still_dead, grave,
+                           "EXISTS", key.text, NULL) != 0)
         end_grave(grave, true);
 }
 

@@ -66,12 +66,11 @@ static void take_roster(struct feed *feed, const struct redis_reply *reply)
 {
     const char *told = redis_reply_string(redis_reply_at(reply, 0), NULL);
     const char *epoch = told != NULL && lineage_is_epoch(told) ? told : "";
-    if (redis_reply_count(reply) < ROSTER_LEAST) {
-        feed->roster_wanted = true; /* feed_tick tries again */
-    } else if (!feed->roster_known) {
+    bool whole = redis_reply_count(reply) >= ROSTER_LEAST;
+    if (whole && !feed->roster_known) {
         open_with(feed, reply, epoch);
-    } else if (feed->state != FEED_LIVE || feed->journal.overflowed) {
-        feed->roster_wanted = true;
+    } else if (!whole || feed->state != FEED_LIVE || feed->journal.overflowed) {
+        feed->roster_wanted = true; /* feed_tick tries again */
     } else if (strcmp(epoch, feed->lineage.epoch) != 0) {
         feed->roster_wanted = true;
         feed_look(feed);

@@ -127,7 +127,7 @@ static void on_refreshed(void *arg, const struct redis_reply *reply)
         repeat_soon(batch);
     for (size_t i = 0; i < batch->count; i++) {
         struct session *session = batch->sessions[i];
-        bool kept = i >= len || letters[i] == 'k';
+        bool kept = letters == NULL || i >= len || letters[i] == 'k';
         if (!kept && session_is_member(session)) {
             lost = gather_lost(lost, session); /* and stays held */
         } else {
