@@ -14,10 +14,10 @@ static void name_claim(const unsigned char *port, socklen_t len, struct sockaddr
     static const char prefix[] = "yukizuri-private-";
     *out = (struct sockaddr_un){.sun_family = AF_UNIX};
     size_t at = (size_t)snprintf(out->sun_path + 1, sizeof out->sun_path - 1, "%s", prefix) + 1;
-    for (socklen_t i = 0; i < len && at + 2 < sizeof out->sun_path; i++, at += 2)
-        /* getsockname has written `len` bytes: NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage)
-         */
-        snprintf(out->sun_path + at, sizeof out->sun_path - at, "%02x", port[i]);
+    for (socklen_t i = 0; i < len && at + 2 < sizeof out->sun_path; i++, at += 2) {
+        unsigned byte = port[i]; /* NOLINT(clang-analyzer-*): getsockname has written it */
+        snprintf(out->sun_path + at, sizeof out->sun_path - at, "%02x", byte);
+    }
 }
 
 /* The socket that is the claim; or -1 and errno. */
