@@ -38,11 +38,11 @@ static void iterate(struct server *server)
 {
     fanout_flush(server->fanout);
     poller_read(server->poller);
-    bus_flush(server->bus);
+    broker_flush(server->broker);
     connections_flush(server->connections);
-    bus_flush(server->bus);
-    sessions_end_turn(server->sessions);
-    stalls_end_turn(server->stalls);
+    broker_flush(server->broker);
+    sessions_end_iteration(server->sessions);
+    stalls_end_iteration(server->stalls);
 }
 
 /* Has the next iteration something to do already? */

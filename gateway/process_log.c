@@ -61,7 +61,8 @@ void process_log_start(const struct server *server)
     add_addresses(&line, server->config);
     text_add_string(&line, "; yukizuri " YUKIZURI_VERSION);
     add_redis(&line, server);
-    text_print(&line, "; sending by %s", sender_uses_uring(server->sender) ? "io_uring" : "writev");
+    text_print(&line, "; sending by %s",
+               batch_send_uses_uring(server->sender) ? "io_uring" : "writev");
     add_limits(&line, server);
     log_write(server->log, &(struct log_line){.kind = "start", .message = line.data});
     text_done(&line);

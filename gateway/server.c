@@ -62,7 +62,7 @@ static void on_stop(struct server *server, int signal)
 
 static void on_reopen(struct server *server)
 {
-    bus_reread_password(server->bus);
+    broker_reread_password(server->broker);
     log_reopen(server->log);
 }
 
@@ -100,10 +100,10 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
     (void)fd;
     (void)events;
     struct server *server = arg;
-    metrics_begin_turn(&server->metrics);
+    metrics_begin_iteration(&server->metrics);
     stalls_tick(server->stalls);
     http_server_tick(server->http);
-    bus_tick(server->bus);
+    broker_tick(server->broker);
     sessions_tick(server->sessions);
     look_after_redis(server);
     refusals_tick(server->refusals, clock_monotonic_ms());
@@ -181,15 +181,15 @@ void server_free(struct server *server)
     free_event(server->drain.tick);
     http_server_free(server->http);
     client_addresses_free(server->addresses);
-    bus_stop(server->bus);
+    broker_stop(server->broker);
     connections_free(server->connections);
     presence_free(server->presence);
     server->presence = NULL;
     sessions_free(server->sessions);
-    bus_free(server->bus);
+    broker_free(server->broker);
     quota_free(server->quota);
     fanout_free(server->fanout);
-    sender_free(server->sender);
+    batch_send_free(server->sender);
     poller_free(server->poller);
     free_event(server->tick);
     stalls_free(server->stalls);

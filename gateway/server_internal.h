@@ -26,13 +26,13 @@ struct server {
     struct log *log;
     struct event_base *base;
     struct poller *poller;
-    struct sender *sender;
+    struct batch_send *sender;
     struct fanout *fanout;
     struct embedded_redis *embedded;
     struct redis_url redis_url;
     struct metrics metrics;
     struct refusals *refusals;
-    struct bus *bus;
+    struct broker *broker;
     struct connections *connections;
     struct quota *quota;
     struct sessions *sessions;

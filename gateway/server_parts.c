@@ -13,7 +13,7 @@
 static void on_accept(void *arg, int fd, const struct address *address)
 {
     struct server *server = arg;
-    metrics_begin_turn(&server->metrics);
+    metrics_begin_iteration(&server->metrics);
     http_server_accept(server->http, fd, address);
 }
 
@@ -54,10 +54,10 @@ static void on_up(void *arg)
     presence_up(server->presence);
 }
 
-static void on_told(void *arg, const char *data, size_t len)
+static void on_control_message(void *arg, const char *data, size_t len)
 {
     struct server *server = arg;
-    sessions_on_told(server->sessions, data, len);
+    sessions_on_control_message(server->sessions, data, len);
 }
 
 static void on_room_opened(void *arg, const char *name, bool open)
@@ -107,7 +107,7 @@ static void on_lease_news(void *arg, enum lease_news news, const char *why)
         break;
     case LEASE_SHARED:
     case LEASE_NOT_SHARED:
-        sessions_set_beside(server->sessions, news == LEASE_SHARED);
+        sessions_set_id_shared(server->sessions, news == LEASE_SHARED);
         break;
     case LEASE_FAILED:
     case LEASE_GONE:
@@ -145,9 +145,9 @@ static int make_sender(struct server *server, char *error, size_t error_size)
 {
     unsigned wanted = server->config->send;
     if (wanted != CONFIG_SEND_WRITEV)
-        server->sender = sender_new(true);
+        server->sender = batch_send_new(true);
     if (server->sender == NULL && wanted != CONFIG_SEND_URING)
-        server->sender = sender_new(false);
+        server->sender = batch_send_new(false);
     if (server->sender != NULL)
         return 0;
     snprintf(error, error_size, "send: this kernel has no io_uring, or forbids it; try auto");
@@ -156,11 +156,11 @@ static int make_sender(struct server *server, char *error, size_t error_size)
 
 static int make_bus(struct server *server, char *error, size_t error_size)
 {
-    const struct bus_options options = {server->base, server->config, &server->redis_url,
-                                        &server->metrics, server->log};
-    const struct bus_callbacks callbacks = {on_up, on_told};
-    server->bus = bus_new(&options, &callbacks, server, error, error_size);
-    return server->bus == NULL ? -1 : 0;
+    const struct broker_options options = {server->base, server->config, &server->redis_url,
+                                           &server->metrics, server->log};
+    const struct broker_callbacks callbacks = {on_up, on_control_message};
+    server->broker = broker_new(&options, &callbacks, server, error, error_size);
+    return server->broker == NULL ? -1 : 0;
 }
 
 static void make_parts(struct server *server)
@@ -176,7 +176,7 @@ static void make_parts(struct server *server)
         .base = server->base,
         .config = config,
         .queue = fanout_queue(server->fanout),
-        .bus = server->bus,
+        .broker = server->broker,
         .connections = server->connections,
         .quota = server->quota,
         .metrics = &server->metrics,
@@ -188,7 +188,7 @@ static void make_parts(struct server *server)
     server->sessions = sessions_new(&sessions);
     const struct presence_options presence = {
         .base = server->base,
-        .bus = server->bus,
+        .broker = server->broker,
         .rooms = sessions_rooms(server->sessions),
         .metrics = &server->metrics,
         .log = server->log,
@@ -241,7 +241,7 @@ static void make_site(struct server *server)
         .server = server->http,
         .addresses = server->addresses,
         .connections = server->connections,
-        .bus = server->bus,
+        .broker = server->broker,
         .sessions = server->sessions,
         .quota = server->quota,
         .metrics = &server->metrics,

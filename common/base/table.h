@@ -34,8 +34,8 @@ void table_remove(struct table *table, const void *value);
 
 /* Walks over all values: start with *at = 0, NULL ends. Between the first call and the last nothing
  * may be added or removed, as that moves others from before *at to behind it, or the other way
- * round, and whoever goes on would miss some: asserted. So a walk ends in the turn of the loop that
- * began it; one that goes on later needs an order of its own (see rooms_rotate). */
+ * round, and whoever goes on would miss some: asserted. So a walk ends in the iteration of the loop
+ * that began it; one that goes on later needs an order of its own (see rooms_rotate). */
 void *table_next(const struct table *table, size_t *at);
 
 #endif

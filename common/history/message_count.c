@@ -6,45 +6,45 @@
 
 enum { WORD_BITS = 64, SMALLEST_WORDS = 1 };
 
-struct tally {
+struct message_count {
     uint64_t first, next; /* numbers from first to next - 1 are known */
     uint64_t *words;      /* a ring of bits: number n is bit n modulo the size */
     uint64_t bits;        /* the size; a power of two */
 };
 
-struct tally *tally_new(void)
+struct message_count *message_count_new(void)
 {
-    struct tally *tally = memory_new(sizeof *tally);
-    tally->bits = (uint64_t)SMALLEST_WORDS * WORD_BITS;
-    tally->words = memory_new(SMALLEST_WORDS * sizeof *tally->words);
-    tally_begin(tally, 0);
-    return tally;
+    struct message_count *numbers = memory_new(sizeof *numbers);
+    numbers->bits = (uint64_t)SMALLEST_WORDS * WORD_BITS;
+    numbers->words = memory_new(SMALLEST_WORDS * sizeof *numbers->words);
+    message_count_begin(numbers, 0);
+    return numbers;
 }
 
-void tally_free(struct tally *tally)
+void message_count_free(struct message_count *numbers)
 {
-    if (tally == NULL)
+    if (numbers == NULL)
         return;
-    free(tally->words);
-    free(tally);
+    free(numbers->words);
+    free(numbers);
 }
 
-void tally_begin(struct tally *tally, uint64_t seq)
+void message_count_begin(struct message_count *numbers, uint64_t seq)
 {
-    tally->first = tally->next = seq + 1;
+    numbers->first = numbers->next = seq + 1;
 }
 
-void tally_rewind(struct tally *tally, uint64_t seq)
+void message_count_rewind(struct message_count *numbers, uint64_t seq)
 {
-    if (seq + 1 < tally->first)
-        tally_begin(tally, seq);
-    else if (seq + 1 < tally->next)
-        tally->next = seq + 1;
+    if (seq + 1 < numbers->first)
+        message_count_begin(numbers, seq);
+    else if (seq + 1 < numbers->next)
+        numbers->next = seq + 1;
 }
 
-static uint64_t *word_of(const struct tally *tally, uint64_t number)
+static uint64_t *word_of(const struct message_count *numbers, uint64_t number)
 {
-    return &tally->words[(number & (tally->bits - 1)) / WORD_BITS];
+    return &numbers->words[(number & (numbers->bits - 1)) / WORD_BITS];
 }
 
 static uint64_t bit_of(uint64_t number)
@@ -52,75 +52,75 @@ static uint64_t bit_of(uint64_t number)
     return UINT64_C(1) << (number % WORD_BITS);
 }
 
-static void set(struct tally *tally, uint64_t number, bool message)
+static void set(struct message_count *numbers, uint64_t number, bool message)
 {
     if (message)
-        *word_of(tally, number) |= bit_of(number);
+        *word_of(numbers, number) |= bit_of(number);
     else
-        *word_of(tally, number) &= ~bit_of(number);
+        *word_of(numbers, number) &= ~bit_of(number);
 }
 
-static bool is_message(const struct tally *tally, uint64_t number)
+static bool is_message(const struct message_count *numbers, uint64_t number)
 {
-    return (*word_of(tally, number) & bit_of(number)) != 0;
+    return (*word_of(numbers, number) & bit_of(number)) != 0;
 }
 
-static void grow(struct tally *tally)
+static void grow(struct message_count *numbers)
 {
-    struct tally bigger = *tally;
+    struct message_count bigger = *numbers;
     bigger.bits *= 2;
     bigger.words = memory_new(bigger.bits / 8);
-    for (uint64_t n = tally->first; n < tally->next; n++)
-        set(&bigger, n, is_message(tally, n));
-    free(tally->words);
-    *tally = bigger;
+    for (uint64_t n = numbers->first; n < numbers->next; n++)
+        set(&bigger, n, is_message(numbers, n));
+    free(numbers->words);
+    *numbers = bigger;
 }
 
-static void add(struct tally *tally, bool message)
+static void add(struct message_count *numbers, bool message)
 {
-    if (tally->next - tally->first == tally->bits) {
-        if (tally->bits < TALLY_NUMBERS)
-            grow(tally);
+    if (numbers->next - numbers->first == numbers->bits) {
+        if (numbers->bits < MESSAGE_COUNT_NUMBERS)
+            grow(numbers);
         else
-            tally->first++;
+            numbers->first++;
     }
-    set(tally, tally->next++, message);
+    set(numbers, numbers->next++, message);
 }
 
-void tally_skip(struct tally *tally, uint64_t seq, uint64_t messages)
+void message_count_skip(struct message_count *numbers, uint64_t seq, uint64_t messages)
 {
-    if (seq < tally->next)
+    if (seq < numbers->next)
         return;
-    if (seq - tally->next >= TALLY_NUMBERS) /* nothing older would be left anyway */
-        tally_begin(tally, seq - TALLY_NUMBERS);
-    while (tally->next <= seq)
-        add(tally, seq - tally->next < messages);
+    if (seq - numbers->next >= MESSAGE_COUNT_NUMBERS) /* nothing older would be left anyway */
+        message_count_begin(numbers, seq - MESSAGE_COUNT_NUMBERS);
+    while (numbers->next <= seq)
+        add(numbers, seq - numbers->next < messages);
 }
 
-void tally_note(struct tally *tally, uint64_t seq, bool message)
+void message_count_note(struct message_count *numbers, uint64_t seq, bool message)
 {
-    if (seq < tally->next)
+    if (seq < numbers->next)
         return;
-    tally_skip(tally, seq - 1, seq);
-    add(tally, message);
+    message_count_skip(numbers, seq - 1, seq);
+    add(numbers, message);
 }
 
-uint64_t tally_between(const struct tally *tally, uint64_t after, uint64_t upto)
+uint64_t message_count_between(const struct message_count *numbers, uint64_t after, uint64_t upto)
 {
     uint64_t count = 0;
     uint64_t from = after + 1;
     if (upto <= after)
         return 0;
-    if (from < tally->first) {
-        uint64_t known = tally->first <= upto ? tally->first : upto + 1;
+    if (from < numbers->first) {
+        uint64_t known = numbers->first <= upto ? numbers->first : upto + 1;
         count += known - from;
         from = known;
     }
-    while (from <= upto && from < tally->next) {
-        bool whole = from % WORD_BITS == 0 && from + WORD_BITS <= tally->next &&
+    while (from <= upto && from < numbers->next) {
+        bool whole = from % WORD_BITS == 0 && from + WORD_BITS <= numbers->next &&
                      from + WORD_BITS - 1 <= upto;
-        count +=
-            whole ? (uint64_t)__builtin_popcountll(*word_of(tally, from)) : is_message(tally, from);
+        count += whole ? (uint64_t)__builtin_popcountll(*word_of(numbers, from))
+                       : is_message(numbers, from);
         from += whole ? WORD_BITS : 1;
     }
     return count + (from <= upto ? upto + 1 - from : 0);

@@ -16,16 +16,16 @@ struct side {
     bool full; /* others were left out */
 };
 
-struct gathering {
+struct presence_batch {
     struct side joined, left;
     size_t seen; /* so many of the joined, the first, are in somebody's list already */
     uint64_t seq, count;
     bool open;
 };
 
-struct gathering *gathering_new(void)
+struct presence_batch *presence_batch_new(void)
 {
-    return memory_new(sizeof(struct gathering));
+    return memory_new(sizeof(struct presence_batch));
 }
 
 static void free_person(struct gathered *person)
@@ -42,23 +42,23 @@ static void clear(struct side *side)
     *side = (struct side){0};
 }
 
-void gathering_free(struct gathering *gathering)
+void presence_batch_free(struct presence_batch *batch)
 {
-    if (gathering == NULL)
+    if (batch == NULL)
         return;
-    clear(&gathering->joined);
-    clear(&gathering->left);
-    free(gathering);
+    clear(&batch->joined);
+    clear(&batch->left);
+    free(batch);
 }
 
-bool gathering_is_open(const struct gathering *gathering)
+bool presence_batch_is_open(const struct presence_batch *batch)
 {
-    return gathering->open;
+    return batch->open;
 }
 
-bool gathering_is_full(const struct gathering *gathering)
+bool presence_batch_is_full(const struct presence_batch *batch)
 {
-    return gathering->joined.full || gathering->left.full;
+    return batch->joined.full || batch->left.full;
 }
 
 static void add(struct side *side, const struct message_person *person)
@@ -91,31 +91,31 @@ static void take_out(struct side *side, size_t at)
 }
 
 /* Who came and went unseen is not worth a word. */
-static void leave(struct gathering *gathering, const struct message_person *person)
+static void leave(struct presence_batch *batch, const struct message_person *person)
 {
-    size_t at = find(&gathering->joined, person->id);
-    bool unseen = at >= gathering->seen && at < gathering->joined.count;
-    gathering->seen -= at < gathering->seen;
-    if (at < gathering->joined.count)
-        take_out(&gathering->joined, at);
+    size_t at = find(&batch->joined, person->id);
+    bool unseen = at >= batch->seen && at < batch->joined.count;
+    batch->seen -= at < batch->seen;
+    if (at < batch->joined.count)
+        take_out(&batch->joined, at);
     if (!unseen)
-        add(&gathering->left, person);
+        add(&batch->left, person);
 }
 
-void gathering_seen(struct gathering *gathering)
+void presence_batch_seen(struct presence_batch *batch)
 {
-    gathering->seen = gathering->joined.count;
+    batch->seen = batch->joined.count;
 }
 
-void gathering_add(struct gathering *gathering, const struct room_event *event)
+void presence_batch_add(struct presence_batch *batch, const struct room_event *event)
 {
     for (size_t i = 0; i < event->left_count; i++)
-        leave(gathering, &event->left[i]);
+        leave(batch, &event->left[i]);
     for (size_t i = 0; i < event->joined_count; i++)
-        add(&gathering->joined, &event->joined[i]);
-    gathering->seq = event->seq;
-    gathering->count = event->count;
-    gathering->open = true;
+        add(&batch->joined, &event->joined[i]);
+    batch->seq = event->seq;
+    batch->count = event->count;
+    batch->open = true;
 }
 
 static char *write_side(const struct side *side)
@@ -129,19 +129,19 @@ static char *write_side(const struct side *side)
     return text_take(&out);
 }
 
-void gathering_write(const struct gathering *gathering, struct text *out)
+void presence_batch_write(const struct presence_batch *batch, struct text *out)
 {
-    char *joined = write_side(&gathering->joined);
-    char *left = write_side(&gathering->left);
-    const struct message_presence presence = {gathering->seq, gathering->count, joined, left};
+    char *joined = write_side(&batch->joined);
+    char *left = write_side(&batch->left);
+    const struct message_presence presence = {batch->seq, batch->count, joined, left};
     message_add_presence(out, &presence);
     free(joined);
     free(left);
 }
 
-void gathering_clear(struct gathering *gathering)
+void presence_batch_clear(struct presence_batch *batch)
 {
-    clear(&gathering->joined);
-    clear(&gathering->left);
-    *gathering = (struct gathering){0};
+    clear(&batch->joined);
+    clear(&batch->left);
+    *batch = (struct presence_batch){0};
 }

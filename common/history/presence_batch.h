@@ -9,26 +9,26 @@
 
 #include <stdbool.h>
 
-struct gathering;
+struct presence_batch;
 
-struct gathering *gathering_new(void);
-void gathering_free(struct gathering *gathering); /* NULL is fine */
+struct presence_batch *presence_batch_new(void);
+void presence_batch_free(struct presence_batch *batch); /* NULL is fine */
 
 /* Is something gathered that was not shown? */
-bool gathering_is_open(const struct gathering *gathering);
+bool presence_batch_is_open(const struct presence_batch *batch);
 
 /* Have more come, or gone, than the line can name? */
-bool gathering_is_full(const struct gathering *gathering);
+bool presence_batch_is_full(const struct presence_batch *batch);
 
 /* Adds a presence event; copies what it needs. */
-void gathering_add(struct gathering *gathering, const struct room_event *event);
+void presence_batch_add(struct presence_batch *batch, const struct room_event *event);
 
 /* Somebody was given a list with those who are gathered: when one of them goes, it must be said. */
-void gathering_seen(struct gathering *gathering);
+void presence_batch_seen(struct presence_batch *batch);
 
-void gathering_write(const struct gathering *gathering, struct text *out);
+void presence_batch_write(const struct presence_batch *batch, struct text *out);
 
 /* It is empty again. */
-void gathering_clear(struct gathering *gathering);
+void presence_batch_clear(struct presence_batch *batch);
 
 #endif

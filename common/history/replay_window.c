@@ -5,86 +5,86 @@
 
 #include <stdlib.h>
 
-struct past {
-    struct tally *tally; /* outlives the log */
-    uint64_t floor;      /* every event after this one is in the log, but for the hole */
-    uint64_t start;      /* position in the log from which numbers grow */
-    struct past_hole hole;
+struct replay_window {
+    struct message_count *numbers; /* outlives the log */
+    uint64_t floor;                /* every event after this one is in the log, but for the hole */
+    uint64_t start;                /* position in the log from which numbers grow */
+    struct replay_hole hole;
 };
 
-struct past *past_new(void)
+struct replay_window *replay_window_new(void)
 {
-    struct past *past = memory_new(sizeof *past);
-    past->tally = tally_new();
-    return past;
+    struct replay_window *window = memory_new(sizeof *window);
+    window->numbers = message_count_new();
+    return window;
 }
 
-void past_free(struct past *past)
+void replay_window_free(struct replay_window *window)
 {
-    if (past == NULL)
+    if (window == NULL)
         return;
-    tally_free(past->tally);
-    free(past);
+    message_count_free(window->numbers);
+    free(window);
 }
 
-void past_begin(struct past *past, uint64_t seq, uint64_t position)
+void replay_window_begin(struct replay_window *window, uint64_t seq, uint64_t position)
 {
-    past->floor = seq;
-    past->start = position;
-    past->hole = (struct past_hole){.after = seq, .seq = seq, .position = position};
-    tally_begin(past->tally, seq);
+    window->floor = seq;
+    window->start = position;
+    window->hole = (struct replay_hole){.after = seq, .seq = seq, .position = position};
+    message_count_begin(window->numbers, seq);
 }
 
-void past_fork(struct past *past, uint64_t seq, uint64_t position)
+void replay_window_fork(struct replay_window *window, uint64_t seq, uint64_t position)
 {
-    tally_rewind(past->tally, seq);
-    if (past->floor >= seq) {
-        past->floor = seq;
-        past->start = position;
+    message_count_rewind(window->numbers, seq);
+    if (window->floor >= seq) {
+        window->floor = seq;
+        window->start = position;
     }
-    if (past->hole.after >= seq)
-        past->hole = (struct past_hole){.after = seq, .seq = seq, .position = position};
-    else if (past->hole.seq > seq)
-        past->hole.seq = seq;
+    if (window->hole.after >= seq)
+        window->hole = (struct replay_hole){.after = seq, .seq = seq, .position = position};
+    else if (window->hole.seq > seq)
+        window->hole.seq = seq;
 }
 
-void past_note(struct past *past, uint64_t seq, bool message)
+void replay_window_note(struct replay_window *window, uint64_t seq, bool message)
 {
-    tally_note(past->tally, seq, message);
+    message_count_note(window->numbers, seq, message);
 }
 
-bool past_forget(struct past *past, uint64_t seq, uint64_t position)
+bool replay_window_forget(struct replay_window *window, uint64_t seq, uint64_t position)
 {
-    if (position < past->start || seq <= past->floor)
+    if (position < window->start || seq <= window->floor)
         return false;
-    past->floor = seq;
+    window->floor = seq;
     return true;
 }
 
-void past_skip(struct past *past, const struct past_hole *hole)
+void replay_window_skip(struct replay_window *window, const struct replay_hole *hole)
 {
-    if (past->hole.seq > past->floor) {
-        past->floor = past->hole.seq;
-        past->start = past->hole.position;
+    if (window->hole.seq > window->floor) {
+        window->floor = window->hole.seq;
+        window->start = window->hole.position;
     }
-    past->hole = *hole;
-    tally_skip(past->tally, hole->seq, hole->messages);
+    window->hole = *hole;
+    message_count_skip(window->numbers, hole->seq, hole->messages);
 }
 
-uint64_t past_missed(const struct past *past, uint64_t since)
+uint64_t replay_window_missed(const struct replay_window *window, uint64_t since)
 {
-    uint64_t from = since > past->floor ? since : past->floor;
-    uint64_t in_hole = from > past->hole.after ? from : past->hole.after;
-    return tally_between(past->tally, since, past->floor) +
-           tally_between(past->tally, in_hole, past->hole.seq);
+    uint64_t from = since > window->floor ? since : window->floor;
+    uint64_t in_hole = from > window->hole.after ? from : window->hole.after;
+    return message_count_between(window->numbers, since, window->floor) +
+           message_count_between(window->numbers, in_hole, window->hole.seq);
 }
 
-uint64_t past_messages(const struct past *past, uint64_t since, uint64_t upto)
+uint64_t replay_window_messages(const struct replay_window *window, uint64_t since, uint64_t upto)
 {
-    return tally_between(past->tally, since, upto);
+    return message_count_between(window->numbers, since, upto);
 }
 
-uint64_t past_start(const struct past *past)
+uint64_t replay_window_start(const struct replay_window *window)
 {
-    return past->start;
+    return window->start;
 }

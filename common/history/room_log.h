@@ -41,7 +41,7 @@ struct room_log *room_log_new(size_t most);
 void room_log_free(struct room_log *log);
 
 /* Takes the frame over and appends it. The log grows beyond `most` until somebody evicts: members
- * who have not been served yet must not lose what came in one turn of the loop. */
+ * who have not been served yet must not lose what came in one iteration of the loop. */
 void room_log_append(struct room_log *log, struct frame *frame, struct room_log_mark mark);
 
 /* The position before which there are more frames than `most`; the tail when there are not. */

@@ -108,7 +108,7 @@ static enum name_error judge_any(const char *text, size_t len, struct name *out)
 }
 
 /* ASCII is its own normal form (UAX #15), capitals alone fold, and each character is a grapheme.
- * Most names are ASCII, and a storm of people is a storm of names. */
+ * Most names are ASCII, and a burst of people is a burst of names. */
 static enum name_error judge_ascii(const char *text, size_t len, struct name *out)
 {
     static const char spaces[] = " \t\n\v\f\r";

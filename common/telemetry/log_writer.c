@@ -20,7 +20,7 @@
 
 enum {
     BATCH_BYTES = 65536,
-    REST_MS = 10,  /* between batches: in a storm of lines the thread wakes up so seldom */
+    REST_MS = 10,  /* between batches: in a burst of lines the thread wakes up so seldom */
     WAIT_MS = 100, /* for what stands still; then it looks whether it shall end */
     JOIN_S = 2,    /* more than LOG_WRITER_END_MS and what a round of the thread takes */
 };

@@ -20,7 +20,7 @@ struct row {
 static const struct row rows[] = {
     {"connections", "Open WebSocket connections.", AT(connections), true},
     {"members", "Joined members of this gateway.", AT(members), true},
-    {"ghosts", "Members lost a moment ago, who may come back.", AT(ghosts), true},
+    {"ghosts", "Members lost a moment ago, who may come back.", AT(detached), true},
     {"rooms", "Rooms open on this gateway.", AT(rooms), true},
     {"ready", "1 while people can come in and talk: what /readyz says.", AT(ready), true},
     {"draining", "1 while this gateway is going away.", AT(draining), true},
@@ -113,10 +113,10 @@ const char *metrics_close_word(unsigned code)
     return "other";
 }
 
-void metrics_begin_turn(struct metrics *metrics)
+void metrics_begin_iteration(struct metrics *metrics)
 {
-    if (metrics->turn_begun_us == 0)
-        metrics->turn_begun_us = clock_monotonic_us();
+    if (metrics->iteration_begun_us == 0)
+        metrics->iteration_begun_us = clock_monotonic_us();
 }
 
 void metrics_add_lag(struct metrics *metrics, int64_t lag_us)

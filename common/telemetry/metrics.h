@@ -21,7 +21,7 @@ struct metrics_by_word {
 };
 
 struct metrics {
-    uint64_t connections, members, ghosts, rooms, redis_up;        /* gauges */
+    uint64_t connections, members, detached, rooms, redis_up;      /* gauges */
     uint64_t redis_writes_to_disk, redis_evicts;                   /* 0, 1, or METRICS_UNKNOWN */
     uint64_t ready, draining, redis_refuses;                       /* 0 or 1 */
     uint64_t descriptors, max_descriptors;                         /* gauges */
@@ -30,11 +30,12 @@ struct metrics {
     uint64_t redis_lost, redis_commands, redis_timeouts, stream_reads, slow_closed, log_dropped;
     struct metrics_by_word errors, closes, dropped_events, redis_errors, refused, lost;
     struct histogram probe_lag, say_to_shown, flush, loop;
-    uint64_t lag_last_us;  /* of the latest probe */
-    uint64_t slow_turns;   /* of the loop */
-    uint64_t frozen;       /* times that this process did not run, */
-    uint64_t frozen_ms;    /* and for how long, in all */
-    int64_t turn_begun_us; /* when this turn of the loop had something to do; 0: not yet */
+    uint64_t lag_last_us; /* of the latest probe */
+    uint64_t slow_turns;  /* of the loop */
+    uint64_t frozen;      /* times that this process did not run, */
+    uint64_t frozen_ms;   /* and for how long, in all */
+    int64_t
+        iteration_begun_us; /* when this iteration of the loop had something to do; 0: not yet */
     int64_t started_at_ms;
 };
 
@@ -61,9 +62,9 @@ void metrics_count_word(struct metrics_by_word *counter, const char *word);
 /* The WebSocket close codes that are counted by themselves: a static string. */
 const char *metrics_close_word(unsigned code);
 
-/* The first thing that happens in a turn of the loop begins it; the others do nothing. To be called
- * by whoever is called by the loop itself. stalls_end_turn ends it. */
-void metrics_begin_turn(struct metrics *metrics);
+/* The first thing that happens in an iteration of the loop begins it; the others do nothing. To be
+ * called by whoever is called by the loop itself. stalls_end_iteration ends it. */
+void metrics_begin_iteration(struct metrics *metrics);
 
 void metrics_add_lag(struct metrics *metrics, int64_t lag_us);
 void metrics_render_prometheus(const struct metrics *metrics, const struct metrics_moment *moment,

@@ -31,7 +31,7 @@ struct stall {
 struct stalls {
     struct metrics *metrics;
     struct log *log;
-    struct work done;   /* at the end of the turn before */
+    struct work done;   /* at the end of the iteration before */
     int64_t longest_us; /* of the turns since the last tick */
     int64_t ticked_us;
     int64_t ticked_cpu_us;
@@ -93,14 +93,14 @@ static struct work work_since(const struct work *before, const struct work *now)
                          now->leaves - before->leaves};
 }
 
-void stalls_end_turn(struct stalls *stalls)
+void stalls_end_iteration(struct stalls *stalls)
 {
     struct metrics *metrics = stalls->metrics;
-    if (metrics->turn_begun_us == 0)
+    if (metrics->iteration_begun_us == 0)
         return;
-    int64_t us = clock_monotonic_us() - metrics->turn_begun_us;
+    int64_t us = clock_monotonic_us() - metrics->iteration_begun_us;
     struct work now = work_until_now(metrics);
-    metrics->turn_begun_us = 0;
+    metrics->iteration_begun_us = 0;
     histogram_add(&metrics->loop, us);
     if (us > stalls->longest_us)
         stalls->longest_us = us;
@@ -167,7 +167,7 @@ static void tell(struct stalls *stalls, int64_t now_us)
 static int64_t find_late_us(const struct stalls *stalls, int64_t now_us)
 {
     int64_t turn_us =
-        stalls->metrics->turn_begun_us == 0 ? 0 : now_us - stalls->metrics->turn_begun_us;
+        stalls->metrics->iteration_begun_us == 0 ? 0 : now_us - stalls->metrics->iteration_begun_us;
     int64_t longest_us = stalls->longest_us > turn_us ? stalls->longest_us : turn_us;
     return now_us - stalls->ticked_us - TICK_US - longest_us;
 }

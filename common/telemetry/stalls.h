@@ -1,6 +1,6 @@
-/* stalls: when a gateway does not keep up with the time. Measures each turn of the event loop, and
- * tells in the log of turns that take long (this process has too much to do), and of times in which
- * it did not run at all (it was stopped, or its host stood still). */
+/* stalls: when a gateway does not keep up with the time. Measures each iteration of the event loop,
+ * and tells in the log of iterations that take long (this process has too much to do), and of times
+ * in which it did not run at all (it was stopped, or its host stood still). */
 #ifndef YUKIZURI_TELEMETRY_STALLS_H
 #define YUKIZURI_TELEMETRY_STALLS_H
 
@@ -15,9 +15,9 @@ struct stalls *stalls_new(struct metrics *metrics, struct log *log);
 /* NULL is fine. */
 void stalls_free(struct stalls *stalls);
 
-/* A turn of the loop is over, which began with metrics_begin_turn; one in which that was not called
- * had nothing to do. */
-void stalls_end_turn(struct stalls *stalls);
+/* An iteration of the loop is over, which began with metrics_begin_iteration; one in which that was
+ * not called had nothing to do. */
+void stalls_end_iteration(struct stalls *stalls);
 
 /* To be called when the loop begins, and from then on by a timer of one second: how late it is
  * shows for how long nothing ran. Each line is told at most once a minute, and says how often. */

@@ -24,111 +24,111 @@ enum {
     MOST_LISTS = 4,    /* and as much, when each names 200 people */
 };
 
-void bus_flush(struct bus *bus)
+void broker_flush(struct broker *broker)
 {
-    outbox_flush(bus->calls.publish_batch);
-    lane_go(bus->calls.limiter);
-    redis_flush(bus->commands);
-    redis_flush(bus->subscriber);
+    publish_batch_flush(broker->calls.publish_batch);
+    limiter_flush(broker->calls.limiter);
+    redis_flush(broker->commands);
+    redis_flush(broker->subscriber);
 }
 
-int bus_await_turn(struct bus *bus, void (*make)(void *arg), void *arg)
+int broker_enqueue(struct broker *broker, void (*make)(void *arg), void *arg)
 {
-    return lane_stand(bus->calls.limiter, make, arg);
+    return limiter_enqueue(broker->calls.limiter, make, arg);
 }
 
 static void on_time(void *arg, const struct redis_reply *reply)
 {
-    struct bus *bus = arg;
+    struct broker *broker = arg;
     uint64_t seconds = redis_reply_number(redis_reply_at(reply, 0));
     uint64_t us = redis_reply_number(redis_reply_at(reply, 1));
     if (seconds > 0 && seconds < NUMBER_END / 1000)
-        remote_clock_note(&bus->redis_clock, bus->time_asked_ms, clock_monotonic_ms(),
+        remote_clock_note(&broker->redis_clock, broker->time_asked_ms, clock_monotonic_ms(),
                           (int64_t)(seconds * 1000 + us / 1000));
-    bus->time_asked_ms = 0;
+    broker->time_asked_ms = 0;
 }
 
-static void ask_time(struct bus *bus)
+static void ask_time(struct broker *broker)
 {
-    if (bus->time_asked_ms == 0 &&
-        redis_send_strings(bus->commands, on_time, bus, "TIME", NULL) == 0)
-        bus->time_asked_ms = clock_monotonic_ms();
+    if (broker->time_asked_ms == 0 &&
+        redis_send_strings(broker->commands, on_time, broker, "TIME", NULL) == 0)
+        broker->time_asked_ms = clock_monotonic_ms();
 }
 
 /* The name is resolved anew. */
-static void reconnect(struct bus *bus, const char *why)
+static void reconnect(struct broker *broker, const char *why)
 {
-    redis_reconnect(bus->subscriber, why);
-    redis_reconnect(bus->commands, why);
+    redis_reconnect(broker->subscriber, why);
+    redis_reconnect(broker->commands, why);
 }
 
 /* Rooms' channels are not asked after: the probe's has their form. */
-static void note_deafness(struct bus *bus)
+static void note_deafness(struct broker *broker)
 {
-    const char *const channels[] = {bus->probe_channel.text, bus->own_channel.text};
-    bus->deaf[0] = '\0';
+    const char *const channels[] = {broker->probe_channel.text, broker->own_channel.text};
+    broker->deaf[0] = '\0';
     for (size_t i = 0; i < sizeof channels / sizeof *channels; i++) {
-        const char *why = pubsub_refused(bus->pubsub, channels[i]);
+        const char *why = pubsub_refused(broker->pubsub, channels[i]);
         if (why != NULL)
-            snprintf(bus->deaf, sizeof bus->deaf, "Redis does not let us listen on %.160s: %s",
-                     channels[i], why);
+            snprintf(broker->deaf, sizeof broker->deaf,
+                     "Redis does not let us listen on %.160s: %s", channels[i], why);
     }
 }
 
-static void tick_probe(struct bus *bus)
+static void tick_probe(struct broker *broker)
 {
-    if (!bus_is_whole(bus))
+    if (!broker_is_whole(broker))
         return;
-    if (pubsub_refused(bus->pubsub, bus->probe_channel.text) != NULL)
-        probe_forget(bus->probe); /* it could not come back */
-    else if (!probe_tick(bus->probe))
-        reconnect(bus, "a probe did not come back");
+    if (pubsub_refused(broker->pubsub, broker->probe_channel.text) != NULL)
+        health_forget(broker->health); /* it could not come back */
+    else if (!health_tick(broker->health))
+        reconnect(broker, "a probe did not come back");
 }
 
-const char *bus_why_refused(const struct bus *bus)
+const char *broker_why_refused(const struct broker *broker)
 {
-    if (!bus_is_whole(bus))
+    if (!broker_is_whole(broker))
         return NULL;
-    return bus->deaf[0] != '\0' ? bus->deaf : probe_refused(bus->probe);
+    return broker->deaf[0] != '\0' ? broker->deaf : health_refused(broker->health);
 }
 
 /* When it begins, once a minute at most, and when it is over. */
-static void tell_refusal(struct bus *bus)
+static void tell_refusal(struct broker *broker)
 {
     int64_t now_ms = clock_monotonic_ms();
-    const char *why = bus_why_refused(bus);
-    bool lately = bus->refused_told_ms != 0 && now_ms - bus->refused_told_ms < TELL_EVERY_MS;
-    if (why != NULL && !bus->refused_told && !lately) {
-        log_write(bus->options.log,
+    const char *why = broker_why_refused(broker);
+    bool lately = broker->refused_told_ms != 0 && now_ms - broker->refused_told_ms < TELL_EVERY_MS;
+    if (why != NULL && !broker->refused_told && !lately) {
+        log_write(broker->options.log,
                   &(struct log_line){.level = LOG_LEVEL_WARN,
                                      .kind = "redis-refuses",
                                      .message = "nobody can come in or talk until this is mended",
                                      .err = why});
-        bus->refused_told = true;
-        bus->refused_told_ms = now_ms;
-    } else if (why == NULL && bus->refused_told && bus_flows(bus)) {
-        log_write(bus->options.log,
+        broker->refused_told = true;
+        broker->refused_told_ms = now_ms;
+    } else if (why == NULL && broker->refused_told && broker_is_healthy(broker)) {
+        log_write(broker->options.log,
                   &(struct log_line){.kind = "redis-accepts", .message = "people can talk again"});
-        bus->refused_told = false;
+        broker->refused_told = false;
     }
 }
 
-void bus_tick(struct bus *bus)
+void broker_tick(struct broker *broker)
 {
-    ask_time(bus);
-    note_deafness(bus);
-    pubsub_tick(bus->pubsub);
-    redis_faults_tick(bus->faults, clock_monotonic_ms());
-    tick_probe(bus);
-    tell_refusal(bus);
+    ask_time(broker);
+    note_deafness(broker);
+    pubsub_tick(broker->pubsub);
+    redis_faults_tick(broker->faults, clock_monotonic_ms());
+    tick_probe(broker);
+    tell_refusal(broker);
 }
 
-const char *bus_why_not_ready(const struct bus *bus)
+const char *broker_why_not_ready(const struct broker *broker)
 {
-    if (!bus_is_whole(bus))
-        return bus->lost[0] == '\0' ? "Redis is not connected yet" : bus->lost;
-    const char *refused = bus_why_refused(bus);
-    int64_t back_ms = probe_back_ms(bus->probe);
+    if (!broker_is_whole(broker))
+        return broker->lost[0] == '\0' ? "Redis is not connected yet" : broker->lost;
+    const char *refused = broker_why_refused(broker);
+    int64_t back_ms = health_back_ms(broker->health);
     if (refused != NULL)
         return refused;
     if (back_ms == 0 || clock_monotonic_ms() - back_ms > PROBE_FRESH_MS)
@@ -136,140 +136,140 @@ const char *bus_why_not_ready(const struct bus *bus)
     return NULL;
 }
 
-bool bus_flows(const struct bus *bus)
+bool broker_is_healthy(const struct broker *broker)
 {
-    return bus_is_whole(bus) && probe_flows(bus->probe);
+    return broker_is_whole(broker) && health_is_good(broker->health);
 }
 
-int64_t bus_proven_ms(const struct bus *bus)
+int64_t broker_last_ok_ms(const struct broker *broker)
 {
-    return probe_back_ms(bus->probe);
+    return health_back_ms(broker->health);
 }
 
-const char *bus_life(const struct bus *bus)
+const char *broker_incarnation(const struct broker *broker)
 {
-    return bus->life;
+    return broker->incarnation;
 }
 
-bool bus_is_whole(const struct bus *bus)
+bool broker_is_whole(const struct broker *broker)
 {
-    return redis_is_ready(bus->commands) && redis_is_ready(bus->subscriber);
+    return redis_is_ready(broker->commands) && redis_is_ready(broker->subscriber);
 }
 
-bool bus_is_up(const struct bus *bus)
+bool broker_is_up(const struct broker *broker)
 {
-    return redis_is_ready(bus->commands);
+    return redis_is_ready(broker->commands);
 }
 
 /* --- Connections --- */
 
-static void note_state(struct bus *bus)
+static void note_state(struct broker *broker)
 {
-    bus->options.metrics->redis_up = bus_is_whole(bus);
+    broker->options.metrics->redis_up = broker_is_whole(broker);
 }
 
-static void log_lost(const struct bus *bus, const char *why)
+static void log_lost(const struct broker *broker, const char *why)
 {
     char where[REDIS_URL_TEXT_BYTES];
     char message[REDIS_URL_TEXT_BYTES + 64];
-    redis_url_format(&bus->url, where);
+    redis_url_format(&broker->url, where);
     snprintf(message, sizeof message, "%s %s; trying again until it is there", where,
-             probe_back_ms(bus->probe) != 0 ? "is out of reach" : "has not been reached yet");
-    log_write(bus->options.log, &(struct log_line){
-                                    .level = LOG_LEVEL_WARN,
-                                    .kind = "redis-lost",
-                                    .message = message,
-                                    .err = why,
-                                });
+             health_back_ms(broker->health) != 0 ? "is out of reach" : "has not been reached yet");
+    log_write(broker->options.log, &(struct log_line){
+                                       .level = LOG_LEVEL_WARN,
+                                       .kind = "redis-lost",
+                                       .message = message,
+                                       .err = why,
+                                   });
 }
 
-static void on_either_ready(struct bus *bus)
+static void on_either_ready(struct broker *broker)
 {
-    note_state(bus);
-    if (!bus_is_whole(bus))
+    note_state(broker);
+    if (!broker_is_whole(broker))
         return;
-    bus->lost[0] = '\0';
-    probe_send(bus->probe);
-    bus->callbacks.on_up(bus->arg);
+    broker->lost[0] = '\0';
+    health_send(broker->health);
+    broker->callbacks.on_up(broker->arg);
 }
 
 /* After a switchover one connection may reach the new master while the other one stays with the
  * old: what comes over the channel would be taken for the history that the scripts tell of. */
-static bool ends_split(struct bus *bus)
+static bool ends_split(struct broker *broker)
 {
-    const char *commands = redis_run_id(bus->commands);
-    const char *subscriber = redis_run_id(bus->subscriber);
-    if (!bus_is_whole(bus) || commands[0] == '\0' || subscriber[0] == '\0' ||
+    const char *commands = redis_run_id(broker->commands);
+    const char *subscriber = redis_run_id(broker->subscriber);
+    if (!broker_is_whole(broker) || commands[0] == '\0' || subscriber[0] == '\0' ||
         strcmp(commands, subscriber) == 0)
         return false;
-    reconnect(bus, "its two connections have reached two different ones");
+    reconnect(broker, "its two connections have reached two different ones");
     return true;
 }
 
 static void on_commands_ready(void *arg)
 {
-    struct bus *bus = arg;
-    if (ends_split(bus))
+    struct broker *broker = arg;
+    if (ends_split(broker))
         return;
-    bus->redis_clock = (struct remote_clock){0}; /* it may be another Redis */
-    ask_time(bus);
-    redis_keeps_look(bus->keeps);
-    script_load_all(bus->commands);
-    on_either_ready(bus);
+    broker->redis_clock = (struct remote_clock){0}; /* it may be another Redis */
+    ask_time(broker);
+    persistence_look(broker->persistence);
+    script_load_all(broker->commands);
+    on_either_ready(broker);
 }
 
 static void on_subscriber_ready(void *arg)
 {
-    struct bus *bus = arg;
-    if (ends_split(bus))
+    struct broker *broker = arg;
+    if (ends_split(broker))
         return;
-    pubsub_on_ready(bus->pubsub);
-    on_either_ready(bus);
+    pubsub_on_ready(broker->pubsub);
+    on_either_ready(broker);
 }
 
 /* One line for each outage, not one for each attempt; at the start Redis has a second to come up.
  */
 static void on_lost(void *arg, const char *why)
 {
-    struct bus *bus = arg;
-    bool starting = bus->told == BUS_NEW && clock_monotonic_ms() - bus->started_ms < START_MS;
-    if (bus->told != BUS_LOST && !starting) {
-        log_lost(bus, why);
-        bus->told = BUS_LOST;
+    struct broker *broker = arg;
+    bool starting = broker->told == BUS_NEW && clock_monotonic_ms() - broker->started_ms < START_MS;
+    if (broker->told != BUS_LOST && !starting) {
+        log_lost(broker, why);
+        broker->told = BUS_LOST;
     }
-    bus->deaf[0] = '\0';
-    snprintf(bus->lost, sizeof bus->lost, "Redis cannot be reached: %s", why);
-    probe_forget(bus->probe);
-    note_state(bus);
+    broker->deaf[0] = '\0';
+    snprintf(broker->lost, sizeof broker->lost, "Redis cannot be reached: %s", why);
+    health_forget(broker->health);
+    note_state(broker);
 }
 
 static void on_subscriber_lost(void *arg, const char *why)
 {
-    struct bus *bus = arg;
-    pubsub_on_lost(bus->pubsub);
-    on_lost(bus, why);
+    struct broker *broker = arg;
+    pubsub_on_lost(broker->pubsub);
+    on_lost(broker, why);
 }
 
 /* Here is decided what every error reply means, whoever asked: the callers know what it means for
  * them. What is refused on the way of members, the probe finds refused as well. */
 static void on_error(void *arg, const struct redis_error *error)
 {
-    struct bus *bus = arg;
-    redis_faults_note(bus->faults, error);
-    bus_doubt_password(bus, error);
+    struct broker *broker = arg;
+    redis_faults_note(broker->faults, error);
+    broker_check_password(broker, error);
     if (error->verdict == REDIS_RECONNECT)
-        reconnect(bus, error->text);
+        reconnect(broker, error->text);
     else if (error->verdict == REDIS_DOUBT)
-        probe_hurry(bus->probe);
+        health_hurry(broker->health);
 }
 
 static void on_push(void *arg, const struct redis_reply *message)
 {
-    struct bus *bus = arg;
-    pubsub_on_push(bus->pubsub, message);
+    struct broker *broker = arg;
+    pubsub_on_push(broker->pubsub, message);
 }
 
-static struct redis *new_redis(struct bus *bus, bool subscriber)
+static struct redis *new_redis(struct broker *broker, bool subscriber)
 {
     const struct redis_callbacks callbacks = {
         .on_ready = subscriber ? on_subscriber_ready : on_commands_ready,
@@ -278,65 +278,67 @@ static struct redis *new_redis(struct bus *bus, bool subscriber)
         .on_push = subscriber ? on_push : NULL,
     };
     char name[96];
-    snprintf(name, sizeof name, "yukizuri-%s", bus->options.config->gateway_id);
+    snprintf(name, sizeof name, "yukizuri-%s", broker->options.config->gateway_id);
     struct redis_options options = {
-        .base = bus->options.base,
-        .url = &bus->url,
-        .tls = bus->tls,
-        .turn = &bus->turn,
+        .base = broker->options.base,
+        .url = &broker->url,
+        .tls = broker->tls,
+        .turn = &broker->turn,
         .client_name = name,
         .subscriber = subscriber,
-        .most = script_settings_most_reply(bus->options.config),
-        .metrics = bus->options.metrics,
+        .most = script_settings_most_reply(broker->options.config),
+        .metrics = broker->options.metrics,
     };
-    return redis_new(&options, &callbacks, bus);
+    return redis_new(&options, &callbacks, broker);
 }
 
-static struct bus *new_bus(const struct bus_options *options, const struct bus_callbacks *callbacks,
-                           void *arg)
+static struct broker *new_bus(const struct broker_options *options,
+                              const struct broker_callbacks *callbacks, void *arg)
 {
-    struct bus *bus = memory_new(sizeof *bus);
-    bus->options = *options;
-    bus->url = *options->url;
-    bus->callbacks = *callbacks;
-    bus->arg = arg;
-    bus->started_ms = clock_monotonic_ms();
-    uint8_t life[6];
-    digest_random(life, sizeof life);
-    digest_base64url(life, sizeof life, bus->life);
-    return bus;
+    struct broker *broker = memory_new(sizeof *broker);
+    broker->options = *options;
+    broker->url = *options->url;
+    broker->callbacks = *callbacks;
+    broker->arg = arg;
+    broker->started_ms = clock_monotonic_ms();
+    uint8_t incarnation[6];
+    digest_random(incarnation, sizeof incarnation);
+    digest_base64url(incarnation, sizeof incarnation, broker->incarnation);
+    return broker;
 }
 
-static void make_ways(struct bus *bus)
+static void make_ways(struct broker *broker)
 {
-    const struct probe_options probe = {
-        .commands = bus->commands,
-        .subscriber = bus->subscriber,
-        .channel = bus->probe_channel.text,
-        .base = bus->probe_base.text,
-        .keeps = bus->options.config->retention > 0,
-        .metrics = bus->options.metrics,
+    const struct health_options probe = {
+        .commands = broker->commands,
+        .subscriber = broker->subscriber,
+        .channel = broker->probe_channel.text,
+        .base = broker->probe_base.text,
+        .keeps = broker->options.config->retention > 0,
+        .metrics = broker->options.metrics,
     };
-    bus->probe = probe_new(&probe);
-    bus->keeps = redis_keeps_new(bus->commands, bus->options.metrics, bus->options.log);
+    broker->health = health_new(&probe);
+    broker->persistence =
+        persistence_new(broker->commands, broker->options.metrics, broker->options.log);
 }
 
-static void make_calls(struct bus *bus)
+static void make_calls(struct broker *broker)
 {
-    struct commands *calls = &bus->calls;
-    script_settings_init(&calls->settings, bus->options.config);
-    calls->config = bus->options.config;
-    calls->metrics = bus->options.metrics;
-    calls->log = bus->options.log;
-    calls->redis = bus->commands;
-    calls->redis_clock = &bus->redis_clock;
-    calls->publish_batch = outbox_new(bus->commands, &calls->settings);
-    calls->limiter = lane_new(bus->commands, MOST_MEMBERS);
-    calls->list_limiter = lane_new(bus->commands, MOST_LISTS);
+    struct commands *calls = &broker->calls;
+    script_settings_init(&calls->settings, broker->options.config);
+    calls->config = broker->options.config;
+    calls->metrics = broker->options.metrics;
+    calls->log = broker->options.log;
+    calls->redis = broker->commands;
+    calls->redis_clock = &broker->redis_clock;
+    calls->publish_batch = publish_batch_new(broker->commands, &calls->settings);
+    calls->limiter = limiter_new(broker->commands, MOST_MEMBERS);
+    calls->list_limiter = limiter_new(broker->commands, MOST_LISTS);
 }
 
-struct bus *bus_new(const struct bus_options *options, const struct bus_callbacks *callbacks,
-                    void *arg, char *error, size_t error_size)
+struct broker *broker_new(const struct broker_options *options,
+                          const struct broker_callbacks *callbacks, void *arg, char *error,
+                          size_t error_size)
 {
     struct redis_tls *tls = NULL;
     if (options->url->tls) {
@@ -345,51 +347,52 @@ struct bus *bus_new(const struct bus_options *options, const struct bus_callback
             return NULL;
     }
     script_hash_all();
-    struct bus *bus = new_bus(options, callbacks, arg);
-    bus->tls = tls;
-    bus->faults = redis_faults_new(options->metrics, options->log);
-    bus->commands = new_redis(bus, false);
-    bus->subscriber = new_redis(bus, true);
-    bus_make_channels(bus);
-    make_ways(bus);
-    make_calls(bus);
-    return bus;
+    struct broker *broker = new_bus(options, callbacks, arg);
+    broker->tls = tls;
+    broker->faults = redis_faults_new(options->metrics, options->log);
+    broker->commands = new_redis(broker, false);
+    broker->subscriber = new_redis(broker, true);
+    broker_make_channels(broker);
+    make_ways(broker);
+    make_calls(broker);
+    return broker;
 }
 
-void bus_stop(struct bus *bus)
+void broker_stop(struct broker *broker)
 {
-    if (bus == NULL)
+    if (broker == NULL)
         return;
-    outbox_stop(bus->calls.publish_batch);
-    redis_stop(bus->commands);
-    redis_stop(bus->subscriber);
-    lane_stop(bus->calls.limiter); /* no answer will come to move those on who stand in line */
-    lane_stop(bus->calls.list_limiter);
+    publish_batch_stop(broker->calls.publish_batch);
+    redis_stop(broker->commands);
+    redis_stop(broker->subscriber);
+    limiter_stop(
+        broker->calls.limiter); /* no answer will come to move those on who stand in line */
+    limiter_stop(broker->calls.list_limiter);
 }
 
-void bus_free(struct bus *bus)
+void broker_free(struct broker *broker)
 {
-    if (bus == NULL)
+    if (broker == NULL)
         return;
-    outbox_free(bus->calls.publish_batch);
-    lane_free(bus->calls.limiter);
-    lane_free(bus->calls.list_limiter);
-    redis_free(bus->commands);
-    redis_free(bus->subscriber);
-    pubsub_free(bus->pubsub);
-    redis_faults_free(bus->faults);
-    redis_tls_free(bus->tls);
-    probe_free(bus->probe);
-    redis_keeps_free(bus->keeps);
-    free(bus);
+    publish_batch_free(broker->calls.publish_batch);
+    limiter_free(broker->calls.limiter);
+    limiter_free(broker->calls.list_limiter);
+    redis_free(broker->commands);
+    redis_free(broker->subscriber);
+    pubsub_free(broker->pubsub);
+    redis_faults_free(broker->faults);
+    redis_tls_free(broker->tls);
+    health_free(broker->health);
+    persistence_free(broker->persistence);
+    free(broker);
 }
 
-const struct commands *bus_commands(const struct bus *bus)
+const struct commands *broker_commands(const struct broker *broker)
 {
-    return &bus->calls;
+    return &broker->calls;
 }
 
-struct pubsub *bus_pubsub(const struct bus *bus)
+struct pubsub *broker_pubsub(const struct broker *broker)
 {
-    return bus->pubsub;
+    return broker->pubsub;
 }

@@ -1,6 +1,6 @@
-/* bus: what a gateway shares with the others. Owns the two Redis connections (RESP2 subscribes and
- * commands apart), and the probe that shows whether messages really flow. Knows nothing of members
- * or sockets. */
+/* broker: what a gateway shares with the others. Owns the two Redis connections (RESP2 subscribes
+ * and commands apart), and the probe that shows whether messages really flow. Knows nothing of
+ * members or sockets. */
 #ifndef YUKIZURI_BROKER_BROKER_H
 #define YUKIZURI_BROKER_BROKER_H
 
@@ -16,14 +16,15 @@
 #include <stdint.h>
 
 struct event_base;
-struct bus;
+struct broker;
 
-struct bus_callbacks {
-    void (*on_up)(void *arg);                                 /* both connections are ready */
-    void (*on_told)(void *arg, const char *data, size_t len); /* on this gateway's own channel */
+struct broker_callbacks {
+    void (*on_up)(void *arg); /* both connections are ready */
+    void (*on_control_message)(void *arg, const char *data,
+                               size_t len); /* on this gateway's own channel */
 };
 
-struct bus_options {
+struct broker_options {
     struct event_base *base;
     const struct config *config;
     const struct redis_url *url; /* where Redis really is (the embedded one has a socket) */
@@ -32,56 +33,57 @@ struct bus_options {
 };
 
 /* NULL, and a sentence in `error`, when the encryption that is wanted cannot be had. */
-struct bus *bus_new(const struct bus_options *options, const struct bus_callbacks *callbacks,
-                    void *arg, char *error, size_t error_size);
+struct broker *broker_new(const struct broker_options *options,
+                          const struct broker_callbacks *callbacks, void *arg, char *error,
+                          size_t error_size);
 
 /* Closes the connections: calls under way fail, from within, and there will be no more. NULL is
  * fine. */
-void bus_stop(struct bus *bus);
+void broker_stop(struct broker *broker);
 
 /* Nobody may listen on a channel any more. NULL is fine. */
-void bus_free(struct bus *bus);
+void broker_free(struct broker *broker);
 
 /* Twice in each iteration of the loop: what members have said since goes to Redis, and whatever
- * else was asked of it; who stands in line for a call (bus_await_turn) makes it from within.
+ * else was asked of it; who stands in line for a call (broker_enqueue) makes it from within.
  * Without a connection, who waits for an answer is told so in the next iteration. */
-void bus_flush(struct bus *bus);
+void broker_flush(struct broker *broker);
 
 /* To be called once a second. */
-void bus_tick(struct bus *bus);
+void broker_tick(struct broker *broker);
 
 /* Reads the redis-password-file again, if there is one: the next connection to Redis has what is in
  * it. The log says when it is another password, or cannot be read. */
-void bus_reread_password(struct bus *bus);
+void broker_reread_password(struct broker *broker);
 
 /* NULL while members can join and talk: the last probe came back, in the last 10 s. Else a
  * sentence.
  */
-const char *bus_why_not_ready(const struct bus *bus);
+const char *broker_why_not_ready(const struct broker *broker);
 
 /* Redis answers, and refuses what people need: a sentence. NULL when it does not refuse it, or is
  * not there. Valid until the next call of the loop. */
-const char *bus_why_refused(const struct bus *bus);
+const char *broker_why_refused(const struct broker *broker);
 
 /* A random word that tells this life of the gateway from an earlier one under the same id. */
-const char *bus_life(const struct bus *bus);
+const char *broker_incarnation(const struct broker *broker);
 
 /* Does Redis answer at the moment? False within 3 s of its falling silent. */
-bool bus_flows(const struct bus *bus);
+bool broker_is_healthy(const struct broker *broker);
 
 /* When Redis last showed that messages flow (monotonic, ms); 0: never. */
-int64_t bus_proven_ms(const struct bus *bus);
+int64_t broker_last_ok_ms(const struct broker *broker);
 
 /* Can commands be sent? */
-bool bus_is_up(const struct bus *bus);
+bool broker_is_up(const struct broker *broker);
 
-/* What calls are made with, and the channels that are listened on. As long as the bus. */
-const struct commands *bus_commands(const struct bus *bus);
-struct pubsub *bus_pubsub(const struct bus *bus);
+/* What calls are made with, and the channels that are listened on. As long as the broker. */
+const struct commands *broker_commands(const struct broker *broker);
+struct pubsub *broker_pubsub(const struct broker *broker);
 
 /* Stands in line for a call of commands_join or commands_leave, which `make` makes when its turn
- * comes: with bus_flush, or later when much is under way. Who comes or goes until
+ * comes: with broker_flush, or later when much is under way. Who comes or goes until
  * then can be in it. `make` is called once, with a connection or without, but for -1. */
-int bus_await_turn(struct bus *bus, void (*make)(void *arg), void *arg);
+int broker_enqueue(struct broker *broker, void (*make)(void *arg), void *arg);
 
 #endif

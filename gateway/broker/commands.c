@@ -12,7 +12,7 @@
 enum {
     JOINS_LIKE_A_CALL = 4,  /* so many more in a call of join.lua take as long as a call, */
     LEAVES_LIKE_A_CALL = 8, /* and of leave.lua */
-    PUT_BACK_PATIENCE_MS = 60000,
+    REINSTATE_PATIENCE_MS = 60000,
 };
 
 int commands_say(struct topic *topic, const struct publish_batch_say *say, redis_done done,
@@ -21,7 +21,7 @@ int commands_say(struct topic *topic, const struct publish_batch_say *say, redis
     const struct commands *commands = topic->commands;
     if (!redis_is_ready(commands->redis))
         return -1;
-    outbox_add(commands->publish_batch, topic, say, done, arg);
+    publish_batch_add(commands->publish_batch, topic, say, done, arg);
     return 0;
 }
 
@@ -29,7 +29,7 @@ int commands_publish(struct topic *topic, const char *json, size_t len)
 {
     const struct commands *commands = topic->commands;
     struct redis_words words = {0};
-    outbox_flush(commands->publish_batch);
+    publish_batch_flush(commands->publish_batch);
     redis_words_add_string(&words, "PUBLISH");
     redis_words_add_string(&words, topic->channel.text);
     redis_words_add(&words, json, len);
@@ -38,17 +38,17 @@ int commands_publish(struct topic *topic, const char *json, size_t len)
     return result;
 }
 
-/* As how many calls it counts in the lane. */
+/* As how many calls it counts in the limiter. */
 static unsigned weigh(size_t count, size_t like_a_call)
 {
     return 1 + (unsigned)(count / like_a_call);
 }
 
 /* Until when a join that is sent now is of use to anybody, by Redis' clock; 0: not known. A member
- * who is to be put back waits in line first, and is there whether Redis is quick or not. */
+ * who is to be reinstated waits in line first, and is there whether Redis is quick or not. */
 static int64_t find_end_ms(const struct commands *commands, const struct commands_join *join)
 {
-    int64_t patience_ms = join->restore ? PUT_BACK_PATIENCE_MS : REDIS_DEADLINE_MS;
+    int64_t patience_ms = join->reinstate ? REINSTATE_PATIENCE_MS : REDIS_DEADLINE_MS;
     return remote_clock_at(commands->redis_clock, clock_monotonic_ms() + patience_ms);
 }
 
@@ -71,7 +71,7 @@ static void add_join(struct script_call *call, const struct commands *commands,
     script_add(call, join->shown.hash);
     script_add(call, join->number_base);
     script_add_number(call, (uint64_t)find_asked_ms(commands, join));
-    script_add(call, join->restore ? "1" : "0");
+    script_add(call, join->reinstate ? "1" : "0");
     script_add_number(call, join->floor);
     script_add(call, join->floor_epoch == NULL ? "" : join->floor_epoch);
 }
@@ -103,7 +103,7 @@ int commands_join(struct topic *topic, const struct commands_join *joins, size_t
     script_add_number(&call, (uint64_t)find_end_ms(commands, &joins[0]));
     for (size_t i = 0; i < count; i++)
         add_join(&call, commands, &joins[i]);
-    return lane_run(commands->limiter, &call, weigh(count, JOINS_LIKE_A_CALL), done, arg);
+    return limiter_run(commands->limiter, &call, weigh(count, JOINS_LIKE_A_CALL), done, arg);
 }
 
 static enum commands_join_status read_in(const struct redis_reply *answer,
@@ -158,8 +158,8 @@ int commands_leave(struct topic *topic, const struct commands_leave *leaves, siz
         script_add(&call, leaves[i].said ? "1" : "0");
         script_add(&call, leaves[i].spared);
     }
-    outbox_flush(commands->publish_batch); /* what was said before is heard before */
-    return lane_run(commands->limiter, &call, weigh(count, LEAVES_LIKE_A_CALL), done, arg);
+    publish_batch_flush(commands->publish_batch); /* what was said before is heard before */
+    return limiter_run(commands->limiter, &call, weigh(count, LEAVES_LIKE_A_CALL), done, arg);
 }
 
 int commands_refresh(struct topic *topic, const struct commands_member *members, size_t count,
@@ -175,7 +175,7 @@ int commands_refresh(struct topic *topic, const struct commands_member *members,
     topic_call_add_base(&call, topic, "left");
     for (size_t i = 0; i < count; i++)
         script_add(&call, members[i].session);
-    return lane_run(commands->limiter, &call, 1, done, arg);
+    return limiter_run(commands->limiter, &call, 1, done, arg);
 }
 
 int commands_ours(struct topic *topic, const char *cursor, size_t most, redis_done done, void *arg)
@@ -187,7 +187,7 @@ int commands_ours(struct topic *topic, const char *cursor, size_t most, redis_do
     topic_call_add_base(&call, topic, "member");
     script_add(&call, cursor);
     script_add_number(&call, most);
-    return lane_run(commands->limiter, &call, 1, done, arg);
+    return limiter_run(commands->limiter, &call, 1, done, arg);
 }
 
 void commands_trim(struct topic *topic, const char *epoch, uint64_t seq)

@@ -26,16 +26,16 @@ struct commands {
     struct metrics *metrics;
     struct log *log;
     struct redis *redis;
-    struct outbox *publish_batch;
-    struct lane *limiter;      /* for members */
-    struct lane *list_limiter; /* for what names many people */
+    struct publish_batch *publish_batch;
+    struct limiter *limiter;      /* for members */
+    struct limiter *list_limiter; /* for what names many people */
     const struct remote_clock *redis_clock;
     struct script_settings settings;
 };
 
 /* --- Calls; each returns 0, or -1 when Redis is not there: `done` is then never called --- */
 
-/* Goes out with bus_flush (broker.h). Answers the number of the
+/* Goes out with broker_flush (broker.h). Answers the number of the
  * message (redis_reply_number), or that it was refused: commands_is_other_epoch. */
 int commands_say(struct topic *topic, const struct publish_batch_say *say, redis_done done,
                  void *arg);
@@ -56,7 +56,7 @@ struct commands_join {
     struct token shown;      /* id "" when no token was shown */
     const char *number_base; /* folded name to which a number is added for a suggestion */
     int64_t asked_ms;        /* when they asked (monotonic); 0: not known */
-    bool restore;            /* put back a member whom this gateway holds under `shown` */
+    bool reinstate;          /* reinstate a member whom this gateway holds under `shown` */
     uint64_t floor;          /* restore: what it may see from */
     const char *floor_epoch; /* restore: the epoch of that number */
 };
@@ -82,10 +82,10 @@ struct commands_joined {
 enum { COMMANDS_JOIN_MOST = 16 };
 
 /* Lets 1 to COMMANDS_JOIN_MOST people in, judged one after the other; one event tells of all who
- * are new. All are to be put back, or none; who is not is let in within REDIS_DEADLINE_MS or not at
- * all, as far as Redis' clock is known, and not when the member is on a socket by then that asked
- * later (COMMANDS_LATE). From bus_await_turn's `make` it is sent at once, else it stands at the end
- * of the line. */
+ * are new. All are to be reinstated, or none; who is not is let in within REDIS_DEADLINE_MS or not
+ * at all, as far as Redis' clock is known, and not when the member is on a socket by then that
+ * asked later (COMMANDS_LATE). From broker_enqueue's `make` it is sent at once, else it stands at
+ * the end of the line. */
 int commands_join(struct topic *topic, const struct commands_join *joins, size_t count,
                   redis_done done, void *arg);
 
@@ -102,7 +102,7 @@ struct commands_leave {
 enum { COMMANDS_LEAVE_MOST = MESSAGE_PRESENCE_NAMES };
 
 /* Takes off the members that these sessions are, 1 to COMMANDS_LEAVE_MOST of them, and nobody else;
- * one event tells of them all. May be repeated. From bus_await_turn's `make` it is sent at once,
+ * one event tells of them all. May be repeated. From broker_enqueue's `make` it is sent at once,
  * else it stands at the end of the line. */
 int commands_leave(struct topic *topic, const struct commands_leave *leaves, size_t count,
                    redis_done done, void *arg);

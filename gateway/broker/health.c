@@ -24,8 +24,8 @@ enum {
 
 enum stage { NONE, ASKING, COMING };
 
-struct probe {
-    struct probe_options options;
+struct health {
+    struct health_options options;
     enum stage stage;    /* of the last one */
     unsigned unanswered; /* calls; only the last one's answer counts */
     char word[32];
@@ -39,19 +39,19 @@ struct probe {
     char refused[240];        /* why Redis refused the last one; "" when it did not */
 };
 
-struct probe *probe_new(const struct probe_options *options)
+struct health *health_new(const struct health_options *options)
 {
-    struct probe *probe = memory_new(sizeof *probe);
+    struct health *probe = memory_new(sizeof *probe);
     probe->options = *options;
     return probe;
 }
 
-void probe_free(struct probe *probe)
+void health_free(struct health *probe)
 {
     free(probe);
 }
 
-void probe_forget(struct probe *probe)
+void health_forget(struct health *probe)
 {
     probe->stage = NONE;
     probe->sent_ms = 0;
@@ -71,7 +71,7 @@ static bool is_about_writing(const struct redis_error *error)
     return false;
 }
 
-static void note_refusal(struct probe *probe, const struct redis_error *error)
+static void note_refusal(struct health *probe, const struct redis_error *error)
 {
     probe->proven = false;
     probe->awaited_since_ms = 0;
@@ -82,7 +82,7 @@ static void note_refusal(struct probe *probe, const struct redis_error *error)
 
 static void on_answered(void *arg, const struct redis_reply *reply)
 {
-    struct probe *probe = arg;
+    struct health *probe = arg;
     struct redis_error error;
     if (--probe->unanswered > 0 || probe->stage != ASKING) /* it is back before the answer */
         return;
@@ -98,7 +98,7 @@ static void on_answered(void *arg, const struct redis_reply *reply)
 }
 
 /* The keys of a room, as a member's messages and joins use them. */
-static void add_keys(struct script_call *call, const struct probe_options *options)
+static void add_keys(struct script_call *call, const struct health_options *options)
 {
     const struct key all[] = {key_part(options->base, "head"), key_part(options->base, "recent"),
                               key_part(options->base, "members"),
@@ -109,12 +109,12 @@ static void add_keys(struct script_call *call, const struct probe_options *optio
         script_add_key(call, all[i].text, strlen(all[i].text));
 }
 
-static int ask(struct probe *probe)
+static int ask(struct health *probe)
 {
     struct script_call call;
     script_begin(&call, "probe");
     add_keys(&call, &probe->options);
-    script_add(&call, probe->word + sizeof PROBE_WORD - 1); /* an epoch */
+    script_add(&call, probe->word + sizeof HEALTH_PROBE_WORD - 1); /* an epoch */
     script_add(&call, KEY_SECONDS);
     script_add(&call, probe->options.keeps ? KEY_SECONDS : "0");
     script_add(&call, MOST_KEPT);
@@ -122,12 +122,12 @@ static int ask(struct probe *probe)
     return script_run(probe->options.commands, &call, on_answered, probe);
 }
 
-void probe_send(struct probe *probe)
+void health_send(struct health *probe)
 {
     int64_t now_ms = clock_monotonic_ms();
     uint64_t random;
     digest_random(&random, sizeof random);
-    snprintf(probe->word, sizeof probe->word, PROBE_WORD "%016" PRIx64, random);
+    snprintf(probe->word, sizeof probe->word, HEALTH_PROBE_WORD "%016" PRIx64, random);
     if (ask(probe) != 0)
         return;
     probe->unanswered++;
@@ -140,14 +140,15 @@ void probe_send(struct probe *probe)
         probe->awaited_since_ms = now_ms;
 }
 
-void probe_hurry(struct probe *probe)
+void health_hurry(struct health *probe)
 {
     probe->sent_ms = 0;
 }
 
-bool probe_came(struct probe *probe, const char *text)
+bool health_came(struct health *probe, const char *text)
 {
-    if (probe->awaited_since_ms == 0 || strcmp(text, probe->word + sizeof PROBE_WORD - 1) != 0)
+    if (probe->awaited_since_ms == 0 ||
+        strcmp(text, probe->word + sizeof HEALTH_PROBE_WORD - 1) != 0)
         return false; /* not the last one sent, or not ours at all */
     metrics_add_lag(probe->options.metrics, clock_monotonic_us() - probe->sent_us);
     probe->stage = NONE;
@@ -159,11 +160,11 @@ bool probe_came(struct probe *probe, const char *text)
 }
 
 /* The connection that has to say something next has said nothing for so long. */
-static bool is_lost(const struct probe *probe, int64_t now_ms)
+static bool is_lost(const struct health *probe, int64_t now_ms)
 {
     const struct redis *next =
         probe->stage == COMING ? probe->options.subscriber : probe->options.commands;
-    int64_t silent_since_ms = redis_heard_ms(next);
+    int64_t silent_since_ms = redis_last_rx_ms(next);
     if (probe->awaited_since_ms == 0)
         return false;
     if (silent_since_ms < probe->owed_ms)
@@ -173,36 +174,36 @@ static bool is_lost(const struct probe *probe, int64_t now_ms)
 
 /* Was it this process that did not run? Then Redis may not have had its turn yet either, and has
  * its five seconds from now on. */
-static void excuse_silence(struct probe *probe, int64_t now_ms)
+static void excuse_silence(struct health *probe, int64_t now_ms)
 {
     if (probe->looked_ms != 0 && now_ms - probe->looked_ms > HELD_UP_MS)
         probe->owed_ms = now_ms;
     probe->looked_ms = now_ms;
 }
 
-bool probe_tick(struct probe *probe)
+bool health_tick(struct health *probe)
 {
     int64_t now_ms = clock_monotonic_ms();
     excuse_silence(probe, now_ms);
     if (is_lost(probe, now_ms))
         return false;
     if (probe->stage == NONE && (probe->sent_ms == 0 || now_ms - probe->sent_ms >= EVERY_MS))
-        probe_send(probe);
+        health_send(probe);
     return true;
 }
 
-bool probe_flows(const struct probe *probe)
+bool health_is_good(const struct health *probe)
 {
     int64_t since_ms = probe->awaited_since_ms;
     return probe->proven && (since_ms == 0 || clock_monotonic_ms() - since_ms < SLOW_MS);
 }
 
-int64_t probe_back_ms(const struct probe *probe)
+int64_t health_back_ms(const struct health *probe)
 {
     return probe->back_ms;
 }
 
-const char *probe_refused(const struct probe *probe)
+const char *health_refused(const struct health *probe)
 {
     return probe->refused[0] == '\0' ? NULL : probe->refused;
 }

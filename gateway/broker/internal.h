@@ -8,9 +8,9 @@
 #include "broker/pubsub.h"
 #include "redis/persistence.h"
 
-struct bus {
-    struct bus_options options;
-    struct bus_callbacks callbacks;
+struct broker {
+    struct broker_options options;
+    struct broker_callbacks callbacks;
     void *arg;
     struct redis_url url; /* with the password as it was last read */
     struct redis *commands;
@@ -21,11 +21,11 @@ struct bus {
     struct pubsub *pubsub;
     struct commands calls;
     struct key own_channel;               /* P:gateway:ID */
-    struct key life_channel;              /* whoever is subscribed to it lives, see lease.lua */
+    struct key incarnation_channel;       /* whoever is subscribed to it lives, see lease.lua */
     struct key probe_channel, probe_base; /* of a room that nobody can be in */
-    char life[9];
-    struct probe *probe;
-    struct redis_keeps *keeps;
+    char incarnation[9];
+    struct health *health;
+    struct persistence *persistence;
     struct remote_clock redis_clock;         /* of the commands' connection */
     int64_t time_asked_ms;                   /* 0: not under way */
     char lost[300];                          /* why Redis is not there */
@@ -40,16 +40,16 @@ struct bus {
 /* --- broker/broker.c --- */
 
 /* Are both connections ready? */
-bool bus_is_whole(const struct bus *bus);
+bool broker_is_whole(const struct broker *broker);
 
 /* --- broker/password.c --- */
 
 /* Redis has refused something: is the password another one by now? The next connection has it. */
-void bus_doubt_password(struct bus *bus, const struct redis_error *error);
+void broker_check_password(struct broker *broker, const struct redis_error *error);
 
 /* --- broker/channels.c --- */
 
 /* Listens on the channels that are this gateway's own. */
-void bus_make_channels(struct bus *bus);
+void broker_make_channels(struct broker *broker);
 
 #endif

@@ -5,47 +5,48 @@
 
 #include <string.h>
 
-static void tell(const struct bus *bus, const char *message, const char *err)
+static void tell(const struct broker *broker, const char *message, const char *err)
 {
-    log_write(bus->options.log, &(struct log_line){
-                                    .level = err == NULL ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
-                                    .kind = "redis-password",
-                                    .message = message,
-                                    .err = err,
-                                });
+    log_write(broker->options.log, &(struct log_line){
+                                       .level = err == NULL ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
+                                       .kind = "redis-password",
+                                       .message = message,
+                                       .err = err,
+                                   });
 }
 
 /* A failure is told once, until it goes well again. */
-static void reread(struct bus *bus)
+static void reread(struct broker *broker)
 {
     char password[PASSWORD_BYTES];
     char error[300];
-    const char *path = bus->options.config->redis_password_file;
+    const char *path = broker->options.config->redis_password_file;
     if (password_file_read(path, true, password, error, sizeof error) != 0) {
-        if (!bus->password_told)
-            tell(bus, "redis-password-file could not be read again; the old password is kept",
+        if (!broker->password_told)
+            tell(broker, "redis-password-file could not be read again; the old password is kept",
                  error);
-        bus->password_told = true;
+        broker->password_told = true;
         return;
     }
-    if (strcmp(password, bus->url.password) != 0) {
-        memcpy(bus->url.password, password, sizeof password);
-        tell(bus, "redis-password-file has another password; it is used from now on", NULL);
+    if (strcmp(password, broker->url.password) != 0) {
+        memcpy(broker->url.password, password, sizeof password);
+        tell(broker, "redis-password-file has another password; it is used from now on", NULL);
     }
     explicit_bzero(password, sizeof password);
-    bus->password_told = false;
+    broker->password_told = false;
 }
 
-void bus_reread_password(struct bus *bus)
+void broker_reread_password(struct broker *broker)
 {
-    if (bus->options.config->redis_password_file == NULL)
+    if (broker->options.config->redis_password_file == NULL)
         return;
-    bus->password_told = false;
-    reread(bus);
+    broker->password_told = false;
+    reread(broker);
 }
 
-void bus_doubt_password(struct bus *bus, const struct redis_error *error)
+void broker_check_password(struct broker *broker, const struct redis_error *error)
 {
-    if (bus->options.config->redis_password_file != NULL && strcmp(error->word, "WRONGPASS") == 0)
-        reread(bus);
+    if (broker->options.config->redis_password_file != NULL &&
+        strcmp(error->word, "WRONGPASS") == 0)
+        reread(broker);
 }

@@ -19,54 +19,54 @@ struct answer {
 
 /* The says of one room that go out in one call; then what its reply is for. */
 struct batch {
-    struct link link; /* in the outbox, until it is sent */
+    struct link link; /* in the batch, until it is sent */
     struct topic *topic;
     struct script_call call;
     size_t count;
     struct answer *answers;
 };
 
-struct outbox {
-    struct link batches; /* of one turn */
+struct publish_batch {
+    struct link batches; /* of one iteration */
     struct redis *redis;
     const struct script_settings *settings;
 };
 
-struct outbox *outbox_new(struct redis *redis, const struct script_settings *settings)
+struct publish_batch *publish_batch_new(struct redis *redis, const struct script_settings *settings)
 {
-    struct outbox *outbox = memory_new(sizeof *outbox);
-    list_init(&outbox->batches);
-    outbox->redis = redis;
-    outbox->settings = settings;
-    return outbox;
+    struct publish_batch *publish = memory_new(sizeof *publish);
+    list_init(&publish->batches);
+    publish->redis = redis;
+    publish->settings = settings;
+    return publish;
 }
 
-void outbox_free(struct outbox *outbox)
+void publish_batch_free(struct publish_batch *publish)
 {
-    free(outbox);
+    free(publish);
 }
 
 /* --- Gathering --- */
 
-static struct batch *new_batch(struct outbox *outbox, struct topic *topic)
+static struct batch *new_batch(struct publish_batch *publish, struct topic *topic)
 {
     struct batch *batch = memory_new(sizeof *batch);
     batch->topic = topic;
-    topic_call_begin(&batch->call, "publish", topic, outbox->settings);
-    script_add(&batch->call, outbox->settings->most_nonces);
-    script_add(&batch->call, outbox->settings->nonce_ttl);
-    list_add(&outbox->batches, &batch->link);
+    topic_call_begin(&batch->call, "publish", topic, publish->settings);
+    script_add(&batch->call, publish->settings->most_nonces);
+    script_add(&batch->call, publish->settings->nonce_ttl);
+    list_add(&publish->batches, &batch->link);
     topic->batch = batch;
     return batch;
 }
 
 /* The one that gathers for this topic. */
-static struct batch *batch_of(struct outbox *outbox, struct topic *topic)
+static struct batch *batch_of(struct publish_batch *publish, struct topic *topic)
 {
     struct batch *batch = topic->batch;
     if (batch == NULL || batch->count >= MOST_SAYS ||
         batch->call.keys.bytes.len + batch->call.words.bytes.len >= MOST_BYTES)
-        return new_batch(outbox, topic);
+        return new_batch(publish, topic);
     return batch;
 }
 
@@ -78,10 +78,10 @@ static void add_answer(struct batch *batch, redis_done done, void *arg)
     batch->answers[batch->count++] = (struct answer){done, arg};
 }
 
-void outbox_add(struct outbox *outbox, struct topic *topic, const struct publish_batch_say *what,
-                redis_done done, void *arg)
+void publish_batch_add(struct publish_batch *publish, struct topic *topic,
+                       const struct publish_batch_say *what, redis_done done, void *arg)
 {
-    struct batch *batch = batch_of(outbox, topic);
+    struct batch *batch = batch_of(publish, topic);
     if (what->nonce != NULL)
         topic_call_add_key(&batch->call, topic, "nonces", what->id);
     redis_words_add(&batch->call.words, what->body, what->body_len);
@@ -102,28 +102,28 @@ static void on_answered(void *arg, const struct redis_reply *reply)
     free(batch);
 }
 
-static struct batch *take_first(struct outbox *outbox)
+static struct batch *take_first(struct publish_batch *publish)
 {
-    struct batch *batch = LIST_ITEM(outbox->batches.next, struct batch, link);
+    struct batch *batch = LIST_ITEM(publish->batches.next, struct batch, link);
     list_remove(&batch->link);
     batch->topic->batch = NULL;
     return batch;
 }
 
-void outbox_flush(struct outbox *outbox)
+void publish_batch_flush(struct publish_batch *publish)
 {
-    while (!list_is_empty(&outbox->batches)) {
-        struct batch *batch = take_first(outbox);
-        if (script_run(outbox->redis, &batch->call, on_answered, batch) != 0)
-            redis_fail(outbox->redis, on_answered, batch);
+    while (!list_is_empty(&publish->batches)) {
+        struct batch *batch = take_first(publish);
+        if (script_run(publish->redis, &batch->call, on_answered, batch) != 0)
+            redis_fail(publish->redis, on_answered, batch);
     }
 }
 
-void outbox_stop(struct outbox *outbox)
+void publish_batch_stop(struct publish_batch *publish)
 {
-    while (outbox != NULL && !list_is_empty(&outbox->batches)) {
-        struct batch *batch = take_first(outbox);
-        script_drop(script_prepare(outbox->redis, &batch->call));
+    while (publish != NULL && !list_is_empty(&publish->batches)) {
+        struct batch *batch = take_first(publish);
+        script_drop(script_prepare(publish->redis, &batch->call));
         on_answered(batch, NULL);
     }
 }

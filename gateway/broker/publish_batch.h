@@ -1,6 +1,6 @@
-/* outbox: what members say, on its way to Redis. All that is said to a room in one turn of the loop
- * goes out in one call of publish.lua, so that a busy room costs Redis a fraction of a call for
- * each message; at rest a message is a call of its own and waits for nothing.
+/* publish_batch: what members say, on its way to Redis. All that is said to a room in one iteration
+ * of the loop goes out in one call of publish.lua, so that a busy room costs Redis a fraction of a
+ * call for each message; at rest a message is a call of its own and waits for nothing.
  *
  * Owns what it was given until it is sent, and the callbacks until they are answered. */
 #ifndef YUKIZURI_BROKER_PUBLISH_BATCH_H
@@ -12,10 +12,11 @@
 
 #include <stddef.h>
 
-struct outbox;
+struct publish_batch;
 
 /* Both must outlive it. */
-struct outbox *outbox_new(struct redis *redis, const struct script_settings *settings);
+struct publish_batch *publish_batch_new(struct redis *redis,
+                                        const struct script_settings *settings);
 
 struct publish_batch_say {
     const char *id;
@@ -26,18 +27,18 @@ struct publish_batch_say {
 };
 
 /* Tells everybody who still waits in it, from within, that no answer will come. NULL is fine. */
-void outbox_stop(struct outbox *outbox);
+void publish_batch_stop(struct publish_batch *publish);
 
 /* It must have been stopped. NULL is fine. */
-void outbox_free(struct outbox *outbox);
+void publish_batch_free(struct publish_batch *publish);
 
 /* Takes a copy of `say`. `done` is called once, with what Redis answered to this one: see
  * commands_say. The topic must live until then. */
-void outbox_add(struct outbox *outbox, struct topic *topic, const struct publish_batch_say *say,
-                redis_done done, void *arg);
+void publish_batch_add(struct publish_batch *publish, struct topic *topic,
+                       const struct publish_batch_say *say, redis_done done, void *arg);
 
 /* Sends what has gathered, now: something else follows that must not overtake it. Without a
- * connection, who waits for an answer is told at the loop's next turn that none will come. */
-void outbox_flush(struct outbox *outbox);
+ * connection, who waits for an answer is told at the loop's next iteration that none will come. */
+void publish_batch_flush(struct publish_batch *publish);
 
 #endif

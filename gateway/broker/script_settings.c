@@ -14,8 +14,8 @@ enum {
 uint64_t script_settings_member_ttl(const struct config *config)
 {
     uint64_t leases = config->lease * MEMBER_TTL_LEASES;
-    uint64_t burial = (config->lease + config->leave_grace) * 3; /* outlives its own funeral */
-    return leases > burial ? leases : burial;
+    uint64_t reaping = (config->lease + config->leave_grace) * 3; /* outlives its own funeral */
+    return leases > reaping ? leases : reaping;
 }
 
 /* Renewed with the members: it outlives the events that are kept after the last of them left. */

@@ -64,7 +64,7 @@ struct topic topic_of(const struct commands *commands, const struct config *conf
                           .base = key_room(config->redis_prefix, room)};
 }
 
-/* A room's name has no braces; that in which a probe speaks has (bus_channels). */
+/* A room's name has no braces; that in which a probe speaks has (broker_channels). */
 bool key_channel_room(const char *channel, struct key *out)
 {
     const char *begin = strstr(channel, ":{");
@@ -92,7 +92,7 @@ struct key key_gateway_gone(const char *prefix, const char *id)
     return join((const char *const[]){prefix, ":gateway:", id, ":gone", NULL});
 }
 
-struct key key_bury(const char *prefix, const char *id)
+struct key key_reap_claim(const char *prefix, const char *id)
 {
     return key_item(prefix, "bury", id);
 }

@@ -28,17 +28,17 @@ struct suspect {
 
 /* A lease was renewed at most a third of it before the death. From the moment its key is missing,
  * members still have what is left of the grace after two thirds of a lease. At least a second, if
- * the grace has one: the living may just be about to renew theirs. After a doubt (burials_doubt)
- * nothing is known of the time before, and the grace begins when the key is found missing. So it
- * does when a gateway gave its lease back at its end. */
-static int64_t wait_ms(const struct burials *burials, const struct suspect *suspect)
+ * the grace has one: the living may just be about to renew theirs. After a doubt
+ * (failure_detector_reset) nothing is known of the time before, and the grace begins when the key
+ * is found missing. So it does when a gateway gave its lease back at its end. */
+static int64_t wait_ms(const struct failure_detector *detector, const struct suspect *suspect)
 {
-    const struct config *config = burials->config;
+    const struct config *config = detector->config;
     int64_t grace_ms = (int64_t)config->leave_grace * 1000;
     int64_t lease_ms = (int64_t)config->lease * 1000;
     if (suspect->stopped)
         return grace_ms;
-    if (burials->doubted_ms != 0 && suspect->since_ms - burials->doubted_ms < lease_ms)
+    if (detector->reset_ms != 0 && suspect->since_ms - detector->reset_ms < lease_ms)
         return grace_ms;
     int64_t wait = grace_ms - lease_ms * 2 / 3;
     int64_t least = grace_ms < 1000 ? grace_ms : 1000;
@@ -46,9 +46,9 @@ static int64_t wait_ms(const struct burials *burials, const struct suspect *susp
 }
 
 /* Its members may be among those who are coming back here, and are let in first. */
-static bool may_bury(const struct burials *burials)
+static bool may_reap(const struct failure_detector *detector)
 {
-    return !lane_is_long(bus_commands(burials->bus)->limiter);
+    return !limiter_is_congested(broker_commands(detector->broker)->limiter);
 }
 
 static int64_t poll_ms(const struct config *config)
@@ -57,9 +57,9 @@ static int64_t poll_ms(const struct config *config)
     return every_ms > SHORTEST_POLL_MS ? every_ms : SHORTEST_POLL_MS;
 }
 
-static struct suspect *find_suspect(struct burials *burials, const char *id)
+static struct suspect *find_suspect(struct failure_detector *detector, const char *id)
 {
-    for (struct link *at = burials->suspects.next; at != &burials->suspects; at = at->next) {
+    for (struct link *at = detector->suspects.next; at != &detector->suspects; at = at->next) {
         struct suspect *suspect = LIST_ITEM(at, struct suspect, link);
         if (strcmp(suspect->id, id) == 0)
             return suspect;
@@ -75,31 +75,31 @@ static void forget_suspect(struct suspect *suspect)
 
 /* --- Keys broken by hand --- */
 
-void burial_tell_mended(struct burials *burials, const char *key)
+void failure_detector_log_repair(struct failure_detector *detector, const char *key)
 {
-    mended_tell(burials->log, key, &burials->mended_told);
+    repaired_log(detector->log, key, &detector->repair_logged);
 }
 
 static void on_given_end(void *arg, const struct redis_reply *reply)
 {
     if (redis_reply_integer(reply) != 0)
-        burial_tell_mended(arg, "gateway");
+        failure_detector_log_repair(arg, "gateway");
 }
 
 /* A lease that somebody has made by hand would let a dead gateway live for ever. */
-static void give_end(struct burials *burials, const char *key)
+static void give_end(struct failure_detector *detector, const char *key)
 {
     char ms[TEXT_NUMBER_BYTES];
-    text_number(burials->config->lease * 1000, ms);
-    redis_send_strings(bus_commands(burials->bus)->redis, on_given_end, burials, "PEXPIRE", key, ms,
-                       "NX", NULL);
+    text_number(detector->config->lease * 1000, ms);
+    redis_send_strings(broker_commands(detector->broker)->redis, on_given_end, detector, "PEXPIRE",
+                       key, ms, "NX", NULL);
 }
 
 /* --- Asking after one --- */
 
 /* The replies to EXISTS for the gateway `id`, whose copy this owns. */
 struct check {
-    struct burials *burials;
+    struct failure_detector *detector;
     int64_t asked_ms;
     bool stopped;
     char id[];
@@ -114,11 +114,11 @@ static void on_stopped(void *arg, const struct redis_reply *reply)
 static void on_checked(void *arg, const struct redis_reply *reply)
 {
     struct check *check = arg;
-    struct burials *burials = check->burials;
-    struct suspect *suspect = find_suspect(burials, check->id);
+    struct failure_detector *detector = check->detector;
+    struct suspect *suspect = find_suspect(detector, check->id);
     bool alive = redis_reply_integer(reply) != 0;
     int64_t now_ms = clock_monotonic_ms();
-    bool known = !redis_reply_is_error(reply) && !burial_is_stale(check->asked_ms);
+    bool known = !redis_reply_is_error(reply) && !failure_detector_is_stale(check->asked_ms);
     if (known && alive && suspect != NULL) {
         forget_suspect(suspect);
     } else if (known && !alive) {
@@ -127,37 +127,37 @@ static void on_checked(void *arg, const struct redis_reply *reply)
             memcpy(suspect->id, check->id, strlen(check->id) + 1);
             suspect->since_ms = now_ms;
             list_init(&suspect->link);
-            list_add(&burials->suspects, &suspect->link);
+            list_add(&detector->suspects, &suspect->link);
         }
         suspect->seen = true;
         suspect->stopped = check->stopped;
-        if (now_ms - suspect->since_ms >= wait_ms(burials, suspect) && may_bury(burials))
-            burial_claim(burials, check->id, check->stopped);
+        if (now_ms - suspect->since_ms >= wait_ms(detector, suspect) && may_reap(detector))
+            reaper_claim(detector, check->id, check->stopped);
     }
     free(check);
 }
 
-static void check_gateway(struct burials *burials, const char *id)
+static void check_gateway(struct failure_detector *detector, const char *id)
 {
     struct check *check = memory_new(sizeof *check + strlen(id) + 1);
-    struct redis *redis = bus_commands(burials->bus)->redis;
-    struct key key = key_gateway(burials->config->redis_prefix, id);
-    struct key gone = key_gateway_gone(burials->config->redis_prefix, id);
-    check->burials = burials;
+    struct redis *redis = broker_commands(detector->broker)->redis;
+    struct key key = key_gateway(detector->config->redis_prefix, id);
+    struct key gone = key_gateway_gone(detector->config->redis_prefix, id);
+    check->detector = detector;
     check->asked_ms = clock_monotonic_ms();
     memcpy(check->id, id, strlen(id) + 1);
-    if (burials->polls % POLLS_TO_MEND == 0)
-        give_end(burials, key.text);
+    if (detector->polls % POLLS_TO_MEND == 0)
+        give_end(detector, key.text);
     redis_send_strings(redis, on_stopped, check, "EXISTS", gone.text, NULL);
     if (redis_send_strings(redis, on_checked, check, "EXISTS", key.text, NULL) != 0)
         free(check);
 }
 
-/* Forgets those who were not seen dead since the poll before: they live, or are buried. */
-static void sweep_suspects(struct burials *burials)
+/* Forgets those who were not seen dead since the poll before: they live, or are reaped. */
+static void sweep_suspects(struct failure_detector *detector)
 {
     struct link *next;
-    for (struct link *at = burials->suspects.next; at != &burials->suspects; at = next) {
+    for (struct link *at = detector->suspects.next; at != &detector->suspects; at = next) {
         struct suspect *suspect = LIST_ITEM(at, struct suspect, link);
         next = at->next;
         if (!suspect->seen)
@@ -171,80 +171,81 @@ static void sweep_suspects(struct burials *burials)
 
 static void on_gateways(void *arg, const struct redis_reply *reply)
 {
-    struct burials *burials = arg;
+    struct failure_detector *detector = arg;
     if (redis_reply_is_error(reply))
         return;
-    sweep_suspects(burials);
-    burials->polls++;
+    sweep_suspects(detector);
+    detector->polls++;
     for (size_t i = 0; i < redis_reply_count(reply); i++) {
         size_t len;
         const char *id = redis_reply_string(redis_reply_at(reply, i), &len);
-        if (id != NULL && len < ID_BYTES && strcmp(id, burials->config->gateway_id) != 0)
-            check_gateway(burials, id);
+        if (id != NULL && len < ID_BYTES && strcmp(id, detector->config->gateway_id) != 0)
+            check_gateway(detector, id);
     }
 }
 
-void burials_doubt(struct burials *burials)
+void failure_detector_reset(struct failure_detector *detector)
 {
-    burials->doubted_ms = clock_monotonic_ms();
-    while (!list_is_empty(&burials->suspects))
-        forget_suspect(LIST_ITEM(burials->suspects.next, struct suspect, link));
+    detector->reset_ms = clock_monotonic_ms();
+    while (!list_is_empty(&detector->suspects))
+        forget_suspect(LIST_ITEM(detector->suspects.next, struct suspect, link));
 }
 
 /* A gateway that was restarted under its old id: nobody else will bury that life. */
-static bool is_own_due(const struct burials *burials)
+static bool is_own_due(const struct failure_detector *detector)
 {
-    int64_t since_ms = burials->started_ms;
-    if (since_ms < burials->doubted_ms)
-        since_ms = burials->doubted_ms;
-    if (since_ms < burials->held_ms)
-        since_ms = burials->held_ms;
-    return !list_is_empty(&burials->own_graves) &&
-           clock_monotonic_ms() - since_ms >= (int64_t)burials->config->leave_grace * 1000;
+    int64_t since_ms = detector->started_ms;
+    if (since_ms < detector->reset_ms)
+        since_ms = detector->reset_ms;
+    if (since_ms < detector->held_ms)
+        since_ms = detector->held_ms;
+    return !list_is_empty(&detector->own_rooms) &&
+           clock_monotonic_ms() - since_ms >= (int64_t)detector->config->leave_grace * 1000;
 }
 
 static void on_timer(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
     (void)events;
-    struct burials *burials = arg;
-    int64_t stopped_ms = clock_monotonic_ms() - burials->polled_ms - poll_ms(burials->config);
-    bool flows = bus_flows(burials->bus);
-    if (!flows || !burials->flowed || stopped_ms > BURIAL_STALE_MS)
-        burials_doubt(burials);
-    burials->flowed = flows;
-    burials->polled_ms = clock_monotonic_ms();
-    struct key gateways = key_part(burials->config->redis_prefix, "gateways");
-    redis_send_strings(bus_commands(burials->bus)->redis, on_gateways, burials, "SMEMBERS",
+    struct failure_detector *detector = arg;
+    int64_t stopped_ms = clock_monotonic_ms() - detector->polled_ms - poll_ms(detector->config);
+    bool flows = broker_is_healthy(detector->broker);
+    if (!flows || !detector->flowed || stopped_ms > REAPER_STALE_MS)
+        failure_detector_reset(detector);
+    detector->flowed = flows;
+    detector->polled_ms = clock_monotonic_ms();
+    struct key gateways = key_part(detector->config->redis_prefix, "gateways");
+    redis_send_strings(broker_commands(detector->broker)->redis, on_gateways, detector, "SMEMBERS",
                        gateways.text, NULL);
-    if (is_own_due(burials) && may_bury(burials))
-        burial_claim(burials, burials->config->gateway_id, false);
+    if (is_own_due(detector) && may_reap(detector))
+        reaper_claim(detector, detector->config->gateway_id, false);
 }
 
-struct burials *burials_new(struct event_base *base, struct bus *bus, struct log *log)
+struct failure_detector *failure_detector_new(struct event_base *base, struct broker *broker,
+                                              struct log *log)
 {
-    struct burials *burials = memory_new(sizeof *burials);
-    burials->bus = bus;
-    burials->log = log;
-    burials->config = bus_commands(bus)->config;
-    burials->flowed = true;
-    list_init(&burials->suspects);
-    burials->started_ms = clock_monotonic_ms();
-    list_init(&burials->own_graves);
-    burials->timer = event_new(base, -1, EV_PERSIST, on_timer, burials);
-    burials->polled_ms = clock_monotonic_ms();
-    int64_t every_ms = poll_ms(burials->config);
+    struct failure_detector *detector = memory_new(sizeof *detector);
+    detector->broker = broker;
+    detector->log = log;
+    detector->config = broker_commands(broker)->config;
+    detector->flowed = true;
+    list_init(&detector->suspects);
+    detector->started_ms = clock_monotonic_ms();
+    list_init(&detector->own_rooms);
+    detector->timer = event_new(base, -1, EV_PERSIST, on_timer, detector);
+    detector->polled_ms = clock_monotonic_ms();
+    int64_t every_ms = poll_ms(detector->config);
     struct timeval every = {(time_t)(every_ms / 1000), (suseconds_t)(every_ms % 1000 * 1000)};
-    event_add(burials->timer, &every);
-    return burials;
+    event_add(detector->timer, &every);
+    return detector;
 }
 
-void burials_free(struct burials *burials)
+void failure_detector_free(struct failure_detector *detector)
 {
-    if (burials == NULL)
+    if (detector == NULL)
         return;
-    burials_doubt(burials);
-    graves_free_own(burials);
-    event_free(burials->timer);
-    free(burials);
+    failure_detector_reset(detector);
+    reaper_free_own(detector);
+    event_free(detector->timer);
+    free(detector);
 }

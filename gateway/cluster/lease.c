@@ -30,14 +30,14 @@ struct other {
 struct lease {
     struct lease_options options;
     const struct config *config;
-    struct key key;          /* P:gateway:ID */
-    struct key gone_key;     /* P:gateway:ID:gone */
-    struct key life_channel; /* of a life without the life */
+    struct key key;                 /* P:gateway:ID */
+    struct key gone_key;            /* P:gateway:ID:gone */
+    struct key incarnation_channel; /* of an incarnation, without the incarnation */
     struct event *look_again;
     enum state state;
     bool draining;
-    bool mended_told;
-    bool beside_told;
+    bool repair_logged;
+    bool id_shared_told;
     bool under_way; /* an answer is awaited, for 'start' */
     bool waiting;   /* as last told */
     bool waiting_told;
@@ -62,22 +62,22 @@ static void tell(const struct lease *lease, enum log_level level, const char *ki
                                                      .message = message});
 }
 
-static void tell_mended(struct lease *lease, const struct redis_reply *reply)
+static void log_repair(struct lease *lease, const struct redis_reply *reply)
 {
-    if (redis_reply_integer(redis_reply_at(reply, 2)) == 0 || lease->mended_told)
+    if (redis_reply_integer(redis_reply_at(reply, 2)) == 0 || lease->repair_logged)
         return;
-    lease->mended_told = true;
+    lease->repair_logged = true;
     tell(lease, LOG_LEVEL_WARN, "key-mended",
          "the lease was of another type, set by somebody else; it is written anew");
 }
 
-static void tell_beside(struct lease *lease)
+static void tell_id_shared(struct lease *lease)
 {
-    if (!lease->beside_told)
+    if (!lease->id_shared_told)
         tell(lease, LOG_LEVEL_INFO, "gateway-succeeded",
              "a successor of the same gateway-id has taken over; going on until everybody has "
              "moved");
-    lease->beside_told = true;
+    lease->id_shared_told = true;
 }
 
 /* --- The call --- */
@@ -99,10 +99,10 @@ static int call_script(struct lease *lease, const char *step, redis_done done)
     char started[TEXT_NUMBER_BYTES];
     char ttl[TEXT_NUMBER_BYTES];
     const char *const words[] = {
-        bus_life(lease->options.bus),
+        broker_incarnation(lease->options.broker),
         ttl,
         step,
-        lease->life_channel.text,
+        lease->incarnation_channel.text,
         find_silent(lease),
         "address",
         lease->config->addr.items[0],
@@ -121,7 +121,7 @@ static int call_script(struct lease *lease, const char *step, redis_done done)
     script_add_key(&call, lease->key.text, strlen(lease->key.text));
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         script_add(&call, words[i]);
-    return script_run(bus_commands(lease->options.bus)->redis, &call, done, lease);
+    return script_run(broker_commands(lease->options.broker)->redis, &call, done, lease);
 }
 
 static bool is_outcome(const struct redis_reply *reply, const char *word)
@@ -170,10 +170,10 @@ static void look_again(struct lease *lease)
 
 /* --- Having it --- */
 
-static void note_beside(struct lease *lease, const struct redis_reply *reply)
+static void note_id_shared(struct lease *lease, const struct redis_reply *reply)
 {
-    bool beside = redis_reply_integer(redis_reply_at(reply, 1)) > 0;
-    report(lease, beside ? LEASE_SHARED : LEASE_NOT_SHARED);
+    bool id_shared = redis_reply_integer(redis_reply_at(reply, 1)) > 0;
+    report(lease, id_shared ? LEASE_SHARED : LEASE_NOT_SHARED);
 }
 
 static void supersede(struct lease *lease)
@@ -208,15 +208,15 @@ static void on_renewed(void *arg, const struct redis_reply *reply)
         report(lease, LEASE_FAILED);
         return;
     }
-    tell_mended(lease, reply);
+    log_repair(lease, reply);
     follow_doubt(lease, reply);
     if (is_outcome(reply, "lost") && lease->state == HELD && !lease->draining)
         supersede(lease);
-    else if (is_outcome(reply, "beside") && lease->state == HELD)
+    else if (is_outcome(reply, "shared") && lease->state == HELD)
         lease->state = SUPERSEDED;
-    if (is_outcome(reply, "beside"))
-        tell_beside(lease);
-    note_beside(lease, reply);
+    if (is_outcome(reply, "shared"))
+        tell_id_shared(lease);
+    note_id_shared(lease, reply);
     if (lease->state != HELD || !(is_outcome(reply, "made") || is_outcome(reply, "over")))
         return;
     tell(lease, LOG_LEVEL_WARN, "lease-lost",
@@ -246,10 +246,10 @@ static void take(struct lease *lease, const struct redis_reply *reply)
                  : "an earlier process of this gateway-id is dead, though its lease has not run "
                    "out");
     /* should this gateway die, it has not stopped */
-    redis_send_strings(bus_commands(lease->options.bus)->redis, NULL, NULL, "DEL",
+    redis_send_strings(broker_commands(lease->options.broker)->redis, NULL, NULL, "DEL",
                        lease->gone_key.text, NULL);
     report(lease, LEASE_TAKEN);
-    note_beside(lease, reply);
+    note_id_shared(lease, reply);
 }
 
 static void tell_waiting(struct lease *lease)
@@ -302,7 +302,7 @@ static void on_started(void *arg, const struct redis_reply *reply)
     if (redis_reply_is_error(reply))
         report(lease, LEASE_FAILED);
     else
-        tell_mended(lease, reply);
+        log_repair(lease, reply);
     if (lease->state != ENTERING || lease->draining)
         return;
     if (redis_reply_is_error(reply)) {
@@ -373,8 +373,8 @@ static void on_gone(void *arg, const struct redis_reply *reply)
     text_number(script_settings_member_ttl(lease->config), ttl);
     if (gone)
         report(lease, LEASE_GONE);
-    if (!gone || redis_send_strings(bus_commands(lease->options.bus)->redis, on_word_left, lease,
-                                    "SET", lease->gone_key.text, "1", "EX", ttl, NULL) != 0)
+    if (!gone || redis_send_strings(broker_commands(lease->options.broker)->redis, on_word_left,
+                                    lease, "SET", lease->gone_key.text, "1", "EX", ttl, NULL) != 0)
         on_word_left(lease, NULL);
 }
 
@@ -394,12 +394,12 @@ struct lease *lease_new(const struct lease_options *options)
 {
     struct lease *lease = memory_new(sizeof *lease);
     lease->options = *options;
-    lease->config = bus_commands(options->bus)->config;
+    lease->config = broker_commands(options->broker)->config;
     const char *prefix = lease->config->redis_prefix;
     const char *id = lease->config->gateway_id;
     lease->key = key_gateway(prefix, id);
     lease->gone_key = key_gateway_gone(prefix, id);
-    lease->life_channel = key_item(key_gateway_channel(lease->config, id).text, "life", "");
+    lease->incarnation_channel = key_item(key_gateway_channel(lease->config, id).text, "life", "");
     lease->look_again = evtimer_new(options->base, on_look_again, lease);
     return lease;
 }

@@ -1,6 +1,7 @@
 /* lease: this process' hold on its gateway-id, the key yukizuri:gateway:ID. A process is one `life`
- * of a gateway (bus_life); two lives never go on side by side under one id, but for one that drains
- * while its successor has begun. Part of `presence`. Knows no rooms and no members.
+ * of a gateway (broker_incarnation); two incarnations never go on side by side under one id, but
+ * for one that drains while its successor has begun. Part of `membership`. Knows no rooms and no
+ * members.
  *
  * Callbacks run from the event loop only. */
 #ifndef YUKIZURI_CLUSTER_LEASE_H
@@ -37,7 +38,7 @@ typedef void (*lease_told)(void *arg, enum lease_news news, const char *why);
 
 struct lease_options {
     struct event_base *base;
-    struct bus *bus;
+    struct broker *broker;
     struct metrics *metrics;
     struct log *log;
     lease_told on_news;
@@ -46,7 +47,7 @@ struct lease_options {
 
 struct lease *lease_new(const struct lease_options *options);
 
-/* Redis' replies must have come or been failed before (bus_free). NULL is fine. */
+/* Redis' replies must have come or been failed before (broker_free). NULL is fine. */
 void lease_free(struct lease *lease);
 
 /* To be called three times per lease: takes or renews it. At the start, as long as another life has

@@ -21,11 +21,11 @@ struct presence {
     struct key gateways;  /* P:gateways */
     struct event *timer;
     struct lease *lease;
-    struct burials *burials;
+    struct failure_detector *detector;
     bool draining;
-    bool beside;                        /* others of our id, who drain, may still be at work */
-    bool leaves_nothing;                /* that others would have to look through */
-    bool gateways_mended, rooms_mended; /* told in the log */
+    bool id_shared;                         /* others of our id, who drain, may still be at work */
+    bool leaves_nothing;                    /* that others would have to look through */
+    bool gateways_repaired, rooms_repaired; /* told in the log */
     size_t rooms_open;
     unsigned renewals; /* since the rooms were written as a whole */
 };
@@ -37,7 +37,7 @@ struct presence {
 static void send_kept(struct presence *presence, const char *key, struct redis_words *add,
                       redis_done done)
 {
-    struct redis *redis = bus_commands(presence->options.bus)->redis;
+    struct redis *redis = broker_commands(presence->options.broker)->redis;
     char ttl[TEXT_NUMBER_BYTES];
     text_number(script_settings_member_ttl(presence->config), ttl);
     redis_send_strings(redis, NULL, NULL, "MULTI", NULL);
@@ -70,8 +70,8 @@ static void on_gateways_kept(void *arg, const struct redis_reply *reply)
     struct presence *presence = arg;
     if (!redis_reply_is_wrong_type(redis_reply_at(reply, 0))) /* EXEC answers for SADD and EXPIRE */
         return;
-    mended_tell(presence->options.log, presence->gateways.text, &presence->gateways_mended);
-    redis_send_strings(bus_commands(presence->options.bus)->redis, NULL, NULL, "DEL",
+    repaired_log(presence->options.log, presence->gateways.text, &presence->gateways_repaired);
+    redis_send_strings(broker_commands(presence->options.broker)->redis, NULL, NULL, "DEL",
                        presence->gateways.text, NULL);
     keep_in_set(presence, presence->gateways.text, presence->config->gateway_id, NULL);
 }
@@ -96,7 +96,8 @@ static void write_rooms(struct presence *presence)
 /* No other life has rooms there that somebody may be left in. */
 static bool is_alone(const struct presence *presence)
 {
-    return !presence->draining && !presence->beside && !burials_have_own(presence->burials);
+    return !presence->draining && !presence->id_shared &&
+           !failure_detector_have_own(presence->detector);
 }
 
 static void on_rooms_counted(void *arg, const struct redis_reply *reply)
@@ -108,9 +109,9 @@ static void on_rooms_counted(void *arg, const struct redis_reply *reply)
     bool too_many =
         redis_reply_integer(reply) > (int64_t)presence->rooms_open && is_alone(presence);
     if (broken)
-        mended_tell(presence->options.log, presence->own_rooms.text, &presence->rooms_mended);
+        repaired_log(presence->options.log, presence->own_rooms.text, &presence->rooms_repaired);
     if (broken || too_many)
-        redis_send_strings(bus_commands(presence->options.bus)->redis, NULL, NULL, "DEL",
+        redis_send_strings(broker_commands(presence->options.broker)->redis, NULL, NULL, "DEL",
                            presence->own_rooms.text, NULL);
     if (broken || (size_t)redis_reply_integer(reply) != presence->rooms_open)
         write_rooms(presence);
@@ -119,7 +120,7 @@ static void on_rooms_counted(void *arg, const struct redis_reply *reply)
 /* Rooms are noted as they open and close, so mostly the set needs no more than to go on living. */
 static void keep_rooms(struct presence *presence)
 {
-    struct redis *redis = bus_commands(presence->options.bus)->redis;
+    struct redis *redis = broker_commands(presence->options.broker)->redis;
     const char *key = presence->own_rooms.text;
     char ttl[TEXT_NUMBER_BYTES];
     text_number(script_settings_member_ttl(presence->config), ttl);
@@ -140,7 +141,7 @@ static void on_timer(evutil_socket_t fd, short events, void *arg)
     (void)fd;
     (void)events;
     struct presence *presence = arg;
-    metrics_begin_turn(presence->options.metrics);
+    metrics_begin_iteration(presence->options.metrics);
     lease_renew(presence->lease);
     if (lease_is_held(presence->lease))
         keep_sets(presence);
@@ -165,7 +166,7 @@ void presence_note_room(struct presence *presence, const char *room, bool open)
     }
     presence->rooms_open--;
     if (!presence->draining)
-        redis_send_strings(bus_commands(presence->options.bus)->redis, NULL, NULL, "SREM",
+        redis_send_strings(broker_commands(presence->options.broker)->redis, NULL, NULL, "SREM",
                            presence->own_rooms.text, room, NULL);
 }
 
@@ -175,34 +176,34 @@ static void on_earlier_rooms(void *arg, const struct redis_reply *reply)
 {
     struct presence *presence = arg;
     if (!redis_reply_is_error(reply) && lease_is_held(presence->lease))
-        burials_note_own(presence->burials, reply);
+        failure_detector_note_own(presence->detector, reply);
 }
 
-static void look_for_earlier_lives(struct presence *presence)
+static void look_for_earlier_incarnations(struct presence *presence)
 {
-    redis_send_strings(bus_commands(presence->options.bus)->redis, on_earlier_rooms, presence,
+    redis_send_strings(broker_commands(presence->options.broker)->redis, on_earlier_rooms, presence,
                        "SMEMBERS", presence->own_rooms.text, NULL);
 }
 
 /* What an earlier life had is asked for before this life's rooms are written there. */
 static void begin(struct presence *presence)
 {
-    look_for_earlier_lives(presence);
+    look_for_earlier_incarnations(presence);
     presence->renewals = RENEWALS_TO_WRITE;
     keep_sets(presence);
 }
 
 /* The members of a life that drains are its own until it is gone. Then it may have had rooms that
  * were not yet noted when this life began. */
-static void note_beside(struct presence *presence, bool beside)
+static void note_id_shared(struct presence *presence, bool id_shared)
 {
     if (!lease_is_held(presence->lease))
-        burials_stop_own(presence->burials);
-    else if (beside)
-        burials_hold_own(presence->burials);
-    else if (presence->beside)
-        look_for_earlier_lives(presence);
-    presence->beside = beside;
+        failure_detector_stop_own(presence->detector);
+    else if (id_shared)
+        failure_detector_hold_own(presence->detector);
+    else if (presence->id_shared)
+        look_for_earlier_incarnations(presence);
+    presence->id_shared = id_shared;
 }
 
 void presence_drain(struct presence *presence)
@@ -216,7 +217,7 @@ void presence_drain(struct presence *presence)
  * this process need not have heard, has its members under the same id. */
 static void take_off_the_sets(const struct presence *presence)
 {
-    struct redis *redis = bus_commands(presence->options.bus)->redis;
+    struct redis *redis = broker_commands(presence->options.broker)->redis;
     if (!presence->leaves_nothing)
         return;
     redis_send_strings(redis, NULL, NULL, "SREM", presence->gateways.text,
@@ -226,7 +227,7 @@ static void take_off_the_sets(const struct presence *presence)
 
 int presence_leave(struct presence *presence, void (*done)(void *arg), void *arg)
 {
-    bool others = presence->beside || burials_have_own(presence->burials);
+    bool others = presence->id_shared || failure_detector_have_own(presence->detector);
     presence->leaves_nothing =
         lease_is_held(presence->lease) && presence->rooms_open == 0 && !others;
     return lease_leave(presence->lease, done, arg);
@@ -238,11 +239,11 @@ static void on_news(void *arg, enum lease_news news, const char *why)
     if (news == LEASE_TAKEN)
         begin(presence);
     else if (news == LEASE_FAILED) /* Redis takes no writes: leases of the living run out as well */
-        burials_doubt(presence->burials);
+        failure_detector_reset(presence->detector);
     else if (news == LEASE_GONE)
         take_off_the_sets(presence);
     else if (news == LEASE_SHARED || news == LEASE_NOT_SHARED)
-        note_beside(presence, news == LEASE_SHARED);
+        note_id_shared(presence, news == LEASE_SHARED);
     if (news == LEASE_NOT_SHARED && !lease_is_held(presence->lease))
         news = LEASE_SHARED; /* a successor may have members of our id, whatever is seen of it */
     presence->options.on_news(presence->options.arg, news, why);
@@ -252,19 +253,19 @@ struct presence *presence_new(const struct presence_options *options)
 {
     struct presence *presence = memory_new(sizeof *presence);
     presence->options = *options;
-    presence->config = bus_commands(options->bus)->config;
+    presence->config = broker_commands(options->broker)->config;
     presence->own_rooms =
         key_gateway_rooms(presence->config->redis_prefix, presence->config->gateway_id);
     presence->gateways = key_part(presence->config->redis_prefix, "gateways");
     presence->lease = lease_new(&(struct lease_options){
         .base = options->base,
-        .bus = options->bus,
+        .broker = options->broker,
         .metrics = options->metrics,
         .log = options->log,
         .on_news = on_news,
         .arg = presence,
     });
-    presence->burials = burials_new(options->base, options->bus, options->log);
+    presence->detector = failure_detector_new(options->base, options->broker, options->log);
     presence->timer = event_new(options->base, -1, EV_PERSIST, on_timer, presence);
     uint64_t every_ms = presence->config->lease * 1000 / 3;
     struct timeval every = {(time_t)(every_ms / 1000), (suseconds_t)(every_ms % 1000 * 1000)};
@@ -278,6 +279,6 @@ void presence_free(struct presence *presence)
         return;
     event_free(presence->timer);
     lease_free(presence->lease);
-    burials_free(presence->burials);
+    failure_detector_free(presence->detector);
     free(presence);
 }

@@ -1,8 +1,9 @@
-/* presence: this gateway's lease (cluster/lease.h), and the burial of others whose lease ran out.
+/* membership: this gateway's lease (cluster/lease.h), and the reaping of others whose lease ran
+ * out.
  *
  * A gateway is alive while its key yukizuri:gateway:ID lives; it is renewed three times per lease.
  * Whoever sees a gateway without a key waits out the leave grace (its members may come back through
- * others), claims the burial, and takes its members off room by room. Knows Redis alone, no
+ * others), claims the reaping, and takes its members off room by room. Knows Redis alone, no
  * members. */
 #ifndef YUKIZURI_CLUSTER_MEMBERSHIP_H
 #define YUKIZURI_CLUSTER_MEMBERSHIP_H
@@ -15,7 +16,7 @@ struct presence;
 
 struct presence_options {
     struct event_base *base;
-    struct bus *bus;
+    struct broker *broker;
     struct rooms *rooms;
     struct metrics *metrics;
     struct log *log;

@@ -1,4 +1,4 @@
-/* One burial, from the claim to the end: room by room, a batch of names at a time. */
+/* One reaping, from the claim to the end: room by room, a batch of names at a time. */
 #include "cluster/internal.h"
 
 #include "base/clock.h"
@@ -14,13 +14,13 @@
 
 enum {
     SCAN_NAMES = 200,
-    GRAVES_AT_ONCE = 8, /* some milliseconds of Redis' time: others wait no longer for theirs */
+    WALKS_AT_ONCE = 8, /* some milliseconds of Redis' time: others wait no longer for theirs */
 };
 
-/* One gateway's burial, from the claim to the end. Freed when no room is left. */
-struct burial {
-    struct burials *burials;
-    struct link waiting; /* graves; at most GRAVES_AT_ONCE others are being looked through */
+/* One gateway's reaping, from the claim to the end. Freed when no room is left. */
+struct reaping {
+    struct failure_detector *detector;
+    struct link waiting; /* walks; at most WALKS_AT_ONCE others are being looked through */
     size_t open;
     bool opening; /* those who end meanwhile open no others */
     uint64_t taken_off;
@@ -32,263 +32,263 @@ struct burial {
 };
 
 /* One room of it. */
-struct grave {
-    struct link link;      /* while it waits */
-    struct burial *burial; /* NULL without a claim */
+struct room_walk {
+    struct link link;        /* while it waits */
+    struct reaping *reaping; /* NULL without a claim */
     char *room;
     struct topic topic; /* the room's */
     char cursor[24];
     int64_t asked_ms; /* when the gateway's key was looked for, or names for a batch */
 };
 
-bool burial_is_stale(int64_t asked_ms)
+bool failure_detector_is_stale(int64_t asked_ms)
 {
-    return clock_monotonic_ms() - asked_ms > BURIAL_STALE_MS;
+    return clock_monotonic_ms() - asked_ms > REAPER_STALE_MS;
 }
 
 /* --- Room by room --- */
 
-static bool is_own(const struct burial *burial)
+static bool is_own(const struct reaping *reaping)
 {
-    return burial->spared[0] != '\0';
+    return reaping->spared[0] != '\0';
 }
 
 /* Whoever is there for our id, and is not of this life, may be a successor's. */
-static bool is_stopped(const struct burial *burial)
+static bool is_stopped(const struct reaping *reaping)
 {
-    return is_own(burial) && burial->burials->own_stopped;
+    return is_own(reaping) && reaping->detector->own_stopped;
 }
 
-static struct grave *new_grave(const struct burials *burials, const char *room)
+static struct room_walk *new_walk(const struct failure_detector *detector, const char *room)
 {
-    struct grave *grave = memory_new(sizeof *grave);
-    list_init(&grave->link);
-    grave->room = memory_copy_string(room);
-    grave->topic = topic_of(bus_commands(burials->bus), burials->config, room);
-    return grave;
+    struct room_walk *walk = memory_new(sizeof *walk);
+    list_init(&walk->link);
+    walk->room = memory_copy_string(room);
+    walk->topic = topic_of(broker_commands(detector->broker), detector->config, room);
+    return walk;
 }
 
-static void free_grave(struct grave *grave)
+static void free_walk(struct room_walk *walk)
 {
-    list_remove(&grave->link);
-    free(grave->room);
-    free(grave);
+    list_remove(&walk->link);
+    free(walk->room);
+    free(walk);
 }
 
-static void tell_end(const struct burial *burial)
+static void tell_end(const struct reaping *reaping)
 {
     char text[96];
     snprintf(text, sizeof text, "%s; %" PRIu64 " members taken off",
-             burial->stopped ? "it has stopped" : "its lease ran out", burial->taken_off);
-    log_write(burial->burials->log,
-              &(struct log_line){.level = burial->stopped ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
+             reaping->stopped ? "it has stopped" : "its lease ran out", reaping->taken_off);
+    log_write(reaping->detector->log,
+              &(struct log_line){.level = reaping->stopped ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
                                  .kind = "gateway-buried",
-                                 .id = burial->id,
+                                 .id = reaping->id,
                                  .message = text});
 }
 
-static void free_burial(struct burial *burial)
+static void free_reaping(struct reaping *reaping)
 {
-    burial->burials->own_burials -= is_own(burial);
-    free(burial);
+    reaping->detector->own_reapings -= is_own(reaping);
+    free(reaping);
 }
 
-static void end_burial(struct burial *burial)
+static void end_reaping(struct reaping *reaping)
 {
-    struct burials *burials = burial->burials;
-    const char *prefix = burials->config->redis_prefix;
-    struct redis *redis = bus_commands(burials->bus)->redis;
-    if (!burial->failed && !is_own(burial)) {
+    struct failure_detector *detector = reaping->detector;
+    const char *prefix = detector->config->redis_prefix;
+    struct redis *redis = broker_commands(detector->broker)->redis;
+    if (!reaping->failed && !is_own(reaping)) {
         struct key gateways = key_part(prefix, "gateways");
-        struct key rooms = key_gateway_rooms(prefix, burial->id);
-        struct key gone = key_gateway_gone(prefix, burial->id);
-        redis_send_strings(redis, NULL, NULL, "SREM", gateways.text, burial->id, NULL);
+        struct key rooms = key_gateway_rooms(prefix, reaping->id);
+        struct key gone = key_gateway_gone(prefix, reaping->id);
+        redis_send_strings(redis, NULL, NULL, "SREM", gateways.text, reaping->id, NULL);
         redis_send_strings(redis, NULL, NULL, "DEL", rooms.text, NULL);
         redis_send_strings(redis, NULL, NULL, "DEL", gone.text, NULL);
-        tell_end(burial);
+        tell_end(reaping);
     }
-    free_burial(burial);
+    free_reaping(reaping);
 }
 
-static void check_and_scan(struct grave *grave);
+static void check_and_scan(struct room_walk *walk);
 
-/* Takes the burial over: ends it when nothing is left to do. */
-static void open_graves(struct burial *burial)
+/* Takes the reaping over: ends it when nothing is left to do. */
+static void open_walks(struct reaping *reaping)
 {
-    if (burial->opening)
+    if (reaping->opening)
         return;
-    burial->opening = true;
-    while (burial->open < GRAVES_AT_ONCE && !list_is_empty(&burial->waiting)) {
-        struct grave *grave = LIST_ITEM(burial->waiting.next, struct grave, link);
-        list_remove(&grave->link);
-        burial->open++;
-        check_and_scan(grave);
+    reaping->opening = true;
+    while (reaping->open < WALKS_AT_ONCE && !list_is_empty(&reaping->waiting)) {
+        struct room_walk *walk = LIST_ITEM(reaping->waiting.next, struct room_walk, link);
+        list_remove(&walk->link);
+        reaping->open++;
+        check_and_scan(walk);
     }
-    burial->opening = false;
-    if (burial->open == 0)
-        end_burial(burial);
+    reaping->opening = false;
+    if (reaping->open == 0)
+        end_reaping(reaping);
 }
 
-/* What was done for another gateway need not be done again by whoever takes an interrupted burial
+/* What was done for another gateway need not be done again by whoever takes an interrupted reaping
  * up; and while there is progress, nobody does. */
-static void note_done(const struct grave *grave)
+static void note_done(const struct room_walk *walk)
 {
-    const struct burials *burials = grave->burial->burials;
-    const char *prefix = burials->config->redis_prefix;
-    struct redis *redis = bus_commands(burials->bus)->redis;
-    struct key rooms = key_gateway_rooms(prefix, grave->burial->id);
-    struct key claim = key_bury(prefix, grave->burial->id);
+    const struct failure_detector *detector = walk->reaping->detector;
+    const char *prefix = detector->config->redis_prefix;
+    struct redis *redis = broker_commands(detector->broker)->redis;
+    struct key rooms = key_gateway_rooms(prefix, walk->reaping->id);
+    struct key claim = key_reap_claim(prefix, walk->reaping->id);
     char ms[TEXT_NUMBER_BYTES];
-    text_number(burials->config->lease * 1000, ms);
-    redis_send_strings(redis, NULL, NULL, "SREM", rooms.text, grave->room, NULL);
+    text_number(detector->config->lease * 1000, ms);
+    redis_send_strings(redis, NULL, NULL, "SREM", rooms.text, walk->room, NULL);
     redis_send_strings(redis, NULL, NULL, "PEXPIRE", claim.text, ms, NULL);
 }
 
-static void end_grave(struct grave *grave, bool failed)
+static void end_walk(struct room_walk *walk, bool failed)
 {
-    struct burial *burial = grave->burial;
-    burial->open--;
-    burial->failed |= failed;
-    if (failed && is_own(burial) && !is_stopped(burial)) {
+    struct reaping *reaping = walk->reaping;
+    reaping->open--;
+    reaping->failed |= failed;
+    if (failed && is_own(reaping) && !is_stopped(reaping)) {
         /* once more at the next poll: nobody else knows of it */
-        grave->burial = NULL;
-        list_add(&burial->burials->own_graves, &grave->link);
+        walk->reaping = NULL;
+        list_add(&reaping->detector->own_rooms, &walk->link);
     } else {
-        if (!failed && !is_own(burial))
-            note_done(grave);
-        free_grave(grave);
+        if (!failed && !is_own(reaping))
+            note_done(walk);
+        free_walk(walk);
     }
-    open_graves(burial);
+    open_walks(reaping);
 }
 
-static void scan(struct grave *grave);
+static void scan(struct room_walk *walk);
 
 static void on_taken_off(void *arg, const struct redis_reply *reply)
 {
-    struct grave *grave = arg;
-    grave->burial->taken_off += redis_reply_number(reply);
+    struct room_walk *walk = arg;
+    walk->reaping->taken_off += redis_reply_number(reply);
     if (redis_reply_is_error(reply))
-        end_grave(grave, true);
-    else if (strcmp(grave->cursor, "0") == 0)
-        end_grave(grave, false);
+        end_walk(walk, true);
+    else if (strcmp(walk->cursor, "0") == 0)
+        end_walk(walk, false);
     else
-        check_and_scan(grave);
+        check_and_scan(walk);
 }
 
-static void take_off(struct grave *grave, const struct redis_reply *names)
+static void take_off(struct room_walk *walk, const struct redis_reply *names)
 {
-    struct bus *bus = grave->burial->burials->bus;
+    struct broker *broker = walk->reaping->detector->broker;
     struct script_call call;
-    topic_call_begin(&call, "bury", &grave->topic, &bus_commands(bus)->settings);
-    topic_call_add_key(&call, &grave->topic, "members", NULL);
-    script_add(&call, grave->burial->id);
-    topic_call_add_base(&call, &grave->topic, "member");
-    topic_call_add_base(&call, &grave->topic, "left");
-    script_add(&call, grave->burial->spared);
+    topic_call_begin(&call, "bury", &walk->topic, &broker_commands(broker)->settings);
+    topic_call_add_key(&call, &walk->topic, "members", NULL);
+    script_add(&call, walk->reaping->id);
+    topic_call_add_base(&call, &walk->topic, "member");
+    topic_call_add_base(&call, &walk->topic, "left");
+    script_add(&call, walk->reaping->spared);
     for (size_t i = 0; i < redis_reply_count(names) && call.words.count < REDIS_WORDS; i++) {
         size_t len;
         const char *name = redis_reply_string(redis_reply_at(names, i), &len);
         if (name != NULL)
             redis_words_add(&call.words, name, len);
     }
-    if (script_run(bus_commands(bus)->redis, &call, on_taken_off, grave) != 0)
-        end_grave(grave, true);
+    if (script_run(broker_commands(broker)->redis, &call, on_taken_off, walk) != 0)
+        end_walk(walk, true);
 }
 
 /* A key that is of another type by hand tells nothing of anybody, and never would. */
-static void drop_broken(struct burials *burials, const char *key)
+static void drop_broken(struct failure_detector *detector, const char *key)
 {
-    burial_tell_mended(burials, key);
-    redis_send_strings(bus_commands(burials->bus)->redis, NULL, NULL, "DEL", key, NULL);
+    failure_detector_log_repair(detector, key);
+    redis_send_strings(broker_commands(detector->broker)->redis, NULL, NULL, "DEL", key, NULL);
 }
 
 static void on_scanned(void *arg, const struct redis_reply *reply)
 {
-    struct grave *grave = arg;
-    struct key members = key_part(grave->topic.base.text, "members");
+    struct room_walk *walk = arg;
+    struct key members = key_part(walk->topic.base.text, "members");
     if (redis_reply_is_wrong_type(reply)) {
-        drop_broken(grave->burial->burials, members.text);
-        end_grave(grave, false);
+        drop_broken(walk->reaping->detector, members.text);
+        end_walk(walk, false);
         return;
     }
     const char *cursor = redis_reply_string(redis_reply_at(reply, 0), NULL);
     /* one that stands still would be followed for ever */
-    if (cursor == NULL || burial_is_stale(grave->asked_ms) || is_stopped(grave->burial) ||
-        (strcmp(cursor, "0") != 0 && strcmp(cursor, grave->cursor) == 0)) {
-        end_grave(grave, true);
+    if (cursor == NULL || failure_detector_is_stale(walk->asked_ms) || is_stopped(walk->reaping) ||
+        (strcmp(cursor, "0") != 0 && strcmp(cursor, walk->cursor) == 0)) {
+        end_walk(walk, true);
         return;
     }
-    snprintf(grave->cursor, sizeof grave->cursor, "%s", cursor);
-    take_off(grave, redis_reply_at(reply, 1));
+    snprintf(walk->cursor, sizeof walk->cursor, "%s", cursor);
+    take_off(walk, redis_reply_at(reply, 1));
 }
 
 /* Before each batch: has the gateway come back? Then its members are its own again. */
 static void on_still_dead(void *arg, const struct redis_reply *reply)
 {
-    struct grave *grave = arg;
+    struct room_walk *walk = arg;
     if (redis_reply_is_error(reply) || redis_reply_integer(reply) != 0 ||
-        burial_is_stale(grave->asked_ms))
-        end_grave(grave, true);
+        failure_detector_is_stale(walk->asked_ms))
+        end_walk(walk, true);
     else
-        scan(grave);
+        scan(walk);
 }
 
-static void check_and_scan(struct grave *grave)
+static void check_and_scan(struct room_walk *walk)
 {
-    const struct burial *burial = grave->burial;
-    assert(burial != NULL);
-    struct key key = key_gateway(burial->burials->config->redis_prefix, burial->id);
-    grave->asked_ms = clock_monotonic_ms();
-    if (!is_stopped(burial) && is_own(burial)) {
-        scan(grave);
+    const struct reaping *reaping = walk->reaping;
+    assert(reaping != NULL);
+    struct key key = key_gateway(reaping->detector->config->redis_prefix, reaping->id);
+    walk->asked_ms = clock_monotonic_ms();
+    if (!is_stopped(reaping) && is_own(reaping)) {
+        scan(walk);
         return;
     }
-    if (is_stopped(burial) ||
-        redis_send_strings(bus_commands(burial->burials->bus)->redis, on_still_dead, grave,
+    if (is_stopped(reaping) ||
+        redis_send_strings(broker_commands(reaping->detector->broker)->redis, on_still_dead, walk,
                            "EXISTS", key.text, NULL) != 0)
-        end_grave(grave, true);
+        end_walk(walk, true);
 }
 
-static void scan(struct grave *grave)
+static void scan(struct room_walk *walk)
 {
     char count[TEXT_NUMBER_BYTES];
-    struct key members = key_part(grave->topic.base.text, "members");
-    grave->asked_ms = clock_monotonic_ms();
+    struct key members = key_part(walk->topic.base.text, "members");
+    walk->asked_ms = clock_monotonic_ms();
     text_number(SCAN_NAMES, count);
-    if (redis_send_strings(bus_commands(grave->burial->burials->bus)->redis, on_scanned, grave,
-                           "SSCAN", members.text, grave->cursor, "COUNT", count, NULL) != 0)
-        end_grave(grave, true);
+    if (redis_send_strings(broker_commands(walk->reaping->detector->broker)->redis, on_scanned,
+                           walk, "SSCAN", members.text, walk->cursor, "COUNT", count, NULL) != 0)
+        end_walk(walk, true);
 }
 
-static void add_grave(struct burial *burial, struct grave *grave)
+static void add_walk(struct reaping *reaping, struct room_walk *walk)
 {
-    list_remove(&grave->link);
-    list_add(&burial->waiting, &grave->link);
-    grave->burial = burial;
-    memcpy(grave->cursor, "0", 2);
+    list_remove(&walk->link);
+    list_add(&reaping->waiting, &walk->link);
+    walk->reaping = reaping;
+    memcpy(walk->cursor, "0", 2);
 }
 
 static void on_rooms(void *arg, const struct redis_reply *reply)
 {
-    struct burial *burial = arg;
-    struct key rooms = key_gateway_rooms(burial->burials->config->redis_prefix, burial->id);
+    struct reaping *reaping = arg;
+    struct key rooms = key_gateway_rooms(reaping->detector->config->redis_prefix, reaping->id);
     if (redis_reply_is_wrong_type(reply))
-        drop_broken(burial->burials, rooms.text);
+        drop_broken(reaping->detector, rooms.text);
     else
-        burial->failed |= redis_reply_is_error(reply);
+        reaping->failed |= redis_reply_is_error(reply);
     for (size_t i = 0; i < redis_reply_count(reply); i++) {
         const char *room = redis_reply_string(redis_reply_at(reply, i), NULL);
         if (room != NULL)
-            add_grave(burial, new_grave(burial->burials, room));
+            add_walk(reaping, new_walk(reaping->detector, room));
     }
-    open_graves(burial);
+    open_walks(reaping);
 }
 
-static void add_own_graves(struct burial *burial)
+static void add_own_walks(struct reaping *reaping)
 {
-    while (!list_is_empty(&burial->burials->own_graves))
-        add_grave(burial, LIST_ITEM(burial->burials->own_graves.next, struct grave, link));
-    open_graves(burial);
+    while (!list_is_empty(&reaping->detector->own_rooms))
+        add_walk(reaping, LIST_ITEM(reaping->detector->own_rooms.next, struct room_walk, link));
+    open_walks(reaping);
 }
 
 /* --- The claim --- */
@@ -296,83 +296,83 @@ static void add_own_graves(struct burial *burial)
 static void on_given_end(void *arg, const struct redis_reply *reply)
 {
     if (redis_reply_integer(reply) != 0)
-        burial_tell_mended(arg, "bury");
+        failure_detector_log_repair(arg, "bury");
 }
 
-/* Somebody else has the burial: whoever that is, it must end. */
-static void give_end(struct burials *burials, const char *claim)
+/* Somebody else has the reaping: whoever that is, it must end. */
+static void give_end(struct failure_detector *detector, const char *claim)
 {
     char ms[TEXT_NUMBER_BYTES];
-    text_number(burials->config->lease * 1000, ms);
-    redis_send_strings(bus_commands(burials->bus)->redis, on_given_end, burials, "PEXPIRE", claim,
-                       ms, "NX", NULL);
+    text_number(detector->config->lease * 1000, ms);
+    redis_send_strings(broker_commands(detector->broker)->redis, on_given_end, detector, "PEXPIRE",
+                       claim, ms, "NX", NULL);
 }
 
 static void on_claimed(void *arg, const struct redis_reply *reply)
 {
-    struct burial *burial = arg;
-    struct key rooms = key_gateway_rooms(burial->burials->config->redis_prefix, burial->id);
-    struct key claim = key_bury(burial->burials->config->redis_prefix, burial->id);
+    struct reaping *reaping = arg;
+    struct key rooms = key_gateway_rooms(reaping->detector->config->redis_prefix, reaping->id);
+    struct key claim = key_reap_claim(reaping->detector->config->redis_prefix, reaping->id);
     bool ours = !redis_reply_is_error(reply) && redis_reply_string(reply, NULL) != NULL &&
-                !burial_is_stale(burial->asked_ms);
+                !failure_detector_is_stale(reaping->asked_ms);
     if (!ours && !redis_reply_is_error(reply))
-        give_end(burial->burials, claim.text);
-    if (ours && is_own(burial))
-        add_own_graves(burial);
-    else if (!ours || redis_send_strings(bus_commands(burial->burials->bus)->redis, on_rooms,
-                                         burial, "SMEMBERS", rooms.text, NULL) != 0)
-        free_burial(burial);
+        give_end(reaping->detector, claim.text);
+    if (ours && is_own(reaping))
+        add_own_walks(reaping);
+    else if (!ours || redis_send_strings(broker_commands(reaping->detector->broker)->redis,
+                                         on_rooms, reaping, "SMEMBERS", rooms.text, NULL) != 0)
+        free_reaping(reaping);
 }
 
-void burial_claim(struct burials *burials, const char *id, bool stopped)
+void reaper_claim(struct failure_detector *detector, const char *id, bool stopped)
 {
-    bool own = strcmp(id, burials->config->gateway_id) == 0;
-    struct burial *burial = memory_new(sizeof *burial + strlen(id) + 1);
-    struct key key = key_bury(burials->config->redis_prefix, id);
+    bool own = strcmp(id, detector->config->gateway_id) == 0;
+    struct reaping *reaping = memory_new(sizeof *reaping + strlen(id) + 1);
+    struct key key = key_reap_claim(detector->config->redis_prefix, id);
     char ms[TEXT_NUMBER_BYTES];
-    burial->burials = burials;
-    burial->stopped = stopped;
-    list_init(&burial->waiting);
-    burial->asked_ms = clock_monotonic_ms();
-    burial->spared = own ? bus_life(burials->bus) : "";
-    burials->own_burials += own;
-    memcpy(burial->id, id, strlen(id) + 1);
-    text_number(burials->config->lease * 1000, ms);
-    if (redis_send_strings(bus_commands(burials->bus)->redis, on_claimed, burial, "SET", key.text,
-                           burials->config->gateway_id, "NX", "PX", ms, NULL) != 0)
-        free_burial(burial);
+    reaping->detector = detector;
+    reaping->stopped = stopped;
+    list_init(&reaping->waiting);
+    reaping->asked_ms = clock_monotonic_ms();
+    reaping->spared = own ? broker_incarnation(detector->broker) : "";
+    detector->own_reapings += own;
+    memcpy(reaping->id, id, strlen(id) + 1);
+    text_number(detector->config->lease * 1000, ms);
+    if (redis_send_strings(broker_commands(detector->broker)->redis, on_claimed, reaping, "SET",
+                           key.text, detector->config->gateway_id, "NX", "PX", ms, NULL) != 0)
+        free_reaping(reaping);
 }
 
 /* --- Our own earlier life --- */
 
-void burials_note_own(struct burials *burials, const struct redis_reply *rooms)
+void failure_detector_note_own(struct failure_detector *detector, const struct redis_reply *rooms)
 {
-    graves_free_own(burials);
+    reaper_free_own(detector);
     for (size_t i = 0; i < redis_reply_count(rooms); i++) {
         const char *room = redis_reply_string(redis_reply_at(rooms, i), NULL);
         if (room != NULL)
-            list_add(&burials->own_graves, &new_grave(burials, room)->link);
+            list_add(&detector->own_rooms, &new_walk(detector, room)->link);
     }
 }
 
-bool burials_have_own(const struct burials *burials)
+bool failure_detector_have_own(const struct failure_detector *detector)
 {
-    return burials->own_burials > 0 || !list_is_empty(&burials->own_graves);
+    return detector->own_reapings > 0 || !list_is_empty(&detector->own_rooms);
 }
 
-void burials_hold_own(struct burials *burials)
+void failure_detector_hold_own(struct failure_detector *detector)
 {
-    burials->held_ms = clock_monotonic_ms();
+    detector->held_ms = clock_monotonic_ms();
 }
 
-void burials_stop_own(struct burials *burials)
+void failure_detector_stop_own(struct failure_detector *detector)
 {
-    burials->own_stopped = true;
-    graves_free_own(burials);
+    detector->own_stopped = true;
+    reaper_free_own(detector);
 }
 
-void graves_free_own(struct burials *burials)
+void reaper_free_own(struct failure_detector *detector)
 {
-    while (!list_is_empty(&burials->own_graves))
-        free_grave(LIST_ITEM(burials->own_graves.next, struct grave, link));
+    while (!list_is_empty(&detector->own_rooms))
+        free_walk(LIST_ITEM(detector->own_rooms.next, struct room_walk, link));
 }

@@ -109,7 +109,7 @@ static void finish_answer(struct http_client *client)
         set_idle_deadline(client);
         list_add(&client->all->idle, &client->in_idle);
     }
-    /* a next request that came with this one: in the next turn, not in recursion */
+    /* a next request that came with this one: in the next iteration, not in recursion */
     client->unseen = client->in_len > 0;
     await(client, client->unseen ? POLLER_WRITE : POLLER_READ);
 }

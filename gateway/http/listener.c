@@ -84,9 +84,10 @@ static bool accept_one(const struct acceptor *acceptor)
     return survive(listener, errno);
 }
 
-/* Some in each turn of the loop, and a single one while not everybody who is in has been heard, or
- * those who are gone still count: in a storm of people whoever comes in waits in the kernel's
- * queue, where that costs nobody anything. Never none: monitoring connects to the same sockets. */
+/* Some in each iteration of the loop, and a single one while not everybody who is in has been
+ * heard, or those who are gone still count: in a burst of people whoever comes in waits in the
+ * kernel's queue, where that costs nobody anything. Never none: monitoring connects to the same
+ * sockets. */
 static void on_acceptable(evutil_socket_t fd, short events, void *arg)
 {
     (void)events;

@@ -21,7 +21,7 @@ struct listener_options {
     bool shared;                 /* others may listen there, too */
     /* Somebody has connected; the non-blocking socket is the callee's. */
     void (*on_accept)(void *arg, int fd, const struct address *address);
-    /* Is there so much to do that only one is to be accepted in this turn of the loop? */
+    /* Is there so much to do that only one is to be accepted in this iteration of the loop? */
     bool (*is_busy)(void *arg);
     /* Nobody can be accepted for a moment, and who comes waits: this is why. */
     void (*on_full)(void *arg, enum refusal reason);

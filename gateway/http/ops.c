@@ -24,7 +24,7 @@ void ops_answer_health(struct response *response)
 static const char *why_not_ready(const struct http_site *site)
 {
     const char *why =
-        site->leaving ? "draining: this gateway is going away" : bus_why_not_ready(site->bus);
+        site->leaving ? "draining: this gateway is going away" : broker_why_not_ready(site->broker);
     if (why == NULL)
         why = sessions_why_closed(site->sessions);
     return why;
@@ -96,7 +96,7 @@ static void set_gauges(const struct http_site *site)
     struct metrics *metrics = site->metrics;
     metrics->ready = why_not_ready(site) == NULL;
     metrics->draining = site->leaving;
-    metrics->redis_refuses = bus_why_refused(site->bus) != NULL;
+    metrics->redis_refuses = broker_why_refused(site->broker) != NULL;
     metrics->log_dropped = log_dropped(site->log);
     metrics->max_descriptors = file_limit_get();
     metrics->descriptors = file_limit_in_use(http_server_count_clients(site->server) +

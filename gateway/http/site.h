@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct bus;
+struct broker;
 struct client_addresses;
 struct connections;
 struct http_server;
@@ -23,7 +23,7 @@ struct http_site {
     struct http_server *server;
     struct client_addresses *addresses;
     struct connections *connections;
-    struct bus *bus;
+    struct broker *broker;
     struct sessions *sessions;
     struct quota *quota; /* of WebSockets of an address; a session gives it back */
     struct metrics *metrics;

@@ -23,7 +23,7 @@ enum {
     RETRY_LONGEST_MS = 1000,
     LIBEVENT_READ_BYTES = 4096,
     READ_BYTES = 16384,
-    MOST_READS = 16, /* in a turn of the loop: others want theirs */
+    MOST_READS = 16, /* in an iteration of the loop: others want theirs */
 };
 
 /* --- Commands that wait for a reply --- */
@@ -113,7 +113,7 @@ static void on_deferred(evutil_socket_t fd, short events, void *arg)
     (void)fd;
     (void)events;
     struct redis *redis = arg;
-    metrics_begin_turn(redis->options.metrics);
+    metrics_begin_iteration(redis->options.metrics);
     bool lost = redis->lost;
     redis->lost = false;
     if (lost) {
@@ -251,8 +251,8 @@ static void on_read(struct bufferevent *stream, void *arg)
 {
     (void)stream;
     struct redis *redis = arg;
-    metrics_begin_turn(redis->options.metrics);
-    redis->heard_ms = clock_monotonic_ms();
+    metrics_begin_iteration(redis->options.metrics);
+    redis->last_rx_ms = clock_monotonic_ms();
     redis_why_note_first(redis);
     read_all(redis);
 }
@@ -407,12 +407,12 @@ const char *redis_version(const struct redis *redis)
     return redis->version;
 }
 
-int64_t redis_heard_ms(const struct redis *redis)
+int64_t redis_last_rx_ms(const struct redis *redis)
 {
-    return redis->heard_ms;
+    return redis->last_rx_ms;
 }
 
-void redis_prove(struct redis *redis)
+void redis_reset_backoff(struct redis *redis)
 {
     redis->attempts = 0;
 }

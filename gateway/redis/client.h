@@ -86,16 +86,16 @@ const char *redis_run_id(const struct redis *redis);
 const char *redis_version(const struct redis *redis);
 
 /* When something last came from Redis, whatever it was. Monotonic, in ms; 0: never. */
-int64_t redis_heard_ms(const struct redis *redis);
+int64_t redis_last_rx_ms(const struct redis *redis);
 
 /* The way through Redis is open: should the connection be lost from here on, the next one is made
  * soon. Until this is called each attempt waits longer than the one before, up to a second: a Redis
  * that lets us in and then refuses everything is not asked in a loop. */
-void redis_prove(struct redis *redis);
+void redis_reset_backoff(struct redis *redis);
 
 /* Drops the connection and makes a new one, resolving its name anew: for a peer that went silent or
  * is not the one to talk to. Nothing is sent or received any more; who waits, and on_lost, is told
- * at the loop's next turn. Does nothing when it is not ready. */
+ * at the loop's next iteration. Does nothing when it is not ready. */
 void redis_reconnect(struct redis *redis, const char *why);
 
 /* What was sent since the last call goes to the socket at once; with TLS, or behind what the socket
@@ -107,8 +107,8 @@ void redis_flush(struct redis *redis);
  */
 int redis_send(struct redis *redis, const struct redis_words *words, redis_done done, void *arg);
 
-/* `done` is called without a reply at the loop's next turn, after all who have waited longer: for
- * what was promised an answer and found no connection. */
+/* `done` is called without a reply at the loop's next iteration, after all who have waited longer:
+ * for what was promised an answer and found no connection. */
 void redis_fail(struct redis *redis, redis_done done, void *arg);
 
 /* redis_send of a NULL-terminated list of strings. */

@@ -107,7 +107,7 @@ void redis_faults_tick(struct redis_faults *faults, int64_t now_ms)
     }
 }
 
-void mended_tell(struct log *log, const char *key, bool *told)
+void repaired_log(struct log *log, const char *key, bool *told)
 {
     if (!*told)
         log_write(log, &(struct log_line){

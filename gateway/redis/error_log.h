@@ -40,6 +40,6 @@ void redis_faults_tick(struct redis_faults *faults, int64_t now_ms);
 
 /* A key that somebody has broken by hand was mended: logs one line that names it, unless *told;
  * sets *told. `log` may be NULL. */
-void mended_tell(struct log *log, const char *key, bool *told);
+void repaired_log(struct log *log, const char *key, bool *told);
 
 #endif

@@ -25,22 +25,23 @@ struct redis {
     struct resolution *resolution; /* while the host's name is being looked up */
     struct event *timer;           /* retry, connect timeout, or the oldest command's deadline */
     struct pending pending;
-    struct pending failed;  /* who is told at the loop's next turn that no answer will come */
-    struct event *deferred; /* that turn */
+    struct pending failed;  /* who is told at the loop's next iteration that no answer will come */
+    struct event *deferred; /* that iteration */
     bool lost;              /* and on_lost is called in it */
     char why[REDIS_WHY_BYTES];
     uint8_t first[2];    /* what came first over this connection, */
     ptrdiff_t first_len; /* so much of it; 0: nothing came yet */
     unsigned attempts;   /* since the way was last proven */
-    int64_t heard_ms;    /* when something last came */
+    int64_t last_rx_ms;  /* when something last came */
     char run_id[48];
     char version[24]; /* of Redis; "" when its user may not ask */
 };
 
 /* --- redis/client.c --- */
 
-/* Nothing comes or goes any more from here on; who waits is told at the loop's next turn, since
- * whoever calls this may be in the middle of something that those who are told would change. */
+/* Nothing comes or goes any more from here on; who waits is told at the loop's next iteration,
+ * since whoever calls this may be in the middle of something that those who are told would change.
+ */
 void redis_lose(struct redis *redis, const char *why);
 
 /* Writes a command, in whatever state, and waits for its answer; the second, of all words up to a

@@ -7,7 +7,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-struct lane {
+struct limiter {
     struct redis *redis;
     struct link waiting;
     unsigned under_way, most;
@@ -16,28 +16,28 @@ struct lane {
 
 struct call {
     struct link link;
-    struct lane *lane;
+    struct limiter *limiter;
     struct script_run *run;  /* NULL once it was sent */
     void (*make)(void *arg); /* instead, for one that stands in line to be made */
-    unsigned weight;
+    unsigned permits;
     redis_done done;
     void *arg;
     int64_t asked_ms;
 };
 
-struct lane *lane_new(struct redis *redis, unsigned most)
+struct limiter *limiter_new(struct redis *redis, unsigned most)
 {
-    struct lane *lane = memory_new(sizeof *lane);
-    lane->redis = redis;
-    lane->most = most;
-    list_init(&lane->waiting);
-    return lane;
+    struct limiter *limiter = memory_new(sizeof *limiter);
+    limiter->redis = redis;
+    limiter->most = most;
+    list_init(&limiter->waiting);
+    return limiter;
 }
 
-void lane_free(struct lane *lane)
+void limiter_free(struct limiter *limiter)
 {
-    assert(lane == NULL || list_is_empty(&lane->waiting));
-    free(lane);
+    assert(limiter == NULL || list_is_empty(&limiter->waiting));
+    free(limiter);
 }
 
 static void end(struct call *call, const struct redis_reply *reply)
@@ -60,35 +60,35 @@ static int send_call(struct call *call)
     call->run = NULL;
     if (script_send(run, on_done, call) != 0)
         return -1;
-    call->lane->under_way += call->weight;
+    call->limiter->under_way += call->permits;
     return 0;
 }
 
 static void make_call(struct call *call)
 {
-    struct lane *lane = call->lane;
-    lane->in_turn = true;
+    struct limiter *limiter = call->limiter;
+    limiter->in_turn = true;
     call->make(call->arg);
-    lane->in_turn = false;
+    limiter->in_turn = false;
     free(call);
 }
 
-void lane_go(struct lane *lane)
+void limiter_flush(struct limiter *limiter)
 {
-    while (lane->under_way < lane->most && !list_is_empty(&lane->waiting)) {
-        struct call *call = LIST_ITEM(lane->waiting.next, struct call, link);
+    while (limiter->under_way < limiter->most && !list_is_empty(&limiter->waiting)) {
+        struct call *call = LIST_ITEM(limiter->waiting.next, struct call, link);
         list_remove(&call->link);
         if (call->make != NULL)
             make_call(call);
         else if (send_call(call) != 0)
-            redis_fail(lane->redis, on_failed, call);
+            redis_fail(limiter->redis, on_failed, call);
     }
 }
 
-void lane_stop(struct lane *lane)
+void limiter_stop(struct limiter *limiter)
 {
-    while (!list_is_empty(&lane->waiting)) {
-        struct call *call = LIST_ITEM(lane->waiting.next, struct call, link);
+    while (!list_is_empty(&limiter->waiting)) {
+        struct call *call = LIST_ITEM(limiter->waiting.next, struct call, link);
         list_remove(&call->link);
         if (call->make != NULL) {
             make_call(call);
@@ -101,11 +101,11 @@ void lane_stop(struct lane *lane)
 
 /* Those who have waited as long as the one who got no answer. What is still to be made has not been
  * asked yet. */
-static void fail_waiting(struct lane *lane)
+static void fail_waiting(struct limiter *limiter)
 {
     int64_t now_ms = clock_monotonic_ms();
     struct link *next;
-    for (struct link *at = lane->waiting.next; at != &lane->waiting; at = next) {
+    for (struct link *at = limiter->waiting.next; at != &limiter->waiting; at = next) {
         struct call *call = LIST_ITEM(at, struct call, link);
         next = at->next;
         if (now_ms - call->asked_ms < REDIS_DEADLINE_MS)
@@ -121,51 +121,52 @@ static void fail_waiting(struct lane *lane)
 static void on_done(void *arg, const struct redis_reply *reply)
 {
     struct call *call = arg;
-    struct lane *lane = call->lane;
-    lane->under_way -= call->weight;
+    struct limiter *limiter = call->limiter;
+    limiter->under_way -= call->permits;
     end(call, reply);
-    if (reply == NULL && redis_is_ready(lane->redis))
-        fail_waiting(lane);
-    lane_go(lane);
+    if (reply == NULL && redis_is_ready(limiter->redis))
+        fail_waiting(limiter);
+    limiter_flush(limiter);
 }
 
-bool lane_is_long(const struct lane *lane)
+bool limiter_is_congested(const struct limiter *limiter)
 {
-    return !list_is_empty(&lane->waiting);
+    return !list_is_empty(&limiter->waiting);
 }
 
-static struct call *new_call(struct lane *lane, void *arg)
+static struct call *new_call(struct limiter *limiter, void *arg)
 {
     struct call *call = memory_new(sizeof *call);
-    *call = (struct call){.lane = lane, .arg = arg, .asked_ms = clock_monotonic_ms()};
+    *call = (struct call){.limiter = limiter, .arg = arg, .asked_ms = clock_monotonic_ms()};
     list_init(&call->link);
     return call;
 }
 
-int lane_stand(struct lane *lane, void (*make)(void *arg), void *arg)
+int limiter_enqueue(struct limiter *limiter, void (*make)(void *arg), void *arg)
 {
-    if (!redis_is_ready(lane->redis))
+    if (!redis_is_ready(limiter->redis))
         return -1;
-    struct call *call = new_call(lane, arg);
+    struct call *call = new_call(limiter, arg);
     call->make = make;
-    list_add(&lane->waiting, &call->link);
+    list_add(&limiter->waiting, &call->link);
     return 0;
 }
 
-int lane_run(struct lane *lane, struct script_call *call, unsigned weight, redis_done done,
-             void *arg)
+int limiter_run(struct limiter *limiter, struct script_call *call, unsigned permits,
+                redis_done done, void *arg)
 {
-    struct script_run *run = script_prepare(lane->redis, call);
-    if (!redis_is_ready(lane->redis)) {
+    struct script_run *run = script_prepare(limiter->redis, call);
+    if (!redis_is_ready(limiter->redis)) {
         script_drop(run);
         return -1;
     }
-    struct call *kept = new_call(lane, arg);
+    struct call *kept = new_call(limiter, arg);
     kept->done = done;
-    kept->weight = weight;
+    kept->permits = permits;
     kept->run = run;
-    if (!lane->in_turn && (lane->under_way >= lane->most || lane_is_long(lane))) {
-        list_add(&lane->waiting, &kept->link);
+    if (!limiter->in_turn &&
+        (limiter->under_way >= limiter->most || limiter_is_congested(limiter))) {
+        list_add(&limiter->waiting, &kept->link);
         return 0;
     }
     if (send_call(kept) == 0)

@@ -1,43 +1,43 @@
-/* lane: calls of scripts that can wait: who comes in, who leaves, who is still here; and the lists
- * of rooms. At most so many are under way to Redis, the others stand in line in this process
+/* limiter: calls of scripts that can wait: who comes in, who leaves, who is still here; and the
+ * lists of rooms. At most so many are under way to Redis, the others stand in line in this process
  * (docs/decisions/0011-bursts.md).
  *
- * Owns the calls that wait; not the connection. Calls of one lane are run in order. What is sent
+ * Owns the calls that wait; not the connection. Calls of one limiter are run in order. What is sent
  * past it may overtake them. */
 #ifndef YUKIZURI_REDIS_LIMITER_H
 #define YUKIZURI_REDIS_LIMITER_H
 
 #include "redis/script.h"
 
-struct lane;
+struct limiter;
 
 /* For `most` calls under way. The connection must outlive it. */
-struct lane *lane_new(struct redis *redis, unsigned most);
+struct limiter *limiter_new(struct redis *redis, unsigned most);
 
 /* The connection has been stopped: all that wait get their callback without a reply, from within,
  * or are made and find no connection. */
-void lane_stop(struct lane *lane);
+void limiter_stop(struct limiter *limiter);
 
 /* It must have been stopped. NULL is fine. */
-void lane_free(struct lane *lane);
+void limiter_free(struct limiter *limiter);
 
 /* As script_run: 0, or -1 when there is no connection and `done` is never called. The deadline
  * counts from when it is sent; when one passes, those who have waited as long get no answer either,
- * and are never sent. It counts as `weight` calls under way. */
-int lane_run(struct lane *lane, struct script_call *call, unsigned weight, redis_done done,
-             void *arg);
+ * and are never sent. It counts as `permits` calls under way. */
+int limiter_run(struct limiter *limiter, struct script_call *call, unsigned permits,
+                redis_done done, void *arg);
 
 /* Stands in line for a call that is made when its turn comes, so that it is for all who have asked
- * until then: `make` is called once, with a connection or without, and there lane_run sends at
- * once. -1 when there is no connection and `make` is never called. Its turn comes with lane_go at
- * the earliest. */
-int lane_stand(struct lane *lane, void (*make)(void *arg), void *arg);
+ * until then: `make` is called once, with a connection or without, and there limiter_run sends at
+ * once. -1 when there is no connection and `make` is never called. Its turn comes with
+ * limiter_flush at the earliest. */
+int limiter_enqueue(struct limiter *limiter, void (*make)(void *arg), void *arg);
 
 /* From the event loop: makes and sends as many as may be under way. Without a connection those who
- * wait are told at the loop's next turn that no answer will come. */
-void lane_go(struct lane *lane);
+ * wait are told at the loop's next iteration that no answer will come. */
+void limiter_flush(struct limiter *limiter);
 
 /* Does somebody wait to be sent? */
-bool lane_is_long(const struct lane *lane);
+bool limiter_is_congested(const struct limiter *limiter);
 
 #endif

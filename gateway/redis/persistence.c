@@ -8,18 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct redis_keeps {
+struct persistence {
     struct redis *commands;
     struct metrics *metrics;
     struct log *log;
-    struct redis_keeps_facts facts;
+    struct persistence_facts facts;
     struct redis_told told; /* since the way was last proven; the last one behind */
 };
 
 /* --- INFO --- */
 
 /* A field that is a number: is it more than `most`? */
-static enum redis_keeps_answer is_above(const char *info, const char *name, long long most)
+static enum persistence_answer is_above(const char *info, const char *name, long long most)
 {
     char value[24];
     if (!redis_info_field(info, name, value, sizeof value) || value[0] == '\0')
@@ -27,15 +27,15 @@ static enum redis_keeps_answer is_above(const char *info, const char *name, long
     return atoll(value) > most ? REDIS_KEEPS_YES : REDIS_KEEPS_NO;
 }
 
-static void read_policy(struct redis_keeps_facts *facts, const char *info)
+static void read_policy(struct persistence_facts *facts, const char *info)
 {
-    enum redis_keeps_answer limited = is_above(info, "maxmemory", 0);
+    enum persistence_answer limited = is_above(info, "maxmemory", 0);
     if (limited != REDIS_KEEPS_UNKNOWN &&
         redis_info_field(info, "maxmemory_policy", facts->policy, sizeof facts->policy))
         facts->evicts = strcmp(facts->policy, "noeviction") == 0 ? REDIS_KEEPS_NO : limited;
 }
 
-void redis_keeps_read_info(struct redis_keeps_facts *facts, const char *info)
+void persistence_read_info(struct persistence_facts *facts, const char *info)
 {
     /* That no dump was taken yet does not say that none will be. */
     if (facts->snapshots == REDIS_KEEPS_UNKNOWN &&
@@ -50,7 +50,7 @@ void redis_keeps_read_info(struct redis_keeps_facts *facts, const char *info)
 
 /* --- In words --- */
 
-enum redis_keeps_answer redis_keeps_writes(const struct redis_keeps_facts *facts)
+enum persistence_answer persistence_writes(const struct persistence_facts *facts)
 {
     if (facts->snapshots == REDIS_KEEPS_YES || facts->append_only == REDIS_KEEPS_YES)
         return REDIS_KEEPS_YES;
@@ -59,9 +59,9 @@ enum redis_keeps_answer redis_keeps_writes(const struct redis_keeps_facts *facts
     return REDIS_KEEPS_UNKNOWN;
 }
 
-static void describe_disk(const struct redis_keeps_facts *facts, struct text *out)
+static void describe_disk(const struct persistence_facts *facts, struct text *out)
 {
-    switch (redis_keeps_writes(facts)) {
+    switch (persistence_writes(facts)) {
     case REDIS_KEEPS_NO:
         text_add_string(out, "Redis writes nothing to disk");
         return;
@@ -82,7 +82,7 @@ static void describe_disk(const struct redis_keeps_facts *facts, struct text *ou
     text_add_string(out, ": set save \"\" and appendonly no, as deploy/redis/yukizuri.conf does");
 }
 
-static void describe_eviction(const struct redis_keeps_facts *facts, struct text *out)
+static void describe_eviction(const struct persistence_facts *facts, struct text *out)
 {
     if (facts->policy[0] == '\0')
         text_add_string(out, "; whether it throws keys away is not known");
@@ -96,7 +96,7 @@ static void describe_eviction(const struct redis_keeps_facts *facts, struct text
                    strcmp(facts->policy, "noeviction") == 0 ? "" : ", no maxmemory");
 }
 
-void redis_keeps_describe(const struct redis_keeps_facts *facts, struct text *out)
+void persistence_describe(const struct persistence_facts *facts, struct text *out)
 {
     describe_disk(facts, out);
     describe_eviction(facts, out);
@@ -104,22 +104,22 @@ void redis_keeps_describe(const struct redis_keeps_facts *facts, struct text *ou
 
 /* --- Asking --- */
 
-static uint64_t gauge_of(enum redis_keeps_answer answer)
+static uint64_t gauge_of(enum persistence_answer answer)
 {
     return answer == REDIS_KEEPS_UNKNOWN ? METRICS_UNKNOWN : answer == REDIS_KEEPS_YES;
 }
 
 /* A Redis that cannot be used, such as a replica, is connected to again and again: it is told of
  * once. */
-static void tell(struct redis_keeps *keeps)
+static void tell(struct persistence *keeps)
 {
-    const struct redis_keeps_facts *facts = &keeps->facts;
-    enum redis_keeps_answer writes = redis_keeps_writes(facts);
+    const struct persistence_facts *facts = &keeps->facts;
+    enum persistence_answer writes = persistence_writes(facts);
     bool bad = writes == REDIS_KEEPS_YES || facts->evicts == REDIS_KEEPS_YES;
     struct text sentence = TEXT_EMPTY;
     keeps->metrics->redis_writes_to_disk = gauge_of(writes);
     keeps->metrics->redis_evicts = gauge_of(facts->evicts);
-    redis_keeps_describe(facts, &sentence);
+    persistence_describe(facts, &sentence);
     if (redis_told_add(&keeps->told, sentence.data))
         log_write(keeps->log, &(struct log_line){
                                   .level = bad ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
@@ -136,7 +136,7 @@ static const char *value_of(const struct redis_reply *reply)
 
 static void on_save(void *arg, const struct redis_reply *reply)
 {
-    struct redis_keeps *keeps = arg;
+    struct persistence *keeps = arg;
     const char *times = value_of(reply);
     if (times == NULL)
         return;
@@ -146,7 +146,7 @@ static void on_save(void *arg, const struct redis_reply *reply)
 
 static void on_append_only(void *arg, const struct redis_reply *reply)
 {
-    struct redis_keeps *keeps = arg;
+    struct persistence *keeps = arg;
     const char *word = value_of(reply);
     if (word != NULL)
         keeps->facts.append_only = strcmp(word, "yes") == 0 ? REDIS_KEEPS_YES : REDIS_KEEPS_NO;
@@ -155,19 +155,19 @@ static void on_append_only(void *arg, const struct redis_reply *reply)
 /* The last of the three. Without a connection there will be another look. */
 static void on_info(void *arg, const struct redis_reply *reply)
 {
-    struct redis_keeps *keeps = arg;
+    struct persistence *keeps = arg;
     if (reply == NULL)
         return;
     const char *info = redis_reply_is_error(reply) ? NULL : redis_reply_string(reply, NULL);
     if (info != NULL)
-        redis_keeps_read_info(&keeps->facts, info);
+        persistence_read_info(&keeps->facts, info);
     tell(keeps);
 }
 
-void redis_keeps_look(struct redis_keeps *keeps)
+void persistence_look(struct persistence *keeps)
 {
     struct redis *redis = keeps->commands;
-    keeps->facts = (struct redis_keeps_facts){0};
+    keeps->facts = (struct persistence_facts){0};
     /* one name a call: of several, the answers come in any order */
     if (redis_send_strings(redis, on_save, keeps, "CONFIG", "GET", "save", NULL) == 0)
         redis_mark_optional(redis);
@@ -178,7 +178,7 @@ void redis_keeps_look(struct redis_keeps *keeps)
 }
 
 /* What was told last stays told. */
-void redis_keeps_prove(struct redis_keeps *keeps)
+void persistence_tell(struct persistence *keeps)
 {
     if (keeps->told.count < 2)
         return;
@@ -186,10 +186,10 @@ void redis_keeps_prove(struct redis_keeps *keeps)
     keeps->told.count = 1;
 }
 
-struct redis_keeps *redis_keeps_new(struct redis *commands, struct metrics *metrics,
+struct persistence *persistence_new(struct redis *commands, struct metrics *metrics,
                                     struct log *log)
 {
-    struct redis_keeps *keeps = memory_new(sizeof *keeps);
+    struct persistence *keeps = memory_new(sizeof *keeps);
     keeps->commands = commands;
     keeps->metrics = metrics;
     keeps->log = log;
@@ -198,7 +198,7 @@ struct redis_keeps *redis_keeps_new(struct redis *commands, struct metrics *metr
     return keeps;
 }
 
-void redis_keeps_free(struct redis_keeps *keeps)
+void persistence_free(struct persistence *keeps)
 {
     free(keeps);
 }

@@ -16,41 +16,41 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct redis_keeps;
+struct persistence;
 
 /* What was found; the texts are Redis' own words, cut to what fits. */
-enum redis_keeps_answer { REDIS_KEEPS_UNKNOWN, REDIS_KEEPS_NO, REDIS_KEEPS_YES };
-struct redis_keeps_facts {
-    enum redis_keeps_answer snapshots;   /* dumps at times, and at its end */
-    enum redis_keeps_answer append_only; /* a file of every command */
-    enum redis_keeps_answer evicts;      /* a policy other than noeviction, and a limit */
+enum persistence_answer { REDIS_KEEPS_UNKNOWN, REDIS_KEEPS_NO, REDIS_KEEPS_YES };
+struct persistence_facts {
+    enum persistence_answer snapshots;   /* dumps at times, and at its end */
+    enum persistence_answer append_only; /* a file of every command */
+    enum persistence_answer evicts;      /* a policy other than noeviction, and a limit */
     char save[96];                       /* the times, "" when not known */
     char policy[32];
 };
 
 /* Both gauges are METRICS_UNKNOWN until there was an answer. `log` may be NULL. All must outlive
  * the commands that are under way. */
-struct redis_keeps *redis_keeps_new(struct redis *commands, struct metrics *metrics,
+struct persistence *persistence_new(struct redis *commands, struct metrics *metrics,
                                     struct log *log);
 
 /* The connection must have been stopped before. NULL is fine. */
-void redis_keeps_free(struct redis_keeps *keeps);
+void persistence_free(struct persistence *keeps);
 
 /* The connection is ready, and it may be another Redis: asks. */
-void redis_keeps_look(struct redis_keeps *keeps);
+void persistence_look(struct persistence *keeps);
 
 /* The way through Redis is open: what is found from here on is told when it is not what was told
  * last. Until this is called each finding is told once, and four at most, however often connections
  * are made. */
-void redis_keeps_prove(struct redis_keeps *keeps);
+void persistence_tell(struct persistence *keeps);
 
 /* Takes from the text that INFO answers what CONFIG has not told already. */
-void redis_keeps_read_info(struct redis_keeps_facts *facts, const char *info);
+void persistence_read_info(struct persistence_facts *facts, const char *info);
 
 /* The two answers in one. */
-enum redis_keeps_answer redis_keeps_writes(const struct redis_keeps_facts *facts);
+enum persistence_answer persistence_writes(const struct persistence_facts *facts);
 
 /* Adds what the log says of it, for people. */
-void redis_keeps_describe(const struct redis_keeps_facts *facts, struct text *out);
+void persistence_describe(const struct persistence_facts *facts, struct text *out);
 
 #endif

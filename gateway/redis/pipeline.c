@@ -59,7 +59,7 @@ void pending_answer(struct pending *pending, const struct redis_reply *reply)
     if (pending->waiting < pending->first)
         pending->waiting = pending->first;
     if (pending->first == pending->next && pending->size > LARGEST_KEPT)
-        pending_done(pending); /* after a storm */
+        pending_done(pending); /* after a burst */
     if (command.done != NULL)
         command.done(command.arg, reply);
 }

@@ -10,24 +10,24 @@
 /* A submission has a price of its own; for a few sockets it is not asked for. */
 enum { URING_LEAST = 64 };
 
-struct sender {
+struct batch_send {
     bool uring;
     struct io_uring ring;
 };
 
 /* The flags are those of kernel 6.0: one thread submits, and does its completions' work itself. */
-struct sender *sender_new(bool uring)
+struct batch_send *batch_send_new(bool uring)
 {
-    struct sender *sender = memory_new(sizeof *sender);
+    struct batch_send *sender = memory_new(sizeof *sender);
     sender->uring = uring;
-    if (!uring || io_uring_queue_init(SENDER_BATCH, &sender->ring,
+    if (!uring || io_uring_queue_init(BATCH_SEND_MOST, &sender->ring,
                                       IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN) == 0)
         return sender;
     free(sender);
     return NULL;
 }
 
-void sender_free(struct sender *sender)
+void batch_send_free(struct batch_send *sender)
 {
     if (sender == NULL)
         return;
@@ -36,7 +36,7 @@ void sender_free(struct sender *sender)
     free(sender);
 }
 
-bool sender_uses_uring(const struct sender *sender)
+bool batch_send_uses_uring(const struct batch_send *sender)
 {
     return sender->uring;
 }
@@ -56,7 +56,7 @@ static void send_each(struct sending *sendings, size_t count)
     }
 }
 
-static unsigned reap(struct sender *sender, struct sending *sendings)
+static unsigned reap(struct batch_send *sender, struct sending *sendings)
 {
     struct io_uring_cqe *done;
     unsigned head;
@@ -72,7 +72,7 @@ static unsigned reap(struct sender *sender, struct sending *sendings)
 
 /* With MSG_DONTWAIT each send is complete when its submission returns, in whatever way; so nothing
  * of the kernel's points to the bytes afterwards. */
-static void send_together(struct sender *sender, struct sending *sendings, size_t count)
+static void send_together(struct batch_send *sender, struct sending *sendings, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         struct io_uring_sqe *entry = io_uring_get_sqe(&sender->ring);
@@ -87,7 +87,7 @@ static void send_together(struct sender *sender, struct sending *sendings, size_
     }
 }
 
-void sender_send(struct sender *sender, struct sending *sendings, size_t count)
+void batch_send_all(struct batch_send *sender, struct sending *sendings, size_t count)
 {
     if (sender->uring && count >= URING_LEAST)
         send_together(sender, sendings, count);

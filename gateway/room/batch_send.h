@@ -8,9 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SENDER_BATCH = 128 };
+enum { BATCH_SEND_MOST = 128 };
 
-struct sender;
+struct batch_send;
 
 /* One socket's share, and what became of it: how many bytes were taken (fewer than all: its buffer
  * is full now), or -1: the socket is broken. */
@@ -23,16 +23,16 @@ struct sending {
 
 /* With or without io_uring. Returns NULL when it is wanted, and this kernel has none (or forbids
  * it, as containers often do). */
-struct sender *sender_new(bool uring);
+struct batch_send *batch_send_new(bool uring);
 
 /* NULL is fine. */
-void sender_free(struct sender *sender);
+void batch_send_free(struct batch_send *sender);
 
 /* Does it go through io_uring? */
-bool sender_uses_uring(const struct sender *sender);
+bool batch_send_uses_uring(const struct batch_send *sender);
 
-/* Offers each its bytes, in this order, to at most SENDER_BATCH of them, and fills in `sent`. Never
- * waits for a socket; when it returns nothing points to the bytes any more. */
-void sender_send(struct sender *sender, struct sending *sendings, size_t count);
+/* Offers each its bytes, in this order, to at most BATCH_SEND_MOST of them, and fills in `sent`.
+ * Never waits for a socket; when it returns nothing points to the bytes any more. */
+void batch_send_all(struct batch_send *sender, struct sending *sendings, size_t count);
 
 #endif

@@ -10,35 +10,36 @@ enum { MOST_RUN_BYTES = 262144 /* to one socket at once; more is for the next ro
 
 /* Members of one room who stand at one place in its log, and so get the same bytes. */
 struct run {
-    struct audience *audience;
+    struct subscribers *subscribers;
     uint64_t from, to;
     const uint8_t *data;
     size_t len;
     uint32_t first, end; /* its sendings */
 };
 
-/* No slot moves between its gathering and its settling: nobody comes or goes then. An audience is
- * at most once in a batch, and so is each socket. */
+/* No slot moves between its collecting and its settling: nobody comes or goes then. The subscribers
+ * of a room are at most once in a batch, and so is each socket. */
 struct fanout {
-    struct sender *sender;
-    struct audience_queue queue;
+    struct batch_send *sender;
+    struct subscribers_queue queue;
     struct link gathered; /* those that are in the batch */
     struct text merged;   /* what several frames of a run become; it does not move */
     bool full;            /* no room in `merged` for the next run */
     uint32_t count, run_count;
-    struct sending sendings[SENDER_BATCH];
-    struct slot *slots[SENDER_BATCH];
-    struct run runs[SENDER_BATCH];
+    struct sending sendings[BATCH_SEND_MOST];
+    struct slot *slots[BATCH_SEND_MOST];
+    struct run runs[BATCH_SEND_MOST];
 };
 
-struct fanout *fanout_new(struct sender *sender, struct metrics *metrics, struct refusals *refusals)
+struct fanout *fanout_new(struct batch_send *sender, struct metrics *metrics,
+                          struct refusals *refusals)
 {
     struct fanout *all = memory_new(sizeof *all);
     all->sender = sender;
     all->queue.metrics = metrics;
     all->queue.refusals = refusals;
     list_init(&all->queue.urgent);
-    list_init(&all->queue.calm);
+    list_init(&all->queue.rest);
     list_init(&all->gathered);
     return all;
 }
@@ -51,22 +52,22 @@ void fanout_free(struct fanout *all)
     free(all);
 }
 
-struct audience_queue *fanout_queue(struct fanout *all)
+struct subscribers_queue *fanout_queue(struct fanout *all)
 {
     return &all->queue;
 }
 
 bool fanout_has_more(const struct fanout *all)
 {
-    return !list_is_empty(&all->queue.urgent) || !list_is_empty(&all->queue.calm);
+    return !list_is_empty(&all->queue.urgent) || !list_is_empty(&all->queue.rest);
 }
 
 /* --- Gathering a batch --- */
 
 /* Returns NULL when its bytes must be put together and there is no room for that in this batch. */
-static struct run *begin_run(struct fanout *all, struct audience *audience, uint64_t from)
+static struct run *begin_run(struct fanout *all, struct subscribers *subscribers, uint64_t from)
 {
-    const struct room_log *log = audience->options.log;
+    const struct room_log *log = subscribers->options.log;
     struct run *run = &all->runs[all->run_count];
     uint64_t to = room_log_find_bytes(log, from, MOST_RUN_BYTES);
     if (to > from + 1) {
@@ -76,7 +77,7 @@ static struct run *begin_run(struct fanout *all, struct audience *audience, uint
             return NULL;
         text_reserve(&all->merged, MOST_RUN_BYTES - all->merged.len);
     }
-    *run = (struct run){.audience = audience, .from = from, .to = to, .first = all->count};
+    *run = (struct run){.subscribers = subscribers, .from = from, .to = to, .first = all->count};
     run->data = room_log_merge(log, from, to, &all->merged, &run->len);
     run->end = run->first;
     all->run_count++;
@@ -88,38 +89,38 @@ static void add(struct fanout *all, struct run *run, struct slot *slot)
     struct sending *sending = &all->sendings[run->end];
     sending->data = run->data;
     sending->len = (uint32_t)run->len;
-    sending->fd = slot->plain_fd;
+    sending->fd = slot->in_sync_fd;
     all->slots[run->end++] = slot;
     all->count++;
 }
 
 /* Visits the next slots, up to the end of the round, until `most` have been served or are in the
  * batch. Returns how many. */
-static uint32_t gather(struct fanout *all, struct audience *audience, uint32_t most)
+static uint32_t gather(struct fanout *all, struct subscribers *subscribers, uint32_t most)
 {
-    uint64_t head = room_log_head(audience->options.log);
-    uint32_t until = at_most(audience->flush_at + audience->due, audience->count);
-    uint32_t at = audience->flush_at;
+    uint64_t head = room_log_head(subscribers->options.log);
+    uint32_t until = min_u32(subscribers->flush_at + subscribers->due, subscribers->count);
+    uint32_t at = subscribers->flush_at;
     uint32_t served = 0;
     struct run *run = NULL;
     for (; at < until && served < most; at++) {
-        struct slot *slot = &audience->slots[at];
+        struct slot *slot = &subscribers->slots[at];
         uint64_t position = slot->cursor.position;
         if (position >= head) /* has all, or is dead */
             continue;
-        if (slot->plain_fd < 0) {
-            audience_serve_or_cut(audience, slot);
+        if (slot->in_sync_fd < 0) {
+            subscribers_serve_or_cut(subscribers, slot);
         } else {
             if (run == NULL || run->from != position)
-                run = begin_run(all, audience, position);
+                run = begin_run(all, subscribers, position);
             if (run == NULL)
                 break;
             add(all, run, slot);
         }
         served++;
     }
-    audience->due -= at - audience->flush_at;
-    audience->flush_at = at;
+    subscribers->due -= at - subscribers->flush_at;
+    subscribers->flush_at = at;
     return served;
 }
 
@@ -128,10 +129,10 @@ static uint32_t gather_from(struct fanout *all, struct link *line, uint32_t most
 {
     uint32_t served = 0;
     while (served < most && !all->full && !list_is_empty(line)) {
-        struct audience *audience = LIST_ITEM(line->next, struct audience, in_line);
-        list_remove(&audience->in_line);
-        list_add(&all->gathered, &audience->in_line);
-        served += gather(all, audience, most - served);
+        struct subscribers *subscribers = LIST_ITEM(line->next, struct subscribers, in_line);
+        list_remove(&subscribers->in_line);
+        list_add(&all->gathered, &subscribers->in_line);
+        served += gather(all, subscribers, most - served);
     }
     return served;
 }
@@ -139,10 +140,10 @@ static uint32_t gather_from(struct fanout *all, struct link *line, uint32_t most
 /* What is said comes first, but the others keep a quarter. */
 static uint32_t gather_batch(struct fanout *all, uint32_t most)
 {
-    uint32_t kept = list_is_empty(&all->queue.calm) ? 0 : most / 4;
+    uint32_t kept = list_is_empty(&all->queue.rest) ? 0 : most / 4;
     all->full = false;
     uint32_t served = gather_from(all, &all->queue.urgent, most - kept);
-    served += gather_from(all, &all->queue.calm, most - served);
+    served += gather_from(all, &all->queue.rest, most - served);
     return served + gather_from(all, &all->queue.urgent, most - served);
 }
 
@@ -150,57 +151,57 @@ static uint32_t gather_batch(struct fanout *all, uint32_t most)
 
 static void settle_run(const struct fanout *all, const struct run *run)
 {
-    struct audience *audience = run->audience;
+    struct subscribers *subscribers = run->subscribers;
     uint64_t complete = 0;
     for (uint32_t i = run->first; i < run->end; i++) {
         if ((size_t)all->sendings[i].sent == run->len) {
             all->slots[i]->cursor.position = run->to;
             complete++;
         } else {
-            audience_note_short(audience, all->slots[i], all->sendings[i].sent);
+            subscribers_note_short(subscribers, all->slots[i], all->sendings[i].sent);
         }
     }
     all->queue.metrics->messages_out += complete * (run->to - run->from);
     all->queue.metrics->bytes_out += complete * run->len;
-    if (run->to == room_log_head(audience->options.log))
+    if (run->to == room_log_head(subscribers->options.log))
         return;
-    audience->due = audience->count; /* that was not everything: once more round */
-    if (audience->round_from > run->to)
-        audience->round_from = run->to;
+    subscribers->due = subscribers->count; /* that was not everything: once more round */
+    if (subscribers->round_from > run->to)
+        subscribers->round_from = run->to;
 }
 
-static void end_round(struct audience *audience)
+static void end_round(struct subscribers *subscribers)
 {
-    audience->options.on_served(audience->options.owner, audience->round_from);
-    audience->round_from = room_log_head(audience->options.log);
-    audience->flush_at = 0;
+    subscribers->options.on_served(subscribers->options.owner, subscribers->round_from);
+    subscribers->round_from = room_log_head(subscribers->options.log);
+    subscribers->flush_at = 0;
 }
 
 /* Back in line, or at rest. */
-static void settle(struct audience *audience)
+static void settle(struct subscribers *subscribers)
 {
-    list_remove(&audience->in_line);
-    if (audience->flush_at >= audience->count)
-        end_round(audience);
-    if (audience->due > 0) {
-        audience_enqueue(audience, false);
+    list_remove(&subscribers->in_line);
+    if (subscribers->flush_at >= subscribers->count)
+        end_round(subscribers);
+    if (subscribers->due > 0) {
+        subscribers_enqueue(subscribers, false);
         return;
     }
-    audience->urgent = false;
-    audience->round_from = room_log_head(audience->options.log);
-    audience->options.on_served(audience->options.owner, audience->round_from);
+    subscribers->urgent = false;
+    subscribers->round_from = room_log_head(subscribers->options.log);
+    subscribers->options.on_served(subscribers->options.owner, subscribers->round_from);
 }
 
 /* Nothing may be trimmed from a log before what points into it is sent. */
 static void send_batch(struct fanout *all)
 {
-    sender_send(all->sender, all->sendings, all->count);
+    batch_send_all(all->sender, all->sendings, all->count);
     for (uint32_t i = 0; i < all->run_count; i++)
         settle_run(all, &all->runs[i]);
     all->count = all->run_count = 0;
     text_clear(&all->merged);
     while (!list_is_empty(&all->gathered))
-        settle(LIST_ITEM(all->gathered.next, struct audience, in_line));
+        settle(LIST_ITEM(all->gathered.next, struct subscribers, in_line));
 }
 
 /* A batch, then the sockets have their turn: what is said meanwhile is on its way through Redis,
@@ -209,10 +210,10 @@ void fanout_flush(struct fanout *all)
 {
     if (!fanout_has_more(all))
         return;
-    metrics_begin_turn(all->queue.metrics);
+    metrics_begin_iteration(all->queue.metrics);
     int64_t begun_us = clock_monotonic_us();
-    for (uint32_t served = 0; served < SENDER_BATCH && fanout_has_more(all);) {
-        served += gather_batch(all, SENDER_BATCH - served);
+    for (uint32_t served = 0; served < BATCH_SEND_MOST && fanout_has_more(all);) {
+        served += gather_batch(all, BATCH_SEND_MOST - served);
         send_batch(all);
     }
     histogram_add(&all->queue.metrics->flush, clock_monotonic_us() - begun_us);

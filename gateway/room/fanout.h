@@ -13,14 +13,14 @@
 struct fanout;
 
 /* None of what it is given becomes its own; `refusals` may be NULL. */
-struct fanout *fanout_new(struct sender *sender, struct metrics *metrics,
+struct fanout *fanout_new(struct batch_send *sender, struct metrics *metrics,
                           struct refusals *refusals);
 
 /* Nobody may stand in its queue any more; NULL is fine. */
 void fanout_free(struct fanout *fanout);
 
 /* Where subscribers stand when something is due. */
-struct audience_queue *fanout_queue(struct fanout *fanout);
+struct subscribers_queue *fanout_queue(struct fanout *fanout);
 
 /* Sends one batch of what is due. To be called in each iteration, when what came from Redis has
  * been appended. */

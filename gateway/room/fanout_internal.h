@@ -13,7 +13,7 @@
 struct slot {
     struct connection *connection;
     struct room_log_cursor cursor;
-    int plain_fd; /* the socket; -1 for who is not plain and must be served one by one */
+    int in_sync_fd; /* the socket; -1 for who is not plain and must be served one by one */
 };
 
 static_assert(sizeof(struct slot) <= 32, "two in a cache line");
@@ -21,28 +21,28 @@ static_assert(sizeof(struct slot) <= 32, "two in a cache line");
 /* The flush goes round and round over the slots and never waits for an end: everybody gets what is
  * in the log when it comes by. What is said while it is under way goes to the next slots at once,
  * and to those before them on the next round, so that nobody waits longer than one round. */
-struct audience {
-    struct audience_options options;
+struct subscribers {
+    struct subscribers_options options;
     struct slot *slots;
     uint32_t count, capacity;
     uint32_t flush_at; /* the next slot; those before it have been visited in this round */
     uint32_t due;      /* so many slots from there on, and on from the first, lag behind the head */
     uint64_t round_from; /* the head when this round began: whoever was visited has all before it */
-    struct link in_line; /* of the audiences with something due */
+    struct link in_line; /* of the fanout with something due */
     bool urgent;         /* some of it was said */
 };
 
-/* Puts the audience in the queue, should it not be there; before all that are not urgent when it
+/* Puts the subscribers in the queue, should it not be there; before all that are not urgent when it
  * is. */
-void audience_enqueue(struct audience *audience, bool urgent);
+void subscribers_enqueue(struct subscribers *subscribers, bool urgent);
 
 /* Serves one who is not plain; who is slow is left to its socket, unless it lags too far behind. */
-void audience_serve_or_cut(struct audience *audience, struct slot *slot);
+void subscribers_serve_or_cut(struct subscribers *subscribers, struct slot *slot);
 
 /* The socket took so many of the bytes from the slot's cursor on, and not all; -1: it is broken. */
-void audience_note_short(struct audience *audience, struct slot *slot, int32_t sent);
+void subscribers_note_short(struct subscribers *subscribers, struct slot *slot, int32_t sent);
 
-static inline uint32_t at_most(uint32_t number, uint32_t most)
+static inline uint32_t min_u32(uint32_t number, uint32_t most)
 {
     return number < most ? number : most;
 }

@@ -11,13 +11,13 @@ void feed_gap(struct feed *feed, uint64_t seq, uint64_t said)
 {
     const struct feed_gap gap = {
         .seq = seq,
-        .missed = said > feed->said && !feed->rebase ? said - feed->said : 0,
-        .anew = feed->rebase,
-        .fork = feed->rebase ? feed->fork : 0,
+        .missed = said > feed->said && !feed->epoch_reset ? said - feed->said : 0,
+        .epoch_reset = feed->epoch_reset,
+        .fork = feed->epoch_reset ? feed->fork : 0,
     };
     feed->seq = seq;
     feed->said = said;
-    feed->rebase = false;
+    feed->epoch_reset = false;
     feed->callbacks.on_gap(feed->owner, &gap);
 }
 
@@ -77,7 +77,7 @@ static void on_subscribed(void *arg)
 {
     struct feed *feed = arg;
     feed->state = FEED_OPENING;
-    feed->hearing++;
+    feed->generation++;
     feed_forget_page(feed);
     proceed(feed);
 }
@@ -86,7 +86,7 @@ static void on_unsubscribed(void *arg)
 {
     struct feed *feed = arg;
     feed->state = FEED_UNSUBSCRIBED;
-    feed->hearing++;
+    feed->generation++;
     event_queue_clear(&feed->queue);
 }
 
@@ -137,7 +137,7 @@ static void take_epoch(struct feed *feed, const char *epoch)
 {
     if (feed->state == FEED_UNSUBSCRIBED || strcmp(epoch, feed->lineage.epoch) == 0)
         return;
-    feed->hearing++;
+    feed->generation++;
     event_queue_clear(&feed->queue);
     feed_forget_page(feed);
     if (feed->state != FEED_OPENING)
@@ -230,7 +230,7 @@ uint64_t feed_unseen_from(const struct feed *feed)
 
 bool feed_is_settled(const struct feed *feed)
 {
-    return !feed->rebase;
+    return !feed->epoch_reset;
 }
 
 bool feed_has_forked(const struct feed *feed)

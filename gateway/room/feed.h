@@ -18,11 +18,11 @@
 #include <stdint.h>
 
 struct feed_gap {
-    uint64_t seq;    /* the next number is seq + 1 */
-    uint64_t missed; /* so many of them were messages */
-    bool anew;     /* Redis lost its memory, or goes on with an older one: other numbers follow, and
-                      `missed` is not known */
-    uint64_t fork; /* anew: numbers up to here stay what they were; 0: none do */
+    uint64_t seq;     /* the next number is seq + 1 */
+    uint64_t missed;  /* so many of them were messages */
+    bool epoch_reset; /* Redis lost its memory, or goes on with an older one: other numbers follow,
+                  and `missed` is not known */
+    uint64_t fork;    /* anew: numbers up to here stay what they were; 0: none do */
 };
 
 struct feed_callbacks {

@@ -25,12 +25,12 @@ struct feed {
     enum feed_state state;
     bool roster_known; /* opened once: the roster was exact at roster_seq */
     bool started;      /* on_live was called */
-    bool rebase;       /* the epoch changed: what comes next is counted anew */
+    bool epoch_reset;  /* the epoch changed: what comes next is counted anew */
     bool reading;      /* a read of kept events is under way */
     bool reading_roster;
     /* Counts subscriptions and epochs. An answer to what was asked in an earlier one says nothing
      * of what came in between: it is asked for again. */
-    unsigned hearing;
+    unsigned generation;
     unsigned kept_asked, roster_asked; /* in which `hearing` */
     char
         read_up_to[FEED_ENTRY_BYTES]; /* the next page begins behind this entry; "": behind `seq` */

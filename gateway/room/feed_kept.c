@@ -21,7 +21,7 @@ struct kept {
 /* On opening nothing is missed up to the roster: there was nobody here. */
 static void skip_to_roster(struct feed *feed)
 {
-    if (feed->started || feed->rebase || feed->seq >= feed->roster_seq)
+    if (feed->started || feed->epoch_reset || feed->seq >= feed->roster_seq)
         return;
     feed->seq = feed->roster_seq;
     feed->said = feed->roster_said;
@@ -33,14 +33,14 @@ static void deliver_kept(struct feed *feed, const struct kept *kept)
     const struct room_event *event = &kept->event;
     if (event->seq > feed->roster_seq)
         skip_to_roster(feed);
-    if (event->seq <= feed->roster_seq && !feed->rebase) {
+    if (event->seq <= feed->roster_seq && !feed->epoch_reset) {
         if (event->seq > feed->seq)
             feed->callbacks.on_remember(feed->owner, event, kept->at_ms);
         feed->seq = event->seq;
         feed->said = kept->said;
         return;
     }
-    if (event->seq > feed->seq + 1 || feed->rebase)
+    if (event->seq > feed->seq + 1 || feed->epoch_reset)
         feed_gap(feed, event->seq - 1,
                  kept->said - (kept->said > 0 && event->type == EVENT_MESSAGE));
     if (feed->owner != NULL)
@@ -106,7 +106,7 @@ static void change_epoch(struct feed *feed, const struct lineage *lineage, uint6
     feed->seq = feed->fork = seq;
     feed->said = 0;
     feed->roster_seq = feed->roster_said = 0;
-    feed->rebase = true;
+    feed->epoch_reset = true;
     event_queue_clear(&feed->queue);
     feed_forget_page(feed);
     if (may_ask_again(feed))
@@ -131,7 +131,7 @@ static void go_on_in(struct feed *feed, const struct lineage *lineage)
 {
     bool news = strcmp(feed->lineage.epoch, lineage->epoch) != 0;
     feed->lineage = *lineage;
-    if (news && feed->started && !feed->rebase)
+    if (news && feed->started && !feed->epoch_reset)
         feed->callbacks.on_epoch(feed->owner);
 }
 
@@ -160,7 +160,7 @@ static bool take_lineage(struct feed *feed, const struct lineage *lineage, uint6
 static void catch_up(struct feed *feed, uint64_t head, uint64_t said)
 {
     skip_to_roster(feed);
-    if (!feed->started && !feed->rebase)
+    if (!feed->started && !feed->epoch_reset)
         return;
     const struct event_queue *queue = &feed->queue;
     uint64_t known_from = queue->count > 0 ? queue->items[0].seq : UINT64_MAX;
@@ -168,7 +168,7 @@ static void catch_up(struct feed *feed, uint64_t head, uint64_t said)
         said -= said > 0 && queue->items[i].message;
     if (known_from <= head)
         head = known_from - 1;
-    if (head > feed->seq || feed->rebase)
+    if (head > feed->seq || feed->epoch_reset)
         feed_gap(feed, head, said);
 }
 
@@ -219,7 +219,7 @@ static void on_kept(void *arg, const struct redis_reply *reply)
     feed->reading = false;
     if (feed->owner == NULL || feed->state != FEED_READING)
         ; /* nobody wants to know */
-    else if (feed->kept_asked != feed->hearing)
+    else if (feed->kept_asked != feed->generation)
         feed_read_kept(feed);
     else
         take_kept(feed, reply);
@@ -241,6 +241,6 @@ void feed_read_kept(struct feed *feed)
         return;
     feed->commands->metrics->stream_reads++;
     feed->reading = true;
-    feed->kept_asked = feed->hearing;
+    feed->kept_asked = feed->generation;
     feed->in_flight++;
 }

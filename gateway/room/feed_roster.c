@@ -84,7 +84,7 @@ static void on_roster(void *arg, const struct redis_reply *reply)
 {
     struct feed *feed = arg;
     feed->reading_roster = false;
-    if (feed->owner != NULL && feed->roster_asked == feed->hearing)
+    if (feed->owner != NULL && feed->roster_asked == feed->generation)
         take_roster(feed, reply);
     else if (feed->owner != NULL)
         feed_read_roster(feed);
@@ -103,10 +103,10 @@ void feed_read_roster(struct feed *feed)
     topic_call_add_key(&call, &feed->topic, "members", NULL);
     script_add_number(&call, ROSTER_MOST);
     topic_call_add_base(&call, &feed->topic, "member");
-    if (lane_run(feed->commands->list_limiter, &call, 1, on_roster, feed) != 0)
+    if (limiter_run(feed->commands->list_limiter, &call, 1, on_roster, feed) != 0)
         return;
     feed->reading_roster = true;
-    feed->roster_asked = feed->hearing;
+    feed->roster_asked = feed->generation;
     feed->roster_wanted = false;
     feed->in_flight++;
 }

@@ -32,26 +32,26 @@ struct room {
     struct feed *feed; /* this and all below: once it is open */
     struct room_log *log;
     struct roster *roster;
-    struct past *past; /* what of it can be replayed */
-    struct audience *audience;
-    uint64_t seq;       /* of the last event in log and roster */
-    uint64_t shown_seq; /* number of the last one that everybody was sent, but the slow */
-    struct {            /* retention.c */
+    struct replay_window *window; /* what of it can be replayed */
+    struct subscribers *subscribers;
+    uint64_t seq;           /* of the last event in log and roster */
+    uint64_t delivered_seq; /* number of the last one that everybody was sent, but the slow */
+    struct {                /* retention.c */
         uint64_t seq;   /* last number that fell off the log and that Redis still keeps; 0: none */
         unsigned ticks; /* for how long there has been one */
         bool said;      /* a message is among them */
     } forgotten;
     struct { /* presence_line.c */
         struct event *window;
-        struct gathering *gathered; /* not shown yet */
-        int64_t shown_us;           /* when the latest line was appended, monotonic */
+        struct presence_batch *batch; /* not shown yet */
+        int64_t shown_us;             /* when the latest line was appended, monotonic */
     } presence;
     struct {                 /* member_list.c */
         uint64_t read_at_ms; /* when the roster is to be read anew; 0: no need */
         uint64_t filled_ms;  /* when it was last to be, because it named too few */
-        bool owed; /* members missed who came and went: they get the list once it is read */
+        bool due; /* members missed who came and went: they get the list once it is read */
         bool ready;
-        bool gave_thin; /* somebody was given a list that names fewer than it could */
+        bool gave_incomplete; /* somebody was given a list that names fewer than it could */
     } list;
     char name[];
 };
@@ -78,7 +78,7 @@ void presence_line_open(struct room *room);
 void presence_line_close(struct room *room);
 
 /* Somebody came or went: it is shown at once, or together with those who follow. */
-void presence_line_gather(struct room *room, const struct room_event *event);
+void presence_line_add(struct room *room, const struct room_event *event);
 
 /* What is gathered is shown now: something follows that must not overtake it. */
 void presence_line_show(struct room *room);
@@ -94,7 +94,7 @@ void retention_tick(struct room *room);
 /* --- member_list.c --- */
 
 /* The roster is to be read anew in so long, and everybody here gets the list. */
-void member_list_owe(struct room *room, uint64_t after_ms);
+void member_list_schedule(struct room *room, uint64_t after_ms);
 
 /* The roster was read. */
 void member_list_on_roster(struct room *room);

@@ -10,7 +10,7 @@ enum {
     SHORTEST_US = 100000, /* after a line, further ones are gathered so long, */
     MEMBER_US = 100,      /* and so much for each who gets it, */
     LONGEST_US = 2000000, /* at most so long; */
-    CROWD_US = 1000000,   /* but so long, when they are more than a line can name */
+    FULL_US = 1000000,    /* but so long, when they are more than a line can name */
 };
 
 static void wait_us(struct room *room, int64_t us)
@@ -23,19 +23,19 @@ static void wait_us(struct room *room, int64_t us)
  * burst of people, lines would take all of a gateway's time. */
 static int64_t find_window_us(const struct room *room)
 {
-    int64_t us = (int64_t)audience_count(room->audience) * MEMBER_US;
+    int64_t us = (int64_t)subscribers_count(room->subscribers) * MEMBER_US;
     return us < SHORTEST_US ? SHORTEST_US : us > LONGEST_US ? LONGEST_US : us;
 }
 
 void presence_line_show(struct room *room)
 {
     struct text json = TEXT_EMPTY;
-    if (!gathering_is_open(room->presence.gathered))
+    if (!presence_batch_is_open(room->presence.batch))
         return;
     room->presence.shown_us = clock_monotonic_us();
     wait_us(room, find_window_us(room));
-    gathering_write(room->presence.gathered, &json);
-    gathering_clear(room->presence.gathered);
+    presence_batch_write(room->presence.batch, &json);
+    presence_batch_clear(room->presence.batch);
     room_append(room, &json, 0);
 }
 
@@ -44,29 +44,29 @@ static void on_window(evutil_socket_t fd, short events, void *arg)
     (void)fd;
     (void)events;
     struct room *room = arg;
-    metrics_begin_turn(room->rooms->commands->metrics);
-    int64_t left_us = room->presence.shown_us + CROWD_US - clock_monotonic_us();
-    if (left_us > 0 && gathering_is_full(room->presence.gathered))
+    metrics_begin_iteration(room->rooms->commands->metrics);
+    int64_t left_us = room->presence.shown_us + FULL_US - clock_monotonic_us();
+    if (left_us > 0 && presence_batch_is_full(room->presence.batch))
         wait_us(room, left_us);
     else
         presence_line_show(room);
 }
 
-void presence_line_gather(struct room *room, const struct room_event *event)
+void presence_line_add(struct room *room, const struct room_event *event)
 {
-    gathering_add(room->presence.gathered, event);
+    presence_batch_add(room->presence.batch, event);
     if (!evtimer_pending(room->presence.window, NULL))
         presence_line_show(room);
 }
 
 void presence_line_open(struct room *room)
 {
-    room->presence.gathered = gathering_new();
+    room->presence.batch = presence_batch_new();
     room->presence.window = evtimer_new(room->rooms->options.base, on_window, room);
 }
 
 void presence_line_close(struct room *room)
 {
     event_free(room->presence.window);
-    gathering_free(room->presence.gathered);
+    presence_batch_free(room->presence.batch);
 }

@@ -22,7 +22,7 @@ struct rooms *rooms_new(const struct rooms_options *options,
     rooms->options = *options;
     rooms->callbacks = *callbacks;
     rooms->arg = arg;
-    rooms->commands = bus_commands(options->bus);
+    rooms->commands = broker_commands(options->broker);
     rooms->by_name = table_new(name_of);
     list_init(&rooms->in_order);
     return rooms;
@@ -103,12 +103,12 @@ void rooms_on_up(struct rooms *rooms)
             feed_on_up(room->feed);
 }
 
-void rooms_doubt_rosters(struct rooms *rooms)
+void rooms_refresh_rosters(struct rooms *rooms)
 {
     struct room *room;
     for (size_t at = 0; (room = rooms_next(rooms, &at)) != NULL;)
         if (room_is_live(room))
-            member_list_owe(room, rooms->commands->config->lease * 1000);
+            member_list_schedule(room, rooms->commands->config->lease * 1000);
 }
 
 static void tick_room(struct room *room, int64_t now_ms)

@@ -6,7 +6,7 @@
 #include "broker/broker.h"
 #include "room/room.h"
 
-struct audience_queue;
+struct subscribers_queue;
 struct rooms;
 
 /* on_opened is called from within room_open, and room_release, rooms_tick or rooms_free, and may
@@ -27,8 +27,8 @@ struct rooms_callbacks {
 /* All of it must outlive the rooms. */
 struct rooms_options {
     struct event_base *base;
-    struct audience_queue *queue;
-    struct bus *bus;
+    struct subscribers_queue *queue;
+    struct broker *broker;
 };
 
 struct rooms *rooms_new(const struct rooms_options *options,
@@ -53,7 +53,7 @@ struct room *rooms_rotate(struct rooms *rooms);
 void rooms_on_up(struct rooms *rooms);
 
 /* Keys may have run out unseen: reads every roster anew, after a lease, and tells all members. */
-void rooms_doubt_rosters(struct rooms *rooms);
+void rooms_refresh_rosters(struct rooms *rooms);
 
 /* To be called once a second: forgets old events, closes unused rooms. */
 void rooms_tick(struct rooms *rooms);

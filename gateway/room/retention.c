@@ -27,7 +27,7 @@ static uint64_t find_tail(const struct room *room, uint64_t limit)
 static void note_forgotten(struct room *room, uint64_t seq)
 {
     room->forgotten.seq = seq;
-    room->forgotten.said |= past_messages(room->past, seq - 1, seq) > 0;
+    room->forgotten.said |= replay_window_messages(room->window, seq - 1, seq) > 0;
 }
 
 /* Forgets what is too old or too much of the frames before `limit`; nobody but the slow is before
@@ -36,10 +36,10 @@ static void trim(struct room *room, uint64_t limit)
 {
     uint64_t tail = find_tail(room, limit);
     if (tail > room_log_tail(room->log))
-        audience_cut_before(room->audience, tail);
+        subscribers_cut_before(room->subscribers, tail);
     while (room_log_tail(room->log) < tail) {
         struct room_log_mark oldest = room_log_mark(room->log, room_log_tail(room->log));
-        if (past_forget(room->past, oldest.seq, room_log_tail(room->log)))
+        if (replay_window_forget(room->window, oldest.seq, room_log_tail(room->log)))
             note_forgotten(room, oldest.seq);
         room_log_evict(room->log);
     }
@@ -49,13 +49,13 @@ void retention_on_served(void *owner, uint64_t limit)
 {
     struct room *room = owner;
     if (limit > room_log_tail(room->log))
-        room->shown_seq = room_log_mark(room->log, limit - 1).seq;
+        room->delivered_seq = room_log_mark(room->log, limit - 1).seq;
     trim(room, limit);
 }
 
 /* The number of the last event that Redis is to forget as well; 0 when it need not be told: nothing
  * was forgotten, or nothing is left (the stream's own TTL ends then, too), or only who came and
- * went was (that waits: a crowd that came within seconds would cost a command for each of them). */
+ * went was (that waits: a burst that came within seconds would cost a command for each of them). */
 static uint64_t take_forgotten(struct room *room)
 {
     uint64_t seq = room->forgotten.seq;
@@ -69,7 +69,7 @@ static uint64_t take_forgotten(struct room *room)
 
 void retention_tick(struct room *room)
 {
-    if (!audience_is_busy(room->audience))
+    if (!subscribers_is_busy(room->subscribers))
         trim(room, room_log_head(room->log));
     uint64_t forgotten = take_forgotten(room);
     if (forgotten > 0 && feed_is_current(room->feed))

@@ -12,7 +12,7 @@ static void append(struct room *room, const char *json, size_t len, unsigned wha
 {
     struct room_log_mark mark = {room->seq, clock_monotonic_ms(), (what & ROOM_TRANSIENT) != 0};
     room_log_append(room->log, frame_new_text(json, len), mark);
-    audience_tell(room->audience, (what & ROOM_URGENT) != 0);
+    subscribers_tell(room->subscribers, (what & ROOM_URGENT) != 0);
 }
 
 void room_append(struct room *room, struct text *json, unsigned what)
@@ -59,15 +59,15 @@ static void on_start(void *owner, uint64_t seq)
 {
     struct room *room = owner;
     room->seq = seq;
-    past_begin(room->past, seq, room_log_head(room->log));
+    replay_window_begin(room->window, seq, room_log_head(room->log));
 }
 
 static void on_remember(void *owner, const struct room_event *event, int64_t at_ms)
 {
     struct room *room = owner;
     if (room_log_tail(room->log) == room_log_head(room->log))
-        past_begin(room->past, event->seq - 1, room_log_head(room->log));
-    past_note(room->past, event->seq, event->type == EVENT_MESSAGE);
+        replay_window_begin(room->window, event->seq - 1, room_log_head(room->log));
+    replay_window_note(room->window, event->seq, event->type == EVENT_MESSAGE);
     struct room_log_mark mark = {event->seq, at_ms, false};
     room_log_append(room->log, frame_new_text(event->json, event->len), mark);
 }
@@ -90,7 +90,7 @@ static void take_notice(struct room *room, const struct room_event *event)
 static void note_number(struct room *room, const struct room_event *event)
 {
     room->seq = event->seq;
-    past_note(room->past, event->seq, event->type == EVENT_MESSAGE);
+    replay_window_note(room->window, event->seq, event->type == EVENT_MESSAGE);
 }
 
 /* Lines keep the order of their numbers. */
@@ -107,7 +107,7 @@ static void take_presence(struct room *room, const struct room_event *event)
 {
     note_number(room, event);
     roster_apply(room->roster, event);
-    presence_line_gather(room, event);
+    presence_line_add(room, event);
     tell_happened(room, false);
 }
 
@@ -137,36 +137,37 @@ static void go_back(struct room *room, const struct feed_gap *gap)
 {
     uint64_t head = room_log_head(room->log);
     if (gap->fork == 0) {
-        past_begin(room->past, gap->seq, head);
+        replay_window_begin(room->window, gap->seq, head);
         return;
     }
     room_log_fork(room->log, gap->fork);
-    past_fork(room->past, gap->fork, head);
+    replay_window_fork(room->window, gap->fork, head);
     if (gap->seq > gap->fork)
-        past_skip(room->past, &(struct past_hole){gap->fork, gap->seq, gap->seq - gap->fork, head});
+        replay_window_skip(room->window,
+                           &(struct replay_hole){gap->fork, gap->seq, gap->seq - gap->fork, head});
 }
 
 /* Members are told, unless no message was among what passed unseen. Who came or went meanwhile is
  * read from Redis: when that lost its memory, after a lease, by which time all who are still there
- * have been put back. */
+ * have been reinstated. */
 static void on_gap(void *owner, const struct feed_gap *gap)
 {
     struct room *room = owner;
     presence_line_show(room);
-    if (gap->anew) {
+    if (gap->epoch_reset) {
         go_back(room, gap);
         memset(&room->forgotten, 0, sizeof room->forgotten);
     } else {
-        past_skip(room->past,
-                  &(struct past_hole){room->seq, gap->seq, gap->missed, room_log_head(room->log)});
+        replay_window_skip(room->window, &(struct replay_hole){room->seq, gap->seq, gap->missed,
+                                                               room_log_head(room->log)});
     }
     room->seq = gap->seq;
-    if (gap->anew || gap->missed > 0)
+    if (gap->epoch_reset || gap->missed > 0)
         tell_gap(room, gap);
     tell_happened(room, false);
-    if (gap->anew)
+    if (gap->epoch_reset)
         room->rooms->callbacks.on_reset(room->owner);
-    member_list_owe(room, gap->anew ? room->rooms->commands->config->lease * 1000 : 0);
+    member_list_schedule(room, gap->epoch_reset ? room->rooms->commands->config->lease * 1000 : 0);
 }
 
 /* Nothing was missed: members are told where they are. */
@@ -213,17 +214,17 @@ void room_open(struct room *room)
         return;
     room->log = room_log_new(config->retention_messages);
     room->roster = roster_new();
-    room->past = past_new();
-    const struct audience_options audience = {
+    room->window = replay_window_new();
+    const struct subscribers_options subscribers = {
         .queue = rooms->options.queue,
         .log = room->log,
         .backlog = config->backlog,
         .on_served = retention_on_served,
         .owner = room,
     };
-    room->audience = audience_new(&audience);
+    room->subscribers = subscribers_new(&subscribers);
     presence_line_open(room);
-    const struct feed_options feed = {rooms->commands, bus_pubsub(rooms->options.bus)};
+    const struct feed_options feed = {rooms->commands, broker_pubsub(rooms->options.broker)};
     room->feed = feed_open(&feed, room->name, &callbacks, room);
     rooms->callbacks.on_opened(room->owner, true);
 }
@@ -233,9 +234,9 @@ static void close_room(struct room *room)
     feed_close(room->feed);
     room->rooms->callbacks.on_opened(room->owner, false);
     presence_line_close(room);
-    audience_free(room->audience);
+    subscribers_free(room->subscribers);
     room_log_free(room->log);
-    past_free(room->past);
+    replay_window_free(room->window);
     roster_free(room->roster);
 }
 
@@ -294,13 +295,13 @@ struct topic *room_topic(const struct room *room)
 /* Where in the log somebody starts who has seen everything up to `since`. */
 static uint64_t position_after(const struct room *room, uint64_t since, uint64_t *missed)
 {
-    *missed = past_missed(room->past, since);
+    *missed = replay_window_missed(room->window, since);
     if (room->rooms->commands->config->retention ==
         0) { /* what the log has is for slow readers alone */
-        *missed = past_messages(room->past, since, room->seq);
+        *missed = replay_window_messages(room->window, since, room->seq);
         return room_log_head(room->log);
     }
-    return room_log_find(room->log, past_start(room->past), since);
+    return room_log_find(room->log, replay_window_start(room->window), since);
 }
 
 struct room_view room_enter(struct room *room, struct connection *connection,
@@ -315,24 +316,24 @@ struct room_view room_enter(struct room *room, struct connection *connection,
         struct room_log_mark mark = room_log_mark(room->log, position);
         view.from = mark.transient ? mark.seq : mark.seq - 1;
     }
-    audience_add(room->audience, connection, position);
+    subscribers_add(room->subscribers, connection, position);
     return view;
 }
 
 void room_exit(struct room *room, struct connection *connection)
 {
     if (room_is_open(room))
-        audience_remove(room->audience, connection);
+        subscribers_remove(room->subscribers, connection);
 }
 
 uint64_t room_messages_since(const struct room *room, uint64_t since)
 {
-    return past_messages(room->past, since, room->seq);
+    return replay_window_messages(room->window, since, room->seq);
 }
 
-uint64_t room_shown_seq(const struct room *room)
+uint64_t room_delivered_seq(const struct room *room)
 {
-    return room->shown_seq;
+    return room->delivered_seq;
 }
 
 uint64_t room_seq(const struct room *room)
@@ -347,12 +348,12 @@ uint64_t room_count(const struct room *room)
 
 size_t room_members_here(const struct room *room)
 {
-    return audience_count(room->audience);
+    return subscribers_count(room->subscribers);
 }
 
 const char *room_list(struct room *room, const char *id, const char *json)
 {
-    gathering_seen(room->presence.gathered);
-    room->list.gave_thin |= roster_is_thin(room->roster);
+    presence_batch_seen(room->presence.batch);
+    room->list.gave_incomplete |= roster_is_incomplete(room->roster);
     return roster_list(room->roster, id, json);
 }

@@ -53,7 +53,7 @@ struct room_view {
     uint64_t from;   /* the frames that follow are those after this number */
 };
 
-/* Adds a connection; frames flow to it from the end of this turn on. While presence is being
+/* Adds a connection; frames flow to it from the end of this iteration on. While presence is being
  * gathered the view is ahead of the frames: the line that follows may name those in the list. */
 struct room_view room_enter(struct room *room, struct connection *connection,
                             const struct room_arrival *arrival);
@@ -69,7 +69,7 @@ uint64_t room_seq(const struct room *room);
 
 /* The number of the last message or line that all members here were sent, but those who read too
  * slowly. It may go back: another epoch has other numbers. */
-uint64_t room_shown_seq(const struct room *room);
+uint64_t room_delivered_seq(const struct room *room);
 uint64_t room_count(const struct room *room);
 size_t room_members_here(const struct room *room);
 

@@ -107,7 +107,7 @@ uint64_t roster_count(const struct roster *roster)
     return roster->count;
 }
 
-bool roster_is_thin(const struct roster *roster)
+bool roster_is_incomplete(const struct roster *roster)
 {
     uint64_t could = roster->count < ROSTER_MOST ? roster->count : ROSTER_MOST;
     return roster->named < could;
@@ -120,7 +120,7 @@ static void add_to_list(struct text *list, const char *json)
     text_add_string(list, json);
 }
 
-/* All but the last one; kept, for in a storm everybody who comes in gets a list. */
+/* All but the last one; kept, for in a burst everybody who comes in gets a list. */
 static void write_beginning(struct roster *roster)
 {
     text_clear(&roster->list);

@@ -33,7 +33,7 @@ void roster_set_count(struct roster *roster, uint64_t count);
 uint64_t roster_count(const struct roster *roster);
 
 /* Does it name fewer than it could? */
-bool roster_is_thin(const struct roster *roster);
+bool roster_is_incomplete(const struct roster *roster);
 
 /* The persons, comma-separated, `id` (whose JSON is `json`) always among them. The string belongs
  * to the roster: valid until the next call. */

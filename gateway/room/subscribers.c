@@ -14,83 +14,85 @@ static void pump(void *arg, struct connection *connection);
 
 static const struct connection_source source = {on_pending_output, pump};
 
-struct audience *audience_new(const struct audience_options *options)
+struct subscribers *subscribers_new(const struct subscribers_options *options)
 {
-    struct audience *audience = memory_new(sizeof *audience);
-    audience->options = *options;
-    list_init(&audience->in_line);
-    return audience;
+    struct subscribers *subscribers = memory_new(sizeof *subscribers);
+    subscribers->options = *options;
+    list_init(&subscribers->in_line);
+    return subscribers;
 }
 
-void audience_free(struct audience *audience)
+void subscribers_free(struct subscribers *subscribers)
 {
-    if (audience == NULL)
+    if (subscribers == NULL)
         return;
-    list_remove(&audience->in_line);
-    free(audience->slots);
-    free(audience);
+    list_remove(&subscribers->in_line);
+    free(subscribers->slots);
+    free(subscribers);
 }
 
-size_t audience_count(const struct audience *audience)
+size_t subscribers_count(const struct subscribers *subscribers)
 {
-    return audience->count;
+    return subscribers->count;
 }
 
-bool audience_is_busy(const struct audience *audience)
+bool subscribers_is_busy(const struct subscribers *subscribers)
 {
-    return audience->due > 0;
+    return subscribers->due > 0;
 }
 
 /* --- Slots: dense, in flush order --- */
 
-static struct slot *find_slot(struct audience *audience, const struct connection *connection)
+static struct slot *find_slot(struct subscribers *subscribers, const struct connection *connection)
 {
     uint32_t index = connection_slot(connection);
-    if (index < audience->count && audience->slots[index].connection == connection)
-        return &audience->slots[index];
+    if (index < subscribers->count && subscribers->slots[index].connection == connection)
+        return &subscribers->slots[index];
     return NULL;
 }
 
 /* By a quarter: a big room shall not hold twice what it needs. */
-static void make_room(struct audience *audience)
+static void make_room(struct subscribers *subscribers)
 {
-    if (audience->count < audience->capacity)
+    if (subscribers->count < subscribers->capacity)
         return;
-    audience->capacity += audience->capacity < 16 ? 4 : audience->capacity / 4;
-    audience->slots = memory_resize(audience->slots, audience->capacity, sizeof *audience->slots);
+    subscribers->capacity += subscribers->capacity < 16 ? 4 : subscribers->capacity / 4;
+    subscribers->slots =
+        memory_resize(subscribers->slots, subscribers->capacity, sizeof *subscribers->slots);
 }
 
-/* After a storm of people its room is given back. */
-static void give_room_back(struct audience *audience)
+/* After a burst of people its room is given back. */
+static void give_room_back(struct subscribers *subscribers)
 {
-    if (audience->capacity < SMALLEST_SHRUNK || audience->count > audience->capacity / 4)
+    if (subscribers->capacity < SMALLEST_SHRUNK || subscribers->count > subscribers->capacity / 4)
         return;
-    audience->capacity /= 2;
-    audience->slots = memory_resize(audience->slots, audience->capacity, sizeof *audience->slots);
+    subscribers->capacity /= 2;
+    subscribers->slots =
+        memory_resize(subscribers->slots, subscribers->capacity, sizeof *subscribers->slots);
 }
 
-static void move_slot(struct audience *audience, uint32_t to, uint32_t from)
+static void move_slot(struct subscribers *subscribers, uint32_t to, uint32_t from)
 {
     if (to == from)
         return;
-    audience->slots[to] = audience->slots[from];
-    connection_set_slot(audience->slots[to].connection, to);
+    subscribers->slots[to] = subscribers->slots[from];
+    connection_set_slot(subscribers->slots[to].connection, to);
 }
 
 /* A hole before `flush_at` is filled by the last visited slot, and that one's place by the last of
  * all, which is then the next to be visited: nobody is left out of a round. */
-static void remove_slot(struct audience *audience, uint32_t hole)
+static void remove_slot(struct subscribers *subscribers, uint32_t hole)
 {
-    audience->count--;
-    if (hole < audience->flush_at) {
-        audience->flush_at--;
-        move_slot(audience, hole, audience->flush_at);
-        hole = audience->flush_at;
-        audience->due += audience->due > 0;
+    subscribers->count--;
+    if (hole < subscribers->flush_at) {
+        subscribers->flush_at--;
+        move_slot(subscribers, hole, subscribers->flush_at);
+        hole = subscribers->flush_at;
+        subscribers->due += subscribers->due > 0;
     }
-    move_slot(audience, hole, audience->count);
-    audience->due = at_most(audience->due, audience->count);
-    give_room_back(audience);
+    move_slot(subscribers, hole, subscribers->count);
+    subscribers->due = min_u32(subscribers->due, subscribers->count);
+    give_room_back(subscribers);
 }
 
 /* --- One by one --- */
@@ -99,13 +101,13 @@ static void on_pending_output(void *arg, struct connection *connection)
 {
     struct slot *slot = find_slot(arg, connection);
     if (slot != NULL)
-        slot->plain_fd = -1;
+        slot->in_sync_fd = -1;
 }
 
 /* Lets go of the log: what is left of a half-sent frame becomes the connection's own. */
-static void let_go(struct audience *audience, struct slot *slot)
+static void let_go(struct subscribers *subscribers, struct slot *slot)
 {
-    const struct room_log *log = audience->options.log;
+    const struct room_log *log = subscribers->options.log;
     const uint8_t *rest = NULL;
     size_t len = room_log_remainder(log, &slot->cursor, &rest);
     connection_send_first(slot->connection, rest, len);
@@ -114,27 +116,28 @@ static void let_go(struct audience *audience, struct slot *slot)
 }
 
 /* The cursor fell too far behind. The member may come back and get what it missed. */
-static void cut(struct audience *audience, struct slot *slot, enum refusal reason)
+static void cut(struct subscribers *subscribers, struct slot *slot, enum refusal reason)
 {
-    let_go(audience, slot);
+    let_go(subscribers, slot);
     if (connection_is_closing(slot->connection))
         return;
-    audience->options.queue->metrics->slow_closed++;
-    refusals_note(audience->options.queue->refusals, reason, NULL);
+    subscribers->options.queue->metrics->slow_closed++;
+    refusals_note(subscribers->options.queue->refusals, reason, NULL);
     connection_close(slot->connection, CONNECTION_TOO_SLOW,
                      "too slow: come back and get what you missed");
 }
 
-static void move_cursor(struct audience *audience, struct slot *slot, struct room_log_cursor to)
+static void move_cursor(struct subscribers *subscribers, struct slot *slot,
+                        struct room_log_cursor to)
 {
-    audience->options.queue->metrics->messages_out += to.position - slot->cursor.position;
+    subscribers->options.queue->metrics->messages_out += to.position - slot->cursor.position;
     slot->cursor = to;
 }
 
 /* Brings one member up to the head, as far as its socket takes it. */
-static void serve(struct audience *audience, struct slot *slot)
+static void serve(struct subscribers *subscribers, struct slot *slot)
 {
-    const struct room_log *log = audience->options.log;
+    const struct room_log *log = subscribers->options.log;
     struct connection *connection = slot->connection;
     while (!connection_is_blocked(connection)) {
         struct iovec iov[MOST_IOVECS];
@@ -143,7 +146,7 @@ static void serve(struct audience *audience, struct slot *slot)
         const uint8_t *rest = NULL;
         int first = 0;
         if (connection_is_closing(connection))
-            let_go(audience, slot);
+            let_go(subscribers, slot);
         int count = room_log_gather(log, &slot->cursor, iov, MOST_IOVECS, &end);
         if (room_log_remainder(log, &slot->cursor, &rest) > 0) {
             before = iov[0];
@@ -151,104 +154,107 @@ static void serve(struct audience *audience, struct slot *slot)
         }
         if (count == 0 && connection_private_len(connection) == 0) {
             slot->cursor = end;
-            slot->plain_fd = !connection_is_closing(connection) ? connection_fd(connection) : -1;
+            slot->in_sync_fd = !connection_is_closing(connection) ? connection_fd(connection) : -1;
             return;
         }
         ssize_t sent = connection_write(connection, &before, iov + first, count - first);
         if (sent < 0) { /* it is dead: nothing may point into the log any more */
-            let_go(audience, slot);
+            let_go(subscribers, slot);
             return;
         }
         if (connection_is_blocked(connection)) {
             end = slot->cursor;
             room_log_advance(log, &end, (size_t)sent);
         }
-        move_cursor(audience, slot, end);
+        move_cursor(subscribers, slot, end);
     }
 }
 
 static void pump(void *arg, struct connection *connection)
 {
-    struct audience *audience = arg;
-    struct slot *slot = find_slot(audience, connection);
+    struct subscribers *subscribers = arg;
+    struct slot *slot = find_slot(subscribers, connection);
     if (slot != NULL)
-        serve(audience, slot);
+        serve(subscribers, slot);
 }
 
-void audience_serve_or_cut(struct audience *audience, struct slot *slot)
+void subscribers_serve_or_cut(struct subscribers *subscribers, struct slot *slot)
 {
-    uint64_t backlog = audience->options.backlog;
+    uint64_t backlog = subscribers->options.backlog;
     if (!connection_is_blocked(slot->connection)) {
-        serve(audience, slot);
+        serve(subscribers, slot);
         return;
     }
-    if (backlog > 0 && room_log_bytes_from(audience->options.log, slot->cursor.position) > backlog)
-        cut(audience, slot, REFUSAL_BACKLOG);
+    if (backlog > 0 &&
+        room_log_bytes_from(subscribers->options.log, slot->cursor.position) > backlog)
+        cut(subscribers, slot, REFUSAL_BACKLOG);
 }
 
-void audience_note_short(struct audience *audience, struct slot *slot, int32_t sent)
+void subscribers_note_short(struct subscribers *subscribers, struct slot *slot, int32_t sent)
 {
     if (sent < 0) {
         connection_abort(slot->connection);
-        let_go(audience, slot);
+        let_go(subscribers, slot);
         return;
     }
-    audience->options.queue->metrics->bytes_out += (uint32_t)sent;
+    subscribers->options.queue->metrics->bytes_out += (uint32_t)sent;
     struct room_log_cursor end = slot->cursor;
-    room_log_advance(audience->options.log, &end, (size_t)sent);
-    move_cursor(audience, slot, end);
+    room_log_advance(subscribers->options.log, &end, (size_t)sent);
+    move_cursor(subscribers, slot, end);
     connection_block(slot->connection);
 }
 
 /* --- Coming and going --- */
 
-void audience_enqueue(struct audience *audience, bool urgent)
+void subscribers_enqueue(struct subscribers *subscribers, bool urgent)
 {
-    struct audience_queue *queue = audience->options.queue;
-    bool overtakes = urgent && !audience->urgent;
-    if (!list_is_empty(&audience->in_line) && !overtakes)
+    struct subscribers_queue *queue = subscribers->options.queue;
+    bool overtakes = urgent && !subscribers->urgent;
+    if (!list_is_empty(&subscribers->in_line) && !overtakes)
         return;
-    audience->urgent |= urgent;
-    list_remove(&audience->in_line);
-    list_add(audience->urgent ? &queue->urgent : &queue->calm, &audience->in_line);
+    subscribers->urgent |= urgent;
+    list_remove(&subscribers->in_line);
+    list_add(subscribers->urgent ? &queue->urgent : &queue->rest, &subscribers->in_line);
 }
 
-void audience_tell(struct audience *audience, bool urgent)
+void subscribers_tell(struct subscribers *subscribers, bool urgent)
 {
-    if (audience->count > 0)
-        audience_enqueue(audience, urgent);
-    audience->due = audience->count;
+    if (subscribers->count > 0)
+        subscribers_enqueue(subscribers, urgent);
+    subscribers->due = subscribers->count;
 }
 
-void audience_add(struct audience *audience, struct connection *connection, uint64_t position)
+void subscribers_add(struct subscribers *subscribers, struct connection *connection,
+                     uint64_t position)
 {
-    uint64_t head = room_log_head(audience->options.log);
-    make_room(audience);
-    if (audience->flush_at + audience->due > audience->count) /* it will come by the new slot */
-        audience->due++;
-    audience->slots[audience->count] = (struct slot){
+    uint64_t head = room_log_head(subscribers->options.log);
+    make_room(subscribers);
+    if (subscribers->flush_at + subscribers->due >
+        subscribers->count) /* it will come by the new slot */
+        subscribers->due++;
+    subscribers->slots[subscribers->count] = (struct slot){
         .connection = connection,
         .cursor = {.position = position, .replayed = (uint32_t)(head - position)},
-        .plain_fd = -1,
+        .in_sync_fd = -1,
     };
-    connection_set_slot(connection, audience->count++);
-    connection_set_source(connection, &source, audience);
+    connection_set_slot(connection, subscribers->count++);
+    connection_set_source(connection, &source, subscribers);
     connection_mark_dirty(connection);
 }
 
-void audience_remove(struct audience *audience, struct connection *connection)
+void subscribers_remove(struct subscribers *subscribers, struct connection *connection)
 {
-    struct slot *slot = find_slot(audience, connection);
+    struct slot *slot = find_slot(subscribers, connection);
     if (slot == NULL)
         return;
-    let_go(audience, slot);
+    let_go(subscribers, slot);
     connection_set_source(connection, NULL, NULL);
-    remove_slot(audience, (uint32_t)(slot - audience->slots));
+    remove_slot(subscribers, (uint32_t)(slot - subscribers->slots));
 }
 
-void audience_cut_before(struct audience *audience, uint64_t position)
+void subscribers_cut_before(struct subscribers *subscribers, uint64_t position)
 {
-    for (uint32_t i = 0; i < audience->count; i++)
-        if (audience->slots[i].cursor.position < position)
-            cut(audience, &audience->slots[i], REFUSAL_RETENTION);
+    for (uint32_t i = 0; i < subscribers->count; i++)
+        if (subscribers->slots[i].cursor.position < position)
+            cut(subscribers, &subscribers->slots[i], REFUSAL_RETENTION);
 }

@@ -17,19 +17,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct audience;
+struct subscribers;
 
 /* In which those of all rooms stand who have something due; the first is next. Whoever sends takes
  * them from it (room/fanout.h). */
-struct audience_queue {
+struct subscribers_queue {
     struct link urgent; /* something was said */
-    struct link calm;   /* only came or went */
+    struct link rest;   /* only came or went */
     struct metrics *metrics;
     struct refusals *refusals; /* NULL: nothing is noted */
 };
 
-struct audience_options {
-    struct audience_queue *queue;
+struct subscribers_options {
+    struct subscribers_queue *queue;
     struct room_log *log;
     uint64_t backlog; /* bytes that a slow reader may lag behind; 0: any number */
     /* Everybody but the slow has what is before `limit`: the log may be trimmed up to there. */
@@ -37,29 +37,30 @@ struct audience_options {
     void *owner;
 };
 
-struct audience *audience_new(const struct audience_options *options);
+struct subscribers *subscribers_new(const struct subscribers_options *options);
 
 /* It must be empty; NULL is fine. */
-void audience_free(struct audience *audience);
+void subscribers_free(struct subscribers *subscribers);
 
 /* One more member, who gets what is in the log from `position` on, or from now on when that is the
  * head. */
-void audience_add(struct audience *audience, struct connection *connection, uint64_t position);
+void subscribers_add(struct subscribers *subscribers, struct connection *connection,
+                     uint64_t position);
 
 /* Takes a member out; what it has half received is finished. Does nothing when it is not in. */
-void audience_remove(struct audience *audience, struct connection *connection);
+void subscribers_remove(struct subscribers *subscribers, struct connection *connection);
 
 /* Something was appended to the log. What is urgent (somebody said it) goes out before what is not
  * in other rooms (who comes and goes); within a room the order is the log's. */
-void audience_tell(struct audience *audience, bool urgent);
+void subscribers_tell(struct subscribers *subscribers, bool urgent);
 
 /* Does somebody but the slow lag behind? Then the log must not be trimmed but from on_served. */
-bool audience_is_busy(const struct audience *audience);
+bool subscribers_is_busy(const struct subscribers *subscribers);
 
 /* Before the frames before `position` are evicted: closes (4408) those who have not got them. They
  * may come back and get what they missed. */
-void audience_cut_before(struct audience *audience, uint64_t position);
+void subscribers_cut_before(struct subscribers *subscribers, uint64_t position);
 
-size_t audience_count(const struct audience *audience);
+size_t subscribers_count(const struct subscribers *subscribers);
 
 #endif

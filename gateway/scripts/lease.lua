@@ -18,7 +18,7 @@
 --   held    start: another life has it and is subscribed
 --   lost    renew: another life has it and is subscribed
 --   doubt   another life has it and is not subscribed: it is dead, unless it renews or comes back
---   beside  drain: this life is noted beside whoever has it
+--   shared  drain: this life is noted beside whoever has it
 --   left, gone  leave: this life is noted nowhere any more; gone: nor is any other
 local key, life, ttl, step = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local channel, silent = ARGV[4], ARGV[5]
@@ -89,7 +89,7 @@ elseif step == 'drain' then
     if holder and holder ~= life and (lives or silent ~= seen) then
         note_beside(life)
         call('PEXPIRE', key, ttl)
-        return answer(lives and 'beside' or 'doubt')
+        return answer(lives and 'shared' or 'doubt')
     end
     call('HSET', key, 'draining', '1')
     return keep(not holder and 'made' or holder == life and 'kept' or 'over')

@@ -25,10 +25,10 @@ struct day_key {
     int64_t asked_ms;                  /* monotonic; 0: never */
 };
 
-struct cloak {
-    struct bus *bus;
+struct address_key {
+    struct broker *broker;
     bool needed;
-    bool mended_told;
+    bool repair_logged;
     struct day_key days[DAYS]; /* by the day's number */
 };
 
@@ -37,17 +37,17 @@ static int64_t today(void)
     return clock_wall_ms() / DAY_MS;
 }
 
-static const struct day_key *find_key(const struct cloak *cloak, int64_t day)
+static const struct day_key *find_key(const struct address_key *keys, int64_t day)
 {
-    const struct day_key *key = &cloak->days[day % DAYS];
+    const struct day_key *key = &keys->days[day % DAYS];
     return key->known && key->day == day ? key : NULL;
 }
 
 /* The key of that day, made up should there be none yet. */
-static struct day_key *make_key(struct cloak *cloak, int64_t day)
+static struct day_key *make_key(struct address_key *keys, int64_t day)
 {
     uint8_t random[RANDOM_BYTES];
-    struct day_key *key = &cloak->days[day % DAYS];
+    struct day_key *key = &keys->days[day % DAYS];
     if (key->day == day)
         return key;
     *key = (struct day_key){.day = day};
@@ -56,17 +56,17 @@ static struct day_key *make_key(struct cloak *cloak, int64_t day)
     return key;
 }
 
-static struct key name_key(const struct cloak *cloak, int64_t day)
+static struct key name_key(const struct address_key *keys, int64_t day)
 {
     char number[TEXT_NUMBER_BYTES];
     text_number((uint64_t)day, number);
-    return key_item(bus_commands(cloak->bus)->config->redis_prefix, "cloak", number);
+    return key_item(broker_commands(keys->broker)->config->redis_prefix, "cloak", number);
 }
 
 /* --- Asking --- */
 
 struct question {
-    struct cloak *cloak;
+    struct address_key *keys;
     int64_t day;
 };
 
@@ -78,21 +78,21 @@ static void adopt(struct day_key *key, const char *text)
 }
 
 /* Somebody has put something else there by hand. */
-static void mend(struct cloak *cloak, const struct day_key *key)
+static void mend(struct address_key *keys, const struct day_key *key)
 {
-    struct key name = name_key(cloak, key->day);
+    struct key name = name_key(keys, key->day);
     char ttl[TEXT_NUMBER_BYTES];
-    text_number(script_settings_member_ttl(bus_commands(cloak->bus)->config), ttl);
-    mended_tell(bus_commands(cloak->bus)->log, name.text, &cloak->mended_told);
-    redis_send_strings(bus_commands(cloak->bus)->redis, NULL, NULL, "SET", name.text, key->text,
-                       "EX", ttl, NULL);
+    text_number(script_settings_member_ttl(broker_commands(keys->broker)->config), ttl);
+    repaired_log(broker_commands(keys->broker)->log, name.text, &keys->repair_logged);
+    redis_send_strings(broker_commands(keys->broker)->redis, NULL, NULL, "SET", name.text,
+                       key->text, "EX", ttl, NULL);
 }
 
 static void on_key(void *arg, const struct redis_reply *reply)
 {
     struct question *question = arg;
-    struct cloak *cloak = question->cloak;
-    struct day_key *key = &cloak->days[question->day % DAYS];
+    struct address_key *keys = question->keys;
+    struct day_key *key = &keys->days[question->day % DAYS];
     size_t len = 0;
     const char *text = redis_reply_is_error(reply) ? NULL : redis_reply_string(reply, &len);
     if (key->day != question->day)
@@ -100,20 +100,20 @@ static void on_key(void *arg, const struct redis_reply *reply)
     else if (text != NULL && len == TEXT_LEN)
         adopt(key, text);
     else if (text != NULL || redis_reply_is_wrong_type(reply))
-        mend(cloak, key);
+        mend(keys, key);
     free(question);
 }
 
 /* Whoever writes first decides; whoever knows the day's key writes that. */
-static void ask_for(struct cloak *cloak, int64_t day)
+static void ask_for(struct address_key *keys, int64_t day)
 {
-    struct redis *redis = bus_commands(cloak->bus)->redis;
-    struct day_key *key = make_key(cloak, day);
-    struct key name = name_key(cloak, day);
+    struct redis *redis = broker_commands(keys->broker)->redis;
+    struct day_key *key = make_key(keys, day);
+    struct key name = name_key(keys, day);
     char ttl[TEXT_NUMBER_BYTES];
     struct question *question = memory_new(sizeof *question);
-    *question = (struct question){cloak, day};
-    text_number(script_settings_member_ttl(bus_commands(cloak->bus)->config), ttl);
+    *question = (struct question){keys, day};
+    text_number(script_settings_member_ttl(broker_commands(keys->broker)->config), ttl);
     redis_send_strings(redis, NULL, NULL, "SET", name.text, key->text, "NX", "EX", ttl, NULL);
     redis_send_strings(redis, NULL, NULL, "EXPIRE", name.text, ttl, NULL);
     if (redis_send_strings(redis, on_key, question, "GET", name.text, NULL) != 0)
@@ -121,41 +121,41 @@ static void ask_for(struct cloak *cloak, int64_t day)
     key->asked_ms = clock_monotonic_ms();
 }
 
-void cloak_ask(struct cloak *cloak)
+void address_key_ask(struct address_key *keys)
 {
-    for (int64_t day = today(), last = day + DAYS; cloak->needed && day < last; day++)
-        ask_for(cloak, day);
+    for (int64_t day = today(), last = day + DAYS; keys->needed && day < last; day++)
+        ask_for(keys, day);
 }
 
-static bool is_due(const struct cloak *cloak, int64_t day)
+static bool is_due(const struct address_key *keys, int64_t day)
 {
-    const struct day_key *key = find_key(cloak, day);
-    int64_t every_ms = (int64_t)bus_commands(cloak->bus)->config->lease * 1000 / 3;
+    const struct day_key *key = find_key(keys, day);
+    int64_t every_ms = (int64_t)broker_commands(keys->broker)->config->lease * 1000 / 3;
     return key == NULL || clock_monotonic_ms() - key->asked_ms >= every_ms;
 }
 
-void cloak_tick(struct cloak *cloak)
+void address_key_tick(struct address_key *keys)
 {
-    if (!cloak->needed || !bus_is_up(cloak->bus))
+    if (!keys->needed || !broker_is_up(keys->broker))
         return;
     for (int64_t day = today(), last = day + DAYS; day < last; day++)
-        if (is_due(cloak, day))
-            ask_for(cloak, day);
+        if (is_due(keys, day))
+            ask_for(keys, day);
 }
 
 /* --- Using --- */
 
-bool cloak_is_known(const struct cloak *cloak)
+bool address_key_is_known(const struct address_key *keys)
 {
-    return !cloak->needed || find_key(cloak, today()) != NULL;
+    return !keys->needed || find_key(keys, today()) != NULL;
 }
 
-void cloak_display(const struct cloak *cloak, const struct address *address, unsigned show,
-                   char out[ADDRESS_TEXT_BYTES])
+void address_key_display(const struct address_key *keys, const struct address *address,
+                         unsigned show, char out[ADDRESS_TEXT_BYTES])
 {
     static const uint8_t none[DIGEST_SHA256_BYTES];
     int64_t day = today();
-    const struct day_key *key = find_key(cloak, day);
+    const struct day_key *key = find_key(keys, day);
     out[0] = '\0';
     if (show != ADDRESS_CLOAK)
         address_display(address, show, none, day, out);
@@ -165,16 +165,16 @@ void cloak_display(const struct cloak *cloak, const struct address *address, uns
 
 /* --- Life --- */
 
-struct cloak *cloak_new(struct bus *bus)
+struct address_key *address_key_new(struct broker *broker)
 {
-    const struct config *config = bus_commands(bus)->config;
-    struct cloak *cloak = memory_new(sizeof *cloak);
-    cloak->bus = bus;
-    cloak->needed = config->show_address == ADDRESS_CLOAK || config->log_address == ADDRESS_CLOAK;
-    return cloak;
+    const struct config *config = broker_commands(broker)->config;
+    struct address_key *keys = memory_new(sizeof *keys);
+    keys->broker = broker;
+    keys->needed = config->show_address == ADDRESS_CLOAK || config->log_address == ADDRESS_CLOAK;
+    return keys;
 }
 
-void cloak_free(struct cloak *cloak)
+void address_key_free(struct address_key *keys)
 {
-    free(cloak);
+    free(keys);
 }

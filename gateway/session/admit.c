@@ -106,10 +106,10 @@ static void admit(struct session *session, enum commands_join_status status,
     }
     if (session->connection == NULL || connection_is_closing(session->connection)) {
         if (session->connection == NULL)
-            session_become_ghost(session);
+            session_detach(session);
     } else {
         list_add(&session->entry->waiting, &session->in_queue);
-        session_welcome_if_known(session);
+        session_welcome_if_arrived(session);
         if (strcmp(feed_epoch(room_feed(session->entry->room)), joined->epoch) != 0)
             feed_look(room_feed(session->entry->room));
     }

@@ -5,7 +5,7 @@
 #include "session/internal.h"
 
 /* What the session said, and what came at `begun_us` (monotonic; 0: not known), is number `seq`. */
-void session_await_shown(struct session *session, uint64_t seq, int64_t begun_us);
-void session_forget_shown(struct sessions *all);
+void session_await_delivery(struct session *session, uint64_t seq, int64_t begun_us);
+void session_forget_deliveries(struct sessions *all);
 
 #endif

@@ -11,12 +11,12 @@
 
 enum { MOST_LAYING_US = 2000 /* in 10 ms */ };
 
-static void count_ghosts(struct sessions *all, int change)
+static void count_detached(struct sessions *all, int change)
 {
-    all->options.metrics->ghosts += (uint64_t)change;
+    all->options.metrics->detached += (uint64_t)change;
 }
 
-void session_become_ghost(struct session *session)
+void session_detach(struct session *session)
 {
     struct sessions *all = session->all;
     free(session->joining);
@@ -26,44 +26,45 @@ void session_become_ghost(struct session *session)
         session_leave(session, false);
         return;
     }
-    session->state = SESSION_GHOST;
+    session->state = SESSION_DETACHED;
     session->until_ms = session_grace_clock(all) + (int64_t)all->options.config->leave_grace * 1000;
-    list_add(&all->ghosts, &session->in_queue);
-    count_ghosts(all, 1);
+    list_add(&all->detached, &session->in_queue);
+    count_detached(all, 1);
 }
 
-/* A crowd that was cut off at once is laid by and by: those who are in want their turns. */
+/* A burst that was cut off at once is laid by and by: those who are in want their turns. */
 void session_lay_ghosts(struct sessions *all)
 {
     static const struct timeval pause = {0, 10000};
     int64_t until_us = clock_monotonic_us() + MOST_LAYING_US;
-    while (!list_is_empty(&all->ghosts)) {
-        struct session *ghost = LIST_ITEM(all->ghosts.next, struct session, in_queue);
-        if (ghost->until_ms > session_grace_clock(all) || !bus_flows(all->options.bus))
+    while (!list_is_empty(&all->detached)) {
+        struct session *detached = LIST_ITEM(all->detached.next, struct session, in_queue);
+        if (detached->until_ms > session_grace_clock(all) ||
+            !broker_is_healthy(all->options.broker))
             return;
         if (clock_monotonic_us() >= until_us) {
-            evtimer_add(all->more_ghosts, &pause);
+            evtimer_add(all->more_expired, &pause);
             return;
         }
-        count_ghosts(all, -1);
-        session_leave(ghost, false);
-        session_free_if_over(ghost);
+        count_detached(all, -1);
+        session_leave(detached, false);
+        session_free_if_over(detached);
     }
 }
 
-void session_on_more_ghosts(evutil_socket_t fd, short events, void *arg)
+void session_on_more_expired(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
     (void)events;
     struct sessions *all = arg;
-    metrics_begin_turn(all->options.metrics);
+    metrics_begin_iteration(all->options.metrics);
     session_lay_ghosts(all);
 }
 
 void session_displace(struct session *session)
 {
-    if (session->state == SESSION_GHOST)
-        count_ghosts(session->all, -1);
+    if (session->state == SESSION_DETACHED)
+        count_detached(session->all, -1);
     struct connection *connection = session->connection;
     session_end(session);
     if (connection != NULL)

@@ -4,8 +4,8 @@
 
 #include "session/internal.h"
 
-void session_become_ghost(struct session *session);
-void session_on_more_ghosts(evutil_socket_t fd, short events, void *arg);
+void session_detach(struct session *session);
+void session_on_more_expired(evutil_socket_t fd, short events, void *arg);
 
 /* The member has come back on another socket: this one is told 4409 and forgotten. */
 void session_displace(struct session *session);

@@ -71,7 +71,7 @@ static void close_if_due(struct session *session, void *arg)
 bool sessions_drain_tick(struct sessions *all)
 {
     each_session(all, close_if_due, NULL);
-    return connections_count(all->options.connections) == 0 && !session_says_farewells(all);
+    return connections_count(all->options.connections) == 0 && !session_has_pending_leaves(all);
 }
 
 static void count_left(struct session *session, void *arg)

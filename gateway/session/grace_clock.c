@@ -10,17 +10,17 @@ int64_t session_grace_clock(const struct sessions *all)
 
 static void end_outage(struct sessions *all)
 {
-    int64_t outage_ms = bus_proven_ms(all->options.bus) - all->away_since_ms;
+    int64_t outage_ms = broker_last_ok_ms(all->options.broker) - all->away_since_ms;
     all->away_ms += outage_ms;
     all->away_since_ms = 0;
     if (outage_ms > (int64_t)script_settings_member_ttl(all->options.config) * 1000 / 4)
-        rooms_doubt_rosters(all->rooms); /* members' keys may have run out, and nobody told */
+        rooms_refresh_rosters(all->rooms); /* members' keys may have run out, and nobody told */
 }
 
 void session_grace_clock_tick(struct sessions *all)
 {
-    bool flows = bus_flows(all->options.bus);
-    int64_t proven_ms = bus_proven_ms(all->options.bus);
+    bool flows = broker_is_healthy(all->options.broker);
+    int64_t proven_ms = broker_last_ok_ms(all->options.broker);
     if (flows && all->away_since_ms != 0)
         end_outage(all);
     else if (!flows && all->away_since_ms == 0)

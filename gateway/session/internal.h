@@ -22,8 +22,8 @@ enum session_state {
     SESSION_ASKED,    /* in a call of join.lua that waits for its turn, or for the answer */
     SESSION_ADMITTED, /* in; waits until the feed has brought its join, and for its welcome */
     SESSION_JOINED,
-    SESSION_GHOST, /* in, but its connection is lost */
-    SESSION_OVER,  /* waits for replies under way, then it is freed */
+    SESSION_DETACHED, /* in, but its connection is lost */
+    SESSION_OVER,     /* waits for replies under way, then it is freed */
 };
 
 /* For each half of a join: Redis' answer, and its event's coming. */
@@ -51,9 +51,9 @@ struct room_entry {
     struct link visitors;      /* who is not */
     struct link waiting;       /* who waits for on_live or on_happened */
     struct join_call *joins;   /* the call in line that takes more people, or NULL */
-    struct leave_call *leaves; /* the same for farewells; perhaps full */
-    struct link known;         /* who is about to be welcomed */
-    struct link in_known;      /* of the rooms with somebody in `known` */
+    struct leave_call *leaves; /* the same for pending_leaves; perhaps full */
+    struct link arrived;       /* who is about to be welcomed */
+    struct link in_arrived;    /* of the rooms with somebody in `arrived` */
     int64_t refresh_at_ms;     /* the members' keys */
     uint64_t refresh_walk;     /* the last one that came by here */
     int64_t reconcile_at_ms;   /* see reconcile.c; 0: no need */
@@ -67,9 +67,9 @@ struct session {
     struct identity *identity; /* NULL before the join is accepted */
     struct joining *joining;   /* OPENING, ASKED, ADMITTED */
     struct link in_entry;      /* entry->members from ADMITTED on, entry->visitors else */
-    struct link in_queue;      /* entry->waiting, entry->known, or the ghosts */
+    struct link in_queue;      /* entry->waiting, entry->arrived, or the detached sessions */
     struct flood *flood;       /* NULL for who never sent more than it may */
-    int64_t until_ms; /* ghost: when it leaves (session_grace_clock); draining: is closed */
+    int64_t until_ms; /* detached: when it leaves (session_grace_clock); draining: is closed */
     uint32_t typed_ms;
     struct rate rate;
     union {
@@ -87,7 +87,7 @@ static_assert(sizeof(struct session) <= 128, "each member has one");
 /* A leave that Redis has not answered yet. It is repeated until it is: a member whose leave was
  * lost would keep its name, and nobody would see it go. Holds all it needs: the session may be
  * gone. */
-struct farewell {
+struct pending_leave {
     struct link link; /* all of them */
     struct sessions *all;
     struct room_entry *entry;
@@ -100,8 +100,8 @@ struct farewell {
 };
 
 /* What somebody said, accepted by Redis and not yet sent to all members here. */
-enum { SHOWN_WAITS = 256 };
-struct shown_wait {
+enum { DELIVERY_WAITS = 256 };
+struct delivery_wait {
     struct room_entry *entry; /* one of its users */
     uint64_t seq;
     int64_t begun_us; /* when it came */
@@ -117,29 +117,29 @@ struct strangers {
 struct sessions {
     struct sessions_options options;
     struct rooms *rooms;
-    struct table *by_id; /* ADMITTED, JOINED, GHOST */
-    struct link ghosts;  /* in the order in which they leave */
-    struct event *more_ghosts;
-    struct link known; /* places with ADMITTED sessions whose join the feed has brought */
+    struct table *by_id;  /* ADMITTED, JOINED, DETACHED */
+    struct link detached; /* in the order in which they leave */
+    struct event *more_expired;
+    struct link arrived; /* places with ADMITTED sessions whose join the feed has brought */
     struct event *welcomes;
-    struct link farewells;
+    struct link pending_leaves;
     struct link floods;       /* who sent more than it may; see session/rate_limit.c */
     struct link ended_floods; /* of connections that ended within the last minute, */
     size_t ended_flood_count; /* so many */
     uint64_t next_number;
     int64_t away_ms;       /* for how long Redis was away, in all but */
     int64_t away_since_ms; /* the outage that is under way; 0: there is none */
-    struct cloak *cloak;
+    struct address_key *address_key;
     struct text scratch; /* for what is sent to one member */
     bool admitting;      /* the gateway-id is ours */
-    bool beside;         /* another process has members of our gateway-id, too */
+    bool id_shared;      /* another process has members of our gateway-id, too */
     bool draining;
     struct sessions_moves moves; /* see drain.h */
     uint64_t refresh_walk;       /* over all rooms, each once (rooms_rotate) */
     bool hurry;                  /* until the end of the walk: Redis may have lost members */
     struct strangers strangers;
-    struct shown_wait shown_waits[SHOWN_WAITS];
-    size_t shown_count;
+    struct delivery_wait delivery_wait[DELIVERY_WAITS];
+    size_t delivery_wait_count;
 };
 
 /* A walk over all rooms, as rooms_next. */

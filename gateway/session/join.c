@@ -39,7 +39,7 @@ void session_join(struct session *session, const struct message_in *join)
     token_new(&joining->fresh, joining->fresh_text);
     read_since(joining, join);
     joining->since_ms = clock_monotonic_ms();
-    if (!bus_is_up(session->all->options.bus) || sessions_why_closed(session->all) != NULL) {
+    if (!broker_is_up(session->all->options.broker) || sessions_why_closed(session->all) != NULL) {
         session_refuse_unavailable(session);
         return;
     }
@@ -102,6 +102,6 @@ static void refuse_if_late(struct session *session)
 void session_join_tick(struct room_entry *entry)
 {
     each_waiting(entry, SESSION_OPENING, refuse_if_late);
-    each_waiting(entry, SESSION_ADMITTED, session_welcome_if_known);
+    each_waiting(entry, SESSION_ADMITTED, session_welcome_if_arrived);
     each_waiting(entry, SESSION_ADMITTED, refuse_if_late);
 }

@@ -89,7 +89,7 @@ static void send_call(struct join_call *call)
 static bool is_late(const struct session *session)
 {
     return session->joining->since_ms + JOIN_DEADLINE_MS <= clock_monotonic_ms() &&
-           !bus_flows(session->all->options.bus);
+           !broker_is_healthy(session->all->options.broker);
 }
 
 static void take_back_late(struct session *session)
@@ -133,7 +133,7 @@ static struct join_call *find_call(struct sessions *all, struct room_entry *entr
         return entry->joins;
     struct join_call *call = memory_new(sizeof *call);
     call->entry = entry;
-    if (bus_await_turn(all->options.bus, make_call, call) != 0) {
+    if (broker_enqueue(all->options.broker, make_call, call) != 0) {
         free(call);
         return NULL;
     }
@@ -147,7 +147,8 @@ static void prepare_identity(struct session *session)
 {
     struct sessions *all = session->all;
     char shown[ADDRESS_TEXT_BYTES];
-    cloak_display(all->cloak, &session->address, all->options.config->show_address, shown);
+    address_key_display(all->address_key, &session->address, all->options.config->show_address,
+                        shown);
     free(session->identity);
     session->identity = identity_new(&(struct identity_parts){
         .number = all->next_number++,

@@ -8,31 +8,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One call of leave.lua: farewells of one room. */
+/* One call of leave.lua: pending leaves of one room. */
 struct leave_call {
     struct room_entry *entry;
     size_t count;
-    struct farewell *farewells[COMMANDS_LEAVE_MOST];
+    struct pending_leave *pending_leaves[COMMANDS_LEAVE_MOST];
 };
 
-static void free_farewell(struct farewell *farewell)
+static void free_pending_leave(struct pending_leave *leave)
 {
-    list_remove(&farewell->link);
-    room_release(farewell->entry->room);
-    free(farewell->identity);
-    free(farewell);
+    list_remove(&leave->link);
+    room_release(leave->entry->room);
+    free(leave->identity);
+    free(leave);
 }
 
-static void note_answer(struct farewell *farewell)
+static void note_answer(struct pending_leave *leave)
 {
-    if (--farewell->rounds > 0)
+    if (--leave->rounds > 0)
         return;
-    if (farewell->spared[0] == '\0') {
-        free_farewell(farewell);
+    if (leave->spared[0] == '\0') {
+        free_pending_leave(leave);
         return;
     }
-    farewell->spared[0] = '\0'; /* and once more after the grace */
-    farewell->rounds = 1;
+    leave->spared[0] = '\0'; /* and once more after the grace */
+    leave->rounds = 1;
 }
 
 static void on_answered(void *arg, const struct redis_reply *reply)
@@ -40,9 +40,9 @@ static void on_answered(void *arg, const struct redis_reply *reply)
     struct leave_call *call = arg;
     bool failed = redis_reply_is_error(reply);
     for (size_t i = 0; i < call->count; i++) {
-        call->farewells[i]->under_way = false;
-        if (!failed) /* else session_repeat_farewells tries again */
-            note_answer(call->farewells[i]);
+        call->pending_leaves[i]->under_way = false;
+        if (!failed) /* else session_retry_pending_leaves tries again */
+            note_answer(call->pending_leaves[i]);
     }
     free(call);
 }
@@ -51,9 +51,9 @@ static void send_leaves(struct leave_call *call)
 {
     struct commands_leave leaves[COMMANDS_LEAVE_MOST];
     for (size_t i = 0; i < call->count; i++) {
-        const struct farewell *farewell = call->farewells[i];
-        leaves[i] = (struct commands_leave){session_bus_member(farewell->all, farewell->identity),
-                                            farewell->said, farewell->spared};
+        const struct pending_leave *leave = call->pending_leaves[i];
+        leaves[i] = (struct commands_leave){session_bus_member(leave->all, leave->identity),
+                                            leave->said, leave->spared};
     }
     if (commands_leave(room_topic(call->entry->room), leaves, call->count, on_answered, call) != 0)
         on_answered(call, NULL);
@@ -74,50 +74,50 @@ static struct leave_call *new_leave_call(struct room_entry *entry)
     return call;
 }
 
-static void add_to_call(struct leave_call *call, struct farewell *farewell)
+static void add_to_call(struct leave_call *call, struct pending_leave *leave)
 {
-    call->farewells[call->count++] = farewell;
-    farewell->under_way = true;
+    call->pending_leaves[call->count++] = leave;
+    leave->under_way = true;
     call->entry->joins =
         NULL; /* who asks for this name from here on asks later, and finds it free */
 }
 
 /* After everything that was asked before: a call that puts this very member back may wait. */
-static void say_alone(struct farewell *farewell)
+static void say_alone(struct pending_leave *leave)
 {
-    struct leave_call *call = new_leave_call(farewell->entry);
-    add_to_call(call, farewell);
+    struct leave_call *call = new_leave_call(leave->entry);
+    add_to_call(call, leave);
     send_leaves(call);
 }
 
 /* With others of the room, in a call that stands in line, or in a new one. */
-static void queue_farewell(struct farewell *farewell)
+static void queue_pending_leave(struct pending_leave *leave)
 {
-    struct room_entry *entry = farewell->entry;
+    struct room_entry *entry = leave->entry;
     if (entry->leaves == NULL || entry->leaves->count == COMMANDS_LEAVE_MOST) {
         struct leave_call *call = new_leave_call(entry);
-        if (bus_await_turn(farewell->all->options.bus, make_leave_call, call) != 0) {
+        if (broker_enqueue(leave->all->options.broker, make_leave_call, call) != 0) {
             free(call);
-            return; /* session_repeat_farewells tries again */
+            return; /* session_retry_pending_leaves tries again */
         }
         entry->leaves = call;
     }
-    add_to_call(entry->leaves, farewell);
+    add_to_call(entry->leaves, leave);
 }
 
 /* Takes the session's identity over. */
-static struct farewell *new_farewell(struct session *session)
+static struct pending_leave *new_pending_leave(struct session *session)
 {
-    struct farewell *farewell = memory_new(sizeof *farewell);
-    farewell->all = session->all;
-    farewell->entry = session->entry;
-    room_hold(farewell->entry->room);
-    farewell->identity = session->identity;
-    farewell->rounds = 1;
+    struct pending_leave *leave = memory_new(sizeof *leave);
+    leave->all = session->all;
+    leave->entry = session->entry;
+    room_hold(leave->entry->room);
+    leave->identity = session->identity;
+    leave->rounds = 1;
     session->identity = NULL;
-    list_init(&farewell->link);
-    list_add(&session->all->farewells, &farewell->link);
-    return farewell;
+    list_init(&leave->link);
+    list_add(&session->all->pending_leaves, &leave->link);
+    return leave;
 }
 
 void session_leave(struct session *session, bool said)
@@ -127,12 +127,12 @@ void session_leave(struct session *session, bool said)
     session_end(session);
     if (session->connection != NULL) /* a visitor again, who may join anew */
         session->state = SESSION_VISITING;
-    struct farewell *farewell = new_farewell(session);
-    farewell->said = said;
+    struct pending_leave *leave = new_pending_leave(session);
+    leave->said = said;
     if (session->in_flight > 0)
-        say_alone(farewell);
+        say_alone(leave);
     else
-        queue_farewell(farewell);
+        queue_pending_leave(leave);
 }
 
 /* Twice: should the connection to Redis have been replaced, the join may still be on its way
@@ -140,45 +140,45 @@ void session_leave(struct session *session, bool said)
 void session_retract(struct session *session)
 {
     struct sessions *all = session->all;
-    struct farewell *farewell = new_farewell(session);
-    farewell->rounds = 2;
+    struct pending_leave *leave = new_pending_leave(session);
+    leave->rounds = 2;
     if (session->joining != NULL && session->joining->shown.id[0] != '\0') {
-        memcpy(farewell->spared, session->joining->shown.id, sizeof farewell->spared);
-        farewell->until_ms =
+        memcpy(leave->spared, session->joining->shown.id, sizeof leave->spared);
+        leave->until_ms =
             session_grace_clock(all) + (int64_t)all->options.config->leave_grace * 1000;
     }
-    queue_farewell(farewell);
+    queue_pending_leave(leave);
 }
 
-static bool is_due(const struct sessions *all, const struct farewell *farewell)
+static bool is_due(const struct sessions *all, const struct pending_leave *leave)
 {
-    bool spares = farewell->spared[0] != '\0';
-    return !farewell->under_way && (spares || session_grace_clock(all) >= farewell->until_ms);
+    bool spares = leave->spared[0] != '\0';
+    return !leave->under_way && (spares || session_grace_clock(all) >= leave->until_ms);
 }
 
-void session_repeat_farewells(struct sessions *all)
+void session_retry_pending_leaves(struct sessions *all)
 {
     struct link *next;
-    if (!bus_is_up(all->options.bus))
+    if (!broker_is_up(all->options.broker))
         return;
-    for (struct link *at = all->farewells.next; at != &all->farewells; at = next) {
-        struct farewell *farewell = LIST_ITEM(at, struct farewell, link);
+    for (struct link *at = all->pending_leaves.next; at != &all->pending_leaves; at = next) {
+        struct pending_leave *leave = LIST_ITEM(at, struct pending_leave, link);
         next = at->next;
-        if (is_due(all, farewell))
-            queue_farewell(farewell);
+        if (is_due(all, leave))
+            queue_pending_leave(leave);
     }
 }
 
-bool session_says_farewells(const struct sessions *all)
+bool session_has_pending_leaves(const struct sessions *all)
 {
-    for (struct link *at = all->farewells.next; at != &all->farewells; at = at->next)
-        if (LIST_ITEM(at, struct farewell, link)->under_way)
-            return bus_is_up(all->options.bus);
+    for (struct link *at = all->pending_leaves.next; at != &all->pending_leaves; at = at->next)
+        if (LIST_ITEM(at, struct pending_leave, link)->under_way)
+            return broker_is_up(all->options.broker);
     return false;
 }
 
-void session_free_farewells(struct sessions *all)
+void session_free_pending_leaves(struct sessions *all)
 {
-    while (!list_is_empty(&all->farewells))
-        free_farewell(LIST_ITEM(all->farewells.next, struct farewell, link));
+    while (!list_is_empty(&all->pending_leaves))
+        free_pending_leave(LIST_ITEM(all->pending_leaves.next, struct pending_leave, link));
 }

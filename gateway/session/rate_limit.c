@@ -205,16 +205,16 @@ static struct flood *note_refusal(struct session *session, int64_t now_ms)
 
 /* What was promised is over, or nobody comes for it: the bucket has been full for as long as it
  * takes to fill. */
-static void forgive_if_calm(struct session *session, int64_t now_ms)
+static void forgive_if_quiet(struct session *session, int64_t now_ms)
 {
     struct flood *flood = session->flood;
     const struct rate_limit *limit = find_limit(session);
     if (flood == NULL)
         return;
-    double calm_ms = 2000 * limit->burst / limit->per_second + 1000;
-    bool calm = now_ms >= flood->promised_ms || (double)(now_ms - flood->word_ms) >= calm_ms;
+    double quiet_ms = 2000 * limit->burst / limit->per_second + 1000;
+    bool quiet = now_ms >= flood->promised_ms || (double)(now_ms - flood->word_ms) >= quiet_ms;
     flood->word_ms = now_ms;
-    if (!calm)
+    if (!quiet)
         return;
     flood->promised_ms = 0;
     if (flood->knows)
@@ -265,7 +265,7 @@ static void refuse_word(struct session *session, const char *nonce, int64_t now_
 bool session_has_token(struct session *session, const char *nonce)
 {
     int64_t now_ms = clock_monotonic_ms();
-    forgive_if_calm(session, now_ms);
+    forgive_if_quiet(session, now_ms);
     if (rate_take(&session->rate, find_limit(session), RATE_WORDS, now_ms))
         return true;
     refuse_word(session, nonce, now_ms);

@@ -38,7 +38,7 @@ static void end_walk(struct walk *walk)
  * another process has the same id, some may be its own. */
 static bool may_take_off(const struct sessions *all)
 {
-    return !all->draining && !all->beside;
+    return !all->draining && !all->id_shared;
 }
 
 static bool is_held(const struct sessions *all, const char *id, const char *session_text)
@@ -134,7 +134,7 @@ void session_reconcile_tick(struct room_entry *entry)
 {
     struct sessions *all = entry->all;
     if (entry->reconcile_at_ms == 0 || entry->reconcile_at_ms > clock_monotonic_ms() ||
-        !room_is_open(entry->room) || !bus_flows(all->options.bus) || !may_take_off(all))
+        !room_is_open(entry->room) || !broker_is_healthy(all->options.broker) || !may_take_off(all))
         return;
     entry->reconcile_at_ms = 0;
     ask(new_walk(all, entry));

@@ -5,7 +5,7 @@
 #include "session/internal.h"
 
 /* Redis may have gone on with an older memory. A lease and the grace from now on, by when all
- * members have been put back, those who are there for this gateway and are not its own leave. */
+ * members have been reinstated, those who are there for this gateway and are not its own leave. */
 void session_reconcile_soon(struct room_entry *entry);
 void session_reconcile_tick(struct room_entry *entry);
 

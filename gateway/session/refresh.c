@@ -17,15 +17,15 @@ struct batch {
     struct session *sessions[COMMANDS_REFRESH_MOST];
 };
 
-/* Its keys have still a third of their life, or are to be put back. */
+/* Its keys have still a third of their life, or are to be reinstated. */
 static void refresh_soon(const struct session *session)
 {
     session->entry->refresh_at_ms =
         clock_monotonic_ms() + (int64_t)session->all->options.config->lease * 1000;
 }
 
-static void judge_put_back(struct session *session, enum commands_join_status status,
-                           const struct commands_joined *joined)
+static void judge_reinstated(struct session *session, enum commands_join_status status,
+                             const struct commands_joined *joined)
 {
     if (status == COMMANDS_JOINED || status == COMMANDS_RESUMED) {
         identity_set_floor(session->identity, joined->floor, joined->epoch);
@@ -46,7 +46,7 @@ static void judge_put_back(struct session *session, enum commands_join_status st
     }
 }
 
-static void on_put_back(void *arg, const struct redis_reply *reply)
+static void on_reinstated(void *arg, const struct redis_reply *reply)
 {
     struct batch *batch = arg;
     for (size_t i = 0; i < batch->count; i++) {
@@ -55,22 +55,22 @@ static void on_put_back(void *arg, const struct redis_reply *reply)
         enum commands_join_status status = commands_read_joined(reply, i, &joined);
         session->in_flight--;
         if (session_is_member(session))
-            judge_put_back(session, status, &joined);
+            judge_reinstated(session, status, &joined);
         else
             session_free_if_over(session);
     }
     free(batch);
 }
 
-static struct commands_join write_put_back(const struct session *session,
-                                           char address[ADDRESS_TEXT_BYTES])
+static struct commands_join write_reinstatement(const struct session *session,
+                                                char address[ADDRESS_TEXT_BYTES])
 {
     const struct identity *identity = session->identity;
     struct commands_join join = {
         .member = session_bus_member(session->all, identity),
         .number_base = identity_folded(identity),
         .asked_ms = identity->asked_ms,
-        .restore = true,
+        .reinstate = true,
         .floor = identity->floor,
         .floor_epoch = identity->floor_epoch,
     };
@@ -83,18 +83,18 @@ static struct commands_join write_put_back(const struct session *session,
 }
 
 /* All of one room, COMMANDS_JOIN_MOST at most. Takes the batch over. */
-static void put_back(struct batch *batch)
+static void reinstate(struct batch *batch)
 {
     struct commands_join joins[COMMANDS_JOIN_MOST];
     char addresses[COMMANDS_JOIN_MOST][ADDRESS_TEXT_BYTES];
     for (size_t i = 0; i < batch->count; i++)
-        joins[i] = write_put_back(batch->sessions[i], addresses[i]);
-    if (commands_join(room_topic(batch->sessions[0]->entry->room), joins, batch->count, on_put_back,
-                      batch) != 0)
-        on_put_back(batch, NULL);
+        joins[i] = write_reinstatement(batch->sessions[i], addresses[i]);
+    if (commands_join(room_topic(batch->sessions[0]->entry->room), joins, batch->count,
+                      on_reinstated, batch) != 0)
+        on_reinstated(batch, NULL);
 }
 
-/* Adds it to those who are to be put back (join.lua judges whether they may be); returns
+/* Adds it to those who are to be reinstated (join.lua judges whether they may be); returns
  * them, or others after a full batch. */
 static struct batch *gather_lost(struct batch *lost, struct session *session)
 {
@@ -103,7 +103,7 @@ static struct batch *gather_lost(struct batch *lost, struct session *session)
     lost->sessions[lost->count++] = session;
     if (lost->count < COMMANDS_JOIN_MOST)
         return lost;
-    put_back(lost);
+    reinstate(lost);
     return NULL;
 }
 
@@ -136,7 +136,7 @@ static void on_refreshed(void *arg, const struct redis_reply *reply)
         }
     }
     if (lost != NULL)
-        put_back(lost);
+        reinstate(lost);
     free(batch);
 }
 
@@ -179,7 +179,7 @@ int64_t session_refresh_ms(const struct sessions *all)
            (int64_t)script_settings_member_ttl(all->options.config) * 1000 / 2;
 }
 
-/* A crowd that came in together is not refreshed together, but within a sixth of its keys' life; in
+/* A burst that came in together is not refreshed together, but within a sixth of its keys' life; in
  * a hurry within half a lease. */
 static size_t most_in_a_tick(const struct sessions *all)
 {
@@ -224,7 +224,7 @@ static void refresh_some(struct sessions *all)
         }
         if (!is_refresh_due(entry, now_ms))
             continue;
-        /* in a hurry once more: a burial may just have been under way */
+        /* in a hurry once more: a reaping may just have been under way */
         entry->refresh_at_ms = all->hurry ? now_ms + (int64_t)all->options.config->lease * 1000
                                           : session_refresh_ms(all);
         count += refresh_room(entry);
@@ -247,12 +247,12 @@ void session_refresh_all(struct sessions *all, bool hurry)
         entry->refresh_at_ms = now_ms;
     if (hurry)
         begin_walk(all, true);
-    if (bus_is_up(all->options.bus))
+    if (broker_is_up(all->options.broker))
         refresh_some(all);
 }
 
 void session_refresh_tick(struct sessions *all)
 {
-    if (bus_is_up(all->options.bus))
+    if (broker_is_up(all->options.broker))
         refresh_some(all);
 }

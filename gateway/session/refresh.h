@@ -1,4 +1,4 @@
-/* refresh: members' keys in Redis, and putting back who is missing there. */
+/* refresh: members' keys in Redis, and reinstating who is missing there. */
 #ifndef YUKIZURI_SESSION_REFRESH_H
 #define YUKIZURI_SESSION_REFRESH_H
 
@@ -7,7 +7,7 @@
 /* When the members' keys that live from now on are to be refreshed. */
 int64_t session_refresh_ms(const struct sessions *all);
 
-/* All members are checked against Redis and put back where they are missing, by and by; in a hurry
+/* All members are checked against Redis and reinstate where they are missing, by and by; in a hurry
  * within half a lease. */
 void session_refresh_all(struct sessions *all, bool hurry);
 

@@ -85,7 +85,7 @@ static void answer_say(struct saying *saying, const struct redis_reply *reply)
         return;
     }
     session->all->options.metrics->says++;
-    session_await_shown(session, seq, saying->begun_us);
+    session_await_delivery(session, seq, saying->begun_us);
     if (!saying->has_nonce)
         return;
     message_add_ack(&session->all->scratch, saying->nonce, seq);
@@ -119,7 +119,7 @@ static struct saying *new_saying(struct session *session, const struct message_i
     size_t len = nonce == NULL ? 0 : strlen(nonce);
     struct saying *saying = memory_new(sizeof *saying + len + 1);
     saying->session = session;
-    saying->begun_us = session->all->options.metrics->turn_begun_us;
+    saying->begun_us = session->all->options.metrics->iteration_begun_us;
     saying->has_nonce = nonce != NULL;
     saying->current =
         say->epoch != NULL && strcmp(say->epoch, feed_epoch(room_feed(session->entry->room))) == 0;

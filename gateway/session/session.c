@@ -52,7 +52,7 @@ void session_log(const struct session *session, const char *kind, const char *me
 bool session_is_member(const struct session *session)
 {
     return session->state == SESSION_ADMITTED || session->state == SESSION_JOINED ||
-           session->state == SESSION_GHOST;
+           session->state == SESSION_DETACHED;
 }
 
 void session_free_if_over(struct session *session)
@@ -91,8 +91,8 @@ struct commands_member session_bus_member(const struct sessions *all,
         .address = "",
         .shown = identity_shown(identity),
     };
-    snprintf(member.session, sizeof member.session, "%.10s-%" PRIu64, bus_life(all->options.bus),
-             identity->number);
+    snprintf(member.session, sizeof member.session, "%.10s-%" PRIu64,
+             broker_incarnation(all->options.broker), identity->number);
     return member;
 }
 

@@ -23,7 +23,7 @@ bool session_is_member(const struct session *session);
 /* Writes a line with more labels (struct log_line), unless there are too many about strangers. */
 void session_log_more(const struct session *session, const struct log_line *line);
 
-/* For the bus; the strings are those of the identity. The address is left empty. */
+/* For the broker; the strings are those of the identity. The address is left empty. */
 struct commands_member session_bus_member(const struct sessions *all,
                                           const struct identity *identity);
 

@@ -158,7 +158,7 @@ static void on_closed(void *owner, const struct connection_end *end)
     if (session->state == SESSION_ASKED)
         return; /* the reply decides, or the call leaves it out */
     if (session_is_member(session) && !all->draining)
-        session_become_ghost(session);
+        session_detach(session);
     else
         session_end(session);
     session_free_if_over(session);
@@ -202,15 +202,15 @@ static void *on_made(void *arg, struct room *room)
     list_init(&entry->members);
     list_init(&entry->visitors);
     list_init(&entry->waiting);
-    list_init(&entry->known);
-    list_init(&entry->in_known);
+    list_init(&entry->arrived);
+    list_init(&entry->in_arrived);
     return entry;
 }
 
 static void on_freed(void *owner)
 {
     struct room_entry *entry = owner;
-    list_remove(&entry->in_known);
+    list_remove(&entry->in_arrived);
     free(entry);
 }
 
@@ -257,21 +257,21 @@ struct sessions *sessions_new(const struct sessions_options *options)
         .on_reset = on_reset,
         .on_epoch = session_refresh_soon, /* who came back untold may stand where it was */
     };
-    struct rooms_options rooms_options = {options->base, options->queue, options->bus};
+    struct rooms_options rooms_options = {options->base, options->queue, options->broker};
     all->options = *options;
     all->rooms = rooms_new(&rooms_options, &rooms_callbacks, all);
     all->by_id = table_new(id_of);
-    list_init(&all->ghosts);
-    all->more_ghosts = evtimer_new(options->base, session_on_more_ghosts, all);
-    list_init(&all->known);
+    list_init(&all->detached);
+    all->more_expired = evtimer_new(options->base, session_on_more_expired, all);
+    list_init(&all->arrived);
     all->refresh_walk = 1; /* a new room was in none yet */
     all->welcomes = evtimer_new(options->base, session_on_welcomes, all);
-    list_init(&all->farewells);
+    list_init(&all->pending_leaves);
     list_init(&all->floods);
     list_init(&all->ended_floods);
     session_init_strangers(all);
     all->next_number = 1;
-    all->cloak = cloak_new(options->bus);
+    all->address_key = address_key_new(options->broker);
     return all;
 }
 
@@ -286,14 +286,14 @@ void sessions_free(struct sessions *all)
         session_end(session);
         session_free_if_over(session);
     }
-    session_free_farewells(all);
+    session_free_pending_leaves(all);
     session_free_floods(all);
-    session_forget_shown(all);
-    event_free(all->more_ghosts);
+    session_forget_deliveries(all);
+    event_free(all->more_expired);
     event_free(all->welcomes);
     rooms_free(all->rooms);
     table_free(all->by_id);
-    cloak_free(all->cloak);
+    address_key_free(all->address_key);
     text_done(&all->scratch);
     free(all);
 }
@@ -303,7 +303,7 @@ void sessions_free(struct sessions *all)
 void sessions_format_address(const struct sessions *all, const struct address *address,
                              char out[ADDRESS_TEXT_BYTES])
 {
-    cloak_display(all->cloak, address, all->options.config->log_address, out);
+    address_key_display(all->address_key, address, all->options.config->log_address, out);
 }
 
 void sessions_admit(struct sessions *all)
@@ -315,31 +315,31 @@ const char *sessions_why_closed(const struct sessions *all)
 {
     if (!all->admitting)
         return "this gateway has not got its gateway-id yet";
-    if (!cloak_is_known(all->cloak))
+    if (!address_key_is_known(all->address_key))
         return "the key under which addresses are hashed is not known yet";
     return NULL;
 }
 
-void sessions_set_beside(struct sessions *all, bool beside)
+void sessions_set_id_shared(struct sessions *all, bool id_shared)
 {
-    all->beside = beside;
+    all->id_shared = id_shared;
 }
 
 void sessions_on_up(struct sessions *all)
 {
     rooms_on_up(all->rooms);
-    cloak_ask(all->cloak);
-    session_repeat_farewells(all);
+    address_key_ask(all->address_key);
+    session_retry_pending_leaves(all);
     session_refresh_all(all, false);
 }
 
 void sessions_on_lapsed(struct sessions *all)
 {
-    cloak_ask(all->cloak);
+    address_key_ask(all->address_key);
     session_refresh_all(all, true);
 }
 
-void sessions_on_told(struct sessions *all, const char *data, size_t len)
+void sessions_on_control_message(struct sessions *all, const char *data, size_t len)
 {
     struct message_resumed told;
     if (message_parse_resumed(data, len, &told) != 0)
@@ -365,11 +365,11 @@ void sessions_tick(struct sessions *all)
         tick_room(entry);
     session_grace_clock_tick(all);
     session_lay_ghosts(all);
-    session_repeat_farewells(all);
+    session_retry_pending_leaves(all);
     session_refresh_tick(all);
     session_flood_tick(all);
     session_strangers_tick(all);
-    cloak_tick(all->cloak);
+    address_key_tick(all->address_key);
     rooms_tick(all->rooms);
     memory_decay();
 }

@@ -1,8 +1,8 @@
 /* session: what a member's message means. The only part that knows the product: joining, saying,
  * leaving, limits, coming back. One session for each connection, and for some seconds longer: a
- * member whose connection is lost stays in the room as a ghost for `leave-grace`.
+ * member whose connection is lost stays in the room as a detached session for `leave-grace`.
  *
- * A session uses a connection, a room and the bus; none of them knows it. */
+ * A session uses a connection, a room and the broker; none of them knows it. */
 #ifndef YUKIZURI_SESSION_SESSIONS_H
 #define YUKIZURI_SESSION_SESSIONS_H
 
@@ -15,14 +15,14 @@
 
 #include <stdbool.h>
 
-struct audience_queue;
+struct subscribers_queue;
 struct sessions;
 
 struct sessions_options {
     struct event_base *base;
     const struct config *config;
-    struct audience_queue *queue;
-    struct bus *bus;
+    struct subscribers_queue *queue;
+    struct broker *broker;
     struct connections *connections;
     struct quota *quota; /* given back one for each session that ends */
     struct metrics *metrics;
@@ -59,7 +59,7 @@ struct connection *session_open(struct sessions *all, const struct session_visit
 void sessions_admit(struct sessions *all);
 
 /* Does another process have members under our gateway-id, too? Then they are left alone. */
-void sessions_set_beside(struct sessions *all, bool beside);
+void sessions_set_id_shared(struct sessions *all, bool id_shared);
 
 /* NULL, or why nobody may join yet: a sentence. */
 const char *sessions_why_closed(const struct sessions *all);
@@ -67,18 +67,18 @@ const char *sessions_why_closed(const struct sessions *all);
 /* Redis is there (again): members are checked against it. */
 void sessions_on_up(struct sessions *all);
 
-/* The lease lapsed: all members are to be put back. */
+/* The lease lapsed: all members are to be reinstated. */
 void sessions_on_lapsed(struct sessions *all);
 
 /* Another gateway says something to this one. */
-void sessions_on_told(struct sessions *all, const char *data, size_t len);
+void sessions_on_control_message(struct sessions *all, const char *data, size_t len);
 
 /* To be called once a second. */
 void sessions_tick(struct sessions *all);
 
-/* To be called at the end of each turn of the loop: what was said, and is shown by now, is
+/* To be called at the end of each iteration of the loop: what was said, and is shown by now, is
  * measured.
  */
-void sessions_end_turn(struct sessions *all);
+void sessions_end_iteration(struct sessions *all);
 
 #endif

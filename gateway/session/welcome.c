@@ -9,7 +9,7 @@
 
 enum {
     TOGETHER_US = 20000, /* after a welcome, so long, others are gathered */
-    MOST_AT_ONCE = 64,   /* in a turn of the loop: about a millisecond */
+    MOST_AT_ONCE = 64,   /* in an iteration of the loop: about a millisecond */
 };
 
 static void send_welcome(struct session *session, const struct room_view *view, bool recovered)
@@ -102,7 +102,7 @@ static bool is_known(const struct session *session)
 /* --- Together --- */
 
 /* Takes the session off the known. */
-static void welcome_known(struct session *session)
+static void welcome_arrived(struct session *session)
 {
     list_remove(&session->in_queue);
     if (!is_known(session)) /* no longer: Redis lost its memory */
@@ -115,9 +115,9 @@ static void welcome_known(struct session *session)
 static unsigned welcome_some(struct room_entry *entry, unsigned most)
 {
     unsigned count = 0;
-    for (; count < most && !list_is_empty(&entry->known); count++)
-        welcome_known(LIST_ITEM(entry->known.next, struct session, in_queue));
-    list_remove(&entry->in_known);
+    for (; count < most && !list_is_empty(&entry->arrived); count++)
+        welcome_arrived(LIST_ITEM(entry->arrived.next, struct session, in_queue));
+    list_remove(&entry->in_arrived);
     return count;
 }
 
@@ -131,33 +131,33 @@ void session_on_welcomes(evutil_socket_t fd, short events, void *arg)
     static const struct timeval next_turn = {0, 0};
     struct sessions *all = arg;
     unsigned count = 0;
-    metrics_begin_turn(all->options.metrics);
-    while (count < MOST_AT_ONCE && !list_is_empty(&all->known)) {
-        struct room_entry *entry = LIST_ITEM(all->known.next, struct room_entry, in_known);
+    metrics_begin_iteration(all->options.metrics);
+    while (count < MOST_AT_ONCE && !list_is_empty(&all->arrived)) {
+        struct room_entry *entry = LIST_ITEM(all->arrived.next, struct room_entry, in_arrived);
         count += welcome_some(entry, MOST_AT_ONCE - count);
-        if (!list_is_empty(&entry->known))
-            list_add(&all->known, &entry->in_known);
+        if (!list_is_empty(&entry->arrived))
+            list_add(&all->arrived, &entry->in_arrived);
     }
     if (count > 0)
-        evtimer_add(all->welcomes, list_is_empty(&all->known) ? &together : &next_turn);
+        evtimer_add(all->welcomes, list_is_empty(&all->arrived) ? &together : &next_turn);
 }
 
-static void add_known(struct session *session)
+static void add_arrived(struct session *session)
 {
     struct sessions *all = session->all;
     struct room_entry *entry = session->entry;
     list_remove(&session->in_queue);
-    list_add(&entry->known, &session->in_queue);
-    if (list_is_empty(&entry->in_known)) /* else it stands in line already */
-        list_add(&all->known, &entry->in_known);
+    list_add(&entry->arrived, &session->in_queue);
+    if (list_is_empty(&entry->in_arrived)) /* else it stands in line already */
+        list_add(&all->arrived, &entry->in_arrived);
     if (!evtimer_pending(all->welcomes, NULL))
         session_on_welcomes(-1, 0, all);
 }
 
-void session_welcome_if_known(struct session *session)
+void session_welcome_if_arrived(struct session *session)
 {
     if (is_known(session))
-        add_known(session);
+        add_arrived(session);
 }
 
 /* Those of one epoch wait in the order of their numbers, but that who resumed may stand behind
@@ -174,7 +174,7 @@ static void welcome_waiting(struct room_entry *entry)
             continue;
         if (!is_known(session))
             return;
-        add_known(session);
+        add_arrived(session);
     }
 }
 

@@ -6,7 +6,7 @@
 
 /* It waits (ADMITTED). When the feed has brought its join it is welcomed: now, or together with
  * others a moment later. */
-void session_welcome_if_known(struct session *session);
+void session_welcome_if_arrived(struct session *session);
 
 /* For rooms_callbacks: the same for all of the room who wait for what the feed has just brought.
  * `hurry`: those who are to be welcomed a moment later are welcomed now. */

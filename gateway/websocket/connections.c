@@ -100,7 +100,7 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
     (void)fd;
     (void)events;
     struct connections *all = arg;
-    metrics_begin_turn(all->options.metrics);
+    metrics_begin_iteration(all->options.metrics);
     leave_out_stall(all);
     wheel_advance(all->wheel, clock_ticks(all), on_wheel_due);
 }

@@ -45,7 +45,7 @@ static void on_set_ready(evutil_socket_t fd, short events, void *arg)
     (void)fd;
     (void)events;
     struct poller *poller = arg;
-    metrics_begin_turn(poller->metrics);
+    metrics_begin_iteration(poller->metrics);
     poller->has_ready = true;
 }
 
@@ -53,7 +53,7 @@ void poller_read(struct poller *poller)
 {
     if (!poller->has_ready)
         return;
-    metrics_begin_turn(poller->metrics);
+    metrics_begin_iteration(poller->metrics);
     int64_t until_us = clock_monotonic_us() + MOST_READING_US;
     do
         poller->behind = serve_some(poller->epoll_fd) == EVENTS;

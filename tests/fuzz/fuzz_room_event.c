@@ -45,15 +45,15 @@ static void check_short_way(const uint8_t *data, size_t len)
 
 static void gather(const struct room_event *event)
 {
-    struct gathering *gathering = gathering_new();
+    struct presence_batch *batch = presence_batch_new();
     struct text out = TEXT_EMPTY;
-    gathering_add(gathering, event);
-    gathering_seen(gathering);
-    gathering_add(gathering, event);
-    gathering_write(gathering, &out);
-    gathering_clear(gathering);
+    presence_batch_add(batch, event);
+    presence_batch_seen(batch);
+    presence_batch_add(batch, event);
+    presence_batch_write(batch, &out);
+    presence_batch_clear(batch);
     text_done(&out);
-    gathering_free(gathering);
+    presence_batch_free(batch);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

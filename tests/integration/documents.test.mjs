@@ -121,7 +121,7 @@ test("every field of a room's head and of a member is in redis.md", () => {
 // --- operations.md ---
 
 test("every kind of a log line is in operations.md, once", () => {
-  const said = wordsOf(sources, /\.kind = "([a-z-]+)"/g, /session_log\(session, "([a-z-]+)"/g, /bus_log_redis\(\w+, "([a-z-]+)"/g, /tell\(lease, LOG_LEVEL_\w+, "([a-z-]+)"/g);
+  const said = wordsOf(sources, /\.kind = "([a-z-]+)"/g, /session_log\(session, "([a-z-]+)"/g, /broker_log_redis\(\w+, "([a-z-]+)"/g, /tell\(lease, LOG_LEVEL_\w+, "([a-z-]+)"/g);
   assert.ok(said.length > 30, said.join());
   for (const word of ["resume", "join"]) if (!said.includes(word)) said.push(word);
   assert.deepEqual(firstColumn(operations, "kind").sort(), said.sort());
@@ -226,7 +226,7 @@ test("each step of the two ways in ARCHITECTURE is a function of the file that i
 });
 
 test("the order of an iteration in ARCHITECTURE and loop.h is loop.c's", () => {
-  const does = { deliver: "fanout_flush", read: "poller_read", send: "bus_flush", write: "connections_flush" };
+  const does = { deliver: "fanout_flush", read: "poller_read", send: "broker_flush", write: "connections_flush" };
   const code = read("gateway/loop.c");
   const made = [...code.match(/^static void iterate\([^]*?^}/m)[0].matchAll(/(\w+)\(server->/g)].map(([, name]) => name);
   const steps = (text, pattern) => [...text.matchAll(pattern)].map(([, word]) => word);

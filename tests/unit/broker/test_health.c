@@ -6,7 +6,7 @@
 #include "redis/script.h"
 
 struct redis {
-    int64_t heard_ms;
+    int64_t last_rx_ms;
 };
 
 struct redis_reply {
@@ -14,7 +14,7 @@ struct redis_reply {
 };
 
 static struct redis commands, subscriber;
-static struct probe *probe;
+static struct health *health;
 static int64_t now_ms;
 static int came_back;
 
@@ -47,9 +47,9 @@ void metrics_add_lag(struct metrics *metrics, int64_t us)
     came_back++;
 }
 
-int64_t redis_heard_ms(const struct redis *redis)
+int64_t redis_last_rx_ms(const struct redis *redis)
 {
-    return redis->heard_ms;
+    return redis->last_rx_ms;
 }
 
 bool redis_reply_error(const struct redis_reply *reply, struct redis_error *out)
@@ -93,23 +93,23 @@ int script_run(struct redis *redis, struct script_call *call, redis_done to_call
 
 static int make_probe(void **state)
 {
-    static const struct probe_options options = {&commands, &subscriber, "channel",
-                                                 "base",    true,        NULL};
+    static const struct health_options options = {&commands, &subscriber, "channel",
+                                                  "base",    true,        NULL};
     (void)state;
     now_ms = 1000000;
-    commands.heard_ms = subscriber.heard_ms = now_ms - 1;
+    commands.last_rx_ms = subscriber.last_rx_ms = now_ms - 1;
     came_back = 0;
     asked = answered = 0;
     command[0] = '\0';
-    probe = probe_new(&options);
-    probe_send(probe);
+    health = health_new(&options);
+    health_send(health);
     return 0;
 }
 
 static int free_probe(void **state)
 {
     (void)state;
-    probe_free(probe);
+    health_free(health);
     return 0;
 }
 
@@ -119,15 +119,15 @@ static void answer(const struct redis_reply *reply)
     assert_string_equal(command, "probe channel");
     assert_true(answered < asked);
     if (reply != NULL)
-        commands.heard_ms = now_ms;
+        commands.last_rx_ms = now_ms;
     unsigned number = answered++;
     calls[number].done(calls[number].arg, reply);
 }
 
 static void come_back(void)
 {
-    subscriber.heard_ms = now_ms;
-    probe_came(probe, word + strlen(PROBE_WORD));
+    subscriber.last_rx_ms = now_ms;
+    health_came(health, word + strlen(HEALTH_PROBE_WORD));
 }
 
 static const struct redis_reply fine;
@@ -145,7 +145,7 @@ static bool lasts(int seconds)
     bool kept = true;
     for (int i = 0; i < seconds; i++) {
         now_ms += 1000;
-        kept &= probe_tick(probe);
+        kept &= health_tick(health);
     }
     return kept;
 }
@@ -156,10 +156,10 @@ static void
 test_one_that_comes_back_proves_the_way_and_the_next_is_sent_after_two_seconds(void **state)
 {
     (void)state;
-    assert_false(probe_flows(probe));
+    assert_false(health_is_good(health));
     go_round();
-    assert_true(probe_flows(probe));
-    assert_int_equal(probe_back_ms(probe), now_ms);
+    assert_true(health_is_good(health));
+    assert_int_equal(health_back_ms(health), now_ms);
     command[0] = '\0';
     assert_true(lasts(1));
     assert_string_equal(command, "");
@@ -180,7 +180,7 @@ static void test_redis_was_given_up_because_this_process_had_been_held_up(void *
     (void)state;
     assert_true(lasts(1));
     now_ms += 8000; /* nobody ran, Redis neither */
-    assert_true(probe_tick(probe));
+    assert_true(health_tick(health));
     assert_true(lasts(5));
     assert_false(lasts(1));
 }
@@ -190,12 +190,12 @@ static void test_a_slow_one_is_waited_for_and_counts(void **state)
     (void)state;
     go_round();
     assert_true(lasts(6));
-    assert_false(probe_flows(probe)); /* sent four seconds ago */
+    assert_false(health_is_good(health)); /* sent four seconds ago */
     answer(&fine);
     assert_true(lasts(4)); /* now it is the subscriber that owes something */
     come_back();
     assert_int_equal(came_back, 2);
-    assert_true(probe_flows(probe));
+    assert_true(health_is_good(health));
 }
 
 static void test_a_subscriber_that_says_nothing_is_given_up(void **state)
@@ -212,10 +212,10 @@ static void test_a_subscriber_that_lags_behind_has_half_a_minute(void **state)
     (void)state;
     answer(&fine);
     for (int i = 0; i < 30; i++) {
-        subscriber.heard_ms = now_ms;
+        subscriber.last_rx_ms = now_ms;
         assert_true(lasts(1));
     }
-    subscriber.heard_ms = now_ms;
+    subscriber.last_rx_ms = now_ms;
     assert_false(lasts(1));
 }
 
@@ -225,7 +225,7 @@ static void test_commands_that_talk_but_are_always_late_have_half_a_minute(void 
     bool kept = true;
     int seconds = 0;
     for (; kept; seconds++) {
-        commands.heard_ms = now_ms; /* of others */
+        commands.last_rx_ms = now_ms; /* of others */
         if (seconds % 5 == 4)
             answer(NULL);
         kept = lasts(1);
@@ -238,23 +238,23 @@ static void test_a_second_one_after_the_deadline_does_not_begin_the_five_seconds
 {
     (void)state;
     now_ms += 500;
-    commands.heard_ms = now_ms;
+    commands.last_rx_ms = now_ms;
     assert_true(lasts(4));
     now_ms += 500;
     answer(NULL);
-    assert_true(probe_tick(probe));
+    assert_true(health_tick(health));
     assert_false(lasts(1));
 }
 
 static void test_what_nobody_awaits_proves_nothing(void **state)
 {
     (void)state;
-    probe_forget(probe);
+    health_forget(health);
     come_back();
-    probe_came(probe, "");
-    assert_false(probe_flows(probe));
-    probe_send(probe);
-    probe_came(probe, "17");
+    health_came(health, "");
+    assert_false(health_is_good(health));
+    health_send(health);
+    health_came(health, "17");
     assert_int_equal(came_back, 0);
     go_round();
     come_back(); /* once more the same */
@@ -265,12 +265,12 @@ static void test_one_sent_instead_of_another_is_the_one_that_counts(void **state
 {
     (void)state;
     char first[64];
-    snprintf(first, sizeof first, "%s", word + strlen(PROBE_WORD));
-    probe_send(probe);
-    probe_came(probe, first);
-    assert_false(probe_flows(probe));
+    snprintf(first, sizeof first, "%s", word + strlen(HEALTH_PROBE_WORD));
+    health_send(health);
+    health_came(health, first);
+    assert_false(health_is_good(health));
     go_round();
-    assert_true(probe_flows(probe));
+    assert_true(health_is_good(health));
 }
 
 /* The first one was still let in, the second no more. */
@@ -279,21 +279,21 @@ static void test_a_refusal_is_noted_although_an_earlier_one_was_answered_meanwhi
     (void)state;
     static const struct redis_reply replica = {
         "READONLY You can't write against a read only replica."};
-    probe_send(probe);
+    health_send(health);
     answer(&fine);
-    assert_null(probe_refused(probe));
+    assert_null(health_refused(health));
     answer(&replica);
-    assert_non_null(strstr(probe_refused(probe), "Redis takes no writes: READONLY"));
+    assert_non_null(strstr(health_refused(health), "Redis takes no writes: READONLY"));
 }
 
 static void test_when_somebody_was_refused_something_the_next_one_is_sent_at_once(void **state)
 {
     (void)state;
     go_round();
-    probe_hurry(probe);
+    health_hurry(health);
     assert_true(lasts(1));
     assert_int_equal(asked, 2);
-    probe_hurry(probe); /* one is under way */
+    health_hurry(health); /* one is under way */
     assert_true(lasts(1));
     assert_int_equal(asked, 2);
     go_round();
@@ -307,7 +307,7 @@ static void test_what_redis_repeats_of_a_command_is_not_told(void **state)
     static const struct redis_reply renamed = {
         "ERR unknown command 'EVALSHA', with args beginning with: 'a secret' "};
     answer(&renamed);
-    assert_string_equal(probe_refused(probe),
+    assert_string_equal(health_refused(health),
                         "Redis refuses what people need: ERR unknown command 'EVALSHA'");
 }
 
@@ -316,12 +316,12 @@ static void test_a_redis_that_takes_no_writes_says_why_and_is_asked_again(void *
     (void)state;
     static const struct redis_reply full = {"OOM command not allowed"};
     answer(&full);
-    assert_non_null(strstr(probe_refused(probe), "OOM command not allowed"));
-    assert_false(probe_flows(probe));
+    assert_non_null(strstr(health_refused(health), "OOM command not allowed"));
+    assert_false(health_is_good(health));
     assert_true(lasts(2));
     go_round();
-    assert_null(probe_refused(probe));
-    assert_true(probe_flows(probe));
+    assert_null(health_refused(health));
+    assert_true(health_is_good(health));
 }
 
 int main(void)

@@ -13,7 +13,7 @@ static void test_an_error_of_one_is_told_to_this_one_alone(void **state)
     say(tea(), "a");
     say(tea(), "b");
     say(tea(), "c");
-    broker_answer_bytes(await(), answer, sizeof answer - 1);
+    fake_redis_answer_bytes(await(), answer, sizeof answer - 1);
     assert_string_equal(told(), "a:1 b:OTHEREPOCH another one c:2");
 }
 
@@ -23,9 +23,9 @@ static void test_an_error_of_the_call_is_told_to_all_who_are_in_it(void **state)
     say(tea(), "a");
     say(tea(), "b");
     say(cafe(), "c");
-    struct broker_call *first = await();
-    broker_answer(await(), "[7]");
-    broker_answer(first, "-OOM command not allowed");
+    struct fake_redis_call *first = await();
+    fake_redis_answer(await(), "[7]");
+    fake_redis_answer(first, "-OOM command not allowed");
     assert_string_equal(told(), "a:OOM command not allowed b:OOM command not allowed c:7");
 }
 
@@ -40,7 +40,7 @@ static void test_an_answer_of_another_form_leaves_nobody_waiting(void **state)
     for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
         say(tea(), "a");
         say(tea(), "b");
-        broker_answer(await(), "%s", answers[i]);
+        fake_redis_answer(await(), "%s", answers[i]);
         assert_string_equal(told(), expected[i]);
     }
 }
@@ -50,11 +50,11 @@ static void test_a_script_that_redis_does_not_know_is_repeated_with_all_that_was
     (void)state;
     say(tea(), "a");
     say_with_nonce(tea(), "ID", "n", "b");
-    broker_answer(await(), "-NOSCRIPT No matching script.");
-    struct broker_call *again = await();
+    fake_redis_answer(await(), "-NOSCRIPT No matching script.");
+    struct fake_redis_call *again = await();
     assert_string_equal(bodies(again), "a b");
-    assert_string_equal(broker_key(again, KEYS + 1), "yukizuri:{tea}:nonces:ID");
-    broker_answer(again, "[1, 2]");
+    assert_string_equal(fake_redis_key(again, KEYS + 1), "yukizuri:{tea}:nonces:ID");
+    fake_redis_answer(again, "[1, 2]");
     assert_string_equal(told(), "a:1 b:2");
 }
 
@@ -70,10 +70,10 @@ static void test_what_is_said_from_within_an_answer_goes_in_a_call_of_its_own(vo
     (void)state;
     commands_say(tea(), &what, say_more, "a");
     commands_say(tea(), &what, say_more, "b");
-    broker_answer(await(), "[1, 2]");
-    struct broker_call *call = await();
+    fake_redis_answer(await(), "[1, 2]");
+    struct fake_redis_call *call = await();
     assert_string_equal(bodies(call), "more more");
-    broker_answer(call, "[3, 4]");
+    fake_redis_answer(call, "[3, 4]");
     assert_string_equal(told(), "a:1 b:2 more:3 more:4");
 }
 
@@ -81,14 +81,14 @@ static void test_what_is_said_from_within_an_answer_goes_in_a_call_of_its_own(vo
 
 static void lose(void)
 {
-    broker_set_away(stage.broker, true);
-    broker_run_until(stage.broker, is_down, NULL);
+    fake_redis_set_away(stage.fake, true);
+    fake_redis_run_until(stage.fake, is_down, NULL);
 }
 
 static void come_back(void)
 {
-    broker_set_away(stage.broker, false);
-    broker_run_until(stage.broker, is_up, NULL);
+    fake_redis_set_away(stage.fake, false);
+    fake_redis_run_until(stage.fake, is_up, NULL);
 }
 
 static void test_without_a_connection_nothing_is_taken_and_nobody_told(void **state)
@@ -100,7 +100,7 @@ static void test_without_a_connection_nothing_is_taken_and_nobody_told(void **st
     come_back();
     assert_int_equal(count(), 0);
     assert_int_equal(say(tea(), "b"), 0);
-    broker_answer(await(), "[1]");
+    fake_redis_answer(await(), "[1]");
     assert_string_equal(told(), "b:1");
 }
 
@@ -131,11 +131,11 @@ static void test_what_is_said_in_the_turn_that_loses_the_connection_is_told(void
     assert_string_equal(told(), "a:none b:none c:none");
     come_back();
     say(tea(), "d");
-    struct broker_call *call;
+    struct fake_redis_call *call;
     do /* what has left before the end has been asked, as far as Redis knows */
         call = await();
     while (strcmp(bodies(call), "d") != 0);
-    broker_answer(call, "[1]");
+    fake_redis_answer(call, "[1]");
     assert_string_equal(told(), "d:1");
 }
 
@@ -150,7 +150,7 @@ static void test_what_finds_no_connection_when_it_is_to_be_sent_is_told_in_order
     flush();
     assert_string_equal(redis_stage_told(), ""); /* never from within */
     assert_string_equal(told(), "a:none c:none b:none");
-    broker_run_until(stage.broker, is_up, NULL);
+    fake_redis_run_until(stage.fake, is_up, NULL);
     assert_int_equal(count(), 0);
 }
 
@@ -170,7 +170,7 @@ static void test_a_stop_with_nobody_waiting_tells_nobody(void **state)
 {
     (void)state;
     say(tea(), "a");
-    broker_answer(await(), "[1]");
+    fake_redis_answer(await(), "[1]");
     assert_string_equal(told(), "a:1");
     stop();
     assert_string_equal(redis_stage_told(), "");

@@ -1,5 +1,5 @@
-/* What members say, on its way to Redis: one call for all that is said to a room in a turn of the
- * loop. (What comes of a call: test_publish_answers.c.) */
+/* What members say, on its way to Redis: one call for all that is said to a room in an iteration of
+ * the loop. (What comes of a call: test_publish_answers.c.) */
 #include "unit.h"
 
 #include "publish_world.h"
@@ -13,30 +13,30 @@ static void test_what_is_said_reaches_redis_with_the_keys_of_its_room(void **sta
 {
     (void)state;
     say_with_nonce(cafe(), "ID", "n1", "\"from\":{},\"text\":\"\\n\"}");
-    struct broker_call *call = await();
-    assert_string_equal(broker_key(call, 1), "yukizuri:{café}");
-    assert_string_equal(broker_key(call, 2), "yukizuri:{café}:head");
-    assert_string_equal(broker_key(call, 3), "yukizuri:{café}:recent");
-    assert_string_equal(broker_key(call, 4), "yukizuri:{café}:nonces:ID");
-    assert_null(broker_key(call, 5));
+    struct fake_redis_call *call = await();
+    assert_string_equal(fake_redis_key(call, 1), "yukizuri:{café}");
+    assert_string_equal(fake_redis_key(call, 2), "yukizuri:{café}:head");
+    assert_string_equal(fake_redis_key(call, 3), "yukizuri:{café}:recent");
+    assert_string_equal(fake_redis_key(call, 4), "yukizuri:{café}:nonces:ID");
+    assert_null(fake_redis_key(call, 5));
     assert_string_equal(body_of(call, 0), "\"from\":{},\"text\":\"\\n\"}");
     assert_string_equal(nonce_of(call, 0), "n1");
     assert_string_equal(epoch_of(call, 0), "epoch");
     assert_null(body_of(call, 1));
-    broker_answer(call, "[7]");
+    fake_redis_answer(call, "[7]");
     assert_string_equal(told(), "\"from\":{},\"text\":\"\\n\"}:7");
 }
 
-static void test_what_is_said_in_a_turn_shares_a_call_in_order(void **state)
+static void test_what_is_said_in_a_iteration_shares_a_call_in_order(void **state)
 {
     (void)state;
     say(tea(), "a");
     say(tea(), "b");
     say(tea(), "c");
     assert_int_equal(count(), 1);
-    struct broker_call *call = await();
+    struct fake_redis_call *call = await();
     assert_string_equal(bodies(call), "a b c");
-    broker_answer(call, "[5, 6, 7]");
+    fake_redis_answer(call, "[5, 6, 7]");
     assert_string_equal(told(), "a:5 b:6 c:7");
 }
 
@@ -48,11 +48,11 @@ static void test_each_nonce_has_its_key_in_order_and_who_has_none_has_no_key(voi
     say(tea(), "c");
     say_with_nonce(tea(), "TWO", "n2", "d");
     say_with_nonce(tea(), "ONE", "n3", "e");
-    struct broker_call *call = await();
-    assert_string_equal(broker_key(call, KEYS + 1), "yukizuri:{tea}:nonces:ONE");
-    assert_string_equal(broker_key(call, KEYS + 2), "yukizuri:{tea}:nonces:TWO");
-    assert_string_equal(broker_key(call, KEYS + 3), "yukizuri:{tea}:nonces:ONE");
-    assert_null(broker_key(call, KEYS + 4));
+    struct fake_redis_call *call = await();
+    assert_string_equal(fake_redis_key(call, KEYS + 1), "yukizuri:{tea}:nonces:ONE");
+    assert_string_equal(fake_redis_key(call, KEYS + 2), "yukizuri:{tea}:nonces:TWO");
+    assert_string_equal(fake_redis_key(call, KEYS + 3), "yukizuri:{tea}:nonces:ONE");
+    assert_null(fake_redis_key(call, KEYS + 4));
     static const char *const nonces[] = {"", "n1", "", "n2", "n3"};
     static const char *const epochs[] = {"", "epoch", "", "epoch", "epoch"};
     assert_string_equal(bodies(call), "a b c d e");
@@ -60,7 +60,7 @@ static void test_each_nonce_has_its_key_in_order_and_who_has_none_has_no_key(voi
         assert_string_equal(nonce_of(call, i), nonces[i]);
         assert_string_equal(epoch_of(call, i), epochs[i]);
     }
-    broker_answer(call, "[1, 2, 3, 4, 5]");
+    fake_redis_answer(call, "[1, 2, 3, 4, 5]");
     assert_string_equal(told(), "a:1 b:2 c:3 d:4 e:5");
 }
 
@@ -72,26 +72,26 @@ static void test_each_room_has_its_own_call(void **state)
     say(tea(), "c");
     say(cafe(), "d");
     assert_int_equal(count(), 2);
-    struct broker_call *first = await();
-    struct broker_call *second = await();
-    assert_string_equal(broker_key(first, 1), "yukizuri:{tea}");
+    struct fake_redis_call *first = await();
+    struct fake_redis_call *second = await();
+    assert_string_equal(fake_redis_key(first, 1), "yukizuri:{tea}");
     assert_string_equal(bodies(first), "a c");
-    assert_string_equal(broker_key(second, 1), "yukizuri:{café}");
+    assert_string_equal(fake_redis_key(second, 1), "yukizuri:{café}");
     assert_string_equal(bodies(second), "b d");
-    broker_answer(second, "[3, 4]");
-    broker_answer(first, "[1, 2]");
+    fake_redis_answer(second, "[3, 4]");
+    fake_redis_answer(first, "[1, 2]");
     assert_string_equal(told(), "a:1 c:2 b:3 d:4");
 }
 
-static void test_what_is_said_in_the_next_turn_waits_for_no_answer(void **state)
+static void test_what_is_said_in_the_next_iteration_waits_for_no_answer(void **state)
 {
     (void)state;
     say(tea(), "a");
     assert_int_equal(count(), 1);
     say(tea(), "b");
     assert_int_equal(count(), 2);
-    broker_answer(await(), "[1]");
-    broker_answer(await(), "[2]");
+    fake_redis_answer(await(), "[1]");
+    fake_redis_answer(await(), "[2]");
     assert_string_equal(told(), "a:1 b:2");
 }
 
@@ -101,12 +101,12 @@ static void test_what_is_said_after_a_flush_is_in_the_next_call(void **state)
     say(tea(), "a");
     flush();
     say(tea(), "b");
-    struct broker_call *first = await();
-    struct broker_call *second = await();
+    struct fake_redis_call *first = await();
+    struct fake_redis_call *second = await();
     assert_string_equal(bodies(first), "a");
     assert_string_equal(bodies(second), "b");
-    broker_answer(first, "[1]");
-    broker_answer(second, "[2]");
+    fake_redis_answer(first, "[1]");
+    fake_redis_answer(second, "[2]");
     assert_string_equal(told(), "a:1 b:2");
 }
 
@@ -124,24 +124,24 @@ static void test_what_follows_what_was_said_does_not_overtake_it(void **state)
     say(tea(), "a");
     leave(tea(), "left");
     say(tea(), "b");
-    struct broker_call *first = await();
-    broker_answer(broker_await(stage.broker, "leave"), "'gone'");
-    broker_answer(await(), "[2]");
+    struct fake_redis_call *first = await();
+    fake_redis_answer(fake_redis_await(stage.fake, "leave"), "'gone'");
+    fake_redis_answer(await(), "[2]");
     assert_string_equal(told(), ""); /* Redis answers in the order in which it was asked */
-    broker_answer(first, "[1]");
+    fake_redis_answer(first, "[1]");
     assert_string_equal(told(), "a:1 left:gone b:2");
 }
 
 /* --- How much --- */
 
-static void answer_with_numbers(struct broker_call *call, size_t first, size_t number)
+static void answer_with_numbers(struct fake_redis_call *call, size_t first, size_t number)
 {
     char list[4096];
     size_t len = 0;
     for (size_t i = 0; i < number; i++)
         len += (size_t)snprintf(list + len, sizeof list - len, "%s%zu", i == 0 ? "[" : ", ",
                                 first + i);
-    broker_answer(call, "%s]", list);
+    fake_redis_answer(call, "%s]", list);
 }
 
 static void test_a_call_has_a_bound_and_what_is_beyond_it_goes_in_the_next(void **state)
@@ -157,7 +157,7 @@ static void test_a_call_has_a_bound_and_what_is_beyond_it_goes_in_the_next(void 
                                 i == 0 ? "" : " ", i, i + 1);
     }
     for (size_t from = 0; from < MOST_IN_CALL * 2 + 1; from += MOST_IN_CALL) {
-        struct broker_call *call = await();
+        struct fake_redis_call *call = await();
         size_t number = from < MOST_IN_CALL * 2 ? MOST_IN_CALL : 1;
         for (size_t i = 0; i < number; i++)
             assert_string_equal(body_of(call, i), names[from + i]);
@@ -178,14 +178,14 @@ static void test_a_call_has_a_bound_of_bytes_as_well(void **state)
         say_all(tea(), &what, names[i]);
     }
     for (size_t number = 2; number > 0; number--) {
-        struct broker_call *call = await();
+        struct fake_redis_call *call = await();
         assert_int_equal(strlen(body_of(call, 1)), sizeof body);
         assert_null(body_of(call, 2));
-        broker_answer(call, "[1, 2]");
+        fake_redis_answer(call, "[1, 2]");
     }
-    struct broker_call *last = await();
+    struct fake_redis_call *last = await();
     assert_null(body_of(last, 1));
-    broker_answer(last, "[3]");
+    fake_redis_answer(last, "[3]");
     assert_string_equal(told(), "a:1 b:2 c:1 d:2 e:3");
 }
 
@@ -195,10 +195,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_what_is_said_reaches_redis_with_the_keys_of_its_room),
-        TEST(test_what_is_said_in_a_turn_shares_a_call_in_order),
+        TEST(test_what_is_said_in_a_iteration_shares_a_call_in_order),
         TEST(test_each_nonce_has_its_key_in_order_and_who_has_none_has_no_key),
         TEST(test_each_room_has_its_own_call),
-        TEST(test_what_is_said_in_the_next_turn_waits_for_no_answer),
+        TEST(test_what_is_said_in_the_next_iteration_waits_for_no_answer),
         TEST(test_what_is_said_after_a_flush_is_in_the_next_call),
         TEST(test_a_flush_of_nothing_sends_nothing),
         TEST(test_what_follows_what_was_said_does_not_overtake_it),

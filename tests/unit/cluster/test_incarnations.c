@@ -18,49 +18,51 @@ static int setup_own(void **state)
     return 0;
 }
 
-static struct broker_call *await_own_claim(void)
+static struct fake_redis_call *await_own_claim(void)
 {
     loop_pass_ms(WORLD_GRACE_MS - 2 * POLL_MS);
     world_expect_none("SET");
-    struct broker_call *call = world_await("SET");
-    assert_string_equal(broker_argument(call, 1), OWN_CLAIM);
+    struct fake_redis_call *call = world_await("SET");
+    assert_string_equal(fake_redis_argument(call, 1), OWN_CLAIM);
     return call;
 }
 
-static void test_own_earlier_life_is_buried_after_the_grace_and_this_one_is_spared(void **state)
+static void
+test_own_earlier_incarnation_is_buried_after_the_grace_and_this_one_is_spared(void **state)
 {
     (void)state;
-    const char *life = broker_argument(world_last("lease", "yukizuri:gateway:" WORLD_GATEWAY), 1);
+    const char *life =
+        fake_redis_argument(world_last("lease", "yukizuri:gateway:" WORLD_GATEWAY), 1);
     take_lease();
-    broker_answer(await_own_claim(), "+OK");
-    struct broker_call *bury = await_burial("yukizuri:{lobby}", WORLD_GATEWAY);
-    assert_string_equal(broker_argument(bury, 8), life);
+    fake_redis_answer(await_own_claim(), "+OK");
+    struct fake_redis_call *bury = await_burial("yukizuri:{lobby}", WORLD_GATEWAY);
+    assert_string_equal(fake_redis_argument(bury, 8), life);
     expect_names(bury, "alice", "bob");
-    broker_answer(bury, "1");
+    fake_redis_answer(bury, "1");
     assert_null(world_last("SREM", GATEWAYS)); /* this one lives */
     assert_null(world_last("DEL", OWN_ROOMS));
     loop_pass_ms(WORLD_GRACE_MS);
     world_expect_none("SET");
 }
 
-static void test_own_earlier_life_that_cannot_be_buried_is_tried_again(void **state)
+static void test_own_earlier_incarnation_that_cannot_be_buried_is_tried_again(void **state)
 {
     (void)state;
     take_lease();
-    broker_answer(await_own_claim(), "null");
-    broker_answer(world_await("SET"), "+OK");
-    broker_answer(await_burial("yukizuri:{lobby}", WORLD_GATEWAY), "-OOM command not allowed");
-    broker_answer(world_await("SET"), "+OK");
-    broker_answer(await_burial("yukizuri:{lobby}", WORLD_GATEWAY), "2");
+    fake_redis_answer(await_own_claim(), "null");
+    fake_redis_answer(world_await("SET"), "+OK");
+    fake_redis_answer(await_burial("yukizuri:{lobby}", WORLD_GATEWAY), "-OOM command not allowed");
+    fake_redis_answer(world_await("SET"), "+OK");
+    fake_redis_answer(await_burial("yukizuri:{lobby}", WORLD_GATEWAY), "2");
     loop_pass_ms(WORLD_GRACE_MS);
     world_expect_none("SET");
 }
 
 /* Its members are its own until it is gone; then it may have left more. */
-static void test_own_earlier_life_that_drains_is_not_buried_until_it_is_gone(void **state)
+static void test_own_earlier_incarnation_that_drains_is_not_buried_until_it_is_gone(void **state)
 {
     (void)state;
-    broker_answer(world_await("lease"), "['over', 9000, 0, 'other 5', '']");
+    fake_redis_answer(world_await("lease"), "['over', 9000, 0, 'other 5', '']");
     world_when("lease", NULL, "['kept', 9000, 0, 'ours 2', '']");
     loop_pass_ms(3 * WORLD_GRACE_MS);
     world_expect_none("SET");
@@ -68,8 +70,8 @@ static void test_own_earlier_life_that_drains_is_not_buried_until_it_is_gone(voi
     world_when("lease", NULL, "['kept', 0, 0, 'ours 2', '']");
     loop_pass_ms(WORLD_GRACE_MS - WORLD_LEASE_MS / 3 + POLL_MS / 2);
     assert_int_equal(world_count_of("SMEMBERS", OWN_ROOMS), before + 1);
-    broker_answer(world_await("SET"), "+OK");
-    broker_answer(await_burial("yukizuri:{lobby}", WORLD_GATEWAY), "2");
+    fake_redis_answer(world_await("SET"), "+OK");
+    fake_redis_answer(await_burial("yukizuri:{lobby}", WORLD_GATEWAY), "2");
 }
 
 /* Whoever is not of this life may be of that one. */
@@ -88,25 +90,25 @@ static void test_a_walk_under_way_ends_once_a_successor_has_own_id(void **state)
     (void)state;
     world_hold("SSCAN", LOBBY);
     take_lease();
-    broker_answer(await_own_claim(), "+OK");
-    broker_answer(world_await("SSCAN"), "['17', ['alice']]");
-    struct broker_call *bury = await_burial("yukizuri:{lobby}", WORLD_GATEWAY);
+    fake_redis_answer(await_own_claim(), "+OK");
+    fake_redis_answer(world_await("SSCAN"), "['17', ['alice']]");
+    struct fake_redis_call *bury = await_burial("yukizuri:{lobby}", WORLD_GATEWAY);
     world_hold("lease", NULL);
     loop_pass_ms(WORLD_LEASE_MS / 3);
-    struct broker_call *lease = world_await("lease");
-    broker_answer(bury, "1");
-    struct broker_call *page = world_await("SSCAN");
-    broker_answer(lease, "['lost', 0, 0, 'other 1', '']");
-    broker_answer(page, "['18', ['bob']]");
+    struct fake_redis_call *lease = world_await("lease");
+    fake_redis_answer(bury, "1");
+    struct fake_redis_call *page = world_await("SSCAN");
+    fake_redis_answer(lease, "['lost', 0, 0, 'other 1', '']");
+    fake_redis_answer(page, "['18', ['bob']]");
     world_expect_none("bury");
     world_expect_none("SSCAN");
 }
 
-static void test_a_gateway_that_ends_in_a_burial_leaves_nothing_behind(void **state)
+static void test_a_gateway_that_ends_in_a_reaping_leaves_nothing_behind(void **state)
 {
     (void)state;
     take_lease();
-    broker_answer(await_own_claim(), "+OK");
+    fake_redis_answer(await_own_claim(), "+OK");
     await_burial("yukizuri:{lobby}", WORLD_GATEWAY);
 }
 
@@ -114,12 +116,12 @@ int main(void)
 {
 #define OWN(name) cmocka_unit_test_setup_teardown(name, setup_own, world_teardown)
     const struct CMUnitTest tests[] = {
-        OWN(test_own_earlier_life_is_buried_after_the_grace_and_this_one_is_spared),
-        OWN(test_own_earlier_life_that_cannot_be_buried_is_tried_again),
-        OWN(test_own_earlier_life_that_drains_is_not_buried_until_it_is_gone),
+        OWN(test_own_earlier_incarnation_is_buried_after_the_grace_and_this_one_is_spared),
+        OWN(test_own_earlier_incarnation_that_cannot_be_buried_is_tried_again),
+        OWN(test_own_earlier_incarnation_that_drains_is_not_buried_until_it_is_gone),
         OWN(test_nobody_is_buried_for_own_id_once_a_successor_has_it),
         OWN(test_a_walk_under_way_ends_once_a_successor_has_own_id),
-        OWN(test_a_gateway_that_ends_in_a_burial_leaves_nothing_behind),
+        OWN(test_a_gateway_that_ends_in_a_reaping_leaves_nothing_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

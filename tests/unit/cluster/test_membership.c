@@ -18,33 +18,33 @@ static int setup(void **state)
 }
 
 /* Arguments of lease.lua. */
-static const char *step_of(const struct broker_call *call)
+static const char *step_of(const struct fake_redis_call *call)
 {
-    return broker_argument(call, 3);
+    return fake_redis_argument(call, 3);
 }
 
-static const char *silent_of(const struct broker_call *call)
+static const char *silent_of(const struct fake_redis_call *call)
 {
-    return broker_argument(call, 5);
+    return fake_redis_argument(call, 5);
 }
 
-static struct broker_call *await_lease(const char *step)
+static struct fake_redis_call *await_lease(const char *step)
 {
-    struct broker_call *call = world_await("lease");
-    assert_string_equal(broker_key(call, 1), LEASE);
+    struct fake_redis_call *call = world_await("lease");
+    assert_string_equal(fake_redis_key(call, 1), LEASE);
     assert_string_equal(step_of(call), step);
     return call;
 }
 
-static void answer_lease(struct broker_call *call, const char *outcome)
+static void answer_lease(struct fake_redis_call *call, const char *outcome)
 {
-    broker_answer(call, "['%s', 0, 0, 'ours 1', '']", outcome);
+    fake_redis_answer(call, "['%s', 0, 0, 'ours 1', '']", outcome);
 }
 
 /* What another life shows of itself. */
-static void answer_other(struct broker_call *call, const char *outcome, const char *seen)
+static void answer_other(struct fake_redis_call *call, const char *outcome, const char *seen)
 {
-    broker_answer(call, "['%s', 0, 0, '%s', ':8080']", outcome, seen);
+    fake_redis_answer(call, "['%s', 0, 0, '%s', ':8080']", outcome, seen);
 }
 
 static void take(void)
@@ -66,8 +66,8 @@ static void expect_no_join(void)
 static void test_nobody_comes_in_until_the_lease_is_taken(void **state)
 {
     (void)state;
-    struct broker_call *call = await_lease("start");
-    assert_string_equal(broker_argument(call, 2), "10000");
+    struct fake_redis_call *call = await_lease("start");
+    assert_string_equal(fake_redis_argument(call, 2), "10000");
     assert_string_equal(silent_of(call), "");
     expect_no_join();
     assert_string_equal(world_told(), "");
@@ -80,13 +80,14 @@ static void test_this_gateway_is_noted_where_others_look_and_the_note_expires(vo
 {
     (void)state;
     take();
-    assert_string_equal(broker_argument(world_last("SADD", GATEWAYS), 2), WORLD_GATEWAY);
-    assert_string_equal(broker_argument(world_last("EXPIRE", GATEWAYS), 2), "240");
-    assert_true(broker_came_before(world_last("SADD", GATEWAYS), world_last("EXPIRE", GATEWAYS)));
+    assert_string_equal(fake_redis_argument(world_last("SADD", GATEWAYS), 2), WORLD_GATEWAY);
+    assert_string_equal(fake_redis_argument(world_last("EXPIRE", GATEWAYS), 2), "240");
+    assert_true(
+        fake_redis_came_before(world_last("SADD", GATEWAYS), world_last("EXPIRE", GATEWAYS)));
 }
 
 /* Should this gateway die, it has not stopped. */
-static void test_the_word_that_an_earlier_life_has_stopped_is_taken_off(void **state)
+static void test_the_word_that_an_earlier_incarnation_has_stopped_is_taken_off(void **state)
 {
     (void)state;
     take();
@@ -123,7 +124,7 @@ static void test_two_renewals_at_once_do_not_show_that_another_lives(void **stat
 static void test_who_is_silent_for_a_second_is_dead_and_its_lease_is_taken_over(void **state)
 {
     (void)state;
-    struct broker_call *call = await_lease("start");
+    struct fake_redis_call *call = await_lease("start");
     for (int i = 0; i < 10 && silent_of(call)[0] == '\0'; i++) {
         answer_other(call, "doubt", "other 1");
         loop_pass_ms(LOOK_AGAIN_MS);
@@ -144,7 +145,7 @@ static void test_who_shows_itself_again_is_not_silent(void **state)
     answer_other(await_lease("start"), "held", "other 1");
     loop_pass_ms(LOOK_AGAIN_MS);
     for (int i = 0; i < 4; i++) {
-        struct broker_call *call = await_lease("start");
+        struct fake_redis_call *call = await_lease("start");
         assert_string_equal(silent_of(call), "");
         answer_other(call, "doubt", "other 1");
         loop_pass_ms(LOOK_AGAIN_MS);
@@ -183,22 +184,22 @@ static void test_who_finds_a_successor_goes_away_once(void **state)
     take();
     loop_pass_ms(A_THIRD_MS);
     answer_other(await_lease("renew"), "lost", "other 1");
-    assert_string_equal(world_told(), "superseded beside ");
+    assert_string_equal(world_told(), "superseded shared ");
     loop_pass_ms(A_THIRD_MS);
     answer_other(await_lease("renew"), "lost", "other 2");
     assert_string_equal(world_told(), "");
 }
 
-static void test_an_earlier_process_that_drains_is_beside_until_it_is_gone(void **state)
+static void test_an_earlier_process_that_drains_shares_the_id_until_it_is_gone(void **state)
 {
     (void)state;
-    broker_answer(await_lease("start"), "['over', 4000, 0, 'other 5', '']");
-    assert_string_equal(world_told(), "taken beside ");
+    fake_redis_answer(await_lease("start"), "['over', 4000, 0, 'other 5', '']");
+    assert_string_equal(world_told(), "taken shared ");
     loop_pass_ms(A_THIRD_MS);
-    broker_answer(await_lease("renew"), "['kept', 900, 0, 'ours 2', '']");
+    fake_redis_answer(await_lease("renew"), "['kept', 900, 0, 'ours 2', '']");
     assert_string_equal(world_told(), "");
     loop_pass_ms(A_THIRD_MS);
-    broker_answer(await_lease("renew"), "['kept', 0, 0, 'ours 3', '']");
+    fake_redis_answer(await_lease("renew"), "['kept', 0, 0, 'ours 3', '']");
     assert_string_equal(world_told(), "alone ");
 }
 
@@ -211,14 +212,14 @@ static void test_a_room_is_noted_when_it_opens_and_no_more_when_it_closes(void *
     world_when("lease", NULL, "['kept', 0, 0, 'ours 2', '']");
     world_when("SCARD", ROOMS, "1");
     world_open_room("den");
-    assert_string_equal(broker_argument(world_last("SADD", ROOMS), 2), "den");
-    assert_true(broker_came_before(world_last("SADD", ROOMS), world_last("EXPIRE", ROOMS)));
+    assert_string_equal(fake_redis_argument(world_last("SADD", ROOMS), 2), "den");
+    assert_true(fake_redis_came_before(world_last("SADD", ROOMS), world_last("EXPIRE", ROOMS)));
     assert_null(world_last("SREM", ROOMS));
     world_close_rooms();
-    assert_string_equal(broker_argument(world_last("SREM", ROOMS), 2), "den");
+    assert_string_equal(fake_redis_argument(world_last("SREM", ROOMS), 2), "den");
 }
 
-static void test_rooms_are_written_anew_where_redis_has_another_number_of_them(void **state)
+static void test_rooms_are_written_again_where_redis_has_another_number_of_them(void **state)
 {
     (void)state;
     take();
@@ -260,10 +261,10 @@ static void test_going_away_is_marked_at_once_and_with_each_renewal(void **state
     world_drain();
     answer_lease(await_lease("drain"), "kept");
     loop_pass_ms(A_THIRD_MS);
-    answer_lease(await_lease("drain"), "beside");
-    assert_string_equal(world_told(), "beside ");
+    answer_lease(await_lease("drain"), "shared");
+    assert_string_equal(world_told(), "shared ");
     loop_pass_ms(A_THIRD_MS);
-    answer_lease(await_lease("drain"), "beside");
+    answer_lease(await_lease("drain"), "shared");
     assert_string_equal(world_told(), "");
 }
 
@@ -272,13 +273,13 @@ static void test_where_no_room_was_open_nobody_need_look(void **state)
     (void)state;
     take();
     assert_true(world_give_back());
-    struct broker_call *call = await_lease("leave");
+    struct fake_redis_call *call = await_lease("leave");
     assert_string_equal(world_told(), "");
     answer_lease(call, "gone");
     assert_string_equal(world_told(), "left ");
-    assert_string_equal(broker_argument(world_last("SREM", GATEWAYS), 2), WORLD_GATEWAY);
+    assert_string_equal(fake_redis_argument(world_last("SREM", GATEWAYS), 2), WORLD_GATEWAY);
     assert_non_null(world_last("DEL", ROOMS));
-    assert_string_equal(broker_argument(world_last("SET", GONE), 2), "1");
+    assert_string_equal(fake_redis_argument(world_last("SET", GONE), 2), "1");
 }
 
 static void test_where_a_room_was_open_others_look_after_the_grace(void **state)
@@ -320,10 +321,10 @@ static void test_who_has_no_lease_has_nothing_to_give_back(void **state)
 static void test_a_start_that_fails_is_tried_again(void **state)
 {
     (void)state;
-    broker_answer(await_lease("start"), "-OOM command not allowed");
+    fake_redis_answer(await_lease("start"), "-OOM command not allowed");
     answer_other(await_lease("start"), "held", "other 1");
     assert_string_equal(world_told(), "waiting ");
-    broker_answer(await_lease("start"), "-OOM command not allowed");
+    fake_redis_answer(await_lease("start"), "-OOM command not allowed");
     assert_string_equal(world_told(), "waiting-no-more ");
     take();
 }
@@ -354,7 +355,7 @@ static void test_a_renewal_that_fails_is_no_lapse(void **state)
     (void)state;
     take();
     loop_pass_ms(A_THIRD_MS);
-    broker_answer(await_lease("renew"), "-OOM command not allowed");
+    fake_redis_answer(await_lease("renew"), "-OOM command not allowed");
     loop_pass_ms(A_THIRD_MS);
     answer_lease(await_lease("renew"), "kept");
     assert_string_equal(world_told(), "");
@@ -378,11 +379,11 @@ static void test_an_answer_that_is_none_changes_nothing(void **state)
     (void)state;
     take();
     loop_pass_ms(A_THIRD_MS);
-    broker_answer(await_lease("renew"), "7");
+    fake_redis_answer(await_lease("renew"), "7");
     loop_pass_ms(A_THIRD_MS);
-    broker_answer(await_lease("renew"), "[]");
+    fake_redis_answer(await_lease("renew"), "[]");
     loop_pass_ms(A_THIRD_MS);
-    broker_answer(await_lease("renew"), "['something']");
+    fake_redis_answer(await_lease("renew"), "['something']");
     assert_string_equal(world_told(), "");
 }
 
@@ -393,10 +394,10 @@ static void test_a_set_of_gateways_that_was_broken_by_hand_is_made_anew(void **s
     world_hold("EXEC", NULL);
     take();
     size_t before = world_count_of("SADD", GATEWAYS);
-    broker_answer_bytes(world_await("EXEC"), broken, sizeof broken - 1);
+    fake_redis_answer_bytes(world_await("EXEC"), broken, sizeof broken - 1);
     assert_non_null(world_last("DEL", GATEWAYS));
     assert_int_equal(world_count_of("SADD", GATEWAYS), before + 1);
-    assert_true(broker_came_before(world_last("DEL", GATEWAYS), world_last("SADD", GATEWAYS)));
+    assert_true(fake_redis_came_before(world_last("DEL", GATEWAYS), world_last("SADD", GATEWAYS)));
 }
 
 static void test_a_redis_that_is_lost_when_the_lease_is_given_back_ends_it(void **state)
@@ -432,7 +433,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_nobody_comes_in_until_the_lease_is_taken),
         TEST(test_this_gateway_is_noted_where_others_look_and_the_note_expires),
-        TEST(test_the_word_that_an_earlier_life_has_stopped_is_taken_off),
+        TEST(test_the_word_that_an_earlier_incarnation_has_stopped_is_taken_off),
         TEST(test_who_has_the_lease_and_renews_it_twice_is_alive_and_has_the_id),
         TEST(test_two_renewals_at_once_do_not_show_that_another_lives),
         TEST(test_who_is_silent_for_a_second_is_dead_and_its_lease_is_taken_over),
@@ -440,9 +441,9 @@ int main(void)
         TEST(test_it_is_renewed_three_times_in_a_lease),
         TEST(test_a_lease_that_had_run_out_is_ours_again_and_members_are_looked_after),
         TEST(test_who_finds_a_successor_goes_away_once),
-        TEST(test_an_earlier_process_that_drains_is_beside_until_it_is_gone),
+        TEST(test_an_earlier_process_that_drains_shares_the_id_until_it_is_gone),
         TEST(test_a_room_is_noted_when_it_opens_and_no_more_when_it_closes),
-        TEST(test_rooms_are_written_anew_where_redis_has_another_number_of_them),
+        TEST(test_rooms_are_written_again_where_redis_has_another_number_of_them),
         TEST(test_a_gateway_that_goes_away_leaves_its_rooms_noted),
         TEST(test_going_away_is_marked_at_once_and_with_each_renewal),
         TEST(test_where_no_room_was_open_nobody_need_look),

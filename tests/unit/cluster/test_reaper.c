@@ -35,35 +35,35 @@ static void die(void)
     world_when("EXISTS", DEAD, "0");
 }
 
-/* Some time later it is found out, and the burial claimed. */
-static struct broker_call *await_claim(int64_t wait_ms)
+/* Some time later it is found out, and the reaping claimed. */
+static struct fake_redis_call *await_claim(int64_t wait_ms)
 {
     loop_pass_ms(wait_ms - POLL_MS / 2);
     world_expect_none("SET");
-    struct broker_call *call = world_await("SET");
-    assert_string_equal(broker_argument(call, 1), CLAIM);
-    assert_string_equal(broker_argument(call, 2), WORLD_GATEWAY);
-    assert_string_equal(broker_argument(call, 3), "NX");
-    assert_string_equal(broker_argument(call, 4), "PX");
-    assert_string_equal(broker_argument(call, 5), "10000");
+    struct fake_redis_call *call = world_await("SET");
+    assert_string_equal(fake_redis_argument(call, 1), CLAIM);
+    assert_string_equal(fake_redis_argument(call, 2), WORLD_GATEWAY);
+    assert_string_equal(fake_redis_argument(call, 3), "NX");
+    assert_string_equal(fake_redis_argument(call, 4), "PX");
+    assert_string_equal(fake_redis_argument(call, 5), "10000");
     return call;
 }
 
-static struct broker_call *die_and_claim(void)
+static struct fake_redis_call *die_and_claim(void)
 {
     die();
-    struct broker_call *call = await_claim(WAIT_MS);
-    broker_answer(call, "+OK");
+    struct fake_redis_call *call = await_claim(WAIT_MS);
+    fake_redis_answer(call, "+OK");
     return call;
 }
 
-static void expect_buried(bool buried)
+static void expect_buried(bool reaped)
 {
-    const struct broker_call *call = world_last("SREM", GATEWAYS);
-    assert_int_equal(call != NULL, buried);
-    if (buried)
-        assert_string_equal(broker_argument(call, 2), "dead");
-    assert_int_equal(world_last("DEL", DEAD_ROOMS) != NULL, buried);
+    const struct fake_redis_call *call = world_last("SREM", GATEWAYS);
+    assert_int_equal(call != NULL, reaped);
+    if (reaped)
+        assert_string_equal(fake_redis_argument(call, 2), "dead");
+    assert_int_equal(world_last("DEL", DEAD_ROOMS) != NULL, reaped);
 }
 
 /* --- Noticing --- */
@@ -83,16 +83,16 @@ static void test_a_dead_gateways_room_is_walked_and_its_members_taken_off(void *
 {
     (void)state;
     die_and_claim();
-    struct broker_call *bury = await_burial("yukizuri:{lobby}", "dead");
-    assert_string_equal(broker_key(bury, 4), LOBBY);
-    assert_string_equal(broker_argument(bury, 6), "yukizuri:{lobby}:member:");
-    assert_string_equal(broker_argument(bury, 7), "yukizuri:{lobby}:left:");
-    assert_string_equal(broker_argument(bury, 8), ""); /* nobody is spared */
+    struct fake_redis_call *bury = await_burial("yukizuri:{lobby}", "dead");
+    assert_string_equal(fake_redis_key(bury, 4), LOBBY);
+    assert_string_equal(fake_redis_argument(bury, 6), "yukizuri:{lobby}:member:");
+    assert_string_equal(fake_redis_argument(bury, 7), "yukizuri:{lobby}:left:");
+    assert_string_equal(fake_redis_argument(bury, 8), ""); /* nobody is spared */
     expect_names(bury, "alice", "bob");
-    assert_null(broker_argument(bury, FIRST_NAME + 2));
+    assert_null(fake_redis_argument(bury, FIRST_NAME + 2));
     expect_buried(false);
-    broker_answer(bury, "2");
-    assert_string_equal(broker_argument(world_last("SREM", DEAD_ROOMS), 2), "lobby");
+    fake_redis_answer(bury, "2");
+    assert_string_equal(fake_redis_argument(world_last("SREM", DEAD_ROOMS), 2), "lobby");
     expect_buried(true);
     assert_non_null(world_last("DEL", DEAD_GONE));
 }
@@ -104,20 +104,20 @@ static void test_all_rooms_and_all_pages_are_walked(void **state)
     world_when("SSCAN", LOBBY, "['0', ['alice']]");
     world_hold("SSCAN", DEN);
     die_and_claim();
-    struct broker_call *page = world_await("SSCAN");
-    assert_string_equal(broker_argument(page, 2), "0");
-    broker_answer(page, "['17', ['carl']]");
-    broker_answer(await_burial("yukizuri:{lobby}", "dead"), "1");
-    struct broker_call *bury = await_burial("yukizuri:{den}", "dead");
+    struct fake_redis_call *page = world_await("SSCAN");
+    assert_string_equal(fake_redis_argument(page, 2), "0");
+    fake_redis_answer(page, "['17', ['carl']]");
+    fake_redis_answer(await_burial("yukizuri:{lobby}", "dead"), "1");
+    struct fake_redis_call *bury = await_burial("yukizuri:{den}", "dead");
     expect_names(bury, "carl", NULL);
-    broker_answer(bury, "1");
+    fake_redis_answer(bury, "1");
     page = world_await("SSCAN");
-    assert_string_equal(broker_argument(page, 2), "17");
+    assert_string_equal(fake_redis_argument(page, 2), "17");
     expect_buried(false);
-    broker_answer(page, "['0', ['dora']]");
+    fake_redis_answer(page, "['0', ['dora']]");
     bury = await_burial("yukizuri:{den}", "dead");
     expect_names(bury, "dora", NULL);
-    broker_answer(bury, "1");
+    fake_redis_answer(bury, "1");
     expect_buried(true);
 }
 
@@ -131,7 +131,7 @@ static void test_at_most_eight_rooms_are_walked_at_once(void **state)
     assert_int_equal(world_count("bury"), 8);
     for (int i = 0; i < 12; i++) {
         assert_in_range(world_count("bury"), 1, 8 + i);
-        broker_answer(world_await("bury"), "1");
+        fake_redis_answer(world_await("bury"), "1");
     }
     expect_buried(true);
 }
@@ -150,8 +150,8 @@ static void test_a_gateway_that_has_stopped_is_given_the_whole_grace(void **stat
     (void)state;
     world_when("EXISTS", DEAD_GONE, "1");
     die();
-    broker_answer(await_claim(WORLD_GRACE_MS), "+OK");
-    broker_answer(await_burial("yukizuri:{lobby}", "dead"), "2");
+    fake_redis_answer(await_claim(WORLD_GRACE_MS), "+OK");
+    fake_redis_answer(await_burial("yukizuri:{lobby}", "dead"), "2");
     expect_buried(true);
 }
 
@@ -165,7 +165,7 @@ static void test_who_renews_its_lease_in_time_is_suspected_no_more(void **state)
     world_when("EXISTS", DEAD, "1");
     loop_pass_ms(2 * POLL_MS);
     die(); /* and waited for as long as the first time */
-    broker_answer(await_claim(WAIT_MS), "+OK");
+    fake_redis_answer(await_claim(WAIT_MS), "+OK");
 }
 
 /* Leases prove nothing then: all get the whole grace. */
@@ -177,7 +177,7 @@ static void test_suspicion_is_dropped_while_redis_is_away(void **state)
     world_redis_away();
     loop_pass_ms(WORLD_GRACE_MS);
     world_redis_back();
-    broker_answer(await_claim(WORLD_GRACE_MS - POLL_MS), "+OK");
+    fake_redis_answer(await_claim(WORLD_GRACE_MS - POLL_MS), "+OK");
 }
 
 static void test_suspicion_is_dropped_while_redis_takes_no_writes(void **state)
@@ -203,23 +203,23 @@ static void test_suspicion_is_dropped_when_this_process_was_stopped(void **state
     loop_pass_ms(WAIT_MS - 2 * POLL_MS);
     loop_stop_ms(20 * POLL_MS);
     loop_settle();
-    broker_answer(await_claim(WORLD_GRACE_MS - POLL_MS), "+OK");
+    fake_redis_answer(await_claim(WORLD_GRACE_MS - POLL_MS), "+OK");
 }
 
 static void test_a_claim_that_another_has_is_given_an_end_and_made_again(void **state)
 {
     (void)state;
     die();
-    broker_answer(await_claim(WAIT_MS), "null");
+    fake_redis_answer(await_claim(WAIT_MS), "null");
     loop_settle();
-    const struct broker_call *end = world_last("PEXPIRE", CLAIM);
+    const struct fake_redis_call *end = world_last("PEXPIRE", CLAIM);
     assert_non_null(end);
-    assert_string_equal(broker_argument(end, 3), "NX");
+    assert_string_equal(fake_redis_argument(end, 3), "NX");
     assert_null(world_last("SMEMBERS", DEAD_ROOMS));
-    broker_answer(world_await("SET"), "null");
+    fake_redis_answer(world_await("SET"), "null");
     assert_null(world_last("SMEMBERS", DEAD_ROOMS));
-    broker_answer(world_await("SET"), "+OK"); /* it has died as well */
-    broker_answer(await_burial("yukizuri:{lobby}", "dead"), "2");
+    fake_redis_answer(world_await("SET"), "+OK"); /* it has died as well */
+    fake_redis_answer(await_burial("yukizuri:{lobby}", "dead"), "2");
     expect_buried(true);
 }
 
@@ -227,7 +227,7 @@ static void test_whom_another_has_buried_is_not_asked_after_any_more(void **stat
 {
     (void)state;
     die();
-    broker_answer(await_claim(WAIT_MS), "null");
+    fake_redis_answer(await_claim(WAIT_MS), "null");
     world_when("SMEMBERS", GATEWAYS, "['" WORLD_GATEWAY "']");
     loop_pass_ms(2 * POLL_MS);
     size_t before = world_count_of("EXISTS", DEAD);
@@ -240,9 +240,9 @@ static void test_a_claim_that_fails_is_made_again(void **state)
 {
     (void)state;
     die();
-    broker_answer(await_claim(WAIT_MS), "-OOM command not allowed");
-    broker_answer(world_await("SET"), "+OK");
-    broker_answer(await_burial("yukizuri:{lobby}", "dead"), "2");
+    fake_redis_answer(await_claim(WAIT_MS), "-OOM command not allowed");
+    fake_redis_answer(world_await("SET"), "+OK");
+    fake_redis_answer(await_burial("yukizuri:{lobby}", "dead"), "2");
     expect_buried(true);
 }
 
@@ -251,10 +251,10 @@ static void test_who_comes_back_between_two_pages_keeps_its_members(void **state
     (void)state;
     world_when("SSCAN", LOBBY, "['17', ['alice']]");
     die_and_claim();
-    struct broker_call *bury = await_burial("yukizuri:{lobby}", "dead");
+    struct fake_redis_call *bury = await_burial("yukizuri:{lobby}", "dead");
     world_when("SSCAN", LOBBY, "['0', ['bob']]");
     world_when("EXISTS", DEAD, "1");
-    broker_answer(bury, "1");
+    fake_redis_answer(bury, "1");
     loop_pass_ms(2 * POLL_MS);
     world_expect_none("bury");
     world_expect_none("SET");
@@ -266,9 +266,9 @@ static void test_who_comes_back_before_the_first_page_keeps_its_members(void **s
 {
     (void)state;
     die();
-    struct broker_call *claim = await_claim(WAIT_MS);
+    struct fake_redis_call *claim = await_claim(WAIT_MS);
     world_when("EXISTS", DEAD, "1");
-    broker_answer(claim, "+OK");
+    fake_redis_answer(claim, "+OK");
     loop_pass_ms(2 * POLL_MS);
     world_expect_none("bury");
     expect_buried(false);
@@ -281,10 +281,10 @@ static void check_that_it_is_taken_up_again(void)
     expect_buried(false);
     assert_null(world_last("SREM", DEAD_ROOMS));
     world_when("SSCAN", LOBBY, "['0', ['alice', 'bob']]");
-    broker_answer(world_await("SET"), "+OK");
-    struct broker_call *bury = await_burial("yukizuri:{lobby}", "dead");
+    fake_redis_answer(world_await("SET"), "+OK");
+    struct fake_redis_call *bury = await_burial("yukizuri:{lobby}", "dead");
     expect_names(bury, "alice", "bob");
-    broker_answer(bury, "2");
+    fake_redis_answer(bury, "2");
     expect_buried(true);
 }
 
@@ -292,7 +292,7 @@ static void test_a_page_that_cannot_be_taken_off_is_taken_up_again(void **state)
 {
     (void)state;
     die_and_claim();
-    broker_answer(await_burial("yukizuri:{lobby}", "dead"), "-OOM command not allowed");
+    fake_redis_answer(await_burial("yukizuri:{lobby}", "dead"), "-OOM command not allowed");
     check_that_it_is_taken_up_again();
 }
 
@@ -309,7 +309,7 @@ static void test_a_cursor_that_stands_still_is_not_followed_for_ever(void **stat
     (void)state;
     world_when("SSCAN", LOBBY, "['17', ['alice']]");
     die_and_claim();
-    broker_answer(await_burial("yukizuri:{lobby}", "dead"), "1");
+    fake_redis_answer(await_burial("yukizuri:{lobby}", "dead"), "1");
     check_that_it_is_taken_up_again();
 }
 
@@ -323,7 +323,7 @@ static void test_rooms_that_cannot_be_read_are_taken_up_again(void **state)
     check_that_it_is_taken_up_again();
 }
 
-static void test_a_room_of_another_type_by_hand_is_taken_off_and_the_burial_ends(void **state)
+static void test_a_room_of_another_type_by_hand_is_taken_off_and_the_reaping_ends(void **state)
 {
     (void)state;
     world_when("SSCAN", LOBBY, "-WRONGTYPE of another kind");
@@ -338,23 +338,23 @@ static void test_one_room_that_fails_does_not_keep_others_from_being_walked(void
     world_when("SMEMBERS", DEAD_ROOMS, "['den', 'lobby']");
     world_when("SSCAN", DEN, "-ERR something");
     die_and_claim();
-    broker_answer(await_burial("yukizuri:{lobby}", "dead"), "2");
-    assert_string_equal(broker_argument(world_last("SREM", DEAD_ROOMS), 2), "lobby");
+    fake_redis_answer(await_burial("yukizuri:{lobby}", "dead"), "2");
+    assert_string_equal(fake_redis_argument(world_last("SREM", DEAD_ROOMS), 2), "lobby");
     expect_buried(false);
 }
 
-static void test_a_burial_is_carried_on_by_a_redis_that_has_lost_its_scripts(void **state)
+static void test_a_reaping_is_carried_on_by_a_redis_that_has_lost_its_scripts(void **state)
 {
     (void)state;
     die_and_claim();
-    broker_answer(await_burial("yukizuri:{lobby}", "dead"), "-NOSCRIPT No matching script.");
-    struct broker_call *again = await_burial("yukizuri:{lobby}", "dead");
+    fake_redis_answer(await_burial("yukizuri:{lobby}", "dead"), "-NOSCRIPT No matching script.");
+    struct fake_redis_call *again = await_burial("yukizuri:{lobby}", "dead");
     expect_names(again, "alice", "bob");
-    broker_answer(again, "2");
+    fake_redis_answer(again, "2");
     expect_buried(true);
 }
 
-static void test_a_burial_that_loses_redis_is_taken_up_again_after_the_grace(void **state)
+static void test_a_reaping_that_loses_redis_is_taken_up_again_after_the_grace(void **state)
 {
     (void)state;
     die_and_claim();
@@ -362,8 +362,8 @@ static void test_a_burial_that_loses_redis_is_taken_up_again_after_the_grace(voi
     world_redis_away();
     loop_pass_ms(2 * POLL_MS);
     world_redis_back();
-    broker_answer(await_claim(WORLD_GRACE_MS - POLL_MS), "+OK");
-    broker_answer(await_burial("yukizuri:{lobby}", "dead"), "2");
+    fake_redis_answer(await_claim(WORLD_GRACE_MS - POLL_MS), "+OK");
+    fake_redis_answer(await_burial("yukizuri:{lobby}", "dead"), "2");
     expect_buried(true);
 }
 
@@ -373,9 +373,9 @@ static void test_an_answer_that_comes_after_this_process_was_stopped_buries_nobo
     (void)state;
     world_hold("SSCAN", LOBBY);
     die_and_claim();
-    struct broker_call *page = world_await("SSCAN");
+    struct fake_redis_call *page = world_await("SSCAN");
     loop_stop_ms(3 * POLL_MS);
-    broker_answer(page, "['0', ['alice']]");
+    fake_redis_answer(page, "['0', ['alice']]");
     loop_settle();
     world_expect_none("bury");
     expect_buried(false);
@@ -404,10 +404,10 @@ int main(void)
         TEST(test_a_page_that_cannot_be_read_is_taken_up_again),
         TEST(test_a_cursor_that_stands_still_is_not_followed_for_ever),
         TEST(test_rooms_that_cannot_be_read_are_taken_up_again),
-        TEST(test_a_room_of_another_type_by_hand_is_taken_off_and_the_burial_ends),
+        TEST(test_a_room_of_another_type_by_hand_is_taken_off_and_the_reaping_ends),
         TEST(test_one_room_that_fails_does_not_keep_others_from_being_walked),
-        TEST(test_a_burial_is_carried_on_by_a_redis_that_has_lost_its_scripts),
-        TEST(test_a_burial_that_loses_redis_is_taken_up_again_after_the_grace),
+        TEST(test_a_reaping_is_carried_on_by_a_redis_that_has_lost_its_scripts),
+        TEST(test_a_reaping_that_loses_redis_is_taken_up_again_after_the_grace),
         TEST(test_an_answer_that_comes_after_this_process_was_stopped_buries_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

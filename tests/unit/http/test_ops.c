@@ -1,17 +1,17 @@
 /* /readyz: nobody is sent here unless what people say really flows. */
 #include "unit.h"
 
-#include "broker.h"
+#include "fake_redis.h"
 #include "http_stage.h"
 
 enum { SOON_S = 30 }; /* by then at the latest it is known */
 
-static struct broker *broker;
+static struct fake_redis *fake;
 
 static int open_all(void **state)
 {
     (void)state;
-    broker = stage_open_with_redis();
+    fake = stage_open_with_redis();
     stage_admit();
     return 0;
 }
@@ -69,7 +69,7 @@ static void test_it_is_ready_as_long_as_what_is_said_comes_back_through_redis(vo
 static void test_it_is_not_ready_before_people_may_come_in(void **state)
 {
     (void)state;
-    broker = stage_open_with_redis();
+    fake = stage_open_with_redis();
     stage_pass(5);
     assert_non_null(strstr(why_not(), "gateway-id"));
     stage_admit();
@@ -81,11 +81,11 @@ static void test_it_is_not_ready_while_redis_is_away_and_healthy_all_the_same(vo
     (void)state;
     await_ready();
     for (int i = 0; i < 3; i++) {
-        broker_set_away(broker, true);
+        fake_redis_set_away(fake, true);
         stage_run_until(is_not_ready);
         assert_non_null(strstr(why_not(), "Redis cannot be reached"));
         assert_int_equal(stage_status(stage_get("/healthz", "")), 200);
-        broker_set_away(broker, false);
+        fake_redis_set_away(fake, false);
         await_ready();
     }
 }
@@ -94,7 +94,7 @@ static void test_it_is_not_ready_when_redis_takes_no_writes_and_says_why(void **
 {
     (void)state;
     await_ready();
-    broker_always(broker, "probe", "-OOM command not allowed when used memory > 'maxmemory'.");
+    fake_redis_always(fake, "probe", "-OOM command not allowed when used memory > 'maxmemory'.");
     assert_non_null(strstr(why_not(), "OOM command not allowed"));
 }
 
@@ -103,7 +103,7 @@ static void test_it_is_not_ready_when_what_is_said_does_not_come_back(void **sta
 {
     (void)state;
     await_ready();
-    broker_always(broker, "probe", "1");
+    fake_redis_always(fake, "probe", "1");
     why_not();
 }
 
@@ -114,21 +114,21 @@ static void test_it_is_not_ready_when_what_is_said_lags_far_behind(void **state)
     unsigned seconds = 0;
     (void)state;
     await_ready();
-    assert_true(broker_is_heard(broker, channel));
-    broker_always(broker, "probe", "1");
+    assert_true(fake_redis_is_heard(fake, channel));
+    fake_redis_always(fake, "probe", "1");
     for (; is_ready() && seconds < SOON_S; seconds++) {
-        broker_publish(broker, channel, "{}");
+        fake_redis_publish(fake, channel, "{}");
         stage_pass(1);
     }
     assert_non_null(strstr(why_not(), "no probe came back"));
-    assert_true(broker_is_heard(broker, channel));
+    assert_true(fake_redis_is_heard(fake, channel));
 }
 
 static void test_it_is_not_ready_when_redis_does_not_answer(void **state)
 {
     (void)state;
     await_ready();
-    broker_always(broker, "probe", NULL);
+    fake_redis_always(fake, "probe", NULL);
     why_not();
 }
 

@@ -101,7 +101,7 @@ static void test_requests_that_come_at_once_are_answered_in_order_up_to_the_last
     assert_true(answers.ended);
 }
 
-/* Each is a turn of the loop, no deeper call. */
+/* Each is an iteration of the loop, no deeper call. */
 static void test_as_many_requests_at_once_as_a_read_takes_are_all_answered(void **state)
 {
     enum { MANY = 400 };

@@ -25,7 +25,7 @@ static void on_message(void *owner, bool text, const uint8_t *data, size_t len)
 static void on_closed(void *owner, const struct connection_end *end)
 {
     (void)end;
-    audience_remove(stage.audience, owner);
+    subscribers_remove(stage.subscribers, owner);
 }
 
 void on_served(void *owner, uint64_t limit)
@@ -39,36 +39,36 @@ void set_up(bool uring)
 {
     stage =
         (struct stage){.base = event_base_new(), .log = room_log_new(1000), .type = SOCK_STREAM};
-    stage.sender = sender_new(uring);
+    stage.sender = batch_send_new(uring);
     if (stage.sender == NULL) /* no io_uring here */
-        stage.sender = sender_new(false);
+        stage.sender = batch_send_new(false);
     stage.poller = poller_new(stage.base, &stage.metrics);
     stage.fanout = fanout_new(stage.sender, &stage.metrics, NULL);
     const struct connections_options connections = {stage.base, stage.poller, &stage.metrics,
                                                     NULL,       25,           16384};
-    const struct audience_options audience = {
+    const struct subscribers_options subscribers = {
         .queue = fanout_queue(stage.fanout),
         .log = stage.log,
         .backlog = 1000000,
         .on_served = on_served,
     };
     stage.connections = connections_new(&connections);
-    stage.audience = audience_new(&audience);
+    stage.subscribers = subscribers_new(&subscribers);
 }
 
 void tear_down(void)
 {
     while (stage.count-- > 0) {
         if (stage.members[stage.count] != NULL)
-            audience_remove(stage.audience, stage.members[stage.count]);
+            subscribers_remove(stage.subscribers, stage.members[stage.count]);
         close(stage.peers[stage.count]);
     }
     connections_free(stage.connections);
-    audience_free(stage.audience);
+    subscribers_free(stage.subscribers);
     fanout_free(stage.fanout);
     room_log_free(stage.log);
     poller_free(stage.poller);
-    sender_free(stage.sender);
+    batch_send_free(stage.sender);
     event_base_free(stage.base);
 }
 
@@ -81,7 +81,7 @@ int come(uint64_t position)
     stage.peers[index] = pair[1];
     stage.members[index] = connection_new(stage.connections, pair[0], &callbacks, NULL);
     connection_set_owner(stage.members[index], stage.members[index]);
-    audience_add(stage.audience, stage.members[index], position);
+    subscribers_add(stage.subscribers, stage.members[index], position);
     return index;
 }
 
@@ -89,7 +89,7 @@ void say(const char *text)
 {
     struct room_log_mark mark = {.seq = ++stage.seq};
     room_log_append(stage.log, frame_new_text(text, strlen(text)), mark);
-    audience_tell(stage.audience, true);
+    subscribers_tell(stage.subscribers, true);
 }
 
 /* In the order of gateway/loop.c. */

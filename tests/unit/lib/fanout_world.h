@@ -1,4 +1,4 @@
-/* fanout_world: the audience of a room on real sockets (pairs), with a real event loop. */
+/* fanout_world: the subscribers of a room on real sockets (pairs), with a real event loop. */
 #ifndef YUKIZURI_UNIT_FANOUT_WORLD_H
 #define YUKIZURI_UNIT_FANOUT_WORLD_H
 
@@ -12,12 +12,12 @@ enum { MOST = 600 };
 extern struct stage {
     struct event_base *base;
     struct poller *poller;
-    struct sender *sender;
+    struct batch_send *sender;
     struct metrics metrics;
     struct connections *connections;
     struct fanout *fanout;
     struct room_log *log;
-    struct audience *audience;
+    struct subscribers *subscribers;
     struct connection *members[MOST];
     int peers[MOST];
     int count;
@@ -28,7 +28,7 @@ extern struct stage {
 /* What a member is sent who says something. */
 extern char large[5000];
 
-/* For the audience: notes served_to. */
+/* For the subscribers: notes served_to. */
 void on_served(void *owner, uint64_t limit);
 
 /* Through io_uring, where the kernel has it; or not. */

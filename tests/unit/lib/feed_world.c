@@ -80,7 +80,7 @@ static void on_event(void *owner, const struct room_event *event)
 
 static void on_gap(void *owner, const struct feed_gap *gap)
 {
-    if (gap->anew)
+    if (gap->epoch_reset)
         tell(owner, "anew:%" PRIu64 "/%" PRIu64, gap->seq, gap->fork);
     else
         tell(owner, "gap:%" PRIu64 "/%" PRIu64, gap->seq, gap->missed);
@@ -113,7 +113,8 @@ void open_feed(struct feed_world *world)
         .on_epoch = on_epoch,
         .on_live = on_live,
     };
-    const struct feed_options options = {bus_commands(world->bus), bus_pubsub(world->bus)};
+    const struct feed_options options = {broker_commands(world->broker),
+                                         broker_pubsub(world->broker)};
     world->feed = feed_open(&options, "tea", &callbacks, world);
 }
 
@@ -126,7 +127,7 @@ void close_feed(struct feed_world *world)
 
 void tick(struct feed_world *world)
 {
-    bus_tick(world->bus);
+    broker_tick(world->broker);
     if (world->feed != NULL)
         feed_tick(world->feed);
 }
@@ -148,7 +149,7 @@ bool is_settled(const struct feed_world *world)
 
 const char *heard(struct feed_world *world)
 {
-    broker_settle(world->broker);
+    fake_redis_settle(world->fake);
     text_done(&world->last);
     world->last = world->told;
     world->told = TEXT_EMPTY;
@@ -188,18 +189,18 @@ void publish(struct feed_world *world, const char *events)
     uint64_t seq, said;
     while (next_event(&events, &letter, &seq, &said)) {
         char *json = event_json(letter, seq);
-        broker_publish(world->broker, FEED_CHANNEL, "%s", json);
+        fake_redis_publish(world->fake, FEED_CHANNEL, "%s", json);
         free(json);
     }
 }
 
 void publish_epoch(struct feed_world *world, const char *epoch, uint64_t seq)
 {
-    broker_publish(world->broker, FEED_CHANNEL,
-                   "{\"type\":\"epoch\",\"epoch\":\"%s\",\"seq\":%" PRIu64 "}", epoch, seq);
+    fake_redis_publish(world->fake, FEED_CHANNEL,
+                       "{\"type\":\"epoch\",\"epoch\":\"%s\",\"seq\":%" PRIu64 "}", epoch, seq);
 }
 
-void answer_roster(struct broker_call *call, struct roster_answer answer)
+void answer_roster(struct fake_redis_call *call, struct roster_answer answer)
 {
     struct text text = TEXT_EMPTY;
     text_print(&text, "['%s', %" PRIu64 ", %" PRIu64 ", %" PRIu64, answer.epoch, answer.seq,
@@ -210,16 +211,16 @@ void answer_roster(struct broker_call *call, struct roster_answer answer)
         at += len;
     }
     text_add_string(&text, "]");
-    broker_answer(call, "%s", text.data);
+    fake_redis_answer(call, "%s", text.data);
     text_done(&text);
 }
 
 void give_roster(struct feed_world *world, struct roster_answer answer)
 {
-    answer_roster(broker_await(world->broker, "roster"), answer);
+    answer_roster(fake_redis_await(world->fake, "roster"), answer);
 }
 
-void answer_kept(struct broker_call *call, struct kept_answer answer)
+void answer_kept(struct fake_redis_call *call, struct kept_answer answer)
 {
     struct text text = TEXT_EMPTY;
     char letter;
@@ -233,31 +234,31 @@ void answer_kept(struct broker_call *call, struct kept_answer answer)
         free(json);
     }
     text_add_string(&text, "]");
-    broker_answer(call, "%s", text.data);
+    fake_redis_answer(call, "%s", text.data);
     text_done(&text);
 }
 
-uint64_t asked_after(const struct broker_call *kept)
+uint64_t asked_after(const struct fake_redis_call *kept)
 {
-    return strtoull(broker_argument(kept, 5), NULL, 10);
+    return strtoull(fake_redis_argument(kept, 5), NULL, 10);
 }
 
 void give_kept(struct feed_world *world, uint64_t after, struct kept_answer answer)
 {
-    struct broker_call *call = broker_await(world->broker, "recent");
-    assert_string_equal(broker_key(call, 1), FEED_CHANNEL);
+    struct fake_redis_call *call = fake_redis_await(world->fake, "recent");
+    assert_string_equal(fake_redis_key(call, 1), FEED_CHANNEL);
     assert_int_equal(asked_after(call), after);
     answer_kept(call, answer);
 }
 
 size_t kept_calls(const struct feed_world *world)
 {
-    return broker_count(world->broker, "recent");
+    return fake_redis_count(world->fake, "recent");
 }
 
 size_t roster_calls(const struct feed_world *world)
 {
-    return broker_count(world->broker, "roster");
+    return fake_redis_count(world->fake, "roster");
 }
 
 void open_live_at(struct feed_world *world, uint64_t seq, uint64_t said)
@@ -265,26 +266,26 @@ void open_live_at(struct feed_world *world, uint64_t seq, uint64_t said)
     open_feed(world);
     give_roster(world, (struct roster_answer){"one", seq, said, 0, ""});
     give_kept(world, 0, (struct kept_answer){"one", seq, said, NULL, NULL, ""});
-    broker_settle(world->broker);
+    fake_redis_settle(world->fake);
     assert_non_null(strstr(heard(world), "live"));
 }
 
 static bool is_subscribed(void *arg)
 {
     struct feed_world *world = arg;
-    return broker_is_heard(world->broker, FEED_CHANNEL);
+    return fake_redis_is_heard(world->fake, FEED_CHANNEL);
 }
 
 void lose_subscription(struct feed_world *world)
 {
-    broker_drop(world->broker, BROKER_SUBSCRIBERS);
-    broker_settle(world->broker);
+    fake_redis_drop(world->fake, BROKER_SUBSCRIBERS);
+    fake_redis_settle(world->fake);
 }
 
 void await_subscription(struct feed_world *world)
 {
-    broker_run_until(world->broker, is_subscribed, world);
-    broker_settle(world->broker);
+    fake_redis_run_until(world->fake, is_subscribed, world);
+    fake_redis_settle(world->fake);
 }
 
 /* --- Life --- */
@@ -297,7 +298,7 @@ static void on_up(void *arg)
         feed_on_up(world->feed);
 }
 
-static void on_told(void *arg, const char *data, size_t len)
+static void on_control_message(void *arg, const char *data, size_t len)
 {
     (void)arg;
     (void)data;
@@ -306,31 +307,31 @@ static void on_told(void *arg, const char *data, size_t len)
 
 static bool is_up(void *arg)
 {
-    return bus_flows(arg);
+    return broker_is_healthy(arg);
 }
 
 static void flush(void *arg)
 {
-    bus_flush(arg);
+    broker_flush(arg);
 }
 
 int feed_world_set_up(void **state)
 {
-    static const struct bus_callbacks callbacks = {on_up, on_told};
+    static const struct broker_callbacks callbacks = {on_up, on_control_message};
     struct feed_world *world = calloc(1, sizeof *world);
     clock_stop();
     char error[256];
     char redis[64];
     char *arguments[] = {(char[]){"yukizuri"}, (char[]){"--redis"}, redis};
     world->base = event_base_new();
-    world->broker = broker_new(world->base);
-    snprintf(redis, sizeof redis, "%s", broker_url(world->broker));
+    world->fake = fake_redis_new(world->base);
+    snprintf(redis, sizeof redis, "%s", fake_redis_url(world->fake));
     config_load(&world->config, 3, arguments, no_environment);
-    const struct bus_options options = {world->base, &world->config, &world->config.redis_url,
-                                        &world->metrics, NULL};
-    world->bus = bus_new(&options, &callbacks, world, error, sizeof error);
-    broker_follow(world->broker, flush, world->bus);
-    broker_run_until(world->broker, is_up, world->bus);
+    const struct broker_options options = {world->base, &world->config, &world->config.redis_url,
+                                           &world->metrics, NULL};
+    world->broker = broker_new(&options, &callbacks, world, error, sizeof error);
+    fake_redis_follow(world->fake, flush, world->broker);
+    fake_redis_run_until(world->fake, is_up, world->broker);
     *state = world;
     return 0;
 }
@@ -339,9 +340,9 @@ int feed_world_tear_down(void **state)
 {
     struct feed_world *world = *state;
     close_feed(world);
-    bus_stop(world->bus);
-    bus_free(world->bus);
+    broker_stop(world->broker);
     broker_free(world->broker);
+    fake_redis_free(world->fake);
     event_base_free(world->base);
     config_done(&world->config);
     text_done(&world->told);

@@ -1,11 +1,11 @@
-/* feed_world: one room's feed over a scripted Redis (broker.h), and what it tells, written down as
- * words. The only file of the feed's tests that names the functions under test. */
+/* feed_world: one room's feed over a scripted Redis (fake_redis.h), and what it tells, written down
+ * as words. The only file of the feed's tests that names the functions under test. */
 #ifndef YUKIZURI_FEED_WORLD_H
 #define YUKIZURI_FEED_WORLD_H
 
 #include "base/text.h"
-#include "broker.h"
 #include "broker/broker.h"
+#include "fake_redis.h"
 #include "room/feed.h"
 
 #include <stdbool.h>
@@ -15,17 +15,17 @@
 
 struct feed_world {
     struct event_base *base;
-    struct broker *broker;
+    struct fake_redis *fake;
     struct config config;
     struct metrics metrics;
-    struct bus *bus;
+    struct broker *broker;
     struct feed *feed;      /* NULL: it is not open */
     struct text told, last; /* what it told, see heard */
     size_t words;           /* so many words were told */
     size_t end_at;          /* the feed is closed from within its word of this number; 0: not */
 };
 
-/* For cmocka: *state is the world. The bus is up, no feed is open. */
+/* For cmocka: *state is the world. The broker is up, no feed is open. */
 int feed_world_set_up(void **state);
 int feed_world_tear_down(void **state);
 
@@ -67,7 +67,7 @@ struct roster_answer {
     uint64_t seq, said, count;
     const char *members;
 };
-void answer_roster(struct broker_call *call, struct roster_answer answer);
+void answer_roster(struct fake_redis_call *call, struct roster_answer answer);
 
 /* The next call for the list is answered. */
 void give_roster(struct feed_world *world, struct roster_answer answer);
@@ -81,7 +81,7 @@ struct kept_answer {
     const char *last;  /* entry that ends the page; NULL: there is no more */
     const char *events;
 };
-void answer_kept(struct broker_call *call, struct kept_answer answer);
+void answer_kept(struct fake_redis_call *call, struct kept_answer answer);
 
 /* The next call for kept events is answered; `after` is the number that it asks from. */
 void give_kept(struct feed_world *world, uint64_t after, struct kept_answer answer);
@@ -91,7 +91,7 @@ void give_kept(struct feed_world *world, uint64_t after, struct kept_answer answ
 void open_live_at(struct feed_world *world, uint64_t seq, uint64_t said);
 
 /* The call waits and nothing has answered it: the number of which it asks what came after. */
-uint64_t asked_after(const struct broker_call *kept);
+uint64_t asked_after(const struct fake_redis_call *kept);
 
 /* How many times kept events, and the list, were asked for so far. */
 size_t kept_calls(const struct feed_world *world);

@@ -3,8 +3,8 @@
 #include "skipping_clock.h"
 #include "unit.h"
 
-#include "broker.h"
 #include "broker/broker.h"
+#include "fake_redis.h"
 #include "http/ops.h"
 #include "http/router.h"
 #include "http/server.h"
@@ -33,17 +33,17 @@ enum {
 static struct stage {
     bool open;
     struct event_base *base;
-    struct broker *broker; /* NULL: none */
+    struct fake_redis *fake; /* NULL: none */
     struct config config;
     struct metrics metrics;
     struct refusals *refusals;
     struct log *log;
     struct poller *poller;
-    struct sender *sender;
+    struct batch_send *sender;
     struct fanout *fanout;
     struct connections *connections;
     struct quota *quota;
-    struct bus *bus;
+    struct broker *broker;
     struct sessions *sessions;
     struct client_addresses *addresses;
     struct http_server *http;
@@ -59,9 +59,9 @@ static void take_steps(void *arg)
     (void)arg;
     fanout_flush(stage.fanout);
     poller_read(stage.poller);
-    bus_flush(stage.bus);
+    broker_flush(stage.broker);
     connections_flush(stage.connections);
-    bus_flush(stage.bus);
+    broker_flush(stage.broker);
 }
 
 static void turn(void)
@@ -86,10 +86,10 @@ void stage_pass(unsigned seconds)
     for (; seconds > 0; seconds--) {
         clock_skip_ms(1000);
         http_server_tick(stage.http);
-        bus_tick(stage.bus);
+        broker_tick(stage.broker);
         turn();
-        if (stage.broker != NULL)
-            broker_settle(stage.broker);
+        if (stage.fake != NULL)
+            fake_redis_settle(stage.fake);
     }
 }
 
@@ -101,7 +101,7 @@ static void on_up(void *arg)
     sessions_on_up(stage.sessions);
 }
 
-static void on_told(void *arg, const char *data, size_t len)
+static void on_control_message(void *arg, const char *data, size_t len)
 {
     (void)arg;
     (void)data;
@@ -122,7 +122,7 @@ static void load_config(char *const *settings)
         "--addr",
         "127.0.0.1:8080",
         "--redis",
-        stage.broker == NULL ? "unix:/nonexistent/redis.sock" : broker_url(stage.broker),
+        stage.fake == NULL ? "unix:/nonexistent/redis.sock" : fake_redis_url(stage.fake),
         "--send",
         "writev",
         "--echo-path",
@@ -157,12 +157,12 @@ static void open_log(void)
 
 static void make_bus(void)
 {
-    static const struct bus_callbacks callbacks = {on_up, on_told};
-    const struct bus_options options = {stage.base, &stage.config, &stage.config.redis_url,
-                                        &stage.metrics, stage.log};
+    static const struct broker_callbacks callbacks = {on_up, on_control_message};
+    const struct broker_options options = {stage.base, &stage.config, &stage.config.redis_url,
+                                           &stage.metrics, stage.log};
     char error[256] = "";
     script_hash_all();
-    stage.bus = bus_new(&options, &callbacks, NULL, error, sizeof error);
+    stage.broker = broker_new(&options, &callbacks, NULL, error, sizeof error);
     assert_string_equal(error, "");
 }
 
@@ -180,7 +180,7 @@ static void make_sessions(void)
         .base = stage.base,
         .config = &stage.config,
         .queue = fanout_queue(stage.fanout),
-        .bus = stage.bus,
+        .broker = stage.broker,
         .connections = stage.connections,
         .quota = stage.quota,
         .metrics = &stage.metrics,
@@ -232,7 +232,7 @@ static void make_site(void)
         .server = stage.http,
         .addresses = stage.addresses,
         .connections = stage.connections,
-        .bus = stage.bus,
+        .broker = stage.broker,
         .sessions = stage.sessions,
         .quota = stage.quota,
         .metrics = &stage.metrics,
@@ -250,12 +250,12 @@ static void open_stage(unsigned sockets, char *const *settings, bool has_redis)
     signal(SIGPIPE, SIG_IGN); /* as the program does */
     stage = (struct stage){.open = true, .base = event_base_new()};
     clock_stop();
-    stage.broker = has_redis ? broker_new(stage.base) : NULL;
+    stage.fake = has_redis ? fake_redis_new(stage.base) : NULL;
     open_log();
     load_config(settings);
     stage.refusals = refusals_new(&stage.metrics, stage.log);
     stage.poller = poller_new(stage.base, &stage.metrics);
-    stage.sender = sender_new(false);
+    stage.sender = batch_send_new(false);
     stage.fanout = fanout_new(stage.sender, &stage.metrics, stage.refusals);
     make_bus();
     make_sessions();
@@ -289,15 +289,15 @@ void stage_open_with(const char *setting, ...)
 static bool is_up(void *arg)
 {
     (void)arg;
-    return bus_is_up(stage.bus);
+    return broker_is_up(stage.broker);
 }
 
-struct broker *stage_open_with_redis(void)
+struct fake_redis *stage_open_with_redis(void)
 {
     open_stage(ENOUGH_SOCKETS, no_settings, true);
-    broker_follow(stage.broker, take_steps, NULL);
-    broker_run_until(stage.broker, is_up, NULL);
-    return stage.broker;
+    fake_redis_follow(stage.fake, take_steps, NULL);
+    fake_redis_run_until(stage.fake, is_up, NULL);
+    return stage.fake;
 }
 
 void stage_admit(void)
@@ -311,16 +311,16 @@ static void close_parts(void)
     stage.open = false; /* the loop runs no more */
     http_server_free(stage.http);
     client_addresses_free(stage.addresses);
-    bus_stop(stage.bus);
+    broker_stop(stage.broker);
     connections_free(stage.connections);
     sessions_free(stage.sessions);
-    bus_free(stage.bus);
+    broker_free(stage.broker);
     quota_free(stage.quota);
     fanout_free(stage.fanout);
-    sender_free(stage.sender);
+    batch_send_free(stage.sender);
     poller_free(stage.poller);
     refusals_free(stage.refusals);
-    broker_free(stage.broker);
+    fake_redis_free(stage.fake);
     event_base_free(stage.base);
     log_close(stage.log);
     config_done(&stage.config);

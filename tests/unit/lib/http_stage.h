@@ -21,10 +21,10 @@ void stage_open_with(const char *setting, ...) __attribute__((sentinel));
 /* Where no more than so many sockets can be had. */
 void stage_open_with_sockets(unsigned sockets);
 
-/* With a scripted Redis (broker.h) instead of none, which is reached when this returns. Nobody is
- * let in before stage_admit. */
-struct broker;
-struct broker *stage_open_with_redis(void);
+/* With a scripted Redis (fake_redis.h) instead of none, which is reached when this returns. Nobody
+ * is let in before stage_admit. */
+struct fake_redis;
+struct fake_redis *stage_open_with_redis(void);
 void stage_admit(void);
 
 /* Does nothing when it is closed. */

@@ -11,7 +11,7 @@ struct stage stage;
 bool is_up(void *arg)
 {
     (void)arg;
-    return stage.bus != NULL && bus_is_up(stage.bus);
+    return stage.broker != NULL && broker_is_up(stage.broker);
 }
 
 bool is_down(void *arg)
@@ -24,7 +24,7 @@ static void on_event(void *arg)
     (void)arg;
 }
 
-static void on_told(void *arg, const char *data, size_t len)
+static void on_control_message(void *arg, const char *data, size_t len)
 {
     (void)arg;
     (void)data;
@@ -39,21 +39,21 @@ static void flush_bus(void *arg)
 
 static void open_bus(void)
 {
-    static const struct bus_callbacks callbacks = {on_event, on_told};
-    const struct bus_options options = {stage.base, &stage.config, &stage.config.redis_url,
-                                        &stage.metrics, NULL};
+    static const struct broker_callbacks callbacks = {on_event, on_control_message};
+    const struct broker_options options = {stage.base, &stage.config, &stage.config.redis_url,
+                                           &stage.metrics, NULL};
     char error[256];
-    stage.bus = bus_new(&options, &callbacks, NULL, error, sizeof error);
-    assert_non_null(stage.bus);
-    broker_follow(stage.broker, flush_bus, NULL);
-    broker_run_until(stage.broker, is_up, NULL);
+    stage.broker = broker_new(&options, &callbacks, NULL, error, sizeof error);
+    assert_non_null(stage.broker);
+    fake_redis_follow(stage.fake, flush_bus, NULL);
+    fake_redis_run_until(stage.fake, is_up, NULL);
 }
 
 static void open_rooms(void)
 {
     static const char *const names[MOST_ROOMS] = {"tea", "café"};
     for (size_t i = 0; i < MOST_ROOMS; i++)
-        stage.rooms[i] = topic_of(bus_commands(stage.bus), &stage.config, names[i]);
+        stage.rooms[i] = topic_of(broker_commands(stage.broker), &stage.config, names[i]);
 }
 
 struct topic *tea(void)
@@ -94,23 +94,23 @@ int leave(struct topic *room, const char *who)
 
 void flush(void)
 {
-    bus_flush(stage.bus);
+    broker_flush(stage.broker);
 }
 
 void stop(void)
 {
-    bus_stop(stage.bus);
+    broker_stop(stage.broker);
 }
 
 static void close_all(void)
 {
-    bus_stop(stage.bus);
-    bus_free(stage.bus);
+    broker_stop(stage.broker);
+    broker_free(stage.broker);
 }
 
 void drop(void)
 {
-    redis_reconnect(bus_commands(stage.bus)->redis, "dropped");
+    redis_reconnect(broker_commands(stage.broker)->redis, "dropped");
 }
 
 int open_stage(void **state)
@@ -119,10 +119,10 @@ int open_stage(void **state)
     (void)state;
     signal(SIGPIPE, SIG_IGN); /* as the program does */
     stage = (struct stage){.base = event_base_new()};
-    stage.broker = broker_new(stage.base);
+    stage.fake = fake_redis_new(stage.base);
     /* whoever hears nothing asks for nothing by itself */
-    broker_always(stage.broker, "SUBSCRIBE", NULL);
-    char *arguments[] = {"yukizuri", "--redis", (char *)(uintptr_t)broker_url(stage.broker)};
+    fake_redis_always(stage.fake, "SUBSCRIBE", NULL);
+    char *arguments[] = {"yukizuri", "--redis", (char *)(uintptr_t)fake_redis_url(stage.fake)};
     assert_int_equal(config_load(&stage.config, 3, arguments, environment).action, CONFIG_RUN);
     open_bus();
     open_rooms();
@@ -134,45 +134,45 @@ int close_stage(void **state)
 {
     (void)state;
     close_all();
-    broker_free(stage.broker);
+    fake_redis_free(stage.fake);
     config_done(&stage.config);
     event_base_free(stage.base);
     return 0;
 }
 
-struct broker_call *await(void)
+struct fake_redis_call *await(void)
 {
-    return broker_await(stage.broker, "publish");
+    return fake_redis_await(stage.fake, "publish");
 }
 
 size_t count(void)
 {
-    broker_settle(stage.broker);
-    return broker_count(stage.broker, "publish");
+    fake_redis_settle(stage.fake);
+    return fake_redis_count(stage.fake, "publish");
 }
 
 const char *told(void)
 {
-    broker_settle(stage.broker);
+    fake_redis_settle(stage.fake);
     return redis_stage_told();
 }
 
-const char *body_of(const struct broker_call *call, size_t index)
+const char *body_of(const struct fake_redis_call *call, size_t index)
 {
-    return broker_argument(call, ARGUMENTS + 1 + index * WORDS);
+    return fake_redis_argument(call, ARGUMENTS + 1 + index * WORDS);
 }
 
-const char *nonce_of(const struct broker_call *call, size_t index)
+const char *nonce_of(const struct fake_redis_call *call, size_t index)
 {
-    return broker_argument(call, ARGUMENTS + 2 + index * WORDS);
+    return fake_redis_argument(call, ARGUMENTS + 2 + index * WORDS);
 }
 
-const char *epoch_of(const struct broker_call *call, size_t index)
+const char *epoch_of(const struct fake_redis_call *call, size_t index)
 {
-    return broker_argument(call, ARGUMENTS + 3 + index * WORDS);
+    return fake_redis_argument(call, ARGUMENTS + 3 + index * WORDS);
 }
 
-const char *bodies(const struct broker_call *call)
+const char *bodies(const struct fake_redis_call *call)
 {
     static char all[4096];
     const char *body;

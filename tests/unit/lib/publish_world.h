@@ -1,9 +1,9 @@
-/* publish_world: what members say on its way to a scripted Redis (broker.h), in two rooms. */
+/* publish_world: what members say on its way to a scripted Redis (fake_redis.h), in two rooms. */
 #ifndef YUKIZURI_UNIT_PUBLISH_WORLD_H
 #define YUKIZURI_UNIT_PUBLISH_WORLD_H
 
-#include "broker.h"
 #include "broker/broker.h"
+#include "fake_redis.h"
 
 enum { MOST_ROOMS = 2 };
 
@@ -11,14 +11,14 @@ enum { KEYS = 3, ARGUMENTS = 6, WORDS = 3 }; /* before what is said; of each */
 
 extern struct stage {
     struct event_base *base;
-    struct broker *broker;
+    struct fake_redis *fake;
     struct config config;
     struct metrics metrics;
-    struct bus *bus;
+    struct broker *broker;
     struct topic rooms[MOST_ROOMS];
 } stage;
 
-/* Is Redis there? For broker_run_until. */
+/* Is Redis there? For fake_redis_run_until. */
 bool is_up(void *arg);
 bool is_down(void *arg);
 
@@ -38,7 +38,7 @@ int leave(struct topic *room, const char *who);
 void flush(void);
 void stop(void);
 
-/* The connection is lost in this turn of the loop, and nobody has been told yet. */
+/* The connection is lost in this iteration of the loop, and nobody has been told yet. */
 void drop(void);
 
 /* For cmocka: Redis is up, and nothing has been said. */
@@ -46,18 +46,18 @@ int open_stage(void **state);
 int close_stage(void **state);
 
 /* The next call of publish.lua; so many have come when all is at rest. */
-struct broker_call *await(void);
+struct fake_redis_call *await(void);
 size_t count(void);
 
 /* Who was told what, when all is at rest (redis_stage.h). */
 const char *told(void);
 
 /* The words of what is said as number `index` of a call, from 0 on. */
-const char *body_of(const struct broker_call *call, size_t index);
-const char *nonce_of(const struct broker_call *call, size_t index);
-const char *epoch_of(const struct broker_call *call, size_t index);
+const char *body_of(const struct fake_redis_call *call, size_t index);
+const char *nonce_of(const struct fake_redis_call *call, size_t index);
+const char *epoch_of(const struct fake_redis_call *call, size_t index);
 
 /* The bodies of a call, in order. */
-const char *bodies(const struct broker_call *call);
+const char *bodies(const struct fake_redis_call *call);
 
 #endif

@@ -3,7 +3,7 @@
 #ifndef YUKIZURI_UNIT_REAPER_CALLS_H
 #define YUKIZURI_UNIT_REAPER_CALLS_H
 
-#include "broker.h"
+#include "fake_redis.h"
 #include "world.h"
 
 #define GATEWAYS "yukizuri:gateways"
@@ -18,9 +18,9 @@ enum {
 void take_lease(void);
 
 /* The members of this room of a gateway are taken off: these. */
-struct broker_call *await_burial(const char *channel, const char *id);
+struct fake_redis_call *await_burial(const char *channel, const char *id);
 
 /* Those of the call; NULL: there is no second one. */
-void expect_names(const struct broker_call *call, const char *first, const char *second);
+void expect_names(const struct fake_redis_call *call, const char *first, const char *second);
 
 #endif

@@ -9,7 +9,7 @@
 
 static struct redis_stage {
     struct event_base *base;
-    struct broker *broker;
+    struct fake_redis *fake;
     struct redis_url url;
     struct metrics metrics;
     struct redis *redis;
@@ -50,8 +50,8 @@ static bool is_told(void *arg)
 
 const char *redis_stage_await_told(void)
 {
-    broker_run_until(stage.broker, is_told, NULL);
-    broker_settle(stage.broker);
+    fake_redis_run_until(stage.fake, is_told, NULL);
+    fake_redis_settle(stage.fake);
     return redis_stage_told();
 }
 
@@ -98,8 +98,8 @@ void redis_stage_open(void)
     signal(SIGPIPE, SIG_IGN); /* as the program does */
     script_hash_all();
     stage = (struct redis_stage){.base = event_base_new()};
-    stage.broker = broker_new(stage.base);
-    assert_null(redis_url_parse(broker_url(stage.broker), &stage.url));
+    stage.fake = fake_redis_new(stage.base);
+    assert_null(redis_url_parse(fake_redis_url(stage.fake), &stage.url));
     const struct redis_options options = {.base = stage.base,
                                           .url = &stage.url,
                                           .turn = &stage.turn,
@@ -107,8 +107,8 @@ void redis_stage_open(void)
                                           .most = {1 << 20, 1 << 20},
                                           .metrics = &stage.metrics};
     stage.redis = redis_new(&options, &callbacks, NULL);
-    broker_follow(stage.broker, flush, NULL);
-    broker_run_until(stage.broker, is_ready, NULL);
+    fake_redis_follow(stage.fake, flush, NULL);
+    fake_redis_run_until(stage.fake, is_ready, NULL);
 }
 
 void redis_stage_stop(void)
@@ -119,13 +119,13 @@ void redis_stage_stop(void)
 void redis_stage_close(void)
 {
     redis_free(stage.redis);
-    broker_free(stage.broker);
+    fake_redis_free(stage.fake);
     event_base_free(stage.base);
 }
 
-struct broker *redis_stage_broker(void)
+struct fake_redis *redis_stage_broker(void)
 {
-    return stage.broker;
+    return stage.fake;
 }
 
 struct redis *redis_stage_connection(void)
@@ -135,18 +135,18 @@ struct redis *redis_stage_connection(void)
 
 void redis_stage_settle(void)
 {
-    broker_settle(stage.broker);
+    fake_redis_settle(stage.fake);
 }
 
 void redis_stage_lose(void)
 {
-    broker_set_away(stage.broker, true);
-    broker_run_until(stage.broker, is_lost, NULL);
-    broker_settle(stage.broker);
+    fake_redis_set_away(stage.fake, true);
+    fake_redis_run_until(stage.fake, is_lost, NULL);
+    fake_redis_settle(stage.fake);
 }
 
 void redis_stage_come_back(void)
 {
-    broker_set_away(stage.broker, false);
-    broker_run_until(stage.broker, is_ready, NULL);
+    fake_redis_set_away(stage.fake, false);
+    fake_redis_run_until(stage.fake, is_ready, NULL);
 }

@@ -1,9 +1,9 @@
-/* redis_stage: one connection of the program to the scripted Redis (broker.h), and a record of who
- * was told what. One stage at a time. */
+/* redis_stage: one connection of the program to the scripted Redis (fake_redis.h), and a record of
+ * who was told what. One stage at a time. */
 #ifndef YUKIZURI_REDIS_STAGE_H
 #define YUKIZURI_REDIS_STAGE_H
 
-#include "broker.h"
+#include "fake_redis.h"
 #include "redis/client.h"
 
 /* Opens both, and waits until the connection is ready. */
@@ -13,16 +13,16 @@ void redis_stage_open(void);
 void redis_stage_stop(void);
 void redis_stage_close(void);
 
-struct broker *redis_stage_broker(void);
+struct fake_redis *redis_stage_broker(void);
 struct redis *redis_stage_connection(void);
 
 /* Both sides have done all that follows from what was done so far. */
 void redis_stage_settle(void);
 
-/* All connections are lost, and none is made as long as the broker is away. */
+/* All connections are lost, and none is made as long as the fake is away. */
 void redis_stage_lose(void);
 
-/* The broker is there again, and the connection ready. */
+/* The fake is there again, and the connection ready. */
 void redis_stage_come_back(void);
 
 /* --- Who was told what; of this a test without a stage may make use, too --- */

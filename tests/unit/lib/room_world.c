@@ -19,7 +19,7 @@ static char *no_environment[] = {NULL};
 
 /* --- The layer below: a feed that tells what a test says --- */
 
-struct bus {
+struct broker {
     struct commands commands;
 };
 
@@ -91,15 +91,15 @@ void commands_trim(struct topic *topic, const char *epoch, uint64_t seq)
     feed->trimmed = seq;
 }
 
-const struct commands *bus_commands(const struct bus *bus)
+const struct commands *broker_commands(const struct broker *broker)
 {
-    return &bus->commands;
+    return &broker->commands;
 }
 
 /* It is for the feed alone. */
-struct pubsub *bus_pubsub(const struct bus *bus)
+struct pubsub *broker_pubsub(const struct broker *broker)
 {
-    (void)bus;
+    (void)broker;
     return NULL;
 }
 
@@ -229,7 +229,7 @@ void hear_another_epoch(struct room_world *world, const char *epoch, uint64_t se
 {
     struct feed *feed = feed_of(world);
     begin_epoch(feed, epoch);
-    tell_gap(feed, (struct feed_gap){.seq = seq, .anew = true, .fork = fork});
+    tell_gap(feed, (struct feed_gap){.seq = seq, .epoch_reset = true, .fork = fork});
 }
 
 void hear_epoch(struct room_world *world, const char *epoch)
@@ -273,7 +273,7 @@ uint64_t second_passes(struct room_world *world)
 
 void doubt_roster(struct room_world *world)
 {
-    rooms_doubt_rosters(world->rooms);
+    rooms_refresh_rosters(world->rooms);
     clock_skip_ms((int64_t)world->config.lease * 1000);
     second_passes(world);
     assert_true(roster_asked(world));
@@ -310,7 +310,7 @@ void renew_room(struct room_world *world)
         .on_reset = on_nothing,
         .on_epoch = on_nothing,
     };
-    const struct rooms_options options = {world->base, fanout_queue(world->fanout), world->bus};
+    const struct rooms_options options = {world->base, fanout_queue(world->fanout), world->broker};
     rooms_free(world->rooms);
     world->rooms = rooms_new(&options, &callbacks, world);
     room_open(rooms_get(world->rooms, ROOM_NAME));
@@ -322,9 +322,10 @@ int room_world_set_up(void **state)
     char *arguments[] = {(char[]){"yukizuri"}};
     config_load(&world->config, 1, arguments, no_environment);
     world->base = event_base_new();
-    world->bus = calloc(1, sizeof *world->bus);
-    world->bus->commands = (struct commands){.config = &world->config, .metrics = &world->metrics};
-    world->sender = sender_new(false);
+    world->broker = calloc(1, sizeof *world->broker);
+    world->broker->commands =
+        (struct commands){.config = &world->config, .metrics = &world->metrics};
+    world->sender = batch_send_new(false);
     world->poller = poller_new(world->base, &world->metrics);
     world->fanout = fanout_new(world->sender, &world->metrics, NULL);
     const struct connections_options connections = {
@@ -351,11 +352,11 @@ int room_world_tear_down(void **state)
     rooms_free(world->rooms);
     fanout_free(world->fanout);
     poller_free(world->poller);
-    sender_free(world->sender);
+    batch_send_free(world->sender);
     event_base_free(world->base);
     config_done(&world->config);
     text_done(&world->happened);
-    free(world->bus);
+    free(world->broker);
     free(world);
     clock_restart();
     return 0;

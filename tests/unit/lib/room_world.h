@@ -30,12 +30,12 @@ struct guest {
 struct room_world {
     struct event_base *base;
     struct poller *poller;
-    struct sender *sender;
+    struct batch_send *sender;
     struct metrics metrics;
     struct config config;
     struct connections *connections;
     struct fanout *fanout;
-    struct bus *bus; /* a stand-in: the settings and counters that a room takes of it */
+    struct broker *broker; /* a stand-in: the settings and counters that a room takes of it */
     struct rooms *rooms;
     struct room *room;
     struct guest guests[ROOM_GUESTS];

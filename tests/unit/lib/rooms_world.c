@@ -65,7 +65,7 @@ static void on_epoch(void *owner)
 const char *told(struct rooms_world *world)
 {
     static char words[65536];
-    broker_settle(world->broker);
+    fake_redis_settle(world->fake);
     snprintf(words, sizeof words, "%s", world->told.len > 0 ? world->told.data : "");
     text_clear(&world->told);
     return words;
@@ -80,15 +80,15 @@ void tick(struct rooms_world *world)
 
 void answer_kept(struct rooms_world *world, const char *epoch, unsigned head, const char *forks)
 {
-    broker_answer(broker_await(world->broker, "recent"), "['%s', %u, %u, '1', '%s', '']", epoch,
-                  head, head, forks);
+    fake_redis_answer(fake_redis_await(world->fake, "recent"), "['%s', %u, %u, '1', '%s', '']",
+                      epoch, head, head, forks);
 }
 
 /* One member, Ann, and so many in all. */
 void answer_roster(struct rooms_world *world, const char *epoch, unsigned seq, unsigned count)
 {
-    broker_answer(broker_await(world->broker, "roster"), "['%s', %u, 0, %u, 'a', 'Ann', '']", epoch,
-                  seq, count);
+    fake_redis_answer(fake_redis_await(world->fake, "roster"), "['%s', %u, 0, %u, 'a', 'Ann', '']",
+                      epoch, seq, count);
 }
 
 struct room *open_room(struct rooms_world *world, const char *name)
@@ -110,10 +110,10 @@ struct room *open_live(struct rooms_world *world)
 
 void publish_message(struct rooms_world *world, unsigned seq)
 {
-    broker_publish(world->broker, ROOMS_CHANNEL,
-                   "{\"type\":\"message\",\"seq\":%u,\"at\":1,\"from\":{\"id\":\"a\",\"name\":"
-                   "\"A\"},\"text\":\"hello\"}",
-                   seq);
+    fake_redis_publish(world->fake, ROOMS_CHANNEL,
+                       "{\"type\":\"message\",\"seq\":%u,\"at\":1,\"from\":{\"id\":\"a\",\"name\":"
+                       "\"A\"},\"text\":\"hello\"}",
+                       seq);
 }
 
 static void on_message(void *owner, bool text, const uint8_t *data, size_t len)
@@ -146,7 +146,7 @@ void enter(struct rooms_world *world, struct room *room)
 const char *got(struct rooms_world *world)
 {
     static char bytes[65536];
-    broker_settle(world->broker);
+    fake_redis_settle(world->fake);
     ssize_t len = read(world->peer, bytes, sizeof bytes - 1);
     bytes[len > 0 ? len : 0] = '\0';
     for (ssize_t i = 0; i < len; i++)
@@ -157,12 +157,12 @@ const char *got(struct rooms_world *world)
 
 bool is_listening(const struct rooms_world *world, const char *channel)
 {
-    return broker_is_heard(world->broker, channel);
+    return fake_redis_is_heard(world->fake, channel);
 }
 
 size_t roster_calls(const struct rooms_world *world)
 {
-    return broker_count(world->broker, "roster");
+    return fake_redis_count(world->fake, "roster");
 }
 
 /* --- Life --- */
@@ -172,7 +172,7 @@ static void on_nothing(void *arg)
     (void)arg;
 }
 
-static void on_told(void *arg, const char *data, size_t len)
+static void on_control_message(void *arg, const char *data, size_t len)
 {
     (void)arg;
     (void)data;
@@ -181,27 +181,27 @@ static void on_told(void *arg, const char *data, size_t len)
 
 static bool is_up(void *arg)
 {
-    return bus_flows(arg);
+    return broker_is_healthy(arg);
 }
 
-static void flush(void *bus)
+static void flush(void *broker)
 {
-    bus_flush(bus);
+    broker_flush(broker);
 }
 
 static void make_bus(struct rooms_world *world)
 {
-    static const struct bus_callbacks callbacks = {on_nothing, on_told};
+    static const struct broker_callbacks callbacks = {on_nothing, on_control_message};
     char error[256];
     char redis[64];
     char *arguments[] = {(char[]){"yukizuri"}, (char[]){"--redis"}, redis};
-    snprintf(redis, sizeof redis, "%s", broker_url(world->broker));
+    snprintf(redis, sizeof redis, "%s", fake_redis_url(world->fake));
     config_load(&world->config, 3, arguments, no_environment);
-    const struct bus_options options = {world->base, &world->config, &world->config.redis_url,
-                                        &world->metrics, NULL};
-    world->bus = bus_new(&options, &callbacks, world, error, sizeof error);
-    broker_follow(world->broker, flush, world->bus);
-    broker_run_until(world->broker, is_up, world->bus);
+    const struct broker_options options = {world->base, &world->config, &world->config.redis_url,
+                                           &world->metrics, NULL};
+    world->broker = broker_new(&options, &callbacks, world, error, sizeof error);
+    fake_redis_follow(world->fake, flush, world->broker);
+    fake_redis_run_until(world->fake, is_up, world->broker);
 }
 
 /* In the order of gateway/loop.c. */
@@ -210,9 +210,9 @@ static void take_steps(void *arg)
     const struct rooms_world *world = arg;
     fanout_flush(world->fanout);
     poller_read(world->poller);
-    bus_flush(world->bus);
+    broker_flush(world->broker);
     connections_flush(world->connections);
-    bus_flush(world->bus);
+    broker_flush(world->broker);
 }
 
 int rooms_world_set_up(void **state)
@@ -229,17 +229,17 @@ int rooms_world_set_up(void **state)
     struct rooms_world *world = calloc(1, sizeof *world);
     clock_stop();
     world->base = event_base_new();
-    world->broker = broker_new(world->base);
+    world->fake = fake_redis_new(world->base);
     make_bus(world);
-    world->sender = sender_new(false);
+    world->sender = batch_send_new(false);
     world->poller = poller_new(world->base, &world->metrics);
     world->fanout = fanout_new(world->sender, &world->metrics, NULL);
     const struct connections_options connections = {
         world->base, world->poller, &world->metrics, NULL, 25, 16384};
-    const struct rooms_options rooms = {world->base, fanout_queue(world->fanout), world->bus};
+    const struct rooms_options rooms = {world->base, fanout_queue(world->fanout), world->broker};
     world->connections = connections_new(&connections);
     world->rooms = rooms_new(&rooms, &callbacks, world);
-    broker_follow(world->broker, take_steps, world);
+    fake_redis_follow(world->fake, take_steps, world);
     *state = world;
     return 0;
 }
@@ -255,10 +255,10 @@ int rooms_world_tear_down(void **state)
     rooms_free(world->rooms);
     fanout_free(world->fanout);
     poller_free(world->poller);
-    sender_free(world->sender);
-    bus_stop(world->bus);
-    bus_free(world->bus);
+    batch_send_free(world->sender);
+    broker_stop(world->broker);
     broker_free(world->broker);
+    fake_redis_free(world->fake);
     event_base_free(world->base);
     config_done(&world->config);
     text_done(&world->told);

@@ -1,10 +1,10 @@
-/* rooms_world: the rooms of a gateway over a scripted Redis (broker.h), and one member on a real
- * socket. What the rooms tell their maker is written down as words. */
+/* rooms_world: the rooms of a gateway over a scripted Redis (fake_redis.h), and one member on a
+ * real socket. What the rooms tell their maker is written down as words. */
 #ifndef YUKIZURI_ROOMS_WORLD_H
 #define YUKIZURI_ROOMS_WORLD_H
 
 #include "base/text.h"
-#include "broker.h"
+#include "fake_redis.h"
 #include "room/registry.h"
 
 #include <stdbool.h>
@@ -14,12 +14,12 @@
 
 struct rooms_world {
     struct event_base *base;
-    struct broker *broker;
+    struct fake_redis *fake;
     struct config config;
     struct metrics metrics;
-    struct bus *bus;
+    struct broker *broker;
     struct poller *poller;
-    struct sender *sender;
+    struct batch_send *sender;
     struct fanout *fanout;
     struct connections *connections;
     struct connection *guest;

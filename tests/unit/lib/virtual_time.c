@@ -58,9 +58,9 @@ struct event_base *loop_base(void)
     return base;
 }
 
-void loop_watch(void (*on_turn)(void))
+void loop_watch(void (*on_iteration)(void))
 {
-    watcher = on_turn;
+    watcher = on_iteration;
 }
 
 static void turn(int times)

@@ -18,8 +18,8 @@ void loop_open(void);
 void loop_close(void);
 struct event_base *loop_base(void);
 
-/* From here on `on_turn` is called after each turn of the loop. NULL: nothing is. */
-void loop_watch(void (*on_turn)(void));
+/* From here on `on_iteration` is called after each iteration of the loop. NULL: nothing is. */
+void loop_watch(void (*on_iteration)(void));
 
 /* Turns until whatever is under way has come to rest; timers that are not due do not matter. */
 void loop_settle(void);

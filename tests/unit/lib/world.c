@@ -35,12 +35,12 @@ const char *world_told(void)
     return told;
 }
 
-static void note_beside(bool beside)
+static void note_id_shared(bool id_shared)
 {
-    if (beside != world.beside)
-        tell(beside ? "beside" : "alone");
-    world.beside = beside;
-    sessions_set_beside(world.sessions, beside);
+    if (id_shared != world.id_shared)
+        tell(id_shared ? "shared" : "alone");
+    world.id_shared = id_shared;
+    sessions_set_id_shared(world.sessions, id_shared);
 }
 
 static void on_lease_news(void *arg, enum lease_news news, const char *why)
@@ -61,7 +61,7 @@ static void on_lease_news(void *arg, enum lease_news news, const char *why)
     else if (news == LEASE_REFUSED)
         assert_non_null(strstr(why, WORLD_GATEWAY));
     else if (news == LEASE_SHARED || news == LEASE_NOT_SHARED)
-        note_beside(news == LEASE_SHARED);
+        note_id_shared(news == LEASE_SHARED);
 }
 
 static void on_left(void *arg)
@@ -99,9 +99,9 @@ void world_lease_lapsed(void)
     sessions_on_lapsed(world.sessions);
 }
 
-void world_set_beside(bool beside)
+void world_set_id_shared(bool id_shared)
 {
-    sessions_set_beside(world.sessions, beside);
+    sessions_set_id_shared(world.sessions, id_shared);
 }
 
 void world_drain_members(void)
@@ -113,19 +113,19 @@ void world_drain_members(void)
 
 void world_redis_away(void)
 {
-    broker_set_away(world.broker, true);
+    fake_redis_set_away(world.fake, true);
     loop_settle();
 }
 
 static bool flows(void *arg)
 {
     (void)arg;
-    return bus_flows(world.bus);
+    return broker_is_healthy(world.broker);
 }
 
 void world_redis_back(void)
 {
-    broker_set_away(world.broker, false);
+    fake_redis_set_away(world.fake, false);
     assert_true(loop_until(flows, NULL, 2 * WORLD_DEADLINE_MS));
 }
 
@@ -139,10 +139,10 @@ static void on_up(void *arg)
         presence_up(world.presence);
 }
 
-static void on_bus_told(void *arg, const char *data, size_t len)
+static void on_control_message(void *arg, const char *data, size_t len)
 {
     (void)arg;
-    sessions_on_told(world.sessions, data, len);
+    sessions_on_control_message(world.sessions, data, len);
 }
 
 static void on_tick(evutil_socket_t fd, short events, void *arg)
@@ -150,7 +150,7 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
     (void)fd;
     (void)events;
     (void)arg;
-    bus_tick(world.bus);
+    broker_tick(world.broker);
     sessions_tick(world.sessions);
 }
 
@@ -165,7 +165,7 @@ static void load_config(const char *setting)
 {
     static char *const environment[] = {NULL};
     char url[128];
-    snprintf(url, sizeof url, "--redis=%s", broker_url(world.broker));
+    snprintf(url, sizeof url, "--redis=%s", fake_redis_url(world.fake));
     const char *const words[] = {"yukizuri",
                                  url,
                                  "--gateway-id=" WORLD_GATEWAY,
@@ -182,18 +182,18 @@ static void load_config(const char *setting)
 
 static void make_bus(void)
 {
-    static const struct bus_callbacks callbacks = {on_up, on_bus_told};
+    static const struct broker_callbacks callbacks = {on_up, on_control_message};
     char error[256] = "";
-    const struct bus_options options = {loop_base(), &world.config, &world.config.redis_url,
-                                        &world.metrics, NULL};
-    world.bus = bus_new(&options, &callbacks, NULL, error, sizeof error);
+    const struct broker_options options = {loop_base(), &world.config, &world.config.redis_url,
+                                           &world.metrics, NULL};
+    world.broker = broker_new(&options, &callbacks, NULL, error, sizeof error);
     assert_string_equal(error, "");
 }
 
 static void make_sessions(void)
 {
     world.refusals = refusals_new(&world.metrics, NULL);
-    world.sender = sender_new(false);
+    world.sender = batch_send_new(false);
     world.poller = poller_new(loop_base(), &world.metrics);
     world.connections = connections_new(
         &(struct connections_options){loop_base(), world.poller, &world.metrics, world.refusals,
@@ -204,7 +204,7 @@ static void make_sessions(void)
         .base = loop_base(),
         .config = &world.config,
         .queue = fanout_queue(world.fanout),
-        .bus = world.bus,
+        .broker = world.broker,
         .connections = world.connections,
         .quota = world.quota,
         .metrics = &world.metrics,
@@ -217,7 +217,7 @@ static void make_presence(void)
 {
     world.presence = presence_new(&(struct presence_options){
         .base = loop_base(),
-        .bus = world.bus,
+        .broker = world.broker,
         .rooms = sessions_rooms(world.sessions),
         .metrics = &world.metrics,
         .on_news = on_lease_news,
@@ -225,15 +225,15 @@ static void make_presence(void)
 }
 
 /* In the order of gateway/loop.c. */
-static void on_turn(void)
+static void on_iteration(void)
 {
     fanout_flush(world.fanout);
     poller_read(world.poller);
-    bus_flush(world.bus);
+    broker_flush(world.broker);
     connections_flush(world.connections);
-    bus_flush(world.bus);
+    broker_flush(world.broker);
     world_note_calls();
-    sessions_end_turn(world.sessions);
+    sessions_end_iteration(world.sessions);
 }
 
 static void begin(const char *setting)
@@ -242,7 +242,7 @@ static void begin(const char *setting)
     memset(&world, 0, sizeof world);
     signal(SIGPIPE, SIG_IGN);
     loop_open();
-    world.broker = broker_new(loop_base());
+    world.fake = fake_redis_new(loop_base());
     load_config(setting);
     world_forget_calls();
     world_set_room("epoch-1", 7);
@@ -250,7 +250,7 @@ static void begin(const char *setting)
     make_sessions();
     world.tick = event_new(loop_base(), -1, EV_PERSIST, on_tick, NULL);
     event_add(world.tick, &second);
-    loop_watch(on_turn);
+    loop_watch(on_iteration);
 }
 
 void world_open(const char *setting)
@@ -271,23 +271,23 @@ void world_open_presence(void)
 void world_close(void)
 {
     loop_watch(NULL);
-    bus_stop(world.bus);
+    broker_stop(world.broker);
     connections_free(world.connections);
     presence_free(world.presence);
     world.presence = NULL;
     for (size_t i = 0; i < world.room_count; i++)
         room_release(world.rooms[i]);
     sessions_free(world.sessions);
-    bus_free(world.bus);
+    broker_free(world.broker);
     quota_free(world.quota);
     fanout_free(world.fanout);
-    sender_free(world.sender);
+    batch_send_free(world.sender);
     poller_free(world.poller);
     event_free(world.tick);
     refusals_free(world.refusals);
     for (size_t i = 0; i < world.client_count; i++)
         client_free(world.clients[i]);
-    broker_free(world.broker);
+    fake_redis_free(world.fake);
     config_done(&world.config);
     loop_close();
 }

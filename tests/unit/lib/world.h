@@ -1,4 +1,4 @@
-/* world: a gateway without its doors and its process, over a scripted Redis (broker.h), in the
+/* world: a gateway without its doors and its process, over a scripted Redis (fake_redis.h), in the
  * test's own time (virtual_time.h): the rooms, their members and their connections; and, where a
  * test asks for it, what it knows of other gateways. One at a time.
  *
@@ -8,8 +8,8 @@
 #ifndef YUKIZURI_UNIT_WORLD_H
 #define YUKIZURI_UNIT_WORLD_H
 
-#include "broker.h"
 #include "client.h"
+#include "fake_redis.h"
 #include "virtual_time.h"
 
 #include <stdbool.h>
@@ -39,9 +39,9 @@ void world_open_presence(void);
 
 /* --- Redis --- */
 
-/* The next call of this name (see broker_await) that was neither answered by a rule nor returned
- * here; time passes until it comes. */
-struct broker_call *world_await(const char *name);
+/* The next call of this name (see fake_redis_await) that was neither answered by a rule nor
+ * returned here; time passes until it comes. */
+struct fake_redis_call *world_await(const char *name);
 
 /* When all has settled, no such call has come. Those that have are not waited for any more. */
 void world_expect_none(const char *name);
@@ -51,10 +51,10 @@ size_t world_count(const char *name);
 
 /* The last one of this name with this first key or argument, whoever answered it; NULL: none. And
  * how many of these have come. */
-struct broker_call *world_last(const char *name, const char *key);
+struct fake_redis_call *world_last(const char *name, const char *key);
 size_t world_count_of(const char *name, const char *key);
 
-/* From here on calls of this name get this value (broker_answer). `key` is the first key of a
+/* From here on calls of this name get this value (fake_redis_answer). `key` is the first key of a
  * script, or the first argument of a command; NULL: whatever it is. A rule for a key goes before
  * one for all; a later one takes the place of an earlier one. world_hold ends the rule. */
 void world_when(const char *name, const char *key, const char *value);
@@ -102,34 +102,34 @@ enum world_join_word {
     WORLD_JOIN_FLOOR_EPOCH,
     WORLD_JOIN_WORDS /* so many */
 };
-size_t world_join_count(const struct broker_call *call);
-const char *world_join_word(const struct broker_call *call, size_t index,
+size_t world_join_count(const struct fake_redis_call *call);
+const char *world_join_word(const struct fake_redis_call *call, size_t index,
                             enum world_join_word word);
 
 /* Answers it: all are in, as new, and a presence event says so before that. */
-void world_let_in(struct broker_call *call);
+void world_let_in(struct fake_redis_call *call);
 
 /* The same: the room is full for all of them. */
-void world_refuse(struct broker_call *call);
+void world_refuse(struct fake_redis_call *call);
 
 /* The two halves of world_let_in. The event is numbered and published; the answer tells of the last
  * number.
  */
-void world_publish_joined(const struct broker_call *call);
-void world_answer_joined(struct broker_call *call);
+void world_publish_joined(const struct fake_redis_call *call);
+void world_answer_joined(struct fake_redis_call *call);
 
 /* The same of one who shows a token, and is in already: nobody is told. */
-void world_resume(struct broker_call *call);
+void world_resume(struct fake_redis_call *call);
 
 /* What a call of leave.lua says of the member at this index: which session, whether it was said,
  * which id is spared. */
 enum world_leave_word { WORLD_LEAVE_SESSION, WORLD_LEAVE_SAID, WORLD_LEAVE_SPARED };
-size_t world_leave_count(const struct broker_call *call);
-const char *world_leave_word(const struct broker_call *call, size_t index,
+size_t world_leave_count(const struct fake_redis_call *call);
+const char *world_leave_word(const struct fake_redis_call *call, size_t index,
                              enum world_leave_word word);
 
 /* Answers it: they are gone, and a presence event says so. */
-void world_take_off(struct broker_call *call);
+void world_take_off(struct fake_redis_call *call);
 
 /* Somebody who is in, welcomed, and has read all that came. */
 struct member {
@@ -145,12 +145,12 @@ struct member world_join(const char *name);
 void world_come_back(struct member *member);
 
 /* So many are in, whose connection is lost. */
-uint64_t world_ghosts(void);
+uint64_t world_detached(void);
 
 /* --- What knows other gateways (world_open_presence) --- */
 
 /* What it has said to the gateway, a word for each, with a space behind it, in order: taken,
- * lapsed, refused, superseded, waiting, waiting-no-more, beside, alone (only when that changes).
+ * lapsed, refused, superseded, waiting, waiting-no-more, shared, alone (only when that changes).
  * Forgets it. */
 const char *world_told(void);
 
@@ -166,7 +166,7 @@ bool world_give_back(void);
 /* --- What the gateway is told by what the test has not got --- */
 
 void world_lease_lapsed(void);
-void world_set_beside(bool beside);
+void world_set_id_shared(bool id_shared);
 
 /* It goes away: members are told to move. */
 void world_drain_members(void);

@@ -13,7 +13,7 @@ struct rule {
     char name[16], key[64], value[4096];
 };
 
-/* What waits for the test, or a rule, and not for the broker. */
+/* What waits for the test, or a rule, and not for the fake. */
 static const char *const names[] = {
     "join",   "leave",  "ours",     "refresh", "publish", "lease", "bury",    "trim",
     "roster", "recent", "SMEMBERS", "EXISTS",  "SET",     "SSCAN", "PEXPIRE", "SREM",
@@ -25,7 +25,7 @@ static struct {
     struct rule rules[MOST_RULES];
     size_t rule_count;
     struct {
-        struct broker_call *call;
+        struct fake_redis_call *call;
         const char *name;
         bool done; /* answered by a rule, or returned */
     } calls[MOST_CALLS];
@@ -46,10 +46,10 @@ static const char *const defaults[][2] = {
     {"trim", "0"},      {"refresh", "'kkkkkkkkkkkkkkkkkkkk'"},
 };
 
-static const char *first_key(const struct broker_call *call)
+static const char *first_key(const struct fake_redis_call *call)
 {
-    const char *key = broker_key(call, 1);
-    return key != NULL ? key : broker_argument(call, 1);
+    const char *key = fake_redis_key(call, 1);
+    return key != NULL ? key : fake_redis_argument(call, 1);
 }
 
 static struct rule *find_rule(const char *name, const char *key)
@@ -79,7 +79,7 @@ void world_hold(const char *name, const char *key)
 
 static void obey(size_t index)
 {
-    struct broker_call *call = asked.calls[index].call;
+    struct fake_redis_call *call = asked.calls[index].call;
     const char *key = first_key(call);
     const struct rule *rule = key == NULL ? NULL : find_rule(asked.calls[index].name, key);
     if (rule == NULL)
@@ -87,15 +87,15 @@ static void obey(size_t index)
     if (rule == NULL || rule->value[0] == '\0')
         return;
     asked.calls[index].done = true;
-    broker_answer(call, "%s", rule->value);
+    fake_redis_answer(call, "%s", rule->value);
 }
 
 static void note_calls(const char *name, size_t *seen)
 {
-    for (; *seen < broker_count(world.broker, name); (*seen)++) {
+    for (; *seen < fake_redis_count(world.fake, name); (*seen)++) {
         assert_true(asked.call_count < MOST_CALLS);
         size_t index = asked.call_count++;
-        asked.calls[index].call = broker_await(world.broker, name); /* it is there */
+        asked.calls[index].call = fake_redis_await(world.fake, name); /* it is there */
         asked.calls[index].name = name;
         obey(index);
     }
@@ -130,7 +130,7 @@ static bool has_called(void *arg)
     return find_call(arg) < asked.call_count;
 }
 
-struct broker_call *world_await(const char *name)
+struct fake_redis_call *world_await(const char *name)
 {
     if (!loop_until(has_called, (void *)(uintptr_t)name, PATIENCE_MS))
         fail_msg("no call of %s came", name);
@@ -150,7 +150,7 @@ void world_expect_none(const char *name)
 size_t world_count(const char *name)
 {
     loop_settle();
-    return broker_count(world.broker, name);
+    return fake_redis_count(world.fake, name);
 }
 
 static bool is_call(size_t index, const char *name, const char *key)
@@ -159,7 +159,7 @@ static bool is_call(size_t index, const char *name, const char *key)
     return strcmp(asked.calls[index].name, name) == 0 && there != NULL && strcmp(there, key) == 0;
 }
 
-struct broker_call *world_last(const char *name, const char *key)
+struct fake_redis_call *world_last(const char *name, const char *key)
 {
     loop_settle();
     for (size_t i = asked.call_count; i-- > 0;)

@@ -13,20 +13,20 @@
 enum { WORLD_CLIENTS = 64 };
 
 extern struct world {
-    struct broker *broker;
+    struct fake_redis *fake;
     struct config config;
     struct metrics metrics;
     struct refusals *refusals;
     struct poller *poller;
-    struct sender *sender;
+    struct batch_send *sender;
     struct fanout *fanout;
-    struct bus *bus;
+    struct broker *broker;
     struct connections *connections;
     struct quota *quota;
     struct sessions *sessions;
     struct presence *presence;
     struct event *tick;
-    bool beside;
+    bool id_shared;
     char told[1024];
 
     struct client *clients[WORLD_CLIENTS];

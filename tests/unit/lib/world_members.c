@@ -38,25 +38,25 @@ void world_publish_presence(const char *joined, const char *left)
 {
     world.seq++;
     write_room();
-    broker_publish(world.broker, WORLD_CHANNEL,
-                   "{\"type\":\"presence\",\"seq\":%llu,\"joined\":[%s],\"left\":[%s],"
-                   "\"count\":%lld}",
-                   (unsigned long long)world.seq, joined, left, world.count);
+    fake_redis_publish(world.fake, WORLD_CHANNEL,
+                       "{\"type\":\"presence\",\"seq\":%llu,\"joined\":[%s],\"left\":[%s],"
+                       "\"count\":%lld}",
+                       (unsigned long long)world.seq, joined, left, world.count);
 }
 
 void world_publish_message(const char *text)
 {
     world.seq++;
     write_room();
-    broker_publish(world.broker, WORLD_CHANNEL,
-                   "{\"type\":\"message\",\"seq\":%llu,\"at\":1700000000000,\"from\":{\"id\":"
-                   "\"somebody000\",\"name\":\"Somebody\"},\"text\":\"%s\"}",
-                   (unsigned long long)world.seq, text);
+    fake_redis_publish(world.fake, WORLD_CHANNEL,
+                       "{\"type\":\"message\",\"seq\":%llu,\"at\":1700000000000,\"from\":{\"id\":"
+                       "\"somebody000\",\"name\":\"Somebody\"},\"text\":\"%s\"}",
+                       (unsigned long long)world.seq, text);
 }
 
 void world_tell_room(const char *json)
 {
-    broker_publish(world.broker, WORLD_CHANNEL, "%s", json);
+    fake_redis_publish(world.fake, WORLD_CHANNEL, "%s", json);
 }
 
 void world_tell_gateway(const char *format, ...)
@@ -66,28 +66,29 @@ void world_tell_gateway(const char *format, ...)
     va_start(values, format);
     vsnprintf(text, sizeof text, format, values);
     va_end(values);
-    assert_true(broker_is_heard(world.broker, "yukizuri:gateway:" WORLD_GATEWAY));
-    broker_publish(world.broker, "yukizuri:gateway:" WORLD_GATEWAY, "%s", text);
+    assert_true(fake_redis_is_heard(world.fake, "yukizuri:gateway:" WORLD_GATEWAY));
+    fake_redis_publish(world.fake, "yukizuri:gateway:" WORLD_GATEWAY, "%s", text);
 }
 
 /* --- Joins --- */
 
-size_t world_join_count(const struct broker_call *call)
+size_t world_join_count(const struct fake_redis_call *call)
 {
     size_t count = 0;
-    while (broker_argument(call, JOIN_HEAD + count * WORLD_JOIN_WORDS + 1) != NULL)
+    while (fake_redis_argument(call, JOIN_HEAD + count * WORLD_JOIN_WORDS + 1) != NULL)
         count++;
     return count;
 }
 
-const char *world_join_word(const struct broker_call *call, size_t index, enum world_join_word word)
+const char *world_join_word(const struct fake_redis_call *call, size_t index,
+                            enum world_join_word word)
 {
-    const char *text = broker_argument(call, JOIN_HEAD + index * WORLD_JOIN_WORDS + word + 1);
+    const char *text = fake_redis_argument(call, JOIN_HEAD + index * WORLD_JOIN_WORDS + word + 1);
     assert_non_null(text);
     return text;
 }
 
-void world_publish_joined(const struct broker_call *call)
+void world_publish_joined(const struct fake_redis_call *call)
 {
     char joined[4096] = "";
     for (size_t i = 0; i < world_join_count(call); i++) {
@@ -100,7 +101,7 @@ void world_publish_joined(const struct broker_call *call)
     world_publish_presence(joined, "");
 }
 
-void world_answer_joined(struct broker_call *call)
+void world_answer_joined(struct fake_redis_call *call)
 {
     char value[4096] = "[";
     for (size_t i = 0; i < world_join_count(call); i++) {
@@ -110,54 +111,54 @@ void world_answer_joined(struct broker_call *call)
                  world.epoch);
     }
     strcat(value, "]");
-    broker_answer(call, "%s", value);
+    fake_redis_answer(call, "%s", value);
 }
 
-void world_let_in(struct broker_call *call)
+void world_let_in(struct fake_redis_call *call)
 {
     world_publish_joined(call);
     world_answer_joined(call);
 }
 
-void world_refuse(struct broker_call *call)
+void world_refuse(struct fake_redis_call *call)
 {
     char value[1024] = "[";
     for (size_t i = 0; i < world_join_count(call); i++)
         strcat(value, "['full'], ");
-    broker_answer(call, "%s]", value);
+    fake_redis_answer(call, "%s]", value);
 }
 
-void world_resume(struct broker_call *call)
+void world_resume(struct fake_redis_call *call)
 {
     assert_int_equal(world_join_count(call), 1);
-    broker_answer(call, "[['resumed', '%s', %llu, 0, '%s']]",
-                  world_join_word(call, 0, WORLD_JOIN_SHOWN_ID), (unsigned long long)world.seq,
-                  world.epoch);
+    fake_redis_answer(call, "[['resumed', '%s', %llu, 0, '%s']]",
+                      world_join_word(call, 0, WORLD_JOIN_SHOWN_ID), (unsigned long long)world.seq,
+                      world.epoch);
 }
 
 /* --- Leaves --- */
 
-size_t world_leave_count(const struct broker_call *call)
+size_t world_leave_count(const struct fake_redis_call *call)
 {
     size_t count = 0;
-    while (broker_argument(call, LEAVE_HEAD + count * LEAVE_WORDS + 1) != NULL)
+    while (fake_redis_argument(call, LEAVE_HEAD + count * LEAVE_WORDS + 1) != NULL)
         count++;
     return count;
 }
 
-const char *world_leave_word(const struct broker_call *call, size_t index,
+const char *world_leave_word(const struct fake_redis_call *call, size_t index,
                              enum world_leave_word word)
 {
-    const char *text = broker_argument(call, LEAVE_HEAD + index * LEAVE_WORDS + word + 1);
+    const char *text = fake_redis_argument(call, LEAVE_HEAD + index * LEAVE_WORDS + word + 1);
     assert_non_null(text);
     return text;
 }
 
-void world_take_off(struct broker_call *call)
+void world_take_off(struct fake_redis_call *call)
 {
     world.count -= (long long)world_leave_count(call);
     world_publish_presence("", "");
-    broker_answer(call, "%llu", (unsigned long long)world.seq);
+    fake_redis_answer(call, "%llu", (unsigned long long)world.seq);
 }
 
 /* --- Members --- */
@@ -196,7 +197,7 @@ struct member world_join(const char *name)
 {
     struct member member = {.client = world_connect()};
     world_ask(member.client, name);
-    struct broker_call *call = world_await("join");
+    struct fake_redis_call *call = world_await("join");
     world_let_in(call);
     const json_t *welcome = client_await(member.client, "welcome");
     const json_t *me = json_object_get(welcome, "me");
@@ -213,7 +214,7 @@ void world_come_back(struct member *member)
 {
     member->client = world_connect();
     world_ask_again(member->client, member->name, member->token, world.seq);
-    struct broker_call *call = world_await("join");
+    struct fake_redis_call *call = world_await("join");
     world_resume(call);
     client_await(member->client, "welcome");
     snprintf(member->session, sizeof member->session, "%s",
@@ -221,8 +222,8 @@ void world_come_back(struct member *member)
     client_forget(member->client);
 }
 
-uint64_t world_ghosts(void)
+uint64_t world_detached(void)
 {
     loop_settle();
-    return world.metrics.ghosts;
+    return world.metrics.detached;
 }

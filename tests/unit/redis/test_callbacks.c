@@ -27,7 +27,7 @@ static bool inside; /* a call that must not call back */
 static char told[256];
 static bool ready;
 static struct redis *flushed; /* in each iteration; NULL: none */
-static struct bus *flushed_bus;
+static struct broker *flushed_bus;
 
 static void tell(const char *what, const char *how)
 {
@@ -47,7 +47,7 @@ static void flush(void)
     bool was_inside = inside;
     inside = true;
     if (flushed_bus != NULL)
-        bus_flush(flushed_bus);
+        broker_flush(flushed_bus);
     if (flushed != NULL)
         redis_flush(flushed);
     inside = was_inside;
@@ -133,7 +133,8 @@ static void drop(struct redis *redis)
     assert_int_equal(redis_send_strings(redis, on_done, "x", "PING", NULL), -1);
 }
 
-static void test_who_waits_is_told_of_a_dropped_connection_at_the_next_turn_in_order(void **state)
+static void
+test_who_waits_is_told_of_a_dropped_connection_at_the_next_iteration_in_order(void **state)
 {
     (void)state;
     struct redis *redis = connect_redis();
@@ -149,7 +150,7 @@ static void test_who_waits_is_told_of_a_dropped_connection_at_the_next_turn_in_o
     assert_string_equal(told, "a-b-c-lost: dropped");
 }
 
-static void test_what_finds_no_connection_is_told_at_the_next_turn(void **state)
+static void test_what_finds_no_connection_is_told_at_the_next_iteration(void **state)
 {
     (void)state;
     struct redis *redis = connect_redis();
@@ -197,26 +198,26 @@ static void test_who_waits_when_it_is_stopped_is_told_from_within(void **state)
     redis_free(redis);
 }
 
-static void test_calls_that_wait_in_a_lane_end_in_order_at_the_next_turn(void **state)
+static void test_calls_that_wait_in_a_limiter_end_in_order_at_the_next_iteration(void **state)
 {
     (void)state;
     struct redis *redis = connect_redis();
-    struct lane *lane = lane_new(redis, 1);
+    struct limiter *limiter = limiter_new(redis, 1);
     char *const names[] = {"1", "2", "3"};
     for (int i = 0; i < 3; i++) {
         struct script_call call;
         script_begin(&call, "recent");
-        assert_int_equal(lane_run(lane, &call, 1, on_done, names[i]), 0);
+        assert_int_equal(limiter_run(limiter, &call, 1, on_done, names[i]), 0);
     }
     drop(redis);
     inside = true;
-    lane_go(lane);
+    limiter_flush(limiter);
     inside = false;
     run_until(is_told);
     assert_string_equal(told, "1-2-3-lost: dropped");
     redis_stop(redis);
-    lane_stop(lane);
-    lane_free(lane);
+    limiter_stop(limiter);
+    limiter_free(limiter);
     redis_free(redis);
 }
 
@@ -228,70 +229,71 @@ static void on_up(void *arg)
     ready = true;
 }
 
-static void on_told(void *arg, const char *data, size_t len)
+static void on_control_message(void *arg, const char *data, size_t len)
 {
     (void)arg;
     (void)data;
     (void)len;
 }
 
-static const struct bus_callbacks bus_callbacks = {on_up, on_told};
+static const struct broker_callbacks broker_callbacks = {on_up, on_control_message};
 static const struct feed_callbacks nobody;
 
-static struct bus *connect_bus(void)
+static struct broker *connect_bus(void)
 {
     char error[256] = "";
-    const struct bus_options options = {base, &config, &url, &metrics, NULL};
+    const struct broker_options options = {base, &config, &url, &metrics, NULL};
     inside = ready = false;
     told[0] = '\0';
-    struct bus *bus = flushed_bus = bus_new(&options, &bus_callbacks, NULL, error, sizeof error);
+    struct broker *broker = flushed_bus =
+        broker_new(&options, &broker_callbacks, NULL, error, sizeof error);
     flushed = NULL;
     assert_string_equal(error, "");
     run_until(is_ready);
-    return bus;
+    return broker;
 }
 
 /* Somebody has said something; then the connection is lost, in the same turn of the loop. */
-static struct feed *say_and_drop(struct bus *bus)
+static struct feed *say_and_drop(struct broker *broker)
 {
     static const struct publish_batch_say say = {"id", "\"from\":{}}", 10, NULL, NULL};
-    const struct feed_options options = {bus_commands(bus), bus_pubsub(bus)};
+    const struct feed_options options = {broker_commands(broker), broker_pubsub(broker)};
     struct feed *feed = feed_open(&options, "room", &nobody, &url);
     assert_int_equal(commands_say(feed_topic(feed), &say, on_done, "said"), 0);
-    redis_reconnect(bus_commands(bus)->redis, "dropped");
+    redis_reconnect(broker_commands(broker)->redis, "dropped");
     return feed;
 }
 
-static void end(struct bus *bus, struct feed *feed)
+static void end(struct broker *broker, struct feed *feed)
 {
     assert_string_equal(told, "");
     run_until(is_told);
     assert_string_equal(told, "said-");
     feed_close(feed);
-    bus_stop(bus);
-    bus_free(bus);
+    broker_stop(broker);
+    broker_free(broker);
 }
 
 static void test_who_said_something_is_told_after_the_flush_that_found_no_connection(void **state)
 {
     (void)state;
-    struct bus *bus = connect_bus();
-    struct feed *feed = say_and_drop(bus);
+    struct broker *broker = connect_bus();
+    struct feed *feed = say_and_drop(broker);
     inside = true;
-    bus_flush(bus);
+    broker_flush(broker);
     inside = false;
-    end(bus, feed);
+    end(broker, feed);
 }
 
 static void test_who_said_something_is_told_after_a_typing_that_found_no_connection(void **state)
 {
     (void)state;
-    struct bus *bus = connect_bus();
-    struct feed *feed = say_and_drop(bus);
+    struct broker *broker = connect_bus();
+    struct feed *feed = say_and_drop(broker);
     inside = true;
     assert_int_equal(commands_publish(feed_topic(feed), "{}", 2), -1);
     inside = false;
-    end(bus, feed);
+    end(broker, feed);
 }
 
 static void test_who_said_something_is_told_after_a_leave_that_found_no_connection(void **state)
@@ -301,12 +303,12 @@ static void test_who_said_something_is_told_after_a_leave_that_found_no_connecti
         .member = {.folded = "a", .name = "a", .address = "", .shown = "", .session = "s"},
         .spared = "",
     };
-    struct bus *bus = connect_bus();
-    struct feed *feed = say_and_drop(bus);
+    struct broker *broker = connect_bus();
+    struct feed *feed = say_and_drop(broker);
     inside = true;
     assert_int_equal(commands_leave(feed_topic(feed), &leave, 1, on_done, "left"), -1);
     inside = false;
-    end(bus, feed);
+    end(broker, feed);
 }
 
 /* --- A Redis --- */
@@ -348,11 +350,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test(name)
     const struct CMUnitTest tests[] = {
-        TEST(test_who_waits_is_told_of_a_dropped_connection_at_the_next_turn_in_order),
-        TEST(test_what_finds_no_connection_is_told_at_the_next_turn),
+        TEST(test_who_waits_is_told_of_a_dropped_connection_at_the_next_iteration_in_order),
+        TEST(test_what_finds_no_connection_is_told_at_the_next_iteration),
         TEST(test_a_callback_that_drops_the_connection_is_over_before_others_are_told),
         TEST(test_who_waits_when_it_is_stopped_is_told_from_within),
-        TEST(test_calls_that_wait_in_a_lane_end_in_order_at_the_next_turn),
+        TEST(test_calls_that_wait_in_a_limiter_end_in_order_at_the_next_iteration),
         TEST(test_who_said_something_is_told_after_the_flush_that_found_no_connection),
         TEST(test_who_said_something_is_told_after_a_typing_that_found_no_connection),
         TEST(test_who_said_something_is_told_after_a_leave_that_found_no_connection),

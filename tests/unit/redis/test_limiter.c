@@ -6,13 +6,13 @@
 
 #include "redis/limiter.h"
 
-static struct lane *lane;
+static struct limiter *limiter;
 
 static int open_stage(void **state)
 {
     (void)state;
     redis_stage_open();
-    lane = NULL;
+    limiter = NULL;
     return 0;
 }
 
@@ -21,9 +21,9 @@ static int close_stage(void **state)
 {
     (void)state;
     redis_stage_stop();
-    if (lane != NULL)
-        lane_stop(lane);
-    lane_free(lane);
+    if (limiter != NULL)
+        limiter_stop(limiter);
+    limiter_free(limiter);
     redis_stage_close();
     return 0;
 }
@@ -32,7 +32,7 @@ static int close_stage(void **state)
 
 static void open_lane(unsigned most)
 {
-    lane = lane_new(redis_stage_connection(), most);
+    limiter = limiter_new(redis_stage_connection(), most);
 }
 
 /* Asks for a script with this key, which weighs so much; who is told is "KEY". */
@@ -41,7 +41,7 @@ static int ask_heavy(const char *key, unsigned weight)
     struct script_call call;
     script_begin(&call, "join");
     script_add_key(&call, key, strlen(key));
-    return lane_run(lane, &call, weight, redis_stage_tell, (void *)(uintptr_t)key);
+    return limiter_run(limiter, &call, weight, redis_stage_tell, (void *)(uintptr_t)key);
 }
 
 static int ask(const char *key)
@@ -58,12 +58,12 @@ static void make(void *key)
 /* Stands in line with a call that is made only when its turn comes. */
 static int stand(const char *key)
 {
-    return lane_stand(lane, make, (void *)(uintptr_t)key);
+    return limiter_enqueue(limiter, make, (void *)(uintptr_t)key);
 }
 
 static void go(void)
 {
-    lane_go(lane);
+    limiter_flush(limiter);
 }
 
 /* --- Helpers --- */
@@ -71,20 +71,20 @@ static void go(void)
 static size_t count(void)
 {
     redis_stage_settle();
-    return broker_count(redis_stage_broker(), "join");
+    return fake_redis_count(redis_stage_broker(), "join");
 }
 
 /* The next call that reaches Redis is this one. */
-static struct broker_call *await(const char *key)
+static struct fake_redis_call *await(const char *key)
 {
-    struct broker_call *call = broker_await(redis_stage_broker(), "join");
-    assert_string_equal(broker_key(call, 1), key);
+    struct fake_redis_call *call = fake_redis_await(redis_stage_broker(), "join");
+    assert_string_equal(fake_redis_key(call, 1), key);
     return call;
 }
 
 static void answer(const char *key)
 {
-    broker_answer(await(key), "1");
+    fake_redis_answer(await(key), "1");
 }
 
 static const char *told(void)
@@ -104,7 +104,7 @@ static void test_no_more_than_so_many_are_under_way_and_the_others_go_in_order(v
         assert_int_equal(ask(keys[i]), 0);
     for (size_t i = 0; i < 6; i++) {
         assert_int_equal(count(), i < 4 ? i + 2 : 6);
-        assert_int_equal(lane_is_long(lane), i < 4);
+        assert_int_equal(limiter_is_congested(limiter), i < 4);
         answer(keys[i]);
     }
     assert_string_equal(told(), "a:1 b:1 c:1 d:1 e:1 f:1");
@@ -118,7 +118,7 @@ static void test_at_rest_a_call_goes_out_by_itself(void **state)
         assert_int_equal(ask("a"), 0);
         answer("a");
         assert_string_equal(told(), "a:1");
-        assert_false(lane_is_long(lane));
+        assert_false(limiter_is_congested(limiter));
     }
 }
 
@@ -129,7 +129,7 @@ static void test_an_error_moves_the_line_on_as_an_answer_does(void **state)
     ask("a");
     ask("b");
     ask("c");
-    broker_answer(await("a"), "-OOM command not allowed");
+    fake_redis_answer(await("a"), "-OOM command not allowed");
     answer("b");
     answer("c");
     assert_string_equal(told(), "a:OOM command not allowed b:1 c:1");
@@ -142,7 +142,7 @@ static void test_a_script_that_redis_does_not_know_keeps_its_place(void **state)
     open_lane(1);
     ask("a");
     ask("b");
-    broker_answer(await("a"), "-NOSCRIPT No matching script.");
+    fake_redis_answer(await("a"), "-NOSCRIPT No matching script.");
     answer("a");
     answer("b");
     assert_string_equal(told(), "a:1 b:1");
@@ -161,7 +161,7 @@ static void test_who_asks_again_from_within_its_answer_stands_at_the_end(void **
     open_lane(1);
     script_begin(&call, "join");
     script_add_key(&call, "a", 1);
-    lane_run(lane, &call, 1, ask_next, "a");
+    limiter_run(limiter, &call, 1, ask_next, "a");
     ask("b");
     answer("a");
     answer("b");
@@ -186,7 +186,7 @@ static void test_a_call_counts_as_much_as_it_weighs(void **state)
     assert_string_equal(told(), "a:1 b:1 c:1");
 }
 
-static void test_a_call_that_weighs_more_than_the_lane_takes_goes_alone(void **state)
+static void test_a_call_that_weighs_more_than_the_limiter_takes_goes_alone(void **state)
 {
     (void)state;
     open_lane(2);
@@ -209,7 +209,7 @@ static void test_a_call_is_made_when_its_turn_comes_and_not_before(void **state)
     open_lane(1);
     assert_int_equal(stand("a"), 0);
     assert_int_equal(stand("b"), 0);
-    assert_true(lane_is_long(lane));
+    assert_true(limiter_is_congested(limiter));
     assert_int_equal(count(), 0);
     go();
     assert_int_equal(count(), 1);
@@ -218,7 +218,7 @@ static void test_a_call_is_made_when_its_turn_comes_and_not_before(void **state)
     answer("a");
     answer("b");
     assert_string_equal(told(), "a:1 b:1");
-    assert_false(lane_is_long(lane));
+    assert_false(limiter_is_congested(limiter));
 }
 
 static void test_whoever_stands_in_line_is_not_overtaken_by_a_call(void **state)
@@ -248,7 +248,7 @@ static void test_whoever_makes_no_call_when_its_turn_comes_holds_up_nobody(void 
 {
     (void)state;
     open_lane(1);
-    lane_stand(lane, make_nothing, "a");
+    limiter_enqueue(limiter, make_nothing, "a");
     stand("b");
     go();
     answer("b");
@@ -305,7 +305,7 @@ static void test_who_stands_in_line_when_the_connection_is_lost_makes_its_call_o
     assert_int_equal(count(), 1);
 }
 
-static void test_a_lane_that_is_stopped_tells_all_who_wait_from_within(void **state)
+static void test_a_limiter_that_is_stopped_tells_all_who_wait_from_within(void **state)
 {
     (void)state;
     open_lane(1);
@@ -314,13 +314,14 @@ static void test_a_lane_that_is_stopped_tells_all_who_wait_from_within(void **st
     ask("c");
     await("a");
     redis_stage_stop();
-    lane_stop(lane);
+    limiter_stop(limiter);
     assert_string_equal(redis_stage_told(), "a:none b:none c:none");
-    assert_false(lane_is_long(lane));
+    assert_false(limiter_is_congested(limiter));
 }
 
 /* Nothing is under way that could move the line on. */
-static void test_a_lane_that_is_stopped_before_its_first_turn_tells_all_who_wait(void **state)
+static void
+test_a_limiter_that_is_stopped_before_its_first_iteration_tells_all_who_wait(void **state)
 {
     (void)state;
     open_lane(1);
@@ -328,9 +329,9 @@ static void test_a_lane_that_is_stopped_before_its_first_turn_tells_all_who_wait
     ask("b");
     stand("c");
     redis_stage_stop();
-    lane_stop(lane);
+    limiter_stop(limiter);
     assert_string_equal(redis_stage_told(), "a:none b:none c:none");
-    assert_false(lane_is_long(lane));
+    assert_false(limiter_is_congested(limiter));
 }
 
 /* --- A Redis that does not answer --- */
@@ -345,13 +346,13 @@ test_those_who_have_waited_as_long_as_one_without_an_answer_get_none_either(void
     ask("b");
     stand("c");
     ask("d");
-    struct broker_call *unanswered = await("a");
+    struct fake_redis_call *unanswered = await("a");
     clock_skip_ms(REDIS_DEADLINE_MS - 1);
     ask("late");
     clock_skip_ms(2);
     assert_string_equal(redis_stage_await_told(), "a:none b:none d:none");
-    broker_answer(unanswered, "1"); /* nobody's any more */
-    answer("c");                    /* it has been made only now */
+    fake_redis_answer(unanswered, "1"); /* nobody's any more */
+    answer("c");                        /* it has been made only now */
     answer("late");
     assert_string_equal(told(), "c:1 late:1");
     assert_int_equal(count(), 3);
@@ -368,15 +369,15 @@ int main(void)
         TEST(test_a_script_that_redis_does_not_know_keeps_its_place),
         TEST(test_who_asks_again_from_within_its_answer_stands_at_the_end),
         TEST(test_a_call_counts_as_much_as_it_weighs),
-        TEST(test_a_call_that_weighs_more_than_the_lane_takes_goes_alone),
+        TEST(test_a_call_that_weighs_more_than_the_limiter_takes_goes_alone),
         TEST(test_a_call_is_made_when_its_turn_comes_and_not_before),
         TEST(test_whoever_stands_in_line_is_not_overtaken_by_a_call),
         TEST(test_whoever_makes_no_call_when_its_turn_comes_holds_up_nobody),
         TEST(test_without_a_connection_nobody_gets_in_line),
         TEST(test_when_the_connection_is_lost_all_are_told_once_and_in_order),
         TEST(test_who_stands_in_line_when_the_connection_is_lost_makes_its_call_once),
-        TEST(test_a_lane_that_is_stopped_tells_all_who_wait_from_within),
-        TEST(test_a_lane_that_is_stopped_before_its_first_turn_tells_all_who_wait),
+        TEST(test_a_limiter_that_is_stopped_tells_all_who_wait_from_within),
+        TEST(test_a_limiter_that_is_stopped_before_its_first_iteration_tells_all_who_wait),
         TEST(test_those_who_have_waited_as_long_as_one_without_an_answer_get_none_either),
     };
     clock_stop();

@@ -2,36 +2,36 @@
 
 #include "redis/persistence.h"
 
-static struct redis_keeps_facts facts_of(const char *info)
+static struct persistence_facts facts_of(const char *info)
 {
-    struct redis_keeps_facts facts = {0};
-    redis_keeps_read_info(&facts, info);
+    struct persistence_facts facts = {0};
+    persistence_read_info(&facts, info);
     return facts;
 }
 
 static void test_info_alone_tells_of_what_was_written_and_not_of_what_is_planned(void **state)
 {
     (void)state;
-    struct redis_keeps_facts facts = facts_of("# Persistence\r\nrdb_saves:0\r\naof_enabled:0\r\n"
+    struct persistence_facts facts = facts_of("# Persistence\r\nrdb_saves:0\r\naof_enabled:0\r\n"
                                               "rdb_last_bgsave_time_sec:-1\r\n");
     assert_int_equal(facts.append_only, REDIS_KEEPS_NO);
     assert_int_equal(facts.snapshots, REDIS_KEEPS_UNKNOWN);
-    assert_int_equal(redis_keeps_writes(&facts), REDIS_KEEPS_UNKNOWN);
+    assert_int_equal(persistence_writes(&facts), REDIS_KEEPS_UNKNOWN);
     facts = facts_of("rdb_saves:3\r\naof_enabled:0\r\n");
-    assert_int_equal(redis_keeps_writes(&facts), REDIS_KEEPS_YES);
+    assert_int_equal(persistence_writes(&facts), REDIS_KEEPS_YES);
     facts = facts_of("rdb_last_bgsave_time_sec:0\n");
-    assert_int_equal(redis_keeps_writes(&facts), REDIS_KEEPS_YES);
+    assert_int_equal(persistence_writes(&facts), REDIS_KEEPS_YES);
     facts = facts_of("aof_enabled:1");
-    assert_int_equal(redis_keeps_writes(&facts), REDIS_KEEPS_YES);
+    assert_int_equal(persistence_writes(&facts), REDIS_KEEPS_YES);
 }
 
 static void test_info_does_not_overrule_config(void **state)
 {
     static const char info[] = "rdb_saves:3\r\naof_enabled:0\r\n";
-    struct redis_keeps_facts facts = {.snapshots = REDIS_KEEPS_NO, .append_only = REDIS_KEEPS_NO};
+    struct persistence_facts facts = {.snapshots = REDIS_KEEPS_NO, .append_only = REDIS_KEEPS_NO};
     (void)state;
-    redis_keeps_read_info(&facts, info);
-    assert_int_equal(redis_keeps_writes(&facts), REDIS_KEEPS_NO);
+    persistence_read_info(&facts, info);
+    assert_int_equal(persistence_writes(&facts), REDIS_KEEPS_NO);
 }
 
 static void test_eviction_needs_a_policy_and_a_limit(void **state)
@@ -62,12 +62,12 @@ static void test_any_text_is_read(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)
         for (size_t len = 0; len <= strlen(odd[i]); len++) {
-            struct redis_keeps_facts facts = {0};
+            struct persistence_facts facts = {0};
             struct text out = TEXT_EMPTY;
             char *copy = malloc(len + 1); /* so that a byte too far is noticed */
             snprintf(copy, len + 1, "%s", odd[i]);
-            redis_keeps_read_info(&facts, copy);
-            redis_keeps_describe(&facts, &out);
+            persistence_read_info(&facts, copy);
+            persistence_describe(&facts, &out);
             assert_true(out.len > 0 && out.len < 300);
             text_done(&out);
             free(copy);
@@ -76,14 +76,14 @@ static void test_any_text_is_read(void **state)
 
 static void test_what_is_wrong_is_said_with_what_to_do(void **state)
 {
-    struct redis_keeps_facts facts = {.snapshots = REDIS_KEEPS_YES,
+    struct persistence_facts facts = {.snapshots = REDIS_KEEPS_YES,
                                       .append_only = REDIS_KEEPS_NO,
                                       .evicts = REDIS_KEEPS_YES,
                                       .save = "3600 1",
                                       .policy = "allkeys-lru"};
     struct text out = TEXT_EMPTY;
     (void)state;
-    redis_keeps_describe(&facts, &out);
+    persistence_describe(&facts, &out);
     assert_non_null(strstr(out.data, "(save 3600 1): set save \"\""));
     assert_non_null(strstr(out.data, "(maxmemory-policy allkeys-lru): set maxmemory-policy"));
     text_done(&out);

@@ -44,14 +44,14 @@ static void load_all(void)
 
 /* --- Helpers --- */
 
-static struct broker_call *await(const char *name)
+static struct fake_redis_call *await(const char *name)
 {
-    return broker_await(redis_stage_broker(), name);
+    return fake_redis_await(redis_stage_broker(), name);
 }
 
 static size_t count(const char *name)
 {
-    return broker_count(redis_stage_broker(), name);
+    return fake_redis_count(redis_stage_broker(), name);
 }
 
 /* What is told once all that was sent is answered. */
@@ -76,15 +76,15 @@ static void test_a_script_is_called_by_its_hash_with_its_keys_and_arguments(void
     redis_words_add_string(&made.words, "*1\r\n$4\r\nPING\r\n");
     redis_words_add_string(&made.words, "last");
     script_run(redis_stage_connection(), &made, redis_stage_tell, "x");
-    struct broker_call *call = await("join");
-    assert_string_equal(broker_key(call, 1), "k1");
-    assert_string_equal(broker_key(call, 2), "a key\r\n");
-    assert_null(broker_key(call, 3));
-    assert_string_equal(broker_argument(call, 1), "");
-    assert_string_equal(broker_argument(call, 2), "*1\r\n$4\r\nPING\r\n");
-    assert_string_equal(broker_argument(call, 3), "last");
-    assert_null(broker_argument(call, 4));
-    broker_answer(call, "'fine'");
+    struct fake_redis_call *call = await("join");
+    assert_string_equal(fake_redis_key(call, 1), "k1");
+    assert_string_equal(fake_redis_key(call, 2), "a key\r\n");
+    assert_null(fake_redis_key(call, 3));
+    assert_string_equal(fake_redis_argument(call, 1), "");
+    assert_string_equal(fake_redis_argument(call, 2), "*1\r\n$4\r\nPING\r\n");
+    assert_string_equal(fake_redis_argument(call, 3), "last");
+    assert_null(fake_redis_argument(call, 4));
+    fake_redis_answer(call, "'fine'");
     assert_string_equal(told(), "x:fine");
 }
 
@@ -93,15 +93,15 @@ static void test_no_script_is_sent_as_text_but_to_be_loaded(void **state)
     (void)state;
     load_all();
     ask("publish", "a", "x");
-    broker_answer(await("publish"), "1");
+    fake_redis_answer(await("publish"), "1");
     assert_string_equal(told(), "a:1");
     assert_int_equal(count("EVAL"), 0);
     assert_int_equal(count("SCRIPT"), script_sources_count);
     for (size_t i = 0; i < script_sources_count; i++) {
-        struct broker_call *call = await("SCRIPT");
-        assert_string_equal(broker_argument(call, 1), "LOAD");
-        assert_int_equal(strlen(broker_argument(call, 2)), script_sources[i].len);
-        assert_memory_equal(broker_argument(call, 2), script_sources[i].text,
+        struct fake_redis_call *call = await("SCRIPT");
+        assert_string_equal(fake_redis_argument(call, 1), "LOAD");
+        assert_int_equal(strlen(fake_redis_argument(call, 2)), script_sources[i].len);
+        assert_memory_equal(fake_redis_argument(call, 2), script_sources[i].text,
                             script_sources[i].len);
     }
 }
@@ -110,12 +110,12 @@ static void test_a_script_that_redis_does_not_know_is_loaded_and_called_once_mor
 {
     (void)state;
     ask("recent", "room", "7");
-    broker_answer(await("recent"), missing);
-    struct broker_call *again = await("recent");
-    assert_string_equal(broker_key(again, 1), "room");
-    assert_string_equal(broker_argument(again, 1), "7");
+    fake_redis_answer(await("recent"), missing);
+    struct fake_redis_call *again = await("recent");
+    assert_string_equal(fake_redis_key(again, 1), "room");
+    assert_string_equal(fake_redis_argument(again, 1), "7");
     assert_string_equal(told(), "");
-    broker_answer(again, "'found'");
+    fake_redis_answer(again, "'found'");
     assert_string_equal(told(), "room:found");
     assert_int_equal(count("SCRIPT"), 1);
     assert_int_equal(count("recent"), 2);
@@ -126,13 +126,13 @@ static void test_a_script_that_redis_does_not_know_is_loaded_and_called_once_mor
 static void test_it_is_loaded_before_it_is_called_again(void **state)
 {
     (void)state;
-    broker_always(redis_stage_broker(), "SCRIPT", NULL);
+    fake_redis_always(redis_stage_broker(), "SCRIPT", NULL);
     ask("recent", "room", "7");
-    broker_answer(await("recent"), missing);
-    struct broker_call *load = await("SCRIPT");
-    broker_answer(await("recent"), "'found'");
+    fake_redis_answer(await("recent"), missing);
+    struct fake_redis_call *load = await("SCRIPT");
+    fake_redis_answer(await("recent"), "'found'");
     assert_string_equal(told(), "");
-    broker_answer(load, "'hash'");
+    fake_redis_answer(load, "'hash'");
     assert_string_equal(told(), "room:found");
 }
 
@@ -140,8 +140,8 @@ static void test_who_asked_is_told_when_redis_does_not_know_it_the_second_time_e
 {
     (void)state;
     ask("recent", "room", "7");
-    broker_answer(await("recent"), missing);
-    broker_answer(await("recent"), missing);
+    fake_redis_answer(await("recent"), missing);
+    fake_redis_answer(await("recent"), missing);
     assert_string_equal(told(), "room:NOSCRIPT No matching script. Please use EVAL.");
     assert_int_equal(count("recent"), 2);
 }
@@ -155,7 +155,7 @@ static void test_every_other_error_is_told_once_and_not_repeated(void **state)
     (void)state;
     for (size_t i = 0; i < 5; i++) {
         ask("leave", "k", "");
-        broker_answer(await("leave"), "%s", errors[i]);
+        fake_redis_answer(await("leave"), "%s", errors[i]);
         assert_string_equal(told(), told_of[i]);
     }
     assert_int_equal(count("leave"), 5);
@@ -170,11 +170,11 @@ static void test_all_calls_under_way_survive_that_redis_has_forgotten_the_script
     for (size_t i = 0; i < 4; i++)
         ask(i % 2 == 0 ? "join" : "leave", names[i], "x");
     for (size_t i = 0; i < 4; i++)
-        broker_answer(await(i % 2 == 0 ? "join" : "leave"), missing);
+        fake_redis_answer(await(i % 2 == 0 ? "join" : "leave"), missing);
     for (size_t i = 0; i < 4; i++) {
-        struct broker_call *again = await(i % 2 == 0 ? "join" : "leave");
-        assert_string_equal(broker_key(again, 1), names[i]);
-        broker_answer(again, "%zu", i);
+        struct fake_redis_call *again = await(i % 2 == 0 ? "join" : "leave");
+        assert_string_equal(fake_redis_key(again, 1), names[i]);
+        fake_redis_answer(again, "%zu", i);
     }
     assert_string_equal(told(), "a:0 b:1 c:2 d:3");
 }
@@ -187,7 +187,7 @@ static void test_without_a_connection_nothing_is_asked_and_nobody_told(void **st
     assert_string_equal(told(), "");
     redis_stage_come_back();
     assert_int_equal(ask("join", "b", "x"), 0);
-    broker_answer(await("join"), "1");
+    fake_redis_answer(await("join"), "1");
     assert_string_equal(told(), "b:1");
     assert_int_equal(count("join"), 1);
 }
@@ -208,7 +208,7 @@ static void test_a_connection_that_is_lost_before_the_second_answer_is_told_once
 {
     (void)state;
     ask("join", "a", "x");
-    broker_answer(await("join"), missing);
+    fake_redis_answer(await("join"), missing);
     await("join");
     redis_stage_lose();
     redis_stage_come_back();
@@ -232,8 +232,8 @@ static void test_a_call_whose_answer_nobody_wants_is_made_all_the_same(void **st
     (void)state;
     prepare(&made, "trim", "k", "7");
     script_run(redis_stage_connection(), &made, NULL, NULL);
-    broker_answer(await("trim"), missing);
-    broker_answer(await("trim"), "-ERR x");
+    fake_redis_answer(await("trim"), missing);
+    fake_redis_answer(await("trim"), "-ERR x");
     assert_string_equal(told(), "");
 }
 
@@ -250,10 +250,10 @@ test_a_call_that_was_prepared_goes_out_when_it_is_sent_and_never_when_dropped(vo
     assert_int_equal(count("join"), 0);
     script_drop(dropped);
     script_send(sent, redis_stage_tell, "a");
-    struct broker_call *call = await("join");
-    assert_string_equal(broker_key(call, 1), "a");
-    assert_string_equal(broker_argument(call, 1), "x");
-    broker_answer(call, "1");
+    struct fake_redis_call *call = await("join");
+    assert_string_equal(fake_redis_key(call, 1), "a");
+    assert_string_equal(fake_redis_argument(call, 1), "x");
+    fake_redis_answer(call, "1");
     assert_string_equal(told(), "a:1");
     assert_int_equal(count("join"), 1);
 }

@@ -20,7 +20,7 @@ static void check(bool uring)
     int full[2];
     int good[2];
     int broken[2];
-    struct sender *sender = sender_new(uring);
+    struct batch_send *sender = batch_send_new(uring);
     if (sender == NULL) /* no io_uring here */
         return;
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, full), 0);
@@ -28,8 +28,8 @@ static void check(bool uring)
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, broken), 0);
     fill(full[0]);
     close(broken[1]);
-    struct sending sendings[SENDER_BATCH];
-    for (int i = 0; i < SENDER_BATCH; i++)
+    struct sending sendings[BATCH_SEND_MOST];
+    for (int i = 0; i < BATCH_SEND_MOST; i++)
         sendings[i] = (struct sending){.data = (const uint8_t *)(i % 2 == 0 ? "hello" : "you"),
                                        .len = i % 2 == 0 ? 5 : 3,
                                        .fd = i == 0   ? full[0]
@@ -37,22 +37,22 @@ static void check(bool uring)
                                                       : good[0],
                                        .sent = 7};
     errno = ENOENT; /* left over from something else */
-    sender_send(sender, sendings, SENDER_BATCH);
+    batch_send_all(sender, sendings, BATCH_SEND_MOST);
     assert_int_equal(sendings[0].sent, 0);
     assert_int_equal(sendings[1].sent, -1);
-    for (int i = 2; i < SENDER_BATCH; i++)
+    for (int i = 2; i < BATCH_SEND_MOST; i++)
         assert_int_equal(sendings[i].sent, sendings[i].len);
     char heard[17] = "";
     assert_int_equal(read(good[1], heard, 16), 16);
     assert_string_equal(heard, "helloyouhelloyou");
     errno = ENOENT;
-    sender_send(sender, sendings, 1);
+    batch_send_all(sender, sendings, 1);
     assert_int_equal(sendings[0].sent, 0);
-    sender_send(sender, sendings, 0);
+    batch_send_all(sender, sendings, 0);
     for (int i = 0; i < 2; i++)
         close(full[i]), close(good[i]);
     close(broken[0]);
-    sender_free(sender);
+    batch_send_free(sender);
 }
 
 static void test_a_full_socket_is_not_taken_for_a_broken_one(void **state)

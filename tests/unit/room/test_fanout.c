@@ -1,4 +1,4 @@
-/* The audience of one room, in both ways of sending. (Of several rooms: test_fanout_rooms.c.) */
+/* The subscribers of one room, in both ways of sending. (Of several rooms: test_fanout_rooms.c.) */
 #include "unit.h"
 
 #include "fanout_world.h"
@@ -65,16 +65,16 @@ static void test_what_is_said_during_a_flush_waits_for_no_end_of_it(void **state
     turn();
     say("a");
     loop_once(); /* the first batch */
-    assert_true(audience_is_busy(stage.audience));
+    assert_true(subscribers_is_busy(stage.subscribers));
     say("b");
     loop_once(); /* the second one */
-    assert_string_equal(received(SENDER_BATCH), "ab");
-    assert_string_equal(received(SENDER_BATCH * 2), "");
+    assert_string_equal(received(BATCH_SEND_MOST), "ab");
+    assert_string_equal(received(BATCH_SEND_MOST * 2), "");
     turn();
     for (int i = 0; i < MOST; i++) {
-        const char *rest = i == SENDER_BATCH ? "" : i < SENDER_BATCH ? "a" : "ab";
+        const char *rest = i == BATCH_SEND_MOST ? "" : i < BATCH_SEND_MOST ? "a" : "ab";
         assert_string_equal(received(i), rest);
-        assert_string_equal(received(i), i < SENDER_BATCH ? "b" : "");
+        assert_string_equal(received(i), i < BATCH_SEND_MOST ? "b" : "");
     }
     assert_int_equal(stage.served_to, 2);
     tear_down();
@@ -109,7 +109,7 @@ static void leave(int who)
 {
     if (stage.members[who] == NULL)
         return;
-    audience_remove(stage.audience, stage.members[who]);
+    subscribers_remove(stage.subscribers, stage.members[who]);
     stage.members[who] = NULL;
 }
 
@@ -319,7 +319,7 @@ static void test_a_broken_socket_is_reaped_and_the_others_do_not_notice(void **s
     stage.peers[2] = open("/dev/null", O_RDONLY);
     say("a");
     turn();
-    assert_int_equal(audience_count(stage.audience), 4);
+    assert_int_equal(subscribers_count(stage.subscribers), 4);
     say("b");
     turn();
     assert_string_equal(received(0), "ab");

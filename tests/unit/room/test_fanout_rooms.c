@@ -1,4 +1,4 @@
-/* The audiences of several rooms, which share batches. */
+/* The fanout of several rooms, which share batches. */
 #include "unit.h"
 
 #include "fanout_world.h"
@@ -13,7 +13,7 @@
 /* A second room of the same gateway, with members of its own. */
 struct other {
     struct room_log *log;
-    struct audience *audience;
+    struct subscribers *subscribers;
     int first, count; /* its members are the stage's from `first` on */
     uint64_t served_to;
 };
@@ -31,27 +31,27 @@ static void on_other_served(void *owner, uint64_t limit)
 
 static void open_other(struct other *other, int count)
 {
-    struct audience *mine = stage.audience;
+    struct subscribers *mine = stage.subscribers;
     *other = (struct other){.log = room_log_new(1000), .first = stage.count, .count = count};
-    const struct audience_options options = {
+    const struct subscribers_options options = {
         .queue = fanout_queue(stage.fanout),
         .log = other->log,
         .on_served = on_other_served,
         .owner = other,
     };
-    stage.audience = other->audience = audience_new(&options);
+    stage.subscribers = other->subscribers = subscribers_new(&options);
     while (count-- > 0)
         come(0);
-    stage.audience = mine;
+    stage.subscribers = mine;
 }
 
 static void close_other(struct other *other)
 {
     for (int i = other->first; i < other->first + other->count; i++) {
-        audience_remove(other->audience, stage.members[i]);
+        subscribers_remove(other->subscribers, stage.members[i]);
         stage.members[i] = NULL;
     }
-    audience_free(other->audience);
+    subscribers_free(other->subscribers);
     room_log_free(other->log);
 }
 
@@ -59,7 +59,7 @@ static void tell_there(struct other *other, const char *text, bool urgent)
 {
     struct room_log_mark mark = {.seq = ++stage.seq};
     room_log_append(other->log, frame_new_text(text, strlen(text)), mark);
-    audience_tell(other->audience, urgent);
+    subscribers_tell(other->subscribers, urgent);
 }
 
 static void say_there(struct other *other, const char *text)
@@ -79,11 +79,11 @@ static void test_what_is_said_overtakes_who_comes_and_goes_elsewhere(void **stat
     tell_there(&other, "p", false);
     say("a");
     loop_once();
-    uint32_t shared = SENDER_BATCH - SENDER_BATCH / 4; /* the other room has the rest */
+    uint32_t shared = BATCH_SEND_MOST - BATCH_SEND_MOST / 4; /* the other room has the rest */
     assert_string_equal(received((int)shared - 1), "a");
     assert_string_equal(received((int)shared), "");
     assert_string_equal(received(100), "p");
-    assert_string_equal(received(100 + SENDER_BATCH / 4), "");
+    assert_string_equal(received(100 + BATCH_SEND_MOST / 4), "");
     say_there(&other, "b"); /* now it is urgent, and behind the rest of the first room */
     turn();
     for (int i = (int)shared; i < 100; i++)
@@ -96,7 +96,7 @@ static void test_what_is_said_overtakes_who_comes_and_goes_elsewhere(void **stat
 }
 
 /* One breaks while another that is dead waits to be reaped: what the others are sent still goes. */
-static void test_two_broken_sockets_in_a_turn_stopped_all_private_bytes(void **state)
+static void test_two_broken_sockets_in_a_iteration_stopped_all_private_bytes(void **state)
 {
     (void)state;
     set_up(true);
@@ -108,7 +108,7 @@ static void test_two_broken_sockets_in_a_turn_stopped_all_private_bytes(void **s
     connection_send(stage.members[0], FRAME_PING, NULL, 0);
     connection_abort(stage.members[1]);
     turn();
-    assert_int_equal(audience_count(stage.audience), 1);
+    assert_int_equal(subscribers_count(stage.subscribers), 1);
     stage.members[0] = stage.members[1] = NULL;
     connection_send(stage.members[2], FRAME_TEXT, "x", 1);
     turn();
@@ -130,10 +130,10 @@ static void test_rooms_share_a_batch_and_take_turns(void **state)
     loop_once();
     assert_string_equal(received(99), "a");
     assert_string_equal(received(100), "b");
-    assert_string_equal(received(100 + SENDER_BATCH - 100 - 1), "b");
-    assert_string_equal(received(SENDER_BATCH), ""); /* in the next one */
+    assert_string_equal(received(100 + BATCH_SEND_MOST - 100 - 1), "b");
+    assert_string_equal(received(BATCH_SEND_MOST), ""); /* in the next one */
     assert_int_equal(stage.served_to, 1);
-    assert_true(audience_is_busy(other.audience));
+    assert_true(subscribers_is_busy(other.subscribers));
     say("c"); /* behind the rest of the other room */
     turn();
     assert_string_equal(received(0), "ac");
@@ -191,7 +191,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_said_overtakes_who_comes_and_goes_elsewhere),
-        cmocka_unit_test(test_two_broken_sockets_in_a_turn_stopped_all_private_bytes),
+        cmocka_unit_test(test_two_broken_sockets_in_a_iteration_stopped_all_private_bytes),
         cmocka_unit_test(test_rooms_share_a_batch_and_take_turns),
         cmocka_unit_test(test_what_does_not_fit_into_a_batch_is_in_the_next),
         cmocka_unit_test(test_a_room_that_closes_in_line_is_forgotten),

@@ -9,46 +9,46 @@
 static void test_feed_asks_for_nothing_until_it_is_subscribed(void **state)
 {
     struct feed_world *world = *state;
-    broker_always(world->broker, "SUBSCRIBE", NULL);
+    fake_redis_always(world->fake, "SUBSCRIBE", NULL);
     open_feed(world);
     tick(world);
-    broker_settle(world->broker);
+    fake_redis_settle(world->fake);
     assert_int_equal(roster_calls(world) + kept_calls(world), 0);
-    struct broker_call *call;
+    struct fake_redis_call *call;
     do
-        call = broker_await(world->broker, "SUBSCRIBE");
-    while (strcmp(broker_argument(call, 1), FEED_CHANNEL) != 0);
-    broker_answer(call, NULL);
-    broker_await(world->broker, "roster");
+        call = fake_redis_await(world->fake, "SUBSCRIBE");
+    while (strcmp(fake_redis_argument(call, 1), FEED_CHANNEL) != 0);
+    fake_redis_answer(call, NULL);
+    fake_redis_await(world->fake, "roster");
 }
 
 static void test_feed_that_may_not_subscribe_asks_again_every_second(void **state)
 {
     struct feed_world *world = *state;
-    size_t others = broker_count(world->broker, "SUBSCRIBE");
-    broker_always(world->broker, "SUBSCRIBE", "-NOPERM no channel for you");
+    size_t others = fake_redis_count(world->fake, "SUBSCRIBE");
+    fake_redis_always(world->fake, "SUBSCRIBE", "-NOPERM no channel for you");
     open_feed(world);
-    broker_settle(world->broker);
+    fake_redis_settle(world->fake);
     tick(world);
-    broker_settle(world->broker);
-    assert_int_equal(broker_count(world->broker, "SUBSCRIBE"), others + 2);
-    broker_always(world->broker, "SUBSCRIBE", NULL);
+    fake_redis_settle(world->fake);
+    assert_int_equal(fake_redis_count(world->fake, "SUBSCRIBE"), others + 2);
+    fake_redis_always(world->fake, "SUBSCRIBE", NULL);
     tick(world);
-    broker_settle(world->broker);
-    struct broker_call *call = NULL;
+    fake_redis_settle(world->fake);
+    struct fake_redis_call *call = NULL;
     for (size_t i = 0; i < others + 3; i++)
-        call = broker_await(world->broker, "SUBSCRIBE");
+        call = fake_redis_await(world->fake, "SUBSCRIBE");
     assert_string_equal(heard(world), "");
-    broker_answer(call, NULL);
-    broker_await(world->broker, "roster");
+    fake_redis_answer(call, NULL);
+    fake_redis_await(world->fake, "roster");
 }
 
 static void test_feed_opens_with_the_list_then_what_the_list_has_then_what_is_new(void **state)
 {
     struct feed_world *world = *state;
     open_feed(world);
-    struct broker_call *roster = broker_await(world->broker, "roster");
-    assert_string_equal(broker_key(roster, 4), "yukizuri:{tea}:members");
+    struct fake_redis_call *roster = fake_redis_await(world->fake, "roster");
+    assert_string_equal(fake_redis_key(roster, 4), "yukizuri:{tea}:members");
     answer_roster(roster, (struct roster_answer){"one", 7, 3, 2, "a b"});
     give_kept(world, 0, (struct kept_answer){"one", 9, 5, NULL, NULL, "m5/2 p6/2 m7/3 m8/4 m9/5"});
     assert_string_equal(heard(world), "[ a b ]2 start:7 +m5 +p6 +m7 m8 m9 live");
@@ -60,11 +60,11 @@ static void test_feed_delivers_what_came_while_it_opened_after_what_is_kept(void
 {
     struct feed_world *world = *state;
     open_feed(world);
-    struct broker_call *roster = broker_await(world->broker, "roster");
+    struct fake_redis_call *roster = fake_redis_await(world->fake, "roster");
     publish(world, "m7 m8");
     assert_string_equal(heard(world), "");
     answer_roster(roster, (struct roster_answer){"one", 7, 3, 0, ""});
-    struct broker_call *kept = broker_await(world->broker, "recent");
+    struct fake_redis_call *kept = fake_redis_await(world->fake, "recent");
     publish(world, "m9 p10");
     assert_string_equal(heard(world), "[ ]0 start:7");
     answer_kept(kept, (struct kept_answer){"one", 8, 4, NULL, NULL, "m7/3 m8/4"});
@@ -98,9 +98,9 @@ static void test_feed_tells_nothing_of_typing_and_notices_before_it_is_live(void
     struct feed_world *world = *state;
     const char *typing = "{\"type\":\"typing\",\"from\":{\"id\":\"a\",\"name\":\"Ann\"}}";
     open_feed(world);
-    broker_await(world->broker, "roster");
-    broker_publish(world->broker, FEED_CHANNEL, "back at ten");
-    broker_publish(world->broker, FEED_CHANNEL, "%s", typing);
+    fake_redis_await(world->fake, "roster");
+    fake_redis_publish(world->fake, FEED_CHANNEL, "back at ten");
+    fake_redis_publish(world->fake, FEED_CHANNEL, "%s", typing);
     assert_string_equal(heard(world), "");
 }
 
@@ -108,9 +108,10 @@ static void test_feed_takes_only_members_from_a_list_who_can_be_shown(void **sta
 {
     struct feed_world *world = *state;
     open_feed(world);
-    broker_answer(broker_await(world->broker, "roster"),
-                  "['one', 3, 0, 5, 'a', 'a-name', 'a-address', 'b', '\xff\xfe', '', null, 'x', "
-                  "'y', 7, 'x', 'y', 'c', 'c-name', 'c-address', 'd', 'd-name']");
+    fake_redis_answer(
+        fake_redis_await(world->fake, "roster"),
+        "['one', 3, 0, 5, 'a', 'a-name', 'a-address', 'b', '\xff\xfe', '', null, 'x', "
+        "'y', 7, 'x', 'y', 'c', 'c-name', 'c-address', 'd', 'd-name']");
     give_kept(world, 0, (struct kept_answer){"one", 3, 0, NULL, NULL, ""});
     assert_string_equal(heard(world), "[ a c ]5 start:3 live");
 }
@@ -122,8 +123,8 @@ static void test_feed_asks_again_for_a_list_that_is_refused_or_no_list(void **st
     struct feed_world *world = *state;
     open_feed(world);
     for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
-        broker_answer(broker_await(world->broker, "roster"), "%s", answers[i]);
-        broker_settle(world->broker);
+        fake_redis_answer(fake_redis_await(world->fake, "roster"), "%s", answers[i]);
+        fake_redis_settle(world->fake);
         assert_int_equal(roster_calls(world), i + 1); /* not at once: it would be for ever */
         tick(world);
     }
@@ -145,8 +146,8 @@ static void test_feed_asks_again_for_kept_events_that_are_refused_or_none(void *
     open_feed(world);
     give_roster(world, (struct roster_answer){"one", 2, 0, 0, ""});
     for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
-        broker_answer(broker_await(world->broker, "recent"), "%s", answers[i]);
-        broker_settle(world->broker);
+        fake_redis_answer(fake_redis_await(world->fake, "recent"), "%s", answers[i]);
+        fake_redis_settle(world->fake);
         assert_int_equal(kept_calls(world), i + 1);
         tick(world);
     }
@@ -161,18 +162,18 @@ static void test_feed_passes_over_kept_entries_that_are_no_events_of_ours(void *
     struct feed_world *world = *state;
     open_live_at(world, 3, 0);
     publish(world, "p8");
-    broker_answer(broker_await(world->broker, "recent"),
-                  "['one', 8, 0, '1', '', '', "
-                  "'x', '1', '%s', '0', "
-                  "'4', '1', 'hello', '0', "
-                  "'5', '1', '{\"type\":\"epoch\",\"epoch\":\"two\",\"seq\":5}', '0', "
-                  "'6', '1', '%s', '0', "
-                  "'999', '1', '%s', '0', "
-                  "'7', '1', '%s', '0', '8', '1']",
-                  "{\"type\":\"presence\",\"seq\":4,\"joined\":[],\"left\":[],\"count\":1}",
-                  "{\"type\":\"presence\",\"seq\":5,\"joined\":[],\"left\":[],\"count\":1}",
-                  "{\"type\":\"presence\",\"seq\":999,\"joined\":[],\"left\":[],\"count\":1}",
-                  "{\"type\":\"presence\",\"seq\":7,\"joined\":[],\"left\":[],\"count\":1}");
+    fake_redis_answer(fake_redis_await(world->fake, "recent"),
+                      "['one', 8, 0, '1', '', '', "
+                      "'x', '1', '%s', '0', "
+                      "'4', '1', 'hello', '0', "
+                      "'5', '1', '{\"type\":\"epoch\",\"epoch\":\"two\",\"seq\":5}', '0', "
+                      "'6', '1', '%s', '0', "
+                      "'999', '1', '%s', '0', "
+                      "'7', '1', '%s', '0', '8', '1']",
+                      "{\"type\":\"presence\",\"seq\":4,\"joined\":[],\"left\":[],\"count\":1}",
+                      "{\"type\":\"presence\",\"seq\":5,\"joined\":[],\"left\":[],\"count\":1}",
+                      "{\"type\":\"presence\",\"seq\":999,\"joined\":[],\"left\":[],\"count\":1}",
+                      "{\"type\":\"presence\",\"seq\":7,\"joined\":[],\"left\":[],\"count\":1}");
     assert_string_equal(heard(world), "gap:6/0 p7 p8");
 }
 
@@ -183,20 +184,20 @@ static void test_feed_reads_page_after_page(void **state)
     struct feed_world *world = *state;
     open_live_at(world, 3, 0);
     publish(world, "m9");
-    struct broker_call *first = broker_await(world->broker, "recent");
-    assert_string_equal(broker_argument(first, 8), "");
+    struct fake_redis_call *first = fake_redis_await(world->fake, "recent");
+    assert_string_equal(fake_redis_argument(first, 8), "");
     answer_kept(first, (struct kept_answer){"one", 9, 6, NULL, "5-0", "m4/1 m5/2"});
     assert_string_equal(heard(world), "m4 m5");
-    struct broker_call *second = broker_await(world->broker, "recent");
-    assert_string_equal(broker_argument(second, 8), "5-0");
+    struct fake_redis_call *second = fake_redis_await(world->fake, "recent");
+    assert_string_equal(fake_redis_argument(second, 8), "5-0");
     publish(world, "m10");
     answer_kept(second, (struct kept_answer){"one", 10, 7, NULL, "7-0", "m6/3 m7/4"});
-    struct broker_call *third = broker_await(world->broker, "recent");
-    assert_string_equal(broker_argument(third, 8), "7-0");
+    struct fake_redis_call *third = fake_redis_await(world->fake, "recent");
+    assert_string_equal(fake_redis_argument(third, 8), "7-0");
     answer_kept(third, (struct kept_answer){"one", 10, 7, NULL, NULL, "m8/5 m9/6 m10/7"});
     assert_string_equal(heard(world), "m6 m7 m8 m9 m10");
     publish(world, "m11 m13"); /* the next read begins behind the last event again */
-    assert_string_equal(broker_argument(broker_await(world->broker, "recent"), 8), "");
+    assert_string_equal(fake_redis_argument(fake_redis_await(world->fake, "recent"), 8), "");
     assert_string_equal(heard(world), "m11");
 }
 
@@ -206,13 +207,13 @@ static void test_feed_waits_for_the_tick_after_a_page_without_an_event(void **st
     struct feed_world *world = *state;
     open_live_at(world, 3, 0);
     publish(world, "m5");
-    answer_kept(broker_await(world->broker, "recent"),
+    answer_kept(fake_redis_await(world->fake, "recent"),
                 (struct kept_answer){"one", 5, 2, NULL, "3-500", ""});
-    broker_settle(world->broker);
+    fake_redis_settle(world->fake);
     assert_int_equal(kept_calls(world), 2);
     tick(world);
-    struct broker_call *next = broker_await(world->broker, "recent");
-    assert_string_equal(broker_argument(next, 8), "3-500");
+    struct fake_redis_call *next = fake_redis_await(world->fake, "recent");
+    assert_string_equal(fake_redis_argument(next, 8), "3-500");
     answer_kept(next, (struct kept_answer){"one", 5, 2, NULL, NULL, "m4/1 m5/2"});
     assert_string_equal(heard(world), "m4 m5");
 }
@@ -238,7 +239,7 @@ static void test_feed_mends_a_hole_before_it_delivers_what_is_behind_it(void **s
     struct feed_world *world = *state;
     open_live_at(world, 3, 0);
     publish(world, "m6");
-    struct broker_call *kept = broker_await(world->broker, "recent");
+    struct fake_redis_call *kept = fake_redis_await(world->fake, "recent");
     assert_int_equal(asked_after(kept), 3);
     publish(world, "m7 m8");
     assert_string_equal(heard(world), "");
@@ -290,7 +291,7 @@ static void test_feed_reads_again_when_what_came_meanwhile_leaves_a_hole(void **
     struct feed_world *world = *state;
     open_live_at(world, 3, 0);
     publish(world, "m5");
-    struct broker_call *kept = broker_await(world->broker, "recent");
+    struct fake_redis_call *kept = fake_redis_await(world->fake, "recent");
     publish(world, "m8");
     answer_kept(kept, (struct kept_answer){"one", 5, 2, NULL, NULL, "m4/1 m5/2"});
     give_kept(world, 5, (struct kept_answer){"one", 8, 5, NULL, NULL, "m6/3 m7/4 m8/5"});
@@ -309,7 +310,7 @@ static void test_feed_survives_more_events_during_a_read_than_it_keeps(void **st
         snprintf(event, sizeof event, "m%u", seq);
         publish(world, event);
     }
-    broker_settle(world->broker);
+    fake_redis_settle(world->fake);
     give_kept(world, 3, (struct kept_answer){"one", 5, 2, NULL, NULL, "m4/1 m5/2"});
     for (unsigned from = 6; from <= LAST; from += PAGE) {
         struct text events = TEXT_EMPTY;
@@ -318,7 +319,7 @@ static void test_feed_survives_more_events_during_a_read_than_it_keeps(void **st
         for (unsigned seq = from; seq <= to; seq++)
             text_print(&events, "m%u/%u ", seq, seq - 3);
         snprintf(last, sizeof last, "%u-0", to);
-        answer_kept(broker_await(world->broker, "recent"),
+        answer_kept(fake_redis_await(world->fake, "recent"),
                     (struct kept_answer){"one", LAST, LAST - 3, NULL, to == LAST ? NULL : last,
                                          events.data});
         text_done(&events);
@@ -338,11 +339,11 @@ static void test_feed_delivers_typing_and_notices_when_they_come(void **state)
     struct feed_world *world = *state;
     open_live_at(world, 3, 0);
     publish(world, "m5"); /* also while a hole is being mended */
-    broker_await(world->broker, "recent");
-    broker_publish(world->broker, FEED_CHANNEL,
-                   "{\"type\":\"typing\",\"from\":{\"id\":\"a\",\"name\":\"Ann\"}}");
-    broker_publish(world->broker, FEED_CHANNEL, "back at ten");
-    broker_publish(world->broker, FEED_CHANNEL, "{\"type\":\"notice\",\"text\":\"now\"}");
+    fake_redis_await(world->fake, "recent");
+    fake_redis_publish(world->fake, FEED_CHANNEL,
+                       "{\"type\":\"typing\",\"from\":{\"id\":\"a\",\"name\":\"Ann\"}}");
+    fake_redis_publish(world->fake, FEED_CHANNEL, "back at ten");
+    fake_redis_publish(world->fake, FEED_CHANNEL, "{\"type\":\"notice\",\"text\":\"now\"}");
     assert_string_equal(heard(world), "typing notice:back at ten notice:now");
 }
 
@@ -379,8 +380,8 @@ static void test_feed_counts_and_drops_what_is_no_event_of_ours(void **state)
     struct feed_world *world = *state;
     open_live_at(world, 3, 0);
     for (size_t i = 0; i < count; i++)
-        broker_publish(world->broker, FEED_CHANNEL, "%s", garbage[i]);
-    broker_publish_bytes(world->broker, FEED_CHANNEL, "{\"type\":\"typing\"\0}", 18);
+        fake_redis_publish(world->fake, FEED_CHANNEL, "%s", garbage[i]);
+    fake_redis_publish_bytes(world->fake, FEED_CHANNEL, "{\"type\":\"typing\"\0}", 18);
     assert_string_equal(heard(world), "");
     assert_int_equal(dropped(world), count + 1);
     assert_int_equal(kept_calls(world), 1);
@@ -395,7 +396,7 @@ static void test_feed_gives_a_later_list_with_the_events_that_it_lacks(void **st
     struct feed_world *world = *state;
     open_live_at(world, 3, 0);
     want_roster(world);
-    struct broker_call *roster = broker_await(world->broker, "roster");
+    struct fake_redis_call *roster = fake_redis_await(world->fake, "roster");
     publish(world, "p4 m5 p6 p7");
     assert_string_equal(heard(world), "p4 m5 p6 p7");
     answer_roster(roster, (struct roster_answer){"one", 5, 1, 2, "a b"});
@@ -410,7 +411,7 @@ static void test_feed_asks_once_more_when_a_list_under_way_may_be_too_old(void *
     struct feed_world *world = *state;
     open_live_at(world, 3, 0);
     want_roster(world);
-    struct broker_call *roster = broker_await(world->broker, "roster");
+    struct fake_redis_call *roster = fake_redis_await(world->fake, "roster");
     want_roster(world);
     want_roster(world);
     answer_roster(roster, (struct roster_answer){"one", 3, 0, 1, "a"});
@@ -427,7 +428,7 @@ static void test_feed_asks_again_when_more_happened_than_it_can_add_to_a_list(vo
     struct feed_world *world = *state;
     open_live_at(world, 3, 0);
     want_roster(world);
-    struct broker_call *roster = broker_await(world->broker, "roster");
+    struct fake_redis_call *roster = fake_redis_await(world->fake, "roster");
     for (unsigned i = 0; i < EVENTS; i++) {
         char event[16];
         snprintf(event, sizeof event, "p%u", 4 + i);
@@ -447,9 +448,9 @@ static void test_feed_takes_no_list_while_it_mends_a_hole(void **state)
     struct feed_world *world = *state;
     open_live_at(world, 3, 0);
     want_roster(world);
-    struct broker_call *roster = broker_await(world->broker, "roster");
+    struct fake_redis_call *roster = fake_redis_await(world->fake, "roster");
     publish(world, "p5");
-    struct broker_call *kept = broker_await(world->broker, "recent");
+    struct fake_redis_call *kept = fake_redis_await(world->fake, "recent");
     answer_roster(roster, (struct roster_answer){"one", 5, 0, 2, "a b"});
     assert_string_equal(heard(world), "");
     answer_kept(kept, (struct kept_answer){"one", 5, 0, NULL, NULL, "p4/0 p5/0"});

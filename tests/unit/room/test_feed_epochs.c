@@ -36,13 +36,13 @@ static void test_several_epochs_that_go_on_from_the_last_event_are_no_gap(void *
 }
 
 static void
-test_an_epoch_that_forked_before_the_last_event_begins_anew_behind_the_fork(void **state)
+test_an_epoch_that_forked_before_the_last_event_begins_again_behind_the_fork(void **state)
 {
     struct feed_world *world = *state;
     open_live_at(world, 10, 10);
     publish_epoch(world, "two", 7);
     answer_in(world, 10, "two", "one:7", 9, "");
-    broker_settle(world->broker);
+    fake_redis_settle(world->fake);
     assert_false(is_settled(world));
     answer_in(world, 7, "two", "one:7", 9, "m8/8 m9/9");
     assert_string_equal(heard(world), "anew:7/7 m8 m9");
@@ -61,7 +61,7 @@ static void test_behind_a_fork_what_is_not_kept_has_passed_unseen(void **state)
     assert_string_equal(heard(world), "anew:14/7 m15 gap:19/4 m20");
 }
 
-static void test_an_unknown_epoch_begins_anew_from_its_beginning(void **state)
+static void test_an_unknown_epoch_begins_again_from_its_beginning(void **state)
 {
     struct feed_world *world = *state;
     open_live_at(world, 10, 10);
@@ -96,7 +96,7 @@ static void test_an_old_number_shows_that_the_epoch_is_another(void **state)
     assert_string_equal(heard(world), "anew:0/0 m1");
 }
 
-static void test_a_head_that_was_set_back_by_hand_begins_anew(void **state)
+static void test_a_head_that_was_set_back_by_hand_starts_over(void **state)
 {
     struct feed_world *world = *state;
     open_live_at(world, 10, 10);
@@ -137,9 +137,9 @@ static void test_an_answer_of_the_epoch_before_is_not_taken(void **state)
     struct feed_world *world = *state;
     open_live_at(world, 10, 10);
     publish(world, "m13");
-    struct broker_call *late = broker_await(world->broker, "recent");
+    struct fake_redis_call *late = fake_redis_await(world->fake, "recent");
     publish_epoch(world, "two", 11);
-    broker_settle(world->broker);
+    fake_redis_settle(world->fake);
     answer_kept(late, (struct kept_answer){"one", 13, 13, NULL, NULL, "m11/11 m12/12 m13/13"});
     answer_in(world, 10, "two", "one:11", 12, "m11/11 m12/12");
     assert_string_equal(heard(world), "epoch:two m11 m12");
@@ -151,10 +151,10 @@ static void test_what_waits_when_the_epoch_changes_is_not_delivered(void **state
     struct feed_world *world = *state;
     open_live_at(world, 10, 10);
     publish(world, "m12 m13");
-    struct broker_call *late = broker_await(world->broker, "recent");
+    struct fake_redis_call *late = fake_redis_await(world->fake, "recent");
     publish_epoch(world, "two", 10);
     publish(world, "p12");
-    broker_settle(world->broker);
+    fake_redis_settle(world->fake);
     answer_kept(late, (struct kept_answer){"one", 13, 13, NULL, NULL, "m11/11 m12/12 m13/13"});
     answer_in(world, 10, "two", "one:10", 12, "m11/11 p12/11");
     assert_string_equal(heard(world), "epoch:two m11 p12");
@@ -166,12 +166,12 @@ static void test_an_epoch_that_changes_between_two_pages_is_read_from_its_fork(v
     open_live_at(world, 10, 10);
     publish(world, "m14");
     give_kept(world, 10, (struct kept_answer){"one", 14, 14, NULL, "12-0", "m11/11 m12/12"});
-    struct broker_call *second = broker_await(world->broker, "recent");
-    assert_string_equal(broker_argument(second, 8), "12-0");
+    struct fake_redis_call *second = fake_redis_await(world->fake, "recent");
+    assert_string_equal(fake_redis_argument(second, 8), "12-0");
     answer_kept(second, (struct kept_answer){"two", 13, 13, "one:11", "13-0", "m12/12 m13/13"});
-    struct broker_call *third = broker_await(world->broker, "recent");
+    struct fake_redis_call *third = fake_redis_await(world->fake, "recent");
     assert_int_equal(asked_after(third), 11);
-    assert_string_equal(broker_argument(third, 8), "");
+    assert_string_equal(fake_redis_argument(third, 8), "");
     answer_kept(third, (struct kept_answer){"two", 13, 13, "one:11", NULL, "m12/12 m13/13"});
     assert_string_equal(heard(world), "m11 m12 anew:11/11 m12 m13");
 }
@@ -181,9 +181,9 @@ static void test_an_epoch_that_is_followed_by_another_is_taken_up_once(void **st
     struct feed_world *world = *state;
     open_live_at(world, 10, 10);
     publish_epoch(world, "two", 8);
-    struct broker_call *late = broker_await(world->broker, "recent");
+    struct fake_redis_call *late = fake_redis_await(world->fake, "recent");
     publish_epoch(world, "three", 9);
-    broker_settle(world->broker);
+    fake_redis_settle(world->fake);
     answer_kept(late, (struct kept_answer){"two", 9, 9, "one:8", NULL, ""});
     answer_in(world, 10, "three", "one:8 two:9", 10, "");
     answer_in(world, 8, "three", "one:8 two:9", 10, "m9/9 m10/10");
@@ -201,7 +201,7 @@ static void test_answers_of_ever_another_epoch_are_asked_for_once_a_second(void 
         for (unsigned i = 0; i < 2; i++)
             give_kept(world, second + i == 0 ? 10 : 0,
                       (struct kept_answer){epochs[i], 3, 3, NULL, NULL, "m3/3"});
-        broker_settle(world->broker);
+        fake_redis_settle(world->fake);
         assert_int_equal(kept_calls(world), 3 + 2 * second);
         tick(world);
     }
@@ -226,11 +226,11 @@ static void test_an_epoch_that_begins_while_the_list_is_read_asks_for_it_once_mo
 {
     struct feed_world *world = *state;
     open_feed(world);
-    struct broker_call *late = broker_await(world->broker, "roster");
+    struct fake_redis_call *late = fake_redis_await(world->fake, "roster");
     publish(world, "m7");
     publish_epoch(world, "two", 5);
     publish(world, "m6");
-    broker_settle(world->broker);
+    fake_redis_settle(world->fake);
     answer_roster(late, (struct roster_answer){"one", 7, 7, 1, "a"});
     give_roster(world, (struct roster_answer){"two", 6, 6, 1, "b"});
     answer_in(world, 0, "two", "one:5", 6, "m6/6");
@@ -251,9 +251,9 @@ static void test_a_room_whose_epoch_goes_on_while_it_opens_just_opens(void **sta
     struct feed_world *world = *state;
     open_feed(world);
     give_roster(world, (struct roster_answer){"one", 7, 7, 0, ""});
-    struct broker_call *late = broker_await(world->broker, "recent");
+    struct fake_redis_call *late = fake_redis_await(world->fake, "recent");
     publish_epoch(world, "two", 8);
-    broker_settle(world->broker);
+    fake_redis_settle(world->fake);
     answer_kept(late, (struct kept_answer){"one", 8, 8, NULL, NULL, "m8/8"});
     answer_in(world, 0, "two", "one:8", 9, "m8/8 m9/9");
     assert_string_equal(heard(world), "[ ]0 start:7 m8 m9 live");
@@ -280,9 +280,9 @@ static void test_a_list_asked_for_in_the_epoch_before_is_asked_for_once_more(voi
     struct feed_world *world = *state;
     open_live_at(world, 10, 10);
     want_roster(world);
-    struct broker_call *late = broker_await(world->broker, "roster");
+    struct fake_redis_call *late = fake_redis_await(world->fake, "roster");
     publish_epoch(world, "two", 10);
-    broker_settle(world->broker);
+    fake_redis_settle(world->fake);
     answer_roster(late, (struct roster_answer){"one", 10, 10, 1, "a"});
     answer_in(world, 10, "two", "one:10", 10, "");
     give_roster(world, (struct roster_answer){"two", 10, 10, 1, "b"});
@@ -296,12 +296,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_an_epoch_that_goes_on_from_the_last_event_is_no_gap),
         TEST(test_several_epochs_that_go_on_from_the_last_event_are_no_gap),
-        TEST(test_an_epoch_that_forked_before_the_last_event_begins_anew_behind_the_fork),
+        TEST(test_an_epoch_that_forked_before_the_last_event_begins_again_behind_the_fork),
         TEST(test_behind_a_fork_what_is_not_kept_has_passed_unseen),
-        TEST(test_an_unknown_epoch_begins_anew_from_its_beginning),
+        TEST(test_an_unknown_epoch_begins_again_from_its_beginning),
         TEST(test_an_unknown_epoch_of_which_nothing_is_kept_begins_at_its_head),
         TEST(test_an_old_number_shows_that_the_epoch_is_another),
-        TEST(test_a_head_that_was_set_back_by_hand_begins_anew),
+        TEST(test_a_head_that_was_set_back_by_hand_starts_over),
         TEST(test_the_epoch_that_it_is_in_is_no_news),
         TEST(test_somebody_who_knows_another_epoch_makes_it_look),
         TEST(test_an_answer_of_the_epoch_before_is_not_taken),

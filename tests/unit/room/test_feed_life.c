@@ -38,7 +38,7 @@ test_kept_events_asked_for_before_the_subscription_was_lost_are_asked_for_again(
     struct feed_world *world = *state;
     open_live_at(world, 3, 0);
     publish(world, "m5");
-    struct broker_call *late = broker_await(world->broker, "recent");
+    struct fake_redis_call *late = fake_redis_await(world->fake, "recent");
     lose_subscription(world);
     await_subscription(world);
     answer_kept(late, (struct kept_answer){"one", 5, 2, NULL, NULL, "m4/1 m5/2"});
@@ -52,13 +52,13 @@ static void test_an_answer_that_comes_while_it_is_not_subscribed_is_not_taken(vo
     struct feed_world *world = *state;
     open_live_at(world, 3, 0);
     publish(world, "m5");
-    struct broker_call *late = broker_await(world->broker, "recent");
-    broker_always(world->broker, "SUBSCRIBE", NULL);
+    struct fake_redis_call *late = fake_redis_await(world->fake, "recent");
+    fake_redis_always(world->fake, "SUBSCRIBE", NULL);
     lose_subscription(world);
     answer_kept(late, (struct kept_answer){"one", 5, 2, NULL, NULL, "m4/1 m5/2"});
     assert_string_equal(heard(world), "");
     tick(world);
-    broker_settle(world->broker);
+    fake_redis_settle(world->fake);
     assert_int_equal(kept_calls(world), 2);
 }
 
@@ -66,7 +66,7 @@ static void test_a_list_asked_for_before_the_subscription_was_lost_is_asked_for_
 {
     struct feed_world *world = *state;
     open_feed(world);
-    struct broker_call *late = broker_await(world->broker, "roster");
+    struct fake_redis_call *late = fake_redis_await(world->fake, "roster");
     lose_subscription(world);
     await_subscription(world);
     assert_int_equal(roster_calls(world), 1); /* one at a time */
@@ -83,12 +83,12 @@ static void test_a_read_begins_at_its_first_page_when_the_subscription_was_lost(
     open_live_at(world, 3, 0);
     publish(world, "m9");
     give_kept(world, 3, (struct kept_answer){"one", 9, 6, NULL, "3-700", "m4/1"});
-    struct broker_call *late = broker_await(world->broker, "recent");
+    struct fake_redis_call *late = fake_redis_await(world->fake, "recent");
     lose_subscription(world);
     await_subscription(world);
     answer_kept(late, (struct kept_answer){"one", 9, 6, NULL, NULL, ""});
-    struct broker_call *again = broker_await(world->broker, "recent");
-    assert_string_equal(broker_argument(again, 8), "");
+    struct fake_redis_call *again = fake_redis_await(world->fake, "recent");
+    assert_string_equal(fake_redis_argument(again, 8), "");
     assert_int_equal(asked_after(again), 4);
 }
 
@@ -97,10 +97,10 @@ static void test_a_hole_is_mended_when_the_connection_for_commands_is_back(void 
     struct feed_world *world = *state;
     open_live_at(world, 3, 0);
     publish(world, "m5");
-    struct broker_call *lost = broker_await(world->broker, "recent");
-    broker_drop(world->broker, BROKER_COMMANDS);
+    struct fake_redis_call *lost = fake_redis_await(world->fake, "recent");
+    fake_redis_drop(world->fake, BROKER_COMMANDS);
     publish(world, "m6");
-    struct broker_call *again = broker_await(world->broker, "recent");
+    struct fake_redis_call *again = fake_redis_await(world->fake, "recent");
     answer_kept(lost, (struct kept_answer){"one", 3, 0, NULL, NULL, ""});
     answer_kept(again, (struct kept_answer){"one", 5, 2, NULL, NULL, "m4/1 m5/2"});
     assert_string_equal(heard(world), "m4 m5 m6");
@@ -110,8 +110,8 @@ static void test_a_list_is_read_when_the_connection_for_commands_is_back(void **
 {
     struct feed_world *world = *state;
     open_feed(world);
-    broker_await(world->broker, "roster");
-    broker_drop(world->broker, BROKER_COMMANDS);
+    fake_redis_await(world->fake, "roster");
+    fake_redis_drop(world->fake, BROKER_COMMANDS);
     give_roster(world, (struct roster_answer){"one", 5, 0, 0, ""});
     give_kept(world, 0, (struct kept_answer){"one", 5, 0, NULL, NULL, ""});
     assert_string_equal(heard(world), "[ ]0 start:5 live");
@@ -121,11 +121,11 @@ static void test_it_opens_when_both_connections_were_lost_and_are_back(void **st
 {
     struct feed_world *world = *state;
     open_feed(world);
-    broker_await(world->broker, "roster");
-    broker_set_away(world->broker, true);
-    broker_settle(world->broker);
+    fake_redis_await(world->fake, "roster");
+    fake_redis_set_away(world->fake, true);
+    fake_redis_settle(world->fake);
     tick(world);
-    broker_set_away(world->broker, false);
+    fake_redis_set_away(world->fake, false);
     await_subscription(world);
     give_roster(world, (struct roster_answer){"one", 5, 0, 0, ""});
     give_kept(world, 0, (struct kept_answer){"one", 5, 0, NULL, NULL, ""});
@@ -138,7 +138,7 @@ static void test_an_answer_that_is_not_resp_is_asked_for_again(void **state)
     struct feed_world *world = *state;
     open_live_at(world, 3, 0);
     publish(world, "m5");
-    broker_answer_bytes(broker_await(world->broker, "recent"), "\x01?*\r\n", 5);
+    fake_redis_answer_bytes(fake_redis_await(world->fake, "recent"), "\x01?*\r\n", 5);
     give_kept(world, 3, (struct kept_answer){"one", 5, 2, NULL, NULL, "m4/1 m5/2"});
     assert_string_equal(heard(world), "m4 m5");
 }
@@ -149,10 +149,10 @@ static void test_a_feed_closed_while_the_list_is_read_tells_nothing(void **state
 {
     struct feed_world *world = *state;
     open_feed(world);
-    struct broker_call *late = broker_await(world->broker, "roster");
+    struct fake_redis_call *late = fake_redis_await(world->fake, "roster");
     close_feed(world);
     publish(world, "m4");
-    broker_publish(world->broker, FEED_CHANNEL, "back at ten");
+    fake_redis_publish(world->fake, FEED_CHANNEL, "back at ten");
     answer_roster(late, (struct roster_answer){"one", 3, 0, 1, "a"});
     assert_string_equal(heard(world), "");
     assert_int_equal(kept_calls(world), 0);
@@ -163,9 +163,9 @@ static void test_a_feed_closed_while_kept_events_are_read_tells_nothing(void **s
     struct feed_world *world = *state;
     open_live_at(world, 3, 0);
     want_roster(world);
-    struct broker_call *roster = broker_await(world->broker, "roster");
+    struct fake_redis_call *roster = fake_redis_await(world->fake, "roster");
     publish(world, "m5");
-    struct broker_call *late = broker_await(world->broker, "recent");
+    struct fake_redis_call *late = fake_redis_await(world->fake, "recent");
     close_feed(world);
     answer_roster(roster, (struct roster_answer){"one", 3, 0, 1, "a"});
     answer_kept(late, (struct kept_answer){"one", 5, 2, NULL, "5-0", "m4/1 m5/2"});
@@ -178,10 +178,10 @@ static void test_a_feed_closed_before_the_connection_is_lost_tells_nothing(void 
     struct feed_world *world = *state;
     open_live_at(world, 3, 0);
     publish(world, "m5");
-    broker_await(world->broker, "recent");
+    fake_redis_await(world->fake, "recent");
     want_roster(world);
     close_feed(world);
-    broker_drop(world->broker, BROKER_ALL);
+    fake_redis_drop(world->fake, BROKER_ALL);
     assert_string_equal(heard(world), "");
 }
 
@@ -191,10 +191,10 @@ static void test_a_feed_takes_no_answer_that_an_earlier_one_of_its_room_waited_f
     struct feed_world *world = *state;
     open_live_at(world, 3, 0);
     publish(world, "m5");
-    struct broker_call *late = broker_await(world->broker, "recent");
+    struct fake_redis_call *late = fake_redis_await(world->fake, "recent");
     close_feed(world);
     open_feed(world);
-    struct broker_call *roster = broker_await(world->broker, "roster");
+    struct fake_redis_call *roster = fake_redis_await(world->fake, "roster");
     answer_kept(late, (struct kept_answer){"one", 5, 2, NULL, NULL, "m4/1 m5/2"});
     assert_string_equal(heard(world), "");
     answer_roster(roster, (struct roster_answer){"one", 5, 2, 0, ""});
@@ -214,41 +214,41 @@ static void test_a_feed_closed_from_within_an_event_with_nothing_under_way(void 
 static void open_with_everything(struct feed_world *world)
 {
     open_feed(world);
-    struct broker_call *roster = broker_await(world->broker, "roster");
+    struct fake_redis_call *roster = fake_redis_await(world->fake, "roster");
     publish(world, "m9 m10");
     answer_roster(roster, (struct roster_answer){"one", 4, 1, 1, "a"});
-    broker_settle(world->broker);
+    fake_redis_settle(world->fake);
     if (kept_calls(world) > 0)
         give_kept(world, 0, (struct kept_answer){"one", 8, 5, NULL, NULL, "m4/1 m5/2 m8/5"});
-    broker_settle(world->broker);
+    fake_redis_settle(world->fake);
 }
 
 static void read_list(struct feed_world *world)
 {
     want_roster(world);
-    struct broker_call *roster = broker_await(world->broker, "roster");
+    struct fake_redis_call *roster = fake_redis_await(world->fake, "roster");
     publish(world, "p11");
-    broker_settle(world->broker);
+    fake_redis_settle(world->fake);
     answer_roster(roster, (struct roster_answer){"one", 10, 7, 2, "a b"});
-    broker_settle(world->broker);
+    fake_redis_settle(world->fake);
 }
 
 static void go_on_in_another_epoch(struct feed_world *world)
 {
     publish_epoch(world, "two", 11);
     give_kept(world, 11, (struct kept_answer){"two", 13, 9, "one:11", NULL, "m12/8 m13/9"});
-    broker_settle(world->broker);
+    fake_redis_settle(world->fake);
 }
 
 static void fork_another_epoch(struct feed_world *world)
 {
     publish_epoch(world, "three", 12);
     give_kept(world, 13, (struct kept_answer){"three", 15, 10, "two:12", NULL, ""});
-    struct broker_call *kept = broker_await(world->broker, "recent");
+    struct fake_redis_call *kept = fake_redis_await(world->fake, "recent");
     publish(world, "m15 m16");
-    broker_settle(world->broker);
+    fake_redis_settle(world->fake);
     answer_kept(kept, (struct kept_answer){"three", 15, 11, "two:12", NULL, "m13/9"});
-    broker_settle(world->broker);
+    fake_redis_settle(world->fake);
 }
 
 /* All that a feed can tell, up to its end. */

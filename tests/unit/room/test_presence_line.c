@@ -48,7 +48,7 @@ static void test_who_came_and_went_unseen_is_not_named(void **state)
 }
 
 /* All get the same line; applied by id it changes nothing for who has been given the list. */
-static void test_a_line_names_everybody_to_who_came_in_while_it_was_gathered(void **state)
+static void test_a_line_names_everybody_to_who_came_in_while_it_was_collected(void **state)
 {
     struct room_world *world = *state;
     struct guest *before = enter(world);
@@ -150,7 +150,7 @@ static void test_whenever_somebody_enters_it_knows_who_is_there(void **state)
     }
 }
 
-static void test_a_room_may_end_while_a_line_is_gathered(void **state)
+static void test_a_room_may_end_while_a_line_is_collected(void **state)
 {
     struct room_world *world = *state;
     hear_presence(world, 1, "a", "", 1);
@@ -200,7 +200,7 @@ static void test_a_list_names_two_hundred_and_always_oneself(void **state)
     text_done(&ids);
 }
 
-static void test_a_list_that_is_read_anew_replaces_the_one_before(void **state)
+static void test_a_list_that_is_read_again_replaces_the_one_before(void **state)
 {
     struct room_world *world = *state;
     struct guest *guest = enter(world);
@@ -214,7 +214,7 @@ static void test_a_list_that_is_read_anew_replaces_the_one_before(void **state)
     assert_string_equal(got(guest), ""); /* told once */
 }
 
-static void test_a_list_that_named_too_few_is_owed_until_it_was_told(void **state)
+static void test_a_list_that_named_too_few_is_due_until_it_was_told(void **state)
 {
     struct room_world *world = *state;
     struct guest *first = come_back(world, 0); /* is given no list */
@@ -249,16 +249,16 @@ int main(void)
         TEST(test_the_first_line_goes_out_at_once_and_those_who_follow_are_gathered),
         TEST(test_who_is_gathered_is_told_before_what_is_said),
         TEST(test_who_came_and_went_unseen_is_not_named),
-        TEST(test_a_line_names_everybody_to_who_came_in_while_it_was_gathered),
+        TEST(test_a_line_names_everybody_to_who_came_in_while_it_was_collected),
         TEST(test_who_was_in_a_list_and_goes_is_named_to_who_got_that),
         TEST(test_a_line_names_fifty_and_counts_all),
         TEST(test_whenever_somebody_enters_it_knows_who_is_there),
-        TEST(test_a_room_may_end_while_a_line_is_gathered),
+        TEST(test_a_room_may_end_while_a_line_is_collected),
         TEST(test_the_list_follows_who_comes_and_goes),
         TEST(test_everybody_finds_themselves_in_their_list),
         TEST(test_a_list_names_two_hundred_and_always_oneself),
-        TEST(test_a_list_that_is_read_anew_replaces_the_one_before),
-        TEST(test_a_list_that_named_too_few_is_owed_until_it_was_told),
+        TEST(test_a_list_that_is_read_again_replaces_the_one_before),
+        TEST(test_a_list_that_named_too_few_is_due_until_it_was_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

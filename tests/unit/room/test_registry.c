@@ -14,7 +14,7 @@ struct world {
     struct event_base *base;
     struct config config;
     struct metrics metrics;
-    struct bus *bus;
+    struct broker *broker;
     struct rooms *rooms;
 };
 
@@ -31,27 +31,27 @@ static bool *met_of(struct room *room)
     return room_owner(room);
 }
 
-/* A bus that never connects: rooms without members have no feed. */
+/* A broker that never connects: rooms without members have no feed. */
 static void make(struct world *world)
 {
-    static const struct bus_callbacks nothing;
+    static const struct broker_callbacks nothing;
     static const struct rooms_callbacks owners = {.on_made = make_owner, .on_freed = free};
     char error[256];
     char *arguments[] = {(char[]){"yukizuri"}, (char[]){"--redis"}, (char[]){"unix:/nowhere"}};
     config_load(&world->config, 3, arguments, no_environment);
     world->base = event_base_new();
-    const struct bus_options bus = {world->base, &world->config, &world->config.redis_url,
-                                    &world->metrics, NULL};
-    world->bus = bus_new(&bus, &nothing, NULL, error, sizeof error);
-    const struct rooms_options rooms = {world->base, NULL, world->bus};
+    const struct broker_options broker = {world->base, &world->config, &world->config.redis_url,
+                                          &world->metrics, NULL};
+    world->broker = broker_new(&broker, &nothing, NULL, error, sizeof error);
+    const struct rooms_options rooms = {world->base, NULL, world->broker};
     world->rooms = rooms_new(&rooms, &owners, NULL);
 }
 
 static void unmake(struct world *world)
 {
     rooms_free(world->rooms);
-    bus_stop(world->bus);
-    bus_free(world->bus);
+    broker_stop(world->broker);
+    broker_free(world->broker);
     event_base_free(world->base);
     config_done(&world->config);
 }

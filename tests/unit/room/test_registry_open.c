@@ -93,11 +93,11 @@ static void test_a_room_may_close_while_it_opens(void **state)
 {
     struct rooms_world *world = *state;
     struct room *room = open_room(world, "tea");
-    struct broker_call *late = broker_await(world->broker, "roster");
+    struct fake_redis_call *late = fake_redis_await(world->fake, "roster");
     room_release(room);
     clock_skip_ms(LINGER_MS + 1);
     tick(world);
-    broker_answer(late, "['one', 3, 0, 1, 'a', 'Ann', '']");
+    fake_redis_answer(late, "['one', 3, 0, 1, 'a', 'Ann', '']");
     assert_string_equal(told(world), "opened:tea closed:tea");
 }
 
@@ -110,7 +110,7 @@ static void test_of_very_many_unused_rooms_the_last_close_at_once(void **state)
         snprintf(name, sizeof name, "room-%d", i);
         rooms[i] = open_room(world, name);
     }
-    broker_settle(world->broker);
+    fake_redis_settle(world->fake);
     text_clear(&world->told);
     for (int i = 0; i < MOST_UNUSED + 2; i++)
         room_release(rooms[i]);

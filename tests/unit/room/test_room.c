@@ -60,9 +60,9 @@ static void test_what_was_sent_to_everybody_is_known_by_its_number(void **state)
     struct room_world *world = *state;
     struct guest *guest = enter(world);
     hear_message(world, 7);
-    assert_int_equal(room_shown_seq(world->room), 0);
+    assert_int_equal(room_delivered_seq(world->room), 0);
     assert_string_equal(got(guest), "m7");
-    assert_int_equal(room_shown_seq(world->room), 7);
+    assert_int_equal(room_delivered_seq(world->room), 7);
 }
 
 /* --- Coming back --- */
@@ -316,7 +316,7 @@ static void test_somebody_who_does_not_read_holds_nobody_up(void **state)
         snprintf(expected, sizeof expected, "m%d", (int)seq);
         assert_string_equal(got(reads), expected);
     }
-    assert_int_equal(room_shown_seq(world->room), MESSAGES);
+    assert_int_equal(room_delivered_seq(world->room), MESSAGES);
     for (int i = 0; i < 100 && sleeps->closed == 0; i++)
         got(sleeps); /* its socket takes more each time */
     assert_int_equal(sleeps->closed, CONNECTION_TOO_SLOW);

@@ -11,9 +11,10 @@ static void test_what_is_published_reaches_the_room_and_its_members(void **state
     struct room *room = open_live(world);
     enter(world, room);
     publish_message(world, 4);
-    broker_publish(world->broker, ROOMS_CHANNEL,
-                   "{\"type\":\"presence\",\"seq\":5,\"joined\":[{\"id\":\"b\",\"name\":\"Bob\"}],"
-                   "\"left\":[{\"id\":\"a\",\"name\":\"Ann\"}],\"count\":1}");
+    fake_redis_publish(
+        world->fake, ROOMS_CHANNEL,
+        "{\"type\":\"presence\",\"seq\":5,\"joined\":[{\"id\":\"b\",\"name\":\"Bob\"}],"
+        "\"left\":[{\"id\":\"a\",\"name\":\"Ann\"}],\"count\":1}");
     assert_string_equal(told(world), "hurry:tea news:tea news:tea");
     const char *bytes = got(world);
     assert_non_null(strstr(bytes, "\"seq\":4"));
@@ -40,7 +41,7 @@ static void test_after_a_gap_the_list_is_read_and_told_to_everybody(void **state
     assert_int_equal(roster_calls(world), 2);
 }
 
-/* By then all who are still there have been put back. */
+/* By then all who are still there have been reinstated. */
 static void test_when_redis_lost_its_memory_the_list_is_read_after_a_lease(void **state)
 {
     struct rooms_world *world = *state;
@@ -53,7 +54,7 @@ static void test_when_redis_lost_its_memory_the_list_is_read_after_a_lease(void 
     assert_int_equal(room_seq(room), 1);
     clock_skip_ms((int64_t)world->config.lease * 1000 - 1000);
     tick(world);
-    broker_settle(world->broker);
+    fake_redis_settle(world->fake);
     assert_int_equal(roster_calls(world), 1);
     clock_skip_ms(1001);
     tick(world);
@@ -68,53 +69,53 @@ static void test_an_epoch_that_goes_on_is_told(void **state)
     struct rooms_world *world = *state;
     struct room *room = open_live(world);
     enter(world, room);
-    broker_publish(world->broker, ROOMS_CHANNEL,
-                   "{\"type\":\"epoch\",\"epoch\":\"two\",\"seq\":3}");
+    fake_redis_publish(world->fake, ROOMS_CHANNEL,
+                       "{\"type\":\"epoch\",\"epoch\":\"two\",\"seq\":3}");
     answer_kept(world, "two", 3, "one:3");
     assert_string_equal(told(world), "news:tea epoch:tea");
     assert_non_null(strstr(got(world), "{\"type\":\"epoch\",\"epoch\":\"two\",\"seq\":3}"));
 }
 
-static void test_lists_in_doubt_are_read_anew_after_a_lease(void **state)
+static void test_lists_in_doubt_are_read_again_after_a_lease(void **state)
 {
     struct rooms_world *world = *state;
     open_live(world);
     open_room(world, "coffee"); /* it is not live: there is nothing to doubt */
     rooms_get(world->rooms, "never opened");
-    broker_settle(world->broker);
-    broker_await(world->broker, "roster"); /* coffee's */
-    rooms_doubt_rosters(world->rooms);
+    fake_redis_settle(world->fake);
+    fake_redis_await(world->fake, "roster"); /* coffee's */
+    rooms_refresh_rosters(world->rooms);
     tick(world);
-    broker_settle(world->broker);
+    fake_redis_settle(world->fake);
     assert_int_equal(roster_calls(world), 2);
     clock_skip_ms((int64_t)world->config.lease * 1000 + 1);
     tick(world);
-    broker_settle(world->broker);
+    fake_redis_settle(world->fake);
     assert_int_equal(roster_calls(world), 3);
 }
 
 /* A member is here, and the list names one of three. */
-static void test_a_thin_list_is_filled_now_and_then_where_somebody_is_here(void **state)
+static void test_a_incomplete_list_is_filled_now_and_then_where_somebody_is_here(void **state)
 {
     struct rooms_world *world = *state;
     struct room *room = open_room(world, "tea");
     answer_roster(world, "one", 3, 3);
     answer_kept(world, "one", 3, "");
-    broker_settle(world->broker);
+    fake_redis_settle(world->fake);
     tick(world);
-    broker_settle(world->broker);
+    fake_redis_settle(world->fake);
     assert_int_equal(roster_calls(world), 1); /* nobody is here to be shown it */
     enter(world, room);
     tick(world);
     answer_roster(world, "one", 3, 3);
-    broker_settle(world->broker);
+    fake_redis_settle(world->fake);
     for (int second = 1; second < 5; second++)
         tick(world);
-    broker_settle(world->broker);
+    fake_redis_settle(world->fake);
     assert_int_equal(roster_calls(world), 2);
     clock_skip_ms(5001);
     tick(world);
-    broker_settle(world->broker);
+    fake_redis_settle(world->fake);
     assert_int_equal(roster_calls(world), 3);
 }
 
@@ -128,13 +129,13 @@ static void test_redis_forgets_what_the_room_has_forgotten(void **state)
     publish_message(world, 5);
     told(world);
     tick(world);
-    struct broker_call *trim = broker_await(world->broker, "trim");
-    assert_string_equal(broker_key(trim, 1), ROOMS_CHANNEL);
-    assert_string_equal(broker_argument(trim, 5), "4");
-    assert_string_equal(broker_argument(trim, 6), "one");
+    struct fake_redis_call *trim = fake_redis_await(world->fake, "trim");
+    assert_string_equal(fake_redis_key(trim, 1), ROOMS_CHANNEL);
+    assert_string_equal(fake_redis_argument(trim, 5), "4");
+    assert_string_equal(fake_redis_argument(trim, 6), "one");
     tick(world);
-    broker_settle(world->broker);
-    assert_int_equal(broker_count(world->broker, "trim"), 1);
+    fake_redis_settle(world->fake);
+    assert_int_equal(fake_redis_count(world->fake, "trim"), 1);
 }
 
 /* Its numbers may not be those of Redis any more. */
@@ -147,10 +148,10 @@ static void test_redis_forgets_nothing_while_the_room_does_not_know_where_it_is(
     clock_skip_ms((int64_t)world->config.retention * 1000 + 1);
     publish_message(world, 5);
     publish_message(world, 9);
-    broker_await(world->broker, "recent");
+    fake_redis_await(world->fake, "recent");
     tick(world);
-    broker_settle(world->broker);
-    assert_int_equal(broker_count(world->broker, "trim"), 0);
+    fake_redis_settle(world->fake);
+    assert_int_equal(fake_redis_count(world->fake, "trim"), 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rooms_world_set_up, rooms_world_tear_down)
@@ -162,8 +163,8 @@ int main(void)
         TEST(test_after_a_gap_the_list_is_read_and_told_to_everybody),
         TEST(test_when_redis_lost_its_memory_the_list_is_read_after_a_lease),
         TEST(test_an_epoch_that_goes_on_is_told),
-        TEST(test_lists_in_doubt_are_read_anew_after_a_lease),
-        TEST(test_a_thin_list_is_filled_now_and_then_where_somebody_is_here),
+        TEST(test_lists_in_doubt_are_read_again_after_a_lease),
+        TEST(test_a_incomplete_list_is_filled_now_and_then_where_somebody_is_here),
         TEST(test_redis_forgets_what_the_room_has_forgotten),
         TEST(test_redis_forgets_nothing_while_the_room_does_not_know_where_it_is),
     };

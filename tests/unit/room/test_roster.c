@@ -40,7 +40,7 @@ static void test_holds_at_most_so_many(void **state)
         roster_add(roster, id, memory_copy_string("x"));
     }
     roster_set_count(roster, 1000);
-    assert_false(roster_is_thin(roster));
+    assert_false(roster_is_incomplete(roster));
     assert_int_equal(strlen(roster_list(roster, "0", "x")), ROSTER_MOST * 2 - 1);
     const char *list = roster_list(roster, "999", "me");
     assert_int_equal(strlen(list), ROSTER_MOST * 2);
@@ -48,38 +48,37 @@ static void test_holds_at_most_so_many(void **state)
     assert_int_equal(strlen(roster_list(roster, "0", "x")), ROSTER_MOST * 2 - 1);
     apply(roster, "{\"type\":\"presence\",\"seq\":2,\"joined\":[],\"left\":[{\"id\":\"5\",\"name\":"
                   "\"A\"}],\"count\":999}");
-    assert_true(roster_is_thin(roster));
+    assert_true(roster_is_incomplete(roster));
     roster_free(roster);
 }
 
-static void gather(struct gathering *gathering, const char *json)
+static void gather(struct presence_batch *batch, const char *json)
 {
     struct room_event event;
     assert_int_equal(room_event_parse(json, strlen(json), 0, &event), 0);
-    gathering_add(gathering, &event);
+    presence_batch_add(batch, &event);
     room_event_done(&event);
 }
 
-static void test_gathering_leaves_out_who_came_and_went(void **state)
+static void test_batch_leaves_out_who_came_and_went(void **state)
 {
-    struct gathering *gathering = gathering_new();
+    struct presence_batch *batch = presence_batch_new();
     struct text out = TEXT_EMPTY;
     (void)state;
-    gather(gathering,
+    gather(batch,
            "{\"type\":\"presence\",\"seq\":1,\"joined\":[{\"id\":\"a\",\"name\":\"A\"},{\"id\":"
            "\"b\",\"name\":\"B\"}],\"left\":[],\"count\":2}");
-    gather(gathering,
-           "{\"type\":\"presence\",\"seq\":2,\"joined\":[],\"left\":[{\"id\":\"a\",\"name\":"
-           "\"A\"},{\"id\":\"c\",\"name\":\"C\"}],\"count\":1}");
-    assert_true(gathering_is_open(gathering));
-    gathering_write(gathering, &out);
+    gather(batch, "{\"type\":\"presence\",\"seq\":2,\"joined\":[],\"left\":[{\"id\":\"a\",\"name\":"
+                  "\"A\"},{\"id\":\"c\",\"name\":\"C\"}],\"count\":1}");
+    assert_true(presence_batch_is_open(batch));
+    presence_batch_write(batch, &out);
     assert_string_equal(
         out.data, "{\"type\":\"presence\",\"seq\":2,\"joined\":[{\"id\":\"b\",\"name\":\"B\"}],"
                   "\"left\":[{\"id\":\"c\",\"name\":\"C\"}],\"count\":1}");
-    gathering_clear(gathering);
-    assert_false(gathering_is_open(gathering));
+    presence_batch_clear(batch);
+    assert_false(presence_batch_is_open(batch));
     text_done(&out);
-    gathering_free(gathering);
+    presence_batch_free(batch);
 }
 
 #define JOIN(seq, id, count)                                                                       \
@@ -91,52 +90,51 @@ static void test_gathering_leaves_out_who_came_and_went(void **state)
     "\",\"name\":\"N\"}],"                                                                         \
     "\"count\":" #count "}"
 
-static void check_line(const struct gathering *gathering, const char *line)
+static void check_line(const struct presence_batch *batch, const char *line)
 {
     struct text out = TEXT_EMPTY;
-    gathering_write(gathering, &out);
+    presence_batch_write(batch, &out);
     assert_string_equal(out.data, line);
     text_done(&out);
 }
 
-static void test_gathering_tells_that_somebody_left_who_was_in_a_list_already(void **state)
+static void test_batch_tells_that_somebody_left_who_was_in_a_list_already(void **state)
 {
-    struct gathering *gathering = gathering_new();
+    struct presence_batch *batch = presence_batch_new();
     (void)state;
-    gather(gathering, JOIN(1, "a", 1));
-    gather(gathering, JOIN(2, "b", 2));
-    gathering_seen(gathering);
-    gather(gathering, JOIN(3, "c", 3)); /* nobody sees this one */
-    gather(gathering, LEAVE(4, "a", 2));
-    gather(gathering, LEAVE(5, "c", 1));
-    gather(gathering, JOIN(6, "d", 2));
+    gather(batch, JOIN(1, "a", 1));
+    gather(batch, JOIN(2, "b", 2));
+    presence_batch_seen(batch);
+    gather(batch, JOIN(3, "c", 3)); /* nobody sees this one */
+    gather(batch, LEAVE(4, "a", 2));
+    gather(batch, LEAVE(5, "c", 1));
+    gather(batch, JOIN(6, "d", 2));
     static const char left[] = "\"left\":[{\"id\":\"a\",\"name\":\"N\"}],\"count\":2}";
     char line[256];
     snprintf(line, sizeof line,
              "{\"type\":\"presence\",\"seq\":6,\"joined\":[{\"id\":\"b\",\"name\":\"N\"},"
              "{\"id\":\"d\",\"name\":\"N\"}],%s",
              left);
-    check_line(gathering, line);
-    gathering_clear(gathering);
-    gather(gathering, JOIN(7, "e", 3));
-    gather(gathering, LEAVE(8, "e", 2));
-    check_line(gathering,
-               "{\"type\":\"presence\",\"seq\":8,\"joined\":[],\"left\":[],\"count\":2}");
-    gathering_free(gathering);
+    check_line(batch, line);
+    presence_batch_clear(batch);
+    gather(batch, JOIN(7, "e", 3));
+    gather(batch, LEAVE(8, "e", 2));
+    check_line(batch, "{\"type\":\"presence\",\"seq\":8,\"joined\":[],\"left\":[],\"count\":2}");
+    presence_batch_free(batch);
 }
 
-static void test_gathering_is_full_when_a_line_cannot_name_all(void **state)
+static void test_batch_is_full_when_a_line_cannot_name_all(void **state)
 {
-    struct gathering *gathering = gathering_new();
+    struct presence_batch *batch = presence_batch_new();
     (void)state;
     for (int i = 0; i < MESSAGE_PRESENCE_NAMES; i++)
-        gather(gathering, JOIN(1, "a", 1));
-    assert_false(gathering_is_full(gathering));
-    gather(gathering, JOIN(1, "a", 1));
-    assert_true(gathering_is_full(gathering));
-    gathering_clear(gathering);
-    assert_false(gathering_is_full(gathering));
-    gathering_free(gathering);
+        gather(batch, JOIN(1, "a", 1));
+    assert_false(presence_batch_is_full(batch));
+    gather(batch, JOIN(1, "a", 1));
+    assert_true(presence_batch_is_full(batch));
+    presence_batch_clear(batch);
+    assert_false(presence_batch_is_full(batch));
+    presence_batch_free(batch);
 }
 
 int main(void)
@@ -144,9 +142,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_events_twice_change_nothing),
         cmocka_unit_test(test_holds_at_most_so_many),
-        cmocka_unit_test(test_gathering_leaves_out_who_came_and_went),
-        cmocka_unit_test(test_gathering_tells_that_somebody_left_who_was_in_a_list_already),
-        cmocka_unit_test(test_gathering_is_full_when_a_line_cannot_name_all),
+        cmocka_unit_test(test_batch_leaves_out_who_came_and_went),
+        cmocka_unit_test(test_batch_tells_that_somebody_left_who_was_in_a_list_already),
+        cmocka_unit_test(test_batch_is_full_when_a_line_cannot_name_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

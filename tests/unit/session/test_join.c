@@ -17,12 +17,12 @@ static void test_who_asks_is_named_to_redis_with_an_id_and_a_session_of_its_own(
 {
     (void)state;
     world_ask(world_connect(), "  \u00c4nne ");
-    struct broker_call *call = world_await("join");
+    struct fake_redis_call *call = world_await("join");
     assert_int_equal(world_join_count(call), 1);
-    assert_string_equal(broker_key(call, 1), WORLD_CHANNEL);
-    assert_string_equal(broker_key(call, 4), WORLD_CHANNEL ":members");
-    assert_string_equal(broker_key(call, 5), WORLD_CHANNEL ":member:\u00e4nne");
-    assert_string_equal(broker_argument(call, 5), WORLD_GATEWAY);
+    assert_string_equal(fake_redis_key(call, 1), WORLD_CHANNEL);
+    assert_string_equal(fake_redis_key(call, 4), WORLD_CHANNEL ":members");
+    assert_string_equal(fake_redis_key(call, 5), WORLD_CHANNEL ":member:\u00e4nne");
+    assert_string_equal(fake_redis_argument(call, 5), WORLD_GATEWAY);
     assert_string_equal(world_join_word(call, 0, WORLD_JOIN_NAME), "\u00c4nne");
     assert_string_equal(world_join_word(call, 0, WORLD_JOIN_ADDRESS), "192.0.2.1");
     assert_string_equal(world_join_word(call, 0, WORLD_JOIN_SHOWN_ADDRESS), "192.0.2.x");
@@ -38,7 +38,7 @@ static void test_who_is_let_in_is_welcomed_with_its_id_and_its_token(void **stat
     (void)state;
     struct client *client = world_connect();
     world_ask(client, "alice");
-    struct broker_call *call = world_await("join");
+    struct fake_redis_call *call = world_await("join");
     const char *id = world_join_word(call, 0, WORLD_JOIN_NEW_ID);
     world_let_in(call);
     const json_t *welcome = client_expect(client, "welcome");
@@ -71,7 +71,7 @@ static void test_those_who_ask_at_once_share_a_call_in_the_order_in_which_they_a
     const char *const names[] = {"anna", "bert", "carl"};
     for (int i = 0; i < 3; i++)
         world_ask(clients[i] = world_connect(), names[i]);
-    struct broker_call *call = world_await("join");
+    struct fake_redis_call *call = world_await("join");
     assert_int_equal(world_join_count(call), 3);
     for (size_t i = 0; i < 3; i++)
         assert_string_equal(world_join_word(call, i, WORLD_JOIN_NAME), names[i]);
@@ -92,9 +92,9 @@ static void test_a_call_takes_sixteen_and_the_others_are_in_the_next(void **stat
         snprintf(name, sizeof name, "guest%c", 'a' + i);
         world_ask(world_connect(), name);
     }
-    struct broker_call *call = world_await("join");
+    struct fake_redis_call *call = world_await("join");
     assert_int_equal(world_join_count(call), 16);
-    struct broker_call *second = world_await("join");
+    struct fake_redis_call *second = world_await("join");
     assert_int_equal(world_join_count(second), 4);
     world_let_in(call);
     world_let_in(second);
@@ -110,9 +110,10 @@ static void test_those_of_one_call_are_let_in_or_refused_each_for_itself(void **
     const char *const names[] = {"anna", "bert", "carl", "dora"};
     for (int i = 0; i < 4; i++)
         world_ask(clients[i] = world_connect(), names[i]);
-    struct broker_call *call = world_await("join");
-    broker_answer(call, "[['taken', 3], ['joined', '%s', %d, 0, 'epoch-1'], ['full'], ['late']]",
-                  world_join_word(call, 1, WORLD_JOIN_NEW_ID), (int)world_seq());
+    struct fake_redis_call *call = world_await("join");
+    fake_redis_answer(call,
+                      "[['taken', 3], ['joined', '%s', %d, 0, 'epoch-1'], ['full'], ['late']]",
+                      world_join_word(call, 1, WORLD_JOIN_NEW_ID), (int)world_seq());
     const json_t *taken = client_expect_error(clients[0], "name_taken");
     assert_string_equal(client_text(taken, "suggestion"), "anna3");
     assert_string_equal(me(client_expect(clients[1], "welcome"), "name"), "bert");
@@ -127,7 +128,7 @@ static void test_who_was_refused_may_ask_again_on_the_same_connection(void **sta
     (void)state;
     struct client *client = world_connect();
     world_ask(client, "alice");
-    broker_answer(world_await("join"), "[['taken', 0]]");
+    fake_redis_answer(world_await("join"), "[['taken', 0]]");
     const json_t *error = client_expect_error(client, "name_taken");
     assert_null(json_object_get(error, "suggestion"));
     world_ask(client, "alice");
@@ -149,7 +150,7 @@ static void test_who_is_in_or_has_asked_cannot_join_again(void **state)
     (void)state;
     struct client *client = world_connect();
     world_ask(client, "alice");
-    struct broker_call *call = world_await("join");
+    struct fake_redis_call *call = world_await("join");
     world_ask(client, "bob");
     client_expect_error(client, "already_joined");
     world_let_in(call);
@@ -177,9 +178,9 @@ static void test_the_welcome_waits_for_the_event_of_the_join(void **state)
     (void)state;
     struct client *client = world_connect();
     world_ask(client, "alice");
-    struct broker_call *call = world_await("join");
-    broker_answer(call, "[['joined', '%s', %d, 0, 'epoch-1']]",
-                  world_join_word(call, 0, WORLD_JOIN_NEW_ID), (int)world_seq() + 1);
+    struct fake_redis_call *call = world_await("join");
+    fake_redis_answer(call, "[['joined', '%s', %d, 0, 'epoch-1']]",
+                      world_join_word(call, 0, WORLD_JOIN_NEW_ID), (int)world_seq() + 1);
     client_expect_silence(client);
     world_publish_joined(call);
     const json_t *welcome = client_expect(client, "welcome");
@@ -191,12 +192,12 @@ static void test_the_event_of_the_join_may_come_before_its_answer(void **state)
     (void)state;
     struct client *client = world_connect();
     world_ask(client, "alice");
-    struct broker_call *call = world_await("join");
+    struct fake_redis_call *call = world_await("join");
     world_publish_joined(call);
     world_publish_message("meanwhile");
     client_expect_silence(client);
-    broker_answer(call, "[['joined', '%s', %d, 0, 'epoch-1']]",
-                  world_join_word(call, 0, WORLD_JOIN_NEW_ID), (int)world_seq() - 1);
+    fake_redis_answer(call, "[['joined', '%s', %d, 0, 'epoch-1']]",
+                      world_join_word(call, 0, WORLD_JOIN_NEW_ID), (int)world_seq() - 1);
     const json_t *welcome = client_expect(client, "welcome");
     assert_int_equal(client_number(welcome, "seq"), world_seq());
     client_expect_silence(client); /* nothing that it includes comes again */
@@ -208,9 +209,9 @@ static void test_who_asks_while_the_room_opens_is_in_the_first_call_after_that(v
     struct client *client = world_connect();
     world_hold("roster", NULL);
     world_ask(client, "alice");
-    struct broker_call *roster = world_await("roster");
+    struct fake_redis_call *roster = world_await("roster");
     world_expect_none("join");
-    broker_answer(roster, "['epoch-1', 7, 0, 1, 'bobbobbob00', 'bob', '']");
+    fake_redis_answer(roster, "['epoch-1', 7, 0, 1, 'bobbobbob00', 'bob', '']");
     world_let_in(world_await("join"));
     const json_t *welcome = client_expect(client, "welcome");
     assert_int_equal(json_array_size(json_object_get(welcome, "members")), 2);

@@ -36,12 +36,12 @@ static void test_a_room_that_does_not_open_in_time_refuses_who_waits(void **stat
 static void expect_taken_back(const char *session, const char *spared)
 {
     for (int i = 0; i < 2; i++) {
-        struct broker_call *leave = world_await("leave");
+        struct fake_redis_call *leave = world_await("leave");
         assert_int_equal(world_leave_count(leave), 1);
         assert_string_equal(world_leave_word(leave, 0, WORLD_LEAVE_SESSION), session);
         assert_string_equal(world_leave_word(leave, 0, WORLD_LEAVE_SAID), "0");
         assert_string_equal(world_leave_word(leave, 0, WORLD_LEAVE_SPARED), spared);
-        broker_answer(leave, "0");
+        fake_redis_answer(leave, "0");
     }
 }
 
@@ -55,8 +55,8 @@ static void check_that_an_answer_takes_the_join_back(const char *answer)
 {
     struct client *client = world_connect();
     world_ask(client, "alice");
-    struct broker_call *call = world_await("join");
-    broker_answer(call, "%s", answer);
+    struct fake_redis_call *call = world_await("join");
+    fake_redis_answer(call, "%s", answer);
     client_expect_error(client, OUT_OF_REACH);
     expect_taken_back(world_join_word(call, 0, WORLD_JOIN_SESSION), "");
     expect_no_more_leaves();
@@ -100,9 +100,9 @@ static void test_an_answer_for_one_of_two_takes_back_the_other_alone(void **stat
     struct client *anna = world_connect(), *bert = world_connect();
     world_ask(anna, "anna");
     world_ask(bert, "bert");
-    struct broker_call *call = world_await("join");
-    broker_answer(call, "[['joined', '%s', %d, 0, 'epoch-1']]",
-                  world_join_word(call, 0, WORLD_JOIN_NEW_ID), (int)world_seq());
+    struct fake_redis_call *call = world_await("join");
+    fake_redis_answer(call, "[['joined', '%s', %d, 0, 'epoch-1']]",
+                      world_join_word(call, 0, WORLD_JOIN_NEW_ID), (int)world_seq());
     client_expect(anna, "welcome");
     client_expect_error(bert, OUT_OF_REACH);
     expect_taken_back(world_join_word(call, 1, WORLD_JOIN_SESSION), "");
@@ -113,7 +113,7 @@ static void test_a_join_whose_answer_is_lost_with_the_connection_is_taken_back(v
     (void)state;
     struct client *client = world_connect();
     world_ask(client, "alice");
-    struct broker_call *call = world_await("join");
+    struct fake_redis_call *call = world_await("join");
     world_redis_away();
     client_expect_error(client, OUT_OF_REACH);
     assert_int_equal(world_count("leave"), 0);
@@ -127,11 +127,11 @@ static void test_a_join_that_redis_does_not_answer_is_taken_back(void **state)
     (void)state;
     struct client *client = world_connect();
     world_ask(client, "alice");
-    struct broker_call *call = world_await("join");
+    struct fake_redis_call *call = world_await("join");
     loop_pass_ms(WORLD_DEADLINE_MS + 2000);
     client_expect_error(client, OUT_OF_REACH);
-    broker_answer(call, "[['joined', '%s', 8, 0, 'epoch-1']]", /* nobody waits for it */
-                  world_join_word(call, 0, WORLD_JOIN_NEW_ID));
+    fake_redis_answer(call, "[['joined', '%s', 8, 0, 'epoch-1']]", /* nobody waits for it */
+                      world_join_word(call, 0, WORLD_JOIN_NEW_ID));
     expect_taken_back(world_join_word(call, 0, WORLD_JOIN_SESSION), "");
     client_expect_silence(client);
 }
@@ -145,22 +145,22 @@ static void test_a_return_whose_answer_is_lost_keeps_its_place_for_the_grace(voi
     loop_settle();
     struct client *client = world_connect();
     world_ask_again(client, "alice", alice.token, world_seq());
-    struct broker_call *call = world_await("join");
-    broker_answer(call, "-ERR something");
+    struct fake_redis_call *call = world_await("join");
+    fake_redis_answer(call, "-ERR something");
     client_expect_error(client, OUT_OF_REACH);
     expect_taken_back(world_join_word(call, 0, WORLD_JOIN_SESSION), alice.id);
     loop_pass_ms(WORLD_GRACE_MS / 2);
     world_expect_none("leave");
     loop_pass_ms(WORLD_GRACE_MS / 2 + 2000);
     bool taken_off = false;
-    for (int i = 0; i < 2; i++) { /* the ghost, and what may have come back */
-        struct broker_call *leave = world_await("leave");
+    for (int i = 0; i < 2; i++) { /* the detached, and what may have come back */
+        struct fake_redis_call *leave = world_await("leave");
         for (size_t j = 0; j < world_leave_count(leave); j++) {
             assert_string_equal(world_leave_word(leave, j, WORLD_LEAVE_SPARED), "");
             taken_off |= strcmp(world_leave_word(leave, j, WORLD_LEAVE_SESSION),
                                 world_join_word(call, 0, WORLD_JOIN_SESSION)) == 0;
         }
-        broker_answer(leave, "9");
+        fake_redis_answer(leave, "9");
         if (world_leave_count(leave) == 2)
             break;
     }
@@ -172,13 +172,13 @@ static void test_a_join_is_repeated_once_by_a_redis_that_has_lost_its_scripts(vo
     (void)state;
     struct client *client = world_connect();
     world_ask(client, "alice");
-    struct broker_call *call = world_await("join");
+    struct fake_redis_call *call = world_await("join");
     size_t loaded = world_count("SCRIPT");
-    broker_answer(call, "-NOSCRIPT No matching script.");
-    struct broker_call *again = world_await("join");
+    fake_redis_answer(call, "-NOSCRIPT No matching script.");
+    struct fake_redis_call *again = world_await("join");
     assert_int_equal(world_count("SCRIPT"), loaded + 1);
-    for (size_t i = 1; broker_argument(call, i) != NULL; i++)
-        assert_string_equal(broker_argument(call, i), broker_argument(again, i));
+    for (size_t i = 1; fake_redis_argument(call, i) != NULL; i++)
+        assert_string_equal(fake_redis_argument(call, i), fake_redis_argument(again, i));
     client_expect_silence(client);
     world_let_in(again);
     client_expect(client, "welcome");
@@ -189,9 +189,9 @@ static void test_a_join_that_finds_no_script_twice_is_taken_back(void **state)
     (void)state;
     struct client *client = world_connect();
     world_ask(client, "alice");
-    struct broker_call *call = world_await("join");
-    broker_answer(call, "-NOSCRIPT No matching script.");
-    broker_answer(world_await("join"), "-NOSCRIPT No matching script.");
+    struct fake_redis_call *call = world_await("join");
+    fake_redis_answer(call, "-NOSCRIPT No matching script.");
+    fake_redis_answer(world_await("join"), "-NOSCRIPT No matching script.");
     client_expect_error(client, OUT_OF_REACH);
     expect_taken_back(world_join_word(call, 0, WORLD_JOIN_SESSION), "");
     world_expect_none("join");
@@ -207,7 +207,7 @@ static void test_who_is_gone_before_the_call_is_made_is_not_asked_for(void **sta
     client_cut(client);
     world_expect_none("join");
     world_expect_none("leave");
-    assert_int_equal(world_ghosts(), 0);
+    assert_int_equal(world_detached(), 0);
 }
 
 /* Nobody else knows that it is in, and it does not know its token. */
@@ -216,19 +216,19 @@ static void test_who_is_gone_when_the_answer_comes_leaves_after_the_grace(void *
     (void)state;
     struct client *client = world_connect();
     world_ask(client, "alice");
-    struct broker_call *call = world_await("join");
+    struct fake_redis_call *call = world_await("join");
     client_cut(client);
     loop_settle();
     world_let_in(call);
-    assert_int_equal(world_ghosts(), 1);
+    assert_int_equal(world_detached(), 1);
     loop_pass_ms(WORLD_GRACE_MS - 2000);
     world_expect_none("leave");
     loop_pass_ms(4000);
-    struct broker_call *leave = world_await("leave");
+    struct fake_redis_call *leave = world_await("leave");
     assert_string_equal(world_leave_word(leave, 0, WORLD_LEAVE_SESSION),
                         world_join_word(call, 0, WORLD_JOIN_SESSION));
     world_take_off(leave);
-    assert_int_equal(world_ghosts(), 0);
+    assert_int_equal(world_detached(), 0);
 }
 
 static void test_who_is_gone_when_it_is_refused_is_forgotten(void **state)
@@ -236,11 +236,11 @@ static void test_who_is_gone_when_it_is_refused_is_forgotten(void **state)
     (void)state;
     struct client *client = world_connect();
     world_ask(client, "alice");
-    struct broker_call *call = world_await("join");
+    struct fake_redis_call *call = world_await("join");
     client_cut(client);
     loop_settle();
-    broker_answer(call, "[['taken', 2]]");
-    assert_int_equal(world_ghosts(), 0);
+    fake_redis_answer(call, "[['taken', 2]]");
+    assert_int_equal(world_detached(), 0);
     expect_no_more_leaves();
 }
 
@@ -249,10 +249,10 @@ static void test_who_is_gone_when_the_answer_is_an_error_is_taken_back(void **st
     (void)state;
     struct client *client = world_connect();
     world_ask(client, "alice");
-    struct broker_call *call = world_await("join");
+    struct fake_redis_call *call = world_await("join");
     client_cut(client);
     loop_settle();
-    broker_answer(call, "-ERR something");
+    fake_redis_answer(call, "-ERR something");
     expect_taken_back(world_join_word(call, 0, WORLD_JOIN_SESSION), "");
     expect_no_more_leaves();
 }
@@ -262,14 +262,14 @@ static void test_who_is_gone_between_the_answer_and_the_event_becomes_a_ghost(vo
     (void)state;
     struct client *client = world_connect();
     world_ask(client, "alice");
-    struct broker_call *call = world_await("join");
-    broker_answer(call, "[['joined', '%s', %d, 0, 'epoch-1']]",
-                  world_join_word(call, 0, WORLD_JOIN_NEW_ID), (int)world_seq() + 1);
+    struct fake_redis_call *call = world_await("join");
+    fake_redis_answer(call, "[['joined', '%s', %d, 0, 'epoch-1']]",
+                      world_join_word(call, 0, WORLD_JOIN_NEW_ID), (int)world_seq() + 1);
     client_expect_silence(client);
     client_cut(client);
     loop_settle();
     world_publish_joined(call);
-    assert_int_equal(world_ghosts(), 1);
+    assert_int_equal(world_detached(), 1);
     loop_pass_ms(WORLD_GRACE_MS + 2000);
     world_take_off(world_await("leave"));
     expect_no_more_leaves();
@@ -281,15 +281,15 @@ static void test_who_is_in_and_whose_event_does_not_come_is_refused_and_leaves(v
     (void)state;
     struct client *client = world_connect();
     world_ask(client, "alice");
-    struct broker_call *call = world_await("join");
-    broker_answer(call, "[['joined', '%s', 99, 0, 'epoch-1']]",
-                  world_join_word(call, 0, WORLD_JOIN_NEW_ID));
+    struct fake_redis_call *call = world_await("join");
+    fake_redis_answer(call, "[['joined', '%s', 99, 0, 'epoch-1']]",
+                      world_join_word(call, 0, WORLD_JOIN_NEW_ID));
     loop_pass_ms(WORLD_DEADLINE_MS + 2000);
     client_expect_error(client, OUT_OF_REACH);
-    struct broker_call *leave = world_await("leave");
+    struct fake_redis_call *leave = world_await("leave");
     assert_string_equal(world_leave_word(leave, 0, WORLD_LEAVE_SESSION),
                         world_join_word(call, 0, WORLD_JOIN_SESSION));
-    broker_answer(leave, "0");
+    fake_redis_answer(leave, "0");
     expect_no_more_leaves();
 }
 

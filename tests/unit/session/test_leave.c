@@ -9,9 +9,9 @@ static void leave(const struct member *member)
     client_send(member->client, "{\"type\":\"leave\"}");
 }
 
-static struct broker_call *expect_leave(const char *session, const char *said)
+static struct fake_redis_call *expect_leave(const char *session, const char *said)
 {
-    struct broker_call *call = world_await("leave");
+    struct fake_redis_call *call = world_await("leave");
     assert_int_equal(world_leave_count(call), 1);
     assert_string_equal(world_leave_word(call, 0, WORLD_LEAVE_SESSION), session);
     assert_string_equal(world_leave_word(call, 0, WORLD_LEAVE_SAID), said);
@@ -32,10 +32,10 @@ static void test_who_leaves_is_taken_off_by_name_and_session_and_the_token_ends(
     (void)state;
     struct member alice = world_join("alice");
     leave(&alice);
-    struct broker_call *call = expect_leave(alice.session, "1");
-    assert_string_equal(broker_key(call, 1), WORLD_CHANNEL);
-    assert_string_equal(broker_key(call, 5), WORLD_CHANNEL ":member:alice");
-    assert_string_equal(broker_argument(call, 5), WORLD_GATEWAY);
+    struct fake_redis_call *call = expect_leave(alice.session, "1");
+    assert_string_equal(fake_redis_key(call, 1), WORLD_CHANNEL);
+    assert_string_equal(fake_redis_key(call, 5), WORLD_CHANNEL ":member:alice");
+    assert_string_equal(fake_redis_argument(call, 5), WORLD_GATEWAY);
     world_take_off(call);
     expect_no_more_leaves();
 }
@@ -51,7 +51,7 @@ static void test_who_has_left_hears_nothing_more_and_may_join_again(void **state
     client_send(alice.client, "{\"type\":\"say\",\"text\":\"hello\",\"nonce\":\"n\"}");
     client_expect_error(alice.client, "not_joined");
     world_ask(alice.client, "alice");
-    struct broker_call *call = world_await("join");
+    struct fake_redis_call *call = world_await("join");
     assert_string_not_equal(world_join_word(call, 0, WORLD_JOIN_NEW_ID), alice.id);
     assert_string_not_equal(world_join_word(call, 0, WORLD_JOIN_SESSION), alice.session);
     world_let_in(call);
@@ -66,7 +66,7 @@ static void test_who_has_left_and_is_cut_off_does_not_leave_twice(void **state)
     leave(&alice);
     client_cut(alice.client);
     world_take_off(expect_leave(alice.session, "1"));
-    assert_int_equal(world_ghosts(), 0);
+    assert_int_equal(world_detached(), 0);
     loop_pass_ms(2 * WORLD_GRACE_MS);
     world_expect_none("leave");
 }
@@ -77,7 +77,7 @@ static void test_those_who_leave_at_once_share_a_call(void **state)
     struct member members[3] = {world_join("anna"), world_join("bert"), world_join("carl")};
     for (int i = 0; i < 3; i++)
         leave(&members[i]);
-    struct broker_call *call = world_await("leave");
+    struct fake_redis_call *call = world_await("leave");
     assert_int_equal(world_leave_count(call), 3);
     for (size_t i = 0; i < 3; i++)
         assert_string_equal(world_leave_word(call, i, WORLD_LEAVE_SESSION), members[i].session);
@@ -95,12 +95,13 @@ test_who_asks_for_the_name_of_one_who_has_just_left_is_asked_for_after_that(void
     world_ask(early, "early");
     leave(&alice);
     world_ask(late, "alice");
-    struct broker_call *calls[3] = {world_await("join"), world_await("leave"), world_await("join")};
+    struct fake_redis_call *calls[3] = {world_await("join"), world_await("leave"),
+                                        world_await("join")};
     assert_int_equal(world_join_count(calls[0]), 1);
     assert_string_equal(world_join_word(calls[0], 0, WORLD_JOIN_NAME), "early");
     assert_string_equal(world_join_word(calls[2], 0, WORLD_JOIN_NAME), "alice");
-    assert_true(broker_came_before(calls[0], calls[1]));
-    assert_true(broker_came_before(calls[1], calls[2]));
+    assert_true(fake_redis_came_before(calls[0], calls[1]));
+    assert_true(fake_redis_came_before(calls[1], calls[2]));
     world_let_in(calls[0]);
     world_take_off(calls[1]);
     world_let_in(calls[2]);
@@ -114,9 +115,9 @@ static void test_what_was_said_before_a_leave_goes_before_it(void **state)
     struct member alice = world_join("alice");
     client_send(alice.client, "{\"type\":\"say\",\"text\":\"bye\",\"nonce\":\"n\"}");
     leave(&alice);
-    struct broker_call *said = world_await("publish"), *left = world_await("leave");
-    assert_true(broker_came_before(said, left));
-    broker_answer(said, "[%d]", (int)world_seq() + 1);
+    struct fake_redis_call *said = world_await("publish"), *left = world_await("leave");
+    assert_true(fake_redis_came_before(said, left));
+    fake_redis_answer(said, "[%d]", (int)world_seq() + 1);
     world_publish_message("bye");
     world_take_off(left);
     expect_no_more_leaves();
@@ -130,7 +131,7 @@ static void test_a_leave_that_ends_in_an_error_is_repeated_until_it_is_answered(
     struct member alice = world_join("alice");
     leave(&alice);
     for (int i = 0; i < 3; i++)
-        broker_answer(expect_leave(alice.session, "1"), "-OOM command not allowed");
+        fake_redis_answer(expect_leave(alice.session, "1"), "-OOM command not allowed");
     world_take_off(expect_leave(alice.session, "1"));
     expect_no_more_leaves();
 }
@@ -145,7 +146,7 @@ static void test_a_leave_under_way_when_redis_is_lost_is_repeated_when_it_is_bac
     loop_pass_ms(5000);
     world_expect_none("leave");
     world_redis_back();
-    broker_answer(expect_leave(alice.session, "1"), "0"); /* the first one was carried out */
+    fake_redis_answer(expect_leave(alice.session, "1"), "0"); /* the first one was carried out */
     expect_no_more_leaves();
 }
 
@@ -167,9 +168,9 @@ static void test_a_leave_that_redis_does_not_answer_is_repeated(void **state)
     (void)state;
     struct member alice = world_join("alice");
     leave(&alice);
-    struct broker_call *first = expect_leave(alice.session, "1");
+    struct fake_redis_call *first = expect_leave(alice.session, "1");
     loop_pass_ms(WORLD_DEADLINE_MS + 3000);
-    broker_answer(first, "9"); /* nobody waits for it */
+    fake_redis_answer(first, "9"); /* nobody waits for it */
     world_take_off(expect_leave(alice.session, "1"));
     expect_no_more_leaves();
 }
@@ -179,10 +180,10 @@ static void test_a_leave_outlives_the_connection_and_the_session_that_it_was_of(
     (void)state;
     struct member alice = world_join("alice");
     leave(&alice);
-    struct broker_call *call = expect_leave(alice.session, "1");
+    struct fake_redis_call *call = expect_leave(alice.session, "1");
     client_cut(alice.client);
     loop_settle();
-    broker_answer(call, "-ERR something");
+    fake_redis_answer(call, "-ERR something");
     world_take_off(expect_leave(alice.session, "1"));
     expect_no_more_leaves();
 }
@@ -192,7 +193,7 @@ static void test_a_leave_is_repeated_by_a_redis_that_has_lost_its_scripts(void *
     (void)state;
     struct member alice = world_join("alice");
     leave(&alice);
-    broker_answer(expect_leave(alice.session, "1"), "-NOSCRIPT No matching script.");
+    fake_redis_answer(expect_leave(alice.session, "1"), "-NOSCRIPT No matching script.");
     world_take_off(expect_leave(alice.session, "1"));
     expect_no_more_leaves();
 }
@@ -203,31 +204,31 @@ static void test_those_of_a_call_that_failed_are_all_repeated(void **state)
     struct member alice = world_join("alice"), bob = world_join("bob");
     leave(&alice);
     leave(&bob);
-    broker_answer(world_await("leave"), "-ERR something");
-    struct broker_call *again = world_await("leave");
+    fake_redis_answer(world_await("leave"), "-ERR something");
+    struct fake_redis_call *again = world_await("leave");
     assert_int_equal(world_leave_count(again), 2);
     world_take_off(again);
     expect_no_more_leaves();
 }
 
 /* The same name, another session: Redis takes nobody off by a repeated leave who came later. */
-static void test_a_repeated_leave_is_still_of_the_life_that_left(void **state)
+static void test_a_repeated_leave_is_still_of_the_incarnation_that_left(void **state)
 {
     (void)state;
     struct member alice = world_join("alice");
     leave(&alice);
-    broker_answer(expect_leave(alice.session, "1"), "-ERR something");
+    fake_redis_answer(expect_leave(alice.session, "1"), "-ERR something");
     world_ask(alice.client, "alice");
-    struct broker_call *join = world_await("join");
+    struct fake_redis_call *join = world_await("join");
     world_let_in(join);
     client_await(alice.client, "welcome");
-    broker_answer(expect_leave(alice.session, "1"), "0");
+    fake_redis_answer(expect_leave(alice.session, "1"), "0");
     expect_no_more_leaves();
     world_publish_message("still here");
     client_await(alice.client, "message");
 }
 
-static void test_a_crowd_leaves_each_once_fifty_in_a_call_at_most(void **state)
+static void test_a_burst_leaves_each_once_fifty_in_a_call_at_most(void **state)
 {
     (void)state;
     static struct member members[55];
@@ -239,7 +240,7 @@ static void test_a_crowd_leaves_each_once_fifty_in_a_call_at_most(void **state)
     for (int i = 0; i < 55; i++)
         leave(&members[i]);
     for (size_t left = 0, count; left < 55; left += count) {
-        struct broker_call *call = world_await("leave");
+        struct fake_redis_call *call = world_await("leave");
         count = world_leave_count(call);
         assert_in_range(count, 1, 50);
         for (size_t i = 0; i < count; i++)
@@ -278,8 +279,8 @@ int main(void)
         TEST(test_a_leave_outlives_the_connection_and_the_session_that_it_was_of),
         TEST(test_a_leave_is_repeated_by_a_redis_that_has_lost_its_scripts),
         TEST(test_those_of_a_call_that_failed_are_all_repeated),
-        TEST(test_a_repeated_leave_is_still_of_the_life_that_left),
-        TEST(test_a_crowd_leaves_each_once_fifty_in_a_call_at_most),
+        TEST(test_a_repeated_leave_is_still_of_the_incarnation_that_left),
+        TEST(test_a_burst_leaves_each_once_fifty_in_a_call_at_most),
         TEST(test_a_gateway_that_ends_with_leaves_under_way_leaves_nothing_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,9 +29,9 @@ static void expect_no_leave_for_long(void)
 }
 
 /* The member leaves: in one call, which names it alone. */
-static struct broker_call *expect_leave(const char *session)
+static struct fake_redis_call *expect_leave(const char *session)
 {
-    struct broker_call *leave = world_await("leave");
+    struct fake_redis_call *leave = world_await("leave");
     assert_int_equal(world_leave_count(leave), 1);
     assert_string_equal(world_leave_word(leave, 0, WORLD_LEAVE_SESSION), session);
     assert_string_equal(world_leave_word(leave, 0, WORLD_LEAVE_SAID), "0");
@@ -46,16 +46,16 @@ static void test_who_is_cut_off_stays_for_the_grace_and_leaves_then_once(void **
     struct member alice = join_and_rest("alice");
     struct member bob = world_join("bob");
     lose(&alice);
-    assert_int_equal(world_ghosts(), 1);
+    assert_int_equal(world_detached(), 1);
     loop_pass_ms(WORLD_GRACE_MS - TICKS_MS);
     world_expect_none("leave");
     client_expect_silence(bob.client);
     loop_pass_ms(2 * TICKS_MS);
-    struct broker_call *leave = expect_leave(alice.session);
-    assert_string_equal(broker_key(leave, 5), WORLD_CHANNEL ":member:alice");
+    struct fake_redis_call *leave = expect_leave(alice.session);
+    assert_string_equal(fake_redis_key(leave, 5), WORLD_CHANNEL ":member:alice");
     world_take_off(leave);
     client_expect(bob.client, "presence");
-    assert_int_equal(world_ghosts(), 0);
+    assert_int_equal(world_detached(), 0);
     expect_no_leave_for_long();
 }
 
@@ -65,7 +65,7 @@ static void test_who_closes_the_page_stays_for_the_grace_as_well(void **state)
     struct member alice = world_join("alice");
     client_close(alice.client, 1001);
     lose(&alice);
-    assert_int_equal(world_ghosts(), 1);
+    assert_int_equal(world_detached(), 1);
     world_expect_none("leave");
 }
 
@@ -82,7 +82,7 @@ static void test_without_a_grace_who_is_cut_off_leaves_at_once(void **state)
     struct member alice = world_join("alice");
     lose(&alice);
     world_take_off(expect_leave(alice.session));
-    assert_int_equal(world_ghosts(), 0);
+    assert_int_equal(world_detached(), 0);
 }
 
 static void test_two_who_are_cut_off_leave_in_one_call(void **state)
@@ -93,7 +93,7 @@ static void test_two_who_are_cut_off_leave_in_one_call(void **state)
     lose(&alice);
     lose(&bob);
     loop_pass_ms(WORLD_GRACE_MS + TICKS_MS);
-    struct broker_call *leave = world_await("leave");
+    struct fake_redis_call *leave = world_await("leave");
     assert_int_equal(world_leave_count(leave), 2);
     world_take_off(leave);
 }
@@ -128,18 +128,18 @@ static void test_who_comes_back_within_the_grace_neither_leaves_nor_joins(void *
     loop_pass_ms(WORLD_GRACE_MS / 2);
     alice.client = world_connect();
     world_ask_again(alice.client, "alice", alice.token, world_seq());
-    struct broker_call *call = world_await("join");
+    struct fake_redis_call *call = world_await("join");
     assert_string_equal(world_join_word(call, 0, WORLD_JOIN_SHOWN_ID), before.id);
     assert_string_not_equal(world_join_word(call, 0, WORLD_JOIN_SHOWN_HASH), "");
     assert_string_not_equal(world_join_word(call, 0, WORLD_JOIN_SESSION), before.session);
-    assert_string_equal(strrchr(broker_key(call, 6), ':') + 1, before.id); /* left:ID */
+    assert_string_equal(strrchr(fake_redis_key(call, 6), ':') + 1, before.id); /* left:ID */
     world_resume(call);
     const json_t *welcome = client_expect(alice.client, "welcome");
     assert_true(client_flag(welcome, "recovered"));
     assert_string_equal(client_text(welcome, "resume"), before.token);
     assert_string_equal(client_text(json_object_get(welcome, "me"), "id"), before.id);
     assert_int_equal(client_number(welcome, "count"), 2);
-    assert_int_equal(world_ghosts(), 0);
+    assert_int_equal(world_detached(), 0);
     expect_no_leave_for_long();
     client_expect_silence(bob.client);
 }
@@ -190,7 +190,7 @@ static void test_who_resumes_on_another_socket_ends_the_old_one(void **state)
     client_expect_silence(alice.client);
     client_cut(old);
     expect_no_leave_for_long();
-    assert_int_equal(world_ghosts(), 0);
+    assert_int_equal(world_detached(), 0);
     world_publish_message("still here");
     client_expect(alice.client, "message");
 }
@@ -200,7 +200,7 @@ static void test_a_token_that_cannot_be_ours_is_like_none(void **state)
     (void)state;
     struct client *client = world_connect();
     world_ask_again(client, "alice", "not a token at all", 3);
-    struct broker_call *call = world_await("join");
+    struct fake_redis_call *call = world_await("join");
     assert_string_equal(world_join_word(call, 0, WORLD_JOIN_SHOWN_ID), "");
     assert_string_equal(world_join_word(call, 0, WORLD_JOIN_SHOWN_HASH), "");
     world_let_in(call);
@@ -223,9 +223,9 @@ static void test_who_comes_back_after_the_grace_keeps_its_id_and_misses_nothing(
     world_take_off(expect_leave(alice.session));
     alice.client = world_connect();
     world_ask_again(alice.client, "alice", alice.token, seen);
-    struct broker_call *call = world_await("join");
+    struct fake_redis_call *call = world_await("join");
     world_publish_presence("", "");
-    broker_answer(call, "[['joined', '%s', %d, 0, 'epoch-1']]", alice.id, (int)world_seq());
+    fake_redis_answer(call, "[['joined', '%s', %d, 0, 'epoch-1']]", alice.id, (int)world_seq());
     const json_t *welcome = client_expect(alice.client, "welcome");
     assert_true(client_flag(welcome, "recovered"));
     assert_string_equal(client_text(welcome, "resume"), alice.token);
@@ -280,11 +280,11 @@ static void test_who_is_lost_while_coming_back_stays_for_the_grace(void **state)
     loop_pass_ms(WORLD_GRACE_MS / 2);
     struct client *client = world_connect();
     world_ask_again(client, "alice", alice.token, world_seq());
-    struct broker_call *call = world_await("join");
+    struct fake_redis_call *call = world_await("join");
     client_cut(client);
     loop_settle();
     world_resume(call);
-    assert_int_equal(world_ghosts(), 1);
+    assert_int_equal(world_detached(), 1);
     loop_pass_ms(WORLD_GRACE_MS - TICKS_MS);
     world_expect_none("leave");
     loop_pass_ms(2 * TICKS_MS);
@@ -294,7 +294,7 @@ static void test_who_is_lost_while_coming_back_stays_for_the_grace(void **state)
 
 /* The grace ends while Redis has not answered yet. What leaves is the old life, by its session,
  * which is not the member's any more. */
-static void test_a_grace_that_ends_during_a_return_ends_the_old_life_alone(void **state)
+static void test_a_grace_that_ends_during_a_return_ends_the_old_incarnation_alone(void **state)
 {
     (void)state;
     struct member alice = world_join("alice");
@@ -302,26 +302,26 @@ static void test_a_grace_that_ends_during_a_return_ends_the_old_life_alone(void 
     loop_pass_ms(WORLD_GRACE_MS - TICKS_MS / 2);
     alice.client = world_connect();
     world_ask_again(alice.client, "alice", alice.token, world_seq());
-    struct broker_call *call = world_await("join");
+    struct fake_redis_call *call = world_await("join");
     loop_pass_ms(TICKS_MS);
     world_resume(call);
     client_expect(alice.client, "welcome");
-    broker_answer(expect_leave(alice.session), "0");
+    fake_redis_answer(expect_leave(alice.session), "0");
     expect_no_leave_for_long();
     world_publish_message("still here");
     client_expect(alice.client, "message");
 }
 
-static void test_a_return_that_is_refused_leaves_the_ghost_as_it_is(void **state)
+static void test_a_return_that_is_refused_leaves_the_detached_session_as_it_is(void **state)
 {
     (void)state;
     struct member alice = world_join("alice");
     lose(&alice);
     struct client *client = world_connect();
     world_ask_again(client, "alice", alice.token, world_seq());
-    broker_answer(world_await("join"), "[['late']]");
+    fake_redis_answer(world_await("join"), "[['late']]");
     client_expect_error(client, "unavailable");
-    assert_int_equal(world_ghosts(), 1);
+    assert_int_equal(world_detached(), 1);
     loop_pass_ms(WORLD_GRACE_MS + TICKS_MS);
     world_take_off(expect_leave(alice.session));
     expect_no_leave_for_long();
@@ -335,11 +335,11 @@ static void test_two_sockets_with_one_token_leave_the_later_one(void **state)
     struct client *first = world_connect(), *second = world_connect();
     world_ask_again(first, "alice", alice.token, world_seq());
     world_ask_again(second, "alice", alice.token, world_seq());
-    struct broker_call *call = world_await("join");
+    struct fake_redis_call *call = world_await("join");
     assert_int_equal(world_join_count(call), 2);
-    broker_answer(call,
-                  "[['resumed', '%s', %d, 0, 'epoch-1'], ['resumed', '%s', %d, 0, 'epoch-1']]",
-                  alice.id, (int)world_seq(), alice.id, (int)world_seq());
+    fake_redis_answer(call,
+                      "[['resumed', '%s', %d, 0, 'epoch-1'], ['resumed', '%s', %d, 0, 'epoch-1']]",
+                      alice.id, (int)world_seq(), alice.id, (int)world_seq());
     client_expect(second, "welcome");
     assert_int_equal(client_await_end(first), 4409);
     client_expect_silence(second);
@@ -363,18 +363,18 @@ static void test_who_resumed_on_another_gateway_is_closed_here_and_does_not_leav
     expect_no_leave_for_long();
 }
 
-static void test_a_ghost_that_resumed_on_another_gateway_is_forgotten(void **state)
+static void test_a_detached_session_that_resumed_on_another_gateway_is_forgotten(void **state)
 {
     (void)state;
     struct member alice = world_join("alice");
     lose(&alice);
     tell_resumed(alice.id, alice.session);
-    assert_int_equal(world_ghosts(), 0);
+    assert_int_equal(world_detached(), 0);
     tell_resumed(alice.id, alice.session); /* twice */
     expect_no_leave_for_long();
 }
 
-static void test_word_of_an_earlier_life_changes_nothing(void **state)
+static void test_word_of_an_earlier_incarnation_changes_nothing(void **state)
 {
     (void)state;
     struct member alice = world_join("alice");
@@ -408,18 +408,18 @@ static void test_who_goes_while_this_gateway_goes_away_neither_stays_nor_leaves(
     world_drain_members();
     client_expect(alice.client, "reconnect");
     lose(&alice);
-    assert_int_equal(world_ghosts(), 1);
+    assert_int_equal(world_detached(), 1);
     loop_pass_ms(WORLD_GRACE_MS + TICKS_MS);
     world_take_off(expect_leave(bob.session));
     expect_no_leave_for_long();
 }
 
-static void test_a_gateway_that_ends_with_ghosts_leaves_nothing_behind(void **state)
+static void test_a_gateway_that_ends_with_detached_sessions_leaves_nothing_behind(void **state)
 {
     (void)state;
     struct member alice = world_join("alice");
     lose(&alice);
-    assert_int_equal(world_ghosts(), 1);
+    assert_int_equal(world_detached(), 1);
 }
 
 int main(void)
@@ -441,15 +441,15 @@ int main(void)
         TEST(test_whose_token_is_worth_nothing_any_more_is_somebody_else),
         TEST(test_who_knows_another_epoch_is_told_of_the_gap),
         TEST(test_who_is_lost_while_coming_back_stays_for_the_grace),
-        TEST(test_a_grace_that_ends_during_a_return_ends_the_old_life_alone),
-        TEST(test_a_return_that_is_refused_leaves_the_ghost_as_it_is),
+        TEST(test_a_grace_that_ends_during_a_return_ends_the_old_incarnation_alone),
+        TEST(test_a_return_that_is_refused_leaves_the_detached_session_as_it_is),
         TEST(test_two_sockets_with_one_token_leave_the_later_one),
         TEST(test_who_resumed_on_another_gateway_is_closed_here_and_does_not_leave),
-        TEST(test_a_ghost_that_resumed_on_another_gateway_is_forgotten),
-        TEST(test_word_of_an_earlier_life_changes_nothing),
+        TEST(test_a_detached_session_that_resumed_on_another_gateway_is_forgotten),
+        TEST(test_word_of_an_earlier_incarnation_changes_nothing),
         TEST(test_word_that_is_none_changes_nothing),
         TEST(test_who_goes_while_this_gateway_goes_away_neither_stays_nor_leaves),
-        TEST(test_a_gateway_that_ends_with_ghosts_leaves_nothing_behind),
+        TEST(test_a_gateway_that_ends_with_detached_sessions_leaves_nothing_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,17 +48,17 @@ static void test_lag_buckets_are_cumulative(void **state)
     text_done(&out);
 }
 
-static void test_a_turn_begins_once(void **state)
+static void test_a_iteration_begins_once(void **state)
 {
     struct metrics metrics = {0};
     (void)state;
-    metrics_begin_turn(&metrics);
-    int64_t begun_us = metrics.turn_begun_us;
+    metrics_begin_iteration(&metrics);
+    int64_t begun_us = metrics.iteration_begun_us;
     assert_true(begun_us > 0);
     while (clock_monotonic_us() == begun_us)
         ;
-    metrics_begin_turn(&metrics);
-    assert_true(metrics.turn_begun_us == begun_us);
+    metrics_begin_iteration(&metrics);
+    assert_true(metrics.iteration_begun_us == begun_us);
 }
 
 static void test_what_is_not_known_is_left_out(void **state)
@@ -83,7 +83,7 @@ int main(void)
         cmocka_unit_test(test_words_are_bounded),
         cmocka_unit_test(test_close_words),
         cmocka_unit_test(test_lag_buckets_are_cumulative),
-        cmocka_unit_test(test_a_turn_begins_once),
+        cmocka_unit_test(test_a_iteration_begins_once),
         cmocka_unit_test(test_what_is_not_known_is_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,10 +51,10 @@ static int tear_down(void **state)
 /* A turn that takes so long, and uses so much of the processor. */
 static void turn(int64_t us, int64_t used_us)
 {
-    metrics.turn_begun_us = now_us;
+    metrics.iteration_begun_us = now_us;
     now_us += us;
     cpu_us += used_us;
-    stalls_end_turn(stalls);
+    stalls_end_iteration(stalls);
 }
 
 static void tick_after(int64_t us)
@@ -63,17 +63,17 @@ static void tick_after(int64_t us)
     stalls_tick(stalls);
 }
 
-static void test_a_turn_without_work_is_not_counted(void **state)
+static void test_a_iteration_without_work_is_not_counted(void **state)
 {
     (void)state;
-    stalls_end_turn(stalls);
+    stalls_end_iteration(stalls);
     assert_int_equal(metrics.loop.count, 0);
     turn(10, 10);
     assert_int_equal(metrics.loop.count, 1);
-    assert_true(metrics.turn_begun_us == 0);
+    assert_true(metrics.iteration_begun_us == 0);
 }
 
-static void test_a_slow_turn_is_told_with_what_it_did(void **state)
+static void test_a_slow_iteration_is_told_with_what_it_did(void **state)
 {
     (void)state;
     metrics.messages_out = 7;
@@ -120,7 +120,7 @@ static void test_who_did_not_run_while_it_waited_was_frozen(void **state)
     assert_non_null(strstr(message, "did not run for 4000 ms at least:"));
 }
 
-static void test_who_did_not_run_in_the_middle_of_a_turn_was_frozen_once(void **state)
+static void test_who_did_not_run_in_the_middle_of_a_iteration_was_frozen_once(void **state)
 {
     (void)state;
     turn(5000000, 1000);
@@ -130,7 +130,7 @@ static void test_who_did_not_run_in_the_middle_of_a_turn_was_frozen_once(void **
     assert_int_equal(metrics.slow_turns, 0);
 }
 
-static void test_a_tick_that_a_slow_turn_made_late_is_no_freeze(void **state)
+static void test_a_tick_that_a_slow_iteration_made_late_is_no_freeze(void **state)
 {
     (void)state;
     turn(4000000, 4000000);
@@ -139,15 +139,15 @@ static void test_a_tick_that_a_slow_turn_made_late_is_no_freeze(void **state)
     assert_int_equal(metrics.slow_turns, 1);
 }
 
-static void test_a_tick_late_in_a_turn_under_way_is_no_freeze(void **state)
+static void test_a_tick_late_in_a_iteration_under_way_is_no_freeze(void **state)
 {
     (void)state;
     now_us += 900000;
-    metrics.turn_begun_us = now_us;
+    metrics.iteration_begun_us = now_us;
     cpu_us += 3000000;
     tick_after(3000000);
     assert_int_equal(metrics.frozen, 0);
-    stalls_end_turn(stalls);
+    stalls_end_iteration(stalls);
 }
 
 static void test_a_tick_a_little_late_is_nothing(void **state)
@@ -161,19 +161,20 @@ static void test_a_tick_a_little_late_is_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_a_turn_without_work_is_not_counted, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_slow_turn_is_told_with_what_it_did, set_up,
+        cmocka_unit_test_setup_teardown(test_a_iteration_without_work_is_not_counted, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_a_slow_iteration_is_told_with_what_it_did, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_slow_turns_are_told_once_a_minute_with_the_longest,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_who_did_not_run_while_it_waited_was_frozen, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(
-            test_who_did_not_run_in_the_middle_of_a_turn_was_frozen_once, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_tick_that_a_slow_turn_made_late_is_no_freeze, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_a_tick_late_in_a_turn_under_way_is_no_freeze, set_up,
-                                        tear_down),
+            test_who_did_not_run_in_the_middle_of_a_iteration_was_frozen_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_tick_that_a_slow_iteration_made_late_is_no_freeze,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_tick_late_in_a_iteration_under_way_is_no_freeze,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_tick_a_little_late_is_nothing, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* broker: a scripted Redis for unit tests, on a unix socket, in the thread and the event loop of
- * the test itself. The program connects to it as to any Redis.
+/* fake_redis: a scripted Redis for unit tests, on a unix socket, in the thread and the event loop
+ * of the test itself. The program connects to it as to any Redis.
  *
  * By itself it answers what a connection begins with (AUTH, SELECT, INFO, CLIENT, PING, CONFIG,
  * TIME, SCRIPT), it lets everybody subscribe, hands on what is published, and brings a probe back.
@@ -9,85 +9,87 @@
  * It keeps no data and runs no Lua: what a script would answer, the test says. A mistake of the
  * test, and a deadline that passes (a minute), fail the running test. The program has deadlines of
  * its own for an answer: where a test holds one back, skipping_clock.h keeps them from passing. */
-#ifndef YUKIZURI_BROKER_H
-#define YUKIZURI_BROKER_H
+#ifndef YUKIZURI_FAKE_REDIS_H
+#define YUKIZURI_FAKE_REDIS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
 struct event_base;
-struct broker;
-struct broker_call;
+struct fake_redis;
+struct fake_redis_call;
 
 /* Listens in a directory of its own under /tmp. The base must outlive it. */
-struct broker *broker_new(struct event_base *base);
+struct fake_redis *fake_redis_new(struct event_base *base);
 
 /* Closes the connections, frees all calls, removes the directory. NULL is fine. */
-void broker_free(struct broker *broker);
+void fake_redis_free(struct fake_redis *fake);
 
-/* "unix:PATH", as the setting `redis` takes it; valid as long as the broker. */
-const char *broker_url(const struct broker *broker);
+/* "unix:PATH", as the setting `redis` takes it; valid as long as the fake. */
+const char *fake_redis_url(const struct fake_redis *fake);
 
 /* --- Running the loop; the program's callbacks are called from within --- */
 
 /* From here on `steps` does in each iteration what gateway/loop.h does after waiting, as far as the
  * test has the parts: send, deliver, read, write. */
-void broker_follow(struct broker *broker, void (*steps)(void *arg), void *arg);
+void fake_redis_follow(struct fake_redis *fake, void (*steps)(void *arg), void *arg);
 
 /* Until `holds` returns true. */
-void broker_run_until(struct broker *broker, bool (*holds)(void *arg), void *arg);
+void fake_redis_run_until(struct fake_redis *fake, bool (*holds)(void *arg), void *arg);
 
 /* Until both sides have read all that was sent, and have done what follows from it: to say that
  * something did not happen. Timers that are not due yet are not waited for. */
-void broker_settle(struct broker *broker);
+void fake_redis_settle(struct fake_redis *fake);
 
 /* --- Calls --- */
 
-/* Runs the loop until there is a call of this name that broker_await has not returned yet, and
+/* Runs the loop until there is a call of this name that fake_redis_await has not returned yet, and
  * returns it, the oldest first. The name is that of a script without ".lua", or a command's first
- * word. The call stays the broker's, and is valid until broker_free. */
-struct broker_call *broker_await(struct broker *broker, const char *name);
+ * word. The call stays the fake's, and is valid until fake_redis_free. */
+struct fake_redis_call *fake_redis_await(struct fake_redis *fake, const char *name);
 
 /* So many calls of this name have come, answered or not. Does not run the loop. */
-size_t broker_count(const struct broker *broker, const char *name);
+size_t fake_redis_count(const struct fake_redis *fake, const char *name);
 
 /* Did the first come before the second? */
-bool broker_came_before(const struct broker_call *first, const struct broker_call *second);
+bool fake_redis_came_before(const struct fake_redis_call *first,
+                            const struct fake_redis_call *second);
 
 /* What it was called with, numbered as in Lua, from 1 on; of a command, the words after the first
  * are arguments. NULL: there is none. */
-const char *broker_key(const struct broker_call *call, size_t index);
-const char *broker_argument(const struct broker_call *call, size_t index);
+const char *fake_redis_key(const struct fake_redis_call *call, size_t index);
+const char *fake_redis_argument(const struct fake_redis_call *call, size_t index);
 
 /* Answers with a value of resp_value.h, such as "['epoch', 7, null]" or "-ERR why". NULL: as the
- * broker would by itself. Does nothing when the connection is gone; no call may be answered twice.
+ * fake would by itself. Does nothing when the connection is gone; no call may be answered twice.
  * The loop has to run for it to arrive. */
-void broker_answer(struct broker_call *call, const char *format, ...)
+void fake_redis_answer(struct fake_redis_call *call, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* The same of RESP bytes as they are, well-formed or not. */
-void broker_answer_bytes(struct broker_call *call, const void *data, size_t len);
+void fake_redis_answer_bytes(struct fake_redis_call *call, const void *data, size_t len);
 
 /* What calls of this name get from here on, as soon as they come: that value; NULL: nothing, until
- * the test answers. Both strings must outlive the broker. The last word counts. */
-void broker_always(struct broker *broker, const char *name, const char *value);
+ * the test answers. Both strings must outlive the fake. The last word counts. */
+void fake_redis_always(struct fake_redis *fake, const char *name, const char *value);
 
 /* --- Channels and connections --- */
 
 /* Is somebody subscribed? Does not run the loop. */
-bool broker_is_heard(const struct broker *broker, const char *channel);
+bool fake_redis_is_heard(const struct fake_redis *fake, const char *channel);
 
 /* To all who are subscribed; nobody need be. The loop has to run for it to arrive. */
-void broker_publish(struct broker *broker, const char *channel, const char *format, ...)
+void fake_redis_publish(struct fake_redis *fake, const char *channel, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-void broker_publish_bytes(struct broker *broker, const char *channel, const void *data, size_t len);
+void fake_redis_publish_bytes(struct fake_redis *fake, const char *channel, const void *data,
+                              size_t len);
 
 /* Closes connections: those that have subscribed to something, the others, or both. The program
  * makes new ones, after a while. */
-enum broker_connections { BROKER_SUBSCRIBERS = 1, BROKER_COMMANDS = 2, BROKER_ALL = 3 };
-void broker_drop(struct broker *broker, enum broker_connections which);
+enum fake_redis_connections { BROKER_SUBSCRIBERS = 1, BROKER_COMMANDS = 2, BROKER_ALL = 3 };
+void fake_redis_drop(struct fake_redis *fake, enum fake_redis_connections which);
 
 /* Away: all connections are closed, and new ones as soon as they are made. */
-void broker_set_away(struct broker *broker, bool away);
+void fake_redis_set_away(struct fake_redis *fake, bool away);
 
 #endif

@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include "broker_internal.h"
+#include "fake_redis_internal.h"
 
 #include "base/memory.h"
 #include "resp_value.h"
@@ -30,34 +30,35 @@ static void free_peer(struct peer *peer)
         free(channel);
     }
     while (!list_is_empty(&peer->unanswered)) {
-        struct broker_call *call = LIST_ITEM(peer->unanswered.next, struct broker_call, in_peer);
+        struct fake_redis_call *call =
+            LIST_ITEM(peer->unanswered.next, struct fake_redis_call, in_peer);
         list_remove(&call->in_peer);
         call->peer = NULL;
     }
-    list_remove(&peer->in_broker);
+    list_remove(&peer->in_redis);
     redisReaderFree(peer->reader);
     bufferevent_free(peer->stream);
     free(peer);
 }
 
-void broker_drop(struct broker *broker, enum broker_connections which)
+void fake_redis_drop(struct fake_redis *fake, enum fake_redis_connections which)
 {
-    for (struct link *at = broker->peers.next, *next; at != &broker->peers; at = next) {
-        struct peer *peer = LIST_ITEM(at, struct peer, in_broker);
+    for (struct link *at = fake->peers.next, *next; at != &fake->peers; at = next) {
+        struct peer *peer = LIST_ITEM(at, struct peer, in_redis);
         next = at->next;
         if ((which & (peer->subscriber ? BROKER_SUBSCRIBERS : BROKER_COMMANDS)) != 0)
             free_peer(peer);
     }
 }
 
-void broker_set_away(struct broker *broker, bool away)
+void fake_redis_set_away(struct fake_redis *fake, bool away)
 {
-    broker->away = away;
+    fake->away = away;
     if (away)
-        broker_drop(broker, BROKER_ALL);
+        fake_redis_drop(fake, BROKER_ALL);
 }
 
-struct channel *broker_find_channel(const struct peer *peer, const char *name)
+struct channel *fake_redis_find_channel(const struct peer *peer, const char *name)
 {
     for (struct link *at = peer->channels.next; at != &peer->channels; at = at->next) {
         struct channel *channel = LIST_ITEM(at, struct channel, link);
@@ -67,20 +68,21 @@ struct channel *broker_find_channel(const struct peer *peer, const char *name)
     return NULL;
 }
 
-bool broker_is_heard(const struct broker *broker, const char *channel)
+bool fake_redis_is_heard(const struct fake_redis *fake, const char *channel)
 {
-    for (struct link *at = broker->peers.next; at != &broker->peers; at = at->next)
-        if (broker_find_channel(LIST_ITEM(at, struct peer, in_broker), channel) != NULL)
+    for (struct link *at = fake->peers.next; at != &fake->peers; at = at->next)
+        if (fake_redis_find_channel(LIST_ITEM(at, struct peer, in_redis), channel) != NULL)
             return true;
     return false;
 }
 
-void broker_publish_bytes(struct broker *broker, const char *channel, const void *data, size_t len)
+void fake_redis_publish_bytes(struct fake_redis *fake, const char *channel, const void *data,
+                              size_t len)
 {
-    for (struct link *at = broker->peers.next; at != &broker->peers; at = at->next) {
-        struct peer *peer = LIST_ITEM(at, struct peer, in_broker);
+    for (struct link *at = fake->peers.next; at != &fake->peers; at = at->next) {
+        struct peer *peer = LIST_ITEM(at, struct peer, in_redis);
         struct evbuffer *out = bufferevent_get_output(peer->stream);
-        if (broker_find_channel(peer, channel) == NULL)
+        if (fake_redis_find_channel(peer, channel) == NULL)
             continue;
         evbuffer_add_printf(out, "*3\r\n");
         resp_add_bulk(out, "message", strlen("message"));
@@ -89,14 +91,14 @@ void broker_publish_bytes(struct broker *broker, const char *channel, const void
     }
 }
 
-void broker_publish(struct broker *broker, const char *channel, const char *format, ...)
+void fake_redis_publish(struct fake_redis *fake, const char *channel, const char *format, ...)
 {
     char *text = NULL;
     va_list values;
     va_start(values, format);
     assert_true(vasprintf(&text, format, values) >= 0);
     va_end(values);
-    broker_publish_bytes(broker, channel, text, strlen(text));
+    fake_redis_publish_bytes(fake, channel, text, strlen(text));
     free(text);
 }
 
@@ -117,33 +119,33 @@ static void on_deadline(evutil_socket_t fd, short events, void *arg)
     (void)arg; /* it has woken the loop */
 }
 
-void broker_follow(struct broker *broker, void (*steps)(void *arg), void *arg)
+void fake_redis_follow(struct fake_redis *fake, void (*steps)(void *arg), void *arg)
 {
-    broker->steps = steps;
-    broker->steps_arg = arg;
+    fake->steps = steps;
+    fake->steps_arg = arg;
 }
 
-static void take_steps(const struct broker *broker)
+static void take_steps(const struct fake_redis *fake)
 {
-    if (broker->steps != NULL)
-        broker->steps(broker->steps_arg);
+    if (fake->steps != NULL)
+        fake->steps(fake->steps_arg);
 }
 
 /* What the test has asked for since the last one goes out before anything is waited for. */
-static void iterate(const struct broker *broker, int flags)
+static void iterate(const struct fake_redis *fake, int flags)
 {
-    take_steps(broker);
-    event_base_loop(broker->base, flags);
-    take_steps(broker);
+    take_steps(fake);
+    event_base_loop(fake->base, flags);
+    take_steps(fake);
 }
 
-void broker_run_until(struct broker *broker, bool (*holds)(void *arg), void *arg)
+void fake_redis_run_until(struct fake_redis *fake, bool (*holds)(void *arg), void *arg)
 {
     int64_t end_ms = real_ms() + DEADLINE_MS;
-    struct event *deadline = evtimer_new(broker->base, on_deadline, NULL);
+    struct event *deadline = evtimer_new(fake->base, on_deadline, NULL);
     event_add(deadline, &(struct timeval){DEADLINE_MS / 1000 + 1, 0});
     while (!holds(arg) && real_ms() < end_ms)
-        iterate(broker, EVLOOP_ONCE);
+        iterate(fake, EVLOOP_ONCE);
     event_free(deadline);
     assert_true(holds(arg)); /* within the deadline */
 }
@@ -158,13 +160,13 @@ static bool is_moving(const struct peer *peer)
     return unread + unwritten > 0 || evbuffer_get_length(bufferevent_get_output(peer->stream)) > 0;
 }
 
-void broker_settle(struct broker *broker)
+void fake_redis_settle(struct fake_redis *fake)
 {
     int64_t end_ms = real_ms() + DEADLINE_MS;
     for (int quiet = 0; quiet < QUIET_TURNS; quiet++) {
-        iterate(broker, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-        for (struct link *at = broker->peers.next; at != &broker->peers; at = at->next)
-            quiet = is_moving(LIST_ITEM(at, struct peer, in_broker)) ? 0 : quiet;
+        iterate(fake, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+        for (struct link *at = fake->peers.next; at != &fake->peers; at = at->next)
+            quiet = is_moving(LIST_ITEM(at, struct peer, in_redis)) ? 0 : quiet;
         assert_true(real_ms() < end_ms);
     }
 }
@@ -180,7 +182,7 @@ static void on_read(struct bufferevent *stream, void *arg)
     redisReaderFeed(peer->reader, (const char *)evbuffer_pullup(in, -1), len);
     evbuffer_drain(in, len);
     while (redisReaderGetReply(peer->reader, &words) == REDIS_OK && words != NULL)
-        broker_take_call(peer, words);
+        fake_redis_take_call(peer, words);
 }
 
 static void on_closed(struct bufferevent *stream, short events, void *arg)
@@ -193,58 +195,58 @@ static void on_closed(struct bufferevent *stream, short events, void *arg)
 static void on_accepted(struct evconnlistener *listener, evutil_socket_t fd,
                         struct sockaddr *address, int len, void *arg)
 {
-    struct broker *broker = arg;
+    struct fake_redis *fake = arg;
     (void)listener;
     (void)address;
     (void)len;
-    if (broker->away) {
+    if (fake->away) {
         evutil_closesocket(fd);
         return;
     }
     struct peer *peer = memory_new(sizeof *peer);
-    *peer = (struct peer){.broker = broker, .reader = redisReaderCreate()};
-    list_init(&peer->in_broker);
+    *peer = (struct peer){.fake = fake, .reader = redisReaderCreate()};
+    list_init(&peer->in_redis);
     list_init(&peer->channels);
     list_init(&peer->unanswered);
-    list_add(&broker->peers, &peer->in_broker);
-    peer->stream = bufferevent_socket_new(broker->base, fd, BEV_OPT_CLOSE_ON_FREE);
+    list_add(&fake->peers, &peer->in_redis);
+    peer->stream = bufferevent_socket_new(fake->base, fd, BEV_OPT_CLOSE_ON_FREE);
     bufferevent_setcb(peer->stream, on_read, NULL, on_closed, peer);
     bufferevent_enable(peer->stream, EV_READ | EV_WRITE);
 }
 
 /* --- Life --- */
 
-struct broker *broker_new(struct event_base *base)
+struct fake_redis *fake_redis_new(struct event_base *base)
 {
-    struct broker *broker = memory_new(sizeof *broker);
+    struct fake_redis *fake = memory_new(sizeof *fake);
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    broker->base = base;
-    list_init(&broker->peers);
-    list_init(&broker->calls);
-    broker_hash_scripts(broker);
-    snprintf(broker->directory, sizeof broker->directory, "/tmp/yukizuri-unit.XXXXXX");
-    assert_non_null(mkdtemp(broker->directory));
-    snprintf(broker->url, sizeof broker->url, "unix:%s/redis", broker->directory);
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", broker->url + strlen("unix:"));
-    broker->listener = evconnlistener_new_bind(base, on_accepted, broker, LEV_OPT_CLOSE_ON_FREE, -1,
-                                               (struct sockaddr *)&address, (int)sizeof address);
-    assert_non_null(broker->listener);
-    return broker;
+    fake->base = base;
+    list_init(&fake->peers);
+    list_init(&fake->calls);
+    fake_redis_hash_scripts(fake);
+    snprintf(fake->directory, sizeof fake->directory, "/tmp/yukizuri-unit.XXXXXX");
+    assert_non_null(mkdtemp(fake->directory));
+    snprintf(fake->url, sizeof fake->url, "unix:%s/redis", fake->directory);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", fake->url + strlen("unix:"));
+    fake->listener = evconnlistener_new_bind(base, on_accepted, fake, LEV_OPT_CLOSE_ON_FREE, -1,
+                                             (struct sockaddr *)&address, (int)sizeof address);
+    assert_non_null(fake->listener);
+    return fake;
 }
 
-void broker_free(struct broker *broker)
+void fake_redis_free(struct fake_redis *fake)
 {
-    if (broker == NULL)
+    if (fake == NULL)
         return;
-    broker_drop(broker, BROKER_ALL);
-    broker_free_calls(broker);
-    evconnlistener_free(broker->listener);
-    unlink(broker->url + strlen("unix:"));
-    rmdir(broker->directory);
-    free(broker);
+    fake_redis_drop(fake, BROKER_ALL);
+    fake_redis_free_calls(fake);
+    evconnlistener_free(fake->listener);
+    unlink(fake->url + strlen("unix:"));
+    rmdir(fake->directory);
+    free(fake);
 }
 
-const char *broker_url(const struct broker *broker)
+const char *fake_redis_url(const struct fake_redis *fake)
 {
-    return broker->url;
+    return fake->url;
 }

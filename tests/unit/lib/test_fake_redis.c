@@ -2,7 +2,7 @@
  * one. */
 #include "unit.h"
 
-#include "broker.h"
+#include "fake_redis.h"
 
 #include "redis/client.h"
 
@@ -10,7 +10,7 @@
 
 struct world {
     struct event_base *base;
-    struct broker *broker;
+    struct fake_redis *fake;
     struct redis_url url;
     struct metrics metrics;
     struct redis *redis;
@@ -67,8 +67,8 @@ static int set_up(void **state)
     struct world *world = calloc(1, sizeof *world);
     const struct redis_callbacks callbacks = {on_ready, on_lost, on_error, on_push};
     world->base = event_base_new();
-    world->broker = broker_new(world->base);
-    assert_null(redis_url_parse(broker_url(world->broker), &world->url));
+    world->fake = fake_redis_new(world->base);
+    assert_null(redis_url_parse(fake_redis_url(world->fake), &world->url));
     const struct redis_options options = {.base = world->base,
                                           .url = &world->url,
                                           .turn = &world->turn,
@@ -77,8 +77,8 @@ static int set_up(void **state)
                                           .most = {1 << 20, 1 << 20},
                                           .metrics = &world->metrics};
     world->redis = redis_new(&options, &callbacks, world);
-    broker_follow(world->broker, flush, world->redis);
-    broker_run_until(world->broker, is_ready, world);
+    fake_redis_follow(world->fake, flush, world->redis);
+    fake_redis_run_until(world->fake, is_ready, world);
     *state = world;
     return 0;
 }
@@ -87,7 +87,7 @@ static int tear_down(void **state)
 {
     struct world *world = *state;
     redis_free(world->redis);
-    broker_free(world->broker);
+    fake_redis_free(world->fake);
     event_base_free(world->base);
     free(world);
     return 0;
@@ -98,28 +98,28 @@ static void test_broker_answers_in_the_order_in_which_it_was_asked(void **state)
     struct world *world = *state;
     redis_send_strings(world->redis, on_reply, world, "GET", "a", NULL);
     redis_send_strings(world->redis, on_reply, world, "GET", "b", NULL);
-    struct broker_call *first = broker_await(world->broker, "GET");
-    struct broker_call *second = broker_await(world->broker, "GET");
-    assert_string_equal(broker_argument(first, 1), "a");
-    assert_string_equal(broker_argument(second, 1), "b");
-    broker_answer(second, "'%s'", "two");
-    broker_settle(world->broker);
+    struct fake_redis_call *first = fake_redis_await(world->fake, "GET");
+    struct fake_redis_call *second = fake_redis_await(world->fake, "GET");
+    assert_string_equal(fake_redis_argument(first, 1), "a");
+    assert_string_equal(fake_redis_argument(second, 1), "b");
+    fake_redis_answer(second, "'%s'", "two");
+    fake_redis_settle(world->fake);
     assert_string_equal(world->heard, "ready ");
-    broker_answer(first, "-ERR one");
-    broker_settle(world->broker);
+    fake_redis_answer(first, "-ERR one");
+    fake_redis_settle(world->fake);
     assert_string_equal(world->heard, "ready ERR one two ");
 }
 
 static void test_broker_hands_on_what_is_published(void **state)
 {
     struct world *world = *state;
-    broker_publish(world->broker, "c", "early");
+    fake_redis_publish(world->fake, "c", "early");
     redis_send_strings(world->redis, on_reply, world, "SUBSCRIBE", "c", NULL);
-    broker_await(world->broker, "SUBSCRIBE");
-    assert_true(broker_is_heard(world->broker, "c"));
-    broker_publish(world->broker, "c", "%d", 7);
-    broker_publish(world->broker, "another", "unheard");
-    broker_settle(world->broker);
+    fake_redis_await(world->fake, "SUBSCRIBE");
+    assert_true(fake_redis_is_heard(world->fake, "c"));
+    fake_redis_publish(world->fake, "c", "%d", 7);
+    fake_redis_publish(world->fake, "another", "unheard");
+    fake_redis_settle(world->fake);
     assert_string_equal(world->heard, "ready other 7 ");
 }
 
@@ -127,14 +127,14 @@ static void test_broker_that_drops_a_connection_leaves_calls_unanswered(void **s
 {
     struct world *world = *state;
     redis_send_strings(world->redis, on_reply, world, "GET", "a", NULL);
-    struct broker_call *call = broker_await(world->broker, "GET");
-    broker_set_away(world->broker, true);
-    broker_settle(world->broker);
-    broker_answer(call, "'late'");
+    struct fake_redis_call *call = fake_redis_await(world->fake, "GET");
+    fake_redis_set_away(world->fake, true);
+    fake_redis_settle(world->fake);
+    fake_redis_answer(call, "'late'");
     assert_non_null(strstr(world->heard, "none "));
     assert_null(strstr(world->heard, "late"));
-    broker_set_away(world->broker, false);
-    broker_run_until(world->broker, is_ready, world);
+    fake_redis_set_away(world->fake, false);
+    fake_redis_run_until(world->fake, is_ready, world);
 }
 
 int main(void)

@@ -1,8 +1,10 @@
-/* What broker.c (connections, channels, the loop) and broker_calls.c (calls and answers) share. */
-#ifndef YUKIZURI_BROKER_INTERNAL_H
-#define YUKIZURI_BROKER_INTERNAL_H
+/* What fake_redis.c (connections, channels, the loop) and fake_redis_calls.c (calls and answers)
+ * share.
+ */
+#ifndef YUKIZURI_FAKE_REDIS_INTERNAL_H
+#define YUKIZURI_FAKE_REDIS_INTERNAL_H
 
-#include "broker.h"
+#include "fake_redis.h"
 
 #include "base/digest.h"
 #include "base/list.h"
@@ -23,24 +25,24 @@ struct channel {
 };
 
 struct peer {
-    struct link in_broker;
+    struct link in_redis;
     struct link channels;
     struct link unanswered; /* calls, in the order in which they came */
-    struct broker *broker;
+    struct fake_redis *fake;
     struct bufferevent *stream;
     redisReader *reader;
     bool subscriber;
 };
 
-struct broker_call {
-    struct link in_broker;
+struct fake_redis_call {
+    struct link in_redis;
     struct link in_peer;
-    const struct broker *broker;
+    const struct fake_redis *fake;
     struct peer *peer; /* NULL once the connection is gone */
     redisReply *words;
     const char *name;
     size_t first_key, key_count;
-    bool returned; /* by broker_await */
+    bool returned; /* by fake_redis_await */
     bool answered;
     struct evbuffer *answer;
 };
@@ -50,31 +52,31 @@ struct rule {
     const char *value; /* NULL: it is held */
 };
 
-struct broker {
+struct fake_redis {
     struct event_base *base;
     struct evconnlistener *listener;
     struct link peers, calls;
     struct rule rules[BROKER_RULES];
     size_t rule_count;
     bool away;
-    void (*steps)(void *arg); /* see broker_follow; NULL: none */
+    void (*steps)(void *arg); /* see fake_redis_follow; NULL: none */
     void *steps_arg;
     char hashes[BROKER_SCRIPTS][BROKER_HASH_BYTES];
     char directory[32];
     char url[64];
 };
 
-/* --- broker.c --- */
+/* --- fake_redis.c --- */
 
 /* NULL when it is not subscribed. */
-struct channel *broker_find_channel(const struct peer *peer, const char *name);
+struct channel *fake_redis_find_channel(const struct peer *peer, const char *name);
 
-/* --- broker_calls.c --- */
+/* --- fake_redis_calls.c --- */
 
-void broker_hash_scripts(struct broker *broker);
+void fake_redis_hash_scripts(struct fake_redis *fake);
 
 /* Takes the words over. */
-void broker_take_call(struct peer *peer, redisReply *words);
-void broker_free_calls(struct broker *broker);
+void fake_redis_take_call(struct peer *peer, redisReply *words);
+void fake_redis_free_calls(struct fake_redis *fake);
 
 #endif
