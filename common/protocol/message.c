@@ -8,14 +8,6 @@
 #include <jansson.h>
 #include <string.h>
 
-static size_t count_characters(const char *text, size_t len)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < len; i++)
-        count += ((uint8_t)text[i] & 0xc0) != 0x80;
-    return count;
-}
-
 static int fail(const char **why, const char *sentence)
 {
     *why = sentence;
@@ -53,7 +45,7 @@ static int read_join(const json_t *root, struct message_in *out, const char **wh
 static bool is_fair_nonce(const json_t *nonce)
 {
     size_t len = json_is_string(nonce)
-                     ? count_characters(json_string_value(nonce), json_string_length(nonce))
+                     ? unicode_count(json_string_value(nonce), json_string_length(nonce))
                      : 0;
     return len >= 1 && len <= MESSAGE_NONCE_CHARACTERS;
 }
@@ -81,7 +73,7 @@ static int read_say(const json_t *root, struct message_in *out, const char **why
         return fail(why, "A \"say\" needs a \"text\".");
     out->text = json_string_value(text);
     out->text_len = json_string_length(text);
-    out->text_characters = count_characters(out->text, out->text_len);
+    out->text_characters = unicode_count(out->text, out->text_len);
     if (unicode_is_blank(out->text))
         return fail(why, "The text is empty.");
     return read_nonce(root, out, why);

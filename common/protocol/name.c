@@ -1,6 +1,6 @@
 #include "protocol/name.h"
 
-#include "protocol/name_internal.h"
+#include "protocol/name_spelling.h"
 #include "protocol/unicode.h"
 
 #include <stdbool.h>
@@ -18,9 +18,17 @@ enum {
     DOT_ABOVE = 0x0307,
 };
 
-static enum name_error from_unicode(int error)
+/* Returns how many code points, or a name_error. */
+static int decompose(const char *text, size_t len, enum unicode_form form, int32_t *codes)
 {
-    return error == UNICODE_TOO_LONG ? NAME_TOO_LONG : NAME_BAD_UTF8;
+    if (memchr(text, '\0', len) != NULL)
+        return NAME_BAD_CHARACTER;
+    if (len > MOST_INPUT_BYTES)
+        return NAME_TOO_LONG;
+    int count = unicode_decompose(text, len, form, codes, MOST_CODES);
+    if (count == UNICODE_TOO_LONG)
+        return NAME_TOO_LONG;
+    return count < 0 ? NAME_BAD_UTF8 : count;
 }
 
 /* --- Nicknames --- */
@@ -77,23 +85,22 @@ static size_t merge_dots(int32_t *codes, size_t count)
 static enum name_error fold(struct name *name)
 {
     int32_t codes[MOST_CODES];
-    int count =
-        unicode_decompose(name->shown, strlen(name->shown), UNICODE_CASELESS, codes, MOST_CODES);
+    int count = decompose(name->shown, strlen(name->shown), UNICODE_CASELESS, codes);
     if (count < 0)
-        return from_unicode(count);
+        return (enum name_error)count;
     size_t kept = merge_dots(codes, tidy_spaces(codes, (size_t)count));
     int len = unicode_compose(codes, kept, name->folded, sizeof name->folded);
-    return len < 0 ? from_unicode(len) : NAME_OK;
+    return len < 0 ? NAME_TOO_LONG : NAME_OK;
 }
 
-static enum name_error judge_any(const char *text, size_t len, struct name *out)
+enum name_error name_judge(const char *text, size_t len, struct name *out)
 {
     int32_t codes[MOST_CODES];
     struct name name = {0};
     size_t graphemes = 0;
-    int count = unicode_decompose(text, len, UNICODE_COMPATIBLE, codes, MOST_CODES);
+    int count = decompose(text, len, UNICODE_COMPATIBLE, codes);
     if (count < 0)
-        return from_unicode(count);
+        return (enum name_error)count;
     size_t kept = tidy_spaces(codes, (size_t)count);
     enum name_error error = name_judge_spelling(codes, kept, &graphemes);
     if (error == NAME_OK && graphemes > NAME_GRAPHEMES)
@@ -105,43 +112,6 @@ static enum name_error judge_any(const char *text, size_t len, struct name *out)
     if (error == NAME_OK)
         *out = name;
     return error;
-}
-
-/* ASCII is its own normal form (UAX #15), capitals alone fold, and each character is a grapheme.
- * Most names are ASCII, and a burst of people is a burst of names. */
-static enum name_error judge_ascii(const char *text, size_t len, struct name *out)
-{
-    static const char spaces[] = " \t\n\v\f\r";
-    struct name name = {0};
-    size_t count = 0;
-    while (len > 0 && strchr(spaces, text[len - 1]) != NULL)
-        len--;
-    for (size_t i = 0; i < len; i++) {
-        char byte = text[i];
-        if (count == 0 && strchr(spaces, byte) != NULL)
-            continue;
-        if (byte < ' ' || byte == 0x7f)
-            return NAME_BAD_CHARACTER;
-        if (byte == ' ' && name.shown[count - 1] == ' ')
-            continue;
-        if (count == NAME_GRAPHEMES)
-            return NAME_TOO_LONG;
-        name.shown[count] = byte;
-        name.folded[count++] = (char)(byte >= 'A' && byte <= 'Z' ? byte + ('a' - 'A') : byte);
-    }
-    if (count == 0)
-        return NAME_EMPTY;
-    *out = name;
-    return NAME_OK;
-}
-
-enum name_error name_judge(const char *text, size_t len, struct name *out)
-{
-    if (memchr(text, '\0', len) != NULL)
-        return NAME_BAD_CHARACTER;
-    if (len > MOST_INPUT_BYTES)
-        return NAME_TOO_LONG;
-    return unicode_is_ascii(text, len) ? judge_ascii(text, len, out) : judge_any(text, len, out);
 }
 
 /* --- Rooms --- */
@@ -160,42 +130,22 @@ static bool is_room_character(int32_t code)
     }
 }
 
-static enum name_error judge_room_ascii(const char *text, size_t len, char out[NAME_BYTES])
-{
-    for (size_t i = 0; i < len; i++)
-        if (!is_room_character(text[i]))
-            return NAME_BAD_CHARACTER;
-    if (len == 0 || len > ROOM_CHARACTERS)
-        return len == 0 ? NAME_EMPTY : NAME_TOO_LONG;
-    memcpy(out, text, len);
-    out[len] = '\0';
-    return NAME_OK;
-}
-
 static enum name_error judge_room_codes(const char *text, size_t len)
 {
     int32_t codes[MOST_CODES];
     size_t graphemes;
-    int count = unicode_decompose(text, len, UNICODE_COMPATIBLE, codes, MOST_CODES);
+    int count = decompose(text, len, UNICODE_COMPATIBLE, codes);
     if (count < 0)
-        return from_unicode(count);
+        return (enum name_error)count;
     for (int i = 0; i < count; i++)
         if (!is_room_character(codes[i]))
             return NAME_BAD_CHARACTER;
     return name_judge_spelling(codes, (size_t)count, &graphemes);
 }
 
-static size_t count_characters(const char *text)
-{
-    size_t count = 0;
-    for (; *text != '\0'; text++)
-        count += ((uint8_t)*text & 0xc0) != 0x80;
-    return count;
-}
-
 /* What is left of it is judged as well: where an invisible sign stood between two marks, they may
  * be one too many now. */
-static enum name_error judge_room_any(const char *text, size_t len, char out[NAME_BYTES])
+enum name_error name_judge_room(const char *text, size_t len, char out[NAME_BYTES])
 {
     int32_t codes[MOST_CODES];
     char room[NAME_BYTES];
@@ -203,28 +153,18 @@ static enum name_error judge_room_any(const char *text, size_t len, char out[NAM
     enum name_error error = judge_room_codes(text, len);
     if (error != NAME_OK)
         return error;
-    int count = unicode_decompose(text, len, UNICODE_VISIBLE, codes, MOST_CODES);
+    int count = decompose(text, len, UNICODE_VISIBLE, codes);
     if (count < 0)
-        return from_unicode(count);
+        return (enum name_error)count;
     size_t kept = merge_dots(codes, (size_t)count);
     error = name_judge_spelling(codes, kept, &graphemes);
     if (error != NAME_OK)
         return error;
     if (unicode_compose(codes, kept, room, sizeof room) < 0 ||
-        count_characters(room) > ROOM_CHARACTERS)
+        unicode_count(room, strlen(room)) > ROOM_CHARACTERS)
         return NAME_TOO_LONG;
     memcpy(out, room, strlen(room) + 1);
     return NAME_OK;
-}
-
-enum name_error name_judge_room(const char *text, size_t len, char out[NAME_BYTES])
-{
-    if (memchr(text, '\0', len) != NULL)
-        return NAME_BAD_CHARACTER;
-    if (len > MOST_INPUT_BYTES)
-        return NAME_TOO_LONG;
-    return unicode_is_ascii(text, len) ? judge_room_ascii(text, len, out)
-                                       : judge_room_any(text, len, out);
 }
 
 /* --- Sentences, numbers --- */

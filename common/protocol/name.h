@@ -14,23 +14,11 @@
 #ifndef YUKIZURI_PROTOCOL_NAME_H
 #define YUKIZURI_PROTOCOL_NAME_H
 
-#include <stddef.h>
+#include "protocol/name_spelling.h"
 
 enum {
     NAME_GRAPHEMES = 16,
-    NAME_GRAPHEME_CODES = 12, /* of one: two people with skin tones who kiss take 10 */
-    NAME_MARKS = 4,
     NAME_BYTES = 192, /* of one spelling, with the NUL: twelve a grapheme; a flag takes 8 */
-};
-
-enum name_error {
-    NAME_OK = 0,
-    NAME_EMPTY = -1,
-    NAME_TOO_LONG = -2,
-    NAME_BAD_CHARACTER = -3,
-    NAME_BAD_UTF8 = -4,
-    NAME_BLANK = -5,   /* nothing to be seen, or a mark on nothing */
-    NAME_CROWDED = -6, /* too much on one letter */
 };
 
 struct name {

@@ -1,4 +1,4 @@
-#include "protocol/name_internal.h"
+#include "protocol/name_spelling.h"
 
 #include "protocol/unicode.h"
 

@@ -193,6 +193,14 @@ size_t unicode_beginning(const char *text, size_t graphemes, size_t bytes)
     return (size_t)(at - text);
 }
 
+size_t unicode_count(const char *text, size_t len)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < len; i++)
+        count += ((uint8_t)text[i] & 0xc0) != 0x80;
+    return count;
+}
+
 /* What is private or not assigned yet may well have a shape where it is read. */
 static bool has_no_ink(int32_t code)
 {
@@ -209,13 +217,5 @@ bool unicode_is_blank(const char *text)
         if (!has_no_ink(code))
             return false;
     }
-    return true;
-}
-
-bool unicode_is_ascii(const char *text, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        if ((uint8_t)text[i] >= 0x80)
-            return false;
     return true;
 }

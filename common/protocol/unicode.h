@@ -85,9 +85,10 @@ bool unicode_is_break(int32_t before, int32_t after, int32_t *state);
  */
 size_t unicode_beginning(const char *text, size_t graphemes, size_t bytes);
 
+/* How many code points are in good UTF-8. */
+size_t unicode_count(const char *text, size_t len);
+
 /* Is there nothing in `text` (UTF-8) that could be seen? */
 bool unicode_is_blank(const char *text);
-
-bool unicode_is_ascii(const char *text, size_t len);
 
 #endif
