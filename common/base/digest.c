@@ -91,35 +91,18 @@ void digest_hmac(const uint8_t key[DIGEST_SHA256_BYTES], const void *data, size_
     HMAC(EVP_sha256(), key, DIGEST_SHA256_BYTES, data, len, out, &size);
 }
 
-static void encode(const uint8_t *data, size_t len, const char *alphabet, char *out)
+void digest_base64(const void *data, size_t len, char *out)
 {
-    size_t at = 0;
-    for (size_t i = 0; i < len; i += 3) {
-        uint32_t group = (uint32_t)data[i] << 16;
-        if (i + 1 < len)
-            group |= (uint32_t)data[i + 1] << 8;
-        if (i + 2 < len)
-            group |= data[i + 2];
-        out[at++] = alphabet[group >> 18];
-        out[at++] = alphabet[group >> 12 & 63];
-        if (i + 1 < len)
-            out[at++] = alphabet[group >> 6 & 63];
-        if (i + 2 < len)
-            out[at++] = alphabet[group & 63];
-    }
-    out[at] = '\0';
+    EVP_EncodeBlock((unsigned char *)out, data, (int)len);
 }
 
-void digest_base64(const uint8_t *data, size_t len, char *out)
+void digest_base64url(const void *data, size_t len, char *out)
 {
-    encode(data, len, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", out);
-    size_t at = len / 3 * 4 + (len % 3 == 0 ? 0 : len % 3 + 1);
-    while (at % 4 != 0)
-        out[at++] = '=';
-    out[at] = '\0';
-}
-
-void digest_base64url(const uint8_t *data, size_t len, char *out)
-{
-    encode(data, len, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", out);
+    char padded[DIGEST_BASE64_BYTES(DIGEST_SHA256_BYTES)];
+    assert(len <= DIGEST_SHA256_BYTES);
+    digest_base64(data, len, padded);
+    size_t characters = strcspn(padded, "=");
+    for (size_t i = 0; i < characters; i++)
+        out[i] = padded[i] == '+' ? '-' : padded[i] == '/' ? '_' : padded[i];
+    out[characters] = '\0';
 }

@@ -22,10 +22,13 @@ void digest_sha256(const void *data, size_t len, uint8_t out[DIGEST_SHA256_BYTES
 void digest_hmac(const uint8_t key[DIGEST_SHA256_BYTES], const void *data, size_t len,
                  uint8_t out[DIGEST_SHA256_BYTES]);
 
-/* Base64 with padding (RFC 4648 section 4); `out` holds 4 * ceil(len / 3) + 1 bytes. */
-void digest_base64(const uint8_t *data, size_t len, char *out);
+#define DIGEST_BASE64_BYTES(len) (((len) + 2) / 3 * 4 + 1)
 
-/* Base64url without padding (RFC 4648 section 5); `out` holds ceil(len * 4 / 3) + 1 bytes. */
-void digest_base64url(const uint8_t *data, size_t len, char *out);
+/* Base64 with padding (RFC 4648 section 4); `out` holds DIGEST_BASE64_BYTES(len). */
+void digest_base64(const void *data, size_t len, char *out);
+
+/* Base64url without padding (RFC 4648 section 5) of at most DIGEST_SHA256_BYTES; `out` holds
+ * ceil(len * 4 / 3) + 1 bytes. */
+void digest_base64url(const void *data, size_t len, char *out);
 
 #endif

@@ -3,7 +3,6 @@
 #include "base/digest.h"
 
 #include <arpa/inet.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,12 +107,12 @@ bool address_in_block(const struct address *address, const struct address_block 
     if (address->local_socket)
         return false;
     unsigned whole = block->bits / 8;
-    unsigned rest = block->bits % 8;
+    unsigned partial = block->bits % 8;
     if (memcmp(address->bytes, block->base.bytes, whole) != 0)
         return false;
-    if (rest == 0)
+    if (partial == 0)
         return true;
-    uint8_t mask = (uint8_t)(0xff << (8 - rest));
+    uint8_t mask = (uint8_t)(0xff << (8 - partial));
     return (address->bytes[whole] & mask) == (block->base.bytes[whole] & mask);
 }
 
@@ -173,48 +172,27 @@ bool address_walk(struct address *at, const char *forwarded, const struct addres
     return moved;
 }
 
-/* Each of `count` numbers and a dot. Returns the end. inet_ntop goes through printf, which is a
- * tenth of what a join costs. */
-static char *put_octets(char *at, const uint8_t *octets, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (octets[i] >= 100)
-            *at++ = (char)('0' + octets[i] / 100);
-        if (octets[i] >= 10)
-            *at++ = (char)('0' + octets[i] / 10 % 10);
-        *at++ = (char)('0' + octets[i] % 10);
-        *at++ = '.';
-    }
-    return at;
-}
-
-static void format_ipv4(const uint8_t octets[4], char *out)
-{
-    char *end = put_octets(out, octets, 4);
-    end[-1] = '\0';
-}
-
 void address_format(const struct address *address, char out[ADDRESS_TEXT_BYTES])
 {
     if (address->local_socket)
         memcpy(out, "local", sizeof "local");
     else if (address_is_ipv4(address))
-        format_ipv4(address->bytes + 12, out);
+        inet_ntop(AF_INET, address->bytes + 12, out, ADDRESS_TEXT_BYTES);
     else
         inet_ntop(AF_INET6, address->bytes, out, ADDRESS_TEXT_BYTES);
 }
 
 static void mask(const struct address *address, char out[ADDRESS_TEXT_BYTES])
 {
+    struct address network = *address;
     if (address_is_ipv4(address)) {
-        memcpy(put_octets(out, address->bytes + 12, 3), "x", sizeof "x");
+        address_format(address, out);
+        memcpy(strrchr(out, '.'), ".x", sizeof ".x");
         return;
     }
-    struct address network = *address;
     memset(network.bytes + 6, 0, 10);
-    inet_ntop(AF_INET6, network.bytes, out, ADDRESS_TEXT_BYTES);
-    size_t len = strlen(out);
-    snprintf(out + len, ADDRESS_TEXT_BYTES - len, "/48");
+    address_format(&network, out);
+    strcat(out, "/48");
 }
 
 static void cloak(const struct address *address, const uint8_t key[32], int64_t day, char *out)

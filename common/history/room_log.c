@@ -126,11 +126,6 @@ uint64_t room_log_bytes_from(const struct room_log *log, uint64_t position)
     return position >= log->head ? 0 : log->bytes - at(log, position)->start_byte;
 }
 
-uint64_t room_log_bytes(const struct room_log *log)
-{
-    return room_log_bytes_from(log, log->tail);
-}
-
 uint64_t room_log_find_bytes(const struct room_log *log, uint64_t start, size_t most)
 {
     uint64_t end = start < log->head ? start + 1 : start;

@@ -66,9 +66,6 @@ uint64_t room_log_find(const struct room_log *log, uint64_t start, uint64_t seq)
 /* Bytes of all frames from `position` to the head. */
 uint64_t room_log_bytes_from(const struct room_log *log, uint64_t position);
 
-/* Bytes of all frames held. */
-uint64_t room_log_bytes(const struct room_log *log);
-
 /* The position after as many frames from `start` on as have `most` bytes together, but at least
  * one; `start` when there is none. */
 uint64_t room_log_find_bytes(const struct room_log *log, uint64_t start, size_t most);

@@ -68,9 +68,37 @@ static void test_random_is_not_the_same_after_a_fork(void **state)
     close(ends[0]);
 }
 
+/* The vectors of RFC 4648, section 10; and the two signs that both alphabets have apart. */
+static void test_base64_is_that_of_the_rfc(void **state)
+{
+    static const struct {
+        const char *bytes, *padded, *url;
+    } cases[] = {
+        {"", "", ""},
+        {"f", "Zg==", "Zg"},
+        {"fo", "Zm8=", "Zm8"},
+        {"foo", "Zm9v", "Zm9v"},
+        {"foobar", "Zm9vYmFy", "Zm9vYmFy"},
+        {"\xfb\xff\xbf", "+/+/", "-_-_"},
+        {"0123456789abcdef0123456789abcde\xff", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZf8=",
+         "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZf8"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t len = strlen(cases[i].bytes);
+        char padded[DIGEST_BASE64_BYTES(DIGEST_SHA256_BYTES)];
+        char url[(DIGEST_SHA256_BYTES * 4 + 2) / 3 + 1];
+        digest_base64(cases[i].bytes, len, padded);
+        digest_base64url(cases[i].bytes, len, url);
+        assert_string_equal(padded, cases[i].padded);
+        assert_string_equal(url, cases[i].url);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_base64_is_that_of_the_rfc),
         cmocka_unit_test(test_random_gives_nothing_twice),
         cmocka_unit_test(test_random_fills_all_that_it_may_to_the_last_byte),
         cmocka_unit_test(test_random_is_not_the_same_after_a_fork),
