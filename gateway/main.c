@@ -4,6 +4,7 @@
 #include "base/standard_files.h"
 #include "base/stderr_line.h"
 #include "config/config.h"
+#include "config/help.h"
 #include "server.h"
 #include "supervisor.h"
 #include "telemetry/log.h"

@@ -1,124 +1,18 @@
-/* What is a good value, and which values contradict each other. */
-#include "config/internal.h"
+#include "config/check.h"
 
 #include "base/memory.h"
+#include "config/error.h"
 #include "config/gateway_id.h"
 #include "config/password_file.h"
-#include "config/sizes.h"
-#include "protocol/name.h"
-#include "protocol/origin.h"
-#include "protocol/scan.h"
+#include "config/table.h"
 
-#include <ctype.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
-/* --- One value --- */
-
-static const char *judge_addr(const char *text)
-{
-    struct listen_address address;
-    return listen_address_parse(text, &address);
-}
-
-static const char *judge_redis(const char *text)
-{
-    struct redis_url url;
-    const char *wrong = redis_url_parse(text, &url);
-    explicit_bzero(&url, sizeof url);
-    return wrong;
-}
-
-static const char *judge_block(const char *text)
-{
-    struct address_block block;
-    return address_block_parse(text, &block) == 0
-               ? NULL
-               : "is not an address or CIDR block, such as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32";
-}
-
-static bool has_controls(const char *text)
-{
-    while (*text != '\0' && !iscntrl((unsigned char)*text))
-        text++;
-    return *text != '\0';
-}
-
-/* Words that become part of a Redis key or a metric's label: Prometheus throws all of an answer
- * away that has a byte in it which is no UTF-8. */
-static const char *judge_word(const char *text)
-{
-    return strlen(text) > 64 || text[strcspn(text, " {}\"\\*?")] != '\0' || has_controls(text) ||
-                   !scan_is_utf8(text, strlen(text))
-               ? "must be 1 to 64 characters (UTF-8) without blanks, controls, quotes, braces, "
-                 "'\\', '*' or '?'"
-               : NULL;
-}
-
-static const char *judge_prefix(const char *text)
-{
-    const char *wrong = judge_word(text);
-    return wrong != NULL ? wrong : redis_url_judge_prefix(text);
-}
-
-static const char *judge_id(const char *text)
-{
-    const char *wrong = judge_word(text);
-    return wrong != NULL ? wrong : gateway_id_judge(text, false);
-}
-
-static const char *judge_room(const char *text)
-{
-    char room[NAME_BYTES];
-    return name_judge_room(text, strlen(text), room) == NAME_OK
-               ? NULL
-               : "is not a fair room name: 1 to 32 letters, digits, '-', '_' or '.'";
-}
-
-static const char *judge_path(const char *text)
-{
-    return text[0] == '/' ? NULL : "must begin with /";
-}
-
-/* The end of a sentence; NULL: nothing is wrong. */
-static const char *find_wrong(const struct config_row *row, const char *text)
-{
-    static const struct {
-        const char *name;
-        const char *(*judge)(const char *text);
-    } judges[] = {
-        {"addr", judge_addr},       {"redis", judge_redis},    {"redis-prefix", judge_prefix},
-        {"gateway-id", judge_id},   {"room", judge_room},      {"trusted-proxy", judge_block},
-        {"ops-allow", judge_block}, {"echo-path", judge_path},
-    };
-    for (size_t i = 0; i < sizeof judges / sizeof *judges; i++)
-        if (strcmp(judges[i].name, row->name) == 0)
-            return judges[i].judge(text);
-    return NULL;
-}
-
-static int judge_origin(struct config_loader *loader, const struct config_row *row, char *text)
-{
-    char why[400];
-    const char *wrong = origin_judge_all(&text, 1, why, sizeof why);
-    return wrong == NULL ? 0 : config_fail(loader, row, "%s", wrong);
-}
-
-/* Secrets are among the values of `redis`. */
-int config_judge(struct config_loader *loader, const struct config_row *row, const char *text)
-{
-    if (strcmp(row->name, "origin") == 0)
-        return judge_origin(loader, row, (char *)(uintptr_t)text);
-    const char *wrong = find_wrong(row, text);
-    if (wrong == NULL)
-        return 0;
-    if (strcmp(row->name, "redis") == 0)
-        return config_fail(loader, row, "%s", wrong);
-    return config_fail(loader, row, "\"%.128s\" %s", text, wrong);
-}
-
-/* --- All of them together --- */
+enum {
+    CHARACTER_BYTES = 12, /* \ud83d\ude00: RFC 8259 (section 7) has no longer form of a character */
+    ENVELOPE_BYTES = 512, /* type, nonce and epoch */
+};
 
 static const struct config_row *row_of(const char *name)
 {
@@ -229,18 +123,24 @@ static int check_echo(struct config_loader *loader)
     return 0;
 }
 
-/* Told where somebody wrote one of them. */
+/* Does a message hold the longest text, however its sayer writes it in JSON? Where max-text is 0,
+ * max-message alone bounds a text. (max-message cannot be 0: so much is allocated for a peer.) The
+ * error names the place where somebody wrote one of them. */
 static int check_sizes(struct config_loader *loader)
 {
-    char why[400];
-    const char *wrong = config_judge_sizes(loader->config, why, sizeof why);
-    if (wrong == NULL)
+    uint64_t text = loader->config->max_text;
+    uint64_t message = loader->config->max_message;
+    uint64_t needed = text * CHARACTER_BYTES + ENVELOPE_BYTES;
+    bool given = is_given(loader, "max-message");
+    if (message >= needed)
         return 0;
-    const struct config_row *row = blame(loader, "max-message");
-    if (is_given(loader, "max-message"))
-        return config_fail(loader, row, "%s", wrong);
-    blame(loader, "max-text");
-    return config_fail(loader, NULL, "max-message: %s", wrong);
+    const struct config_row *row = blame(loader, given ? "max-message" : "max-text");
+    return config_fail(loader, given ? row : NULL,
+                       "%s%" PRIu64 " bytes do not hold a text of max-text = %" PRIu64
+                       " characters in JSON; set max-message to %" PRIu64
+                       " or more, or max-text to %" PRIu64 " or less",
+                       given ? "" : "max-message: ", message, text, needed,
+                       (message - ENVELOPE_BYTES) / CHARACTER_BYTES);
 }
 
 static void derive_blocks(const struct config_list *list, struct config_blocks *out)

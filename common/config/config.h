@@ -13,7 +13,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 enum config_send { CONFIG_SEND_AUTO, CONFIG_SEND_WRITEV, CONFIG_SEND_URING };
 
@@ -94,11 +93,5 @@ struct config_result {
 struct config_result config_load(struct config *config, int argc, char *const *argv,
                                  char *const *environment);
 void config_done(struct config *config);
-
-/* Prints the table in one of the formats of config_result. */
-void config_print_help(FILE *out, const char *format);
-
-/* Prints the name of a setting's environment variable. */
-void config_print_variable(FILE *out, const char *name);
 
 #endif

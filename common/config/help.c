@@ -1,15 +1,8 @@
-#include "config/config.h"
+#include "config/help.h"
+
 #include "config/table.h"
 
-#include <ctype.h>
 #include <string.h>
-
-void config_print_variable(FILE *out, const char *name)
-{
-    fputs("YUKIZURI_", out);
-    for (; *name != '\0'; name++)
-        fputc(*name == '-' ? '_' : toupper((unsigned char)*name), out);
-}
 
 /* Wraps a sentence at 78 columns behind six spaces. */
 static void print_wrapped(FILE *out, const char *text)

@@ -3,7 +3,29 @@
 #define YUKIZURI_CONFIG_INTERNAL_H
 
 #include "config/config.h"
-#include "config/table.h"
+
+enum config_type {
+    CONFIG_STRING,
+    CONFIG_LIST, /* may be given more than once */
+    CONFIG_BOOL,
+    CONFIG_COUNT,
+    CONFIG_AUTO,   /* a count, or the word auto, which is 0 */
+    CONFIG_CHOICE, /* one of the words in `value`, "a|b|c"; kept as its number (unsigned) */
+    CONFIG_RATE,   /* PER-SECOND:BURST */
+    CONFIG_MODE,   /* of a file, octal (unsigned) */
+};
+
+enum { CONFIG_MOST_ROWS = 64 };
+
+struct config_row {
+    const char *name;
+    enum config_type type;
+    size_t offset;       /* in struct config */
+    const char *initial; /* default, as a user would write it; NULL: none */
+    uint64_t least, most;
+    const char *value;   /* what --help calls the value */
+    const char *meaning; /* one sentence or two */
+};
 
 /* Where a value came from; a later source takes the place of an earlier one. */
 enum config_source {
@@ -25,56 +47,5 @@ struct config_loader {
     struct config_place here;                     /* what is being read */
     struct config_place places[CONFIG_MOST_ROWS]; /* where each row has its value from */
 };
-
-/* --- config/config.c --- */
-
-const struct config_row *config_find_row(const char *name, size_t len);
-
-/* A row that somebody may have meant who wrote `name`; NULL when there is none. */
-const struct config_row *config_guess_row(const char *name, size_t len);
-
-/* Where the row's value lies. */
-void *config_field(struct config *config, const struct config_row *row);
-
-/* The sentence behind the row's name, and where that stands (`here`); `row` NULL: behind the line
- * alone. One line, whatever is printed into it. Returns -1. */
-int config_fail(struct config_loader *loader, const struct config_row *row, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-/* The same of what is no mistake for certain. */
-void config_warn(struct config_loader *loader, const struct config_row *row, const char *format,
-                 ...) __attribute__((format(printf, 3, 4)));
-
-/* --- config/value.c --- */
-
-/* Gives the row the value that `text` says. 0, or -1 with an error. */
-int config_set_value(struct config_loader *loader, const struct config_row *row, const char *text);
-void config_set_string(char **out, const char *text);
-void config_clear_list(struct config_list *list);
-void config_add_to_list(struct config_list *list, const char *text, size_t len);
-
-/* --- config/file.c --- */
-
-int config_load_file(struct config_loader *loader, const char *path);
-
-/* --- config/given.c --- */
-
-/* What the command line asks for beside settings (--help and the like): into the result. 0 or -1.
- */
-int config_find_action(struct config_loader *loader, int argc, char *const *argv);
-
-/* The path of the file, from the command line or the environment; NULL: none is named. */
-const char *config_find_file(int argc, char *const *argv, char *const *environment);
-
-int config_load_environment(struct config_loader *loader, char *const *environment);
-int config_load_arguments(struct config_loader *loader, int argc, char *const *argv);
-
-/* --- config/check.c --- */
-
-/* Is that a good value for the row, or a good item of it? 0, or -1 with an error. */
-int config_judge(struct config_loader *loader, const struct config_row *row, const char *text);
-
-/* Fills what is derived; tells what only all settings together show. 0, or -1 with an error. */
-int config_check(struct config_loader *loader);
 
 #endif

@@ -1,6 +1,7 @@
 #include "config/table.h"
 
-#include "config/config.h"
+#include <ctype.h>
+#include <string.h>
 
 #define AT(field) offsetof(struct config, field)
 
@@ -99,3 +100,52 @@ const struct config_row config_table[] = {
 _Static_assert(sizeof config_table / sizeof *config_table <= CONFIG_MOST_ROWS, "more room");
 
 const size_t config_table_count = sizeof config_table / sizeof *config_table;
+
+const struct config_row *config_find_row(const char *name, size_t len)
+{
+    for (size_t i = 0; i < config_table_count; i++)
+        if (strlen(config_table[i].name) == len && strncmp(config_table[i].name, name, len) == 0)
+            return &config_table[i];
+    return NULL;
+}
+
+static bool is_like(const char *name, const char *text, size_t len)
+{
+    if (strlen(name) != len)
+        return false;
+    for (size_t i = 0; i < len; i++)
+        if (name[i] != (text[i] == '_' ? '-' : tolower((unsigned char)text[i])))
+            return false;
+    return true;
+}
+
+/* Another source's spelling: "MAX_TEXT", "YUKIZURI_MAX_TEXT", "--max-text". */
+const struct config_row *config_guess_row(const char *name, size_t len)
+{
+    static const char prefix[] = "yukizuri-";
+    size_t dashes = strspn(name, "-");
+    if (dashes < len) {
+        name += dashes;
+        len -= dashes;
+    }
+    if (len >= sizeof prefix && is_like(prefix, name, sizeof prefix - 1)) {
+        name += sizeof prefix - 1;
+        len -= sizeof prefix - 1;
+    }
+    for (size_t i = 0; i < config_table_count; i++)
+        if (is_like(config_table[i].name, name, len))
+            return &config_table[i];
+    return NULL;
+}
+
+void *config_field(struct config *config, const struct config_row *row)
+{
+    return (char *)config + row->offset;
+}
+
+void config_print_variable(FILE *out, const char *name)
+{
+    fputs("YUKIZURI_", out);
+    for (; *name != '\0'; name++)
+        fputc(*name == '-' ? '_' : toupper((unsigned char)*name), out);
+}

@@ -1,34 +1,25 @@
-/* config_table: the rows of the settings table; for the parts of config alone. */
+/* config_table: what there is to know of each setting: its name, type, default, bounds and meaning.
+ * For the parts of config alone. */
 #ifndef YUKIZURI_CONFIG_TABLE_H
 #define YUKIZURI_CONFIG_TABLE_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "config/internal.h"
 
-enum config_type {
-    CONFIG_STRING,
-    CONFIG_LIST, /* may be given more than once */
-    CONFIG_BOOL,
-    CONFIG_COUNT,
-    CONFIG_AUTO,   /* a count, or the word auto, which is 0 */
-    CONFIG_CHOICE, /* one of the words in `value`, "a|b|c"; kept as its number (unsigned) */
-    CONFIG_RATE,   /* PER-SECOND:BURST */
-    CONFIG_MODE,   /* of a file, octal (unsigned) */
-};
-
-enum { CONFIG_MOST_ROWS = 64 };
-
-struct config_row {
-    const char *name;
-    enum config_type type;
-    size_t offset;       /* in struct config */
-    const char *initial; /* default, as a user would write it; NULL: none */
-    uint64_t least, most;
-    const char *value;   /* what --help calls the value */
-    const char *meaning; /* one sentence or two */
-};
+#include <stdio.h>
 
 extern const struct config_row config_table[];
 extern const size_t config_table_count;
+
+/* The row of that name; NULL when there is none. */
+const struct config_row *config_find_row(const char *name, size_t len);
+
+/* The same in any source's spelling: "max-text", "MAX_TEXT", "YUKIZURI_MAX_TEXT", "--max-text". */
+const struct config_row *config_guess_row(const char *name, size_t len);
+
+/* Where the row's value lies. */
+void *config_field(struct config *config, const struct config_row *row);
+
+/* Prints the name of a setting's environment variable. */
+void config_print_variable(FILE *out, const char *name);
 
 #endif

@@ -1,7 +1,12 @@
-/* Values: what a text says, for a row of the table. */
-#include "config/internal.h"
+#include "config/value.h"
 
 #include "base/memory.h"
+#include "config/error.h"
+#include "config/gateway_id.h"
+#include "config/table.h"
+#include "protocol/name.h"
+#include "protocol/origin.h"
+#include "protocol/scan.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -9,7 +14,115 @@
 #include <string.h>
 #include <strings.h>
 
-static const char separators[] = ", \t\r\n";
+/* --- What is a good value --- */
+
+static const char *judge_addr(const char *text)
+{
+    struct listen_address address;
+    return listen_address_parse(text, &address);
+}
+
+static const char *judge_redis(const char *text)
+{
+    struct redis_url url;
+    const char *wrong = redis_url_parse(text, &url);
+    explicit_bzero(&url, sizeof url);
+    return wrong;
+}
+
+static const char *judge_block(const char *text)
+{
+    struct address_block block;
+    return address_block_parse(text, &block) == 0
+               ? NULL
+               : "is not an address or CIDR block, such as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32";
+}
+
+static bool has_controls(const char *text)
+{
+    while (*text != '\0' && !iscntrl((unsigned char)*text))
+        text++;
+    return *text != '\0';
+}
+
+/* Words that become part of a Redis key or a metric's label: Prometheus throws all of an answer
+ * away that has a byte in it which is no UTF-8. */
+static const char *judge_word(const char *text)
+{
+    return strlen(text) > 64 || text[strcspn(text, " {}\"\\*?")] != '\0' || has_controls(text) ||
+                   !scan_is_utf8(text, strlen(text))
+               ? "must be 1 to 64 characters (UTF-8) without blanks, controls, quotes, braces, "
+                 "'\\', '*' or '?'"
+               : NULL;
+}
+
+static const char *judge_prefix(const char *text)
+{
+    const char *wrong = judge_word(text);
+    return wrong != NULL ? wrong : redis_url_judge_prefix(text);
+}
+
+static const char *judge_id(const char *text)
+{
+    const char *wrong = judge_word(text);
+    return wrong != NULL ? wrong : gateway_id_judge(text, false);
+}
+
+static const char *judge_room(const char *text)
+{
+    char room[NAME_BYTES];
+    return name_judge_room(text, strlen(text), room) == NAME_OK
+               ? NULL
+               : "is not a fair room name: 1 to 32 letters, digits, '-', '_' or '.'";
+}
+
+static const char *judge_path(const char *text)
+{
+    return text[0] == '/' ? NULL : "must begin with /";
+}
+
+/* The end of a sentence; NULL: nothing is wrong. */
+static const char *find_wrong(const struct config_row *row, const char *text)
+{
+    static const struct {
+        const char *name;
+        const char *(*judge)(const char *text);
+    } judges[] = {
+        {"addr", judge_addr},       {"redis", judge_redis},    {"redis-prefix", judge_prefix},
+        {"gateway-id", judge_id},   {"room", judge_room},      {"trusted-proxy", judge_block},
+        {"ops-allow", judge_block}, {"echo-path", judge_path},
+    };
+    for (size_t i = 0; i < sizeof judges / sizeof *judges; i++)
+        if (strcmp(judges[i].name, row->name) == 0)
+            return judges[i].judge(text);
+    return NULL;
+}
+
+/* Is that a good value for the row, or a good item of it? Secrets are among the values of `redis`,
+ * and what is said of an origin quotes it. */
+static int judge_value(struct config_loader *loader, const struct config_row *row, const char *text)
+{
+    char why[400];
+    bool origin = strcmp(row->name, "origin") == 0;
+    const char *wrong = origin ? origin_judge(text, why, sizeof why) : find_wrong(row, text);
+    if (wrong == NULL)
+        return 0;
+    if (origin || strcmp(row->name, "redis") == 0)
+        return config_fail(loader, row, "%s", wrong);
+    return config_fail(loader, row, "\"%.128s\" %s", text, wrong);
+}
+
+/* --- What a value says --- */
+
+static int set_string(struct config_loader *loader, const struct config_row *row, const char *text)
+{
+    char **out = config_field(loader->config, row);
+    if (text[0] != '\0' && judge_value(loader, row, text) != 0)
+        return -1;
+    free(*out);
+    *out = text[0] == '\0' ? NULL : memory_copy_string(text);
+    return 0;
+}
 
 void config_clear_list(struct config_list *list)
 {
@@ -19,36 +132,18 @@ void config_clear_list(struct config_list *list)
     *list = (struct config_list){0};
 }
 
-void config_add_to_list(struct config_list *list, const char *text, size_t len)
-{
-    list->items = memory_resize(list->items, list->count + 1, sizeof *list->items);
-    list->items[list->count++] = memory_copy(text, len);
-}
-
-void config_set_string(char **out, const char *text)
-{
-    free(*out);
-    *out = text[0] == '\0' ? NULL : memory_copy_string(text);
-}
-
-static int set_string(struct config_loader *loader, const struct config_row *row, const char *text)
-{
-    if (text[0] != '\0' && config_judge(loader, row, text) != 0)
-        return -1;
-    config_set_string(config_field(loader->config, row), text);
-    return 0;
-}
-
 /* One or more items, separated by commas or blanks. Those of an earlier source go. */
 static int set_list(struct config_loader *loader, const struct config_row *row, const char *text)
 {
+    static const char separators[] = ", \t\r\n";
     struct config_list *list = config_field(loader->config, row);
     if (loader->places[row - config_table].source != loader->here.source)
         config_clear_list(list);
     for (text += strspn(text, separators); *text != '\0'; text += strspn(text, separators)) {
         size_t len = strcspn(text, separators);
-        config_add_to_list(list, text, len);
-        if (config_judge(loader, row, list->items[list->count - 1]) != 0)
+        list->items = memory_resize(list->items, list->count + 1, sizeof *list->items);
+        list->items[list->count++] = memory_copy(text, len);
+        if (judge_value(loader, row, list->items[list->count - 1]) != 0)
             return -1;
         text += len;
     }

@@ -15,7 +15,7 @@ enum { HANDSHAKE_ACCEPT_BYTES = 29 }; /* 28 characters of base64 and the NUL */
 int handshake_judge(const struct http_request *request);
 
 /* May a page of this origin connect (RFC 6455 section 10.2)? `allowed` are settings that
- * origin_judge_all found good; with none, only an origin of the host that the request is for. No
+ * origin_judge found good; with none, only an origin of the host that the request is for. No
  * Origin header (not a browser) is fine; "*" allows all. */
 bool handshake_origin_allowed(const struct http_request *request, char *const *allowed, size_t n);
 

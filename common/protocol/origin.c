@@ -107,7 +107,7 @@ static bool is_as_sent(const char *setting)
            strncmp(sent, "wss://", 6) != 0;
 }
 
-static const char *judge(const char *setting, char *why, size_t size)
+const char *origin_judge(const char *setting, char *why, size_t size)
 {
     char meant[ORIGIN_BYTES];
     if (strcmp(setting, "*") == 0 || is_as_sent(setting))
@@ -124,12 +124,4 @@ static const char *judge(const char *setting, char *why, size_t size)
                  "xn-- name), or * for any",
                  setting);
     return why;
-}
-
-const char *origin_judge_all(char *const *settings, size_t n, char *why, size_t size)
-{
-    const char *wrong = NULL;
-    for (size_t i = 0; wrong == NULL && i < n; i++)
-        wrong = judge(settings[i], why, size);
-    return wrong;
 }

@@ -17,8 +17,8 @@ int origin_read(const char *text, char out[ORIGIN_BYTES]);
  * Without a port the host has that of the origin's scheme. Only http and https have hosts. */
 bool origin_is_of_host(const char *origin, const char *host);
 
-/* Can each of these settings match what a browser sends? "*" matches all. NULL, or what is wrong
- * with the first that cannot, and what to write in its place: a sentence, in `why`. */
-const char *origin_judge_all(char *const *settings, size_t n, char *why, size_t size);
+/* Can this setting match what a browser sends? "*" matches all. NULL; or `why`, with a sentence:
+ * what is wrong with it, and what to write in its place. */
+const char *origin_judge(const char *setting, char *why, size_t size);
 
 #endif

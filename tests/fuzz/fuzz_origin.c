@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         check_form(origin);
         origin_is_of_host(origin, text);
     }
-    origin_judge_all(&text, 1, why, sizeof why);
+    origin_judge(text, why, sizeof why);
     free(text);
     return 0;
 }

@@ -61,18 +61,10 @@ static void test_which_origins_are_of_a_host(void **state)
     assert_false(origin_is_of_host("https://h", "h h"));
 }
 
-static const char *judge(const char *setting, char *why, size_t size)
-{
-    char copy[500];
-    char *settings[] = {copy};
-    snprintf(copy, sizeof copy, "%s", setting);
-    return origin_judge_all(settings, 1, why, size);
-}
-
 static void assert_told(const char *setting, const char *instead)
 {
     char why[400];
-    assert_non_null(judge(setting, why, sizeof why));
+    assert_ptr_equal(origin_judge(setting, why, sizeof why), why);
     assert_non_null(strstr(why, instead));
 }
 
@@ -106,14 +98,9 @@ static void test_a_setting_that_can_match_is_fine(void **state)
                                        "capacitor://localhost",
                                        "chrome-extension://abcdef"};
     char why[400];
-    char first[] = "https://h";
-    char second[] = "h";
-    char *settings[] = {first, second};
     (void)state;
     for (size_t i = 0; i < sizeof fine / sizeof *fine; i++)
-        assert_null(judge(fine[i], why, sizeof why));
-    assert_null(origin_judge_all(NULL, 0, why, sizeof why));
-    assert_non_null(origin_judge_all(settings, 2, why, sizeof why));
+        assert_null(origin_judge(fine[i], why, sizeof why));
 }
 
 static void test_a_very_long_setting_is_refused_in_one_short_sentence(void **state)
@@ -123,7 +110,7 @@ static void test_a_very_long_setting_is_refused_in_one_short_sentence(void **sta
     (void)state;
     memset(longest, 'a', sizeof longest - 1);
     longest[sizeof longest - 1] = '\0';
-    assert_non_null(judge(longest, why, sizeof why));
+    assert_non_null(origin_judge(longest, why, sizeof why));
     assert_true(strlen(why) < sizeof why - 1);
     assert_non_null(strstr(why, "SCHEME://HOST"));
 }
