@@ -11,21 +11,13 @@ static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 enum { KEY_LEN = 24 };
 
-static bool is_base64_char(char c)
-{
-    char letter = (char)(c | 0x20);
-    return (letter >= 'a' && letter <= 'z') || (c >= '/' && c <= '9') || c == '+';
-}
-
 /* Base64 of 16 bytes: 22 characters and two pads; the last character carries 4 zero bits. */
-static bool is_key(const char *key)
+static bool is_websocket_key(const char *key)
 {
-    if (key == NULL || strlen(key) != KEY_LEN)
-        return false;
-    for (size_t i = 0; i < KEY_LEN - 2; i++)
-        if (!is_base64_char(key[i]))
-            return false;
-    return strchr("AQgw", key[KEY_LEN - 3]) != NULL && strcmp(key + KEY_LEN - 2, "==") == 0;
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    return key != NULL && strlen(key) == KEY_LEN && strspn(key, alphabet) == KEY_LEN - 2 &&
+           strchr("AQgw", key[KEY_LEN - 3]) != NULL && strcmp(key + KEY_LEN - 2, "==") == 0;
 }
 
 int handshake_judge(const struct http_request *request)
@@ -43,7 +35,7 @@ int handshake_judge(const struct http_request *request)
     if (strcmp(version, "13") != 0)
         return 426;
     if (http_request_header_count(request, "Sec-WebSocket-Key") != 1 ||
-        !is_key(http_request_header(request, "Sec-WebSocket-Key")))
+        !is_websocket_key(http_request_header(request, "Sec-WebSocket-Key")))
         return 400;
     return request->has_body ? 400 : 101;
 }

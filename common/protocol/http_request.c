@@ -3,6 +3,7 @@
 #include "protocol/authority.h"
 #include "protocol/http_field.h"
 
+#include <ctype.h>
 #include <stdint.h>
 #include <string.h>
 #include <strings.h>
@@ -17,27 +18,7 @@ size_t http_request_head_len(const char *data, size_t len, size_t seen)
 /* RFC 9110 section 5.6.2. */
 static bool is_token_char(char c)
 {
-    char letter = (char)(c | 0x20);
-    if ((letter >= 'a' && letter <= 'z') || (c >= '-' && c <= '9'))
-        return c != '/';
-    switch (c) {
-    case '!':
-    case '#':
-    case '$':
-    case '%':
-    case '&':
-    case '\'':
-    case '*':
-    case '+':
-    case '^':
-    case '_':
-    case '`':
-    case '|':
-    case '~':
-        return true;
-    default:
-        return false;
-    }
+    return isalnum((unsigned char)c) || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
 }
 
 bool http_request_is_hopeless(const char *data, size_t len, size_t seen)
