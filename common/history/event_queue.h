@@ -3,7 +3,7 @@
 #ifndef YUKIZURI_HISTORY_EVENT_QUEUE_H
 #define YUKIZURI_HISTORY_EVENT_QUEUE_H
 
-#include "protocol/message.h"
+#include "protocol/room_event.h"
 
 enum { EVENT_QUEUE_MOST = 4096 };
 

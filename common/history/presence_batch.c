@@ -1,17 +1,18 @@
 #include "history/presence_batch.h"
 
 #include "base/memory.h"
+#include "protocol/message.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-struct gathered {
+struct batched {
     char *id;
     char *json;
 };
 
 struct side {
-    struct gathered *people; /* MESSAGE_PRESENCE_NAMES of them; NULL before the first */
+    struct batched *people; /* MESSAGE_PRESENCE_NAMES of them; NULL before the first */
     size_t count;
     bool full; /* others were left out */
 };
@@ -28,7 +29,7 @@ struct presence_batch *presence_batch_new(void)
     return memory_new(sizeof(struct presence_batch));
 }
 
-static void free_person(struct gathered *person)
+static void free_person(struct batched *person)
 {
     free(person->id);
     free(person->json);
@@ -61,7 +62,7 @@ bool presence_batch_is_full(const struct presence_batch *batch)
     return batch->joined.full || batch->left.full;
 }
 
-static void add(struct side *side, const struct message_person *person)
+static void add_person(struct side *side, const struct message_person *person)
 {
     if (side->count == MESSAGE_PRESENCE_NAMES) {
         side->full = true;
@@ -70,11 +71,11 @@ static void add(struct side *side, const struct message_person *person)
     if (side->people == NULL)
         side->people = memory_new(MESSAGE_PRESENCE_NAMES * sizeof side->people[0]);
     side->people[side->count++] =
-        (struct gathered){memory_copy_string(person->id), memory_copy_string(person->json)};
+        (struct batched){memory_copy_string(person->id), memory_copy_string(person->json)};
 }
 
 /* Where in the side the person is; its count when it is not there. */
-static size_t find(const struct side *side, const char *id)
+static size_t find_person(const struct side *side, const char *id)
 {
     size_t at = 0;
     while (at < side->count && strcmp(side->people[at].id, id) != 0)
@@ -90,16 +91,16 @@ static void take_out(struct side *side, size_t at)
     memmove(&side->people[at], &side->people[at + 1], (side->count - at) * sizeof side->people[0]);
 }
 
-/* Who came and went unseen is not worth a word. */
+/* Who came and went unseen is left out. */
 static void leave(struct presence_batch *batch, const struct message_person *person)
 {
-    size_t at = find(&batch->joined, person->id);
+    size_t at = find_person(&batch->joined, person->id);
     bool unseen = at >= batch->seen && at < batch->joined.count;
     batch->seen -= at < batch->seen;
     if (at < batch->joined.count)
         take_out(&batch->joined, at);
     if (!unseen)
-        add(&batch->left, person);
+        add_person(&batch->left, person);
 }
 
 void presence_batch_seen(struct presence_batch *batch)
@@ -112,7 +113,7 @@ void presence_batch_add(struct presence_batch *batch, const struct room_event *e
     for (size_t i = 0; i < event->left_count; i++)
         leave(batch, &event->left[i]);
     for (size_t i = 0; i < event->joined_count; i++)
-        add(&batch->joined, &event->joined[i]);
+        add_person(&batch->joined, &event->joined[i]);
     batch->seq = event->seq;
     batch->count = event->count;
     batch->open = true;

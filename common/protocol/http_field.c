@@ -121,10 +121,10 @@ bool http_field_prefers_gzip(const struct http_request *request)
     int any = http_field_weight(request, name, "*");
     int gzip = weight_or(http_field_weight(request, name, "gzip"),
                          weight_or(http_field_weight(request, name, "x-gzip"), any));
-    int plain = weight_or(http_field_weight(request, name, "identity"), any);
+    int identity = weight_or(http_field_weight(request, name, "identity"), any);
     if (gzip == NOT_THERE) /* what was not asked for is better than what was refused */
-        return plain == 0;
-    return gzip > 0 && gzip >= plain;
+        return identity == 0;
+    return gzip > 0 && gzip >= identity;
 }
 
 /* --- The body --- */

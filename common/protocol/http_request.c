@@ -163,7 +163,7 @@ static char *take_line(char **at)
 }
 
 /* RFC 9112 section 3.2: one Host, and a good one, even beside a target that names another. */
-static int judge_host(struct http_request *request)
+static int judge_host_field(struct http_request *request)
 {
     size_t count = http_request_header_count(request, "Host");
     const char *host = http_request_header(request, "Host");
@@ -200,7 +200,7 @@ int http_request_parse(char *head, size_t len, struct http_request *out)
         error = line == NULL ? HTTP_REQUEST_BAD : parse_header(line, out);
     }
     if (error == 0)
-        error = judge_host(out);
+        error = judge_host_field(out);
     return error != 0 ? error : judge_body(out);
 }
 

@@ -1,9 +1,6 @@
-/* message: the protocol's messages to and from JSON. Its two halves, protocol/message.c and
- * protocol/room_event.c, are the only users of jansson.
- *
- * What people send is parsed into struct message_in; what Redis delivers into struct room_event.
- * What goes out is written as JSON text, members as ready-made fragments ("persons"), so that
- * nothing is encoded once per recipient. */
+/* message: the protocol's messages. What people send is parsed from JSON into struct message_in;
+ * what goes out is written as JSON text, members as ready-made fragments ("persons"), so that
+ * nothing is encoded once per recipient. What Redis delivers is read by room_event. */
 #ifndef YUKIZURI_PROTOCOL_MESSAGE_H
 #define YUKIZURI_PROTOCOL_MESSAGE_H
 
@@ -55,46 +52,6 @@ void message_in_done(struct message_in *message);
  * what is wrong, or when the message says that it is something else than a say. */
 bool message_find_nonce(const uint8_t *data, size_t len, char out[MESSAGE_NONCE_BYTES]);
 
-enum room_event_type { EVENT_MESSAGE, EVENT_PRESENCE, EVENT_TYPING, EVENT_NOTICE, EVENT_EPOCH };
-
-/* A member as others see them. */
-struct message_person {
-    char *json; /* the event's; {"id":…,"name":…,"address":…}, who left without the address */
-    const char *id; /* in the same memory, behind it */
-};
-
-/* What came over a room's channel. Strings and people belong to the event, room_event_done frees
- * them; `json` stays the caller's of room_event_parse, whose bytes must live as long as it is
- * looked at. */
-struct room_event {
-    enum room_event_type type;
-    uint64_t seq;     /* message and presence; 0 for the others */
-    int64_t at_ms;    /* message: Redis' clock; else 0 */
-    const char *json; /* the bytes as they came */
-    size_t len;
-    const char *text;  /* notice */
-    const char *epoch; /* epoch: the one that goes on from here; a valid one */
-    struct message_person *joined, *left;
-    size_t joined_count, left_count;
-    uint64_t count; /* presence: members afterwards */
-    void *root;
-};
-
-enum room_event_error {
-    EVENT_BAD_JSON = -1, /* begins like JSON and is none */
-    EVENT_FOREIGN = -2,  /* JSON, but no event of ours */
-    EVENT_CONTROL = -3,  /* plain text with control bytes, or not UTF-8 */
-    EVENT_TOO_LONG = -4, /* plain text longer than `max_text` characters */
-};
-
-/* Reads what was published on a room's channel. A plain line of text is a notice. 0, or an
- * room_event_error with nothing to free. */
-int room_event_parse(const char *data, size_t len, size_t max_text, struct room_event *out);
-void room_event_done(struct room_event *event);
-
-/* A word for the log: "bad_json", "foreign", … */
-const char *room_event_error_name(int error);
-
 /* Appends a JSON string, quotes included. `text` is valid UTF-8. */
 void message_add_string(struct text *out, const char *text, size_t len);
 
@@ -128,7 +85,7 @@ struct message_error {
 void message_add_error(struct text *out, const struct message_error *error);
 void message_add_notice(struct text *out, const char *text);
 
-/* Where the room is after the gap: its numbering may have begun anew. */
+/* Where the room is after the gap: its numbers may have begun again. */
 void message_add_gap(struct text *out, uint64_t missed, const char *epoch, uint64_t seq);
 
 /* Numbers go on in another epoch, and nothing was missed up to `seq`. */

@@ -14,7 +14,7 @@ struct parts {
     struct authority authority;
 };
 
-static int own_port(const char *scheme)
+static int default_port(const char *scheme)
 {
     if (strcmp(scheme, "http") == 0)
         return 80;
@@ -40,7 +40,7 @@ static int read_parts(const char *text, struct parts *out)
     if (colon == NULL || read_scheme(text, (size_t)(colon - text), out->scheme) != 0 ||
         authority_read(colon + 3, strlen(colon + 3), &out->authority) != 0)
         return -1;
-    if (out->authority.port == own_port(out->scheme))
+    if (out->authority.port == default_port(out->scheme))
         out->authority.port = AUTHORITY_NO_PORT;
     /* of a file some browsers say so, without a host */
     return out->authority.host[0] == '\0' && strcmp(out->scheme, "file") != 0 ? -1 : 0;
@@ -67,10 +67,10 @@ bool origin_is_of_host(const char *origin, const char *host)
     struct authority named;
     if (read_parts(origin, &page) != 0 || authority_read(host, strlen(host), &named) != 0)
         return false;
-    int own = own_port(page.scheme);
-    if (own == AUTHORITY_NO_PORT)
+    int port = default_port(page.scheme);
+    if (port == AUTHORITY_NO_PORT)
         return false;
-    if (named.port == own)
+    if (named.port == port)
         named.port = AUTHORITY_NO_PORT;
     return strcmp(page.authority.host, named.host) == 0 && page.authority.port == named.port;
 }

@@ -1,5 +1,4 @@
-/* The half of protocol/message.h that reads what comes over a room's channel. */
-#include "protocol/message.h"
+#include "protocol/room_event.h"
 
 #include "base/memory.h"
 #include "base/number.h"
@@ -135,16 +134,16 @@ static int read_json(const char *data, size_t len, size_t max_text, struct room_
 
 /* --- What our scripts have written; whatever looks different is left to read_json --- */
 
-/* With `plain` it has no escapes: its bytes are what read_json would make of it. */
-static struct scan_string scan_person(struct scan *scan, bool plain, struct scan_string *id)
+/* An id has no escapes: its bytes are the id. */
+static struct scan_string scan_person(struct scan *scan, struct scan_string *id)
 {
     const char *start = scan->at;
     scan_expect(scan, "{\"id\":");
-    *id = scan_string(scan, plain);
+    *id = scan_string(scan, true);
     scan_expect(scan, ",\"name\":");
-    scan_string(scan, plain);
+    scan_string(scan, false);
     if (scan_skip(scan, ",\"address\":"))
-        scan_string(scan, plain);
+        scan_string(scan, false);
     scan_expect(scan, "}");
     return (struct scan_string){start, scan->at == NULL ? 0 : (size_t)(scan->at - start)};
 }
@@ -159,7 +158,7 @@ static bool read_canonical_message(const char *data, size_t len, struct room_eve
     scan_expect(&scan, ",\"at\":");
     uint64_t at_ms = scan_number(&scan);
     scan_expect(&scan, ",\"from\":");
-    scan_person(&scan, false, &id);
+    scan_person(&scan, &id);
     scan_expect(&scan, ",\"text\":");
     scan_string(&scan, false);
     if (scan_skip(&scan, ",\"nonce\":"))
@@ -180,7 +179,7 @@ static void scan_persons(struct scan *scan, struct message_person **persons, siz
         struct scan_string id;
         if (*count > 0)
             scan_expect(scan, ",");
-        struct scan_string json = scan_person(scan, true, &id);
+        struct scan_string json = scan_person(scan, &id);
         if (json.len == 0)
             return;
         *persons = memory_resize(*persons, *count + 1, sizeof **persons);
@@ -221,7 +220,7 @@ static bool has_control_bytes(const char *data, size_t len)
 }
 
 /* A line typed into redis-cli. */
-static int read_plain(const char *data, size_t len, size_t max_text, struct room_event *out)
+static int read_line(const char *data, size_t len, size_t max_text, struct room_event *out)
 {
     if (has_control_bytes(data, len))
         return EVENT_CONTROL;
@@ -250,7 +249,7 @@ int room_event_parse(const char *data, size_t len, size_t max_text, struct room_
         start++;
     bool json = start < len && (data[start] == '{' || data[start] == '[');
     int error =
-        json ? read_json(data, len, max_text, &event) : read_plain(data, len, max_text, &event);
+        json ? read_json(data, len, max_text, &event) : read_line(data, len, max_text, &event);
     if (error != 0)
         room_event_done(&event);
     else
@@ -268,18 +267,11 @@ void room_event_done(struct room_event *event)
     event->root = NULL;
 }
 
-const char *room_event_error_name(int error)
+const char *room_event_error_name(enum room_event_error error)
 {
-    switch (error) {
-    case EVENT_BAD_JSON:
-        return "bad_json";
-    case EVENT_FOREIGN:
-        return "foreign";
-    case EVENT_CONTROL:
-        return "control";
-    case EVENT_TOO_LONG:
-        return "too_long";
-    default:
-        return "unknown";
-    }
+    static const char *const names[] = {[-EVENT_BAD_JSON] = "bad_json",
+                                        [-EVENT_FOREIGN] = "foreign",
+                                        [-EVENT_CONTROL] = "control",
+                                        [-EVENT_TOO_LONG] = "too_long"};
+    return names[-error];
 }

@@ -5,18 +5,11 @@
 #ifndef YUKIZURI_PROTOCOL_SALVAGE_H
 #define YUKIZURI_PROTOCOL_SALVAGE_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "protocol/scan.h"
 
-/* A string as it stands in the input, quotes included; `data` is NULL when there is none. */
-struct salvage_string {
-    const char *data;
-    size_t len;
-};
-
-/* The value of the member `key` (plain ASCII, compared as bytes: an escaped key is not found), the
- * last one if there are several, as a full parser has it. None when it is no string or is cut off.
- */
-struct salvage_string salvage_find_string(const char *data, size_t len, const char *key);
+/* The value of the member `key` (ASCII, compared as bytes: an escaped key is not found), quotes
+ * included; the last one if there are several, as a full parser has it. `data` is NULL when it is
+ * no string, is cut off, or is not there. */
+struct scan_string salvage_find_string(const char *data, size_t len, const char *key);
 
 #endif

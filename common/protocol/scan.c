@@ -7,7 +7,7 @@ struct scan scan_begin(const char *data, size_t len)
     return (struct scan){data, data + len};
 }
 
-static void fail(struct scan *scan)
+static void turn_bad(struct scan *scan)
 {
     scan->at = scan->end = NULL;
 }
@@ -25,7 +25,7 @@ bool scan_skip(struct scan *scan, const char *bytes)
 void scan_expect(struct scan *scan, const char *bytes)
 {
     if (!scan_skip(scan, bytes))
-        fail(scan);
+        turn_bad(scan);
 }
 
 uint64_t scan_number(struct scan *scan)
@@ -38,7 +38,7 @@ uint64_t scan_number(struct scan *scan)
         number = number * 10 + (uint64_t)(*scan->at++ - '0');
     size_t digits = (size_t)(scan->at - start);
     if (digits == 0 || (*start == '0' && digits > 1)) {
-        fail(scan);
+        turn_bad(scan);
         return 0;
     }
     return number;
@@ -70,17 +70,18 @@ static size_t sequence(const uint8_t *at, size_t left)
 }
 
 /* Bytes of the character or escape that begins here, 0 when it may not stand in a string. */
-static size_t character(const uint8_t *at, size_t left, bool plain)
+static size_t character(const uint8_t *at, size_t left, bool unescaped)
 {
     if (at[0] >= 0x80)
         return sequence(at, left);
     if (at[0] != '\\')
         return at[0] >= ' ' ? 1 : 0;
-    return !plain && left >= 2 && memchr("\"\\/bfnrt", at[1], 8) != NULL ? 2 : 0;
+    return !unescaped && left >= 2 && memchr("\"\\/bfnrt", at[1], 8) != NULL ? 2 : 0;
 }
 
-/* In which of eight bytes is something else than plain ASCII: a quote, a backslash, a control or
- * the beginning of a sequence? Their highest bits, exact up to the first of them. */
+/* In which of eight bytes is something else than ASCII that stands for itself: a quote, a
+ * backslash, a control or the beginning of a sequence? Their highest bits, exact up to the first of
+ * them. */
 static uint64_t find_special(uint64_t eight)
 {
     static const uint64_t ones = 0x0101010101010101u;
@@ -90,7 +91,7 @@ static uint64_t find_special(uint64_t eight)
     return found & (ones * 0x80);
 }
 
-size_t scan_plain(const char *data, size_t len)
+size_t scan_unescaped(const char *data, size_t len)
 {
     size_t at = 0;
     while (len - at >= 8) {
@@ -103,20 +104,21 @@ size_t scan_plain(const char *data, size_t len)
     return at;
 }
 
-static const char *skip_plain(const char *at, const char *end)
+static const char *skip_unescaped(const char *at, const char *end)
 {
-    return at + scan_plain(at, (size_t)(end - at));
+    return at + scan_unescaped(at, (size_t)(end - at));
 }
 
-struct scan_string scan_string(struct scan *scan, bool plain)
+struct scan_string scan_string(struct scan *scan, bool unescaped)
 {
     scan_expect(scan, "\"");
     const char *start = scan->at;
-    while (scan->at != NULL && (scan->at = skip_plain(scan->at, scan->end)) < scan->end &&
+    while (scan->at != NULL && (scan->at = skip_unescaped(scan->at, scan->end)) < scan->end &&
            *scan->at != '"') {
-        size_t len = character((const uint8_t *)scan->at, (size_t)(scan->end - scan->at), plain);
+        size_t len =
+            character((const uint8_t *)scan->at, (size_t)(scan->end - scan->at), unescaped);
         if (len == 0) {
-            fail(scan);
+            turn_bad(scan);
             return (struct scan_string){NULL, 0};
         }
         scan->at += len;

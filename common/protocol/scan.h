@@ -1,4 +1,4 @@
-/* scan: reads JSON (RFC 8259) of a form that is known beforehand, front to back, without a tree and
+/* scan: reads JSON (RFC 8259) of a form that the caller expects, front to back, without a tree and
  * without allocating. It is for the messages that come thousands of times a second in the very form
  * that we write ourselves; what looks different in any way is left to a full parser.
  *
@@ -32,12 +32,13 @@ bool scan_skip(struct scan *scan, const char *bytes);
 uint64_t scan_number(struct scan *scan);
 
 /* A string, quotes included: UTF-8 (RFC 3629) without control bytes and escapes of one letter. With
- * `plain` no escapes at all, so that the bytes are the text. \uXXXX is left to a full parser. */
-struct scan_string scan_string(struct scan *scan, bool plain);
+ * `unescaped` no escapes at all, so that the bytes are the text. \uXXXX is left to a full parser.
+ */
+struct scan_string scan_string(struct scan *scan, bool unescaped);
 
 /* So many bytes at the beginning are ASCII that stands for itself in a string: no quotes, no
  * backslashes, no controls. Seven more may be: it looks at eight at a time. */
-size_t scan_plain(const char *data, size_t len);
+size_t scan_unescaped(const char *data, size_t len);
 
 /* Is all of it UTF-8 (RFC 3629)? The bytes of ASCII are all allowed. */
 bool scan_is_utf8(const char *data, size_t len);

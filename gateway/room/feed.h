@@ -11,7 +11,7 @@
 #include "broker/commands.h"
 #include "broker/pubsub.h"
 #include "protocol/lineage.h"
-#include "protocol/message.h"
+#include "protocol/room_event.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,7 @@
 #include "room/roster.h"
 
 #include "base/memory.h"
+#include "base/text.h"
 #include "protocol/token.h"
 
 #include <stdlib.h>

@@ -7,7 +7,7 @@
 #ifndef YUKIZURI_ROOM_ROSTER_H
 #define YUKIZURI_ROOM_ROSTER_H
 
-#include "protocol/message.h"
+#include "protocol/room_event.h"
 
 #include <stdbool.h>
 #include <stddef.h>

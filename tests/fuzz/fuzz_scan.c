@@ -9,19 +9,19 @@ static json_t *load(const uint8_t *data, size_t len)
     return json_loadb((const char *)data, len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
 }
 
-static void check_string(const uint8_t *data, size_t len, bool plain)
+static void check_string(const uint8_t *data, size_t len, bool unescaped)
 {
     struct scan scan = scan_begin((const char *)data, len);
-    struct scan_string inside = scan_string(&scan, plain);
+    struct scan_string inside = scan_string(&scan, unescaped);
     if (!scan_ends(&scan))
         return;
     json_t *value = load(data, len);
     must(json_is_string(value), "a string to both");
     must(inside.data == (const char *)data + 1 && inside.len == len - 2, "all between the quotes");
-    if (plain)
+    if (unescaped)
         must(json_string_length(value) == inside.len &&
                  memcmp(json_string_value(value), inside.data, inside.len) == 0,
-             "plain bytes are the text");
+             "unescaped bytes are the text");
     json_decref(value);
 }
 
@@ -37,13 +37,13 @@ static void check_number(const uint8_t *data, size_t len)
     json_decref(value);
 }
 
-static void check_plain(const uint8_t *data, size_t len)
+static void check_unescaped(const uint8_t *data, size_t len)
 {
-    size_t plain = scan_plain((const char *)data, len);
-    must(plain <= len, "no further than there is");
-    for (size_t i = 0; i < plain; i++)
+    size_t unescaped = scan_unescaped((const char *)data, len);
+    must(unescaped <= len, "no further than there is");
+    for (size_t i = 0; i < unescaped; i++)
         must(data[i] >= ' ' && data[i] < 0x80 && data[i] != '"' && data[i] != '\\',
-             "plain bytes stand for themselves");
+             "unescaped bytes stand for themselves");
 }
 
 static void check_utf8(const uint8_t *data, size_t len)
@@ -80,7 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     check_string(data, len, false);
     check_string(data, len, true);
     check_number(data, len);
-    check_plain(data, len);
+    check_unescaped(data, len);
     check_utf8(data, len);
     check_object(data, len);
     return 0;

@@ -31,14 +31,6 @@ static void test_parse_join(void **state)
     message_in_done(&message);
 }
 
-/* The same, in a form that is left to the full parser. */
-static const char *with_space(const char *text)
-{
-    static char spaced[300];
-    snprintf(spaced, sizeof spaced, "%s ", text);
-    return spaced;
-}
-
 static void test_parse_say_counts_characters(void **state)
 {
     struct message_in message;
@@ -123,138 +115,6 @@ static void test_encode(void **state)
     text_done(&out);
 }
 
-static int read_event(const char *text, struct room_event *out)
-{
-    return room_event_parse(text, strlen(text), 20, out);
-}
-
-/* In our own form and in any other: a space before it sends it to the full parser. */
-static void test_a_number_beyond_what_lua_and_browsers_count_is_foreign(void **state)
-{
-    (void)state;
-    static const char *const events[] = {
-        " {\"type\":\"message\",\"seq\":4503599627370496,\"at\":1,\"from\":{\"id\":\"a\",\"name\":"
-        "\"A\"},"
-        "\"text\":\"x\"}",
-        " {\"type\":\"message\",\"seq\":1,\"at\":900000000000000000,\"from\":{\"id\":\"a\","
-        "\"name\":"
-        "\"A\"},\"text\":\"x\"}",
-        " {\"type\":\"presence\",\"seq\":4503599627370496,\"joined\":[],\"left\":[],\"count\":1}",
-        " {\"type\":\"presence\",\"seq\":1,\"joined\":[],\"left\":[],\"count\":900000000000000000}",
-    };
-    for (size_t i = 0; i < sizeof events / sizeof *events; i++) {
-        struct room_event event;
-        assert_int_equal(read_event(events[i], &event), EVENT_FOREIGN);
-        assert_int_equal(read_event(events[i] + 1, &event), EVENT_FOREIGN);
-    }
-}
-
-static void test_event_kinds(void **state)
-{
-    struct room_event event;
-    (void)state;
-    assert_int_equal(read_event("{\"type\":\"message\",\"seq\":3,\"at\":5,\"from\":{\"id\":\"i\","
-                                "\"name\":\"n\"},\"text\":\"t\"}",
-                                &event),
-                     0);
-    assert_int_equal(event.type, EVENT_MESSAGE);
-    assert_int_equal(event.seq, 3);
-    room_event_done(&event);
-    assert_int_equal(read_event("{\"type\":\"presence\",\"seq\":4,\"joined\":[{\"id\":\"i\","
-                                "\"name\":\"n\",\"address\":\"a\"}],\"left\":[],\"count\":1}",
-                                &event),
-                     0);
-    assert_int_equal(event.joined_count, 1);
-    assert_string_equal(event.joined[0].json, "{\"id\":\"i\",\"name\":\"n\",\"address\":\"a\"}");
-    room_event_done(&event);
-    assert_int_equal(read_event("{\"type\":\"notice\",\"text\":\"hi\"}", &event), 0);
-    assert_string_equal(event.text, "hi");
-    room_event_done(&event);
-    assert_int_equal(read_event("back at \"ten\" 十", &event), 0);
-    assert_int_equal(event.type, EVENT_NOTICE);
-    room_event_done(&event);
-}
-
-static void assert_same_persons(const struct message_person *a, const struct message_person *b,
-                                size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        assert_string_equal(a[i].id, b[i].id);
-        assert_string_equal(a[i].json, b[i].json);
-    }
-}
-
-static void test_presence_of_ours_is_read_as_the_full_parser_reads_it(void **state)
-{
-    static const char *const events[] = {
-        "{\"type\":\"presence\",\"seq\":4,\"joined\":[{\"id\":\"i\",\"name\":\"n\","
-        "\"address\":\"192.0.2.1\"}],\"left\":[],\"count\":1}",
-        "{\"type\":\"presence\",\"seq\":5,\"joined\":[],\"left\":[{\"id\":\"i\",\"name\":\"雪\"},"
-        "{\"id\":\"j\",\"name\":\"\"}],\"count\":0}",
-        "{\"type\":\"presence\",\"seq\":6,\"joined\":[{\"id\":\"i\",\"name\":\"a\\/\\\"\"}],"
-        "\"left\":[{\"id\":\"\\u0069\",\"name\":\"n\"}],\"count\":3}",
-    };
-    (void)state;
-    for (size_t i = 0; i < sizeof events / sizeof *events; i++) {
-        struct room_event ours;
-        struct room_event full;
-        assert_int_equal(read_event(events[i], &ours), 0);
-        assert_int_equal(read_event(with_space(events[i]), &full), 0);
-        assert_int_equal(ours.type, full.type);
-        assert_int_equal(ours.seq, full.seq);
-        assert_int_equal(ours.count, full.count);
-        assert_int_equal(ours.joined_count, full.joined_count);
-        assert_int_equal(ours.left_count, full.left_count);
-        assert_same_persons(ours.joined, full.joined, full.joined_count);
-        assert_same_persons(ours.left, full.left, full.left_count);
-        room_event_done(&ours);
-        room_event_done(&full);
-        for (size_t len = 1; len < strlen(events[i]); len++)
-            assert_int_equal(room_event_parse(events[i], len, 20, &ours), EVENT_BAD_JSON);
-    }
-}
-
-static void test_event_foreign(void **state)
-{
-    static const struct {
-        const char *text;
-        int error;
-    } cases[] = {
-        {"", EVENT_CONTROL},
-        {"a\x01", EVENT_CONTROL},
-        {"\xff", EVENT_CONTROL},
-        {"{", EVENT_BAD_JSON},
-        {"{} x", EVENT_BAD_JSON},
-        {"  {", EVENT_BAD_JSON},
-        {"[1]", EVENT_FOREIGN},
-        {"{}", EVENT_FOREIGN},
-        {"{\"type\":\"welcome\"}", EVENT_FOREIGN},
-        {"{\"type\":\"message\",\"seq\":-1,\"at\":5,\"from\":{\"id\":\"i\",\"name\":\"n\"},"
-         "\"text\":\"t\"}",
-         EVENT_FOREIGN},
-        {"{\"type\":\"message\",\"seq\":0,\"at\":5,\"from\":{\"id\":\"i\",\"name\":\"n\"},\"text\":"
-         "\"t\"}",
-         EVENT_FOREIGN},
-        {"{\"type\":\"message\",\"seq\":1,\"at\":5,\"from\":{\"id\":1,\"name\":\"n\"},\"text\":"
-         "\"t\"}",
-         EVENT_FOREIGN},
-        {"{\"type\":\"presence\",\"seq\":1,\"joined\":[{\"id\":\"a\",\"name\":\"b\"},5],\"left\":[]"
-         ",\"count\":1}",
-         EVENT_FOREIGN},
-        {"{\"type\":\"presence\",\"seq\":1,\"joined\":[{\"id\":\"a\",\"name\":\"b\"}],\"left\":{},"
-         "\"count\":1}",
-         EVENT_FOREIGN},
-        {"{\"type\":\"notice\",\"text\":\"\"}", EVENT_FOREIGN},
-        {"a line that is much too long for the limit that this test gives: eighty characters and "
-         "more",
-         EVENT_TOO_LONG},
-    };
-    struct room_event event;
-    (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        assert_int_equal(read_event(cases[i].text, &event), cases[i].error);
-}
-
 static void test_resumed(void **state)
 {
     static const char good[] = "{\"type\":\"resumed\",\"id\":\"12345678901\",\"session\":\"42\"}";
@@ -330,19 +190,15 @@ static void test_the_longest_nonce_is_found(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_number_beyond_what_lua_and_browsers_count_is_foreign),
         cmocka_unit_test(test_parse_join),
         cmocka_unit_test(test_parse_say_counts_characters),
         cmocka_unit_test(test_parse_bad),
         cmocka_unit_test(test_parse_say_of_nothing_that_can_be_seen_is_bad),
         cmocka_unit_test(test_parse_every_cut_is_bad),
         cmocka_unit_test(test_encode),
-        cmocka_unit_test(test_event_kinds),
-        cmocka_unit_test(test_event_foreign),
         cmocka_unit_test(test_resumed),
         cmocka_unit_test(test_a_refused_say_has_its_nonce_found),
         cmocka_unit_test(test_the_longest_nonce_is_found),
-        cmocka_unit_test(test_presence_of_ours_is_read_as_the_full_parser_reads_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

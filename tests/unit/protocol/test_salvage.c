@@ -8,7 +8,7 @@
 static const char *find(const char *data, size_t len)
 {
     static char value[100];
-    struct salvage_string found = salvage_find_string(data, len, "nonce");
+    struct scan_string found = salvage_find_string(data, len, "nonce");
     if (found.data == NULL)
         return NULL;
     assert_true(found.len >= 2 && found.len < sizeof value);

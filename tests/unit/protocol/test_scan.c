@@ -1,6 +1,7 @@
 #include "unit.h"
 
 #include "protocol/message.h"
+#include "protocol/room_event.h"
 #include "protocol/scan.h"
 
 static struct scan begin(const char *text)
@@ -68,7 +69,7 @@ static void test_strings(void **state)
 {
     static const struct {
         const char *text;
-        bool good, plain;
+        bool good, unescaped;
     } cases[] = {
         {"\"\"", true, true},
         {"\"a\x7f\"", true, true},
@@ -97,7 +98,7 @@ static void test_strings(void **state)
         assert_int_equal(scan_ends(&scan), cases[i].good);
         scan = begin(cases[i].text);
         scan_string(&scan, true);
-        assert_int_equal(scan_ends(&scan), cases[i].plain);
+        assert_int_equal(scan_ends(&scan), cases[i].unescaped);
     }
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "history/presence_batch.h"
+#include "protocol/message.h"
 #include "room/roster.h"
 
 static void apply(struct roster *roster, const char *json)
