@@ -21,9 +21,9 @@ int64_t histogram_bound_us(size_t bucket)
     return bounds_us[bucket];
 }
 
-double histogram_quantile_us(const struct histogram *histogram, double share)
+double histogram_quantile_us(const struct histogram *histogram, double quantile)
 {
-    double wanted = share * (double)histogram->count;
+    double wanted = quantile * (double)histogram->count;
     double below = 0;
     for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
         double here = (double)histogram->counts[i];

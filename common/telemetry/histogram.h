@@ -23,6 +23,6 @@ int64_t histogram_bound_us(size_t bucket);
 
 /* So much of all (0 to 1) took no longer than this, about: within its bucket everything is taken to
  * be spread evenly. 0 when there is nothing; the longest bound for what is beyond. Microseconds. */
-double histogram_quantile_us(const struct histogram *histogram, double share);
+double histogram_quantile_us(const struct histogram *histogram, double quantile);
 
 #endif

@@ -15,7 +15,7 @@ struct log {
     char *gateway;
     struct text line;
     uint64_t dropped;
-    uint64_t unsaid; /* of these: no line says yet that they are missing */
+    uint64_t unreported; /* of these: no line says yet that they are missing */
 };
 
 static const char *const level_names[] = {"info", "warn", "error"};
@@ -34,24 +34,20 @@ static void add_hex(struct text *line, const uint8_t *bytes, size_t len)
         text_print(line, "\\x%02x", bytes[i]);
 }
 
-static void add_escaped(struct text *line, const char *value)
+static void add_ltsv(struct text *line, const char *value)
 {
+    static const char named[] = "\tt\nn\rr\\\\";
     const uint8_t *at = (const uint8_t *)value;
     size_t control;
     for (; *at != '\0'; at += control > 0 ? control : 1) {
+        const char *name;
         control = control_len(at);
-        if (*at == '\t')
-            text_add_string(line, "\\t");
-        else if (*at == '\n')
-            text_add_string(line, "\\n");
-        else if (*at == '\r')
-            text_add_string(line, "\\r");
-        else if (*at == '\\')
-            text_add_string(line, "\\\\");
-        else if (control > 0)
-            add_hex(line, at, control);
-        else
+        if (control == 0 && *at != '\\')
             text_add(line, (const char *)at, 1);
+        else if ((name = strchr(named, *at)) != NULL)
+            text_add(line, (const char[]){'\\', name[1]}, 2);
+        else
+            add_hex(line, at, control);
     }
 }
 
@@ -60,7 +56,7 @@ static void add_value(struct text *line, const char *label, const char *value)
     if (value == NULL)
         return;
     text_print(line, "\t%s:", label);
-    add_escaped(line, value);
+    add_ltsv(line, value);
 }
 
 static void add_time(struct text *line)
@@ -97,20 +93,20 @@ static void compose_dropped(struct log *log)
     char message[96];
     snprintf(message, sizeof message,
              "%" PRIu64 " lines are missing here: the log was written faster than taken",
-             log->unsaid);
+             log->unreported);
     compose(log,
             &(struct log_line){.level = LOG_LEVEL_WARN, .kind = "log-dropped", .message = message});
 }
 
-/* Returns whether a line now would be in its place. */
-static bool say_dropped(struct log *log)
+/* Returns whether a line that is written next is in its place. */
+static bool report_dropped(struct log *log)
 {
-    if (log->unsaid == 0)
+    if (log->unreported == 0)
         return true;
     compose_dropped(log);
     if (!log_writer_add(log->writer, log->line.data, log->line.len))
         return false;
-    log->unsaid = 0;
+    log->unreported = 0;
     return true;
 }
 
@@ -130,7 +126,7 @@ void log_close(struct log *log)
     if (log == NULL)
         return;
     text_clear(&log->line);
-    if (log->unsaid > 0)
+    if (log->unreported > 0)
         compose_dropped(log);
     log_writer_close(log->writer, log->line.data, log->line.len);
     free(log->gateway);
@@ -148,13 +144,13 @@ void log_write(struct log *log, const struct log_line *line)
 {
     if (log == NULL || log->writer == NULL)
         return;
-    bool in_place = say_dropped(log);
+    bool in_place = report_dropped(log);
     if (in_place)
         compose(log, line);
     if (in_place && log_writer_add(log->writer, log->line.data, log->line.len))
         return;
     log->dropped++;
-    log->unsaid++;
+    log->unreported++;
 }
 
 void log_tick(struct log *log)
@@ -163,7 +159,7 @@ void log_tick(struct log *log)
         return;
     int error = log_writer_take_error(log->writer);
     log_writer_push(log->writer);
-    say_dropped(log);
+    report_dropped(log);
     if (error != 0)
         log_write(log, &(struct log_line){
                            .level = LOG_LEVEL_ERROR,

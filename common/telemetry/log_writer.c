@@ -20,7 +20,7 @@
 
 enum {
     BATCH_BYTES = 65536,
-    REST_MS = 10,  /* between batches: in a burst of lines the thread wakes up so seldom */
+    PAUSE_MS = 10, /* between batches: in a burst of lines the thread wakes up so seldom */
     WAIT_MS = 100, /* for what stands still; then it looks whether it shall end */
     JOIN_S = 2,    /* more than LOG_WRITER_END_MS and what a round of the thread takes */
 };
@@ -31,7 +31,7 @@ struct log_writer {
     int queue_in;
     size_t capacity;
     bool full;
-    struct text rest; /* of a line that the queue took a part of */
+    struct text remainder; /* of a line that the queue took a part of */
     /* flags from one to the other */
     atomic_bool reopen;
     atomic_int error;
@@ -78,7 +78,7 @@ static bool is_over(struct log_writer *writer)
     return end_ms != 0 && clock_monotonic_ms() >= end_ms;
 }
 
-/* Opens the path anew where that was asked for. Returns whether another file is written to. */
+/* Opens the path again where that was asked for. Returns whether another file is written to. */
 static bool follow_path(struct log_writer *writer)
 {
     if (!atomic_exchange(&writer->reopen, false))
@@ -161,7 +161,7 @@ static void *run(void *arg)
         writer->held += drop_wakes(writer->batch + writer->held, (size_t)got);
         write_lines(writer);
         if (atomic_load(&writer->end_ms) == 0)
-            wait_a_while(REST_MS);
+            wait_a_while(PAUSE_MS);
     }
     return NULL;
 }
@@ -186,7 +186,7 @@ static void free_writer(struct log_writer *writer)
         close(writer->fd);
     if (writer->queue_out >= 0)
         close(writer->queue_out);
-    text_done(&writer->rest);
+    text_done(&writer->remainder);
     free(writer->path);
     free(writer);
     errno = saved;
@@ -226,15 +226,16 @@ struct log_writer *log_writer_open(const char *path)
 }
 
 /* Returns whether nothing is left of it. */
-static bool put_rest(struct log_writer *writer)
+static bool put_remainder(struct log_writer *writer)
 {
-    struct text *rest = &writer->rest;
-    ssize_t put = rest->len == 0 ? 0 : write(writer->queue_in, rest->data, rest->len);
+    struct text *remainder = &writer->remainder;
+    ssize_t put =
+        remainder->len == 0 ? 0 : write(writer->queue_in, remainder->data, remainder->len);
     if (put > 0) {
-        memmove(rest->data, rest->data + put, rest->len - (size_t)put);
-        rest->len -= (size_t)put;
+        memmove(remainder->data, remainder->data + put, remainder->len - (size_t)put);
+        remainder->len -= (size_t)put;
     }
-    return rest->len == 0;
+    return remainder->len == 0;
 }
 
 static bool has_room(struct log_writer *writer)
@@ -242,7 +243,7 @@ static bool has_room(struct log_writer *writer)
     int waiting = 0;
     if (writer->full && ioctl(writer->queue_in, FIONREAD, &waiting) == 0)
         writer->full = (size_t)waiting > writer->capacity / 4;
-    return !writer->full && put_rest(writer);
+    return !writer->full && put_remainder(writer);
 }
 
 bool log_writer_add(struct log_writer *writer, const char *line, size_t len)
@@ -252,13 +253,13 @@ bool log_writer_add(struct log_writer *writer, const char *line, size_t len)
         writer->full = true;
         return false;
     }
-    text_add(&writer->rest, line + put, len - (size_t)put);
+    text_add(&writer->remainder, line + put, len - (size_t)put);
     return true;
 }
 
 void log_writer_push(struct log_writer *writer)
 {
-    put_rest(writer);
+    put_remainder(writer);
 }
 
 void log_writer_reopen(struct log_writer *writer)
@@ -278,7 +279,7 @@ int log_writer_take_error(struct log_writer *writer)
 
 static void put_all(struct log_writer *writer, int64_t end_ms)
 {
-    while (!put_rest(writer)) {
+    while (!put_remainder(writer)) {
         struct pollfd queue = {.fd = writer->queue_in, .events = POLLOUT};
         int64_t left_ms = end_ms - clock_monotonic_ms();
         if (left_ms <= 0 || poll(&queue, 1, (int)left_ms) <= 0)
@@ -293,7 +294,7 @@ void log_writer_close(struct log_writer *writer, const char *last, size_t len)
     struct timespec patience;
     int64_t end_ms = clock_monotonic_ms() + LOG_WRITER_END_MS;
     atomic_store(&writer->end_ms, end_ms);
-    text_add(&writer->rest, last, len);
+    text_add(&writer->remainder, last, len);
     put_all(writer, end_ms);
     close(writer->queue_in);
     clock_gettime(CLOCK_MONOTONIC, &patience);

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct row {
@@ -54,8 +55,8 @@ static const struct row rows[] = {
     {"redis_commands_total", "Commands sent to Redis.", AT(redis_commands), false},
     {"redis_timeouts_total", "Commands that got no answer in time.", AT(redis_timeouts), false},
     {"stream_reads_total", "Reads of kept events from Redis.", AT(stream_reads), false},
-    {"slow_turns_total", "Turns of the event loop that took longer than 250 ms.", AT(slow_turns),
-     false},
+    {"slow_turns_total", "Turns of the event loop that took longer than 250 ms.",
+     AT(slow_iterations), false},
     {"frozen_total", "Times that this process was held up: stopped, or its host stood still.",
      AT(frozen), false},
     {"log_dropped_total", "Lines of the log that were dropped, as nobody took them.",
@@ -80,9 +81,33 @@ static const struct {
 
 enum { HISTOGRAMS = sizeof histograms / sizeof *histograms };
 
-static const struct histogram *histogram_at(const struct metrics *metrics, size_t index)
+/* Counters by a word have a label; in JSON they are objects, without "_total". */
+static const struct {
+    const char *name;
+    const char *help;
+    const char *label;
+    size_t offset;
+} by_word[] = {
+    {"errors_total", "Errors sent to members.", "code", AT(errors)},
+    {"closes_total", "Closed connections by close code.", "code", AT(closes)},
+    {"dropped_events_total", "Foreign publications that were dropped.", "kind", AT(dropped_events)},
+    {"redis_errors_total", "Error replies of Redis by their first word.", "code", AT(redis_errors)},
+    {"refused_total", "What a limit refused, by the limit's name.", "reason", AT(refused)},
+    {"lost_total", "Ended connections by reason, each with a line of the log.", "reason", AT(lost)},
+};
+
+enum { BY_WORD = sizeof by_word / sizeof *by_word };
+
+static const void *at(const struct metrics *metrics, size_t offset)
 {
-    return (const void *)((const char *)metrics + histograms[index].offset);
+    return (const char *)metrics + offset;
+}
+
+/* Of a name in JSON. */
+static int len_without_total(const char *name)
+{
+    const char *suffix = strstr(name, "_total");
+    return (int)(suffix == NULL ? strlen(name) : (size_t)(suffix - name));
 }
 
 void metrics_count_word(struct metrics_by_word *counter, const char *word)
@@ -99,17 +124,12 @@ void metrics_count_word(struct metrics_by_word *counter, const char *word)
 
 const char *metrics_close_word(unsigned code)
 {
-    static const struct {
-        unsigned code;
-        const char *word;
-    } known[] = {
-        {1000, "1000"}, {1001, "1001"}, {1002, "1002"}, {1003, "1003"}, {1005, "1005"},
-        {1006, "1006"}, {1007, "1007"}, {1009, "1009"}, {1011, "1011"}, {1012, "1012"},
-        {1013, "1013"}, {4400, "4400"}, {4408, "4408"}, {4409, "4409"}, {4429, "4429"},
-    };
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (known[i].code == code)
-            return known[i].word;
+    static const char *const words[] = {"1000", "1001", "1002", "1003", "1005",
+                                        "1006", "1007", "1009", "1011", "1012",
+                                        "1013", "4400", "4408", "4409", "4429"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strtoul(words[i], NULL, 10) == code)
+            return words[i];
     return "other";
 }
 
@@ -127,9 +147,7 @@ void metrics_add_lag(struct metrics *metrics, int64_t lag_us)
 
 static uint64_t value_of(const struct metrics *metrics, const struct row *row)
 {
-    uint64_t value;
-    memcpy(&value, (const char *)metrics + row->offset, sizeof value);
-    return value;
+    return *(const uint64_t *)at(metrics, row->offset);
 }
 
 /* --- Prometheus text format 0.0.4 --- */
@@ -139,18 +157,19 @@ static void add_head(struct text *out, const char *name, const char *help, const
     text_print(out, "# HELP yukizuri_%s %s\n# TYPE yukizuri_%s %s\n", name, help, name, type);
 }
 
-static void add_by_word(struct text *out, const char *name, const char *help, const char *label,
-                        const struct metrics_by_word *counter)
+static void add_by_word(struct text *out, const struct metrics *metrics, size_t index)
 {
-    add_head(out, name, help, "counter");
+    const struct metrics_by_word *counter = at(metrics, by_word[index].offset);
+    const char *name = by_word[index].name;
+    add_head(out, name, by_word[index].help, "counter");
     for (size_t i = 0; i < METRICS_WORDS && counter->words[i] != NULL; i++)
-        text_print(out, "yukizuri_%s{%s=\"%s\"} %" PRIu64 "\n", name, label, counter->words[i],
-                   counter->counts[i]);
+        text_print(out, "yukizuri_%s{%s=\"%s\"} %" PRIu64 "\n", name, by_word[index].label,
+                   counter->words[i], counter->counts[i]);
 }
 
 static void add_histogram(struct text *out, const struct metrics *metrics, size_t index)
 {
-    const struct histogram *histogram = histogram_at(metrics, index);
+    const struct histogram *histogram = at(metrics, histograms[index].offset);
     const char *name = histograms[index].name;
     uint64_t sum = 0;
     text_print(out, "# HELP yukizuri_%s_seconds %s\n# TYPE yukizuri_%s_seconds histogram\n", name,
@@ -175,6 +194,41 @@ static void add_rooms(struct text *out, const struct metrics_moment *moment)
                    moment->rooms[i].members);
 }
 
+static void add_figure(struct text *out, const char *name, const char *type, double value,
+                       const char *help)
+{
+    text_print(out, "# HELP %s %s\n# TYPE %s %s\n%s %.15g\n", name, help, name, type, name, value);
+}
+
+static void add_figures(struct text *out, const struct metrics *metrics,
+                        const struct metrics_moment *moment)
+{
+    add_figure(out, "yukizuri_frozen_seconds_total", "counter", (double)metrics->frozen_ms / 1e3,
+               "For how long this process was held up, in all.");
+    add_figure(out, "yukizuri_cpu_seconds_total", "counter", (double)moment->cpu_us / 1e6,
+               "CPU time of this process.");
+    add_figure(out, "yukizuri_resident_memory_bytes", "gauge", (double)moment->resident_bytes,
+               "Resident memory of this process.");
+    add_figure(out, "yukizuri_start_time_seconds", "gauge", (double)metrics->started_at_ms / 1e3,
+               "When this gateway started, since 1970.");
+}
+
+/* By the names that Prometheus' own libraries give to what every process has. */
+static void add_process(struct text *out, const struct metrics *metrics,
+                        const struct metrics_moment *moment)
+{
+    add_figure(out, "process_cpu_seconds_total", "counter", (double)moment->cpu_us / 1e6,
+               "Total user and system CPU time spent in seconds.");
+    add_figure(out, "process_resident_memory_bytes", "gauge", (double)moment->resident_bytes,
+               "Resident memory size in bytes.");
+    add_figure(out, "process_open_fds", "gauge", (double)metrics->descriptors,
+               "Number of open file descriptors.");
+    add_figure(out, "process_max_fds", "gauge", (double)metrics->max_descriptors,
+               "Maximum number of open file descriptors.");
+    add_figure(out, "process_start_time_seconds", "gauge", (double)metrics->started_at_ms / 1e3,
+               "Start time of the process since unix epoch in seconds.");
+}
+
 void metrics_render_prometheus(const struct metrics *metrics, const struct metrics_moment *moment,
                                struct text *out)
 {
@@ -187,36 +241,21 @@ void metrics_render_prometheus(const struct metrics *metrics, const struct metri
         add_head(out, rows[i].name, rows[i].help, rows[i].gauge ? "gauge" : "counter");
         text_print(out, "yukizuri_%s %" PRIu64 "\n", rows[i].name, value_of(metrics, &rows[i]));
     }
-    add_by_word(out, "errors_total", "Errors sent to members.", "code", &metrics->errors);
-    add_by_word(out, "closes_total", "Closed connections by close code.", "code", &metrics->closes);
-    add_by_word(out, "dropped_events_total", "Foreign publications that were dropped.", "kind",
-                &metrics->dropped_events);
-    add_by_word(out, "redis_errors_total", "Error replies of Redis by their first word.", "code",
-                &metrics->redis_errors);
-    add_by_word(out, "refused_total", "What a limit refused, by the limit's name.", "reason",
-                &metrics->refused);
-    add_by_word(out, "lost_total", "Ended connections by reason, each with a line of the log.",
-                "reason", &metrics->lost);
+    for (size_t i = 0; i < BY_WORD; i++)
+        add_by_word(out, metrics, i);
     for (size_t i = 0; i < HISTOGRAMS; i++)
         add_histogram(out, metrics, i);
-    add_head(out, "frozen_seconds_total", "For how long this process was held up, in all.",
-             "counter");
-    text_print(out, "yukizuri_frozen_seconds_total %.3f\n", (double)metrics->frozen_ms / 1e3);
     add_rooms(out, moment);
-    add_head(out, "cpu_seconds_total", "CPU time of this process.", "counter");
-    text_print(out, "yukizuri_cpu_seconds_total %.6f\n", (double)moment->cpu_us / 1e6);
-    add_head(out, "resident_memory_bytes", "Resident memory of this process.", "gauge");
-    text_print(out, "yukizuri_resident_memory_bytes %" PRIu64 "\n", moment->resident_bytes);
-    add_head(out, "start_time_seconds", "When this gateway started, since 1970.", "gauge");
-    text_print(out, "yukizuri_start_time_seconds %.3f\n", (double)metrics->started_at_ms / 1e3);
+    add_figures(out, metrics, moment);
+    add_process(out, metrics, moment);
 }
 
 /* --- JSON: numbers only, nested --- */
 
-static void add_json_words(struct text *out, const char *name,
-                           const struct metrics_by_word *counter)
+static void add_json_words(struct text *out, const struct metrics *metrics, size_t index)
 {
-    text_print(out, ",\"%s\":{", name);
+    const struct metrics_by_word *counter = at(metrics, by_word[index].offset);
+    text_print(out, ",\"%.*s\":{", len_without_total(by_word[index].name), by_word[index].name);
     for (size_t i = 0; i < METRICS_WORDS && counter->words[i] != NULL; i++)
         text_print(out, "%s\"%s\":%" PRIu64, i == 0 ? "" : ",", counter->words[i],
                    counter->counts[i]);
@@ -225,7 +264,7 @@ static void add_json_words(struct text *out, const char *name,
 
 static void add_json_histogram(struct text *out, const struct metrics *metrics, size_t index)
 {
-    const struct histogram *histogram = histogram_at(metrics, index);
+    const struct histogram *histogram = at(metrics, histograms[index].offset);
     text_print(out, ",\"%s\":{\"count\":%" PRIu64, histograms[index].name, histogram->count);
     if (histogram == &metrics->probe_lag)
         text_print(out, ",\"last_seconds\":%.6f", (double)metrics->lag_last_us / 1e6);
@@ -252,17 +291,11 @@ void metrics_render_json(const struct metrics *metrics, const struct metrics_mom
     for (size_t i = 0; i < ROWS; i++) {
         if (value_of(metrics, &rows[i]) == METRICS_UNKNOWN)
             continue;
-        const char *suffix = strstr(rows[i].name, "_total");
-        size_t len = suffix == NULL ? strlen(rows[i].name) : (size_t)(suffix - rows[i].name);
-        text_print(out, "%s\"%.*s\":%" PRIu64, i == 0 ? "" : ",", (int)len, rows[i].name,
-                   value_of(metrics, &rows[i]));
+        text_print(out, "%s\"%.*s\":%" PRIu64, i == 0 ? "" : ",", len_without_total(rows[i].name),
+                   rows[i].name, value_of(metrics, &rows[i]));
     }
-    add_json_words(out, "errors", &metrics->errors);
-    add_json_words(out, "closes", &metrics->closes);
-    add_json_words(out, "dropped_events", &metrics->dropped_events);
-    add_json_words(out, "redis_errors", &metrics->redis_errors);
-    add_json_words(out, "refused", &metrics->refused);
-    add_json_words(out, "lost", &metrics->lost);
+    for (size_t i = 0; i < BY_WORD; i++)
+        add_json_words(out, metrics, i);
     for (size_t i = 0; i < HISTOGRAMS; i++)
         add_json_histogram(out, metrics, i);
     text_print(out, ",\"frozen_seconds\":%.3f", (double)metrics->frozen_ms / 1e3);

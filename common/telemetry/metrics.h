@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The value of a gauge that is not known at the moment: it is left out of both spellings. */
+/* The value of a gauge that nobody can tell at the moment: it is left out of both spellings. */
 #define METRICS_UNKNOWN UINT64_MAX
 
 enum { METRICS_WORDS = 24 };
@@ -31,11 +31,10 @@ struct metrics {
     struct metrics_by_word errors, closes, dropped_events, redis_errors, refused, lost;
     struct histogram probe_lag, say_to_shown, flush, loop;
     uint64_t lag_last_us; /* of the latest probe */
-    uint64_t slow_turns;  /* of the loop */
-    uint64_t frozen;      /* times that this process did not run, */
-    uint64_t frozen_ms;   /* and for how long, in all */
-    int64_t
-        iteration_begun_us; /* when this iteration of the loop had something to do; 0: not yet */
+    uint64_t slow_iterations;
+    uint64_t frozen;            /* times that this process did not run, */
+    uint64_t frozen_ms;         /* and for how long, in all */
+    int64_t iteration_begun_us; /* when the present one had something to do; 0: not yet */
     int64_t started_at_ms;
 };
 

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TELL_EVERY_MS = 60000 };
+enum { LOG_EVERY_MS = 60000 };
 
 static const struct {
     const char *name;
@@ -57,8 +57,8 @@ struct refusals {
     struct metrics *metrics;
     struct log *log;
     struct {
-        int64_t told_ms; /* 0: the next one is told at once */
-        uint64_t more;   /* since then */
+        int64_t logged_ms; /* 0: the next one is logged at once */
+        uint64_t more;     /* since then */
     } items[REFUSALS];
 };
 
@@ -78,8 +78,8 @@ void refusals_free(struct refusals *refusals)
     free(refusals);
 }
 
-static void tell(struct refusals *refusals, enum refusal reason, uint64_t count,
-                 const char *remote_addr)
+static void log_refusals(struct refusals *refusals, enum refusal reason, uint64_t count,
+                         const char *remote_addr)
 {
     char number[24];
     snprintf(number, sizeof number, "%" PRIu64, count);
@@ -98,23 +98,23 @@ void refusals_note(struct refusals *refusals, enum refusal reason, const char *r
     if (refusals == NULL)
         return;
     refusals->metrics->refused.counts[reason]++;
-    if (refusals->items[reason].told_ms != 0) {
+    if (refusals->items[reason].logged_ms != 0) {
         refusals->items[reason].more++;
         return;
     }
-    refusals->items[reason].told_ms = clock_monotonic_ms();
-    tell(refusals, reason, 1, remote_addr);
+    refusals->items[reason].logged_ms = clock_monotonic_ms();
+    log_refusals(refusals, reason, 1, remote_addr);
 }
 
 void refusals_tick(struct refusals *refusals, int64_t now_ms)
 {
     for (int i = 0; i < REFUSALS; i++) {
-        int64_t told_ms = refusals->items[i].told_ms;
-        if (told_ms == 0 || now_ms - told_ms < TELL_EVERY_MS)
+        int64_t logged_ms = refusals->items[i].logged_ms;
+        if (logged_ms == 0 || now_ms - logged_ms < LOG_EVERY_MS)
             continue;
         if (refusals->items[i].more > 0)
-            tell(refusals, (enum refusal)i, refusals->items[i].more, NULL);
-        refusals->items[i].told_ms = refusals->items[i].more > 0 ? now_ms : 0;
+            log_refusals(refusals, (enum refusal)i, refusals->items[i].more, NULL);
+        refusals->items[i].logged_ms = refusals->items[i].more > 0 ? now_ms : 0;
         refusals->items[i].more = 0;
     }
 }

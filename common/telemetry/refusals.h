@@ -1,5 +1,5 @@
-/* refusals: every bound at which somebody is refused, by name, and the word about it: the first
- * refusal of each is a line of the log at once, further ones are counted and told once a minute.
+/* refusals: every bound at which somebody is refused, by name, and the line of the log about it:
+ * the first refusal of each is logged at once, further ones are counted and logged once a minute.
  * The metrics have the same counts (refused_total, by reason).
  *
  * Knows no bound's value and refuses nobody: whoever refuses notes it here, once for each refusal.
@@ -43,7 +43,7 @@ void refusals_free(struct refusals *refusals);
  * Does nothing when `refusals` is NULL. */
 void refusals_note(struct refusals *refusals, enum refusal reason, const char *remote_addr);
 
-/* To be called once a second, with the monotonic clock: tells what has come since the last line. */
+/* To be called once a second, with the monotonic clock: logs what has come since the last line. */
 void refusals_tick(struct refusals *refusals, int64_t now_ms);
 
 #endif

@@ -12,27 +12,27 @@ enum {
     SLOW_US = 250000,
     TICK_US = 1000000,
     FROZEN_US = 500000, /* a timer may be late by less on a busy machine, and nobody notices */
-    TELL_EVERY_US = 60000000,
+    LOG_EVERY_US = 60000000,
 };
 
-/* What a turn did, as far as that is counted. */
+/* What an iteration did, as far as that is counted. */
 struct work {
     uint64_t messages_in, messages_out, joins, leaves;
 };
 
-/* One kind of them, since it was last told. */
+/* One kind of them, since it was last logged. */
 struct stall {
     uint64_t count;
     int64_t longest_us;
-    int64_t told_us;  /* 0: never */
-    struct work work; /* of the longest */
+    int64_t logged_us; /* 0: never */
+    struct work work;  /* of the longest */
 };
 
 struct stalls {
     struct metrics *metrics;
     struct log *log;
     struct work done;   /* at the end of the iteration before */
-    int64_t longest_us; /* of the turns since the last tick */
+    int64_t longest_us; /* of the iterations since the last tick */
     int64_t ticked_us;
     int64_t ticked_cpu_us;
     struct stall slow, frozen;
@@ -71,7 +71,7 @@ static void note(struct stall *stall, int64_t us, const struct work *work)
 static void note_stall(struct stalls *stalls, int64_t us, const struct work *work)
 {
     if (!did_not_run(stalls, us)) {
-        stalls->metrics->slow_turns++;
+        stalls->metrics->slow_iterations++;
         note(&stalls->slow, us, work);
     } else if (us >= FROZEN_US) {
         stalls->metrics->frozen++;
@@ -111,17 +111,17 @@ void stalls_end_iteration(struct stalls *stalls)
     stalls->done = now;
 }
 
-/* --- Telling --- */
+/* --- Logging --- */
 
-static bool is_to_be_told(struct stall *stall, int64_t now_us)
+static bool is_due(struct stall *stall, int64_t now_us)
 {
-    if (stall->count == 0 || (stall->told_us != 0 && now_us - stall->told_us < TELL_EVERY_US))
+    if (stall->count == 0 || (stall->logged_us != 0 && now_us - stall->logged_us < LOG_EVERY_US))
         return false;
-    stall->told_us = now_us;
+    stall->logged_us = now_us;
     return true;
 }
 
-static void tell_slow(struct stalls *stalls)
+static void log_slow(struct stalls *stalls)
 {
     char message[240];
     const struct stall *slow = &stalls->slow;
@@ -135,7 +135,7 @@ static void tell_slow(struct stalls *stalls)
               &(struct log_line){.level = LOG_LEVEL_WARN, .kind = "slow", .message = message});
 }
 
-static void tell_frozen(struct stalls *stalls)
+static void log_frozen(struct stalls *stalls)
 {
     char message[240];
     char more[64] = "";
@@ -150,25 +150,25 @@ static void tell_frozen(struct stalls *stalls)
               &(struct log_line){.level = LOG_LEVEL_WARN, .kind = "frozen", .message = message});
 }
 
-static void tell(struct stalls *stalls, int64_t now_us)
+static void log_stalls(struct stalls *stalls, int64_t now_us)
 {
-    if (is_to_be_told(&stalls->slow, now_us)) {
-        tell_slow(stalls);
-        stalls->slow = (struct stall){.told_us = now_us};
+    if (is_due(&stalls->slow, now_us)) {
+        log_slow(stalls);
+        stalls->slow = (struct stall){.logged_us = now_us};
     }
-    if (is_to_be_told(&stalls->frozen, now_us)) {
-        tell_frozen(stalls);
-        stalls->frozen = (struct stall){.told_us = now_us};
+    if (is_due(&stalls->frozen, now_us)) {
+        log_frozen(stalls);
+        stalls->frozen = (struct stall){.logged_us = now_us};
     }
 }
 
-/* A turn that took long is known already, and makes the tick late as well. The present one counts
- * as far as it has come. */
+/* An iteration that took long is counted already, and makes the tick late as well. The present one
+ * counts as far as it has come. */
 static int64_t find_late_us(const struct stalls *stalls, int64_t now_us)
 {
-    int64_t turn_us =
+    int64_t iteration_us =
         stalls->metrics->iteration_begun_us == 0 ? 0 : now_us - stalls->metrics->iteration_begun_us;
-    int64_t longest_us = stalls->longest_us > turn_us ? stalls->longest_us : turn_us;
+    int64_t longest_us = stalls->longest_us > iteration_us ? stalls->longest_us : iteration_us;
     return now_us - stalls->ticked_us - TICK_US - longest_us;
 }
 
@@ -181,5 +181,5 @@ void stalls_tick(struct stalls *stalls)
     stalls->ticked_us = now_us;
     stalls->ticked_cpu_us = clock_process_cpu_us();
     stalls->longest_us = 0;
-    tell(stalls, now_us);
+    log_stalls(stalls, now_us);
 }

@@ -140,8 +140,8 @@ test("every why of an end, and every limit, is in operations.md", () => {
 test("the table of metrics is what /metrics says of itself; the operator's questions name metrics that are there", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   const { body } = await get(`${gateway.origin}/metrics`);
-  const help = new Map([...body.matchAll(/^# HELP yukizuri_(\S+) (.*)$/gm)].map(([, name, text]) => [name, text]));
-  const told = [...body.matchAll(/^# TYPE yukizuri_(\S+) (\S+)$/gm)].map(([, name, type]) => `| \`${name}\` | ${type} | ${help.get(name)} |`);
+  const help = new Map([...body.matchAll(/^# HELP (?:yukizuri_)?(\S+) (.*)$/gm)].map(([, name, text]) => [name, text]));
+  const told = [...body.matchAll(/^# TYPE (?:yukizuri_)?(\S+) (\S+)$/gm)].map(([, name, type]) => `| \`${name}\` | ${type} | ${help.get(name)} |`);
   assert.deepEqual(rowsOf(operations, "metric").map((cells) => `| ${cells.join(" | ")} |`).sort(), told.sort());
   const figures = wordsOf(rowsOf(operations, "question").flat().join("\n"), /`([a-z]+(?:_[a-z]+)+)`/g);
   assert.ok(figures.length > 10, figures.join());

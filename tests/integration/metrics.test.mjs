@@ -65,6 +65,9 @@ test("descriptors in use and their limit are in the metrics: they grow with the 
   await Promise.all(Array.from({ length: 20 }, (_, i) => joined(t, gateway.url, `member ${i}`)));
   await until("they are counted", agree);
   assert.ok((await gateway.stats()).open_descriptors > 20);
+  const now = await metrics(gateway);
+  assert.equal(now.process_open_fds, now.yukizuri_open_descriptors);
+  assert.equal(now.process_max_fds, Number(soft));
 });
 
 test("a gateway that was frozen says so as soon as it runs again, with how long, and counts it", { timeout: 120000 }, async (t) => {

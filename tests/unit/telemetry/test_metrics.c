@@ -48,7 +48,7 @@ static void test_lag_buckets_are_cumulative(void **state)
     text_done(&out);
 }
 
-static void test_a_iteration_begins_once(void **state)
+static void test_an_iteration_begins_once(void **state)
 {
     struct metrics metrics = {0};
     (void)state;
@@ -77,13 +77,43 @@ static void test_what_is_not_known_is_left_out(void **state)
     text_done(&out);
 }
 
+/* So that a dashboard for any program shows this one. */
+static void test_the_process_has_the_names_that_prometheus_gives(void **state)
+{
+    struct metrics metrics = {
+        .descriptors = 12, .max_descriptors = 1024, .started_at_ms = 1700000000123};
+    struct metrics_moment moment = {
+        .gateway = "g", .version = "v", .cpu_us = 1234567, .resident_bytes = 123456789};
+    static const char *const lines[] = {
+        "process_cpu_seconds_total 1.234567",
+        "process_resident_memory_bytes 123456789",
+        "process_open_fds 12",
+        "process_max_fds 1024",
+        "process_start_time_seconds 1700000000.123",
+        "yukizuri_cpu_seconds_total 1.234567",
+        "yukizuri_resident_memory_bytes 123456789",
+        "yukizuri_start_time_seconds 1700000000.123",
+        "yukizuri_frozen_seconds_total 0",
+    };
+    struct text out = TEXT_EMPTY;
+    (void)state;
+    metrics_render_prometheus(&metrics, &moment, &out);
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        char line[80];
+        snprintf(line, sizeof line, "\n%s\n", lines[i]);
+        assert_non_null(strstr(out.data, line));
+    }
+    text_done(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_words_are_bounded),
         cmocka_unit_test(test_close_words),
+        cmocka_unit_test(test_the_process_has_the_names_that_prometheus_gives),
         cmocka_unit_test(test_lag_buckets_are_cumulative),
-        cmocka_unit_test(test_a_iteration_begins_once),
+        cmocka_unit_test(test_an_iteration_begins_once),
         cmocka_unit_test(test_what_is_not_known_is_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,7 +30,7 @@ static struct log *open_log(void)
     return log_open(path, true, "g");
 }
 
-static void test_each_limit_is_told_at_once_and_then_once_a_minute(void **state)
+static void test_each_limit_is_logged_at_once_and_then_once_a_minute(void **state)
 {
     struct metrics metrics = {0};
     struct log *log = open_log();
@@ -80,7 +80,7 @@ static void test_all_reasons_are_counted_from_the_beginning(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_each_limit_is_told_at_once_and_then_once_a_minute),
+        cmocka_unit_test(test_each_limit_is_logged_at_once_and_then_once_a_minute),
         cmocka_unit_test(test_all_reasons_are_counted_from_the_beginning),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -82,14 +82,14 @@ static void test_a_slow_iteration_is_told_with_what_it_did(void **state)
     metrics.messages_in += 3;
     turn(800000, 700000);
     tick_after(200000);
-    assert_int_equal(metrics.slow_turns, 1);
+    assert_int_equal(metrics.slow_iterations, 1);
     assert_int_equal(metrics.frozen, 0);
     assert_int_equal(lines, 1);
     assert_string_equal(kind, "slow");
     assert_non_null(strstr(message, "the longest 800 ms: 3 messages read, 5000 frames sent,"));
 }
 
-static void test_slow_turns_are_told_once_a_minute_with_the_longest(void **state)
+static void test_slow_iterations_are_logged_once_a_minute_with_the_longest(void **state)
 {
     (void)state;
     turn(300000, 300000);
@@ -115,7 +115,7 @@ static void test_who_did_not_run_while_it_waited_was_frozen(void **state)
     tick_after(5000000);
     assert_int_equal(metrics.frozen, 1);
     assert_int_equal(metrics.frozen_ms, 4000);
-    assert_int_equal(metrics.slow_turns, 0);
+    assert_int_equal(metrics.slow_iterations, 0);
     assert_string_equal(kind, "frozen");
     assert_non_null(strstr(message, "did not run for 4000 ms at least:"));
 }
@@ -127,7 +127,7 @@ static void test_who_did_not_run_in_the_middle_of_a_iteration_was_frozen_once(vo
     tick_after(0);
     assert_int_equal(metrics.frozen, 1);
     assert_int_equal(metrics.frozen_ms, 5000);
-    assert_int_equal(metrics.slow_turns, 0);
+    assert_int_equal(metrics.slow_iterations, 0);
 }
 
 static void test_a_tick_that_a_slow_iteration_made_late_is_no_freeze(void **state)
@@ -136,7 +136,7 @@ static void test_a_tick_that_a_slow_iteration_made_late_is_no_freeze(void **stat
     turn(4000000, 4000000);
     tick_after(0);
     assert_int_equal(metrics.frozen, 0);
-    assert_int_equal(metrics.slow_turns, 1);
+    assert_int_equal(metrics.slow_iterations, 1);
 }
 
 static void test_a_tick_late_in_a_iteration_under_way_is_no_freeze(void **state)
@@ -165,8 +165,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_a_slow_iteration_is_told_with_what_it_did, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(test_slow_turns_are_told_once_a_minute_with_the_longest,
-                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_slow_iterations_are_logged_once_a_minute_with_the_longest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_who_did_not_run_while_it_waited_was_frozen, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(
