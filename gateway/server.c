@@ -122,7 +122,7 @@ static void make_events(struct server *server)
         server->signals[i] = evsignal_new(server->base, signals_handled[i], on_signal, server);
         event_add(server->signals[i], NULL);
     }
-    signals_let_in();
+    signals_unblock();
 }
 
 struct server *server_new(const struct config *config, struct log *log, char *error,
@@ -174,7 +174,7 @@ void server_free(struct server *server)
     sigset_t before;
     if (server == NULL)
         return;
-    signals_hold(&before);
+    signals_block(&before);
     for (size_t i = 0; i < SIGNALS_HANDLED; i++)
         free_event(server->signals[i]);
     close_listener(server);

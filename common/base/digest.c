@@ -12,15 +12,15 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Bytes that nobody was given yet. A system call for each piece, or OpenSSL's generator, would be a
- * twentieth of a join, and more of a line that is said alone in its room. */
+/* Random bytes that are not used yet. A system call for each piece, or OpenSSL's generator, would
+ * be a twentieth of a join, and more of a line that is said alone in its room. */
 static struct {
     bool guarded;
     size_t left;
     uint8_t bytes[DIGEST_RANDOM_MOST];
 } pool;
 
-/* In whoever forks off: the same bytes are not given out twice. */
+/* In whoever forks off: the same bytes are not used twice. */
 static void forget_pool(void)
 {
     pool.left = 0;
@@ -38,7 +38,7 @@ static void fill_pool(void)
     pool.left = sizeof pool.bytes;
 }
 
-/* What was given out is wiped. */
+/* What is used is wiped. */
 void digest_random(void *out, size_t len)
 {
     assert(len <= sizeof pool.bytes);

@@ -67,11 +67,11 @@ static uint64_t count_some(void)
     return count > others ? count - others : 0;
 }
 
-uint64_t file_limit_in_use(uint64_t known)
+uint64_t file_limit_in_use(uint64_t at_least)
 {
     struct stat status;
     if (stat("/proc/self/fd", &status) == 0 && status.st_size > 0)
         return (uint64_t)status.st_size;
-    uint64_t count = known > MOST_COUNTED ? known : count_some();
-    return count > known ? count : known;
+    uint64_t count = at_least > MOST_COUNTED ? at_least : count_some();
+    return count > at_least ? count : at_least;
 }

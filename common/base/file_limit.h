@@ -8,7 +8,8 @@
 
 enum { FILE_LIMIT_RESERVED = 64 }; /* what is no connection: listeners, Redis, the log */
 
-/* Raises the limit to its hard bound. Returns it; when it is not known, what every system allows.
+/* Raises the limit to its hard bound. Returns it; when the kernel does not say, what every system
+ * allows.
  */
 uint64_t file_limit_raise(void);
 
@@ -24,8 +25,8 @@ int file_limit_judge(uint64_t limit, const struct file_limit_wish *wish, char *o
 /* The limit as it is. */
 uint64_t file_limit_get(void);
 
-/* How many this process has open; when the kernel does not tell (before Linux 6.2) and they are too
- * many to be counted while others wait, `known`: as many as the caller knows of. */
-uint64_t file_limit_in_use(uint64_t known);
+/* How many this process has open; when the kernel does not say (before Linux 6.2) and they are too
+ * many to be counted while others wait, `at_least`: as many as the caller has opened. */
+uint64_t file_limit_in_use(uint64_t at_least);
 
 #endif

@@ -5,16 +5,16 @@ void remote_clock_note(struct remote_clock *clock, int64_t asked_ms, int64_t ans
 {
     int64_t least = remote_ms - answered_ms;
     int64_t most = remote_ms - asked_ms;
-    if (!clock->known)
+    if (!clock->measured)
         clock->ahead_ms = least + (most - least) / 2;
     else if (clock->ahead_ms < least)
         clock->ahead_ms = least;
     else if (clock->ahead_ms > most)
         clock->ahead_ms = most;
-    clock->known = true;
+    clock->measured = true;
 }
 
 int64_t remote_clock_at(const struct remote_clock *clock, int64_t at_ms)
 {
-    return clock->known ? at_ms + clock->ahead_ms : 0;
+    return clock->measured ? at_ms + clock->ahead_ms : 0;
 }

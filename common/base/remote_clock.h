@@ -10,9 +10,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Zero when made: nothing is known. */
+/* Zero when made: nothing is measured. */
 struct remote_clock {
-    bool known;
+    bool measured;
     int64_t ahead_ms; /* of ours */
 };
 
@@ -22,7 +22,7 @@ void remote_clock_note(struct remote_clock *clock, int64_t asked_ms, int64_t ans
                        int64_t remote_ms);
 
 /* What it shows at `at_ms` of our clock, to within half of what the quickest answer took; 0 when
- * nothing is known. */
+ * nothing is measured. */
 int64_t remote_clock_at(const struct remote_clock *clock, int64_t at_ms);
 
 #endif

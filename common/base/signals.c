@@ -30,28 +30,28 @@ void signals_begin(void)
     set_disposition(SIGCHLD, SIG_DFL);
 }
 
-void signals_let_in(void)
+void signals_unblock(void)
 {
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-void signals_hold(sigset_t *before)
+void signals_block(sigset_t *before)
 {
     sigset_t all;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, before);
 }
 
-void signals_release(const sigset_t *before)
+void signals_set_mask(const sigset_t *before)
 {
     sigprocmask(SIG_SETMASK, before, NULL);
 }
 
-void signals_restore(void)
+void signals_reset(void)
 {
     for (int number = 1; number <= SIGRTMAX; number++)
         set_disposition(number, SIG_DFL);
-    signals_let_in();
+    signals_unblock();
 }

@@ -17,14 +17,15 @@ enum { SIGNALS_HANDLED = 4 };
 extern const int signals_handled[SIGNALS_HANDLED]; /* SIGTERM, SIGINT, SIGHUP, SIGUSR1 */
 
 /* Handlers are there: those that came since signals_begin run now. */
-void signals_let_in(void);
+void signals_unblock(void);
 
-/* Around a fork: the child must not run its parent's handlers, whose pipes it shares. Everything
- * waits from here on; `before` is what was held back until then. */
-void signals_hold(sigset_t *before);
-void signals_release(const sigset_t *before);
+/* Around a fork: the child must not run its parent's handlers, whose pipes it shares. All are
+ * blocked from here on; `before` is the mask until then, which signals_set_mask puts in force
+ * again. */
+void signals_block(sigset_t *before);
+void signals_set_mask(const sigset_t *before);
 
 /* In a child that is about to become another program: as if it had been started by a shell. */
-void signals_restore(void);
+void signals_reset(void);
 
 #endif

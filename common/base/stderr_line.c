@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PATIENCE_MS = 1000 };
+enum { TIMEOUT_MS = 1000 };
 
 static const char start[] = "yukizuri: ";
 
@@ -17,7 +17,7 @@ static const char start[] = "yukizuri: ";
 static void write_line(const char *line, size_t len)
 {
     struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
-    if (poll(&out, 1, PATIENCE_MS) <= 0 || (out.revents & POLLOUT) == 0)
+    if (poll(&out, 1, TIMEOUT_MS) <= 0 || (out.revents & POLLOUT) == 0)
         return;
     if (write(STDERR_FILENO, line, len) < 0)
         return; /* there is nowhere else to say it */

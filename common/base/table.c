@@ -78,7 +78,7 @@ void *table_find(const struct table *table, const void *key, size_t len)
     return NULL;
 }
 
-static void place(struct table *table, void *value)
+static void insert(struct table *table, void *value)
 {
     size_t mask = table->size - 1;
     size_t at = home_of(table, value);
@@ -87,7 +87,7 @@ static void place(struct table *table, void *value)
     table->slots[at] = value;
 }
 
-static void resize(struct table *table, size_t size)
+static void resize_slots(struct table *table, size_t size)
 {
     void **old = table->slots;
     size_t old_size = table->size;
@@ -95,15 +95,15 @@ static void resize(struct table *table, size_t size)
     table->size = size;
     for (size_t i = 0; i < old_size; i++)
         if (old[i] != NULL)
-            place(table, old[i]);
+            insert(table, old[i]);
     free(old);
 }
 
 void table_add(struct table *table, void *value)
 {
     if ((table->count + 1) * 4 > table->size * 3)
-        resize(table, table->size * 2);
-    place(table, value);
+        resize_slots(table, table->size * 2);
+    insert(table, value);
     table->count++;
     table->changes++;
 }
@@ -133,7 +133,7 @@ void table_remove(struct table *table, const void *value)
     table->count--;
     table->changes++;
     if (table->size > SMALLEST && table->count * 8 < table->size)
-        resize(table, table->size / 2);
+        resize_slots(table, table->size / 2);
 }
 
 void *table_next(const struct table *table, size_t *at)

@@ -60,11 +60,11 @@ static void empty_slot(struct link *slot, void (*each)(struct link *item))
 
 void wheel_advance(struct wheel *wheel, uint32_t now, void (*due)(struct link *item))
 {
-    unsigned turns = now - wheel->now;
-    if (turns > wheel->size)
-        turns = wheel->size;
-    for (; turns > 0; turns--) {
-        wheel->now = now - turns + 1;
+    unsigned ticks = now - wheel->now;
+    if (ticks > wheel->size)
+        ticks = wheel->size;
+    for (; ticks > 0; ticks--) {
+        wheel->now = now - ticks + 1;
         wheel->at = (wheel->at + 1) % wheel->size;
         empty_slot(&wheel->slots[wheel->at], due);
     }

@@ -24,11 +24,11 @@ uint32_t wheel_now(const struct wheel *wheel);
 void wheel_add(struct wheel *wheel, struct link *item, unsigned ticks);
 
 /* Moves on to `now` and calls `due` for every item that came up, in its own tick (wheel_now); it is
- * then in no slot, and `due` may put it back. */
+ * then in no slot, and `due` may add it again. */
 void wheel_advance(struct wheel *wheel, uint32_t now, void (*due)(struct link *item));
 
 /* Takes all items off, whenever they were due, and calls `each` for every one of them; it may free
- * the item, and puts none back. */
+ * the item, and adds none. */
 void wheel_empty(struct wheel *wheel, void (*each)(struct link *item));
 
 #endif

@@ -24,7 +24,7 @@ static bool is_given(const struct config_loader *loader, const char *name)
     return loader->places[row_of(name) - config_table].source != CONFIG_FROM_DEFAULT;
 }
 
-/* The row; what is said next is said of where its value stands. */
+/* The row; the next error or warning names the place of its value. */
 static const struct config_row *blame(struct config_loader *loader, const char *name)
 {
     const struct config_row *row = row_of(name);

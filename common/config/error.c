@@ -32,12 +32,12 @@ static void make_one_line(char *text)
             *text = '?';
 }
 
-static void compose(const struct config_loader *loader, const struct config_row *row,
-                    char out[CONFIG_LINE_BYTES], const char *format, va_list values)
+static void write_sentence(const struct config_loader *loader, const struct config_row *row,
+                           char out[CONFIG_LINE_BYTES], const char *format, va_list values)
     __attribute__((format(printf, 4, 0)));
 
-static void compose(const struct config_loader *loader, const struct config_row *row,
-                    char out[CONFIG_LINE_BYTES], const char *format, va_list values)
+static void write_sentence(const struct config_loader *loader, const struct config_row *row,
+                           char out[CONFIG_LINE_BYTES], const char *format, va_list values)
 {
     memset(out, 0, CONFIG_LINE_BYTES);
     FILE *line = fmemopen(out, CONFIG_LINE_BYTES - 1, "w"); /* which cuts what is too long */
@@ -53,7 +53,7 @@ int config_fail(struct config_loader *loader, const struct config_row *row, cons
 {
     va_list values;
     va_start(values, format);
-    compose(loader, row, loader->result.error, format, values);
+    write_sentence(loader, row, loader->result.error, format, values);
     va_end(values);
     loader->result.action = CONFIG_FAILED;
     return -1;
@@ -67,7 +67,7 @@ void config_warn(struct config_loader *loader, const struct config_row *row, con
         return;
     va_list values;
     va_start(values, format);
-    compose(loader, row, result->warnings[result->warning_count++], format, values);
+    write_sentence(loader, row, result->warnings[result->warning_count++], format, values);
     va_end(values);
 }
 
@@ -77,10 +77,10 @@ int config_fail_unknown(struct config_loader *loader, const char *name, size_t l
     bool argument = loader->here.source == CONFIG_FROM_COMMAND_LINE;
     const char *before = argument ? "--" : "\"";
     const char *after = argument ? "" : "\"";
-    int shown = len > MOST_NAME ? MOST_NAME : (int)len;
+    int printed = len > MOST_NAME ? MOST_NAME : (int)len;
     if (meant == NULL)
-        return config_fail(loader, NULL, "unknown setting %s%.*s%s; see --help", before, shown,
+        return config_fail(loader, NULL, "unknown setting %s%.*s%s; see --help", before, printed,
                            name, after);
-    return config_fail(loader, NULL, "unknown setting %s%.*s%s; is %s%s meant?", before, shown,
+    return config_fail(loader, NULL, "unknown setting %s%.*s%s; is %s%s meant?", before, printed,
                        name, after, argument ? "--" : "", meant->name);
 }

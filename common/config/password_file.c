@@ -9,7 +9,7 @@
 
 enum { MOST_BYTES = PASSWORD_BYTES + 2 }; /* room for one too long, with CRLF, to be seen as such */
 
-static int fail(char *error, size_t error_size, const char *path, const char *why)
+static int fail_with(char *error, size_t error_size, const char *path, const char *why)
 {
     snprintf(error, error_size, "%.200s %s", path, why);
     return -1;
@@ -22,7 +22,7 @@ static int fail_to_read(char *error, size_t error_size, const char *path)
 }
 
 /* As much as there is, up to `size`. A pipe gives it in pieces. */
-static ssize_t read_all(int fd, char *out, size_t size)
+static ssize_t read_whole(int fd, char *out, size_t size)
 {
     size_t len = 0;
     while (len < size) {
@@ -39,7 +39,7 @@ static ssize_t read_all(int fd, char *out, size_t size)
 }
 
 /* Is there anything behind the first line but its end, and empty lines? */
-static bool has_more(const char *bytes, size_t len)
+static bool has_more_lines(const char *bytes, size_t len)
 {
     const char *at = memchr(bytes, '\n', len);
     while (at != NULL && at < bytes + len && (*at == '\n' || *at == '\r'))
@@ -47,7 +47,7 @@ static bool has_more(const char *bytes, size_t len)
     return at != NULL && at < bytes + len;
 }
 
-static const char *judge(const char *bytes, size_t len, size_t password_len)
+static const char *judge_line(const char *bytes, size_t len, size_t password_len)
 {
     static const char byte_order_mark[] = "\xef\xbb\xbf";
     if (password_len == 0)
@@ -59,7 +59,7 @@ static const char *judge(const char *bytes, size_t len, size_t password_len)
                "without";
     if (password_len >= PASSWORD_BYTES)
         return "has a longer line than a password may be: 255 bytes at most";
-    if (has_more(bytes, len))
+    if (has_more_lines(bytes, len))
         return "has more than one line: the password is its only line";
     return NULL;
 }
@@ -75,17 +75,17 @@ static int read_open(int fd, const char *path, char out[PASSWORD_BYTES], char *e
                      size_t error_size)
 {
     char bytes[MOST_BYTES];
-    ssize_t got = read_all(fd, bytes, sizeof bytes);
+    ssize_t got = read_whole(fd, bytes, sizeof bytes);
     if (got < 0)
         return fail_to_read(error, error_size, path);
     size_t len = line_len(bytes, (size_t)got);
-    const char *wrong = judge(bytes, (size_t)got, len);
+    const char *wrong = judge_line(bytes, (size_t)got, len);
     if (wrong == NULL) {
         memcpy(out, bytes, len);
         out[len] = '\0';
     }
     explicit_bzero(bytes, sizeof bytes);
-    return wrong == NULL ? 0 : fail(error, error_size, path, wrong);
+    return wrong == NULL ? 0 : fail_with(error, error_size, path, wrong);
 }
 
 int password_file_read(const char *path, bool again, char out[PASSWORD_BYTES], char *error,
@@ -97,7 +97,8 @@ int password_file_read(const char *path, bool again, char out[PASSWORD_BYTES], c
         return fail_to_read(error, error_size, path);
     int result;
     if (again && (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)))
-        result = fail(error, error_size, path, "cannot be read a second time: it is no plain file");
+        result =
+            fail_with(error, error_size, path, "cannot be read a second time: it is no plain file");
     else
         result = read_open(fd, path, out, error, error_size);
     close(fd);

@@ -5,27 +5,27 @@
 
 #include <stdlib.h>
 
-struct share {
+struct usage {
     struct address unit;
     uint64_t count;
 };
 
 struct quota {
     uint64_t most;
-    struct table *shares;
+    struct table *usages;
 };
 
 static struct table_key key_of(const void *value)
 {
-    const struct share *share = value;
-    return (struct table_key){share->unit.bytes, sizeof share->unit.bytes};
+    const struct usage *usage = value;
+    return (struct table_key){usage->unit.bytes, sizeof usage->unit.bytes};
 }
 
 struct quota *quota_new(uint64_t most)
 {
     struct quota *quota = memory_new(sizeof *quota);
     quota->most = most;
-    quota->shares = table_new(key_of);
+    quota->usages = table_new(key_of);
     return quota;
 }
 
@@ -34,10 +34,10 @@ void quota_free(struct quota *quota)
     if (quota == NULL)
         return;
     size_t at = 0;
-    struct share *share;
-    while ((share = table_next(quota->shares, &at)) != NULL)
-        free(share);
-    table_free(quota->shares);
+    struct usage *usage;
+    while ((usage = table_next(quota->usages, &at)) != NULL)
+        free(usage);
+    table_free(quota->usages);
     free(quota);
 }
 
@@ -46,45 +46,41 @@ static bool is_counted(const struct quota *quota, const struct address *address)
     return quota->most > 0 && !address_is_loopback(address);
 }
 
-static struct share *find(const struct quota *quota, const struct address *unit)
+/* NULL when it has none, or is not counted. */
+static struct usage *find_usage(const struct quota *quota, const struct address *address)
 {
-    return table_find(quota->shares, unit->bytes, sizeof unit->bytes);
+    struct address unit = address_unit(address);
+    return is_counted(quota, address) ? table_find(quota->usages, unit.bytes, sizeof unit.bytes)
+                                      : NULL;
 }
 
 bool quota_take(struct quota *quota, const struct address *address)
 {
     if (!is_counted(quota, address))
         return true;
-    struct address unit = address_unit(address);
-    struct share *share = find(quota, &unit);
-    if (share != NULL && share->count >= quota->most)
+    struct usage *usage = find_usage(quota, address);
+    if (usage != NULL && usage->count >= quota->most)
         return false;
-    if (share == NULL) {
-        share = memory_new(sizeof *share);
-        share->unit = unit;
-        table_add(quota->shares, share);
+    if (usage == NULL) {
+        usage = memory_new(sizeof *usage);
+        usage->unit = address_unit(address);
+        table_add(quota->usages, usage);
     }
-    share->count++;
+    usage->count++;
     return true;
 }
 
 void quota_give(struct quota *quota, const struct address *address)
 {
-    if (!is_counted(quota, address))
+    struct usage *usage = find_usage(quota, address);
+    if (usage == NULL || --usage->count > 0)
         return;
-    struct address unit = address_unit(address);
-    struct share *share = find(quota, &unit);
-    if (share == NULL || --share->count > 0)
-        return;
-    table_remove(quota->shares, share);
-    free(share);
+    table_remove(quota->usages, usage);
+    free(usage);
 }
 
 bool quota_is_scarce(const struct quota *quota, const struct address *address)
 {
-    if (!is_counted(quota, address))
-        return false;
-    struct address unit = address_unit(address);
-    const struct share *share = find(quota, &unit);
-    return share != NULL && share->count > quota->most / 2;
+    const struct usage *usage = find_usage(quota, address);
+    return usage != NULL && usage->count > quota->most / 2;
 }

@@ -13,11 +13,11 @@ struct quota;
 struct quota *quota_new(uint64_t most);
 void quota_free(struct quota *quota);
 
-/* Counts one more; false (and nothing counted) when the address has had its share. */
+/* Counts one more; false (and nothing counted) when the address has as many as it may. */
 bool quota_take(struct quota *quota, const struct address *address);
 void quota_give(struct quota *quota, const struct address *address);
 
-/* Has it more than half of what it may have? Then who only rests takes the others' place. */
+/* Has it more than half of what it may have? Then an idle one takes a busy one's place. */
 bool quota_is_scarce(const struct quota *quota, const struct address *address);
 
 #endif

@@ -1,7 +1,7 @@
 #include "config/rate.h"
 
-/* What `kind` gets of the limit. */
-static struct rate_limit share(const struct rate_limit *limit, enum rate_kind kind)
+/* The limit for one kind. */
+static struct rate_limit limit_of(const struct rate_limit *limit, enum rate_kind kind)
 {
     struct rate_limit own = *limit;
     if (kind == RATE_SIGNS && own.per_second < RATE_SIGNS_LEAST)
@@ -15,7 +15,7 @@ struct rate rate_new(const struct rate_limit *limit, int64_t now_ms)
 {
     struct rate rate = {.at_ms = (uint32_t)now_ms};
     for (int kind = 0; kind < RATE_KINDS; kind++)
-        rate.tokens[kind] = (float)share(limit, (enum rate_kind)kind).burst;
+        rate.tokens[kind] = (float)limit_of(limit, (enum rate_kind)kind).burst;
     return rate;
 }
 
@@ -23,7 +23,7 @@ static void fill(struct rate *rate, const struct rate_limit *limit, int64_t now_
 {
     double passed_s = ((uint32_t)now_ms - rate->at_ms) / 1000.0;
     for (int kind = 0; kind < RATE_KINDS; kind++) {
-        struct rate_limit own = share(limit, (enum rate_kind)kind);
+        struct rate_limit own = limit_of(limit, (enum rate_kind)kind);
         double tokens = (double)rate->tokens[kind] + passed_s * own.per_second;
         rate->tokens[kind] = (float)(tokens > own.burst ? own.burst : tokens);
     }

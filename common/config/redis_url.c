@@ -167,7 +167,7 @@ void redis_url_format(const struct redis_url *url, char out[REDIS_URL_TEXT_BYTES
         snprintf(out + len, REDIS_URL_TEXT_BYTES - (size_t)len, "/%d", url->database);
 }
 
-/* The channels of a database other than 0 begin with PREFIX@NUMBER: (broker/keys.c). */
+/* The channels of a database other than 0 begin with PREFIX@NUMBER: (broker/topic.c). */
 const char *redis_url_judge_prefix(const char *prefix)
 {
     for (const char *at = strchr(prefix, '@'); at != NULL; at = strchr(at + 1, '@')) {

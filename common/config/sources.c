@@ -12,18 +12,18 @@
 
 /* --- The file ---
  *
- * Lines "SETTING = VALUE". White space at both ends counts for nothing; a value may be
- * in quotes, single or double; a '#' that begins a line, or follows white space outside quotes,
- * begins a comment. */
+ * Lines "SETTING = VALUE". White space at both ends counts for nothing; a value may be in quotes,
+ * single or double; a '#' that begins a line, or follows white space outside quotes, begins a
+ * comment. */
 
 enum {
     MOST_BYTES = 262144,
-    MOST_UNKNOWN = 8, /* variables told of: what is wrong with settings must find room, too */
+    MOST_UNKNOWN = 8, /* variables that are warned of: other warnings must find room, too */
 };
 
 static const char blanks[] = " \t\r";
 
-static char *trim(char *text)
+static char *trim_blanks(char *text)
 {
     text += strspn(text, blanks);
     size_t len = strlen(text);
@@ -69,7 +69,7 @@ static int read_value(struct config_loader *loader, const struct config_row *row
         **value = '\0';
     else if (**value != '\0')
         cut_comment(*value + 1);
-    *value = trim(*value);
+    *value = trim_blanks(*value);
     return 0;
 }
 
@@ -82,7 +82,7 @@ static int load_line(struct config_loader *loader, char *line)
     if (value == NULL)
         return config_fail(loader, NULL, "expected \"SETTING = VALUE\"");
     *value++ = '\0';
-    line = trim(line);
+    line = trim_blanks(line);
     const struct config_row *row = config_find_row(line, strlen(line));
     if (row == NULL)
         return config_fail_unknown(loader, line, strlen(line));
@@ -147,9 +147,9 @@ static int load_file(struct config_loader *loader, const char *path)
 static const char prefix[] = "YUKIZURI_";
 static const char file_variable[] = "YUKIZURI_CONFIG=";
 
-/* An unknown variable is warned about and no more: container
- * managers and test runners set variables of that form for reasons of their own. An empty one is
- * as good as none: that is how those who cannot unset it say so. */
+/* An unknown variable is warned about and no more: container managers and test runners set
+ * variables of that form for reasons of their own. An empty one is as good as none: that is how
+ * those who cannot unset it say so. */
 static int load_variable(struct config_loader *loader, const char *variable)
 {
     const char *equals = strchr(variable, '=');

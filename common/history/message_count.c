@@ -7,7 +7,7 @@
 enum { WORD_BITS = 64, SMALLEST_WORDS = 1 };
 
 struct message_count {
-    uint64_t first, next; /* numbers from first to next - 1 are known */
+    uint64_t first, next; /* numbers from first to next - 1 are recorded */
     uint64_t *words;      /* a ring of bits: number n is bit n modulo the size */
     uint64_t bits;        /* the size; a power of two */
 };
@@ -65,7 +65,7 @@ static bool is_message(const struct message_count *numbers, uint64_t number)
     return (*word_of(numbers, number) & bit_of(number)) != 0;
 }
 
-static void grow(struct message_count *numbers)
+static void grow_ring(struct message_count *numbers)
 {
     struct message_count bigger = *numbers;
     bigger.bits *= 2;
@@ -76,11 +76,11 @@ static void grow(struct message_count *numbers)
     *numbers = bigger;
 }
 
-static void add(struct message_count *numbers, bool message)
+static void append_number(struct message_count *numbers, bool message)
 {
     if (numbers->next - numbers->first == numbers->bits) {
         if (numbers->bits < MESSAGE_COUNT_NUMBERS)
-            grow(numbers);
+            grow_ring(numbers);
         else
             numbers->first++;
     }
@@ -94,7 +94,7 @@ void message_count_skip(struct message_count *numbers, uint64_t seq, uint64_t me
     if (seq - numbers->next >= MESSAGE_COUNT_NUMBERS) /* nothing older would be left anyway */
         message_count_begin(numbers, seq - MESSAGE_COUNT_NUMBERS);
     while (numbers->next <= seq)
-        add(numbers, seq - numbers->next < messages);
+        append_number(numbers, seq - numbers->next < messages);
 }
 
 void message_count_note(struct message_count *numbers, uint64_t seq, bool message)
@@ -102,7 +102,7 @@ void message_count_note(struct message_count *numbers, uint64_t seq, bool messag
     if (seq < numbers->next)
         return;
     message_count_skip(numbers, seq - 1, seq);
-    add(numbers, message);
+    append_number(numbers, message);
 }
 
 uint64_t message_count_between(const struct message_count *numbers, uint64_t after, uint64_t upto)
@@ -112,9 +112,9 @@ uint64_t message_count_between(const struct message_count *numbers, uint64_t aft
     if (upto <= after)
         return 0;
     if (from < numbers->first) {
-        uint64_t known = numbers->first <= upto ? numbers->first : upto + 1;
-        count += known - from;
-        from = known;
+        uint64_t recorded = numbers->first <= upto ? numbers->first : upto + 1;
+        count += recorded - from;
+        from = recorded;
     }
     while (from <= upto && from < numbers->next) {
         bool whole = from % WORD_BITS == 0 && from + WORD_BITS <= numbers->next &&

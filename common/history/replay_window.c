@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 struct replay_window {
-    struct message_count *numbers; /* outlives the log */
+    struct message_count *numbers; /* longer than the log */
     uint64_t floor;                /* every event after this one is in the log, but for the hole */
     uint64_t start;                /* position in the log from which numbers grow */
     struct replay_hole hole;

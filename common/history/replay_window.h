@@ -1,8 +1,7 @@
-/* replay_window: what of a room's past can still be shown to somebody who comes back, and how many
- * messages cannot. Beside the log of frames (history/room_log.h), whose positions it is told, it
- * knows which numbers were forgotten with the frames, and which passed unseen (a hole). Numbers are
- * those of one epoch.
- */
+/* replay_window: which of a room's events can still be replayed to somebody who comes back, and how
+ * many messages cannot. It does not see the log of frames (history/room_log.h), only its positions:
+ * it records which numbers were forgotten with the frames, and which passed unseen (a hole).
+ * Numbers are those of one epoch. */
 #ifndef YUKIZURI_HISTORY_REPLAY_WINDOW_H
 #define YUKIZURI_HISTORY_REPLAY_WINDOW_H
 
@@ -25,7 +24,7 @@ void replay_window_fork(struct replay_window *window, uint64_t seq, uint64_t pos
 void replay_window_note(struct replay_window *window, uint64_t seq, bool message);
 
 /* The frame at `position`, of the event `seq`, falls off the log. True when that number was not
- * known to be forgotten before. */
+ * forgotten before. */
 bool replay_window_forget(struct replay_window *window, uint64_t seq, uint64_t position);
 
 /* Numbers that passed unseen: those after `after`, up to `seq`. */
@@ -39,7 +38,7 @@ struct replay_hole {
  * before it. */
 void replay_window_skip(struct replay_window *window, const struct replay_hole *hole);
 
-/* How many messages who has seen everything up to `since` cannot be shown any more. */
+/* How many messages who has seen everything up to `since` cannot be replayed any more. */
 uint64_t replay_window_missed(const struct replay_window *window, uint64_t since);
 
 /* How many messages have a number above `since`, up to `upto`. */

@@ -47,7 +47,7 @@ void room_log_free(struct room_log *log)
     free(log);
 }
 
-static void resize(struct room_log *log, size_t size)
+static void resize_ring(struct room_log *log, size_t size)
 {
     struct entry *ring = memory_new(size * sizeof *ring);
     for (uint64_t p = log->tail; p < log->head; p++)
@@ -60,7 +60,7 @@ static void resize(struct room_log *log, size_t size)
 void room_log_append(struct room_log *log, struct frame *frame, struct room_log_mark mark)
 {
     if (log->head - log->tail == log->size)
-        resize(log, log->size * 2);
+        resize_ring(log, log->size * 2);
     *at(log, log->head) = (struct entry){frame, mark, log->bytes};
     log->head++;
     log->bytes += frame->len;
@@ -104,7 +104,7 @@ void room_log_evict(struct room_log *log)
     free(at(log, log->tail)->frame);
     log->tail++;
     if (log->size > SMALLEST && (log->head - log->tail) * 8 < log->size)
-        resize(log, log->size / 2);
+        resize_ring(log, log->size / 2);
 }
 
 uint64_t room_log_find(const struct room_log *log, uint64_t start, uint64_t seq)

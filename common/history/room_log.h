@@ -52,7 +52,7 @@ uint64_t room_log_tail(const struct room_log *log); /* the position of the oldes
 /* The mark of a frame that is held. */
 struct room_log_mark room_log_mark(const struct room_log *log, uint64_t position);
 
-/* What was said after `seq` was of another history: those who come back later are not shown it, as
+/* What came after `seq` was of another history: it is not replayed to those who come back later, as
  * if it were transient. Who is here already gets it in its place. */
 void room_log_fork(struct room_log *log, uint64_t seq);
 

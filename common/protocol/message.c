@@ -8,7 +8,7 @@
 #include <jansson.h>
 #include <string.h>
 
-static int refuse(const char **why, const char *sentence)
+static int fail_parse(const char **why, const char *sentence)
 {
     *why = sentence;
     return -1;
@@ -22,7 +22,7 @@ static int read_since(const json_t *root, struct message_in *out, const char **w
     const char *epoch = json_string_value(json_object_get(since, "epoch"));
     const json_t *seq = json_object_get(since, "seq");
     if (epoch == NULL || !json_is_integer(seq) || json_integer_value(seq) < 0)
-        return refuse(why, "\"since\" must be an object with \"epoch\" and \"seq\".");
+        return fail_parse(why, "\"since\" must be an object with \"epoch\" and \"seq\".");
     out->since_epoch = epoch;
     out->since_seq = (uint64_t)json_integer_value(seq);
     return 0;
@@ -33,11 +33,11 @@ static int read_join(const json_t *root, struct message_in *out, const char **wh
     const json_t *name = json_object_get(root, "name");
     const json_t *resume = json_object_get(root, "resume");
     if (!json_is_string(name))
-        return refuse(why, "A \"join\" needs a \"name\".");
+        return fail_parse(why, "A \"join\" needs a \"name\".");
     out->name = json_string_value(name);
     out->name_len = json_string_length(name);
     if (resume != NULL && !json_is_null(resume) && !json_is_string(resume))
-        return refuse(why, "\"resume\" must be a string.");
+        return fail_parse(why, "\"resume\" must be a string.");
     out->resume = json_string_value(resume);
     return read_since(root, out, why);
 }
@@ -56,12 +56,12 @@ static int read_nonce(const json_t *root, struct message_in *out, const char **w
     const json_t *nonce = json_object_get(root, "nonce");
     const json_t *epoch = json_object_get(root, "epoch");
     if (epoch != NULL && !json_is_null(epoch) && !json_is_string(epoch))
-        return refuse(why, "\"epoch\" must be a string.");
+        return fail_parse(why, "\"epoch\" must be a string.");
     out->epoch = json_string_value(epoch);
     if (nonce == NULL || json_is_null(nonce))
         return 0;
     if (!is_fair_nonce(nonce))
-        return refuse(why, "\"nonce\" must be a string of 1 to 64 characters.");
+        return fail_parse(why, "\"nonce\" must be a string of 1 to 64 characters.");
     out->nonce = json_string_value(nonce);
     return 0;
 }
@@ -70,12 +70,12 @@ static int read_say(const json_t *root, struct message_in *out, const char **why
 {
     const json_t *text = json_object_get(root, "text");
     if (!json_is_string(text))
-        return refuse(why, "A \"say\" needs a \"text\".");
+        return fail_parse(why, "A \"say\" needs a \"text\".");
     out->text = json_string_value(text);
     out->text_len = json_string_length(text);
     out->text_characters = unicode_count(out->text, out->text_len);
     if (unicode_is_blank(out->text))
-        return refuse(why, "The text is empty.");
+        return fail_parse(why, "The text is empty.");
     return read_nonce(root, out, why);
 }
 
@@ -89,17 +89,17 @@ static int read_type(const json_t *root, struct message_in *out, const char **wh
         {"leave", MESSAGE_LEAVE}, {"ping", MESSAGE_PING}, {"members", MESSAGE_MEMBERS},
     };
     if (!json_is_object(root))
-        return refuse(why, "A message must be a JSON object.");
+        return fail_parse(why, "A message must be a JSON object.");
     const char *type = json_string_value(json_object_get(root, "type"));
     if (type == NULL)
-        return refuse(why, "A message needs a \"type\".");
+        return fail_parse(why, "A message needs a \"type\".");
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (strcmp(type, types[i].name) == 0) {
             out->type = types[i].type;
             return 0;
         }
     }
-    return refuse(why, "This \"type\" is not known.");
+    return fail_parse(why, "This \"type\" is not known.");
 }
 
 /* Why jansson does not take it. */
@@ -128,7 +128,7 @@ int message_parse(const uint8_t *data, size_t len, struct message_in *out, const
     json_error_t refusal;
     json_t *root = json_loadb((const char *)data, len, 0, &refusal);
     if (root == NULL)
-        return refuse(why, explain(&refusal));
+        return fail_parse(why, explain(&refusal));
     struct message_in message = {.root = root};
     int error = read_type(root, &message, why);
     if (error == 0 && message.type == MESSAGE_JOIN)

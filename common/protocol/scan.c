@@ -7,7 +7,7 @@ struct scan scan_begin(const char *data, size_t len)
     return (struct scan){data, data + len};
 }
 
-static void turn_bad(struct scan *scan)
+static void mark_bad(struct scan *scan)
 {
     scan->at = scan->end = NULL;
 }
@@ -25,7 +25,7 @@ bool scan_skip(struct scan *scan, const char *bytes)
 void scan_expect(struct scan *scan, const char *bytes)
 {
     if (!scan_skip(scan, bytes))
-        turn_bad(scan);
+        mark_bad(scan);
 }
 
 uint64_t scan_number(struct scan *scan)
@@ -38,7 +38,7 @@ uint64_t scan_number(struct scan *scan)
         number = number * 10 + (uint64_t)(*scan->at++ - '0');
     size_t digits = (size_t)(scan->at - start);
     if (digits == 0 || (*start == '0' && digits > 1)) {
-        turn_bad(scan);
+        mark_bad(scan);
         return 0;
     }
     return number;
@@ -118,7 +118,7 @@ struct scan_string scan_string(struct scan *scan, bool unescaped)
         size_t len =
             character((const uint8_t *)scan->at, (size_t)(scan->end - scan->at), unescaped);
         if (len == 0) {
-            turn_bad(scan);
+            mark_bad(scan);
             return (struct scan_string){NULL, 0};
         }
         scan->at += len;

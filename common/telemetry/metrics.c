@@ -98,7 +98,7 @@ static const struct {
 
 enum { BY_WORD = sizeof by_word / sizeof *by_word };
 
-static const void *at(const struct metrics *metrics, size_t offset)
+static const void *field_at(const struct metrics *metrics, size_t offset)
 {
     return (const char *)metrics + offset;
 }
@@ -147,7 +147,7 @@ void metrics_add_lag(struct metrics *metrics, int64_t lag_us)
 
 static uint64_t value_of(const struct metrics *metrics, const struct row *row)
 {
-    return *(const uint64_t *)at(metrics, row->offset);
+    return *(const uint64_t *)field_at(metrics, row->offset);
 }
 
 /* --- Prometheus text format 0.0.4 --- */
@@ -159,7 +159,7 @@ static void add_head(struct text *out, const char *name, const char *help, const
 
 static void add_by_word(struct text *out, const struct metrics *metrics, size_t index)
 {
-    const struct metrics_by_word *counter = at(metrics, by_word[index].offset);
+    const struct metrics_by_word *counter = field_at(metrics, by_word[index].offset);
     const char *name = by_word[index].name;
     add_head(out, name, by_word[index].help, "counter");
     for (size_t i = 0; i < METRICS_WORDS && counter->words[i] != NULL; i++)
@@ -169,7 +169,7 @@ static void add_by_word(struct text *out, const struct metrics *metrics, size_t 
 
 static void add_histogram(struct text *out, const struct metrics *metrics, size_t index)
 {
-    const struct histogram *histogram = at(metrics, histograms[index].offset);
+    const struct histogram *histogram = field_at(metrics, histograms[index].offset);
     const char *name = histograms[index].name;
     uint64_t sum = 0;
     text_print(out, "# HELP yukizuri_%s_seconds %s\n# TYPE yukizuri_%s_seconds histogram\n", name,
@@ -254,7 +254,7 @@ void metrics_render_prometheus(const struct metrics *metrics, const struct metri
 
 static void add_json_words(struct text *out, const struct metrics *metrics, size_t index)
 {
-    const struct metrics_by_word *counter = at(metrics, by_word[index].offset);
+    const struct metrics_by_word *counter = field_at(metrics, by_word[index].offset);
     text_print(out, ",\"%.*s\":{", len_without_total(by_word[index].name), by_word[index].name);
     for (size_t i = 0; i < METRICS_WORDS && counter->words[i] != NULL; i++)
         text_print(out, "%s\"%s\":%" PRIu64, i == 0 ? "" : ",", counter->words[i],
@@ -264,7 +264,7 @@ static void add_json_words(struct text *out, const struct metrics *metrics, size
 
 static void add_json_histogram(struct text *out, const struct metrics *metrics, size_t index)
 {
-    const struct histogram *histogram = at(metrics, histograms[index].offset);
+    const struct histogram *histogram = field_at(metrics, histograms[index].offset);
     text_print(out, ",\"%s\":{\"count\":%" PRIu64, histograms[index].name, histogram->count);
     if (histogram == &metrics->probe_lag)
         text_print(out, ",\"last_seconds\":%.6f", (double)metrics->lag_last_us / 1e6);

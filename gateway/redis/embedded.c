@@ -95,11 +95,11 @@ static void close_ends(const struct embedded_redis *redis)
 static int start_keeper(struct embedded_redis *redis)
 {
     sigset_t before;
-    signals_hold(&before);
+    signals_block(&before);
     pid_t keeper = fork();
     if (keeper == 0)
         keeper_run(&redis->job);
-    signals_release(&before);
+    signals_set_mask(&before);
     if (keeper < 0)
         return -1;
     redis->keeper = keeper;

@@ -113,12 +113,12 @@ static size_t check_gathered(const struct room_log *log, const struct model *mod
     return bytes;
 }
 
-static void send_some(const struct room_log *log, struct model *model, uint8_t which, uint8_t share)
+static void send_some(const struct room_log *log, struct model *model, uint8_t which, uint8_t part)
 {
     struct room_log_cursor *cursor = &model->cursors[which % CURSORS];
     struct room_log_cursor same = *cursor;
     const uint8_t *bytes;
-    size_t sent = check_gathered(log, model, cursor) * share / 255;
+    size_t sent = check_gathered(log, model, cursor) * part / 255;
     advance_model(model, &same, sent);
     room_log_advance(log, cursor, sent);
     must(cursor->position == same.position && cursor->offset == same.offset &&

@@ -246,7 +246,7 @@ static struct wheel *wheel;
 static void on_due(struct link *item)
 {
     came_up++;
-    if (came_up == 3) /* back into the slot that is being emptied, a whole turn later */
+    if (came_up == 3) /* back into the slot that is being emptied, a whole round later */
         wheel_add(wheel, item, 5);
 }
 

@@ -148,7 +148,7 @@ static void test_foreign_variables_leave_room_for_what_is_wrong(void **state)
 {
     char variables[40][32];
     char *environment[41] = {NULL};
-    bool told = false;
+    bool warned = false;
     (void)state;
     for (int i = 0; i < 40; i++) {
         snprintf(variables[i], sizeof variables[i], "YUKIZURI_SERVICE_%d=1", i);
@@ -157,8 +157,8 @@ static void test_foreign_variables_leave_room_for_what_is_wrong(void **state)
     load(environment, "--trusted-proxy", "0.0.0.0/0", NULL);
     assert_int_equal(result.action, CONFIG_RUN);
     for (size_t i = 0; i < result.warning_count; i++)
-        told |= strstr(result.warnings[i], "is everybody") != NULL;
-    assert_true(told);
+        warned |= strstr(result.warnings[i], "is everybody") != NULL;
+    assert_true(warned);
     config_done(&config);
 }
 

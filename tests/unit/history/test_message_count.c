@@ -25,7 +25,7 @@ static void test_between_takes_unknown_numbers_for_messages(void **state)
     message_count_begin(numbers, 10);
     message_count_note(numbers, 11, false);
     assert_int_equal(message_count_between(numbers, 5, 11), 5);  /* 6 to 10 */
-    assert_int_equal(message_count_between(numbers, 2, 7), 5);   /* all before what is known */
+    assert_int_equal(message_count_between(numbers, 2, 7), 5);   /* all before what is recorded */
     assert_int_equal(message_count_between(numbers, 10, 14), 3); /* 12 to 14 */
     message_count_note(numbers, 14, false);                      /* 12 and 13 were left out */
     assert_int_equal(message_count_between(numbers, 10, 14), 2);
@@ -42,7 +42,7 @@ static void test_skip_knows_how_many_were_messages(void **state)
     message_count_note(numbers, 12, true);
     assert_int_equal(message_count_between(numbers, 0, 12), 6);
     assert_int_equal(message_count_between(numbers, 1, 11), 4);
-    message_count_skip(numbers, 5, 3); /* the past does not change */
+    message_count_skip(numbers, 5, 3); /* what is recorded does not change */
     message_count_note(numbers, 7, false);
     assert_int_equal(message_count_between(numbers, 0, 12), 6);
     message_count_free(numbers);

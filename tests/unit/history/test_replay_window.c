@@ -2,7 +2,7 @@
 #include "unit.h"
 
 /* Numbers 11 to 16, all messages but 12 and 15; the frame of number n is at position n. */
-static struct replay_window *new_past(void)
+static struct replay_window *new_window(void)
 {
     struct replay_window *window = replay_window_new();
     replay_window_begin(window, 10, 11);
@@ -14,7 +14,7 @@ static struct replay_window *new_past(void)
 static void test_missed_is_what_the_log_forgot(void **state)
 {
     (void)state;
-    struct replay_window *window = new_past();
+    struct replay_window *window = new_window();
     assert_int_equal(replay_window_missed(window, 10), 0);
     assert_true(replay_window_forget(window, 11, 11));
     assert_true(replay_window_forget(window, 12, 12));
@@ -30,7 +30,7 @@ static void test_missed_is_what_the_log_forgot(void **state)
 static void test_missed_leaves_out_what_is_before_a_hole(void **state)
 {
     (void)state;
-    struct replay_window *window = new_past();
+    struct replay_window *window = new_window();
     replay_window_skip(
         window, &(struct replay_hole){.after = 16, .seq = 26, .messages = 3, .position = 17});
     replay_window_note(window, 27, true);
@@ -46,7 +46,7 @@ static void test_missed_leaves_out_what_is_before_a_hole(void **state)
 static void test_a_second_hole_forgets_what_is_before_the_first(void **state)
 {
     (void)state;
-    struct replay_window *window = new_past();
+    struct replay_window *window = new_window();
     replay_window_skip(
         window, &(struct replay_hole){.after = 16, .seq = 26, .messages = 3, .position = 17});
     replay_window_note(window, 27, true);
@@ -62,7 +62,7 @@ static void test_a_second_hole_forgets_what_is_before_the_first(void **state)
 static void test_begin_forgets_the_epoch_before(void **state)
 {
     (void)state;
-    struct replay_window *window = new_past();
+    struct replay_window *window = new_window();
     replay_window_skip(
         window, &(struct replay_hole){.after = 16, .seq = 26, .messages = 3, .position = 17});
     replay_window_begin(window, 2, 20);
@@ -77,14 +77,14 @@ static void test_begin_forgets_the_epoch_before(void **state)
 static void test_fork_keeps_what_came_before_it(void **state)
 {
     (void)state;
-    struct replay_window *window = new_past();
+    struct replay_window *window = new_window();
     replay_window_fork(window, 13, 17);
     replay_window_note(window, 14, false);
     replay_window_note(window, 15, true);
     assert_int_equal(replay_window_start(window), 11);
     assert_int_equal(replay_window_missed(window, 10), 0);
     assert_int_equal(replay_window_messages(window, 10, 15), 3); /* 11, 13 and the new 15 */
-    replay_window_fork(window, 9, 20);                           /* behind all that is known */
+    replay_window_fork(window, 9, 20);                           /* behind all that is recorded */
     assert_int_equal(replay_window_start(window), 20);
     assert_int_equal(replay_window_missed(window, 9), 0);
     replay_window_free(window);

@@ -120,13 +120,13 @@ static void test_resumed(void **state)
     static const char good[] = "{\"type\":\"resumed\",\"id\":\"12345678901\",\"session\":\"42\"}";
     static const char long_id[] =
         "{\"type\":\"resumed\",\"id\":\"123456789012\",\"session\":\"42\"}";
-    struct message_resumed told;
+    struct message_resumed resumed;
     (void)state;
-    assert_int_equal(message_parse_resumed(good, sizeof good - 1, &told), 0);
-    assert_string_equal(told.id, "12345678901");
-    assert_string_equal(told.session, "42");
-    assert_int_equal(message_parse_resumed(long_id, sizeof long_id - 1, &told), -1);
-    assert_int_equal(message_parse_resumed("junk", 4, &told), -1);
+    assert_int_equal(message_parse_resumed(good, sizeof good - 1, &resumed), 0);
+    assert_string_equal(resumed.id, "12345678901");
+    assert_string_equal(resumed.session, "42");
+    assert_int_equal(message_parse_resumed(long_id, sizeof long_id - 1, &resumed), -1);
+    assert_int_equal(message_parse_resumed("junk", 4, &resumed), -1);
 }
 
 static void test_a_refused_say_has_its_nonce_found(void **state)

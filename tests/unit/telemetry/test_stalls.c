@@ -48,8 +48,8 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* A turn that takes so long, and uses so much of the processor. */
-static void turn(int64_t us, int64_t used_us)
+/* An iteration that takes so long, and uses so much of the processor. */
+static void iterate(int64_t us, int64_t used_us)
 {
     metrics.iteration_begun_us = now_us;
     now_us += us;
@@ -68,7 +68,7 @@ static void test_a_iteration_without_work_is_not_counted(void **state)
     (void)state;
     stalls_end_iteration(stalls);
     assert_int_equal(metrics.loop.count, 0);
-    turn(10, 10);
+    iterate(10, 10);
     assert_int_equal(metrics.loop.count, 1);
     assert_true(metrics.iteration_begun_us == 0);
 }
@@ -77,10 +77,10 @@ static void test_a_slow_iteration_is_told_with_what_it_did(void **state)
 {
     (void)state;
     metrics.messages_out = 7;
-    turn(10, 10);
+    iterate(10, 10);
     metrics.messages_out += 5000;
     metrics.messages_in += 3;
-    turn(800000, 700000);
+    iterate(800000, 700000);
     tick_after(200000);
     assert_int_equal(metrics.slow_iterations, 1);
     assert_int_equal(metrics.frozen, 0);
@@ -92,11 +92,11 @@ static void test_a_slow_iteration_is_told_with_what_it_did(void **state)
 static void test_slow_iterations_are_logged_once_a_minute_with_the_longest(void **state)
 {
     (void)state;
-    turn(300000, 300000);
+    iterate(300000, 300000);
     tick_after(700000);
     assert_int_equal(lines, 1);
-    turn(900000, 900000);
-    turn(400000, 400000);
+    iterate(900000, 900000);
+    iterate(400000, 400000);
     for (int i = 0; i < 58; i++)
         tick_after(1000000);
     assert_int_equal(lines, 1);
@@ -123,7 +123,7 @@ static void test_who_did_not_run_while_it_waited_was_frozen(void **state)
 static void test_who_did_not_run_in_the_middle_of_a_iteration_was_frozen_once(void **state)
 {
     (void)state;
-    turn(5000000, 1000);
+    iterate(5000000, 1000);
     tick_after(0);
     assert_int_equal(metrics.frozen, 1);
     assert_int_equal(metrics.frozen_ms, 5000);
@@ -133,7 +133,7 @@ static void test_who_did_not_run_in_the_middle_of_a_iteration_was_frozen_once(vo
 static void test_a_tick_that_a_slow_iteration_made_late_is_no_freeze(void **state)
 {
     (void)state;
-    turn(4000000, 4000000);
+    iterate(4000000, 4000000);
     tick_after(0);
     assert_int_equal(metrics.frozen, 0);
     assert_int_equal(metrics.slow_iterations, 1);
