@@ -96,7 +96,7 @@ static void hold(struct session *session, bool held)
 {
     session->held = held;
     if (session->connection != NULL)
-        connection_hold(session->connection, held);
+        connection_pause_reading(session->connection, held);
 }
 
 static void on_said(void *arg, const struct redis_reply *reply)

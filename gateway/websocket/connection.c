@@ -7,7 +7,7 @@
 
 enum {
     PRIVATE_HIGH_BYTES = 65536, /* more waiting for one peer: stop reading from it */
-    HIGHEST_CODE = 4999,        /* of those that may be sent (section 7.4.2) */
+    MAX_CLOSE_CODE = 4999,      /* of those that may be sent (section 7.4.2) */
 };
 
 /* --- Who it belongs to --- */
@@ -58,36 +58,33 @@ void connection_mark_dirty(struct connection *connection)
     all->dirty = connection;
 }
 
-static bool is_stuffed(const struct connection *connection)
+static bool exceeds_high_water(const struct connection *connection)
 {
     return bytes_len(connection->private) >
            PRIVATE_HIGH_BYTES + connection->all->options.max_message;
 }
 
-static void drop_unwatched(struct connection *connection)
-{
-    refusals_note(connection->all->options.refusals, REFUSAL_KERNEL_MEMORY, NULL);
-    connection_abort_for(connection, CONNECTION_UNWATCHED);
-}
-
 void connection_update_watch(struct connection *connection)
 {
-    bool read = connection->closing || (!connection->held && !is_stuffed(connection));
+    bool read =
+        connection->closing || (!connection->reading_paused && !exceeds_high_water(connection));
     unsigned wanted = (read ? POLLER_READ : 0u) | (connection->blocked ? POLLER_WRITE : 0u);
     if (connection->dead)
         wanted = 0;
     if (wanted == connection->watched)
         return;
     if (poller_watch(connection->all->options.poller, connection->fd, &connection->watch,
-                     connection->watched, wanted) == 0)
+                     connection->watched, wanted) == 0) {
         connection->watched = wanted & 3;
-    else
-        drop_unwatched(connection);
+        return;
+    }
+    refusals_note(connection->all->options.refusals, REFUSAL_KERNEL_MEMORY, NULL);
+    connection_abort_for(connection, CONNECTION_UNWATCHED);
 }
 
-void connection_hold(struct connection *connection, bool hold)
+void connection_pause_reading(struct connection *connection, bool paused)
 {
-    connection->held = hold;
+    connection->reading_paused = paused;
     connection_update_watch(connection);
 }
 
@@ -113,9 +110,9 @@ void connection_begin_closing(struct connection *connection, enum connection_cau
         code == CONNECTION_TOO_SLOW ? CONNECTIONS_SLOW_LINGER_TICKS : CONNECTIONS_LINGER_TICKS;
     connection->closing = true;
     connection->cause = cause & 7;
-    connection->close_code = (code <= HIGHEST_CODE ? code : HIGHEST_CODE) & 0x1fffu;
+    connection->close_code = (code <= MAX_CLOSE_CODE ? code : MAX_CLOSE_CODE) & 0x1fffu;
     connection->linger_ticks = wheel_now(wheel) + linger;
-    wheel_add(wheel, &connection->on_wheel, linger);
+    wheel_add(wheel, &connection->link, linger);
     connection_mark_dirty(connection);
 }
 
@@ -132,7 +129,7 @@ void connection_close(struct connection *connection, uint16_t code, const char *
     if (connection->closing || connection->dead)
         return;
     queue_close_frame(connection, code, reason);
-    /* its close frame says nothing that the end of its socket does not */
+    /* the peer's close frame would tell nothing that the end of its socket does not */
     connection->input_ignored = true;
     connection_begin_closing(connection, CONNECTION_CLOSED, code);
 }

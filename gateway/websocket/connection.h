@@ -67,9 +67,9 @@ struct connection_source {
 /* From here on `owner` is handed to the callbacks. */
 void connection_set_owner(struct connection *connection, void *owner);
 
-/* Stops and resumes reading from the peer: whoever cannot keep up lets TCP say so. What has been
+/* Stops and resumes reading from the peer: TCP's flow control then slows it down. What has been
  * read already is still delivered. */
-void connection_hold(struct connection *connection, bool hold);
+void connection_pause_reading(struct connection *connection, bool paused);
 
 /* Starts the closing handshake (section 7.1.2) after what is queued. Idempotent. */
 void connection_close(struct connection *connection, uint16_t code, const char *reason);
@@ -103,5 +103,19 @@ bool connection_is_blocked(const struct connection *connection);
 /* A number that the source keeps here: where in its array this connection is. */
 void connection_set_slot(struct connection *connection, uint32_t slot);
 uint32_t connection_slot(const struct connection *connection);
+
+/* --- Within websocket/ --- */
+
+/* Sets what the poller waits for. Nothing is read from a peer that does not take what is queued for
+ * it, nor while reading is paused. Aborts the connection when the kernel has no memory for that. */
+void connection_update_watch(struct connection *connection);
+
+/* No frame follows; the connection ends when the peer's part of the closing handshake has come, or
+ * after a while. */
+void connection_begin_closing(struct connection *connection, enum connection_cause cause,
+                              uint16_t code);
+
+/* connection_abort, with a cause of its own, should there be none yet. */
+void connection_abort_for(struct connection *connection, enum connection_cause cause);
 
 #endif

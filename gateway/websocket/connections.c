@@ -15,10 +15,10 @@
 #include <unistd.h>
 
 enum {
-    SILENCE_TICKS = 10 * CONNECTIONS_TICKS_PER_S,     /* after a ping */
-    LONGEST_STEP_TICKS = 1 * CONNECTIONS_TICKS_PER_S, /* more between two ticks is a stall */
-    MOST_REAPING_US = 1000, /* of an iteration: closing a socket takes as long as five sends */
-    TOO_BIG = 1009,         /* the close code (section 7.4.1) */
+    SILENCE_TICKS = 10 * CONNECTIONS_TICKS_PER_S, /* after a ping */
+    MAX_STEP_TICKS = 1 * CONNECTIONS_TICKS_PER_S, /* more between two ticks is a stall */
+    REAP_BUDGET_US = 1000, /* of an iteration: closing a socket takes as long as five sends */
+    TOO_BIG = 1009,        /* the close code (section 7.4.1) */
 };
 
 /* --- Keepalive --- */
@@ -28,9 +28,9 @@ static uint32_t clock_ticks(const struct connections *all)
     return (uint32_t)(clock_monotonic_ms() / (1000 / CONNECTIONS_TICKS_PER_S)) - all->stalled_ticks;
 }
 
-/* In how many ticks its next ping is due, at least 1. Every connection has its own tick of the
- * period: those who came in together are not pinged together. */
-static unsigned until_next_ping(const struct connection *connection)
+/* At least 1. Every connection has its own tick of the period: those who came in together are not
+ * pinged together. */
+static unsigned ticks_to_next_ping(const struct connection *connection)
 {
     const struct connections *all = connection->all;
     unsigned period = all->options.ping_s * CONNECTIONS_TICKS_PER_S;
@@ -38,7 +38,7 @@ static unsigned until_next_ping(const struct connection *connection)
     return (own + period - wheel_now(all->wheel) % period - 1) % period + 1;
 }
 
-static void ping(struct connection *connection)
+static void send_ping(struct connection *connection)
 {
     if (connection->pong_pending)
         return;
@@ -47,13 +47,13 @@ static void ping(struct connection *connection)
     connection->pong_pending = true;
 }
 
-static void wait_for_peer_to_close(struct connection *connection)
+static void check_linger(struct connection *connection)
 {
     struct wheel *wheel = connection->all->wheel;
     if (wheel_now(wheel) >= connection->linger_ticks)
         connection_abort(connection);
     else
-        wheel_add(wheel, &connection->on_wheel, connection->linger_ticks - wheel_now(wheel));
+        wheel_add(wheel, &connection->link, connection->linger_ticks - wheel_now(wheel));
 }
 
 static void keep_alive(struct connection *connection)
@@ -66,46 +66,46 @@ static void keep_alive(struct connection *connection)
         return;
     }
     if (!connection->silence_timed)
-        ping(connection);
-    unsigned next = until_next_ping(connection);
+        send_ping(connection);
+    unsigned next = ticks_to_next_ping(connection);
     connection->silence_timed = connection->pong_pending && next > longest - silent;
     if (connection->silence_timed)
         next = longest - silent;
-    wheel_add(all->wheel, &connection->on_wheel, next);
+    wheel_add(all->wheel, &connection->link, next);
 }
 
-/* Its place on the wheel is where this was thought to be needed. */
+/* The wheel is lazy: what a connection needs is judged when its slot comes up. */
 static void on_wheel_due(struct link *item)
 {
-    struct connection *connection = LIST_ITEM(item, struct connection, on_wheel);
+    struct connection *connection = LIST_ITEM(item, struct connection, link);
     if (connection->dead)
         return;
     if (connection->closing)
-        wait_for_peer_to_close(connection);
+        check_linger(connection);
     else
         keep_alive(connection);
 }
 
-/* While this process does not run it pings nobody, and receives nothing: that time is none in which
- * a peer was silent. */
-static void leave_out_stall(struct connections *all)
+/* While this process is stopped it pings nobody and receives nothing: a peer was not silent then.
+ */
+static void exclude_stall(struct connections *all)
 {
     uint32_t step = clock_ticks(all) - wheel_now(all->wheel);
-    if (step > LONGEST_STEP_TICKS)
-        all->stalled_ticks += step - LONGEST_STEP_TICKS;
+    if (step > MAX_STEP_TICKS)
+        all->stalled_ticks += step - MAX_STEP_TICKS;
 }
 
-static void on_tick(evutil_socket_t fd, short events, void *arg)
+static void on_wheel_tick(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
     (void)events;
     struct connections *all = arg;
     metrics_begin_iteration(all->options.metrics);
-    leave_out_stall(all);
+    exclude_stall(all);
     wheel_advance(all->wheel, clock_ticks(all), on_wheel_due);
 }
 
-/* The wheel turns while somebody is there. */
+/* The wheel runs while there is a connection. */
 static void start_wheel(struct connections *all)
 {
     static const struct timeval tick = {0, 1000000 / CONNECTIONS_TICKS_PER_S};
@@ -174,7 +174,7 @@ void connection_feed(struct connection *connection, const uint8_t *data, size_t 
     connection_update_watch(connection);
 }
 
-static void receive(struct connection *connection)
+static void receive_bytes(struct connection *connection)
 {
     struct connections *all = connection->all;
     ssize_t got = recv(connection->fd, all->scratch, sizeof all->scratch, 0);
@@ -198,15 +198,16 @@ static void unblock(struct connection *connection)
     connection_mark_dirty(connection);
 }
 
-static void on_socket_ready(struct watch *watch, unsigned ready)
+static void on_connection_ready(struct watch *watch, unsigned ready)
 {
     struct connection *connection = LIST_ITEM(watch, struct connection, watch);
     if ((ready & POLLER_WRITE) != 0 && connection->blocked)
         unblock(connection);
     if ((ready & connection->watched & POLLER_READ) != 0)
-        receive(connection);
+        receive_bytes(connection);
     if ((ready & POLLER_ENDED) != 0 && (connection->watched & POLLER_READ) != 0)
-        receive(connection); /* the end: a join whose socket is closed must not be asked for */
+        receive_bytes(
+            connection); /* the end: a join whose socket is closed must not be asked for */
 }
 
 /* --- A connection begins, and ends --- */
@@ -221,11 +222,11 @@ struct connection *connection_new(struct connections *all, int fd,
     connection->fd = fd;
     connection->callbacks = callbacks;
     connection->owner = owner;
-    connection->watch.on_ready = on_socket_ready;
+    connection->watch.on_ready = on_connection_ready;
     connection->last_rx_ticks = wheel_now(all->wheel);
     connection_update_watch(connection);
-    list_init(&connection->on_wheel);
-    wheel_add(all->wheel, &connection->on_wheel, until_next_ping(connection));
+    list_init(&connection->link);
+    wheel_add(all->wheel, &connection->link, ticks_to_next_ping(connection));
     all->count++;
     all->options.metrics->connections = all->count;
     return connection;
@@ -236,7 +237,7 @@ static void free_connection(struct connection *connection)
     struct connections *all = connection->all;
     poller_watch(all->options.poller, connection->fd, &connection->watch, connection->watched, 0);
     decoder_free(connection->decoder);
-    list_remove(&connection->on_wheel);
+    list_remove(&connection->link);
     free(connection->private);
     close(connection->fd);
     free(connection);
@@ -254,7 +255,7 @@ static size_t count_queued(const struct connection *connection)
     return connection_private_len(connection) + (size_t)unsent;
 }
 
-static void reap(struct connection *connection)
+static void reap_connection(struct connection *connection)
 {
     struct metrics *metrics = connection->all->options.metrics;
     const struct connection_end end = {
@@ -269,7 +270,7 @@ static void reap(struct connection *connection)
 
 /* --- The end of an iteration of the loop --- */
 
-static void flush(struct connection *connection)
+static void flush_connection(struct connection *connection)
 {
     static const struct iovec nothing = {NULL, 0};
     if (!connection_is_blocked(connection)) {
@@ -280,21 +281,16 @@ static void flush(struct connection *connection)
             connection_write(connection, &nothing, NULL, 0);
     }
     connection_update_watch(connection);
-    /* all has been said; what the peer still sends is dropped until it closes too */
+    /* everything is sent; what the peer still sends is dropped until it closes too */
     if (connection->closing && connection_private_len(connection) == 0)
         shutdown(connection->fd, SHUT_WR);
 }
 
 static void add_dead(struct connection *connection)
 {
-    struct connections *all = connection->all;
-    connection->listed = true; /* whatever the owner still sends, it is not put on the list */
-    connection->next = NULL;
-    if (all->first_dead == NULL)
-        all->first_dead = connection;
-    else
-        all->last_dead->next = connection;
-    all->last_dead = connection;
+    connection->listed = true; /* whatever the owner still sends, it does not become dirty */
+    list_remove(&connection->link);
+    list_add(&connection->all->dead, &connection->link);
 }
 
 static void flush_dirty(struct connections *all)
@@ -306,23 +302,20 @@ static void flush_dirty(struct connections *all)
         list = connection->next;
         connection->listed = false;
         if (!connection->dead)
-            flush(connection);
+            flush_connection(connection);
         if (connection->dead && !connection->listed)
             add_dead(connection);
     }
 }
 
-/* When many are cut off at once, they do not hold up those who stay. */
 static void reap_dead(struct connections *all)
 {
-    if (all->first_dead == NULL)
+    if (list_is_empty(&all->dead))
         return;
-    int64_t until_us = clock_monotonic_us() + MOST_REAPING_US;
-    do {
-        struct connection *connection = all->first_dead;
-        all->first_dead = connection->next;
-        reap(connection);
-    } while (all->first_dead != NULL && clock_monotonic_us() < until_us);
+    int64_t until_us = clock_monotonic_us() + REAP_BUDGET_US;
+    do
+        reap_connection(LIST_ITEM(all->dead.next, struct connection, link));
+    while (!list_is_empty(&all->dead) && clock_monotonic_us() < until_us);
 }
 
 void connections_flush(struct connections *all)
@@ -341,13 +334,14 @@ struct connections *connections_new(const struct connections_options *options)
     if (longest < CONNECTIONS_SLOW_LINGER_TICKS)
         longest = CONNECTIONS_SLOW_LINGER_TICKS;
     all->wheel = wheel_new(longest, clock_ticks(all));
-    all->tick_event = event_new(options->base, -1, EV_PERSIST, on_tick, all);
+    list_init(&all->dead);
+    all->tick_event = event_new(options->base, -1, EV_PERSIST, on_wheel_tick, all);
     return all;
 }
 
 static void abort_item(struct link *item)
 {
-    connection_abort(LIST_ITEM(item, struct connection, on_wheel));
+    connection_abort(LIST_ITEM(item, struct connection, link));
 }
 
 void connections_free(struct connections *all)
@@ -355,16 +349,9 @@ void connections_free(struct connections *all)
     if (all == NULL)
         return;
     wheel_empty(all->wheel, abort_item);
-    while (all->dirty != NULL) {
-        struct connection *connection = all->dirty;
-        all->dirty = connection->next;
-        add_dead(connection);
-    }
-    while (all->first_dead != NULL) {
-        struct connection *connection = all->first_dead;
-        all->first_dead = connection->next;
-        free_connection(connection);
-    }
+    flush_dirty(all);
+    while (!list_is_empty(&all->dead))
+        free_connection(LIST_ITEM(all->dead.next, struct connection, link));
     event_free(all->tick_event);
     wheel_free(all->wheel);
     free(all);
@@ -372,7 +359,7 @@ void connections_free(struct connections *all)
 
 bool connections_have_more(const struct connections *all)
 {
-    return all->dirty != NULL || all->first_dead != NULL;
+    return all->dirty != NULL || !list_is_empty(&all->dead);
 }
 
 size_t connections_count(const struct connections *all)

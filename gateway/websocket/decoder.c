@@ -9,8 +9,9 @@
 enum {
     SHORTEST_FRAME = 6, /* two bytes and the mask */
     PONG_HEAD = 2,
-    SPARE_PIECES = 64, /* of a message, however small they are; more when they have, on average, */
-    PIECE_BYTES = 16,
+    /* a message may have so many fragments of any size, and one more for each so many bytes */
+    SPARE_FRAGMENTS = 64,
+    FRAGMENT_BYTES = 16,
     TOO_BIG = 1009,
 };
 
@@ -23,12 +24,12 @@ struct decoder {
     uint64_t fed;      /* bytes handed to wslay, ever */
     uint64_t finished; /* bytes of all complete frames, ever */
     uint64_t frame_len;
-    bool fragmented;  /* inside a fragmented message */
-    bool shattered;   /* into more pieces than may be */
-    uint64_t pieces;  /* of the present message, so far */
-    uint64_t bytes;   /* in these */
-    bool mute;        /* what wslay sends is dropped */
-    size_t pong_left; /* bytes still to come of the pong that wslay is sending */
+    bool fragmented;     /* inside a fragmented message */
+    bool too_fragmented; /* more fragments than allowed */
+    uint64_t fragments;  /* of the current message, so far */
+    uint64_t bytes;      /* in these */
+    bool drop_replies;   /* what wslay sends is dropped */
+    size_t pong_left;    /* bytes still to come of the pong that wslay is sending */
     uint16_t close_code;
 };
 
@@ -50,7 +51,7 @@ static ssize_t take_input(wslay_event_context_ptr context, uint8_t *out, size_t 
 }
 
 /* wslay answers every ping by itself; whether one is answered is for others to decide (on_control).
- * It sends a frame in two pieces: the head, whose second byte is the length (RFC 6455 section 5.2,
+ * It sends a frame in two parts: the head, whose second byte is the length (RFC 6455 section 5.2,
  * and control frames are short), then the payload. */
 static bool drop_pong(struct decoder *decoder, const uint8_t *data, size_t len)
 {
@@ -69,21 +70,21 @@ static ssize_t send_reply(wslay_event_context_ptr context, const uint8_t *data, 
     (void)context;
     (void)flags;
     struct decoder *decoder = arg;
-    if (!drop_pong(decoder, data, len) && !decoder->mute)
+    if (!drop_pong(decoder, data, len) && !decoder->drop_replies)
         decoder->callbacks->on_send(decoder->arg, data, len);
     return (ssize_t)len;
 }
 
-/* wslay keeps each piece with a head of its own, and pieces may be empty: they would be endless,
- * and no message that anybody counts. */
-static void count_piece(struct decoder *decoder,
-                        const struct wslay_event_on_frame_recv_start_arg *frame)
+/* wslay allocates a header for each fragment, and fragments may be empty: a message within its
+ * length limit could take memory without end. */
+static void count_fragment(struct decoder *decoder,
+                           const struct wslay_event_on_frame_recv_start_arg *frame)
 {
     if (frame->opcode != WSLAY_CONTINUATION_FRAME)
-        decoder->pieces = decoder->bytes = 0;
+        decoder->fragments = decoder->bytes = 0;
     decoder->bytes += frame->payload_length;
-    if (++decoder->pieces > SPARE_PIECES + decoder->bytes / PIECE_BYTES)
-        decoder->shattered = true;
+    if (++decoder->fragments > SPARE_FRAGMENTS + decoder->bytes / FRAGMENT_BYTES)
+        decoder->too_fragmented = true;
 }
 
 /* The header's length follows from the payload's (RFC 6455 section 5.2): wslay rejects lengths that
@@ -99,8 +100,8 @@ static void on_wslay_frame_start(wslay_event_context_ptr context,
     if (wslay_is_ctrl_frame(frame->opcode))
         return;
     decoder->fragmented = !frame->fin;
-    count_piece(decoder, frame);
-    if (decoder->shattered)
+    count_fragment(decoder, frame);
+    if (decoder->too_fragmented)
         wslay_event_shutdown_read(context);
 }
 
@@ -135,7 +136,7 @@ static void on_wslay_message(wslay_event_context_ptr context,
 struct decoder *decoder_new(const struct decoder_callbacks *callbacks, size_t max_message,
                             void *arg)
 {
-    static const struct wslay_event_callbacks of_wslay = {
+    static const struct wslay_event_callbacks wslay_callbacks = {
         .recv_callback = take_input,
         .send_callback = send_reply,
         .on_frame_recv_start_callback = on_wslay_frame_start,
@@ -145,7 +146,7 @@ struct decoder *decoder_new(const struct decoder_callbacks *callbacks, size_t ma
     struct decoder *decoder = memory_new(sizeof *decoder);
     decoder->callbacks = callbacks;
     decoder->arg = arg;
-    if (wslay_event_context_server_init(&decoder->context, &of_wslay, decoder) != 0)
+    if (wslay_event_context_server_init(&decoder->context, &wslay_callbacks, decoder) != 0)
         abort(); /* out of memory */
     /* wslay would allocate whatever length a peer declares */
     if (max_message > 0)
@@ -169,19 +170,19 @@ enum decoder_result decoder_feed(struct decoder *decoder, const uint8_t *data, s
     decoder->input_len = len;
     int error = wslay_event_recv(context);
     decoder->input_len = 0;
-    if (decoder->shattered) {
+    if (decoder->too_fragmented) {
         *code = TOO_BIG;
         return DECODER_VIOLATED;
     }
     bool open = error == 0 && wslay_event_get_read_enabled(context);
     /* wslay answers a violation with a close frame, for some without a code: then the code is taken
      * from it, and the frame is left to the connection */
-    decoder->mute = !open && decoder->close_code == 0;
+    decoder->drop_replies = !open && decoder->close_code == 0;
     if (wslay_event_want_write(context) && wslay_event_send(context) != 0)
         open = false;
     if (open)
         return DECODER_OPEN;
-    if (!decoder->mute) {
+    if (!decoder->drop_replies) {
         *code = decoder->close_code;
         return DECODER_CLOSED;
     }

@@ -1,6 +1,5 @@
-/* decoder: bytes of a client in, whole messages out; wslay's event API behind a small door, so that
- * websocket/connections.c does not carry its callbacks. Part of `connections`; nobody else includes
- * it.
+/* decoder: bytes of a client in, whole messages out; hides wslay's event API and its callbacks.
+ * Part of `connections`; nobody else includes it.
  *
  * A decoder is 9.4 KB (wslay's context), so a connection has one only while a frame or a
  * message is incomplete: decoder_is_idle tells when it is not. */

@@ -1,6 +1,5 @@
-/* The structs of websocket/connection.c, output.c and connections.c, and what the first gives to
- * the others. Calls go one way: connections → {connection, output, decoder}, output → connection.
- */
+/* The structs of websocket/connection.c, output.c and connections.c. Calls go one way:
+ * connections → {connection, output, decoder}, output → connection. */
 #ifndef YUKIZURI_WEBSOCKET_INTERNAL_H
 #define YUKIZURI_WEBSOCKET_INTERNAL_H
 
@@ -32,26 +31,26 @@ struct connection {
     void *source_arg;
     struct bytes *private;   /* for this peer alone; NULL while empty */
     struct decoder *decoder; /* NULL between frames */
-    struct link on_wheel;
-    struct connection *next; /* in the list of the dirty, or of the dead */
+    struct link link;        /* on the wheel; of a dead one: in connections.dead */
+    struct connection *next; /* in the list of the dirty */
     int fd;
     uint32_t slot;              /* the source's */
     union {                     /* in the wheel's ticks */
         uint32_t last_rx_ticks; /* when its last byte came */
         uint32_t linger_ticks;  /* when closing: until when the peer's part is waited for */
     };
-    unsigned close_code : 13;   /* at most 4999 (section 7.4.2) */
-    unsigned cause : 3;         /* enum connection_cause */
-    unsigned watched : 2;       /* what the poller waits for */
-    unsigned listed : 1;        /* in either list */
-    unsigned pong_pending : 1;  /* it was pinged, and has sent nothing since */
-    unsigned silence_timed : 1; /* is on the wheel for its silence, not for its next ping */
-    unsigned blocked : 1;       /* its socket is full */
-    unsigned inside_frame : 1;  /* was blocked, perhaps inside of a frame, until it is pumped */
-    unsigned held : 1;          /* by the owner */
-    unsigned closing : 1;       /* a close frame is queued, or was received */
-    unsigned input_ignored : 1; /* our close frame is queued; theirs says nothing more */
-    unsigned dead : 1;          /* to be reaped */
+    unsigned close_code : 13;    /* at most 4999 (section 7.4.2) */
+    unsigned cause : 3;          /* enum connection_cause */
+    unsigned watched : 2;        /* what the poller waits for */
+    unsigned listed : 1;         /* among the dirty, or the dead */
+    unsigned pong_pending : 1;   /* it was pinged, and has sent nothing since */
+    unsigned silence_timed : 1;  /* is on the wheel for its silence, not for its next ping */
+    unsigned blocked : 1;        /* its socket is full */
+    unsigned inside_frame : 1;   /* was blocked, perhaps inside of a frame, until it is pumped */
+    unsigned reading_paused : 1; /* by the owner */
+    unsigned closing : 1;        /* a close frame is queued, or was received */
+    unsigned input_ignored : 1;  /* our close frame is queued; theirs says nothing more */
+    unsigned dead : 1;           /* to be reaped */
 };
 
 static_assert(sizeof(struct connection) <= 104, "each member has one");
@@ -59,25 +58,12 @@ static_assert(sizeof(struct connection) <= 104, "each member has one");
 struct connections {
     struct connections_options options;
     struct event *tick_event;
-    struct connection *dirty;                  /* to be flushed at the end of the iteration */
-    struct connection *first_dead, *last_dead; /* to be reaped; no longer among the dirty */
-    struct wheel *wheel;                       /* next pings, silences, and ends of lingering */
-    uint32_t stalled_ticks;                    /* not counted: this process did not run */
+    struct connection *dirty; /* to be flushed at the end of the iteration */
+    struct link dead;         /* to be reaped, the first to die first */
+    struct wheel *wheel;      /* next pings, silences, and ends of lingering */
+    uint32_t stalled_ticks;   /* not counted: this process did not run */
     size_t count;
     uint8_t scratch[CONNECTIONS_SCRATCH_BYTES];
 };
-
-/* Makes the poller wait for what there is to wait for. Nothing is read from a peer that does not
- * take what waits for it, nor from one that is held. Aborts the connection when the kernel has no
- * room for that. */
-void connection_update_watch(struct connection *connection);
-
-/* No frame follows any more; the connection ends when the peer's part of the closing handshake has
- * come, or after a while. */
-void connection_begin_closing(struct connection *connection, enum connection_cause cause,
-                              uint16_t code);
-
-/* connection_abort, with a cause of its own, should there be none yet. */
-void connection_abort_for(struct connection *connection, enum connection_cause cause);
 
 #endif

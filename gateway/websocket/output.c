@@ -10,12 +10,6 @@ enum { LARGE_BYTES = 4096 /* a frame for one that is not worth a copy */ };
 
 /* --- Private bytes --- */
 
-static void queue_bytes(struct connection *connection, const void *data, size_t len)
-{
-    bytes_add(&connection->private, data, len);
-    connection_mark_dirty(connection);
-}
-
 size_t connection_private_len(const struct connection *connection)
 {
     return bytes_len(connection->private);
@@ -31,7 +25,8 @@ void connection_send_first(struct connection *connection, const uint8_t *data, s
 
 void connection_send_raw(struct connection *connection, const void *data, size_t len)
 {
-    queue_bytes(connection, data, len);
+    bytes_add(&connection->private, data, len);
+    connection_mark_dirty(connection);
 }
 
 /* --- Writing --- */
@@ -51,18 +46,18 @@ static ssize_t write_iov(struct connection *connection, struct iovec *iov, int c
     return sent;
 }
 
-static void send_later(struct connection *connection, const struct iovec part[2], size_t sent)
+static void queue_unsent(struct connection *connection, const struct iovec part[2], size_t sent)
 {
     for (int i = 0; i < 2; i++) {
         size_t skipped = sent < part[i].iov_len ? sent : part[i].iov_len;
         sent -= skipped;
-        queue_bytes(connection, (const uint8_t *)part[i].iov_base + skipped,
-                    part[i].iov_len - skipped);
+        connection_send_raw(connection, (const uint8_t *)part[i].iov_base + skipped,
+                            part[i].iov_len - skipped);
     }
 }
 
-/* What is large goes straight to a socket where nothing is before it: kept until the end of the
- * iteration, the welcomes of a burst of joins would cost a copy and pages of memory each. */
+/* A large frame goes straight to a socket where nothing is queued before it: kept until the end of
+ * the iteration, the welcomes of a burst of joins would cost a copy and pages of memory each. */
 void connection_send(struct connection *connection, enum frame_opcode opcode, const void *data,
                      size_t len)
 {
@@ -72,18 +67,18 @@ void connection_send(struct connection *connection, enum frame_opcode opcode, co
         return;
     struct iovec part[2] = {{header, frame_write_header(header, opcode, len)}, {(void *)data, len}};
     size_t all = part[0].iov_len + len;
-    bool at_once = len >= LARGE_BYTES && !connection->inside_frame && connection->private == NULL;
-    if (at_once)
+    bool direct = len >= LARGE_BYTES && !connection->inside_frame && connection->private == NULL;
+    if (direct)
         sent = write_iov(connection, part, 2);
     if (sent < 0 || (size_t)sent == all)
         return;
-    send_later(connection, part, (size_t)sent);
-    if (at_once)
+    queue_unsent(connection, part, (size_t)sent);
+    if (direct)
         connection_block(connection);
 }
 
-static int put_together(const struct connection *connection, const struct iovec *before,
-                        const struct iovec *after, int after_count, struct iovec *out)
+static int build_iov(const struct connection *connection, const struct iovec *before,
+                     const struct iovec *after, int after_count, struct iovec *out)
 {
     int count = 0;
     if (before->iov_len > 0)
@@ -120,7 +115,7 @@ ssize_t connection_write(struct connection *connection, const struct iovec *befo
     assert(after_count <= OUTPUT_MOST_IOVECS);
     if (connection->dead)
         return -1;
-    int count = put_together(connection, before, after, after_count, iov);
+    int count = build_iov(connection, before, after, after_count, iov);
     if (count == 0)
         return 0;
     ssize_t sent = write_iov(connection, iov, count);

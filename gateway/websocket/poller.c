@@ -11,17 +11,17 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { EVENTS = 16, MOST_READING_US = 1000 /* of an iteration */ };
+enum { EVENTS = 16, READ_BUDGET_US = 1000 /* of an iteration */ };
 
 struct poller {
     int epoll_fd;
     struct event *ready;
     struct metrics *metrics;
-    bool has_ready; /* so says the event loop */
+    bool has_ready; /* the event loop has reported the epoll set as readable */
     bool behind;
 };
 
-static int serve_some(int fd)
+static int dispatch_ready(int fd)
 {
     struct epoll_event found[EVENTS];
     int count = epoll_wait(fd, found, EVENTS, 0);
@@ -40,7 +40,7 @@ static int serve_some(int fd)
     return count;
 }
 
-static void on_set_ready(evutil_socket_t fd, short events, void *arg)
+static void on_epoll_readable(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
     (void)events;
@@ -54,9 +54,9 @@ void poller_read(struct poller *poller)
     if (!poller->has_ready)
         return;
     metrics_begin_iteration(poller->metrics);
-    int64_t until_us = clock_monotonic_us() + MOST_READING_US;
+    int64_t until_us = clock_monotonic_us() + READ_BUDGET_US;
     do
-        poller->behind = serve_some(poller->epoll_fd) == EVENTS;
+        poller->behind = dispatch_ready(poller->epoll_fd) == EVENTS;
     while (poller->behind && clock_monotonic_us() < until_us);
     poller->has_ready = poller->behind;
 }
@@ -75,7 +75,8 @@ struct poller *poller_new(struct event_base *base, struct metrics *metrics)
         stderr_line_print("epoll_create1: %s", strerror(errno));
         abort(); /* at the start, and nothing works without it */
     }
-    poller->ready = event_new(base, poller->epoll_fd, EV_READ | EV_PERSIST, on_set_ready, poller);
+    poller->ready =
+        event_new(base, poller->epoll_fd, EV_READ | EV_PERSIST, on_epoll_readable, poller);
     event_add(poller->ready, NULL);
     return poller;
 }

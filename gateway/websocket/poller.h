@@ -2,9 +2,9 @@
  * bytes and a queue operation for each readiness, and a gateway has many thousands of them.
  *
  * One epoll set, which the event loop watches as one descriptor. Owns the set; not the sockets, nor
- * the watches in it: those are parts of an HTTP client (http/server.c) or a connection
- * (websocket/connections.c). Level-triggered. A callback
- * may free its own watch (after poller_watch with nothing wanted), but no other one. */
+ * the watches in it: those are parts of an HTTP client (http/client.c) or a connection
+ * (websocket/internal.h). Level-triggered. A callback may free its own watch (after poller_watch
+ * with nothing wanted), but no other one. */
 #ifndef YUKIZURI_WEBSOCKET_POLLER_H
 #define YUKIZURI_WEBSOCKET_POLLER_H
 
@@ -36,12 +36,12 @@ void poller_read(struct poller *poller);
 
 /* Waits for what is in `wanted` from now on, instead of what is in `before`; 0 is nothing, and then
  * the poller has no pointer to the watch. Does nothing when they are the same. Returns 0, or -1
- * when the kernel has no room for one more: nothing has changed then. */
+ * when the kernel has no memory to watch one more: nothing has changed then. */
 int poller_watch(struct poller *poller, int fd, struct watch *watch, unsigned before,
                  unsigned wanted);
 
 /* Did the time that an iteration of the loop has for reading end before all ready sockets were
- * served? That is known of the latest iteration in which some were ready. */
+ * served? Tells of the latest iteration in which some were ready. */
 bool poller_is_behind(const struct poller *poller);
 
 #endif

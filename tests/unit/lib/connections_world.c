@@ -84,7 +84,7 @@ int tear_down(void **state)
 
 /* --- The loop, and time --- */
 
-void turn(void)
+void iterate(void)
 {
     for (int i = 0; i < 16; i++) {
         event_base_loop(stage.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
@@ -103,13 +103,13 @@ static int find_timer(const struct event_base *base, const struct event *event, 
 
 void pass(unsigned seconds)
 {
-    for (turn(); seconds > 0 && stage.connection != NULL; seconds--) {
+    for (iterate(); seconds > 0 && stage.connection != NULL; seconds--) {
         struct event *wheel = NULL;
         event_base_foreach_event(stage.base, find_timer, &wheel);
         assert_non_null(wheel);
         clock_skip_ms(1000);
         event_active(wheel, EV_TIMEOUT, 0);
-        turn();
+        iterate();
     }
 }
 
@@ -120,7 +120,7 @@ void peer_sends(uint8_t first_byte, const char *payload, size_t len)
     uint8_t frame[6 + 125] = {first_byte, (uint8_t)(0x80 | len)};
     memcpy(frame + 6, payload, len);
     assert_int_equal(write(stage.peer, frame, 6 + len), 6 + len);
-    turn();
+    iterate();
 }
 
 void peer_says(const char *text)
@@ -131,7 +131,7 @@ void peer_says(const char *text)
 size_t peer_reads(uint8_t *out, size_t size)
 {
     size_t len = 0;
-    for (ssize_t got = 1; got > 0 && len < size; turn()) {
+    for (ssize_t got = 1; got > 0 && len < size; iterate()) {
         got = read(stage.peer, out + len, size - len);
         len += got > 0 ? (size_t)got : 0;
     }

@@ -26,10 +26,10 @@ int make_pair(int sides[2]);
 int set_up(void **state);
 int tear_down(void **state);
 
-/* Until nothing is due; without waiting. */
-void turn(void);
+/* Runs the loop until nothing is due; without waiting. */
+void iterate(void);
 
-/* Time passes second by second, and in each the wheel turns, without waiting for its timer. */
+/* Time passes second by second, and in each the wheel advances, without waiting for its timer. */
 void pass(unsigned seconds);
 
 /* The peer sends a frame with a mask of zeroes. */

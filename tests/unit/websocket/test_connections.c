@@ -39,14 +39,14 @@ static void test_ping_is_answered_when_the_owner_wants(void **state)
     assert_string_equal(stage.seen, "P(a)P(b)");
 }
 
-static void test_held_connection_is_not_read_from(void **state)
+static void test_paused_connection_is_not_read_from(void **state)
 {
     (void)state;
-    connection_hold(stage.connection, true);
+    connection_pause_reading(stage.connection, true);
     peer_says("later");
     assert_string_equal(stage.seen, "");
-    connection_hold(stage.connection, false);
-    turn();
+    connection_pause_reading(stage.connection, false);
+    iterate();
     assert_string_equal(stage.seen, "T(later)");
 }
 
@@ -56,19 +56,19 @@ static void test_who_takes_nothing_is_not_read_from(void **state)
     static const char payload[4000];
     for (int i = 0; i < 2000 && !connection_is_blocked(stage.connection); i++) {
         connection_send(stage.connection, FRAME_BINARY, payload, sizeof payload);
-        turn();
+        iterate();
     }
     assert_true(connection_is_blocked(stage.connection));
     peer_says("one");
     assert_string_equal(stage.seen, "T(one)");
     for (int i = 0; i < 20; i++)
         connection_send(stage.connection, FRAME_BINARY, payload, sizeof payload);
-    turn();
+    iterate();
     peer_says("two");
     assert_string_equal(stage.seen, "T(one)");
     static uint8_t bytes[1 << 24];
     assert_true(peer_reads(bytes, sizeof bytes) > 20 * sizeof payload);
-    turn();
+    iterate();
     assert_string_equal(stage.seen, "T(one)T(two)");
 }
 
@@ -84,7 +84,7 @@ static void test_frames_keep_their_order_whatever_their_size(void **state)
     connection_send(stage.connection, FRAME_BINARY, large, sizeof large);
     connection_send(stage.connection, FRAME_PING, NULL, 0);
     connection_send(stage.connection, FRAME_TEXT, "b", 1);
-    turn();
+    iterate();
     size_t len = peer_reads(bytes, sizeof bytes);
     assert_int_equal(len, 4 + 3 + 4 + sizeof large + 2 + 3);
     assert_memory_equal(bytes,
@@ -121,11 +121,11 @@ static void test_frames_keep_their_order_when_the_socket_is_full(void **state)
         memset(payload, i, size);
         connection_send(stage.connection, FRAME_BINARY, payload, size);
         sent += size;
-        turn();
+        iterate();
         if (i % 7 == 0) {
             ssize_t got = read(stage.peer, bytes + len, 5000);
             len += got > 0 ? (size_t)got : 0;
-            turn();
+            iterate();
         }
     }
     len += peer_reads(bytes + len, sizeof bytes - len);
@@ -173,7 +173,7 @@ static void test_private_bytes_go_between_the_shared_ones(void **state)
     connection_send(stage.connection, FRAME_TEXT, "p", 1);
     assert_true(record.pending > 0);
     assert_int_equal(record.pumps, 0);
-    turn();
+    iterate();
     assert_int_equal(record.pumps, 1);
     ASSERT_PEER_GETS("rest\x81\x01"
                      "pnextlast");
@@ -184,7 +184,7 @@ static void test_rest_of_a_shared_frame_goes_before_what_waits(void **state)
     (void)state;
     connection_send(stage.connection, FRAME_TEXT, "p", 1);
     connection_send_first(stage.connection, (const uint8_t *)"rest", 4);
-    turn();
+    iterate();
     ASSERT_PEER_GETS("rest\x81\x01p");
 }
 
@@ -203,7 +203,7 @@ static void test_blocked_connection_is_pumped_when_its_socket_takes_more(void **
     connection_block(stage.connection);
     assert_true(connection_is_blocked(stage.connection));
     assert_int_equal(record.pending, 1);
-    turn();
+    iterate();
     assert_false(connection_is_blocked(stage.connection));
     assert_int_equal(record.pumps, 1);
 }
@@ -215,7 +215,7 @@ int main(void)
         TEST(message_reaches_the_owner),
         TEST(bytes_that_came_with_the_handshake_are_a_message),
         TEST(ping_is_answered_when_the_owner_wants),
-        TEST(held_connection_is_not_read_from),
+        TEST(paused_connection_is_not_read_from),
         TEST(who_takes_nothing_is_not_read_from),
         TEST(frames_keep_their_order_whatever_their_size),
         TEST(large_frame_goes_out_at_once),

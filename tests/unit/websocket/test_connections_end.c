@@ -20,14 +20,14 @@ static void test_close_comes_after_what_is_queued_and_nothing_after_it(void **st
     connection_close(stage.connection, 1013, "y");
     connection_send(stage.connection, FRAME_TEXT, "b", 1);
     assert_true(connection_is_closing(stage.connection));
-    turn();
+    iterate();
     ASSERT_PEER_GETS("\x81\x01"
                      "a\x88\x03\x11\x30x");
     assert_true(peer_sees_the_end());
     peer_says("not listened to");
     assert_string_equal(stage.seen, "");
     shutdown(stage.peer, SHUT_WR);
-    turn();
+    iterate();
     assert_string_equal(stage.seen, "E(2 4400)");
     assert_int_equal(connections_count(stage.connections), 0);
 }
@@ -38,7 +38,7 @@ static void test_peers_close_is_answered_with_its_code(void **state)
     peer_sends(0x88, "\x03\xe9", 2);
     ASSERT_PEER_GETS("\x88\x02\x03\xe9");
     shutdown(stage.peer, SHUT_WR);
-    turn();
+    iterate();
     assert_string_equal(stage.seen, "E(1 1001)");
 }
 
@@ -48,7 +48,7 @@ static void test_close_from_on_message_ends_the_reading(void **state)
     static const uint8_t two[] = {0x81, 0x81, 0, 0, 0, 0, 'a', 0x81, 0x81, 0, 0, 0, 0, 'b'};
     stage.closes_when_told = true;
     connection_feed(stage.connection, two, sizeof two);
-    turn();
+    iterate();
     assert_string_equal(stage.seen, "T(a)");
     ASSERT_PEER_GETS("\x88\x06\x11\x30told");
 }
@@ -63,7 +63,7 @@ static void test_breaking_the_protocol_closes(void **state)
     assert_memory_equal(bytes + 2, "\x03\xea", 2);
     assert_int_equal(len, 2 + bytes[1]);
     close(stage.peer);
-    turn();
+    iterate();
     stage.peer = -1;
     assert_string_equal(stage.seen, "E(2 1002)");
 }
@@ -75,7 +75,7 @@ static void test_abort_is_told_once_at_the_end_of_the_iteration(void **state)
     connection_abort(stage.connection);
     connection_send(stage.connection, FRAME_TEXT, "a", 1);
     assert_string_equal(stage.seen, "");
-    turn();
+    iterate();
     assert_string_equal(stage.seen, "E(3 1006)");
     ASSERT_PEER_GETS("");
 }
@@ -85,16 +85,18 @@ static void test_end_of_the_socket_is_told(void **state)
     (void)state;
     close(stage.peer);
     stage.peer = -1;
-    turn();
+    iterate();
     assert_string_equal(stage.seen, "E(3 1006)");
 }
 
-static void test_dead_ones_are_dying_until_reaped(void **state)
+static void test_dead_connection_is_counted_until_it_is_reaped(void **state)
 {
     (void)state;
     assert_false(connections_have_more(stage.connections));
     connection_abort(stage.connection);
-    turn();
+    assert_true(connections_have_more(stage.connections));
+    assert_int_equal(stage.metrics.connections, 1);
+    iterate();
     assert_false(connections_have_more(stage.connections));
     assert_int_equal(stage.metrics.connections, 0);
 }
@@ -136,7 +138,7 @@ static void test_any_byte_shows_that_a_peer_is_there(void **state)
     assert_null(strchr(stage.seen, 'E'));
 }
 
-static void test_time_in_which_the_process_stood_still_is_no_silence(void **state)
+static void test_time_in_which_the_process_was_stopped_is_no_silence(void **state)
 {
     (void)state;
     clock_skip_ms(100000);
@@ -189,11 +191,11 @@ int main(void)
         TEST(breaking_the_protocol_closes),
         TEST(abort_is_told_once_at_the_end_of_the_iteration),
         TEST(end_of_the_socket_is_told),
-        TEST(dead_ones_are_dying_until_reaped),
+        TEST(dead_connection_is_counted_until_it_is_reaped),
         TEST(freeing_all_tells_nobody),
         TEST(silent_peer_is_pinged_then_dropped),
         TEST(any_byte_shows_that_a_peer_is_there),
-        TEST(time_in_which_the_process_stood_still_is_no_silence),
+        TEST(time_in_which_the_process_was_stopped_is_no_silence),
         TEST(peer_that_does_not_close_is_waited_for_five_seconds),
         TEST(slow_one_has_thirty_seconds_to_take_its_close_frame),
         TEST(echo_sends_back_what_came),

@@ -2,7 +2,7 @@
 
 #include "websocket/decoder.h"
 
-/* What came out, as one line: T(text) B(binary) P(ping) Q(pong) C(code) and the pieces of what is
+/* What came out, as one line: T(text) B(binary) P(ping) Q(pong) C(code) and the parts of what is
  * to be sent. */
 static char seen[1024];
 static uint8_t to_send[1024];
@@ -123,28 +123,29 @@ static void test_violations(void **state)
 
 /* Feeds a text in so many continuations of `len` bytes each. Returns how many were taken; not all:
  * then it was refused with the code. */
-static int feed_pieces(struct decoder *decoder, int count, uint8_t len, uint16_t *code)
+static int feed_fragments(struct decoder *decoder, int count, uint8_t len, uint16_t *code)
 {
     static const uint8_t begin[] = {0x01, 0x80, 0, 0, 0, 0};
-    uint8_t piece[6 + 100] = {0x00, (uint8_t)(0x80 | len)};
+    uint8_t fragment[6 + 100] = {0x00, (uint8_t)(0x80 | len)};
     assert_int_equal(decoder_feed(decoder, begin, sizeof begin, code), DECODER_OPEN);
     for (int i = 0; i < count; i++)
-        if (decoder_feed(decoder, piece, 6u + len, code) != DECODER_OPEN)
+        if (decoder_feed(decoder, fragment, 6u + len, code) != DECODER_OPEN)
             return i;
     return count;
 }
 
-static void test_a_message_in_endless_pieces_is_too_big(void **state)
+static void test_a_message_in_endless_fragments_is_too_big(void **state)
 {
     uint16_t code = 0;
     (void)state;
     struct decoder *decoder = decoder_new(&callbacks, 100, NULL);
-    assert_true(feed_pieces(decoder, 1000, 0, &code) < 100);
+    assert_true(feed_fragments(decoder, 1000, 0, &code) < 100);
     assert_int_equal(code, 1009);
     assert_false(decoder_is_idle(decoder));
     decoder_free(decoder);
     decoder = decoder_new(&callbacks, 100, NULL);
-    assert_int_equal(feed_pieces(decoder, 50, 1, &code), 50); /* as some do with each character */
+    assert_int_equal(feed_fragments(decoder, 50, 1, &code),
+                     50); /* as some do with each character */
     decoder_free(decoder);
 }
 
@@ -190,7 +191,7 @@ int main(void)
         TEST(test_every_cut),
         TEST(test_byte_by_byte),
         TEST(test_violations),
-        TEST(test_a_message_in_endless_pieces_is_too_big),
+        TEST(test_a_message_in_endless_fragments_is_too_big),
         TEST(test_close_is_echoed),
         TEST(test_pings_and_pongs_are_told_and_a_close_after_them_is_answered),
     };
