@@ -9,10 +9,50 @@
 
 enum {
     TICK_US = 50000,
-    LEAST_MS =
-        LISTEN_SOCKET_LAST_HANDSHAKES_MS + 300, /* for requests of who came at the last moment */
+    /* for requests of who came with the last handshakes */
+    MIN_DRAIN_MS = LISTEN_SOCKET_LAST_HANDSHAKES_MS + 300,
     EXTRA_MS = 6000,
+    LEASE_TIMEOUT_US = 500000,
 };
+
+/* Only the first reason counts. */
+static void note_reason(struct server *server, const char *why)
+{
+    if (server->end_reason != NULL)
+        return;
+    server->end_reason = why;
+    server->ending_since_ms = clock_monotonic_ms();
+}
+
+/* --- Ending --- */
+
+static void on_lease_released(void *arg)
+{
+    const struct server *server = arg;
+    event_base_loopbreak(server->base);
+}
+
+static void on_lease_timeout(evutil_socket_t fd, short events, void *arg)
+{
+    (void)fd;
+    (void)events;
+    on_lease_released(arg);
+}
+
+void drain_finish(struct server *server, const char *why)
+{
+    static const struct timeval timeout = {0, LEASE_TIMEOUT_US};
+    note_reason(server, why);
+    if (server->releasing_lease ||
+        presence_leave(server->presence, on_lease_released, server) != 0) {
+        on_lease_released(server);
+        return;
+    }
+    server->releasing_lease = true;
+    event_base_once(server->base, -1, EV_TIMEOUT, on_lease_timeout, server, &timeout);
+}
+
+/* --- Draining --- */
 
 static void on_drain_tick(evutil_socket_t fd, short events, void *arg)
 {
@@ -21,54 +61,47 @@ static void on_drain_tick(evutil_socket_t fd, short events, void *arg)
     struct server *server = arg;
     const struct drain *drain = &server->drain;
     int64_t now_ms = clock_monotonic_ms();
-    bool empty = sessions_drain_tick(server->sessions) && now_ms >= drain->least_ms;
-    if (!empty && now_ms < drain->end_ms)
+    if (now_ms >= drain->close_ms)
+        listener_close(server->listener);
+    bool empty = sessions_drain_tick(server->sessions) && now_ms >= drain->min_end_ms;
+    if (!empty && now_ms < drain->max_end_ms)
         return;
     event_del(drain->tick);
-    server_finish(server, NULL);
+    drain_finish(server, NULL);
 }
 
-static void on_last_handshakes(evutil_socket_t fd, short events, void *arg)
-{
-    (void)fd;
-    (void)events;
-    const struct server *server = arg;
-    listener_close(server->listener, true);
-}
-
-/* From now on nobody new comes, and who is here goes. */
-static void send_away(evutil_socket_t fd, short events, void *arg)
+static void stop_serving(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
     (void)events;
     static const struct timeval often = {0, TICK_US};
-    static const struct timeval handshakes = {0, LISTEN_SOCKET_LAST_HANDSHAKES_MS * 1000L};
     struct server *server = arg;
     struct drain *drain = &server->drain;
     int64_t now_ms = clock_monotonic_ms();
-    drain->least_ms = now_ms + LEAST_MS;
-    drain->end_ms = now_ms + (int64_t)server->config->drain * 1000 + EXTRA_MS;
+    drain->close_ms = now_ms + LISTEN_SOCKET_LAST_HANDSHAKES_MS;
+    drain->min_end_ms = now_ms + MIN_DRAIN_MS;
+    drain->max_end_ms = now_ms + (int64_t)server->config->drain * 1000 + EXTRA_MS;
     http_server_drain(server->http);
     listener_reject(server->listener);
     sessions_drain(server->sessions);
-    event_base_once(server->base, -1, EV_TIMEOUT, on_last_handshakes, server, &handshakes);
     drain->tick = event_new(server->base, -1, EV_PERSIST, on_drain_tick, server);
     event_add(drain->tick, &often);
 }
 
-void drain_begin(struct server *server, bool delayed)
+void drain_begin(struct server *server, bool delayed, const char *why)
 {
     const struct timeval delay = {(time_t)server->config->drain_delay, 0};
+    note_reason(server, why);
     if (drain_has_begun(&server->drain))
         return;
     server->drain.began_ms = clock_monotonic_ms();
     log_write(server->log, &(struct log_line){.kind = "drain", .message = "going away"});
-    server->site.leaving = true;
+    server->site.draining = true;
     presence_drain(server->presence);
     if (delayed && delay.tv_sec > 0)
-        event_base_once(server->base, -1, EV_TIMEOUT, send_away, server, &delay);
+        event_base_once(server->base, -1, EV_TIMEOUT, stop_serving, server, &delay);
     else
-        send_away(-1, 0, server);
+        stop_serving(-1, 0, server);
 }
 
 bool drain_has_begun(const struct drain *drain)
@@ -78,5 +111,5 @@ bool drain_has_begun(const struct drain *drain)
 
 bool drain_is_fresh(const struct drain *drain)
 {
-    return drain_has_begun(drain) && clock_monotonic_ms() - drain->began_ms < LEAST_MS;
+    return drain_has_begun(drain) && clock_monotonic_ms() - drain->began_ms < MIN_DRAIN_MS;
 }

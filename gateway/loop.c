@@ -9,23 +9,22 @@
 
 enum {
     ITERATION_US = 1000,
-    ITERATIONS_AHEAD = 8, /* so that what is said now and then, in some three, never waits */
+    BURST_US = 8 * ITERATION_US, /* an occasional message takes some three: it never waits */
 };
 
-/* A leaky bucket: each iteration pays for a millisecond, and rests when it is so far ahead that the
- * credit is used up. What would be rested beyond a millisecond is forgiven. */
-void loop_throttle(int64_t *paid_until_us)
+/* A leaky bucket: each iteration adds a millisecond to it, and what is above the burst is slept
+ * off, never more than a millisecond. */
+void loop_throttle(int64_t *empty_at_us)
 {
-    const int64_t credit_us = (int64_t)ITERATIONS_AHEAD * ITERATION_US;
     int64_t now_us = clock_monotonic_us();
-    if (*paid_until_us < now_us)
-        *paid_until_us = now_us;
-    *paid_until_us += ITERATION_US;
-    if (*paid_until_us > now_us + credit_us + ITERATION_US)
-        *paid_until_us = now_us + credit_us + ITERATION_US;
-    const struct timespec rest = {.tv_nsec = (*paid_until_us - now_us - credit_us) * 1000};
-    if (rest.tv_nsec > 0)
-        nanosleep(&rest, NULL);
+    if (*empty_at_us < now_us)
+        *empty_at_us = now_us;
+    *empty_at_us += ITERATION_US;
+    if (*empty_at_us > now_us + BURST_US + ITERATION_US)
+        *empty_at_us = now_us + BURST_US + ITERATION_US;
+    const struct timespec delay = {.tv_nsec = (*empty_at_us - now_us - BURST_US) * 1000};
+    if (delay.tv_nsec > 0)
+        nanosleep(&delay, NULL);
 }
 
 static bool wait_for_events(struct event_base *base, bool busy)
@@ -45,8 +44,7 @@ static void iterate(struct server *server)
     stalls_end_iteration(server->stalls);
 }
 
-/* Has the next iteration something to do already? */
-static bool has_more(const struct server *server)
+static bool has_pending_work(const struct server *server)
 {
     return fanout_has_more(server->fanout) || poller_is_behind(server->poller) ||
            connections_have_more(server->connections);
@@ -54,12 +52,12 @@ static bool has_more(const struct server *server)
 
 void loop_run(struct server *server)
 {
-    int64_t paid_until_us = 0;
+    int64_t empty_at_us = 0;
     bool busy = false;
     while (wait_for_events(server->base, busy)) {
         iterate(server);
-        busy = has_more(server);
+        busy = has_pending_work(server);
         if (!busy)
-            loop_throttle(&paid_until_us);
+            loop_throttle(&empty_at_us);
     }
 }

@@ -3,7 +3,7 @@
  *     wait       for what is due: timers, newcomers, and what Redis has sent, which is taken here
  *     deliver    what was published, to members: one batch
  *     read       what clients have sent, for a millisecond at most
- *     send       what they said to Redis, with whatever else was asked of it
+ *     send       what they said to Redis, with all other commands
  *     write      bytes for one member alone; then connections that have ended are closed
  *     send       what followed from those ends
  *
@@ -11,9 +11,9 @@
  *
  * An iteration has a price of its own, whatever it carries: waking up, asking the kernel what is
  * ready, a call to Redis and its answer. So when iterations come fast, the loop is throttled: it
- * rests after one that has nothing left to do, and what arrives meanwhile shares the next. (Network
- * cards moderate their interrupts in the same way.) At rest, and while something is still to be
- * sent, nothing waits. */
+ * sleeps after one that has left nothing to do, and what arrives meanwhile shares the next.
+ * (Network cards moderate their interrupts in the same way.) When there is little to do, and while
+ * something is still to be sent, it does not sleep. */
 #ifndef YUKIZURI_LOOP_H
 #define YUKIZURI_LOOP_H
 
@@ -25,9 +25,9 @@ struct server;
  * events. */
 void loop_run(struct server *server);
 
-/* Rests after an iteration that has left nothing to do: of these a thousand are made in a second,
- * and eight more at once. A signal ends a rest. `paid_until_us` is 0 at the beginning, and for
- * nobody else. */
-void loop_throttle(int64_t *paid_until_us);
+/* Sleeps after an iteration that has left nothing to do, so that there are a thousand of these in a
+ * second, in bursts of at most eight. A signal ends a sleep. The caller keeps `empty_at_us` from
+ * call to call, 0 at first. */
+void loop_throttle(int64_t *empty_at_us);
 
 #endif

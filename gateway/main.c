@@ -1,4 +1,5 @@
 /* yukizuri: settings, a log, a server (or several), an exit status. */
+#include "base/cores.h"
 #include "base/file_limit.h"
 #include "base/signals.h"
 #include "base/standard_files.h"
@@ -17,7 +18,7 @@
 enum { EXIT_USAGE = 2 };
 
 /* errno tells why. */
-static void tell_no_log(const struct config *config)
+static void print_no_log(const struct config *config)
 {
     if (config->log_file != NULL)
         stderr_line_print("log-file: cannot open %s: %s", config->log_file, strerror(errno));
@@ -27,7 +28,7 @@ static void tell_no_log(const struct config *config)
                           strerror(errno));
 }
 
-static bool has_output; /* somebody gave us a standard output */
+static bool has_output; /* the process was started with a standard output */
 
 static struct log *open_log(const struct config *config)
 {
@@ -37,12 +38,12 @@ static struct log *open_log(const struct config *config)
     return log_open(config->log_file, config->logging, config->gateway_id);
 }
 
-static int run(const struct config *config)
+static int run_server(const struct config *config)
 {
     char error[512];
     struct log *log = open_log(config);
     if (log == NULL) {
-        tell_no_log(config);
+        print_no_log(config);
         return EXIT_USAGE;
     }
     struct server *server = server_new(config, log, error, sizeof error);
@@ -56,7 +57,7 @@ static int run(const struct config *config)
     return status;
 }
 
-/* Whether somebody could come in at all. */
+/* Does the file limit allow for connections? */
 static bool has_files(const struct config *config)
 {
     char what[256];
@@ -71,9 +72,9 @@ static int run_all(struct config *config)
 {
     if (!has_files(config))
         return EXIT_USAGE;
-    size_t count = supervisor_count(config);
-    config->workers = count; /* what `auto` comes to */
-    return count == 1 ? run(config) : supervisor_run(config, count, run);
+    if (config->workers == 0)
+        config->workers = (uint64_t)cores_allowed();
+    return config->workers == 1 ? run_server(config) : supervisor_run(config, run_server);
 }
 
 int main(int argc, char **argv)

@@ -68,14 +68,6 @@ void process_log_start(const struct server *server)
     text_done(&line);
 }
 
-void process_log_reason(struct server *server, const char *why)
-{
-    if (server->why != NULL)
-        return;
-    server->why = why;
-    server->ending_since_ms = clock_monotonic_ms();
-}
-
 void process_log_stop(const struct server *server)
 {
     char message[200] = "";
@@ -83,11 +75,13 @@ void process_log_stop(const struct server *server)
     uint64_t cut = moves.closed + moves.left;
     uint64_t moved = moves.asked > cut ? moves.asked - cut : 0;
     double seconds = (double)(clock_monotonic_ms() - server->ending_since_ms) / 1e3;
-    if (server->why != NULL)
+    if (server->end_reason != NULL)
         snprintf(message, sizeof message,
                  "%s: %" PRIu64 " connections moved by themselves, %" PRIu64
                  " had to be cut, in %.1f s",
-                 server->why, moved, cut, seconds);
-    log_write(server->log,
-              &(struct log_line){.kind = "stop", .message = server->why == NULL ? NULL : message});
+                 server->end_reason, moved, cut, seconds);
+    log_write(server->log, &(struct log_line){
+                               .kind = "stop",
+                               .message = server->end_reason == NULL ? NULL : message,
+                           });
 }

@@ -1,5 +1,5 @@
-/* server_internal: what server.c (the life of the process) and server_parts.c (what it is made of)
- * share. Nobody else includes it. */
+/* server_internal: the struct that the files of the process share: server.c, server_parts.c,
+ * loop.c, drain.c, process_log.c. */
 #ifndef YUKIZURI_SERVER_INTERNAL_H
 #define YUKIZURI_SERVER_INTERNAL_H
 
@@ -45,25 +45,10 @@ struct server {
     struct event *tick;
     struct event *signals[SIGNALS_HANDLED];
     struct drain drain;
-    const char *why; /* it ends, since ending_since_ms; NULL: not yet, or nobody said */
-    int64_t ending_since_ms;
-    bool leaving; /* the lease is being given back */
-    int status;   /* of the process */
+    const char *end_reason;  /* NULL: it does not end, or nobody said why */
+    int64_t ending_since_ms; /* for that reason */
+    bool releasing_lease;
+    int status; /* of the process */
 };
-
-/* --- server.c --- */
-
-/* Ends the process, because of `why` (static; NULL: of what was said before): once the lease is
- * given back, or Redis does not answer in time. Told again, at once. */
-void server_finish(struct server *server, const char *why);
-
-/* Sends everybody elsewhere first. `delayed`: see drain_begin. */
-void server_begin_drain(struct server *server, bool delayed, const char *why);
-
-/* --- server_parts.c --- */
-
-/* Makes all parts, each with those below it. Returns 0; or -1 with a sentence in `error`, when the
- * parts that were made are there to be freed. */
-int server_make_parts(struct server *server, char *error, size_t error_size);
 
 #endif

@@ -1,9 +1,9 @@
-/* What a server is made of: the parts, and what they say to each other through it. */
-#include "server_internal.h"
+#include "server_parts.h"
 
 #include "base/file_limit.h"
 #include "base/memory.h"
 #include "base/stderr_line.h"
+#include "server_internal.h"
 #include "websocket/connections.h"
 
 #include <stdio.h>
@@ -71,14 +71,13 @@ static void refuse_to_run(struct server *server, const char *why)
 {
     stderr_line_print("%s", why);
     server->status = SERVER_ID_TAKEN;
-    server_finish(server, "the gateway-id is another living gateway's");
+    drain_finish(server, "the gateway-id is another living gateway's");
 }
 
-/* Its id is another's: nobody may come in. */
 static void make_room_for_another(struct server *server)
 {
     server->status = 1;
-    server_begin_drain(server, false, "another process has taken the gateway-id over");
+    drain_begin(server, false, "another process has taken the gateway-id over");
 }
 
 static void on_lease_news(void *arg, enum lease_news news, const char *why)
@@ -98,8 +97,7 @@ static void on_lease_news(void *arg, enum lease_news news, const char *why)
     case LEASE_SUPERSEDED:
         make_room_for_another(server);
         break;
-    case LEASE_AWAITED: /* other processes on this port can serve people, and we would refuse them
-                         */
+    case LEASE_AWAITED: /* the kernel shall give people to other workers: we would refuse them */
         listener_disable(server->listener);
         break;
     case LEASE_NOT_AWAITED:
@@ -117,7 +115,7 @@ static void on_lease_news(void *arg, enum lease_news news, const char *why)
 
 /* --- Making --- */
 
-/* Sockets get what is left of the file limit. */
+/* The file limit, less the descriptors that are not for clients. */
 static uint64_t find_max_sockets(void)
 {
     uint64_t files = file_limit_raise();
@@ -154,7 +152,7 @@ static int make_sender(struct server *server, char *error, size_t error_size)
     return -1;
 }
 
-static int make_bus(struct server *server, char *error, size_t error_size)
+static int make_broker(struct server *server, char *error, size_t error_size)
 {
     const struct broker_options options = {server->base, server->config, &server->redis_url,
                                            &server->metrics, server->log};
@@ -251,11 +249,11 @@ static void make_site(struct server *server)
     };
 }
 
-int server_make_parts(struct server *server, char *error, size_t error_size)
+int server_parts_make(struct server *server, char *error, size_t error_size)
 {
     if (make_sender(server, error, error_size) != 0 ||
         open_listener(server, error, error_size) != 0 ||
-        find_redis(server, error, error_size) != 0 || make_bus(server, error, error_size) != 0)
+        find_redis(server, error, error_size) != 0 || make_broker(server, error, error_size) != 0)
         return -1;
     server->poller = poller_new(server->base, &server->metrics);
     make_parts(server);

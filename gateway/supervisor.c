@@ -1,7 +1,7 @@
 #include "supervisor.h"
 
 #include "base/clock.h"
-#include "base/cores.h"
+
 #include "base/memory.h"
 #include "base/stderr_line.h"
 #include "config/gateway_id.h"
@@ -20,8 +20,8 @@
 #include <unistd.h>
 
 enum {
-    EARLY_MS = 1000, /* who ends so soon is replaced only after as long */
-    START_MS = 5000, /* at the beginning: who ends by itself cannot start */
+    RESTART_MS = 1000, /* between two starts of a worker, at least */
+    START_MS = 5000,   /* a worker that exits with an error so soon cannot start */
 };
 
 struct worker {
@@ -34,7 +34,7 @@ struct supervisor {
     int (*work)(const struct config *config);
     struct worker *workers;
     size_t count;
-    struct embedded_redis *redis; /* NULL: they share one of somebody else's */
+    struct embedded_redis *redis; /* NULL: it is none of ours */
     struct port_claim claim;      /* while there is a private Redis */
     sigset_t signals, before;
     int64_t started_ms;
@@ -42,15 +42,10 @@ struct supervisor {
     int status;
 };
 
-size_t supervisor_count(const struct config *config)
-{
-    return config->workers > 0 ? (size_t)config->workers : (size_t)cores_allowed();
-}
-
 /* --- Workers --- */
 
 /* In the new process. It ends with the supervisor, even if that is killed. */
-static int be_worker(struct supervisor *supervisor, size_t number, pid_t parent)
+static int run_worker(struct supervisor *supervisor, size_t number, pid_t parent)
 {
     char id[GATEWAY_ID_BYTES];
     struct config *config = supervisor->config;
@@ -66,14 +61,14 @@ static int be_worker(struct supervisor *supervisor, size_t number, pid_t parent)
 }
 
 /* Returns true in the worker, which has then done its work. */
-static bool start(struct supervisor *supervisor, size_t number)
+static bool start_worker(struct supervisor *supervisor, size_t number)
 {
     struct worker *worker = &supervisor->workers[number];
     pid_t parent = getpid();
     worker->started_ms = clock_monotonic_ms();
     worker->pid = fork();
     if (worker->pid == 0) {
-        supervisor->status = be_worker(supervisor, number, parent);
+        supervisor->status = run_worker(supervisor, number, parent);
         return true;
     }
     if (worker->pid < 0) { /* tried again a second later */
@@ -83,23 +78,23 @@ static bool start(struct supervisor *supervisor, size_t number)
     return false;
 }
 
-static void tell_all(const struct supervisor *supervisor, int signal)
+static void signal_workers(const struct supervisor *supervisor, int signal)
 {
     for (size_t i = 0; i < supervisor->count; i++)
         if (supervisor->workers[i].pid > 0)
             kill(supervisor->workers[i].pid, signal);
 }
 
-static void stop(struct supervisor *supervisor, int signal)
+static void stop_workers(struct supervisor *supervisor, int signal)
 {
     supervisor->stopping = true;
-    tell_all(supervisor, signal);
+    signal_workers(supervisor, signal);
 }
 
-/* The status to end with because of a worker that ended so; 0: another one may take its place. Who
- * says at the beginning, by itself, that it cannot run would say so for ever, as would, at any
- * time, who finds that its id is another's. */
-static int find_end(const struct supervisor *supervisor, int status)
+/* The status to end with because of a worker that ended so; 0: another one may take its place. A
+ * worker that exits with an error at the beginning would do so again, and one whose id is another
+ * process' at any time. */
+static int find_exit_status(const struct supervisor *supervisor, int status)
 {
     bool early = clock_monotonic_ms() - supervisor->started_ms < START_MS;
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
@@ -108,39 +103,39 @@ static int find_end(const struct supervisor *supervisor, int status)
     return early ? code : 0;
 }
 
-static void on_ended(struct supervisor *supervisor, size_t number, int status)
+static void on_worker_ended(struct supervisor *supervisor, size_t number, int status)
 {
-    int end = find_end(supervisor, status);
+    int end = find_exit_status(supervisor, status);
     supervisor->workers[number].pid = 0;
     if (supervisor->stopping)
         return;
     if (end != 0) {
         supervisor->status = end;
-        stop(supervisor, SIGTERM);
+        stop_workers(supervisor, SIGTERM);
     } else if (WIFSIGNALED(status)) {
         stderr_line_print("worker %zu was ended by signal %d; another one takes its place",
                           number + 1, WTERMSIG(status));
     }
 }
 
-static void collect(struct supervisor *supervisor)
+static void reap_workers(struct supervisor *supervisor)
 {
     for (size_t i = 0; i < supervisor->count; i++) {
         int status;
         pid_t pid = supervisor->workers[i].pid;
         if (pid > 0 && waitpid(pid, &status, WNOHANG) == pid)
-            on_ended(supervisor, i, status);
+            on_worker_ended(supervisor, i, status);
     }
 }
 
-/* Starts those who are missing. Returns true in a worker. */
-static bool fill_up(struct supervisor *supervisor)
+/* Returns true in a worker. */
+static bool start_missing(struct supervisor *supervisor)
 {
     int64_t now_ms = clock_monotonic_ms();
     for (size_t i = 0; i < supervisor->count && !supervisor->stopping; i++) {
         const struct worker *worker = &supervisor->workers[i];
-        bool waited = worker->started_ms == 0 || now_ms - worker->started_ms >= EARLY_MS;
-        if (worker->pid == 0 && waited && start(supervisor, i))
+        bool waited = worker->started_ms == 0 || now_ms - worker->started_ms >= RESTART_MS;
+        if (worker->pid == 0 && waited && start_worker(supervisor, i))
             return true;
     }
     return false;
@@ -156,17 +151,17 @@ static bool all_have_ended(const struct supervisor *supervisor)
 
 /* --- The loop --- */
 
-static void handle(struct supervisor *supervisor, int signal)
+static void handle_signal(struct supervisor *supervisor, int signal)
 {
     if (signal == SIGTERM || signal == SIGINT)
-        stop(supervisor, signal);
+        stop_workers(supervisor, signal);
     else if (signal == SIGHUP || signal == SIGUSR1)
-        tell_all(supervisor, signal);
-    collect(supervisor);
+        signal_workers(supervisor, signal);
+    reap_workers(supervisor);
 }
 
-/* Without it nobody can say anything: the workers end at once. */
-static void look_after_redis(struct supervisor *supervisor)
+/* Without it no message can pass: the workers end at once. */
+static void check_shared_redis(struct supervisor *supervisor)
 {
     char what[256];
     enum embedded_redis_news news = embedded_redis_check(supervisor->redis, what, sizeof what);
@@ -176,7 +171,7 @@ static void look_after_redis(struct supervisor *supervisor)
     if (news == EMBEDDED_REDIS_RESTARTED)
         return;
     supervisor->status = 1;
-    stop(supervisor, SIGINT);
+    stop_workers(supervisor, SIGINT);
 }
 
 /* Returns true in a worker. */
@@ -184,10 +179,10 @@ static bool supervise(struct supervisor *supervisor)
 {
     static const struct timespec second = {1, 0};
     while (!supervisor->stopping || !all_have_ended(supervisor)) {
-        if (fill_up(supervisor))
+        if (start_missing(supervisor))
             return true;
-        handle(supervisor, sigtimedwait(&supervisor->signals, NULL, &second));
-        look_after_redis(supervisor);
+        handle_signal(supervisor, sigtimedwait(&supervisor->signals, NULL, &second));
+        check_shared_redis(supervisor);
     }
     return false;
 }
@@ -204,19 +199,18 @@ static struct embedded_redis *start_redis(struct supervisor *supervisor)
     return redis;
 }
 
+/* Those that are handled are blocked since signals_begin. */
 static void block_signals(struct supervisor *supervisor)
 {
-    sigemptyset(&supervisor->signals);
-    sigaddset(&supervisor->signals, SIGTERM);
-    sigaddset(&supervisor->signals, SIGINT);
-    sigaddset(&supervisor->signals, SIGHUP);
-    sigaddset(&supervisor->signals, SIGUSR1);
+    sigprocmask(SIG_BLOCK, NULL, &supervisor->before);
+    supervisor->signals = supervisor->before;
     sigaddset(&supervisor->signals, SIGCHLD);
-    sigprocmask(SIG_BLOCK, &supervisor->signals, &supervisor->before);
+    sigprocmask(SIG_BLOCK, &supervisor->signals, NULL);
 }
 
-int supervisor_run(struct config *config, size_t count, int (*work)(const struct config *config))
+int supervisor_run(struct config *config, int (*work)(const struct config *config))
 {
+    const size_t count = (size_t)config->workers;
     struct supervisor supervisor = {
         .config = config, .work = work, .count = count, .started_ms = clock_monotonic_ms()};
     bool own_redis = config->redis_url.scheme == REDIS_EMBEDDED;

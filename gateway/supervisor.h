@@ -2,21 +2,16 @@
  * each new connection to one of them (SO_REUSEPORT). A worker is a whole gateway with an id of its
  * own, and shares nothing with the others but Redis, as gateways on different machines do.
  *
- * Starts a worker anew when it dies, passes signals on, and ends when the last one has ended. */
+ * Starts another worker when one dies, passes signals on, and ends when the last one has ended. */
 #ifndef YUKIZURI_SUPERVISOR_H
 #define YUKIZURI_SUPERVISOR_H
 
 #include "config/config.h"
 
-#include <stddef.h>
-
-/* So many workers `config` asks for. */
-size_t supervisor_count(const struct config *config);
-
-/* Runs `work` in that many processes; `config` gets the worker's gateway-id there, and the private
- * Redis that all share, should one be wanted. Returns the exit status: that of a worker that could
- * not start, 1 when the id of one is another process', else 0. In a worker it returns what `work`
- * returned. */
-int supervisor_run(struct config *config, size_t count, int (*work)(const struct config *config));
+/* Runs `work` in config->workers processes; `config` gets the worker's gateway-id there, and the
+ * private Redis that all share, should one be wanted. To be called after signals_begin. Returns the
+ * exit status: that of a worker that could not start, 1 when the id of one is another process',
+ * else 0. In a worker it returns what `work` returned. */
+int supervisor_run(struct config *config, int (*work)(const struct config *config));
 
 #endif

@@ -11,14 +11,14 @@
 #include <unistd.h>
 
 enum {
-    HEAD_DEADLINE_S = 10,                    /* from the first byte to the end of the head */
-    SEND_DEADLINE_S = HTTP_CLIENT_LONGEST_S, /* for a whole answer */
+    HEAD_DEADLINE_S = 10,                     /* from the first byte to the end of the head */
+    SEND_DEADLINE_S = HTTP_CLIENT_MAX_WAIT_S, /* for a whole answer */
     LINGER_S = 2,
 };
 
 struct http_client {
     struct watch watch;
-    struct http_server *all;
+    struct http_server *server;
     struct link on_wheel;
     struct link in_idle;
     struct address peer;
@@ -30,18 +30,18 @@ struct http_client {
     bool counted;             /* by the quota of peers */
     bool answering;
     bool answered;  /* a request on it was answered */
-    bool unseen;    /* `in` holds what nobody has looked at */
-    bool lingering; /* all sent; what still comes is dropped */
+    bool pipelined; /* `in` came with the request before, and was not looked at */
+    bool lingering; /* everything is sent; what still comes is dropped */
 };
 
 static void drop_client(struct http_client *client);
 
-/* Waits for the socket. Returns -1 when there is no room for one more: the client is dropped. */
-static int await(struct http_client *client, unsigned what)
+/* Returns -1 when the kernel has no memory to watch one more: the client is dropped. */
+static int wait_for_socket(struct http_client *client, unsigned what)
 {
-    if (poller_watch(client->all->options.poller, client->fd, &client->watch, client->watched,
+    if (poller_watch(client->server->options.poller, client->fd, &client->watch, client->watched,
                      what) != 0) {
-        refusals_note(client->all->options.refusals, REFUSAL_KERNEL_MEMORY, NULL);
+        refusals_note(client->server->options.refusals, REFUSAL_KERNEL_MEMORY, NULL);
         drop_client(client);
         return -1;
     }
@@ -51,26 +51,26 @@ static int await(struct http_client *client, unsigned what)
 
 static void set_deadline(struct http_client *client, unsigned in_s)
 {
-    wheel_add(client->all->wheel, &client->on_wheel, in_s);
+    wheel_add(client->server->wheel, &client->on_wheel, in_s);
 }
 
-/* Between requests. A tick more, because the present one has begun: balancers keep connections for
+/* Between requests. A tick more, because the current one has begun: balancers keep connections for
  * a time of their own, and shall not find one closed that they were promised. */
 static void set_idle_deadline(struct http_client *client)
 {
-    uint64_t keep_alive = client->all->options.config->keep_alive;
-    set_deadline(client, keep_alive == 0 ? HTTP_CLIENT_LONGEST_S : (unsigned)keep_alive + 1);
+    uint64_t keep_alive = client->server->options.config->keep_alive;
+    set_deadline(client, keep_alive == 0 ? HTTP_CLIENT_MAX_WAIT_S : (unsigned)keep_alive + 1);
 }
 
 int http_client_take_socket(struct http_client *client)
 {
     int fd = client->fd;
-    poller_watch(client->all->options.poller, fd, &client->watch, client->watched, 0);
+    poller_watch(client->server->options.poller, fd, &client->watch, client->watched, 0);
     list_remove(&client->on_wheel);
     list_remove(&client->in_idle);
-    client->all->count--;
+    client->server->count--;
     if (client->counted)
-        quota_give(client->all->quota, &client->peer);
+        quota_give(client->server->quota, &client->peer);
     free(client->in);
     response_done(&client->response);
     free(client);
@@ -85,13 +85,13 @@ static void drop_client(struct http_client *client)
 /* --- Sending --- */
 
 /* A client that was refused may still be sending: closing at once would make the kernel reset the
- * connection and the answer would be lost. */
+ * connection, and the answer would be lost (RFC 9112 section 9.6). */
 static void linger(struct http_client *client)
 {
     client->lingering = true;
     shutdown(client->fd, SHUT_WR);
     set_deadline(client, LINGER_S);
-    await(client, POLLER_READ);
+    wait_for_socket(client, POLLER_READ);
 }
 
 static void finish_answer(struct http_client *client)
@@ -107,11 +107,11 @@ static void finish_answer(struct http_client *client)
         set_deadline(client, HEAD_DEADLINE_S);
     } else {
         set_idle_deadline(client);
-        list_add(&client->all->idle, &client->in_idle);
+        list_add(&client->server->idle, &client->in_idle);
     }
-    /* a next request that came with this one: in the next iteration, not in recursion */
-    client->unseen = client->in_len > 0;
-    await(client, client->unseen ? POLLER_WRITE : POLLER_READ);
+    /* a pipelined request is handled in the next iteration, not in recursion */
+    client->pipelined = client->in_len > 0;
+    wait_for_socket(client, client->pipelined ? POLLER_WRITE : POLLER_READ);
 }
 
 static void send_answer(struct http_client *client)
@@ -120,7 +120,7 @@ static void send_answer(struct http_client *client)
     if (result > 0)
         finish_answer(client);
     else if (result == 0)
-        await(client, POLLER_WRITE);
+        wait_for_socket(client, POLLER_WRITE);
     else
         drop_client(client);
 }
@@ -128,7 +128,7 @@ static void send_answer(struct http_client *client)
 static void begin_answer(struct http_client *client)
 {
     client->answering = true;
-    client->all->options.metrics->http_requests++;
+    client->server->options.metrics->http_requests++;
     set_deadline(client, SEND_DEADLINE_S);
     send_answer(client);
 }
@@ -142,10 +142,10 @@ static void answer_error(struct http_client *client, int status, const char *sen
     begin_answer(client);
 }
 
-static void answer_bad(struct http_client *client, int error)
+static void answer_parse_error(struct http_client *client, int error)
 {
     if (error == HTTP_REQUEST_TOO_MANY_HEADERS) {
-        refusals_note(client->all->options.refusals, REFUSAL_HEADERS, NULL);
+        refusals_note(client->server->options.refusals, REFUSAL_HEADERS, NULL);
         answer_error(client, 431, "The request has too many headers.");
     } else if (error == HTTP_REQUEST_CODING) {
         answer_error(client, 501, "No transfer coding but chunked is known here.");
@@ -165,25 +165,25 @@ static void keep_head(struct http_client *client, const char *data, size_t len)
     client->in_len = len;
 }
 
-/* Many people may share an address, and who rests needs no more than to come again: half of the
- * address' sockets is for those who ask. */
-static bool may_rest(const struct http_client *client)
+/* Many people may share an address, and an idle client loses nothing by connecting again: half of
+ * the address' sockets is for those who ask. */
+static bool may_stay_idle(const struct http_client *client)
 {
-    const struct http_server *all = client->all;
-    return !all->draining && !(client->counted && quota_is_scarce(all->quota, &client->peer));
+    const struct http_server *server = client->server;
+    return !server->draining && !(client->counted && quota_is_scarce(server->quota, &client->peer));
 }
 
 /* Answers the request whose head is at the start of `data`. The bytes belong to the caller. */
 static void answer(struct http_client *client, char *data, size_t head_len, size_t len)
 {
-    const struct http_server *all = client->all;
+    const struct http_server *server = client->server;
     struct http_request request;
     int error = http_request_parse(data, head_len, &request);
     if (error != 0) {
-        answer_bad(client, error);
+        answer_parse_error(client, error);
         return;
     }
-    client->response.keep_alive = http_request_keeps_alive(&request) && may_rest(client);
+    client->response.keep_alive = http_request_keeps_alive(&request) && may_stay_idle(client);
     client->response.is_head = strcmp(request.method, "HEAD") == 0;
     if (request.has_body) {
         answer_error(client, 413, "Nothing here takes a request with a body.");
@@ -196,51 +196,50 @@ static void answer(struct http_client *client, char *data, size_t head_len, size
         .early = data + head_len,
         .early_len = len - head_len,
         .response = &client->response,
-        .must_move = all->draining && client->answered,
+        .must_move = server->draining && client->answered,
     };
-    if (all->options.on_request(all->options.arg, &call))
+    if (server->options.on_request(server->options.arg, &call))
         return;
     keep_head(client, data + head_len, len - head_len);
     begin_answer(client);
 }
 
 /* Looks at what has arrived; `seen` bytes of it were looked at before. */
-static void take_bytes(struct http_client *client, char *data, size_t len, size_t seen)
+static void handle_bytes(struct http_client *client, char *data, size_t len, size_t seen)
 {
     size_t head_len = http_request_head_len(data, len, seen);
     if (head_len > 0) {
         answer(client, data, head_len, len);
-    } else if (len >= client->all->options.config->max_head) {
-        refusals_note(client->all->options.refusals, REFUSAL_MAX_HEAD, NULL);
+    } else if (len >= client->server->options.config->max_head) {
+        refusals_note(client->server->options.refusals, REFUSAL_MAX_HEAD, NULL);
         answer_error(client, 431, "The head of the request is too long.");
     } else if (http_request_is_hopeless(data, len, seen)) {
-        answer_bad(client, HTTP_REQUEST_BAD);
+        answer_parse_error(client, HTTP_REQUEST_BAD);
     } else {
         keep_head(client, data, len);
-        await(client, POLLER_READ);
+        wait_for_socket(client, POLLER_READ);
     }
 }
 
-/* Goes on with what was sent together with the request before. */
-static void take_unseen(struct http_client *client)
+static void handle_pipelined(struct http_client *client)
 {
     char *data = client->in;
     size_t len = client->in_len;
-    client->unseen = false;
+    client->pipelined = false;
     client->in = NULL;
     client->in_len = 0;
-    take_bytes(client, data, len, 0);
+    handle_bytes(client, data, len, 0);
     free(data);
 }
 
 /* The scratch buffer holds what was kept and what is read now, never more than max-head bytes. */
 static void read_head(struct http_client *client)
 {
-    struct http_server *all = client->all;
+    struct http_server *server = client->server;
     size_t kept = client->in_len;
-    ssize_t got = read(client->fd, all->scratch + kept, all->options.config->max_head - kept);
+    ssize_t got = read(client->fd, server->scratch + kept, server->options.config->max_head - kept);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
-        await(client, POLLER_READ);
+        wait_for_socket(client, POLLER_READ);
         return;
     }
     if (got <= 0) {
@@ -251,35 +250,36 @@ static void read_head(struct http_client *client)
     if (kept == 0)
         set_deadline(client, HEAD_DEADLINE_S);
     else
-        memcpy(all->scratch, client->in, kept);
-    take_bytes(client, all->scratch, kept + (size_t)got, kept);
+        memcpy(server->scratch, client->in, kept);
+    handle_bytes(client, server->scratch, kept + (size_t)got, kept);
 }
 
 static void drop_input(struct http_client *client)
 {
-    ssize_t got = read(client->fd, client->all->scratch, client->all->options.config->max_head);
+    ssize_t got =
+        read(client->fd, client->server->scratch, client->server->options.config->max_head);
     if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
         drop_client(client);
     else
-        await(client, POLLER_READ);
+        wait_for_socket(client, POLLER_READ);
 }
 
-/* When the gateway is behind, a request may wait to be read on a connection that seems to rest. */
+/* When the gateway is behind, a request may wait to be read on a connection that seems idle. */
 static bool has_input(const struct http_client *client)
 {
     char byte;
     return recv(client->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
-/* Of somebody who was awaited: with a part of a head, or at rest. */
-static void on_wait_over(struct http_client *client)
+/* Inside a head, or between requests. */
+static void on_read_timeout(struct http_client *client)
 {
     if (client->in_len > 0) {
-        refusals_note(client->all->options.refusals, REFUSAL_HEAD_TIME, NULL);
+        refusals_note(client->server->options.refusals, REFUSAL_HEAD_TIME, NULL);
         answer_error(client, 408, "The request did not come in time.");
     } else if (has_input(client)) {
         read_head(client);
-    } else if (client->answered && client->all->options.config->keep_alive == 0) {
+    } else if (client->answered && client->server->options.config->keep_alive == 0) {
         set_idle_deadline(client);
     } else {
         drop_client(client);
@@ -290,15 +290,15 @@ void http_client_on_deadline(struct link *on_wheel)
 {
     struct http_client *client = LIST_ITEM(on_wheel, struct http_client, on_wheel);
     if (!client->answering && !client->lingering) {
-        on_wait_over(client);
+        on_read_timeout(client);
         return;
     }
     if (client->answering)
-        refusals_note(client->all->options.refusals, REFUSAL_ANSWER_TIME, NULL);
+        refusals_note(client->server->options.refusals, REFUSAL_ANSWER_TIME, NULL);
     drop_client(client);
 }
 
-static void on_socket_ready(struct watch *watch, unsigned ready)
+static void on_client_ready(struct watch *watch, unsigned ready)
 {
     (void)ready;
     struct http_client *client = LIST_ITEM(watch, struct http_client, watch);
@@ -306,25 +306,25 @@ static void on_socket_ready(struct watch *watch, unsigned ready)
         send_answer(client);
     else if (client->lingering)
         drop_input(client);
-    else if (client->unseen)
-        take_unseen(client);
+    else if (client->pipelined)
+        handle_pipelined(client);
     else
         read_head(client);
 }
 
-/* --- Life --- */
+/* --- Opening and dropping --- */
 
-void http_client_open(struct http_server *all, int fd, const struct address *peer, bool counted)
+void http_client_open(struct http_server *server, int fd, const struct address *peer, bool counted)
 {
     struct http_client *client = memory_new(sizeof *client);
-    client->all = all;
+    client->server = server;
     client->fd = fd;
     client->peer = *peer;
     client->counted = counted;
-    client->watch.on_ready = on_socket_ready;
+    client->watch.on_ready = on_client_ready;
     list_init(&client->on_wheel);
     list_init(&client->in_idle);
-    all->count++;
+    server->count++;
     set_deadline(client, HEAD_DEADLINE_S);
     read_head(client); /* in a burst of newcomers the request is there already */
 }
@@ -334,7 +334,7 @@ void http_client_drop(struct link *on_wheel)
     drop_client(LIST_ITEM(on_wheel, struct http_client, on_wheel));
 }
 
-void http_client_drop_idlest(struct http_server *all)
+void http_client_drop_longest_idle(struct http_server *server)
 {
-    drop_client(LIST_ITEM(all->idle.next, struct http_client, in_idle));
+    drop_client(LIST_ITEM(server->idle.next, struct http_client, in_idle));
 }

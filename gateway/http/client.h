@@ -1,6 +1,6 @@
 /* http_client: one socket that speaks HTTP/1.1 (RFC 9112): request heads without bodies in, answers
- * out, in order, and how long it is waited for. Answers what is malformed, too long or too slow by
- * itself; whatever else is asked goes to on_request: which path gives what is not known here.
+ * out in order, and its timeouts. Answers by itself what is malformed, too long or too slow; every
+ * other request goes to on_request. Knows no path.
  *
  * A client owns its socket until that is taken for something else, or the client ends; then it is
  * freed. An idle client owns no buffer; nobody's head is longer than `max-head`. */
@@ -20,7 +20,7 @@ struct http_client;
 struct poller;
 struct wheel;
 
-enum { HTTP_CLIENT_LONGEST_S = 60 }; /* of all waits but `keep-alive` */
+enum { HTTP_CLIENT_MAX_WAIT_S = 60 }; /* of all waits but `keep-alive` */
 
 /* A request, and what is to be answered. All of it is good during on_request alone. */
 struct http_call {
@@ -53,7 +53,7 @@ struct http_server {
     struct http_server_options options;
     struct wheel *wheel; /* all clients: their deadlines */
     struct quota *quota; /* of sockets that are no WebSockets yet, by peer */
-    struct link idle;    /* who is between two requests; the first has been for longest */
+    struct link idle;    /* clients between two requests, the longest idle first */
     size_t count;
     char *scratch; /* one read, of max-head bytes */
     bool draining; /* each connection ends with its answer */
@@ -61,18 +61,18 @@ struct http_server {
 
 /* Takes over an accepted, non-blocking socket; `counted`: the quota has counted it, and gets it
  * back. May answer at once, and so be gone when this returns. */
-void http_client_open(struct http_server *all, int fd, const struct address *peer, bool counted);
+void http_client_open(struct http_server *server, int fd, const struct address *peer, bool counted);
 
 /* From on_request: forgets the client, and its socket is the caller's. Of the call, `client`,
  * `peer` and `response` end with it. */
 int http_client_take_socket(struct http_client *client);
 
-/* For the wheel: it has let a wait take too long. Answers 408, or ends it. */
+/* For the wheel: the client's deadline has passed. Answers 408, or drops it. */
 void http_client_on_deadline(struct link *on_wheel);
 
-/* Ends the client: one on the wheel; the one that has been idle for longest, of which there must be
- * one. */
+/* Drops a client, and closes its socket: one on the wheel; the one that has been idle for longest,
+ * of which there must be one. */
 void http_client_drop(struct link *on_wheel);
-void http_client_drop_idlest(struct http_server *all);
+void http_client_drop_longest_idle(struct http_server *server);
 
 #endif

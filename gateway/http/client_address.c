@@ -23,7 +23,7 @@ void client_addresses_free(struct client_addresses *all)
     free(all);
 }
 
-/* --- What the log says --- */
+/* --- Logging --- */
 
 static void warn_ignored(struct client_addresses *all, const struct address *peer)
 {
@@ -47,7 +47,7 @@ void client_address_note_refused(const struct client_addresses *all, const struc
     refusals_note(all->options.refusals, REFUSAL_MAX_CONNECTIONS_PER_ADDRESS, text);
 }
 
-/* --- Who asks --- */
+/* --- Finding --- */
 
 bool client_address_is_trusted(const struct client_addresses *all, const struct address *peer)
 {
@@ -67,7 +67,7 @@ static void join_forwarded(const struct http_request *request, struct text *out)
     }
 }
 
-/* Walks the list, from the peer to the first who is no trusted proxy; false when it says no
+/* Walks the list, from the peer to the first that is no trusted proxy; false when there is no
  * address. */
 static bool walk_forwarded(const struct client_addresses *all, const struct http_request *request,
                            struct address *at)

@@ -1,8 +1,8 @@
-/* client_address: whose request it is: the peer's own, or, behind a proxy that is trusted, of whom
- * X-Forwarded-For or X-Real-IP names. Says in the log what is odd about that: a peer who names
- * somebody and is not trusted, an address that has its share of connections.
+/* client_address: whose request it is: the peer's own, or, behind a trusted proxy, of whom
+ * X-Forwarded-For or X-Real-IP names. Logs a peer that names somebody and is not trusted, and an
+ * address that is at its limit of connections.
  *
- * Owns nothing but what was said already. Calls back only to spell an address for the log. */
+ * Owns nothing but whether it has warned. Calls back only to format an address for the log. */
 #ifndef YUKIZURI_HTTP_CLIENT_ADDRESS_H
 #define YUKIZURI_HTTP_CLIENT_ADDRESS_H
 
@@ -35,15 +35,15 @@ bool client_address_is_trusted(const struct client_addresses *all, const struct 
 
 struct client_address {
     struct address address;
-    bool believable; /* false: passed on by who is not trusted, or without a word of for whom */
+    bool believable; /* false: forwarded by a peer that is not trusted, or that does not say whom */
 };
 
 /* The real client of this peer's request, seen through trusted proxies. */
 struct client_address client_address_find(struct client_addresses *all, const struct address *peer,
                                           const struct http_request *request);
 
-/* This address has as many connections as it may, and one more was refused: counts it, and names
- * the address in the log, for behind a proxy that is not trusted all have one. */
+/* One more connection of this address was refused: counts it, and names the address in the log,
+ * for behind a proxy that is not trusted all have one. */
 void client_address_note_refused(const struct client_addresses *all, const struct address *address);
 
 #endif

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BACKLOG = 4096, MOST_UNSENT_BYTES = 131072, PORT_BYTES = 8 };
+enum { BACKLOG = 4096, MAX_UNSENT_BYTES = 131072, PORT_BYTES = 8 };
 
 static int fail_listening(const struct listen_address *address, const char *why, char *error,
                           size_t error_size)
@@ -22,7 +22,7 @@ static int fail_listening(const struct listen_address *address, const char *why,
     return -1;
 }
 
-/* What to do about it, where that is known. */
+/* The end of the sentence: what to do about it. */
 static const char *advise_on_bind(int why)
 {
     switch (why) {
@@ -48,30 +48,30 @@ static int fail_binding(const struct listen_address *address, char *error, size_
 
 /* --- Ports --- */
 
-/* Accepted sockets inherit these. Of what a peer cannot take the kernel would keep megabytes; what
- * it has not sent yet is the room's log's to keep, and the `backlog` setting's to bound. */
+/* Accepted sockets inherit these. The kernel would buffer megabytes for a peer that does not read;
+ * unsent messages are the room log's to keep, and the `backlog` setting's to bound. */
 static void set_options(int fd, bool shared)
 {
     const int on = 1;
-    const int most_unsent = MOST_UNSENT_BYTES;
+    const int max_unsent = MAX_UNSENT_BYTES;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (shared)
         setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &most_unsent, sizeof most_unsent);
+    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &max_unsent, sizeof max_unsent);
 }
 
 /* The socket; or -1 and errno. `v6_only`: IPv4 has a socket of its own. */
-static int open_socket(const struct addrinfo *info, bool shared, bool v6_only)
+static int open_socket(const struct sockaddr *address, socklen_t len, bool shared, bool v6_only)
 {
     const int only = v6_only;
-    int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
     set_options(fd, shared);
-    if (info->ai_family == AF_INET6)
+    if (address->sa_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only);
-    if (bind(fd, info->ai_addr, info->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
+    if (bind(fd, address, len) == 0 && listen(fd, BACKLOG) == 0)
         return fd;
     int saved = errno;
     close(fd);
@@ -80,26 +80,24 @@ static int open_socket(const struct addrinfo *info, bool shared, bool v6_only)
 }
 
 /* A machine may have no IPv6, and a name may stand for other machines as well. */
-static bool is_elsewhere(int why)
+static bool is_skippable(int why)
 {
     return why == EAFNOSUPPORT || why == EADDRNOTAVAIL;
 }
 
 /* One socket for IPv6 and IPv4; IPv4 alone where there is no IPv6. */
-static int open_everywhere(int port, bool shared)
+static int open_wildcard(int port, bool shared)
 {
     struct sockaddr_in6 any6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
     struct sockaddr_in any4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    const struct addrinfo v6 = {
-        .ai_family = AF_INET6, .ai_addr = (struct sockaddr *)&any6, .ai_addrlen = sizeof any6};
-    const struct addrinfo v4 = {
-        .ai_family = AF_INET, .ai_addr = (struct sockaddr *)&any4, .ai_addrlen = sizeof any4};
-    int fd = open_socket(&v6, shared, false);
-    return fd >= 0 || !is_elsewhere(errno) ? fd : open_socket(&v4, shared, false);
+    int fd = open_socket((struct sockaddr *)&any6, sizeof any6, shared, false);
+    if (fd < 0 && is_skippable(errno))
+        fd = open_socket((struct sockaddr *)&any4, sizeof any4, shared, false);
+    return fd;
 }
 
 /* /etc/hosts may name an address in two lines, of which getaddrinfo makes two. */
-static bool came_before(const struct addrinfo *all, const struct addrinfo *info)
+static bool is_duplicate(const struct addrinfo *all, const struct addrinfo *info)
 {
     for (; all != info; all = all->ai_next)
         if (all->ai_addrlen == info->ai_addrlen &&
@@ -114,12 +112,12 @@ static int open_each(const struct addrinfo *all, bool shared, bool is_name,
 {
     int why = EADDRNOTAVAIL;
     for (const struct addrinfo *info = all; info != NULL; info = info->ai_next) {
-        if (came_before(all, info) || out->count == LISTEN_SOCKET_FDS)
+        if (is_duplicate(all, info) || out->count == LISTEN_SOCKET_FDS)
             continue;
-        int fd = open_socket(info, shared, is_name);
+        int fd = open_socket(info->ai_addr, info->ai_addrlen, shared, is_name);
         if (fd >= 0)
             out->fds[out->count++] = fd;
-        else if (is_elsewhere(errno))
+        else if (is_skippable(errno))
             why = errno;
         else
             return -1;
@@ -157,7 +155,7 @@ static int open_port(const struct listen_address *address, bool shared, struct l
 {
     if (address->kind == LISTEN_HOST)
         return open_host(address, shared, out, error, error_size);
-    out->fds[0] = open_everywhere(address->port, shared);
+    out->fds[0] = open_wildcard(address->port, shared);
     if (out->fds[0] < 0)
         return fail_binding(address, error, error_size);
     out->count = 1;
@@ -166,8 +164,8 @@ static int open_port(const struct listen_address *address, bool shared, struct l
 
 /* --- Both --- */
 
-static int open_path(const struct listen_address *address, unsigned mode, struct listen_socket *out,
-                     char *error, size_t error_size)
+static int open_unix_path(const struct listen_address *address, unsigned mode,
+                          struct listen_socket *out, char *error, size_t error_size)
 {
     char why[256];
     out->is_path = true;
@@ -184,7 +182,7 @@ int listen_socket_open(const struct listen_address *address,
 {
     *out = (struct listen_socket){0};
     int result = address->kind == LISTEN_UNIX
-                     ? open_path(address, options->mode, out, error, error_size)
+                     ? open_unix_path(address, options->mode, out, error, error_size)
                      : open_port(address, options->shared, out, error, error_size);
     if (result != 0)
         listen_socket_close(out);
@@ -212,7 +210,7 @@ int listen_socket_count_waiting(int fd, int most)
 
 /* The filter sees the TCP header: byte 13 has the flags. Accepted sockets inherit it, where it
  * finds nothing to drop. */
-static void drop_requests(int fd)
+static void drop_syns(int fd)
 {
     enum { FLAGS = 13, SYN = 0x02, ACK = 0x10, DROP = 0, PASS = 0xffff };
     struct sock_filter code[] = {
@@ -231,5 +229,5 @@ void listen_socket_reject(const struct listen_socket *listening)
     if (listening->is_path && listening->count > 0)
         unix_path_remove(&listening->path);
     for (size_t i = 0; !listening->is_path && i < listening->count; i++)
-        drop_requests(listening->fds[i]);
+        drop_syns(listening->fds[i]);
 }

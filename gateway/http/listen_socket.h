@@ -1,5 +1,5 @@
-/* listen_socket: the listening sockets of one `addr`: opened, closed, and closed without harm to
- * those who are on the way. Owns the descriptors. Calls nobody back. */
+/* listen_socket: the listening sockets of one `addr`: opened, closed, and closed without a reset
+ * for those who are connecting. Owns the descriptors. Calls nobody back. */
 #ifndef YUKIZURI_HTTP_LISTEN_SOCKET_H
 #define YUKIZURI_HTTP_LISTEN_SOCKET_H
 
@@ -38,7 +38,7 @@ void listen_socket_close(struct listen_socket *listening);
  * and throws it away again. */
 int listen_socket_count_waiting(int fd, int most);
 
-/* Lets nobody new come to a socket that will be closed soon, and loses nobody who is on the way:
+/* Lets nobody new connect to a socket that will be closed soon, and loses nobody who is connecting:
  * a path is removed, if it is still one's own; of TCP, requests to connect (SYN, RFC 9293 section
  * 3.5) are dropped, which their senders repeat a second later, while handshakes that have begun
  * still complete. Closing at once would reset those, and whoever came between the last accept and

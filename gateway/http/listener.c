@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-enum { MOST_ACCEPTS = 32, ENABLE_LATEST_US = 500000, PAUSE_US = 100000, MOST_TAKEN = 65536 };
+enum { MAX_ACCEPTS = 32, ENABLE_LATEST_US = 500000, PAUSE_US = 100000, MAX_LAST_ACCEPTS = 65536 };
 
 /* A socket to accept from. */
 struct acceptor {
@@ -42,7 +42,7 @@ void listener_disable(struct listener *listener)
         event_del(listener->acceptors[i].acceptable);
 }
 
-/* Whoever cannot be accepted waits in the kernel's queue: trying again at once would only spin. */
+/* Whoever cannot be accepted waits in the kernel's queue: another try at once would only spin. */
 static void pause_accepting(struct listener *listener, enum refusal reason)
 {
     static const struct timeval pause = {0, PAUSE_US};
@@ -51,8 +51,8 @@ static void pause_accepting(struct listener *listener, enum refusal reason)
     evtimer_add(listener->enable_later, &pause);
 }
 
-/* Is the next one to be tried? */
-static bool survive(struct listener *listener, int error)
+/* After accept has failed. */
+static bool may_accept_next(struct listener *listener, int error)
 {
     switch (error) {
     case EAGAIN:
@@ -65,7 +65,7 @@ static bool survive(struct listener *listener, int error)
     case ENOMEM:
         pause_accepting(listener, REFUSAL_KERNEL_MEMORY);
         return false;
-    default: /* of who came alone: it has gone, or its network has (accept(2)) */
+    default: /* it concerns this connection alone: the peer, or its network, is gone (accept(2)) */
         return true;
     }
 }
@@ -81,28 +81,27 @@ static bool accept_one(const struct acceptor *acceptor)
         listener->options.on_accept(listener->options.arg, fd, &address);
         return true;
     }
-    return survive(listener, errno);
+    return may_accept_next(listener, errno);
 }
 
-/* Some in each iteration of the loop, and a single one while not everybody who is in has been
- * heard, or those who are gone still count: in a burst of people whoever comes in waits in the
- * kernel's queue, where that costs nobody anything. Never none: monitoring connects to the same
- * sockets. */
+/* Some in each iteration of the loop, and only one while reading or reaping is behind: in a burst
+ * of people the others wait in the kernel's queue, where that costs nobody anything. Never none:
+ * monitoring connects to the same sockets. */
 static void on_acceptable(evutil_socket_t fd, short events, void *arg)
 {
     (void)events;
     const struct acceptor *acceptor = arg;
     const struct listener *listener = acceptor->listener;
     bool busy = listener->options.is_busy(listener->options.arg);
-    for (int i = busy ? 1 : listen_socket_count_waiting(fd, MOST_ACCEPTS);
+    for (int i = busy ? 1 : listen_socket_count_waiting(fd, MAX_ACCEPTS);
          i > 0 && accept_one(acceptor); i--)
         ;
 }
 
-/* After a pause for want of descriptors, and a moment after the start. Until then nobody is
- * accepted, unless the gateway was ready before: the kernel gives people to each worker that
- * listens, and one that is not ready would refuse them. For a moment only: when Redis is away
- * people are told so, and whoever watches over the gateway is answered. */
+/* After a pause for want of descriptors, and half a second after the start. Until then nobody is
+ * accepted, unless the gateway is ready earlier: the kernel gives people to each worker that
+ * listens, and one that is not ready would refuse them. For half a second only: when Redis is away
+ * people are told so, and monitoring is answered. */
 static void on_enable_later(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
@@ -127,7 +126,7 @@ static void add_acceptor(struct listener *listener, int fd)
 }
 
 /* The next address: one socket for a port or a path, several for a name. */
-static int open_next(struct listener *listener, char *error, size_t error_size)
+static int open_next_address(struct listener *listener, char *error, size_t error_size)
 {
     const struct config *config = listener->options.config;
     const struct listen_socket_options options = {listener->options.shared, config->addr_mode};
@@ -148,9 +147,7 @@ struct listener *listener_open(const struct listener_options *options, char *err
     listener->options = *options;
     listener->enable_later = evtimer_new(options->base, on_enable_later, listener);
     while (listener->socket_count < options->config->addr.count) {
-        if (open_next(listener, error, error_size) != 0) {
-            listener_reject(listener);
-            listener_close(listener, false);
+        if (open_next_address(listener, error, error_size) != 0) {
             listener_free(listener);
             return NULL;
         }
@@ -165,12 +162,8 @@ void listener_reject(struct listener *listener)
     listener->rejecting = true;
 }
 
-void listener_close(struct listener *listener, bool take)
+static void close_sockets(struct listener *listener)
 {
-    for (size_t i = 0; take && i < listener->count; i++) {
-        for (int left = MOST_TAKEN; left > 0 && accept_one(&listener->acceptors[i]); left--)
-            ;
-    }
     for (size_t i = 0; i < listener->count; i++)
         event_free(listener->acceptors[i].acceptable);
     for (size_t i = 0; i < listener->socket_count; i++)
@@ -178,10 +171,22 @@ void listener_close(struct listener *listener, bool take)
     listener->count = listener->socket_count = 0;
 }
 
+void listener_close(struct listener *listener)
+{
+    listener_reject(listener);
+    for (size_t i = 0; i < listener->count; i++) {
+        for (int left = MAX_LAST_ACCEPTS; left > 0 && accept_one(&listener->acceptors[i]); left--)
+            ;
+    }
+    close_sockets(listener);
+}
+
 void listener_free(struct listener *listener)
 {
     if (listener == NULL)
         return;
+    listener_reject(listener);
+    close_sockets(listener);
     event_free(listener->enable_later);
     free(listener);
 }

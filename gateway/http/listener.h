@@ -1,6 +1,5 @@
-/* listener: accepts connections: when, how many at a time, and how the sockets are closed without
- * harm to those who have just connected. Owns the listening sockets. Knows nothing of what happens
- * to whoever was accepted. */
+/* listener: accepts connections: when, how many at a time, and how the sockets are closed without a
+ * reset for those who have just connected. Owns the listening sockets, and no accepted one. */
 #ifndef YUKIZURI_HTTP_LISTENER_H
 #define YUKIZURI_HTTP_LISTENER_H
 
@@ -23,7 +22,7 @@ struct listener_options {
     void (*on_accept)(void *arg, int fd, const struct address *address);
     /* Is there so much to do that only one is to be accepted in this iteration of the loop? */
     bool (*is_busy)(void *arg);
-    /* Nobody can be accepted for a moment, and who comes waits: this is why. */
+    /* Accepting pauses, and who connects waits in the kernel's queue: this is why. */
     void (*on_full)(void *arg, enum refusal reason);
     void *arg;
 };
@@ -33,7 +32,7 @@ struct listener_options {
 struct listener *listener_open(const struct listener_options *options, char *error,
                                size_t error_size);
 
-/* Accepts from now on; in a moment; not until the next call of these. */
+/* Accepts from now on; in half a second at the latest; not until the next call of these. */
 void listener_enable(struct listener *listener);
 void listener_enable_later(struct listener *listener);
 void listener_disable(struct listener *listener);
@@ -42,10 +41,11 @@ void listener_disable(struct listener *listener);
  * path may be a successor's. */
 void listener_reject(struct listener *listener);
 
-/* Closes the sockets; `take`: accepts first who waits in their queues, whom closing would reset. */
-void listener_close(struct listener *listener, bool take);
+/* Rejects, accepts who waits in the queues, whom closing would reset, and closes the sockets. Does
+ * it once. */
+void listener_close(struct listener *listener);
 
-/* They must have been closed. NULL is fine. */
+/* Rejects and closes what is still open. Calls nobody back. NULL is fine. */
 void listener_free(struct listener *listener);
 
 #endif

@@ -11,20 +11,15 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { MOST_ROOMS = METRICS_ROOMS * 2 };
+enum { MAX_ROOMS = METRICS_ROOMS * 2 };
 
-/* --- Health --- */
-
-void ops_answer_health(struct response *response)
-{
-    response_say(response, 200, "OK");
-}
+/* --- Readiness --- */
 
 /* NULL, or a sentence: why nobody should be sent here. */
 static const char *why_not_ready(const struct http_site *site)
 {
-    const char *why =
-        site->leaving ? "draining: this gateway is going away" : broker_why_not_ready(site->broker);
+    const char *why = site->draining ? "draining: this gateway is going away"
+                                     : broker_why_not_ready(site->broker);
     if (why == NULL)
         why = sessions_why_closed(site->sessions);
     return why;
@@ -36,10 +31,10 @@ void ops_answer_ready(const struct http_site *site, struct response *response)
     if (why != NULL)
         response_say(response, 503, why);
     else
-        ops_answer_health(response);
+        response_say(response, 200, "OK");
 }
 
-/* --- Figures --- */
+/* --- Metrics --- */
 
 static bool may_operate(const struct http_site *site, const struct http_call *call)
 {
@@ -52,7 +47,7 @@ static bool may_operate(const struct http_site *site, const struct http_call *ca
            address_in_blocks(&client.address, allowed->items, allowed->count);
 }
 
-static int by_members(const void *a, const void *b)
+static int compare_members(const void *a, const void *b)
 {
     const struct metrics_room *left = a;
     const struct metrics_room *right = b;
@@ -60,20 +55,20 @@ static int by_members(const void *a, const void *b)
 }
 
 /* The biggest rooms. Keeps twice as many as wanted and sorts when that is full. */
-static size_t find_biggest_rooms(const struct http_site *site, struct metrics_room out[MOST_ROOMS])
+static size_t find_biggest_rooms(const struct http_site *site, struct metrics_room out[MAX_ROOMS])
 {
     size_t count = 0;
     const struct room *room;
     for (size_t at = 0; (room = rooms_next(sessions_rooms(site->sessions), &at)) != NULL;) {
         if (!room_is_open(room))
             continue;
-        if (count == MOST_ROOMS) {
-            qsort(out, count, sizeof *out, by_members);
+        if (count == MAX_ROOMS) {
+            qsort(out, count, sizeof *out, compare_members);
             count = METRICS_ROOMS;
         }
         out[count++] = (struct metrics_room){room_name(room), room_members_here(room)};
     }
-    qsort(out, count, sizeof *out, by_members);
+    qsort(out, count, sizeof *out, compare_members);
     return count < METRICS_ROOMS ? count : METRICS_ROOMS;
 }
 
@@ -90,12 +85,12 @@ static uint64_t find_resident_bytes(void)
     return resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* What is looked for when somebody asks. */
+/* What is read only when somebody asks. */
 static void set_gauges(const struct http_site *site)
 {
     struct metrics *metrics = site->metrics;
     metrics->ready = why_not_ready(site) == NULL;
-    metrics->draining = site->leaving;
+    metrics->draining = site->draining;
     metrics->redis_refuses = broker_why_refused(site->broker) != NULL;
     metrics->log_dropped = log_dropped(site->log);
     metrics->max_descriptors = file_limit_get();
@@ -103,57 +98,41 @@ static void set_gauges(const struct http_site *site)
                                              connections_count(site->connections));
 }
 
-struct figures {
-    struct metrics_room rooms[MOST_ROOMS];
-    struct metrics_moment moment;
-};
+typedef void render_fn(const struct metrics *, const struct metrics_moment *, struct text *);
 
-/* Refuses whoever may not read them. */
-static bool take_figures(const struct http_site *site, const struct http_call *call,
-                         struct figures *out)
+static void answer_metrics_as(const struct http_site *site, const struct http_call *call,
+                              const char *type, render_fn *render)
 {
+    struct metrics_room rooms[MAX_ROOMS];
+    struct text body = TEXT_EMPTY;
     if (!may_operate(site, call)) {
         response_say(call->response, 403, "Only operators may read this; see ops-allow.");
-        return false;
+        return;
     }
-    out->moment = (struct metrics_moment){
+    const struct metrics_moment moment = {
         .gateway = site->config->gateway_id,
         .version = YUKIZURI_VERSION,
         .cpu_us = clock_process_cpu_us(),
         .now_ms = clock_wall_ms(),
         .resident_bytes = find_resident_bytes(),
-        .rooms = out->rooms,
-        .room_count = find_biggest_rooms(site, out->rooms),
+        .rooms = rooms,
+        .room_count = find_biggest_rooms(site, rooms),
     };
     set_gauges(site);
-    return true;
-}
-
-/* Takes the body's memory. */
-static void end_figures(struct response *response, const char *type, struct text *body)
-{
-    response_begin(response, 200);
-    response_add_headers(response, "Cache-Control: no-store\r\n");
-    response_end_text(response, type, body->data, body->len);
-    text_done(body);
+    render(site->metrics, &moment, &body);
+    response_begin(call->response, 200);
+    response_add_headers(call->response, "Cache-Control: no-store\r\n");
+    response_end_text(call->response, type, body.data, body.len);
+    text_done(&body);
 }
 
 void ops_answer_metrics(const struct http_site *site, const struct http_call *call)
 {
-    struct figures figures;
-    struct text body = TEXT_EMPTY;
-    if (!take_figures(site, call, &figures))
-        return;
-    metrics_render_prometheus(site->metrics, &figures.moment, &body);
-    end_figures(call->response, "text/plain; version=0.0.4; charset=utf-8", &body);
+    answer_metrics_as(site, call, "text/plain; version=0.0.4; charset=utf-8",
+                      metrics_render_prometheus);
 }
 
 void ops_answer_stats(const struct http_site *site, const struct http_call *call)
 {
-    struct figures figures;
-    struct text body = TEXT_EMPTY;
-    if (!take_figures(site, call, &figures))
-        return;
-    metrics_render_json(site->metrics, &figures.moment, &body);
-    end_figures(call->response, "application/json", &body);
+    answer_metrics_as(site, call, "application/json", metrics_render_json);
 }

@@ -1,14 +1,10 @@
-/* ops: what operators and balancers ask: is the process alive, may people be sent here, and the
- * figures. The figures are for the addresses of `ops-allow` alone. Owns nothing; calls nobody back.
- */
+/* ops: what operators and balancers ask: may people be sent here, and the metrics, which are for
+ * the addresses of `ops-allow` alone. Owns nothing; calls nobody back. */
 #ifndef YUKIZURI_HTTP_OPS_H
 #define YUKIZURI_HTTP_OPS_H
 
 #include "http/client.h"
 #include "http/site.h"
-
-/* /healthz: always 200. */
-void ops_answer_health(struct response *response);
 
 /* /readyz: 200; or 503 with why nobody should be sent here. */
 void ops_answer_ready(const struct http_site *site, struct response *response);

@@ -5,16 +5,15 @@
 
 #include <string.h>
 
-/* By its path, or by its name, which is no path. */
-static const struct asset *find_asset(const char *word)
+static const struct asset *find_asset(const char *path_or_name)
 {
     for (size_t i = 0; i < assets_count; i++)
-        if (strcmp(assets[i].path, word) == 0 || strcmp(assets[i].name, word) == 0)
+        if (strcmp(assets[i].path, path_or_name) == 0 || strcmp(assets[i].name, path_or_name) == 0)
             return &assets[i];
     return NULL;
 }
 
-/* Ends the answer with the file, in the coding that this client likes best. */
+/* Ends the answer with the file, in the coding that this client prefers. */
 static void end_with(struct response *response, const struct http_request *request,
                      const struct asset *asset)
 {

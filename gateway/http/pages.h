@@ -1,6 +1,5 @@
-/* pages: the page and its files, which are built into the binary (http/assets.h): in which coding,
- * for how long a browser keeps them, and what the page may load. Owns nothing, keeps nothing, calls
- * nobody back. */
+/* pages: the page and its files, which are built into the binary (http/assets.h): their coding, how
+ * long a browser caches them, and what the page may load. Owns nothing, calls nobody back. */
 #ifndef YUKIZURI_HTTP_PAGES_H
 #define YUKIZURI_HTTP_PAGES_H
 

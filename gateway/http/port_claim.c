@@ -21,7 +21,7 @@ static void name_claim(const unsigned char *port, socklen_t len, struct sockaddr
 }
 
 /* The socket that is the claim; or -1 and errno. */
-static int claim(int listening)
+static int claim_port(int listening)
 {
     struct sockaddr_storage port = {0};
     struct sockaddr_un name;
@@ -38,11 +38,11 @@ static int claim(int listening)
     return -1;
 }
 
-static int claim_all(const struct listen_socket *listening, const char *addr,
-                     struct port_claim *out, char *error, size_t error_size)
+static int claim_ports(const struct listen_socket *listening, const char *addr,
+                       struct port_claim *out, char *error, size_t error_size)
 {
     for (size_t i = 0; i < listening->count; i++) {
-        int fd = claim(listening->fds[i]);
+        int fd = claim_port(listening->fds[i]);
         if (fd < 0) {
             snprintf(error, error_size, "cannot listen on %.150s: %s", addr,
                      errno == EADDRINUSE
@@ -66,7 +66,7 @@ int port_claim_acquire(const struct config *config, struct port_claim *out, char
         struct listen_socket listening;
         result = listen_socket_open(&config->listen[i], &alone, &listening, error, error_size);
         if (result == 0)
-            result = claim_all(&listening, config->addr.items[i], out, error, error_size);
+            result = claim_ports(&listening, config->addr.items[i], out, error, error_size);
         listen_socket_close(&listening);
     }
     if (result != 0)

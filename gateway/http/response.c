@@ -6,40 +6,32 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-static const char *reason_of(int status)
+static const struct {
+    int status;
+    const char *phrase;
+} reasons[] = {
+    {200, "OK"},
+    {204, "No Content"},
+    {400, "Bad Request"},
+    {403, "Forbidden"},
+    {404, "Not Found"},
+    {405, "Method Not Allowed"},
+    {408, "Request Timeout"},
+    {413, "Content Too Large"},
+    {426, "Upgrade Required"},
+    {429, "Too Many Requests"},
+    {431, "Request Header Fields Too Large"},
+    {501, "Not Implemented"},
+    {503, "Service Unavailable"},
+    {505, "HTTP Version Not Supported"},
+};
+
+static const char *find_reason(int status)
 {
-    switch (status) {
-    case 200:
-        return "OK";
-    case 204:
-        return "No Content";
-    case 400:
-        return "Bad Request";
-    case 403:
-        return "Forbidden";
-    case 404:
-        return "Not Found";
-    case 405:
-        return "Method Not Allowed";
-    case 408:
-        return "Request Timeout";
-    case 413:
-        return "Content Too Large";
-    case 426:
-        return "Upgrade Required";
-    case 429:
-        return "Too Many Requests";
-    case 431:
-        return "Request Header Fields Too Large";
-    case 501:
-        return "Not Implemented";
-    case 503:
-        return "Service Unavailable";
-    case 505:
-        return "HTTP Version Not Supported";
-    default:
-        return "Error";
-    }
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+        if (reasons[i].status == status)
+            return reasons[i].phrase;
+    return "Error";
 }
 
 /* --- Making --- */
@@ -47,7 +39,7 @@ static const char *reason_of(int status)
 void response_begin(struct response *response, int status)
 {
     text_clear(&response->out);
-    text_print(&response->out, "HTTP/1.1 %d %s\r\n", status, reason_of(status));
+    text_print(&response->out, "HTTP/1.1 %d %s\r\n", status, find_reason(status));
     response_add_headers(response, "X-Content-Type-Options: nosniff\r\n"
                                    "Referrer-Policy: no-referrer\r\n");
 }
@@ -84,16 +76,10 @@ void response_end_static(struct response *response, const char *type, const unsi
     response->body_len = response->is_head ? 0 : len;
 }
 
-static void end_sentence(struct response *response, const char *sentence)
+void response_say(struct response *response, int status, const char *sentence)
 {
     char line[256];
     int len = snprintf(line, sizeof line, "%s\n", sentence);
-    response_add_headers(response, "Cache-Control: no-store\r\n");
-    response_end_text(response, "text/plain; charset=utf-8", line, (size_t)len);
-}
-
-void response_say(struct response *response, int status, const char *sentence)
-{
     response_begin(response, status);
     if (status == 405)
         response_add_headers(response, "Allow: GET, HEAD\r\n");
@@ -101,7 +87,8 @@ void response_say(struct response *response, int status, const char *sentence)
         response_add_headers(response, "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
     if (status == 503 || status == 429)
         response_add_headers(response, "Retry-After: 5\r\n");
-    end_sentence(response, sentence);
+    response_add_headers(response, "Cache-Control: no-store\r\n");
+    response_end_text(response, "text/plain; charset=utf-8", line, (size_t)len);
 }
 
 /* --- Sending --- */
@@ -151,6 +138,6 @@ void response_send_bare(int fd, int status)
     int len = snprintf(answer, sizeof answer,
                        "HTTP/1.1 %d %s\r\nRetry-After: 5\r\nContent-Length: 0\r\n"
                        "Connection: close\r\n\r\n",
-                       status, reason_of(status));
+                       status, find_reason(status));
     send(fd, answer, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT);
 }

@@ -1,7 +1,7 @@
 /* response: the bytes of an HTTP answer: status line, headers, body; errors as answers with a plain
  * sentence. Knows how an answer is written, and not what it is about.
  *
- * Owns the head and a body of its own making; a static body is the caller's, and lives for ever.
+ * Owns the head and a body of its own making; a static body is the caller's, and is never freed.
  * Calls nobody back. In this order: response_begin, response_add_headers, one response_end_*; or
  * response_say alone. */
 #ifndef YUKIZURI_HTTP_RESPONSE_H
@@ -33,8 +33,8 @@ void response_end_text(struct response *response, const char *type, const char *
 void response_end_static(struct response *response, const char *type, const unsigned char *body,
                          size_t len);
 
-/* A whole answer that says this sentence, of at most 254 bytes, and is not to be kept; an error has
- * the headers that such a status needs. */
+/* A whole answer: this sentence, of at most 254 bytes, as plain text that is not to be cached, with
+ * the headers that the status needs. */
 void response_say(struct response *response, int status, const char *sentence);
 
 /* Writes as much as the non-blocking socket takes. 1: that was all; 0: to be called again when it
@@ -44,8 +44,7 @@ int response_write(struct response *response, int fd);
 /* Frees what it owns: ready for the next answer, to a request that is no HEAD. */
 void response_done(struct response *response);
 
-/* Answers somebody for whom nothing is kept, 503 or 429: the head alone, as far as the socket takes
- * it at once. */
+/* Answers 503 or 429 without a response: the head alone, as far as the socket takes it at once. */
 void response_send_bare(int fd, int status);
 
 #endif

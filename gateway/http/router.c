@@ -19,7 +19,7 @@ static bool is_below(const char *path, const char *prefix)
     return strncmp(path, prefix, len) == 0 && (path[len] == '\0' || path[len] == '/');
 }
 
-/* --- Without looking at the path --- */
+/* --- By the method --- */
 
 static void answer_options(struct response *response)
 {
@@ -35,7 +35,7 @@ static bool decode_path(const struct http_call *call)
            http_request_decode(call->request->path) >= 0;
 }
 
-/* Is that all there is to say? */
+/* Has it answered? */
 static bool answer_method(const struct http_call *call)
 {
     if (is_path(call, "*"))
@@ -52,7 +52,7 @@ static bool answer_method(const struct http_call *call)
 
 /* --- By the path --- */
 
-/* Is it a path that has an answer of its own? */
+/* Has it answered? */
 static bool answer_path(const struct http_site *site, const struct http_call *call)
 {
     if (is_path(call, "/"))
@@ -60,7 +60,7 @@ static bool answer_path(const struct http_site *site, const struct http_call *ca
     else if (strncmp(call->request->path, "/assets/", 8) == 0)
         pages_answer_asset(call->request, call->response);
     else if (is_path(call, "/healthz") || is_path(call, "/heartbeat"))
-        ops_answer_health(call->response);
+        response_say(call->response, 200, "OK");
     else if (is_path(call, "/readyz"))
         ops_answer_ready(site, call->response);
     else if (is_path(call, "/metrics"))
@@ -72,8 +72,8 @@ static bool answer_path(const struct http_site *site, const struct http_call *ca
     return true;
 }
 
-/* The judged room's name of "/PREFIX/NAME"; the default without NAME. Refuses, and says which names
- * are fair, where that is none. */
+/* The checked room name of "/PREFIX/NAME"; the default one without NAME. Answers 404, which says
+ * what names are valid, and returns false when it is not. */
 static bool find_room(const struct http_site *site, const struct http_call *call, char *out)
 {
     const char *slash = strchr(call->request->path + 1, '/');

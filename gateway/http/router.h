@@ -1,5 +1,5 @@
-/* router: which path gives what: pages, what operators ask, the WebSockets of rooms and of the echo
- * endpoint. Judges the method and the path, and answers itself where that is all there is to say.
+/* router: which path gives what: pages, health, readiness, metrics, the WebSockets of rooms and of
+ * the echo endpoint. Checks the method and the path, and answers itself what is wrong with them.
  * Owns nothing. */
 #ifndef YUKIZURI_HTTP_ROUTER_H
 #define YUKIZURI_HTTP_ROUTER_H

@@ -14,10 +14,10 @@ static uint32_t now_s(void)
     return (uint32_t)(clock_monotonic_ms() / 1000);
 }
 
-/* --- Who is let in --- */
+/* --- Accepting --- */
 
-/* Without keeping anything of it. What has come is read first: closing would reset the connection
- * else, and the answer would be lost. */
+/* Keeps no state. What has come is read first: closing would reset the connection else, and the
+ * answer would be lost. */
 static void reject(struct http_server *server, int fd, int status)
 {
     recv(fd, server->scratch, server->options.config->max_head, MSG_DONTWAIT);
@@ -25,21 +25,19 @@ static void reject(struct http_server *server, int fd, int status)
     close(fd);
 }
 
-/* For a newcomer when there are as many sockets as there can be: somebody who rests can come again.
- */
-static bool find_descriptor(struct http_server *server)
+/* When the file limit is reached, an idle client is dropped: it can connect again. */
+static bool make_room_for_socket(struct http_server *server)
 {
     uint64_t sockets = server->count + connections_count(server->options.connections);
     if (sockets < server->options.max_sockets)
         return true;
     if (list_is_empty(&server->idle))
         return false;
-    http_client_drop_idlest(server);
+    http_client_drop_longest_idle(server);
     return true;
 }
 
-/* Sockets that are no WebSockets are counted by peer: of a trusted proxy, which has many clients,
- * none. */
+/* The quota does not count a trusted proxy, which has many clients. */
 static bool count_peer(struct http_server *server, const struct address *peer, bool *counted)
 {
     *counted = !client_address_is_trusted(server->options.addresses, peer);
@@ -49,7 +47,7 @@ static bool count_peer(struct http_server *server, const struct address *peer, b
 void http_server_accept(struct http_server *server, int fd, const struct address *peer)
 {
     bool counted;
-    if (!find_descriptor(server)) {
+    if (!make_room_for_socket(server)) {
         refusals_note(server->options.refusals, REFUSAL_DESCRIPTORS, NULL);
         reject(server, fd, 503);
     } else if (!count_peer(server, peer, &counted)) {
@@ -60,13 +58,13 @@ void http_server_accept(struct http_server *server, int fd, const struct address
     }
 }
 
-/* --- Life --- */
+/* --- Making and freeing --- */
 
 struct http_server *http_server_new(const struct http_server_options *options)
 {
     struct http_server *server = memory_new(sizeof *server);
     const struct config *config = options->config;
-    uint64_t longest_s = HTTP_CLIENT_LONGEST_S;
+    uint64_t longest_s = HTTP_CLIENT_MAX_WAIT_S;
     if (config->keep_alive >= longest_s)
         longest_s = config->keep_alive + 1;
     server->options = *options;

@@ -30,7 +30,7 @@ struct http_site {
     struct refusals *refusals;
     struct log *log;
     uint64_t max_connections; /* the setting, bounded by the file limit */
-    bool leaving; /* a drain is under way: /readyz says 503, and everybody is still served */
+    bool draining;            /* /readyz says 503, and everybody is still served */
 };
 
 #endif

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,19 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BACKLOG = 4096, PATIENCE_MS = 2000, LOOK_MS = 2 };
-
-static int fail_path(char *error, size_t error_size, const char *why)
-{
-    snprintf(error, error_size, "%s", why);
-    return -1;
-}
-
-static int fail_path_with_errno(char *error, size_t error_size, const char *what)
-{
-    snprintf(error, error_size, "%s: %s", what, strerror(errno));
-    return -1;
-}
+enum { BACKLOG = 4096, LOCK_TIMEOUT_MS = 2000, LOCK_POLL_MS = 2 };
 
 static struct sockaddr_un address_of(const char *path)
 {
@@ -38,39 +27,30 @@ static struct sockaddr_un address_of(const char *path)
 
 /* --- One at a time --- */
 
-static void directory_of(const char *path, char out[sizeof(struct sockaddr_un)])
-{
-    const char *slash = strrchr(path, '/');
-    size_t len = slash == NULL ? 0 : (size_t)(slash - path);
-    if (slash == NULL)
-        memcpy(out, ".", 2);
-    else
-        snprintf(out, sizeof(struct sockaddr_un), "%.*s", len == 0 ? 1 : (int)len, path);
-}
-
 /* The lock is the descriptor's: it ends with it, or with the process. */
-static int lock(int fd)
+static int lock_with_timeout(int fd)
 {
-    int64_t end_ms = clock_monotonic_ms() + PATIENCE_MS;
+    int64_t end_ms = clock_monotonic_ms() + LOCK_TIMEOUT_MS;
     while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         if ((errno != EWOULDBLOCK && errno != EINTR) || clock_monotonic_ms() >= end_ms)
             return -1;
-        poll(NULL, 0, LOOK_MS);
+        poll(NULL, 0, LOCK_POLL_MS);
     }
     return 0;
 }
 
 static int lock_directory(const char *path, char *error, size_t error_size)
 {
-    char directory[sizeof(struct sockaddr_un)];
-    directory_of(path, directory);
+    char copy[sizeof(struct sockaddr_un)];
+    snprintf(copy, sizeof copy, "%s", path);
+    const char *directory = dirname(copy);
     int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
         snprintf(error, error_size, "the directory %s cannot be read: %s", directory,
                  strerror(errno));
         return -1;
     }
-    if (lock(fd) == 0)
+    if (lock_with_timeout(fd) == 0)
         return fd;
     snprintf(error, error_size, "the directory %s cannot be locked: %s", directory,
              errno == EWOULDBLOCK ? "another process holds it; give the socket a directory of "
@@ -82,9 +62,9 @@ static int lock_directory(const char *path, char *error, size_t error_size)
 
 /* --- What is there --- */
 
-/* Nobody listens where connecting is refused. Where the queue is full it fails with EAGAIN
- * (unix(7)): that owner hangs, and is alive. */
-static const char *find_owner(const struct sockaddr_un *address)
+/* NULL: nobody listens there, because connecting is refused. Where the queue is full it fails with
+ * EAGAIN (unix(7)): that owner hangs, and is alive. */
+static const char *describe_owner(const struct sockaddr_un *address)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
@@ -100,15 +80,15 @@ static const char *find_owner(const struct sockaddr_un *address)
     return "another process listens there; stop it first, or choose another path";
 }
 
-/* Takes away what a dead process left. NULL when the path is free. */
-static const char *make_free(const struct sockaddr_un *address)
+/* Removes what a dead process left. NULL when the path is free, else why it is not. */
+static const char *remove_stale_socket(const struct sockaddr_un *address)
 {
     struct stat status;
     if (lstat(address->sun_path, &status) != 0)
         return NULL; /* binding tells what else is wrong */
     if (!S_ISSOCK(status.st_mode))
         return "there is a file that is no socket; remove it, or choose another path";
-    const char *owner = find_owner(address);
+    const char *owner = describe_owner(address);
     if (owner == NULL)
         unlink(address->sun_path);
     return owner;
@@ -140,16 +120,19 @@ static int listen_locked(const char *path, unsigned mode, struct unix_path *out,
                          size_t error_size)
 {
     const struct sockaddr_un address = address_of(path);
-    const char *taken = make_free(&address);
-    if (taken != NULL)
-        return fail_path(error, error_size, taken);
+    const char *taken = remove_stale_socket(&address);
+    if (taken != NULL) {
+        snprintf(error, error_size, "%s", taken);
+        return -1;
+    }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return fail_path_with_errno(error, error_size, "a socket cannot be made");
-    if (bind_and_listen(fd, &address, mode, out) == 0)
+    if (fd >= 0 && bind_and_listen(fd, &address, mode, out) == 0)
         return fd;
-    fail_path_with_errno(error, error_size, "the socket cannot be made there");
-    close(fd);
+    snprintf(error, error_size, "%s: %s",
+             fd < 0 ? "a socket cannot be made" : "the socket cannot be made there",
+             strerror(errno));
+    if (fd >= 0)
+        close(fd);
     return -1;
 }
 

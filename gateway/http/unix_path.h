@@ -1,7 +1,6 @@
 /* unix_path: a listening socket at a path of the file system. A path belongs to one process at a
- * time, however many are started at once: who looks whether somebody listens there, takes away what
- * a dead process left, and listens, has the path's directory locked (flock) meanwhile. Part of
- * `listen_socket`. */
+ * time, however many are started at once: the path's directory is locked (flock) while a process
+ * looks for a listener there, removes a dead one's socket, and listens. Part of `listen_socket`. */
 #ifndef YUKIZURI_HTTP_UNIX_PATH_H
 #define YUKIZURI_HTTP_UNIX_PATH_H
 
@@ -16,8 +15,8 @@ struct unix_path {
 };
 
 /* Listens at `path`, of at most 107 bytes, which must outlive `out`; `mode` as chmod(2) has it. At
- * no moment may more connect than it says. Waits a second or two at most while another process is
- * about it. The descriptor, non-blocking; or -1 with the end of a sentence in `error`. */
+ * no moment may more connect than it says. Waits at most 2 s while another process holds the lock.
+ * The descriptor, non-blocking; or -1 with the end of a sentence in `error`. */
 int unix_path_listen(const char *path, unsigned mode, struct unix_path *out, char *error,
                      size_t error_size);
 

@@ -88,7 +88,7 @@ test("every close code is in protocol.md, once, and no other", () => {
 });
 
 test("every status of a refused handshake is in protocol.md", () => {
-  const refused = wordsOf(sources, /case ([45]\d\d):/g);
+  const refused = wordsOf(sources, /\{([45]\d\d), "/g);
   assert.ok(refused.length > 8, refused.join());
   const told = rowsOf(protocol, "status").flatMap(([cell]) => cell.match(/\d{3}/g));
   assert.deepEqual(told.sort(), refused);

@@ -1,4 +1,4 @@
-/* loop: rests when its iterations come fast and have nothing left to do. */
+/* loop: sleeps when its iterations come fast and have nothing left to do. */
 #include "base/clock.h"
 #include "loop.h"
 #include "unit.h"
@@ -7,9 +7,9 @@
 
 static void throttle(int iterations)
 {
-    int64_t paid_until_us = 0;
+    int64_t empty_at_us = 0;
     while (iterations-- > 0)
-        loop_throttle(&paid_until_us);
+        loop_throttle(&empty_at_us);
 }
 
 static long sleeps(void)

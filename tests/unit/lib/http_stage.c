@@ -155,7 +155,7 @@ static void open_log(void)
     assert_non_null(stage.log);
 }
 
-static void make_bus(void)
+static void make_broker(void)
 {
     static const struct broker_callbacks callbacks = {on_up, on_control_message};
     const struct broker_options options = {stage.base, &stage.config, &stage.config.redis_url,
@@ -257,7 +257,7 @@ static void open_stage(unsigned sockets, char *const *settings, bool has_redis)
     stage.poller = poller_new(stage.base, &stage.metrics);
     stage.sender = batch_send_new(false);
     stage.fanout = fanout_new(stage.sender, &stage.metrics, stage.refusals);
-    make_bus();
+    make_broker();
     make_sessions();
     make_server(sockets);
     make_site();
@@ -350,12 +350,12 @@ const char *stage_close_for_log(void)
 
 void stage_announce_drain(void)
 {
-    stage.site.leaving = true;
+    stage.site.draining = true;
 }
 
 void stage_drain(void)
 {
-    stage.site.leaving = true;
+    stage.site.draining = true;
     http_server_drain(stage.http);
 }
 
