@@ -38,7 +38,7 @@ static struct log *open_log(const struct config *config)
     return log_open(config->log_file, config->logging, config->gateway_id);
 }
 
-static int run_server(const struct config *config)
+static int run_gateway(const struct config *config)
 {
     char error[512];
     struct log *log = open_log(config);
@@ -74,7 +74,7 @@ static int run_all(struct config *config)
         return EXIT_USAGE;
     if (config->workers == 0)
         config->workers = (uint64_t)cores_allowed();
-    return config->workers == 1 ? run_server(config) : supervisor_run(config, run_server);
+    return config->workers == 1 ? run_gateway(config) : supervisor_run(config, run_gateway);
 }
 
 int main(int argc, char **argv)

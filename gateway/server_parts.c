@@ -47,7 +47,7 @@ static int open_listener(struct server *server, char *error, size_t error_size)
 
 /* --- What the parts say --- */
 
-static void on_up(void *arg)
+static void on_broker_up(void *arg)
 {
     struct server *server = arg;
     sessions_on_up(server->sessions);
@@ -74,7 +74,7 @@ static void refuse_to_run(struct server *server, const char *why)
     drain_finish(server, "the gateway-id is another living gateway's");
 }
 
-static void make_room_for_another(struct server *server)
+static void yield_gateway_id(struct server *server)
 {
     server->status = 1;
     drain_begin(server, false, "another process has taken the gateway-id over");
@@ -95,7 +95,7 @@ static void on_lease_news(void *arg, enum lease_news news, const char *why)
         refuse_to_run(server, why);
         break;
     case LEASE_SUPERSEDED:
-        make_room_for_another(server);
+        yield_gateway_id(server);
         break;
     case LEASE_AWAITED: /* the kernel shall give people to other workers: we would refuse them */
         listener_disable(server->listener);
@@ -156,7 +156,7 @@ static int make_broker(struct server *server, char *error, size_t error_size)
 {
     const struct broker_options options = {server->base, server->config, &server->redis_url,
                                            &server->metrics, server->log};
-    const struct broker_callbacks callbacks = {on_up, on_control_message};
+    const struct broker_callbacks callbacks = {on_broker_up, on_control_message};
     server->broker = broker_new(&options, &callbacks, server, error, error_size);
     return server->broker == NULL ? -1 : 0;
 }

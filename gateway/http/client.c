@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "base/wheel.h"
+#include "http/internal.h"
 #include "websocket/poller.h"
 
 #include <errno.h>

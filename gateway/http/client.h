@@ -8,17 +8,12 @@
 #define YUKIZURI_HTTP_CLIENT_H
 
 #include "base/list.h"
-#include "config/config.h"
-#include "config/quota.h"
+#include "config/address.h"
 #include "http/response.h"
 #include "protocol/http_request.h"
-#include "telemetry/refusals.h"
 
-struct client_addresses;
-struct connections;
 struct http_client;
-struct poller;
-struct wheel;
+struct http_server;
 
 enum { HTTP_CLIENT_MAX_WAIT_S = 60 }; /* of all waits but `keep-alive` */
 
@@ -32,31 +27,6 @@ struct http_call {
     struct response *response; /* to be made; its keep_alive and is_head are set */
     bool must_move;            /* a drain is under way, and this client was answered already: it can
                                   come to another gateway */
-};
-
-/* All of these must outlive it. */
-struct http_server_options {
-    struct poller *poller;
-    const struct config *config; /* keep-alive, max-head, max-connections-per-address */
-    struct client_addresses *addresses;
-    const struct connections *connections; /* they have sockets, too */
-    struct metrics *metrics;
-    struct refusals *refusals;
-    uint64_t max_sockets; /* of clients of any kind: what the file limit allows */
-    /* Makes the response and returns false; or takes the socket and returns true. */
-    bool (*on_request)(void *arg, const struct http_call *call);
-    void *arg;
-};
-
-/* What all clients share; `http/server` makes it, and nothing else looks into it. */
-struct http_server {
-    struct http_server_options options;
-    struct wheel *wheel; /* all clients: their deadlines */
-    struct quota *quota; /* of sockets that are no WebSockets yet, by peer */
-    struct link idle;    /* clients between two requests, the longest idle first */
-    size_t count;
-    char *scratch; /* one read, of max-head bytes */
-    bool draining; /* each connection ends with its answer */
 };
 
 /* Takes over an accepted, non-blocking socket; `counted`: the quota has counted it, and gets it

@@ -3,6 +3,9 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/wheel.h"
+#include "http/client.h"
+#include "http/client_address.h"
+#include "http/internal.h"
 #include "websocket/connections.h"
 
 #include <stdlib.h>
@@ -18,7 +21,7 @@ static uint32_t now_s(void)
 
 /* Keeps no state. What has come is read first: closing would reset the connection else, and the
  * answer would be lost. */
-static void reject(struct http_server *server, int fd, int status)
+static void reject_socket(struct http_server *server, int fd, int status)
 {
     recv(fd, server->scratch, server->options.config->max_head, MSG_DONTWAIT);
     response_send_bare(fd, status);
@@ -49,10 +52,10 @@ void http_server_accept(struct http_server *server, int fd, const struct address
     bool counted;
     if (!make_room_for_socket(server)) {
         refusals_note(server->options.refusals, REFUSAL_DESCRIPTORS, NULL);
-        reject(server, fd, 503);
+        reject_socket(server, fd, 503);
     } else if (!count_peer(server, peer, &counted)) {
         client_address_note_refused(server->options.addresses, peer);
-        reject(server, fd, 429);
+        reject_socket(server, fd, 429);
     } else {
         http_client_open(server, fd, peer, counted);
     }

@@ -5,8 +5,28 @@
 #ifndef YUKIZURI_HTTP_SERVER_H
 #define YUKIZURI_HTTP_SERVER_H
 
-#include "http/client.h"
-#include "http/client_address.h"
+#include "config/config.h"
+#include "telemetry/refusals.h"
+
+struct client_addresses;
+struct connections;
+struct http_call;
+struct http_server;
+struct poller;
+
+/* All of these must outlive it. */
+struct http_server_options {
+    struct poller *poller;
+    const struct config *config; /* keep-alive, max-head, max-connections-per-address */
+    struct client_addresses *addresses;
+    const struct connections *connections; /* they have sockets, too */
+    struct metrics *metrics;
+    struct refusals *refusals;
+    uint64_t max_sockets; /* of clients of any kind: what the file limit allows */
+    /* Makes the response and returns false; or takes the socket and returns true. */
+    bool (*on_request)(void *arg, const struct http_call *call);
+    void *arg;
+};
 
 struct http_server *http_server_new(const struct http_server_options *options);
 

@@ -3,6 +3,8 @@
 #include "unit.h"
 
 #include "base/clock.h"
+#include "http/client.h"
+#include "http/client_address.h"
 #include "http/server.h"
 #include "websocket/connections.h"
 #include "websocket/poller.h"
@@ -11,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { MOST_WATCHED = 16, SOCKETS = 2, QUIET_ROUNDS = 3 };
+enum { MAX_WATCHED = 16, SOCKETS = 2, QUIET_ROUNDS = 3 };
 
 static struct config config;
 static struct metrics metrics;
@@ -35,16 +37,16 @@ static struct {
     int fd;
     struct watch *watch;
     unsigned wanted;
-} watched[MOST_WATCHED];
+} watched[MAX_WATCHED];
 
 int poller_watch(struct poller *poller, int fd, struct watch *watch, unsigned before,
                  unsigned wanted)
 {
     (void)poller;
     (void)before;
-    watched[fd % MOST_WATCHED].fd = fd;
-    watched[fd % MOST_WATCHED].watch = watch;
-    watched[fd % MOST_WATCHED].wanted = wanted;
+    watched[fd % MAX_WATCHED].fd = fd;
+    watched[fd % MAX_WATCHED].watch = watch;
+    watched[fd % MAX_WATCHED].wanted = wanted;
     return 0;
 }
 
@@ -135,7 +137,7 @@ static int visit(const char *from)
 static bool serve(void)
 {
     bool any = false;
-    for (size_t i = 0; i < MOST_WATCHED; i++) {
+    for (size_t i = 0; i < MAX_WATCHED; i++) {
         short events = (watched[i].wanted & POLLER_READ) != 0 ? POLLIN : 0;
         events |= (watched[i].wanted & POLLER_WRITE) != 0 ? POLLOUT : 0;
         struct pollfd ready = {watched[i].fd, events, 0};
@@ -168,7 +170,7 @@ static const char *ask(int visitor, const char *request)
 
 /* --- Tests --- */
 
-static void test_who_answers_is_told_what_was_asked_and_by_whom(void **state)
+static void test_on_request_gets_what_was_asked_and_by_whom(void **state)
 {
     (void)state;
     const struct address peer = address_from("203.0.113.1");
@@ -193,7 +195,7 @@ static void test_what_is_malformed_is_answered_without_asking_anybody(void **sta
     close(visitor);
 }
 
-static void test_a_socket_that_was_taken_is_whose_who_took_it(void **state)
+static void test_a_taken_socket_belongs_to_who_took_it(void **state)
 {
     char byte;
     (void)state;
@@ -202,7 +204,7 @@ static void test_a_socket_that_was_taken_is_whose_who_took_it(void **state)
     assert_null(ask(visitor, GET("/room") "early"));
     assert_string_equal(asked.early, "early");
     assert_int_equal(http_server_count_clients(server), 0);
-    assert_int_equal(watched[asked.taken % MOST_WATCHED].wanted, 0);
+    assert_int_equal(watched[asked.taken % MAX_WATCHED].wanted, 0);
     http_server_free(server);
     server = NULL;
     assert_int_equal(write(asked.taken, "x", 1), 1);
@@ -240,18 +242,18 @@ static void test_only_who_was_answered_has_to_move_when_the_server_drains(void *
     close(new);
 }
 
-static void test_who_rests_makes_room_for_a_newcomer_and_who_is_heard_does_not(void **state)
+static void test_an_idle_client_makes_room_for_a_newcomer_and_one_that_asks_does_not(void **state)
 {
     char byte;
     (void)state;
-    int resting = visit("203.0.113.1");
+    int idle = visit("203.0.113.1");
     int asking = visit("203.0.113.2");
-    assert_non_null(ask(resting, GET("/")));
+    assert_non_null(ask(idle, GET("/")));
     int third = visit("203.0.113.3");
-    assert_int_equal(read(resting, &byte, 1), 0);
+    assert_int_equal(read(idle, &byte, 1), 0);
     assert_string_equal(ask(third, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"), "/");
     assert_string_equal(ask(asking, GET("/")), "/");
-    close(resting);
+    close(idle);
     close(asking);
     close(third);
 }
@@ -261,12 +263,12 @@ static void test_who_rests_makes_room_for_a_newcomer_and_who_is_heard_does_not(v
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_who_answers_is_told_what_was_asked_and_by_whom),
+        TEST(test_on_request_gets_what_was_asked_and_by_whom),
         TEST(test_what_is_malformed_is_answered_without_asking_anybody),
-        TEST(test_a_socket_that_was_taken_is_whose_who_took_it),
+        TEST(test_a_taken_socket_belongs_to_who_took_it),
         TEST(test_a_taken_socket_counts_no_more_for_its_address),
         TEST(test_only_who_was_answered_has_to_move_when_the_server_drains),
-        TEST(test_who_rests_makes_room_for_a_newcomer_and_who_is_heard_does_not),
+        TEST(test_an_idle_client_makes_room_for_a_newcomer_and_one_that_asks_does_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,7 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { VISITORS = 5, MOST = 3, HANGING_QUEUE = 2, PATIENCE_MS = 5000 };
+enum { VISITORS = 5, MAX_WAITING = 3, HANGING_QUEUE = 2, TIMEOUT_MS = 5000 };
 
 static const struct listen_socket_options alone = {.shared = false, .mode = 0660};
 
@@ -40,7 +40,7 @@ static int visit(int listener)
 static int waiting_at_last(int listener, int expected, int most)
 {
     int waiting = listen_socket_count_waiting(listener, most);
-    for (int i = 0; waiting != expected && i < PATIENCE_MS; i++) {
+    for (int i = 0; waiting != expected && i < TIMEOUT_MS; i++) {
         poll(NULL, 0, 1);
         waiting = listen_socket_count_waiting(listener, most);
     }
@@ -62,7 +62,7 @@ static void test_waiting_is_the_length_of_the_queue(void **state)
         visitors[i] = visit(listener);
         assert_int_equal(waiting_at_last(listener, i + 1, VISITORS + 1), i + 1);
     }
-    assert_int_equal(listen_socket_count_waiting(listener, MOST), MOST);
+    assert_int_equal(listen_socket_count_waiting(listener, MAX_WAITING), MAX_WAITING);
     close(accept(listener, NULL, NULL));
     assert_int_equal(listen_socket_count_waiting(listener, VISITORS + 1), VISITORS - 1);
     for (int i = 0; i < VISITORS; i++)
@@ -80,7 +80,7 @@ static void test_waiting_is_the_most_where_the_kernel_does_not_say(void **state)
     snprintf(address, sizeof address, "unix:/tmp/yukizuri-listener-%ld", (long)getpid());
     int listener = open_one(address, &path, &opened, error);
     assert_true(listener >= 0);
-    assert_int_equal(listen_socket_count_waiting(listener, MOST), MOST);
+    assert_int_equal(listen_socket_count_waiting(listener, MAX_WAITING), MAX_WAITING);
     listen_socket_reject(&opened);
     listen_socket_close(&opened);
     assert_int_equal(access(path.path, F_OK), -1);
@@ -105,7 +105,7 @@ static void test_a_path_whose_owner_hangs_is_refused_at_once_and_left_alone(void
         visitors[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         assert_int_equal(connect(visitors[i], (struct sockaddr *)&name, sizeof name), 0);
     }
-    alarm(PATIENCE_MS / 1000);
+    alarm(TIMEOUT_MS / 1000);
     assert_int_equal(open_one(address, &path, &opened, error), -1);
     alarm(0);
     assert_non_null(strstr(error, "another process listens there"));
@@ -186,7 +186,7 @@ static void test_a_directory_that_is_not_there_is_named(void **state)
                                "/nonexistent cannot be read: No such file or directory");
 }
 
-static void test_a_directory_that_somebody_holds_is_told(void **state)
+static void test_a_directory_that_somebody_holds_is_named(void **state)
 {
     (void)state;
     char error[256];
@@ -208,7 +208,7 @@ static void test_a_directory_that_somebody_holds_is_told(void **state)
     assert_int_equal(rmdir(text + 5), 0);
 }
 
-static void test_a_name_that_does_not_resolve_is_told(void **state)
+static void test_a_name_that_does_not_resolve_is_named(void **state)
 {
     (void)state;
     char error[256];
@@ -228,8 +228,8 @@ int main(void)
         cmocka_unit_test(test_a_path_that_has_become_another_socket_is_left_alone),
         cmocka_unit_test(test_a_file_that_is_no_socket_is_never_removed),
         cmocka_unit_test(test_a_directory_that_is_not_there_is_named),
-        cmocka_unit_test(test_a_directory_that_somebody_holds_is_told),
-        cmocka_unit_test(test_a_name_that_does_not_resolve_is_told),
+        cmocka_unit_test(test_a_directory_that_somebody_holds_is_named),
+        cmocka_unit_test(test_a_name_that_does_not_resolve_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

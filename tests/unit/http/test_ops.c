@@ -1,4 +1,4 @@
-/* /readyz: nobody is sent here unless what people say really flows. */
+/* /readyz: nobody is sent here unless messages really pass. */
 #include "unit.h"
 
 #include "fake_redis.h"

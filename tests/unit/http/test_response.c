@@ -48,7 +48,7 @@ static void assert_sent(const char *expected)
 
 /* --- Making --- */
 
-static void test_a_sentence_is_a_whole_answer_that_is_not_kept(void **state)
+static void test_a_sentence_is_a_whole_answer_that_is_not_cached(void **state)
 {
     (void)state;
     response.keep_alive = true;
@@ -181,7 +181,7 @@ static void test_a_bare_answer_is_a_head_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_a_sentence_is_a_whole_answer_that_is_not_kept),
+        TEST(test_a_sentence_is_a_whole_answer_that_is_not_cached),
         TEST(test_an_error_has_the_headers_that_its_status_needs),
         TEST(test_headers_stand_where_they_were_added_and_nothing_of_an_earlier_head),
         TEST(test_to_head_all_headers_are_sent_and_no_body),

@@ -1,4 +1,4 @@
-/* Which path gives what: the page and its files, packed or as they are, health, figures. */
+/* Which path gives what: the page and its files, compressed or as they are, health, metrics. */
 #include "unit.h"
 
 #include "http_stage.h"
@@ -71,7 +71,7 @@ static void test_each_path_has_its_answer(void **state)
     }
 }
 
-static void test_other_methods_are_told_405_and_which_are_answered(void **state)
+static void test_other_methods_get_405_and_which_are_answered(void **state)
 {
     static const char *const methods[] = {"POST", "PUT", "DELETE", "OPTIONS", "TRACE", "get"};
     static const char *const targets[] = {"/", "/healthz", "/nothing", "/room", "/%zz"};
@@ -115,13 +115,13 @@ static void test_the_page_lets_nothing_in_from_elsewhere(void **state)
     }
 }
 
-enum { MOST_FILES = 8, PATH_BYTES = 64 };
+enum { MAX_FILES = 8, PATH_BYTES = 64 };
 
 /* The paths in quotes that the text has. */
-static size_t find_files(struct stage_bytes text, char files[MOST_FILES][PATH_BYTES])
+static size_t find_files(struct stage_bytes text, char files[MAX_FILES][PATH_BYTES])
 {
     size_t count = 0;
-    for (const char *at = text.data; (at = strstr(at, "\"/assets/")) != NULL && count < MOST_FILES;
+    for (const char *at = text.data; (at = strstr(at, "\"/assets/")) != NULL && count < MAX_FILES;
          at++)
         snprintf(files[count++], PATH_BYTES, "%.*s", (int)strcspn(at + 1, "\""), at + 1);
     return count;
@@ -129,7 +129,7 @@ static size_t find_files(struct stage_bytes text, char files[MOST_FILES][PATH_BY
 
 static void test_the_page_names_files_that_are_there_and_never_change(void **state)
 {
-    char files[MOST_FILES][PATH_BYTES];
+    char files[MAX_FILES][PATH_BYTES];
     (void)state;
     size_t count = find_files(stage_get("/", ""), files);
     assert_true(count >= 3);
@@ -168,9 +168,9 @@ static uint32_t read_u32(const char *data)
     return value;
 }
 
-static void test_a_packed_file_holds_what_the_file_as_it_is_does(void **state)
+static void test_a_compressed_file_holds_what_the_plain_file_does(void **state)
 {
-    char files[MOST_FILES][PATH_BYTES];
+    char files[MAX_FILES][PATH_BYTES];
     (void)state;
     size_t count = find_files(stage_get("/", ""), files);
     snprintf(files[count++], PATH_BYTES, "/");
@@ -188,11 +188,12 @@ static void test_a_packed_file_holds_what_the_file_as_it_is_does(void **state)
     }
 }
 
-static void test_a_file_comes_packed_to_who_prefers_that_and_never_to_who_refuses_it(void **state)
+static void
+test_a_file_comes_compressed_to_who_prefers_that_and_never_to_who_refuses_it(void **state)
 {
     static const struct {
         const char *accept;
-        bool packed;
+        bool compressed;
     } cases[] = {
         {"", false},
         {"Accept-Encoding: gzip\r\n", true},
@@ -217,16 +218,16 @@ static void test_a_file_comes_packed_to_who_prefers_that_and_never_to_who_refuse
         struct stage_bytes answer = stage_get("/", cases[i].accept);
         assert_string_equal(stage_statuses(answer), "200");
         assert_string_equal(stage_header(answer, "Vary"), "Accept-Encoding");
-        if (cases[i].packed)
+        if (cases[i].compressed)
             assert_string_equal(stage_header(answer, "Content-Encoding"), "gzip");
         else
             assert_null(stage_header(answer, "Content-Encoding"));
     }
 }
 
-/* --- Health and figures --- */
+/* --- Health and metrics --- */
 
-static void test_health_is_told_without_redis_and_readiness_is_not(void **state)
+static void test_health_needs_no_redis_and_readiness_does(void **state)
 {
     (void)state;
     struct stage_bytes health = stage_get("/healthz", "");
@@ -239,29 +240,29 @@ static void test_health_is_told_without_redis_and_readiness_is_not(void **state)
     assert_non_null(strstr(stage_body(readiness).data, "Redis"));
 }
 
-static struct stage_bytes ask_figures(const char *address, const char *target)
+static struct stage_bytes ask_metrics(const char *address, const char *target)
 {
     char request[128];
     snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", target);
     return stage_ask(address, request);
 }
 
-static void test_figures_have_two_spellings(void **state)
+static void test_metrics_have_two_forms(void **state)
 {
     (void)state;
-    struct stage_bytes metrics = ask_figures("127.0.0.1", "/metrics");
+    struct stage_bytes metrics = ask_metrics("127.0.0.1", "/metrics");
     assert_string_equal(stage_statuses(metrics), "200");
     assert_string_equal(stage_header(metrics, "Content-Type"),
                         "text/plain; version=0.0.4; charset=utf-8");
     assert_string_equal(stage_header(metrics, "Cache-Control"), "no-store");
     assert_non_null(strstr(stage_body(metrics).data, "\nyukizuri_connections 0\n"));
-    struct stage_bytes stats = ask_figures("127.0.0.1", "/api/stats");
+    struct stage_bytes stats = ask_metrics("127.0.0.1", "/api/stats");
     assert_string_equal(stage_statuses(stats), "200");
     assert_string_equal(stage_header(stats, "Content-Type"), "application/json");
     assert_int_equal(stage_body(stats).data[0], '{');
 }
 
-static void test_only_operators_may_read_figures(void **state)
+static void test_only_operators_may_read_metrics(void **state)
 {
     static const char *const targets[] = {"/metrics", "/api/stats"};
     static const struct {
@@ -272,7 +273,7 @@ static void test_only_operators_may_read_figures(void **state)
     stage_open_with("--ops-allow", "192.0.2.0/24, 2001:db8::/32", NULL);
     for (size_t i = 0; i < 2; i++)
         for (size_t j = 0; j < sizeof cases / sizeof *cases; j++)
-            assert_int_equal(stage_status(ask_figures(cases[j].address, targets[i])),
+            assert_int_equal(stage_status(ask_metrics(cases[j].address, targets[i])),
                              cases[j].status);
 }
 
@@ -284,7 +285,7 @@ static void test_each_answer_is_counted(void **state)
         snprintf(expected, sizeof expected, "\nyukizuri_http_requests_total %d\n", 3 * i - 1);
         stage_get("/", "");
         stage_get("/nothing", "");
-        assert_non_null(strstr(ask_figures("127.0.0.1", "/metrics").data, expected));
+        assert_non_null(strstr(ask_metrics("127.0.0.1", "/metrics").data, expected));
     }
 }
 
@@ -294,15 +295,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_each_path_has_its_answer),
-        TEST(test_other_methods_are_told_405_and_which_are_answered),
+        TEST(test_other_methods_get_405_and_which_are_answered),
         TEST(test_options_of_everything_says_which_methods_there_are),
         TEST(test_the_page_lets_nothing_in_from_elsewhere),
         TEST(test_the_page_names_files_that_are_there_and_never_change),
-        TEST(test_a_packed_file_holds_what_the_file_as_it_is_does),
-        TEST(test_a_file_comes_packed_to_who_prefers_that_and_never_to_who_refuses_it),
-        TEST(test_health_is_told_without_redis_and_readiness_is_not),
-        TEST(test_figures_have_two_spellings),
-        TEST(test_only_operators_may_read_figures),
+        TEST(test_a_compressed_file_holds_what_the_plain_file_does),
+        TEST(test_a_file_comes_compressed_to_who_prefers_that_and_never_to_who_refuses_it),
+        TEST(test_health_needs_no_redis_and_readiness_does),
+        TEST(test_metrics_have_two_forms),
+        TEST(test_only_operators_may_read_metrics),
         TEST(test_each_answer_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -189,7 +189,7 @@ static void test_what_is_malformed_is_answered_with_a_body_also_after_a_head(voi
 
 /* --- What is no request --- */
 
-static void test_what_cannot_be_answered_is_told_why_and_ends_the_connection(void **state)
+static void test_what_cannot_be_answered_gets_the_reason_and_ends_the_connection(void **state)
 {
     static const struct {
         const char *request;
@@ -373,7 +373,7 @@ int main(void)
         TEST(test_what_follows_a_head_is_answered_with_its_body),
         TEST(test_a_head_that_brings_a_body_is_refused_without_one),
         TEST(test_what_is_malformed_is_answered_with_a_body_also_after_a_head),
-        TEST(test_what_cannot_be_answered_is_told_why_and_ends_the_connection),
+        TEST(test_what_cannot_be_answered_gets_the_reason_and_ends_the_connection),
         TEST(test_a_body_that_is_refused_is_never_read_as_a_request),
         TEST(test_a_content_length_of_nought_is_no_body),
         TEST(test_what_can_become_no_request_is_not_waited_for),

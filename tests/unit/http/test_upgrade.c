@@ -279,7 +279,7 @@ static void test_with_a_star_every_page_may_connect(void **state)
 
 /* --- How many --- */
 
-static void test_an_address_has_so_many_websockets_and_the_next_is_told_429(void **state)
+static void test_an_address_has_so_many_websockets_and_the_next_gets_429(void **state)
 {
     int status;
     (void)state;
@@ -296,7 +296,7 @@ static void test_an_address_has_so_many_websockets_and_the_next_is_told_429(void
     assert_non_null(strstr(stage_close_for_log(), VISITOR));
 }
 
-static void test_who_is_refused_takes_nothing_of_its_address_share(void **state)
+static void test_who_is_refused_takes_nothing_of_its_address_quota(void **state)
 {
     (void)state;
     stage_open_with("--max-connections-per-address", "1", NULL);
@@ -307,7 +307,7 @@ static void test_who_is_refused_takes_nothing_of_its_address_share(void **state)
     assert_int_equal(upgrade_from(VISITOR, ""), 101);
 }
 
-static void test_behind_a_trusted_proxy_each_client_has_its_own_share(void **state)
+static void test_behind_a_trusted_proxy_each_client_has_its_own_quota(void **state)
 {
     static const char one[] = "X-Forwarded-For: 198.51.100.1\r\n";
     static const char two[] = "X-Forwarded-For: 198.51.100.2\r\n";
@@ -332,7 +332,7 @@ static void test_what_a_stranger_says_of_its_address_does_not_count(void **state
     assert_int_equal(upgrade_from("198.51.100.1", ""), 101);
 }
 
-static void test_when_max_connections_are_there_the_next_is_told_503_until_one_leaves(void **state)
+static void test_when_max_connections_are_there_the_next_gets_503_until_one_leaves(void **state)
 {
     int status;
     (void)state;
@@ -366,11 +366,11 @@ int main(void)
         TEST(test_without_a_setting_only_pages_of_the_host_itself_may_connect),
         TEST(test_with_a_setting_only_those_pages_may_connect),
         TEST(test_with_a_star_every_page_may_connect),
-        TEST(test_an_address_has_so_many_websockets_and_the_next_is_told_429),
-        TEST(test_who_is_refused_takes_nothing_of_its_address_share),
-        TEST(test_behind_a_trusted_proxy_each_client_has_its_own_share),
+        TEST(test_an_address_has_so_many_websockets_and_the_next_gets_429),
+        TEST(test_who_is_refused_takes_nothing_of_its_address_quota),
+        TEST(test_behind_a_trusted_proxy_each_client_has_its_own_quota),
         TEST(test_what_a_stranger_says_of_its_address_does_not_count),
-        TEST(test_when_max_connections_are_there_the_next_is_told_503_until_one_leaves),
+        TEST(test_when_max_connections_are_there_the_next_gets_503_until_one_leaves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

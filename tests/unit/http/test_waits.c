@@ -42,7 +42,7 @@ static int status_on(int visitor, const char *request)
 
 /* --- Time --- */
 
-static void test_who_does_not_end_a_request_in_time_is_told_408(void **state)
+static void test_who_does_not_end_a_request_in_time_gets_408(void **state)
 {
     (void)state;
     int visitor = stage_visit(VISITOR);
@@ -66,7 +66,7 @@ static void test_a_byte_now_and_then_gives_no_more_time(void **state)
     assert_string_equal(stage_statuses(stage_receive(visitor)), "408");
 }
 
-static void test_who_comes_and_says_nothing_is_dropped_without_a_word(void **state)
+static void test_who_comes_and_sends_nothing_is_dropped_without_an_answer(void **state)
 {
     (void)state;
     int visitor = stage_visit(VISITOR);
@@ -79,7 +79,8 @@ static void test_who_comes_and_says_nothing_is_dropped_without_a_word(void **sta
 }
 
 /* A balancer that keeps it for just as long shall never find it closed. */
-static void test_who_rests_is_kept_for_keep_alive_seconds_from_its_last_request_on(void **state)
+static void
+test_an_idle_connection_is_kept_for_keep_alive_seconds_after_its_last_request(void **state)
 {
     (void)state;
     stage_open_with("--keep-alive", "20", NULL);
@@ -93,7 +94,7 @@ static void test_who_rests_is_kept_for_keep_alive_seconds_from_its_last_request_
     assert_true(stage_is_ended(visitor));
 }
 
-static void test_with_a_keep_alive_of_0_who_rests_is_never_dropped(void **state)
+static void test_with_a_keep_alive_of_0_an_idle_connection_is_never_dropped(void **state)
 {
     (void)state;
     stage_open_with("--keep-alive", "0", NULL);
@@ -103,7 +104,7 @@ static void test_with_a_keep_alive_of_0_who_rests_is_never_dropped(void **state)
     assert_int_equal(status_on(visitor, HEALTHZ), 200);
 }
 
-static unsigned find_rest_s(void)
+static unsigned find_idle_s(void)
 {
     unsigned seconds = 0;
     int visitor = stage_visit(VISITOR);
@@ -118,10 +119,10 @@ static void test_a_request_that_nobody_has_read_yet_when_its_time_is_over_is_ans
 {
     (void)state;
     stage_open_with("--keep-alive", "5", NULL);
-    unsigned rest_s = find_rest_s();
+    unsigned idle_s = find_idle_s();
     int visitor = stage_visit(VISITOR);
     ask_on(visitor, HEALTHZ);
-    stage_pass(rest_s - 1);
+    stage_pass(idle_s - 1);
     send(visitor, HEALTHZ, strlen(HEALTHZ), MSG_NOSIGNAL); /* and the loop does not run */
     stage_pass(1);
     assert_string_equal(stage_statuses(stage_receive(visitor)), "200");
@@ -141,7 +142,7 @@ static void test_who_does_not_read_its_answer_is_dropped(void **state)
 
 /* --- Too many --- */
 
-static void test_an_address_has_so_many_connections_and_the_next_is_told_429(void **state)
+static void test_an_address_has_so_many_connections_and_the_next_gets_429(void **state)
 {
     int visitors[4];
     (void)state;
@@ -190,7 +191,7 @@ static void test_this_machine_and_trusted_proxies_have_any_number_of_connections
     }
 }
 
-static void test_when_an_address_has_more_than_half_of_its_share_nobody_of_it_rests(void **state)
+static void test_when_an_address_has_more_than_half_of_its_connections_none_stays_idle(void **state)
 {
     (void)state;
     stage_open_with("--max-connections-per-address", "4", NULL);
@@ -204,7 +205,7 @@ static void test_when_an_address_has_more_than_half_of_its_share_nobody_of_it_re
 }
 
 static void
-test_when_all_sockets_are_taken_who_rests_longest_makes_room_for_a_newcomer(void **state)
+test_when_all_sockets_are_taken_the_longest_idle_one_makes_room_for_a_newcomer(void **state)
 {
     (void)state;
     stage_open_with_sockets(3);
@@ -220,7 +221,7 @@ test_when_all_sockets_are_taken_who_rests_longest_makes_room_for_a_newcomer(void
     assert_int_equal(status_on(asking, HEALTHZ), 200);
 }
 
-static void test_when_all_sockets_are_taken_and_nobody_rests_a_newcomer_is_told_503(void **state)
+static void test_when_all_sockets_are_taken_and_nobody_is_idle_a_newcomer_gets_503(void **state)
 {
     (void)state;
     stage_open_with_sockets(2);
@@ -252,11 +253,11 @@ static void test_a_gateway_that_will_go_away_says_so_and_serves_everybody_on(voi
 static void test_a_gateway_that_goes_away_ends_each_connection_with_its_answer(void **state)
 {
     (void)state;
-    int resting = stage_visit(VISITOR);
-    ask_on(resting, HEALTHZ);
+    int idle = stage_visit(VISITOR);
+    ask_on(idle, HEALTHZ);
     stage_drain();
-    assert_false(stage_is_ended(resting));
-    struct stage_bytes answer = ask_on(resting, HEALTHZ HEALTHZ);
+    assert_false(stage_is_ended(idle));
+    struct stage_bytes answer = ask_on(idle, HEALTHZ HEALTHZ);
     assert_string_equal(stage_statuses(answer), "200");
     assert_string_equal(stage_header(answer, "Connection"), "close");
     assert_true(answer.ended);
@@ -266,12 +267,12 @@ static void test_a_gateway_that_goes_away_ends_each_connection_with_its_answer(v
 static void test_a_gateway_that_goes_away_upgrades_only_who_has_just_come(void **state)
 {
     (void)state;
-    int resting = stage_visit(VISITOR);
+    int idle = stage_visit(VISITOR);
     int newcomer = stage_visit(VISITOR);
-    ask_on(resting, HEALTHZ);
+    ask_on(idle, HEALTHZ);
     stage_drain();
     assert_int_equal(status_on(newcomer, UPGRADE), 101);
-    struct stage_bytes answer = ask_on(resting, UPGRADE);
+    struct stage_bytes answer = ask_on(idle, UPGRADE);
     assert_string_equal(stage_statuses(answer), "503");
     assert_non_null(stage_header(answer, "Retry-After"));
 }
@@ -281,20 +282,20 @@ static void test_a_gateway_that_goes_away_upgrades_only_who_has_just_come(void *
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_who_does_not_end_a_request_in_time_is_told_408),
+        TEST(test_who_does_not_end_a_request_in_time_gets_408),
         TEST(test_a_byte_now_and_then_gives_no_more_time),
-        TEST(test_who_comes_and_says_nothing_is_dropped_without_a_word),
-        TEST(test_who_rests_is_kept_for_keep_alive_seconds_from_its_last_request_on),
-        TEST(test_with_a_keep_alive_of_0_who_rests_is_never_dropped),
+        TEST(test_who_comes_and_sends_nothing_is_dropped_without_an_answer),
+        TEST(test_an_idle_connection_is_kept_for_keep_alive_seconds_after_its_last_request),
+        TEST(test_with_a_keep_alive_of_0_an_idle_connection_is_never_dropped),
         TEST(test_a_request_that_nobody_has_read_yet_when_its_time_is_over_is_answered),
         TEST(test_who_does_not_read_its_answer_is_dropped),
-        TEST(test_an_address_has_so_many_connections_and_the_next_is_told_429),
+        TEST(test_an_address_has_so_many_connections_and_the_next_gets_429),
         TEST(test_who_leaves_makes_room_for_the_next_of_its_address),
         TEST(test_the_addresses_of_one_ipv6_network_count_as_one),
         TEST(test_this_machine_and_trusted_proxies_have_any_number_of_connections),
-        TEST(test_when_an_address_has_more_than_half_of_its_share_nobody_of_it_rests),
-        TEST(test_when_all_sockets_are_taken_who_rests_longest_makes_room_for_a_newcomer),
-        TEST(test_when_all_sockets_are_taken_and_nobody_rests_a_newcomer_is_told_503),
+        TEST(test_when_an_address_has_more_than_half_of_its_connections_none_stays_idle),
+        TEST(test_when_all_sockets_are_taken_the_longest_idle_one_makes_room_for_a_newcomer),
+        TEST(test_when_all_sockets_are_taken_and_nobody_is_idle_a_newcomer_gets_503),
         TEST(test_a_gateway_that_will_go_away_says_so_and_serves_everybody_on),
         TEST(test_a_gateway_that_goes_away_ends_each_connection_with_its_answer),
         TEST(test_a_gateway_that_goes_away_upgrades_only_who_has_just_come),

@@ -5,6 +5,8 @@
 
 #include "broker/broker.h"
 #include "fake_redis.h"
+#include "http/client.h"
+#include "http/client_address.h"
 #include "http/ops.h"
 #include "http/router.h"
 #include "http/server.h"
@@ -21,12 +23,12 @@
 #include <unistd.h>
 
 enum {
-    MOST_VISITORS = 512,
-    MOST_SETTINGS = 32,
+    MAX_VISITORS = 512,
+    MAX_SETTINGS = 32,
     ENOUGH_SOCKETS = 100000,
-    QUIET_TURNS = 16,      /* when nothing has come for so many, nothing comes by itself */
-    DEADLINE_TURNS = 1000, /* of 10 ms */
-    NARROW_BYTES = 1,      /* the least that the kernel has */
+    QUIET_ITERATIONS = 16,      /* when nothing has come for so many, nothing comes by itself */
+    DEADLINE_ITERATIONS = 1000, /* of 10 ms */
+    NARROW_BYTES = 1,           /* the least that the kernel has */
     ANSWER_BYTES = 1 << 22,
 };
 
@@ -48,7 +50,7 @@ static struct stage {
     struct client_addresses *addresses;
     struct http_server *http;
     struct http_site site;
-    int visitors[MOST_VISITORS];
+    int visitors[MAX_VISITORS];
     int visitor_count;
     char log_path[64];
 } stage;
@@ -64,7 +66,7 @@ static void take_steps(void *arg)
     broker_flush(stage.broker);
 }
 
-static void turn(void)
+static void iterate(void)
 {
     event_base_loop(stage.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
     take_steps(NULL);
@@ -73,8 +75,8 @@ static void turn(void)
 void stage_run_until(bool (*holds)(void))
 {
     static const struct timeval most = {0, 10000};
-    for (int turns = 0; !holds(); turns++) {
-        assert_true(turns < DEADLINE_TURNS);
+    for (int iterations = 0; !holds(); iterations++) {
+        assert_true(iterations < DEADLINE_ITERATIONS);
         event_base_loopexit(stage.base, &most);
         event_base_loop(stage.base, EVLOOP_ONCE);
         take_steps(NULL);
@@ -87,7 +89,7 @@ void stage_pass(unsigned seconds)
         clock_skip_ms(1000);
         http_server_tick(stage.http);
         broker_tick(stage.broker);
-        turn();
+        iterate();
         if (stage.fake != NULL)
             fake_redis_settle(stage.fake);
     }
@@ -133,12 +135,12 @@ static void load_config(char *const *settings)
         stage.log_path,
     };
     static char *const environment[] = {NULL};
-    char *arguments[MOST_SETTINGS] = {NULL};
+    char *arguments[MAX_SETTINGS] = {NULL};
     int count = 0;
     for (; count < (int)(sizeof always / sizeof *always); count++)
         arguments[count] = (char *)(uintptr_t)always[count];
     for (; *settings != NULL; settings++) {
-        assert_true(count < MOST_SETTINGS - 1);
+        assert_true(count < MAX_SETTINGS - 1);
         arguments[count++] = *settings;
     }
     struct config_result result = config_load(&stage.config, count, arguments, environment);
@@ -275,11 +277,11 @@ void stage_open_with_sockets(unsigned sockets)
 
 void stage_open_with(const char *setting, ...)
 {
-    char *settings[MOST_SETTINGS] = {NULL};
+    char *settings[MAX_SETTINGS] = {NULL};
     va_list more;
     va_start(more, setting);
     for (size_t count = 0; setting != NULL; setting = va_arg(more, const char *)) {
-        assert_true(count < MOST_SETTINGS - 1);
+        assert_true(count < MAX_SETTINGS - 1);
         settings[count++] = (char *)(uintptr_t)setting;
     }
     va_end(more);
@@ -376,7 +378,7 @@ static int connect_visitor(const char *from, bool narrow)
     static const int bytes = NARROW_BYTES;
     const struct address address = read_address(from);
     int pair[2];
-    assert_true(stage.visitor_count < MOST_VISITORS);
+    assert_true(stage.visitor_count < MAX_VISITORS);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
     if (narrow)
         setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
@@ -399,7 +401,7 @@ bool stage_send_bytes(int visitor, const void *data, size_t len)
 {
     ssize_t sent = send(visitor, data, len, MSG_NOSIGNAL);
     assert_true(sent < 0 || (size_t)sent == len);
-    turn();
+    iterate();
     return sent >= 0;
 }
 
@@ -426,10 +428,10 @@ struct stage_bytes stage_receive(int visitor)
 {
     static char buffer[ANSWER_BYTES];
     struct stage_bytes out = {.data = buffer};
-    for (int quiet = 0; quiet < QUIET_TURNS && !out.ended && !out.reset; quiet++) {
+    for (int quiet = 0; quiet < QUIET_ITERATIONS && !out.ended && !out.reset; quiet++) {
         while (read_some(visitor, buffer, &out))
             quiet = 0;
-        turn();
+        iterate();
     }
     buffer[out.len] = '\0';
     return out;
@@ -455,8 +457,8 @@ void stage_leave(int visitor)
         close(visitor);
         break;
     }
-    for (int i = 0; stage.open && i < QUIET_TURNS; i++)
-        turn();
+    for (int i = 0; stage.open && i < QUIET_ITERATIONS; i++)
+        iterate();
 }
 
 struct stage_bytes stage_ask(const char *address, const char *request)
