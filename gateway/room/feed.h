@@ -20,20 +20,17 @@
 struct feed_gap {
     uint64_t seq;     /* the next number is seq + 1 */
     uint64_t missed;  /* so many of them were messages */
-    bool epoch_reset; /* Redis lost its memory, or goes on with an older one: other numbers follow,
-                  and `missed` is not known */
-    uint64_t fork;    /* anew: numbers up to here stay what they were; 0: none do */
+    bool epoch_reset; /* Redis lost its memory, or goes on with an older one: the numbers that
+                         follow are not those after this one, and `missed` is not known */
+    uint64_t fork;    /* epoch_reset: numbers up to here stay what they were; 0: none do */
 };
 
 struct feed_callbacks {
-    /* The roster, on opening and after feed_read_roster. */
-    void (*on_roster_begin)(void *owner);
-    void (*on_roster_add)(void *owner, const char *id, const char *name, const char *address);
-    void (*on_roster_done)(void *owner, uint64_t count);
-    /* Follows on_roster_done: an event delivered before, which this roster does not include. */
+    /* Who is in the room, exact at its `seq`: a presence event that has all who can be named in
+     * `joined`. On opening (feed_is_live says no), and after feed_read_roster. */
+    void (*on_roster)(void *owner, const struct room_event *roster);
+    /* Follows on_roster: an event delivered earlier, which this roster does not include. */
     void (*on_roster_event)(void *owner, const struct room_event *event);
-    /* The roster was exact at `seq`; follows on_roster_done on opening. */
-    void (*on_start)(void *owner, uint64_t seq);
     /* A kept event that the roster already includes; `at_ms` is when it was, monotonic. */
     void (*on_remember)(void *owner, const struct room_event *event, int64_t at_ms);
     /* The next event. */
@@ -46,49 +43,37 @@ struct feed_callbacks {
     void (*on_live)(void *owner);
 };
 
-/* Both must outlive the feed. */
-struct feed_options {
-    const struct commands *commands;
-    struct pubsub *pubsub;
-};
-
-/* Opens the feed of a room; retries for ever. */
-struct feed *feed_open(const struct feed_options *options, const char *room,
+/* Opens the feed of a room, and goes on trying until it is closed. `commands` and `pubsub` must
+ * outlive it; `callbacks` is copied. */
+struct feed *feed_open(const struct commands *commands, struct pubsub *pubsub, const char *room,
                        const struct feed_callbacks *callbacks, void *owner);
 
 /* Ends it, also from within a callback of it: no other follows. */
 void feed_close(struct feed *feed);
 
+/* The epoch of the last event delivered; "" where none is known. Valid until the next callback. */
 const char *feed_epoch(const struct feed *feed);
+
+/* Was on_live called? */
 bool feed_is_live(const struct feed *feed);
 
 /* The room as Redis knows it, for commands about it; valid as long as the feed. */
 struct topic *feed_topic(struct feed *feed);
 
-/* Where somebody who has seen everything up to `*seq` of `epoch` stands in what it delivers: see
- * lineage_stand. */
-enum lineage_standing feed_stand(const struct feed *feed, const char *epoch, uint64_t *seq);
-
-/* From where on somebody of a foreign epoch surely has seen nothing: see lineage_unseen_from. */
-uint64_t feed_unseen_from(const struct feed *feed);
+/* The epoch with its forks: where others stand in what it delivers (lineage_stand). */
+const struct lineage *feed_lineage(const struct feed *feed);
 
 /* Are the numbers that it delivers those of its epoch? Not while another one is being taken up. */
 bool feed_is_settled(const struct feed *feed);
 
-/* Has Redis gone on with another history since the room began? */
-bool feed_has_forked(const struct feed *feed);
-
 /* Is nothing being read or awaited at the moment? */
 bool feed_is_current(const struct feed *feed);
 
-/* Somebody was told of another epoch than this feed knows: looks whether it has begun. */
-void feed_look(struct feed *feed);
+/* Somebody was told of another epoch than this feed has: reads whether it has begun. */
+void feed_check_epoch(struct feed *feed);
 
-/* Reads the roster anew; does nothing while that is under way. */
-void feed_read_roster(struct feed *feed);
-
-/* Commands can be sent (again): asks for what it waits for. */
-void feed_on_up(struct feed *feed);
+/* Asks for whatever it waits for and has not asked for yet: commands can be sent (again). */
+void feed_proceed(struct feed *feed);
 
 /* Once a second: asks again for what was not answered. */
 void feed_tick(struct feed *feed);

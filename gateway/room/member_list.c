@@ -4,6 +4,7 @@
 #include "room/internal.h"
 
 #include "base/clock.h"
+#include "room/feed_read.h"
 
 enum {
     ROSTER_REST_MS = 5000 /* while people leave, an incomplete roster is filled again so seldom */

@@ -100,7 +100,7 @@ void rooms_on_up(struct rooms *rooms)
     struct room *room;
     for (size_t at = 0; (room = rooms_next(rooms, &at)) != NULL;)
         if (room_is_open(room))
-            feed_on_up(room->feed);
+            feed_proceed(room->feed);
 }
 
 void rooms_refresh_rosters(struct rooms *rooms)

@@ -28,23 +28,16 @@ static void tell_happened(const struct room *room, bool hurry)
 
 /* --- The roster, as Redis has it --- */
 
-static void on_roster_begin(void *owner)
+static void on_roster(void *owner, const struct room_event *roster)
 {
     struct room *room = owner;
     roster_clear(room->roster);
-}
-
-static void on_roster_add(void *owner, const char *id, const char *name, const char *address)
-{
-    struct room *room = owner;
-    roster_add(room->roster, id, message_person_json(id, name, address));
-}
-
-static void on_roster_done(void *owner, uint64_t count)
-{
-    struct room *room = owner;
-    roster_set_count(room->roster, count);
+    roster_apply(room->roster, roster);
     member_list_on_roster(room);
+    if (!feed_is_live(room->feed)) {
+        room->seq = roster->seq;
+        replay_window_begin(room->window, roster->seq, room_log_head(room->log));
+    }
 }
 
 static void on_roster_event(void *owner, const struct room_event *event)
@@ -54,13 +47,6 @@ static void on_roster_event(void *owner, const struct room_event *event)
 }
 
 /* --- What happens --- */
-
-static void on_start(void *owner, uint64_t seq)
-{
-    struct room *room = owner;
-    room->seq = seq;
-    replay_window_begin(room->window, seq, room_log_head(room->log));
-}
 
 static void on_remember(void *owner, const struct room_event *event, int64_t at_ms)
 {
@@ -197,11 +183,8 @@ struct room *room_new(struct rooms *rooms, const char *name)
 void room_open(struct room *room)
 {
     static const struct feed_callbacks callbacks = {
-        .on_roster_begin = on_roster_begin,
-        .on_roster_add = on_roster_add,
-        .on_roster_done = on_roster_done,
+        .on_roster = on_roster,
         .on_roster_event = on_roster_event,
-        .on_start = on_start,
         .on_remember = on_remember,
         .on_event = on_event,
         .on_gap = on_gap,
@@ -224,8 +207,8 @@ void room_open(struct room *room)
     };
     room->subscribers = subscribers_new(&subscribers);
     presence_line_open(room);
-    const struct feed_options feed = {rooms->commands, broker_pubsub(rooms->options.broker)};
-    room->feed = feed_open(&feed, room->name, &callbacks, room);
+    room->feed = feed_open(rooms->commands, broker_pubsub(rooms->options.broker), room->name,
+                           &callbacks, room);
     rooms->callbacks.on_opened(room->owner, true);
 }
 

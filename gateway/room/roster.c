@@ -62,7 +62,8 @@ static struct person *new_person(struct roster *roster)
     return &roster->people[roster->named++];
 }
 
-void roster_add(struct roster *roster, const char *id, char *json)
+/* Takes the JSON over; a person who is there already is replaced. */
+static void add_person(struct roster *roster, const char *id, char *json)
 {
     struct person *person = find(roster, id);
     if (person == NULL && (roster->named == ROSTER_MOST || strlen(id) >= TOKEN_ID_BYTES)) {
@@ -94,13 +95,8 @@ void roster_apply(struct roster *roster, const struct room_event *event)
     for (size_t i = 0; i < event->left_count; i++)
         remove_person(roster, event->left[i].id);
     for (size_t i = 0; i < event->joined_count; i++)
-        roster_add(roster, event->joined[i].id, memory_copy_string(event->joined[i].json));
+        add_person(roster, event->joined[i].id, memory_copy_string(event->joined[i].json));
     roster->count = event->count;
-}
-
-void roster_set_count(struct roster *roster, uint64_t count)
-{
-    roster->count = count;
 }
 
 uint64_t roster_count(const struct roster *roster)

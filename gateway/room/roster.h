@@ -23,13 +23,9 @@ void roster_free(struct roster *roster);
 /* Forgets everybody. */
 void roster_clear(struct roster *roster);
 
-/* Takes the person's JSON over; a person who is there already is replaced. */
-void roster_add(struct roster *roster, const char *id, char *json);
-
 /* Applies a presence event; the persons' JSON stays the event's. */
 void roster_apply(struct roster *roster, const struct room_event *event);
 
-void roster_set_count(struct roster *roster, uint64_t count);
 uint64_t roster_count(const struct roster *roster);
 
 /* Does it name fewer than it could? */

@@ -111,7 +111,7 @@ static void admit(struct session *session, enum commands_join_status status,
         list_add(&session->entry->waiting, &session->in_queue);
         session_welcome_if_arrived(session);
         if (strcmp(feed_epoch(room_feed(session->entry->room)), joined->epoch) != 0)
-            feed_look(room_feed(session->entry->room));
+            feed_check_epoch(room_feed(session->entry->room));
     }
 }
 

@@ -72,7 +72,8 @@ static void each_waiting(struct room_entry *entry, enum session_state state,
 void session_on_live(void *owner)
 {
     struct room_entry *entry = owner;
-    if (feed_has_forked(room_feed(entry->room))) /* perhaps while the room was not open here */
+    if (feed_lineage(room_feed(entry->room))->count >
+        0) /* perhaps while the room was not open here */
         session_reconcile_soon(entry);
     each_waiting(entry, SESSION_OPENING, session_ask);
 }

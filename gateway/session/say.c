@@ -73,7 +73,7 @@ static void answer_say(struct saying *saying, const struct redis_reply *reply)
     uint64_t seq = redis_reply_number(reply);
     if (commands_is_other_epoch(reply)) {
         if (saying->current) /* else it may be anybody's invention */
-            feed_look(room_feed(session->entry->room));
+            feed_check_epoch(room_feed(session->entry->room));
         refuse_other_epoch(saying);
         return;
     }

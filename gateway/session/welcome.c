@@ -43,16 +43,16 @@ static void send_welcome(struct session *session, const struct room_view *view, 
 static bool find_arrival(const struct session *session, struct room_arrival *arrival)
 {
     const struct joining *joining = session->joining;
-    const struct feed *feed = room_feed(session->entry->room);
     const struct identity *identity = session->identity;
     uint64_t since = joining->since_seq;
     uint64_t floor = identity->floor;
     if (!joining->knows)
         return true;
-    enum lineage_standing standing = feed_stand(feed, joining->since_epoch, &since);
+    const struct lineage *lineage = feed_lineage(room_feed(session->entry->room));
+    enum lineage_standing standing = lineage_stand(lineage, joining->since_epoch, &since);
     if (standing == LINEAGE_FOREIGN)
-        since = feed_unseen_from(feed);
-    feed_stand(feed, identity->floor_epoch, &floor);
+        since = lineage_unseen_from(lineage);
+    lineage_stand(lineage, identity->floor_epoch, &floor);
     arrival->resumes = strcmp(identity->id, joining->shown.id) == 0;
     arrival->since = since > floor ? since : floor;
     return standing == LINEAGE_SHARED;
@@ -91,7 +91,7 @@ static bool is_settled(const struct session *session)
     const struct feed *feed = room_feed(session->entry->room);
     uint64_t seq = session->joining->seq;
     return feed_is_settled(feed) &&
-           feed_stand(feed, session->joining->epoch, &seq) == LINEAGE_SHARED;
+           lineage_stand(feed_lineage(feed), session->joining->epoch, &seq) == LINEAGE_SHARED;
 }
 
 static bool is_known(const struct session *session)

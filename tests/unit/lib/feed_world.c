@@ -2,6 +2,7 @@
 
 #include "feed_world.h"
 
+#include "room/feed_read.h"
 #include "skipping_clock.h"
 
 #include <event2/event.h>
@@ -27,24 +28,24 @@ static __attribute__((format(printf, 2, 3))) void tell(struct feed_world *world,
         close_feed(world);
 }
 
-static void on_roster_begin(void *owner)
+/* A word may close the feed, and is the last one then. */
+static void on_roster(void *owner, const struct room_event *roster)
 {
-    tell(owner, "[");
-}
-
-static void on_roster_add(void *owner, const char *id, const char *name, const char *address)
-{
-    char expected[64];
-    snprintf(expected, sizeof expected, "%s-name", id);
-    assert_string_equal(name, expected);
-    snprintf(expected, sizeof expected, "%s-address", id);
-    assert_string_equal(address, expected);
-    tell(owner, "%s", id);
-}
-
-static void on_roster_done(void *owner, uint64_t count)
-{
-    tell(owner, "]%" PRIu64, count);
+    struct feed_world *world = owner;
+    tell(world, "[");
+    for (size_t i = 0; i < roster->joined_count && world->feed != NULL; i++) {
+        const struct message_person *person = &roster->joined[i];
+        char expected[128];
+        snprintf(expected, sizeof expected,
+                 "{\"id\":\"%s\",\"name\":\"%s-name\",\"address\":\"%s-address\"}", person->id,
+                 person->id, person->id);
+        assert_string_equal(person->json, expected);
+        tell(world, "%s", person->id);
+    }
+    if (world->feed != NULL)
+        tell(world, "]%" PRIu64, roster->count);
+    if (world->feed != NULL && !feed_is_live(world->feed))
+        tell(world, "start:%" PRIu64, roster->seq);
 }
 
 static char letter_of(const struct room_event *event)
@@ -55,11 +56,6 @@ static char letter_of(const struct room_event *event)
 static void on_roster_event(void *owner, const struct room_event *event)
 {
     tell(owner, "again:%c%" PRIu64, letter_of(event), event->seq);
-}
-
-static void on_start(void *owner, uint64_t seq)
-{
-    tell(owner, "start:%" PRIu64, seq);
 }
 
 static void on_remember(void *owner, const struct room_event *event, int64_t at_ms)
@@ -102,20 +98,16 @@ static void on_live(void *owner)
 void open_feed(struct feed_world *world)
 {
     static const struct feed_callbacks callbacks = {
-        .on_roster_begin = on_roster_begin,
-        .on_roster_add = on_roster_add,
-        .on_roster_done = on_roster_done,
+        .on_roster = on_roster,
         .on_roster_event = on_roster_event,
-        .on_start = on_start,
         .on_remember = on_remember,
         .on_event = on_event,
         .on_gap = on_gap,
         .on_epoch = on_epoch,
         .on_live = on_live,
     };
-    const struct feed_options options = {broker_commands(world->broker),
-                                         broker_pubsub(world->broker)};
-    world->feed = feed_open(&options, "tea", &callbacks, world);
+    world->feed = feed_open(broker_commands(world->broker), broker_pubsub(world->broker), "tea",
+                            &callbacks, world);
 }
 
 void close_feed(struct feed_world *world)
@@ -139,7 +131,7 @@ void want_roster(struct feed_world *world)
 
 void doubt_epoch(struct feed_world *world)
 {
-    feed_look(world->feed);
+    feed_check_epoch(world->feed);
 }
 
 bool is_settled(const struct feed_world *world)
@@ -295,7 +287,7 @@ static void on_up(void *arg)
 {
     const struct feed_world *world = arg;
     if (world->feed != NULL)
-        feed_on_up(world->feed);
+        feed_proceed(world->feed);
 }
 
 static void on_control_message(void *arg, const char *data, size_t len)

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "room/fanout.h"
+#include "room/feed_read.h"
 #include "skipping_clock.h"
 #include "websocket/connections.h"
 #include "websocket/poller.h"
@@ -33,13 +34,14 @@ struct feed {
     uint64_t trimmed;       /* since the last second_passes */
 };
 
-struct feed *feed_open(const struct feed_options *options, const char *room,
+struct feed *feed_open(const struct commands *commands, struct pubsub *pubsub, const char *room,
                        const struct feed_callbacks *callbacks, void *owner)
 {
     struct feed *feed = calloc(1, sizeof *feed);
+    (void)pubsub;
     assert_string_equal(room, ROOM_NAME);
     *feed = (struct feed){.callbacks = *callbacks, .owner = owner, .epoch = "one"};
-    feed->topic.commands = options->commands;
+    feed->topic.commands = commands;
     return feed;
 }
 
@@ -73,7 +75,7 @@ void feed_read_roster(struct feed *feed)
     feed->rosters_asked++;
 }
 
-void feed_on_up(struct feed *feed)
+void feed_proceed(struct feed *feed)
 {
     (void)feed;
 }
@@ -170,10 +172,23 @@ static void let_happen(struct room_world *world, char *json, int64_t age_ms)
     free(json);
 }
 
+/* Exact at `seq`. */
+static void tell_roster(const struct feed *feed, uint64_t seq, const char *ids, uint64_t count)
+{
+    struct room_event roster;
+    char *json = presence_json(1, ids, "", count);
+    assert_int_equal(room_event_parse(json, strlen(json), 0, &roster), 0);
+    roster.seq = seq;
+    feed->callbacks.on_roster(feed->owner, &roster);
+    room_event_done(&roster);
+    free(json);
+}
+
 void begin_at(struct room_world *world, uint64_t seq)
 {
     struct feed *feed = feed_of(world);
-    feed->callbacks.on_start(feed->owner, seq);
+    feed->live = false;
+    tell_roster(feed, seq, "", 0);
     feed->live = true;
     feed->callbacks.on_live(feed->owner);
 }
@@ -241,17 +256,7 @@ void hear_epoch(struct room_world *world, const char *epoch)
 
 void hear_roster(struct room_world *world, const char *ids, uint64_t count)
 {
-    struct feed *feed = feed_of(world);
-    feed->callbacks.on_roster_begin(feed->owner);
-    for (ids += strspn(ids, " "); *ids != '\0'; ids += strspn(ids, " ")) {
-        char id[16], name[32];
-        size_t len = strcspn(ids, " ");
-        snprintf(id, sizeof id, "%.*s", (int)len, ids);
-        snprintf(name, sizeof name, "%s-name", id);
-        feed->callbacks.on_roster_add(feed->owner, id, name, "");
-        ids += len;
-    }
-    feed->callbacks.on_roster_done(feed->owner, count);
+    tell_roster(feed_of(world), room_seq(world->room), ids, count);
 }
 
 bool roster_asked(struct room_world *world)

@@ -257,8 +257,8 @@ static struct broker *connect_bus(void)
 static struct feed *say_and_drop(struct broker *broker)
 {
     static const struct publish_batch_say say = {"id", "\"from\":{}}", 10, NULL, NULL};
-    const struct feed_options options = {broker_commands(broker), broker_pubsub(broker)};
-    struct feed *feed = feed_open(&options, "room", &nobody, &url);
+    struct feed *feed =
+        feed_open(broker_commands(broker), broker_pubsub(broker), "room", &nobody, &url);
     assert_int_equal(commands_say(feed_topic(feed), &say, on_done, "said"), 0);
     redis_reconnect(broker_commands(broker)->redis, "dropped");
     return feed;
