@@ -8,7 +8,7 @@
 
 enum { MOST_RUN_BYTES = 262144 /* to one socket at once; more is for the next round */ };
 
-/* Members of one room who stand at one place in its log, and so get the same bytes. */
+/* Members of one room who are at one position in its log, and so get the same bytes. */
 struct run {
     struct subscribers *subscribers;
     uint64_t from, to;
@@ -22,9 +22,9 @@ struct run {
 struct fanout {
     struct batch_send *sender;
     struct subscribers_queue queue;
-    struct link gathered; /* those that are in the batch */
+    struct link in_batch; /* the subscribers whose slots are in it */
     struct text merged;   /* what several frames of a run become; it does not move */
-    bool full;            /* no room in `merged` for the next run */
+    bool full;            /* `merged` has no space for the next run */
     uint32_t count, run_count;
     struct sending sendings[BATCH_SEND_MOST];
     struct slot *slots[BATCH_SEND_MOST];
@@ -39,8 +39,8 @@ struct fanout *fanout_new(struct batch_send *sender, struct metrics *metrics,
     all->queue.metrics = metrics;
     all->queue.refusals = refusals;
     list_init(&all->queue.urgent);
-    list_init(&all->queue.rest);
-    list_init(&all->gathered);
+    list_init(&all->queue.others);
+    list_init(&all->in_batch);
     return all;
 }
 
@@ -59,12 +59,12 @@ struct subscribers_queue *fanout_queue(struct fanout *all)
 
 bool fanout_has_more(const struct fanout *all)
 {
-    return !list_is_empty(&all->queue.urgent) || !list_is_empty(&all->queue.rest);
+    return !list_is_empty(&all->queue.urgent) || !list_is_empty(&all->queue.others);
 }
 
-/* --- Gathering a batch --- */
+/* --- Collecting a batch --- */
 
-/* Returns NULL when its bytes must be put together and there is no room for that in this batch. */
+/* Returns NULL when its bytes must be put together and there is no space for that in this batch. */
 static struct run *begin_run(struct fanout *all, struct subscribers *subscribers, uint64_t from)
 {
     const struct room_log *log = subscribers->options.log;
@@ -96,13 +96,15 @@ static void add(struct fanout *all, struct run *run, struct slot *slot)
 
 /* Visits the next slots, up to the end of the round, until `most` have been served or are in the
  * batch. Returns how many. */
-static uint32_t gather(struct fanout *all, struct subscribers *subscribers, uint32_t most)
+static uint32_t collect(struct fanout *all, struct subscribers *subscribers, uint32_t most)
 {
     uint64_t head = room_log_head(subscribers->options.log);
-    uint32_t until = min_u32(subscribers->flush_at + subscribers->due, subscribers->count);
+    uint32_t until = subscribers->flush_at + subscribers->due;
     uint32_t at = subscribers->flush_at;
     uint32_t served = 0;
     struct run *run = NULL;
+    if (until > subscribers->count)
+        until = subscribers->count;
     for (; at < until && served < most; at++) {
         struct slot *slot = &subscribers->slots[at];
         uint64_t position = slot->cursor.position;
@@ -124,27 +126,27 @@ static uint32_t gather(struct fanout *all, struct subscribers *subscribers, uint
     return served;
 }
 
-/* From the next in a line, each once. */
-static uint32_t gather_from(struct fanout *all, struct link *line, uint32_t most)
+/* From the next rooms of a queue, each once. */
+static uint32_t collect_from(struct fanout *all, struct link *queue, uint32_t most)
 {
     uint32_t served = 0;
-    while (served < most && !all->full && !list_is_empty(line)) {
-        struct subscribers *subscribers = LIST_ITEM(line->next, struct subscribers, in_line);
-        list_remove(&subscribers->in_line);
-        list_add(&all->gathered, &subscribers->in_line);
-        served += gather(all, subscribers, most - served);
+    while (served < most && !all->full && !list_is_empty(queue)) {
+        struct subscribers *subscribers = LIST_ITEM(queue->next, struct subscribers, in_queue);
+        list_remove(&subscribers->in_queue);
+        list_add(&all->in_batch, &subscribers->in_queue);
+        served += collect(all, subscribers, most - served);
     }
     return served;
 }
 
-/* What is said comes first, but the others keep a quarter. */
-static uint32_t gather_batch(struct fanout *all, uint32_t most)
+/* What is said comes first, but a quarter is kept for the others. */
+static uint32_t collect_batch(struct fanout *all, uint32_t most)
 {
-    uint32_t kept = list_is_empty(&all->queue.rest) ? 0 : most / 4;
+    uint32_t kept = list_is_empty(&all->queue.others) ? 0 : most / 4;
     all->full = false;
-    uint32_t served = gather_from(all, &all->queue.urgent, most - kept);
-    served += gather_from(all, &all->queue.rest, most - served);
-    return served + gather_from(all, &all->queue.urgent, most - served);
+    uint32_t served = collect_from(all, &all->queue.urgent, most - kept);
+    served += collect_from(all, &all->queue.others, most - served);
+    return served + collect_from(all, &all->queue.urgent, most - served);
 }
 
 /* --- Sending it --- */
@@ -177,10 +179,10 @@ static void end_round(struct subscribers *subscribers)
     subscribers->flush_at = 0;
 }
 
-/* Back in line, or at rest. */
+/* Back into the queue, or done. */
 static void settle(struct subscribers *subscribers)
 {
-    list_remove(&subscribers->in_line);
+    list_remove(&subscribers->in_queue);
     if (subscribers->flush_at >= subscribers->count)
         end_round(subscribers);
     if (subscribers->due > 0) {
@@ -200,12 +202,12 @@ static void send_batch(struct fanout *all)
         settle_run(all, &all->runs[i]);
     all->count = all->run_count = 0;
     text_clear(&all->merged);
-    while (!list_is_empty(&all->gathered))
-        settle(LIST_ITEM(all->gathered.next, struct subscribers, in_line));
+    while (!list_is_empty(&all->in_batch))
+        settle(LIST_ITEM(all->in_batch.next, struct subscribers, in_queue));
 }
 
-/* A batch, then the sockets have their turn: what is said meanwhile is on its way through Redis,
- * and shares system calls with what was said before. */
+/* One batch; then sockets are read: what is said meanwhile is on its way through Redis, and shares
+ * system calls with what was said earlier. */
 void fanout_flush(struct fanout *all)
 {
     if (!fanout_has_more(all))
@@ -213,7 +215,7 @@ void fanout_flush(struct fanout *all)
     metrics_begin_iteration(all->queue.metrics);
     int64_t begun_us = clock_monotonic_us();
     for (uint32_t served = 0; served < BATCH_SEND_MOST && fanout_has_more(all);) {
-        served += gather_batch(all, BATCH_SEND_MOST - served);
+        served += collect_batch(all, BATCH_SEND_MOST - served);
         send_batch(all);
     }
     histogram_add(&all->queue.metrics->flush, clock_monotonic_us() - begun_us);

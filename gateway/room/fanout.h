@@ -1,7 +1,7 @@
 /* fanout: the way of frames from the rooms' logs to the sockets, all rooms of a gateway in batches
  * that they share.
  *
- * To all who wait for nothing but shared frames and stand where their neighbours stand the same
+ * To all who wait for nothing but shared frames and are where their neighbours are the same
  * bytes are sent (room/batch_send.h) without a look at their connection; whoever is left is served
  * one by one (room/subscribers.h). What was said goes before who came and went in other rooms. */
 #ifndef YUKIZURI_ROOM_FANOUT_H
@@ -16,10 +16,10 @@ struct fanout;
 struct fanout *fanout_new(struct batch_send *sender, struct metrics *metrics,
                           struct refusals *refusals);
 
-/* Nobody may stand in its queue any more; NULL is fine. */
+/* Nobody may be in its queue any more; NULL is fine. */
 void fanout_free(struct fanout *fanout);
 
-/* Where subscribers stand when something is due. */
+/* Where subscribers are when something is due. */
 struct subscribers_queue *fanout_queue(struct fanout *fanout);
 
 /* Sends one batch of what is due. To be called in each iteration, when what came from Redis has

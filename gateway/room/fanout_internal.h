@@ -1,4 +1,4 @@
-/* What room/subscribers.c (who is where, one by one) and room/fanout.c (all at once) share. */
+/* The slots of a room: room/subscribers.c changes them, and room/fanout.c goes over them. */
 #ifndef YUKIZURI_ROOM_FANOUT_INTERNAL_H
 #define YUKIZURI_ROOM_FANOUT_INTERNAL_H
 
@@ -7,13 +7,13 @@
 
 #include <assert.h>
 
-/* A member: a connection and where it stands. Two fit into a cache line; a flush looks at nothing
- * else of those who are plain: whose cursor is at a frame's beginning, and whose connection has
- * neither bytes of its own nor a full socket, nor ends. */
+/* A member: a connection and where it is in the log. Two fit into a cache line; a flush looks at
+ * nothing else of those who are in sync: whose cursor is at a frame's beginning, and whose
+ * connection has neither bytes of its own nor a full socket, nor ends. */
 struct slot {
     struct connection *connection;
     struct room_log_cursor cursor;
-    int in_sync_fd; /* the socket; -1 for who is not plain and must be served one by one */
+    int in_sync_fd; /* the socket; -1 for who is not in sync, and must be served one by one */
 };
 
 static_assert(sizeof(struct slot) <= 32, "two in a cache line");
@@ -28,23 +28,8 @@ struct subscribers {
     uint32_t flush_at; /* the next slot; those before it have been visited in this round */
     uint32_t due;      /* so many slots from there on, and on from the first, lag behind the head */
     uint64_t round_from; /* the head when this round began: whoever was visited has all before it */
-    struct link in_line; /* of the fanout with something due */
-    bool urgent;         /* some of it was said */
+    struct link in_queue; /* of those with something due, or the batch that is under way */
+    bool urgent;          /* some of it was said */
 };
-
-/* Puts the subscribers in the queue, should it not be there; before all that are not urgent when it
- * is. */
-void subscribers_enqueue(struct subscribers *subscribers, bool urgent);
-
-/* Serves one who is not plain; who is slow is left to its socket, unless it lags too far behind. */
-void subscribers_serve_or_cut(struct subscribers *subscribers, struct slot *slot);
-
-/* The socket took so many of the bytes from the slot's cursor on, and not all; -1: it is broken. */
-void subscribers_note_short(struct subscribers *subscribers, struct slot *slot, int32_t sent);
-
-static inline uint32_t min_u32(uint32_t number, uint32_t most)
-{
-    return number < most ? number : most;
-}
 
 #endif

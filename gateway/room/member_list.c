@@ -1,14 +1,19 @@
-/* When the roster is read from Redis again, and when everybody here gets the list: after a gap in
- * which people came or went unseen, when keys may have run out, and when the roster names fewer
- * than it could. */
-#include "room/internal.h"
+#include "room/member_list.h"
 
 #include "base/clock.h"
 #include "room/feed_read.h"
+#include "room/internal.h"
 
 enum {
-    ROSTER_REST_MS = 5000 /* while people leave, an incomplete roster is filled again so seldom */
+    FILL_EVERY_MS = 5000 /* an incomplete roster, at most so often */
 };
+
+const char *member_list_json(struct room *room, const char *id, const char *json)
+{
+    presence_batch_seen(room->presence.batch);
+    room->list.gave_incomplete |= roster_is_incomplete(room->roster);
+    return roster_list(room->roster, id, json);
+}
 
 void member_list_schedule(struct room *room, uint64_t after_ms)
 {
@@ -24,12 +29,17 @@ void member_list_on_roster(struct room *room)
     room->list.ready = room->list.due && room->list.read_at_ms == 0;
 }
 
-static void tell_list(struct room *room)
+static void append_list(struct room *room)
 {
     struct text json = TEXT_EMPTY;
+    if (room->list.ready)
+        room->list.due = room->list.ready = false;
     room->list.gave_incomplete = false;
-    message_add_members(&json, room->seq, roster_count(room->roster), room_list(room, "", NULL));
-    room_append(room, &json, ROOM_TRANSIENT | ROOM_URGENT);
+    message_add_members(&json, room->seq, roster_count(room->roster),
+                        member_list_json(room, "", NULL));
+    subscribers_append(room->subscribers, frame_new_text(json.data, json.len),
+                       (struct room_log_mark){room->seq, clock_monotonic_ms(), true}, true);
+    text_done(&json);
 }
 
 /* Can the list name everybody now, and was somebody given one that named fewer than it could? */
@@ -43,8 +53,8 @@ static bool is_whole_due(const struct room *room)
  * filled seldom, and where nobody is connected only for whoever comes. */
 static void complete_roster(struct room *room, uint64_t now_ms)
 {
-    bool rested = room->list.filled_ms == 0 || now_ms - room->list.filled_ms >= ROSTER_REST_MS;
-    if (room->list.read_at_ms != 0 || !rested || room_members_here(room) == 0 ||
+    bool may_fill = room->list.filled_ms == 0 || now_ms - room->list.filled_ms >= FILL_EVERY_MS;
+    if (room->list.read_at_ms != 0 || !may_fill || subscribers_count(room->subscribers) == 0 ||
         !roster_is_incomplete(room->roster))
         return;
     room->list.filled_ms = room->list.read_at_ms = now_ms;
@@ -52,12 +62,8 @@ static void complete_roster(struct room *room, uint64_t now_ms)
 
 void member_list_tick(struct room *room, uint64_t now_ms)
 {
-    if (room->list.ready) {
-        room->list.due = room->list.ready = false;
-        tell_list(room);
-    } else if (is_whole_due(room)) {
-        tell_list(room);
-    }
+    if (room->list.ready || is_whole_due(room))
+        append_list(room);
     complete_roster(room, now_ms);
     if (room->list.read_at_ms != 0 && room->list.read_at_ms <= now_ms) {
         room->list.read_at_ms = 0;

@@ -1,8 +1,7 @@
-/* Who comes and goes: at once when it is calm, and else as one line for all who came and went
- * within a window. */
-#include "room/internal.h"
+#include "room/presence_line.h"
 
 #include "base/clock.h"
+#include "room/internal.h"
 
 #include <event2/event.h>
 
@@ -27,16 +26,18 @@ static int64_t find_window_us(const struct room *room)
     return us < SHORTEST_US ? SHORTEST_US : us > LONGEST_US ? LONGEST_US : us;
 }
 
-void presence_line_show(struct room *room)
+void presence_line_flush(struct room *room)
 {
     struct text json = TEXT_EMPTY;
     if (!presence_batch_is_open(room->presence.batch))
         return;
-    room->presence.shown_us = clock_monotonic_us();
+    room->presence.flushed_us = clock_monotonic_us();
     wait_us(room, find_window_us(room));
     presence_batch_write(room->presence.batch, &json);
     presence_batch_clear(room->presence.batch);
-    room_append(room, &json, 0);
+    subscribers_append(room->subscribers, frame_new_text(json.data, json.len),
+                       (struct room_log_mark){room->seq, clock_monotonic_ms(), false}, false);
+    text_done(&json);
 }
 
 static void on_window(evutil_socket_t fd, short events, void *arg)
@@ -45,18 +46,18 @@ static void on_window(evutil_socket_t fd, short events, void *arg)
     (void)events;
     struct room *room = arg;
     metrics_begin_iteration(room->rooms->commands->metrics);
-    int64_t left_us = room->presence.shown_us + FULL_US - clock_monotonic_us();
+    int64_t left_us = room->presence.flushed_us + FULL_US - clock_monotonic_us();
     if (left_us > 0 && presence_batch_is_full(room->presence.batch))
         wait_us(room, left_us);
     else
-        presence_line_show(room);
+        presence_line_flush(room);
 }
 
 void presence_line_add(struct room *room, const struct room_event *event)
 {
     presence_batch_add(room->presence.batch, event);
     if (!evtimer_pending(room->presence.window, NULL))
-        presence_line_show(room);
+        presence_line_flush(room);
 }
 
 void presence_line_open(struct room *room)

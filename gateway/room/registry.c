@@ -1,8 +1,11 @@
-#include "room/internal.h"
+#include "room/registry.h"
 
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/table.h"
+#include "room/internal.h"
+#include "room/member_list.h"
+#include "room/retention.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +36,7 @@ static void count_rooms(const struct rooms *rooms)
     rooms->commands->metrics->rooms = table_count(rooms->by_name);
 }
 
-static void forget(struct room *room)
+static void remove_room(struct room *room)
 {
     struct rooms *rooms = room->rooms;
     table_remove(rooms->by_name, room);
@@ -48,7 +51,7 @@ void rooms_free(struct rooms *rooms)
     if (rooms == NULL)
         return;
     while (!list_is_empty(&rooms->in_order))
-        forget(LIST_ITEM(rooms->in_order.next, struct room, in_rooms));
+        remove_room(LIST_ITEM(rooms->in_order.next, struct room, in_rooms));
     table_free(rooms->by_name);
     free(rooms);
 }
@@ -62,22 +65,25 @@ struct room *rooms_get(struct rooms *rooms, const char *name)
         table_add(rooms->by_name, room);
         count_rooms(rooms);
     }
-    room_hold(room);
+    rooms_hold(room);
     return room;
 }
 
-void rooms_on_used(struct room *room)
+void rooms_hold(struct room *room)
 {
-    room->rooms->unused -= room_is_open(room);
+    if (room->users++ == 0)
+        room->rooms->unused -= room_is_open(room);
 }
 
-void rooms_on_unused(struct room *room)
+void rooms_release(struct room *room)
 {
     struct rooms *rooms = room->rooms;
+    if (--room->users > 0)
+        return;
     room->unused_since_ms = clock_monotonic_ms();
     rooms->unused += room_is_open(room);
     if (!room_is_open(room) || rooms->unused > MOST_UNUSED)
-        forget(room);
+        remove_room(room);
 }
 
 struct room *rooms_next(const struct rooms *rooms, size_t *at)
@@ -130,6 +136,6 @@ void rooms_tick(struct rooms *rooms)
         next = at->next;
         tick_room(room, now_ms);
         if (room->users == 0 && now_ms - room->unused_since_ms > LINGER_MS)
-            forget(room);
+            remove_room(room);
     }
 }

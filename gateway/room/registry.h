@@ -9,7 +9,7 @@
 struct subscribers_queue;
 struct rooms;
 
-/* on_opened is called from within room_open, and room_release, rooms_tick or rooms_free, and may
+/* on_opened is called from within room_open, and rooms_release, rooms_tick or rooms_free, and may
  * not change which rooms there are; on_live to on_epoch come from the event loop. */
 struct rooms_callbacks {
     /* A room was named: returns its owner, which is handed to the others. Freed with the room. */
@@ -37,22 +37,27 @@ struct rooms *rooms_new(const struct rooms_options *options,
 /* Nobody may use a room any more. NULL is fine. */
 void rooms_free(struct rooms *rooms);
 
-/* The room of this name, made if need be; one more user of it (room_release). */
+/* The room of this name, made if need be; one more user of it (rooms_release). */
 struct room *rooms_get(struct rooms *rooms, const char *name);
+
+/* One more user of the room, and one less: without any it closes after a while, and is freed; at
+ * once when it is not open. */
+void rooms_hold(struct room *room);
+void rooms_release(struct room *room);
 
 /* Walks over all rooms: start with *at = 0, NULL ends. No room may come or go meanwhile
  * (table_next). */
 struct room *rooms_next(const struct rooms *rooms, size_t *at);
 
-/* The room that has waited longest since this returned it, or since it was made; it is the last in
- * line then. NULL: there is none. Rooms may come and go between two calls, and none of the others
+/* The room that has waited longest since this returned it, or since it was made; it is the last of
+ * all then. NULL: there is none. Rooms may come and go between two calls, and none of the others
  * is passed over. */
 struct room *rooms_rotate(struct rooms *rooms);
 
 /* Redis is there (again): feeds ask for what they wait for. */
 void rooms_on_up(struct rooms *rooms);
 
-/* Keys may have run out unseen: reads every roster anew, after a lease, and tells all members. */
+/* Keys may have run out unseen: reads every roster, after a lease, and tells all members. */
 void rooms_refresh_rosters(struct rooms *rooms);
 
 /* To be called once a second: forgets old events, closes unused rooms. */

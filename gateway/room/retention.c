@@ -1,7 +1,7 @@
-/* What a room forgets: what is older than `retention`, or more than `retention-messages`. */
-#include "room/internal.h"
+#include "room/retention.h"
 
 #include "base/clock.h"
+#include "room/internal.h"
 
 #include <string.h>
 
@@ -18,8 +18,8 @@ static uint64_t find_tail(const struct room *room, uint64_t limit)
         keep_ms = SHORTEST_KEEP_MS;
     int64_t oldest_ms = clock_monotonic_ms() - keep_ms;
     uint64_t tail = room_log_tail(room->log);
-    uint64_t least = room_log_excess(room->log);
-    while (tail < limit && (tail < least || room_log_mark(room->log, tail).at_ms < oldest_ms))
+    uint64_t excess = room_log_excess(room->log);
+    while (tail < limit && (tail < excess || room_log_mark(room->log, tail).at_ms < oldest_ms))
         tail++;
     return tail;
 }
@@ -27,7 +27,7 @@ static uint64_t find_tail(const struct room *room, uint64_t limit)
 static void note_forgotten(struct room *room, uint64_t seq)
 {
     room->forgotten.seq = seq;
-    room->forgotten.said |= replay_window_messages(room->window, seq - 1, seq) > 0;
+    room->forgotten.message |= replay_window_messages(room->window, seq - 1, seq) > 0;
 }
 
 /* Forgets what is too old or too much of the frames before `limit`; nobody but the slow is before
@@ -54,15 +54,15 @@ void retention_on_served(void *owner, uint64_t limit)
 }
 
 /* The number of the last event that Redis is to forget as well; 0 when it need not be told: nothing
- * was forgotten, or nothing is left (the stream's own TTL ends then, too), or only who came and
+ * was forgotten, or nothing is left (the stream's own TTL ends then as well), or only who came and
  * went was (that waits: a burst that came within seconds would cost a command for each of them). */
 static uint64_t take_forgotten(struct room *room)
 {
     uint64_t seq = room->forgotten.seq;
     bool all = seq == room->seq;
     room->forgotten.ticks += seq != 0;
-    if (all || (!room->forgotten.said && room->forgotten.ticks < PRESENCE_TICKS))
-        return 0; /* all: until something happens again, and else the stream ends by itself */
+    if (all || (!room->forgotten.message && room->forgotten.ticks < PRESENCE_TICKS))
+        return 0;
     memset(&room->forgotten, 0, sizeof room->forgotten);
     return seq;
 }
@@ -73,5 +73,5 @@ void retention_tick(struct room *room)
         trim(room, room_log_head(room->log));
     uint64_t forgotten = take_forgotten(room);
     if (forgotten > 0 && feed_is_current(room->feed))
-        commands_trim(room_topic(room), feed_epoch(room->feed), forgotten);
+        commands_trim(feed_topic(room->feed), feed_epoch(room->feed), forgotten);
 }

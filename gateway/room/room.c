@@ -1,23 +1,34 @@
-#include "room/internal.h"
+#include "room/room.h"
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "room/internal.h"
+#include "room/member_list.h"
+#include "room/presence_line.h"
+#include "room/retention.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 /* --- Appending --- */
 
+/* What a frame is beside its text. */
+enum {
+    TRANSIENT = 1, /* nobody is told of it later */
+    URGENT = 2     /* somebody said it */
+};
+
+/* Everybody here gets it. */
 static void append(struct room *room, const char *json, size_t len, unsigned what)
 {
-    struct room_log_mark mark = {room->seq, clock_monotonic_ms(), (what & ROOM_TRANSIENT) != 0};
-    room_log_append(room->log, frame_new_text(json, len), mark);
-    subscribers_tell(room->subscribers, (what & ROOM_URGENT) != 0);
+    struct room_log_mark mark = {room->seq, clock_monotonic_ms(), (what & TRANSIENT) != 0};
+    subscribers_append(room->subscribers, frame_new_text(json, len), mark, (what & URGENT) != 0);
 }
 
-void room_append(struct room *room, struct text *json, unsigned what)
+/* The same; the text is freed. */
+static void append_text(struct room *room, struct text *json)
 {
-    append(room, json->data, json->len, what);
+    append(room, json->data, json->len, TRANSIENT | URGENT);
     text_done(json);
 }
 
@@ -67,10 +78,10 @@ static void on_live(void *owner)
 static void take_notice(struct room *room, const struct room_event *event)
 {
     struct text json = TEXT_EMPTY;
-    presence_line_show(room);
+    presence_line_flush(room);
     tell_happened(room, true);
     message_add_notice(&json, event->text);
-    room_append(room, &json, ROOM_TRANSIENT | ROOM_URGENT);
+    append_text(room, &json);
 }
 
 static void note_number(struct room *room, const struct room_event *event)
@@ -82,10 +93,10 @@ static void note_number(struct room *room, const struct room_event *event)
 /* Lines keep the order of their numbers. */
 static void take_message(struct room *room, const struct room_event *event)
 {
-    presence_line_show(room);
+    presence_line_flush(room);
     tell_happened(room, true);
     note_number(room, event);
-    append(room, event->json, event->len, ROOM_URGENT);
+    append(room, event->json, event->len, URGENT);
     tell_happened(room, false);
 }
 
@@ -100,7 +111,7 @@ static void take_presence(struct room *room, const struct room_event *event)
 static void on_event(void *owner, const struct room_event *event)
 {
     if (event->type == EVENT_TYPING)
-        append(owner, event->json, event->len, ROOM_TRANSIENT);
+        append(owner, event->json, event->len, TRANSIENT);
     else if (event->type == EVENT_NOTICE)
         take_notice(owner, event);
     else if (event->type == EVENT_MESSAGE)
@@ -113,7 +124,7 @@ static void tell_gap(struct room *room, const struct feed_gap *gap)
 {
     struct text json = TEXT_EMPTY;
     message_add_gap(&json, gap->missed, feed_epoch(room->feed), gap->seq);
-    room_append(room, &json, ROOM_TRANSIENT | ROOM_URGENT);
+    append_text(room, &json);
     room->rooms->commands->metrics->gaps++;
 }
 
@@ -139,7 +150,7 @@ static void go_back(struct room *room, const struct feed_gap *gap)
 static void on_gap(void *owner, const struct feed_gap *gap)
 {
     struct room *room = owner;
-    presence_line_show(room);
+    presence_line_flush(room);
     if (gap->epoch_reset) {
         go_back(room, gap);
         memset(&room->forgotten, 0, sizeof room->forgotten);
@@ -161,9 +172,9 @@ static void on_epoch(void *owner)
 {
     struct room *room = owner;
     struct text json = TEXT_EMPTY;
-    presence_line_show(room);
+    presence_line_flush(room);
     message_add_epoch(&json, feed_epoch(room->feed), room->seq);
-    room_append(room, &json, ROOM_TRANSIENT | ROOM_URGENT);
+    append_text(room, &json);
     tell_happened(room, false);
     room->rooms->callbacks.on_epoch(room->owner);
 }
@@ -212,35 +223,19 @@ void room_open(struct room *room)
     rooms->callbacks.on_opened(room->owner, true);
 }
 
-static void close_room(struct room *room)
-{
-    feed_close(room->feed);
-    room->rooms->callbacks.on_opened(room->owner, false);
-    presence_line_close(room);
-    subscribers_free(room->subscribers);
-    room_log_free(room->log);
-    replay_window_free(room->window);
-    roster_free(room->roster);
-}
-
 void room_free(struct room *room)
 {
-    if (room_is_open(room))
-        close_room(room);
+    if (room_is_open(room)) {
+        feed_close(room->feed);
+        room->rooms->callbacks.on_opened(room->owner, false);
+        presence_line_close(room);
+        subscribers_free(room->subscribers);
+        room_log_free(room->log);
+        replay_window_free(room->window);
+        roster_free(room->roster);
+    }
     room->rooms->callbacks.on_freed(room->owner);
     free(room);
-}
-
-void room_hold(struct room *room)
-{
-    if (room->users++ == 0)
-        rooms_on_used(room);
-}
-
-void room_release(struct room *room)
-{
-    if (--room->users == 0)
-        rooms_on_unused(room);
 }
 
 bool room_is_open(const struct room *room)
@@ -279,8 +274,8 @@ struct topic *room_topic(const struct room *room)
 static uint64_t position_after(const struct room *room, uint64_t since, uint64_t *missed)
 {
     *missed = replay_window_missed(room->window, since);
-    if (room->rooms->commands->config->retention ==
-        0) { /* what the log has is for slow readers alone */
+    /* without retention, what the log has is for slow readers alone */
+    if (room->rooms->commands->config->retention == 0) {
         *missed = replay_window_messages(room->window, since, room->seq);
         return room_log_head(room->log);
     }
@@ -332,11 +327,4 @@ uint64_t room_count(const struct room *room)
 size_t room_members_here(const struct room *room)
 {
     return subscribers_count(room->subscribers);
-}
-
-const char *room_list(struct room *room, const char *id, const char *json)
-{
-    presence_batch_seen(room->presence.batch);
-    room->list.gave_incomplete |= roster_is_incomplete(room->roster);
-    return roster_list(room->roster, id, json);
 }

@@ -3,7 +3,7 @@
  *
  * Made by name (registry.h). It opens with its first member: then it has a feed (feed.h), whose
  * events it takes in the order of their numbers and makes frames of, once each. Presence is
- * gathered, so that a burst of people costs one line. It does not own the connections in it, and
+ * batched, so that a burst of people costs one line. It does not own the connections in it, and
  * knows nothing of sessions: whoever has them keeps what is theirs in the room's owner. */
 #ifndef YUKIZURI_ROOM_ROOM_H
 #define YUKIZURI_ROOM_ROOM_H
@@ -21,10 +21,6 @@ const char *room_name(const struct room *room);
 
 /* What rooms_callbacks.on_made gave. */
 void *room_owner(const struct room *room);
-
-/* One more user of the room, and one less: without any it closes after a while, and is freed. */
-void room_hold(struct room *room);
-void room_release(struct room *room);
 
 /* Opens it, should it not be open. */
 void room_open(struct room *room);
@@ -53,8 +49,8 @@ struct room_view {
     uint64_t from;   /* the frames that follow are those after this number */
 };
 
-/* Adds a connection; frames flow to it from the end of this iteration on. While presence is being
- * gathered the view is ahead of the frames: the line that follows may name those in the list. */
+/* Adds a connection; frames flow to it from the end of this iteration on. While a presence batch is
+ * open the view is ahead of the frames: the line that follows may name those in the list. */
 struct room_view room_enter(struct room *room, struct connection *connection,
                             const struct room_arrival *arrival);
 
@@ -73,9 +69,14 @@ uint64_t room_delivered_seq(const struct room *room);
 uint64_t room_count(const struct room *room);
 size_t room_members_here(const struct room *room);
 
-/* The people whom a list names, as JSON objects between commas; among them, when there is an `id`,
- * the person of that id, whose object is `json`. Whoever gets it has seen who is gathered. Valid
- * until the next call. */
-const char *room_list(struct room *room, const char *id, const char *json);
+/* --- For registry.c --- */
+
+struct rooms;
+
+/* Made with its owner (rooms_callbacks.on_made); it is not open. */
+struct room *room_new(struct rooms *rooms, const char *name);
+
+/* Closes it, if it is open, and frees it. */
+void room_free(struct room *room);
 
 #endif

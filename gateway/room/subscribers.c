@@ -1,3 +1,5 @@
+#include "room/subscribers.h"
+
 #include "base/memory.h"
 #include "room/fanout_internal.h"
 #include "websocket/output.h"
@@ -9,16 +11,11 @@ enum {
     SMALLEST_SHRUNK = 64, /* slots: fewer are not worth the trouble */
 };
 
-static void on_pending_output(void *arg, struct connection *connection);
-static void pump(void *arg, struct connection *connection);
-
-static const struct connection_source source = {on_pending_output, pump};
-
 struct subscribers *subscribers_new(const struct subscribers_options *options)
 {
     struct subscribers *subscribers = memory_new(sizeof *subscribers);
     subscribers->options = *options;
-    list_init(&subscribers->in_line);
+    list_init(&subscribers->in_queue);
     return subscribers;
 }
 
@@ -26,7 +23,7 @@ void subscribers_free(struct subscribers *subscribers)
 {
     if (subscribers == NULL)
         return;
-    list_remove(&subscribers->in_line);
+    list_remove(&subscribers->in_queue);
     free(subscribers->slots);
     free(subscribers);
 }
@@ -91,7 +88,8 @@ static void remove_slot(struct subscribers *subscribers, uint32_t hole)
         subscribers->due += subscribers->due > 0;
     }
     move_slot(subscribers, hole, subscribers->count);
-    subscribers->due = min_u32(subscribers->due, subscribers->count);
+    if (subscribers->due > subscribers->count)
+        subscribers->due = subscribers->count;
     give_room_back(subscribers);
 }
 
@@ -210,15 +208,17 @@ void subscribers_enqueue(struct subscribers *subscribers, bool urgent)
 {
     struct subscribers_queue *queue = subscribers->options.queue;
     bool overtakes = urgent && !subscribers->urgent;
-    if (!list_is_empty(&subscribers->in_line) && !overtakes)
+    if (!list_is_empty(&subscribers->in_queue) && !overtakes)
         return;
     subscribers->urgent |= urgent;
-    list_remove(&subscribers->in_line);
-    list_add(subscribers->urgent ? &queue->urgent : &queue->rest, &subscribers->in_line);
+    list_remove(&subscribers->in_queue);
+    list_add(subscribers->urgent ? &queue->urgent : &queue->others, &subscribers->in_queue);
 }
 
-void subscribers_tell(struct subscribers *subscribers, bool urgent)
+void subscribers_append(struct subscribers *subscribers, struct frame *frame,
+                        struct room_log_mark mark, bool urgent)
 {
+    room_log_append(subscribers->options.log, frame, mark);
     if (subscribers->count > 0)
         subscribers_enqueue(subscribers, urgent);
     subscribers->due = subscribers->count;
@@ -227,11 +227,11 @@ void subscribers_tell(struct subscribers *subscribers, bool urgent)
 void subscribers_add(struct subscribers *subscribers, struct connection *connection,
                      uint64_t position)
 {
+    static const struct connection_source source = {on_pending_output, pump};
     uint64_t head = room_log_head(subscribers->options.log);
     make_room(subscribers);
-    if (subscribers->flush_at + subscribers->due >
-        subscribers->count) /* it will come by the new slot */
-        subscribers->due++;
+    /* does the round come by the new slot? */
+    subscribers->due += subscribers->flush_at + subscribers->due > subscribers->count;
     subscribers->slots[subscribers->count] = (struct slot){
         .connection = connection,
         .cursor = {.position = position, .replayed = (uint32_t)(head - position)},

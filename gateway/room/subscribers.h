@@ -1,9 +1,9 @@
 /* subscribers: the members of one room who are on this gateway, as cursors into the room's log.
  *
  * Owns the cursors; neither the connections nor the log. Whatever is appended to the log is due to
- * all of them: they stand in a queue then, from which fanout.h serves the rooms of a gateway in
- * turns. Almost everybody waits for nothing but shared frames. Everybody else (a slow reader, one
- * who comes back, one with bytes of its own) is served one by one, here. */
+ * all of them: they are in a queue then, from which fanout.h serves the rooms of a gateway one
+ * after the other. Almost everybody waits for nothing but shared frames. Everybody else (a slow
+ * reader, one who comes back, one with bytes of its own) is served one by one, here. */
 #ifndef YUKIZURI_ROOM_SUBSCRIBERS_H
 #define YUKIZURI_ROOM_SUBSCRIBERS_H
 
@@ -19,11 +19,10 @@
 
 struct subscribers;
 
-/* In which those of all rooms stand who have something due; the first is next. Whoever sends takes
- * them from it (room/fanout.h). */
+/* Those of all rooms that have something due; the first is next. fanout.h takes them from it. */
 struct subscribers_queue {
     struct link urgent; /* something was said */
-    struct link rest;   /* only came or went */
+    struct link others; /* somebody came or went */
     struct metrics *metrics;
     struct refusals *refusals; /* NULL: nothing is noted */
 };
@@ -50,9 +49,11 @@ void subscribers_add(struct subscribers *subscribers, struct connection *connect
 /* Takes a member out; what it has half received is finished. Does nothing when it is not in. */
 void subscribers_remove(struct subscribers *subscribers, struct connection *connection);
 
-/* Something was appended to the log. What is urgent (somebody said it) goes out before what is not
- * in other rooms (who comes and goes); within a room the order is the log's. */
-void subscribers_tell(struct subscribers *subscribers, bool urgent);
+/* Appends the frame to the log, which takes it over; everybody gets it. What is urgent (somebody
+ * said it) goes out before what is not in other rooms (who comes and goes); within a room the order
+ * is the log's. */
+void subscribers_append(struct subscribers *subscribers, struct frame *frame,
+                        struct room_log_mark mark, bool urgent);
 
 /* Does somebody but the slow lag behind? Then the log must not be trimmed but from on_served. */
 bool subscribers_is_busy(const struct subscribers *subscribers);
@@ -62,5 +63,20 @@ bool subscribers_is_busy(const struct subscribers *subscribers);
 void subscribers_cut_before(struct subscribers *subscribers, uint64_t position);
 
 size_t subscribers_count(const struct subscribers *subscribers);
+
+/* --- For the flush (fanout.c); a slot is one member (fanout_internal.h) --- */
+
+struct slot;
+
+/* Puts the subscribers in the queue, should they not be there; before all that are not urgent, if
+ * they are urgent themselves. */
+void subscribers_enqueue(struct subscribers *subscribers, bool urgent);
+
+/* Serves one who is not in sync; who is slow is left to its socket, unless it lags too far behind.
+ */
+void subscribers_serve_or_cut(struct subscribers *subscribers, struct slot *slot);
+
+/* The socket took so many of the bytes from the slot's cursor on, and not all; -1: it is broken. */
+void subscribers_note_short(struct subscribers *subscribers, struct slot *slot, int32_t sent);
 
 #endif

@@ -6,7 +6,7 @@ enum { LATEST_US = 30000000 /* whoever it was for has gone, or the numbers begin
 
 static void forget(struct delivery_wait *wait)
 {
-    room_release(wait->entry->room);
+    rooms_release(wait->entry->room);
 }
 
 void session_await_delivery(struct session *session, uint64_t seq, int64_t begun_us)
@@ -16,7 +16,7 @@ void session_await_delivery(struct session *session, uint64_t seq, int64_t begun
         all->delivery_wait_count == DELIVERY_WAITS) /* then only some are measured */
         return;
     struct room_entry *entry = session->entry;
-    room_hold(entry->room);
+    rooms_hold(entry->room);
     all->delivery_wait[all->delivery_wait_count++] = (struct delivery_wait){entry, seq, begun_us};
 }
 

@@ -18,7 +18,7 @@ struct leave_call {
 static void free_pending_leave(struct pending_leave *leave)
 {
     list_remove(&leave->link);
-    room_release(leave->entry->room);
+    rooms_release(leave->entry->room);
     free(leave->identity);
     free(leave);
 }
@@ -111,7 +111,7 @@ static struct pending_leave *new_pending_leave(struct session *session)
     struct pending_leave *leave = memory_new(sizeof *leave);
     leave->all = session->all;
     leave->entry = session->entry;
-    room_hold(leave->entry->room);
+    rooms_hold(leave->entry->room);
     leave->identity = session->identity;
     leave->rounds = 1;
     session->identity = NULL;

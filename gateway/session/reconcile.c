@@ -23,14 +23,14 @@ static struct walk *new_walk(struct sessions *all, struct room_entry *entry)
     struct walk *walk = memory_new(sizeof *walk);
     walk->all = all;
     walk->entry = entry;
-    room_hold(entry->room);
+    rooms_hold(entry->room);
     walk->cursor[0] = '0';
     return walk;
 }
 
 static void end_walk(struct walk *walk)
 {
-    room_release(walk->entry->room);
+    rooms_release(walk->entry->room);
     free(walk);
 }
 

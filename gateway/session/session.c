@@ -61,7 +61,7 @@ void session_free_if_over(struct session *session)
         return;
     list_remove(&session->in_entry);
     list_remove(&session->in_queue);
-    room_release(session->entry->room);
+    rooms_release(session->entry->room);
     free(session->identity);
     free(session->joining);
     free(session);

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "room/member_list.h"
 #include "session/close_log.h"
 #include "session/delivery_time.h"
 #include "session/disconnect.h"
@@ -52,7 +53,7 @@ static void tell_members(struct session *session)
     struct room *room = session->entry->room;
     char *person = identity_person_json(session->identity);
     message_add_members(&session->all->scratch, room_seq(room), room_count(room),
-                        room_list(room, session->identity->id, person));
+                        member_list_json(room, session->identity->id, person));
     session_send(session);
     free(person);
 }

@@ -1,5 +1,6 @@
 #include "session/welcome.h"
 
+#include "room/member_list.h"
 #include "session/session.h"
 
 #include <event2/event.h>
@@ -32,7 +33,7 @@ static void send_welcome(struct session *session, const struct room_view *view, 
         .retention = (unsigned)config->retention,
         .max_text = config->max_text,
         .max_message = config->max_message,
-        .members = room_list(session->entry->room, identity->id, person),
+        .members = member_list_json(session->entry->room, identity->id, person),
     };
     message_add_welcome(&session->all->scratch, &welcome);
     session_send(session);

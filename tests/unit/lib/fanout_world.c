@@ -88,8 +88,7 @@ int come(uint64_t position)
 void say(const char *text)
 {
     struct room_log_mark mark = {.seq = ++stage.seq};
-    room_log_append(stage.log, frame_new_text(text, strlen(text)), mark);
-    subscribers_tell(stage.subscribers, true);
+    subscribers_append(stage.subscribers, frame_new_text(text, strlen(text)), mark, true);
 }
 
 /* In the order of gateway/loop.c. */

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "protocol/frame.h"
 #include "room/fanout.h"
+#include "room/member_list.h"
 #include "websocket/connections.h"
 #include "websocket/poller.h"
 
@@ -214,7 +215,7 @@ struct guest *enter(struct room_world *world)
     const struct room_arrival entry = {false, 0};
     struct guest *guest = admit(world, &entry);
     struct text json = TEXT_EMPTY;
-    text_print(&json, "[%s]", room_list(world->room, "", NULL));
+    text_print(&json, "[%s]", member_list_json(world->room, "", NULL));
     json_t *members = json_loads(json.data, 0, NULL);
     take_list(guest, members);
     json_decref(members);
@@ -246,7 +247,7 @@ const char *list_for(struct room_world *world, const char *id)
     size_t index;
     json_t *person;
     char *own = message_person_json(id, id, "");
-    text_print(&json, "[%s]", room_list(world->room, id, own));
+    text_print(&json, "[%s]", member_list_json(world->room, id, own));
     json_t *members = json_loads(json.data, 0, NULL);
     json_array_foreach(members, index, person) ids[index] = id_of(person);
     qsort(ids, json_array_size(members), sizeof *ids, by_text);

@@ -80,7 +80,7 @@ void world_open_room(const char *name)
 void world_close_rooms(void)
 {
     while (world.room_count > 0)
-        room_release(world.rooms[--world.room_count]);
+        rooms_release(world.rooms[--world.room_count]);
     loop_pass_ms(LINGER_MS);
 }
 
@@ -276,7 +276,7 @@ void world_close(void)
     presence_free(world.presence);
     world.presence = NULL;
     for (size_t i = 0; i < world.room_count; i++)
-        room_release(world.rooms[i]);
+        rooms_release(world.rooms[i]);
     sessions_free(world.sessions);
     broker_free(world.broker);
     quota_free(world.quota);

@@ -58,8 +58,7 @@ static void close_other(struct other *other)
 static void tell_there(struct other *other, const char *text, bool urgent)
 {
     struct room_log_mark mark = {.seq = ++stage.seq};
-    room_log_append(other->log, frame_new_text(text, strlen(text)), mark);
-    subscribers_tell(other->subscribers, urgent);
+    subscribers_append(other->subscribers, frame_new_text(text, strlen(text)), mark, urgent);
 }
 
 static void say_there(struct other *other, const char *text)

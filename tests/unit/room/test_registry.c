@@ -84,7 +84,7 @@ static void test_rooms_rotate_passes_over_no_room_while_others_come_and_go(void 
         if (number < ROOMS)
             met[number]++;
         for (int i = 0; i < CLOSING_AT_ONCE && closing < ROOMS; i++)
-            room_release(all[closing++]);
+            rooms_release(all[closing++]);
         if (opened < ROOMS + 20)
             *met_of(get(&world, opened++)) = true;
     }

@@ -1,6 +1,7 @@
 /* rooms: opening, and closing some time after the last one left. */
 #include "unit.h"
 
+#include "room/member_list.h"
 #include "rooms_world.h"
 #include "skipping_clock.h"
 
@@ -15,9 +16,9 @@ static void test_a_room_that_nobody_opens_asks_redis_for_nothing(void **state)
     assert_string_equal(told(world), "");
     assert_false(is_listening(world, ROOMS_CHANNEL));
     assert_int_equal(world->metrics.rooms, 1);
-    room_release(room);
+    rooms_release(room);
     assert_int_equal(world->metrics.rooms, 1);
-    room_release(room);
+    rooms_release(room);
     assert_int_equal(world->metrics.rooms, 0); /* it was never open: it does not linger */
     assert_string_equal(told(world), "");
 }
@@ -37,20 +38,20 @@ static void test_a_room_opens_once_and_tells_when_it_is_live(void **state)
     assert_true(room_is_live(room));
     assert_int_equal(room_seq(room), 3);
     assert_int_equal(room_count(room), 1);
-    assert_string_equal(room_list(room, "", NULL), "{\"id\":\"a\",\"name\":\"Ann\"}");
+    assert_string_equal(member_list_json(room, "", NULL), "{\"id\":\"a\",\"name\":\"Ann\"}");
 }
 
 static void test_a_room_lingers_so_that_coming_back_costs_no_reading(void **state)
 {
     struct rooms_world *world = *state;
     struct room *room = open_live(world);
-    room_release(room);
+    rooms_release(room);
     clock_skip_ms(LINGER_MS - 1000);
     tick(world);
     assert_ptr_equal(open_room(world, "tea"), room);
     clock_skip_ms(LINGER_MS - 1000); /* it is in use again */
     tick(world);
-    room_release(room);
+    rooms_release(room);
     clock_skip_ms(LINGER_MS - 1000); /* and was until lately */
     tick(world);
     publish_message(world, 4);
@@ -62,7 +63,7 @@ static void test_a_room_closes_some_time_after_the_last_one_left(void **state)
 {
     struct rooms_world *world = *state;
     struct room *room = open_live(world);
-    room_release(room);
+    rooms_release(room);
     tick(world);
     assert_string_equal(told(world), "");
     clock_skip_ms(LINGER_MS + 1);
@@ -78,7 +79,7 @@ static void test_a_room_closes_some_time_after_the_last_one_left(void **state)
 static void test_a_room_that_closed_can_be_opened_again(void **state)
 {
     struct rooms_world *world = *state;
-    room_release(open_live(world));
+    rooms_release(open_live(world));
     clock_skip_ms(LINGER_MS + 1);
     tick(world);
     assert_string_equal(told(world), "closed:tea");
@@ -94,7 +95,7 @@ static void test_a_room_may_close_while_it_opens(void **state)
     struct rooms_world *world = *state;
     struct room *room = open_room(world, "tea");
     struct fake_redis_call *late = fake_redis_await(world->fake, "roster");
-    room_release(room);
+    rooms_release(room);
     clock_skip_ms(LINGER_MS + 1);
     tick(world);
     fake_redis_answer(late, "['one', 3, 0, 1, 'a', 'Ann', '']");
@@ -113,7 +114,7 @@ static void test_of_very_many_unused_rooms_the_last_close_at_once(void **state)
     fake_redis_settle(world->fake);
     text_clear(&world->told);
     for (int i = 0; i < MOST_UNUSED + 2; i++)
-        room_release(rooms[i]);
+        rooms_release(rooms[i]);
     assert_string_equal(told(world), "closed:room-1000 closed:room-1001");
     clock_skip_ms(LINGER_MS + 1);
     tick(world);
@@ -123,8 +124,8 @@ static void test_of_very_many_unused_rooms_the_last_close_at_once(void **state)
 static void test_all_rooms_close_when_the_program_ends(void **state)
 {
     struct rooms_world *world = *state;
-    room_release(open_live(world));
-    room_release(open_room(world, "coffee")); /* its answers are under way */
+    rooms_release(open_live(world));
+    rooms_release(open_room(world, "coffee")); /* its answers are under way */
     rooms_get(world->rooms, "never opened");
     told(world);
     rooms_free(world->rooms);

@@ -2,6 +2,7 @@
  * that are read anew. */
 #include "unit.h"
 
+#include "room/member_list.h"
 #include "rooms_world.h"
 #include "skipping_clock.h"
 
@@ -19,7 +20,7 @@ static void test_what_is_published_reaches_the_room_and_its_members(void **state
     const char *bytes = got(world);
     assert_non_null(strstr(bytes, "\"seq\":4"));
     assert_non_null(strstr(bytes, "\"seq\":5"));
-    assert_string_equal(room_list(room, "", NULL), "{\"id\":\"b\",\"name\":\"Bob\"}");
+    assert_string_equal(member_list_json(room, "", NULL), "{\"id\":\"b\",\"name\":\"Bob\"}");
 }
 
 static void test_after_a_gap_the_list_is_read_and_told_to_everybody(void **state)
