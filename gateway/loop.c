@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "server_internal.h"
+#include "session/delivery_time.h"
 #include "websocket/connections.h"
 
 #include <event2/event.h>

@@ -56,7 +56,7 @@ static void send_each(struct sending *sendings, size_t count)
     }
 }
 
-static unsigned reap(struct batch_send *sender, struct sending *sendings)
+static unsigned take_completions(struct batch_send *sender, struct sending *sendings)
 {
     struct io_uring_cqe *done;
     unsigned head;
@@ -80,7 +80,7 @@ static void send_together(struct batch_send *sender, struct sending *sendings, s
                            MSG_NOSIGNAL | MSG_DONTWAIT);
         io_uring_sqe_set_data64(entry, i);
     }
-    for (unsigned seen = 0; seen < count; seen += reap(sender, sendings)) {
+    for (unsigned seen = 0; seen < count; seen += take_completions(sender, sendings)) {
         int result = io_uring_submit_and_wait(&sender->ring, (unsigned)count - seen);
         if (result < 0 && result != -EINTR && result != -EAGAIN && result != -EBUSY)
             abort(); /* the ring itself is broken, which is a mistake of ours */

@@ -84,7 +84,7 @@ static struct run *begin_run(struct fanout *all, struct subscribers *subscribers
     return run;
 }
 
-static void add(struct fanout *all, struct run *run, struct slot *slot)
+static void add_sending(struct fanout *all, struct run *run, struct slot *slot)
 {
     struct sending *sending = &all->sendings[run->end];
     sending->data = run->data;
@@ -96,7 +96,7 @@ static void add(struct fanout *all, struct run *run, struct slot *slot)
 
 /* Visits the next slots, up to the end of the round, until `most` have been served or are in the
  * batch. Returns how many. */
-static uint32_t collect(struct fanout *all, struct subscribers *subscribers, uint32_t most)
+static uint32_t collect_room(struct fanout *all, struct subscribers *subscribers, uint32_t most)
 {
     uint64_t head = room_log_head(subscribers->options.log);
     uint32_t until = subscribers->flush_at + subscribers->due;
@@ -117,7 +117,7 @@ static uint32_t collect(struct fanout *all, struct subscribers *subscribers, uin
                 run = begin_run(all, subscribers, position);
             if (run == NULL)
                 break;
-            add(all, run, slot);
+            add_sending(all, run, slot);
         }
         served++;
     }
@@ -134,7 +134,7 @@ static uint32_t collect_from(struct fanout *all, struct link *queue, uint32_t mo
         struct subscribers *subscribers = LIST_ITEM(queue->next, struct subscribers, in_queue);
         list_remove(&subscribers->in_queue);
         list_add(&all->in_batch, &subscribers->in_queue);
-        served += collect(all, subscribers, most - served);
+        served += collect_room(all, subscribers, most - served);
     }
     return served;
 }
@@ -195,7 +195,7 @@ static void settle(struct subscribers *subscribers)
 }
 
 /* Nothing may be trimmed from a log before what points into it is sent. */
-static void send_batch(struct fanout *all)
+static void send_collected(struct fanout *all)
 {
     batch_send_all(all->sender, all->sendings, all->count);
     for (uint32_t i = 0; i < all->run_count; i++)
@@ -216,7 +216,7 @@ void fanout_flush(struct fanout *all)
     int64_t begun_us = clock_monotonic_us();
     for (uint32_t served = 0; served < BATCH_SEND_MOST && fanout_has_more(all);) {
         served += collect_batch(all, BATCH_SEND_MOST - served);
-        send_batch(all);
+        send_collected(all);
     }
     histogram_add(&all->queue.metrics->flush, clock_monotonic_us() - begun_us);
 }

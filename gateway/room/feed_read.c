@@ -277,7 +277,7 @@ static void take_kept(struct feed *feed, const struct redis_reply *reply)
         take_last_page(feed, reply);
 }
 
-static void on_kept(void *arg, const struct redis_reply *reply)
+static void on_kept_reply(void *arg, const struct redis_reply *reply)
 {
     struct feed *feed = arg;
     feed->reading = false;
@@ -301,7 +301,7 @@ void feed_read_kept(struct feed *feed)
     script_add_number(&call, PAGE_EVENTS);
     script_add(&call, feed->commands->settings.page_bytes);
     script_add(&call, feed->read_up_to);
-    if (script_run(feed->commands->redis, &call, on_kept, feed) != 0)
+    if (script_run(feed->commands->redis, &call, on_kept_reply, feed) != 0)
         return;
     feed->commands->metrics->stream_reads++;
     feed->reading = true;
@@ -390,7 +390,7 @@ static void take_roster(struct feed *feed, const struct redis_reply *reply)
     }
 }
 
-static void on_roster(void *arg, const struct redis_reply *reply)
+static void on_roster_reply(void *arg, const struct redis_reply *reply)
 {
     struct feed *feed = arg;
     feed->reading_roster = false;
@@ -413,7 +413,7 @@ void feed_read_roster(struct feed *feed)
     topic_call_add_key(&call, &feed->topic, "members", NULL);
     script_add_number(&call, ROSTER_MOST);
     topic_call_add_base(&call, &feed->topic, "member");
-    if (limiter_run(feed->commands->list_limiter, &call, 1, on_roster, feed) != 0)
+    if (limiter_run(feed->commands->list_limiter, &call, 1, on_roster_reply, feed) != 0)
         return;
     feed->reading_roster = true;
     feed->roster_generation = feed->generation;

@@ -45,7 +45,7 @@ void roster_clear(struct roster *roster)
     roster->beginning_is_current = false;
 }
 
-static struct person *find(struct roster *roster, const char *id)
+static struct person *find_person(struct roster *roster, const char *id)
 {
     for (size_t i = 0; i < roster->named; i++)
         if (roster->people[i].id[0] == id[0] && strcmp(roster->people[i].id, id) == 0)
@@ -65,7 +65,7 @@ static struct person *new_person(struct roster *roster)
 /* Takes the JSON over; a person who is there already is replaced. */
 static void add_person(struct roster *roster, const char *id, char *json)
 {
-    struct person *person = find(roster, id);
+    struct person *person = find_person(roster, id);
     if (person == NULL && (roster->named == ROSTER_MOST || strlen(id) >= TOKEN_ID_BYTES)) {
         free(json);
         return;
@@ -82,7 +82,7 @@ static void add_person(struct roster *roster, const char *id, char *json)
 
 static void remove_person(struct roster *roster, const char *id)
 {
-    struct person *person = find(roster, id);
+    struct person *person = find_person(roster, id);
     if (person == NULL)
         return;
     free(person->json);
@@ -131,7 +131,7 @@ static void write_beginning(struct roster *roster)
 /* Somebody beyond the ROSTER_MOST takes the last one's place, so that the bound holds. */
 const char *roster_list(struct roster *roster, const char *id, const char *json)
 {
-    bool there = json == NULL || find(roster, id) != NULL;
+    bool there = json == NULL || find_person(roster, id) != NULL;
     if (!roster->beginning_is_current)
         write_beginning(roster);
     roster->list.len = roster->beginning_len;

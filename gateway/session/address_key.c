@@ -19,7 +19,7 @@ enum {
 
 struct day_key {
     int64_t day; /* since 1970, UTC */
-    bool known;  /* Redis said so */
+    bool agreed; /* Redis has it */
     char text[TEXT_LEN + 1];
     uint8_t hash[DIGEST_SHA256_BYTES]; /* of the text: what addresses are hashed with */
     int64_t asked_ms;                  /* monotonic; 0: never */
@@ -27,6 +27,7 @@ struct day_key {
 
 struct address_key {
     struct broker *broker;
+    const struct commands *commands; /* its own */
     bool needed;
     bool repair_logged;
     struct day_key days[DAYS]; /* by the day's number */
@@ -40,7 +41,7 @@ static int64_t today(void)
 static const struct day_key *find_key(const struct address_key *keys, int64_t day)
 {
     const struct day_key *key = &keys->days[day % DAYS];
-    return key->known && key->day == day ? key : NULL;
+    return key->agreed && key->day == day ? key : NULL;
 }
 
 /* The key of that day, made up should there be none yet. */
@@ -60,7 +61,7 @@ static struct key name_key(const struct address_key *keys, int64_t day)
 {
     char number[TEXT_NUMBER_BYTES];
     text_number((uint64_t)day, number);
-    return key_item(broker_commands(keys->broker)->config->redis_prefix, "cloak", number);
+    return key_item(keys->commands->config->redis_prefix, "cloak", number);
 }
 
 /* --- Asking --- */
@@ -74,18 +75,18 @@ static void adopt(struct day_key *key, const char *text)
 {
     memcpy(key->text, text, TEXT_LEN);
     digest_sha256(key->text, TEXT_LEN, key->hash);
-    key->known = true;
+    key->agreed = true;
 }
 
 /* Somebody has put something else there by hand. */
-static void mend(struct address_key *keys, const struct day_key *key)
+static void repair(struct address_key *keys, const struct day_key *key)
 {
     struct key name = name_key(keys, key->day);
     char ttl[TEXT_NUMBER_BYTES];
-    text_number(script_settings_member_ttl(broker_commands(keys->broker)->config), ttl);
-    repaired_log(broker_commands(keys->broker)->log, name.text, &keys->repair_logged);
-    redis_send_strings(broker_commands(keys->broker)->redis, NULL, NULL, "SET", name.text,
-                       key->text, "EX", ttl, NULL);
+    text_number(script_settings_member_ttl(keys->commands->config), ttl);
+    repaired_log(keys->commands->log, name.text, &keys->repair_logged);
+    redis_send_strings(keys->commands->redis, NULL, NULL, "SET", name.text, key->text, "EX", ttl,
+                       NULL);
 }
 
 static void on_key(void *arg, const struct redis_reply *reply)
@@ -100,20 +101,20 @@ static void on_key(void *arg, const struct redis_reply *reply)
     else if (text != NULL && len == TEXT_LEN)
         adopt(key, text);
     else if (text != NULL || redis_reply_is_wrong_type(reply))
-        mend(keys, key);
+        repair(keys, key);
     free(question);
 }
 
 /* Whoever writes first decides; whoever knows the day's key writes that. */
 static void ask_for(struct address_key *keys, int64_t day)
 {
-    struct redis *redis = broker_commands(keys->broker)->redis;
+    struct redis *redis = keys->commands->redis;
     struct day_key *key = make_key(keys, day);
     struct key name = name_key(keys, day);
     char ttl[TEXT_NUMBER_BYTES];
     struct question *question = memory_new(sizeof *question);
     *question = (struct question){keys, day};
-    text_number(script_settings_member_ttl(broker_commands(keys->broker)->config), ttl);
+    text_number(script_settings_member_ttl(keys->commands->config), ttl);
     redis_send_strings(redis, NULL, NULL, "SET", name.text, key->text, "NX", "EX", ttl, NULL);
     redis_send_strings(redis, NULL, NULL, "EXPIRE", name.text, ttl, NULL);
     if (redis_send_strings(redis, on_key, question, "GET", name.text, NULL) != 0)
@@ -127,10 +128,10 @@ void address_key_ask(struct address_key *keys)
         ask_for(keys, day);
 }
 
-static bool is_due(const struct address_key *keys, int64_t day)
+static bool is_key_due(const struct address_key *keys, int64_t day)
 {
     const struct day_key *key = find_key(keys, day);
-    int64_t every_ms = (int64_t)broker_commands(keys->broker)->config->lease * 1000 / 3;
+    int64_t every_ms = (int64_t)keys->commands->config->lease * 1000 / 3;
     return key == NULL || clock_monotonic_ms() - key->asked_ms >= every_ms;
 }
 
@@ -139,13 +140,13 @@ void address_key_tick(struct address_key *keys)
     if (!keys->needed || !broker_is_up(keys->broker))
         return;
     for (int64_t day = today(), last = day + DAYS; day < last; day++)
-        if (is_due(keys, day))
+        if (is_key_due(keys, day))
             ask_for(keys, day);
 }
 
 /* --- Using --- */
 
-bool address_key_is_known(const struct address_key *keys)
+bool address_key_is_ready(const struct address_key *keys)
 {
     return !keys->needed || find_key(keys, today()) != NULL;
 }
@@ -167,9 +168,10 @@ void address_key_display(const struct address_key *keys, const struct address *a
 
 struct address_key *address_key_new(struct broker *broker)
 {
-    const struct config *config = broker_commands(broker)->config;
     struct address_key *keys = memory_new(sizeof *keys);
     keys->broker = broker;
+    keys->commands = broker_commands(broker);
+    const struct config *config = keys->commands->config;
     keys->needed = config->show_address == ADDRESS_CLOAK || config->log_address == ADDRESS_CLOAK;
     return keys;
 }

@@ -1,9 +1,9 @@
 /* address_key: the key under which addresses are hashed where they are shown as `cloak`. All
  * gateways use the same one for a day, so that a person looks the same on each of them and after a
  * restart; it is in Redis (P:cloak:DAY), which the first to need it wrote there at random, and runs
- * out like the other keys when no gateway renews it. Tomorrow's is known before it is needed.
+ * out like the other keys when no gateway renews it. Tomorrow's is there before it is needed.
  *
- * Does nothing, and knows all it needs, when no setting says `cloak`. */
+ * Does nothing, and is ready, when no setting says `cloak`. */
 #ifndef YUKIZURI_SESSION_ADDRESS_KEY_H
 #define YUKIZURI_SESSION_ADDRESS_KEY_H
 
@@ -18,16 +18,17 @@ struct address_key *address_key_new(struct broker *broker);
 /* Redis' replies must have come or been failed before (broker_stop). NULL is fine. */
 void address_key_free(struct address_key *keys);
 
-/* Redis is there, perhaps with an empty memory: asks for the keys, and reinstates those we know. */
+/* Redis is there, perhaps with an empty memory: asks for the keys, and reinstates those that we
+ * have. */
 void address_key_ask(struct address_key *keys);
 
 /* To be called once a second: asks again, renews, and goes with the day. */
 void address_key_tick(struct address_key *keys);
 
-/* Is today's key known, should it be needed? */
-bool address_key_is_known(const struct address_key *keys);
+/* Is today's key agreed on with Redis, should it be needed? */
+bool address_key_is_ready(const struct address_key *keys);
 
-/* address_display with today's key; "" where that is needed and not known. */
+/* address_display with today's key; "" where that is needed and not there yet. */
 void address_key_display(const struct address_key *keys, const struct address *address,
                          unsigned show, char out[ADDRESS_TEXT_BYTES]);
 

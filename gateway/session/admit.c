@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "session/disconnect.h"
 #include "session/leave.h"
+#include "session/log.h"
 #include "session/session.h"
 #include "session/welcome.h"
 
@@ -51,28 +52,17 @@ static void refuse_taken(struct session *session, unsigned number)
                                  });
 }
 
-/* --- Identity --- */
+/* --- Admitting --- */
 
 static void fill_identity(struct session *session, const struct commands_joined *joined)
 {
-    const struct identity *asked = session->identity;
+    struct identity *identity = session->identity;
     const struct joining *joining = session->joining;
     bool same = strcmp(joined->id, joining->shown.id) == 0;
-    struct identity *identity = identity_new(&(struct identity_parts){
-        .number = asked->number,
-        .asked_ms = asked->asked_ms,
-        .name = identity_name(asked),
-        .folded = identity_folded(asked),
-        .shown = identity_shown(asked),
-        .id = joined->id,
-        .hash = same ? joining->shown.hash : joining->fresh.hash,
-    });
+    memcpy(identity->id, joined->id, sizeof identity->id);
+    memcpy(identity->hash, same ? joining->shown.hash : joining->fresh.hash, sizeof identity->hash);
     identity_set_floor(identity, joined->floor, joined->epoch);
-    free(session->identity);
-    session->identity = identity;
 }
-
-/* --- Redis' answer --- */
 
 static void become_member(struct session *session)
 {
@@ -88,8 +78,7 @@ static void become_member(struct session *session)
     session->state = SESSION_ADMITTED;
 }
 
-static void admit(struct session *session, enum commands_join_status status,
-                  const struct commands_joined *joined)
+static void admit(struct session *session, bool resumed, const struct commands_joined *joined)
 {
     struct metrics *metrics = session->all->options.metrics;
     fill_identity(session, joined);
@@ -97,29 +86,17 @@ static void admit(struct session *session, enum commands_join_status status,
     session->joining->since_ms = clock_monotonic_ms();
     memcpy(session->joining->epoch, joined->epoch, sizeof joined->epoch);
     become_member(session);
-    if (status == COMMANDS_RESUMED) {
-        metrics->resumes++;
-        session_log(session, "resume", NULL);
-    } else {
-        metrics->joins++;
-        session_log(session, "join", NULL);
-    }
-    if (session->connection == NULL || connection_is_closing(session->connection)) {
-        if (session->connection == NULL)
-            session_detach(session);
-    } else {
+    metrics->resumes += resumed;
+    metrics->joins += !resumed;
+    session_log(session, resumed ? "resume" : "join", NULL);
+    if (session->connection == NULL) {
+        session_detach(session);
+    } else if (!connection_is_closing(session->connection)) {
         list_add(&session->entry->waiting, &session->in_queue);
         session_welcome_if_arrived(session);
         if (strcmp(feed_epoch(room_feed(session->entry->room)), joined->epoch) != 0)
             feed_check_epoch(room_feed(session->entry->room));
     }
-}
-
-/* Perhaps Redis carried the join out, and only its answer was lost. */
-static void retract(struct session *session)
-{
-    session_retract(session);
-    session_refuse_unavailable(session);
 }
 
 void session_decide_join(struct session *session, enum commands_join_status status,
@@ -128,7 +105,7 @@ void session_decide_join(struct session *session, enum commands_join_status stat
     switch (status) {
     case COMMANDS_JOINED:
     case COMMANDS_RESUMED:
-        admit(session, status, joined);
+        admit(session, status == COMMANDS_RESUMED, joined);
         break;
     case COMMANDS_TAKEN:
         refuse_taken(session, joined->number);
@@ -146,7 +123,8 @@ void session_decide_join(struct session *session, enum commands_join_status stat
         break;
     case COMMANDS_MOVED:
     case COMMANDS_FAILED:
-        retract(session);
+        session_retract(session); /* perhaps Redis carried it out, and only its answer was lost */
+        session_refuse_unavailable(session);
         break;
     }
 }

@@ -9,19 +9,12 @@
 #include <event2/event.h>
 #include <stdlib.h>
 
-enum { MOST_LAYING_US = 2000 /* in 10 ms */ };
-
-static void count_detached(struct sessions *all, int change)
-{
-    all->options.metrics->detached += (uint64_t)change;
-}
+enum { MOST_EXPIRING_US = 2000 /* in 10 ms */ };
 
 void session_detach(struct session *session)
 {
     struct sessions *all = session->all;
-    free(session->joining);
-    session->joining = NULL;
-    list_remove(&session->in_queue);
+    session_end_joining(session);
     if (all->options.config->leave_grace == 0) {
         session_leave(session, false);
         return;
@@ -29,14 +22,14 @@ void session_detach(struct session *session)
     session->state = SESSION_DETACHED;
     session->until_ms = session_grace_clock(all) + (int64_t)all->options.config->leave_grace * 1000;
     list_add(&all->detached, &session->in_queue);
-    count_detached(all, 1);
+    all->options.metrics->detached++;
 }
 
-/* A burst that was cut off at once is laid by and by: those who are in want their turns. */
-void session_lay_ghosts(struct sessions *all)
+/* When many were cut off at once they leave by and by: those who are in must not wait for that. */
+void session_expire_detached(struct sessions *all)
 {
     static const struct timeval pause = {0, 10000};
-    int64_t until_us = clock_monotonic_us() + MOST_LAYING_US;
+    int64_t until_us = clock_monotonic_us() + MOST_EXPIRING_US;
     while (!list_is_empty(&all->detached)) {
         struct session *detached = LIST_ITEM(all->detached.next, struct session, in_queue);
         if (detached->until_ms > session_grace_clock(all) ||
@@ -46,7 +39,7 @@ void session_lay_ghosts(struct sessions *all)
             evtimer_add(all->more_expired, &pause);
             return;
         }
-        count_detached(all, -1);
+        all->options.metrics->detached--;
         session_leave(detached, false);
         session_free_if_over(detached);
     }
@@ -58,13 +51,13 @@ void session_on_more_expired(evutil_socket_t fd, short events, void *arg)
     (void)events;
     struct sessions *all = arg;
     metrics_begin_iteration(all->options.metrics);
-    session_lay_ghosts(all);
+    session_expire_detached(all);
 }
 
 void session_displace(struct session *session)
 {
     if (session->state == SESSION_DETACHED)
-        count_detached(session->all, -1);
+        session->all->options.metrics->detached--;
     struct connection *connection = session->connection;
     session_end(session);
     if (connection != NULL)

@@ -24,7 +24,7 @@ static void each_session(struct sessions *all, void (*step)(struct session *sess
     }
 }
 
-static void send_away(struct session *session, unsigned after_ms)
+static void ask_to_move(struct session *session, unsigned after_ms)
 {
     struct sessions *all = session->all;
     message_add_reconnect(&all->scratch, after_ms);
@@ -39,12 +39,12 @@ struct spreading {
     uint64_t window_ms, count, index;
 };
 
-static void send_away_in_turn(struct session *session, void *arg)
+static void ask_next_to_move(struct session *session, void *arg)
 {
     struct spreading *spreading = arg;
     if (session->connection != NULL)
-        send_away(session,
-                  (unsigned)(spreading->window_ms * spreading->index++ / spreading->count));
+        ask_to_move(session,
+                    (unsigned)(spreading->window_ms * spreading->index++ / spreading->count));
 }
 
 void sessions_drain(struct sessions *all)
@@ -52,7 +52,7 @@ void sessions_drain(struct sessions *all)
     size_t count = connections_count(all->options.connections);
     struct spreading spreading = {all->options.config->drain * 1000, count == 0 ? 1 : count, 0};
     all->draining = true;
-    each_session(all, send_away_in_turn, &spreading);
+    each_session(all, ask_next_to_move, &spreading);
 }
 
 static void close_if_due(struct session *session, void *arg)
@@ -61,7 +61,7 @@ static void close_if_due(struct session *session, void *arg)
     if (session->connection == NULL || connection_is_closing(session->connection))
         return;
     if (session->until_ms == 0) { /* it had connected before listening stopped */
-        send_away(session, 0);
+        ask_to_move(session, 0);
     } else if (session->in_flight == 0 && session->until_ms <= clock_monotonic_ms()) {
         session->all->moves.closed++;
         connection_close(session->connection, 1012, "this gateway is going away");

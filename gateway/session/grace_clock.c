@@ -19,10 +19,10 @@ static void end_outage(struct sessions *all)
 
 void session_grace_clock_tick(struct sessions *all)
 {
-    bool flows = broker_is_healthy(all->options.broker);
-    int64_t proven_ms = broker_last_ok_ms(all->options.broker);
-    if (flows && all->away_since_ms != 0)
+    bool healthy = broker_is_healthy(all->options.broker);
+    int64_t last_ok_ms = broker_last_ok_ms(all->options.broker);
+    if (healthy && all->away_since_ms != 0)
         end_outage(all);
-    else if (!flows && all->away_since_ms == 0)
-        all->away_since_ms = proven_ms != 0 ? proven_ms : clock_monotonic_ms();
+    else if (!healthy && all->away_since_ms == 0)
+        all->away_since_ms = last_ok_ms != 0 ? last_ok_ms : clock_monotonic_ms();
 }

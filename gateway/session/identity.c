@@ -14,8 +14,6 @@ struct identity *identity_new(const struct identity_parts *parts)
     struct identity *identity = memory_new(sizeof *identity + folded_len + name_len + shown_len);
     identity->number = parts->number;
     identity->asked_ms = parts->asked_ms;
-    memcpy(identity->id, parts->id, strnlen(parts->id, sizeof identity->id - 1));
-    memcpy(identity->hash, parts->hash, strnlen(parts->hash, sizeof identity->hash - 1));
     identity->name_at = (uint16_t)(same_name ? 0 : folded_len);
     identity->shown_at = (uint16_t)(folded_len + name_len);
     memcpy(identity->strings, parts->folded, folded_len);

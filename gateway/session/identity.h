@@ -1,5 +1,5 @@
 /* identity: who a member is, in one block of memory: there are as many as members, and each of them
- * has a share of the gateway's memory. Immutable but for the floor. */
+ * has a share of the gateway's memory. Immutable but for what Redis decides: id, hash and floor. */
 #ifndef YUKIZURI_SESSION_IDENTITY_H
 #define YUKIZURI_SESSION_IDENTITY_H
 
@@ -28,10 +28,9 @@ struct identity_parts {
     int64_t asked_ms;
     const char *name, *folded;
     const char *shown; /* the address that others see, "" for none */
-    const char *id, *hash;
 };
 
-/* Copies everything; the caller frees it. */
+/* Copies everything; id and hash are "". The caller frees it. */
 struct identity *identity_new(const struct identity_parts *parts);
 
 /* The number of the last event that it may not see, and in which epoch. */

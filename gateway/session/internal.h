@@ -1,5 +1,4 @@
-/* What the files of session/ share: the structs. Each file has a header of its own for what it
- * does. */
+/* The structs that the files of session/ share. */
 #ifndef YUKIZURI_SESSION_INTERNAL_H
 #define YUKIZURI_SESSION_INTERNAL_H
 
@@ -19,7 +18,7 @@
 enum session_state {
     SESSION_VISITING, /* connected, not joined */
     SESSION_OPENING,  /* wants to join; the room's feed is not live yet */
-    SESSION_ASKED,    /* in a call of join.lua that waits for its turn, or for the answer */
+    SESSION_ASKED,    /* in a call of join.lua that is queued, or waits for its answer */
     SESSION_ADMITTED, /* in; waits until the feed has brought its join, and for its welcome */
     SESSION_JOINED,
     SESSION_DETACHED, /* in, but its connection is lost */
@@ -39,7 +38,7 @@ struct joining {
     uint64_t since_seq;
     uint64_t seq;                    /* the room includes this member from here on */
     char epoch[MESSAGE_EPOCH_BYTES]; /* of seq */
-    bool knows;                      /* came with the token and `since` */
+    bool has_since;                  /* came with the token and `since` */
     int64_t since_ms;                /* when it was asked for; then, when Redis let it in */
 };
 
@@ -50,12 +49,12 @@ struct room_entry {
     struct link members;       /* who is in, connected or not */
     struct link visitors;      /* who is not */
     struct link waiting;       /* who waits for on_live or on_happened */
-    struct join_call *joins;   /* the call in line that takes more people, or NULL */
-    struct leave_call *leaves; /* the same for pending_leaves; perhaps full */
+    struct join_call *joins;   /* the queued call that takes more people, or NULL */
+    struct leave_call *leaves; /* the same for pending leaves; perhaps full */
     struct link arrived;       /* who is about to be welcomed */
     struct link in_arrived;    /* of the rooms with somebody in `arrived` */
     int64_t refresh_at_ms;     /* the members' keys */
-    uint64_t refresh_walk;     /* the last one that came by here */
+    uint64_t refresh_walk;     /* the number of the last one that came by here */
     int64_t reconcile_at_ms;   /* see reconcile.c; 0: no need */
     int64_t unsettled_until_ms;
 };
@@ -79,7 +78,7 @@ struct session {
     struct address address;
     uint8_t state : 7;  /* enum session_state */
     bool held : 1;      /* nothing is read from it: too much is under way */
-    uint16_t in_flight; /* replies that will still come, and calls that wait for their turn */
+    uint16_t in_flight; /* replies that will still come, and calls that are queued */
 };
 
 static_assert(sizeof(struct session) <= 128, "each member has one");
@@ -89,17 +88,16 @@ static_assert(sizeof(struct session) <= 128, "each member has one");
  * gone. */
 struct pending_leave {
     struct link link; /* all of them */
-    struct sessions *all;
     struct room_entry *entry;
     struct identity *identity;
-    bool said;                   /* on purpose: the token ends */
-    bool under_way;              /* it waits for a call, or Redis was asked */
+    bool on_purpose;             /* the token ends */
+    bool under_way;              /* it is in a call that is queued, or waits for its answer */
     unsigned rounds;             /* answers still wanted: 2 for a join whose outcome is not known */
     char spared[TOKEN_ID_BYTES]; /* who came back: stays for the grace; "" for nobody */
     int64_t until_ms;            /* end of that grace (session_grace_clock) */
 };
 
-/* What somebody said, accepted by Redis and not yet sent to all members here. */
+/* What somebody said, accepted by Redis and not yet delivered to all members here. */
 enum { DELIVERY_WAITS = 256 };
 struct delivery_wait {
     struct room_entry *entry; /* one of its users */
@@ -109,19 +107,19 @@ struct delivery_wait {
 
 /* People who have not joined, as far as the log is concerned. */
 struct strangers {
-    struct rate rate; /* of lines about them */
-    uint64_t untold;  /* lines left out since the last word about that */
-    int64_t told_ms;  /* when that was; 0: never */
+    struct rate rate;    /* of lines about them */
+    uint64_t dropped;    /* lines left out since the last report of that */
+    int64_t reported_ms; /* when that was; 0: never */
 };
 
 struct sessions {
     struct sessions_options options;
     struct rooms *rooms;
-    struct table *by_id;  /* ADMITTED, JOINED, DETACHED */
-    struct link detached; /* in the order in which they leave */
-    struct event *more_expired;
-    struct link arrived; /* places with ADMITTED sessions whose join the feed has brought */
-    struct event *welcomes;
+    struct table *by_id;        /* ADMITTED, JOINED, DETACHED */
+    struct link detached;       /* in the order in which they leave */
+    struct event *more_expired; /* the timer after which further ones leave */
+    struct link arrived; /* room entries with ADMITTED sessions whose join the feed has brought */
+    struct event *welcomes; /* the timer after which they are welcomed */
     struct link pending_leaves;
     struct link floods;       /* who sent more than it may; see session/rate_limit.c */
     struct link ended_floods; /* of connections that ended within the last minute, */
@@ -141,8 +139,5 @@ struct sessions {
     struct delivery_wait delivery_wait[DELIVERY_WAITS];
     size_t delivery_wait_count;
 };
-
-/* A walk over all rooms, as rooms_next. */
-struct room_entry *session_next_entry(const struct sessions *all, size_t *at);
 
 #endif

@@ -23,7 +23,7 @@ static void read_since(struct joining *joining, const struct message_in *join)
         return;
     memcpy(joining->since_epoch, join->since_epoch, strlen(join->since_epoch) + 1);
     joining->since_seq = join->since_seq;
-    joining->knows = true;
+    joining->has_since = true;
 }
 
 void session_join(struct session *session, const struct message_in *join)
@@ -78,7 +78,7 @@ void session_on_live(void *owner)
     each_waiting(entry, SESSION_OPENING, session_ask);
 }
 
-/* It is in, but the feed does not get so far. Who came back keeps its place for the grace. */
+/* It is in, but the feed does not get so far. Who came back stays a member for the grace. */
 static void give_up_welcome(struct session *session)
 {
     if (strcmp(session->identity->id, session->joining->shown.id) == 0) {

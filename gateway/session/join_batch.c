@@ -32,19 +32,20 @@ static void on_joined(void *arg, const struct redis_reply *reply)
     free(call);
 }
 
-/* Redis was not asked for this one, who is told so. */
+/* Is nobody there to be let in? */
+static bool is_gone(const struct session *session)
+{
+    return session->connection == NULL || connection_is_closing(session->connection);
+}
+
+/* Redis is not asked for this one, who is told so. */
 static void take_back(struct session *session)
 {
     session->in_flight--;
-    session_refuse_unavailable(session);
-    session_free_if_over(session);
-}
-
-/* Redis was not asked for this one, who is gone. */
-static void forget(struct session *session)
-{
-    session->in_flight--;
-    session_end(session);
+    if (is_gone(session))
+        session_end(session);
+    else
+        session_refuse_unavailable(session);
     session_free_if_over(session);
 }
 
@@ -60,7 +61,7 @@ static struct commands_join write_join(const struct session *session, struct joi
 {
     const struct joining *joining = session->joining;
     struct commands_join join = {
-        .member = session_bus_member(session->all, session->identity),
+        .member = session_commands_member(session->all, session->identity),
         .fresh = joining->fresh,
         .shown = joining->shown,
         .number_base = words->base,
@@ -72,7 +73,7 @@ static struct commands_join write_join(const struct session *session, struct joi
     return join;
 }
 
-static void send_call(struct join_call *call)
+static void send_joins(struct join_call *call)
 {
     struct commands_join joins[COMMANDS_JOIN_MOST];
     struct join_words words[COMMANDS_JOIN_MOST];
@@ -92,36 +93,31 @@ static bool is_late(const struct session *session)
            !broker_is_healthy(session->all->options.broker);
 }
 
-static void take_back_late(struct session *session)
-{
-    refusals_note(session->all->options.refusals, REFUSAL_JOIN_TIME, NULL);
-    take_back(session);
-}
-
 /* Somebody who is gone may be in on another gateway by now: asking would end that. */
 static void drop_late(struct join_call *call)
 {
     size_t kept = 0;
     for (size_t i = 0; i < call->count; i++) {
         struct session *session = call->sessions[i];
-        if (session->connection == NULL || connection_is_closing(session->connection))
-            forget(session);
-        else if (is_late(session))
-            take_back_late(session);
+        bool late = !is_gone(session) && is_late(session);
+        if (late)
+            refusals_note(session->all->options.refusals, REFUSAL_JOIN_TIME, NULL);
+        if (late || is_gone(session))
+            take_back(session);
         else
             call->sessions[kept++] = session;
     }
     call->count = kept;
 }
 
-static void make_call(void *arg)
+static void make_joins(void *arg)
 {
     struct join_call *call = arg;
     if (call->entry->joins == call)
         call->entry->joins = NULL;
     drop_late(call);
     if (call->count > 0)
-        send_call(call);
+        send_joins(call);
     else
         free(call);
 }
@@ -133,14 +129,14 @@ static struct join_call *find_call(struct sessions *all, struct room_entry *entr
         return entry->joins;
     struct join_call *call = memory_new(sizeof *call);
     call->entry = entry;
-    if (broker_enqueue(all->options.broker, make_call, call) != 0) {
+    if (broker_enqueue(all->options.broker, make_joins, call) != 0) {
         free(call);
         return NULL;
     }
     return entry->joins = call;
 }
 
-/* --- Standing in line --- */
+/* --- Enqueueing --- */
 
 /* Everything but the id and what Redis decides. */
 static void prepare_identity(struct session *session)
@@ -156,8 +152,6 @@ static void prepare_identity(struct session *session)
         .name = session->joining->name.shown,
         .folded = session->joining->name.folded,
         .shown = shown,
-        .id = "",
-        .hash = "",
     });
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "session/log.h"
 #include "session/session.h"
 #include "websocket/output.h"
 
@@ -13,14 +14,14 @@
 
 enum {
     MOST_STRIKES = 100,
-    IGNORANCE_MS = 30000,
+    PONG_WAIT_MS = 30000,
     LONGEST_PROMISE_MS = 3600000,
     FIRST_LINE_MS = 1000, /* after the first refusal: a count says more than a 1 */
-    TELL_EVERY_MS = 60000,
+    LOG_EVERY_MS = 60000,
     MOST_ENDED = 64, /* whose connection ended within the last minute: who comes back is known */
 };
 
-static const char ping_word[] = "rate";
+static const char ping_payload[] = "rate";
 
 /* Who has sent more than it may, as long as its connection lasts, and for a minute longer. */
 struct flood {
@@ -28,13 +29,13 @@ struct flood {
     struct session *session; /* NULL: its connection has ended */
     char id[TOKEN_ID_BYTES]; /* "" for who had not joined: then its address tells who it is */
     struct address address;
-    uint64_t refused; /* of this connection */
-    uint64_t untold;  /* since the last line */
-    int64_t began_ms, told_ms;
-    int64_t promised_ms; /* up to then tokens are promised */
-    int64_t asked_ms;    /* when it was pinged; 0: not yet */
-    bool knows;          /* the pong has come */
-    int64_t word_ms;     /* when its last word came, refused or not */
+    uint64_t refused;  /* of this connection */
+    uint64_t unlogged; /* since the last line */
+    int64_t began_ms, logged_ms;
+    int64_t promised_ms;     /* up to then tokens are promised */
+    int64_t pinged_ms;       /* when it was pinged; 0: not yet */
+    bool ponged;             /* the pong has come: it has read the refusal before the ping */
+    int64_t last_message_ms; /* when it came, refused or not */
     int64_t struck_ms;
     double strikes;
 };
@@ -74,15 +75,15 @@ static void free_ended(struct sessions *all, struct flood *ended)
 }
 
 /* Who came back within a minute goes on with the line that is due then. */
-static void take_ended(struct flood *flood, const struct session *session)
+static void inherit_ended(struct flood *flood, const struct session *session)
 {
     struct link *list = &session->all->ended_floods;
     for (struct link *at = list->next; at != list; at = at->next) {
         struct flood *ended = LIST_ITEM(at, struct flood, link);
         if (!is_same(ended, session))
             continue;
-        flood->told_ms = ended->told_ms;
-        flood->untold = ended->untold;
+        flood->logged_ms = ended->logged_ms;
+        flood->unlogged = ended->unlogged;
         free_ended(session->all, ended);
         return;
     }
@@ -94,19 +95,19 @@ static struct flood *find_flood(struct session *session, int64_t now_ms)
         return session->flood;
     struct flood *flood = memory_new(sizeof *flood);
     flood->session = session;
-    flood->began_ms = flood->struck_ms = flood->word_ms = now_ms;
-    take_ended(flood, session);
+    flood->began_ms = flood->struck_ms = flood->last_message_ms = now_ms;
+    inherit_ended(flood, session);
     list_init(&flood->link);
     list_add(&session->all->floods, &flood->link);
     return session->flood = flood;
 }
 
-/* --- The line --- */
+/* --- Its line in the log --- */
 
-static void tell(struct flood *flood, int64_t now_ms)
+static void log_flood(struct flood *flood, int64_t now_ms)
 {
     char count[24];
-    snprintf(count, sizeof count, "%" PRIu64, flood->untold);
+    snprintf(count, sizeof count, "%" PRIu64, flood->unlogged);
     session_log_more(flood->session,
                      &(struct log_line){
                          .level = LOG_LEVEL_WARN,
@@ -114,21 +115,22 @@ static void tell(struct flood *flood, int64_t now_ms)
                          .message = "sends more than rate allows; so much was refused",
                          .more = (const char *const[]){"count", count, NULL},
                      });
-    flood->told_ms = now_ms;
-    flood->untold = 0;
+    flood->logged_ms = now_ms;
+    flood->unlogged = 0;
 }
 
-static bool may_tell(const struct flood *flood, int64_t now_ms)
+static bool may_log_flood(const struct flood *flood, int64_t now_ms)
 {
-    return flood->untold > 0 && (flood->told_ms == 0 || now_ms - flood->told_ms >= TELL_EVERY_MS);
+    return flood->unlogged > 0 &&
+           (flood->logged_ms == 0 || now_ms - flood->logged_ms >= LOG_EVERY_MS);
 }
 
-static void tell_live(struct sessions *all, int64_t now_ms)
+static void log_live(struct sessions *all, int64_t now_ms)
 {
     for (struct link *at = all->floods.next; at != &all->floods; at = at->next) {
         struct flood *flood = LIST_ITEM(at, struct flood, link);
-        if (may_tell(flood, now_ms) && now_ms - flood->began_ms >= FIRST_LINE_MS)
-            tell(flood, now_ms);
+        if (may_log_flood(flood, now_ms) && now_ms - flood->began_ms >= FIRST_LINE_MS)
+            log_flood(flood, now_ms);
     }
 }
 
@@ -138,7 +140,7 @@ static void forget_ended(struct sessions *all, int64_t now_ms)
     for (struct link *at = all->ended_floods.next; at != &all->ended_floods; at = next) {
         struct flood *ended = LIST_ITEM(at, struct flood, link);
         next = at->next;
-        if (now_ms - ended->told_ms >= TELL_EVERY_MS)
+        if (now_ms - ended->logged_ms >= LOG_EVERY_MS)
             free_ended(all, ended);
     }
 }
@@ -146,7 +148,7 @@ static void forget_ended(struct sessions *all, int64_t now_ms)
 void session_flood_tick(struct sessions *all)
 {
     int64_t now_ms = clock_monotonic_ms();
-    tell_live(all, now_ms);
+    log_live(all, now_ms);
     forget_ended(all, now_ms);
 }
 
@@ -157,8 +159,8 @@ void session_end_flood(struct session *session)
     int64_t now_ms = clock_monotonic_ms();
     if (flood == NULL)
         return;
-    if (may_tell(flood, now_ms))
-        tell(flood, now_ms);
+    if (may_log_flood(flood, now_ms))
+        log_flood(flood, now_ms);
     write_who(flood, session);
     session->flood = NULL;
     flood->session = NULL;
@@ -194,11 +196,11 @@ static void strike(struct session *session, int64_t now_ms)
                          "too much, again and again: come back after a wait");
 }
 
-static struct flood *note_refusal(struct session *session, int64_t now_ms)
+static struct flood *count_refusal(struct session *session, int64_t now_ms)
 {
     struct flood *flood = find_flood(session, now_ms);
     flood->refused++;
-    flood->untold++;
+    flood->unlogged++;
     refusals_note(session->all->options.refusals, REFUSAL_RATE, NULL);
     return flood;
 }
@@ -212,14 +214,15 @@ static void forgive_if_quiet(struct session *session, int64_t now_ms)
     if (flood == NULL)
         return;
     double quiet_ms = 2000 * limit->burst / limit->per_second + 1000;
-    bool quiet = now_ms >= flood->promised_ms || (double)(now_ms - flood->word_ms) >= quiet_ms;
-    flood->word_ms = now_ms;
+    bool quiet =
+        now_ms >= flood->promised_ms || (double)(now_ms - flood->last_message_ms) >= quiet_ms;
+    flood->last_message_ms = now_ms;
     if (!quiet)
         return;
     flood->promised_ms = 0;
-    if (flood->knows)
-        flood->asked_ms = 0;
-    flood->knows = false;
+    if (flood->ponged)
+        flood->pinged_ms = 0;
+    flood->ponged = false;
 }
 
 /* Seconds after which there is a token that nobody else was promised. */
@@ -237,7 +240,7 @@ static double promise_s(struct session *session, int64_t now_ms)
     return ceil(wait_ms / 100) / 10; /* told in tenths: never too short */
 }
 
-static void tell_too_fast(struct session *session, const char *nonce, double wait_s)
+static void send_too_fast(struct session *session, const char *nonce, double wait_s)
 {
     session_error(session, &(struct message_error){
                                .code = "too_fast",
@@ -248,14 +251,14 @@ static void tell_too_fast(struct session *session, const char *nonce, double wai
                            });
 }
 
-static void refuse_word(struct session *session, const char *nonce, int64_t now_ms)
+static void refuse_message(struct session *session, const char *nonce, int64_t now_ms)
 {
-    struct flood *flood = note_refusal(session, now_ms);
-    tell_too_fast(session, nonce, promise_s(session, now_ms));
-    if (flood->asked_ms == 0) {
-        flood->asked_ms = now_ms;
-        connection_send(session->connection, FRAME_PING, ping_word, sizeof ping_word - 1);
-    } else if (flood->knows || now_ms - flood->asked_ms >= IGNORANCE_MS) {
+    struct flood *flood = count_refusal(session, now_ms);
+    send_too_fast(session, nonce, promise_s(session, now_ms));
+    if (flood->pinged_ms == 0) {
+        flood->pinged_ms = now_ms;
+        connection_send(session->connection, FRAME_PING, ping_payload, sizeof ping_payload - 1);
+    } else if (flood->ponged || now_ms - flood->pinged_ms >= PONG_WAIT_MS) {
         strike(session, now_ms);
     }
 }
@@ -268,7 +271,7 @@ bool session_has_token(struct session *session, const char *nonce)
     forgive_if_quiet(session, now_ms);
     if (rate_take(&session->rate, find_limit(session), RATE_WORDS, now_ms))
         return true;
-    refuse_word(session, nonce, now_ms);
+    refuse_message(session, nonce, now_ms);
     return false;
 }
 
@@ -277,7 +280,7 @@ bool session_has_sign_token(struct session *session)
     int64_t now_ms = clock_monotonic_ms();
     if (rate_take(&session->rate, find_limit(session), RATE_SIGNS, now_ms))
         return true;
-    note_refusal(session, now_ms);
+    count_refusal(session, now_ms);
     strike(session, now_ms);
     return false;
 }
@@ -291,10 +294,10 @@ bool session_on_control(void *owner, bool ping, const uint8_t *data, size_t len)
 {
     struct session *session = owner;
     struct flood *flood = session->flood;
-    bool answers = !ping && flood != NULL && flood->asked_ms != 0 && !flood->knows &&
-                   len == sizeof ping_word - 1 && memcmp(data, ping_word, len) == 0;
+    bool answers = !ping && flood != NULL && flood->pinged_ms != 0 && !flood->ponged &&
+                   len == sizeof ping_payload - 1 && memcmp(data, ping_payload, len) == 0;
     if (!answers)
         return session_has_sign_token(session);
-    flood->knows = true;
+    flood->ponged = true;
     return true;
 }

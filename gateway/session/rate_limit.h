@@ -5,11 +5,11 @@
 #include "session/internal.h"
 
 /* Everything that comes from a peer takes a token. Is there one for something that is said or asked
- * for? If not, it is told so: of its message with this nonce, or NULL. Who goes on in spite of that
- * is closed with 4429. */
+ * for? If not, an error is sent, for its message with this nonce, or NULL. Who goes on in spite of
+ * that is closed with 4429. */
 bool session_has_token(struct session *session, const char *nonce);
 
-/* The same for a sign of life (ping, pong, typing): it is dropped, and nothing is told. */
+/* The same for a sign of life (ping, pong, typing): it is dropped, and nothing is sent. */
 bool session_has_sign_token(struct session *session);
 
 /* Takes a token for what is done in any case. */

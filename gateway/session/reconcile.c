@@ -9,18 +9,18 @@
 
 enum { NAMES = 200 /* in a call, about */ };
 
-/* One walk over a room's members, or the answer to what it found. */
-struct walk {
+/* One walk over a room's members, or a call that takes off what it found. */
+struct reconcile {
     struct sessions *all;
     struct room_entry *entry; /* held: one of its users */
     char cursor[24];
 };
 
-static void ask(struct walk *walk);
+static void ask_ours(struct reconcile *walk);
 
-static struct walk *new_walk(struct sessions *all, struct room_entry *entry)
+static struct reconcile *new_reconcile(struct sessions *all, struct room_entry *entry)
 {
-    struct walk *walk = memory_new(sizeof *walk);
+    struct reconcile *walk = memory_new(sizeof *walk);
     walk->all = all;
     walk->entry = entry;
     rooms_hold(entry->room);
@@ -28,7 +28,7 @@ static struct walk *new_walk(struct sessions *all, struct room_entry *entry)
     return walk;
 }
 
-static void end_walk(struct walk *walk)
+static void end_reconcile(struct reconcile *walk)
 {
     rooms_release(walk->entry->room);
     free(walk);
@@ -36,23 +36,23 @@ static void end_walk(struct walk *walk)
 
 /* While this gateway goes away members are on their way to another one, and not left over; while
  * another process has the same id, some may be its own. */
-static bool may_take_off(const struct sessions *all)
+static bool may_reconcile(const struct sessions *all)
 {
     return !all->draining && !all->id_shared;
 }
 
-static bool is_held(const struct sessions *all, const char *id, const char *session_text)
+static bool is_member_here(const struct sessions *all, const char *id, const char *session_text)
 {
     const struct session *session = table_find(all->by_id, id, strlen(id));
     if (session == NULL)
         return false;
-    const struct commands_member member = session_bus_member(all, session->identity);
+    const struct commands_member member = session_commands_member(all, session->identity);
     return strcmp(member.session, session_text) == 0;
 }
 
-/* Those of the answer who are not held; returns how many. The strings are the answer's. */
-static size_t find_left(const struct sessions *all, const struct redis_reply *reply, size_t *at,
-                        struct commands_leave *leaves)
+/* Those of the answer who are no member here; returns how many. The strings are the answer's. */
+static size_t find_leftovers(const struct sessions *all, const struct redis_reply *reply,
+                             size_t *at, struct commands_leave *leaves)
 {
     size_t count = 0;
     for (; *at + 2 < redis_reply_count(reply) && count < COMMANDS_LEAVE_MOST; *at += 3) {
@@ -61,7 +61,7 @@ static size_t find_left(const struct sessions *all, const struct redis_reply *re
         const char *id = redis_reply_string(redis_reply_at(reply, *at + 2), NULL);
         struct commands_leave *leave = &leaves[count];
         *leave = (struct commands_leave){.member.folded = folded, .spared = ""};
-        if (folded == NULL || session == NULL || id == NULL || is_held(all, id, session) ||
+        if (folded == NULL || session == NULL || id == NULL || is_member_here(all, id, session) ||
             strlen(session) >= sizeof leave->member.session)
             continue;
         memcpy(leave->member.session, session, strlen(session) + 1);
@@ -70,24 +70,25 @@ static size_t find_left(const struct sessions *all, const struct redis_reply *re
     return count;
 }
 
-static void on_taken_off(void *arg, const struct redis_reply *reply)
+static void on_leftovers_gone(void *arg, const struct redis_reply *reply)
 {
-    struct walk *asker = arg;
+    struct reconcile *asker = arg;
     if (redis_reply_is_error(reply))
         session_reconcile_soon(asker->entry); /* once more */
-    end_walk(asker);
+    end_reconcile(asker);
 }
 
-static void take_off(const struct walk *walk, const struct commands_leave *leaves, size_t count)
+static void send_leftovers(const struct reconcile *walk, const struct commands_leave *leaves,
+                           size_t count)
 {
-    struct walk *asker = new_walk(walk->all, walk->entry);
-    if (commands_leave(room_topic(walk->entry->room), leaves, count, on_taken_off, asker) != 0)
-        on_taken_off(asker, NULL);
+    struct reconcile *asker = new_reconcile(walk->all, walk->entry);
+    if (commands_leave(room_topic(walk->entry->room), leaves, count, on_leftovers_gone, asker) != 0)
+        on_leftovers_gone(asker, NULL);
 }
 
 static void on_ours(void *arg, const struct redis_reply *reply)
 {
-    struct walk *walk = arg;
+    struct reconcile *walk = arg;
     struct commands_leave leaves[COMMANDS_LEAVE_MOST];
     const char *cursor = redis_reply_string(redis_reply_at(reply, 0), NULL);
     size_t count;
@@ -95,25 +96,25 @@ static void on_ours(void *arg, const struct redis_reply *reply)
     if (cursor == NULL || strlen(cursor) >= sizeof walk->cursor ||
         (strcmp(cursor, "0") != 0 && strcmp(cursor, walk->cursor) == 0)) {
         session_reconcile_soon(walk->entry); /* once more */
-        end_walk(walk);
+        end_reconcile(walk);
         return;
     }
     memcpy(walk->cursor, cursor, strlen(cursor) + 1);
     for (size_t at = 1;
-         may_take_off(walk->all) && (count = find_left(walk->all, reply, &at, leaves)) > 0;)
-        take_off(walk, leaves, count);
+         may_reconcile(walk->all) && (count = find_leftovers(walk->all, reply, &at, leaves)) > 0;)
+        send_leftovers(walk, leaves, count);
     if (strcmp(walk->cursor, "0") == 0)
-        end_walk(walk);
+        end_reconcile(walk);
     else
-        ask(walk);
+        ask_ours(walk);
 }
 
-static void ask(struct walk *walk)
+static void ask_ours(struct reconcile *walk)
 {
     if (commands_ours(room_topic(walk->entry->room), walk->cursor, NAMES, on_ours, walk) == 0)
         return;
     session_reconcile_soon(walk->entry);
-    end_walk(walk);
+    end_reconcile(walk);
 }
 
 void session_reconcile_soon(struct room_entry *entry)
@@ -134,8 +135,9 @@ void session_reconcile_tick(struct room_entry *entry)
 {
     struct sessions *all = entry->all;
     if (entry->reconcile_at_ms == 0 || entry->reconcile_at_ms > clock_monotonic_ms() ||
-        !room_is_open(entry->room) || !broker_is_healthy(all->options.broker) || !may_take_off(all))
+        !room_is_open(entry->room) || !broker_is_healthy(all->options.broker) ||
+        !may_reconcile(all))
         return;
     entry->reconcile_at_ms = 0;
-    ask(new_walk(all, entry));
+    ask_ours(new_reconcile(all, entry));
 }

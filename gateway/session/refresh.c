@@ -17,11 +17,10 @@ struct batch {
     struct session *sessions[COMMANDS_REFRESH_MOST];
 };
 
-/* Its keys have still a third of their life, or are to be reinstated. */
-static void refresh_soon(const struct session *session)
+/* Once more in a lease: the keys have a third of their time to live left then. */
+static void refresh_in_a_lease(struct room_entry *entry)
 {
-    session->entry->refresh_at_ms =
-        clock_monotonic_ms() + (int64_t)session->all->options.config->lease * 1000;
+    entry->refresh_at_ms = clock_monotonic_ms() + (int64_t)entry->all->options.config->lease * 1000;
 }
 
 static void judge_reinstated(struct session *session, enum commands_join_status status,
@@ -35,13 +34,13 @@ static void judge_reinstated(struct session *session, enum commands_join_status 
         }
     }
     if (status == COMMANDS_FAILED)
-        refresh_soon(session);
+        refresh_in_a_lease(session->entry);
     if (status == COMMANDS_MOVED) {
         session_displace(session);
     } else if (status == COMMANDS_TAKEN && session_is_unsettled(session->entry)) {
-        refresh_soon(session); /* whoever has the name may have left since that memory */
+        refresh_in_a_lease(session->entry); /* who has the name may have left since that memory */
     } else if (status == COMMANDS_TAKEN && session->connection != NULL) {
-        /* somebody took the name while this gateway was thought dead: the page joins anew */
+        /* somebody took the name while this gateway was thought dead: the page joins again */
         connection_close(session->connection, 4400, "the name was taken meanwhile; join again");
     }
 }
@@ -67,7 +66,7 @@ static struct commands_join write_reinstatement(const struct session *session,
 {
     const struct identity *identity = session->identity;
     struct commands_join join = {
-        .member = session_bus_member(session->all, identity),
+        .member = session_commands_member(session->all, identity),
         .number_base = identity_folded(identity),
         .asked_ms = identity->asked_ms,
         .reinstate = true,
@@ -96,7 +95,7 @@ static void reinstate(struct batch *batch)
 
 /* Adds it to those who are to be reinstated (join.lua judges whether they may be); returns
  * them, or others after a full batch. */
-static struct batch *gather_lost(struct batch *lost, struct session *session)
+static struct batch *add_lost(struct batch *lost, struct session *session)
 {
     if (lost == NULL)
         lost = memory_new(sizeof *lost);
@@ -107,16 +106,6 @@ static struct batch *gather_lost(struct batch *lost, struct session *session)
     return NULL;
 }
 
-static void repeat_soon(const struct batch *batch)
-{
-    for (size_t i = 0; i < batch->count; i++) {
-        if (session_is_member(batch->sessions[i])) {
-            refresh_soon(batch->sessions[i]);
-            return;
-        }
-    }
-}
-
 static void on_refreshed(void *arg, const struct redis_reply *reply)
 {
     struct batch *batch = arg;
@@ -124,12 +113,12 @@ static void on_refreshed(void *arg, const struct redis_reply *reply)
     size_t len = 0;
     const char *letters = redis_reply_is_error(reply) ? NULL : redis_reply_string(reply, &len);
     if (letters == NULL)
-        repeat_soon(batch);
+        refresh_in_a_lease(batch->sessions[0]->entry);
     for (size_t i = 0; i < batch->count; i++) {
         struct session *session = batch->sessions[i];
         bool kept = letters == NULL || i >= len || letters[i] == 'k';
         if (!kept && session_is_member(session)) {
-            lost = gather_lost(lost, session); /* and stays held */
+            lost = add_lost(lost, session); /* and stays held */
         } else {
             session->in_flight--;
             session_free_if_over(session);
@@ -140,11 +129,11 @@ static void on_refreshed(void *arg, const struct redis_reply *reply)
     free(batch);
 }
 
-static void send_batch(struct room_entry *entry, struct batch *batch)
+static void send_refresh(struct room_entry *entry, struct batch *batch)
 {
     struct commands_member members[COMMANDS_REFRESH_MOST];
     for (size_t i = 0; i < batch->count; i++) {
-        members[i] = session_bus_member(batch->sessions[i]->all, batch->sessions[i]->identity);
+        members[i] = session_commands_member(batch->sessions[i]->all, batch->sessions[i]->identity);
         batch->sessions[i]->in_flight++;
     }
     if (commands_refresh(room_topic(entry->room), members, batch->count, on_refreshed, batch) != 0)
@@ -163,24 +152,24 @@ static size_t refresh_room(struct room_entry *entry)
         batch->sessions[batch->count++] = session;
         count++;
         if (batch->count == COMMANDS_REFRESH_MOST) {
-            send_batch(entry, batch);
+            send_refresh(entry, batch);
             batch = NULL;
         }
     }
     if (batch != NULL)
-        send_batch(entry, batch);
+        send_refresh(entry, batch);
     return count;
 }
 
-/* Twice in the keys' life: what failed is tried again a lease later (repeat_soon). */
+/* Twice in the keys' time to live: what failed is tried again a lease later. */
 int64_t session_refresh_ms(const struct sessions *all)
 {
     return clock_monotonic_ms() +
            (int64_t)script_settings_member_ttl(all->options.config) * 1000 / 2;
 }
 
-/* A burst that came in together is not refreshed together, but within a sixth of its keys' life; in
- * a hurry within half a lease. */
+/* Those who came in together are not refreshed together, but within a sixth of their keys' time to
+ * live; in a hurry within half a lease. */
 static size_t most_in_a_tick(const struct sessions *all)
 {
     const struct config *config = all->options.config;
@@ -189,18 +178,13 @@ static size_t most_in_a_tick(const struct sessions *all)
     return all->options.metrics->members / within_s + COMMANDS_REFRESH_MOST;
 }
 
-static bool is_refresh_due(const struct room_entry *entry, int64_t now_ms)
-{
-    return room_is_open(entry->room) && entry->refresh_at_ms <= now_ms;
-}
-
 static void begin_walk(struct sessions *all, bool hurry)
 {
     all->refresh_walk++;
     all->hurry = hurry;
 }
 
-/* The next room of this walk; NULL when it has come by all that were there when it began. */
+/* The next room of this walk; NULL when it has been to all that were there when it began. */
 static struct room_entry *next_in_walk(struct sessions *all)
 {
     struct room *room = rooms_rotate(all->rooms);
@@ -211,7 +195,7 @@ static struct room_entry *next_in_walk(struct sessions *all)
     return entry;
 }
 
-/* Goes on where it stopped the time before: nobody waits for those at the front. */
+/* Goes on where it stopped the time before: no room waits for those that come first. */
 static void refresh_some(struct sessions *all)
 {
     int64_t now_ms = clock_monotonic_ms();
@@ -222,11 +206,11 @@ static void refresh_some(struct sessions *all)
             begin_walk(all, false);
             return;
         }
-        if (!is_refresh_due(entry, now_ms))
+        if (!room_is_open(entry->room) || entry->refresh_at_ms > now_ms)
             continue;
-        /* in a hurry once more: a reaping may just have been under way */
-        entry->refresh_at_ms = all->hurry ? now_ms + (int64_t)all->options.config->lease * 1000
-                                          : session_refresh_ms(all);
+        entry->refresh_at_ms = session_refresh_ms(all);
+        if (all->hurry) /* once more: a reaping may just have been under way */
+            refresh_in_a_lease(entry);
         count += refresh_room(entry);
     }
 }
@@ -247,8 +231,7 @@ void session_refresh_all(struct sessions *all, bool hurry)
         entry->refresh_at_ms = now_ms;
     if (hurry)
         begin_walk(all, true);
-    if (broker_is_up(all->options.broker))
-        refresh_some(all);
+    session_refresh_tick(all);
 }
 
 void session_refresh_tick(struct sessions *all)

@@ -4,11 +4,11 @@
 
 #include "session/internal.h"
 
-/* When the members' keys that live from now on are to be refreshed. */
+/* When members' keys that are set now are to be refreshed (monotonic). */
 int64_t session_refresh_ms(const struct sessions *all);
 
-/* All members are checked against Redis and reinstate where they are missing, by and by; in a hurry
- * within half a lease. */
+/* All members are checked against Redis and reinstated where they are missing, by and by; in a
+ * hurry within half a lease. */
 void session_refresh_all(struct sessions *all, bool hurry);
 
 /* The same for a room of which Redis lost its memory, within half a lease (rooms_callbacks). */

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "session/delivery_time.h"
+#include "session/log.h"
 #include "session/session.h"
 
 #include <inttypes.h>
@@ -18,16 +19,15 @@ enum {
 struct saying {
     struct session *session;
     int64_t begun_us; /* when it came */
-    bool has_nonce;
-    bool current; /* it names the epoch that the room's feed knows */
-    char nonce[];
+    bool current;     /* it names the epoch that the room's feed is in */
+    char nonce[];     /* "" for none */
 };
 
 /* --- What becomes of it --- */
 
 static void refuse_say(const struct saying *saying, struct message_error error)
 {
-    error.nonce = saying->has_nonce ? saying->nonce : NULL;
+    error.nonce = saying->nonce[0] != '\0' ? saying->nonce : NULL;
     session_error(saying->session, &error);
 }
 
@@ -86,7 +86,7 @@ static void answer_say(struct saying *saying, const struct redis_reply *reply)
     }
     session->all->options.metrics->says++;
     session_await_delivery(session, seq, saying->begun_us);
-    if (!saying->has_nonce)
+    if (saying->nonce[0] == '\0')
         return;
     message_add_ack(&session->all->scratch, saying->nonce, seq);
     session_send(session);
@@ -115,16 +115,13 @@ static void on_said(void *arg, const struct redis_reply *reply)
 
 static struct saying *new_saying(struct session *session, const struct message_in *say)
 {
-    const char *nonce = say->nonce;
-    size_t len = nonce == NULL ? 0 : strlen(nonce);
-    struct saying *saying = memory_new(sizeof *saying + len + 1);
+    const char *nonce = say->nonce == NULL ? "" : say->nonce;
+    struct saying *saying = memory_new(sizeof *saying + strlen(nonce) + 1);
     saying->session = session;
     saying->begun_us = session->all->options.metrics->iteration_begun_us;
-    saying->has_nonce = nonce != NULL;
     saying->current =
         say->epoch != NULL && strcmp(say->epoch, feed_epoch(room_feed(session->entry->room))) == 0;
-    if (nonce != NULL)
-        memcpy(saying->nonce, nonce, len + 1);
+    memcpy(saying->nonce, nonce, strlen(nonce) + 1);
     return saying;
 }
 
@@ -138,7 +135,7 @@ static void publish(struct session *session, const struct message_in *say)
                                      say->epoch};
     struct saying *saying = new_saying(session, say);
     session->in_flight++;
-    if (session->in_flight >= HOLD_IN_FLIGHT) /* without a rate limit, Redis sets the pace */
+    if (session->in_flight >= HOLD_IN_FLIGHT) /* without a rate limit, Redis limits it */
         hold(session, true);
     bool sent = commands_say(room_topic(session->entry->room), &call, on_said, saying) == 0;
     text_clear(body);

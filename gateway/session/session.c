@@ -1,6 +1,5 @@
 #include "session/session.h"
 
-#include "session/log_limit.h"
 #include "websocket/output.h"
 
 #include <inttypes.h>
@@ -20,33 +19,6 @@ void session_error(struct session *session, const struct message_error *error)
     metrics_count_word(&session->all->options.metrics->errors, error->code);
     message_add_error(&session->all->scratch, error);
     session_send(session);
-}
-
-void session_refuse(struct session *session, const char *code, const char *sentence)
-{
-    session_error(session, &(struct message_error){.code = code, .message = sentence});
-}
-
-void session_log_more(const struct session *session, const struct log_line *line)
-{
-    char address[ADDRESS_TEXT_BYTES];
-    struct log_line whole = *line;
-    const struct identity *identity = session->identity;
-    if (!session_may_log(session, line->level))
-        return;
-    session_format_address(session, address);
-    whole.room = room_name(session->entry->room);
-    whole.remote_addr = address;
-    if (identity != NULL) {
-        whole.id = identity->id[0] == '\0' ? NULL : identity->id; /* Redis has not decided yet */
-        whole.username = identity_name(identity);
-    }
-    log_write(session->all->options.log, &whole);
-}
-
-void session_log(const struct session *session, const char *kind, const char *message)
-{
-    session_log_more(session, &(struct log_line){.kind = kind, .message = message});
 }
 
 bool session_is_member(const struct session *session)
@@ -82,8 +54,8 @@ void session_end(struct session *session)
     session->state = SESSION_OVER;
 }
 
-struct commands_member session_bus_member(const struct sessions *all,
-                                          const struct identity *identity)
+struct commands_member session_commands_member(const struct sessions *all,
+                                               const struct identity *identity)
 {
     struct commands_member member = {
         .folded = identity_folded(identity),
@@ -105,5 +77,12 @@ void session_end_joining(struct session *session)
 
 void session_format_address(const struct session *session, char out[ADDRESS_TEXT_BYTES])
 {
-    sessions_format_address(session->all, &session->address, out);
+    const struct sessions *all = session->all;
+    address_key_display(all->address_key, &session->address, all->options.config->log_address, out);
+}
+
+struct room_entry *session_next_entry(const struct sessions *all, size_t *at)
+{
+    struct room *room = rooms_next(all->rooms, at);
+    return room == NULL ? NULL : room_owner(room);
 }

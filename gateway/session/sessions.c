@@ -3,14 +3,12 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "room/member_list.h"
-#include "session/close_log.h"
 #include "session/delivery_time.h"
 #include "session/disconnect.h"
 #include "session/grace_clock.h"
-#include "session/internal.h"
 #include "session/join.h"
 #include "session/leave.h"
-#include "session/log_limit.h"
+#include "session/log.h"
 #include "session/rate_limit.h"
 #include "session/reconcile.h"
 #include "session/refresh.h"
@@ -26,15 +24,10 @@
 
 enum { TYPING_EVERY_MS = 1000 };
 
-static void on_message(void *owner, bool text, const uint8_t *data, size_t len);
-static void on_closed(void *owner, const struct connection_end *end);
-
-static const struct connection_callbacks callbacks = {on_message, session_on_control, on_closed};
-
 /* --- Small requests --- */
 
 /* May be dropped anywhere, so what comes too often is. */
-static void typing(struct session *session)
+static void publish_typing(struct session *session)
 {
     uint32_t now_ms = (uint32_t)clock_monotonic_ms();
     if (now_ms - session->typed_ms < TYPING_EVERY_MS)
@@ -48,7 +41,7 @@ static void typing(struct session *session)
     text_clear(json);
 }
 
-static void tell_members(struct session *session)
+static void send_members(struct session *session)
 {
     struct room *room = session->entry->room;
     char *person = identity_person_json(session->identity);
@@ -65,9 +58,9 @@ static void dispatch_member(struct session *session, const struct message_in *me
     if (message->type == MESSAGE_SAY)
         session_say(session, message);
     else if (message->type == MESSAGE_TYPING)
-        typing(session);
+        publish_typing(session);
     else if (message->type == MESSAGE_MEMBERS)
-        tell_members(session);
+        send_members(session);
     else
         session_leave(session, true);
 }
@@ -102,7 +95,8 @@ static void dispatch(struct session *session, const struct message_in *message)
         connection_send(session->connection, FRAME_TEXT, pong, sizeof pong - 1);
     } else if (message->type == MESSAGE_JOIN) {
         if (session->state != SESSION_VISITING)
-            session_refuse(session, "already_joined", "You have joined already.");
+            session_error(session, &(struct message_error){.code = "already_joined",
+                                                           .message = "You have joined already."});
         else
             session_join(session, message);
     } else if (session->state == SESSION_JOINED) {
@@ -151,13 +145,13 @@ static void on_closed(void *owner, const struct connection_end *end)
 {
     struct session *session = owner;
     struct sessions *all = session->all;
-    session_note_lost(session, end);
+    session_note_lost(session, end, session_refused(session));
     session_end_flood(session);
     quota_give(all->options.quota, &session->address);
     room_exit(session->entry->room, session->connection);
     session->connection = NULL;
     if (session->state == SESSION_ASKED)
-        return; /* the reply decides, or the call leaves it out */
+        return; /* the reply decides, or the call drops it */
     if (session_is_member(session) && !all->draining)
         session_detach(session);
     else
@@ -173,6 +167,8 @@ static struct table_key id_of(const void *value)
 
 struct connection *session_open(struct sessions *all, const struct session_visitor *visitor)
 {
+    static const struct connection_callbacks callbacks = {on_message, session_on_control,
+                                                          on_closed};
     struct session *session = memory_new(sizeof *session);
     session->all = all;
     session->address = visitor->address;
@@ -222,12 +218,6 @@ static void on_opened(void *owner, bool open)
     options->on_room_opened(options->arg, room_name(entry->room), open);
 }
 
-struct room_entry *session_next_entry(const struct sessions *all, size_t *at)
-{
-    struct room *room = rooms_next(all->rooms, at);
-    return room == NULL ? NULL : room_owner(room);
-}
-
 /* Any session, NULL when there is none. */
 static struct session *any_session(const struct sessions *all)
 {
@@ -256,7 +246,7 @@ struct sessions *sessions_new(const struct sessions_options *options)
         .on_live = session_on_live,
         .on_happened = session_on_happened,
         .on_reset = on_reset,
-        .on_epoch = session_refresh_soon, /* who came back untold may stand where it was */
+        .on_epoch = session_refresh_soon, /* who came back in between may be unknown to it */
     };
     struct rooms_options rooms_options = {options->base, options->queue, options->broker};
     all->options = *options;
@@ -270,7 +260,7 @@ struct sessions *sessions_new(const struct sessions_options *options)
     list_init(&all->pending_leaves);
     list_init(&all->floods);
     list_init(&all->ended_floods);
-    session_init_strangers(all);
+    session_log_init(all);
     all->next_number = 1;
     all->address_key = address_key_new(options->broker);
     return all;
@@ -316,7 +306,7 @@ const char *sessions_why_closed(const struct sessions *all)
 {
     if (!all->admitting)
         return "this gateway has not got its gateway-id yet";
-    if (!address_key_is_known(all->address_key))
+    if (!address_key_is_ready(all->address_key))
         return "the key under which addresses are hashed is not known yet";
     return NULL;
 }
@@ -342,34 +332,30 @@ void sessions_on_lapsed(struct sessions *all)
 
 void sessions_on_control_message(struct sessions *all, const char *data, size_t len)
 {
-    struct message_resumed told;
-    if (message_parse_resumed(data, len, &told) != 0)
+    struct message_resumed resumed;
+    if (message_parse_resumed(data, len, &resumed) != 0)
         return;
-    struct session *session = table_find(all->by_id, told.id, strlen(told.id));
+    struct session *session = table_find(all->by_id, resumed.id, strlen(resumed.id));
     if (session == NULL)
         return;
-    const struct commands_member member = session_bus_member(all, session->identity);
-    if (strcmp(member.session, told.session) == 0)
+    const struct commands_member member = session_commands_member(all, session->identity);
+    if (strcmp(member.session, resumed.session) == 0)
         session_displace(session);
-}
-
-static void tick_room(struct room_entry *entry)
-{
-    session_join_tick(entry);
-    session_reconcile_tick(entry);
 }
 
 void sessions_tick(struct sessions *all)
 {
     struct room_entry *entry;
-    for (size_t at = 0; (entry = session_next_entry(all, &at)) != NULL;)
-        tick_room(entry);
+    for (size_t at = 0; (entry = session_next_entry(all, &at)) != NULL;) {
+        session_join_tick(entry);
+        session_reconcile_tick(entry);
+    }
     session_grace_clock_tick(all);
-    session_lay_ghosts(all);
+    session_expire_detached(all);
     session_retry_pending_leaves(all);
     session_refresh_tick(all);
     session_flood_tick(all);
-    session_strangers_tick(all);
+    session_log_tick(all);
     address_key_tick(all->address_key);
     rooms_tick(all->rooms);
     memory_decay();

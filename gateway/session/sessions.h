@@ -48,7 +48,7 @@ void sessions_format_address(const struct sessions *all, const struct address *a
 struct session_visitor {
     int fd;
     struct address address;
-    const char *room; /* judged fair */
+    const char *room; /* a valid name */
 };
 
 /* Takes the socket over; the connection is returned so that the caller can queue the handshake's
@@ -70,15 +70,10 @@ void sessions_on_up(struct sessions *all);
 /* The lease lapsed: all members are to be reinstated. */
 void sessions_on_lapsed(struct sessions *all);
 
-/* Another gateway says something to this one. */
+/* A control message of another gateway: a member of this one has come back there. */
 void sessions_on_control_message(struct sessions *all, const char *data, size_t len);
 
 /* To be called once a second. */
 void sessions_tick(struct sessions *all);
-
-/* To be called at the end of each iteration of the loop: what was said, and is shown by now, is
- * measured.
- */
-void sessions_end_iteration(struct sessions *all);
 
 #endif

@@ -47,7 +47,7 @@ static bool find_arrival(const struct session *session, struct room_arrival *arr
     const struct identity *identity = session->identity;
     uint64_t since = joining->since_seq;
     uint64_t floor = identity->floor;
-    if (!joining->knows)
+    if (!joining->has_since)
         return true;
     const struct lineage *lineage = feed_lineage(room_feed(session->entry->room));
     enum lineage_standing standing = lineage_stand(lineage, joining->since_epoch, &since);
@@ -59,16 +59,16 @@ static bool find_arrival(const struct session *session, struct room_arrival *arr
     return standing == LINEAGE_SHARED;
 }
 
-/* The numbers that follow are not those that it knows: Redis goes on with another history, and it
- * saw what that does not have, or not all of it can be shown any more. */
-static void tell_gap(struct session *session, const struct room_view *view)
+/* The numbers that follow are of another epoch: Redis goes on with another history, and it saw what
+ * that does not have, or not all of it can be shown any more. */
+static void send_gap(struct session *session, const struct room_view *view)
 {
     const char *epoch = feed_epoch(room_feed(session->entry->room));
     message_add_gap(&session->all->scratch, view->missed, epoch, view->from);
     session_send(session);
 }
 
-/* The roster knows of its join: from here on it is a member like the others. */
+/* The roster includes it: from here on it is a member like the others. */
 static void welcome(struct session *session)
 {
     struct room *room = session->entry->room;
@@ -76,13 +76,13 @@ static void welcome(struct session *session)
     struct room_arrival arrival = {0};
     bool shared = find_arrival(session, &arrival);
     struct room_view view = room_enter(room, session->connection, &arrival);
-    if (shared && joining->knows && !arrival.resumes) /* the token has outlived `retention` */
+    if (shared && joining->has_since && !arrival.resumes) /* the token has outlived `retention` */
         view.missed = room_messages_since(room, joining->since_seq);
     bool recovered = shared && arrival.resumes && view.missed == 0;
     send_welcome(session, &view, recovered);
     const char *epoch = feed_epoch(room_feed(session->entry->room));
-    if (joining->knows && !recovered && strcmp(joining->since_epoch, epoch) != 0)
-        tell_gap(session, &view);
+    if (joining->has_since && !recovered && strcmp(joining->since_epoch, epoch) != 0)
+        send_gap(session, &view);
     session->state = SESSION_JOINED;
     session_end_joining(session);
 }
@@ -95,18 +95,18 @@ static bool is_settled(const struct session *session)
            lineage_stand(feed_lineage(feed), session->joining->epoch, &seq) == LINEAGE_SHARED;
 }
 
-static bool is_known(const struct session *session)
+static bool has_arrived(const struct session *session)
 {
     return session->joining->seq <= room_seq(session->entry->room) && is_settled(session);
 }
 
 /* --- Together --- */
 
-/* Takes the session off the known. */
+/* Takes the session out of entry->arrived. */
 static void welcome_arrived(struct session *session)
 {
     list_remove(&session->in_queue);
-    if (!is_known(session)) /* no longer: Redis lost its memory */
+    if (!has_arrived(session)) /* no longer: Redis lost its memory */
         list_add(&session->entry->waiting, &session->in_queue);
     else if (!connection_is_closing(session->connection))
         welcome(session);
@@ -122,14 +122,14 @@ static unsigned welcome_some(struct room_entry *entry, unsigned most)
     return count;
 }
 
-/* One after the other, welcomes cost less than each by itself: the caches have turned to nothing
- * else, and readers have not gone to sleep. A room where more wait goes to the end of the line. */
+/* One after the other, welcomes cost less than each by itself: the caches are warm, and readers
+ * have not gone to sleep. A room where more wait goes to the end of the queue. */
 void session_on_welcomes(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
     (void)events;
     static const struct timeval together = {0, TOGETHER_US};
-    static const struct timeval next_turn = {0, 0};
+    static const struct timeval next_iteration = {0, 0};
     struct sessions *all = arg;
     unsigned count = 0;
     metrics_begin_iteration(all->options.metrics);
@@ -140,7 +140,7 @@ void session_on_welcomes(evutil_socket_t fd, short events, void *arg)
             list_add(&all->arrived, &entry->in_arrived);
     }
     if (count > 0)
-        evtimer_add(all->welcomes, list_is_empty(&all->arrived) ? &together : &next_turn);
+        evtimer_add(all->welcomes, list_is_empty(&all->arrived) ? &together : &next_iteration);
 }
 
 static void add_arrived(struct session *session)
@@ -149,7 +149,7 @@ static void add_arrived(struct session *session)
     struct room_entry *entry = session->entry;
     list_remove(&session->in_queue);
     list_add(&entry->arrived, &session->in_queue);
-    if (list_is_empty(&entry->in_arrived)) /* else it stands in line already */
+    if (list_is_empty(&entry->in_arrived)) /* else it is queued already */
         list_add(&all->arrived, &entry->in_arrived);
     if (!evtimer_pending(all->welcomes, NULL))
         session_on_welcomes(-1, 0, all);
@@ -157,13 +157,13 @@ static void add_arrived(struct session *session)
 
 void session_welcome_if_arrived(struct session *session)
 {
-    if (is_known(session))
+    if (has_arrived(session))
         add_arrived(session);
 }
 
-/* Those of one epoch wait in the order of their numbers, but that who resumed may stand behind
- * those of its call who are new, and waits for their event, which is the next. The first who is not
- * known is the last to be looked at, or a room that reads what it missed would look at thousands
+/* Those of one epoch wait in the order of their numbers, but that who resumed may be behind those
+ * of its call who are new, and waits for their event, which is the next. The first whose event has
+ * not come is the last to be looked at, or a room that reads what it missed would look at thousands
  * for each event. */
 static void welcome_waiting(struct room_entry *entry)
 {
@@ -173,7 +173,7 @@ static void welcome_waiting(struct room_entry *entry)
         next = at->next;
         if (session->state != SESSION_ADMITTED || !is_settled(session))
             continue;
-        if (!is_known(session))
+        if (!has_arrived(session))
             return;
         add_arrived(session);
     }

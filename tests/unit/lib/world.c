@@ -6,6 +6,7 @@
 #include "room/batch_send.h"
 #include "room/fanout.h"
 #include "room/registry.h"
+#include "session/delivery_time.h"
 #include "session/drain.h"
 #include "telemetry/refusals.h"
 #include "websocket/connections.h"
