@@ -23,14 +23,14 @@ static void print_text(FILE *out)
 {
     fputs(
         "Usage: yukizuri [--SETTING VALUE]...\n\n"
-        "A chat for people who happen to meet. With no settings it starts a private Redis and\n"
+        "A web chat without login or archive. With no settings it starts a private Redis and\n"
         "serves http://localhost:8080\n\n"
         "Each setting may also be a line \"SETTING = VALUE\" of the file named by --config, or an\n"
         "environment variable: --max-text is YUKIZURI_MAX_TEXT. The command line wins over the\n"
-        "environment, the environment over the file. Where a setting is a limit, 0 means none.\n\n"
+        "environment, and the environment over the file. For a limit, 0 means no limit.\n\n"
         "BOOL is true or false, also written yes or no, on or off, 1 or 0; --log-text alone is\n"
-        "--log-text true. An empty environment variable is as good as none. In the file a value\n"
-        "may stand in quotes, and # begins a comment.\n",
+        "--log-text true. An empty environment variable is ignored. In the file a value may\n"
+        "be in quotes, and # begins a comment.\n",
         out);
     for (size_t i = 0; i < config_table_count; i++) {
         const struct config_row *row = &config_table[i];
@@ -42,7 +42,7 @@ static void print_text(FILE *out)
     fputs("\n  --config FILE\n      Read settings from this file.\n"
           "  --check-config\n      Check all settings and exit.\n"
           "  --help, --help=markdown, --help=man, --help=bash\n"
-          "      This text; as a table, a manual page, or a completion script for bash.\n"
+          "      Print this text; or a table, a manual page, a completion script for bash.\n"
           "  --version\n      Print the version.\n",
           out);
 }
@@ -72,29 +72,31 @@ static void print_markdown_row(FILE *out, const struct config_row *row)
 /* docs/configuration.md is the two with the rows in between. */
 static const char markdown_begin[] =
     "# Configuration\n\n"
-    "Written by `yukizuri --help=markdown`; a test fails when this file differs from what the "
-    "program prints.\n\n"
-    "Every setting has three spellings:\n\n"
-    "- on the command line `--max-text 500` or `--max-text=500`, with one dash or two;\n"
-    "- in the environment `YUKIZURI_MAX_TEXT=500`; an empty variable is as good as none;\n"
-    "- in the file that `--config` names a line `max-text = 500`; a value may stand in quotes, "
+    "`yukizuri --help=markdown` writes this page. A test fails if the page differs from that "
+    "output.\n\n"
+    "A setting can be given in three ways:\n\n"
+    "- on the command line: `--max-text 500` or `--max-text=500`, with one dash or two;\n"
+    "- in the environment: `YUKIZURI_MAX_TEXT=500`; an empty variable is ignored;\n"
+    "- in the file that `--config` names: the line `max-text = 500`; a value may be in quotes, "
     "and `#` begins a comment.\n\n"
-    "The command line wins over the environment, the environment over the file. A setting stands "
-    "in the file once. One that may be given more than once may also have several values "
-    "with commas or blanks in between.\n\n"
-    "Where a setting is a limit, 0 means none; for `retention` it means that nothing is kept. "
-    "BOOL is true or false, also written yes or no, on or off, 1 or 0; a BOOL alone is true.\n\n"
-    "A mistake is one line on standard error that says where the value stands, and exit status 2. "
-    "Settings that contradict each other are refused or warned about. An unknown setting is an "
-    "error; an unknown variable that begins with `YUKIZURI_` is a warning, since container "
-    "managers set variables of that form.\n\n"
+    "The command line wins over the environment, and the environment over the file. The file may "
+    "contain a setting once. A setting that may be given more than once may also have several "
+    "values, separated by commas or blanks.\n\n"
+    "For a limit, 0 means no limit. For `retention`, 0 means that nothing is stored. "
+    "BOOL is true or false, also written yes or no, on or off, 1 or 0. A BOOL setting without a "
+    "value is true.\n\n"
+    "On a wrong setting the program prints one line to standard error, which names the place of "
+    "the value, and exits with status 2. Settings that contradict each other are refused or "
+    "cause a warning. An unknown setting is an error. An unknown variable that begins with "
+    "`YUKIZURI_` causes only a warning, because container managers set variables of that "
+    "form.\n\n"
     "| setting | environment | default | meaning |\n|---|---|---|---|\n";
 static const char markdown_end[] =
     "\n| option | meaning |\n|---|---|\n"
     "| `--config FILE` | Read settings from this file; also `YUKIZURI_CONFIG`. |\n"
     "| `--check-config` | Check all settings and exit. |\n"
-    "| `--help`, `--help=markdown`, `--help=man`, `--help=bash` | All settings; as this file, a "
-    "manual page, or a completion script for bash. |\n"
+    "| `--help`, `--help=markdown`, `--help=man`, `--help=bash` | Print all settings: as text, as "
+    "this page, as a manual page, or as a completion script for bash. |\n"
     "| `--version` | Print the version. |\n";
 
 static void print_markdown(FILE *out)
@@ -122,16 +124,17 @@ static void print_roff(FILE *out, const char *text)
 
 static void print_man(FILE *out)
 {
-    fputs(".TH YUKIZURI 1\n.SH NAME\nyukizuri \\- a chat for people who happen to meet\n"
+    fputs(".TH YUKIZURI 1\n.SH NAME\nyukizuri \\- a web chat without login or archive\n"
           ".SH SYNOPSIS\n.B yukizuri\n[\\-\\-SETTING VALUE]...\n"
-          ".SH DESCRIPTION\nA WebSocket gateway: any number of them share one room through Redis.\n"
+          ".SH DESCRIPTION\nA WebSocket gateway. Any number of gateways share their rooms through "
+          "Redis.\n"
           "With no settings it starts a private Redis and serves http://localhost:8080.\n"
           "Each setting may also be a line \"SETTING = VALUE\" of the file named by\n"
           ".BR \\-\\-config ,\nor an environment variable. The command line wins over the "
-          "environment, the environment over the file.\n"
+          "environment, and the environment over the file.\n"
           "BOOL is true or false, also written yes or no, on or off, 1 or 0; a setting alone is\n"
-          "true.\nAn empty environment variable is as good as none.\n"
-          "In the file a value may stand in quotes, and # begins a comment.\n.SH SETTINGS\n",
+          "true.\nAn empty environment variable is ignored.\n"
+          "In the file a value may be in quotes, and # begins a comment.\n.SH SETTINGS\n",
           out);
     for (size_t i = 0; i < config_table_count; i++) {
         const struct config_row *row = &config_table[i];

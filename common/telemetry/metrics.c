@@ -21,21 +21,20 @@ struct row {
 static const struct row rows[] = {
     {"connections", "Open WebSocket connections.", AT(connections), true},
     {"members", "Joined members of this gateway.", AT(members), true},
-    {"ghosts", "Members lost a moment ago, who may come back.", AT(detached), true},
+    {"ghosts", "Detached sessions: members whose connection is lost, within their grace period.",
+     AT(detached), true},
     {"rooms", "Rooms open on this gateway.", AT(rooms), true},
-    {"ready", "1 while people can come in and talk: what /readyz says.", AT(ready), true},
-    {"draining", "1 while this gateway is going away.", AT(draining), true},
+    {"ready", "1 while members can join and talk, as /readyz reports.", AT(ready), true},
+    {"draining", "1 while this gateway drains.", AT(draining), true},
     {"open_descriptors", "Files and sockets that this process has open.", AT(descriptors), true},
-    {"max_descriptors", "How many files and sockets this process may have open.",
-     AT(max_descriptors), true},
-    {"redis_refuses", "1 while Redis answers, and refuses what people need.", AT(redis_refuses),
+    {"max_descriptors", "Files and sockets that this process may have open.", AT(max_descriptors),
      true},
+    {"redis_refuses", "1 while Redis answers, but refuses the commands that members need.",
+     AT(redis_refuses), true},
     {"redis_up", "1 while both Redis connections are ready.", AT(redis_up), true},
-    {"redis_writes_to_disk",
-     "1 when Redis writes what people say to disk; absent while that is not known.",
+    {"redis_writes_to_disk", "1 if Redis writes messages to disk; absent while unknown.",
      AT(redis_writes_to_disk), true},
-    {"redis_evicts",
-     "1 when Redis may throw keys away for want of memory; absent while that is not known.",
+    {"redis_evicts", "1 if Redis may evict keys at its memory limit; absent while unknown.",
      AT(redis_evicts), true},
     {"handshakes_total", "Accepted WebSocket handshakes.", AT(handshakes), false},
     {"http_requests_total", "HTTP requests answered.", AT(http_requests), false},
@@ -45,21 +44,22 @@ static const struct row rows[] = {
     {"bytes_out_total", "Bytes sent over WebSocket.", AT(bytes_out), false},
     {"says_total", "Accepted say messages.", AT(says), false},
     {"joins_total", "Joins.", AT(joins), false},
-    {"resumes_total", "Members who came back with their token.", AT(resumes), false},
+    {"resumes_total", "Resumes: joins that restored a member by its token.", AT(resumes), false},
     {"leaves_total", "Leaves.", AT(leaves), false},
-    {"gaps_total", "Times that members were told of missed events.", AT(gaps), false},
+    {"gaps_total", "Gaps reported to members.", AT(gaps), false},
     {"pings_total", "Pings sent to idle connections.", AT(pings), false},
     {"slow_readers_total", "Connections closed because they read too slowly.", AT(slow_closed),
      false},
     {"redis_lost_total", "Lost Redis connections.", AT(redis_lost), false},
     {"redis_commands_total", "Commands sent to Redis.", AT(redis_commands), false},
-    {"redis_timeouts_total", "Commands that got no answer in time.", AT(redis_timeouts), false},
-    {"stream_reads_total", "Reads of kept events from Redis.", AT(stream_reads), false},
-    {"slow_turns_total", "Turns of the event loop that took longer than 250 ms.",
+    {"redis_timeouts_total", "Commands to Redis that got no reply in time.", AT(redis_timeouts),
+     false},
+    {"stream_reads_total", "Reads of stored events from Redis.", AT(stream_reads), false},
+    {"slow_turns_total", "Iterations of the event loop that took longer than 250 ms.",
      AT(slow_iterations), false},
-    {"frozen_total", "Times that this process was held up: stopped, or its host stood still.",
+    {"frozen_total", "Times that this process did not run: it was stopped, or its host was paused.",
      AT(frozen), false},
-    {"log_dropped_total", "Lines of the log that were dropped, as nobody took them.",
+    {"log_dropped_total", "Log lines that were dropped because the log was blocked.",
      AT(log_dropped), false},
 };
 
@@ -71,12 +71,12 @@ static const struct {
     const char *help;
     size_t offset;
 } histograms[] = {
-    {"probe_lag", "Time of a probe through Redis and back.", AT(probe_lag)},
+    {"probe_lag", "Round-trip time of the health probe through Redis.", AT(probe_lag)},
     {"say_to_shown",
-     "From the arrival of what somebody said to when all members here had been sent it.",
+     "Time from the arrival of a message to its transmission to all members on this gateway.",
      AT(say_to_shown)},
-    {"flush", "Time of one flush: a batch of frames that goes to members.", AT(flush)},
-    {"loop", "Time of one turn of the event loop, without waiting.", AT(loop)},
+    {"flush", "Time of one flush, which sends a batch of frames to members.", AT(flush)},
+    {"loop", "Time of one iteration of the event loop, without waiting.", AT(loop)},
 };
 
 enum { HISTOGRAMS = sizeof histograms / sizeof *histograms };
@@ -92,7 +92,7 @@ static const struct {
     {"closes_total", "Closed connections by close code.", "code", AT(closes)},
     {"dropped_events_total", "Foreign publications that were dropped.", "kind", AT(dropped_events)},
     {"redis_errors_total", "Error replies of Redis by their first word.", "code", AT(redis_errors)},
-    {"refused_total", "What a limit refused, by the limit's name.", "reason", AT(refused)},
+    {"refused_total", "Refusals by the name of the limit.", "reason", AT(refused)},
     {"lost_total", "Ended connections by reason, each with a line of the log.", "reason", AT(lost)},
 };
 
@@ -187,7 +187,7 @@ static void add_histogram(struct text *out, const struct metrics *metrics, size_
 
 static void add_rooms(struct text *out, const struct metrics_moment *moment)
 {
-    add_head(out, "room_members", "Joined members of this gateway, by room (the biggest).",
+    add_head(out, "room_members", "Joined members of this gateway, by room (the biggest rooms).",
              "gauge");
     for (size_t i = 0; i < moment->room_count; i++)
         text_print(out, "yukizuri_room_members{room=\"%s\"} %" PRIu64 "\n", moment->rooms[i].name,
@@ -204,13 +204,13 @@ static void add_figures(struct text *out, const struct metrics *metrics,
                         const struct metrics_moment *moment)
 {
     add_figure(out, "yukizuri_frozen_seconds_total", "counter", (double)metrics->frozen_ms / 1e3,
-               "For how long this process was held up, in all.");
+               "Total time for which this process did not run.");
     add_figure(out, "yukizuri_cpu_seconds_total", "counter", (double)moment->cpu_us / 1e6,
                "CPU time of this process.");
     add_figure(out, "yukizuri_resident_memory_bytes", "gauge", (double)moment->resident_bytes,
                "Resident memory of this process.");
     add_figure(out, "yukizuri_start_time_seconds", "gauge", (double)metrics->started_at_ms / 1e3,
-               "When this gateway started, since 1970.");
+               "Start of this gateway, in seconds since 1970.");
 }
 
 /* By the names that Prometheus' own libraries give to what every process has. */

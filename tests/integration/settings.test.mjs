@@ -97,7 +97,7 @@ test("what is allowed and hardly meant is warned about, and started", async (t) 
 test("what --help says of BOOL, of quotes, comments and empty variables is so", async (t) => {
   const file = path.join(temporaryDirectory(t), "settings");
   const help = runBinary(["--help"]).stdout;
-  assert.match(help, /BOOL is true or false, also written yes or no, on or off, 1 or 0; --log-text alone is\n--log-text true\. An empty environment variable is as good as none\. In the file a value\nmay stand in quotes, and # begins a comment\./);
+  assert.match(help, /BOOL is true or false, also written yes or no, on or off, 1 or 0; --log-text alone is\n--log-text true\. An empty environment variable is ignored\. In the file a value may\nbe in quotes, and # begins a comment\./);
   for (const word of ["true", "false", "yes", "no", "on", "off", "1", "0"]) assert.equal(runBinary(["--check-config", "--log-text", word]).status, 0, word);
   assert.equal(runBinary(["--check-config", "--log-text", "--ping", "9"]).status, 0);
   assert.equal(runBinary(["--check-config"], { env: { YUKIZURI_PING: "", YUKIZURI_ADDR: "", YUKIZURI_CONFIG: "" } }).status, 0);
