@@ -1,5 +1,5 @@
-// Of results.jsonl: tables (tables.md) and plots (*.svg, by gnuplot). Medians of all rounds. Of docs/bench the tables go
-// into docs/benchmarks.md instead, and a short one into README.md, each between two marks.
+// Makes tables (tables.md) and plots (*.svg, by gnuplot) from results.jsonl. The figures are medians of all rounds. For
+// docs/bench, the tables go between two marks in docs/benchmarks.md, and a short one between two marks in README.md.
 //
 //   node report.mjs DIRECTORY
 import { execFileSync } from "node:child_process";
@@ -30,13 +30,13 @@ function read(directory) {
   return { lines, of, mid };
 }
 
-/** The README's table: five systems, each with one room of 1,000 members, and with 5,000 who say nothing. How a frame goes
- *  out makes no difference to the latter: they were measured with one way of sending only. */
+/** The README's table: five systems, with one room of 1,000 members who talk, and with 5,000 idle members. The way of sending
+ *  makes no difference to idle members, so only one way was measured with them. */
 export function summary(directory) {
   const { mid } = read(directory);
   const systems = [
     ["Yukizuri", "Yukizuri"],
-    ["a bare loop that writes ready-made frames", "floor: io_uring, one per turn", "floor: one send per delivery"],
+    ["a bare loop that writes ready-made frames", "floor: io_uring, one per iteration", "floor: one send per delivery"],
     ["nchan + Redis", "nchan + Redis"],
     ["Node.js ws + ioredis, one frame for all", "Node ws + ioredis, shared frame", "Node ws + ioredis"],
     ["Socket.IO + Redis adapter", "Socket.IO + Redis adapter"],
@@ -53,9 +53,9 @@ export function summary(directory) {
   );
 }
 
-/** What differs between experiments and systems. */
+/** The distinct values of a field, and the numbers of members that were measured. */
 function looker({ of }) {
-  const distinct = (experiment, field) => [...new Set(of(experiment).map((l) => l[field]))].filter((value) => value !== undefined); // of runs that failed there is nothing
+  const distinct = (experiment, field) => [...new Set(of(experiment).map((l) => l[field]))].filter((value) => value !== undefined); // failed runs have no values
   return { distinct, sizes: distinct("members", "members") };
 }
 
@@ -70,11 +70,11 @@ export function tables(directory) {
   const membersTable = (experiment) =>
     table(["system", ...sizes.map((n) => `${number(n)} members`)], distinct(experiment, "system").map((system) => [marked(system, experiment), ...sizes.map((members) => number(mid(experiment, { system, members }, "cpu_ns_per_delivery")))]));
   const roomsTable = (experiment) => {
-    const crowds = distinct(experiment, "rooms").map((rooms) => ({ rooms, members: of(experiment, { rooms })[0].members }));
+    const loads = distinct(experiment, "rooms").map((rooms) => ({ rooms, members: of(experiment, { rooms })[0].members }));
     const title = ({ rooms, members }) => `${rooms === 1 ? "one room" : `${number(rooms)} rooms`} of ${number(members / rooms)}`;
     return table(
-      ["system", ...crowds.map(title), ...crowds.map((crowd) => `p99 ms, ${title(crowd)}`)],
-      distinct(experiment, "system").map((system) => [marked(system, experiment), ...crowds.map(({ rooms }) => number(mid(experiment, { system, rooms }, "cpu_ns_per_delivery"))), ...crowds.map(({ rooms }) => number(mid(experiment, { system, rooms }, "p99_ms"), 1))]),
+      ["system", ...loads.map(title), ...loads.map((load) => `p99 ms, ${title(load)}`)],
+      distinct(experiment, "system").map((system) => [marked(system, experiment), ...loads.map(({ rooms }) => number(mid(experiment, { system, rooms }, "cpu_ns_per_delivery"))), ...loads.map(({ rooms }) => number(mid(experiment, { system, rooms }, "p99_ms"), 1))]),
     );
   };
 
@@ -84,15 +84,15 @@ export function tables(directory) {
     const what = machines.length > 1 ? ` (${machine.experiments.join(", ")})` : "";
     sections.push(`Measured${what} on ${machine.date} at commit ${machine.commit}: ${machine.cpu}, ${machine.cores} cores, ${machine.memory_gib} GiB, Linux ${machine.kernel}; ${versions}.`);
   }
-  sections.push(`Medians; frames of ${number(mid("envelope", {}, "frame_bytes"))} bytes for 100 bytes of text.`);
+  sections.push(`All figures are medians. A message of 100 bytes of text makes a frame of ${number(mid("envelope", {}, "frame_bytes"))} bytes.`);
   const stolen = lines.map((l) => l.stolen_percent).filter((n) => n !== undefined);
   if (stolen.length > 0)
-    sections.push(`Of what run.sh measured, ${stolen.length} runs say how much of the cores' time the machine's host had for others meanwhile: ${number(median(stolen), 1)} % (median), ${number(Math.max(...stolen), 1)} % at most.`);
+    sections.push(`Steal time is the share of CPU time that the host of a virtual machine gave to others. In ${stolen.length} runs it was ${number(median(stolen), 1)} % in the median and at most ${number(Math.max(...stolen), 1)} %.`);
 
-  sections.push("### One room of 1,000 members\n\nThe server has one core; Redis and the load generator share the other. CPU is that of the server's process.");
+  sections.push("### One room of 1,000 members\n\nThe server has one core; Redis and the load generator share the other. The CPU figures are for the server's process.");
   sections.push(
     table(
-      ["system", "CPU ns per delivery, 100 msg/s", "p99 ms", "CPU ns, all at once", "deliveries/s, all at once", "bytes per idle member", "CPU µs per handshake", "CPU µs per join"],
+      ["system", "CPU ns per delivery, 100 msg/s", "p99 ms", "CPU ns, closed loop", "deliveries/s, closed loop", "bytes per idle member", "CPU µs per handshake", "CPU µs per join"],
       distinct("fixed", "system").map((system) => [
         marked(system, "full", "fixed"),
         number(mid("fixed", { system }, "cpu_ns_per_delivery")),
@@ -105,16 +105,16 @@ export function tables(directory) {
       ]),
     ),
   );
-  sections.push("¹ lost messages, or did not finish.");
+  sections.push("¹ The system lost messages or did not finish.");
 
-  sections.push("How far its rounds lie apart: lowest and highest of them, 100 messages a second:");
+  sections.push("The lowest and the highest round at 100 messages a second:");
   const range = (system, field, digits) => {
     const values = of("fixed", { system }).map((l) => l[field]).filter((n) => typeof n === "number");
     return values.length === 0 ? "–" : `${number(Math.min(...values), digits)} to ${number(Math.max(...values), digits)}`;
   };
   sections.push(table(["system", "rounds", "CPU ns per delivery", "p99 ms"], distinct("fixed", "system").map((system) => [system, number(of("fixed", { system }).length), range(system, "cpu_ns_per_delivery"), range(system, "p99_ms", 1)])));
 
-  sections.push("### 1,000,000 deliveries a second wanted (1,000 messages to 1,000 members)");
+  sections.push("### 1,000,000 deliveries a second\n\nThe load generator sends 1,000 messages a second to one room of 1,000 members.");
   sections.push(
     table(
       ["system", "deliveries/s", "p50 ms", "p99 ms", "CPU %", "lost"],
@@ -125,23 +125,23 @@ export function tables(directory) {
     ),
   );
 
-  sections.push("### How the cost grows\n\n100,000 deliveries a second to one room, CPU ns per delivery:");
+  sections.push("### Cost and number of members\n\nCPU ns per delivery, at 100,000 deliveries a second to one room:");
   sections.push(membersTable("members"));
-  sections.push("19,000 members in rooms of different size, each room always with one message under way:");
+  sections.push("19,000 members in rooms of different sizes. Each room always has one message in flight:");
   sections.push(table(["rooms", "members each", "CPU ns per delivery", "deliveries/s"], distinct("rooms", "rooms").map((rooms) => [number(rooms), number(19000 / rooms), number(mid("rooms", { rooms }, "cpu_ns_per_delivery")), number(mid("rooms", { rooms }, "deliveries_per_s"))])));
 
-  sections.push("The same people with a fixed load, 70,000 deliveries a second, and one room of 1,000 alone; CPU ns per delivery:");
+  sections.push("CPU ns per delivery, at a fixed load of 70,000 deliveries a second. The first two columns have the same 19,000 members; the third has one room of 1,000 alone:");
   sections.push(roomsTable("rate"));
 
-  sections.push("### The gateway's half alone\n\nOn loopback the sender's system call does the receiver's half of the kernel's work too, with the memory of the receiver's socket; between machines that is another machine's work. Here the kernel does it on the load generator's core (receive packet steering). 40,000 deliveries a second to one room, CPU ns per delivery:");
+  sections.push("### Without the receiver's work\n\nOn loopback, the sender's system call also does the kernel's work for the receiver. Between two machines, the receiving machine does it. In these measurements the kernel does it on the core of the load generator (receive packet steering). CPU ns per delivery, at 40,000 deliveries a second to one room:");
   sections.push(membersTable("apart"));
-  sections.push("And to many rooms; CPU ns per delivery:");
+  sections.push("CPU ns per delivery, with several rooms:");
   sections.push(roomsTable("apart rooms"));
 
-  sections.push("### Several gateways on one Redis\n\nRedis and the load generator share a core, all gateways have the other. “As many as go” is 200 members with 400 messages always under way.");
+  sections.push("### Several gateways on one Redis\n\nRedis and the load generator share one core; all gateways share the other. The “maximum” columns have 200 members and always 400 messages in flight.");
   sections.push(
     table(
-      ["gateways", "Redis CPU µs per message, 100 msg/s", "Redis CPU µs per message, as many as go", "messages/s that would fill Redis' core", "messages/s reached here"],
+      ["gateways", "Redis CPU µs per message, 100 msg/s", "Redis CPU µs per message, maximum", "messages/s that would use Redis' core fully", "messages/s reached here"],
       distinct("gateways", "gateways").map((gateways) => {
         const most = { gateways, kind: "most" };
         const us = mid("gateways", most, "redis_cpu_us_per_message");
@@ -173,7 +173,7 @@ export function report(directory) {
   plot(directory, { name: "memory", title: "Memory against idle members", x: "members", y: "MB (Pss)", log: "xy", value: (system, members) => mid("idle", { system, members }, "bytes_per_member") * members / 1e6, systems: distinct("idle", "system"), points: distinct("idle", "members") });
 }
 
-/** Between the two marks of a document. */
+/** Replaces the text between the two marks of a document. */
 function put(name, text) {
   const file = path.join(top, name);
   const before = fs.readFileSync(file, "utf8");

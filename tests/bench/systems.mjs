@@ -57,8 +57,8 @@ function startNats({ t, port, directory }) {
 
 export const systems = {
   "floor: one send per delivery": floor("plain"),
-  "floor: one writev per turn": floor("writev"),
-  "floor: io_uring, one per turn": floor("uring"),
+  "floor: one writev per iteration": floor("writev"),
+  "floor: io_uring, one per iteration": floor("uring"),
   "Yukizuri": yukizuri("auto"),
   "Yukizuri, --send writev": yukizuri("writev"),
   "nchan + Redis": { dialect: "relay", start: (context) => startNchan({ ...context, redis: { port: context.redisPort } }) },
