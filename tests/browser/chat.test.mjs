@@ -5,7 +5,7 @@ import test from "node:test";
 import { joined, until } from "../lib/harness.mjs";
 import { enter, names, open, say, sees, shots, startBrowser, startChat } from "../lib/page.mjs";
 
-test("two pages that nginx put on different gateways see each other join, talk and leave", async (t) => {
+test("two pages on different gateways behind nginx see each other join, talk and leave", async (t) => {
   const { redis, nginx } = await startChat(t);
   const browser = await startBrowser(t);
   const alice = await open(t, browser, nginx.origin);
@@ -40,7 +40,7 @@ test("two pages that nginx put on different gateways see each other join, talk a
   assert.ok(await bob.isVisible("#entry"));
 });
 
-test("a taken name is explained and another suggested", async (t) => {
+test("a taken name is explained and another one is suggested", async (t) => {
   const { nginx } = await startChat(t, 1);
   const browser = await startBrowser(t);
   await joined(t, nginx.url, "alice");
@@ -53,7 +53,7 @@ test("a taken name is explained and another suggested", async (t) => {
   await page.waitForSelector("#chat:not([hidden])");
 });
 
-test("the gateway dies: the page comes back by itself, nobody sees a leave, nothing is lost", async (t) => {
+test("when its gateway dies, the page reconnects by itself; no leave is shown and no message is lost", async (t) => {
   const { redis, gateways, nginx } = await startChat(t);
   const browser = await startBrowser(t);
   const page = await open(t, browser, nginx.origin);
@@ -80,7 +80,7 @@ test("the gateway dies: the page comes back by itself, nobody sees a leave, noth
   assert.equal((await other.stats()).resumes, 1);
 });
 
-test("a reload comes back as the same member; leaving is remembered", async (t) => {
+test("a reload resumes the same member; after leaving, a reload stays outside", async (t) => {
   const { nginx } = await startChat(t, 1);
   const browser = await startBrowser(t);
   const watcher = await joined(t, nginx.url, "watcher");
@@ -100,7 +100,7 @@ test("a reload comes back as the same member; leaving is remembered", async (t) 
   assert.equal(await page.isVisible("#chat"), false);
 });
 
-test("the page in English, and a room of its own", async (t) => {
+test("the page works in English and for a named room", async (t) => {
   const { nginx, redis } = await startChat(t, 1);
   const browser = await startBrowser(t, "en-GB");
   const page = await open(t, browser, `${nginx.origin}/r/${encodeURIComponent("珈琲")}`);
@@ -110,7 +110,7 @@ test("the page in English, and a room of its own", async (t) => {
   assert.deepEqual(redis.lines("SMEMBERS", "yukizuri:{珈琲}:members"), ["alice"]);
 });
 
-test("what passed by unseen is one honest line", async (t) => {
+test("missed messages are reported in one line", async (t) => {
   const { redis, gateways, nginx } = await startChat(t, 2, ["--retention-messages", "2"]);
   const browser = await startBrowser(t, "en-GB");
   const page = await open(t, browser, nginx.origin);
@@ -129,7 +129,7 @@ test("what passed by unseen is one honest line", async (t) => {
   assert.deepEqual(lines, ["3 messages passed by unseen", "line 4", "line 5"]);
 });
 
-test("whatever people say is shown as text: no markup, no attribute, no link but http", async (t) => {
+test("messages are shown as text: without markup, attributes, or links other than http and https", async (t) => {
   const { nginx } = await startChat(t, 1);
   const browser = await startBrowser(t);
   const alice = await open(t, browser, nginx.origin);

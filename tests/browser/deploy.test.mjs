@@ -4,7 +4,7 @@ import test from "node:test";
 import { atEnd, joined, startGateway, startNginx, startRedis, until } from "../lib/harness.mjs";
 import { enter, open, say, sees, startBrowser } from "../lib/page.mjs";
 
-test("at a deploy the page moves by itself: no reload, no line missed, and nobody sees anybody go", async (t) => {
+test("during a deploy the page reconnects by itself: no reload, no missed message, and no leave is shown", async (t) => {
   const redis = await startRedis(t);
   const args = ["--drain", "2", "--trusted-proxy", "127.0.0.1"];
   const old = await startGateway(t, { redis, args });

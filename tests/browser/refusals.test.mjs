@@ -6,7 +6,7 @@ import { enter, open, say, sees, startBrowser, startChat } from "../lib/page.mjs
 
 const blocked = { profile: { default_content_setting_values: { cookies: 2 } } }; // blocks storage, too
 
-test("where site data is blocked the page works, and only a reload forgets who one was", async (t) => {
+test("with site data blocked the page works; only a reload loses the identity", async (t) => {
   const { nginx } = await startChat(t, 1);
   const browser = await startBrowser(t, "en-GB", blocked);
   const watcher = await joined(t, nginx.url, "watcher");
@@ -34,7 +34,7 @@ for (const [locale, told, never] of [
   ["en-GB", "Too long: 2001 characters; 2000 are allowed.", "not sent: There is something in it that cannot be sent."],
   ["ja-JP", "長すぎます（2001 文字）。2000 文字までです。", "送れませんでした: 送れない文字が入っています。"],
 ])
-  test(`a text that is too long stays where it can be made shorter, and what cannot be sent is told (${locale})`, async (t) => {
+  test(`a text that is too long stays in the input field, and a message that cannot be sent is reported (${locale})`, async (t) => {
     const { nginx } = await startChat(t, 1);
     const browser = await startBrowser(t, locale);
     const watcher = await joined(t, nginx.url, "watcher");
@@ -58,7 +58,7 @@ for (const [locale, told, never] of [
     await watcher.waitFor({ type: "message", text: "after it" });
   });
 
-test("on a phone what is told takes neither the room's name away nor the end of the conversation", async (t) => {
+test("on a phone, a status line hides neither the room's name nor the end of the conversation", async (t) => {
   const { nginx } = await startChat(t, 1);
   const browser = await startBrowser(t, "en-GB");
   const page = await open(t, browser, nginx.origin);

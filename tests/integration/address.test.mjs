@@ -7,7 +7,7 @@ const from = (address) => ({ headers: { "X-Forwarded-For": address } });
 const shown = async (t, gateway, name, address = "203.0.113.7") => (await new Member(t, gateway.url, from(address)).join(name)).welcome.me.address;
 const statuses = (text) => [...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map((match) => Number(match[1]));
 
-test("X-Forwarded-For of somebody who is no trusted proxy is neither believed nor shown", async (t) => {
+test("X-Forwarded-For from a peer that is not a trusted proxy is neither used nor shown", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   assert.equal((await get(`${gateway.origin}/metrics`)).status, 200, "we are local");
   for (const headers of [{ "X-Forwarded-For": "127.0.0.1" }, { "X-Real-IP": "127.0.0.1" }, { "X-Forwarded-For": "10.0.0.1, 127.0.0.1" }]) assert.equal((await get(`${gateway.origin}/metrics`, { headers })).status, 403);
@@ -20,7 +20,7 @@ test("X-Forwarded-For of somebody who is no trusted proxy is neither believed no
 
 const cloaked = ["--show-address", "cloak", "--trusted-proxy", "127.0.0.1"];
 
-test("a person's cloak is the same on two gateways and after a restart, and another one's is not", async (t) => {
+test("the cloaked address of a person is the same on two gateways and after a restart, and differs from that of another person", async (t) => {
   const redis = await startRedis(t);
   const gateways = [await startGateway(t, { redis, args: cloaked }), await startGateway(t, { redis, args: cloaked })];
   const cloak = await shown(t, gateways[0], "a");
@@ -33,7 +33,7 @@ test("a person's cloak is the same on two gateways and after a restart, and anot
   assert.equal(redis.lines("KEYS", "yukizuri:cloak:*").length, 2); // today's and tomorrow's
 });
 
-test("Redis lost its memory: the gateways that know the day's key put it back, and a new one uses it", async (t) => {
+test("after Redis lost its memory, the gateways restore the key of the day, and a new gateway uses it", async (t) => {
   const redis = await startRedis(t);
   const args = [...cloaked, "--lease", "1"];
   const first = await startGateway(t, { redis, args });
@@ -51,7 +51,7 @@ test("Redis lost its memory: the gateways that know the day's key put it back, a
   assert.equal(await shown(t, first, "c"), cloak);
 });
 
-test("without a setting that says cloak there is no key; with log-address alone there is, and the log has no address", async (t) => {
+test("without a cloak setting there is no key; with cloak for log-address alone there is one, and the log shows no address", async (t) => {
   const redis = await startRedis(t);
   const plain = await startGateway(t, { redis });
   await joined(t, plain.url, "a");
@@ -74,7 +74,7 @@ test("behind a trusted proxy the list is walked from the right", async (t) => {
   await until("the log masks", () => gateway.log.some((line) => line.kind === "join" && line.remote_addr === "2001:db8::/48"));
 });
 
-test("how addresses are shown", async (t) => {
+test("each value of show-address shows addresses in its form", async (t) => {
   const redis = await startRedis(t);
   const shown = async (how, name) => {
     const gateway = await startGateway(t, { redis, args: ["--trusted-proxy", "127.0.0.1", "--show-address", how] });
@@ -94,7 +94,7 @@ async function ask(gateway, line, headers = "") {
   return { status: statuses(answer)[0], head, body: rest.join("\r\n\r\n") };
 }
 
-test("a proxy's list is read with ports, brackets, empty entries and several lines; what is no address never makes anybody local", async (t) => {
+test("a proxy's list may have ports, brackets, empty entries and several lines; a malformed address never counts as local", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--trusted-proxy", "127.0.0.1,10.0.0.0/8", "--show-address", "full"] });
   const address = async (name, header) => (await new Member(t, gateway.url, { headers: { "X-Forwarded-For": header } }).join(name)).welcome.me.address;
   assert.equal(await address("a", "203.0.113.5:4711"), "203.0.113.5");
@@ -109,7 +109,7 @@ test("a proxy's list is read with ports, brackets, empty entries and several lin
   for (const headers of ["X-Forwarded-For: , ,\r\n", "X-Forwarded-For: 127.0.0.1:x\r\n", "X-Forwarded-For: unknown\r\n", "X-Real-IP: 127.0.0.1\r\nX-Real-IP: 203.0.113.5\r\n", "X-Real-IP:\r\n", "Forwarded: for=203.0.113.5\r\n", 'Forwarded: for="[::1]:80"\r\n']) assert.equal(await operates(headers), 403, headers);
 });
 
-test("a list of proxies that nobody trusted sent makes nobody local, in whatever form", async (t) => {
+test("a proxy list from an untrusted peer never makes a client local", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   for (const header of ["X-Forwarded-For: 127.0.0.1", "X-Real-IP: 127.0.0.1", "Forwarded: for=127.0.0.1"]) assert.equal((await ask(gateway, "GET /metrics", `${header}\r\n`)).status, 403, header);
   await until("it is told", () => gateway.log.some((line) => line.kind === "forwarded-ignored"));

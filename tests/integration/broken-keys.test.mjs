@@ -9,7 +9,7 @@ import { joinTogether } from "../lib/crowd.mjs";
 
 const head = (redis, field) => redis.run("HGET", `${ROOM}:head`, field);
 
-test("somebody's keys were broken by hand: who comes in together with them comes in, and they do too", async (t) => {
+test("broken keys of one member do not hinder the joins in the same call, including its own", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--leave-grace", "0"] });
   const watcher = await joined(t, gateway.url, "watcher");
@@ -27,7 +27,7 @@ test("somebody's keys were broken by hand: who comes in together with them comes
   for (const name of names) assert.equal(redis.lines("HGET", `${room}:member:${name}`, "name")[0], name);
 });
 
-test("somebody's keys were broken by hand: who leaves together with them leaves once, and they do too", async (t) => {
+test("broken keys of one member do not hinder the leaves in the same call, and everybody leaves once", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--leave-grace", "1"] });
   const watcher = await joined(t, gateway.url, "watcher");
@@ -47,7 +47,7 @@ test("somebody's keys were broken by hand: who leaves together with them leaves 
   assert.equal(back.welcome.me.id, broken.welcome.me.id, "the token is good");
 });
 
-test("in a room whose keys somebody broke all can talk, come and go, and the gateway does not spin", async (t) => {
+test("in a room with broken keys members can talk, join and leave, and the gateway does not spin", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--rate", "0"] });
   const alice = await joined(t, gateway.url, "alice");
@@ -94,7 +94,7 @@ test("junk on a gateway's own channel changes nothing", async (t) => {
   assert.ok(lag.last_seconds >= 0 && lag.last_seconds < 60);
 });
 
-test("a room whose head was deleted begins a new epoch: all can speak and come back", async (t) => {
+test("a room whose head was deleted begins a new epoch: members can talk and resume", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const alice = await joined(t, gateway.url, "alice");
@@ -111,7 +111,7 @@ test("a room whose head was deleted begins a new epoch: all can speak and come b
   assert.equal(back.welcome.epoch, redis.run("HGET", HEAD, "epoch"));
 });
 
-test("one key of a wrong type lets no other expire, and keeps nobody out", async (t) => {
+test("one key of a wrong type does not stop other keys from expiring, and blocks no join", async (t) => {
   const redis = await startRedis(t);
   const args = ["--lease", "1", "--leave-grace", "2"];
   const gateway = await startGateway(t, { redis, args });
@@ -136,7 +136,7 @@ test("one key of a wrong type lets no other expire, and keeps nobody out", async
   for (const member of [alice, ben, carol]) await member.waitFor({ type: "message", text: "back" });
 });
 
-test("a head with a number that is none does not stop the room", async (t) => {
+test("a head with an invalid number does not stop the room", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const alice = await joined(t, gateway.url, "alice");
@@ -147,7 +147,7 @@ test("a head with a number that is none does not stop the room", async (t) => {
   }
 });
 
-test("keys of gateways that somebody broke by hand are written anew, once told, and the dead are still found", { timeout: 120000 }, async (t) => {
+test("broken keys of gateways are written again and logged once, and dead gateways are still detected", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const times = ["--lease", "1", "--leave-grace", "1"];
   const gateway = await startGateway(t, { redis, args: [...times, "--gateway-id", "one"] });
@@ -169,7 +169,7 @@ test("keys of gateways that somebody broke by hand are written anew, once told, 
   assert.equal(watcher.closed, null);
 });
 
-test("a claim, a lease or a set of rooms that somebody made by hand keeps no dead gateway alive", { timeout: 120000 }, async (t) => {
+test("a forged claim, lease or set of rooms does not keep a dead gateway's members in the room", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const times = ["--lease", "1", "--leave-grace", "1"];
   const watcher = await joined(t, (await startGateway(t, { redis, args: times })).url, "watcher");
@@ -196,7 +196,7 @@ const FILL = `
   end
   return redis.call('HSET', KEYS[1], 'seq', seq + ARGV[1])`;
 
-test("a stream full of foreign entries keeps nobody out, and is not read again and again", async (t) => {
+test("a stream full of foreign entries blocks no join and is not read repeatedly", async (t) => {
   const redis = await startRedis(t);
   const [near, far] = [await startGateway(t, { redis }), await startGateway(t, { redis, args: ["--gateway-id", "far"] })];
   const alice = await joined(t, near.url, "alice");
@@ -222,7 +222,7 @@ const HIDE = `
   keep(seq + 2, 'behind')
   return redis.call('HSET', KEYS[1], 'seq', seq + 2)`;
 
-test("an event behind a thousand foreign entries is found, and is no gap", async (t) => {
+test("an event behind a thousand foreign entries is found and causes no gap", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const alice = await joined(t, gateway.url, "alice");
@@ -234,7 +234,7 @@ test("an event behind a thousand foreign entries is found, and is no gap", async
   assert.ok(!alice.find({ type: "gap" }));
 });
 
-test("an event under another number than its own is none", async (t) => {
+test("an event with a number other than its entry id is ignored", async (t) => {
   const redis = await startRedis(t);
   const [near, far] = [await startGateway(t, { redis }), await startGateway(t, { redis, args: ["--gateway-id", "far"] })];
   const alice = await joined(t, near.url, "alice");
@@ -250,7 +250,7 @@ test("an event under another number than its own is none", async (t) => {
   for (const member of [alice, bob]) assert.ok(!member.find((message) => message.type === "gap" && message.missed > 1), "nothing was missed but that");
 });
 
-test("numbers that nobody can count with are none", async (t) => {
+test("invalid numbers are ignored", async (t) => {
   const redis = await startRedis(t);
   const [near, far] = [await startGateway(t, { redis }), await startGateway(t, { redis, args: ["--gateway-id", "far"] })];
   const alice = await joined(t, near.url, "alice");
@@ -277,7 +277,7 @@ async function connectTo(t, redis) {
   return resp;
 }
 
-test("somebody whose name was broken by hand is counted and not named: every frame is text that browsers take", async (t) => {
+test("a member with a broken name is counted but not named, and every frame is valid UTF-8", async (t) => {
   const redis = await startRedis(t);
   const [near, far] = [await startGateway(t, { redis }), await startGateway(t, { redis, args: ["--gateway-id", "far"] })];
   const alice = await joined(t, near.url, "alice");
@@ -308,7 +308,7 @@ test("somebody whose name was broken by hand is counted and not named: every fra
   assert.equal(carol.closed, null);
 });
 
-test("a fork with a number that nobody can count with is none: the room goes on", async (t) => {
+test("a fork with an invalid number is ignored, and the room continues", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const alice = await joined(t, gateway.url, "alice");

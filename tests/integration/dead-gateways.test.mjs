@@ -6,7 +6,7 @@ import { leaseOf, membersOf } from "../lib/rooms.mjs";
 
 const quick = ["--lease", "1", "--leave-grace", "2"];
 
-test("kill -9 of a gateway: each of its members is announced once, and nothing lingers", async (t) => {
+test("after kill -9 of a gateway, each of its members is announced as left once, and no key remains", async (t) => {
   const redis = await startRedis(t);
   const doomed = await startGateway(t, { redis, args: quick });
   const others = [await startGateway(t, { redis, args: quick }), await startGateway(t, { redis, args: quick })];
@@ -32,7 +32,7 @@ test("kill -9 of a gateway: each of its members is announced once, and nothing l
   assert.deepEqual(redis.lines("KEYS", "yukizuri:{lobby}:member:*").length, 2);
 });
 
-test("only a dead gateway's own rooms are searched for its members, each once", async (t) => {
+test("only a dead gateway's own rooms are searched for its members, each room once", async (t) => {
   const redis = await startRedis(t);
   const args = ["--lease", "1", "--leave-grace", "1"];
   const first = await startGateway(t, { redis, args });
@@ -47,7 +47,7 @@ test("only a dead gateway's own rooms are searched for its members, each once", 
   assert.equal(redis.calls("sscan"), rooms.length); // the other one's, and none of its own
 });
 
-test("started again under its id, a gateway takes its earlier members off in all rooms they were in", async (t) => {
+test("a gateway that is started again under its id removes its earlier members from all their rooms", async (t) => {
   const redis = await startRedis(t);
   const args = ["--gateway-id", "fixed", "--lease", "1", "--leave-grace", "1"];
   const first = await startGateway(t, { redis, args });
@@ -61,7 +61,7 @@ test("started again under its id, a gateway takes its earlier members off in all
   assert.deepEqual(redis.lines("KEYS", "yukizuri:{*}:members").sort(), ["yukizuri:{new}:members", "yukizuri:{room-3}:members"]);
 });
 
-test("more rooms than fit into one command: all of them are noted, each with its members", async (t) => {
+test("more rooms than fit into one command are all recorded with their gateway, and all their members are removed", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--lease", "1", "--leave-grace", "0", "--gateway-id", "many"] });
   const rooms = Array.from({ length: 1120 }, (_, i) => `room-${i}`);
@@ -72,7 +72,7 @@ test("more rooms than fit into one command: all of them are noted, each with its
   assert.ok(Number(redis.run("TTL", "yukizuri:gateway:many:rooms")) > 0);
 });
 
-test("a gateway that was stopped longer than its lease puts its members back, without duplicates", async (t) => {
+test("a gateway that was paused for longer than its lease reinstates its members without duplicates", async (t) => {
   const redis = await startRedis(t);
   const sleeper = await startGateway(t, { redis, args: quick });
   const other = await startGateway(t, { redis, args: quick });
@@ -89,7 +89,7 @@ test("a gateway that was stopped longer than its lease puts its members back, wi
   assert.equal((await get(`${sleeper.origin}/healthz`)).status, 200);
 });
 
-test("a gateway that was killed and started again under its id takes off who does not come back, and nobody else", async (t) => {
+test("a gateway that was killed and started again under its id removes the members who do not return, and no others", async (t) => {
   const redis = await startRedis(t);
   const args = ["--gateway-id", "fixed", "--lease", "1", "--leave-grace", "2"];
   const first = await startGateway(t, { redis, args });
@@ -104,7 +104,7 @@ test("a gateway that was killed and started again under its id takes off who doe
   assert.ok(!again.saw("left", "back"));
 });
 
-test("a gateway that wakes up takes nobody off on news from before it slept", async (t) => {
+test("a gateway that was paused removes no members because of checks from before the pause", async (t) => {
   const redis = await startRedis(t);
   const args = ["--lease", "10", "--leave-grace", "4"];
   const living = await startGateway(t, { redis, args: [...args, "--gateway-id", "living"] });
@@ -130,7 +130,7 @@ test("a gateway that wakes up takes nobody off on news from before it slept", as
   assert.equal(alice.departures().filter((name) => name === "alice").length, 0);
 });
 
-test("started again under its id while Redis is frozen, a gateway gives its earlier members the whole grace", async (t) => {
+test("a gateway that starts again while Redis is frozen gives its earlier members the whole grace period", async (t) => {
   const redis = await startRedis(t);
   const args = ["--gateway-id", "fixed", "--lease", "2", "--leave-grace", "3"];
   const watcher = await joined(t, (await startGateway(t, { redis })).url, "watcher");
@@ -150,7 +150,7 @@ test("started again under its id while Redis is frozen, a gateway gives its earl
   assert.deepEqual(watcher.departures(), ["gone"]);
 });
 
-test("started again under its id while somebody else takes its earlier members off, a gateway sees to it that they go", async (t) => {
+test("a gateway that starts again while another one removes its earlier members makes sure that all of them are removed", async (t) => {
   const redis = await startRedis(t);
   const args = ["--gateway-id", "fixed", "--lease", "1", "--leave-grace", "1"];
   const first = await startGateway(t, { redis, args });
@@ -161,7 +161,7 @@ test("started again under its id while somebody else takes its earlier members o
   await until("alice is taken off", () => redis.run("SCARD", "yukizuri:{lobby}:members") === "0");
 });
 
-test("the rooms of an earlier life are noted until they were looked through, and no longer", async (t) => {
+test("the rooms of an earlier incarnation are recorded until they have been searched, and no longer", async (t) => {
   const redis = await startRedis(t);
   const args = ["--gateway-id", "one", "--lease", "1", "--leave-grace", "1"];
   const first = await startGateway(t, { redis, args });
@@ -173,7 +173,7 @@ test("the rooms of an earlier life are noted until they were looked through, and
   await until("one room is noted", () => redis.run("SMEMBERS", `${leaseOf("one")}:rooms`) === "b");
 });
 
-test("a gateway that was stopped: nobody warns of its death, and who has not moved leaves after the whole grace", async (t) => {
+test("after a clean stop no gateway logs a death, and members who did not move leave after the whole grace period", async (t) => {
   const redis = await startRedis(t);
   const times = ["--lease", "3", "--leave-grace", "4"];
   const other = await startGateway(t, { redis, args: times });

@@ -7,7 +7,7 @@ import { leaseOf, membersOf, renewalsPass } from "../lib/rooms.mjs";
 
 const warnings = (gateway) => gateway.log.filter(({ level }) => level !== "info");
 
-test("who leaves while a gateway is going away is taken off before it ends", async (t) => {
+test("members who leave while a gateway drains are removed before it exits", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--drain", "3"] });
   const crowd = await Promise.all(Array.from({ length: 40 }, (_, i) => joined(t, `${gateway.url}/room-${i}`, "guest")));
@@ -20,7 +20,7 @@ test("who leaves while a gateway is going away is taken off before it ends", asy
   assert.deepEqual(redis.lines("KEYS", "yukizuri:{*}:member:*"), []);
 });
 
-test("a gateway that is ended with says and joins under way ends cleanly", async (t) => {
+test("a gateway that is stopped with says and joins in flight exits cleanly", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--rate", "0"] });
   const alice = await joined(t, gateway.url, "alice");
@@ -33,7 +33,7 @@ test("a gateway that is ended with says and joins under way ends cleanly", async
   assert.deepEqual(await gateway.stop("SIGINT"), { code: 0, signal: null });
 });
 
-test("a deploy with a new gateway beside the old one resets no connection that is just being made", async (t) => {
+test("a deploy with a new gateway beside the old one resets no connection during its handshake", async (t) => {
   const redis = await startRedis(t);
   const port = await freePort();
   const args = ["--max-connections-per-address", "0"];
@@ -60,7 +60,7 @@ test("a deploy with a new gateway beside the old one resets no connection that i
   assert.deepEqual([...outcomes.keys()], ["HTTP/1.1 101 Switching Protocols"], JSON.stringify([...outcomes]));
 });
 
-test("a deploy beside the old process under its id, draining longer than the grace: nobody is announced as left but who died", { timeout: 120000 }, async (t) => {
+test("a deploy under the same id, with a drain longer than the grace period, announces only members who are really gone", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const args = ["--gateway-id", "one", "--lease", "1", "--leave-grace", "3"];
   const watcher = await joined(t, (await startGateway(t, { redis, args: ["--lease", "1", "--leave-grace", "3"] })).url, "watcher");
@@ -91,7 +91,7 @@ test("a deploy beside the old process under its id, draining longer than the gra
   assert.equal(redis.run("HEXISTS", leaseOf("one"), "draining"), "0");
 });
 
-test("a gateway that goes away leaves its successor on the list, also when it has not heard of it", { timeout: 120000 }, async (t) => {
+test("a gateway that drains leaves its successor in the list of gateways, even if it did not know of it", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const args = ["--gateway-id", "one", "--lease", "60", "--drain", "0"]; // renewed every 20 s
   const old = await startGateway(t, { redis, args: [...args, "--drain-delay", "4"] });
@@ -105,7 +105,7 @@ test("a gateway that goes away leaves its successor on the list, also when it ha
   assert.deepEqual(redis.lines("SMEMBERS", "yukizuri:gateway:one:rooms"), ["lobby"]);
 });
 
-test("who was left behind by a process that drained beside its successor, and died, is taken off", { timeout: 120000 }, async (t) => {
+test("members of a process that died while it drained beside its successor are removed", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const args = ["--gateway-id", "one", "--lease", "1", "--leave-grace", "1"];
   const watcher = await joined(t, (await startGateway(t, { redis, args: ["--gateway-id", "other", "--lease", "1", "--leave-grace", "1"] })).url, "watcher");
@@ -123,7 +123,7 @@ test("who was left behind by a process that drained beside its successor, and di
   await until("in the other room, too", () => redis.run("EXISTS", "yukizuri:{aside}:members") === "0");
 });
 
-test("resumed on the successor while still connected to the old process of the same id: that socket is told 4409", async (t) => {
+test("a resume on the successor, while the old process of the same id still has the connection, closes the old one with 4409", async (t) => {
   const redis = await startRedis(t);
   const args = ["--gateway-id", "one"];
   const old = await startGateway(t, { redis, args: [...args, "--drain", "60"] });
@@ -139,7 +139,7 @@ test("resumed on the successor while still connected to the old process of the s
   assert.equal(await old.status(), 0); // nobody is left there
 });
 
-test("SIGTERM drains: reconnect, close 1012, exit status 0, nobody is announced as left", async (t) => {
+test("SIGTERM drains: reconnect, close 1012, exit status 0, and no member is announced as left", async (t) => {
   const redis = await startRedis(t);
   const leaving = await startGateway(t, { redis, args: ["--drain", "1"] });
   const staying = await startGateway(t, { redis });
@@ -168,7 +168,7 @@ test("a second SIGTERM ends a drain at once, with status 0", async (t) => {
   assert.deepEqual(await gateway.ended, { code: 0, signal: null });
 });
 
-test("what was said before SIGTERM is answered before the connection is closed", async (t) => {
+test("messages sent before SIGTERM are answered before the connection is closed", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const alice = await joined(t, gateway.url, "alice");
@@ -192,7 +192,7 @@ test("a second gateway may start on the same port beside the first", async (t) =
   await joined(t, old.url, "alice");
 });
 
-test("while drain-delay lasts /readyz says 503, newcomers are served, and nobody is told to go", async (t) => {
+test("during drain-delay /readyz answers 503, new clients are served, and no member is told to reconnect", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--drain-delay", "600"] });
   const alice = await joined(t, gateway.url, "alice");
   const kept = await asked(t, gateway.port);
@@ -214,7 +214,7 @@ test("while drain-delay lasts /readyz says 503, newcomers are served, and nobody
   assert.deepEqual(await gateway.ended, { code: 0, signal: null }, "a second signal ends it at once");
 });
 
-test("while drain-delay lasts newcomers are served also when a successor has the id already, and nobody is taken off", async (t) => {
+test("during drain-delay new clients are served even if a successor has the id, and no member is removed", async (t) => {
   const redis = await startRedis(t);
   const args = ["--gateway-id", "one", "--lease", "1"];
   const old = await startGateway(t, { redis, args: [...args, "--drain-delay", "600"] });
@@ -231,7 +231,7 @@ test("while drain-delay lasts newcomers are served also when a successor has the
   assert.ok(!carol.saw("left", "bob") && !carol.saw("left", "alice"));
 });
 
-test("when drain-delay is over the door is closed and members are sent elsewhere", async (t) => {
+test("after drain-delay the gateway stops listening and tells its members to reconnect", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--drain-delay", "1", "--drain", "600"] });
   const members = await Promise.all(["alice", "bob"].map((name) => joined(t, gateway.url, name)));
   const kept = await asked(t, gateway.port);
@@ -244,7 +244,7 @@ test("when drain-delay is over the door is closed and members are sent elsewhere
   assert.ok(gateway.running);
 });
 
-test("drain-delay 0: the door is closed as soon as begun handshakes are through", async (t) => {
+test("with drain-delay 0 the gateway stops listening as soon as the begun handshakes are complete", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--drain-delay", "0", "--drain", "600"] });
   const alice = await joined(t, gateway.url, "alice");
   gateway.signal("SIGTERM");
@@ -252,7 +252,7 @@ test("drain-delay 0: the door is closed as soon as begun handshakes are through"
   await until("nobody is let in", async () => (await get(`${gateway.origin}/healthz`).catch((error) => error.code)) === "ECONNREFUSED");
 });
 
-test("a balancer that asks /readyz ten times a second sends no newcomer to a closed door", async (t) => {
+test("a balancer that asks /readyz ten times a second sends no client to a closed listener", async (t) => {
   const redis = await startRedis(t);
   const gateways = [await startGateway(t, { redis, args: ["--drain-delay", "4"] }), await startGateway(t, { redis })];
   const inRotation = new Set(gateways);
@@ -301,7 +301,7 @@ for (const { what, members = 0, workers = 1, signals, drain = "0" } of [
   { what: "workers, SIGTERM", members: 2, workers: 2, signals: ["SIGTERM"] },
   { what: "workers, SIGINT", members: 2, workers: 2, signals: ["SIGINT"] },
 ]) {
-  test(`a gateway that stops cleanly gives its lease back, and nobody warns that it died: ${what}`, { timeout: 120000 }, async (t) => {
+  test(`a gateway that stops cleanly gives up its lease, and no gateway logs its death: ${what}`, { timeout: 120000 }, async (t) => {
     const redis = await startRedis(t);
     const other = await startGateway(t, { redis, args: ["--gateway-id", "other", "--lease", "1", "--leave-grace", "1"] });
     const gateway = new Gateway(t, await freePort(), ["--redis", redis.url, "--gateway-id", "one", "--workers", String(workers), "--drain", drain, "--lease", "1", "--leave-grace", "1"]);
@@ -319,7 +319,7 @@ for (const { what, members = 0, workers = 1, signals, drain = "0" } of [
   });
 }
 
-test("SIGTERM again and again until it has ended: the status is 0", { timeout: 120000 }, async (t) => {
+test("repeated SIGTERM until the end gives status 0", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   for (let round = 0; round < 5; round++) {
     const gateway = new Gateway(t, await freePort(), ["--redis", redis.url, "--drain", "0"]);

@@ -75,7 +75,7 @@ test("every field of a message that the gateway writes is in its part of protoco
   }
 });
 
-test("every code of an error is in protocol.md, once", () => {
+test("every error code is in protocol.md, once", () => {
   assert.deepEqual(firstColumn(protocol, "error").sort(), wordsOf(sources, /code = "([a-z_]+)"/g, /session_refuse\(session, "([a-z_]+)"/g));
 });
 
@@ -127,7 +127,7 @@ test("every kind of a log line is in operations.md, once", () => {
   assert.deepEqual(firstColumn(operations, "kind").sort(), said.sort());
 });
 
-test("every why of an end, and every limit, is in operations.md", () => {
+test("every reason in the log, and every limit, is in operations.md", () => {
   const log = section(operations, "The log");
   const whys = wordsOf(sources, /\{CONNECTION_\w+, \w+, "(?:client|network|gateway)", "([^"]+)"\}/g);
   const limits = wordsOf(sources, /\[REFUSAL_\w+\] =\s*\{"([a-z-]+)"/g);
@@ -137,7 +137,7 @@ test("every why of an end, and every limit, is in operations.md", () => {
   for (const limit of limits) assert.ok(settings.includes(`--${limit} `) || log.includes(`\`${limit}\``), limit);
 });
 
-test("the table of metrics is what /metrics says of itself; the operator's questions name metrics that are there", async (t) => {
+test("the table of metrics is the one of /metrics, and the operator's questions name existing metrics", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   const { body } = await get(`${gateway.origin}/metrics`);
   const help = new Map([...body.matchAll(/^# HELP (?:yukizuri_)?(\S+) (.*)$/gm)].map(([, name, text]) => [name, text]));
@@ -154,7 +154,7 @@ test("configuration.md is what yukizuri --help=markdown prints", () => {
   assert.equal(read("docs/configuration.md"), execFileSync(binary, ["--help=markdown"], { encoding: "utf8" }), "yukizuri --help=markdown > docs/configuration.md");
 });
 
-test("the settings in the README are there, with their defaults", () => {
+test("the settings in the README exist and have these defaults", () => {
   const all = new Map(rowsOf(read("docs/configuration.md"), "setting").map(([option, , value]) => [option.match(/--[a-z-]+/)[0], value]));
   const rows = rowsOf(read("README.md"), "option");
   assert.equal(rows.length, 8);
@@ -166,7 +166,7 @@ test("the settings in the README are there, with their defaults", () => {
   }
 });
 
-test("the measured tables are those of the results", () => {
+test("the tables of measurements are generated from the results", () => {
   const directory = path.join(top, "docs/bench");
   assert.ok(read("docs/benchmarks.md").includes(`\n${tables(directory)}\n`), "node tests/bench/report.mjs docs/bench");
   assert.ok(read("README.md").includes(`\n${summary(directory)}\n`), "node tests/bench/report.mjs docs/bench");
@@ -202,7 +202,7 @@ test("every document can be reached from the README", () => {
   assert.deepEqual(documents.filter((document) => !reached.has(document)), []);
 });
 
-test("every file that a document names in backquotes with its folder is there", () => {
+test("every file that a document names in backquotes with its folder exists", () => {
   for (const document of documents.filter((name) => name !== "CHANGELOG.md"))
     for (const [, name] of read(document).matchAll(/`((?:common|gateway|tests|deploy|compose|docs|templates|cmake)\/[\w./-]+)[^`]*`/g)) {
       const files = [name, `${name}.c`, `${name}.h`, `${name}.mjs`].map((file) => path.join(top, file));
@@ -215,7 +215,7 @@ const ways = () => read("ARCHITECTURE.md").split(/^## /m).filter((part) => /^(In
   [...part.matchAll(/^\| `([\w/]+\.c)` \|([^|]*)\|([^|]*)\|/gm)].map(([, file, functions, next]) =>
     ({ file, functions: functions.match(/\w+/g), next: next.match(/\w+/)?.[0] })));
 
-test("each step of the two ways in ARCHITECTURE is a function of the file that it names, and calls the next one", () => {
+test("each step of the two data paths in ARCHITECTURE is a function of the named file, and calls the next one", () => {
   assert.deepEqual(ways().map((way) => way.length), [8, 8]);
   for (const way of ways()) for (const [i, { file, functions, next }] of way.entries()) {
     const code = read(`gateway/${file}`);
@@ -225,7 +225,7 @@ test("each step of the two ways in ARCHITECTURE is a function of the file that i
   }
 });
 
-test("the order of an iteration in ARCHITECTURE and loop.h is loop.c's", () => {
+test("the order of an iteration in ARCHITECTURE and loop.h is the one in loop.c", () => {
   const does = { deliver: "fanout_flush", read: "poller_read", send: "broker_flush", write: "connections_flush" };
   const code = read("gateway/loop.c");
   const made = [...code.match(/^static void iterate\([^]*?^}/m)[0].matchAll(/(\w+)\(server->/g)].map(([, name]) => name);
@@ -239,7 +239,7 @@ test("the order of an iteration in ARCHITECTURE and loop.h is loop.c's", () => {
   assert.ok(code.search(/while \(wait_for_events/) < code.search(/iterate\(server\);/), "it waits first");
 });
 
-test("no way of the data in ARCHITECTURE comes to a file twice", () => {
+test("no data path in ARCHITECTURE visits a file twice", () => {
   for (const way of ways()) assert.equal(new Set(way.map(({ file }) => file)).size, way.length);
 });
 

@@ -32,7 +32,7 @@ function redisThatCanBeHeld(t) {
 for (const workers of ["1", "2"]) {
   const many = workers === "1" ? "" : `, which ${workers} workers share,`;
 
-  test(`a private Redis that was killed${many} is started anew: members are told by a gap, and talk again`, { timeout: 120000 }, async (t) => {
+  test(`a private Redis that was killed${many} is started again: members receive a gap and can talk again`, { timeout: 120000 }, async (t) => {
     const { hold, env } = redisThatCanBeHeld(t);
     const gateway = await startGateway(t, { args: ["--workers", workers], env });
     const [alice, bob] = [await joined(t, gateway.url, "alice"), await joined(t, gateway.url, "bob")];
@@ -80,7 +80,7 @@ test("a private Redis that cannot run ends the gateway with its status", { timeo
   assert.match(gateway.errors, /^yukizuri: the private Redis ended 3 times within 60 seconds, lastly with status 9: .*\n$/);
 });
 
-test("a keeper that was killed is replaced, with a Redis that members can talk through", { timeout: 120000 }, async (t) => {
+test("a killed keeper is replaced, together with a Redis through which members can talk", { timeout: 120000 }, async (t) => {
   const gateway = await startGateway(t);
   const alice = await joined(t, gateway.url, "alice");
   const redis = privateRedis(gateway);
@@ -92,7 +92,7 @@ test("a keeper that was killed is replaced, with a Redis that members can talk t
   await alice.waitFor({ type: "message", text: "again" });
 });
 
-test("a gateway ends although its keeper was stopped, and leaves nothing", { timeout: 120000 }, async (t) => {
+test("a gateway exits even if its keeper was stopped, and leaves no process and no file", { timeout: 120000 }, async (t) => {
   const directory = shortDirectory(t);
   const gateway = await startGateway(t, { env: { ...process.env, TMPDIR: directory } });
   const redis = privateRedis(gateway);
@@ -105,7 +105,7 @@ test("a gateway ends although its keeper was stopped, and leaves nothing", { tim
   assert.deepEqual(fs.readdirSync(directory), []);
 });
 
-test("the embedded Redis: starts and ends with the gateway, also when that is killed", async (t) => {
+test("the embedded Redis starts and ends with the gateway, even if the gateway is killed", async (t) => {
   for (const signal of ["SIGINT", "SIGTERM", "SIGKILL"]) {
     const short = shortDirectory(t);
     const gateway = await startGateway(t, { env: { ...process.env, TMPDIR: short } });
@@ -117,7 +117,7 @@ test("the embedded Redis: starts and ends with the gateway, also when that is ki
   }
 });
 
-test("a keeper that is killed just after it has started a Redis leaves none behind", { timeout: 120000 }, async (t) => {
+test("a keeper that is killed just after it started a Redis leaves none behind", { timeout: 120000 }, async (t) => {
   const directory = shortDirectory(t);
   const left = () => spawnSync("pgrep", ["-f", `${directory}/`], { encoding: "utf8" }).stdout.trim();
   const port = await freePort();

@@ -7,7 +7,7 @@ import { binary, get, joined, rawText, startGateway, startRedis } from "../lib/h
 
 const statuses = (text) => [...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map((match) => Number(match[1]));
 
-test("a request whose end is not sure is one bad request, and what follows is never run as a second one", async (t) => {
+test("a request without a certain end gets one 400, and the data after it is never run as a second request", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   const second = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
   const cases = [
@@ -67,13 +67,13 @@ test("a page may connect to the host that its request names, however the port is
   for (const request of refused) assert.equal(await upgrade(gateway, request), 403, JSON.stringify(request));
 });
 
-test("an origin that is a setting matches as browsers send it", async (t) => {
+test("a configured origin matches in the form that browsers send", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--origin", "https://Chat.Example", "--origin", "http://localhost:8080,capacitor://localhost"] });
   for (const origin of ["https://chat.example", "https://chat.example:443", "http://localhost:8080", "capacitor://localhost"]) assert.equal(await upgrade(gateway, { origin }), 101, origin);
   for (const origin of ["http://chat.example", "https://x", "http://localhost", "https://chat.example/"]) assert.equal(await upgrade(gateway, { origin }), 403, origin);
 });
 
-test("an origin that no browser sends is refused at the start, with what to write", () => {
+test("an origin in a form that no browser sends is refused at the start, with the right form", () => {
   const cases = { "chat.example.com": "https://chat.example.com", "https://chat.example.com/": "https://chat.example.com", "https://chat.example.com:443": "https://chat.example.com", "wss://h/room": "https://h" };
   for (const [origin, instead] of Object.entries(cases)) {
     const { status, stderr } = spawnSync(binary, ["--origin", origin, "--check-config"], { encoding: "utf8" });
@@ -83,7 +83,7 @@ test("an origin that no browser sends is refused at the start, with what to writ
   }
 });
 
-test("a file comes packed to who prefers that, and never to who refuses it", async (t) => {
+test("a file is compressed for clients that prefer it, and never for clients that refuse it", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   const plain = (await get(gateway.origin)).body;
   const packed = ["gzip", "gzip;q=0.5", "GZIP ; q=0.001", "br, deflate;q=0.9, gzip;q=0.8", "x-gzip", "*", "*;q=0.1", "identity;q=0", "gzip, identity;q=0.5", "identity;q=0.2, *;q=0.7"];
@@ -102,13 +102,13 @@ test("a file comes packed to who prefers that, and never to who refuses it", asy
   }
 });
 
-test("an empty line before a request is skipped, also between two on one connection", async (t) => {
+test("an empty line before a request is skipped, also between two requests on one connection", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   const one = "\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n";
   assert.deepEqual(statuses(await rawText(gateway, `${one}\r\n${one}\r\n${one}Connection: close\r\n\r\n`)), [200, 200, 200]);
 });
 
-test("a target may be absolute, with http and https, and then names the host", async (t) => {
+test("a request target may be absolute, with http and https, and then names the host", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   for (const target of ["http://x/healthz", "https://x/healthz", "HTTPS://other:8443/healthz?a=http://b/", "http://[::1]/healthz"]) assert.equal((await ask(gateway, `GET ${target}`)).status, 200, target);
   for (const target of ["https://x", "https://x?a"]) assert.match((await ask(gateway, `GET ${target}`)).head, /\r\nContent-Type: text\/html/, target);
@@ -123,7 +123,7 @@ async function ask(gateway, line, headers = "") {
   return { status: statuses(answer)[0], head, body: rest.join("\r\n\r\n") };
 }
 
-test("a request has one Host, and a good one", async (t) => {
+test("a request must have exactly one valid Host", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   for (const host of ["x", "X.example:80", "[::1]:8080", "a_b", ""]) assert.equal((await ask(gateway, "GET /healthz", `Host: ${host}\r\n`)).status, 200, host);
   for (const host of ["a b", "a/b", "u@h", "h:80x", "[::1", "http://h"]) assert.equal((await ask(gateway, "GET /healthz", `Host: ${host}\r\n`)).status, 400, host);
@@ -132,7 +132,7 @@ test("a request has one Host, and a good one", async (t) => {
   assert.match(await rawText(gateway, "GET /healthz HTTP/1.0\r\n\r\n"), /^HTTP\/1\.1 200 /);
 });
 
-test("OPTIONS * says what is answered here, and the connection goes on", async (t) => {
+test("OPTIONS * lists the methods, and the connection stays open", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   const answer = await rawText(gateway, "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   assert.deepEqual(statuses(answer), [204, 200]);
@@ -140,7 +140,7 @@ test("OPTIONS * says what is answered here, and the connection goes on", async (
   assert.doesNotMatch(answer.split("\r\n\r\n")[0], /Content-Length/);
 });
 
-test("HEAD is answered as GET is, without the body", async (t) => {
+test("HEAD gets the answer of GET without the body", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   const page = (await get(gateway.origin)).body;
   const file = page.match(/"(\/assets\/[^"]+)"/)[1];
@@ -167,7 +167,7 @@ test("a path is the same however its letters are escaped", async (t) => {
   for (const path of ["/room%2Ftea", "/r%2ftea", "/r/a%2fb", "/%2e%2e%2fetc/passwd"]) assert.equal((await ask(gateway, `GET ${path}`)).status, 404, path);
 });
 
-test("whoever asks for a room that cannot be is told which names are fair", async (t) => {
+test("a request for an invalid room name gets the rules for names", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   for (const path of ["/r/a%20b", "/r/", "/r/" + "x".repeat(33), "/r/%7Bx%7D", "/room/a%20b", "/room/"]) {
     const answer = await ask(gateway, `GET ${path}`);
@@ -177,12 +177,12 @@ test("whoever asks for a room that cannot be is told which names are fair", asyn
   assert.equal(await upgrade(gateway, { target: "/room/a%20b" }), 404);
 });
 
-test("what can become no request is answered 400 at once, and is not waited for", async (t) => {
+test("data that cannot become a request is answered with 400 at once", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   for (const text of ["GET /healthz HTTP/1.1\nHost: x\n\n", "GET /healthz HTTP/1.1\r\nHost: x\n", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "\n", " GET"]) assert.deepEqual(statuses(await rawText(gateway, text)), [400], JSON.stringify(text));
 });
 
-test("what a handshake says twice is believed neither time", async (t) => {
+test("duplicate handshake headers are refused", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   assert.equal(await upgrade(gateway, { more: "Sec-WebSocket-Version: 8\r\n" }), 400);
   assert.equal(await upgrade(gateway, { more: "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" }), 400);

@@ -4,7 +4,7 @@ import os from "node:os";
 import test from "node:test";
 import { Process, answers, asked, atEnd, binary, connect, freePort, get, joined, question, startGateway, startRedis, until, untilReady } from "../lib/harness.mjs";
 
-test("a head that comes byte by byte is answered 408, however steadily they come", async (t) => {
+test("a head that arrives byte by byte gets 408, however steady the bytes are", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   const slow = await connect(t, gateway.port);
   const between = await connect(t, gateway.port);
@@ -25,7 +25,7 @@ test("a connection that sends nothing is closed", async (t) => {
   assert.equal(silent.received, "");
 });
 
-test("an idle connection stays open for keep-alive seconds, and with 0 until the other side closes it", async (t) => {
+test("an idle connection stays open for keep-alive seconds, and with 0 until the client closes it", async (t) => {
   const redis = await startRedis(t);
   const short = await startGateway(t, { redis, args: ["--keep-alive", "3"] });
   const gateways = [await startGateway(t, { redis }), await startGateway(t, { redis, args: ["--keep-alive", "0"] }), await startGateway(t, { redis, args: ["--keep-alive", "3600"] })];
@@ -45,7 +45,7 @@ test("an idle connection stays open for keep-alive seconds, and with 0 until the
   }
 });
 
-test("what came while a gateway stood still is answered, also on a connection that was idle for too long by then", async (t) => {
+test("data that arrived while a gateway was paused is answered, even on a connection that has been idle for too long", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--keep-alive", "1"] });
   const clients = await Promise.all(Array.from({ length: 50 }, () => asked(t, gateway.port)));
   const frozen = gateway.freezeFor(3000);
@@ -54,7 +54,7 @@ test("what came while a gateway stood still is answered, also on a connection th
   await until("all are answered", () => clients.every((client) => answers(client) === 2));
 });
 
-test("sockets that ask for nothing but HTTP are counted for their address too", async (t) => {
+test("plain HTTP connections are counted per address too", async (t) => {
   const addresses = Object.values(os.networkInterfaces()).flat();
   const host = addresses.find((a) => a.family === "IPv4" && !a.internal)?.address;
   if (!host) return t.skip("this machine has no address but loopback");
@@ -76,7 +76,7 @@ test("sockets that ask for nothing but HTTP are counted for their address too", 
   assert.equal((await get(`${gateway.origin}/healthz`)).status, 200, "loopback is not counted");
 });
 
-test("people who rest behind one address keep out none of those who come from there", async (t) => {
+test("idle connections from one address do not block new ones from that address", async (t) => {
   const addresses = Object.values(os.networkInterfaces()).flat();
   const host = addresses.find((a) => a.family === "IPv4" && !a.internal)?.address;
   if (!host) return t.skip("this machine has no address but loopback");
@@ -94,7 +94,7 @@ test("people who rest behind one address keep out none of those who come from th
   assert.ok(came.slice(0, 3).every((client) => /Connection: keep-alive/.test(client.received)));
 });
 
-test("a gateway that has as many sockets as it can have closes one that rests for somebody who comes", { timeout: 120000 }, async (t) => {
+test("a gateway without a free socket closes an idle connection for a new one", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const port = await freePort();
   const limited = 'ulimit -n 1064 && exec "$0" "$@"'; // 64 of them are kept for other files

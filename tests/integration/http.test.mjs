@@ -6,7 +6,7 @@ import test from "node:test";
 import zlib from "node:zlib";
 import { Gateway, Member, UPGRADE, freePort, get, joined, rawExchange, rawText, readyz, startGateway, startNginx, startRedis, temporaryDirectory, until } from "../lib/harness.mjs";
 
-test("a cookie changes nothing, whatever is in it", async (t) => {
+test("a cookie changes nothing, whatever its content is", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   const cookies = ["yukizuri=", "yukizuri=x", "=", ";;;", "yukizuri=" + "A".repeat(3000), "yukizuri=\x80\xff\x01", 'yukizuri="unfinished', "yukizuri=MTIzfGdvYnw=; yukizuri=MTIzfGdvYnw=", "yukizuri=%00%00"];
   for (const cookie of cookies) {
@@ -20,7 +20,7 @@ test("a cookie changes nothing, whatever is in it", async (t) => {
   assert.equal(alice.welcome.me.name, "alice", "who one is comes from join alone");
 });
 
-test("the page, its files, and their headers", async (t) => {
+test("the page and its files are served with their headers", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   for (const url of ["/", "/r/tea", "/r/%E7%8F%88%E7%90%B2"]) {
     const page = await get(gateway.origin + url);
@@ -46,7 +46,7 @@ test("the page, its files, and their headers", async (t) => {
   }
 });
 
-test("unknown paths, methods, bodies and rooms", async (t) => {
+test("unknown paths, methods, bodies and rooms are refused", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   for (const url of ["/nothing", "/assets/none.js", "/r/", "/r/a%2fb", "/r/%7Bx%7D", "/r/" + "x".repeat(33), "/roomy", "/..%2fetc/passwd"]) assert.equal((await get(gateway.origin + url)).status, 404, url);
   const post = await get(gateway.origin, { method: "POST" });
@@ -59,7 +59,7 @@ test("unknown paths, methods, bodies and rooms", async (t) => {
   assert.match(await rawText(gateway, "GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"), /^HTTP\/1\.1 413 /);
 });
 
-test("malformed requests are answered 400, 431, 505 and closed", async (t) => {
+test("malformed requests are answered with 400, 431 or 505, and closed", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   const bad = ["\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "GET / HTTP/1.1\nHost: a\n\r\n\r\n", "GET / HTTP/1.1\r\nHost : a\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n folded: b\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\0b\r\n\r\n", "\x16\x03\x01\x02\x00\x01\r\n\r\n", "GET / HTTP/1.1\r\nno colon\r\n\r\n", "GET /a b HTTP/1.1\r\nHost: x\r\n\r\n"];
   for (const text of bad) assert.match(await rawText(gateway, text), /^HTTP\/1\.1 400 /, JSON.stringify(text));
@@ -69,12 +69,12 @@ test("malformed requests are answered 400, 431, 505 and closed", async (t) => {
   assert.match(await rawText(gateway, `GET / HTTP/1.1\r\nHost: x\r\n${"A: b\r\n".repeat(80)}\r\n`), /^HTTP\/1\.1 431 /);
 });
 
-test("a request that does not end is answered 408", async (t) => {
+test("an incomplete request is answered with 408", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   assert.match(await rawText(gateway, "GET / HTTP/1.1\r\nHo"), /^HTTP\/1\.1 408 /);
 });
 
-test("requests may be pipelined, cut anywhere, and kept alive", async (t) => {
+test("requests may be pipelined, split anywhere, and kept alive", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   const one = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
   const last = "GET /heartbeat HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
@@ -84,7 +84,7 @@ test("requests may be pipelined, cut anywhere, and kept alive", async (t) => {
   assert.equal(count(await rawText(gateway, last.replace("/heartbeat", "http://x/heartbeat"))), 1, "the absolute form");
 });
 
-test("what is wrong with a handshake", async (t) => {
+test("each fault of a handshake gets its status", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   const good = { Host: "x", Upgrade: "websocket", Connection: "Upgrade", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==" };
   const ask = async (changes, line = "GET /room HTTP/1.1") => {
@@ -105,7 +105,7 @@ test("what is wrong with a handshake", async (t) => {
   assert.match(await ask({ Origin: "null" }), /^HTTP\/1\.1 403 /);
 });
 
-test("allowed origins", async (t) => {
+test("only allowed origins may connect", async (t) => {
   const redis = await startRedis(t);
   const some = await startGateway(t, { redis, args: ["--origin", "https://chat.example.com", "--origin", "https://two.example"] });
   const any = await startGateway(t, { redis, args: ["--origin", "*"] });
@@ -119,7 +119,7 @@ test("allowed origins", async (t) => {
   assert.equal(await connects(any, "https://anything.example"), true);
 });
 
-test("health never depends on Redis, readiness does; figures in both spellings", async (t) => {
+test("/healthz never depends on Redis, /readyz does, and both spellings show the same metrics", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   assert.equal((await get(`${gateway.origin}/healthz`)).body, "OK\n");
   assert.equal((await readyz(gateway)).status, 200);
@@ -135,7 +135,7 @@ test("health never depends on Redis, readiness does; figures in both spellings",
   assert.equal(stats.room_members.lobby, 1);
 });
 
-test("through nginx: real addresses, both gateways used, and a unix socket upstream is trusted", async (t) => {
+test("nginx passes real addresses, uses both gateways, and is trusted on a unix socket", async (t) => {
   const redis = await startRedis(t);
   const directory = temporaryDirectory(t);
   const sockets = [1, 2].map((i) => path.join(directory, `gateway-${i}.sock`));

@@ -6,7 +6,7 @@ import { ROOM, arrivals, keptEvents } from "../lib/rooms.mjs";
 import { Resp } from "../lib/resp.mjs";
 import { joinTogether, waitingCrowd } from "../lib/crowd.mjs";
 
-test("names are compared folded, and a taken one carries a free suggestion", async (t) => {
+test("names are compared folded, and the error for a taken name has a free suggestion", async (t) => {
   const redis = await startRedis(t);
   const gateways = [await startGateway(t, { redis }), await startGateway(t, { redis })];
   await joined(t, gateways[0].url, "Straße");
@@ -21,7 +21,7 @@ test("names are compared folded, and a taken one carries a free suggestion", asy
   assert.equal((await third.waitFor({ type: "error" })).suggestion, "strasse3");
 });
 
-test("a late comer's welcome names at most 200 members, and itself", async (t) => {
+test("the welcome of a late member names at most 200 members, including itself", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   await Promise.all(Array.from({ length: 230 }, (_, i) => joined(t, gateway.url, `m${i}`)));
@@ -31,7 +31,7 @@ test("a late comer's welcome names at most 200 members, and itself", async (t) =
   assert.ok(late.welcome.members.some((m) => m.id === late.welcome.me.id));
 });
 
-test("who is greeted on coming in hears it after its own welcome, also when many come at once", async (t) => {
+test("a member who is greeted on joining gets its welcome first, also when many join at once", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const rooms = Array.from({ length: 30 }, (_, i) => `${gateway.url}/room-${i}`); // in each, the next line comes at once
@@ -51,7 +51,7 @@ test("who is greeted on coming in hears it after its own welcome, also when many
   }
 });
 
-test("what people say does not stand behind all who want to come in", async (t) => {
+test("messages do not wait behind joins", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const alice = await joined(t, gateway.url, "alice");
@@ -67,7 +67,7 @@ test("what people say does not stand behind all who want to come in", async (t) 
   assert.ok(overtaken <= 150, `it was said after ${overtaken} of them had come in`);
 });
 
-test("one name, and one token, twice among those who come in together: the first has it, the other is told", async (t) => {
+test("of two joins with the same name or token in one call, the first succeeds and the other is refused", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--leave-grace", "0"] });
   const gone = [];
@@ -90,7 +90,7 @@ test("one name, and one token, twice among those who come in together: the first
   assert.deepEqual(arrivals(redis).flat().length, new Set(arrivals(redis).flat()).size + 4, "each name once, and the four who had gone");
 });
 
-test("max-members holds among those who come in together", async (t) => {
+test("max-members holds for joins in one call", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--max-members", "100"] });
   const crowd = await waitingCrowd(t, gateway, redis, 150);
@@ -115,7 +115,7 @@ test("each suggestion for a taken name of 16 characters is free", async (t) => {
   }
 });
 
-test("who asks for a taken name does not take its member off the list", async (t) => {
+test("a join with a taken name does not remove its member from the list", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--leave-grace", "0"] });
   const first = await joined(t, gateway.url, "alice");
@@ -129,7 +129,7 @@ test("who asks for a taken name does not take its member off the list", async (t
   await first.waitFor({ type: "ack" });
 });
 
-test("unfair names are refused by the gateway itself", async (t) => {
+test("the gateway itself refuses invalid names", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const visitor = await new Member(t, gateway.url).opened();
@@ -144,7 +144,7 @@ test("unfair names are refused by the gateway itself", async (t) => {
   assert.deepEqual(redis.lines("SMEMBERS", "yukizuri:{lobby}:members"), []);
 });
 
-test("say before join, a second join, unfair names", async (t) => {
+test("a say before the join, a second join and invalid names are refused", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--rate", "0"] });
   const member = await new Member(t, gateway.url).opened();
   const early = await member.refused({ type: "say", text: "x", nonce: "n" });
@@ -158,7 +158,7 @@ test("say before join, a second join, unfair names", async (t) => {
   for (const name of fair) await joined(t, gateway.url, name);
 });
 
-test("a name that a page shows as another one is taken, and one of joined signs is free", async (t) => {
+test("a name that a page shows like another one is taken, and a name of joined characters is free", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--rate", "0"] });
   await joined(t, gateway.url, "ann lee");
   const member = await new Member(t, gateway.url).opened();
@@ -186,7 +186,7 @@ async function connectTo(t, redis) {
   return resp;
 }
 
-test("a name that is taken costs Redis a score of questions at most, and what is suggested is free", async (t) => {
+test("a taken name costs Redis about 20 look-ups at most, and the suggestion is free", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   await joined(t, gateway.url, "alice");

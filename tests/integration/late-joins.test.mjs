@@ -30,7 +30,7 @@ function joinsOf(calls) {
   });
 }
 
-test("nothing but the moment of asking tells a join that comes too late from one that is in time", async (t) => {
+test("only the time of the request tells a late join from one that is in time", async (t) => {
   const { redis, path, near, far, session, comeBack } = await startHeldRoom(t);
   const calls = await startRecord(t, redis);
   const [inTime, tooLate] = [[], []]; // what Redis had of alice when it was asked
@@ -83,7 +83,7 @@ test("nothing but the moment of asking tells a join that comes too late from one
   for (const other of elsewhere) assert.deepEqual(other, there);
 });
 
-test("a join that its gateway gave up while Redis stood still is not carried out", async (t) => {
+test("a join that its gateway gave up while Redis was frozen is not executed", async (t) => {
   const { redis, far, alice, session, comeBack } = await startHeldRoom(t);
   const before = session();
   const given = await new Member(t, far.url).opened();
@@ -100,7 +100,7 @@ test("a join that its gateway gave up while Redis stood still is not carried out
   assert.deepEqual(session(), before);
 });
 
-test("nobody sees somebody come whose join was given up", async (t) => {
+test("a join that was given up is not announced", async (t) => {
   const { redis, path, far, alice } = await startHeldRoom(t);
   const dora = await new Member(t, far.url).opened();
   path.hold();
@@ -117,7 +117,7 @@ test("nobody sees somebody come whose join was given up", async (t) => {
 });
 
 for (const nearFirst of [true, false])
-  test(`whoever asked through two gateways while Redis stood still is where it asked last; ${nearFirst ? "that" : "the other"} one was reached first`, async (t) => {
+  test(`a member who asked through two gateways while Redis was frozen is where it asked last; ${nearFirst ? "that" : "the other"} one was reached first`, async (t) => {
     const { redis, path, near, far, session, comeBack } = await startHeldRoom(t);
     const [earlier, later] = [await new Member(t, far.url).opened(), await new Member(t, near.url).opened()];
     const ask = async (member) => {

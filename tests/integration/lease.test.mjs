@@ -6,7 +6,7 @@ import { incarnationOf, leaseOf, renewalsPass } from "../lib/rooms.mjs";
 
 const ID_TAKEN = 3; // an exit status
 
-test("a second gateway of a living one's id: one clear line, a status of its own, and the first goes on", async (t) => {
+test("a second gateway with the id of a living one exits with a clear line and status 3, and the first continues", async (t) => {
   const redis = await startRedis(t);
   const args = ["--gateway-id", "one", "--lease", "1", "--leave-grace", "1"];
   const first = await startGateway(t, { redis, args });
@@ -25,7 +25,7 @@ test("a second gateway of a living one's id: one clear line, a status of its own
   assert.deepEqual(redis.lines("SMEMBERS", "yukizuri:{lobby}:members"), ["alice"]);
 });
 
-test("a worker whose id is another living process' ends its supervisor, however long that took to see", { timeout: 120000 }, async (t) => {
+test("a worker whose id belongs to another living process ends its supervisor, however long the detection took", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const first = await startGateway(t, { redis, args: ["--gateway-id", "w-1", "--lease", "18"] });
   const supervisor = new Process(t, binary, ["--addr", `127.0.0.1:${await freePort()}`, "--redis", redis.url, "--workers", "2", "--gateway-id", "w", "--lease", "18", "--drain", "0"]);
@@ -34,7 +34,7 @@ test("a worker whose id is another living process' ends its supervisor, however 
   assert.ok(first.running);
 });
 
-test("a living gateway that is just connecting to Redis anew keeps its id from a newcomer", { timeout: 120000 }, async (t) => {
+test("a living gateway that is reconnecting to Redis keeps its id from a new process", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const args = ["--gateway-id", "one", "--lease", "4"];
   const first = await startGateway(t, { redis, args });
@@ -52,7 +52,7 @@ test("a living gateway that is just connecting to Redis anew keeps its id from a
   assert.deepEqual(ofKind(first, "gateway-superseded"), []);
 });
 
-test("Redis goes back to a time when an earlier life had the lease: the living gateway takes it from the dead one and goes on", { timeout: 120000 }, async (t) => {
+test("if Redis returns to a state in which an earlier incarnation had the lease, the living gateway takes the lease back", { timeout: 120000 }, async (t) => {
   const where = ["--dir", temporaryDirectory(t)];
   const redis = await startRedis(t, { args: where });
   const args = ["--gateway-id", "one", "--lease", "60"];
@@ -74,7 +74,7 @@ test("Redis goes back to a time when an earlier life had the lease: the living g
   assert.equal(alice.closed, null);
 });
 
-test("a lease that names a life that never was, set by hand, is taken back, by one that drains as well", { timeout: 120000 }, async (t) => {
+test("a lease that was set by hand to an unknown incarnation is taken back, also by a draining gateway", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--gateway-id", "one", "--lease", "1", "--drain", "20"] });
   const own = incarnationOf(redis, "one");
@@ -89,7 +89,7 @@ test("a lease that names a life that never was, set by hand, is taken back, by o
   assert.deepEqual([...ofKind(gateway, "gateway-superseded"), ...ofKind(gateway, "gateway-succeeded")], []);
 });
 
-test("a draining gateway whose lease is forgotten keeps it, and says nothing of a successor", { timeout: 120000 }, async (t) => {
+test("a draining gateway takes a lost lease again, and reports no successor", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--gateway-id", "one", "--lease", "1", "--drain", "20"] });
   const own = incarnationOf(redis, "one");
@@ -103,7 +103,7 @@ test("a draining gateway whose lease is forgotten keeps it, and says nothing of 
   assert.deepEqual(ofKind(gateway, "gateway-succeeded"), []);
 });
 
-test("a process that was connected when its machine stopped is waited for until its lease is over; newcomers wait, too, and are not refused", { timeout: 120000 }, async (t) => {
+test("a new process waits for the lease of one whose machine stopped; meanwhile new connections wait and are not refused", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const args = ["--gateway-id", "one", "--lease", "8"];
   const stopped = await startGateway(t, { redis, args });
@@ -120,7 +120,7 @@ test("a process that was connected when its machine stopped is waited for until 
   assert.equal((await second.stop("SIGINT")).code, 0);
 });
 
-test("a gateway that waits for its id while Redis goes away answers, and tells people so", { timeout: 120000 }, async (t) => {
+test("a gateway that waits for its id while Redis is lost answers requests and reports the loss", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const args = ["--gateway-id", "one", "--lease", "30"];
   const first = await startGateway(t, { redis, args });
@@ -136,7 +136,7 @@ test("a gateway that waits for its id while Redis goes away answers, and tells p
   assert.equal((await second.stop("SIGINT")).code, 0);
 });
 
-test("how often a lease was renewed, broken by hand, does not keep it from being renewed", { timeout: 120000 }, async (t) => {
+test("a broken count of renewals does not prevent the renewal of a lease", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--gateway-id", "one", "--lease", "1"] });
   for (const junk of ["1.5", "-1", "0x10", "1e3", "x", "9223372036854775807"]) {
@@ -146,7 +146,7 @@ test("how often a lease was renewed, broken by hand, does not keep it from being
   assert.deepEqual(ofKind(gateway, "lease-lost"), []);
 });
 
-test("a gateway killed and started again at once under its id begins at once, though its lease is there", async (t) => {
+test("a gateway that is killed and started again at once under its id starts at once, although its lease still exists", async (t) => {
   const redis = await startRedis(t);
   const args = ["--gateway-id", "one", "--lease", "600"];
   const first = await startGateway(t, { redis, args });
@@ -158,7 +158,7 @@ test("a gateway killed and started again at once under its id begins at once, th
   await until("it is told", () => ofKind(second, "gateway-taken-over").length === 1);
 });
 
-test("frozen past its lease, its id taken meanwhile: it goes away by itself, and its members move", { timeout: 120000 }, async (t) => {
+test("a gateway that was frozen longer than its lease, and lost its id, drains by itself, and its members move", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const args = ["--gateway-id", "one", "--lease", "1", "--leave-grace", "10"];
   const watcher = await joined(t, (await startGateway(t, { redis, args: ["--lease", "1", "--leave-grace", "10"] })).url, "watcher");
@@ -180,7 +180,7 @@ test("frozen past its lease, its id taken meanwhile: it goes away by itself, and
   assert.deepEqual(watcher.departures(), []);
 });
 
-test("two gateways without a gateway-id are two, even with one host name and process number", async (t) => {
+test("two gateways without a gateway-id have different ids, even with one host name and process id", async (t) => {
   const redis = await startRedis(t);
   await startGateway(t, { redis });
   await startGateway(t, { redis });

@@ -18,7 +18,7 @@ test("after leaving, the same connection may join under another name", async (t)
   await until("she is back", () => watcher.saw("joined", "Alicia"));
 });
 
-test("who says something and leaves at once is heard before it is gone", async (t) => {
+test("a message sent right before a leave is delivered", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const [alice, bob] = [await joined(t, gateway.url, "alice"), await joined(t, gateway.url, "bob")];
@@ -28,7 +28,7 @@ test("who says something and leaves at once is heard before it is gone", async (
   assert.deepEqual(order, ["message", "presence"]);
 });
 
-test("who leaves, and comes in again behind a crowd, finds its name free", async (t) => {
+test("a member who leaves and joins again behind a burst of joins finds its name free", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const alice = await joined(t, gateway.url, "alice");
@@ -41,7 +41,7 @@ test("who leaves, and comes in again behind a crowd, finds its name free", async
   await Promise.all(crowd.map((member) => member.waitFor({ type: "welcome" })));
 });
 
-test("120 who leave at once leave in few events, each named once, on every gateway of the room", async (t) => {
+test("120 members who leave at once leave in few events, each named once, on every gateway of the room", async (t) => {
   const redis = await startRedis(t);
   const [gateway, other] = [await startGateway(t, { redis }), await startGateway(t, { redis })];
   const watcher = await joined(t, other.url, "watcher");
@@ -59,7 +59,7 @@ test("120 who leave at once leave in few events, each named once, on every gatew
   assert.deepEqual(redis.lines("SMEMBERS", "yukizuri:{lobby}:members"), ["watcher"]);
 });
 
-test("one of two leaves on purpose and comes in again under the same name at once, as somebody else", async (t) => {
+test("a member who leaves and joins again at once under the same name is a new member", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const [alice, bob] = [await joined(t, gateway.url, "alice"), await joined(t, gateway.url, "bob")];
@@ -71,7 +71,7 @@ test("one of two leaves on purpose and comes in again under the same name at onc
   await until("bob saw both", () => bob.saw("left", "alice") && bob.received.some(({ joined = [] }) => joined.some(({ id }) => id === second.me.id)));
 });
 
-test("a crowd that is cut off at once: each of them leaves once when the grace is over", async (t) => {
+test("after a burst of lost connections, each member leaves once when its grace period ends", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--leave-grace", "3"] });
   const alice = await joined(t, gateway.url, "alice");
@@ -86,7 +86,7 @@ test("a crowd that is cut off at once: each of them leaves once when the grace i
   assert.deepEqual([ghosts, leaves], [0, 400]);
 });
 
-test("who is cut off leaves the list when the grace is over", async (t) => {
+test("a member with a lost connection leaves the list when its grace period ends", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--leave-grace", "1"] });
   const watcher = await joined(t, gateway.url, "watcher");

@@ -9,7 +9,7 @@ import { Member, atEnd, counts, get, joined, lapse, ofKind, startGateway, startR
 
 const limitLines = (gateway, name) => ofKind(gateway, "limit").filter((line) => line.limit === name);
 
-test("of the rooms that nobody is in at most 1,000 stay open", async (t) => {
+test("at most 1,000 rooms without members stay open", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--rate", "0"] });
   for (let i = 0; i < 1200; i += 50)
@@ -24,7 +24,7 @@ test("of the rooms that nobody is in at most 1,000 stay open", async (t) => {
   await until("at most 1,000 linger", async () => (await gateway.stats()).rooms <= 1000);
 });
 
-test("more connections than allowed from one address, behind a trusted proxy", async (t) => {
+test("connections above the limit per address are refused, also behind a trusted proxy", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--max-connections-per-address", "2", "--trusted-proxy", "127.0.0.1"] });
   const from = (address) => new Member(t, gateway.url, { headers: { "X-Forwarded-For": address } });
   await from("203.0.113.7").opened();
@@ -38,7 +38,7 @@ test("more connections than allowed from one address, behind a trusted proxy", a
   await from("203.0.113.7").opened();
 });
 
-test("more connections than the gateway takes: 503", async (t) => {
+test("connections above the limit of the gateway are refused with 503", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--max-connections", "1"] });
   await new Member(t, gateway.url).opened();
   const second = new Member(t, gateway.url);
@@ -46,7 +46,7 @@ test("more connections than the gateway takes: 503", async (t) => {
   assert.match(second.error.message, /503/);
 });
 
-test("a full room, and a place that is free again", async (t) => {
+test("a full room refuses joins until a place is free", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--max-members", "2", "--leave-grace", "0"] });
   const alice = await joined(t, gateway.url, "alice");
   await joined(t, gateway.url, "bob");
@@ -141,7 +141,7 @@ const LIMITS = {
 };
 
 for (const [name, { args, reach, address }] of Object.entries(LIMITS)) {
-  test(`who is refused because of ${name} is a line of the log at once, and counted`, async (t) => {
+  test(`a client that is refused because of ${name} is logged at once and counted`, async (t) => {
     const gateway = await startGateway(t, { redis: await startRedis(t), args });
     await reach(t, gateway);
     await until("the line is there", () => limitLines(gateway, name).length > 0);
@@ -160,7 +160,7 @@ for (const [name, { args, reach, address }] of Object.entries(LIMITS)) {
 /** Lets the process have so many open files. */
 const limitFiles = (gateway, soft) => execFileSync("prlimit", ["--pid", String(gateway.pid), `--nofile=${soft}:`]);
 
-test("a gateway without a free descriptor says so, does not spin, and takes who waited when there are some again", async (t) => {
+test("a gateway without a free descriptor logs this, does not spin, and accepts the waiting clients when descriptors are free", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   const alice = await joined(t, gateway.url, "alice");
   limitFiles(gateway, 5);
@@ -176,7 +176,7 @@ test("a gateway without a free descriptor says so, does not spin, and takes who 
   assert.equal(limitLines(gateway, "descriptors").length, 1);
 });
 
-test("of 60 clients those for whom there are no descriptors are counted, and the log says why they are not in", async (t) => {
+test("of 60 clients, those without a descriptor are counted, and the log gives the reason", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, wrap: ["prlimit", "--nofile=80:80"] });
   const all = Array.from({ length: 60 }, () => new Member(t, gateway.url));
@@ -189,7 +189,7 @@ test("of 60 clients those for whom there are no descriptors are counted, and the
   assert.ok(stats.refused.descriptors >= out);
 });
 
-test("a gateway without a free descriptor for its Redis says that, and not that a thread is missing", async (t) => {
+test("a gateway without a free descriptor for Redis reports this reason, not a missing thread", async (t) => {
   const redis = await startRedis(t, { shipped: false });
   const gateway = await startGateway(t, { redis });
   const socket = net.connect(gateway.port, "127.0.0.1");

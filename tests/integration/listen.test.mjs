@@ -16,14 +16,14 @@ test("a second start with a private Redis on the same port ends with one clear l
   assert.match(second.errors, /^yukizuri: cannot listen on .*in use; stop what listens there .+\n$/);
 });
 
-test("a port that somebody else listens on is told in one line", async (t) => {
+test("a port that another program uses is reported in one line", async (t) => {
   const redis = await startRedis(t); // its port is taken without SO_REUSEPORT
   const { status, stderr } = runBinary(["--addr", `127.0.0.1:${redis.port}`, "--redis", redis.url]);
   assert.equal(status, 1);
   assert.match(stderr, /^yukizuri: cannot listen on 127\.0\.0\.1:\d+: Address already in use; stop what listens there [^\n]+\n$/);
 });
 
-test("a name is listened on at each of its addresses", async (t) => {
+test("a gateway listens on each address of a host name", async (t) => {
   if (spawnSync("unshare", ["-m", "true"]).status !== 0) return t.skip("a private /etc/hosts needs a namespace of mounts");
   const hosts = path.join(temporaryDirectory(t), "hosts");
   fs.writeFileSync(hosts, "127.0.0.1 localhost\n::1 localhost\n127.0.0.1 localhost again\n192.0.2.1 localhost\n");
@@ -33,7 +33,7 @@ test("a name is listened on at each of its addresses", async (t) => {
   assert.deepEqual(await gateway.stop("SIGINT"), { code: 0, signal: null });
 });
 
-test("an address that cannot be had is told with what to do", async (t) => {
+test("an unusable address is reported with the remedy", async (t) => {
   const directory = temporaryDirectory(t);
   const at = (addr) => ["--redis", "redis://127.0.0.1:1", "--addr", addr];
   const server = net.createServer().listen(0, "127.0.0.1");
@@ -54,7 +54,7 @@ async function leaveStale(where) {
   await left.ended;
 }
 
-test("of gateways that start at once on one path one has it, and the others say that it is taken", async (t) => {
+test("of several gateways that start at once on one path, one gets it and the others report that it is taken", async (t) => {
   const redis = await startRedis(t);
   const directory = temporaryDirectory(t);
   for (let round = 0; round < 3; round++) {
@@ -72,7 +72,7 @@ test("of gateways that start at once on one path one has it, and the others say 
   }
 });
 
-test("a gateway that drains gives its path to its successor, and leaves it to that", async (t) => {
+test("a draining gateway releases its path, and does not remove its successor's socket", async (t) => {
   const redis = await startRedis(t);
   const where = path.join(temporaryDirectory(t), "socket");
   const old = await startGateway(t, { redis, args: ["--addr", `unix:${where}`, "--drain", "30"] });

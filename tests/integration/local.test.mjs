@@ -14,7 +14,7 @@ const script = path.join(top, "deploy/local.sh");
 const processesOf = (directory) => processes().filter(({ command }) => command.includes(directory)).map(({ pid }) => pid);
 
 for (const signal of ["SIGINT", "SIGKILL"]) {
-  test(`local.sh brings up a working chat; after ${signal} no process, port or file is left`, { timeout: 300000 }, async (t) => {
+  test(`local.sh starts a working chat; after ${signal} no process, port or file remains`, { timeout: 300000 }, async (t) => {
     const directory = temporaryDirectory(t);
     const port = await freePort();
     const local = new Process(t, "bash", [script, "--gateways", "3", "--port", String(port)], { env: { ...process.env, TMPDIR: directory } });
@@ -38,7 +38,7 @@ for (const signal of ["SIGINT", "SIGKILL"]) {
   });
 }
 
-test("a busy port, a bad number, an unknown argument: one clear line", async () => {
+test("a busy port, an invalid number and an unknown argument each give one clear line", async () => {
   const server = net.createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const run = (...args) => spawnSync("bash", [script, ...args], { encoding: "utf8" });
@@ -57,7 +57,7 @@ test("a busy port, a bad number, an unknown argument: one clear line", async () 
   server.close();
 });
 
-test("local.sh names the version of a Redis that is too old, and which one is needed", async (t) => {
+test("local.sh reports the version of a Redis that is too old, and the required version", async (t) => {
   const directory = temporaryDirectory(t);
   const run = async (version) => {
     fs.writeFileSync(path.join(directory, "redis-server"), `#!/bin/sh\necho '${version}'\n`, { mode: 0o755 });

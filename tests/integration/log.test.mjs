@@ -13,7 +13,7 @@ const LONG = "x".repeat(1800);
 const LINES = 1000; // of the log, which can keep some 650 that are so long
 const droppedBy = async (gateway) => (await gateway.stats()).log_dropped;
 
-test("a room has one form in all lines of the log: its name", async (t) => {
+test("a room has the same form in all lines of the log: its name", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--rate", "1:3"] });
   const alice = await joined(t, `${gateway.url}/${encodeURIComponent("葛城")}`, "alice");
@@ -74,7 +74,7 @@ function assertWholeLines(text) {
   for (const line of text.replace(/\n$/, "").split("\n")) assert.match(line, /^time:[^\t]+Z\tlevel:\w+\tkind:[\w-]+\tgateway:[^\t]+(\t\w+:[^\t]*)*$/);
 }
 
-test("a gateway whose log pipe is full goes on serving; what is missing is counted, and said when it flows again", { timeout: 120000 }, async (t) => {
+test("a gateway whose log pipe is full keeps serving; dropped lines are counted and reported when the pipe is free", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const { gateway, fd } = await startWithFullLog(t, redis);
   const alice = await joined(t, gateway.url, "alice");
@@ -98,7 +98,7 @@ test("a gateway whose log pipe is full goes on serving; what is missing is count
   await drainPipe(fd, (sofar) => sofar.includes("\tusername:bob\t"));
 });
 
-test("workers whose one log pipe is full go on serving, and their lines do not mix", { timeout: 120000 }, async (t) => {
+test("workers with one full log pipe keep serving, and their lines do not mix", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const { gateway, fd } = await startWithFullLog(t, redis, ["--workers", "2"]);
   await Promise.all([1, 2, 3, 4].map((i) => fillLog(t, gateway, `zoe${i}`)));
@@ -108,7 +108,7 @@ test("workers whose one log pipe is full go on serving, and their lines do not m
   assertWholeLines(await drainPipe(fd, (text) => text.includes("\tkind:log-dropped\t") && text.endsWith("\n")));
 });
 
-test("a gateway whose log socket is full goes on serving", { timeout: 120000 }, async (t) => {
+test("a gateway whose log socket is full keeps serving", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--rate", "0", "-log-text=true"] }); // a test's pipe to a child is a socket
   gateway.child.stdout.pause();
@@ -130,7 +130,7 @@ test("SIGTERM ends a gateway whose log pipe is full", { timeout: 120000 }, async
   assert.deepEqual(await gateway.ended, { code: 0, signal: null });
 });
 
-test("a log-file that is a FIFO without a reader does not hold up the start", { timeout: 120000 }, async (t) => {
+test("a log-file that is a FIFO without a reader does not block the start", { timeout: 120000 }, async (t) => {
   const fifo = path.join(temporaryDirectory(t), "log");
   execFileSync("mkfifo", [fifo]);
   const redis = await startRedis(t);
@@ -139,14 +139,14 @@ test("a log-file that is a FIFO without a reader does not hold up the start", { 
   await until("the first line", () => reader.output.includes("\tkind:start\t"));
 });
 
-test("no standard output: one clear line", { timeout: 120000 }, async (t) => {
+test("without standard output the start gives one clear line", { timeout: 120000 }, async (t) => {
   const addr = `127.0.0.1:${await freePort()}`;
   const gateway = new Process(t, "sh", ["-c", 'exec "$@" >&-', "sh", binary, "--addr", addr]);
   assert.deepEqual(await gateway.ended, { code: 2, signal: null });
   assert.match(gateway.errors, /^yukizuri: the log cannot go to standard output: Bad file descriptor; name a file with .+\n$/);
 });
 
-test("the log: one line per join, refused join, leave, start, stop; nobody can forge one", async (t) => {
+test("the log has one line per join, refused join, leave, start and stop, and no client can forge one", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--gateway-id", "g1", "--log-address", "masked"] });
   const eve = await new Member(t, gateway.url).opened();
@@ -169,7 +169,7 @@ test("the log: one line per join, refused join, leave, start, stop; nobody can f
   assert.ok(!gateway.output.includes("what people say"));
 });
 
-test("log-text logs what people say, as one line", async (t) => {
+test("log-text logs each message in one line", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--log-text"] });
   const alice = await joined(t, gateway.url, "alice");
   alice.send({ type: "say", text: "one\nkind:start\ttwo", nonce: "1" });
@@ -178,7 +178,7 @@ test("log-text logs what people say, as one line", async (t) => {
   assert.equal(line.message, "one\\nkind:start\\ttwo");
 });
 
-test("log-file, reopened on SIGHUP; -logging=false", async (t) => {
+test("log-file is reopened on SIGHUP, and -logging=false writes nothing", async (t) => {
   const directory = temporaryDirectory(t);
   const file = path.join(directory, "log");
   const redis = await startRedis(t);
@@ -194,7 +194,7 @@ test("log-file, reopened on SIGHUP; -logging=false", async (t) => {
   assert.equal(quiet.output, "");
 });
 
-test("where the log cannot go is said by name", async (t) => {
+test("an unusable log file is reported by its name", async (t) => {
   const directory = temporaryDirectory(t);
   const port = await freePort();
   assertSays(["--addr", `127.0.0.1:${port}`, "--log-file", directory], /log-file: cannot open .+: Is a directory/);
@@ -203,7 +203,7 @@ test("where the log cannot go is said by name", async (t) => {
   assert.match(closed.stderr, /standard output/);
 });
 
-test("the stop line says why, how many have moved, how many were cut, and how long it took", { timeout: 120000 }, async (t) => {
+test("the stop line has the reason, the numbers of moved and closed connections, and the duration", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const gateway = new Gateway(t, await freePort(), ["--redis", redis.url, "--drain", "1"]);
   await untilReady(gateway);
@@ -215,7 +215,7 @@ test("the stop line says why, how many have moved, how many were cut, and how lo
   assert.match(gateway.log.at(-1).message, /^SIGTERM: 2 connections moved by themselves, 1 had to be cut, in \d+\.\d s$/);
 });
 
-test("the stop line of SIGINT: all who were there were cut", { timeout: 120000 }, async (t) => {
+test("the stop line of SIGINT counts all connections as closed", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const gateway = new Gateway(t, await freePort(), ["--redis", redis.url]);
   await untilReady(gateway);
@@ -226,7 +226,7 @@ test("the stop line of SIGINT: all who were there were cut", { timeout: 120000 }
   assert.match(gateway.log.at(-1).message, /^SIGINT: 0 connections moved by themselves, 2 had to be cut, in \d+\.\d s$/);
 });
 
-test("the start line says what runs, where it listens, where its Redis is, how it sends, and the limits in force; no secret", { timeout: 120000 }, async (t) => {
+test("the start line has the version, addresses, Redis, way of sending and limits, and no secret", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--send", "writev", "--rate", "7:70", "--max-members", "9", "--max-connections", "50"] });
   const [{ message }] = ofKind(gateway, "start");
@@ -245,7 +245,7 @@ test("the start line says what runs, where it listens, where its Redis is, how i
   assert.doesNotMatch(gateway.output, /a password of the tests/);
 });
 
-test("the start line of a gateway with a Redis of its own says so", { timeout: 120000 }, async (t) => {
+test("the start line names a private Redis", { timeout: 120000 }, async (t) => {
   const gateway = await startGateway(t);
   assert.match(ofKind(gateway, "start")[0].message, /; Redis: unix:\/.*\/redis\.sock \(its own\), prefix yukizuri;/);
 });

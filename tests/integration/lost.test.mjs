@@ -51,7 +51,7 @@ const ENDS = {
 };
 
 for (const [why, { by, code, end, args = [], ms, leaves = true }] of Object.entries(ENDS)) {
-  test(`a connection that ends with "${why}" is in the log at the moment, with who, and counted alike`, { timeout: 120000 }, async (t) => {
+  test(`a connection that ends with "${why}" is logged at that moment with its member, and counted under the same reason`, { timeout: 120000 }, async (t) => {
     const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--leave-grace", "1", ...args] });
     const alice = await joined(t, gateway.url, "alice");
     await end({ t, gateway, alice });
@@ -68,7 +68,7 @@ for (const [why, { by, code, end, args = [], ms, leaves = true }] of Object.entr
   });
 }
 
-test("a gateway that stood still for longer than a pong may take cuts nobody off", { timeout: 120000 }, async (t) => {
+test("a gateway that was paused for longer than the pong timeout closes no connection", { timeout: 120000 }, async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--ping", "1"] });
   const members = await Promise.all(["alice", "bob"].map((name) => joined(t, gateway.url, name)));
   await gateway.freezeFor(12000); // ping + 10 s, and more
@@ -78,7 +78,7 @@ test("a gateway that stood still for longer than a pong may take cuts nobody off
   assert.deepEqual(ofKind(gateway, "lost"), []);
 });
 
-test("a connection that a drain ends is no loss of the network", async (t) => {
+test("a connection that a drain ends is not counted as a network loss", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   const alice = await joined(t, gateway.url, "alice");
   gateway.signal("SIGTERM");
@@ -88,7 +88,7 @@ test("a connection that a drain ends is no loss of the network", async (t) => {
   assert.deepEqual([line.why, line.by, line.code, line.username], ["drain", "gateway", "1012", "alice"]);
 });
 
-test("who had not joined is in the log by its address when its connection ends", async (t) => {
+test("the end of a connection that had not joined is logged with its address", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   const visitor = await new Member(t, `${gateway.url}/den`).opened();
   visitor.socket.close(1001);
@@ -96,7 +96,7 @@ test("who had not joined is in the log by its address when its connection ends",
   assert.deepEqual([line.why, line.code, line.username, line.id, line.remote_addr, line.room], ["closed by client", "1001", undefined, undefined, "127.0.0.1", "den"]);
 });
 
-test("strangers who come and go as fast as they can fill no log, and are counted", async (t) => {
+test("clients that connect and disconnect as fast as they can do not fill the log, and are counted", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--max-connections-per-address", "0"] });
   const alice = await joined(t, gateway.url, "alice");
   const seconds = stopwatch();

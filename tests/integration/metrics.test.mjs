@@ -11,7 +11,7 @@ for (const { word, spoil, mend } of [
   { word: "NOREPLICAS", spoil: (redis) => redis.run("CONFIG", "SET", "min-replicas-to-write", "1"), mend: (redis) => redis.run("CONFIG", "SET", "min-replicas-to-write", "0") },
   { word: "NOPERM", spoil: (redis) => redis.run("ACL", "SETUSER", "yukizuri", "-evalsha"), mend: (redis) => redis.run("ACL", "SETUSER", "yukizuri", "+evalsha") },
 ]) {
-  test(`a Redis that refuses what people need (${word}) is in the log once and in the metrics, and so is its end`, { timeout: 120000 }, async (t) => {
+  test(`a Redis that refuses members' commands (${word}) is in the log once and in the metrics, and so is its recovery`, { timeout: 120000 }, async (t) => {
     const redis = await startRedis(t, { shipped: true });
     const gateway = await startGateway(t, { redis });
     const before = await metrics(gateway);
@@ -36,7 +36,7 @@ for (const { word, spoil, mend } of [
   });
 }
 
-test("yukizuri_ready says what /readyz says: not while it drains, not while Redis is away", { timeout: 120000 }, async (t) => {
+test("yukizuri_ready equals /readyz: it is 0 during a drain and without Redis", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--drain", "60", "--drain-delay", "60"] });
   await Promise.all(Array.from({ length: 3 }, (_, i) => joined(t, gateway.url, `member ${i}`)));
@@ -54,7 +54,7 @@ test("yukizuri_ready says what /readyz says: not while it drains, not while Redi
   assert.equal(await metric(gateway, "draining"), 1);
 });
 
-test("descriptors in use and their limit are in the metrics: they grow with the connections", { timeout: 120000 }, async (t) => {
+test("open descriptors and their limit are in the metrics, and grow with the connections", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const opened = () => descriptorsOf(gateway.pid).length;
@@ -70,7 +70,7 @@ test("descriptors in use and their limit are in the metrics: they grow with the 
   assert.equal(now.process_max_fds, Number(soft));
 });
 
-test("a gateway that was frozen says so as soon as it runs again, with how long, and counts it", { timeout: 120000 }, async (t) => {
+test("a gateway that was frozen logs this with the duration as soon as it runs again, and counts it", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   assert.equal(await metric(gateway, "frozen_total"), 0);
@@ -86,7 +86,7 @@ test("a gateway that was frozen says so as soon as it runs again, with how long,
   assert.equal((await gateway.stats()).frozen, 1);
 });
 
-test("a gateway that is stopped again and again shows in its own log and metrics, and not in those of another one", { timeout: 120000 }, async (t) => {
+test("a gateway that is stopped repeatedly reports this in its own log and metrics only", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const [fast, slow] = [await startGateway(t, { redis, args: ["--gateway-id", "fast"] }), await startGateway(t, { redis, args: ["--gateway-id", "slow"] })];
   const [alice, bob] = [await joined(t, fast.url, "alice"), await joined(t, slow.url, "bob")];
@@ -104,7 +104,7 @@ test("a gateway that is stopped again and again shows in its own log and metrics
   assert.deepEqual(ofKind(fast, "frozen"), []);
 });
 
-test("a slow way to Redis shows in say-to-shown, and not in what the gateway itself takes", { timeout: 120000 }, async (t) => {
+test("a slow path to Redis shows in say-to-shown, and not in the gateway's own times", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const path = await startSlowPath(t, redis);
   const gateway = await startGateway(t, { redis: path.url });
@@ -133,7 +133,7 @@ test("a slow way to Redis shows in say-to-shown, and not in what the gateway its
   for (const part of [loop, flush]) assert.ok(part.p99_seconds < shown.p99_seconds, `the gateway is not what takes long: ${JSON.stringify({ loop, flush, shown })}`);
 });
 
-test("each say that was accepted is measured once, and no other", { timeout: 120000 }, async (t) => {
+test("say-to-shown measures an accepted message once, and no refused one", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--rate", "1000:1000"] });
   const alice = await joined(t, gateway.url, "alice");
@@ -153,7 +153,7 @@ test("each say that was accepted is measured once, and no other", { timeout: 120
   assert.equal(await measured(), 301);
 });
 
-test("histograms are what Prometheus reads: buckets that grow, +Inf is the count", { timeout: 120000 }, async (t) => {
+test("histograms have the form that Prometheus reads: growing buckets, and +Inf is the count", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const alice = await joined(t, gateway.url, "alice");

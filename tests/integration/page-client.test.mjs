@@ -37,7 +37,7 @@ for (const [what, text, code] of [
   ["a NUL", "a\u0000b", "bad_message"],
   ["nothing that can be seen", "\u200b", "bad_message"],
 ])
-  test(`a line that can never be taken (${what}) is given up, and the next one is said`, async (t) => {
+  test(`a line that can never be accepted (${what}) is dropped, and the next one is sent`, async (t) => {
     const gateway = await startGateway(t, { redis: await startRedis(t) });
     const { client, seen } = watch(t, gateway.url, openReal);
     client.join("alice");
@@ -59,7 +59,7 @@ class Unlimited extends WebSocket {
   }
 }
 
-test("after 1009 the biggest line is given up, and the others are said, once each", async (t) => {
+test("after 1009 the biggest line is dropped, and each of the others is sent once", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   const { client, seen } = watch(t, gateway.url, (where) => openReal(where, Unlimited));
   client.join("alice");
@@ -79,7 +79,7 @@ test("after 1009 the biggest line is given up, and the others are said, once eac
   assert.equal(seen.welcomes.length, 3);
 });
 
-test("sixty lines at once are all said, with hardly any refusal", async (t) => {
+test("sixty lines at once are all sent, with few refusals", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--rate", "10:10"] });
   const { client, seen } = watch(t, gateway.url, openReal);
   client.join("alice");
@@ -91,7 +91,7 @@ test("sixty lines at once are all said, with hardly any refusal", async (t) => {
   assert.ok(refusals > 0 && refusals <= 20, `${refusals} refusals`);
 });
 
-test("a line that was surely not accepted is said as a new one when Redis comes back empty", async (t) => {
+test("a line that was certainly not accepted is sent as a new one after Redis lost its memory", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const { client, seen } = watch(t, gateway.url, openReal);
@@ -118,7 +118,7 @@ function play(t) {
   return { clock, sockets, ...watched };
 }
 
-test("a connection that ends soon after each welcome is tried more and more seldom", async (t) => {
+test("a connection that ends soon after each welcome is retried with growing delays", async (t) => {
   const { clock, sockets } = play(t);
   for (let ends = 0; ends < 40; ends++) {
     const before = sockets.length;
@@ -131,7 +131,7 @@ test("a connection that ends soon after each welcome is tried more and more seld
   assert.ok(clock.now > 150000, `40 times within ${clock.now / 1000} s`);
 });
 
-test("after ten seconds of being in the delays begin anew", async (t) => {
+test("ten seconds after a welcome the delays start again", async (t) => {
   const { clock, sockets, seen } = play(t);
   for (let ends = 0; ends < 10; ends++) {
     sockets.at(-1).end(1006);
@@ -143,7 +143,7 @@ test("after ten seconds of being in the delays begin anew", async (t) => {
   assert.ok(seen.states.at(-1).delay <= 500, JSON.stringify(seen.states.at(-1)));
 });
 
-test("after 4429 half a minute passes before the client comes back, whatever wakes the page", async (t) => {
+test("after 4429 the client waits 30 s before it reconnects, whatever wakes the page", async (t) => {
   const { clock, sockets, client, seen } = play(t);
   sockets[0].welcome();
   sockets[0].end(4429);
@@ -157,7 +157,7 @@ test("after 4429 half a minute passes before the client comes back, whatever wak
   assert.equal(sockets.length, 2);
 });
 
-test("a join that is too big for the server is refused, not repeated for ever", async (t) => {
+test("a join that is too big for the server is refused, and not repeated without end", async (t) => {
   const { clock, sockets, seen } = play(t);
   sockets[0].onopen();
   sockets[0].end(1009);
@@ -165,7 +165,7 @@ test("a join that is too big for the server is refused, not repeated for ever", 
   assert.deepEqual([sockets.length, seen.refused], [1, ["bad_name"]]);
 });
 
-test("a line of which a sending has no answer keeps its epoch, and is given up as unsure when that is over", async (t) => {
+test("a line with an unanswered sending keeps its epoch, and is dropped as unsure when the epoch ends", async (t) => {
   const { clock, sockets, client, seen } = play(t);
   sockets[0].welcome();
   const unsure = client.say("unsure");
@@ -181,7 +181,7 @@ test("a line of which a sending has no answer keeps its epoch, and is given up a
   assert.deepEqual(sockets[1].says().slice(2).map(({ nonce, epoch }) => [nonce, epoch]), [[fresh, "e3"]]);
 });
 
-test("a line said while the connection is closing was never sent: it is a new one on the next", async (t) => {
+test("a line that is entered while the connection closes is sent as a new one on the next connection", async (t) => {
   const { clock, sockets, client, seen } = play(t);
   sockets[0].welcome();
   sockets[0].readyState = 2;
@@ -193,7 +193,7 @@ test("a line said while the connection is closing was never sent: it is a new on
   assert.deepEqual([sockets[1].says().map((line) => [line.nonce, line.epoch]), seen.failed.size], [[[nonce, "e2"]], 0]);
 });
 
-test("a line that may have been shown is given up under another id, and one that surely was not is said", async (t) => {
+test("under a new id, a line that may have been shown is dropped, and a line that was certainly not shown is sent", async (t) => {
   const { clock, sockets, client, seen } = play(t);
   sockets[0].welcome();
   const unsure = client.say("unsure");
@@ -207,7 +207,7 @@ test("a line that may have been shown is given up under another id, and one that
   assert.deepEqual(sockets[1].says().map(({ nonce }) => nonce), [sure]);
 });
 
-test("lines that are refused together are said one by one, and only one that flew alone says how far apart", async (t) => {
+test("lines that are refused together are sent one by one, and only a refusal of a single line sets the interval", async (t) => {
   const { clock, sockets, client } = play(t);
   sockets[0].welcome();
   const [one, two, three] = ["one", "two", "three"].map((text) => client.say(text));
@@ -227,7 +227,7 @@ test("lines that are refused together are said one by one, and only one that fle
   assert.deepEqual(said(), [one, two, two, three]);
 });
 
-test("an unavailable that leaves it open is repeated with the nonce and the epoch of its first sending", async (t) => {
+test("an unavailable without accepted is repeated with the nonce and the epoch of its first sending", async (t) => {
   const { clock, sockets, client } = play(t);
   sockets[0].welcome();
   const nonce = client.say("open");
@@ -250,7 +250,7 @@ test("a refusal without retry_after is final, whatever its code", async (t) => {
   assert.deepEqual(sockets[0].says().map(({ nonce }) => nonce), [muted, slow, slow]);
 });
 
-test("who leaves is told of every line that was not sent", async (t) => {
+test("a user who leaves is told about each unsent line", async (t) => {
   const { clock, sockets, client, seen } = play(t);
   sockets[0].welcome();
   const sent = client.say("sent");
@@ -263,7 +263,7 @@ test("who leaves is told of every line that was not sent", async (t) => {
 });
 
 for (const [how, code, end] of [["has left", "left", ({ client }) => client.leave()], ["was ended by the operator", "ended", ({ sockets }) => sockets[0].end(4503)]]) {
-  test(`a line said by somebody who ${how} is given up at once, and told`, async (t) => {
+  test(`a line from a user who ${how} is dropped at once and reported`, async (t) => {
     const played = play(t);
     played.sockets[0].welcome();
     end(played);
@@ -274,7 +274,7 @@ for (const [how, code, end] of [["has left", "left", ({ client }) => client.leav
   });
 }
 
-test("who is ended by the operator is told of every line that was not sent", async (t) => {
+test("a user who is removed by the operator is told about each unsent line", async (t) => {
   const { clock, sockets, client, seen } = play(t);
   sockets[0].welcome();
   const sent = client.say("sent");

@@ -5,7 +5,7 @@ import { Member, joined, startGateway, startRedis, stopwatch, until } from "../l
 import { arrivals, membersOf } from "../lib/rooms.mjs";
 import { waitingCrowd } from "../lib/crowd.mjs";
 
-test("a burst of people costs few presence lines, of at most 50 names each", async (t) => {
+test("a burst of joins causes few presence messages, with at most 50 names each", async (t) => {
   const redis = await startRedis(t);
   const gateways = [await startGateway(t, { redis }), await startGateway(t, { redis })];
   const watcher = await joined(t, gateways[0].url, "watcher");
@@ -27,7 +27,7 @@ function listed(member) {
   return [...people.values()].sort();
 }
 
-test("people come and go all at once: everybody is welcomed with all before it, and knows in the end who is here", async (t) => {
+test("in a burst of joins and leaves, every welcome includes all earlier members, and all members have the right list in the end", async (t) => {
   const redis = await startRedis(t);
   const gateways = [await startGateway(t, { redis }), await startGateway(t, { redis })];
   const stay = [];
@@ -49,7 +49,7 @@ test("people come and go all at once: everybody is welcomed with all before it, 
   }
 });
 
-test("120 who come at once come in few events, each named once, on every gateway of the room", async (t) => {
+test("120 members who join at once join in few events, each named once, on every gateway of the room", async (t) => {
   const redis = await startRedis(t);
   const [gateway, other] = [await startGateway(t, { redis }), await startGateway(t, { redis })];
   const watcher = await joined(t, other.url, "watcher");
@@ -68,7 +68,7 @@ test("120 who come at once come in few events, each named once, on every gateway
   assert.deepEqual(redis.lines("SCARD", "yukizuri:{lobby}:members"), ["121"]);
 });
 
-test("while a room of more than 200 empties, a gateway reads its list now and then, and not for nobody", async (t) => {
+test("while a room of more than 200 empties, a gateway reads its list now and then, and only for connected members", async (t) => {
   const redis = await startRedis(t);
   const [gateway, other] = [await startGateway(t, { redis, args: ["--rate", "0"] }), await startGateway(t, { redis, args: ["--leave-grace", "60"] })];
   const lists = () => {
@@ -96,7 +96,7 @@ test("while a room of more than 200 empties, a gateway reads its list now and th
   });
 });
 
-test("who comes in where the list is thin is told the other names", async (t) => {
+test("a member who joins while the list is incomplete gets the missing names", async (t) => {
   const redis = await startRedis(t);
   const [gateway, other] = [await startGateway(t, { redis, args: ["--rate", "0"] }), await startGateway(t, { redis, args: ["--leave-grace", "60"] })];
   const crowd = await Promise.all(Array.from({ length: 230 }, (_, i) => joined(t, gateway.url, `guest-${i}`)));
@@ -112,7 +112,7 @@ test("who comes in where the list is thin is told the other names", async (t) =>
   assert.equal(list.members.length, 92, "all names are there");
 });
 
-test("who comes and goes within one presence line is on no list afterwards", async (t) => {
+test("a member who joins and leaves within one presence batch is on no list afterwards", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--leave-grace", "0", "--rate", "0"] });
   const watcher = await joined(t, gateway.url, "watcher");
   for (let i = 0; i < 30; i++) {
@@ -132,7 +132,7 @@ test("who comes and goes within one presence line is on no list afterwards", asy
   assert.deepEqual([...here], []);
 });
 
-test("the list of members comes with the welcome alone, and not with what is said", async (t) => {
+test("only the welcome carries the list of members, and messages do not", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   const crowd = await Promise.all(Array.from({ length: 60 }, (_, i) => joined(t, gateway.url, `somebody-${i}`)));
   await until("the lines of their coming are over", () => crowd[0].received.some((m) => m.type === "presence" && m.count === 60));

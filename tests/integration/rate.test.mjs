@@ -5,7 +5,7 @@ import test from "node:test";
 import { Member, UPGRADE, atEnd, counts, get, joined, keepBytes, lapse, maskedFrame, ofKind, rawWebSocket, startGateway, startNginx, startRedis, until, untilLogged } from "../lib/harness.mjs";
 import { FLOODS, floodUntilClosed } from "../lib/floods.mjs";
 
-test("a text that is too long is refused, and who is too fast is told when to go on", async (t) => {
+test("a text that is too long is refused, and a client that is too fast gets retry_after", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--max-text", "10", "--rate", "1:3"] });
   const member = await joined(t, gateway.url, "alice"); // takes one token
   const long = await member.refused({ type: "say", text: "あ".repeat(11), nonce: "long" });
@@ -18,7 +18,7 @@ test("a text that is too long is refused, and who is too fast is told when to go
   await member.say("again");
 });
 
-test("while many flood with pings, newcomers come in and /healthz answers", async (t) => {
+test("during a flood of pings new clients can join and /healthz answers", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--rate", "0"] });
   const flood = Buffer.concat(Array(10000).fill(maskedFrame(1, '{"type":"ping"}')));
   const floods = Array.from({ length: 24 }, () => {
@@ -38,7 +38,7 @@ test("while many flood with pings, newcomers come in and /healthz answers", asyn
 });
 
 for (const [what, send] of Object.entries(FLOODS)) {
-  test(`who floods with ${what} is closed with 4429 within seconds, member or not`, async (t) => {
+  test(`a client that floods with ${what} is closed with 4429 within seconds, member or not`, async (t) => {
     const gateway = await startGateway(t, { redis: await startRedis(t) });
     const bob = await joined(t, gateway.url, "bob");
     assert.equal(await floodUntilClosed(await joined(t, gateway.url, "alice"), send), 4429);
@@ -48,7 +48,7 @@ for (const [what, send] of Object.entries(FLOODS)) {
   });
 }
 
-test("who floods without answering pings is closed with 4429, too", async (t) => {
+test("a client that floods and answers no ping is closed with 4429", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   const socket = await rawWebSocket(t, gateway);
   const bytes = keepBytes(socket);
@@ -58,7 +58,7 @@ test("who floods without answering pings is closed with 4429, too", async (t) =>
   }, 60000);
 });
 
-test("a client that does what retry_after says is never closed, and all its lines are accepted, however many it sends at once", async (t) => {
+test("a client that obeys retry_after is never closed, and all its lines are accepted, however many it sends at once", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--rate", "40:20"] });
   const alice = await joined(t, gateway.url, "alice");
   const LINES = 300;
@@ -67,13 +67,13 @@ test("a client that does what retry_after says is never closed, and all its line
   assert.ok(again.length < 2 * LINES, `${again.length} refusals: they come back at different times`);
 });
 
-test("a client that does what retry_after says is never closed, though each late line leaves the next without a token", async (t) => {
+test("a client that obeys retry_after is never closed, even if each late line uses the token of the next one", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--rate", "50:1"] });
   const alice = await joined(t, gateway.url, "alice");
   await alice.obey(t, 100);
 });
 
-test("who cannot have read that it is too fast, for want of a good line, is not closed", async (t) => {
+test("a client that cannot have read too_fast yet is not closed", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   const alice = await joined(t, gateway.url, "alice");
   const flood = (count) => Array.from({ length: count }, () => FLOODS.lines(alice));
@@ -88,7 +88,7 @@ test("who cannot have read that it is too fast, for want of a good line, is not 
   assert.equal(alice.closed, null);
 });
 
-test("a client that pings, types and speaks as it may never notices the rate", async (t) => {
+test("a client that pings, types and talks within the rate is never refused", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--rate", "50:20"] });
   const alice = await joined(t, gateway.url, "alice");
   for (let i = 0; i < 12; i++) alice.send({ type: "say", text: `${i}`, nonce: `${i}` }); // and some are left, as delays differ
@@ -104,7 +104,7 @@ test("a client that pings, types and speaks as it may never notices the rate", a
   assert.deepEqual(await counts(gateway, "refused_total"), {});
 });
 
-test("without a rate nothing is refused, and nobody is closed", async (t) => {
+test("without a rate no client is refused or closed", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--rate", "0"] });
   const alice = await joined(t, gateway.url, "alice");
   for (let i = 0; i < 500; i++) {
@@ -117,7 +117,7 @@ test("without a rate nothing is refused, and nobody is closed", async (t) => {
   assert.deepEqual(alice.received.filter(({ type }) => type === "error"), []);
 });
 
-test("who is closed for what it sent is told so through nginx, too, however much is still under way", async (t) => {
+test("a client that is closed for its messages gets the close code through nginx too, even with more data in transit", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--trusted-proxy", "127.0.0.1"] });
   const nginx = await startNginx(t, [`127.0.0.1:${gateway.port}`]);
   const flooder = await joined(t, nginx.url, "flooder");
@@ -128,7 +128,7 @@ test("who is closed for what it sent is told so through nginx, too, however much
   assert.equal((await big.waitClosed()).code, 1009);
 });
 
-test("a flood is one line of the log for a member in a minute, also when it comes back to go on", async (t) => {
+test("a flood is one line of the log per member and minute, even if the member reconnects and continues", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   const alice = await joined(t, `${gateway.url}/den`, "alice");
   await joined(t, `${gateway.url}/den`, "bob");
@@ -144,7 +144,7 @@ test("a flood is one line of the log for a member in a minute, also when it come
   assert.equal(ofKind(gateway, "flood").length, 1);
 });
 
-test("who floods without having joined is known by its address", async (t) => {
+test("a flood from a client that has not joined is logged with its address", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--log-address", "masked", "--trusted-proxy", "127.0.0.1"] });
   const visitor = await new Member(t, gateway.url, { headers: { "X-Forwarded-For": "203.0.113.7" } }).opened();
   await floodUntilClosed(visitor, FLOODS.rubbish);
@@ -152,7 +152,7 @@ test("who floods without having joined is known by its address", async (t) => {
   assert.deepEqual([line.id, line.username, line.remote_addr, line.room], [undefined, undefined, "203.0.113.x", "lobby"]);
 });
 
-test("who floods and stays is told of while it does", async (t) => {
+test("a flood that goes on is logged while it lasts", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--rate", "1:2"] });
   const alice = await joined(t, gateway.url, "alice");
   for (let i = 0; i < 30; i++) FLOODS.lines(alice);

@@ -15,7 +15,7 @@ async function whyLost(t, url, env) {
   return until("it says why there is no Redis", () => gateway.log.find((line) => line.kind === "redis-lost"));
 }
 
-test("a start without Redis says where it was looked for, without the password, and that it goes on", async (t) => {
+test("a start without Redis logs its address without the password, and that it keeps trying", async (t) => {
   const port = await freePort();
   const line = await whyLost(t, `redis://chat:s3cret@127.0.0.1:${port}/2`);
   assert.equal(line.message, `redis://127.0.0.1:${port}/2 has not been reached yet; trying again until it is there`);
@@ -26,7 +26,7 @@ test("a start without Redis says where it was looked for, without the password, 
   assert.match(up.message, new RegExp(`^redis://127\\.0\\.0\\.1:${port} is there: Redis \\d`));
 });
 
-test("TLS where there is none, none where there is TLS, and what is no Redis are told apart", async (t) => {
+test("missing TLS, unexpected TLS and a server that is not Redis are reported differently", async (t) => {
   const directory = temporaryDirectory(t);
   const openssl = (...args) => execFileSync("openssl", args, { cwd: directory, stdio: "pipe" });
   openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost");
@@ -52,7 +52,7 @@ test("TLS where there is none, none where there is TLS, and what is no Redis are
   assert.match(misnamed, /^TLS: certificate verify failed \(IP address mismatch\); /);
 });
 
-test("a password that was changed is read again: when Redis refuses the old one, and on SIGHUP", async (t) => {
+test("a changed password is read again: when Redis rejects the old one, and on SIGHUP", async (t) => {
   const redis = await startRedis(t, { shipped: false, args: ["--user", "chat", "on", ">first", "~*", "&*", "+@all"] });
   const file = path.join(temporaryDirectory(t), "password");
   fs.writeFileSync(file, "first\n");
@@ -72,7 +72,7 @@ test("a password that was changed is read again: when Redis refuses the old one,
   assert.ok(!/first|second|third/.test(gateway.output), "no secret in a log");
 });
 
-test("a password from a file, a wrong one, and a database number", async (t) => {
+test("the gateway accepts a password from a file and a database number, and reports a wrong password", async (t) => {
   const redis = await startRedis(t, { args: ["--user", "chat", "on", ">s3cret/pass", "~*", "&*", "+@all"] });
   const directory = temporaryDirectory(t);
   fs.writeFileSync(`${directory}/password`, "s3cret/pass\n");
@@ -86,7 +86,7 @@ test("a password from a file, a wrong one, and a database number", async (t) => 
   assert.ok(!bad.output.includes("nope") && !good.output.includes("s3cret"), "no secret in a log");
 });
 
-test("Redis by a host name; a name that does not resolve is told", async (t) => {
+test("Redis may be a host name, and a name that does not resolve is reported", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis: redis.urlAt("localhost", redis.port) });
   await joined(t, gateway.url, "alice");
@@ -95,7 +95,7 @@ test("Redis by a host name; a name that does not resolve is told", async (t) => 
   assert.equal((await get(`${lost.origin}/healthz`)).status, 200);
 });
 
-test("Redis over TLS: a good certificate is accepted, an unknown one refused", async (t) => {
+test("over TLS, a valid certificate of Redis is accepted and an unknown one is refused", async (t) => {
   const directory = temporaryDirectory(t);
   const openssl = (...args) => execFileSync("openssl", args, { cwd: directory, stdio: "pipe" });
   openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=test authority");
@@ -113,7 +113,7 @@ test("Redis over TLS: a good certificate is accepted, an unknown one refused", a
   await until("readyz says why", async () => /certificate verify failed/.test((await readyz(bad)).body));
 });
 
-test("encryption that cannot be had ends the start with a sentence, and nothing goes out in plain", async (t) => {
+test("unavailable TLS ends the start with a message, and nothing is sent in clear text", async (t) => {
   const directory = temporaryDirectory(t);
   fs.writeFileSync(`${directory}/openssl.cnf`, "openssl_conf=a\n[a]\nproviders=b\n[b]\nnull=c\n[c]\nactivate=1\n");
   let got = "";
@@ -128,7 +128,7 @@ test("encryption that cannot be had ends the start with a sentence, and nothing 
   assert.equal(got, "");
 });
 
-test("a name with two addresses, a master's and a replica's: whichever connection is cut, both reach the master again", async (t) => {
+test("behind a name with the addresses of a master and a replica, both connections return to the master, whichever one is closed", async (t) => {
   if (spawnSync("unshare", ["-m", "true"]).status !== 0) return t.skip("a private /etc/hosts needs a namespace of mounts");
   const master = await startRedis(t, { args: ["--bind", "127.0.0.2", "127.0.0.1"] });
   const replica = await startRedis(t, { args: ["--bind", "127.0.0.1", "--replicaof", "127.0.0.1", String(master.port), "--dir", temporaryDirectory(t)] });

@@ -34,7 +34,7 @@ async function startRoom(t, more = []) {
   };
 }
 
-test("Redis came back with an older memory: who saw more is told by a gap, and nothing acknowledged is missed or shown twice", async (t) => {
+test("when Redis returns with an older state, members who saw more get a gap, and no acknowledged message is missing or shown twice", async (t) => {
   const { redis, gateways, alice, bob, restart, ready } = await startRoom(t);
   await say(bob, "kept");
   redis.run("SAVE");
@@ -61,7 +61,7 @@ test("Redis came back with an older memory: who saw more is told by a gap, and n
   assert.match(again.run("INFO", "replication"), new RegExp(`master_replid:${again.run("HGET", HEAD, "history")}`));
 });
 
-test("Redis came back with an older memory: who had not seen more is told of no gap", async (t) => {
+test("when Redis returns with an older state, members who had not seen more get no gap", async (t) => {
   const { redis, gateways, alice, bob, restart } = await startRoom(t);
   await say(bob, "kept");
   await alice.waitFor({ type: "message", text: "kept" });
@@ -79,7 +79,7 @@ test("Redis came back with an older memory: who had not seen more is told of no 
   assert.deepEqual([alice.gaps().length, epochs(alice).length], heard ? [1, 0] : [0, 1]);
 });
 
-test("a restart that lost nothing is seen by nobody: numbers go on in another epoch", async (t) => {
+test("members do not notice a restart without loss, and the numbers continue in another epoch", async (t) => {
   const { redis, gateways, alice, bob, restart, ready } = await startRoom(t);
   await say(bob, "before");
   await alice.waitFor({ type: "message", text: "before" });
@@ -99,7 +99,7 @@ test("a restart that lost nothing is seen by nobody: numbers go on in another ep
   assert.notEqual(epochs(alice)[0].epoch, before.epoch);
 });
 
-test("who comes back from an earlier epoch, and saw nothing that was lost, is recovered", async (t) => {
+test("a member who resumes from an earlier epoch and saw nothing that was lost is recovered", async (t) => {
   const { redis, gateways, alice, bob, restart, ready } = await startRoom(t);
   await say(bob, "one", "two");
   const { seq } = await alice.waitFor({ type: "message", text: "one" });
@@ -117,7 +117,7 @@ test("who comes back from an earlier epoch, and saw nothing that was lost, is re
   assert.deepEqual([back.texts(), back.gaps().length], [["two", "three"], 0]);
 });
 
-test("who comes back from before the fork is recovered, though its gateway had seen what was lost", async (t) => {
+test("a member who resumes from before the fork is recovered, even if its gateway had seen the lost events", async (t) => {
   const { redis, gateways, alice, bob, restart, ready } = await startRoom(t);
   await say(bob, "one");
   const { seq } = await alice.waitFor({ type: "message", text: "one" });
@@ -138,7 +138,7 @@ test("who comes back from before the fork is recovered, though its gateway had s
   }
 });
 
-test("a gateway that slept through two histories gets all that was said since the one that they share", async (t) => {
+test("a gateway that was paused during two histories gets all messages after the common one", async (t) => {
   const { redis, gateways, alice, bob, restart, ready } = await startRoom(t);
   await say(bob, "one");
   await alice.waitFor({ type: "message", text: "one" });
@@ -158,7 +158,7 @@ test("a gateway that slept through two histories gets all that was said since th
   assert.equal(alice.gaps().length, 1);
 });
 
-test("who comes back from an earlier epoch, and saw what was lost, is told by a gap and gets what came instead", async (t) => {
+test("a member who resumes from an earlier epoch and saw lost events gets a gap and the replacing events", async (t) => {
   const { redis, gateways, alice, bob, restart, ready } = await startRoom(t);
   await say(bob, "kept");
   redis.run("SAVE");
@@ -177,7 +177,7 @@ test("who comes back from an earlier epoch, and saw what was lost, is told by a 
 });
 
 for (const [how, args] of [["a moment later", []], ["after it had left", ["--leave-grace", "0"]]])
-  test(`after a room's head was lost, who comes back gets what was said in the new epoch: ${how}`, async (t) => {
+  test(`after a room's head was lost, a member who resumes gets the messages of the new epoch: ${how}`, async (t) => {
     const redis = await startRedis(t);
     const [near, far] = await Promise.all([0, 1].map(() => startGateway(t, { redis, args: ["--rate", "0", ...args] })));
     const bob = await joined(t, near.url, "bob");
@@ -198,7 +198,7 @@ for (const [how, args] of [["a moment later", []], ["after it had left", ["--lea
     assert.deepEqual([back.texts(), back.gaps().length], [lines("c", 40), 0]);
   });
 
-test("who left after the dump is not there for ever when Redis comes back with it", async (t) => {
+test("a member who left after the snapshot is removed when Redis returns with it", async (t) => {
   const { redis, gateways, alice, bob, restart, ready } = await startRoom(t, ["--lease", "2", "--leave-grace", "1"]);
   const carol = await joined(t, gateways[1].url, "carol");
   await alice.waitFor((m) => m.type === "presence" && m.count === 3);
@@ -216,7 +216,7 @@ test("who left after the dump is not there for ever when Redis comes back with i
   await joined(t, gateways[0].url, "carol");
 });
 
-test("who is on the way from a gateway that goes away is not taken for left over after Redis went back", async (t) => {
+test("a member on its way from a draining gateway is not removed as a leftover after Redis returned with an older state", async (t) => {
   const { redis, gateways, alice, bob, restart } = await startRoom(t, ["--lease", "2", "--leave-grace", "1", "--drain", "20"]);
   const others = await Promise.all(Array.from({ length: 8 }, (_, i) => joined(t, gateways[0].url, `other ${i}`)));
   await say(bob, "kept");
@@ -257,7 +257,7 @@ async function startPair(t) {
   };
 }
 
-test("a replica that lacks the last lines is promoted: a gap for those who saw them, and the lines that follow", async (t) => {
+test("when a replica without the last lines is promoted, members who saw them get a gap, and then the following lines", async (t) => {
   const { replica, address, behind, caughtUp, promote } = await startPair(t);
   const gateways = [await startGateway(t, { redis: address.url }), await startGateway(t, { redis: address.url })];
   const [alice, bob] = [await joined(t, gateways[0].url, "alice"), await joined(t, gateways[1].url, "bob")];
@@ -276,7 +276,7 @@ test("a replica that lacks the last lines is promoted: a gap for those who saw t
   assert.equal(late.welcome.epoch, replica.run("HGET", HEAD, "epoch"));
 });
 
-test("a planned switchover to a replica that has everything is seen by nobody", async (t) => {
+test("members do not notice a planned switchover to a complete replica", async (t) => {
   const { address, caughtUp, promote } = await startPair(t);
   const gateways = [await startGateway(t, { redis: address.url }), await startGateway(t, { redis: address.url })];
   const [alice, bob] = [await joined(t, gateways[0].url, "alice"), await joined(t, gateways[1].url, "bob")];
@@ -292,7 +292,7 @@ test("a planned switchover to a replica that has everything is seen by nobody", 
   }
 });
 
-test("a gateway never listens to one Redis while its scripts run in another", async (t) => {
+test("a gateway never subscribes to one Redis while its scripts run in another", async (t) => {
   const { master, replica, address, caughtUp } = await startPair(t);
   const here = await startGateway(t, { redis: address.url, args: ["--gateway-id", "here"] });
   const old = await startGateway(t, { redis: master });
@@ -312,7 +312,7 @@ test("a gateway never listens to one Redis while its scripts run in another", as
   assert.ok(!master.run("CLIENT", "LIST", "TYPE", "pubsub").includes("name=yukizuri-here "));
 });
 
-test("a replica is promoted under an open connection: the feed that never lost it is told first", async (t) => {
+test("when a replica is promoted under an open connection, a feed that kept its subscription is told first", async (t) => {
   const { replica } = await startPair(t);
   // A gateway on the replica itself: it cannot write there until the promotion.
   const gateway = await startGateway(t, { redis: replica, ready: false });
@@ -331,7 +331,7 @@ test("a replica is promoted under an open connection: the feed that never lost i
   assert.equal(Number((await gateway.stats()).redis_lost), lines);
 });
 
-test("a line repeated from an earlier epoch is answered from its nonce where that is known, else refused", async (t) => {
+test("a line repeated from an earlier epoch is answered from a known nonce, or else refused", async (t) => {
   const { redis, gateways, bob, restart, ready } = await startRoom(t);
   const { epoch } = bob.welcome;
   await say(bob, "known");

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { joined, startGateway, startRedis, until } from "../lib/harness.mjs";
 
-test("what redis-cli publishes: plain lines and notices reach everybody, anything else is dropped", async (t) => {
+test("plain lines and notices from redis-cli reach every member, and anything else is dropped", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const alice = await joined(t, gateway.url, "alice");
@@ -24,7 +24,7 @@ test("what redis-cli publishes: plain lines and notices reach everybody, anythin
   await alice.waitFor({ type: "ack" });
 });
 
-test("what redis-cli shows: members, a member, the stream", async (t) => {
+test("redis-cli shows the members, one member and the stream", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const alice = await joined(t, gateway.url, "Alice");
@@ -45,7 +45,7 @@ test("what redis-cli shows: members, a member, the stream", async (t) => {
   for (const key of redis.lines("KEYS", "*")) assert.ok(Number(redis.run("PTTL", key)) > 0, `${key} expires`);
 });
 
-test("all gateways killed and the TTLs over: Redis is empty", async (t) => {
+test("after all gateways were killed and the TTLs have passed, Redis is empty", async (t) => {
   const redis = await startRedis(t);
   const args = ["--lease", "1", "--leave-grace", "0", "--retention", "2"];
   const gateways = [await startGateway(t, { redis, args }), await startGateway(t, { redis, args })];
@@ -57,7 +57,7 @@ test("all gateways killed and the TTLs over: Redis is empty", async (t) => {
   await until(() => `no key is left: ${redis.run("KEYS", "*")}`, () => redis.run("DBSIZE") === "0", 90000);
 });
 
-test("who comes back on another gateway renews the room's list and numbers, too: they outlive the member", async (t) => {
+test("a member who resumes on another gateway renews the room's list and head, and they outlive the member", async (t) => {
   const redis = await startRedis(t);
   const gateways = [await startGateway(t, { redis }), await startGateway(t, { redis })];
   const { resume } = (await joined(t, gateways[0].url, "alice")).welcome;

@@ -5,7 +5,7 @@ import { joined, metric, startGateway, startRedis, until, untilReady } from "../
 import { HEAD, arrivals } from "../lib/rooms.mjs";
 import { startAddress } from "../lib/redis-paths.mjs";
 
-test("when Redis lost all members, those of a room are put back in few events, each named once", async (t) => {
+test("when Redis lost all members, those of a room are reinstated in few events, each named once", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--lease", "1"] });
   const names = Array.from({ length: 70 }, (_, i) => `guest-${i}`);
@@ -16,7 +16,7 @@ test("when Redis lost all members, those of a room are put back in few events, e
   assert.ok(arrivals(redis).length < 20, `${arrivals(redis).length} events`);
 });
 
-test("after Redis lost its memory, who reconnects gets what was said since, or is told by a gap", async (t) => {
+test("after Redis lost its memory, a member who resumes gets the messages since then, or a gap", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--rate", "0"] });
   const bob = await joined(t, gateway.url, "bob");
@@ -42,7 +42,7 @@ test("after Redis lost its memory, who reconnects gets what was said since, or i
   await old.waitFor({ type: "gap", missed: 0 });
 });
 
-test("a line that is repeated after Redis lost its memory shows once", async (t) => {
+test("a line that is repeated after Redis lost its memory is shown once", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const alice = await joined(t, gateway.url, "alice");
@@ -61,7 +61,7 @@ test("a line that is repeated after Redis lost its memory shows once", async (t)
   assert.equal(alice.messages().filter((m) => m.text === "once").length, 1);
 });
 
-test("a newcomer after Redis lost its memory is welcomed with the new numbers, and missed nothing", async (t) => {
+test("a new member after Redis lost its memory gets the new numbers and no gap", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--rate", "0"] });
   const alice = await joined(t, gateway.url, "alice");
@@ -74,7 +74,7 @@ test("a newcomer after Redis lost its memory is welcomed with the new numbers, a
   assert.equal(bob.find({ type: "gap" }), undefined, "a newcomer missed nothing");
 });
 
-test("who comes back after Redis lost its memory gets what was said before they were put back", async (t) => {
+test("a member who resumes after Redis lost its memory gets the messages from before the reinstatement", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--lease", "3"] });
   const alice = await joined(t, gateway.url, "alice");
@@ -93,7 +93,7 @@ test("who comes back after Redis lost its memory gets what was said before they 
   assert.deepEqual(again.messages().map((m) => m.text), ["2", "3", "4"]);
 });
 
-test("who goes while Redis loses its memory is on no list", async (t) => {
+test("a member who leaves while Redis loses its memory is on no list", async (t) => {
   const redis = await startRedis(t);
   const args = ["--lease", "1"];
   const [here, there] = [await startGateway(t, { redis, args }), await startGateway(t, { redis, args })];
@@ -116,7 +116,7 @@ test("a lost set of members is rebuilt", async (t) => {
   await until("both are in it again", () => redis.run("SCARD", "yukizuri:{lobby}:members") === "2", 40000);
 });
 
-test("a room's head is lost: the gateway still finds its Redis, however long its host's name is", async (t) => {
+test("when a room's head is lost, the gateway still recognises its Redis, however long the host name is", async (t) => {
   const redis = await startRedis(t);
   const address = await startAddress(t, redis.port, "127.0.0.2");
   const gateway = await startGateway(t, { redis: `redis://${"0".repeat(236)}177.0.0.2:${address.port}` }); // an octal 127
@@ -133,7 +133,7 @@ test("a room's head is lost: the gateway still finds its Redis, however long its
   await alice.waitFor({ type: "ack", nonce: "2" });
 });
 
-test("a room's keys are lost: its members are back, looked after once more a lease later, and the list counts them all", async (t) => {
+test("when a room's keys are lost, its members are reinstated, checked again a lease later, and all counted", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--rate", "0", "--lease", "4"] });
   const alice = await joined(t, gateway.url, "alice");

@@ -7,7 +7,7 @@ import { membersOf } from "../lib/rooms.mjs";
 import { startHeldRoom } from "../lib/held-room.mjs";
 import { waitingCrowd } from "../lib/crowd.mjs";
 
-test("Redis is lost while a crowd waits to come in: each of them is told, and comes in when it is back", async (t) => {
+test("when Redis is lost during a burst of joins, each client is told, and joins when Redis is back", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   await joined(t, gateway.url, "alice");
@@ -20,7 +20,7 @@ test("Redis is lost while a crowd waits to come in: each of them is told, and co
   await Promise.all(crowd.map((member) => member.waitFor({ type: "welcome" })));
 });
 
-test("who leaves while Redis is away is seen to go when it is back, and the name is free", async (t) => {
+test("a leave during an outage of Redis is announced when Redis is back, and the name is free", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--leave-grace", "0"] });
   const watcher = await joined(t, gateway.url, "watcher");
@@ -38,7 +38,7 @@ test("who leaves while Redis is away is seen to go when it is back, and the name
   await joined(t, gateway.url, "alice");
 });
 
-test("a join whose answer was lost can be repeated: it does not stand in its own way", async (t) => {
+test("a join whose answer was lost can be repeated, and does not block itself", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const watcher = await joined(t, gateway.url, "watcher");
@@ -52,7 +52,7 @@ test("a join whose answer was lost can be repeated: it does not stand in its own
   assert.equal(watcher.closed, null);
 });
 
-test("a line refused because Redis cannot be reached says that it was surely not accepted", async (t) => {
+test("a line that is refused because Redis is unreachable was certainly not accepted, and the error says so", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const alice = await joined(t, gateway.url, "alice");
@@ -72,7 +72,7 @@ test("a line refused because Redis cannot be reached says that it was surely not
   });
 });
 
-test("who cannot come back because Redis is frozen is not announced as left", async (t) => {
+test("a member who cannot resume because Redis is frozen is not announced as left", async (t) => {
   const redis = await startRedis(t);
   const args = ["--leave-grace", "4"];
   const [here, there] = [await startGateway(t, { redis, args }), await startGateway(t, { redis, args })];
@@ -98,7 +98,7 @@ test("who cannot come back because Redis is frozen is not announced as left", as
   await watcher.waitFor({ type: "message", text: "still here" });
 });
 
-test("what is shown before a gap is not counted as missed", async (t) => {
+test("messages that were shown before a gap are not counted as missed", async (t) => {
   const redis = await startRedis(t);
   const args = ["--rate", "0", "--leave-grace", "60"];
   const [cut, other] = [await startGateway(t, { redis, args }), await startGateway(t, { redis, args })];
@@ -158,7 +158,7 @@ for (const [name, retention] of [["what Redis no longer has when a gateway comes
     assert.deepEqual(list.members.map((person) => person.name).sort(), ["alice", "bob"]);
   });
 
-test("who goes while Redis takes no writes for long is on no list when it takes them again", async (t) => {
+test("a member who leaves while Redis refuses writes for long is on no list when Redis accepts them again", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--lease", "1", "--leave-grace", "1"] });
   const alice = await joined(t, gateway.url, "alice");
@@ -173,7 +173,7 @@ test("who goes while Redis takes no writes for long is on no list when it takes 
   assert.deepEqual([list.count, list.members.map((person) => person.name)], [1, ["alice"]]);
 });
 
-test("whoever comes while a gateway has just begun waits for its Redis, and is welcomed", async (t) => {
+test("a client that connects while a gateway is starting waits for Redis, and is welcomed", async (t) => {
   const redis = await startRedis(t);
   redis.signal("SIGSTOP"); // the gateway will reach it only later
   const gateway = new Gateway(t, await freePort(), ["--redis", redis.url, "--drain", "0"]);
@@ -207,7 +207,7 @@ function keepBusy(t, redis, seconds, times) {
   });
 }
 
-test("a Redis that is slow, but answers, is not given up", async (t) => {
+test("a slow Redis that answers is not given up", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const alice = await joined(t, gateway.url, "alice");
@@ -221,7 +221,7 @@ test("a Redis that is slow, but answers, is not given up", async (t) => {
 
 // Fifty-six gateways with a thousand rooms each asked for all of their lists at once when Redis was back. It had a
 // minute's work then, so that they gave it up after half of that, and asked again.
-test("when Redis is back a gateway asks for the lists of a few rooms at a time", async (t) => {
+test("when Redis is back, a gateway requests the rosters of a few rooms at a time", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const alice = await joined(t, gateway.url, "alice");
@@ -237,7 +237,7 @@ test("when Redis is back a gateway asks for the lists of a few rooms at a time",
   await coming;
 });
 
-test("an answer to what was asked before the subscription was made again is not believed", async (t) => {
+test("an answer to a request from before the new subscription is ignored", async (t) => {
   const { redis, path, near, far } = await startHeldRoom(t);
   const [bob, dora] = [await joined(t, near.url, "bob"), await joined(t, far.url, "dora")];
   const listening = () => until("it listens again", () => redis.run("PUBSUB", "NUMSUB", "yukizuri:{lobby}").endsWith("2"));
@@ -254,7 +254,7 @@ test("an answer to what was asked before the subscription was made again is not 
   assert.deepEqual([dora.texts(), dora.find({ type: "gap" })], [["one", "two"], undefined]);
 });
 
-test("without Redis at its start a gateway shows the page and answers unavailable, and people come in when Redis is there", async (t) => {
+test("a gateway that starts without Redis serves the page and answers unavailable, and members can join when Redis is there", async (t) => {
   const port = await freePort();
   const gateway = await startGateway(t, { redis: `redis://127.0.0.1:${port}`, ready: false });
   assert.equal((await get(gateway.origin)).status, 200);
@@ -269,7 +269,7 @@ test("without Redis at its start a gateway shows the page and answers unavailabl
   await early.join("alice");
 });
 
-test("Redis gone and back: say answers unavailable, nothing restarts, and everything works again", async (t) => {
+test("after an outage of Redis, in which say answers unavailable, everything works again without a restart", async (t) => {
   const redis = await startRedis(t);
   const gateways = [await startGateway(t, { redis }), await startGateway(t, { redis })];
   const alice = await joined(t, gateways[0].url, "alice");
@@ -299,7 +299,7 @@ test("Redis gone and back: say answers unavailable, nothing restarts, and everyt
   }
 });
 
-test("a cut subscriber connection: what passed meanwhile is filled in from the stream, in order", async (t) => {
+test("after a lost subscription, the missed messages are read from the stream, in order", async (t) => {
   const redis = await startRedis(t);
   const gateways = [await startGateway(t, { redis, args: ["--rate", "0"] }), await startGateway(t, { redis, args: ["--rate", "0"] })];
   const alice = await joined(t, gateways[0].url, "alice");
@@ -317,7 +317,7 @@ test("a cut subscriber connection: what passed meanwhile is filled in from the s
   }
 });
 
-test("SCRIPT FLUSH and a killed command connection harm nothing", async (t) => {
+test("SCRIPT FLUSH and a killed command connection cause no loss", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--rate", "0"] });
   const alice = await joined(t, gateway.url, "alice");

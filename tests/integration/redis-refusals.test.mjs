@@ -7,7 +7,7 @@ import { startAddress } from "../lib/redis-paths.mjs";
 
 const head = (redis, field) => redis.run("HGET", `${ROOM}:head`, field);
 
-test("a Redis that takes no writes is not ready", async (t) => {
+test("a gateway whose Redis refuses writes is not ready", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   redis.refuseWrites();
@@ -27,7 +27,7 @@ for (const [word, spoil] of [
   ["READONLY", (old, port) => old.run("REPLICAOF", "127.0.0.1", String(port))],
   ["MASTERDOWN", (old) => (old.run("CONFIG", "SET", "replica-serve-stale-data", "no"), old.run("REPLICAOF", "127.0.0.1", "1"))],
 ]) {
-  test(`a switchover behind an address whose connections stay (${word}): the gateway goes over to the new master`, async (t) => {
+  test(`after a switchover behind an address that keeps its connections (${word}), the gateway changes to the new master`, async (t) => {
     const { master, replica } = await startPair(t);
     const address = await startAddress(t, master.port);
     const gateway = await startGateway(t, { redis: address.url });
@@ -45,7 +45,7 @@ for (const [word, spoil] of [
   });
 }
 
-test("a switchover is noticed where nobody says anything", async (t) => {
+test("a switchover is noticed in an idle room", async (t) => {
   const { master, replica } = await startPair(t);
   const address = await startAddress(t, master.port);
   const gateway = await startGateway(t, { redis: address.url });
@@ -56,7 +56,7 @@ test("a switchover is noticed where nobody says anything", async (t) => {
   await untilReady(gateway);
 });
 
-test("a Redis that stays a replica is not asked in a loop, and told of once", async (t) => {
+test("a Redis that stays a replica is retried at a bounded rate and logged once", async (t) => {
   const { replica } = await startPair(t);
   const gateway = await startGateway(t, { redis: replica, ready: false });
   await until("readyz says why", async () => /READONLY/.test((await readyz(gateway)).body));
@@ -75,7 +75,7 @@ test("a Redis that stays a replica is not asked in a loop, and told of once", as
   await joined(t, gateway.url, "alice");
 });
 
-test("a master without its replicas takes no writes: not ready, still connected, ready again by itself", async (t) => {
+test("with a master that refuses writes for lack of replicas, the gateway stays connected, is not ready, and becomes ready by itself", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const lost = await metric(gateway, "redis_lost_total");
@@ -105,7 +105,7 @@ for (const [name, rules, rest] of [
   ["TIME", ["~*", "&*", "+@all", "-time"], ["+@all"]],
   ["ZADD", ["~*", "&*", "+@all", "-zadd"], ["+@all"]],
 ]) {
-  test(`not ready, and the log says why, while Redis' user has no right to ${name}`, async (t) => {
+  test(`a gateway whose Redis user may not ${name} is not ready, and the log gives the reason`, async (t) => {
     const { gateway, allow } = await startWithRights(t, rules, { ready: false });
     await until("readyz says why", async () => /NOPERM|can't run this command|NOSCRIPT/.test((await readyz(gateway)).body));
     await until("the log says why", () => ofKind(gateway, "redis-error").some((line) => /NOPERM|can't run this command/.test(line.err)));
@@ -115,7 +115,7 @@ for (const [name, rules, rest] of [
   });
 }
 
-test("a room whose channel Redis refuses lives as soon as the right is given", async (t) => {
+test("a room whose channel Redis refuses works as soon as the permission is granted", async (t) => {
   const { gateway, allow } = await startWithRights(t, ["~*", "+@all", "resetchannels", "&yukizuri:gateway:*", "&yukizuri:{lobby}*"]);
   const alice = await new Member(t, `${gateway.url}/den`).opened();
   alice.send({ type: "join", name: "alice" });
@@ -132,7 +132,7 @@ test("a room whose channel Redis refuses lives as soon as the right is given", a
   await carol.waitFor({ type: "message", text: "here" });
 });
 
-test("while one is in a room, its right is taken and given back: nothing is missed", async (t) => {
+test("when the permission for a room's channel is revoked and granted again, no message is missed", async (t) => {
   const channels = ["&yukizuri:gateway:*", "&yukizuri:{lobby}*"];
   const { redis, gateway, allow } = await startWithRights(t, ["~*", "+@all", "resetchannels", ...channels, "&yukizuri:{den}"]);
   const other = await startGateway(t, { redis });
@@ -149,14 +149,14 @@ test("while one is in a room, its right is taken and given back: nothing is miss
   assert.ok(!alice.find({ type: "gap" }));
 });
 
-test("not ready while Redis does not know EVALSHA", async (t) => {
+test("a gateway whose Redis does not know EVALSHA is not ready", async (t) => {
   const redis = await startRedis(t, { args: ["--rename-command", "EVALSHA", ""] });
   const gateway = await startGateway(t, { redis, ready: false });
   await until("readyz says why", async () => /unknown command 'EVALSHA'/.test((await readyz(gateway)).body));
   assert.ok(ofKind(gateway, "redis-error").some((line) => /unknown command 'EVALSHA'$/.test(line.err)), "without its arguments");
 });
 
-test("a password that Redis repeats in its refusal is in no log and no answer", async (t) => {
+test("a password that Redis repeats in an error is in no log and no answer", async (t) => {
   const redis = await startRedis(t, { args: ["--rename-command", "AUTH", "HIDDEN"] });
   const gateway = await startGateway(t, { redis: `redis://:s3cret@127.0.0.1:${redis.port}`, ready: false });
   await until("readyz says why", async () => /unknown command 'AUTH'/.test((await readyz(gateway)).body));
@@ -169,7 +169,7 @@ for (const [name, slots, word] of [
   ["without slots", [], "CLUSTERDOWN"],
   ["with the slots of other rooms", ["0", "100"], "CLUSTERDOWN|MOVED"],
 ]) {
-  test(`not ready on a node of a cluster ${name}`, async (t) => {
+  test(`a gateway on a node of a cluster ${name} is not ready`, async (t) => {
     const directory = temporaryDirectory(t);
     const redis = await startRedis(t, { args: ["--cluster-enabled", "yes", "--cluster-require-full-coverage", "no", "--dir", directory] });
     if (slots.length > 0) redis.run("CLUSTER", "ADDSLOTSRANGE", ...slots);
@@ -186,7 +186,7 @@ for (const [name, slots, word] of [
   });
 }
 
-test("the probe's keys end by themselves", async (t) => {
+test("the keys of the probe expire", async (t) => {
   const redis = await startRedis(t);
   await startGateway(t, { redis, args: ["--gateway-id", "gw"] });
   const keys = await until("the probe's keys", () => {
@@ -197,7 +197,7 @@ test("the probe's keys end by themselves", async (t) => {
 });
 
 for (const right of ["zadd", "zremrangebyrank", "sadd", "srem", "hget", "xrange", "expire"])
-  test(`what the probe of a user without ${right.toUpperCase()} leaves behind ends by itself`, async (t) => {
+  test(`the keys that the probe of a user without ${right.toUpperCase()} leaves behind expire`, async (t) => {
     const { redis } = await startWithRights(t, ["~*", "&*", "+@all", `-${right}`], { ready: false });
     const refusals = () => redis.lines("ACL", "LOG").filter((word, i, all) => all[i - 1] === "count").reduce((sum, count) => sum + Number(count), 0);
     await until("it was refused, and again", () => refusals() > 1);
@@ -206,7 +206,7 @@ for (const right of ["zadd", "zremrangebyrank", "sadd", "srem", "hget", "xrange"
     assert.equal(keys.length > 0, right !== "expire", `${keys}`);
   });
 
-test("what Redis refuses for want of a right is not thrown away: epoch, members and nonces outlive it", async (t) => {
+test("refusals for lack of permission delete nothing: epoch, members and nonces stay", async (t) => {
   const redis = await startRedis(t);
   const allow = (...rules) => redis.run("ACL", "SETUSER", "chat", ...rules);
   allow("on", ">secret", "~*", "&*", "+@all");

@@ -22,7 +22,7 @@ async function sayAndEnd(t, redis) {
   return gateway;
 }
 
-test("as we ship Redis, what was said is in no file of its directory, also after it has ended", async (t) => {
+test("with the shipped configuration, no file in Redis' directory contains a message, also after it has ended", async (t) => {
   const home = temporaryDirectory(t);
   const redis = await startRedis(t, { args: ["--dir", home, "--rdbcompression", "no", "--logfile", path.join(home, "redis.log"), "--loglevel", "debug"] });
   const gateway = await sayAndEnd(t, redis);
@@ -34,7 +34,7 @@ test("as we ship Redis, what was said is in no file of its directory, also after
   assert.equal(line.message, "Redis writes nothing to disk; it throws nothing away (maxmemory-policy noeviction)");
 });
 
-test("as Debian sets Redis up, it writes what was said to disk, and the gateway says so in its log, in /api/stats and in /metrics", async (t) => {
+test("with Debian's configuration, Redis writes messages to disk, and the gateway reports this in its log, /api/stats and /metrics", async (t) => {
   const home = temporaryDirectory(t);
   // Debian's redis.conf names no times, so that Redis' own hold
   const redis = await startRedis(t, { shipped: false, args: ["--dir", home, "--rdbcompression", "no"] });
@@ -49,7 +49,7 @@ test("as Debian sets Redis up, it writes what was said to disk, and the gateway 
   assert.match(line.message, /^Redis writes what people say to disk \(save 3600 1 300 100 60 10000\): set save "" and appendonly no, as deploy\/redis\/yukizuri\.conf does/);
 });
 
-test("an append-only file and a policy that throws keys away are said too, as soon as a new connection finds them", async (t) => {
+test("an append-only file and an eviction policy are reported, as soon as a new connection finds them", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   assert.deepEqual([(await gateway.stats()).redis_writes_to_disk, (await gateway.stats()).redis_evicts], [0, 0]);
@@ -63,7 +63,7 @@ test("an append-only file and a policy that throws keys away are said too, as so
   redis.run("CONFIG", "SET", "appendonly", "no");
 });
 
-test("a user who may not read Redis' configuration is no fault: the gateway is ready, and says what is not known", async (t) => {
+test("a user who may not read Redis' configuration is accepted: the gateway is ready, and reports what is unknown", async (t) => {
   const redis = await startRedis(t, { args: ["--user", "blind", "on", ">word", "~*", "&*", "+@all", "-config"] });
   const gateway = await startGateway(t, { redis: `redis://blind:word@127.0.0.1:${redis.port}` });
   await joined(t, gateway.url, "alice");
@@ -85,7 +85,7 @@ test("a user who may not read Redis' configuration is no fault: the gateway is r
   await until("it is not ready, and says why", async () => /NOPERM|can't run this command/.test((await readyz(gateway)).body));
 });
 
-test("commands that the gateway can do without are no fault: no redis-error, none counted as refused, and the rest goes on", async (t) => {
+test("refused optional commands are no fault: no redis-error, no refusal is counted, and everything else works", async (t) => {
   const redis = await startRedis(t, { args: ["--user", "managed", "on", ">word", "~*", "&*", "+@all", "-config", "-client|setname"] });
   const gateway = await startGateway(t, { redis: `redis://managed:word@127.0.0.1:${redis.port}` });
   const optional = async () => Number((await get(`${gateway.origin}/metrics`)).body.match(/^yukizuri_redis_errors_total\{code="optional"\} (\d+)$/m)?.[1] ?? 0);
@@ -98,7 +98,7 @@ test("commands that the gateway can do without are no fault: no redis-error, non
   assert.equal(told(gateway).length, 1, "the same is not told again");
 });
 
-test("what Redis keeps is told again when it has changed, and when it has changed back", async (t) => {
+test("changes of what Redis keeps are reported in both directions", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const ups = () => gateway.log.filter((line) => line.kind === "redis-up").length; // a probe has come back after each look
@@ -118,7 +118,7 @@ test("what Redis keeps is told again when it has changed, and when it has change
 /** Redis keeps what took it long, with all its words, until it ends. Is that off? */
 const slowLogIsOff = (...where) => execFileSync("redis-cli", [...where, "--raw", "CONFIG", "GET", "slowlog-log-slower-than"], { encoding: "utf8" }).endsWith("\n-1\n");
 
-test("nothing of what people say stays in Redis' slow log, which never expires: as we ship it, and in the embedded one", async (t) => {
+test("no message stays in Redis' slow log, neither with the shipped configuration nor in the embedded Redis", async (t) => {
   const redis = await startRedis(t);
   assert.ok(slowLogIsOff("-p", String(redis.port)));
   const home = temporaryDirectory(t);
@@ -135,7 +135,7 @@ function listeningOn(port) {
   return rows.map((row) => row.trim().split(/\s+/)).filter((row) => row[1]?.endsWith(wanted) && row[3] === LISTEN).map((row) => row[1].slice(0, -wanted.length));
 }
 
-test("without a word about it the shipped Redis listens on this machine's own addresses alone", async (t) => {
+test("the shipped Redis listens on loopback addresses only, unless told otherwise", async (t) => {
   const port = await freePort();
   const home = temporaryDirectory(t);
   const redis = new Process(t, "redis-server", [path.join(top, "deploy/redis/yukizuri.conf"), "--port", String(port), "--dir", home]);
@@ -163,11 +163,11 @@ function namedCommands() {
   return [...new Set(names)].filter((name) => name !== "auth").sort();
 }
 
-test("the shipped user has every command that the gateway's sources name, and none besides", () => {
+test("the shipped user has exactly the commands that the gateway's sources name", () => {
   assert.deepEqual(shippedCommands().sort(), namedCommands());
 });
 
-test("what gateways do is done with the shipped user's commands alone: they talk, come, go, die, and are taken off", async (t) => {
+test("gateways run with the shipped user's commands alone: members talk, join and leave, and a dead gateway is cleaned up", async (t) => {
   const redis = await startRedis(t);
   redis.run("CONFIG", "RESETSTAT");
   const args = ["--lease", "1", "--leave-grace", "0", "--retention", "1", "--rate", "0"];
@@ -188,7 +188,7 @@ test("what gateways do is done with the shipped user's commands alone: they talk
   assert.ok(used.length > 20, `the search works: ${used}`);
 });
 
-test("the shipped user reaches no key, no channel and no command of anybody else", async (t) => {
+test("the shipped user can use no other keys, channels and commands", async (t) => {
   const redis = await startRedis(t);
   const as = (...args) => spawnSync("redis-cli", ["-p", String(redis.port), "--user", "yukizuri", "--no-auth-warning", ...args], { encoding: "utf8", env: { ...process.env, REDISCLI_AUTH: redisPassword } }).stdout.trim();
   const refused = [["LRANGE", "yukizuri:gateways", "0", "1"], ["SET", "other:key", "x"], ["PUBLISH", "other:{lobby}", "x"], ["SUBSCRIBE", "other"], ["KEYS", "*"], ["FLUSHALL"], ["CONFIG", "SET", "save", "1 1"], ["ACL", "LIST"], ["EVAL", "return 1", "0"], ["SAVE"], ["MONITOR"], ["SHUTDOWN"]];
@@ -197,7 +197,7 @@ test("the shipped user reaches no key, no channel and no command of anybody else
   redis.run("ACL", "LOG", "RESET"); // they were meant to be refused
 });
 
-test("render.sh puts a password's hash and a prefix in; a password is never printed", async (t) => {
+test("render.sh inserts the hash of a password and a prefix, and never prints a password", async (t) => {
   const directory = temporaryDirectory(t);
   const file = path.join(directory, "password");
   fs.writeFileSync(file, "quite / secret & so\n");
@@ -236,7 +236,7 @@ function redisOfCompose(home) {
   };
 }
 
-test("the Redis of compose.yaml is in no network, and lets nobody in without a password: gateways as their own user, its container alone as administrator", async (t) => {
+test("the Redis of compose.yaml is on no network and requires a password: gateways have their own user, and only its container has the administrator's", async (t) => {
   const home = temporaryDirectory(t);
   for (const name of ["redis", "admin"]) fs.mkdirSync(path.join(home, name));
   const { text, command, healthy } = redisOfCompose(home);
@@ -255,7 +255,7 @@ test("the Redis of compose.yaml is in no network, and lets nobody in without a p
   await joined(t, gateway.url, "alice");
 });
 
-test("as it lies there nobody can log in as the shipped user: the file has no password", async (t) => {
+test("the shipped user of the unrendered file has no password, and nobody can log in as it", async (t) => {
   const redis = await startRedis(t, { shipped: false, args: ["--include", path.join(top, "deploy/redis/yukizuri.conf")] });
   const { stdout } = spawnSync("redis-cli", ["-p", String(redis.port), "AUTH", "yukizuri", ""], { encoding: "utf8" });
   assert.match(stdout, /WRONGPASS/);

@@ -5,7 +5,7 @@ import { Member, joined, lapse, startGateway, startRedis, until } from "../lib/h
 import { membersOf } from "../lib/rooms.mjs";
 import { startHeldRoom } from "../lib/held-room.mjs";
 
-test("coming back within the grace: nobody sees a thing, and what was missed is there", async (t) => {
+test("a resume within the grace period is invisible to others and brings the missed messages", async (t) => {
   const redis = await startRedis(t);
   const gateways = [await startGateway(t, { redis }), await startGateway(t, { redis })];
   const watcher = await joined(t, gateways[0].url, "watcher");
@@ -29,7 +29,7 @@ test("coming back within the grace: nobody sees a thing, and what was missed is 
   await until("the ghost at the old gateway is forgotten", async () => (await gateways[0].stats()).ghosts === 0);
 });
 
-test("resumed on another gateway while still connected: the old socket is closed with 4409", async (t) => {
+test("a resume on another gateway closes the connected socket with 4409", async (t) => {
   const redis = await startRedis(t);
   const gateways = [await startGateway(t, { redis }), await startGateway(t, { redis })];
   for (const to of [gateways[1], gateways[0]]) {
@@ -43,7 +43,7 @@ test("resumed on another gateway while still connected: the old socket is closed
   }
 });
 
-test("coming back after the grace but within retention: same id, missed messages, and a join is seen", async (t) => {
+test("a resume after the grace period but within retention keeps the id, brings the missed messages, and is shown as a join", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--leave-grace", "0"] });
   const watcher = await joined(t, gateway.url, "watcher");
@@ -59,7 +59,7 @@ test("coming back after the grace but within retention: same id, missed messages
   await again.waitFor({ type: "message", text: "missed you" });
 });
 
-test("a made-up token with the id of one who has left does not keep that one from coming back under it", async (t) => {
+test("a forged token with the id of a removed member does not prevent that member's resume", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--leave-grace", "0"] });
   const bob = await joined(t, gateway.url, "bob");
@@ -73,7 +73,7 @@ test("a made-up token with the id of one who has left does not keep that one fro
   assert.equal(back.welcome.me.id, me.id);
 });
 
-test("a made-up or stolen-looking token gives a fresh id and no old messages", async (t) => {
+test("a forged or malformed token gives a new id and no old messages", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const alice = await joined(t, gateway.url, "alice");
@@ -98,7 +98,7 @@ test("a made-up or stolen-looking token gives a fresh id and no old messages", a
   await thief.waitFor({ type: "error", code: "name_taken" });
 });
 
-test("nobody sees with `since` what was said before they came", async (t) => {
+test("`since` does not show messages from before the member's first join", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   const alice = await joined(t, gateway.url, "alice");
   alice.send({ type: "say", text: "secret", nonce: "1" });
@@ -111,7 +111,7 @@ test("nobody sees with `since` what was said before they came", async (t) => {
   assert.deepEqual(again.messages(), []);
 });
 
-test("missed counts messages, and not who came and went", async (t) => {
+test("missed counts messages and not presence events", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--rate", "0", "--retention-messages", "4", "--leave-grace", "30"] });
   const bob = await joined(t, gateway.url, "bob");
@@ -133,7 +133,7 @@ test("missed counts messages, and not who came and went", async (t) => {
   assert.ok(again.welcome.missed > 0 && again.messages().length > 1);
 });
 
-test("a join that its gateway has given up does not take the member from the socket it is on by then", async (t) => {
+test("a join that its gateway has given up does not take the member from its newer socket", async (t) => {
   const { redis, path, near, far, alice, session, comeBack } = await startHeldRoom(t);
   const before = session();
   const given = await new Member(t, far.url).opened();
@@ -153,7 +153,7 @@ test("a join that its gateway has given up does not take the member from the soc
 });
 
 for (const opened of [true, false])
-  test(`a join that was held up does not take the member from a socket that asked later; the room is ${opened ? "open" : "not open"} there`, async (t) => {
+  test(`a delayed join does not take the member from a socket that asked later; the room is ${opened ? "open" : "not open"} there`, async (t) => {
     const { redis, path, near, far, session, comeBack } = await startHeldRoom(t, { opened });
     const held = await new Member(t, far.url).opened();
     path.hold();
@@ -170,7 +170,7 @@ for (const opened of [true, false])
     assert.deepEqual(session(), before);
   });
 
-test("a gateway that was frozen does not ask for somebody who has gone meanwhile", async (t) => {
+test("a gateway that was frozen does not request joins for clients that have gone", async (t) => {
   const { near, far, session, comeBack } = await startHeldRoom(t);
   const gone = await new Member(t, far.url).opened();
   const connections = (await far.stats()).connections;
@@ -187,7 +187,7 @@ test("a gateway that was frozen does not ask for somebody who has gone meanwhile
   assert.deepEqual(session(), before);
 });
 
-test("the moment at which a member asked is of no use once Redis' clock has been set back", async (t) => {
+test("request times from before Redis' clock was set back do not block a resume", async (t) => {
   const { redis, near, far, alice, comeBack } = await startHeldRoom(t);
   const key = "yukizuri:{lobby}:member:alice";
   const [asked] = redis.lines("HGET", key, "asked_at");
@@ -200,7 +200,7 @@ test("the moment at which a member asked is of no use once Redis' clock has been
   assert.equal((await again.waitClosed()).code, 4409);
 });
 
-test("one id is never two members: who came back under another name is not put back under the old one", async (t) => {
+test("one id is never two members: a member who resumed under another name is not reinstated under the old one", async (t) => {
   const redis = await startRedis(t);
   const args = ["--lease", "1", "--leave-grace", "1"];
   const [stopped, other, third] = await Promise.all([0, 1, 2].map(() => startGateway(t, { redis, args })));
@@ -221,7 +221,7 @@ test("one id is never two members: who came back under another name is not put b
   assert.equal(watcher.closed, null);
 });
 
-test("who came back with its token, and then on another socket, is put back when its key is lost", async (t) => {
+test("a member who resumed twice is reinstated when its key is lost", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--lease", "1", "--leave-grace", "0"] });
   const first = await joined(t, gateway.url, "alice");

@@ -6,7 +6,7 @@ import test from "node:test";
 import { atEnd, joined, startGateway, startNginx, startRedis, temporaryDirectory, until } from "../lib/harness.mjs";
 import { CANARY, filesWithCanary } from "../lib/canary.mjs";
 
-test("with retention 0 nothing that is said is kept in Redis", async (t) => {
+test("with retention 0 Redis stores no message", async (t) => {
   const redis = await startRedis(t);
   const gateways = [await startGateway(t, { redis, args: ["--retention", "0"] }), await startGateway(t, { redis, args: ["--retention", "0"] })];
   const alice = await joined(t, gateways[0].url, "alice");
@@ -37,7 +37,7 @@ function openFilesWithCanary(pid) {
     .filter((file) => fs.existsSync(file) && fs.statSync(file).isFile() && fs.readFileSync(file).includes(CANARY));
 }
 
-test("a sentence said in the room is found nowhere once retention has passed", async (t) => {
+test("a message is in no key of Redis after retention", async (t) => {
   const home = temporaryDirectory(t);
   const redis = await startRedis(t, { args: ["--dir", home, "--loglevel", "debug", "--logfile", path.join(home, "redis.log")] });
   const log = path.join(home, "gateway.log");
@@ -63,7 +63,7 @@ test("a sentence said in the room is found nowhere once retention has passed", a
   for (const pid of [filed.pid, printed.pid, redis.pid, nginx.pid]) assert.deepEqual(openFilesWithCanary(pid), []);
 });
 
-test("in a room that goes on talking, what is older than retention is forgotten too", async (t) => {
+test("in an active room, messages older than retention are deleted too", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--retention", "2", "--rate", "0"] });
   const alice = await joined(t, gateway.url, "alice");
@@ -77,7 +77,7 @@ test("in a room that goes on talking, what is older than retention is forgotten 
   assert.ok(everythingIn(redis).includes("go on"), "what is new is still there");
 });
 
-test("who came is forgotten by itself when nothing else happens; Redis is not told of each", async (t) => {
+test("the joins of an idle room expire without a call to Redis for each", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--retention", "6"] });
   for (let i = 0; i < 5; i++) await joined(t, gateway.url, `quiet-${i}`);
@@ -88,7 +88,7 @@ test("who came is forgotten by itself when nothing else happens; Redis is not to
   assert.equal(redis.calls("xtrim"), 0, "no command was needed");
 });
 
-test("where people come and go without a word, who did so long ago is forgotten", async (t) => {
+test("in a room without messages, old joins and leaves are deleted", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--retention", "2", "--leave-grace", "0"] });
   const recent = () => redis.run("XRANGE", "yukizuri:{lobby}:recent", "-", "+");

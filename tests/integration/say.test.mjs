@@ -31,7 +31,7 @@ test("members of different gateways see each other join, talk and leave", async 
   assert.deepEqual(redis.lines("SMEMBERS", "yukizuri:{lobby}:members"), ["alice"]);
 });
 
-test("3 gateways, 30 members, 1000 messages: everybody gets every message once, in one order", async (t) => {
+test("3 gateways, 30 members, 1,000 messages: every member gets every message once, in one order", async (t) => {
   const redis = await startRedis(t);
   const gateways = await Promise.all([1, 2, 3].map(() => startGateway(t, { redis, args: ["--rate", "0"] })));
   const members = await Promise.all(Array.from({ length: 30 }, (_, i) => joined(t, gateways[i % 3].url, `member-${i}`)));
@@ -53,7 +53,7 @@ test("3 gateways, 30 members, 1000 messages: everybody gets every message once, 
   }
 });
 
-test("rooms are apart from each other", async (t) => {
+test("rooms are separate from each other", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   const here = await joined(t, `${gateway.url}/tea`, "alice");
   const there = await joined(t, `${gateway.url}/${encodeURIComponent("珈琲")}`, "alice");
@@ -67,7 +67,7 @@ test("rooms are apart from each other", async (t) => {
   assert.deepEqual(there.messages().map((m) => m.text), ["coffee"]);
 });
 
-test("typing reaches the others and is not kept", async (t) => {
+test("typing reaches the others and is not stored", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const alice = await joined(t, gateway.url, "alice");
@@ -78,7 +78,7 @@ test("typing reaches the others and is not kept", async (t) => {
   assert.ok(!redis.run("XRANGE", "yukizuri:{lobby}:recent", "-", "+").includes("typing"));
 });
 
-test("every refusal of a say names its nonce, whatever was wrong with it, and says what was", async (t) => {
+test("every refusal of a say has its nonce and its reason", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--rate", "0"] });
   const member = await joined(t, gateway.url, "alice");
   const cases = [
@@ -113,7 +113,7 @@ test("every refusal of a say names its nonce, whatever was wrong with it, and sa
   assert.deepEqual([early.code, early.nonce, early.accepted], ["not_joined", "n", false]);
 });
 
-test("a refusal that must not be repeated has no retry_after, and one that may has", async (t) => {
+test("a refusal has retry_after if and only if it may be repeated", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--max-text", "10", "--rate", "1:4"] });
   const alice = await joined(t, gateway.url, "alice");
@@ -138,7 +138,7 @@ test("a refusal that must not be repeated has no retry_after, and one that may h
   assert.deepEqual([fast.accepted, fast.retry_after > 0], [false, true]);
 });
 
-test("an unavailable that does not know whether the line was accepted says just that", async (t) => {
+test("an unavailable for a line that may have been accepted has no accepted field", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const alice = await joined(t, gateway.url, "alice");
@@ -149,7 +149,7 @@ test("an unavailable that does not know whether the line was accepted says just 
   assert.match(error.message, /nobody knows whether/);
 });
 
-test("a welcome tells the limits, and the longest text fits in whatever way it is written", async (t) => {
+test("a welcome contains the limits, and the longest text fits in any JSON escaping", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const alice = await joined(t, gateway.url, "alice");
@@ -162,7 +162,7 @@ test("a welcome tells the limits, and the longest text fits in whatever way it i
   assert.deepEqual((await joined(t, other.url, "bob")).welcome.limits, { text: 0, message: 600 });
 });
 
-test("300 messages said at once: few calls, each answered, all in order", async (t) => {
+test("300 messages at once need few calls, are all answered, and keep their order", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--rate", "0"] });
   const [alice, bob] = [await joined(t, gateway.url, "alice"), await joined(t, gateway.url, "bob")];
@@ -179,7 +179,7 @@ test("300 messages said at once: few calls, each answered, all in order", async 
   assert.equal(redis.lines("XLEN", "yukizuri:{lobby}:recent")[0], "302", "each is kept as an event of its own");
 });
 
-test("one nonce twice in one iteration of the loop is shown once; another epoch is refused, and what stands beside it is not", async (t) => {
+test("a repeated nonce within one iteration is shown once; a wrong epoch is refused alone", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--rate", "0"] });
   const [alice, bob] = [await joined(t, gateway.url, "alice"), await joined(t, gateway.url, "bob")];
@@ -198,7 +198,7 @@ test("one nonce twice in one iteration of the loop is shown once; another epoch 
   assert.deepEqual(acks.map(({ seq }) => seq), [last.seq - 1, last.seq - 1], "both are answered with the one number");
 });
 
-test("three rooms in one iteration of the loop: each hears its own", async (t) => {
+test("messages to three rooms in one iteration each reach their own room", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--rate", "0"] });
   const members = await Promise.all(Array.from({ length: 6 }, (_, i) => joined(t, `${gateway.url}/room${i % 3}`, `m${i}`)));
@@ -207,7 +207,7 @@ test("three rooms in one iteration of the loop: each hears its own", async (t) =
   for (const [i, member] of members.entries()) assert.deepEqual(new Set(member.messages().map(({ from }) => from.name)), new Set([`m${i % 3}`, `m${(i % 3) + 3}`]));
 });
 
-test("a Redis without memory refuses what is said at once, all of it, and nothing is shown", async (t) => {
+test("a Redis without memory refuses all messages of a call at once, and none is shown", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--rate", "0"] });
   const [alice, bob] = [await joined(t, gateway.url, "alice"), await joined(t, gateway.url, "bob")];
@@ -224,7 +224,7 @@ test("a Redis without memory refuses what is said at once, all of it, and nothin
   assert.deepEqual(bob.messages().map(({ text }) => text), ["again"]);
 });
 
-test("a room of more than 2,048 members has one order, also for what is said between two slices of it", async (t) => {
+test("a room of more than 2,048 members has one order, also for messages between two slices of it", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--rate", "0", "--retention-messages", "1"] });
   const members = [];
@@ -239,7 +239,7 @@ test("a room of more than 2,048 members has one order, also for what is said bet
   for (const member of members) assert.deepEqual(member.messages().map((m) => m.seq), order);
 });
 
-test("a nonce is known for a while after its author has left, so that a late repeat does not show twice", async (t) => {
+test("a nonce is remembered after its author has left, so that a late repeat is not shown", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const alice = await joined(t, gateway.url, "alice");
@@ -253,7 +253,7 @@ test("a nonce is known for a while after its author has left, so that a late rep
   assert.ok(Number(redis.run("TTL", `yukizuri:{lobby}:nonces:${id}`)) > 0, "and not for ever");
 });
 
-test("what is not a message is answered bad_message, and the connection goes on", async (t) => {
+test("malformed messages are answered with bad_message, and the connection stays open", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--rate", "0"] });
   const member = await new Member(t, gateway.url).opened();
   const bad = [
@@ -273,7 +273,7 @@ test("what is not a message is answered bad_message, and the connection goes on"
   assert.ok((await gateway.stats()).errors.bad_message >= bad.length);
 });
 
-test("repeating a say with the same nonce, also through another gateway, shows once", async (t) => {
+test("a say repeated with the same nonce, also through another gateway, is shown once", async (t) => {
   const redis = await startRedis(t);
   const gateways = [await startGateway(t, { redis }), await startGateway(t, { redis })];
   const bob = await joined(t, gateways[0].url, "bob");

@@ -19,14 +19,14 @@ const bury = (gateway, ...names) => ({ gateway, spared: "", names });
 const said = (text, nonce = "") => ({ says: [{ id: "i", body: `"from":{},"text":"${text}"}`, nonce, epoch: "" }] });
 
 for (const seed of seeds)
-  test(`random calls of the scripts answer, publish and leave behind what a model of the room says (seed ${seed})`, async (t) => {
+  test(`random script calls answer, publish and store what a model of the room predicts (seed ${seed})`, async (t) => {
     const world = await World.start(t, await startRedis(t), seed);
     for (let i = 0; i < BATCHES; i++) await world.run(CALLS);
     for (const status of ["joined", "resumed", "taken", "full", "moved", "late"]) assert.ok(world.statuses.has(status), `somebody was ${status}`);
   });
 
 for (const seed of seeds)
-  test(`a key that somebody broke stops no script, takes nobody with it and leaves nothing half done (seed ${seed})`, async (t) => {
+  test(`a broken key stops no script, removes no other member and leaves nothing half done (seed ${seed})`, async (t) => {
     const world = await World.start(t, await startRedis(t), seed);
     for (let i = 0; i < BREAKS; i++) {
       await world.run(15);
@@ -58,7 +58,7 @@ const person = (more) => ({
   restore: false, floor: 0, floorEpoch: "", ...more,
 });
 
-test("a member that came back under its own name is put back by its last life alone", async (t) => {
+test("a member that resumed under its own name is reinstated by its last session only", async (t) => {
   for (const asked of [0, "when it did"]) {
     const { join, call, world } = await startRoom(t);
     const last = { name: "ann", session: "s2", asked: world.start - 5000, ...token("s1") };
@@ -71,7 +71,7 @@ test("a member that came back under its own name is put back by its last life al
   }
 });
 
-test("a member that took its token to another name, and came back there, is put back there by its last life alone", async (t) => {
+test("a member that moved its token to another name and back is reinstated there by its last session only", async (t) => {
   const { join, call, world } = await startRoom(t);
   const lives = [["g1", "ann", "s1", 9000], ["g2", "bo", "s2", 7000], ["g3", "bo", "s3", 5000]];
   const [first, second, third] = lives.map(([gateway, name, session, ago]) => [gateway, { name, session, asked: world.start - ago, ...token("s1") }]);
@@ -86,7 +86,7 @@ test("a member that took its token to another name, and came back there, is put 
   assert.deepEqual(await again(first), [["moved"]]);
 });
 
-test("of two lives that are put back when Redis has lost its memory, one is a member", async (t) => {
+test("of two sessions with one token that are reinstated after Redis lost its memory, one becomes a member", async (t) => {
   const { join, call, redis, base, world } = await startRoom(t);
   const earlier = { name: "ann", session: "s1", asked: world.start - 9000, restore: true, ...token("s1") };
   const later = { name: "bo", session: "s2", asked: world.start - 5000, restore: true, ...token("s1") };
@@ -101,7 +101,7 @@ test("of two lives that are put back when Redis has lost its memory, one is a me
   assert.deepEqual(await join("g2", later), [["joined", "new s1"]]);
 });
 
-test("who is there keeps all keys alive that its room and its token need", async (t) => {
+test("while a member is present, the calls about it renew all keys that its room and its token need", async (t) => {
   const { join, call, redis, base, world } = await startRoom(t);
   await join("g1", { name: "ann", session: "s1" });
   await call("bury", bury("g1", "ann"));
@@ -121,7 +121,7 @@ test("who is there keeps all keys alive that its room and its token need", async
   assert.deepEqual(await renewed(() => join("g2", { ...life, session: "s3", restore: true })), ["head", "left:new s1", "member:ann", "members", "recent"]);
 });
 
-test("a burial in a room whose list somebody broke takes nobody off without a word", async (t) => {
+test("reaping in a room with a broken list removes no member silently", async (t) => {
   const { join, call, redis, base, published } = await startRoom(t);
   await join("g1", { name: "ann", session: "s1" });
   await redis("SET", `${base}:members`, "x");
@@ -129,7 +129,7 @@ test("a burial in a room whose list somebody broke takes nobody off without a wo
   assert.deepEqual((await published()).at(-1), { type: "presence", seq: 2, joined: [], left: [{ id: "new s1", name: "ann" }], count: 0 });
 });
 
-test("a burial of many tells of fifty at a time, each time with the count that is left", async (t) => {
+test("reaping many members announces fifty at a time, each time with the remaining count", async (t) => {
   const { join, call, published } = await startRoom(t);
   const names = Array.from({ length: 120 }, (_, i) => `n${i}`);
   for (let i = 0; i < names.length; i += 15) await join("g1", ...names.slice(i, i + 15).map((name) => ({ name, session: name })));
@@ -141,7 +141,7 @@ test("a burial of many tells of fifty at a time, each time with the count that i
   assert.deepEqual(told.flatMap(({ left }) => left.map(({ name }) => name)), names);
 });
 
-test("who is named twice by those who leave goes once", async (t) => {
+test("a member who is named twice in one leave leaves once", async (t) => {
   const { join, call, published } = await startRoom(t);
   await join("g1", { name: "ann", session: "s1" }, { name: "bo", session: "s2" });
   const ann = { folded: "ann", session: "s1", said: false, spared: "" };
@@ -149,7 +149,7 @@ test("who is named twice by those who leave goes once", async (t) => {
   assert.deepEqual((await published()).at(-1), { type: "presence", seq: 2, joined: [], left: [{ id: "new s1", name: "ann" }], count: 1 });
 });
 
-test("kept events of another type are as good as none to those who read and those who trim", async (t) => {
+test("stored events of a wrong type are ignored by reads and trims", async (t) => {
   for (const [name, what, answer] of [["recent", { after: 0, most: 10 }, ({ events }) => events], ["trim", { seq: 0, epoch: "e1" }, (number) => number]]) {
     const { call, redis, base } = await startRoom(t);
     await call("publish", said("one"));
@@ -159,7 +159,7 @@ test("kept events of another type are as good as none to those who read and thos
   }
 });
 
-test("what somebody else put among the kept events is answered to nobody", async (t) => {
+test("foreign entries among the stored events are never returned", async (t) => {
   const { call, redis, base } = await startRoom(t);
   await call("publish", said("one"));
   const own = ["at", "1", "event", "{}", "said", "9"];
@@ -173,7 +173,7 @@ test("what somebody else put among the kept events is answered to nobody", async
   assert.deepEqual(events.map(({ event }) => event.text), ["one", "two", "three"]);
 });
 
-test("kept events behind the last possible id are begun anew", async (t) => {
+test("stored events behind the last possible id are started again", async (t) => {
   const { call, redis, base } = await startRoom(t);
   await redis("XADD", `${base}:recent`, "18446744073709551615-18446744073709551615", "foreign", "x");
   await call("roster", { most: 1 });
@@ -182,7 +182,7 @@ test("kept events behind the last possible id are begun anew", async (t) => {
   assert.deepEqual((await call("recent", { after: 0, most: 10 })).events.map(({ event }) => event.text), ["one"]);
 });
 
-test("a floor that somebody broke is a number of the room", async (t) => {
+test("a broken floor becomes a number of the room", async (t) => {
   const { join, run, redis, base } = await startRoom(t);
   await join("g1", { name: "ann", session: "s1" });
   for (const floor of ["-5", "-inf", "nan", "1.5", "1e300", "x"]) {
@@ -195,7 +195,7 @@ test("a floor that somebody broke is a number of the room", async (t) => {
 });
 
 for (const [how, goesOn] of [["a new epoch", false], ["a new epoch, and another history after it", true]])
-  test(`what one may see from is not hidden by a number of an epoch that ended with the room's head: ${how}`, async (t) => {
+  test(`a number of an epoch that ended with the room's head does not hide events that a member may see: ${how}`, async (t) => {
     const { join, run, call, redis, base } = await startRoom(t);
     for (let i = 0; i < 30; i++) await call("publish", said(`a${i}`));
     await join("g1", { name: "there", session: "s1" }, { name: "left", session: "s2" }, { name: "put back", session: "s3" });
@@ -212,7 +212,7 @@ for (const [how, goesOn] of [["a new epoch", false], ["a new epoch, and another 
     assert.deepEqual(answers.map(([status, id, , floor]) => [status, id, floor]), [["resumed", "new s1", 0], ["joined", "new s2", 0], ["joined", "new s3", 0]]);
   });
 
-test("what one may see from goes through forks: there too when it is noted anew, and when an older gateway noted no epoch", async (t) => {
+test("a floor is translated through forks, also when it is stored again, and when an older gateway stored no epoch", async (t) => {
   const { join, run, call, redis, base } = await startRoom(t);
   await call("publish", said("a"));
   await join("g1", { name: "ann", session: "s1" }, { name: "bo", session: "s2" });
@@ -233,7 +233,7 @@ for (const [what, name, call] of [
   ["a member", "join", { gateway: "g1", until: 0, people: [person({ name: "ann", session: "s1" }), person({ name: "bo", session: "s2" })] }],
 ])
   for (const right of ["zadd", "zremrangebyrank", "expire", "sadd", "hset", "xadd"])
-    test(`${what} of a user without ${right.toUpperCase()} leaves no key without an end`, async (t) => {
+    test(`${what} of a user without ${right.toUpperCase()} leaves no key without a TTL`, async (t) => {
       const { run, redis, world } = await startRoom(t);
       await redis("ACL", "SETUSER", "default", `-${right}`);
       await run(name, call);
@@ -242,14 +242,14 @@ for (const [what, name, call] of [
       checkTtls(await readAll(world.redis));
     });
 
-test("a nonce whose number somebody broke is said anew, and known then", async (t) => {
+test("a nonce with a broken number is accepted as new, and known afterwards", async (t) => {
   const { call, redis, base } = await startRoom(t);
   await redis("ZADD", `${base}:nonces:i`, "inf", "n");
   assert.deepEqual(await call("publish", said("one", "n")), [1]);
   assert.deepEqual(await call("publish", said("one", "n")), [1]);
 });
 
-test("an epoch without a name is none: the numbers begin anew", async (t) => {
+test("an epoch with an empty name is ignored, and the numbers start again", async (t) => {
   const { call, redis, base } = await startRoom(t);
   await redis("HSET", `${base}:head`, "epoch", "", "seq", "7");
   const { epoch, seq } = await call("recent", { after: 0, most: 10 });
@@ -257,7 +257,7 @@ test("an epoch without a name is none: the numbers begin anew", async (t) => {
   assert.equal(seq, 0);
 });
 
-test("the eight last forks are kept, and nothing that is none", async (t) => {
+test("the last eight forks are kept, and no invalid one", async (t) => {
   const { call, redis, base } = await startRoom(t);
   await call("publish", said("one"));
   await redis("HSET", `${base}:head`, "forks", `${"y".repeat(5000)}:3 a:b nan:nan x:99999999999999999999999`);
@@ -270,7 +270,7 @@ test("the eight last forks are kept, and nothing that is none", async (t) => {
   }
 });
 
-test("what may be seen from in an epoch of which nothing is known is the beginning, however many forks are known", async (t) => {
+test("a floor in an unknown epoch is the beginning, however many forks are known", async (t) => {
   const { join, run, redis, base } = await startRoom(t);
   await join("g1", { name: "ann", session: "s1" });
   for (const forks of ["", "a:1", "a:1 b:2 c:3 d:4 e:5 f:6 g:7 h:8"]) {
@@ -282,7 +282,7 @@ test("what may be seen from in an epoch of which nothing is known is the beginni
   }
 });
 
-test("no script fails because a key is of another type, and what it tells is what is there then", async (t) => {
+test("no script fails because of a key of another type, and its answer reflects the stored state", async (t) => {
   const { join, call, redis, base, published } = await startRoom(t);
   const ann = { folded: "ann", session: "s1", said: false, spared: "" };
   const life = person({ name: "ann", session: "s1", restore: true, ...token("s1") });
@@ -306,7 +306,7 @@ test("no script fails because a key is of another type, and what it tells is wha
       }
 });
 
-test("a call for which Redis has no memory is refused as a whole: nobody is told, nothing is changed", async (t) => {
+test("a call for which Redis has no memory is refused as a whole: nothing is announced or changed", async (t) => {
   const { join, run, redis, published, world } = await startRoom(t);
   await join("g1", { name: "ann", session: "s1" });
   await published();

@@ -7,7 +7,7 @@ import { binary, joined, startGateway, startRedis, until } from "../lib/harness.
 const uringIsHere = spawnSync(binary, ["--send", "uring", "--addr", "192.0.2.1:9", "--redis", "redis://127.0.0.1:1"], { encoding: "utf8", timeout: 10000 }).stderr.includes("cannot listen");
 
 for (const way of ["writev", "uring", "auto"]) {
-  test(`--send ${way}: everybody gets everything in order, beside one who reads nothing and one who vanishes`, { timeout: 120000, skip: way === "uring" && !uringIsHere && "this kernel has no io_uring" }, async (t) => {
+  test(`with --send ${way} every member gets every message in order, beside one that does not read and one that vanishes`, { timeout: 120000, skip: way === "uring" && !uringIsHere && "this kernel has no io_uring" }, async (t) => {
     const redis = await startRedis(t);
     const gateway = await startGateway(t, { redis, args: ["--rate", "0", "--backlog", "65536", "--send", way] });
     const members = await Promise.all(Array.from({ length: 80 }, (_, i) => joined(t, gateway.url, `m${i}`)));
@@ -32,7 +32,7 @@ for (const way of ["writev", "uring", "auto"]) {
   });
 }
 
-test("--send with another word: one clear line", () => {
+test("--send with an unknown value gives one clear line", () => {
   const { status, stderr } = spawnSync(binary, ["--send", "pigeon"], { encoding: "utf8" });
   assert.deepEqual([status, stderr], [2, 'yukizuri: --send: "pigeon" is none of auto|writev|uring\n']);
 });

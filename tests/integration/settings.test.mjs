@@ -7,7 +7,7 @@ import test from "node:test";
 import { binary, freePort, joined, startGateway, startRedis, temporaryDirectory } from "../lib/harness.mjs";
 import { assertSays, clean, runBinary } from "../lib/command-line.mjs";
 
-test("a max-message that does not hold max-text ends the start with both numbers and what to do", () => {
+test("a max-message that is too small for max-text ends the start with both numbers and the remedy", () => {
   for (const args of [["--max-text", "5000"], ["--max-message", "20000"]]) {
     const { status, stderr } = spawnSync(binary, [...args, "--check-config"], { encoding: "utf8" });
     assert.equal(status, 2, stderr);
@@ -17,7 +17,7 @@ test("a max-message that does not hold max-text ends the start with both numbers
   assert.equal(status, 0);
 });
 
-test("a mistake is one clear line and exit status 2, before anything is opened", () => {
+test("a wrong setting gives one clear line and exit status 2, before anything is opened", () => {
   for (const args of [["--nonsense"], ["--max-text", "x"], ["--addr", "nowhere"], ["--redis", "ftp://x"], ["--config", "/nonexistent"], ["stray"]]) {
     const { status, stdout, stderr } = runBinary(args);
     assert.equal(status, 2, args.join(" "));
@@ -26,7 +26,7 @@ test("a mistake is one clear line and exit status 2, before anything is opened",
   }
 });
 
-test("--version, --check-config, --help and its other spellings", () => {
+test("--version, --check-config and --help work in all their forms", () => {
   assert.match(runBinary(["--version"]).stdout, /^yukizuri \d+\.\d+\.\d+\n$/);
   const check = runBinary(["--check-config", "--ping", "9"]);
   assert.deepEqual([check.status, check.stdout], [0, "The settings are fine.\n"]);
@@ -49,7 +49,7 @@ test("every setting of the contract has its three spellings", async (t) => {
   assert.equal(alice.welcome.me.address, undefined);
 });
 
-test("every wrong setting is told by what is wrong, where it stands, and what to do", async (t) => {
+test("every wrong setting is reported with the fault, its place and the remedy", async (t) => {
   const directory = temporaryDirectory(t);
   const file = (name, text) => {
     fs.writeFileSync(path.join(directory, name), text);
@@ -77,7 +77,7 @@ test("every wrong setting is told by what is wrong, where it stands, and what to
   assertSays(["--check-config", "--redis", "redis://:se/cret@h"], /--redis: a '\/' in the user or password is written as %2F/);
 });
 
-test("what is allowed and hardly meant is warned about, and started", async (t) => {
+test("allowed but unlikely settings cause a warning, and the gateway starts", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--retention", "5", "--leave-grace", "10"] });
   assert.match(gateway.errors, /^yukizuri: --retention: retention \(5 s\) is shorter than leave-grace \(10 s\): who comes back in between is still there for the others, and has missed messages\n$/);
@@ -94,7 +94,7 @@ test("what is allowed and hardly meant is warned about, and started", async (t) 
   }
 });
 
-test("what --help says of BOOL, of quotes, comments and empty variables is so", async (t) => {
+test("--help is right about BOOL, quotes, comments and empty variables", async (t) => {
   const file = path.join(temporaryDirectory(t), "settings");
   const help = runBinary(["--help"]).stdout;
   assert.match(help, /BOOL is true or false, also written yes or no, on or off, 1 or 0; --log-text alone is\n--log-text true\. An empty environment variable is ignored\. In the file a value may\nbe in quotes, and # begins a comment\./);
@@ -106,7 +106,7 @@ test("what --help says of BOOL, of quotes, comments and empty variables is so", 
   assert.equal((await joined(t, gateway.url, "alice")).welcome.room, "tea");
 });
 
-test("a limit of open files that is too low is told with its number", async () => {
+test("a limit of open files that is too low is reported with its number", async () => {
   const limited = (limit) => spawnSync("sh", ["-c", `ulimit -n ${limit}; exec timeout -s INT 2 "$0" "$@"`, binary, "--redis", "redis://127.0.0.1:1", "--logging", "false", "--addr", `127.0.0.1:${port}`], { encoding: "utf8", env: clean });
   const port = await freePort();
   assert.match(limited(300).stderr, /^yukizuri: the limit of open files is 300, which leaves 236 for connections, and not 1000; raise it: ulimit -n, LimitNOFILE=/);

@@ -26,7 +26,7 @@ async function startWhileItReadsSettings(t, meanwhile, args = []) {
 }
 
 for (const signal of ["SIGHUP", "SIGUSR1", "SIGUSR2", "SIGPIPE", "SIGALRM"]) {
-  test(`a gateway that has just been started outlives ${signal}`, async (t) => {
+  test(`a gateway that has just been started survives ${signal}`, async (t) => {
     const redis = await startRedis(t);
     const gateway = await startWhileItReadsSettings(t, ({ pid }) => process.kill(pid, signal), ["--redis", redis.url]);
     await until(() => `it is ready: ${gateway.errors}`, () => !gateway.running || isReady(gateway));
@@ -35,14 +35,14 @@ for (const signal of ["SIGHUP", "SIGUSR1", "SIGUSR2", "SIGPIPE", "SIGALRM"]) {
   });
 }
 
-test("a gateway that is told to end while it starts does so, cleanly", async (t) => {
+test("a gateway that is told to end while it starts exits cleanly", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startWhileItReadsSettings(t, ({ pid }) => process.kill(pid, "SIGTERM"), ["--redis", redis.url]);
   assert.deepEqual(await gateway.ended, { code: 0, signal: null });
   assert.equal(parseLog(gateway.output).at(-1).kind, "stop");
 });
 
-test("a worker is sent SIGHUP from the moment that there is one: none dies", { timeout: 120000 }, async (t) => {
+test("a worker that gets SIGHUP from its start on survives", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   for (let round = 0; round < 10; round++) {
     const port = await freePort();
@@ -66,7 +66,7 @@ test("a worker is sent SIGHUP from the moment that there is one: none dies", { t
   }
 });
 
-test("a supervisor is sent SIGHUP again and again from its start on: it passes them on, and no worker dies", { timeout: 120000 }, async (t) => {
+test("a supervisor that gets SIGHUP repeatedly from its start on forwards it, and no worker dies", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const gateway = await startWhileItReadsSettings(t, ({ pid }) => process.kill(pid, "SIGHUP"), ["--redis", redis.url, "--workers", "3"]);
   await until("all have begun", () => {
@@ -77,7 +77,7 @@ test("a supervisor is sent SIGHUP again and again from its start on: it passes t
   assert.doesNotMatch(gateway.errors, /was ended by signal/);
 });
 
-test("no signal but those that end it ends a gateway, and people go on talking", { timeout: 120000 }, async (t) => {
+test("only the signals for ending end a gateway, and members can talk after all others", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const alice = await joined(t, gateway.url, "alice");
@@ -87,7 +87,7 @@ test("no signal but those that end it ends a gateway, and people go on talking",
   await alice.waitFor({ type: "message", text: "still here" });
 });
 
-test("SIGUSR1 opens the log anew, as SIGHUP does, also through a supervisor", { timeout: 120000 }, async (t) => {
+test("SIGUSR1 reopens the log, as SIGHUP does, also through a supervisor", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   for (const workers of ["1", "2"]) {
     const file = path.join(temporaryDirectory(t), "log");
@@ -98,7 +98,7 @@ test("SIGUSR1 opens the log anew, as SIGHUP does, also through a supervisor", { 
   }
 });
 
-test("whoever starts it had signals blocked and SIGCHLD ignored: it ends when it is told to, and notices that its Redis died", { timeout: 120000 }, async (t) => {
+test("a gateway that inherits blocked signals and an ignored SIGCHLD ends on request, and notices the death of its Redis", { timeout: 120000 }, async (t) => {
   const port = await freePort();
   const held = "import os, signal, sys\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\nsignal.pthread_sigmask(signal.SIG_BLOCK, range(1, 32))\nos.execv(sys.argv[1], sys.argv[1:])";
   const gateway = new Process(t, "python3", ["-c", held, binary, "--addr", `127.0.0.1:${port}`, "--drain", "0"]);
@@ -120,7 +120,7 @@ function signalsOf(pid, set) {
   return Array.from({ length: 64 }, (_, i) => i + 1).filter((number) => mask & (1n << BigInt(number - 1)));
 }
 
-test("a private Redis is a program like any other: no signal is blocked, and none ignored but those that any Redis ignores", { timeout: 120000 }, async (t) => {
+test("a private Redis inherits no blocked signal and ignores only those that any Redis ignores", { timeout: 120000 }, async (t) => {
   const gateway = await startGateway(t);
   const [keeper] = childrenOf(gateway.pid);
   const redis = await until("there is one", () => childrenOf(keeper)[0]);

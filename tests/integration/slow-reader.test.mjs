@@ -4,7 +4,7 @@ import test from "node:test";
 import { Member, counts, joined, lapse, ofKind, rawWebSocket, startGateway, startRedis, until } from "../lib/harness.mjs";
 import { LINE, talkUntilSlow } from "../lib/floods.mjs";
 
-test("a member that comes back behind with a full socket is cut off with 4408 when its frames grow too old", async (t) => {
+test("a member that resumes far behind with a full socket is closed with 4408 when its frames grow too old", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--rate", "0", "--retention", "6", "--backlog", "0", "--max-text", "8000", "--max-message", "100000"] });
   const talker = await joined(t, gateway.url, "talker");
@@ -39,7 +39,7 @@ test("a reader that is hundreds of messages behind catches up, in order", async 
   assert.deepEqual(reader.messages().map((m) => m.seq), talker.messages().map((m) => m.seq));
 });
 
-test("a reader that never reads is closed, and costs the others nothing", async (t) => {
+test("a reader that never reads is closed, and does not affect the others", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--rate", "0", "--backlog", "65536"] });
   const talker = await joined(t, gateway.url, "talker");
@@ -66,7 +66,7 @@ test("a reader that never reads is closed before a megabyte waits for it", async
   assert.ok(said * LINE.length < 1000000, `${said} lines`);
 });
 
-test("a flood of pings from somebody who never reads stops being read", async (t) => {
+test("a gateway stops reading from a client that floods with pings and never reads", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--ping", "1", "--rate", "0"] });
   const socket = await rawWebSocket(t, gateway);
   socket.pause();
@@ -79,7 +79,7 @@ test("a flood of pings from somebody who never reads stops being read", async (t
   socket.destroy();
 });
 
-test("a reader that stops, and reads on long after it was too slow, sees 4408", { timeout: 120000 }, async (t) => {
+test("a reader that continues long after it was too slow sees 4408", { timeout: 120000 }, async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--rate", "0", "--backlog", "65536"] });
   const talker = await joined(t, gateway.url, "talker");
   const lazy = await joined(t, gateway.url, "lazy");
@@ -96,7 +96,7 @@ test("a reader that stops, and reads on long after it was too slow, sees 4408", 
   assert.deepEqual([line.code, line.why], ["4408", "slow reader"]);
 });
 
-test("a reader that stops for good is cut off in a bounded time, and its end is told as 4408", { timeout: 120000 }, async (t) => {
+test("a reader that stops for good is closed within a bounded time, and its end is logged as 4408", { timeout: 120000 }, async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--rate", "0", "--backlog", "65536"] });
   const talker = await joined(t, gateway.url, "talker");
   const lazy = await joined(t, gateway.url, "lazy");

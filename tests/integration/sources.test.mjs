@@ -31,7 +31,7 @@ function scripts() {
   return all.map((name) => path.relative(top, name)).filter((name) => /\.m?js$/.test(name) && !name.includes("node_modules"));
 }
 
-test("every .js file that Node.js reads here lies under a package.json that says what it is", () => {
+test("every .js file that Node.js reads lies under a package.json that declares its type", () => {
   for (const name of scripts().filter((script) => script.endsWith(".js"))) {
     let directory = path.dirname(path.join(top, name));
     while (!fs.existsSync(path.join(directory, "package.json")) && directory !== top) directory = path.dirname(directory);
@@ -40,7 +40,7 @@ test("every .js file that Node.js reads here lies under a package.json that says
   }
 });
 
-test("the page's client speaks where there is no global crypto, as in Node.js 18", () => {
+test("the page's client works without a global crypto, as in Node.js 18", () => {
   const client = pathToFileURL(path.join(top, "templates/client.js"));
   const program = `delete globalThis.crypto;
     const { Client } = await import(${JSON.stringify(client.href)});
@@ -50,7 +50,7 @@ test("the page's client speaks where there is no global crypto, as in Node.js 18
   assert.equal(stdout, "2\n", stderr);
 });
 
-test("nothing here uses what Node.js 18 does not have, or what newer releases took away", () => {
+test("no script uses features that Node.js 18 lacks or newer releases removed", () => {
   const foreign = /import\.meta\.(dirname|filename)|Promise\.withResolvers|Object\.groupBy|Map\.groupBy|Array\.fromAsync|AbortSignal\.any|\.(toSorted|toReversed|toSpliced)\(|(?<![.\w])crypto\.\w|readdirSync\([^)]*recursive|\b(Dirent|file|entry)\.(path|parentPath)\b/;
   for (const name of scripts()) {
     if (name === "tests/integration/sources.test.mjs") continue;
@@ -59,7 +59,7 @@ test("nothing here uses what Node.js 18 does not have, or what newer releases to
   }
 });
 
-test("no test waits for a time of its own, or asserts how long something took", () => {
+test("no test waits for a fixed time or asserts a duration", () => {
   const clocks = /\bsetTimeout\(|\bDate\.now\(|\bperformance\.now\(|(?<!\.)\bpause\(/; // what there is instead: until, lapse, stopwatch
   for (const name of scripts().filter((script) => /^tests\/(integration|browser)\//.test(script) && !script.endsWith("sources.test.mjs")))
     assert.equal(fs.readFileSync(path.join(top, name), "utf8").match(clocks)?.[0], undefined, name);

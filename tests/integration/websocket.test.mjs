@@ -20,7 +20,7 @@ test("a peer that answers no ping is closed after ping + 10 seconds", async (t) 
   assert.equal(watcher.closed, null, "whoever answers stays");
 });
 
-test("those who came in together are not pinged together, and each is pinged once in `ping` seconds", async (t) => {
+test("the pings of members who joined together are spread, and each member is pinged once in `ping` seconds", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--ping", "4", "--rate", "0"] });
   const pings = []; // whose, and after how many of the other's questions were answered
@@ -40,7 +40,7 @@ test("those who came in together are not pinged together, and each is pinged onc
   assert.ok(groups >= 18, `${pings.length} pings in ${groups} crowds, between which somebody else is answered`);
 });
 
-test("no socket is left of those who never joined, were refused, or vanished in the handshake", async (t) => {
+test("no socket remains of clients that never joined, were refused, or vanished during the handshake", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--max-members", "1", "--ping", "1", "--leave-grace", "0"] });
   const sockets = () => descriptorsOf(gateway.pid).length;
   await joined(t, gateway.url, "alice");
@@ -59,7 +59,7 @@ test("no socket is left of those who never joined, were refused, or vanished in 
   assert.equal((await get(`${gateway.origin}/healthz`)).status, 200);
 });
 
-test("a 1 MB message is closed with 1009, and nothing of it is allocated or said", async (t) => {
+test("a 1 MB message is closed with 1009, and is neither allocated nor delivered", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   const watcher = await joined(t, gateway.url, "watcher");
   for (const size of [1 << 20, 32769]) {
@@ -102,7 +102,7 @@ test("violations of the WebSocket protocol get their close codes", async (t) => 
   assert.equal(await closeCode(t, gateway, [0x88, 0x81, ...mask, 0x03]), 1002, "a close with half a code");
 });
 
-test("messages cut anywhere, byte by byte, fragmented, and behind pings are understood", async (t) => {
+test("messages that are split anywhere, fragmented, or mixed with pings are understood", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   const frame = (opcode, text, fin = true) => maskedFrame(opcode, text, { fin, mask: [1, 2, 3, 4] });
   const ping = JSON.stringify({ type: "ping" });
@@ -128,7 +128,7 @@ test("messages cut anywhere, byte by byte, fragmented, and behind pings are unde
   slow.destroy();
 });
 
-test("frames that come together with the handshake are not lost", async (t) => {
+test("frames that arrive together with the handshake are not lost", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   const ping = Buffer.from('{"type":"ping"}');
   const bytes = Buffer.concat([
@@ -138,7 +138,7 @@ test("frames that come together with the handshake are not lost", async (t) => {
   assert.match((await rawExchange(gateway.port, bytes, { stopAt: "pong" })).toString("latin1"), /101 Switching.*pong/s);
 });
 
-test("the echo endpoint sends text and binary back, whole, of any size up to max-message", async (t) => {
+test("the echo endpoint returns text and binary messages of any size up to max-message", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--echo-path", "/echo", "--max-message", "1000000"] });
   const member = new Member(t, `ws://127.0.0.1:${gateway.port}/echo`);
   await member.opened();

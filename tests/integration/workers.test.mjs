@@ -8,7 +8,7 @@ import test from "node:test";
 import { Process, binary, childrenOf, freePort, get, joined, startGateway, startRedis, until, untilReady } from "../lib/harness.mjs";
 import { ROOM } from "../lib/rooms.mjs";
 
-test("workers auto on one core: the second SIGTERM ends it at once", { timeout: 120000 }, async (t) => {
+test("with workers auto on one core the second SIGTERM ends the process at once", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const port = await freePort();
   const core = execFileSync("sh", ["-c", "taskset -cp $$ | sed 's/.*: *//; s/[,-].*//'"], { encoding: "utf8" }).trim();
@@ -35,7 +35,7 @@ async function joinUntilAllWorkersHaveOne(t, gateway, redis, workers) {
   return members;
 }
 
-test("workers share a port and a room; one that is killed is replaced, and its people come back", { timeout: 120000 }, async (t) => {
+test("workers share a port and a room; a killed one is replaced, and its members resume", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--workers", "3", "--gateway-id", "w"] });
   assert.equal(childrenOf(gateway.pid).length, 3);
@@ -55,7 +55,7 @@ test("workers share a port and a room; one that is killed is replaced, and its p
   await again.waitFor({ type: "message", text: "hello" });
 });
 
-test("SIGTERM drains all workers; nobody is left, and the status is 0", { timeout: 120000 }, async (t) => {
+test("SIGTERM drains all workers; no process remains, and the status is 0", { timeout: 120000 }, async (t) => {
   const gateway = await startGateway(t, { args: ["--workers", "2", "--drain", "1"] }); // and they share one embedded Redis
   const member = await joined(t, gateway.url, "alice");
   const children = childrenOf(gateway.pid);
@@ -66,7 +66,7 @@ test("SIGTERM drains all workers; nobody is left, and the status is 0", { timeou
   for (const pid of children) await until("it is gone", () => !fs.existsSync(`/proc/${pid}`));
 });
 
-test("SIGTERM to the whole process group still drains: a worker gets it twice", { timeout: 120000 }, async (t) => {
+test("SIGTERM to the whole process group, which reaches a worker twice, still drains", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--workers", "2", "--drain", "1"] });
   const member = await joined(t, gateway.url, "alice");
@@ -76,14 +76,14 @@ test("SIGTERM to the whole process group still drains: a worker gets it twice", 
   assert.deepEqual(await gateway.ended, { code: 0, signal: null });
 });
 
-test("workers with a private Redis on a port that is taken: one clear line, no second chat", { timeout: 120000 }, async (t) => {
+test("workers with a private Redis on a port that is taken give one clear line, and no second chat", { timeout: 120000 }, async (t) => {
   const first = await startGateway(t, { args: ["--workers", "2"] });
   const second = new Process(t, binary, ["--addr", `127.0.0.1:${first.port}`, "--workers", "2"]);
   assert.deepEqual(await second.ended, { code: 1, signal: null });
   assert.match(second.errors, /^yukizuri: cannot listen on 127\.0\.0\.1:\d+: Address already in use; stop what listens there [^\n]+\n$/);
 });
 
-test("workers of a supervisor that was killed end, too", { timeout: 120000 }, async (t) => {
+test("workers of a killed supervisor end too", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const port = await freePort();
   const supervisor = new Process(t, binary, ["--addr", `127.0.0.1:${port}`, "--redis", redis.url, "--workers", "2", "--drain", "0"]);
@@ -92,7 +92,7 @@ test("workers of a supervisor that was killed end, too", { timeout: 120000 }, as
   await until("the port is free", async () => (await get(`http://127.0.0.1:${port}/`).catch((error) => error.code)) === "ECONNREFUSED");
 });
 
-test("workers that cannot listen: the reason, once for each, and the status of an error", { timeout: 120000 }, async (t) => {
+test("workers that cannot listen report the reason once each, and exit with the status of an error", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const other = net.createServer().listen(0, "127.0.0.1");
   await once(other, "listening");
