@@ -25,7 +25,7 @@ const ours = "Yukizuri";
 // what is measured while the machine's host has the cores for others says little: it is measured once more
 const mostStolenPercent = 1;
 const attempts = 2;
-let payload = 222; // of a frame of ours; measured anew below
+let payload = 222; // of a frame of ours; measured below
 let t; // what is started ends with it
 const results = [];
 
@@ -88,8 +88,8 @@ async function generate(args) {
   }
 }
 
-/** The run with least stolen, of as many as it takes to have one with little; what they measured does not matter. */
-async function calmest(run) {
+/** Repeats a run while the host takes too much CPU time, and returns the one with the least steal time. */
+async function quietest(run) {
   let best;
   for (let attempt = 0; attempt < attempts && (best === undefined || best.stolen_percent > mostStolenPercent); attempt++) {
     const result = await run();
@@ -125,7 +125,7 @@ async function measure(experiment, name, round, args) {
       await server.stopOrKill();
     }
   });
-  const result = await calmest(once);
+  const result = await quietest(once);
   keep({ experiment, system: name, round, ...result });
   return result;
 }
@@ -217,7 +217,7 @@ async function measureGateways(count, args, kind) {
       for (const gateway of gateways) await gateway.stopOrKill();
       return result;
     });
-    keep({ experiment: "gateways", system: ours, round, gateways: count, kind, ...(await calmest(once)) });
+    keep({ experiment: "gateways", system: ours, round, gateways: count, kind, ...(await quietest(once)) });
   }
 }
 

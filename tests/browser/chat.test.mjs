@@ -120,7 +120,7 @@ test("missed messages are reported in one line", async (t) => {
   await sees(page, "came in");
   cut.freeze(t);
   redis.cut("pubsub");
-  await until("bob's gateway hears again", () => redis.run("PUBSUB", "NUMSUB", "yukizuri:{lobby}").endsWith("1"));
+  await until("bob's gateway is subscribed again", () => redis.run("PUBSUB", "NUMSUB", "yukizuri:{lobby}").endsWith("1"));
   for (let i = 1; i <= 5; i++) bob.send({ type: "say", text: `line ${i}`, nonce: `${i}` });
   await bob.waitFor({ type: "ack", nonce: "5" });
   cut.thaw();

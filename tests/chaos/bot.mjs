@@ -116,15 +116,15 @@ export class Bot {
 
   /** A `ping` every so often, and nothing for twice as long: the connection is lost. */
   #watch(seconds) {
-    const heard = this.heard;
+    const received = this.received;
     this.#send({ type: "ping" });
-    this.#after(seconds * 2000, () => (this.heard === heard ? this.#closed(1006) : this.#watch(seconds)));
+    this.#after(seconds * 2000, () => (this.received === received ? this.#closed(1006) : this.#watch(seconds)));
   }
 
   // --- What comes ---
 
   #take(message) {
-    this.heard = (this.heard ?? 0) + 1;
+    this.received = (this.received ?? 0) + 1;
     switch (message.type) {
       case "welcome":
         return this.#welcomed(message);

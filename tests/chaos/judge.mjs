@@ -211,7 +211,7 @@ function judgeJoins(members, verdict) {
     let here = new Set();
     let inEpoch = null;
     let known = 0; // up to there another gateway may have made one line of what was seen already, and more
-    let fresh = false; // the line that was gathered when the welcome came names who is in its list
+    let fresh = false; // the presence batch from before the welcome names members of its list
     for (const { what, epoch, seq, here: people, recovered, joined, left } of record) {
       if (what === "welcome") [known, fresh] = [seq, true];
       if (what === "start") inEpoch = null; // whoever was here before may have gone meanwhile

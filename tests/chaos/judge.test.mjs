@@ -144,7 +144,7 @@ test("a present member may not be announced as joined", () => {
   const alice = [welcome(1, 0, { here: ["A"] }), presence(2, 1, { joined: ["B"] })];
   expect(alice, [welcome(1, 1)], []);
   expect([...alice, presence(3, 2, { joined: ["B"] })], [welcome(1, 1)], ["falseJoins"]);
-  const listed = [welcome(1, 0, { here: ["A", "B"] }), presence(2, 1, { joined: ["B"] })]; // gathered before it was welcomed
+  const listed = [welcome(1, 0, { here: ["A", "B"] }), presence(2, 1, { joined: ["B"] })]; // from a batch that began before the welcome
   expect(listed, [welcome(1, 1)], []);
   expect([...listed, presence(3, 2, { joined: ["B"] })], [welcome(1, 1)], ["falseJoins"]);
   const again = [{ t: 3, what: "leave", id: "A" }, { t: 4, what: "start" }, welcome(5, 2, { here: ["A"] }), presence(6, 3, { joined: ["B"] })];

@@ -49,7 +49,7 @@ export class ChaosMember {
   start() {
     this.#note("start");
     this.#client.join(this.name);
-    this.#pinger = setInterval(() => this.#client.hurry(), 1000); // a pong shows that the gateway lives
+    this.#pinger = setInterval(() => this.#client.hurry(), 1000); // a pong shows that the gateway is alive
     this.#planSay();
   }
 

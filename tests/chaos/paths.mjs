@@ -2,7 +2,7 @@
 //
 // In a network namespace of our own nftables drops every packet of an address; each gateway reaches
 // Redis, and nginx reaches each gateway, by an address of that path alone. Where that is not allowed,
-// a proxy that stops passing bytes stands in for it.
+// a proxy that stops passing bytes simulates it.
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import net from "node:net";
@@ -66,7 +66,7 @@ export class Proxies {
       from.on("close", () => {
         this.#sockets.delete(from);
         path.pairs.delete(pair);
-        if (path.stalled) path.orphans.push(to); // nobody hears of it yet
+        if (path.stalled) path.orphans.push(to); // its end is not visible yet
         else to.destroy();
       });
     }

@@ -65,7 +65,7 @@ export async function compareRosters(system, members) {
     return there.size === members.length && !members.some(differs);
   };
   for (const member of members) if (member.doubtful) member.askMembers();
-  // a name that was given up in an outage leaves within the grace and a burial
+  // a member that was given up in an outage leaves within the grace period and the time of the reaper
   await until("the rosters agree", agree, 30000).catch(() => {});
   const only = (these, those) => [...these].filter(([id]) => !those.has(id)).map(([id, name]) => `${name} (${id})`);
   const complaints = there.size === members.length ? [] : [`Redis has ${there.size} members, and there are ${members.length}: ${only(there, new Map())}`];

@@ -49,7 +49,7 @@ export class System {
     this.nginx = await startNginx(this.#t, upstreams);
   }
 
-  /** Starts this gateway's next life, under its old id unless that is still in use. */
+  /** Starts the next incarnation of this gateway, under its old id unless that is still in use. */
   async startGateway(gateway, { newId = false } = {}) {
     if (newId) gateway.generation++;
     const { toRedis, fromNginx, number, port } = gateway;
@@ -69,7 +69,7 @@ export class System {
     return started;
   }
 
-  /** An epoch's forks stand in the room's head as long as that lives. */
+  /** The room's head contains the forks of its epoch until it expires. */
   noteHistory() {
     const [epoch, forks] = this.redis.lines("HMGET", HEAD, "epoch", "forks");
     if (epoch) this.history.note(epoch, forks ?? "");
@@ -87,7 +87,7 @@ export class System {
     this.wentBack.push(Date.now());
   }
 
-  /** A replica that hears nothing during `pause` is promoted, and takes the master's place. */
+  /** A replica that receives nothing during `pause` is promoted, and replaces the master. */
   async failOverBehind(fault, pause) {
     const master = this.redis;
     this.forked += 2; // a master's history has another name once its first replica is there

@@ -20,7 +20,7 @@ test("while every answer has another epoch, stored events are read at a bounded 
     const text = bytes.toString("latin1");
     return text.includes(epoch) ? Buffer.from(text.replaceAll(epoch, String(++answers).padStart(epoch.length, "e")), "latin1") : bytes;
   };
-  redis.cut("pubsub"); // it listens anew, and asks what is kept
+  redis.cut("pubsub"); // it subscribes again and reads the stored events
   const seconds = stopwatch();
   await until("it was answered so a few times", () => answers >= 6);
   const reads = (await gateway.stats()).stream_reads - before;

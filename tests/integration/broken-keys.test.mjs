@@ -5,7 +5,7 @@ import test from "node:test";
 import { atEnd, joined, ofKind, startGateway, startRedis, until } from "../lib/harness.mjs";
 import { HEAD, ROOM, departures } from "../lib/rooms.mjs";
 import { Resp } from "../lib/resp.mjs";
-import { joinTogether } from "../lib/crowd.mjs";
+import { joinTogether } from "../lib/burst.mjs";
 
 const head = (redis, field) => redis.run("HGET", `${ROOM}:head`, field);
 
@@ -32,13 +32,13 @@ test("broken keys of one member do not hinder the leaves in the same call, and e
   const gateway = await startGateway(t, { redis, args: ["--leave-grace", "1"] });
   const watcher = await joined(t, gateway.url, "watcher");
   const names = ["left-broken", "without-id", "without-name", "without-token", "whole-1", "whole-2"];
-  const [broken, ...crowd] = await Promise.all(names.map((name) => joined(t, gateway.url, name)));
+  const [broken, ...burst] = await Promise.all(names.map((name) => joined(t, gateway.url, name)));
   const room = "yukizuri:{lobby}";
   redis.run("SET", `${room}:left:${broken.welcome.me.id}`, "by hand", "EX", "100");
   redis.run("HDEL", `${room}:member:without-id`, "id");
   redis.run("HDEL", `${room}:member:without-name`, "name");
   redis.run("HDEL", `${room}:member:without-token`, "resume", "floor");
-  for (const member of [broken, ...crowd]) member.socket.terminate();
+  for (const member of [broken, ...burst]) member.socket.terminate();
   await until("they are gone", () => redis.lines("SMEMBERS", `${room}:members`).join() === "watcher");
   assert.deepEqual(redis.lines("KEYS", `${room}:member:*`), [`${room}:member:watcher`]);
   await until("it is seen", () => ["left-broken", "whole-1", "whole-2"].every((name) => watcher.saw("left", name)));
@@ -121,7 +121,7 @@ test("one key of a wrong type does not stop other keys from expiring, and blocks
   const room = "yukizuri:{lobby}";
   const breakKey = (key) => (redis.run("DEL", key), redis.run("SET", key, "by hand", "EX", "100"));
   breakKey(`${room}:member:ben`);
-  await until("ben is put back", () => redis.run("TYPE", `${room}:member:ben`) === "hash", 40000);
+  await until("ben is reinstated", () => redis.run("TYPE", `${room}:member:ben`) === "hash", 40000);
   breakKey(`${room}:nonces:${alice.welcome.me.id}`);
   alice.send({ type: "say", text: "hello", nonce: "1" });
   await alice.waitFor({ type: "ack", nonce: "1" });
@@ -184,7 +184,7 @@ test("a forged claim, lease or set of rooms does not keep a dead gateway's membe
     await joined(t, `${dead.url}/aside`, `aside-${what}`);
     await dead.stop("SIGKILL");
     redis.run(...command);
-    await until(`it is buried, with its ${what} made by hand`, () => redis.run("SISMEMBER", "yukizuri:gateways", "dead") === "0", 40000);
+    await until(`it is reaped, with its forged ${what}`, () => redis.run("SISMEMBER", "yukizuri:gateways", "dead") === "0", 40000);
     if (what !== "rooms") await until("its member is announced", () => watcher.departures().includes(`of-${what}`)); // else nobody knows where they were
   }
 });

@@ -21,7 +21,7 @@ test("after kill -9 of a gateway, each of its members is announced as left once,
   assert.ok(grace.over(), "nobody leaves before the grace is over");
   assert.deepEqual(membersOf(redis), ["w0", "w1"]);
   await until("the room without witnesses is cleared too", () => redis.run("EXISTS", "yukizuri:{alone}:members") === "0");
-  await until("the gateway is buried", () => redis.lines("SMEMBERS", "yukizuri:gateways").length === 2);
+  await until("the gateway is reaped", () => redis.lines("SMEMBERS", "yukizuri:gateways").length === 2);
   // every departure was published once, by one gateway
   const events = redis.lines("XRANGE", "yukizuri:{lobby}:recent", "-", "+").filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
   const left = events.filter((e) => e.type === "presence").flatMap((e) => e.left.map((p) => p.name));
@@ -41,7 +41,7 @@ test("only a dead gateway's own rooms are searched for its members, each room on
   const rooms = Array.from({ length: 20 }, (_, i) => `doomed-${i}`);
   for (const room of rooms) await joined(t, `${doomed.url}/${room}`, "bob");
   await doomed.stop("SIGKILL");
-  await until("it is buried", () => redis.lines("SMEMBERS", "yukizuri:gateways").length === 1);
+  await until("it is reaped", () => redis.lines("SMEMBERS", "yukizuri:gateways").length === 1);
   assert.equal(redis.run("EXISTS", ...rooms.map((room) => `yukizuri:{${room}}:members`)), "0");
   assert.equal(redis.lines("KEYS", "yukizuri:gateway:*:rooms").length, 1);
   assert.equal(redis.calls("sscan"), rooms.length); // the other one's, and none of its own
@@ -67,7 +67,7 @@ test("more rooms than fit into one command are all recorded with their gateway, 
   const rooms = Array.from({ length: 1120 }, (_, i) => `room-${i}`);
   for (let i = 0; i < rooms.length; i += 80) await Promise.all(rooms.slice(i, i + 80).map((room) => joined(t, `${gateway.url}/${room}`, "alice")));
   redis.run("DEL", "yukizuri:gateway:many:rooms", ...rooms.map((room) => `yukizuri:{${room}}:members`));
-  await until("the gateway has written all its rooms anew", () => redis.run("SCARD", "yukizuri:gateway:many:rooms") === String(rooms.length));
+  await until("the gateway has written all its rooms again", () => redis.run("SCARD", "yukizuri:gateway:many:rooms") === String(rooms.length));
   await until("and their members", () => redis.run("EXISTS", ...rooms.map((room) => `yukizuri:{${room}}:members`)) === String(rooms.length), 40000);
   assert.ok(Number(redis.run("TTL", "yukizuri:gateway:many:rooms")) > 0);
 });
@@ -81,7 +81,7 @@ test("a gateway that was paused for longer than its lease reinstates its members
   sleeper.freeze(t);
   await until("alice is taken off", () => watcher.departures().filter((name) => name === "alice").length === 1);
   sleeper.thaw();
-  await until("alice is put back", () => redis.lines("SMEMBERS", "yukizuri:{lobby}:members").includes("alice"));
+  await until("alice is reinstated", () => redis.lines("SMEMBERS", "yukizuri:{lobby}:members").includes("alice"));
   assert.equal(redis.run("HGET", "yukizuri:{lobby}:member:alice", "id"), alice.welcome.me.id);
   alice.send({ type: "say", text: "I never left", nonce: "1" });
   await watcher.waitFor({ type: "message", text: "I never left" });

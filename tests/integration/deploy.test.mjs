@@ -10,12 +10,12 @@ const warnings = (gateway) => gateway.log.filter(({ level }) => level !== "info"
 test("members who leave while a gateway drains are removed before it exits", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--drain", "3"] });
-  const crowd = await Promise.all(Array.from({ length: 40 }, (_, i) => joined(t, `${gateway.url}/room-${i}`, "guest")));
+  const burst = await Promise.all(Array.from({ length: 40 }, (_, i) => joined(t, `${gateway.url}/room-${i}`, "guest")));
   redis.run("CLIENT", "PAUSE", "2500"); // longer than an empty gateway takes to go
-  for (const member of crowd) member.send({ type: "leave" });
-  await Promise.all(crowd.map((member) => member.settled()));
+  for (const member of burst) member.send({ type: "leave" });
+  await Promise.all(burst.map((member) => member.settled()));
   gateway.signal("SIGTERM");
-  for (const member of crowd) member.socket.terminate();
+  for (const member of burst) member.socket.terminate();
   assert.deepEqual(await gateway.ended, { code: 0, signal: null });
   assert.deepEqual(redis.lines("KEYS", "yukizuri:{*}:member:*"), []);
 });
@@ -272,7 +272,7 @@ test("a balancer that asks /readyz ten times a second sends no client to a close
     else refused.push(answer.status);
     visitors.delete(gateway);
   };
-  const visitors = new Set(); // one at a time each: who has to be served is not the test's own crowd
+  const visitors = new Set(); // at most one connection each: the test's own load must not delay them
   const visitAll = () => {
     for (const gateway of inRotation) if (!visitors.has(gateway)) visits.push(visit(gateway));
   };
@@ -282,7 +282,7 @@ test("a balancer that asks /readyz ten times a second sends no client to a close
     return [...served.values()].every((count) => count > 0);
   });
   gateways[0].signal("SIGTERM");
-  await until("the balancer has noticed, and the door is closed", async () => {
+  await until("the balancer has noticed, and the listener is closed", async () => {
     visitAll();
     return !inRotation.has(gateways[0]) && !gateways[0].running;
   });

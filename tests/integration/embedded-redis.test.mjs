@@ -1,4 +1,4 @@
-// The private Redis of a gateway or of workers: started, started anew, and gone with them.
+// The private Redis of a gateway or of workers: it starts, restarts, and ends with them.
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import fs from "node:fs";

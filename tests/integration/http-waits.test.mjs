@@ -90,7 +90,7 @@ test("idle connections from one address do not block new ones from that address"
     await until("an answer", () => client.received !== "");
   }
   assert.deepEqual(came.map(answers), came.map(() => 1));
-  await until("who came later was told to come anew for more", () => came.filter((client) => client.ended).length === 9);
+  await until("later clients were told to reconnect", () => came.filter((client) => client.ended).length === 9);
   assert.ok(came.slice(0, 3).every((client) => /Connection: keep-alive/.test(client.received)));
 });
 

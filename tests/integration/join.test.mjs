@@ -4,7 +4,7 @@ import test from "node:test";
 import { Member, atEnd, joined, startGateway, startRedis, until } from "../lib/harness.mjs";
 import { ROOM, arrivals, keptEvents } from "../lib/rooms.mjs";
 import { Resp } from "../lib/resp.mjs";
-import { joinTogether, waitingCrowd } from "../lib/crowd.mjs";
+import { joinTogether, waitingBurst } from "../lib/burst.mjs";
 
 test("names are compared folded, and the error for a taken name has a free suggestion", async (t) => {
   const redis = await startRedis(t);
@@ -55,12 +55,12 @@ test("messages do not wait behind joins", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const alice = await joined(t, gateway.url, "alice");
-  const crowd = await waitingCrowd(t, gateway, redis, 300);
+  const burst = await waitingBurst(t, gateway, redis, 300);
   alice.sendTogether([{ type: "say", text: "still here" }, { type: "ping" }]);
   await alice.waitFor({ type: "pong" });
   redis.thaw();
   const { seq } = await alice.waitFor({ type: "message" });
-  await Promise.all(crowd.map((member) => member.waitFor({ type: "welcome" })));
+  await Promise.all(burst.map((member) => member.waitFor({ type: "welcome" })));
   await until("alice sees them all", () => alice.received.some(({ count }) => count === 301));
   const before = new Map(keptEvents(redis).map((event) => [event.seq, event.joined?.length ?? 0]));
   const overtaken = Array.from({ length: seq - alice.welcome.seq - 1 }, (_, i) => before.get(alice.welcome.seq + 1 + i)).reduce((sum, count) => sum + count, 0);
@@ -93,9 +93,9 @@ test("of two joins with the same name or token in one call, the first succeeds a
 test("max-members holds for joins in one call", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--max-members", "100"] });
-  const crowd = await waitingCrowd(t, gateway, redis, 150);
+  const burst = await waitingBurst(t, gateway, redis, 150);
   redis.thaw();
-  const answers = await Promise.all(crowd.map((member) => member.waitFor(({ type }) => type === "welcome" || type === "error")));
+  const answers = await Promise.all(burst.map((member) => member.waitFor(({ type }) => type === "welcome" || type === "error")));
   assert.deepEqual(answers.map(({ type, code }) => code ?? type), Array.from({ length: 150 }, (_, i) => (i < 100 ? "welcome" : "room_full")));
   assert.deepEqual(redis.lines("SCARD", "yukizuri:{lobby}:members"), ["100"]);
 });

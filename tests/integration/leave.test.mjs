@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { get, joined, startGateway, startRedis, until } from "../lib/harness.mjs";
 import { departures } from "../lib/rooms.mjs";
-import { waitingCrowd } from "../lib/crowd.mjs";
+import { waitingBurst } from "../lib/burst.mjs";
 
 test("after leaving, the same connection may join under another name", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
@@ -32,13 +32,13 @@ test("a member who leaves and joins again behind a burst of joins finds its name
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const alice = await joined(t, gateway.url, "alice");
-  const crowd = await waitingCrowd(t, gateway, redis, 132); // the last call in line takes more
+  const burst = await waitingBurst(t, gateway, redis, 132); // the last call in line takes more
   alice.sendTogether([{ type: "leave" }, { type: "join", name: "alice" }, { type: "ping" }]);
   await alice.waitFor({ type: "pong" });
   redis.thaw();
   await alice.waitFor((message) => message.type === "welcome" && message !== alice.welcome);
   assert.equal(alice.find({ type: "error" }), undefined);
-  await Promise.all(crowd.map((member) => member.waitFor({ type: "welcome" })));
+  await Promise.all(burst.map((member) => member.waitFor({ type: "welcome" })));
 });
 
 test("120 members who leave at once leave in few events, each named once, on every gateway of the room", async (t) => {
@@ -46,9 +46,9 @@ test("120 members who leave at once leave in few events, each named once, on eve
   const [gateway, other] = [await startGateway(t, { redis }), await startGateway(t, { redis })];
   const watcher = await joined(t, other.url, "watcher");
   const names = Array.from({ length: 120 }, (_, i) => `guest-${i}`);
-  const crowd = await Promise.all(names.map((name) => joined(t, gateway.url, name)));
+  const burst = await Promise.all(names.map((name) => joined(t, gateway.url, name)));
   redis.refuseWrites(); // nobody can be taken off
-  for (const member of crowd) member.send({ type: "leave" });
+  for (const member of burst) member.send({ type: "leave" });
   await until("all have said so", async () => /^yukizuri_leaves_total 120$/m.test((await get(`${gateway.origin}/metrics`)).body));
   const refused = redis.calls("evalsha");
   await until("and were refused again", () => redis.calls("evalsha") > refused + 12);
@@ -76,9 +76,9 @@ test("after a burst of lost connections, each member leaves once when its grace 
   const gateway = await startGateway(t, { redis, args: ["--leave-grace", "3"] });
   const alice = await joined(t, gateway.url, "alice");
   const names = Array.from({ length: 400 }, (_, i) => `cut-${i}`);
-  const crowd = await Promise.all(names.map((name) => joined(t, gateway.url, name)));
-  for (const { socket } of crowd) socket.terminate();
-  await until("all are ghosts", async () => (await gateway.stats()).ghosts === 400);
+  const burst = await Promise.all(names.map((name) => joined(t, gateway.url, name)));
+  for (const { socket } of burst) socket.terminate();
+  await until("all sessions are detached", async () => (await gateway.stats()).ghosts === 400);
   await until("all have left", () => alice.received.some(({ type, count }) => type === "presence" && count === 1));
   assert.equal(redis.run("SCARD", "yukizuri:{lobby}:members"), "1");
   assert.equal(redis.lines("KEYS", "yukizuri:{lobby}:member:*").length, 1);

@@ -1,4 +1,4 @@
-// The log: what stands in it, that nobody can forge a line, and that nobody waits for who reads it.
+// The log: its lines, that no client can forge one, and that a blocked log blocks nothing.
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import fs from "node:fs";

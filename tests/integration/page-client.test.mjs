@@ -185,7 +185,7 @@ test("a line that is entered while the connection closes is sent as a new one on
   const { clock, sockets, client, seen } = play(t);
   sockets[0].welcome();
   sockets[0].readyState = 2;
-  const nonce = client.say("into a closing door");
+  const nonce = client.say("while closing");
   sockets[0].end(1006);
   await clock.pass(1000);
   sockets[1].welcome({ epoch: "e2", me: { id: "another" } });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { Member, joined, startGateway, startRedis, stopwatch, until } from "../lib/harness.mjs";
 import { arrivals, membersOf } from "../lib/rooms.mjs";
-import { waitingCrowd } from "../lib/crowd.mjs";
+import { waitingBurst } from "../lib/burst.mjs";
 
 test("a burst of joins causes few presence messages, with at most 50 names each", async (t) => {
   const redis = await startRedis(t);
@@ -31,10 +31,10 @@ test("in a burst of joins and leaves, every welcome includes all earlier members
   const redis = await startRedis(t);
   const gateways = [await startGateway(t, { redis }), await startGateway(t, { redis })];
   const stay = [];
-  for (let burst = 0; burst < 4; burst++) {
-    const names = Array.from({ length: 12 }, (_, i) => `m${burst}-${i}`); // no line may have more than 50
-    const crowd = await Promise.all(names.map((name, i) => joined(t, gateways[i % 2].url, name)));
-    crowd.forEach((member, i) => (i % 3 === 0 ? stay.push(member) : member.send({ type: "leave" })));
+  for (let round = 0; round < 4; round++) {
+    const names = Array.from({ length: 12 }, (_, i) => `m${round}-${i}`); // no line may have more than 50
+    const burst = await Promise.all(names.map((name, i) => joined(t, gateways[i % 2].url, name)));
+    burst.forEach((member, i) => (i % 3 === 0 ? stay.push(member) : member.send({ type: "leave" })));
   }
   const last = await joined(t, gateways[0].url, "last");
   stay.push(last);
@@ -53,9 +53,9 @@ test("120 members who join at once join in few events, each named once, on every
   const redis = await startRedis(t);
   const [gateway, other] = [await startGateway(t, { redis }), await startGateway(t, { redis })];
   const watcher = await joined(t, other.url, "watcher");
-  const crowd = await waitingCrowd(t, gateway, redis, 120);
+  const burst = await waitingBurst(t, gateway, redis, 120);
   redis.thaw();
-  const welcomes = await Promise.all(crowd.map((member) => member.waitFor({ type: "welcome" })));
+  const welcomes = await Promise.all(burst.map((member) => member.waitFor({ type: "welcome" })));
   const [, ...groups] = arrivals(redis);
   assert.ok(groups.length < 60, `${groups.length} events`);
   assert.deepEqual(groups.flat(), Array.from({ length: 120 }, (_, i) => `guest-${i}`), "each once, in the order in which they asked");
@@ -76,14 +76,14 @@ test("while a room of more than 200 empties, a gateway reads its list now and th
     return srandmember - zadd; // probes do both
   };
   const watcher = await joined(t, gateway.url, "watcher");
-  const crowd = await Promise.all(Array.from({ length: 230 }, (_, i) => joined(t, gateway.url, `guest-${i}`)));
-  const ghost = await joined(t, other.url, "ghost");
-  ghost.socket.terminate();
+  const burst = await Promise.all(Array.from({ length: 230 }, (_, i) => joined(t, gateway.url, `guest-${i}`)));
+  const detached = await joined(t, other.url, "detached");
+  detached.socket.terminate();
   await until("it is seen to be gone", async () => (await other.stats()).ghosts === 1);
   const [before, seconds] = [lists(), stopwatch()];
-  while (crowd.length > 198) {
-    crowd.shift().send({ type: "leave" });
-    await until("it is seen", () => watcher.received.some((line) => line.type === "presence" && line.count === crowd.length + 2));
+  while (burst.length > 198) {
+    burst.shift().send({ type: "leave" });
+    await until("it is seen", () => watcher.received.some((line) => line.type === "presence" && line.count === burst.length + 2));
   }
   const read = lists() - before;
   assert.ok(read <= 1 + Math.floor(seconds() / 5), `${read} times in ${seconds()} s`);
@@ -99,15 +99,15 @@ test("while a room of more than 200 empties, a gateway reads its list now and th
 test("a member who joins while the list is incomplete gets the missing names", async (t) => {
   const redis = await startRedis(t);
   const [gateway, other] = [await startGateway(t, { redis, args: ["--rate", "0"] }), await startGateway(t, { redis, args: ["--leave-grace", "60"] })];
-  const crowd = await Promise.all(Array.from({ length: 230 }, (_, i) => joined(t, gateway.url, `guest-${i}`)));
-  const ghost = await joined(t, other.url, "ghost"); // knows 200 of 231
-  ghost.socket.terminate();
+  const burst = await Promise.all(Array.from({ length: 230 }, (_, i) => joined(t, gateway.url, `guest-${i}`)));
+  const detached = await joined(t, other.url, "detached"); // knows 200 of 231
+  detached.socket.terminate();
   await until("it is seen to be gone", async () => (await other.stats()).ghosts === 1);
-  for (const member of crowd.slice(0, 140)) member.send({ type: "leave" });
+  for (const member of burst.slice(0, 140)) member.send({ type: "leave" });
   await until("they are gone", () => redis.run("SCARD", "yukizuri:{lobby}:members") === "91");
   const visitor = await joined(t, other.url, "visitor");
   assert.equal(visitor.welcome.count, 92);
-  assert.ok(visitor.welcome.members.length < 92, "the list is thin");
+  assert.ok(visitor.welcome.members.length < 92, "the list is incomplete");
   const list = await visitor.waitFor({ type: "members" });
   assert.equal(list.members.length, 92, "all names are there");
 });
@@ -134,13 +134,13 @@ test("a member who joins and leaves within one presence batch is on no list afte
 
 test("only the welcome carries the list of members, and messages do not", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
-  const crowd = await Promise.all(Array.from({ length: 60 }, (_, i) => joined(t, gateway.url, `somebody-${i}`)));
-  await until("the lines of their coming are over", () => crowd[0].received.some((m) => m.type === "presence" && m.count === 60));
+  const burst = await Promise.all(Array.from({ length: 60 }, (_, i) => joined(t, gateway.url, `somebody-${i}`)));
+  await until("the lines of their coming are over", () => burst[0].received.some((m) => m.type === "presence" && m.count === 60));
   const frames = [];
   const alice = await new Member(t, gateway.url).opened();
   alice.socket.on("message", (data) => frames.push(data));
   await alice.join("alice");
-  crowd[7].send({ type: "say", text: "hello", nonce: "1" });
+  burst[7].send({ type: "say", text: "hello", nonce: "1" });
   await alice.waitFor({ type: "message", text: "hello" });
   const bob = await joined(t, gateway.url, "bob");
   await until("bob is seen", () => alice.saw("joined", "bob"));

@@ -28,7 +28,7 @@ test("after Redis lost its memory, a member who resumes gets the messages since 
   const gap = await alice.waitFor({ type: "gap" });
   await alice.waitFor({ type: "message", text: "new epoch" });
   assert.notEqual(gap.epoch, alice.welcome.epoch);
-  await until("the members are put back", () => redis.run("SCARD", "yukizuri:{lobby}:members") === "2");
+  await until("the members are reinstated", () => redis.run("SCARD", "yukizuri:{lobby}:members") === "2");
   const last = Math.max(gap.seq, ...alice.received.slice(alice.received.indexOf(gap)).map((m) => m.seq ?? 0));
   alice.socket.terminate();
   bob.send({ type: "say", text: "while away", nonce: "b" });
@@ -85,7 +85,7 @@ test("a member who resumes after Redis lost its memory gets the messages from be
   const { seq, from } = await alice.waitFor({ type: "message", text: "1" });
   assert.equal(from.name, "bob");
   const { epoch } = await alice.waitFor({ type: "gap" });
-  await until("both are put back", () => redis.run("SCARD", "yukizuri:{lobby}:members") === "2");
+  await until("both are reinstated", () => redis.run("SCARD", "yukizuri:{lobby}:members") === "2");
   alice.socket.terminate();
   const again = await joined(t, gateway.url, "alice", { resume: alice.welcome.resume, since: { epoch, seq } });
   assert.deepEqual([again.welcome.recovered, again.welcome.missed], [true, 0]);
@@ -141,7 +141,7 @@ test("when a room's keys are lost, its members are reinstated, checked again a l
   redis.run("DEL", ...redis.lines("KEYS", "yukizuri:{lobby}:*"));
   alice.send({ type: "say", text: "wakes the feed", nonce: "n" });
   await until("all are back", () => redis.run("SCARD", "yukizuri:{lobby}:members") === "200");
-  redis.run("DEL", "yukizuri:{lobby}:member:m7"); // as a burial does that is under way
+  redis.run("DEL", "yukizuri:{lobby}:member:m7"); // as a reaper does
   await until("m7 is back", () => redis.run("EXISTS", "yukizuri:{lobby}:member:m7") === "1");
   await until("the list counts all", async () => {
     alice.send({ type: "members" });

@@ -5,19 +5,19 @@ import test from "node:test";
 import { Gateway, Member, atEnd, freePort, get, joined, lapse, memberThatIsIn, readyz, startGateway, startRedis, until, untilReady } from "../lib/harness.mjs";
 import { membersOf } from "../lib/rooms.mjs";
 import { startHeldRoom } from "../lib/held-room.mjs";
-import { waitingCrowd } from "../lib/crowd.mjs";
+import { waitingBurst } from "../lib/burst.mjs";
 
 test("when Redis is lost during a burst of joins, each client is told, and joins when Redis is back", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   await joined(t, gateway.url, "alice");
-  const crowd = await waitingCrowd(t, gateway, redis, 200);
+  const burst = await waitingBurst(t, gateway, redis, 200);
   await redis.stop("SIGKILL");
-  await Promise.all(crowd.map((member) => member.waitFor({ type: "error", code: "unavailable" })));
+  await Promise.all(burst.map((member) => member.waitFor({ type: "error", code: "unavailable" })));
   await startRedis(t, { port: redis.port });
   await untilReady(gateway);
-  for (const [i, member] of crowd.entries()) member.send({ type: "join", name: `guest-${i}` });
-  await Promise.all(crowd.map((member) => member.waitFor({ type: "welcome" })));
+  for (const [i, member] of burst.entries()) member.send({ type: "join", name: `guest-${i}` });
+  await Promise.all(burst.map((member) => member.waitFor({ type: "welcome" })));
 });
 
 test("a leave during an outage of Redis is announced when Redis is back, and the name is free", async (t) => {
@@ -92,7 +92,7 @@ test("a member who cannot resume because Redis is frozen is not announced as lef
   again.send({ type: "say", text: "here I am", nonce: "1" });
   await watcher.waitFor({ type: "message", text: "here I am" });
   fence.socket.terminate();
-  await until("whoever goes now has left: whatever was owed before is done", () => watcher.saw("left", "fence"));
+  await until("a later leave is done, and so are all earlier ones", () => watcher.saw("left", "fence"));
   assert.equal(watcher.departures().filter((name) => name === "alice").length, 0);
   again.send({ type: "say", text: "still here", nonce: "2" });
   await watcher.waitFor({ type: "message", text: "still here" });
@@ -115,7 +115,7 @@ test("messages that were shown before a gap are not counted as missed", async (t
   await alice.waitFor({ type: "message", text: "4" });
   cut.freeze(t);
   redis.cut("pubsub");
-  await until("the other one hears again", () => Number(redis.run("PUBSUB", "NUMSUB", "yukizuri:{lobby}").split("\n")[1]) === 1);
+  await until("the other one is subscribed again", () => Number(redis.run("PUBSUB", "NUMSUB", "yukizuri:{lobby}").split("\n")[1]) === 1);
   await say(6);
   redis.run("XTRIM", "yukizuri:{lobby}:recent", "MAXLEN", "2"); // as if more than `retention` had passed
   cut.thaw();
@@ -139,7 +139,7 @@ for (const [name, retention] of [["what Redis no longer has when a gateway comes
     await until("bob is seen", () => alice.saw("joined", "bob"));
     cut.freeze(t);
     redis.cut("pubsub");
-    await until("the other one hears again", async () => {
+    await until("the other one is subscribed again", async () => {
       bob.send({ type: "typing" });
       return Number(redis.run("PUBSUB", "NUMSUB", "yukizuri:{lobby}").split("\n")[1]) === 1;
     });
@@ -289,7 +289,7 @@ test("after an outage of Redis, in which say answers unavailable, everything wor
   await bob.waitFor({ type: "message", text: "after" });
   assert.equal(alice.closed, null);
   assert.equal(bob.closed, null);
-  // Redis came back empty: the members are put back, and everybody is told that something may be missing
+  // Redis came back empty: the members are reinstated, and all get a gap
   await until("the list is right", () => membersOf(redis).join() === "alice,bob");
   await bob.waitFor({ type: "gap", missed: 0 });
   assert.equal(bob.received.filter((m) => m.type === "gap").length, 1, "told once");

@@ -26,7 +26,7 @@ test("a resume within the grace period is invisible to others and brings the mis
   assert.equal(watcher.departures().filter((name) => name === "alice").length, 0);
   assert.equal(watcher.received.filter((m) => m.type === "presence" && m.joined.some((p) => p.name === "alice")).length, 1);
   assert.equal(redis.run("SCARD", "yukizuri:{lobby}:members"), "2");
-  await until("the ghost at the old gateway is forgotten", async () => (await gateways[0].stats()).ghosts === 0);
+  await until("the detached session at the old gateway is gone", async () => (await gateways[0].stats()).ghosts === 0);
 });
 
 test("a resume on another gateway closes the connected socket with 4409", async (t) => {
@@ -233,7 +233,7 @@ test("a member who resumed twice is reinstated when its key is lost", async (t) 
   const third = await joined(t, gateway.url, "alice", { resume });
   redis.run("DEL", "yukizuri:{lobby}:member:alice", "yukizuri:{lobby}:head"); // a new epoch: all are looked after soon
   bob.send({ type: "say", text: "wakes the room" });
-  await until("she is put back", () => redis.run("HGET", "yukizuri:{lobby}:member:alice", "id") === me.id);
+  await until("she is reinstated", () => redis.run("HGET", "yukizuri:{lobby}:member:alice", "id") === me.id);
   await third.settled();
   assert.equal(third.closed, null);
 });

@@ -84,7 +84,7 @@ test("the joins of an idle room expire without a call to Redis for each", async 
   assert.ok(redis.run("XRANGE", "yukizuri:{lobby}:recent", "-", "+").includes("quiet-0"));
   await until("the stream is gone", () => redis.run("EXISTS", "yukizuri:{lobby}:recent") === "0");
   const probes = redis.calls("evalsha");
-  await until("the gateway has had its turns, too", () => redis.calls("evalsha") >= probes + 2);
+  await until("the gateway has run for two probes", () => redis.calls("evalsha") >= probes + 2);
   assert.equal(redis.calls("xtrim"), 0, "no command was needed");
 });
 

@@ -16,15 +16,15 @@ test("members of different gateways see each other join, talk and leave", async 
 
   const earlier = redis.now();
   bob.send({ type: "say", text: "こんにちは\n<b>&\"'</b> 👨‍👩‍👧", nonce: "n-1" });
-  const heard = await alice.waitFor({ type: "message" });
-  assert.equal(heard.text, "こんにちは\n<b>&\"'</b> 👨‍👩‍👧");
-  assert.equal(heard.nonce, "n-1");
-  assert.deepEqual(heard.from, bob.welcome.me);
-  assert.ok(earlier <= heard.at && heard.at <= redis.now(), "the time is that of Redis, in ms");
+  const received = await alice.waitFor({ type: "message" });
+  assert.equal(received.text, "こんにちは\n<b>&\"'</b> 👨‍👩‍👧");
+  assert.equal(received.nonce, "n-1");
+  assert.deepEqual(received.from, bob.welcome.me);
+  assert.ok(earlier <= received.at && received.at <= redis.now(), "the time is that of Redis, in ms");
   const own = await bob.waitFor({ type: "message" });
-  assert.deepEqual(own, heard, "the sender's own line is the same one");
+  assert.deepEqual(own, received, "the sender's own line is the same one");
   const ack = await bob.waitFor({ type: "ack", nonce: "n-1" });
-  assert.equal(ack.seq, heard.seq);
+  assert.equal(ack.seq, received.seq);
 
   bob.send({ type: "leave" });
   await until("alice sees bob leave", () => alice.saw("left", "ボブ"));
@@ -168,7 +168,7 @@ test("300 messages at once need few calls, are all answered, and keep their orde
   const [alice, bob] = [await joined(t, gateway.url, "alice"), await joined(t, gateway.url, "bob")];
   const before = redis.calls("evalsha");
   alice.sendTogether(Array.from({ length: 300 }, (_, i) => ({ type: "say", text: `line ${i}`, ...(i % 3 && { nonce: `n${i}` }) })));
-  await until("bob hears all", () => bob.messages().length === 300);
+  await until("bob has all", () => bob.messages().length === 300);
   const said = redis.calls("evalsha") - before;
   assert.ok(said < 30, `${said} calls`);
   assert.deepEqual(bob.messages().map(({ text }) => text), Array.from({ length: 300 }, (_, i) => `line ${i}`));
@@ -185,7 +185,7 @@ test("a repeated nonce within one iteration is shown once; a wrong epoch is refu
   const [alice, bob] = [await joined(t, gateway.url, "alice"), await joined(t, gateway.url, "bob")];
   alice.sendTogether([
     { type: "say", text: "once", nonce: "a" },
-    { type: "say", text: "old", nonce: "b", epoch: "of-another-life" },
+    { type: "say", text: "old", nonce: "b", epoch: "another-epoch" },
     { type: "say", text: "once", nonce: "a" },
     { type: "say", text: "last", nonce: "c", epoch: alice.welcome.epoch },
   ]);
@@ -193,7 +193,7 @@ test("a repeated nonce within one iteration is shown once; a wrong epoch is refu
   assert.deepEqual([refused.code, refused.accepted], ["epoch_changed", false]);
   const last = await alice.waitFor({ type: "ack", nonce: "c" });
   const acks = alice.received.filter(({ type, nonce }) => type === "ack" && nonce === "a");
-  await until("bob hears the last", () => bob.messages().some(({ text }) => text === "last"));
+  await until("bob has the last", () => bob.messages().some(({ text }) => text === "last"));
   assert.deepEqual(bob.messages().map(({ text }) => text), ["once", "last"]);
   assert.deepEqual(acks.map(({ seq }) => seq), [last.seq - 1, last.seq - 1], "both are answered with the one number");
 });
@@ -220,7 +220,7 @@ test("a Redis without memory refuses all messages of a call at once, and none is
   redis.takeWrites();
   alice.send({ type: "say", text: "again", nonce: "4" });
   await alice.waitFor({ type: "ack", nonce: "4" });
-  await until("bob hears it", () => bob.messages().length > 0);
+  await until("bob has it", () => bob.messages().length > 0);
   assert.deepEqual(bob.messages().map(({ text }) => text), ["again"]);
 });
 

@@ -15,7 +15,7 @@ const BATCHES = 25;
 const CALLS = 40;
 const BREAKS = 20;
 const token = (session) => ({ shownId: `new ${session}`, shownHash: `hash ${session}` });
-const bury = (gateway, ...names) => ({ gateway, spared: "", names });
+const reap = (gateway, ...names) => ({ gateway, spared: "", names });
 const said = (text, nonce = "") => ({ says: [{ id: "i", body: `"from":{},"text":"${text}"}`, nonce, epoch: "" }] });
 
 for (const seed of seeds)
@@ -64,7 +64,7 @@ test("a member that resumed under its own name is reinstated by its last session
     const last = { name: "ann", session: "s2", asked: world.start - 5000, ...token("s1") };
     await join("g1", { name: "ann", session: "s1", asked: world.start - 9000 });
     assert.deepEqual(await join("g2", last), [["resumed", "new s1"]]);
-    assert.equal(await call("bury", bury("g2", "ann")), 1);
+    assert.equal(await call("bury", reap("g2", "ann")), 1);
     assert.deepEqual(await join("g1", { name: "ann", session: "s1", asked: world.start - 9000, restore: true, ...token("s1") }), [["moved"]]);
     // its gateway may not know Redis' clock yet
     assert.deepEqual(await join("g2", { ...last, restore: true, ...(asked === 0 && { asked }) }), [["joined", "new s1"]]);
@@ -73,15 +73,15 @@ test("a member that resumed under its own name is reinstated by its last session
 
 test("a member that moved its token to another name and back is reinstated there by its last session only", async (t) => {
   const { join, call, world } = await startRoom(t);
-  const lives = [["g1", "ann", "s1", 9000], ["g2", "bo", "s2", 7000], ["g3", "bo", "s3", 5000]];
-  const [first, second, third] = lives.map(([gateway, name, session, ago]) => [gateway, { name, session, asked: world.start - ago, ...token("s1") }]);
-  const again = ([gateway, life]) => join(gateway, { ...life, restore: true });
+  const records = [["g1", "ann", "s1", 9000], ["g2", "bo", "s2", 7000], ["g3", "bo", "s3", 5000]];
+  const [first, second, third] = records.map(([gateway, name, session, ago]) => [gateway, { name, session, asked: world.start - ago, ...token("s1") }]);
+  const again = ([gateway, record]) => join(gateway, { ...record, restore: true });
   await join(first[0], { ...first[1], shownId: "", shownHash: "" });
-  await call("bury", bury("g1", "ann"));
+  await call("bury", reap("g1", "ann"));
   assert.deepEqual(await join(...second), [["joined", "new s1"]]);
   assert.deepEqual(await join(...third), [["resumed", "new s1"]]);
-  await call("bury", bury("g3", "bo"));
-  for (const life of [first, second]) assert.deepEqual(await again(life), [["moved"]]);
+  await call("bury", reap("g3", "bo"));
+  for (const record of [first, second]) assert.deepEqual(await again(record), [["moved"]]);
   assert.deepEqual(await again(third), [["joined", "new s1"]]);
   assert.deepEqual(await again(first), [["moved"]]);
 });
@@ -104,28 +104,28 @@ test("of two sessions with one token that are reinstated after Redis lost its me
 test("while a member is present, the calls about it renew all keys that its room and its token need", async (t) => {
   const { join, call, redis, base, world } = await startRoom(t);
   await join("g1", { name: "ann", session: "s1" });
-  await call("bury", bury("g1", "ann"));
+  await call("bury", reap("g1", "ann"));
   await call("publish", said("one", "n"));
-  const life = { name: "ann", session: "s2", ...token("s1") };
+  const record = { name: "ann", session: "s2", ...token("s1") };
   const renewed = async (what) => {
     for (const { key } of await readAll(world.redis)) await redis("EXPIRE", key, 20);
     await what();
     return (await readAll(world.redis)).filter(({ ttl }) => ttl > 60000).map(({ key }) => key.slice(base.length + 1));
   };
   const own = ["head", "left:new s1", "member:ann", "members"];
-  assert.deepEqual(await renewed(() => join("g1", life)), ["head", "left:new s1", "member:ann", "members", "recent"]);
-  assert.deepEqual(await renewed(() => call("refresh", { lives: [{ folded: "ann", session: "s2" }] })), own);
-  assert.deepEqual(await renewed(() => join("g2", { ...life, session: "s3" })), ["head", "member:ann", "members"]);
+  assert.deepEqual(await renewed(() => join("g1", record)), ["head", "left:new s1", "member:ann", "members", "recent"]);
+  assert.deepEqual(await renewed(() => call("refresh", { records: [{ folded: "ann", session: "s2" }] })), own);
+  assert.deepEqual(await renewed(() => join("g2", { ...record, session: "s3" })), ["head", "member:ann", "members"]);
   assert.deepEqual(await renewed(() => call("publish", said("two", "m"))), ["nonces:i", "recent"]);
-  assert.deepEqual(await renewed(() => call("bury", bury("g2", "ann"))), ["left:new s1", "recent"]);
-  assert.deepEqual(await renewed(() => join("g2", { ...life, session: "s3", restore: true })), ["head", "left:new s1", "member:ann", "members", "recent"]);
+  assert.deepEqual(await renewed(() => call("bury", reap("g2", "ann"))), ["left:new s1", "recent"]);
+  assert.deepEqual(await renewed(() => join("g2", { ...record, session: "s3", restore: true })), ["head", "left:new s1", "member:ann", "members", "recent"]);
 });
 
 test("reaping in a room with a broken list removes no member silently", async (t) => {
   const { join, call, redis, base, published } = await startRoom(t);
   await join("g1", { name: "ann", session: "s1" });
   await redis("SET", `${base}:members`, "x");
-  assert.equal(await call("bury", bury("g1", "ann")), 1);
+  assert.equal(await call("bury", reap("g1", "ann")), 1);
   assert.deepEqual((await published()).at(-1), { type: "presence", seq: 2, joined: [], left: [{ id: "new s1", name: "ann" }], count: 0 });
 });
 
@@ -135,7 +135,7 @@ test("reaping many members announces fifty at a time, each time with the remaini
   for (let i = 0; i < names.length; i += 15) await join("g1", ...names.slice(i, i + 15).map((name) => ({ name, session: name })));
   await join("g2", { name: "ann", session: "s1" });
   await published();
-  assert.equal(await call("bury", bury("g1", ...names, "ann", ...names)), 120);
+  assert.equal(await call("bury", reap("g1", ...names, "ann", ...names)), 120);
   const told = await published();
   assert.deepEqual(told.map(({ left, count }) => [left.length, count]), [[50, 71], [50, 21], [20, 1]]);
   assert.deepEqual(told.flatMap(({ left }) => left.map(({ name }) => name)), names);
@@ -198,15 +198,15 @@ for (const [how, goesOn] of [["a new epoch", false], ["a new epoch, and another 
   test(`a number of an epoch that ended with the room's head does not hide events that a member may see: ${how}`, async (t) => {
     const { join, run, call, redis, base } = await startRoom(t);
     for (let i = 0; i < 30; i++) await call("publish", said(`a${i}`));
-    await join("g1", { name: "there", session: "s1" }, { name: "left", session: "s2" }, { name: "put back", session: "s3" });
+    await join("g1", { name: "there", session: "s1" }, { name: "left", session: "s2" }, { name: "restored", session: "s3" });
     const { epoch, seq } = await call("recent", { after: 0, most: 1 });
     await call("leave", { gateway: "g1", leaves: [{ folded: "left", session: "s2", said: false, spared: "" }] });
-    await redis("DEL", `${base}:head`, `${base}:member:put back`);
+    await redis("DEL", `${base}:head`, `${base}:member:restored`);
     for (let i = 0; i < 40; i++) await call("publish", said(`b${i}`));
     if (goesOn) await redis("HSET", `${base}:head`, "history", "other");
     const people = [
       person({ name: "there", session: "s4", ...token("s1") }), person({ name: "left", session: "s5", ...token("s2") }),
-      person({ name: "put back", session: "s3", ...token("s3"), restore: true, floor: seq, floorEpoch: epoch }),
+      person({ name: "restored", session: "s3", ...token("s3"), restore: true, floor: seq, floorEpoch: epoch }),
     ];
     const answers = await run("join", { gateway: "g1", until: 0, people });
     assert.deepEqual(answers.map(([status, id, , floor]) => [status, id, floor]), [["resumed", "new s1", 0], ["joined", "new s2", 0], ["joined", "new s3", 0]]);
@@ -285,9 +285,9 @@ test("a floor in an unknown epoch is the beginning, however many forks are known
 test("no script fails because of a key of another type, and its answer reflects the stored state", async (t) => {
   const { join, call, redis, base, published } = await startRoom(t);
   const ann = { folded: "ann", session: "s1", said: false, spared: "" };
-  const life = person({ name: "ann", session: "s1", restore: true, ...token("s1") });
+  const record = person({ name: "ann", session: "s1", restore: true, ...token("s1") });
   const calls = {
-    join: { gateway: "g1", until: 0, people: [life, person({ name: "bo", session: "s2" })] }, leave: { gateway: "g1", leaves: [ann] }, bury: bury("g1", "ann"), refresh: { lives: [ann] },
+    join: { gateway: "g1", until: 0, people: [record, person({ name: "bo", session: "s2" })] }, leave: { gateway: "g1", leaves: [ann] }, bury: reap("g1", "ann"), refresh: { records: [ann] },
     publish: said("two", "m"), ours: { gateway: "g1", most: 10 }, recent: { after: 0, most: 10 }, roster: { most: 10 }, trim: { seq: 1, epoch: "e1" },
   };
   const types = [["SET", "x"], ["RPUSH", "x"], ["HSET", "f", "x"], ["SADD", "x"], ["ZADD", "1", "x"], ["XADD", "*", "f", "x"]];
@@ -314,7 +314,7 @@ test("a call for which Redis has no memory is refused as a whole: nothing is ann
   await redis("CONFIG", "SET", "maxmemory", "1");
   const ann = { folded: "ann", session: "s1", said: false, spared: "" };
   const back = [person({ name: "ann", session: "s2", ...token("s1") })];
-  const calls = [["leave", { gateway: "g1", leaves: [ann] }], ["bury", bury("g1", "ann")], ["join", { gateway: "g2", until: 0, people: [person({ name: "bo", session: "s3" })] }], ["join", { gateway: "g2", until: 0, people: back }]];
+  const calls = [["leave", { gateway: "g1", leaves: [ann] }], ["bury", reap("g1", "ann")], ["join", { gateway: "g2", until: 0, people: [person({ name: "bo", session: "s3" })] }], ["join", { gateway: "g2", until: 0, people: back }]];
   for (const [name, call] of calls) assert.match((await run(name, call)).text ?? "", /OOM/, name);
   assert.match((await run("publish", said("one", "n")))[0].text, /^OOM/);
   await redis("CONFIG", "SET", "maxmemory", "0");
@@ -327,8 +327,8 @@ test("a call for which Redis has no memory is refused as a whole: nothing is ann
 const CALLS_OF = {
   join: [{ gateway: "g1", until: 0, people: [person({ name: "bo", session: "s2" }), person({ name: "cy", session: "s3" })] }, [6, 7, 10, 20, 22, 33], [11, 14, 15, 16, 24, 27]],
   leave: [{ gateway: "g1", leaves: [{ folded: "ann", session: "s1", said: false, spared: "" }] }, [], []],
-  refresh: [{ lives: [{ folded: "ann", session: "s1" }] }, [5], []],
-  bury: [bury("g1", "ann"), [], []],
+  refresh: [{ records: [{ folded: "ann", session: "s1" }] }, [5], []],
+  bury: [reap("g1", "ann"), [], []],
   publish: [{ says: [...said("one", "n").says, ...said("two", "m").says] }, [5, 6], []],
   ours: [{ gateway: "g1", most: 10 }, [8], []],
   recent: [{ after: 0, most: 10 }, [5, 6, 7], []],

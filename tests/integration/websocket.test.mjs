@@ -9,7 +9,7 @@ test("a peer that answers no ping is closed after ping + 10 seconds", async (t) 
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--leave-grace", "0", "--ping", "1"] });
   (await joined(t, gateway.url, "before")).socket.close();
-  await until("nobody is there: the gateway's clock of pings stands still", async () => (await gateway.stats()).connections === 0);
+  await until("there is no connection, so the ping timer has stopped", async () => (await gateway.stats()).connections === 0);
   const watcher = await joined(t, gateway.url, "watcher");
   const silent = await joined(t, gateway.url, "silent", {});
   silent.socket.pong = () => {}; // the library answers pings by itself
@@ -24,20 +24,20 @@ test("the pings of members who joined together are spread, and each member is pi
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--ping", "4", "--rate", "0"] });
   const pings = []; // whose, and after how many of the other's questions were answered
-  const crowd = await Promise.all(Array.from({ length: 40 }, (_, i) => joined(t, gateway.url, `p${i}`)));
+  const burst = await Promise.all(Array.from({ length: 40 }, (_, i) => joined(t, gateway.url, `p${i}`)));
   const other = await joined(t, gateway.url, "other");
   const seconds = stopwatch();
   let answered = 0;
-  for (const [i, { socket }] of crowd.entries()) socket.on("ping", () => pings.push({ i, answered }));
+  for (const [i, { socket }] of burst.entries()) socket.on("ping", () => pings.push({ i, answered }));
   await until("everybody was pinged three times", async () => {
     await other.settled();
     answered++;
-    return crowd.every((_, i) => pings.filter((ping) => ping.i === i).length >= 3);
+    return burst.every((_, i) => pings.filter((ping) => ping.i === i).length >= 3);
   });
   const most = Math.floor(seconds() / 4) + 1;
-  for (const i of crowd.keys()) assert.ok(pings.filter((ping) => ping.i === i).length <= most, `${i} is not pinged more than once in 4 s`);
+  for (const i of burst.keys()) assert.ok(pings.filter((ping) => ping.i === i).length <= most, `${i} is not pinged more than once in 4 s`);
   const groups = new Set(pings.map((ping) => ping.answered)).size;
-  assert.ok(groups >= 18, `${pings.length} pings in ${groups} crowds, between which somebody else is answered`);
+  assert.ok(groups >= 18, `${pings.length} pings in ${groups} groups, between which somebody else is answered`);
 });
 
 test("no socket remains of clients that never joined, were refused, or vanished during the handshake", async (t) => {

@@ -60,8 +60,8 @@ export async function breakSomething(world, room) {
   const other = random.chance(0.5);
   const commands = other ? [["DEL", key], random.pick(Object.values(make))(key)] : [breakWithin(random, room, kind, key)];
   for (const command of [...commands, ["EXPIRE", key, 300]]) await world.redis.call(...command);
-  // without its note nobody can tell which of two lives is the later one, or that there are two
-  room.lives = room.lives.filter(({ folded, session }) => kind !== "left" || room.members.get(folded)?.session === session);
+  // without this key nobody can tell which of two sessions is the later one, or that there are two
+  room.records = room.records.filter(({ folded, session }) => kind !== "left" || room.members.get(folded)?.session === session);
   return commands;
 }
 
@@ -191,7 +191,7 @@ async function lookAgain(world, room) {
   }
   Object.assign(room, readRoom(await readAll(world.redis), room.base));
   const same = ({ id, folded, session }) => room.members.get(folded)?.session === session && room.members.get(folded).id === id;
-  room.lives = room.lives.filter(same);
+  room.records = room.records.filter(same);
 }
 
 /** Breaks a key of a room, and holds the rules through so many calls. */

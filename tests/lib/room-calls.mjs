@@ -50,9 +50,9 @@ export const words = {
     keys: [members(room), ...leaves.map(({ folded }) => member(room, folded))],
     args: [gateway, left(room, ""), member(room, ""), ...leaves.flatMap((one) => [one.session, one.said ? "1" : "0", one.spared])],
   }),
-  refresh: (room, { lives }) => ({
-    keys: [members(room), ...lives.map(({ folded }) => member(room, folded))],
-    args: [room.memberTtl, member(room, ""), left(room, ""), ...lives.map(({ session }) => session)],
+  refresh: (room, { records }) => ({
+    keys: [members(room), ...records.map(({ folded }) => member(room, folded))],
+    args: [room.memberTtl, member(room, ""), left(room, ""), ...records.map(({ session }) => session)],
   }),
   bury: (room, { gateway, spared, names }) => ({
     keys: [members(room)],

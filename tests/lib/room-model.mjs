@@ -52,7 +52,7 @@ export class RoomModel {
     return this.#number({ type: "presence", joined: those(joined), left: those(left), count }, 0);
   }
 
-  /** What somebody may see from, noted as number `floor` of `epoch` ("": of today's), among the numbers of today. */
+  /** Translates `floor`, a number of `epoch` ("": the current one), to a number of the current epoch. */
   #floorHere(floor, epoch) {
     const { forks, seq } = this.head;
     if (epoch === "" || epoch === this.head.epoch) return Math.min(floor, seq);
@@ -64,44 +64,44 @@ export class RoomModel {
 
   join(newEpoch, { gateway, people, now }) {
     this.#position(newEpoch);
-    const turn = { gateway, now, coming: [], answers: [] };
-    for (const person of people) turn.answers.push(this.#judge(turn, person));
-    this.#letIn(turn);
-    return turn.answers;
+    const call = { gateway, now, coming: [], answers: [] };
+    for (const person of people) call.answers.push(this.#judge(call, person));
+    this.#letIn(call);
+    return call.answers;
   }
 
-  #judge(turn, person) {
+  #judge(call, person) {
     const met = ({ folded, shownId }) => folded === person.folded || (shownId !== "" && shownId === person.shownId);
-    if (turn.coming.some(({ person: earlier }) => met(earlier))) this.#letIn(turn);
+    if (call.coming.some(({ person: earlier }) => met(earlier))) this.#letIn(call);
     const there = this.members.get(person.folded);
-    if (there && there.id === person.shownId && there.hash === person.shownHash) return this.#takeOver(turn, person, there);
-    if (there) return ["taken", this.#suggest(turn, person.folded)];
-    const count = this.#countWith(turn.coming);
+    if (there && there.id === person.shownId && there.hash === person.shownHash) return this.#takeOver(call, person, there);
+    if (there) return ["taken", this.#suggest(call, person.folded)];
+    const count = this.#countWith(call.coming);
     if (this.mostMembers > 0 && !person.restore && count >= this.mostMembers) return ["full"];
-    return this.#admit(turn, person);
+    return this.#admit(call, person);
   }
 
-  #admit(turn, person) {
+  #admit(call, person) {
     const { epoch, seq } = this.head;
     const before = person.shownId === "" ? {} : (this.left.get(person.shownId) ?? {});
     let [id, hash, floor] = [person.id, person.hash, seq];
     if (person.restore) {
-      const other = this.#putBack(turn, person, before);
+      const other = this.#reinstate(call, person, before);
       if (other) return other;
       [id, hash, floor] = [person.shownId, person.shownHash, this.#floorHere(person.floor, person.floorEpoch)];
     } else if (before.hash !== undefined && before.hash === person.shownHash) {
       [id, hash, floor] = [person.shownId, person.shownHash, this.#floorHere(before.floor, before.floorEpoch)];
     }
     const answer = ["joined", id, seq, floor, epoch];
-    turn.coming.push({ person, id, hash, floor, answer });
+    call.coming.push({ person, id, hash, floor, answer });
     return answer;
   }
 
-  /** Who may not be put back: somebody else has the token, or had it later. */
-  #putBack(turn, person, last) {
-    const elsewhere = (asked) => person.asked === 0 || isLate(person.asked, asked, turn.now);
+  /** Why a member is not reinstated: another session has the token, or had it later. Null: it may be. */
+  #reinstate(call, person, last) {
+    const elsewhere = (asked) => person.asked === 0 || isLate(person.asked, asked, call.now);
     const namesake = last.name !== person.folded ? this.members.get(last.name) : undefined;
-    if (namesake && namesake.id === person.shownId) return elsewhere(namesake.asked) ? ["moved"] : ["taken", this.#suggest(turn, person.folded)];
+    if (namesake && namesake.id === person.shownId) return elsewhere(namesake.asked) ? ["moved"] : ["taken", this.#suggest(call, person.folded)];
     return last.asked !== undefined && last.session !== person.session && elsewhere(last.asked) ? ["moved"] : null;
   }
 
@@ -111,7 +111,7 @@ export class RoomModel {
 
   #suggest({ coming }, base) {
     const held = (name) => this.members.has(name) || coming.some(({ person }) => person.folded === name);
-    // those up to some number are taken, or nearly: longer and longer steps, then the middle between the last two
+    // growing steps find a free number, then bisection finds a smaller one
     let [taken, free] = [1, 0];
     const note = (number) => (held(base + number) ? (taken = number) : (free = number));
     for (let step = 1; free === 0 && taken < CHOICES; step *= 2) note(Math.min(taken + step, CHOICES));
@@ -119,18 +119,18 @@ export class RoomModel {
     return free;
   }
 
-  #letIn(turn) {
-    if (turn.coming.length === 0) return;
+  #letIn(call) {
+    if (call.coming.length === 0) return;
     const shown = ({ person, id }) => ({ id, name: person.name, ...(person.shown !== "" && { address: person.shown }) });
-    const seq = this.#presence(turn.coming.map(shown), [], this.#countWith(turn.coming));
-    for (const { person, id, hash, floor, answer } of turn.coming) {
+    const seq = this.#presence(call.coming.map(shown), [], this.#countWith(call.coming));
+    for (const { person, id, hash, floor, answer } of call.coming) {
       answer[2] = seq;
       const { name, address, shown: others, session, asked, folded } = person;
-      this.members.set(folded, { id, name, address, shown: others, gateway: turn.gateway, session, asked, hash, floor, floorEpoch: answer[4] });
+      this.members.set(folded, { id, name, address, shown: others, gateway: call.gateway, session, asked, hash, floor, floorEpoch: answer[4] });
       this.listed.add(folded);
       if (id === person.shownId) this.left.set(id, { asked, session, name: folded });
     }
-    turn.coming = [];
+    call.coming = [];
   }
 
   #takeOver({ gateway, now }, person, there) {
@@ -141,8 +141,8 @@ export class RoomModel {
     if (person.restore && !same && (late || person.asked === 0)) return ["moved"];
     if (!same) there.asked = person.asked;
     Object.assign(there, { gateway, session: person.session, address: person.address });
-    const life = (session) => /^(.*)-\d+$/.exec(session)?.[1]; // of two processes one may bear the other's gateway-id
-    if (own.gateway !== gateway || life(own.session) !== life(person.session)) this.published.push([`yukizuri:gateway:${own.gateway}`, { type: "resumed", id: there.id, session: own.session }]);
+    const incarnation = (session) => /^(.*)-\d+$/.exec(session)?.[1]; // two processes may have had one gateway-id
+    if (own.gateway !== gateway || incarnation(own.session) !== incarnation(person.session)) this.published.push([`yukizuri:gateway:${own.gateway}`, { type: "resumed", id: there.id, session: own.session }]);
     return ["resumed", there.id, this.head.seq, this.#floorHere(there.floor, there.floorEpoch), this.head.epoch];
   }
 
@@ -171,7 +171,7 @@ export class RoomModel {
     return gone.size;
   }
 
-  /** `gone`: folded name → whether it said so, and its token ends. */
+  /** `gone`: folded name → whether the member sent a leave, which ends its token. */
   #takeOff(newEpoch, gone) {
     this.#position(newEpoch);
     const left = [];
@@ -185,8 +185,8 @@ export class RoomModel {
     return this.#presence([], left, this.listed.size);
   }
 
-  refresh(_, { lives }) {
-    const letters = lives.map(({ folded, session }) => {
+  refresh(_, { records }) {
+    const letters = records.map(({ folded, session }) => {
       const there = this.members.get(folded);
       if (there && there.session === session) this.listed.add(folded);
       return !there ? "g" : there.session === session ? "k" : "m";

@@ -49,12 +49,12 @@ const NAMES = ["ann", "ann2", "ann3", "bo", "b\0o", "c\xff\xfe", 'd"\\', "e e", 
 const NONCES = ["n1", "n2", "n3", "n4", "n\0", "\xff", '"', ""];
 const GATEWAYS = ["g1", "g2", "g3"];
 const HOUR_MS = 3600000;
-const MOST_LIVES = 60;
+const MOST_RECORDS = 60;
 const common = { retention: 120, mostKept: 12, mostMembers: 0, mostNonces: 4, nonceTtl: 120, memberTtl: 240, headTtl: 360 };
 
 export class World {
   published = []; // what the models say
-  heard = []; // what Redis published
+  received = []; // what Redis published
   statuses = new Set(); // what joins were answered
   count = 0; // of epochs, ids, sessions
 
@@ -65,12 +65,12 @@ export class World {
     world.listener = await Resp.connect(redis.port);
     atEnd(t, () => (world.redis.close(), world.listener.close()));
     world.calls = await RoomCalls.load(world.redis);
-    world.listener.onMessage = (channel, text) => world.heard.push([channel, text]);
+    world.listener.onMessage = (channel, text) => world.received.push([channel, text]);
     world.listener.call("PSUBSCRIBE", "*");
     await until("the listener is there", async () => (await world.redis.call("PUBSUB", "NUMPAT")) === 1);
     const history = /master_replid:(\w+)/.exec(await world.redis.call("INFO", "replication"))[1];
     world.start = Number((await world.redis.call("TIME"))[0]) * 1000;
-    const make = (name, more) => Object.assign(new RoomModel({ ...common, base: `yukizuri:{${name}}`, ...more }, history), { published: world.published, lives: [] });
+    const make = (name, more) => Object.assign(new RoomModel({ ...common, base: `yukizuri:{${name}}`, ...more }, history), { published: world.published, records: [] });
     world.rooms = [make("a"), make("b", { mostMembers: 4, mostKept: 3 }), make("none kept", { retention: 0 })];
     world.incarnations = Object.fromEntries(GATEWAYS.map((gateway) => [gateway, `${gateway}.0-`]));
     return world;
@@ -86,9 +86,9 @@ export class World {
     return this.incarnations[gateway] + this.fresh("");
   }
 
-  #life(room, of = () => true) {
-    const lives = room.lives.filter(of);
-    return lives.length === 0 ? undefined : this.random.pick(lives);
+  #record(room, of = () => true) {
+    const records = room.records.filter(of);
+    return records.length === 0 ? undefined : this.random.pick(records);
   }
 
   #asked() {
@@ -104,7 +104,7 @@ export class World {
   #person(room, gateway) {
     const { random } = this;
     const good = (one) => room.left.get(one.id)?.hash === one.hash;
-    const token = random.chance(0.6) ? (random.chance(0.5) && this.#life(room, good)) || this.#life(room) : undefined;
+    const token = random.chance(0.6) ? (random.chance(0.5) && this.#record(room, good)) || this.#record(room) : undefined;
     const folded = token && random.chance(0.6) ? token.folded : random.pick(NAMES);
     const person = {
       folded, name: folded.replace(/[a-z]/g, (letter) => letter.toUpperCase()), address: "192.0.2.1", shown: random.pick(["", "192.0.2.x"]), session: this.#session(gateway),
@@ -119,12 +119,12 @@ export class World {
     const own = (one) => one.gateway === gateway;
     const names = new Map([...room.members].map(([folded, { id }]) => [id, folded]));
     const passed = (one) => own(one) && names.has(one.id) && names.get(one.id) !== one.folded; // the member has another name now
-    const life = (this.random.chance(0.4) && this.#life(room, passed)) || this.#life(room, own);
-    if (life === undefined) return this.#person(room, gateway);
+    const record = (this.random.chance(0.4) && this.#record(room, passed)) || this.#record(room, own);
+    if (record === undefined) return this.#person(room, gateway);
     const floor = this.random.below((room.head?.seq ?? 0) + 5);
     return {
-      ...this.#person(room, gateway), folded: life.folded, name: life.name, session: life.session,
-      shownId: life.id, shownHash: life.hash, asked: this.random.pick([life.asked, life.asked, 0, this.#asked()]), restore: true, floor, floorEpoch: this.#epoch(room),
+      ...this.#person(room, gateway), folded: record.folded, name: record.name, session: record.session,
+      shownId: record.id, shownHash: record.hash, asked: this.random.pick([record.asked, record.asked, 0, this.#asked()]), restore: true, floor, floorEpoch: this.#epoch(room),
     };
   }
 
@@ -136,19 +136,19 @@ export class World {
   }
 
   #names(room, most) {
-    const lives = this.random.some(most, () => this.#life(room) ?? { folded: this.random.pick(NAMES), session: "none", id: "none", gateway: "g1" });
-    return [...new Map(lives.map((life) => [life.folded, life])).values()];
+    const records = this.random.some(most, () => this.#record(room) ?? { folded: this.random.pick(NAMES), session: "none", id: "none", gateway: "g1" });
+    return [...new Map(records.map((record) => [record.folded, record])).values()];
   }
 
   leave(room) {
     const gateway = this.random.pick(GATEWAYS);
-    const lives = this.#names(room, 6).map((life) => (this.random.chance(0.7) ? (this.#life(room, (one) => one.gateway === gateway) ?? life) : life));
+    const records = this.#names(room, 6).map((record) => (this.random.chance(0.7) ? (this.#record(room, (one) => one.gateway === gateway) ?? record) : record));
     const spared = (id) => (this.random.chance(0.1) ? id : this.random.pick(["", "", "another"]));
-    return { gateway, leaves: lives.map(({ folded, session, id }) => ({ folded, session, said: this.random.chance(0.3), spared: spared(id) })) };
+    return { gateway, leaves: records.map(({ folded, session, id }) => ({ folded, session, said: this.random.chance(0.3), spared: spared(id) })) };
   }
 
   refresh(room) {
-    return { lives: this.#names(room, 12) };
+    return { records: this.#names(room, 12) };
   }
 
   bury(room) {
@@ -160,7 +160,7 @@ export class World {
   publish(room) {
     const { random } = this;
     const say = () => {
-      const id = this.#life(room)?.id ?? "i0";
+      const id = this.#record(room)?.id ?? "i0";
       const body = `"from":{"id":${JSON.stringify(id)}},"text":${JSON.stringify(random.pick(["hello", "\xff\0", '"}']))}}`;
       return { id, body, nonce: random.pick(NONCES), epoch: this.#epoch(room) };
     };
@@ -185,7 +185,7 @@ export class World {
 
   // --- what happens without a script ---
 
-  /** A key's life is over. Of those that live as long as a member does, only when it is not there. */
+  /** Expires a key. A key with the member's TTL expires only after the member. */
   expire(room) {
     const { random } = this;
     const kind = random.weighted({ member: 10, left: 4, nonces: 4, recent: 3, members: 1, head: 3 });
@@ -221,9 +221,9 @@ export class World {
       this.statuses.add(status);
       if (status !== "joined" && status !== "resumed") return;
       const hash = id === person.shownId ? person.shownHash : person.hash;
-      room.lives.push({ folded: person.folded, name: person.name, session: person.session, asked: person.asked, gateway, id, hash });
+      room.records.push({ folded: person.folded, name: person.name, session: person.session, asked: person.asked, gateway, id, hash });
     });
-    room.lives.splice(0, Math.max(0, room.lives.length - MOST_LIVES));
+    room.records.splice(0, Math.max(0, room.records.length - MOST_RECORDS));
   }
 
   /** One random call; the reply's check is returned as a function, to be called when all are there. */
@@ -246,12 +246,12 @@ export class World {
   /** What was published since the last time, in Redis and in the model; both lists are emptied. */
   async heardSince() {
     await this.redis.call("PUBLISH", "marker", "");
-    await until("the marker", () => this.heard.at(-1)?.[0] === "marker");
-    return this.heard.splice(0).slice(0, -1).map(([channel, text]) => [channel, withoutTime(JSON.parse(text))]);
+    await until("the marker", () => this.received.at(-1)?.[0] === "marker");
+    return this.received.splice(0).slice(0, -1).map(([channel, text]) => [channel, withoutTime(JSON.parse(text))]);
   }
 
   async checkPublished() {
-    same(await this.heardSince(), this.published.splice(0), "what was published: ");
+    same(await this.receivedSince(), this.published.splice(0), "what was published: ");
   }
 
   async checkState() {

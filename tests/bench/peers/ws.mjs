@@ -3,7 +3,7 @@
 //
 //   node ws.mjs plain|shared PORT REDIS-SOCKET
 //
-// shared: the frame is made once, and all frames of a turn of the loop go out in one write per client.
+// shared: a frame is encoded once, and all frames of an iteration go to a client in one write.
 import { WebSocketServer } from "ws";
 import Redis from "ioredis";
 
@@ -21,9 +21,9 @@ function frame(text) {
 
 let waiting = new Map();
 function flush() {
-  const turn = waiting;
+  const iteration = waiting;
   waiting = new Map();
-  for (const [room, frames] of turn) {
+  for (const [room, frames] of iteration) {
     const bytes = Buffer.concat(frames);
     for (const client of rooms.get(room) ?? []) client._socket.write(bytes);
   }

@@ -1,23 +1,23 @@
-// Many who want to come in at once.
+// Many clients that join at once.
 import assert from "node:assert/strict";
 import { Member } from "./member.mjs";
 import { arrivals } from "./rooms.mjs";
 import { until } from "./until.mjs";
 
-/** Everybody asks to come in while Redis stands still (until the test thaws it), and the gateway has read it when this is done. */
-export async function waitingCrowd(t, gateway, redis, count) {
-  const crowd = Array.from({ length: count }, () => new Member(t, gateway.url));
-  await Promise.all(crowd.map((member) => member.opened()));
+/** Sends `count` joins while Redis is frozen (until the test thaws it). The gateway has read them when this returns. */
+export async function waitingBurst(t, gateway, redis, count) {
+  const burst = Array.from({ length: count }, () => new Member(t, gateway.url));
+  await Promise.all(burst.map((member) => member.opened()));
   redis.freeze(t);
-  for (const [i, member] of crowd.entries()) member.sendTogether([{ type: "join", name: `guest-${i}` }, { type: "ping" }]);
-  await Promise.all(crowd.map((member) => member.waitFor({ type: "pong" })));
-  return crowd;
+  for (const [i, member] of burst.entries()) member.sendTogether([{ type: "join", name: `guest-${i}` }, { type: "ping" }]);
+  await Promise.all(burst.map((member) => member.waitFor({ type: "pong" })));
+  return burst;
 }
 
-/** Opens a socket for each of these joins; they stand in line behind so many others that they share calls. All are answered. */
+/** Opens a socket for each of these joins. They wait behind so many other joins that they share calls. Returns after all answers. */
 export async function joinTogether(t, gateway, redis, joins) {
   const sockets = await Promise.all(joins.map(() => new Member(t, gateway.url).opened()));
-  const before = await waitingCrowd(t, gateway, redis, 130); // at most 120 can be under way
+  const before = await waitingBurst(t, gateway, redis, 130); // at most 120 can be in flight
   for (const [i, socket] of sockets.entries()) {
     socket.sendTogether([{ type: "join", ...joins[i] }, { type: "ping" }]);
     await socket.waitFor({ type: "pong" });
