@@ -1,4 +1,4 @@
-// Runs the experiments and writes results.jsonl; report.mjs makes tables and plots of it. See run.sh.
+// Runs the experiments and writes results.jsonl; report.mjs makes tables and plots from it. See run.sh.
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
@@ -22,7 +22,7 @@ const rounds = Number(options.rounds);
 const seconds = Number(options.seconds);
 const load = path.join(top, "build/release/load");
 const ours = "Yukizuri";
-// what is measured while the machine's host has the cores for others says little: it is measured once more
+// a run during which the machine's host took the cores away says little, so it is repeated
 const mostStolenPercent = 1;
 const attempts = 2;
 let payload = 222; // of a frame of ours; measured below
@@ -69,7 +69,7 @@ function keep(result) {
 
 const pick = (r) => Object.fromEntries(["cpu_ns_per_delivery", "deliveries_per_s", "p99_ms", "lost", "bytes_per_member", "handshake_cpu_us", "join_cpu_us", "stolen_percent"].filter((k) => r[k] !== undefined).map((k) => [k, r[k]]));
 
-/** Seconds of the cores that the host of a virtual machine has had for others so far. */
+/** The steal time so far, in seconds: CPU time that the host of a virtual machine gave to others. */
 const stolenSeconds = () => Number(fs.readFileSync("/proc/stat", "utf8").split("\n")[0].trim().split(/\s+/)[8]) / 100;
 
 async function generate(args) {
@@ -112,7 +112,7 @@ async function withRedis(use) {
   }
 }
 
-/** One run of one system: a fresh server, a fresh Redis. */
+/** Runs one system once, with a new server and a new Redis. */
 async function measure(experiment, name, round, args) {
   const system = systems[name];
   const once = () => withRedis(async (context) => {
@@ -130,8 +130,8 @@ async function measure(experiment, name, round, args) {
   return result;
 }
 
-/** On loopback the sender's system call does the receiver's half of the kernel's work as well. Within `use`
- * the kernel does that half on the load generator's core (receive packet steering), as another machine would. */
+/** On loopback the sender's system call also does the kernel's work for the receiver. Within `use`
+ * the kernel does that work on the load generator's core (receive packet steering), as another machine would. */
 async function withReceiversApart(use) {
   const wanted = {
     "/sys/class/net/lo/queues/rx-0/rps_cpus": "2", // a mask: the second core
@@ -157,7 +157,7 @@ async function withReceiversApart(use) {
   }
 }
 
-/** Each system in turn, and all that again: the machine's noise falls on all of them. */
+/** Runs each system in turn, and repeats this, so that the machine's noise affects all of them. */
 async function compare(experiment, names, args, times = rounds) {
   for (let round = 1; round <= times; round++) for (const name of names) await measure(experiment, name, round, args);
 }
@@ -198,14 +198,14 @@ const experiments = {
   },
 };
 
-/** So many deliveries a second to 19,000 people in rooms of 10 and of 1,000, and to one room of 1,000. */
+/** Measures a fixed rate of deliveries to 19,000 members in rooms of 10 and of 1,000, and to one room of 1,000. */
 async function compareRooms(experiment, deliveries) {
   for (let round = 1; round <= rounds; round++)
     for (const [members, rooms] of [[19000, 1900], [19000, 19], [1000, 1]])
       for (const name of [...floors.slice(1), ours, `${ours}, --send writev`]) await measure(experiment, name, round, { members, rooms, rate: (deliveries * rooms) / members, pending: 2000 });
 }
 
-/** One room on several gateways: what Redis costs then. Redis has a core, everything else the other. */
+/** Measures the cost of Redis for one room on several gateways. Redis and the load generator share one core. */
 async function measureGateways(count, args, kind) {
   for (let round = 1; round <= rounds; round++) {
     const once = () => withRedis(async (context) => {
@@ -226,7 +226,7 @@ async function main(stage) {
   fs.mkdirSync(options.out, { recursive: true });
   const file = path.join(options.out, "results.jsonl");
   const wanted = Object.keys(experiments).filter((name) => !options.only || options.only.split(",").includes(name));
-  // what is measured now takes the place of what was measured before
+  // new results replace the old ones of the same experiments
   const before = fs.existsSync(file) ? fs.readFileSync(file, "utf8").trim().split("\n").filter(Boolean).map((line) => JSON.parse(line)) : [];
   const replaced = (name) => wanted.some((begin) => name === begin || name.startsWith(`${begin} `));
   const kept = before

@@ -1,4 +1,4 @@
-// The systems under test: how each is started on a port, and how the load generator speaks to it.
+// The systems under test: how each is started on a port, and which dialect the load generator speaks to it.
 import fs from "node:fs";
 import path from "node:path";
 import { top } from "../lib/files.mjs"; // not the whole harness: peers have their own packages

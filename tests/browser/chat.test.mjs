@@ -64,7 +64,7 @@ test("when its gateway dies, the page reconnects by itself; no leave is shown an
   const other = gateways[owner === "g0" ? 1 : 0];
   assert.notEqual(redis.run("HGET", "yukizuri:{lobby}:member:watcher", "gateway"), owner, "the watcher is elsewhere");
   await page.evaluate(() => {
-    // it may be back before anybody looks
+    // it may have resumed before the check
     const status = document.querySelector("#status");
     new MutationObserver(() => (window.wasAway ||= status.textContent !== "")).observe(status, { childList: true, characterData: true, subtree: true });
   });

@@ -1,4 +1,4 @@
-// What a page shows of a deploy.
+// The page during a deploy.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { atEnd, joined, startGateway, startNginx, startRedis, until } from "../lib/harness.mjs";

@@ -1,4 +1,4 @@
-// What the page does where something is forbidden or can never succeed.
+// The page when an action is forbidden or can never succeed.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { joined, until } from "../lib/harness.mjs";

@@ -1,5 +1,5 @@
-// A client that is written from the rules for clients in docs/protocol.md, to the letter, and from nothing else. It has the
-// outer form of the page's own client, so that a ChaosMember can use either.
+// A client that implements exactly the rules of docs/protocol.md and nothing else. It has the same interface as
+// the page's client, so that a ChaosMember can use either.
 import { randomUUID } from "node:crypto";
 import WebSocket from "ws";
 
@@ -22,7 +22,7 @@ export class Bot {
     Object.assign(this, { url, on, open, name: "", wanted: false });
   }
 
-  // --- What its owner asks for ---
+  // --- Calls of the owner ---
 
   join(name) {
     this.name = name;
@@ -114,14 +114,14 @@ export class Bot {
     this.#after(code === 4429 ? WAIT_4429_MS : Math.random() * most, () => this.#connect());
   }
 
-  /** A `ping` every so often, and nothing for twice as long: the connection is lost. */
+  /** Sends a `ping` every `seconds`. If nothing arrives for twice as long, the connection is lost. */
   #watch(seconds) {
     const received = this.received;
     this.#send({ type: "ping" });
     this.#after(seconds * 2000, () => (this.received === received ? this.#closed(1006) : this.#watch(seconds)));
   }
 
-  // --- What comes ---
+  // --- Received messages ---
 
   #take(message) {
     this.received = (this.received ?? 0) + 1;

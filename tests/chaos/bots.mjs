@@ -1,5 +1,5 @@
-// Bots that are written from the documented rules alone (bot.mjs) talk while one thing after the other is broken:
-// every round breaks each of them once, in an order of its own.
+// Bots that implement only the documented rules (bot.mjs) talk while faults are injected one after the other.
+// Each round injects every kind of fault once, in a random order.
 //
 //   node bots.mjs --seed 1 [--members 12] [--gateways 2] [--only "kind,kind"]
 //
@@ -56,7 +56,7 @@ async function breakOne(system, kind) {
   if (breaks === "redis") system.away.push([fault.from ?? from, Date.now()]);
 }
 
-/** What the bots were told of their own lines, against what was shown. */
+/** Compares the answers to the bots' lines with the messages that were shown. */
 function judgeLines(bots) {
   const problems = [];
   const shown = new Map(); // text → places

@@ -1,9 +1,9 @@
-// Breaks a running system on purpose and holds what its members saw against the five promises.
+// Injects faults into a running system, and checks the members' records against the five promises.
 //
 //   node chaos.mjs --seed 1 --seconds 60 [--members 50] [--gateways 3] [--every 2500] [--only "kind,kind"]
 //                  [--json PREFIX]
 //
-// `every` is the mean time between two faults, in ms. run.sh brings it into a network namespace of its own
+// `every` is the mean time between two faults, in ms. run.sh starts it in a network namespace of its own
 // and runs several seeds.
 import fs from "node:fs";
 import { parseArgs } from "node:util";
@@ -41,7 +41,7 @@ function plan(system, members) {
   return makeSchedule({ seed, ms: seconds * 1000, gateways: system.gateways.length, members: members.length, every: Number(values.every), only: chosen });
 }
 
-/** Notes when Redis was away. */
+/** Records when Redis was unavailable. */
 async function carryOut(fault) {
   const from = Date.now();
   try {
@@ -54,7 +54,7 @@ async function carryOut(fault) {
   if (kinds[fault.kind].breaks === "redis") fault.system.away.push([fault.from ?? from, Date.now()]);
 }
 
-/** Which gateway had a member when, from the gateways' own logs; gives when that one was stalled. */
+/** Returns a function that tells when the gateway of a member at a time was stalled, from the gateways' logs. */
 function findStalls(system) {
   const sightings = system.everyProcess.flatMap(({ log, number }) => log.filter(({ kind }) => kind === "join" || kind === "resume").map(({ id, time }) => ({ id, number, t: Date.parse(time) })));
   return (id, t) => {
@@ -63,7 +63,7 @@ function findStalls(system) {
   };
 }
 
-/** What stops or restarts a gateway, or Redis, waits until an earlier fault of this kind has given it back. */
+/** A fault that stops or restarts a gateway or Redis waits until an earlier one has ended. */
 function inTurn({ kind, gateway, system }, act) {
   const broken = { gateway, redis: system }[kinds[kind].breaks];
   if (!broken) return act();
@@ -71,7 +71,7 @@ function inTurn({ kind, gateway, system }, act) {
   return broken.turn;
 }
 
-/** Carries the schedule out; ends when the last fault is over. Gives how many of each kind there were. */
+/** Executes the schedule and returns after the last fault. Returns the number of faults of each kind. */
 async function breakThings(system, members, schedule) {
   const begin = Date.now();
   const injected = new Map();

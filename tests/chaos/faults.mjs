@@ -1,4 +1,4 @@
-// How each kind of fault is brought about and taken back. Each is a function of what is broken; it ends
+// The injection and the end of each kind of fault. Each is a function of its target. It returns
 // when the fault is over and everything that it stopped runs again.
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
@@ -39,7 +39,7 @@ async function stall(fault, path) {
   fault.system.paths.heal(path);
 }
 
-/** Never waits in this thread: Redis may be frozen, and only this thread will thaw it. */
+/** Never blocks this thread: Redis may be frozen, and only this thread will thaw it. */
 async function run(fault, ...command) {
   try {
     await promisify(execFile)("redis-cli", ["-p", String(fault.system.redis.port), ...command], { timeout: COMMAND_MS });

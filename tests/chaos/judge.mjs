@@ -1,12 +1,12 @@
-// Holds every member's own record against the five promises. Knows nothing of how they were made.
+// Checks every member's record against the five promises, independently of how the records were made.
 //
-// A record is a list of { t, what, ... } in the order in which a member saw things: start, welcome,
-// message, presence, ack, gap, lost, leave, refused, ended. `since` a welcome the member is owed every
-// message of that epoch with a greater number, until it leaves, or is told of a gap.
+// A record is a list of { t, what, ... } in the order in which the member saw the events: start, welcome,
+// message, presence, ack, gap, lost, leave, refused, ended. After a welcome the member is owed every
+// message of that epoch with a greater number, until it leaves or receives a gap.
 
 import { History } from "./history.mjs";
 
-/** What everybody together saw: which number a message has, in the epoch in which it was given. */
+/** The messages that all members together saw, each with its number in the epoch in which it was assigned. */
 function collectTruth(members, history) {
   const truth = { epochs: new Map(), byNonce: new Map(), conflicts: [] };
   for (const member of members) {
@@ -28,9 +28,9 @@ function collectTruth(members, history) {
 
 const UNKNOWN_MS = 15000; // a lease, the grace, and the way of whoever stood in between
 
-/** The stretches of numbers that a member is owed: { epoch, after, upTo, seen }. */
+/** The ranges of numbers that a member is owed: { epoch, after, upTo, seen }. */
 function stretchesOf({ record, name }, verdict, history, wentBack) {
-  // Redis went back, and the gateway that would have put the member back ended before it could
+  // Redis returned with an older state, and the gateway that would have reinstated the member ended too early
   const isUnknown = (t) => wentBack.some((at) => t >= at && t - at < UNKNOWN_MS);
   let id = null;
   const stretches = [];
@@ -82,7 +82,7 @@ function stretchesOf({ record, name }, verdict, history, wentBack) {
     } else if (what === "message" || what === "presence") {
       if (!open) verdict.disorder.push(`${name} saw ${what} ${seq} before a welcome`);
       else if (open.epoch !== epoch) verdict.disorder.push(`${name} saw ${what} ${seq} of ${epoch}, being in ${open.epoch}`);
-      // a line that only names who is in the welcome's list bears its number
+      // a presence that only names members of the welcome's list has the welcome's number
       else if (seq < open.last || (seq === open.last && (what !== "presence" || seq !== open.after))) verdict.disorder.push(`${name} saw ${what} ${seq} after ${open.last} (${epoch})`);
       if (!open) continue;
       open.last = Math.max(open.last, seq);
@@ -108,7 +108,7 @@ function judgeDelivery(members, truth, verdict, history, wentBack) {
   verdict.disorder.push(...truth.conflicts);
 }
 
-/** An acknowledged message that nobody saw is lost, unless Redis lost its memory of it. */
+/** An acknowledged message that no member saw is lost, unless Redis lost its memory of it. */
 function judgeAcknowledged(members, truth, verdict, lastEpoch, history) {
   for (const member of members) {
     for (const { what, epoch, seq, nonce } of member.record) {
@@ -126,7 +126,7 @@ function judgeAcknowledged(members, truth, verdict, lastEpoch, history) {
   }
 }
 
-/** Lines may be given up, and names refused, only where that cannot be helped. */
+/** Lines may be dropped, and names refused, only if this is unavoidable. */
 function judgeRefusals(members, verdict, emptied) {
   for (const { name, record, failed } of members) {
     for (const [nonce, code] of failed)
@@ -134,23 +134,23 @@ function judgeRefusals(members, verdict, emptied) {
     for (const { t, what, code } of record) {
       if (what !== "refused") continue;
       verdict.refused++;
-      // a name that was left, or whose join's outcome was never told, is free again within seconds
+      // a name after a leave, or after a join without an answer, is free again within seconds
       const fresh = record.some((entry) => entry.what === "start" && t - entry.t >= 0 && t - entry.t < 60000);
       if (code !== "name_taken" || (!fresh && emptied === 0)) verdict.refusals.push(`${name} was refused: ${code}`);
     }
   }
 }
 
-// --- Comings and goings ---
+// --- Joins and leaves ---
 
 const SLACK_MS = 1000; // a probe every 2 s tells a gateway roughly when Redis went
 const STALE_MS = 2000;
 const SIGNS = new Set(["welcome", "message", "presence", "ack"]);
 
-/** For how long a member had seen nothing of the room at a moment, without the time in which Redis was
- *  away (ms): nobody could come back then. */
+/** The time for which a member had received nothing from the room, without the time in which Redis was
+ *  unavailable (ms), because nobody could reconnect then. */
 function absenceBefore(member, t, { away, stalls }) {
-  // what comes out of a path, a socket or a gateway that was stalled is old: others may have given it up
+  // data from a stalled path, socket or gateway is old: other gateways may have given the member up
   const isStale = (entry) => stalls.some(([from, to]) => entry.t >= from && entry.t <= to + STALE_MS);
   const last = member.record.findLast((entry) => entry.t <= t && SIGNS.has(entry.what) && !isStale(entry));
   if (!last) return Infinity;
@@ -163,7 +163,7 @@ function absenceBefore(member, t, { away, stalls }) {
   return absent;
 }
 
-/** Who had which id when: { id → { member, from, until } }. */
+/** The owner of each id over time: { id → { member, from, until } }. */
 function collectIdentities(members) {
   const identities = new Map();
   for (const member of members) {
@@ -181,7 +181,7 @@ function collectIdentities(members) {
   return identities;
 }
 
-/** The first sight of each leave: nobody may be announced as left who was there within the grace. */
+/** Checks the first announcement of each leave: a member that was present within the grace period may not be announced as left. */
 function judgeLeaves(members, verdict, { graceMs, away, stallsOf, history }) {
   const identities = collectIdentities(members);
   const first = new Map(); // epoch, number and id → when it was first seen
@@ -202,9 +202,9 @@ function judgeLeaves(members, verdict, { graceMs, away, stallsOf, history }) {
   }
 }
 
-/** Nobody may be announced as come who is there already. When Redis lost its memory everybody is
- *  announced once more, and until then a welcome names those who were there before. A welcome that is
- *  followed by what was missed names people whose coming follows: it is not looked at. */
+/** A present member may not be announced as joined. After Redis lost its memory, every member is
+ *  announced again, and until then a welcome lists the earlier members. A welcome before a replay
+ *  lists members whose join is replayed after it, so it is not checked. */
 function judgeJoins(members, verdict) {
   const firstEpoch = members[0]?.record.find(({ what }) => what === "welcome")?.epoch;
   for (const { name, record } of members) {
@@ -243,11 +243,11 @@ function noteTold(members, history) {
 
 // --- The verdict ---
 
-/** Gives lists of what broke a promise, and the figures for the table. `members` have name, record,
- *  said, failed and stalls; `lastEpoch` is the one that Redis is in at the end, `away` when it could not be used
- *  ([from, to], in order), `emptied` how often it lost its memory, `forked` how often it went on with an older
- *  one, `wentBack` when, `history` which epoch came from which; `stallsOf(id, t)` gives when the gateway
- *  that had this member at that moment was stopped or cut off. */
+/** Returns lists of broken promises and the figures for the table. `members` have name, record,
+ *  said, failed and stalls; `lastEpoch` is the epoch at the end, `away` the times at which Redis was unusable
+ *  ([from, to], in order), `emptied` the number of memory losses, `forked` the number of returns with an older
+ *  state, `wentBack` their times, `history` the tree of epochs; `stallsOf(id, t)` returns when the gateway
+ *  of this member at that time was stopped or cut off. */
 export function judge(members, { graceMs, lastEpoch, away = [], emptied = 0, forked = 0, wentBack = [], history = new History(), stallsOf = () => [] }) {
   const verdict = {
     lost: [], doubled: [], disorder: [], unexcused: [], falseLeaves: [], falseJoins: [], refusals: [], ended: [],

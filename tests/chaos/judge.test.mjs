@@ -1,4 +1,4 @@
-// The judge must find what is wrong: each of these records breaks one promise, and one keeps them all.
+// The judge must find each fault: each of these records breaks one promise, and one keeps them all.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { judge, promises } from "./judge.mjs";
@@ -20,7 +20,7 @@ function person(name, id, record) {
 
 const epoch = (t, seq, more = {}) => ({ t, what: "epoch", epoch: "e2", seq, ...more });
 
-/** The same, where e2 goes on from e1's number 2. */
+/** The same, where e2 continues after number 2 of e1. */
 function expectForked(alice, bob, broken) {
   const history = new History();
   history.note("e2", "e1:2");
@@ -28,7 +28,7 @@ function expectForked(alice, bob, broken) {
   assert.deepEqual(promises.filter((promise) => verdict[promise].length > 0), broken, JSON.stringify(verdict, null, 1));
 }
 
-/** Judges alice and bob; only the promises named in `broken` may be. */
+/** Judges alice and bob; exactly the promises in `broken` must be broken. */
 function expect(alice, bob, broken, lastEpoch = "e1") {
   const verdict = judge([person("alice", "A", alice), person("bob", "B", bob)], { graceMs, lastEpoch, emptied: lastEpoch === "e1" ? 0 : 1 });
   assert.deepEqual(promises.filter((promise) => verdict[promise].length > 0), broken, JSON.stringify(verdict, null, 1));

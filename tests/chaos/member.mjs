@@ -1,6 +1,6 @@
-// A member that talks, loses its connection, comes back, and writes down everything it sees. It is the
-// page's own client (templates/client.js) without the page, so that what people use is what is tested; or
-// another one with the same outer form.
+// A member that talks, loses its connection, reconnects, and records everything it sees. It uses the
+// page's client (templates/client.js) without the page, so that the test covers the real client; or
+// another client with the same interface.
 import WebSocket from "ws";
 import { Client } from "../../templates/client.js";
 
@@ -41,7 +41,7 @@ export class ChaosMember {
     return this.state === "joined";
   }
 
-  /** What was said and neither acknowledged nor given up. */
+  /** The lines that are neither acknowledged nor dropped. */
   get pending() {
     return this.#client.pending.size;
   }
@@ -53,7 +53,7 @@ export class ChaosMember {
     this.#planSay();
   }
 
-  /** Says nothing more by itself. */
+  /** Stops talking. */
   quiet() {
     this.#quiet = true;
     clearTimeout(this.#sayTimer);
@@ -66,7 +66,7 @@ export class ChaosMember {
     this.#client.leave();
   }
 
-  /** Goes on purpose and comes back as somebody new. */
+  /** Leaves and joins again as a new member. */
   wander(ms) {
     if (!this.joined) return;
     this.#note("leave", { id: this.me.id });

@@ -1,10 +1,10 @@
-// Redis away for some seconds under load: how soon after its return has everybody everything?
+// Redis is unavailable for some seconds under load. Measures how soon after its return all members have everything.
 //
 //   node outage.mjs [--seconds 5] [--members 50] [--rounds 3] [--within MS]
 //
-// Each round takes Redis away in each of three ways: frozen, behind dead paths, its connections cut again
-// and again. Converged: all members are in, all that was acknowledged has reached all of them, and so has
-// a line that each says right after the return. Fails when that takes longer than `within`.
+// Each round has three outages of Redis: frozen, behind dead paths, and with its connections closed repeatedly.
+// The system has converged when all members have joined, every acknowledged message has reached all of them, and so has
+// a line that each of them says right after the return. Fails if that takes longer than `within`.
 import { execFile } from "node:child_process";
 import { parseArgs, promisify } from "node:util";
 import { onStage, pause, until } from "../lib/harness.mjs";
@@ -38,7 +38,7 @@ const ways = {
   },
 };
 
-/** The lines of this mark that a member has seen. */
+/** The lines with this mark that a member has seen. */
 const marked = ({ record }, mark) => record.filter(({ what, text }) => what === "message" && text.startsWith(mark)).length;
 
 async function goAwayAndReturn(system, members, way, mark) {

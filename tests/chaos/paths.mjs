@@ -1,7 +1,7 @@
-// Network paths that can be stalled: as with a cable pulled out, nothing arrives and nobody is told.
+// Network paths that can be stalled. As with an unplugged cable, nothing arrives, and no error is reported.
 //
-// In a network namespace of our own nftables drops every packet of an address; each gateway reaches
-// Redis, and nginx reaches each gateway, by an address of that path alone. Where that is not allowed,
+// In a network namespace of its own, nftables drops every packet of an address. Each gateway reaches
+// Redis, and nginx reaches each gateway, over an address of that path alone. Without the permissions for this,
 // a proxy that stops passing bytes simulates it.
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
@@ -20,7 +20,7 @@ export class DroppedPackets {
     nft("add rule ip chaos out ip daddr @stalled drop");
   }
 
-  /** The path to what listens on `port` of all 127.0.0.x, by an address of its own. */
+  /** The path to the listener on `port` of all 127.0.0.x, over an address of its own. */
   async open(address, port) {
     return { address, port };
   }

@@ -1,4 +1,4 @@
-// Random numbers that a seed repeats (mulberry32).
+// Repeatable random numbers from a seed (mulberry32).
 export class Random {
   #state;
 
@@ -6,7 +6,7 @@ export class Random {
     this.#state = seed >>> 0;
   }
 
-  /** From 0 to 1, 1 excluded. */
+  /** From 0 to 1, without 1. */
   next() {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;
     let t = this.#state;

@@ -2,8 +2,8 @@
 //
 //   node rolling.mjs [--members 150] [--rate 100] [--drain 10]
 //
-// Nobody may notice but by a reconnect: no message lost or doubled, no line of leaving or coming, and the
-// reconnects spread evenly over the drain. Prints their histogram.
+// Members may notice nothing but a reconnect: no message is lost or duplicated, no leave or join is announced, and the
+// reconnects are spread evenly over the drain. Prints their histogram.
 import { parseArgs } from "node:util";
 import { onStage, pause } from "../lib/harness.mjs";
 import { judge, promises } from "./judge.mjs";
@@ -21,7 +21,7 @@ const drainMs = Number(values.drain) * 1000;
 const drainDelayMs = drainDelay * 1000;
 const BUCKETS = 20;
 
-/** Starts the new one beside the old, drains the old: how long after its SIGTERM and its drain-delay each member came back. */
+/** Starts the new gateway beside the old one and drains the old one. Returns how long after drain-delay each member resumed. */
 async function replace(system, gateway, members) {
   const old = gateway.process;
   gateway.process = await system.startGateway(gateway, { newId: true });
@@ -32,7 +32,7 @@ async function replace(system, gateway, members) {
   return { lasted, welcomes };
 }
 
-/** The greatest distance between how they are spread and an even spread (Kolmogorov and Smirnov). */
+/** The greatest distance between their distribution and the even one (Kolmogorov-Smirnov). */
 function unevenness(times) {
   const sorted = times.map((time) => Math.min(1, Math.max(0, time) / drainMs)).sort((a, b) => a - b);
   return Math.max(...sorted.map((time, i) => Math.max(Math.abs((i + 1) / sorted.length - time), Math.abs(i / sorted.length - time))));

@@ -1,7 +1,7 @@
-// Which faults come when: all of it from the seed alone, so that a seed repeats the schedule.
+// The schedule of faults. It depends on the seed only, so that a seed repeats the schedule.
 import { Random } from "./random.mjs";
 
-// What each kind breaks. Two faults that break the same thing never overlap. `ms` is how long it lasts.
+// The target of each kind. Two faults of the same target never overlap. `ms` is the duration.
 export const kinds = {
   "kill -9 a gateway": { breaks: "gateway", ms: [100, 5000] },
   "drain a gateway (SIGTERM)": { breaks: "gateway", ms: [100, 1500] },

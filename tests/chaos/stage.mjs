@@ -1,4 +1,4 @@
-// What every run needs: the system, its members, the wait until all have everything, and what the processes complain of.
+// The parts of every run: the system, its members, the wait until all have everything, and the complaints of the processes.
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { until } from "../lib/harness.mjs";
@@ -25,7 +25,7 @@ export async function startSystem(t, gateways, settings) {
   return system;
 }
 
-/** Members who talk; all have joined. `sayEvery`: [shortest, longest] pause between two lines, in ms; `Kind`: their client. */
+/** Starts members who talk, and waits until all have joined. `sayEvery`: [shortest, longest] pause between two lines, in ms; `Kind`: their client. */
 export async function startMembers(system, { count, seed, sayEvery, Kind }) {
   const members = Array.from({ length: count }, (_, number) => new ChaosMember({ url: system.nginx.url, seed, number, sayEvery, Kind, random: new Random(seed * 1000 + number) }));
   for (const member of members) member.start();
@@ -33,8 +33,8 @@ export async function startMembers(system, { count, seed, sayEvery, Kind }) {
   return members;
 }
 
-/** Everybody is in, has nothing left to say, and has every message that was said to end it. Gives the
- *  time that took, in ms. */
+/** Waits until every member has joined, has no line left, and has every final message. Returns the
+ *  time in ms. */
 export async function converge(members) {
   const begin = Date.now();
   const describe = (member, more = "") => `${member.name} (${member.state}, ${more}${member.pending} pending)`;
@@ -48,7 +48,7 @@ export async function converge(members) {
   return Date.now() - begin;
 }
 
-/** { id → name } as Redis has it; in one call and without blocking, for members go on answering pings. */
+/** { id → name } in Redis, read in one call and without blocking, because members must answer pings. */
 async function readRoster(port) {
   const script = "local all = {} for _, name in ipairs(redis.call('SMEMBERS', KEYS[1])) do all[#all + 1] = redis.call('HGET', ARGV[1] .. name, 'id') or ('no key of ' .. name) all[#all + 1] = name end return all";
   const { stdout } = await promisify(execFile)("redis-cli", ["-p", String(port), "--raw", "EVAL", script, "1", `${ROOM}:members`, `${ROOM}:member:`]);
@@ -56,7 +56,7 @@ async function readRoster(port) {
   return new Map(Array.from({ length: words.length >> 1 }, (_, i) => [words[2 * i], words[2 * i + 1]]));
 }
 
-/** Who is in the room, as Redis has it and as each member has it: a list of what differs. */
+/** Compares the members in Redis with each member's list. Returns the differences. */
 export async function compareRosters(system, members) {
   let there = new Map();
   const differs = (member) => member.people.size !== there.size || [...there.keys()].some((id) => !member.people.has(id));
@@ -72,7 +72,7 @@ export async function compareRosters(system, members) {
   return complaints.concat(members.filter(differs).map(({ name, people }) => `${name} sees ${people.size} members, Redis has ${there.size}; only in Redis: ${only(there, people)}; only seen: ${only(people, there)}`));
 }
 
-/** Ends the gateways and gives what they complain of: sanitizers, a status that is not 0. */
+/** Ends the gateways and returns their complaints: sanitizer reports, an exit status other than 0. */
 export async function checkProcesses(system) {
   const complaints = [];
   for (const gateway of system.gateways) system.ends.push({ gateway: gateway.number, ...(await gateway.process.stop("SIGINT")) });
@@ -89,7 +89,7 @@ export function printTable(title, rows) {
   for (const [name, value] of rows) console.log(`  ${name.padEnd(width)}  ${value}`);
 }
 
-/** Prints what is broken, and gives the exit status. */
+/** Prints the problems and returns the exit status. */
 export function printProblems(problems) {
   for (const problem of problems.slice(0, 20)) console.log(`  BROKEN  ${problem}`);
   console.log(problems.length === 0 ? "  All promises kept." : `  ${problems.length} promises broken.`);

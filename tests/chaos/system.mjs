@@ -1,4 +1,4 @@
-// What is broken: one Redis, some gateways behind one nginx, each of which can be stopped and started
+// The system under test: one Redis and several gateways behind one nginx. Each can be stopped and started
 // again in its place.
 import fs from "node:fs";
 import path from "node:path";
@@ -75,7 +75,7 @@ export class System {
     if (epoch) this.history.note(epoch, forks ?? "");
   }
 
-  /** Redis comes back from a dump that lacks what was said during `pause`. */
+  /** Redis restarts from a snapshot that lacks the messages during `pause`. */
   async restoreOlder(fault, pause) {
     this.forked++;
     this.noteHistory();

@@ -1,4 +1,4 @@
-// Addresses: whose word is believed for them, what others see of them, and the key under which they are hashed.
+// Client addresses: the trusted sources, the visible forms, and the key of the hash.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { Member, get, joined, rawText, startGateway, startRedis, until, untilLogged } from "../lib/harness.mjs";
@@ -86,7 +86,7 @@ test("each value of show-address shows addresses in its form", async (t) => {
   assert.equal(await shown("off", "d"), undefined);
 });
 
-/** One request on a connection that ends with it, answered as { status, head, body }. */
+/** Sends one request on a connection that ends with it. Returns { status, head, body }. */
 async function ask(gateway, line, headers = "") {
   const answer = await rawText(gateway, `${line} HTTP/1.1\r\n${/^host:/im.test(headers) ? "" : "Host: x\r\n"}Connection: close\r\n${headers}\r\n`);
   const [head, ...rest] = answer.split("\r\n\r\n");

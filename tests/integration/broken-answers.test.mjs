@@ -1,4 +1,4 @@
-// Answers of Redis that cannot be so: the connection ends with a sentence, and the gateway comes back.
+// Impossible answers of Redis: the connection ends with a log line, and the gateway reconnects.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { joined, startGateway, startRedis, stopwatch, until, untilReady } from "../lib/harness.mjs";

@@ -1,5 +1,5 @@
-// Keys that a hand or a foreign program has broken: nobody is kept out by it, nothing is lost, and nothing is asked again
-// without a rest.
+// Keys that an operator or a foreign program has broken: they block no join, lose no message, and cause no
+// busy loop.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { atEnd, joined, ofKind, startGateway, startRedis, until } from "../lib/harness.mjs";
@@ -185,7 +185,7 @@ test("a forged claim, lease or set of rooms does not keep a dead gateway's membe
     await dead.stop("SIGKILL");
     redis.run(...command);
     await until(`it is reaped, with its forged ${what}`, () => redis.run("SISMEMBER", "yukizuri:gateways", "dead") === "0", 40000);
-    if (what !== "rooms") await until("its member is announced", () => watcher.departures().includes(`of-${what}`)); // else nobody knows where they were
+    if (what !== "rooms") await until("its member is announced", () => watcher.departures().includes(`of-${what}`)); // otherwise nobody knows their rooms
   }
 });
 
@@ -208,7 +208,7 @@ test("a stream full of foreign entries blocks no join and is not read repeatedly
   await alice.waitFor({ type: "message", text: "two" });
   await alice.say("three");
   await bob.waitFor({ type: "message", text: "three" });
-  assert.ok(redis.calls("xrange") - probes < 40, `${redis.calls("xrange") - probes} reads`); // with those of two gateways' probes
+  assert.ok(redis.calls("xrange") - probes < 40, `${redis.calls("xrange") - probes} reads`); // including the probes of two gateways
 });
 
 const HIDE = `
@@ -227,7 +227,7 @@ test("an event behind a thousand foreign entries is found and causes no gap", as
   const gateway = await startGateway(t, { redis });
   const alice = await joined(t, gateway.url, "alice");
   await alice.say("one");
-  redis.run("EVAL", HIDE, "2", `${ROOM}:head`, `${ROOM}:recent`); // kept, and never published
+  redis.run("EVAL", HIDE, "2", `${ROOM}:head`, `${ROOM}:recent`); // stored, but never published
   await alice.say("two");
   await alice.waitFor({ type: "message", text: "two" });
   assert.deepEqual(alice.texts(), ["one", "before", "behind", "two"]);
@@ -261,7 +261,7 @@ test("invalid numbers are ignored", async (t) => {
     redis.run("XADD", `${ROOM}:recent`, `${next}-0`, "at", at, "event", event, "said", said);
     redis.run("HSET", `${ROOM}:head`, "seq", String(next));
   }
-  const bob = await joined(t, far.url, "bob"); // reads them; UBSan looks on
+  const bob = await joined(t, far.url, "bob"); // reads them under UBSan
   await bob.say("two");
   await alice.waitFor({ type: "message", text: "two" });
   for (const seq of ["18446744073709551615", "9223372036854775807", "4503599627370496"])
@@ -298,7 +298,7 @@ test("a member with a broken name is counted but not named, and every frame is v
   await bob.say("one");
   assert.ok(!bob.find({ type: "gap" }));
   assert.equal(bob.closed, null);
-  // a gateway that opens the room while she is broken names the others
+  // a gateway that opens the room while her key is broken lists the others
   const carol = await joined(t, near.url, "carol");
   await hand.call("HSET", `${ROOM}:member:bob`, "name", "\xfe");
   const third = await startGateway(t, { redis, args: ["--gateway-id", "third"] });

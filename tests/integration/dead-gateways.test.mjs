@@ -1,4 +1,4 @@
-// Gateways that die, freeze or come back under their id: what becomes of their members.
+// The members of gateways that die, freeze or return under their id.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { Process, get, joined, lapse, memberThatIsIn, startGateway, startRedis, until, untilLogged } from "../lib/harness.mjs";
@@ -15,14 +15,14 @@ test("after kill -9 of a gateway, each of its members is announced as left once,
   await joined(t, `${doomed.url}/alone`, "solitary");
   await until("all are seen", () => watchers.every((w) => w.received.some((m) => m.count === 72)));
 
-  const grace = lapse(1900); // of 2 s, by coarse clocks
+  const grace = lapse(1900); // of 2 s, measured by coarse clocks
   await doomed.stop("SIGKILL");
   await until("all are gone", () => watchers.every((w) => w.received.some((m) => m.type === "presence" && m.count === 2)));
   assert.ok(grace.over(), "nobody leaves before the grace is over");
   assert.deepEqual(membersOf(redis), ["w0", "w1"]);
   await until("the room without witnesses is cleared too", () => redis.run("EXISTS", "yukizuri:{alone}:members") === "0");
   await until("the gateway is reaped", () => redis.lines("SMEMBERS", "yukizuri:gateways").length === 2);
-  // every departure was published once, by one gateway
+  // every leave was published once, by one gateway
   const events = redis.lines("XRANGE", "yukizuri:{lobby}:recent", "-", "+").filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
   const left = events.filter((e) => e.type === "presence").flatMap((e) => e.left.map((p) => p.name));
   assert.ok(events.every((e) => e.type !== "presence" || e.left.length <= 50), "a client is told 50 names at most");
@@ -121,7 +121,7 @@ test("a gateway that was paused removes no members because of checks from before
   await looksPass(1, "yukizuri:gateway:living:gone"); // and found no lease
   await sleeper.stats(); // and knows it
   sleeper.freeze(t);
-  await lapse(2000).end(); // longer than it waits before it takes somebody off
+  await lapse(2000).end(); // longer than it waits before it removes members
   await forgetLease();
   sleeper.thaw();
   await until("the lease is renewed", () => redis.run("EXISTS", "yukizuri:gateway:living") === "1");
@@ -142,7 +142,7 @@ test("a gateway that starts again while Redis is frozen gives its earlier member
   redis.freeze(t);
   await lapse(4500).end(); // longer than the grace
   redis.thaw();
-  const grace = lapse(2900); // of 3 s, by coarse clocks
+  const grace = lapse(2900); // of 3 s, measured by coarse clocks
   const { resume, epoch, seq } = alice.welcome;
   await memberThatIsIn(t, second.url, "alice", { resume, since: { epoch, seq } });
   await until("who does not come back has left", () => watcher.saw("left", "gone"));
@@ -180,7 +180,7 @@ test("after a clean stop no gateway logs a death, and members who did not move l
   const watcher = await joined(t, other.url, "watcher");
   const stopped = await startGateway(t, { redis, args: [...times, "--gateway-id", "one"] });
   await joined(t, stopped.url, "alice");
-  const grace = lapse(3900); // of 4 s, by coarse clocks
+  const grace = lapse(3900); // of 4 s, measured by coarse clocks
   const { code } = await stopped.stop("SIGTERM");
   assert.equal(code, 0);
   assert.equal(redis.run("EXISTS", leaseOf("one")), "0");

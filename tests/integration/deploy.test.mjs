@@ -1,4 +1,4 @@
-// A gateway goes away and another one takes its place: signals, drains, balancers, successors.
+// A gateway drains and another one replaces it: signals, drains, balancers, successors.
 import assert from "node:assert/strict";
 import net from "node:net";
 import test from "node:test";
@@ -11,7 +11,7 @@ test("members who leave while a gateway drains are removed before it exits", asy
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--drain", "3"] });
   const burst = await Promise.all(Array.from({ length: 40 }, (_, i) => joined(t, `${gateway.url}/room-${i}`, "guest")));
-  redis.run("CLIENT", "PAUSE", "2500"); // longer than an empty gateway takes to go
+  redis.run("CLIENT", "PAUSE", "2500"); // longer than an empty gateway takes to exit
   for (const member of burst) member.send({ type: "leave" });
   await Promise.all(burst.map((member) => member.settled()));
   gateway.signal("SIGTERM");
@@ -76,7 +76,7 @@ test("a deploy under the same id, with a drain longer than the grace period, ann
   await until("the lease is marked", () => redis.run("HGET", leaseOf("one"), "draining") === "1");
   const successor = await startGateway(t, { redis, args, port });
   await until("it is told", () => ofKind(successor, "gateway-taken-over").length === 1);
-  movers[10].die(); // of the last ones to be told
+  movers[10].die(); // among the last ones to be told
   assert.equal(await old.status(40000), 0);
   await until("who died while the old process drained is announced", () => watcher.departures().includes("m10"));
   const moved = movers.filter((_, i) => i !== 10);
@@ -110,13 +110,13 @@ test("members of a process that died while it drained beside its successor are r
   const args = ["--gateway-id", "one", "--lease", "1", "--leave-grace", "1"];
   const watcher = await joined(t, (await startGateway(t, { redis, args: ["--gateway-id", "other", "--lease", "1", "--leave-grace", "1"] })).url, "watcher");
   const old = await startGateway(t, { redis, args: [...args, "--drain", "30"] });
-  await joined(t, old.url, "filler"); // told first
+  await joined(t, old.url, "filler"); // the first one to get it
   await joined(t, old.url, "lost");
   await joined(t, `${old.url}/aside`, "lost");
   old.signal("SIGTERM");
   await until("the lease is marked", () => redis.run("HGET", leaseOf("one"), "draining") === "1");
   await startGateway(t, { redis, args });
-  await renewalsPass(redis, "other", 9); // longer than a lease and the grace, while the old one is there
+  await renewalsPass(redis, "other", 9); // longer than a lease and the grace period, while the old one runs
   assert.ok(!watcher.departures().includes("lost"));
   await old.stop("SIGKILL");
   await until("they are taken off", () => watcher.departures().includes("lost"));
@@ -127,7 +127,7 @@ test("a resume on the successor, while the old process of the same id still has 
   const redis = await startRedis(t);
   const args = ["--gateway-id", "one"];
   const old = await startGateway(t, { redis, args: [...args, "--drain", "60"] });
-  await joined(t, old.url, "filler"); // is told to go first
+  await joined(t, old.url, "filler"); // gets SIGTERM first
   const alice = await joined(t, old.url, "alice");
   old.signal("SIGTERM");
   await until("the lease is marked", () => redis.run("HGET", leaseOf("one"), "draining") === "1");

@@ -1,4 +1,4 @@
-// What the documents say of words that programs and operators rely on is what the gateway says, and the other way round.
+// The names in the documents that programs and operators rely on are those of the gateway, and vice versa.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
@@ -14,7 +14,7 @@ const operations = read("docs/operations.md");
 const redisKeys = read("docs/redis.md");
 const documents = [...fs.readdirSync(top), ...["docs", "deploy", "compose"].flatMap((folder) => filesBelow(path.join(top, folder)).map((file) => path.relative(top, file)))].filter((name) => name.endsWith(".md"));
 
-/** What stands below a heading, up to the next of its kind or above. */
+/** The text below a heading, up to the next heading of its level or above. */
 function section(document, title) {
   const lines = document.split("\n");
   const start = lines.findIndex((line) => /^#+ /.test(line) && line.replace(/^#+ /, "") === title);
@@ -31,7 +31,7 @@ function rowsOf(document, heading) {
   return document.slice(start).split("\n\n")[0].split("\n").slice(2).map((row) => row.split(/(?<!\\)\|/).slice(1, -1).map((cell) => cell.trim()));
 }
 
-/** The words of its first column. */
+/** The words in the first column of that table. */
 const firstColumn = (document, heading) => rowsOf(document, heading).flatMap(([cell]) => cell.match(/`[^`]+`|\d{4}/g).map((word) => word.replaceAll("`", "")));
 const wordsOf = (text, ...patterns) => [...new Set(patterns.flatMap((pattern) => [...text.matchAll(pattern)].map(([, word]) => word)))].sort();
 
@@ -148,7 +148,7 @@ test("the table of metrics is the one of /metrics, and the operator's questions 
   for (const name of figures) assert.ok(help.has(name), name);
 });
 
-// --- What programs write ---
+// --- Generated texts ---
 
 test("configuration.md is what yukizuri --help=markdown prints", () => {
   assert.equal(read("docs/configuration.md"), execFileSync(binary, ["--help=markdown"], { encoding: "utf8" }), "yukizuri --help=markdown > docs/configuration.md");
@@ -210,7 +210,7 @@ test("every file that a document names in backquotes with its folder exists", ()
     }
 });
 
-/** The two ways of the data in ARCHITECTURE: lists of {file, functions, next}. */
+/** The two data paths in ARCHITECTURE: lists of {file, functions, next}. */
 const ways = () => read("ARCHITECTURE.md").split(/^## /m).filter((part) => /^(In|Out): /.test(part)).map((part) =>
   [...part.matchAll(/^\| `([\w/]+\.c)` \|([^|]*)\|([^|]*)\|/gm)].map(([, file, functions, next]) =>
     ({ file, functions: functions.match(/\w+/g), next: next.match(/\w+/)?.[0] })));

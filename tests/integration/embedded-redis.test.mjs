@@ -8,7 +8,7 @@ import { Gateway, Process, binary, childrenOf, freePort, get, isRunning, joined,
 
 const isGone = (pid) => until(`${pid} is gone`, () => !isRunning(pid));
 
-/** The private redis-server of this gateway, with its keeper as parent; undefined when there is none. */
+/** The private redis-server of this gateway, whose parent is the keeper; undefined if there is none. */
 function privateRedis(gateway) {
   const all = processes();
   const keepers = all.filter(({ parent }) => parent === gateway.pid).map(({ pid }) => pid);
@@ -21,7 +21,7 @@ const anotherRedis = (gateway, than) =>
     return found !== undefined && found.pid !== than.pid && found;
   });
 
-/** A directory for PATH with a redis-server that waits while there is a file `hold` in it. */
+/** A directory for PATH with a redis-server that waits while the directory contains the file `hold`. */
 function redisThatCanBeHeld(t) {
   const directory = temporaryDirectory(t);
   const real = execFileSync("sh", ["-c", "command -v redis-server"], { encoding: "utf8" }).trim();

@@ -1,4 +1,4 @@
-// What a request says is parsed, not compared as text: lengths, origins, weights, targets, hosts, names.
+// Parsing of requests: lengths, origins, weights, targets, hosts, names.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import test from "node:test";
@@ -115,7 +115,7 @@ test("a request target may be absolute, with http and https, and then names the 
   for (const target of ["http:///healthz", "http://u@x/healthz", "http://x:y/healthz", "ftp://x/healthz", "x/healthz", "/healthz#a", "*"]) assert.equal((await ask(gateway, `GET ${target}`)).status, 400, target);
 });
 
-/** One request on a connection that ends with it, answered as { status, head, body }. */
+/** Sends one request on a connection that ends with it. Returns { status, head, body }. */
 async function ask(gateway, line, headers = "") {
   const answer = await rawText(gateway, `${line} HTTP/1.1\r\n${/^host:/im.test(headers) ? "" : "Host: x\r\n"}Connection: close\r\n${headers}\r\n`);
   const [head, ...rest] = answer.split("\r\n\r\n");

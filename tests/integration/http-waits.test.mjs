@@ -1,4 +1,4 @@
-// How long HTTP waits for whom: heads that do not end, connections that rest.
+// Timeouts of HTTP: incomplete heads and idle connections.
 import assert from "node:assert/strict";
 import os from "node:os";
 import test from "node:test";
@@ -97,7 +97,7 @@ test("idle connections from one address do not block new ones from that address"
 test("a gateway without a free socket closes an idle connection for a new one", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const port = await freePort();
-  const limited = 'ulimit -n 1064 && exec "$0" "$@"'; // 64 of them are kept for other files
+  const limited = 'ulimit -n 1064 && exec "$0" "$@"'; // 64 of them are reserved for other files
   const gateway = new Process(t, "sh", ["-c", limited, binary, "--addr", `127.0.0.1:${port}`, "--redis", redis.url, "--drain-delay", "0"]);
   await untilReady(port);
   const resting = [];

@@ -1,4 +1,4 @@
-// HTTP: pages, assets, health, figures, and bad requests.
+// HTTP: pages, assets, health, metrics, and bad requests.
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";

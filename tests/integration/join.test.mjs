@@ -1,4 +1,4 @@
-// Coming in: names, what a welcome tells, and many who come at once.
+// Joins: names, the content of a welcome, and bursts of joins.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { Member, atEnd, joined, startGateway, startRedis, until } from "../lib/harness.mjs";
@@ -34,7 +34,7 @@ test("the welcome of a late member names at most 200 members, including itself",
 test("a member who is greeted on joining gets its welcome first, also when many join at once", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
-  const rooms = Array.from({ length: 30 }, (_, i) => `${gateway.url}/room-${i}`); // in each, the next line comes at once
+  const rooms = Array.from({ length: 30 }, (_, i) => `${gateway.url}/room-${i}`); // in each room, the next presence is sent at once
   for (const room of rooms) {
     const bob = await joined(t, room, "bob");
     bob.socket.on("message", (data) => {
@@ -44,7 +44,7 @@ test("a member who is greeted on joining gets its welcome first, also when many 
   for (const [i, room] of rooms.entries()) {
     const other = await new Member(t, gateway.url).opened();
     const guest = await new Member(t, room).opened();
-    other.send({ type: "join", name: `other-${i}` }); // is welcomed: the next ones wait a moment
+    other.send({ type: "join", name: `other-${i}` }); // is welcomed; the next ones wait for the batch
     guest.send({ type: "join", name: "guest" });
     const { seq } = await guest.waitFor({ type: "message", text: "hello" });
     assert.ok(seq > guest.find({ type: "welcome" }).seq, "after its welcome");
@@ -200,7 +200,7 @@ test("a taken name costs Redis about 20 look-ups at most, and the suggestion is 
     const bob = await new Member(t, gateway.url).opened();
     bob.send({ type: "join", name: "alice" });
     const { suggestion } = await bob.waitFor({ type: "error", code: "name_taken" });
-    assert.ok(redis.calls("exists") - before < 40, `${redis.calls("exists") - before} questions`); // with those of a probe or two
+    assert.ok(redis.calls("exists") - before < 40, `${redis.calls("exists") - before} questions`); // including those of one or two probes
     assert.equal(suggestion, upTo === 999 ? undefined : `alice${upTo + 1}`);
   }
 });

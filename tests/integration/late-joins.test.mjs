@@ -1,11 +1,11 @@
-// A join that Redis is asked for and carries out too late: the way to Redis stood still, or Redis did.
+// Joins that Redis executes too late, because Redis or the path to it was frozen.
 import assert from "node:assert/strict";
 import net from "node:net";
 import test from "node:test";
 import { startHeldRoom } from "../lib/held-room.mjs";
 import { Member, atEnd, joined, lapse, until, untilReady } from "../lib/harness.mjs";
 
-/** What Redis is asked, in the order in which it is carried out: each call as its words. */
+/** The commands that Redis executes, in order, each as a list of words. */
 async function startRecord(t, redis) {
   const socket = net.connect(redis.port, "127.0.0.1");
   atEnd(t, () => socket.destroy());
@@ -18,9 +18,9 @@ async function startRecord(t, redis) {
 }
 
 const JOIN_WORDS = { epoch: 0, until: 9, session: 13, freshId: 14, freshHash: 15, asked: 19 }; // of ARGV, see join.lua
-const NOT_TOLD_APART_BY = ["session", "asked_at"]; // of a member's hash: random, and a moment
+const NOT_TOLD_APART_BY = ["session", "asked_at"]; // of a member's hash: random words and times
 
-/** The joins of alice that gateway far asked for, without random words and without moments. */
+/** The joins of alice through the gateway `far`, without random words and times. */
 function joinsOf(calls) {
   const joins = calls.filter((call) => /^evalsha$/i.test(call[0]) && call.some((word) => word.endsWith(":member:alice")) && call.at(-13) === "alice" && call.includes("far"));
   return joins.map((call) => {
@@ -33,13 +33,13 @@ function joinsOf(calls) {
 test("only the time of the request tells a late join from one that is in time", async (t) => {
   const { redis, path, near, far, session, comeBack } = await startHeldRoom(t);
   const calls = await startRecord(t, redis);
-  const [inTime, tooLate] = [[], []]; // what Redis had of alice when it was asked
+  const [inTime, tooLate] = [[], []]; // the state of alice in Redis at the time of each join
   const note = (list) => list.push([...redis.lines("HGETALL", "yukizuri:{lobby}:member:alice"), ...redis.lines("KEYS", "yukizuri:{lobby}:left:*")]);
   const ask = async () => {
     const member = await new Member(t, far.url).opened();
     member.send(comeBack);
     member.send({ type: "ping" });
-    await member.waitFor({ type: "pong" }); // and its join was read before
+    await member.waitFor({ type: "pong" }); // the join was read before the ping
     return member;
   };
   const answered = (member) => member.waitFor(({ type }) => type === "welcome" || type === "error");
@@ -48,26 +48,26 @@ test("only the time of the request tells a late join from one that is in time", 
   note(inTime);
   assert.equal((await answered(await ask())).type, "welcome");
 
-  await backOnNear(); // her gateway gives it up, and nothing else happens
+  await backOnNear(); // her gateway gives the join up, and nothing else happens
   note(tooLate);
   const before = session();
   path.hold();
-  const ofUse = lapse(5500); // five seconds, and what clocks may differ
+  const ofUse = lapse(5500); // 5 s, plus the difference of the clocks
   assert.equal((await answered(await ask())).code, "unavailable");
   await ofUse.end();
   path.release();
   await until("Redis has judged it", () => redis.run("INFO", "errorstats").includes("errorstat_LATE:count=1"));
   assert.deepEqual(session(), before);
 
-  (await backOnNear()).socket.terminate(); // the welcome is lost, and she asks elsewhere
+  (await backOnNear()).socket.terminate(); // the welcome is lost, and she joins through the other gateway
   await untilReady(far);
   note(inTime);
   const again = await joined(t, far.url, "alice", { resume: comeBack.resume });
   assert.equal(again.welcome.me.name, "alice");
 
-  path.hold(); // she asks elsewhere, and then here
+  path.hold(); // she joins through the other gateway, and then through this one
   const held = await ask();
-  await lapse(400).end(); // a gateway knows Redis' clock to a quarter of a second
+  await lapse(400).end(); // a gateway knows the clock of Redis to 250 ms
   const later = await backOnNear();
   note(tooLate);
   path.release();
@@ -88,11 +88,11 @@ test("a join that its gateway gave up while Redis was frozen is not executed", a
   const before = session();
   const given = await new Member(t, far.url).opened();
   redis.freeze(t);
-  const ofUse = lapse(5500); // five seconds, and what clocks may differ
+  const ofUse = lapse(5500); // 5 s, plus the difference of the clocks
   given.send(comeBack);
   await given.waitFor({ type: "error", code: "unavailable" });
   await ofUse.end();
-  redis.thaw(); // the connection that it came by was closed, and still it is read
+  redis.thaw(); // its connection was closed, but Redis still reads it
   const judged = () => redis.run("INFO", "errorstats").includes("errorstat_LATE:count=1");
   await until("Redis has judged it", () => judged() || session().join() !== before.join());
   await alice.settled();
@@ -104,7 +104,7 @@ test("a join that was given up is not announced", async (t) => {
   const { redis, path, far, alice } = await startHeldRoom(t);
   const dora = await new Member(t, far.url).opened();
   path.hold();
-  const ofUse = lapse(5500); // five seconds, and what clocks may differ
+  const ofUse = lapse(5500); // 5 s, plus the difference of the clocks
   dora.send({ type: "join", name: "dora" });
   await dora.waitFor({ type: "error", code: "unavailable" });
   dora.socket.terminate();
@@ -128,7 +128,7 @@ for (const nearFirst of [true, false])
     if (nearFirst) path.hold();
     redis.freeze(t);
     await ask(earlier);
-    await lapse(400).end(); // a gateway knows Redis' clock to a quarter of a second
+    await lapse(400).end(); // a gateway knows the clock of Redis to 250 ms
     await ask(later);
     redis.thaw();
     await later.waitFor({ type: "welcome" });

@@ -1,4 +1,4 @@
-// Who a gateway is: one process at a time under an id, but for one that drains while its successor has begun.
+// The lease: one process at a time has a gateway id, except for one that drains beside its successor.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { Gateway, Member, MovingMember, Process, atEnd, binary, freePort, joined, ofKind, startGateway, startRedis, temporaryDirectory, until } from "../lib/harness.mjs";
@@ -20,7 +20,7 @@ test("a second gateway with the id of a living one exits with a clear line and s
   assert.equal(ofKind(second, "gateway-id-taken").length, 1);
   assert.ok(!early.received.some(({ type }) => type === "welcome"));
   assert.equal(incarnationOf(redis, "one"), before);
-  await renewalsPass(redis, "one", 8); // longer than lease and grace
+  await renewalsPass(redis, "one", 8); // longer than the lease and the grace period
   assert.deepEqual([alice.closed, alice.departures()], [null, []]);
   assert.deepEqual(redis.lines("SMEMBERS", "yukizuri:{lobby}:members"), ["alice"]);
 });
@@ -41,7 +41,7 @@ test("a living gateway that is reconnecting to Redis keeps its id from a new pro
   const before = incarnationOf(redis, "one");
   const looks = () => redis.calls("pubsub|numsub");
   const earlier = looks();
-  first.freeze(t); // it takes a moment to connect
+  first.freeze(t); // connecting takes some time
   redis.cut("pubsub");
   const second = new Gateway(t, await freePort(), ["--redis", redis.url, "--drain", "0", ...args]);
   await until("somebody asked whether it is subscribed", () => looks() > earlier);
@@ -78,7 +78,7 @@ test("a lease that was set by hand to an unknown incarnation is taken back, also
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--gateway-id", "one", "--lease", "1", "--drain", "20"] });
   const own = incarnationOf(redis, "one");
-  await joined(t, gateway.url, "filler"); // told first
+  await joined(t, gateway.url, "filler"); // gets SIGTERM first
   await joined(t, gateway.url, "alice");
   redis.run("HSET", leaseOf("one"), "life", "nobody");
   await until("it is its own again", () => incarnationOf(redis, "one") === own);
@@ -93,7 +93,7 @@ test("a draining gateway takes a lost lease again, and reports no successor", { 
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--gateway-id", "one", "--lease", "1", "--drain", "20"] });
   const own = incarnationOf(redis, "one");
-  await joined(t, gateway.url, "filler"); // told first
+  await joined(t, gateway.url, "filler"); // gets SIGTERM first
   await joined(t, gateway.url, "alice");
   gateway.signal("SIGTERM");
   await until("the lease is marked", () => redis.run("HGET", leaseOf("one"), "draining") === "1");

@@ -1,4 +1,4 @@
-// Going: on purpose, cut off, one after the other and all at once.
+// Leaves: on purpose and after a lost connection, one by one and in bursts.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { get, joined, startGateway, startRedis, until } from "../lib/harness.mjs";
@@ -32,7 +32,7 @@ test("a member who leaves and joins again behind a burst of joins finds its name
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const alice = await joined(t, gateway.url, "alice");
-  const burst = await waitingBurst(t, gateway, redis, 132); // the last call in line takes more
+  const burst = await waitingBurst(t, gateway, redis, 132); // the last call in the queue takes more
   alice.sendTogether([{ type: "leave" }, { type: "join", name: "alice" }, { type: "ping" }]);
   await alice.waitFor({ type: "pong" });
   redis.thaw();
@@ -47,7 +47,7 @@ test("120 members who leave at once leave in few events, each named once, on eve
   const watcher = await joined(t, other.url, "watcher");
   const names = Array.from({ length: 120 }, (_, i) => `guest-${i}`);
   const burst = await Promise.all(names.map((name) => joined(t, gateway.url, name)));
-  redis.refuseWrites(); // nobody can be taken off
+  redis.refuseWrites(); // no member can be removed
   for (const member of burst) member.send({ type: "leave" });
   await until("all have said so", async () => /^yukizuri_leaves_total 120$/m.test((await get(`${gateway.origin}/metrics`)).body));
   const refused = redis.calls("evalsha");

@@ -1,4 +1,4 @@
-// Bounds that are reached: each refusal is told to who is refused, counted, and in the log.
+// Limits: each refusal is reported to the client, counted, and logged.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
@@ -63,7 +63,7 @@ async function refusedAt(member) {
   return until("it is refused", () => member.error);
 }
 
-// --- Each limit is told ---
+// --- Each limit is logged ---
 
 const LIMITS = {
   "max-connections": {
@@ -150,14 +150,14 @@ for (const [name, { args, reach, address }] of Object.entries(LIMITS)) {
     const refused = await counts(gateway, "refused_total");
     assert.ok(refused[name] > 0, JSON.stringify(refused));
     assert.equal((await gateway.stats()).refused[name], refused[name]);
-    await reach(t, gateway, "2").catch(() => {}); // who is in stays in: one may be refused sooner
+    await reach(t, gateway, "2").catch(() => {}); // joined members stay, so one client may be refused earlier
     const { [name]: again } = await counts(gateway, "refused_total");
     assert.ok(again > refused[name], `${again}`);
     assert.equal(limitLines(gateway, name).length, 1, "further ones wait for the next line");
   });
 }
 
-/** Lets the process have so many open files. */
+/** Sets the limit of open files of a process. */
 const limitFiles = (gateway, soft) => execFileSync("prlimit", ["--pid", String(gateway.pid), `--nofile=${soft}:`]);
 
 test("a gateway without a free descriptor logs this, does not spin, and accepts the waiting clients when descriptors are free", async (t) => {
@@ -167,7 +167,7 @@ test("a gateway without a free descriptor logs this, does not spin, and accepts 
   const seconds = stopwatch();
   const late = new Member(t, gateway.url);
   await until("the line is there", () => limitLines(gateway, "descriptors").length === 1);
-  await lapse(1000).end(); // nothing of it can be seen from outside: asking takes a descriptor
+  await lapse(1000).end(); // this cannot be observed from outside, because a request takes a descriptor
   limitFiles(gateway, 1000);
   await late.join("late");
   const { descriptors } = await counts(gateway, "refused_total");
@@ -207,7 +207,7 @@ test("a gateway without a free descriptor for Redis reports this reason, not a m
   await until("it has noticed", async () => / 503 /.test(await ask()));
   const limit = (most) => execFileSync("prlimit", ["--pid", String(gateway.pid), `--nofile=${most}:${before}`]);
   const before = execFileSync("prlimit", ["--pid", String(gateway.pid), "--nofile", "--noheadings", "--output", "HARD"], { encoding: "utf8" }).trim();
-  let least = Infinity; // some are in use for a moment only: for the next attempt
+  let least = Infinity; // some are in use for a short time only, for the next attempt
   const leaveNone = () => {
     const used = new Set(fs.readdirSync(`/proc/${gateway.pid}/fd`).map(Number));
     let free = 0;

@@ -1,4 +1,4 @@
-// Where a gateway listens, and what it says when it cannot.
+// The addresses on which a gateway listens, and its reports when it cannot.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -48,7 +48,7 @@ test("an unusable address is reported with the remedy", async (t) => {
   assert.equal(fs.readFileSync(path.join(directory, "file"), "utf8"), "mine");
 });
 
-/** A socket that a dead process left. */
+/** A socket file that a dead process left behind. */
 async function leaveStale(where) {
   const left = new Process({ after: () => {} }, "python3", ["-c", "import socket,sys\ns=socket.socket(socket.AF_UNIX);s.bind(sys.argv[1])", where]);
   await left.ended;

@@ -1,4 +1,4 @@
-// deploy/local.sh, as a newcomer runs it.
+// deploy/local.sh, run as by a new user.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -61,7 +61,7 @@ test("local.sh reports the version of a Redis that is too old, and the required 
   const directory = temporaryDirectory(t);
   const run = async (version) => {
     fs.writeFileSync(path.join(directory, "redis-server"), `#!/bin/sh\necho '${version}'\n`, { mode: 0o755 });
-    fs.writeFileSync(path.join(directory, "cmake"), "#!/bin/sh\nexit 1\n", { mode: 0o755 }); // as far as that it goes
+    fs.writeFileSync(path.join(directory, "cmake"), "#!/bin/sh\nexit 1\n", { mode: 0o755 }); // it gets this far
     return spawnSync("bash", [script, "--port", String(await freePort())], { encoding: "utf8", env: { ...process.env, PATH: `${directory}:${process.env.PATH}`, TMPDIR: directory } }).stderr;
   };
   assert.equal(await run("Redis server v=6.0.16 sha=00000000:0 malloc=jemalloc-5.2.1 bits=64 build=a3fdef44459b3ad6"), "local.sh: redis-server is 6.0: Redis 7.0 or newer is needed\n");

@@ -10,7 +10,7 @@ import { assertSays, clean } from "../lib/command-line.mjs";
 
 const MEGABYTE = 1 << 20;
 const LONG = "x".repeat(1800);
-const LINES = 1000; // of the log, which can keep some 650 that are so long
+const LINES = 1000; // of the log, which can hold about 650 of this length
 const droppedBy = async (gateway) => (await gateway.stats()).log_dropped;
 
 test("a room has the same form in all lines of the log: its name", async (t) => {
@@ -26,7 +26,7 @@ test("a room has the same form in all lines of the log: its name", async (t) => 
   assert.deepEqual(new Set(rooms), new Set(["葛城"]));
 });
 
-/** A gateway whose log goes into a pipe that nobody reads; `fd` is the pipe. */
+/** A gateway whose log goes to a pipe without a reader; `fd` is the pipe. */
 async function startWithFullLog(t, redis, args = []) {
   const fifo = path.join(temporaryDirectory(t), "pipe");
   execFileSync("mkfifo", [fifo]);
@@ -43,7 +43,7 @@ async function startWithFullLog(t, redis, args = []) {
   return { gateway, fd };
 }
 
-/** Says so much in a room of its own, of which all is logged, that whatever waits for the log's reader is full. */
+/** Sends so many logged messages that every buffer in front of the log's reader is full. */
 async function fillLog(t, gateway, name) {
   const member = await joined(t, `${gateway.url}/${name}`, name);
   for (let i = 0; i < LINES; i++) {
@@ -53,7 +53,7 @@ async function fillLog(t, gateway, name) {
   await until("all is said", () => member.received.filter(({ type }) => type === "ack").length === LINES);
 }
 
-/** All that comes out of the pipe until `done` is true of it. */
+/** Reads the pipe until `done` accepts the text. */
 async function drainPipe(fd, done) {
   let text = "";
   const buffer = Buffer.alloc(65536);
@@ -110,7 +110,7 @@ test("workers with one full log pipe keep serving, and their lines do not mix", 
 
 test("a gateway whose log socket is full keeps serving", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
-  const gateway = await startGateway(t, { redis, args: ["--rate", "0", "-log-text=true"] }); // a test's pipe to a child is a socket
+  const gateway = await startGateway(t, { redis, args: ["--rate", "0", "-log-text=true"] }); // the pipe from a test to its child is a socket
   gateway.child.stdout.pause();
   const alice = await joined(t, gateway.url, "alice");
   await fillLog(t, gateway, "zoe");

@@ -1,10 +1,10 @@
-// Why a connection ended, as the log and the figures have it.
+// The reason for the end of a connection, in the log and in the metrics.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { Member, counts, joined, ofKind, rawWebSocket, startGateway, startRedis, stopwatch, until, untilLogged } from "../lib/harness.mjs";
 import { FLOODS, floodUntilClosed, talkUntilSlow } from "../lib/floods.mjs";
 
-// --- The operator asks: why was X cut off? ---
+// --- The operator asks: why did a connection end? ---
 
 const ENDS = {
   "closed by client": {

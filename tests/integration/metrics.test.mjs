@@ -1,4 +1,4 @@
-// The figures of a gateway, in /metrics and /api/stats: ready or not, slow or not, and why.
+// The metrics of a gateway, in /metrics and /api/stats.
 import assert from "node:assert/strict";
 
 import fs from "node:fs";
@@ -58,7 +58,7 @@ test("open descriptors and their limit are in the metrics, and grow with the con
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const opened = () => descriptorsOf(gateway.pid).length;
-  const agree = async () => Math.abs((await metric(gateway, "open_descriptors")) - opened()) <= 3; // of the questions themselves
+  const agree = async () => Math.abs((await metric(gateway, "open_descriptors")) - opened()) <= 3; // of the requests themselves
   await until("they are counted", agree);
   const [, soft] = /^Max open files +(\d+)/m.exec(fs.readFileSync(`/proc/${gateway.pid}/limits`, "utf8"));
   assert.equal(await metric(gateway, "max_descriptors"), Number(soft));

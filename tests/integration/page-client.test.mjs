@@ -1,4 +1,4 @@
-// The page's own client: it repeats nothing that can never succeed, and tells of every line that was not sent.
+// The page's client: it repeats nothing that can never succeed, and reports every line that was not sent.
 import assert from "node:assert/strict";
 
 import test from "node:test";
@@ -7,7 +7,7 @@ import { Client } from "../../templates/client.js";
 import { atEnd, startGateway, startRedis, until } from "../lib/harness.mjs";
 import { FakeClock, FakeSocket } from "../lib/fake-clock.mjs";
 
-/** A client that writes down what it is told. */
+/** A client that records its callbacks. */
 function watch(t, url, open) {
   const seen = { welcomes: [], acked: [], failed: new Map(), states: [], shown: [], refused: [] };
   const none = () => {};
@@ -41,7 +41,7 @@ for (const [what, text, code] of [
     const gateway = await startGateway(t, { redis: await startRedis(t) });
     const { client, seen } = watch(t, gateway.url, openReal);
     client.join("alice");
-    const poison = client.say(text); // what the server takes is not known yet
+    const poison = client.say(text); // the server's limits are not known yet
     const next = client.say("after it");
     await until("the next one is accepted", () => seen.acked.includes(next));
     await until("it was given up", () => seen.failed.has(poison));
@@ -52,7 +52,7 @@ for (const [what, text, code] of [
     assert.deepEqual([seen.welcomes.length, client.pending.size, seen.shown], [1, 0, ["after it"]]);
   });
 
-/** As an older gateway would have it: nobody is told the limits. */
+/** As with an older gateway, whose welcome has no limits. */
 class Unlimited extends WebSocket {
   set onmessage(handler) {
     super.onmessage = handler && ((event) => handler({ data: event.data.replace(/"limits":\{[^}]*\},/, "") }));
@@ -106,7 +106,7 @@ test("a line that was certainly not accepted is sent as a new one after Redis lo
   assert.deepEqual([seen.shown, seen.failed.size], [["said while Redis was away"], 0]);
 });
 
-/** A client with a clock and sockets of the test's own. */
+/** A client whose clock and sockets the test controls. */
 function play(t) {
   const clock = new FakeClock(t);
   const sockets = [];
@@ -127,7 +127,7 @@ test("a connection that ends soon after each welcome is retried with growing del
     sockets.at(-1).end(1006);
     while (sockets.length === before) await clock.pass(100);
   }
-  // 40 delays of half of 20 s on average, but for the first; 40 of half of 0.5 s are 10 s
+  // 40 delays between 0 and 20 s take 400 s on average, with shorter ones first; 40 delays between 0 and 0.5 s take 10 s
   assert.ok(clock.now > 150000, `40 times within ${clock.now / 1000} s`);
 });
 

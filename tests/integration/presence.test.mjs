@@ -1,4 +1,4 @@
-// Who is here: the lines that tell of coming and going, and the lists of members.
+// Presence: the announcements of joins and leaves, and the lists of members.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { Member, joined, startGateway, startRedis, stopwatch, until } from "../lib/harness.mjs";
@@ -17,7 +17,7 @@ test("a burst of joins causes few presence messages, with at most 50 names each"
   assert.ok(lines.every((m, i) => i === 0 || m.seq > lines[i - 1].seq), "seq grows");
 });
 
-/** Whom a page would list: those of the welcome, and then what the presence lines say, by id. A line may name who is there already. */
+/** The list that a page would show: the members of the welcome, updated by presence, by id. A presence may name a known member. */
 function listed(member) {
   const people = new Map(member.welcome.members.map((person) => [person.id, person.name]));
   for (const { joined, left } of member.received.filter((m) => m.type === "presence")) {
@@ -32,7 +32,7 @@ test("in a burst of joins and leaves, every welcome includes all earlier members
   const gateways = [await startGateway(t, { redis }), await startGateway(t, { redis })];
   const stay = [];
   for (let round = 0; round < 4; round++) {
-    const names = Array.from({ length: 12 }, (_, i) => `m${round}-${i}`); // no line may have more than 50
+    const names = Array.from({ length: 12 }, (_, i) => `m${round}-${i}`); // no presence may have more than 50
     const burst = await Promise.all(names.map((name, i) => joined(t, gateways[i % 2].url, name)));
     burst.forEach((member, i) => (i % 3 === 0 ? stay.push(member) : member.send({ type: "leave" })));
   }
@@ -73,7 +73,7 @@ test("while a room of more than 200 empties, a gateway reads its list now and th
   const [gateway, other] = [await startGateway(t, { redis, args: ["--rate", "0"] }), await startGateway(t, { redis, args: ["--leave-grace", "60"] })];
   const lists = () => {
     const { srandmember = 0, zadd = 0 } = redis.commandCalls();
-    return srandmember - zadd; // probes do both
+    return srandmember - zadd; // probes cause both
   };
   const watcher = await joined(t, gateway.url, "watcher");
   const burst = await Promise.all(Array.from({ length: 230 }, (_, i) => joined(t, gateway.url, `guest-${i}`)));

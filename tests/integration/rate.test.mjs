@@ -1,4 +1,4 @@
-// How much each may send, and who sends more.
+// The rate limit, and clients that exceed it.
 import assert from "node:assert/strict";
 import net from "node:net";
 import test from "node:test";
@@ -80,7 +80,7 @@ test("a client that cannot have read too_fast yet is not closed", async (t) => {
   alice.socket.pause();
   flood(100);
   await until("the first ones are refused", async () => (await counts(gateway, "refused_total")).rate > 50);
-  await lapse(6000).end(); // long enough for somebody who knows to have stopped
+  await lapse(6000).end(); // long enough for an informed client to stop
   flood(300);
   await until("the others, too", async () => (await counts(gateway, "refused_total")).rate > 300);
   alice.socket.resume();
@@ -91,8 +91,8 @@ test("a client that cannot have read too_fast yet is not closed", async (t) => {
 test("a client that pings, types and talks within the rate is never refused", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--rate", "50:20"] });
   const alice = await joined(t, gateway.url, "alice");
-  for (let i = 0; i < 12; i++) alice.send({ type: "say", text: `${i}`, nonce: `${i}` }); // and some are left, as delays differ
-  for (let i = 12; i < 34; i++) { // fifty in a second at most
+  for (let i = 0; i < 12; i++) alice.send({ type: "say", text: `${i}`, nonce: `${i}` }); // some tokens are left, because delays differ
+  for (let i = 12; i < 34; i++) { // at most 50 a second
     await lapse(22).end();
     alice.send({ type: "say", text: `${i}`, nonce: `${i}` });
     if (i % 5 === 0) for (const type of ["typing", "ping"]) alice.send({ type });
@@ -158,6 +158,6 @@ test("a flood that goes on is logged while it lasts", async (t) => {
   for (let i = 0; i < 30; i++) FLOODS.lines(alice);
   const [line] = await untilLogged(gateway, "flood");
   assert.equal(line.username, "alice");
-  assert.ok(Number(line.count) >= 25 && Number(line.count) <= 29, line.count); // of 30, and the token of the join is gone
+  assert.ok(Number(line.count) >= 25 && Number(line.count) <= 29, line.count); // of 30; the join took one token
   assert.equal(alice.closed, null);
 });

@@ -1,4 +1,4 @@
-// How a gateway reaches its Redis: host names, passwords, encryption, and what it says when it cannot.
+// The connection to Redis: host names, passwords, TLS, and the reports of failures.
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -9,7 +9,7 @@ import path from "node:path";
 import test from "node:test";
 import { Gateway, Process, atEnd, binary, freePort, get, isReady, joined, readyz, startGateway, startRedis, temporaryDirectory, until, untilReady } from "../lib/harness.mjs";
 
-/** What a gateway says of its Redis, once it has said something. */
+/** The log lines of a gateway about its Redis; waits for the first one. */
 async function whyLost(t, url, env) {
   const gateway = await startGateway(t, { redis: url, ready: false, env: env && { ...process.env, ...env } });
   return until("it says why there is no Redis", () => gateway.log.find((line) => line.kind === "redis-lost"));

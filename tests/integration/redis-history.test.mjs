@@ -1,5 +1,5 @@
-// A Redis that goes on with another history than it had: restarted from a dump, or a replica that was
-// promoted, with and without the last lines. The numbers of one epoch never mean two things.
+// A Redis that continues with another history: restarted from a snapshot, or a replica that was
+// promoted, with and without the last messages. A number in an epoch never means two events.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { Member, joined, memberThatIsIn, startGateway, startRedis, temporaryDirectory, until, untilReady } from "../lib/harness.mjs";
@@ -8,7 +8,7 @@ import { startAddress } from "../lib/redis-paths.mjs";
 
 const epochs = (member) => member.received.filter(({ type }) => type === "epoch");
 
-/** Says these lines one after the other; each is acknowledged. */
+/** Says these lines one after the other, and waits for each ack. */
 async function say(member, ...lines) {
   for (const text of lines) {
     const { epoch } = member.received.findLast((m) => m.epoch) ?? {};
@@ -17,7 +17,7 @@ async function say(member, ...lines) {
   }
 }
 
-/** Redis that can be restarted from its dump, two gateways, and a member on each. */
+/** Starts a Redis that can be restarted from its snapshot, two gateways, and a member on each. */
 async function startRoom(t, more = []) {
   const args = ["--dir", temporaryDirectory(t)];
   const redis = await startRedis(t, { args });
@@ -73,7 +73,7 @@ test("when Redis returns with an older state, members who had not seen more get 
   gateways[0].thaw();
   await alice.waitFor({ type: "message", text: "new" });
   await until("bob is told once", () => bob.gaps().length === 1);
-  // her gateway may have been sent the lost line before it was stopped
+  // her gateway may have received the lost message before it was stopped
   const sawLost = alice.texts().includes("lost");
   assert.deepEqual(alice.texts(), sawLost ? ["kept", "lost", "new"] : ["kept", "new"]);
   assert.deepEqual([alice.gaps().length, epochs(alice).length], sawLost ? [1, 0] : [0, 1]);
@@ -228,7 +228,7 @@ test("a member on its way from a draining gateway is not removed as a leftover a
   gateways[0].signal("SIGTERM");
   await alice.waitFor({ type: "reconnect" });
   alice.socket.terminate();
-  await renewalsPass(again, again.run("HGET", `${ROOM}:member:bob`, "gateway"), 7); // longer than a lease and the grace
+  await renewalsPass(again, again.run("HGET", `${ROOM}:member:bob`, "gateway"), 7); // longer than a lease and the grace period
   assert.ok(others.some(({ closed }) => closed === null), "the gateway is still there for some");
   assert.equal(bob.saw("left", "alice"), false);
   const { resume, me } = alice.welcome;
@@ -237,7 +237,7 @@ test("a member on its way from a draining gateway is not removed as a leftover a
   gateways[0].signal("SIGINT");
 });
 
-/** A master, and a replica behind an address of its own, over which replication can be cut. */
+/** Starts a master, and a replica behind a path on which replication can be interrupted. */
 async function startPair(t) {
   const [master, directory] = [await startRedis(t), temporaryDirectory(t)];
   const replication = await startAddress(t, master.port);
@@ -246,7 +246,7 @@ async function startPair(t) {
   await until("the replica has everything", () => replica.run("INFO", "replication").includes("master_link_status:up"));
   return {
     master, replica, address,
-    behind: () => ((replication.target = 1), replication.cut()), // nobody listens there
+    behind: () => ((replication.target = 1), replication.cut()), // without a listener
     caughtUp: () => until("the replica has everything", () => replica.run("HGET", HEAD, "seq") === master.run("HGET", HEAD, "seq")),
     promote: async () => {
       replica.run("REPLICAOF", "NO", "ONE");
@@ -300,7 +300,7 @@ test("a gateway never subscribes to one Redis while its scripts run in another",
   await say(carol, "before");
   await alice.waitFor({ type: "message", text: "before" });
   await caughtUp();
-  replica.run("REPLICAOF", "NO", "ONE"); // and the old master goes on
+  replica.run("REPLICAOF", "NO", "ONE"); // the old master continues
   address.target = replica.port;
   master.cut("normal", "here");
   await until("its scripts run in the new one", () => replica.run("CLIENT", "LIST").includes("name=yukizuri-here"));
@@ -322,7 +322,7 @@ test("when a replica is promoted under an open connection, a feed that kept its 
   await alice.join("alice");
   await say(alice, "one");
   const lines = Number((await gateway.stats()).redis_lost);
-  replica.run("HSET", HEAD, "history", "of-before"); // as if it had been promoted now
+  replica.run("HSET", HEAD, "history", "of-before"); // as after a promotion
   alice.send({ type: "say", text: "two", nonce: "two" });
   await alice.waitFor({ type: "message", text: "two" });
   assert.deepEqual(alice.received.slice(-3).map(({ type }) => type).sort(), ["ack", "epoch", "message"]);

@@ -1,4 +1,4 @@
-// What an operator finds in Redis, and may publish there with redis-cli.
+// The state that an operator finds in Redis, and publications with redis-cli.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { joined, startGateway, startRedis, until } from "../lib/harness.mjs";
@@ -62,7 +62,7 @@ test("a member who resumes on another gateway renews the room's list and head, a
   const gateways = [await startGateway(t, { redis }), await startGateway(t, { redis })];
   const { resume } = (await joined(t, gateways[0].url, "alice")).welcome;
   const keys = ["yukizuri:{lobby}:members", "yukizuri:{lobby}:head"];
-  for (const key of keys) redis.run("EXPIRE", key, "60"); // nearly so long ago was it renewed
+  for (const key of keys) redis.run("EXPIRE", key, "60"); // it was renewed almost that long ago
   await joined(t, gateways[1].url, "alice", { resume });
   const member = Number(redis.run("TTL", "yukizuri:{lobby}:member:alice"));
   for (const key of keys) assert.ok(Number(redis.run("TTL", key)) >= member - 1, `${key} outlives the member`);

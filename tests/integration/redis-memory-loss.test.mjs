@@ -1,4 +1,4 @@
-// Redis that has forgotten all, or the keys of a room.
+// A Redis that lost everything, or the keys of a room.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { joined, metric, startGateway, startRedis, until, untilReady } from "../lib/harness.mjs";

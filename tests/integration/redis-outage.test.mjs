@@ -1,4 +1,4 @@
-// Redis that is not there, frozen, slow, cut off, or full for a while.
+// A Redis that is absent, frozen, slow, disconnected, or full for some time.
 import assert from "node:assert/strict";
 import net from "node:net";
 import test from "node:test";
@@ -188,7 +188,7 @@ test("a client that connects while a gateway is starting waits for Redis, and is
   assert.deepEqual(await gateway.stop("SIGINT"), { code: 0, signal: null });
 });
 
-/** Keeps Redis busy for so long, several times; the others get a word in between, since no two commands can be read at once. */
+/** Keeps Redis busy for `ms`, several times. Other clients are served in between, because Redis reads one command at a time. */
 function keepBusy(t, redis, seconds, times) {
   const script = "local function now() return tonumber(redis.call('TIME')[1]) end local till = now() + ARGV[1] repeat until now() >= till return 'done'";
   const words = ["EVAL", script, "0", String(seconds), "x".repeat(400000)];
@@ -219,8 +219,8 @@ test("a slow Redis that answers is not given up", async (t) => {
   await alice.waitFor({ type: "message", text: "still here" });
 });
 
-// Fifty-six gateways with a thousand rooms each asked for all of their lists at once when Redis was back. It had a
-// minute's work then, so that they gave it up after half of that, and asked again.
+// If 56 gateways with 1,000 rooms each request all rosters at once, Redis has work for a minute. The gateways
+// then give it up after half of that time, and request them again.
 test("when Redis is back, a gateway requests the rosters of a few rooms at a time", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
@@ -232,7 +232,7 @@ test("when Redis is back, a gateway requests the rosters of a few rooms at a tim
   for (let i = 0; i < 3; i++) await alice.settled();
   const waiting = redis.lines("CLIENT", "LIST", "TYPE", "normal").map((line) => Number(/ qbuf=(\d+)/.exec(line)[1]));
   redis.run("CLIENT", "UNPAUSE");
-  // each room is noted, for 150 bytes; to ask for the lists of all of them would be 17,000 more
+  // each room is recorded, with 150 bytes; requesting the rosters of all rooms would be 17,000 more
   assert.ok(Math.max(...waiting) > 60 * 100 && Math.max(...waiting) < 60 * 250, `a few lists are asked for: ${waiting} bytes`);
   await coming;
 });
@@ -247,7 +247,7 @@ test("an answer to a request from before the new subscription is ignored", async
   await listening();
   await until("it reads what it missed", () => path.wasAsked("$3\r\n500\r\n"));
   redis.cut("pubsub", "far");
-  await bob.say("two"); // while the answer, which does not have it, is on its way
+  await bob.say("two"); // while an answer without it is in transit
   await listening();
   path.release();
   await dora.waitFor({ type: "message", text: "two" });

@@ -1,4 +1,4 @@
-// A Redis that answers, and refuses: rights, switchovers, clusters, no memory.
+// A Redis that answers but refuses commands: permissions, switchovers, clusters, no memory.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { Member, joined, metric, ofKind, readyz, startGateway, startRedis, stopwatch, temporaryDirectory, until, untilReady } from "../lib/harness.mjs";
@@ -87,7 +87,7 @@ test("with a master that refuses writes for lack of replicas, the gateway stays 
   assert.equal(await metric(gateway, "redis_lost_total"), lost);
 });
 
-/** A Redis where `chat` may do what the rules say, and a gateway that comes as `chat`. */
+/** Starts a Redis whose user `chat` has these ACL rules, and a gateway that logs in as `chat`. */
 async function startWithRights(t, rules, { ready = true, args = [] } = {}) {
   const redis = await startRedis(t);
   const allow = (...more) => redis.run("ACL", "SETUSER", "chat", ...more);
@@ -139,7 +139,7 @@ test("when the permission for a room's channel is revoked and granted again, no 
   const alice = await joined(t, `${gateway.url}/den`, "alice");
   const bob = await joined(t, `${other.url}/den`, "bob");
   await until("bob is seen", () => alice.saw("joined", "bob"));
-  allow("resetchannels", ...channels); // Redis cuts the connection that listens
+  allow("resetchannels", ...channels); // Redis closes the subscribing connection
   await until("the log says so", () => ofKind(gateway, "subscribe-refused").some((line) => line.room === "den"));
   bob.send({ type: "say", text: "unheard", nonce: "n" });
   await bob.waitFor({ type: "ack", nonce: "n" });

@@ -1,5 +1,5 @@
-// What Redis keeps, and what the gateways may do there: the configuration that we ship, its user, and what a gateway says of
-// a Redis that is set up otherwise.
+// The shipped configuration of Redis, its user, and the gateway's reports about
+// other configurations.
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import fs from "node:fs";
@@ -11,7 +11,7 @@ import { CANARY, filesWithCanary } from "../lib/canary.mjs";
 const told = (gateway) => gateway.log.filter((line) => line.kind === "redis-keeps");
 const render = path.join(top, "deploy/redis/render.sh");
 
-/** The canary is said, shown, and still kept when Redis is asked to end. */
+/** Says the canary, and ends Redis while it still stores the message. */
 async function sayAndEnd(t, redis) {
   const gateway = await startGateway(t, { redis });
   const alice = await joined(t, gateway.url, "alice");
@@ -36,7 +36,7 @@ test("with the shipped configuration, no file in Redis' directory contains a mes
 
 test("with Debian's configuration, Redis writes messages to disk, and the gateway reports this in its log, /api/stats and /metrics", async (t) => {
   const home = temporaryDirectory(t);
-  // Debian's redis.conf names no times, so that Redis' own hold
+  // Debian's redis.conf sets no save points, so Redis' defaults apply
   const redis = await startRedis(t, { shipped: false, args: ["--dir", home, "--rdbcompression", "no"] });
   assert.match(redis.run("CONFIG", "GET", "save"), /3600 1 300 100 60 10000/);
   const asked = await startGateway(t, { redis });
@@ -101,7 +101,7 @@ test("refused optional commands are no fault: no redis-error, no refusal is coun
 test("changes of what Redis keeps are reported in both directions", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
-  const ups = () => gateway.log.filter((line) => line.kind === "redis-up").length; // a probe has come back after each look
+  const ups = () => gateway.log.filter((line) => line.kind === "redis-up").length; // after each look a probe has returned
   await until("the way is open", () => ups() === 1);
   const policies = ["noeviction"];
   for (const policy of ["allkeys-lru", "noeviction", "noeviction"]) {
@@ -115,7 +115,7 @@ test("changes of what Redis keeps are reported in both directions", async (t) =>
   assert.deepEqual(told(gateway).map((line) => line.message.match(/maxmemory-policy (\S+?)[,)]/)[1]), policies);
 });
 
-/** Redis keeps what took it long, with all its words, until it ends. Is that off? */
+/** The slow log keeps commands with all arguments until Redis ends. Is it disabled? */
 const slowLogIsOff = (...where) => execFileSync("redis-cli", [...where, "--raw", "CONFIG", "GET", "slowlog-log-slower-than"], { encoding: "utf8" }).endsWith("\n-1\n");
 
 test("no message stays in Redis' slow log, neither with the shipped configuration nor in the embedded Redis", async (t) => {
@@ -127,7 +127,7 @@ test("no message stays in Redis' slow log, neither with the shipped configuratio
   assert.ok(slowLogIsOff("-s", path.join(home, made, "redis.sock")));
 });
 
-/** The addresses that somebody listens on with this port, as the kernel writes them. */
+/** The listening addresses with this port, as the kernel writes them. */
 function listeningOn(port) {
   const wanted = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
   const rows = ["tcp", "tcp6"].filter((name) => fs.existsSync(`/proc/net/${name}`)).flatMap((name) => fs.readFileSync(`/proc/net/${name}`, "utf8").split("\n"));
@@ -150,7 +150,7 @@ function shippedCommands() {
   return line.split(" ").filter((word) => word.startsWith("+")).map((word) => word.slice(1));
 }
 
-/** The commands that the gateway's sources name. Everybody may AUTH. */
+/** The commands that the gateway's sources name. AUTH needs no permission. */
 function namedCommands() {
   const read = (directory, end) => filesBelow(path.join(top, directory)).filter((name) => name.endsWith(end)).map((name) => fs.readFileSync(name, "utf8")).join("\n");
   const calls = [
@@ -225,7 +225,7 @@ test("render.sh inserts the hash of a password and a prefix, and never prints a 
   }
 });
 
-/** What compose.yaml runs for Redis, and the question whether it is well, in directories of this test. */
+/** The command and the health check of Redis in compose.yaml, in directories of this test. */
 function redisOfCompose(home) {
   const text = fs.readFileSync(path.join(top, "compose/compose.yaml"), "utf8").match(/^  redis:\n.*?\n\n/ms)[0];
   const here = (words) => words.replaceAll("/run/", `${home}/`).replaceAll("/etc/yukizuri/", `${path.join(top, "deploy/redis")}/`).replaceAll("$$", "$");

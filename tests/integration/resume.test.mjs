@@ -1,4 +1,4 @@
-// Coming back: with a token, within the grace and later, from a socket that is still there, and too late.
+// Resumes: within the grace period and later, while the old socket exists, and too late.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { Member, joined, lapse, startGateway, startRedis, until } from "../lib/harness.mjs";
@@ -138,7 +138,7 @@ test("a join that its gateway has given up does not take the member from its new
   const before = session();
   const given = await new Member(t, far.url).opened();
   path.hold();
-  const ofUse = lapse(5500); // five seconds, and what clocks may differ
+  const ofUse = lapse(5500); // 5 s, plus the difference of the clocks
   given.send(comeBack);
   await given.waitFor({ type: "error", code: "unavailable" });
   await ofUse.end();
@@ -231,7 +231,7 @@ test("a member who resumed twice is reinstated when its key is lost", async (t) 
   const { resume, me } = first.welcome;
   await joined(t, gateway.url, "alice", { resume });
   const third = await joined(t, gateway.url, "alice", { resume });
-  redis.run("DEL", "yukizuri:{lobby}:member:alice", "yukizuri:{lobby}:head"); // a new epoch: all are looked after soon
+  redis.run("DEL", "yukizuri:{lobby}:member:alice", "yukizuri:{lobby}:head"); // a new epoch: all members are checked soon
   bob.send({ type: "say", text: "wakes the room" });
   await until("she is reinstated", () => redis.run("HGET", "yukizuri:{lobby}:member:alice", "id") === me.id);
   await third.settled();

@@ -1,4 +1,4 @@
-// What people say is forgotten: once `retention` has passed it is nowhere.
+// Messages are deleted: after `retention` they are nowhere.
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
@@ -16,7 +16,7 @@ test("with retention 0 Redis stores no message", async (t) => {
   assert.equal(redis.run("EXISTS", "yukizuri:{lobby}:recent"), "0");
 });
 
-/** Everything that Redis holds, as text: every key with what is in it. In one call, so that nothing expires while it is asked for. */
+/** The content of Redis as text: every key with its value. Read in one call, so that nothing expires meanwhile. */
 function everythingIn(redis) {
   const script = `
     local readers = {string = {'GET'}, hash = {'HGETALL'}, set = {'SMEMBERS'}, zset = {'ZRANGE', '0', '-1'}, stream = {'XRANGE', '-', '+'}, list = {'LRANGE', '0', '-1'}}
@@ -29,7 +29,7 @@ function everythingIn(redis) {
   return redis.run("EVAL", script, "0");
 }
 
-/** The files that a process has open (deleted ones too) that have the canary in them. */
+/** The open files of a process, including deleted ones, that contain the canary. */
 function openFilesWithCanary(pid) {
   return fs
     .readdirSync(`/proc/${pid}/fd`)
@@ -97,7 +97,7 @@ test("in a room without messages, old joins and leaves are deleted", async (t) =
   let number = 0;
   const coming = setInterval(() => {
     const next = joined(t, gateway.url, `next-${number++}`);
-    next.then((member) => member.send({ type: "leave" })).catch(() => {}); // the last one may be cut off by the test's end
+    next.then((member) => member.send({ type: "leave" })).catch(() => {}); // the end of the test may close the last one
   }, 500);
   atEnd(t, () => clearInterval(coming));
   const isForgotten = (kept) => !kept.includes("the-first") && kept.includes("next-"); // at one moment

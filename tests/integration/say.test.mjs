@@ -1,4 +1,4 @@
-// What people say: one order for all, each line once, and what is refused says why.
+// Messages: one order for all, each line once, and refusals with a reason.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { Member, joined, startGateway, startRedis, until } from "../lib/harness.mjs";

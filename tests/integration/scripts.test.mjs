@@ -1,5 +1,5 @@
-// The scripts alone, in a real Redis: thousands of random calls from a seed, against a model of the room;
-// what keys that somebody broke may not do; and each fault that was found so, by its name.
+// The scripts alone, in a real Redis: thousands of random calls from a seed, compared with a model of the room;
+// broken keys; and a test for each single rule.
 //   TEST_SEED=7,8 node --test tests/integration/scripts.test.mjs
 import assert from "node:assert/strict";
 import test from "node:test";
@@ -34,7 +34,7 @@ for (const seed of seeds)
     }
   });
 
-/** A room without anybody, and what to do with it. */
+/** An empty room, and functions to call its scripts. */
 async function startRoom(t) {
   const world = await World.start(t, await startRedis(t), 0);
   const [room] = world.rooms;
@@ -48,7 +48,7 @@ async function startRoom(t) {
   return {
     world, room, base, run, call,
     redis: (...command) => world.redis.call(...command),
-    published: async () => (await world.heardSince()).map(([, event]) => event),
+    published: async () => (await world.receivedSince()).map(([, event]) => event),
     join: async (gateway, ...people) => (await call("join", { gateway, until: 0, people: people.map(person) })).map(([status, ...rest]) => (status === "joined" || status === "resumed" ? [status, rest[0]] : [status])),
   };
 }
@@ -66,7 +66,7 @@ test("a member that resumed under its own name is reinstated by its last session
     assert.deepEqual(await join("g2", last), [["resumed", "new s1"]]);
     assert.equal(await call("bury", reap("g2", "ann")), 1);
     assert.deepEqual(await join("g1", { name: "ann", session: "s1", asked: world.start - 9000, restore: true, ...token("s1") }), [["moved"]]);
-    // its gateway may not know Redis' clock yet
+    // its gateway may not know the clock of Redis yet
     assert.deepEqual(await join("g2", { ...last, restore: true, ...(asked === 0 && { asked }) }), [["joined", "new s1"]]);
   }
 });
@@ -95,7 +95,7 @@ test("of two sessions with one token that are reinstated after Redis lost its me
   assert.deepEqual(await redis("SMEMBERS", `${base}:members`), ["bo"]);
   await redis("FLUSHALL");
   assert.deepEqual(await join("g1", earlier), [["joined", "new s1"]]);
-  assert.deepEqual(await join("g2", later), [["taken"]]); // nobody took the name; it comes in as somebody else, or asks again
+  assert.deepEqual(await join("g2", later), [["taken"]]); // the name is not taken away; the session joins as a new member, or asks again
   assert.deepEqual(await redis("SMEMBERS", `${base}:members`), ["ann"]);
   await call("leave", { gateway: "g1", leaves: [{ folded: "ann", session: "s1", said: false, spared: "" }] });
   assert.deepEqual(await join("g2", later), [["joined", "new s1"]]);
@@ -216,7 +216,7 @@ test("a floor is translated through forks, also when it is stored again, and whe
   const { join, run, call, redis, base } = await startRoom(t);
   await call("publish", said("a"));
   await join("g1", { name: "ann", session: "s1" }, { name: "bo", session: "s2" });
-  await redis("HSET", `${base}:head`, "seq", "0", "history", "other"); // an older memory: neither is known there
+  await redis("HSET", `${base}:head`, "seq", "0", "history", "other"); // an older state: neither is known there
   for (let i = 0; i < 5; i++) await call("publish", said(`b${i}`));
   await call("leave", { gateway: "g1", leaves: [{ folded: "bo", session: "s2", said: false, spared: "" }] });
   await redis("HSET", `${base}:head`, "history", "yet another");

@@ -1,4 +1,4 @@
-// The command line, and the documentation that comes from its table.
+// The command line, and the documentation that is generated from its table.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";

@@ -1,4 +1,4 @@
-// What signals do to a gateway, from its first moment on; and descriptors that whoever starts it has closed.
+// The effect of signals on a gateway, from its start on; and standard descriptors that are closed at the start.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
@@ -6,7 +6,7 @@ import path from "node:path";
 import test from "node:test";
 import { Gateway, Process, binary, childrenOf, freePort, isReady, isRunning, joined, parseLog, startGateway, startRedis, temporaryDirectory, until, untilReady } from "../lib/harness.mjs";
 
-/** Starts a gateway whose settings come from a pipe, and does `meanwhile` while it waits for them. */
+/** Starts a gateway whose settings come from a pipe, and calls `meanwhile` while it waits for them. */
 async function startWhileItReadsSettings(t, meanwhile, args = []) {
   const fifo = path.join(temporaryDirectory(t), "settings");
   execFileSync("mkfifo", [fifo]);

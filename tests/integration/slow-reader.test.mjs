@@ -1,4 +1,4 @@
-// Readers that are behind, stop for a while, or never read.
+// Members that read late, pause, or never read.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { Member, counts, joined, lapse, ofKind, rawWebSocket, startGateway, startRedis, until } from "../lib/harness.mjs";
@@ -87,7 +87,7 @@ test("a reader that continues long after it was too slow sees 4408", { timeout: 
   await talkUntilSlow(gateway, talker);
   for (let i = 0; i < 8; i++) {
     await lapse(1000).end();
-    lazy.send({ type: "ping" }); // what it sends must not make the kernel throw away what it has yet to read
+    lazy.send({ type: "ping" }); // its own data must not make the kernel discard unread data
   }
   lazy.socket.resume();
   assert.equal((await lazy.waitClosed()).code, 4408);

@@ -1,4 +1,4 @@
-// The sources themselves: the rules of the house, and Node.js 18.
+// The sources: the style rules, and Node.js 18.
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import fs from "node:fs";
@@ -12,7 +12,7 @@ test("functions stay short, files small, and each library has one owner", () => 
   execFileSync("bash", [path.join(top, "tests/check-style.sh")], { stdio: "pipe" });
 });
 
-/** Newer releases look into a file to see what it is; like this they go by its name, as 18 does. */
+/** Newer releases inspect a file to detect its type. With this option they go by its name, as Node.js 18 does. */
 function byNameAlone() {
   const flag = "--experimental-detect-module";
   return process.allowedNodeEnvironmentFlags.has(flag) ? ["--no-experimental-detect-module"] : [];
@@ -25,7 +25,7 @@ test("the page's client is a module with named exports to a Node.js that goes by
   assert.equal(stdout, "function\n", stderr);
 });
 
-/** Every script of ours below tests/ and in templates/. */
+/** Every script below tests/ and templates/. */
 function scripts() {
   const all = ["tests", "templates"].flatMap((directory) => filesBelow(path.join(top, directory)));
   return all.map((name) => path.relative(top, name)).filter((name) => /\.m?js$/.test(name) && !name.includes("node_modules"));
@@ -60,7 +60,7 @@ test("no script uses features that Node.js 18 lacks or newer releases removed", 
 });
 
 test("no test waits for a fixed time or asserts a duration", () => {
-  const clocks = /\bsetTimeout\(|\bDate\.now\(|\bperformance\.now\(|(?<!\.)\bpause\(/; // what there is instead: until, lapse, stopwatch
+  const clocks = /\bsetTimeout\(|\bDate\.now\(|\bperformance\.now\(|(?<!\.)\bpause\(/; // use until, lapse and stopwatch in their place
   for (const name of scripts().filter((script) => /^tests\/(integration|browser)\//.test(script) && !script.endsWith("sources.test.mjs")))
     assert.equal(fs.readFileSync(path.join(top, name), "utf8").match(clocks)?.[0], undefined, name);
 });

@@ -1,4 +1,4 @@
-// One WebSocket connection: frames, close codes, pings, and what becomes of sockets.
+// A WebSocket connection: frames, close codes, pings, and the sockets of ended ones.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
@@ -14,7 +14,7 @@ test("a peer that answers no ping is closed after ping + 10 seconds", async (t) 
   const silent = await joined(t, gateway.url, "silent", {});
   silent.socket.pong = () => {}; // the library answers pings by itself
   silent.socket._receiver.removeAllListeners("ping");
-  const silence = lapse(9000); // ping + 10 s, less what the gateway's clock of pings may be ahead
+  const silence = lapse(9000); // ping + 10 s, minus the granularity of the ping timer
   await until("it is off the list", () => watcher.departures().filter((name) => name === "silent").length === 1);
   assert.ok(silence.over(), "not before");
   assert.equal(watcher.closed, null, "whoever answers stays");
@@ -23,7 +23,7 @@ test("a peer that answers no ping is closed after ping + 10 seconds", async (t) 
 test("the pings of members who joined together are spread, and each member is pinged once in `ping` seconds", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--ping", "4", "--rate", "0"] });
-  const pings = []; // whose, and after how many of the other's questions were answered
+  const pings = []; // the member, and the number of answered requests of the other one
   const burst = await Promise.all(Array.from({ length: 40 }, (_, i) => joined(t, gateway.url, `p${i}`)));
   const other = await joined(t, gateway.url, "other");
   const seconds = stopwatch();
@@ -45,7 +45,7 @@ test("no socket remains of clients that never joined, were refused, or vanished 
   const sockets = () => descriptorsOf(gateway.pid).length;
   await joined(t, gateway.url, "alice");
   const before = sockets();
-  // people who never join, people who are refused, and some who vanish in the middle of the handshake
+  // clients that never join, clients that are refused, and clients that vanish during the handshake
   const visitors = await Promise.all(Array.from({ length: 100 }, () => new Member(t, gateway.url).opened()));
   for (const visitor of visitors.slice(50)) visitor.send({ type: "join", name: "bob" });
   await Promise.all(visitors.slice(50).map((visitor) => visitor.waitFor({ type: "error", code: "room_full" })));
@@ -74,7 +74,7 @@ test("a 1 MB message is closed with 1009, and is neither allocated nor delivered
   assert.deepEqual(watcher.messages(), []);
 });
 
-/** The close code that answers these frames. */
+/** Sends these frames and returns the close code. */
 async function closeCode(t, gateway, ...frames) {
   const socket = await rawWebSocket(t, gateway);
   const received = keepBytes(socket);

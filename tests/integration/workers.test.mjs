@@ -1,4 +1,4 @@
-// --workers: several gateways on one port, and a supervisor that looks after them.
+// --workers: several gateways on one port, with a supervisor.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
@@ -23,7 +23,7 @@ test("with workers auto on one core the second SIGTERM ends the process at once"
   assert.deepEqual(await gateway.ended, { code: 0, signal: null });
 });
 
-/** Members on the same port until every worker has one of them, as Redis knows. */
+/** Opens members on the same port until Redis shows that every worker has one. */
 async function joinUntilAllWorkersHaveOne(t, gateway, redis, workers) {
   const members = [];
   const gateways = () =>

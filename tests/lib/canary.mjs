@@ -1,8 +1,8 @@
-// A sentence that is looked for where it must not be.
+// A sentence that must not appear in certain places.
 import fs from "node:fs";
 import { filesBelow } from "./files.mjs";
 
 export const CANARY = "the canary sang at dawn";
 
-/** The files below these directories that have the canary in them. */
+/** The files below these directories that contain the canary. */
 export const filesWithCanary = (...directories) => directories.flatMap(filesBelow).filter((file) => fs.readFileSync(file).includes(CANARY));

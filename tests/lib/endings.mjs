@@ -1,7 +1,7 @@
-// What a test started ends with it.
+// Ends everything that a test started, when the test ends.
 const endings = new WeakMap();
 
-/** Does this when the test is over, the last registered first. */
+/** Calls `ending` after the test; the last registered is called first. */
 export function atEnd(t, ending) {
   if (!endings.has(t)) {
     const list = [];
@@ -15,7 +15,7 @@ export function atEnd(t, ending) {
   endings.get(t).push(ending);
 }
 
-/** Runs `main(t)` as a program that is no test, ends everything that was started, whatever happens, and exits with its status. */
+/** Runs `main(t)` as a program outside of a test. Ends everything that it started in any case, and exits with its status. */
 export async function onStage(main) {
   const list = [];
   const t = { after: (ending) => list.push(ending) };

@@ -1,7 +1,7 @@
-// Time that a test moves itself, and sockets whose other end it plays: for what a client does after half a minute.
+// A clock that a test advances, and sockets whose other end it plays. For behaviour of a client after 30 s and more.
 import { atEnd } from "./harness.mjs";
 
-/** Takes the place of the timers and of Date.now until the test is over. */
+/** Replaces the timers and Date.now until the test ends. */
 export class FakeClock {
   #now = 0;
   #timers = new Map(); // id → { at, act, every }
@@ -30,7 +30,7 @@ export class FakeClock {
     return this.#last;
   }
 
-  /** Lets so much time pass; what is due is done in order. */
+  /** Advances the clock by `ms`, and runs the due timers in order. */
   async pass(ms) {
     const end = this.#now + ms;
     for (;;) {
@@ -47,7 +47,7 @@ export class FakeClock {
   }
 }
 
-/** A WebSocket of a browser; the test says what comes. */
+/** A browser's WebSocket; the test provides what it receives. */
 export class FakeSocket {
   readyState = 1;
   sent = [];

@@ -1,4 +1,4 @@
-// Where things lie, and directories that go with the test.
+// Paths of the project, and directories that are removed after the test.
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -15,10 +15,10 @@ export function temporaryDirectory(t, prefix = path.join(os.tmpdir(), "yukizuri-
   return directory;
 }
 
-/** For sockets, whose path must be short. */
+/** A directory with a short path, as sockets need. */
 export const shortDirectory = (t) => temporaryDirectory(t, "/tmp/yz-");
 
-/** Every file below a directory. (Of Node.js' own recursive reading each release has another half.) */
+/** Every file below a directory. (Node.js' own recursive reading differs between releases.) */
 export function filesBelow(directory) {
   return fs.readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
     const name = path.join(directory, entry.name);

@@ -1,4 +1,4 @@
-// Those who send more than they may, and those who read less than they should.
+// Clients that send too much, and clients that read too little.
 import { until } from "./until.mjs";
 
 /** Ways to send too much. */
@@ -14,7 +14,7 @@ export const FLOODS = {
   "WebSocket pongs": (member) => member.socket.pong("x"),
 };
 
-/** Sends it again and again, as fast as it goes, until the connection is closed; with which code. */
+/** Sends as fast as possible until the connection is closed. Returns the close code. */
 export async function floodUntilClosed(member, send) {
   await until("it is closed", async () => {
     for (let i = 0; i < 50 && member.socket.readyState === 1; i++) send(member);
@@ -25,7 +25,7 @@ export async function floodUntilClosed(member, send) {
 
 export const LINE = "x".repeat(2000);
 
-/** Says lines, so many at a time, until a reader that does not read is too slow; how many those were. */
+/** Says `atOnce` lines at a time until a member that does not read is too slow. Returns their number. */
 export async function talkUntilSlow(gateway, talker, atOnce = 50) {
   let said = 0;
   let stats;

@@ -1,4 +1,4 @@
-// A gateway under test: its memory is watched, and it has to end well.
+// A gateway under test. Sanitizers watch its memory, and it must exit without a report.
 import assert from "node:assert/strict";
 import { atEnd } from "./endings.mjs";
 import { binary } from "./files.mjs";
@@ -19,14 +19,14 @@ export class Gateway extends Process {
     atEnd(t, () => this.#checkSanitizers());
   }
 
-  /** Every test of a gateway is also a test of its memory. Told aloud: of a test that has failed already, the first
-   *  failure alone is shown, and this may be its reason. */
+  /** Every test of a gateway is also a test of its memory. The report is also printed, because a test that has failed already
+   *  shows its first failure only, and this may be the cause. */
   #checkSanitizers() {
     if (/Sanitizer|runtime error/.test(this.errors)) console.error(this.errors);
     assert.doesNotMatch(this.errors, /Sanitizer|runtime error/, `the gateway's sanitizers complained:\n${this.errors}`);
   }
 
-  /** The log's lines as objects. */
+  /** The lines of the log as objects. */
   get log() {
     return parseLog(this.output);
   }
@@ -35,7 +35,7 @@ export class Gateway extends Process {
     return JSON.parse((await get(`${this.origin}/api/stats`)).body);
   }
 
-  /** `path` answers 200, and it is this gateway that answers: an older one on its port may, too, until this one has said `sign`. */
+  /** Waits until `path` answers 200 and this gateway is the one that answers. Until its log has `sign`, an older gateway on the port may answer. */
   async untilAnswers(path, sign = null) {
     await until(
       () => `the gateway answers ${path}: ${this.errors}`,
@@ -48,8 +48,8 @@ export class Gateway extends Process {
   }
 }
 
-/** Starts a gateway on a free port, as the argument of another command (`wrap`) where one is given. Ends gently after the test,
- *  so that leaks are found. */
+/** Starts a gateway on a free port; `wrap` is a command that gets it as its argument. The gateway is shut down after the test in an
+ *  orderly way, so that leaks are found. */
 export async function startGateway(t, { redis, args = [], ready = true, port, env, wrap } = {}) {
   const where = redis ? ["--redis", typeof redis === "string" ? redis : redis.url] : [];
   const gateway = new Gateway(t, port ?? (await freePort()), [...where, "--drain", "0", "--drain-delay", "0", ...args], { wrap, ...(env && { env }) });

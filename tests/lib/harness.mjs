@@ -1,4 +1,4 @@
-// Starts what a test needs, real and on free ports, and stops it by pid: one import for integration, browser and chaos; bench imports
+// Starts real programs on free ports and stops them by pid. Integration, browser and chaos tests import this file; bench imports
 // single files, so that it needs no package.
 export { atEnd, onStage } from "./endings.mjs";
 export { binary, filesBelow, shortDirectory, temporaryDirectory, top } from "./files.mjs";

@@ -1,11 +1,11 @@
-// A room on two gateways, of which one's way to Redis can be held up.
+// A room on two gateways. The path from one of them to Redis can be stalled.
 import { startGateway } from "./gateway.mjs";
 import { joined } from "./member.mjs";
 import { startHeldPath } from "./redis-paths.mjs";
 import { startRedis } from "./redis.mjs";
 
-/** Redis, a gateway, and one whose way to Redis can be held up; alice is on the first, and on the other somebody who
- * opened the room there. */
+/** Starts Redis, a gateway, and one whose path to Redis can be stalled. alice is on the first gateway; another member has
+ * opened the room on the second. */
 export async function startHeldRoom(t, { opened = true } = {}) {
   const redis = await startRedis(t);
   const path = await startHeldPath(t, redis);

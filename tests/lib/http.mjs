@@ -1,11 +1,11 @@
-// Requests over HTTP, as a client sends them and as none would.
+// HTTP requests, both regular and malformed.
 import { once } from "node:events";
 import http from "node:http";
 import net from "node:net";
 import { atEnd } from "./endings.mjs";
 import { DEADLINE_MS, until } from "./until.mjs";
 
-/** One request, answered as { status, headers, body }. */
+/** Sends a request and returns { status, headers, body }. */
 export function get(url, { headers = {}, method = "GET", socketPath } = {}) {
   return new Promise((resolve, reject) => {
     const request = http.request(url, { method, headers, agent: false, socketPath, timeout: DEADLINE_MS }, (response) => {
@@ -24,14 +24,14 @@ export function get(url, { headers = {}, method = "GET", socketPath } = {}) {
 
 const originOf = (where) => (typeof where === "number" ? `http://127.0.0.1:${where}` : where.origin);
 
-/** The answer to /readyz of a gateway, or of who listens on a port; of nobody it has no status. */
+/** The answer to /readyz of a gateway, or of the listener on a port. Without a listener it has no status. */
 export const readyz = (where) => get(`${originOf(where)}/readyz`).catch(() => ({ status: undefined, body: "" }));
 
 export const isReady = async (where) => (await readyz(where)).status === 200;
 
 export const untilReady = (where, ms) => until(() => `it is ready${where.errors ? `: ${where.errors}` : ""}`, () => isReady(where), ms);
 
-/** Sends bytes as they are and gives all that comes back until the peer closes. */
+/** Sends bytes unchanged and returns everything that the peer sends until it closes. */
 export async function rawExchange(port, bytes, { ms = DEADLINE_MS, stopAt } = {}) {
   const socket = net.connect(port, "127.0.0.1");
   const parts = [];
@@ -56,10 +56,10 @@ export async function rawExchange(port, bytes, { ms = DEADLINE_MS, stopAt } = {}
   }
 }
 
-/** Sends text as it is and gives what comes back as text, byte for byte. */
+/** Sends text unchanged and returns the answer as text, byte for byte. */
 export const rawText = async (gateway, text, options) => (await rawExchange(gateway.port, text, options)).toString("latin1");
 
-/** A connection that keeps what it receives. */
+/** A connection that stores everything it receives. */
 export async function connect(t, port, host = "127.0.0.1") {
   const socket = net.connect(port, host);
   const client = { socket, received: "", ended: false };
@@ -75,7 +75,7 @@ export async function connect(t, port, host = "127.0.0.1") {
 export const question = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
 export const answers = (client) => client.received.split("HTTP/1.1 200 OK").length - 1;
 
-/** A connection over which one request was answered. */
+/** A connection on which one request has been answered. */
 export async function asked(t, port) {
   const client = await connect(t, port);
   client.socket.write(question);

@@ -1,4 +1,4 @@
-// A gateway's log, and its figures.
+// The log and the metrics of a gateway.
 import { get } from "./http.mjs";
 import { until } from "./until.mjs";
 
@@ -12,7 +12,7 @@ export function parseLog(text) {
 
 export const ofKind = (gateway, kind) => gateway.log.filter((line) => line.kind === kind);
 
-/** The lines of this kind, of which there is one at least. */
+/** Waits for a line of this kind, and returns all of them. */
 export async function untilLogged(gateway, kind) {
   await until(`a line of kind ${kind}`, () => ofKind(gateway, kind).length > 0);
   return ofKind(gateway, kind);
@@ -24,7 +24,7 @@ export async function metrics(gateway) {
   return Object.fromEntries(body.split("\n").filter((line) => line !== "" && !line.startsWith("#")).map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ") + 1))]));
 }
 
-/** One of them, by what follows "yukizuri_". One that has not counted anything yet is 0. */
+/** One metric, by its name without "yukizuri_". A counter that is absent is 0. */
 export const metric = async (gateway, name) => (await metrics(gateway))[`yukizuri_${name}`] ?? 0;
 
 /** A counter with one label: { value of the label: count }, without those that are 0. */

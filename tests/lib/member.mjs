@@ -1,4 +1,4 @@
-// A member of a room: a WebSocket client that keeps everything it receives.
+// A member of a room: a WebSocket client that stores everything it receives.
 import assert from "node:assert/strict";
 import WebSocket from "ws";
 import { atEnd } from "./endings.mjs";
@@ -50,19 +50,19 @@ export class Member {
     return until("the connection is closed", () => this.closed, ms);
   }
 
-  /** Sends it and gives the first answer of a type that `isAnswer` takes. */
+  /** Sends a message and returns the first answer that `isAnswer` accepts. */
   async ask(message, isAnswer) {
     const before = this.received.length;
     this.send(message);
     return until(`an answer to ${(typeof message === "string" ? message : JSON.stringify(message)).slice(0, 80)}`, () => this.received.slice(before).find(isAnswer));
   }
 
-  /** Sends it and gives the error that answers. */
+  /** Sends a message and returns the error that answers it. */
   refused(message) {
     return this.ask(message, ({ type }) => type === "error");
   }
 
-  /** Asks to come in and gives the answer, whether good or bad. */
+  /** Sends a join and returns the answer, welcome or error. */
   askToJoin(name, more = {}) {
     return this.ask({ type: "join", name, ...more }, ({ type }) => type === "welcome" || type === "error");
   }
@@ -75,13 +75,13 @@ export class Member {
     return this;
   }
 
-  /** Says it and gives its ack. */
+  /** Sends a say and returns its ack. */
   async say(text, nonce = text) {
     this.send({ type: "say", text, nonce });
     return this.waitFor({ type: "ack", nonce });
   }
 
-  /** Sends this until it is answered by `good`, as clients do: once more when it was refused, and not before the refusal says. */
+  /** Sends a message until `good` accepts the answer. After a refusal it waits for `retry_after`, as clients do. */
   async insistOn(message, good) {
     const isAnswer = (m) => (m.type === good || m.type === "error") && m.nonce === message.nonce;
     for (const end = Date.now() + DEADLINE_MS; ; ) {
@@ -96,7 +96,7 @@ export class Member {
     return this.insistOn({ type: "say", text, nonce: text }, "ack");
   }
 
-  /** Says so many lines at once, and each that is refused again when the answer says so, until all are accepted. */
+  /** Says `count` lines at once, and repeats each refused one after its `retry_after`, until all are accepted. */
   async obey(t, count) {
     const timers = [];
     atEnd(t, () => timers.forEach(clearTimeout));
@@ -126,12 +126,12 @@ export class Member {
     return this.received.some((message) => message.type === "presence" && message[kind].some((person) => person.name === name));
   }
 
-  /** The names of all who are said to have left, as often as that was said. */
+  /** The names in all received `left` lists, with repetitions. */
   departures() {
     return this.received.filter(({ type }) => type === "presence").flatMap(({ left }) => left.map(({ name }) => name));
   }
 
-  /** A sign that everything sent before has been handled and answered. */
+  /** Waits until everything that was sent before has been handled and answered. */
   async settled() {
     const before = this.received.filter((message) => message.type === "pong").length;
     this.send({ type: "ping" });
@@ -143,7 +143,7 @@ export async function joined(t, url, name, more) {
   return new Member(t, url).join(name, more);
 }
 
-/** Somebody who tries on one connection after the other until one of them is in, as when Redis comes back. */
+/** Tries one connection after the other until a join succeeds, as when Redis comes back. */
 export function memberThatIsIn(t, url, name, more) {
   return until(`${name} is in`, async () => {
     const member = await new Member(t, url).opened();
@@ -152,7 +152,7 @@ export function memberThatIsIn(t, url, name, more) {
   });
 }
 
-/** A member that comes back elsewhere when it is told to, or cut off, with its token, until it is in. */
+/** A member that resumes on another gateway after `reconnect` or a lost connection, until it has joined. */
 export class MovingMember {
   constructor(t, name, from, to) {
     Object.assign(this, { t, name, to });

@@ -1,4 +1,4 @@
-// A real nginx with the configuration that we ship.
+// A real nginx with the shipped configuration.
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";

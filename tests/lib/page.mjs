@@ -9,7 +9,7 @@ const executablePath = process.env.CHROMIUM ?? ["/usr/bin/chromium", "/usr/bin/c
 export const shots = path.join(top, "tests/browser/shots");
 fs.mkdirSync(shots, { recursive: true });
 
-/** `preferences` are the profile's, as a user would have set them. */
+/** `preferences` are settings of the browser's profile. */
 export async function startBrowser(t, locale = "ja-JP", preferences = null) {
   const profile = temporaryDirectory(t);
   if (preferences) {

@@ -1,9 +1,9 @@
-// Ports that nobody has, and whether somebody listens.
+// Free ports, and waiting for listeners.
 import { once } from "node:events";
 import net from "node:net";
 import { until } from "./until.mjs";
 
-/** A port that was free a moment ago. */
+/** A port that was free at the time of the call. */
 export async function freePort(host = "127.0.0.1") {
   const server = net.createServer();
   server.listen(0, host);
@@ -23,7 +23,7 @@ const isFree = (port) =>
 
 let lastPair = 21000 + Math.floor(Math.random() * 4000) * 2;
 
-/** A port that nobody has, and the one after it; below those that the kernel gives to clients, of whom there may be thousands. */
+/** A free port whose successor is free too. Both are below the range that the kernel assigns to clients, of which there may be thousands. */
 export async function freePortPair() {
   do lastPair += 2;
   while (!(await isFree(lastPair)) || !(await isFree(lastPair + 1)));

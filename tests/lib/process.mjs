@@ -1,11 +1,11 @@
-// Processes that a test starts and stops, and those that it finds.
+// Processes that a test starts and stops, and look-ups of other processes.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
 import { atEnd } from "./endings.mjs";
 import { pause, until } from "./until.mjs";
 
-/** A process of the test's own. Its output is kept. */
+/** A process that the test owns. Its output is stored. */
 export class Process {
   constructor(t, command, args, options = {}) {
     this.output = "";
@@ -34,13 +34,13 @@ export class Process {
     return this.ended;
   }
 
-  /** The status with which it ends by itself. */
+  /** Waits for its end and returns the exit status. */
   async status(ms) {
     await until("it has ended", () => !this.running, ms);
     return (await this.ended).code;
   }
 
-  /** As `stop`, and kills it when it has not ended in time. */
+  /** As `stop`, but kills the process if it does not end in time. */
   async stopOrKill(ms = 5000) {
     const killer = setTimeout(() => this.child.kill("SIGKILL"), ms);
     const status = await this.stop();
@@ -48,7 +48,7 @@ export class Process {
     return status;
   }
 
-  /** Stops it (SIGSTOP) until `thaw`, or until the test is over. */
+  /** Stops it (SIGSTOP) until `thaw` or the end of the test. */
   freeze(t) {
     this.signal("SIGSTOP");
     atEnd(t, () => this.thaw());
@@ -58,7 +58,7 @@ export class Process {
     if (this.running) this.signal("SIGCONT");
   }
 
-  /** Stops it for so long: a fault of a known length. */
+  /** Stops it for `ms`: a fault of a known duration. */
   async freezeFor(ms) {
     this.signal("SIGSTOP");
     await pause(ms);
@@ -66,7 +66,7 @@ export class Process {
   }
 }
 
-/** Pid, parent, name and command line of all processes that are not over. */
+/** Pid, parent, name and command line of all running processes. */
 export function processes() {
   return fs
     .readdirSync("/proc")
@@ -81,10 +81,10 @@ export function processes() {
     });
 }
 
-/** The pids of those that this one has started and that are not over. */
+/** The pids of the running children of a process. */
 export const childrenOf = (pid) => processes().filter(({ parent }) => parent === pid).map((child) => child.pid);
 
 export const isRunning = (pid) => processes().some((each) => each.pid === pid);
 
-/** The descriptors that a process has open. */
+/** The open descriptors of a process. */
 export const descriptorsOf = (pid) => fs.readdirSync(`/proc/${pid}/fd`).map(Number);

@@ -1,4 +1,4 @@
-// A WebSocket byte by byte: what no client library would send.
+// A WebSocket at the level of bytes, for frames that no client library would send.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
@@ -7,7 +7,7 @@ import { atEnd } from "./endings.mjs";
 /** The request of RFC 6455 section 1.3. */
 export const UPGRADE = "GET /room HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
-/** A socket after a good handshake; it does nothing by itself. */
+/** A socket after a successful handshake; it sends nothing by itself. */
 export async function rawWebSocket(t, gateway) {
   const socket = net.connect(gateway.port, "127.0.0.1");
   atEnd(t, () => socket.destroy());
@@ -25,7 +25,7 @@ export function maskedFrame(opcode, text, { fin = true, mask = [0, 0, 0, 0] } = 
   return Buffer.concat([Buffer.from([(fin ? 0x80 : 0) | opcode, 0x80 | payload.length, ...mask]), payload.map((byte, i) => byte ^ mask[i % 4])]);
 }
 
-/** All that comes over a socket, as a growing list; `bytes()` has it in one piece. */
+/** Everything that a socket receives, as a growing list; `bytes()` returns it as one buffer. */
 export function keepBytes(socket) {
   const parts = [];
   socket.on("data", (part) => parts.push(part));

@@ -1,9 +1,9 @@
-// Ways to Redis that a test can lead elsewhere, hold up, slow down or spoil.
+// Paths to Redis that a test can redirect, stall, slow down or corrupt.
 import { once } from "node:events";
 import net from "node:net";
 import { atEnd } from "./endings.mjs";
 
-/** Accepts on a free port; `join(near, far)` is called with each connection and the one to the target, which `target()` names. */
+/** Listens on a free port. Calls `join(near, far)` with each accepted connection and one to the port that `target()` returns. */
 async function listen(t, target, join, host = "127.0.0.1") {
   const sockets = new Set();
   const server = net.createServer((near) => {
@@ -26,7 +26,7 @@ const endTogether = (near, far) => {
   far.on("close", () => near.destroy());
 };
 
-/** An address that leads to `target`, a port that may be changed: connections that are there stay where they are, until `cut`. */
+/** A path to the port `target`, which may be changed. Existing connections stay with the old port until `cut`. */
 export async function startAddress(t, target, host = "127.0.0.1") {
   const address = { target };
   const join = (near, far) => (near.pipe(far).pipe(near), endTogether(near, far));
@@ -35,8 +35,8 @@ export async function startAddress(t, target, host = "127.0.0.1") {
   return address;
 }
 
-/** A way that can be held up: what is sent meanwhile comes later, also of a connection that was closed, as from a socket's
- *  buffer. Answers are held up apart, only those to commands, and of connections that are there. */
+/** A path that can be stalled. Data that is sent meanwhile arrives later, even if the connection was closed, as from a socket's
+ *  buffer. Answers can be stalled separately: only answers to commands, and only of existing connections. */
 export async function startHeldPath(t, redis) {
   const late = [];
   let held = false;
@@ -67,7 +67,7 @@ export async function startHeldPath(t, redis) {
   };
 }
 
-/** A way on which everything takes `path.ms` in each direction. */
+/** A path with a delay of `path.ms` in each direction. */
 export async function startSlowPath(t, redis) {
   const path = { ms: 0 };
   const { port } = await listen(t, () => redis.port, (near, far) => {
@@ -78,7 +78,7 @@ export async function startSlowPath(t, redis) {
   return path;
 }
 
-/** A way on which something else can be put before the next answer (`spoil`), or in each answer in a word's place (`change`). */
+/** A path that can insert bytes before the next answer (`spoil`), or replace a word in each answer (`change`). */
 export async function startSpoiledPath(t, redis) {
   const path = { spoil: null, change: (bytes) => bytes };
   const { port } = await listen(t, () => redis.port, (near, far) => {

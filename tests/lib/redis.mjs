@@ -1,4 +1,4 @@
-// A real Redis, as we ship it or as it is by itself, and what it counts.
+// A real Redis, with the shipped or the default configuration, and its statistics.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
@@ -11,7 +11,7 @@ import { until } from "./until.mjs";
 
 export const redisPassword = "a password of the tests";
 
-/** The configuration that we ship, with its user, in a file of this directory. */
+/** Writes the shipped configuration, with its user, to a file in this directory. */
 function shippedConfiguration(directory) {
   const file = path.join(directory, "redis.conf");
   fs.writeFileSync(path.join(directory, "password"), `${redisPassword}\n`);
@@ -26,12 +26,12 @@ export class Redis extends Process {
     this.url = this.urlAt("127.0.0.1", port);
   }
 
-  /** Where gateways reach it over another address: a path that a test can break. As the user that we ship. */
+  /** Its URL over another address, for a path that a test can break; as the shipped user. */
   urlAt(host, port) {
     return `redis://yukizuri:${encodeURIComponent(redisPassword)}@${host}:${port}`;
   }
 
-  /** Runs a command; replies as redis-cli prints them for programs, line by line. */
+  /** Runs a command with redis-cli and returns its output for programs. */
   run(...args) {
     const text = execFileSync("redis-cli", ["-p", String(this.port), "--raw", ...args], {
       encoding: "utf8",
@@ -45,7 +45,7 @@ export class Redis extends Process {
     return text === "" ? [] : text.split("\n");
   }
 
-  /** How often each command was called so far, also by scripts: { command: calls }. "pubsub|numsub" is one of its parts. */
+  /** The number of calls of each command so far, including those by scripts: { command: calls }. Subcommands are separate ("pubsub|numsub"). */
   commandCalls() {
     const found = this.run("INFO", "commandstats").matchAll(/^cmdstat_([^:]+):calls=(\d+)/gm);
     return Object.fromEntries([...found].map(([, command, calls]) => [command, Number(calls)]));
@@ -55,13 +55,13 @@ export class Redis extends Process {
     return this.commandCalls()[command] ?? 0;
   }
 
-  /** Its clock, in ms since 1970. */
+  /** The clock of Redis, in ms since 1970. */
   now() {
     const [seconds, microseconds] = this.lines("TIME").map(Number);
     return seconds * 1000 + Math.floor(microseconds / 1000);
   }
 
-  /** Takes no writes until `takeWrites`. */
+  /** Makes Redis refuse writes until `takeWrites`. */
   refuseWrites() {
     this.run("CONFIG", "SET", "maxmemory", "1");
   }
@@ -70,7 +70,7 @@ export class Redis extends Process {
     this.run("CONFIG", "SET", "maxmemory", "0");
   }
 
-  /** Cuts the connections of this kind ("pubsub", "normal"), of this gateway or of all. */
+  /** Closes the connections of this type ("pubsub", "normal"), of one gateway or of all. */
   cut(type, gatewayId = null) {
     if (gatewayId === null) return this.run("CLIENT", "KILL", "TYPE", type);
     const lines = this.lines("CLIENT", "LIST", "TYPE", type).filter((line) => line.includes(`name=yukizuri-${gatewayId} `));
@@ -79,7 +79,7 @@ export class Redis extends Process {
   }
 }
 
-/** What the shipped user was refused: nothing that a gateway does may be. */
+/** The refusals in Redis' ACL log. The shipped user must be allowed everything that a gateway does. */
 function assertNothingRefused(redis) {
   let refused = [];
   try {
@@ -91,8 +91,8 @@ function assertNothingRefused(redis) {
   assert.equal(ofOurs.length, 0, `the shipped user was refused what a gateway does:\n${refused.join(" ")}`);
 }
 
-/** As we ship it, unless `shipped` is false: then as Redis is by itself. Gateways log in as the shipped user, `run` does as the
- *  default one, who may do everything. */
+/** Starts Redis with the shipped configuration, or with Redis' defaults if `shipped` is false. Gateways log in as the shipped user; `run`
+ *  uses the default user, which has all permissions. */
 export async function startRedis(t, { port, args = [], shipped = true } = {}) {
   const where = port ?? (await freePort());
   const home = temporaryDirectory(t); // whatever it may write is gone with the test

@@ -1,6 +1,6 @@
-// One connection to Redis that speaks its protocol (RESP2): thousands of commands under way at once,
+// A connection to Redis in its protocol (RESP2). It can have thousands of commands in flight,
 // which redis-cli cannot. Words and replies are strings of bytes (latin1). An error reply is a value,
-// so that a pipeline goes on behind it.
+// so that a pipeline continues after it.
 import { once } from "node:events";
 import net from "node:net";
 
@@ -10,7 +10,7 @@ export class RespError {
   }
 }
 
-/** The reply that begins at `at` as [value, end], or null when it is not there as a whole. */
+/** The reply that begins at `at`, as [value, end]; null if it is incomplete. */
 function parse(bytes, at) {
   const line = bytes.indexOf("\r\n", at, "latin1");
   if (line < 0) return null;
@@ -51,7 +51,7 @@ export class Resp {
   #waiting = [];
   #rest = Buffer.alloc(0);
   #socket;
-  /** Called with (channel, message) for what comes over a pattern that was subscribed to. */
+  /** Called with (channel, message) for each publication on a subscribed pattern. */
   onMessage = null;
 
   static async connect(port) {

@@ -1,5 +1,5 @@
-// What a hand can do to a room's keys, and what must be true of every call all the same. After it the
-// model does not know what is there any more, so only the rules are held, and then it looks.
+// Damages a room's keys, and checks the rules that every script call must keep even then. After the
+// damage the model does not know the state of the room; it adopts the state after each check.
 import assert from "node:assert/strict";
 import { checkTtls, readAll, readRoom, withoutTime } from "./room-state.mjs";
 import { RespError } from "./resp.mjs";
@@ -25,7 +25,7 @@ const make = {
 };
 const LAST_ID = "18446744073709551615-18446744073709551615";
 
-/** Some key of the room, as [kind, key]. */
+/** A random key of the room, as [kind, key]. */
 function someKey(random, room) {
   const of = (kind, names) => [kind, `${room.base}:${kind}:${names.length > 0 ? random.pick(names) : "nobody"}`];
   const kind = random.pick(["head", "recent", "members", "member", "left", "nonces"]);
@@ -53,7 +53,7 @@ function breakWithin(random, room, kind, key) {
   ]);
 }
 
-/** Breaks one key; the commands, for the message of a failure. */
+/** Breaks one key. Returns the commands, for the message of a failure. */
 export async function breakSomething(world, room) {
   const { random } = world;
   const [kind, key] = someKey(random, room);
@@ -68,7 +68,7 @@ export async function breakSomething(world, room) {
 const isCount = (text) => /^\s*\d+\s*$|^0x/.test(text ?? "") && Number(text) < 2 ** 52;
 const find = (all, key) => all.find((one) => one.key === key);
 
-/** The head as a script must take it, or null when it is broken. */
+/** The head as a script must read it; null if it is broken. */
 function headOf(all, room) {
   const head = find(all, `${room.base}:head`);
   const good = head?.kind === "hash" && /^[\w-]{1,20}$/.test(head.value.epoch ?? "") && isCount(head.value.seq);
@@ -110,7 +110,7 @@ function checkPeople(room, before, after, call, events) {
   }
 }
 
-/** Who was let in is there as a whole: the key, the list, and told of. */
+/** A joined member must be complete: its key, its place in the list, and the announcement. */
 function checkJoined(room, after, { people }, answers, events) {
   const listed = find(after, `${room.base}:members`)?.value ?? [];
   people.forEach((person, i) => {
@@ -127,7 +127,7 @@ function checkJoined(room, after, { people }, answers, events) {
   });
 }
 
-/** Whoever was told to have left is gone, and nobody else. */
+/** Exactly the members that were announced as left are gone. */
 function checkGone(room, before, after, names, events) {
   const told = events.flatMap(({ left = [] }) => left).map(({ id }) => id);
   for (const folded of names) {
@@ -147,7 +147,7 @@ function checkRecent(room, before, call, got) {
   assert.deepEqual(got.events.map(({ seq }) => seq), after, "what is kept is answered");
 }
 
-/** One random call in a room with a broken key. */
+/** Makes a random call in a room with a broken key. */
 async function callBroken(world, room, broken) {
   const before = await readAll(world.redis);
   const name = world.random.pick(Object.keys(words));
@@ -156,7 +156,7 @@ async function callBroken(world, room, broken) {
   try {
     assert.ok(!(reply instanceof RespError), `no error: ${reply?.text}`);
     const got = plain(name, reply);
-    const events = (await world.heardSince()).filter(([channel]) => channel === room.base).map(([, event]) => event);
+    const events = (await world.receivedSince()).filter(([channel]) => channel === room.base).map(([, event]) => event);
     const after = await readAll(world.redis);
     checkTtls(after);
     checkNumbers(room, before, after, events);
@@ -182,7 +182,7 @@ const wellFormed = {
   nonces: ({ kind, value }) => kind === "zset" && Object.values(value).every((number) => /^\d+$/.test(number)),
 };
 
-/** What no script has met yet and is still broken goes; the model takes what is there. */
+/** Deletes broken keys that no script has repaired; the model adopts the state of Redis. */
 async function lookAgain(world, room) {
   for (const one of await readAll(world.redis)) {
     if (!one.key.startsWith(`${room.base}:`)) continue;
@@ -194,7 +194,7 @@ async function lookAgain(world, room) {
   room.records = room.records.filter(same);
 }
 
-/** Breaks a key of a room, and holds the rules through so many calls. */
+/** Breaks a key of a room, and checks the rules during `calls` calls. */
 export async function liveWithBroken(world, calls) {
   const room = world.random.pick(world.rooms);
   const broken = await breakSomething(world, room);

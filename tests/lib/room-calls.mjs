@@ -1,5 +1,5 @@
-// The scripts of gateway/scripts, called as the gateway calls them (gateway/broker/commands.c): prelude.lua
-// before each (cmake/embed.c), loaded once, run by hash.
+// Calls the scripts of gateway/scripts as the gateway does (gateway/broker/commands.c): prelude.lua is
+// prepended (cmake/embed.c), each script is loaded once and run by its hash.
 import fs from "node:fs";
 import path from "node:path";
 import { top } from "./harness.mjs";
@@ -20,7 +20,7 @@ export class RoomCalls {
     return calls;
   }
 
-  /** Calls script `name` for a room with what only this script needs. `changed` replaces words, as only a mistake would. */
+  /** Calls the script `name` for a room with the arguments of this script. `changed` replaces words, to simulate a bug. */
   run(name, room, newEpoch, { keys = [], args = [] }, changed = {}) {
     const words = [newEpoch, room.headTtl, room.retention, room.mostKept, ...args];
     for (const [index, word] of Object.entries(changed)) words[index - 1] = word; // counted as in Lua
@@ -34,7 +34,7 @@ const left = (room, id) => `${room.base}:left:${id}`;
 const nonces = (room, id) => `${room.base}:nonces:${id}`;
 const members = (room) => `${room.base}:members`;
 
-/** What each script needs beside what all have, from a call in the words of the model. */
+/** The keys and arguments of each script beside the common ones, from a call in the model's terms. */
 export const words = {
   join: (room, { gateway, until, people }) => ({
     keys: [members(room), ...people.flatMap((one) => [member(room, one.folded), left(room, one.shownId)])],

@@ -1,19 +1,19 @@
-// What a room in Redis is, in the fewest words: what each script must answer, publish and leave behind,
-// were all calls made one after the other. No Redis, no time: moments are numbers that a call names.
+// A model of a room in Redis: what each script must answer, publish and store,
+// if all calls are made one after the other. It uses no Redis and no clock; a call contains its time as a number.
 const SURELY_MS = 250;
 const MOST_FORKS = 8;
 const MOST_NAMES = 50;
 const CHOICES = 999; // numbers that a suggestion may have
 
-/** Had whoever is there surely asked later? A moment that is still to come says nothing. */
+/** Was the present member's join requested certainly later? A time in the future proves nothing. */
 const isLate = (own, theirs, now) => own > 0 && own + SURELY_MS < theirs && theirs <= now;
 
-/** Of people whose names browsers could not be shown (not UTF-8, a NUL) the count alone is told. Bytes are latin1. */
+/** People whose names browsers cannot show (not UTF-8, a NUL) are counted but not named. Bytes are latin1. */
 export const canBeShown = (text = "") => !text.includes("\0") && Buffer.from(Buffer.from(text, "latin1").toString(), "utf8").latin1Slice() === text;
 const those = (people) => people.filter(({ id, name, address }) => canBeShown(id) && canBeShown(name) && canBeShown(address));
 
 export class RoomModel {
-  /** `settings`: retention, mostKept, mostMembers, mostNonces. `history`: the one that Redis goes on with. */
+  /** `settings`: retention, mostKept, mostMembers, mostNonces. `history`: the current history of Redis. */
   constructor(settings, history) {
     Object.assign(this, settings);
     this.history = history;
@@ -199,7 +199,7 @@ export class RoomModel {
     return own.map(([folded, { session, id }]) => [folded, session, id]).sort();
   }
 
-  // --- what is said, and what is asked ---
+  // --- messages and queries ---
 
   publish(newEpoch, { says }) {
     return says.map(({ id, body, nonce, epoch }) => {

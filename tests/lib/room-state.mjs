@@ -1,4 +1,4 @@
-// What Redis holds of a room, in the form that the model has it.
+// The state of a room in Redis, in the form of the model.
 import assert from "node:assert/strict";
 
 const READ_ALL = `
@@ -31,7 +31,7 @@ function entry([id, [, , , event, , said]]) {
   return { seq: Number(id.split("-")[0]), said: Number(said), event: withoutTime(JSON.parse(event)) };
 }
 
-/** An event without the moment at which it happened. */
+/** An event without its time. */
 export function withoutTime({ at, ...event }) {
   if (event.type === "message") assert.ok(Number.isInteger(at) && at > 1e12, `${at} is a moment`);
   return event;
@@ -50,7 +50,7 @@ const readers = {
   nonces: (state, scores, id) => state.nonces.set(id, new Map(Object.entries(scores).map(([nonce, number]) => [nonce, Number(number)]))),
 };
 
-/** Of one room, from `readAll`; `model` is given this state when it is not null. */
+/** The state of one room, from `readAll`. If `model` is not null, it adopts this state. */
 export function readRoom(all, base) {
   const state = { head: null, kept: [], listed: new Set(), members: new Map(), left: new Map(), nonces: new Map() };
   for (const { key, value } of all) {
@@ -61,7 +61,7 @@ export function readRoom(all, base) {
   return state;
 }
 
-/** The same for model and Redis when they agree. */
+/** A form in which model and Redis are equal if they agree. */
 export function comparable({ head, kept, listed, members, left, nonces }) {
   return {
     head, kept, listed: [...listed].sort(), members: sorted(members), left: sorted(left),

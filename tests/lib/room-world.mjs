@@ -7,7 +7,7 @@ import { Resp, RespError } from "./resp.mjs";
 import { checkTtls, comparable, readAll, readRoom, withoutTime } from "./room-state.mjs";
 import { atEnd, until } from "./harness.mjs";
 
-/** Numbers from a seed, the same each time (mulberry32). */
+/** Repeatable random numbers from a seed (mulberry32). */
 export class Random {
   constructor(seed) {
     this.state = seed >>> 0;
@@ -44,7 +44,7 @@ export class Random {
   }
 }
 
-// Bytes that no name, text or id of the gateway's has are here too: NUL, controls, quotes, not UTF-8.
+// These also contain bytes that no name, text or id of a gateway has: NUL, controls, quotes, invalid UTF-8.
 const NAMES = ["ann", "ann2", "ann3", "bo", "b\0o", "c\xff\xfe", 'd"\\', "e e", "\x01\x7f", "f:g", "%s", "*"];
 const NONCES = ["n1", "n2", "n3", "n4", "n\0", "\xff", '"', ""];
 const GATEWAYS = ["g1", "g2", "g3"];
@@ -183,7 +183,7 @@ export class World {
     return { seq: Math.max(0, (room.head?.seq ?? 0) - this.random.below(8) + 1), epoch: this.#epoch(room) };
   }
 
-  // --- what happens without a script ---
+  // --- changes without a script ---
 
   /** Expires a key. A key with the member's TTL expires only after the member. */
   expire(room) {
@@ -202,14 +202,14 @@ export class World {
     return this.redis.call("DEL", `${room.base}:${kind}:${name}`);
   }
 
-  /** Redis goes on with another history than the one in which the room's numbers were given. */
+  /** Gives Redis another history than the one in which the room's numbers were assigned. */
   history(room) {
     if (room.head === null) return null;
     room.head.history = "other";
     return this.redis.call("HSET", `${room.base}:head`, "history", "other");
   }
 
-  // --- calls, and what is compared ---
+  // --- calls and comparisons ---
 
   choose() {
     return this.random.weighted({ join: 30, leave: 12, refresh: 8, bury: 5, publish: 25, recent: 8, roster: 4, ours: 3, trim: 4, expire: 4, history: 1 });
@@ -226,7 +226,7 @@ export class World {
     room.records.splice(0, Math.max(0, room.records.length - MOST_RECORDS));
   }
 
-  /** One random call; the reply's check is returned as a function, to be called when all are there. */
+  /** Makes a random call. Returns the check of its reply as a function, to be called after all replies. */
   step() {
     const room = this.random.pick(this.rooms);
     const name = this.choose();
@@ -243,8 +243,8 @@ export class World {
     };
   }
 
-  /** What was published since the last time, in Redis and in the model; both lists are emptied. */
-  async heardSince() {
+  /** The publications since the last call, in Redis and in the model. Empties both lists. */
+  async receivedSince() {
     await this.redis.call("PUBLISH", "marker", "");
     await until("the marker", () => this.received.at(-1)?.[0] === "marker");
     return this.received.splice(0).slice(0, -1).map(([channel, text]) => [channel, withoutTime(JSON.parse(text))]);
@@ -264,7 +264,7 @@ export class World {
     }
   }
 
-  /** So many calls, sent without waiting for each other; then everything is compared. */
+  /** Makes `count` calls without waiting between them; then compares everything. */
   async run(count) {
     const checks = Array.from({ length: count }, () => this.step());
     for (const check of checks) await check();
@@ -273,7 +273,7 @@ export class World {
   }
 }
 
-/** Fails with the first place in which they differ, in a form that any terminal can show. */
+/** Fails with the first difference, in a form that any terminal can show. */
 function same(actual, expected, what, path = "") {
   if (isDeepStrictEqual(actual, expected)) return;
   const both = [actual, expected].every((value) => value !== null && typeof value === "object");
@@ -293,7 +293,7 @@ function plainRecent([epoch, seq, said, , forks, , ...rest]) {
   return { epoch, seq, said, forks, events };
 }
 
-/** Those of a list, three words each, in an order. */
+/** The entries of a list, three words each, sorted. */
 function readPeople(words) {
   const people = [];
   for (let i = 0; i < words.length; i += 3) people.push(words.slice(i, i + 3));
@@ -309,7 +309,7 @@ function plainOurs([cursor, ...rest]) {
   return readPeople(rest);
 }
 
-/** A reply in the words of the model. */
+/** A reply in the model's terms. */
 export function plain(name, reply) {
   if (reply instanceof RespError) return error(reply);
   if (name === "recent") return plainRecent(reply);

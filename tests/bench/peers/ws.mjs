@@ -1,5 +1,5 @@
-// ws and ioredis, as a tutorial would put them together: whatever a client says is published, and what
-// comes over the channel is sent to each client.
+// ws and ioredis, combined as in a tutorial: every message of a client is published, and every
+// publication is sent to each client.
 //
 //   node ws.mjs plain|shared PORT REDIS-SOCKET
 //
