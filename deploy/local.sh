@@ -1,11 +1,11 @@
 #!/bin/bash
-# A whole Yukizuri on this machine: one private Redis, some gateways, nginx in front. Ctrl-C takes
-# everything down again.
+# Runs a whole Yukizuri on this machine: a private Redis, several gateways, and nginx in front of them.
+# Ctrl-C stops everything.
 #
 #   deploy/local.sh [--gateways N] [--port PORT]
 #
-#   --gateways N   how many gateways share the room (default 2)
-#   --port PORT    where nginx listens, on localhost only (default 8080)
+#   --gateways N   the number of gateways (default 2)
+#   --port PORT    the port of nginx, on localhost only (default 8080)
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/deploy/packages.sh"
@@ -33,7 +33,7 @@ if is_open; then die "port $port is in use; choose another with --port"; fi
 # shellcheck disable=SC2086
 packages_install $packages_build $packages_run
 
-# ACL patterns of channels came with 6.2, PEXPIRE … NX with 7.0.
+# ACL patterns for channels need 6.2, PEXPIRE … NX needs 7.0.
 redis_version=$(redis-server --version | sed -nE 's/.* v=([0-9]+\.[0-9]+).*/\1/p')
 [ "${redis_version%%.*}" -ge 7 ] 2>/dev/null || die "redis-server is ${redis_version:-of an unknown version}: Redis 7.0 or newer is needed"
 
@@ -58,7 +58,7 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-# Each process also ends when this script is killed in a way that no trap sees.
+# With pdeathsig each process also ends if this script is killed without running a trap.
 start() {
     local name=$1
     shift
@@ -66,7 +66,7 @@ start() {
     pids+=($!)
 }
 
-# Whoever may enter this directory may do everything in Redis; the gateways log in as the user that a server's do.
+# Every user who may enter this directory has all permissions in Redis. The gateways log in as the same user as on a server.
 (umask 077 && head -c 24 /dev/urandom | base64 >"$run/redis-password")
 "$top/deploy/redis/render.sh" --password-file "$run/redis-password" --socket "$run/redis.sock" >"$run/redis.conf"
 start redis redis-server "$run/redis.conf" --dir "$run"
@@ -82,7 +82,7 @@ if [ -e /proc/net/if_inet6 ] && grep -q '^0\{31\}1 ' /proc/net/if_inet6; then li
 nginx=$(command -v nginx || echo /usr/sbin/nginx)
 start nginx "$nginx" -e "$run/nginx-error.log" -p "$run" -c "$run/nginx.conf" -g 'daemon off;'
 
-# Ready when every gateway is, and nginx answers.
+# The chat is ready when every gateway is ready and nginx answers.
 ready() {
     for ((i = 1; i <= gateways; i++)); do
         curl -sf -o /dev/null --unix-socket "$run/gateway-$i.sock" http://gateway/readyz || return 1
@@ -105,11 +105,11 @@ cat <<END
   Yukizuri runs: http://localhost:$port   ($gateways gateways, one room)
 
   Look inside:   redis-cli -s $run/redis.sock SMEMBERS 'yukizuri:{lobby}:members'
-  Listen:        redis-cli -s $run/redis.sock SUBSCRIBE 'yukizuri:{lobby}'
-  Say a word:    redis-cli -s $run/redis.sock PUBLISH 'yukizuri:{lobby}' 'back at ten'
+  All events:    redis-cli -s $run/redis.sock SUBSCRIBE 'yukizuri:{lobby}'
+  Send a notice: redis-cli -s $run/redis.sock PUBLISH 'yukizuri:{lobby}' 'back at ten'
   Read the log:  tail -f $run/gateway-*.log
 
-  Ctrl-C ends it and leaves nothing behind.
+  Ctrl-C stops it and removes its files.
 END
 wait -n "${pids[@]}" || true
 die "one of the processes ended; taking the others down"

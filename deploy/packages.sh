@@ -1,4 +1,4 @@
-# Sourced by local.sh and tests/run.sh: the Debian packages that a job needs, and how to get them.
+# Sourced by local.sh and tests/run.sh: the names and the installation of the needed Debian packages.
 
 packages_build="gcc libc6-dev make cmake ninja-build pkg-config libevent-dev libhiredis-dev libwslay-dev liburing-dev
     libjansson-dev libutf8proc-dev libssl-dev zlib1g-dev libjemalloc-dev"
@@ -7,15 +7,15 @@ packages_run="redis-server redis-tools nginx-light curl ca-certificates"
 say() { printf '%s\n' "$*"; }
 die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
 
-# Those of the named packages that are not installed.
+# Prints those of the named packages that are not installed.
 packages_missing() {
     for package in "$@"; do
         dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || printf '%s ' "$package"
     done
 }
 
-# Installs what is missing of the named packages. Services that come with them are neither started
-# now nor at the next boot: this job starts its own.
+# Installs the missing ones of the named packages. Their services are started neither now nor at the
+# next boot, because the caller starts its own.
 packages_install() {
     if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
         die "there is no apt here; please install what these Debian packages hold: $*"

@@ -1,6 +1,6 @@
 #!/bin/bash
-# What can be checked of the house's rules: function and file length, and that each third-party library
-# is included by its one owner. Prints what breaks them and fails.
+# Checks the mechanical style rules: the length of functions and files, the order of includes, and the one
+# owner of each third-party library. Prints the violations and fails.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 bad=0
@@ -18,7 +18,7 @@ else
     done < <(ctags -x --languages=C --c-kinds=f --fields=+e --_xformat='%{end} %n %N %F' -R common gateway cmake)
 fi
 
-# library → the only files that may include it
+# library → the files that may include it
 owner() {
     local header=$1 allowed=$2 found
     found=$(grep -rlE "#include <$header" common gateway | grep -vE "^($allowed)$")
@@ -36,8 +36,8 @@ owner 'liburing' 'gateway/room/batch_send\.c'
 owner 'pthread' '(gateway/redis/resolver|common/telemetry/log_writer|common/base/digest)\.c'
 grep -rnE '#include <event2?/' common && complain "common/ has no event loop"
 
-# Includes point down: a folder may include itself and the folders below it. Two of the same height
-# know nothing of each other. What lies in gateway/ itself is above all folders.
+# A folder may include itself and lower folders. Two folders of the same rank may not include each other.
+# Files in gateway/ itself are above all folders.
 folders_gateway='server:8 http:7 session:6 cluster:6 room:5 broker:4 redis:3 websocket:3'
 folders_common='telemetry:2 history:2 config:2 protocol:1 base:0'
 height() {
@@ -47,7 +47,7 @@ height() {
     done
 }
 
-# One line for each include of ours: FILE FOLDER INCLUDED FOLDER-OF-INCLUDED
+# Prints one line per include: FILE FOLDER INCLUDED FOLDER-OF-INCLUDED
 includes() {
     grep -oE '#include "[a-z_0-9/]+\.h"' -r --include='*.[ch]' gateway common |
         sed -E 's/^([^:]*):#include "(.*)"$/\1 \2/' | while read -r file included; do
@@ -65,13 +65,13 @@ while read -r file own included other; do
     elif [[ $file == common/* && " $folders_gateway " == *" $other:"* ]]; then
         complain "$where: common/ knows nothing of gateway/"
     elif [ "$own" != "$other" ] && [[ " $folders_common " != *" $other:"* || $file == common/* ]] && [ "$(height "$own")" -le "$(height "$other")" ]; then
-        complain "$where, which stands beside it or above it"
+        complain "$where, which has the same rank or a higher one"
     elif [[ $included == *internal.h && $own != "$other" ]]; then
         complain "$where, which is private to its folder"
     fi
 done < <(includes)
 
-# No circles: two modules (a source and its header) that need each other are one, or meet in their folder's internal.h.
+# No circular includes: two modules (a source and its header) that need each other share their folder's internal.h.
 circles=$(includes | while read -r file _ included _; do
     [[ $file != *internal.h && $included != *internal.h ]] || continue
     file=${file#*/}

@@ -1,24 +1,24 @@
 #!/bin/bash
-# What a newcomer meets: a fresh Debian 12 with nothing but git, ca-certificates and apt, made by debootstrap in a temporary
-# directory. This repository's HEAD is cloned into it, and there both commands of the README are run:
-# deploy/local.sh, through whose nginx two people talk, and tests/run.sh. Whatever this machine has installed
-# besides (a newer Node.js, say) is not there. Its last line says what it did.
+# Tests the README on a fresh Debian 12. debootstrap creates it in a temporary directory, with git, ca-certificates and apt
+# only. The script clones this repository's HEAD into it and runs both commands of the README there:
+# deploy/local.sh, through whose nginx two members talk, and tests/run.sh. Other software of this machine,
+# such as a newer Node.js, is not visible. The last line of the output is a summary.
 #
 #   tests/fresh.sh [--cache FILE] [--minutes N] [a job of tests/run.sh]...
 #
-#   --cache FILE   keep the fresh Debian there, a tar file, and take it from there the next time
-#   --minutes N    give up after so long (default 90)
+#   --cache FILE   a tar file that stores the fresh Debian for the next run
+#   --minutes N    give up after N minutes (default 90)
 #
-# Needs root, and debootstrap (installed if missing). Everything runs in namespaces of its own for mounts and processes: when this
-# script ends, however that is, what it started ends and nothing stays mounted. The mirror is that of this
-# machine's apt; a proxy and private certificate authorities of this machine hold in there too.
+# Needs root and debootstrap (installed if missing). Everything runs in mount and process namespaces of its own, so its
+# processes and mounts end with this script in any case. It uses the mirror of this machine's apt, its
+# proxy, and its private certificate authorities.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/deploy/packages.sh"
 suite=bookworm
 port=8080
 
-# --- Outside: prepares, and steps into the namespaces ---
+# --- Outside: prepares and enters the namespaces ---
 
 prepare() {
     cache='' minutes=90
@@ -58,7 +58,7 @@ prepare() {
     say "fresh.sh: $suite, $commit: two people talked through deploy/local.sh's nginx, and tests/run.sh ran $jobs: all green in $took s"
 }
 
-# The first process of the namespaces ends with unshare, and all others end with that one.
+# The first process of the namespaces ends with unshare, and the kernel then ends all others.
 clean() {
     trap - EXIT INT TERM HUP
     if [ -n "$child" ]; then kill -KILL "$child" 2>/dev/null && wait "$child" 2>/dev/null; fi
@@ -71,7 +71,7 @@ clean() {
 
 pause() { read -r -t 0.2 <> <(:) || true; }
 
-# Waits until the child has ended; fails at this moment.
+# Waits for the end of the child; fails at the deadline.
 until_over() {
     while kill -0 "$child" 2>/dev/null; do
         [ $SECONDS -lt "$1" ] || return 1
@@ -79,7 +79,7 @@ until_over() {
     done
 }
 
-# --- Inside the namespaces: makes the tree, and runs the two commands in it ---
+# --- Inside the namespaces: creates the tree and runs the two commands in it ---
 
 step() {
     printf '%s\n' "$*" >"$work/step"
@@ -105,7 +105,7 @@ make_tree() {
     [ -z "$cache" ] || { tar -C "$tree" -cpf "$cache.new" . && mv "$cache.new" "$cache"; }
 }
 
-# What the machine needs to be reached from, and nothing that it has installed.
+# Copies this machine's network configuration, but no installed software.
 furnish_tree() {
     sources >"$tree/etc/apt/sources.list"
     echo force-unsafe-io >"$tree/etc/dpkg/dpkg.cfg.d/unsafe" # the tree does not outlive this script
@@ -121,7 +121,7 @@ furnish_tree() {
     in_tree git -c advice.detachedHead=false clone -q /root/bundle /root/yukizuri
 }
 
-# Of the environment only how to get out of here is passed on.
+# Only the variables for network access are passed on.
 in_tree() {
     local passed=() name
     for name in http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY npm_config_registry; do
@@ -146,12 +146,12 @@ inside() {
     in_tree bash /root/yukizuri/tests/run.sh "$@"
 }
 
-# --- In the tree: two people talk, with what is there once local.sh runs: bash and curl ---
+# --- In the tree: two members talk, with the programs that local.sh needs: bash and curl ---
 
 # A masked text frame (RFC 6455 section 5.2) of less than 126 bytes; the mask is zero, so the text stays as it is.
 frame() { printf "\\x81\\x$(printf %02x $((128 + ${#1})))\\0\\0\\0\\0%s" "$1"; }
 
-# Connects over nginx; what comes is written to the file $2.
+# Connects through nginx; writes the received data to the file $2.
 connect() {
     local -n socket=$1
     exec {socket}<>"/dev/tcp/127.0.0.1/$port"
@@ -161,7 +161,7 @@ connect() {
     pids+=($!)
 }
 
-# Until $2 is there, for $1 seconds at most.
+# Waits until the file $3 contains $2, for at most $1 seconds.
 await() {
     local what=$3 deadline=$((SECONDS + $1))
     until grep -aqF "$2" "$what" 2>/dev/null; do

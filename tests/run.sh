@@ -1,8 +1,8 @@
 #!/bin/bash
-# Installs what the tests need, builds with ASan+UBSan, and runs everything: style, unit, integration,
-# browser, a short run of each fuzzer and of each chaos. A test that cannot run fails, but where the machine
-# lacks what no package brings (namespaces, io_uring): that is skipped, with the reason. Ends with the
-# runners' own closing lines.
+# Installs the packages for the tests, builds with ASan+UBSan, and runs everything: style, unit, integration and
+# browser tests, a short run of each fuzzer, and the chaos runs. A test that cannot run fails. If the machine lacks
+# a feature that no package provides (namespaces, io_uring), the test is skipped with the reason. The output ends
+# with the summaries of the test runners.
 #
 #   tests/run.sh [style|unit|fuzz|integration|browser|chaos|instructions|memory]...   (default: all)
 set -uo pipefail
@@ -15,13 +15,13 @@ jobs=("$@")
 wants() { [[ " ${jobs[*]} " == *" $1 "* ]]; }
 
 packages="$packages_build $packages_run libcmocka-dev universal-ctags procps"
-# Node.js 18 is what Debian 12 has; newer releases of playwright-core want 20, hence its pin.
-# A Node.js that is there already, however it came, is good enough from version 18 on.
+# Debian 12 has Node.js 18. Newer releases of playwright-core need 20, so its version is pinned.
+# An installed Node.js of version 18 or newer is used, whatever its source.
 node_is_good() { command -v npm >/dev/null && [ "$(node -p 'Number(process.versions.node.split(".")[0])' 2>/dev/null || echo 0)" -ge 18 ]; }
 node_is_good || packages="$packages nodejs npm"
 # CHROMIUM names another browser than Debian's (Ubuntu has none outside of snap).
 if wants browser && [ -z "${CHROMIUM:-}" ]; then packages="$packages chromium fonts-noto-cjk"; fi
-# chaos drops packets where it may (root, nftables); elsewhere proxies stand in
+# chaos drops packets with root and nftables; otherwise proxies simulate this
 if wants chaos && [ "$(id -u)" = 0 ]; then packages="$packages nftables iproute2"; fi
 if wants instructions; then packages="$packages valgrind"; fi
 if wants fuzz; then packages="$packages clang libclang-rt-dev"; fi

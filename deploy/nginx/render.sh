@@ -1,11 +1,11 @@
 #!/bin/sh
-# Prints an nginx configuration for Yukizuri, from the one template beside this script.
+# Prints an nginx configuration for Yukizuri, from yukizuri.conf.in beside this script.
 #
 #   render.sh --listen 127.0.0.1:8080 [--listen ...] --upstream unix:/run/y/1.sock [--upstream ...]
 #             [--whole DIR [--user NAME]]
 #
-# Without --whole: for the http context (a file in /etc/nginx/conf.d). With it: a complete nginx.conf
-# whose pid, logs and temporary files are in DIR.
+# Without --whole, the output is for the http context (a file in /etc/nginx/conf.d). With it, the output is
+# a complete nginx.conf whose pid, logs and temporary files are in DIR.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 listens= upstreams= whole= user=

@@ -1,13 +1,13 @@
 #!/bin/sh
-# Prints a configuration of Redis for Yukizuri, from yukizuri.conf beside this script.
+# Prints a Redis configuration for Yukizuri, from yukizuri.conf beside this script.
 #
 #   render.sh --password-file FILE [--prefix PREFIX] [--socket PATH] [--admin-password-file FILE]
 #
-#   --password-file FILE   the password of the gateways' user (its first line); only a hash of it is printed
+#   --password-file FILE   the first line is the password of the gateways' user; only its hash is printed
 #   --prefix PREFIX        the gateways' redis-prefix (default yukizuri)
-#   --socket PATH          listen on this unix socket, for its owner alone, and on no port
+#   --socket PATH          listen on this unix socket, which only its owner may use, and on no port
 #   --admin-password-file FILE
-#                          the default user, who may do everything, needs this password (else none)
+#                          the password of the default user, which has all permissions (default: none)
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 password_file='' admin_password_file='' prefix=yukizuri socket=''

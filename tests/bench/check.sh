@@ -1,5 +1,5 @@
-# What the checks of this folder share: sourced in the project's top folder. Builds, starts a Redis, chooses a
-# port. $run is a folder that goes at the end; whatever is in `pids` is ended then.
+# Common part of the checks in this folder, sourced in the project's top folder. Builds, starts a Redis and chooses a
+# port. At the end the folder $run is removed and the processes in `pids` are ended.
 
 cmake --preset release -G Ninja -DYUKIZURI_BENCH=ON >/dev/null
 cmake --build --preset release >/dev/null

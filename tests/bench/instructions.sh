@@ -1,7 +1,7 @@
 #!/bin/bash
-# How many instructions of ours a delivered message costs, beside the system call: the flush of a room
-# of 500 under callgrind. Instructions are repeatable, seconds are not; so this is a check. It fails above
-# what is written here.
+# Counts the instructions of the gateway's code per delivery, without the system call, in the flush of a room
+# of 500 under callgrind. The number of instructions is repeatable, so this is a check. It fails above
+# the number `most`.
 #
 #   tests/bench/instructions.sh
 set -euo pipefail

@@ -1,11 +1,11 @@
 #!/bin/bash
-# How many bytes of the gateway's memory a member costs who has joined and says nothing: 19,000 of them come
-# to a gateway that has just been started. All that its Pss has grown by is counted, names and addresses, the
-# room, and what the libraries needed for the first time. A check: it fails above 450.
+# Measures the bytes of a gateway's memory per joined idle member: 19,000 of them join a gateway that has just
+# been started. The whole growth of its Pss counts: names and addresses, the room, and the first allocations of
+# the libraries. This is a check: it fails above 450.
 #
 #   tests/bench/memory.sh
 #
-# Needs 20,000 descriptors for each process (ulimit -Hn).
+# Needs 20,000 descriptors per process (ulimit -Hn).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 members=19000
@@ -22,7 +22,7 @@ build/release/yukizuri --addr "127.0.0.1:$port" --redis "unix:$run/redis.sock" -
 gateway=$!
 pids+=("$gateway")
 await_ready
-# kinds FILE: kilobytes of Pss, of memory without a file, of files and their data
+# kinds FILE: kilobytes of Pss, of anonymous memory, of files and their data
 kinds() {
     awk '/^[0-9a-f]+-[0-9a-f]+ / {kind = NF < 6 || $6 ~ /^\[/ ? 1 : 2}
         /^Pss:/ {kb[kind] += $2} END {print kb[1] + 0, kb[2] + 0}' "$1"
@@ -36,7 +36,7 @@ until [ -e "$run/go.in.$load" ]; do
     kill -0 "$load" 2>/dev/null || { cat "$run/load" >&2; exit 1; }
     read -r -t 0.1 <> <(:) || true
 done
-# What is free goes back to the system a second later; on a busy machine the last come some seconds after the others.
+# Free memory returns to the system a second later. On a busy machine the last members join some seconds after the others.
 for ((i = 0; i < 15; i++)); do
     cat "/proc/$gateway/smaps" >"$run/after"
     read -r memory files < <(paste <(kinds "$run/before" | tr ' ' '\n') <(kinds "$run/after" | tr ' ' '\n') |

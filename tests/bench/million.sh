@@ -1,34 +1,33 @@
 #!/bin/bash
-# A million people on one small machine: as many joined connections as asked for, in rooms of 1,000, on
-# as many gateways as the file limit asks for, all on one Redis; held with pings, 10 messages a second said
-# in different rooms. Prints what each part takes of the memory, the CPU, what was lost, p99.
+# A million members on one small machine: the given number of joined connections, in rooms of 1,000, on
+# as many gateways as the file limit requires, all on one Redis. They stay with pings, at 10 messages a second
+# in different rooms. Prints the memory and CPU of each part, the losses, and p99.
 #
-# Each room is on one gateway, as behind a balancer that chooses by the room's name (nginx: hash $uri). With
-# a fourth word, "workers", the gateways are the workers of one program (--workers) on one port: the kernel
-# spreads each room over all of them, and every event wakes them all.
+# Each room is on one gateway, as behind a balancer that selects by the room's name (nginx: hash $uri). With
+# the fourth argument "workers", the gateways are the workers of one program (--workers) on one port: the kernel
+# spreads each room over all of them, and every event wakes all of them.
 #
 #   tests/bench/million.sh [MEMBERS] [SECONDS] [PING] [workers]        (default: 1000000 300 50)
 #
-# PING is the gateways' setting, in seconds. With its default of 25 a million people are 40,000 pings a second
-# and as many pongs, with sockets that no cache holds: for both ends some 30 us of CPU each, which is more than
-# two cores have left beside the rest.
+# PING is the gateways' setting, in seconds. With its default of 25, a million members cause 40,000 pings a second
+# and as many pongs, on sockets that exceed the caches. Each costs about 30 us of CPU for both ends, which is more
+# than two cores have left.
 #
-# With KEEP=DIRECTORY in the environment the gateways' logs are kept there (who comes and who goes is in them, so
-# they are long), and Redis' log, what it says of itself every 5 seconds, and what held it up for over 100 ms.
+# With KEEP=DIRECTORY in the environment, that directory gets the gateways' logs (long, because they contain all
+# joins and leaves), the log of Redis, its INFO every 5 seconds, and its latency events of more than 100 ms.
 #
-# Redis goes before the others, as it would on a core of its own: with 112 other processes on two cores it would
-# have a hundredth of them just when all want something.
+# Redis has a higher priority than the others, as if it had its own core. Otherwise it would get one of 113 shares
+# of two cores at the moment of the highest load.
 #
-# Needs root. Runs in a network namespace of its own, whose kernel table of sockets is large enough for so
-# many (the usual one has a quarter of a million entries); the kernel's limits that all namespaces share are
-# raised, and set back at the end. Stops by itself, at the latest after 40 minutes. With a higher file limit
-# (ulimit -Hn) it takes fewer gateways.
+# Needs root. Runs in a network namespace of its own, whose socket table in the kernel is large enough (the usual
+# one has a quarter of a million entries). The kernel limits that all namespaces share are raised, and restored
+# at the end. It ends after 40 minutes at most. With a higher file limit (ulimit -Hn) it needs fewer gateways.
 set -uo pipefail
 [ -z "${KEEP:-}" ] || KEEP=$(realpath -m "$KEEP")
 cd "$(dirname "$0")/../.." || exit 1
 pause() { read -r -t "$1" <> <(:); }
 
-# Limits, and the namespace. (Functions, since bash reads a script as it goes, and this one takes a while.)
+# The limits and the namespace. (They are functions because bash reads a script while it runs, and this one runs long.)
 outside() {
     members=${1:-1000000}
     [[ "${4:-}" =~ ^(workers)?$ ]] || { echo "million: \"workers\" or nothing is wanted, not \"$4\"" >&2; exit 2; }
@@ -38,7 +37,7 @@ outside() {
     inside=
     finish() {
         trap - EXIT
-        trap '' INT TERM # a second one would leave the limits raised
+        trap '' INT TERM # a second signal would leave the limits raised
         [ -z "$inside" ] || kill "$inside" 2>/dev/null
         wait 2>/dev/null
         for name in "${!before[@]}"; do sysctl -qw "$name=${before[$name]}"; done
@@ -63,8 +62,8 @@ inside() {
     limit=$(ulimit -Hn)
     per_process=$((limit - 500 < 1000000 ? limit - 500 : 1000000))
     per_load=$((per_process > 18000 ? 18000 : per_process / 1000 * 1000))
-    loads=$(((members + per_load - 1) / per_load)) # one for each gateway
-    # no more on their way in at a time than come in within five seconds, after which a join is given up
+    loads=$(((members + per_load - 1) / per_load)) # one per gateway
+    # at most as many pending joins as complete within five seconds, after which a join is given up
     programs=$loads pending=4000
     [ -z "$workers" ] || programs=1 pending=1000
     ulimit -n "$limit"
@@ -102,17 +101,17 @@ inside() {
     trap finish EXIT
     trap 'exit 1' INT TERM
     ip link set lo up
-    # the namespace's own, and gone with it
+    # these belong to the namespace and end with it
     sysctl -qw net.ipv4.ip_local_port_range="1024 65000" net.core.somaxconn=65535 net.ipv4.tcp_max_syn_backlog=65535
 
     kib() { awk -v name="$1:" '$1 == name {print $2}' /proc/meminfo; }
     pss_of() { local total=0 pid; for pid in "$@"; do total=$((total + $(awk '/^Pss:/ {print $2}' "/proc/$pid/smaps_rollup"))); done; echo $((total * 1024)); }
     cpu_of() { local pid; for pid in "$@"; do cat /proc/"$pid"/task/*/schedstat; done | awk '{total += $1} END {printf "%.2f", total / 1e9}'; }
-    # connections to Redis that are younger than that of number $1, besides the one that asks: so many were made again
+    # counts the connections to Redis that are younger than number $1, without the asking one: these are reconnects
     made_since() { ask CLIENT LIST | awk -v mark="$1" '{split($1, id, "="); n += id[2] > mark} END {print n - 1}'; }
-    inhabited() { ask EXISTS "${rooms[@]}"; } # so many rooms (KEYS would hold up Redis for a second)
+    inhabited() { ask EXISTS "${rooms[@]}"; } # the number of rooms with members (KEYS would block Redis for a second)
     connected() { ask EVAL "local n = 0 for _, id in ipairs(redis.call('SMEMBERS', 'yukizuri:gateways')) do n = n + (redis.call('HGET', 'yukizuri:gateway:' .. id, 'connections') or 0) end return n" 0; }
-    busy() { awk '/^cpu / {print ($2 + $3 + $4 + $7 + $8) / 100}' /proc/stat; } # the machine, in seconds
+    busy() { awk '/^cpu / {print ($2 + $3 + $4 + $7 + $8) / 100}' /proc/stat; } # CPU time of the machine, in seconds
 
     available_before=$(kib MemAvailable) slab_before=$(kib Slab)
     nice -n -10 redis-server --port 0 --unixsocket "$run/redis.sock" --save '' --appendonly no --maxclients 10000 \
@@ -137,7 +136,7 @@ inside() {
     first=$(ask CLIENT ID)
     gateways_before=$(pss_of "${gateways[@]}")
     redis_before=$(pss_of $redis)
-    echo "$members people, $loads gateways, as many load generators, file limit $limit; $(uname -sr), $(nproc) cores, $(($(kib MemTotal) / 1048576)) GiB, $(date -u +%F); a ping to each every $ping s"
+    echo "$members members, $loads gateways, as many load generators, file limit $limit; $(uname -sr), $(nproc) cores, $(($(kib MemTotal) / 1048576)) GiB, $(date -u +%F); a ping to each every $ping s"
 
     started=$(date +%s)
     left=$members
@@ -147,7 +146,7 @@ inside() {
         count=$((left < per_load ? left : per_load))
         left=$((left - count))
         for ((n = 0; n < (count + 999) / 1000; n++)); do rooms+=("yukizuri:{room$i-$n}:members"); done
-        # nobody goes before all have heard everything: 18,000 who go at once hold up what was just said elsewhere
+        # nobody leaves before all have received everything: 18,000 leaves at once delay the last messages of others
         rate=0 stay=$((seconds + 20)) hold=0
         [ $((i % (loads / 10 + 1))) -ne 0 ] || { rate=1 stay=$seconds hold=10; }
         build/release/load --ports "$((port + i % programs))" --members $count --rooms $n --room "room$i-" --source "$i" \
@@ -174,13 +173,13 @@ inside() {
     gateways_after=$(pss_of "${gateways[@]}") redis_after=$(pss_of $redis)
     slab_after=$(kib Slab) available_after=$(kib MemAvailable)
     hold_gateways=$(cpu_of "${gateways[@]}") hold_redis=$(cpu_of $redis) hold_loads=$(cpu_of "${load_pids[@]}") hold_all=$(busy)
-    pause 20 # nobody talks any more, and all are still there
+    pause 20 # no more messages, and all members are still there
     again_held=$(made_since "$all_in")
     going=$(ask CLIENT ID)
     status=0
     for pid in "${load_pids[@]}"; do wait "$pid" || status=1; done
     gone=$(date +%s)
-    for ((i = 0; i < 60 && $(connected) + $(inhabited) > 0; i++)); do pause 2; done # a million go at once
+    for ((i = 0; i < 60 && $(connected) + $(inhabited) > 0; i++)); do pause 2; done # a million leaves at once
     again_going=$(made_since "$going") inhabited_still=$(inhabited) seconds_to_go=$(($(date +%s) - gone))
 
     share() { awk -v a="$1" -v b="$2" -v s=$((seconds - 10)) 'BEGIN {printf "%.1f %%", (b - a) / s * 100}'; }

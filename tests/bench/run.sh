@@ -1,14 +1,14 @@
 #!/bin/bash
-# The benchmark: Yukizuri, the floor, and servers of the same kind that install from public packages, in
-# turn on the same machine. The server has one core, Redis and the load generator the other one.
+# The benchmark: Yukizuri, the floor, and similar servers that install from public packages run in turn on the
+# same machine. The server has one core; Redis and the load generator share the other one.
 #
 #   tests/bench/run.sh [--rounds N] [--seconds S] [--only WORD,...] [--out DIRECTORY]
 #
-# Writes results.jsonl and *.svg to docs/bench, and the tables into docs/benchmarks.md; or all to DIRECTORY. With
-# three rounds of four seconds it takes about an hour, and longer on a virtual machine whose host has the cores for
-# others meanwhile: such runs are repeated once. --only takes parts of it: fixed, full, million, idle,
-# load, members, rooms, rate, apart or gateways; the others' results stay. "apart" needs root, for receive
-# packet steering and the length of its queue, which it sets back.
+# Writes results.jsonl and *.svg to docs/bench, and the tables to docs/benchmarks.md; or everything to DIRECTORY. With
+# three rounds of four seconds it takes about an hour. On a virtual machine it takes longer, because a run is repeated
+# once if the host took the cores away. --only selects experiments: fixed, full, million, idle,
+# load, members, rooms, rate, apart or gateways; the results of the others stay. "apart" needs root, because it
+# changes receive packet steering and the length of its queue, and restores them.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/deploy/packages.sh"

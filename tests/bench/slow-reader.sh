@@ -1,11 +1,11 @@
 #!/bin/bash
-# One reader that never reads, in a room with many others: what it costs them, and the gateway's memory.
+# One member that never reads, in a room with many others: its cost for them, and for the gateway's memory.
 #
 #   tests/bench/slow-reader.sh [MEMBERS] [RATE] [SECONDS] [ROUNDS]     (default: 1000 20 60 2)
 #
-# In turn without and with it, so that the machine's noise falls on both. Messages have 1,400 bytes, so that
-# a minute fills the kernel's buffer and `backlog`, and the reader is closed with 4408. (With the usual --ping it
-# would be closed before, since it does not answer.)
+# Runs alternate without and with it, so that the machine's noise affects both. Messages have 1,400 bytes, so that
+# a minute fills the kernel's buffer and `backlog`, and the member is closed with 4408. (With the default --ping it
+# would be closed earlier, because it does not answer.)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 members=${1:-1000} rate=${2:-20} seconds=${3:-60} rounds=${4:-2}

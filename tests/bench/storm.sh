@@ -1,16 +1,16 @@
 #!/bin/bash
-# Many people at once, with a real Redis: what coming, going and staying cost.
+# Bursts of members, with a real Redis: the cost of joining, leaving and staying.
 #
 #   tests/bench/storm.sh [rooms] [crowd] [memory]        (default: all three, some eight minutes)
 #
-# rooms   100,000 people on six gateways. Nobody speaks: what their leases cost Redis. Then 100,000
+# rooms   100,000 idle members on six gateways: the cost of their keys for Redis. Then 100,000
 #         deliveries a second: in 10,000 rooms of 10, in 100 rooms of 1,000, and in one room of 1,000.
-# crowd   900 people on three gateways talk while 50,000 more come in: their p99, and what a handshake
-#         and a join cost.
-# memory  ten times 10,000 people come and go while 5,000 stay: the gateway's memory before and after.
+# crowd   900 members on three gateways talk while 50,000 more join: p99 of the 900, and the cost of a
+#         handshake and a join.
+# memory  10,000 members join and leave ten times while 5,000 stay: the gateway's memory before and after.
 #
-# All gateways have one core; Redis and the load generators the other one. Needs 20,000 descriptors for
-# each process (ulimit -Hn), and root for the generators' order of precedence. Stops by itself.
+# All gateways share one core; Redis and the load generators share the other one. Needs 20,000 descriptors per
+# process (ulimit -Hn), and root for the priority of the generators.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 ulimit -n "$(ulimit -Hn)"
@@ -33,7 +33,7 @@ stop_all() {
 trap 'stop_all; rm -rf "$run"' EXIT
 trap 'exit 1' INT TERM
 
-# start_chat COUNT: Redis, and so many gateways
+# start_chat COUNT: starts Redis and COUNT gateways
 start_chat() {
     rm -f "$run"/*
     taskset -c 1 nice -n -10 redis-server --port 0 --unixsocket "$run/redis.sock" --save '' --appendonly no >/dev/null &
@@ -53,7 +53,7 @@ start_chat() {
     done
 }
 
-# load NAME [OPTION VALUE]...: a generator in the background; its answer is in $run/NAME
+# load NAME [OPTION VALUE]...: starts a generator in the background; its output is in $run/NAME
 load() {
     local name=$1
     shift
@@ -61,7 +61,7 @@ load() {
     last=$!
     started+=("$last")
 }
-# until it has all its people in
+# waits until all its members have joined
 await_in() {
     until compgen -G "$run/go.in.$1" >/dev/null; do
         kill -0 "$1" 2>/dev/null || { cat "$run"/*.error >&2; exit 1; }
@@ -69,8 +69,8 @@ await_in() {
     done
 }
 
-# talk TITLE MEMBERS ROOMS RATE [FIRST]: on every gateway; prints what a delivery cost. When all are in, before
-# anybody speaks, FIRST is called with their number.
+# talk TITLE MEMBERS ROOMS RATE [FIRST]: runs a load on every gateway and prints the cost of a delivery. After all
+# joins and before the first message, it calls FIRST with the number of members.
 talk() {
     local title=$1 members=$2 rooms=$3 rate=$4 first=${5:-:} loads=() lost=0 i
     for i in "${!gateways[@]}"; do
@@ -87,10 +87,10 @@ talk() {
         "$([ $lost = 0 ] && echo "nothing lost" || echo "something lost, or late by seconds")"
 }
 
-# share MS SECONDS: of a core
+# share MS SECONDS: the percentage of a core
 share() { awk -v ms="$1" -v s="$2" 'BEGIN {printf "%.2f", ms / s / 10}'; }
 
-# what Redis takes in SECONDS
+# redis_takes SECONDS: the CPU time of Redis in that time, in ms
 redis_takes() {
     local before
     before=$(cpu_ms "$redis")
@@ -100,9 +100,9 @@ redis_takes() {
 
 leases() {
     local seconds=120 taken
-    pause 60 # what comes after the joins has come
-    taken=$(redis_takes $seconds) # each is refreshed once
-    echo "leases of $1 people on ${#gateways[@]} gateways: $(share "$taken" $seconds) % of a core for Redis," \
+    pause 60 # the work that follows the joins is done
+    taken=$(redis_takes $seconds) # each member is refreshed once
+    echo "keys of $1 members on ${#gateways[@]} gateways: $(share "$taken" $seconds) % of a core for Redis," \
         "of which $(share "$alone" 20) % is for Redis and the gateways themselves, with nobody there"
 }
 
@@ -135,11 +135,11 @@ crowd() {
         coming+=("$last")
     done
     for i in "${coming[@]}"; do wait "$i"; done
-    if ! kill -0 "$staying"; then echo "they talked for too short a time" >&2; fi
-    wait "$staying" || { echo "those who stayed missed something" >&2; exit 1; }
-    echo "50,100 people came in on three gateways: handshake $(field handshake_cpu_us "$run/coming1") us, join $(field join_cpu_us "$run/coming1") us;" \
+    if ! kill -0 "$staying"; then echo "the 900 members stopped talking too early" >&2; fi
+    wait "$staying" || { echo "the 900 members missed messages" >&2; exit 1; }
+    echo "50,100 members joined on three gateways: handshake $(field handshake_cpu_us "$run/coming1") us, join $(field join_cpu_us "$run/coming1") us;" \
         "$(field handshakes_per_s "$run/coming1") handshakes and $(field joins_per_s "$run/coming1") joins a second on each, a third of a core"
-    echo "900 who stayed and talked, over 25 s with that in them: p99 $(field p99_ms "$run/staying") ms, most $(field max_ms "$run/staying") ms, lost $(field lost "$run/staying")"
+    echo "900 talking members over the 25 s around it: p99 $(field p99_ms "$run/staying") ms, most $(field max_ms "$run/staying") ms, lost $(field lost "$run/staying")"
     stop_all
 }
 
@@ -151,7 +151,7 @@ memory() {
     taskset -c 1 build/release/load --ports "${ports[0]}" --pids "${gateways[0]}" --room bench --members 1 --storms 10 --storm-members 10000 \
         --source 3 --pending 1000 --seconds 1 >"$run/storms"
     awk -v before="$(field storm_pss_before "$run/storms")" -v after="$(field storm_pss_after "$run/storms")" -v each="$(field storm_cpu_us_each "$run/storms")" \
-        'BEGIN {printf "ten storms of 10,000 while 5,000 stay: Pss %.2f MB before, %.2f MB after (%+.1f %%); %s us of CPU for each who came and went\n", before / 1e6, after / 1e6, (after / before - 1) * 100, each}'
+        'BEGIN {printf "ten bursts of 10,000 while 5,000 stay: Pss %.2f MB before, %.2f MB after (%+.1f %%); %s us of CPU per join and leave\n", before / 1e6, after / 1e6, (after / before - 1) * 100, each}'
     stop_all
 }
 

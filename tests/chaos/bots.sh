@@ -1,9 +1,9 @@
 #!/bin/bash
-# Bots written from the rules for clients in docs/protocol.md lose nothing and show nothing twice, whatever is broken.
+# Checks that bots that implement only the rules of docs/protocol.md lose no message and show none twice under faults.
 #
 #   tests/chaos/bots.sh [--rounds N] [--jobs N] [--from SEED] [bots.mjs' options]
 #
-# A round takes about half a minute. Ends with 1 if one of them broke a promise.
+# A round takes about 30 s. The exit status is 1 if a promise was broken.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 rounds=1 jobs=1 from=1 others=()

@@ -1,11 +1,11 @@
 #!/bin/bash
-# Breaks things under load and checks that the five promises hold.
+# Injects faults under load and checks that the five promises hold.
 #
 #   tests/chaos/run.sh [--seed N | --seeds FROM-TO] [--seconds S | --minutes M] [chaos.mjs' options]
-#   tests/chaos/run.sh outage|rolling|bots [its options] one thing at a time, and its figures
+#   tests/chaos/run.sh outage|rolling|bots [its options] one kind of fault, with its figures
 #
 # The same seed repeats the schedule of faults. With root and nftables each run has a network namespace
-# of its own, in which packets can be dropped; without (or with CHAOS_PROXIES=1), proxies stand in.
+# of its own, in which packets can be dropped. Without them, or with CHAOS_PROXIES=1, proxies simulate this.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 from=1 to=1 seconds=60 others=() scenario=
@@ -23,7 +23,7 @@ while [ -z "$scenario" ] && [ $# -gt 0 ]; do
     esac
 done
 
-# Small socket buffers, so that a reader that does not read is noticed within seconds.
+# Small socket buffers, so that a member that does not read is noticed within seconds.
 inside='ip link set lo up &&
     sysctl -qw net.ipv4.tcp_rmem="4096 16384 65536" net.ipv4.tcp_wmem="4096 16384 65536" &&
     CHAOS_NAMESPACE=1 exec "$@"'

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Builds the fuzzers and runs each of them, two at a time. What one finds stays in build/fuzz/found.
+# Builds the fuzzers and runs each of them, two at a time. Failing inputs stay in build/fuzz/found.
 #
 #   tests/fuzz/run.sh [SECONDS, default 20] [NAME...]
 set -uo pipefail
@@ -19,7 +19,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p $found
 
-# What it learns goes into a folder of its own: the seeds stay as they are.
+# New inputs go into a separate folder, so that the seeds do not change.
 run() {
     local name=$1
     mkdir "$work/$name"
