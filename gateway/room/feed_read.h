@@ -4,7 +4,7 @@
 #ifndef YUKIZURI_ROOM_FEED_READ_H
 #define YUKIZURI_ROOM_FEED_READ_H
 
-#include "protocol/message.h"
+#include "protocol/room_event.h"
 
 #include <stdbool.h>
 

@@ -3,7 +3,7 @@
 #ifndef YUKIZURI_ROOM_PRESENCE_LINE_H
 #define YUKIZURI_ROOM_PRESENCE_LINE_H
 
-#include "protocol/message.h"
+#include "protocol/room_event.h"
 
 struct room;
 

@@ -8,7 +8,7 @@ import { onStage } from "../lib/endings.mjs";
 import { top } from "../lib/files.mjs";
 import { freePortPair, untilOpen } from "../lib/ports.mjs";
 import { report } from "./report.mjs";
-import { start, systems } from "./systems.mjs";
+import { start, systems, yukizuri } from "./systems.mjs";
 
 const { values: options } = parseArgs({
   options: {
@@ -16,12 +16,18 @@ const { values: options } = parseArgs({
     seconds: { type: "string", default: "4" },
     only: { type: "string" },
     out: { type: "string", default: path.join(top, "docs/bench") },
+    against: { type: "string" },
   },
 });
 const rounds = Number(options.rounds);
 const seconds = Number(options.seconds);
 const load = path.join(top, "build/release/load");
 const ours = "Yukizuri";
+const other = "the other build";
+if (options.against) {
+  systems[other] = yukizuri("auto", path.resolve(options.against));
+  options.out = fs.mkdtempSync(path.join(os.tmpdir(), "bench-against-"));
+}
 // a run during which the machine's host took the cores away says little, so it is repeated
 const mostStolenPercent = 1;
 const attempts = 2;
@@ -159,7 +165,27 @@ async function withReceiversApart(use) {
 
 /** Runs each system in turn, and repeats this, so that the machine's noise affects all of them. */
 async function compare(experiment, names, args, times = rounds) {
-  for (let round = 1; round <= times; round++) for (const name of names) await measure(experiment, name, round, args);
+  for (let round = 1; round <= times; round++) for (const name of compared(names)) await measure(experiment, name, round, args);
+}
+
+/** With --against only the two builds are of interest. */
+const compared = (names) => (options.against ? [ours, other] : names);
+
+/** For each experiment: the median of ours, that of the other build, and their ratio. */
+function reportAgainst() {
+  const middle = (values) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
+  const groups = new Map();
+  for (const result of results) {
+    const key = `${result.experiment}, ${result.members} people in ${result.rooms} rooms`;
+    groups.set(key, [...(groups.get(key) ?? []), result]);
+  }
+  for (const [key, group] of groups) {
+    if (!group.some(({ system }) => system === other)) continue;
+    for (const field of ["cpu_ns_per_delivery", "deliveries_per_s", "p99_ms", "bytes_per_member", "handshake_cpu_us", "join_cpu_us"]) {
+      const [mine, theirs] = [ours, other].map((name) => middle(group.filter(({ system }) => system === name).map((r) => r[field])));
+      console.log(`${key}: ${field} ${mine} against ${theirs}, ratio ${(mine / theirs).toFixed(3)}`);
+    }
+  }
 }
 
 const all = Object.keys(systems);
@@ -202,7 +228,7 @@ const experiments = {
 async function compareRooms(experiment, deliveries) {
   for (let round = 1; round <= rounds; round++)
     for (const [members, rooms] of [[19000, 1900], [19000, 19], [1000, 1]])
-      for (const name of [...floors.slice(1), ours, `${ours}, --send writev`]) await measure(experiment, name, round, { members, rooms, rate: (deliveries * rooms) / members, pending: 2000 });
+      for (const name of compared([...floors.slice(1), ours, `${ours}, --send writev`])) await measure(experiment, name, round, { members, rooms, rate: (deliveries * rooms) / members, pending: 2000 });
 }
 
 /** Measures the cost of Redis for one room on several gateways. Redis and the load generator share one core. */
@@ -234,11 +260,16 @@ async function main(stage) {
     .map((line) => (line.experiment === "machine" ? { ...line, experiments: (line.experiments ?? Object.keys(experiments)).filter((name) => !replaced(name)) } : line))
     .filter(({ experiments: names }) => names === undefined || names.length > 0);
   fs.writeFileSync(file, kept.map((result) => `${JSON.stringify(result)}\n`).join(""));
-  keep(machine(wanted));
+  if (!options.against) keep(machine(wanted));
   const envelope = await measure("envelope", ours, 1, { members: 10, rate: 50, seconds: 1 });
   payload = Math.round(envelope.frame_bytes) || payload;
   for (const name of wanted) await experiments[name]();
-  report(options.out);
+  if (options.against) {
+    reportAgainst();
+    fs.rmSync(options.out, { recursive: true });
+  } else {
+    report(options.out);
+  }
   return 0;
 }
 

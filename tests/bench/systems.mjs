@@ -11,11 +11,11 @@ const peer = (name) => path.join(top, "tests/bench/peers", name);
 /** Starts a command on a core (taskset becomes the command). */
 export const start = (t, core, command, args, options = {}) => new Process(t, "taskset", ["-c", String(core), command, ...args], { stdio: ["ignore", "ignore", "inherit"], ...options });
 
-const yukizuri = (send) => ({
+export const yukizuri = (send, command = built("yukizuri")) => ({
   dialect: "yukizuri",
   async start({ t, port, redis, core = 0 }) {
     const args = ["--addr", `127.0.0.1:${port}`, "--redis", `unix:${redis}`, "--rate", "0", "--drain", "0", "--send", send, "-logging=false"];
-    const server = start(t, core, built("yukizuri"), args);
+    const server = start(t, core, command, args);
     await untilReady(port);
     return server;
   },
