@@ -3,7 +3,7 @@
  * Subscribe first, then read who is there and what is kept, then merge by number. A hole in the
  * numbers, a lost subscription or a changed epoch is mended from the kept events before anything
  * later is delivered; only what Redis no longer has becomes a gap. An epoch that goes on from where
- * this feed stands (protocol/lineage.h) is no gap. Delivers through callbacks, from the event loop
+ * this feed is (protocol/lineage.h) is no gap. Delivers through callbacks, from the event loop
  * only. */
 #ifndef YUKIZURI_ROOM_FEED_H
 #define YUKIZURI_ROOM_FEED_H

@@ -1,4 +1,4 @@
-/* A feed, as room/feed.c (its life, and what the channel tells) and room/feed_read.c share it. */
+/* The struct that room/feed.c and room/feed_read.c share. */
 #ifndef YUKIZURI_ROOM_FEED_INTERNAL_H
 #define YUKIZURI_ROOM_FEED_INTERNAL_H
 

@@ -282,7 +282,7 @@ static void on_kept_reply(void *arg, const struct redis_reply *reply)
     struct feed *feed = arg;
     feed->reading = false;
     if (feed->owner == NULL || feed->state != FEED_READING)
-        ; /* nobody wants to know */
+        ; /* it is not wanted any more */
     else if (feed->kept_generation != feed->generation)
         feed_read_kept(feed);
     else
@@ -374,8 +374,8 @@ static void open_with(struct feed *feed, const struct redis_reply *reply, const 
 /* Where it does not tell the epoch, what is kept will. */
 static void take_roster(struct feed *feed, const struct redis_reply *reply)
 {
-    const char *told = redis_reply_string(redis_reply_at(reply, 0), NULL);
-    const char *epoch = told != NULL && lineage_is_epoch(told) ? told : "";
+    const char *answered = redis_reply_string(redis_reply_at(reply, 0), NULL);
+    const char *epoch = answered != NULL && lineage_is_epoch(answered) ? answered : "";
     bool whole = redis_reply_count(reply) >= ROSTER_LEAST;
     if (whole && !feed->has_roster) {
         open_with(feed, reply, epoch);

@@ -6,7 +6,7 @@
 #include <event2/event.h>
 
 enum {
-    SHORTEST_US = 100000, /* after a line, further ones are gathered so long, */
+    SHORTEST_US = 100000, /* after a line, further ones are batched for so long, */
     MEMBER_US = 100,      /* and so much for each who gets it, */
     LONGEST_US = 2000000, /* at most so long; */
     FULL_US = 1000000,    /* but so long, when they are more than a line can name */

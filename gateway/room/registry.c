@@ -117,7 +117,7 @@ void rooms_refresh_rosters(struct rooms *rooms)
             member_list_schedule(room, rooms->commands->config->lease * 1000);
 }
 
-static void tick_room(struct room *room, int64_t now_ms)
+static void tick_open_room(struct room *room, int64_t now_ms)
 {
     if (room_is_open(room))
         feed_tick(room->feed);
@@ -134,7 +134,7 @@ void rooms_tick(struct rooms *rooms)
     for (struct link *at = rooms->in_order.next; at != &rooms->in_order; at = next) {
         struct room *room = LIST_ITEM(at, struct room, in_rooms);
         next = at->next;
-        tick_room(room, now_ms);
+        tick_open_room(room, now_ms);
         if (room->users == 0 && now_ms - room->unused_since_ms > LINGER_MS)
             remove_room(room);
     }

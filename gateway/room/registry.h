@@ -17,7 +17,7 @@ struct rooms_callbacks {
     void (*on_freed)(void *owner);
     void (*on_opened)(void *owner, bool open); /* or closed */
     void (*on_live)(void *owner);              /* people may come in */
-    /* Whoever waits for an event up to room_seq may enter: the roster knows of it. `hurry`: before
+    /* Whoever waits for an event up to room_seq may enter: the roster includes it. `hurry`: before
      * what is said next, which is for all who came in before it. */
     void (*on_happened)(void *owner, bool hurry);
     void (*on_reset)(void *owner); /* Redis lost what it knew of the room */

@@ -24,12 +24,6 @@ static uint64_t find_tail(const struct room *room, uint64_t limit)
     return tail;
 }
 
-static void note_forgotten(struct room *room, uint64_t seq)
-{
-    room->forgotten.seq = seq;
-    room->forgotten.message |= replay_window_messages(room->window, seq - 1, seq) > 0;
-}
-
 /* Forgets what is too old or too much of the frames before `limit`; nobody but the slow is before
  * it when this is called. */
 static void trim(struct room *room, uint64_t limit)
@@ -39,8 +33,11 @@ static void trim(struct room *room, uint64_t limit)
         subscribers_cut_before(room->subscribers, tail);
     while (room_log_tail(room->log) < tail) {
         struct room_log_mark oldest = room_log_mark(room->log, room_log_tail(room->log));
-        if (replay_window_forget(room->window, oldest.seq, room_log_tail(room->log)))
-            note_forgotten(room, oldest.seq);
+        if (replay_window_forget(room->window, oldest.seq, room_log_tail(room->log))) {
+            room->forgotten.seq = oldest.seq;
+            room->forgotten.message |=
+                replay_window_messages(room->window, oldest.seq - 1, oldest.seq) > 0;
+        }
         room_log_evict(room->log);
     }
 }

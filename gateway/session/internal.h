@@ -83,20 +83,6 @@ struct session {
 
 static_assert(sizeof(struct session) <= 128, "each member has one");
 
-/* A leave that Redis has not answered yet. It is repeated until it is: a member whose leave was
- * lost would keep its name, and nobody would see it go. Holds all it needs: the session may be
- * gone. */
-struct pending_leave {
-    struct link link; /* all of them */
-    struct room_entry *entry;
-    struct identity *identity;
-    bool on_purpose;             /* the token ends */
-    bool under_way;              /* it is in a call that is queued, or waits for its answer */
-    unsigned rounds;             /* answers still wanted: 2 for a join whose outcome is not known */
-    char spared[TOKEN_ID_BYTES]; /* who came back: stays for the grace; "" for nobody */
-    int64_t until_ms;            /* end of that grace (session_grace_clock) */
-};
-
 /* What somebody said, accepted by Redis and not yet delivered to all members here. */
 enum { DELIVERY_WAITS = 256 };
 struct delivery_wait {

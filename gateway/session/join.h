@@ -4,8 +4,13 @@
 
 #include "session/internal.h"
 
+/* A visitor wants to join: opens the room if need be, asks Redis, or refuses and says why. */
 void session_join(struct session *session, const struct message_in *join);
-void session_on_live(void *entry); /* for rooms_callbacks */
+
+/* For rooms_callbacks: asks for those who have waited for the room. */
+void session_on_live(void *entry);
+
+/* To be called once a second: refuses who has waited too long. */
 void session_join_tick(struct room_entry *entry);
 
 #endif

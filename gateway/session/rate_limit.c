@@ -285,11 +285,6 @@ bool session_has_sign_token(struct session *session)
     return false;
 }
 
-void session_take_token(struct session *session)
-{
-    rate_take(&session->rate, find_limit(session), RATE_WORDS, clock_monotonic_ms());
-}
-
 bool session_on_control(void *owner, bool ping, const uint8_t *data, size_t len)
 {
     struct session *session = owner;

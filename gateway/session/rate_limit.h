@@ -12,17 +12,16 @@ bool session_has_token(struct session *session, const char *nonce);
 /* The same for a sign of life (ping, pong, typing): it is dropped, and nothing is sent. */
 bool session_has_sign_token(struct session *session);
 
-/* Takes a token for what is done in any case. */
-void session_take_token(struct session *session);
-
 /* For struct connection_callbacks. */
 bool session_on_control(void *owner, bool ping, const uint8_t *data, size_t len);
 
 /* How much of what its connection sent was refused or dropped. */
 uint64_t session_refused(const struct session *session);
 
-/* Its connection has ended. */
+/* Its connection has ended: what it sent too much is logged. */
 void session_end_flood(struct session *session);
+
+/* To be called once a second: logs who sends too much. */
 void session_flood_tick(struct sessions *all);
 void session_free_floods(struct sessions *all);
 

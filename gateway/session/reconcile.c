@@ -9,45 +9,19 @@
 
 enum { NAMES = 200 /* in a call, about */ };
 
-/* One walk over a room's members, or a call that takes off what it found. */
-struct reconcile {
-    struct sessions *all;
+/* One walk over a room's members. */
+struct walk {
     struct room_entry *entry; /* held: one of its users */
     char cursor[24];
 };
 
-static void ask_ours(struct reconcile *walk);
-
-static struct reconcile *new_reconcile(struct sessions *all, struct room_entry *entry)
-{
-    struct reconcile *walk = memory_new(sizeof *walk);
-    walk->all = all;
-    walk->entry = entry;
-    rooms_hold(entry->room);
-    walk->cursor[0] = '0';
-    return walk;
-}
-
-static void end_reconcile(struct reconcile *walk)
-{
-    rooms_release(walk->entry->room);
-    free(walk);
-}
+static void ask_ours(struct walk *walk);
 
 /* While this gateway goes away members are on their way to another one, and not left over; while
  * another process has the same id, some may be its own. */
 static bool may_reconcile(const struct sessions *all)
 {
     return !all->draining && !all->id_shared;
-}
-
-static bool is_member_here(const struct sessions *all, const char *id, const char *session_text)
-{
-    const struct session *session = table_find(all->by_id, id, strlen(id));
-    if (session == NULL)
-        return false;
-    const struct commands_member member = session_commands_member(all, session->identity);
-    return strcmp(member.session, session_text) == 0;
 }
 
 /* Those of the answer who are no member here; returns how many. The strings are the answer's. */
@@ -61,7 +35,8 @@ static size_t find_leftovers(const struct sessions *all, const struct redis_repl
         const char *id = redis_reply_string(redis_reply_at(reply, *at + 2), NULL);
         struct commands_leave *leave = &leaves[count];
         *leave = (struct commands_leave){.member.folded = folded, .spared = ""};
-        if (folded == NULL || session == NULL || id == NULL || is_member_here(all, id, session) ||
+        if (folded == NULL || session == NULL || id == NULL ||
+            session_find(all, id, session) != NULL ||
             strlen(session) >= sizeof leave->member.session)
             continue;
         memcpy(leave->member.session, session, strlen(session) + 1);
@@ -72,49 +47,54 @@ static size_t find_leftovers(const struct sessions *all, const struct redis_repl
 
 static void on_leftovers_gone(void *arg, const struct redis_reply *reply)
 {
-    struct reconcile *asker = arg;
+    struct room_entry *entry = arg;
     if (redis_reply_is_error(reply))
-        session_reconcile_soon(asker->entry); /* once more */
-    end_reconcile(asker);
+        session_reconcile_soon(entry); /* once more */
+    rooms_release(entry->room);
 }
 
-static void send_leftovers(const struct reconcile *walk, const struct commands_leave *leaves,
+static void send_leftovers(struct room_entry *entry, const struct commands_leave *leaves,
                            size_t count)
 {
-    struct reconcile *asker = new_reconcile(walk->all, walk->entry);
-    if (commands_leave(room_topic(walk->entry->room), leaves, count, on_leftovers_gone, asker) != 0)
-        on_leftovers_gone(asker, NULL);
+    rooms_hold(entry->room);
+    if (commands_leave(room_topic(entry->room), leaves, count, on_leftovers_gone, entry) != 0)
+        on_leftovers_gone(entry, NULL);
+}
+
+static void end_reconcile(struct walk *walk)
+{
+    rooms_release(walk->entry->room);
+    free(walk);
 }
 
 static void on_ours(void *arg, const struct redis_reply *reply)
 {
-    struct reconcile *walk = arg;
+    struct walk *walk = arg;
+    struct room_entry *entry = walk->entry;
     struct commands_leave leaves[COMMANDS_LEAVE_MOST];
     const char *cursor = redis_reply_string(redis_reply_at(reply, 0), NULL);
     size_t count;
-    /* one that stands still would be followed for ever */
+    /* one that does not move would be followed for ever */
     if (cursor == NULL || strlen(cursor) >= sizeof walk->cursor ||
         (strcmp(cursor, "0") != 0 && strcmp(cursor, walk->cursor) == 0)) {
-        session_reconcile_soon(walk->entry); /* once more */
+        session_reconcile_soon(entry); /* once more */
         end_reconcile(walk);
         return;
     }
     memcpy(walk->cursor, cursor, strlen(cursor) + 1);
     for (size_t at = 1;
-         may_reconcile(walk->all) && (count = find_leftovers(walk->all, reply, &at, leaves)) > 0;)
-        send_leftovers(walk, leaves, count);
+         may_reconcile(entry->all) && (count = find_leftovers(entry->all, reply, &at, leaves)) > 0;)
+        send_leftovers(entry, leaves, count);
     if (strcmp(walk->cursor, "0") == 0)
         end_reconcile(walk);
     else
         ask_ours(walk);
 }
 
-static void ask_ours(struct reconcile *walk)
+static void ask_ours(struct walk *walk)
 {
-    if (commands_ours(room_topic(walk->entry->room), walk->cursor, NAMES, on_ours, walk) == 0)
-        return;
-    session_reconcile_soon(walk->entry);
-    end_reconcile(walk);
+    if (commands_ours(room_topic(walk->entry->room), walk->cursor, NAMES, on_ours, walk) != 0)
+        on_ours(walk, NULL);
 }
 
 void session_reconcile_soon(struct room_entry *entry)
@@ -139,5 +119,8 @@ void session_reconcile_tick(struct room_entry *entry)
         !may_reconcile(all))
         return;
     entry->reconcile_at_ms = 0;
-    ask_ours(new_reconcile(all, entry));
+    struct walk *walk = memory_new(sizeof *walk);
+    *walk = (struct walk){.entry = entry, .cursor = "0"};
+    rooms_hold(entry->room);
+    ask_ours(walk);
 }

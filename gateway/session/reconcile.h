@@ -7,6 +7,8 @@
 /* Redis may have gone on with an older memory. A lease and the grace from now on, by when all
  * members have been reinstated, those who are there for this gateway and are not its own leave. */
 void session_reconcile_soon(struct room_entry *entry);
+
+/* To be called once a second: does that, when it is time and Redis is there. */
 void session_reconcile_tick(struct room_entry *entry);
 
 /* May members be in the room still who had left, because Redis went on with an older memory? */

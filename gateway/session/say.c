@@ -31,28 +31,21 @@ static void refuse_say(const struct saying *saying, struct message_error error)
     session_error(saying->session, &error);
 }
 
-/* An error of Redis says that it did not carry it out. */
-static void refuse_unavailable(const struct saying *saying)
+/* An error of Redis says that it did not carry it out; without any reply nobody knows. */
+static void refuse_unavailable(const struct saying *saying, bool not_accepted)
 {
-    refuse_say(saying, (struct message_error){
-                           .code = "unavailable",
-                           .message = "The chat cannot be reached right now, and your message was "
-                                      "not sent. Please send it again.",
-                           .retry_after = 1,
-                           .not_accepted = true,
-                       });
-}
-
-/* Without any reply it is not known whether Redis carried it out. */
-static void leave_unsure(const struct saying *saying)
-{
-    refuse_say(saying, (struct message_error){
-                           .code = "unavailable",
-                           .message = "The chat cannot be reached right now, and nobody knows "
-                                      "whether your message was sent. Sent again with the same "
-                                      "nonce, it is shown once.",
-                           .retry_after = 1,
-                       });
+    refuse_say(saying,
+               (struct message_error){
+                   .code = "unavailable",
+                   .message = not_accepted
+                                  ? "The chat cannot be reached right now, and your message was "
+                                    "not sent. Please send it again."
+                                  : "The chat cannot be reached right now, and nobody knows "
+                                    "whether your message was sent. Sent again with the same "
+                                    "nonce, it is shown once.",
+                   .retry_after = 1,
+                   .not_accepted = not_accepted,
+               });
 }
 
 /* Whether there were other sendings of it, only its sayer knows. */
@@ -78,10 +71,7 @@ static void answer_say(struct saying *saying, const struct redis_reply *reply)
         return;
     }
     if (seq == 0) {
-        if (reply != NULL)
-            refuse_unavailable(saying);
-        else
-            leave_unsure(saying);
+        refuse_unavailable(saying, reply != NULL);
         return;
     }
     session->all->options.metrics->says++;
@@ -142,7 +132,7 @@ static void publish(struct session *session, const struct message_in *say)
     if (sent)
         return;
     session->in_flight--;
-    refuse_unavailable(saying);
+    refuse_unavailable(saying, true);
     free(saying);
 }
 

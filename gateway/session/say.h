@@ -4,6 +4,8 @@
 
 #include "session/internal.h"
 
+/* A member says something: it is sent to Redis, whose answer becomes an ack or an error; or it is
+ * refused at once. */
 void session_say(struct session *session, const struct message_in *message);
 
 #endif

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 void session_send(struct session *session)
 {
@@ -66,6 +67,15 @@ struct commands_member session_commands_member(const struct sessions *all,
     snprintf(member.session, sizeof member.session, "%.10s-%" PRIu64,
              broker_incarnation(all->options.broker), identity->number);
     return member;
+}
+
+struct session *session_find(const struct sessions *all, const char *id, const char *name)
+{
+    struct session *session = table_find(all->by_id, id, strlen(id));
+    if (session == NULL)
+        return NULL;
+    const struct commands_member member = session_commands_member(all, session->identity);
+    return strcmp(member.session, name) == 0 ? session : NULL;
 }
 
 void session_end_joining(struct session *session)

@@ -27,6 +27,9 @@ void session_free_if_over(struct session *session);
 struct commands_member session_commands_member(const struct sessions *all,
                                                const struct identity *identity);
 
+/* The member of this id, when it is the session that commands_member.session names; or NULL. */
+struct session *session_find(const struct sessions *all, const char *id, const char *name);
+
 /* The member's address for the operator, as `log-address` says. */
 void session_format_address(const struct session *session, char out[ADDRESS_TEXT_BYTES]);
 

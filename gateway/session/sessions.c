@@ -82,7 +82,8 @@ static bool may_send(struct session *session, const struct message_in *message)
         return session_has_sign_token(session);
     if (message->type != MESSAGE_LEAVE || session->state != SESSION_JOINED)
         return session_has_token(session, message->type == MESSAGE_SAY ? message->nonce : NULL);
-    session_take_token(session);
+    rate_take(&session->rate, &session->all->options.config->rate, RATE_WORDS,
+              clock_monotonic_ms());
     return true;
 }
 
@@ -335,11 +336,8 @@ void sessions_on_control_message(struct sessions *all, const char *data, size_t 
     struct message_resumed resumed;
     if (message_parse_resumed(data, len, &resumed) != 0)
         return;
-    struct session *session = table_find(all->by_id, resumed.id, strlen(resumed.id));
-    if (session == NULL)
-        return;
-    const struct commands_member member = session_commands_member(all, session->identity);
-    if (strcmp(member.session, resumed.session) == 0)
+    struct session *session = session_find(all, resumed.id, resumed.session);
+    if (session != NULL)
         session_displace(session);
 }
 

@@ -1,4 +1,4 @@
-/* session: what a member's message means. The only part that knows the product: joining, saying,
+/* sessions: what a member's message means. The only part that knows the product: joining, saying,
  * leaving, limits, coming back. One session for each connection, and for some seconds longer: a
  * member whose connection is lost stays in the room as a detached session for `leave-grace`.
  *

@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum {
-    TOGETHER_US = 20000, /* after a welcome, so long, others are gathered */
+    TOGETHER_US = 20000, /* after a welcome, others wait for so long, and are welcomed together */
     MOST_AT_ONCE = 64,   /* in an iteration of the loop: about a millisecond */
 };
 
