@@ -37,17 +37,16 @@ struct http_client {
 
 static void drop_client(struct http_client *client);
 
-/* Returns -1 when the kernel has no memory to watch one more: the client is dropped. */
-static int wait_for_socket(struct http_client *client, unsigned what)
+/* Drops the client when the kernel has no memory to watch one more. */
+static void wait_for_socket(struct http_client *client, unsigned what)
 {
     if (poller_watch(client->server->options.poller, client->fd, &client->watch, client->watched,
-                     what) != 0) {
-        refusals_note(client->server->options.refusals, REFUSAL_KERNEL_MEMORY, NULL);
-        drop_client(client);
-        return -1;
+                     what) == 0) {
+        client->watched = what;
+        return;
     }
-    client->watched = what;
-    return 0;
+    refusals_note(client->server->options.refusals, REFUSAL_KERNEL_MEMORY, NULL);
+    drop_client(client);
 }
 
 static void set_deadline(struct http_client *client, unsigned in_s)
@@ -104,14 +103,14 @@ static void finish_answer(struct http_client *client)
         linger(client);
         return;
     }
-    if (client->in_len > 0) {
+    client->pipelined = client->in_len > 0;
+    if (client->pipelined) {
         set_deadline(client, HEAD_DEADLINE_S);
     } else {
         set_idle_deadline(client);
         list_add(&client->server->idle, &client->in_idle);
     }
     /* a pipelined request is handled in the next iteration, not in recursion */
-    client->pipelined = client->in_len > 0;
     wait_for_socket(client, client->pipelined ? POLLER_WRITE : POLLER_READ);
 }
 

@@ -1,5 +1,5 @@
-/* site: the parts of the gateway that an answer may need, for those who make answers (router, ops,
- * upgrade). Owns nothing; all of it outlives each call. */
+/* site: the parts of the gateway that answers are made from, for router, ops and upgrade. Owns
+ * nothing; all of it outlives each call. */
 #ifndef YUKIZURI_HTTP_SITE_H
 #define YUKIZURI_HTTP_SITE_H
 

@@ -2,13 +2,14 @@
  * poller waits for, how it ends. What goes out is websocket/output.h; what comes in, keepalive and
  * the end itself are websocket/connections.h, where all of them are.
  *
- * Owns: the descriptor; the private bytes, only while there are some; a decoder, only
- * while a frame or a fragmented message is incomplete. An idle connection is its struct. Does not
- * own its owner, which is its callbacks' argument, nor its source, which has the shared frames.
+ * Owns: the descriptor; the private bytes, only while there are some; a decoder, only while a frame
+ * or a fragmented message is incomplete. An idle connection is its struct. Does not own its owner,
+ * which is its callbacks' argument, nor its source, which has the shared frames.
  *
- * Life: nobody frees a connection. connection_close and connection_abort mark it; the reaper, at
- * the end of an iteration of the loop (a later one when many end at once), calls on_closed once and
- * frees it. After either call on_message is not called any more. Callbacks may call anything here.
+ * Lifetime: nobody frees a connection. connection_close and connection_abort mark it; the reaper,
+ * at the end of an iteration of the loop (a later one when many end at once), calls on_closed once
+ * and frees it. After either call on_message is not called any more. Callbacks may call anything
+ * here.
  *
  * Whoever is closed for reading too slowly (CONNECTION_TOO_SLOW) has longer than others to take the
  * close frame: it may read on, and shall see why it was closed. What is queued for it by then is
@@ -33,7 +34,7 @@ enum connection_cause {
     CONNECTION_CLOSED,    /* connection_close, also for breaking the protocol */
     CONNECTION_CUT,       /* the socket: it ended, or broke, without a close frame */
     CONNECTION_SILENT,    /* not a byte came for ping + 10 seconds */
-    CONNECTION_UNWATCHED, /* the kernel had no room to watch its socket */
+    CONNECTION_UNWATCHED, /* the kernel had no memory to watch its socket */
 };
 
 struct connection_end {
