@@ -1,6 +1,6 @@
 #!/bin/bash
-# Checks the mechanical style rules: the length of functions and files, the order of includes, and the one
-# owner of each third-party library. Prints the violations and fails.
+# Checks the mechanical style rules: the length of functions and files, a header for each source, the order of
+# includes, and the one owner of each third-party library. Prints the violations and fails.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 bad=0
@@ -16,6 +16,11 @@ else
     while read -r end start name file; do
         [ $((end - start + 1)) -le 60 ] || complain "$file: $name has $((end - start + 1)) lines (at most 60)"
     done < <(ctags -x --languages=C --c-kinds=f --fields=+e --_xformat='%{end} %n %N %F' -R common gateway cmake)
+    # a source that has a function for others has a header of its own name beside it
+    while read -r file; do
+        [ -f "${file%.c}.h" ] || complain "$file: has functions for other files, and no header of its name"
+    done < <(ctags -x --languages=C --c-kinds=f --fields=+f --_xformat='%f %N %F' -R common gateway |
+        awk '$1 != "file" && $2 != "main" && $3 ~ /\.c$/ {print $3}' | sort -u)
 fi
 
 # library → the files that may include it
