@@ -1,13 +1,14 @@
-#include "broker/internal.h"
+#include "broker/broker.h"
 
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/memory.h"
 #include "base/number.h"
-#include "broker/publish_batch.h"
-#include "broker/topic.h"
+#include "base/remote_clock.h"
+#include "broker/health.h"
+#include "broker/password.h"
+#include "protocol/name.h"
 #include "redis/error_log.h"
-#include "redis/limiter.h"
 #include "redis/persistence.h"
 #include "redis/tls.h"
 
@@ -18,23 +19,52 @@
 
 enum {
     START_MS = 1000,
-    TELL_EVERY_MS = 60000,
+    LOG_EVERY_MS = 60000,
     PROBE_FRESH_MS = 10000,
-    MOST_MEMBERS = 32, /* under way: two or three milliseconds of Redis' time, */
-    MOST_LISTS = 4,    /* and as much, when each names 200 people */
+    MEMBER_PERMITS = 32, /* two or three milliseconds of Redis' time, */
+    LIST_PERMITS = 4,    /* and as much, when each call names 200 people */
 };
+
+struct broker {
+    struct broker_options options;
+    struct broker_callbacks callbacks;
+    void *arg;
+    struct redis_url url;     /* with the password as it was last read */
+    struct redis *redis;      /* for commands */
+    struct redis *subscriber; /* for channels */
+    unsigned address_index;   /* of both, among the addresses of Redis' name */
+    struct redis_tls *tls;    /* of both; NULL: none is wanted */
+    struct password password; /* of both */
+    struct error_log *errors;
+    struct pubsub *pubsub;
+    struct commands commands;
+    struct key own_channel;               /* P:gateway:ID */
+    struct key incarnation_channel;       /* whoever is subscribed to it lives, see lease.lua */
+    struct key probe_channel, probe_base; /* of a room that nobody can be in */
+    char incarnation[9];
+    struct health *health;
+    struct persistence *persistence;
+    struct remote_clock redis_clock;
+    int64_t time_asked_ms;      /* 0: not under way */
+    char why_lost[300];         /* why Redis is not there */
+    char why_unsubscribed[400]; /* why a channel of ours is refused; "" */
+    enum { NEW, UP, LOST } logged_state;
+    bool refusal_logged;       /* that Redis refuses what people need */
+    int64_t refusal_logged_ms; /* when that last was; 0: never */
+    int64_t started_ms;
+};
+
+static bool is_connected(const struct broker *broker)
+{
+    return redis_is_ready(broker->redis) && redis_is_ready(broker->subscriber);
+}
 
 void broker_flush(struct broker *broker)
 {
-    publish_batch_flush(broker->calls.publish_batch);
-    limiter_flush(broker->calls.limiter);
-    redis_flush(broker->commands);
+    publish_batch_flush(broker->commands.publish_batch);
+    limiter_flush(broker->commands.limiter);
+    redis_flush(broker->redis);
     redis_flush(broker->subscriber);
-}
-
-int broker_enqueue(struct broker *broker, void (*make)(void *arg), void *arg)
-{
-    return limiter_enqueue(broker->calls.limiter, make, arg);
 }
 
 static void on_time(void *arg, const struct redis_reply *reply)
@@ -51,99 +81,101 @@ static void on_time(void *arg, const struct redis_reply *reply)
 static void ask_time(struct broker *broker)
 {
     if (broker->time_asked_ms == 0 &&
-        redis_send_strings(broker->commands, on_time, broker, "TIME", NULL) == 0)
+        redis_send_strings(broker->redis, on_time, broker, "TIME", NULL) == 0)
         broker->time_asked_ms = clock_monotonic_ms();
 }
 
-/* The name is resolved anew. */
+/* The name is resolved again. */
 static void reconnect(struct broker *broker, const char *why)
 {
     redis_reconnect(broker->subscriber, why);
-    redis_reconnect(broker->commands, why);
+    redis_reconnect(broker->redis, why);
 }
 
 /* Rooms' channels are not asked after: the probe's has their form. */
-static void note_deafness(struct broker *broker)
+static void note_refused_channels(struct broker *broker)
 {
     const char *const channels[] = {broker->probe_channel.text, broker->own_channel.text};
-    broker->deaf[0] = '\0';
+    broker->why_unsubscribed[0] = '\0';
     for (size_t i = 0; i < sizeof channels / sizeof *channels; i++) {
         const char *why = pubsub_refused(broker->pubsub, channels[i]);
         if (why != NULL)
-            snprintf(broker->deaf, sizeof broker->deaf,
+            snprintf(broker->why_unsubscribed, sizeof broker->why_unsubscribed,
                      "Redis does not let us listen on %.160s: %s", channels[i], why);
     }
 }
 
-static void tick_probe(struct broker *broker)
+static void tick_health(struct broker *broker)
 {
-    if (!broker_is_whole(broker))
+    if (!is_connected(broker))
         return;
     if (pubsub_refused(broker->pubsub, broker->probe_channel.text) != NULL)
-        health_forget(broker->health); /* it could not come back */
+        health_reset(broker->health); /* it could not come back */
     else if (!health_tick(broker->health))
         reconnect(broker, "a probe did not come back");
 }
 
 const char *broker_why_refused(const struct broker *broker)
 {
-    if (!broker_is_whole(broker))
+    if (!is_connected(broker))
         return NULL;
-    return broker->deaf[0] != '\0' ? broker->deaf : health_refused(broker->health);
+    return broker->why_unsubscribed[0] != '\0' ? broker->why_unsubscribed
+                                               : health_why_refused(broker->health);
 }
 
 /* When it begins, once a minute at most, and when it is over. */
-static void tell_refusal(struct broker *broker)
+static void log_refusal(struct broker *broker)
 {
     int64_t now_ms = clock_monotonic_ms();
     const char *why = broker_why_refused(broker);
-    bool lately = broker->refused_told_ms != 0 && now_ms - broker->refused_told_ms < TELL_EVERY_MS;
-    if (why != NULL && !broker->refused_told && !lately) {
+    bool lately =
+        broker->refusal_logged_ms != 0 && now_ms - broker->refusal_logged_ms < LOG_EVERY_MS;
+    if (why != NULL && !broker->refusal_logged && !lately) {
         log_write(broker->options.log,
                   &(struct log_line){.level = LOG_LEVEL_WARN,
                                      .kind = "redis-refuses",
                                      .message = "nobody can come in or talk until this is mended",
                                      .err = why});
-        broker->refused_told = true;
-        broker->refused_told_ms = now_ms;
-    } else if (why == NULL && broker->refused_told && broker_is_healthy(broker)) {
+        broker->refusal_logged = true;
+        broker->refusal_logged_ms = now_ms;
+    } else if (why == NULL && broker->refusal_logged && broker_is_healthy(broker)) {
         log_write(broker->options.log,
                   &(struct log_line){.kind = "redis-accepts", .message = "people can talk again"});
-        broker->refused_told = false;
+        broker->refusal_logged = false;
     }
 }
 
 void broker_tick(struct broker *broker)
 {
     ask_time(broker);
-    note_deafness(broker);
+    note_refused_channels(broker);
     pubsub_tick(broker->pubsub);
-    redis_faults_tick(broker->faults, clock_monotonic_ms());
-    tick_probe(broker);
-    tell_refusal(broker);
+    error_log_tick(broker->errors, clock_monotonic_ms());
+    tick_health(broker);
+    log_refusal(broker);
 }
 
 const char *broker_why_not_ready(const struct broker *broker)
 {
-    if (!broker_is_whole(broker))
-        return broker->lost[0] == '\0' ? "Redis is not connected yet" : broker->lost;
+    if (!is_connected(broker))
+        return broker->why_lost[0] == '\0' ? "Redis is not connected yet" : broker->why_lost;
     const char *refused = broker_why_refused(broker);
-    int64_t back_ms = health_back_ms(broker->health);
+    int64_t last_ok_ms = health_last_ok_ms(broker->health);
     if (refused != NULL)
         return refused;
-    if (back_ms == 0 || clock_monotonic_ms() - back_ms > PROBE_FRESH_MS)
+    if (last_ok_ms == 0 || clock_monotonic_ms() - last_ok_ms > PROBE_FRESH_MS)
         return "no probe came back through Redis in the last 10 s";
     return NULL;
 }
 
 bool broker_is_healthy(const struct broker *broker)
 {
-    return broker_is_whole(broker) && health_is_good(broker->health);
+    return is_connected(broker) && health_is_ok(broker->health);
 }
 
 int64_t broker_last_ok_ms(const struct broker *broker)
 {
-    return health_back_ms(broker->health);
+    return health_last_ok_ms(broker->health);
 }
 
 const char *broker_incarnation(const struct broker *broker)
@@ -151,22 +183,18 @@ const char *broker_incarnation(const struct broker *broker)
     return broker->incarnation;
 }
 
-bool broker_is_whole(const struct broker *broker)
+void broker_reread_password(struct broker *broker)
 {
-    return redis_is_ready(broker->commands) && redis_is_ready(broker->subscriber);
+    broker->password.failure_logged = false;
+    password_reread(&broker->password);
 }
 
 bool broker_is_up(const struct broker *broker)
 {
-    return redis_is_ready(broker->commands);
+    return redis_is_ready(broker->redis);
 }
 
 /* --- Connections --- */
-
-static void note_state(struct broker *broker)
-{
-    broker->options.metrics->redis_up = broker_is_whole(broker);
-}
 
 static void log_lost(const struct broker *broker, const char *why)
 {
@@ -174,7 +202,8 @@ static void log_lost(const struct broker *broker, const char *why)
     char message[REDIS_URL_TEXT_BYTES + 64];
     redis_url_format(&broker->url, where);
     snprintf(message, sizeof message, "%s %s; trying again until it is there", where,
-             health_back_ms(broker->health) != 0 ? "is out of reach" : "has not been reached yet");
+             health_last_ok_ms(broker->health) != 0 ? "is out of reach"
+                                                    : "has not been reached yet");
     log_write(broker->options.log, &(struct log_line){
                                        .level = LOG_LEVEL_WARN,
                                        .kind = "redis-lost",
@@ -185,21 +214,21 @@ static void log_lost(const struct broker *broker, const char *why)
 
 static void on_either_ready(struct broker *broker)
 {
-    note_state(broker);
-    if (!broker_is_whole(broker))
+    broker->options.metrics->redis_up = is_connected(broker);
+    if (!is_connected(broker))
         return;
-    broker->lost[0] = '\0';
-    health_send(broker->health);
+    broker->why_lost[0] = '\0';
+    health_send_probe(broker->health);
     broker->callbacks.on_up(broker->arg);
 }
 
 /* After a switchover one connection may reach the new master while the other one stays with the
  * old: what comes over the channel would be taken for the history that the scripts tell of. */
-static bool ends_split(struct broker *broker)
+static bool drop_if_split(struct broker *broker)
 {
-    const char *commands = redis_run_id(broker->commands);
+    const char *commands = redis_run_id(broker->redis);
     const char *subscriber = redis_run_id(broker->subscriber);
-    if (!broker_is_whole(broker) || commands[0] == '\0' || subscriber[0] == '\0' ||
+    if (!is_connected(broker) || commands[0] == '\0' || subscriber[0] == '\0' ||
         strcmp(commands, subscriber) == 0)
         return false;
     reconnect(broker, "its two connections have reached two different ones");
@@ -209,19 +238,19 @@ static bool ends_split(struct broker *broker)
 static void on_commands_ready(void *arg)
 {
     struct broker *broker = arg;
-    if (ends_split(broker))
+    if (drop_if_split(broker))
         return;
     broker->redis_clock = (struct remote_clock){0}; /* it may be another Redis */
     ask_time(broker);
-    persistence_look(broker->persistence);
-    script_load_all(broker->commands);
+    persistence_ask(broker->persistence);
+    script_load_all(broker->redis);
     on_either_ready(broker);
 }
 
 static void on_subscriber_ready(void *arg)
 {
     struct broker *broker = arg;
-    if (ends_split(broker))
+    if (drop_if_split(broker))
         return;
     pubsub_on_ready(broker->pubsub);
     on_either_ready(broker);
@@ -232,15 +261,16 @@ static void on_subscriber_ready(void *arg)
 static void on_lost(void *arg, const char *why)
 {
     struct broker *broker = arg;
-    bool starting = broker->told == BUS_NEW && clock_monotonic_ms() - broker->started_ms < START_MS;
-    if (broker->told != BUS_LOST && !starting) {
+    bool starting =
+        broker->logged_state == NEW && clock_monotonic_ms() - broker->started_ms < START_MS;
+    if (broker->logged_state != LOST && !starting) {
         log_lost(broker, why);
-        broker->told = BUS_LOST;
+        broker->logged_state = LOST;
     }
-    broker->deaf[0] = '\0';
-    snprintf(broker->lost, sizeof broker->lost, "Redis cannot be reached: %s", why);
-    health_forget(broker->health);
-    note_state(broker);
+    broker->why_unsubscribed[0] = '\0';
+    snprintf(broker->why_lost, sizeof broker->why_lost, "Redis cannot be reached: %s", why);
+    health_reset(broker->health);
+    broker->options.metrics->redis_up = is_connected(broker);
 }
 
 static void on_subscriber_lost(void *arg, const char *why)
@@ -255,12 +285,13 @@ static void on_subscriber_lost(void *arg, const char *why)
 static void on_error(void *arg, const struct redis_error *error)
 {
     struct broker *broker = arg;
-    redis_faults_note(broker->faults, error);
-    broker_check_password(broker, error);
+    error_log_note(broker->errors, error);
+    if (strcmp(error->word, "WRONGPASS") == 0)
+        password_reread(&broker->password); /* it may be another one by now */
     if (error->verdict == REDIS_RECONNECT)
         reconnect(broker, error->text);
-    else if (error->verdict == REDIS_DOUBT)
-        health_hurry(broker->health);
+    else if (error->verdict == REDIS_PROBE)
+        health_probe_soon(broker->health);
 }
 
 static void on_push(void *arg, const struct redis_reply *message)
@@ -269,7 +300,7 @@ static void on_push(void *arg, const struct redis_reply *message)
     pubsub_on_push(broker->pubsub, message);
 }
 
-static struct redis *new_redis(struct broker *broker, bool subscriber)
+static struct redis *new_connection(struct broker *broker, bool subscriber)
 {
     const struct redis_callbacks callbacks = {
         .on_ready = subscriber ? on_subscriber_ready : on_commands_ready,
@@ -283,57 +314,108 @@ static struct redis *new_redis(struct broker *broker, bool subscriber)
         .base = broker->options.base,
         .url = &broker->url,
         .tls = broker->tls,
-        .turn = &broker->turn,
+        .address_index = &broker->address_index,
         .client_name = name,
         .subscriber = subscriber,
-        .most = script_settings_most_reply(broker->options.config),
+        .limits = script_settings_reply_limits(broker->options.config),
         .metrics = broker->options.metrics,
     };
     return redis_new(&options, &callbacks, broker);
 }
 
-static struct broker *new_bus(const struct broker_options *options,
-                              const struct broker_callbacks *callbacks, void *arg)
+/* --- Channels --- */
+
+static void on_control_published(void *arg, const char *data, size_t len)
 {
-    struct broker *broker = memory_new(sizeof *broker);
-    broker->options = *options;
-    broker->url = *options->url;
-    broker->callbacks = *callbacks;
-    broker->arg = arg;
-    broker->started_ms = clock_monotonic_ms();
-    uint8_t incarnation[6];
-    digest_random(incarnation, sizeof incarnation);
-    digest_base64url(incarnation, sizeof incarnation, broker->incarnation);
-    return broker;
+    struct broker *broker = arg;
+    broker->callbacks.on_control_message(broker->arg, data, len);
 }
 
-static void make_ways(struct broker *broker)
+/* One that was sent before would not have come back. */
+static void on_probe_subscribed(void *arg)
 {
-    const struct health_options probe = {
-        .commands = broker->commands,
+    struct broker *broker = arg;
+    if (is_connected(broker))
+        health_send_probe(broker->health);
+}
+
+static void log_up(struct broker *broker)
+{
+    char where[REDIS_URL_TEXT_BYTES];
+    char message[REDIS_URL_TEXT_BYTES + 48];
+    const char *version = redis_version(broker->redis);
+    redis_url_format(&broker->url, where);
+    snprintf(message, sizeof message, "%s is there%s%s", where,
+             version[0] == '\0' ? "" : ": Redis ", version);
+    log_write(broker->options.log, &(struct log_line){.kind = "redis-up", .message = message});
+    broker->logged_state = UP;
+}
+
+static void on_probe_published(void *arg, const char *data, size_t len)
+{
+    struct broker *broker = arg;
+    (void)len;
+    if (!health_take_probe(broker->health, data))
+        return;
+    redis_reset_backoff(broker->redis);
+    redis_reset_backoff(broker->subscriber);
+    persistence_reset_log(broker->persistence);
+    if (broker->logged_state != UP)
+        log_up(broker);
+}
+
+static void listen_on_channels(struct broker *broker)
+{
+    static const struct pubsub_handler control = {.on_published = on_control_published};
+    static const struct pubsub_handler incarnation = {.on_published = NULL};
+    static const struct pubsub_handler probe = {.on_subscribed = on_probe_subscribed,
+                                                .on_published = on_probe_published};
+    const struct config *config = broker->options.config;
+    char room[NAME_BYTES + 80];
+    /* On the shard of the room that most people come to; no name of a room has a brace. */
+    snprintf(room, sizeof room, "%s}%s", config->room, config->gateway_id);
+    broker->own_channel = key_gateway_channel(config, config->gateway_id);
+    broker->incarnation_channel = key_item(broker->own_channel.text, "life", broker->incarnation);
+    broker->probe_channel = key_channel(config, room);
+    broker->probe_base = key_room(config->redis_prefix, room);
+    pubsub_add(broker->pubsub, broker->own_channel.text, &control, broker);
+    pubsub_add(broker->pubsub, broker->incarnation_channel.text, &incarnation, broker);
+    pubsub_add(broker->pubsub, broker->probe_channel.text, &probe, broker);
+}
+
+/* --- The whole --- */
+
+static void make_incarnation(struct broker *broker)
+{
+    uint8_t random[6];
+    digest_random(random, sizeof random);
+    digest_base64url(random, sizeof random, broker->incarnation);
+}
+
+static struct health *new_health(const struct broker *broker)
+{
+    return health_new(&(struct health_options){
+        .commands = broker->redis,
         .subscriber = broker->subscriber,
         .channel = broker->probe_channel.text,
         .base = broker->probe_base.text,
         .keeps = broker->options.config->retention > 0,
         .metrics = broker->options.metrics,
-    };
-    broker->health = health_new(&probe);
-    broker->persistence =
-        persistence_new(broker->commands, broker->options.metrics, broker->options.log);
+    });
 }
 
-static void make_calls(struct broker *broker)
+static void make_commands(struct broker *broker)
 {
-    struct commands *calls = &broker->calls;
-    script_settings_init(&calls->settings, broker->options.config);
-    calls->config = broker->options.config;
-    calls->metrics = broker->options.metrics;
-    calls->log = broker->options.log;
-    calls->redis = broker->commands;
-    calls->redis_clock = &broker->redis_clock;
-    calls->publish_batch = publish_batch_new(broker->commands, &calls->settings);
-    calls->limiter = limiter_new(broker->commands, MOST_MEMBERS);
-    calls->list_limiter = limiter_new(broker->commands, MOST_LISTS);
+    broker->commands = (struct commands){
+        .config = broker->options.config,
+        .metrics = broker->options.metrics,
+        .log = broker->options.log,
+        .redis = broker->redis,
+        .redis_clock = &broker->redis_clock,
+        .publish_batch = publish_batch_new(broker->redis, broker->options.config),
+        .limiter = limiter_new(broker->redis, MEMBER_PERMITS),
+        .list_limiter = limiter_new(broker->redis, LIST_PERMITS),
+    };
 }
 
 struct broker *broker_new(const struct broker_options *options,
@@ -347,14 +429,24 @@ struct broker *broker_new(const struct broker_options *options,
             return NULL;
     }
     script_hash_all();
-    struct broker *broker = new_bus(options, callbacks, arg);
+    struct broker *broker = memory_new(sizeof *broker);
+    broker->options = *options;
+    broker->url = *options->url;
+    broker->callbacks = *callbacks;
+    broker->arg = arg;
+    broker->started_ms = clock_monotonic_ms();
     broker->tls = tls;
-    broker->faults = redis_faults_new(options->metrics, options->log);
-    broker->commands = new_redis(broker, false);
-    broker->subscriber = new_redis(broker, true);
-    broker_make_channels(broker);
-    make_ways(broker);
-    make_calls(broker);
+    broker->password =
+        (struct password){options->config->redis_password_file, &broker->url, options->log, false};
+    broker->errors = error_log_new(options->metrics, options->log);
+    broker->redis = new_connection(broker, false);
+    broker->subscriber = new_connection(broker, true);
+    broker->pubsub = pubsub_new(broker->subscriber, options->log);
+    make_incarnation(broker);
+    listen_on_channels(broker);
+    broker->health = new_health(broker);
+    broker->persistence = persistence_new(broker->redis, options->metrics, options->log);
+    make_commands(broker);
     return broker;
 }
 
@@ -362,25 +454,24 @@ void broker_stop(struct broker *broker)
 {
     if (broker == NULL)
         return;
-    publish_batch_stop(broker->calls.publish_batch);
-    redis_stop(broker->commands);
+    publish_batch_stop(broker->commands.publish_batch);
+    redis_stop(broker->redis);
     redis_stop(broker->subscriber);
-    limiter_stop(
-        broker->calls.limiter); /* no answer will come to move those on who stand in line */
-    limiter_stop(broker->calls.list_limiter);
+    limiter_stop(broker->commands.limiter); /* no answer will come to send what waits there */
+    limiter_stop(broker->commands.list_limiter);
 }
 
 void broker_free(struct broker *broker)
 {
     if (broker == NULL)
         return;
-    publish_batch_free(broker->calls.publish_batch);
-    limiter_free(broker->calls.limiter);
-    limiter_free(broker->calls.list_limiter);
-    redis_free(broker->commands);
+    publish_batch_free(broker->commands.publish_batch);
+    limiter_free(broker->commands.limiter);
+    limiter_free(broker->commands.list_limiter);
+    redis_free(broker->redis);
     redis_free(broker->subscriber);
     pubsub_free(broker->pubsub);
-    redis_faults_free(broker->faults);
+    error_log_free(broker->errors);
     redis_tls_free(broker->tls);
     health_free(broker->health);
     persistence_free(broker->persistence);
@@ -389,7 +480,7 @@ void broker_free(struct broker *broker)
 
 const struct commands *broker_commands(const struct broker *broker)
 {
-    return &broker->calls;
+    return &broker->commands;
 }
 
 struct pubsub *broker_pubsub(const struct broker *broker)

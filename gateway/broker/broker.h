@@ -45,8 +45,8 @@ void broker_stop(struct broker *broker);
 void broker_free(struct broker *broker);
 
 /* Twice in each iteration of the loop: what members have said since goes to Redis, and whatever
- * else was asked of it; who stands in line for a call (broker_enqueue) makes it from within.
- * Without a connection, who waits for an answer is told so in the next iteration. */
+ * else was asked of it; calls that wait in the limiter are made from within. Without a connection,
+ * who waits for an answer is told so in the next iteration. */
 void broker_flush(struct broker *broker);
 
 /* To be called once a second. */
@@ -65,7 +65,7 @@ const char *broker_why_not_ready(const struct broker *broker);
  * not there. Valid until the next call of the loop. */
 const char *broker_why_refused(const struct broker *broker);
 
-/* A random word that tells this life of the gateway from an earlier one under the same id. */
+/* A random word that tells this process from an earlier one under the same gateway-id. */
 const char *broker_incarnation(const struct broker *broker);
 
 /* Does Redis answer at the moment? False within 3 s of its falling silent. */
@@ -80,10 +80,5 @@ bool broker_is_up(const struct broker *broker);
 /* What calls are made with, and the channels that are listened on. As long as the broker. */
 const struct commands *broker_commands(const struct broker *broker);
 struct pubsub *broker_pubsub(const struct broker *broker);
-
-/* Stands in line for a call of commands_join or commands_leave, which `make` makes when its turn
- * comes: with broker_flush, or later when much is under way. Who comes or goes until
- * then can be in it. `make` is called once, with a connection or without, but for -1. */
-int broker_enqueue(struct broker *broker, void (*make)(void *arg), void *arg);
 
 #endif

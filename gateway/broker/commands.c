@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/remote_clock.h"
-#include "broker/topic_call.h"
+#include "broker/script_settings.h"
 #include "protocol/lineage.h"
 
 #include <assert.h>
@@ -38,14 +38,14 @@ int commands_publish(struct topic *topic, const char *json, size_t len)
     return result;
 }
 
-/* As how many calls it counts in the limiter. */
-static unsigned weigh(size_t count, size_t like_a_call)
+static unsigned count_permits(size_t count, size_t like_a_call)
 {
     return 1 + (unsigned)(count / like_a_call);
 }
 
 /* Until when a join that is sent now is of use to anybody, by Redis' clock; 0: not known. A member
- * who is to be reinstated waits in line first, and is there whether Redis is quick or not. */
+ * who is to be reinstated waits in the limiter first, and is there whether Redis is quick or not.
+ */
 static int64_t find_end_ms(const struct commands *commands, const struct commands_join *join)
 {
     int64_t patience_ms = join->reinstate ? REINSTATE_PATIENCE_MS : REDIS_DEADLINE_MS;
@@ -63,12 +63,12 @@ static void add_join(struct script_call *call, const struct commands *commands,
 {
     script_add(call, join->member.name);
     script_add(call, join->member.address);
-    script_add(call, join->member.shown);
+    script_add(call, join->member.public_address);
     script_add(call, join->member.session);
-    script_add(call, join->fresh.id);
-    script_add(call, join->fresh.hash);
-    script_add(call, join->shown.id);
-    script_add(call, join->shown.hash);
+    script_add(call, join->new_token.id);
+    script_add(call, join->new_token.hash);
+    script_add(call, join->resume_token.id);
+    script_add(call, join->resume_token.hash);
     script_add(call, join->number_base);
     script_add_number(call, (uint64_t)find_asked_ms(commands, join));
     script_add(call, join->reinstate ? "1" : "0");
@@ -77,10 +77,11 @@ static void add_join(struct script_call *call, const struct commands *commands,
 }
 
 /* A call about the room's members. */
-static void begin(struct script_call *call, const char *script, const struct topic *topic)
+static void begin_member_call(struct script_call *call, const char *script,
+                              const struct topic *topic)
 {
-    topic_call_begin(call, script, topic, &topic->commands->settings);
-    topic_call_add_key(call, topic, "members", NULL);
+    topic_begin_call(topic, call, script);
+    topic_add_key(topic, call, "members", NULL);
 }
 
 int commands_join(struct topic *topic, const struct commands_join *joins, size_t count,
@@ -90,55 +91,58 @@ int commands_join(struct topic *topic, const struct commands_join *joins, size_t
     const struct config *config = commands->config;
     struct script_call call;
     assert(count > 0 && count <= COMMANDS_JOIN_MOST);
-    begin(&call, "join", topic);
+    begin_member_call(&call, "join", topic);
     for (size_t i = 0; i < count; i++) {
-        topic_call_add_key(&call, topic, "member", joins[i].member.folded);
-        topic_call_add_key(&call, topic, "left", joins[i].shown.id);
+        topic_add_key(topic, &call, "member", joins[i].member.folded);
+        topic_add_key(topic, &call, "left", joins[i].resume_token.id);
     }
     script_add(&call, config->gateway_id);
-    script_add(&call, commands->settings.member_ttl);
-    script_add(&call, commands->settings.most_members);
-    topic_call_add_base(&call, topic, "member");
+    script_add_number(&call, script_settings_member_ttl(commands->config));
+    script_add_number(&call, config->max_members);
+    topic_add_base(topic, &call, "member");
     script_add(&call, key_gateway_channel(config, "").text);
     script_add_number(&call, (uint64_t)find_end_ms(commands, &joins[0]));
     for (size_t i = 0; i < count; i++)
         add_join(&call, commands, &joins[i]);
-    return limiter_run(commands->limiter, &call, weigh(count, JOINS_LIKE_A_CALL), done, arg);
+    return limiter_run(commands->limiter, &call, count_permits(count, JOINS_LIKE_A_CALL), done,
+                       arg);
 }
 
-static enum commands_join_status read_in(const struct redis_reply *answer,
-                                         struct commands_joined *out)
+static enum commands_join_status find_status(const char *word)
+{
+    static const char *const words[] = {
+        [COMMANDS_JOINED] = "joined", [COMMANDS_RESUMED] = "resumed", [COMMANDS_TAKEN] = "taken",
+        [COMMANDS_FULL] = "full",     [COMMANDS_MOVED] = "moved",     [COMMANDS_LATE] = "late",
+    };
+    for (size_t i = COMMANDS_JOINED; i <= COMMANDS_LATE; i++)
+        if (strcmp(word, words[i]) == 0)
+            return (enum commands_join_status)i;
+    return COMMANDS_FAILED;
+}
+
+static bool read_joined(const struct redis_reply *answer, struct commands_joined *out)
 {
     const char *id = redis_reply_string(redis_reply_at(answer, 1), NULL);
     const char *epoch = redis_reply_string(redis_reply_at(answer, 4), NULL);
     if (id == NULL || strlen(id) >= sizeof out->id || epoch == NULL || !lineage_is_epoch(epoch))
-        return COMMANDS_FAILED;
+        return false;
     memcpy(out->id, id, strlen(id) + 1);
     out->seq = redis_reply_number(redis_reply_at(answer, 2));
     out->floor = redis_reply_number(redis_reply_at(answer, 3));
     snprintf(out->epoch, sizeof out->epoch, "%s", epoch);
-    return COMMANDS_JOINED;
+    return true;
 }
 
 enum commands_join_status commands_read_joined(const struct redis_reply *reply, size_t index,
                                                struct commands_joined *out)
 {
     const struct redis_reply *answer = redis_reply_at(reply, index);
-    const char *status = redis_reply_string(redis_reply_at(answer, 0), NULL);
-    if (status == NULL)
-        return COMMANDS_FAILED;
-    if (strcmp(status, "full") == 0)
-        return COMMANDS_FULL;
-    if (strcmp(status, "moved") == 0)
-        return COMMANDS_MOVED;
-    if (strcmp(status, "late") == 0)
-        return COMMANDS_LATE;
-    if (strcmp(status, "taken") == 0) {
+    const char *word = redis_reply_string(redis_reply_at(answer, 0), NULL);
+    enum commands_join_status status = find_status(word == NULL ? "" : word);
+    if (status == COMMANDS_TAKEN)
         out->number = (unsigned)redis_reply_number(redis_reply_at(answer, 1));
-        return COMMANDS_TAKEN;
-    }
-    enum commands_join_status in = read_in(answer, out);
-    return in == COMMANDS_JOINED && strcmp(status, "resumed") == 0 ? COMMANDS_RESUMED : in;
+    bool in = status == COMMANDS_JOINED || status == COMMANDS_RESUMED;
+    return in && !read_joined(answer, out) ? COMMANDS_FAILED : status;
 }
 
 int commands_leave(struct topic *topic, const struct commands_leave *leaves, size_t count,
@@ -147,19 +151,20 @@ int commands_leave(struct topic *topic, const struct commands_leave *leaves, siz
     const struct commands *commands = topic->commands;
     struct script_call call;
     assert(count > 0 && count <= COMMANDS_LEAVE_MOST);
-    begin(&call, "leave", topic);
+    begin_member_call(&call, "leave", topic);
     for (size_t i = 0; i < count; i++)
-        topic_call_add_key(&call, topic, "member", leaves[i].member.folded);
+        topic_add_key(topic, &call, "member", leaves[i].member.folded);
     script_add(&call, commands->config->gateway_id);
-    topic_call_add_base(&call, topic, "left");
-    topic_call_add_base(&call, topic, "member");
+    topic_add_base(topic, &call, "left");
+    topic_add_base(topic, &call, "member");
     for (size_t i = 0; i < count; i++) {
         script_add(&call, leaves[i].member.session);
-        script_add(&call, leaves[i].said ? "1" : "0");
-        script_add(&call, leaves[i].spared);
+        script_add(&call, leaves[i].on_purpose ? "1" : "0");
+        script_add(&call, leaves[i].except_id);
     }
-    publish_batch_flush(commands->publish_batch); /* what was said before is heard before */
-    return limiter_run(commands->limiter, &call, weigh(count, LEAVES_LIKE_A_CALL), done, arg);
+    publish_batch_flush(commands->publish_batch); /* what was said before comes before */
+    return limiter_run(commands->limiter, &call, count_permits(count, LEAVES_LIKE_A_CALL), done,
+                       arg);
 }
 
 int commands_refresh(struct topic *topic, const struct commands_member *members, size_t count,
@@ -167,12 +172,12 @@ int commands_refresh(struct topic *topic, const struct commands_member *members,
 {
     const struct commands *commands = topic->commands;
     struct script_call call;
-    begin(&call, "refresh", topic);
+    begin_member_call(&call, "refresh", topic);
     for (size_t i = 0; i < count; i++)
-        topic_call_add_key(&call, topic, "member", members[i].folded);
-    script_add(&call, commands->settings.member_ttl);
-    topic_call_add_base(&call, topic, "member");
-    topic_call_add_base(&call, topic, "left");
+        topic_add_key(topic, &call, "member", members[i].folded);
+    script_add_number(&call, script_settings_member_ttl(commands->config));
+    topic_add_base(topic, &call, "member");
+    topic_add_base(topic, &call, "left");
     for (size_t i = 0; i < count; i++)
         script_add(&call, members[i].session);
     return limiter_run(commands->limiter, &call, 1, done, arg);
@@ -182,9 +187,9 @@ int commands_ours(struct topic *topic, const char *cursor, size_t most, redis_do
 {
     const struct commands *commands = topic->commands;
     struct script_call call;
-    begin(&call, "ours", topic);
+    begin_member_call(&call, "ours", topic);
     script_add(&call, commands->config->gateway_id);
-    topic_call_add_base(&call, topic, "member");
+    topic_add_base(topic, &call, "member");
     script_add(&call, cursor);
     script_add_number(&call, most);
     return limiter_run(commands->limiter, &call, 1, done, arg);
@@ -194,7 +199,7 @@ void commands_trim(struct topic *topic, const char *epoch, uint64_t seq)
 {
     const struct commands *commands = topic->commands;
     struct script_call call;
-    topic_call_begin(&call, "trim", topic, &commands->settings);
+    topic_begin_call(topic, &call, "trim");
     script_add_number(&call, seq);
     script_add(&call, epoch);
     script_run(commands->redis, &call, NULL, NULL);

@@ -30,13 +30,12 @@ struct commands {
     struct limiter *limiter;      /* for members */
     struct limiter *list_limiter; /* for what names many people */
     const struct remote_clock *redis_clock;
-    struct script_settings settings;
 };
 
 /* --- Calls; each returns 0, or -1 when Redis is not there: `done` is then never called --- */
 
-/* Goes out with broker_flush (broker.h). Answers the number of the
- * message (redis_reply_number), or that it was refused: commands_is_other_epoch. */
+/* Goes out with broker_flush (broker.h). Answers the number of the message (redis_reply_number), or
+ * that it was refused: commands_is_other_epoch. */
 int commands_say(struct topic *topic, const struct publish_batch_say *say, redis_done done,
                  void *arg);
 
@@ -45,20 +44,20 @@ int commands_publish(struct topic *topic, const char *json, size_t len);
 
 struct commands_member {
     const char *folded, *name;
-    const char *address; /* for the operator */
-    const char *shown;   /* for other members, "" for none */
-    char session[32];    /* which of the member's lives, and on which gateway's */
+    const char *address;        /* for the operator */
+    const char *public_address; /* for other members, "" for none */
+    char session[32];           /* the gateway's incarnation, a dash and a number */
 };
 
 struct commands_join {
     struct commands_member member;
-    struct token fresh;      /* used unless the shown token is good */
-    struct token shown;      /* id "" when no token was shown */
-    const char *number_base; /* folded name to which a number is added for a suggestion */
-    int64_t asked_ms;        /* when they asked (monotonic); 0: not known */
-    bool reinstate;          /* reinstate a member whom this gateway holds under `shown` */
-    uint64_t floor;          /* restore: what it may see from */
-    const char *floor_epoch; /* restore: the epoch of that number */
+    struct token new_token;    /* used unless the other one is good */
+    struct token resume_token; /* id "" when there is none */
+    const char *number_base;   /* folded name to which a number is added for a suggestion */
+    int64_t asked_ms;          /* when they asked (monotonic); 0: not known */
+    bool reinstate;            /* a member whom this gateway holds under `resume_token` */
+    uint64_t floor;            /* reinstate: it may see what came after this */
+    const char *floor_epoch;   /* reinstate: the epoch of that number */
 };
 
 enum commands_join_status {
@@ -67,7 +66,7 @@ enum commands_join_status {
     COMMANDS_RESUMED,
     COMMANDS_TAKEN,
     COMMANDS_FULL,
-    COMMANDS_MOVED, /* restore: somebody else asked for it later */
+    COMMANDS_MOVED, /* reinstate: somebody else asked for it later */
     COMMANDS_LATE
 };
 
@@ -84,8 +83,8 @@ enum { COMMANDS_JOIN_MOST = 16 };
 /* Lets 1 to COMMANDS_JOIN_MOST people in, judged one after the other; one event tells of all who
  * are new. All are to be reinstated, or none; who is not is let in within REDIS_DEADLINE_MS or not
  * at all, as far as Redis' clock is known, and not when the member is on a socket by then that
- * asked later (COMMANDS_LATE). From broker_enqueue's `make` it is sent at once, else it stands at
- * the end of the line. */
+ * asked later (COMMANDS_LATE). From `make` of limiter_enqueue it is sent at once, else it waits
+ * behind all others. */
 int commands_join(struct topic *topic, const struct commands_join *joins, size_t count,
                   redis_done done, void *arg);
 
@@ -95,15 +94,14 @@ enum commands_join_status commands_read_joined(const struct redis_reply *reply, 
 
 struct commands_leave {
     struct commands_member member;
-    bool said;          /* on purpose: the token ends */
-    const char *spared; /* do nothing should the member have this id; "" for none */
+    bool on_purpose;       /* the token ends */
+    const char *except_id; /* do nothing should the member have this id; "" for none */
 };
 
 enum { COMMANDS_LEAVE_MOST = MESSAGE_PRESENCE_NAMES };
 
 /* Takes off the members that these sessions are, 1 to COMMANDS_LEAVE_MOST of them, and nobody else;
- * one event tells of them all. May be repeated. From broker_enqueue's `make` it is sent at once,
- * else it stands at the end of the line. */
+ * one event tells of them all. May be repeated. Is sent as commands_join is. */
 int commands_leave(struct topic *topic, const struct commands_leave *leaves, size_t count,
                    redis_done done, void *arg);
 

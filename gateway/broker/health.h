@@ -1,4 +1,4 @@
-/* health: is the way open that members need through Redis? Every other second a script numbers,
+/* health: does Redis do what members need? A probe shows it: every other second a script numbers,
  * keeps and publishes something in a room that nobody can be in, and it has to come back over that
  * room's channel. A Redis that refuses this (no memory, a replica, rights that its user has not) is
  * as good as away, and says why. One that is slow is waited for as long as it says anything, half a
@@ -17,7 +17,7 @@
 
 struct health;
 
-/* All of it must outlive the probe. */
+/* All of it must outlive it. */
 struct health_options {
     struct redis *commands, *subscriber;
     const char *channel; /* of a room that nobody can be in, */
@@ -29,36 +29,35 @@ struct health_options {
 struct health *health_new(const struct health_options *options);
 
 /* Both connections must have been stopped. NULL is fine. */
-void health_free(struct health *probe);
+void health_free(struct health *health);
 
-/* A connection was lost, or is new: what was under way is forgotten, and nothing is proven. */
-void health_forget(struct health *probe);
+/* A connection was lost, or is new: the probe that is under way is forgotten, and Redis is not
+ * healthy until the next one comes back. */
+void health_reset(struct health *health);
 
-/* Sends one at once, instead of one that is under way: one that was sent before the channel was
+/* Sends a probe at once, instead of one that is under way: one that was sent before the channel was
  * subscribed to does not come back. Both connections are ready. */
-void health_send(struct health *probe);
+void health_send_probe(struct health *health);
 
-/* Redis has refused somebody something: the next one is sent at the next tick. */
-void health_hurry(struct health *probe);
+/* Redis has refused somebody something: the next probe is sent at the next tick. */
+void health_probe_soon(struct health *health);
 
-/* Once a second while both connections are ready: sends one when it is time. Returns false when
+/* Once a second while both connections are ready: sends a probe when it is time. Returns false when
  * Redis is to be given up; the caller makes both connections anew. */
-bool health_tick(struct health *probe);
+bool health_tick(struct health *health);
 
-/* This came over the channel, without its first word. Is it the one that was awaited? */
-bool health_came(struct health *probe, const char *text);
+/* This came over the channel. Is it the probe that is awaited? */
+bool health_take_probe(struct health *health, const char *text);
 
-/* The word that what is published begins with, and a space. */
-#define HEALTH_PROBE_WORD "probe "
+/* A probe came back since the connections are new, and the next does not take longer than a second.
+ */
+bool health_is_ok(const struct health *health);
 
-/* One came back since the connections are new, and the next does not take longer than a second. */
-bool health_is_good(const struct health *probe);
+/* When a probe last came back; 0: never. Monotonic, in ms. */
+int64_t health_last_ok_ms(const struct health *health);
 
-/* When one last came back; 0: never. Monotonic, in ms. */
-int64_t health_back_ms(const struct health *probe);
-
-/* Why Redis refused the last one that was answered, a sentence; NULL when one has come back since.
- * Valid until the next call. */
-const char *health_refused(const struct health *probe);
+/* Why Redis refused the last probe that was answered, a sentence; NULL when one has come back
+ * since. Valid until the next call. */
+const char *health_why_refused(const struct health *health);
 
 #endif

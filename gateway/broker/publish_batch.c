@@ -2,7 +2,7 @@
 
 #include "base/list.h"
 #include "base/memory.h"
-#include "broker/topic_call.h"
+#include "broker/script_settings.h"
 
 #include <stdlib.h>
 
@@ -19,7 +19,7 @@ struct answer {
 
 /* The says of one room that go out in one call; then what its reply is for. */
 struct batch {
-    struct link link; /* in the batch, until it is sent */
+    struct link link; /* until it is sent */
     struct topic *topic;
     struct script_call call;
     size_t count;
@@ -29,15 +29,15 @@ struct batch {
 struct publish_batch {
     struct link batches; /* of one iteration */
     struct redis *redis;
-    const struct script_settings *settings;
+    const struct config *config;
 };
 
-struct publish_batch *publish_batch_new(struct redis *redis, const struct script_settings *settings)
+struct publish_batch *publish_batch_new(struct redis *redis, const struct config *config)
 {
     struct publish_batch *publish = memory_new(sizeof *publish);
     list_init(&publish->batches);
     publish->redis = redis;
-    publish->settings = settings;
+    publish->config = config;
     return publish;
 }
 
@@ -46,21 +46,21 @@ void publish_batch_free(struct publish_batch *publish)
     free(publish);
 }
 
-/* --- Gathering --- */
+/* --- Adding --- */
 
 static struct batch *new_batch(struct publish_batch *publish, struct topic *topic)
 {
     struct batch *batch = memory_new(sizeof *batch);
     batch->topic = topic;
-    topic_call_begin(&batch->call, "publish", topic, publish->settings);
-    script_add(&batch->call, publish->settings->most_nonces);
-    script_add(&batch->call, publish->settings->nonce_ttl);
+    topic_begin_call(topic, &batch->call, "publish");
+    script_add_number(&batch->call, script_settings_most_nonces(publish->config));
+    script_add_number(&batch->call, script_settings_nonce_ttl(publish->config));
     list_add(&publish->batches, &batch->link);
     topic->batch = batch;
     return batch;
 }
 
-/* The one that gathers for this topic. */
+/* The one that takes what is said to this topic. */
 static struct batch *batch_of(struct publish_batch *publish, struct topic *topic)
 {
     struct batch *batch = topic->batch;
@@ -79,20 +79,20 @@ static void add_answer(struct batch *batch, redis_done done, void *arg)
 }
 
 void publish_batch_add(struct publish_batch *publish, struct topic *topic,
-                       const struct publish_batch_say *what, redis_done done, void *arg)
+                       const struct publish_batch_say *say, redis_done done, void *arg)
 {
     struct batch *batch = batch_of(publish, topic);
-    if (what->nonce != NULL)
-        topic_call_add_key(&batch->call, topic, "nonces", what->id);
-    redis_words_add(&batch->call.words, what->body, what->body_len);
-    script_add(&batch->call, what->nonce == NULL ? "" : what->nonce);
-    script_add(&batch->call, what->epoch == NULL ? "" : what->epoch);
+    if (say->nonce != NULL)
+        topic_add_key(topic, &batch->call, "nonces", say->id);
+    redis_words_add(&batch->call.words, say->body, say->body_len);
+    script_add(&batch->call, say->nonce == NULL ? "" : say->nonce);
+    script_add(&batch->call, say->epoch == NULL ? "" : say->epoch);
     add_answer(batch, done, arg);
 }
 
 /* --- Sending --- */
 
-static void on_answered(void *arg, const struct redis_reply *reply)
+static void on_batch_answered(void *arg, const struct redis_reply *reply)
 {
     struct batch *batch = arg;
     bool whole = redis_reply_is_error(reply); /* the same for all */
@@ -114,8 +114,8 @@ void publish_batch_flush(struct publish_batch *publish)
 {
     while (!list_is_empty(&publish->batches)) {
         struct batch *batch = take_first(publish);
-        if (script_run(publish->redis, &batch->call, on_answered, batch) != 0)
-            redis_fail(publish->redis, on_answered, batch);
+        if (script_run(publish->redis, &batch->call, on_batch_answered, batch) != 0)
+            redis_fail(publish->redis, on_batch_answered, batch);
     }
 }
 
@@ -124,6 +124,6 @@ void publish_batch_stop(struct publish_batch *publish)
     while (publish != NULL && !list_is_empty(&publish->batches)) {
         struct batch *batch = take_first(publish);
         script_drop(script_prepare(publish->redis, &batch->call));
-        on_answered(batch, NULL);
+        on_batch_answered(batch, NULL);
     }
 }

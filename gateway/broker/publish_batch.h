@@ -6,7 +6,6 @@
 #ifndef YUKIZURI_BROKER_PUBLISH_BATCH_H
 #define YUKIZURI_BROKER_PUBLISH_BATCH_H
 
-#include "broker/script_settings.h"
 #include "broker/topic.h"
 #include "redis/client.h"
 
@@ -15,8 +14,7 @@
 struct publish_batch;
 
 /* Both must outlive it. */
-struct publish_batch *publish_batch_new(struct redis *redis,
-                                        const struct script_settings *settings);
+struct publish_batch *publish_batch_new(struct redis *redis, const struct config *config);
 
 struct publish_batch_say {
     const char *id;
@@ -37,7 +35,7 @@ void publish_batch_free(struct publish_batch *publish);
 void publish_batch_add(struct publish_batch *publish, struct topic *topic,
                        const struct publish_batch_say *say, redis_done done, void *arg);
 
-/* Sends what has gathered, now: something else follows that must not overtake it. Without a
+/* Sends what was added, now: something else follows that must not overtake it. Without a
  * connection, who waits for an answer is told at the loop's next iteration that none will come. */
 void publish_batch_flush(struct publish_batch *publish);
 

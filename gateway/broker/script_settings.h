@@ -1,25 +1,29 @@
-/* script_settings: settings, and what follows from them, as the scripts get them; how long things
- * live in Redis. */
+/* script_settings: what follows from the settings for scripts: how long things live in Redis, and
+ * how much of them. Times are in seconds. */
 #ifndef YUKIZURI_BROKER_SCRIPT_SETTINGS_H
 #define YUKIZURI_BROKER_SCRIPT_SETTINGS_H
 
 #include "config/config.h"
-#include "redis/client.h"
+#include "redis/resp_decode.h"
 
 #include <stdint.h>
 
-struct script_settings {
-    char head_ttl[24], retention[24], most_kept[24];
-    char member_ttl[24], most_members[24];
-    char most_nonces[24], nonce_ttl[24];
-    char page_bytes[24]; /* of kept events in one answer */
-};
-void script_settings_init(struct script_settings *settings, const struct config *config);
-
-/* Seconds that a member's key lives without being refreshed. */
+/* A member's key, without being refreshed. */
 uint64_t script_settings_member_ttl(const struct config *config);
 
+/* A room's head. It is refreshed with the members, and outlives the events that are kept after the
+ * last of them left. */
+uint64_t script_settings_head_ttl(const struct config *config);
+
+/* The nonces of one member, and how many: as many as a member can use within `retention`. */
+uint64_t script_settings_nonce_ttl(const struct config *config);
+uint64_t script_settings_most_nonces(const struct config *config);
+
+/* Bytes of kept events in one answer: two messages of other gateways, which may take larger ones,
+ * fit in. */
+uint64_t script_settings_page_bytes(const struct config *config);
+
 /* No answer of a Redis that does what it is asked is longer. */
-struct redis_replies_most script_settings_most_reply(const struct config *config);
+struct redis_reply_limits script_settings_reply_limits(const struct config *config);
 
 #endif

@@ -1,6 +1,8 @@
 #include "broker/topic.h"
 
+#include "base/digest.h"
 #include "base/text.h"
+#include "broker/script_settings.h"
 
 #include <string.h>
 
@@ -60,11 +62,46 @@ struct topic topic_of(const struct commands *commands, const struct config *conf
                       const char *room)
 {
     return (struct topic){.commands = commands,
+                          .config = config,
                           .channel = key_channel(config, room),
                           .base = key_room(config->redis_prefix, room)};
 }
 
-/* A room's name has no braces; that in which a probe speaks has (broker_channels). */
+static void add_new_epoch(struct script_call *call)
+{
+    uint8_t random[9];
+    char epoch[24];
+    digest_random(random, sizeof random);
+    digest_base64url(random, sizeof random, epoch);
+    script_add(call, epoch);
+}
+
+void topic_begin_call(const struct topic *topic, struct script_call *call, const char *script)
+{
+    script_begin(call, script);
+    script_add_key(call, topic->channel.text, strlen(topic->channel.text));
+    topic_add_key(topic, call, "head", NULL);
+    topic_add_key(topic, call, "recent", NULL);
+    add_new_epoch(call);
+    script_add_number(call, script_settings_head_ttl(topic->config));
+    script_add_number(call, topic->config->retention);
+    script_add_number(call, topic->config->retention_messages);
+}
+
+void topic_add_key(const struct topic *topic, struct script_call *call, const char *part,
+                   const char *item)
+{
+    struct key key =
+        item == NULL ? key_part(topic->base.text, part) : key_item(topic->base.text, part, item);
+    script_add_key(call, key.text, strlen(key.text));
+}
+
+void topic_add_base(const struct topic *topic, struct script_call *call, const char *part)
+{
+    script_add(call, key_item(topic->base.text, part, "").text);
+}
+
+/* A room's name has no braces; the probe's has one (broker.c). */
 bool key_channel_room(const char *channel, struct key *out)
 {
     const char *begin = strstr(channel, ":{");

@@ -1,10 +1,12 @@
-/* topic: a room as Redis knows it: its channel and its keys; and the names of everything else that
- * we keep in Redis, in one place. All keys of a room share the hash tag {ROOM}. A key belongs to a
- * database; a publication does not, so a channel of a database other than 0 bears its number. */
+/* topic: a room as Redis knows it: its channel, its keys, and how a call of a script about it
+ * begins; and the names of everything else that we keep in Redis, in one place. All keys of a room
+ * share the hash tag {ROOM}. A key belongs to a database; a publication does not, so a channel of a
+ * database other than 0 bears its number. */
 #ifndef YUKIZURI_BROKER_TOPIC_H
 #define YUKIZURI_BROKER_TOPIC_H
 
 #include "config/config.h"
+#include "redis/script.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,13 +22,26 @@ struct commands;
 
 struct topic {
     const struct commands *commands; /* what calls about it are made with (broker/commands.h) */
-    struct key channel;              /* where its events are published: P:{R}, or P@N:{R} */
-    struct key base;                 /* what its keys begin with: P:{R} */
-    struct batch *batch;             /* publish_batch's own: which one gathers for it; or NULL */
+    const struct config *config;
+    struct key channel;  /* where its events are published: P:{R}, or P@N:{R} */
+    struct key base;     /* what its keys begin with: P:{R} */
+    struct batch *batch; /* publish_batch's own: the one that is not sent yet; or NULL */
 };
 
+/* Both must outlive it. */
 struct topic topic_of(const struct commands *commands, const struct config *config,
                       const char *room);
+
+/* script_begin, with the three keys and four arguments that prelude.lua reads; among them the epoch
+ * that begins, should the room have none. */
+void topic_begin_call(const struct topic *topic, struct script_call *call, const char *script);
+
+/* One more key: P:{R}:PART, or P:{R}:PART:ITEM when `item` is not NULL. */
+void topic_add_key(const struct topic *topic, struct script_call *call, const char *part,
+                   const char *item);
+
+/* One more argument: what such keys begin with, P:{R}:PART: */
+void topic_add_base(const struct topic *topic, struct script_call *call, const char *part);
 
 /* Channels: P:{R} and P:gateway:ID, or P@N:{R} in database N. */
 struct key key_channel(const struct config *config, const char *room);

@@ -77,7 +77,7 @@ static void forget_suspect(struct suspect *suspect)
 
 void failure_detector_log_repair(struct failure_detector *detector, const char *key)
 {
-    repaired_log(detector->log, key, &detector->repair_logged);
+    error_log_repair(detector->log, key, &detector->repair_logged);
 }
 
 static void on_given_end(void *arg, const struct redis_reply *reply)

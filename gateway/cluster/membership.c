@@ -70,7 +70,7 @@ static void on_gateways_kept(void *arg, const struct redis_reply *reply)
     struct presence *presence = arg;
     if (!redis_reply_is_wrong_type(redis_reply_at(reply, 0))) /* EXEC answers for SADD and EXPIRE */
         return;
-    repaired_log(presence->options.log, presence->gateways.text, &presence->gateways_repaired);
+    error_log_repair(presence->options.log, presence->gateways.text, &presence->gateways_repaired);
     redis_send_strings(broker_commands(presence->options.broker)->redis, NULL, NULL, "DEL",
                        presence->gateways.text, NULL);
     keep_in_set(presence, presence->gateways.text, presence->config->gateway_id, NULL);
@@ -109,7 +109,8 @@ static void on_rooms_counted(void *arg, const struct redis_reply *reply)
     bool too_many =
         redis_reply_integer(reply) > (int64_t)presence->rooms_open && is_alone(presence);
     if (broken)
-        repaired_log(presence->options.log, presence->own_rooms.text, &presence->rooms_repaired);
+        error_log_repair(presence->options.log, presence->own_rooms.text,
+                         &presence->rooms_repaired);
     if (broken || too_many)
         redis_send_strings(broker_commands(presence->options.broker)->redis, NULL, NULL, "DEL",
                            presence->own_rooms.text, NULL);

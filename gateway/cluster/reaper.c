@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "broker/topic_call.h"
+#include "broker/topic.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -179,11 +179,11 @@ static void take_off(struct room_walk *walk, const struct redis_reply *names)
 {
     struct broker *broker = walk->reaping->detector->broker;
     struct script_call call;
-    topic_call_begin(&call, "bury", &walk->topic, &broker_commands(broker)->settings);
-    topic_call_add_key(&call, &walk->topic, "members", NULL);
+    topic_begin_call(&walk->topic, &call, "bury");
+    topic_add_key(&walk->topic, &call, "members", NULL);
     script_add(&call, walk->reaping->id);
-    topic_call_add_base(&call, &walk->topic, "member");
-    topic_call_add_base(&call, &walk->topic, "left");
+    topic_add_base(&walk->topic, &call, "member");
+    topic_add_base(&walk->topic, &call, "left");
     script_add(&call, walk->reaping->spared);
     for (size_t i = 0; i < redis_reply_count(names) && call.words.count < REDIS_WORDS; i++) {
         size_t len;

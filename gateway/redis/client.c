@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/memory.h"
+#include "redis/greeting.h"
 #include "redis/resolver.h"
 #include "redis/tls.h"
 
@@ -38,22 +39,23 @@ static void arm_timer(struct redis *redis, int64_t after_ms)
 
 static void await_deadline(struct redis *redis)
 {
-    int64_t deadline_ms = pending_deadline_ms(&redis->pending);
+    int64_t deadline_ms = pipeline_deadline_ms(&redis->pipeline);
     if (deadline_ms != 0 && redis->state == REDIS_READY)
         arm_timer(redis, deadline_ms - clock_monotonic_ms());
 }
 
-static void push_pending(struct redis *redis, redis_done done, void *arg)
+static void push_command(struct redis *redis, redis_done done, void *arg)
 {
-    bool first = pending_deadline_ms(&redis->pending) == 0;
-    pending_push(&redis->pending, done, arg, clock_monotonic_ms() + REDIS_DEADLINE_MS);
+    bool first = pipeline_deadline_ms(&redis->pipeline) == 0;
+    pipeline_push(&redis->pipeline, done, arg, clock_monotonic_ms() + REDIS_DEADLINE_MS);
     if (first)
         await_deadline(redis);
 }
 
-static void expire_pending(struct redis *redis)
+static void expire_commands(struct redis *redis)
 {
-    redis->options.metrics->redis_timeouts += pending_expire(&redis->pending, clock_monotonic_ms());
+    redis->options.metrics->redis_timeouts +=
+        pipeline_expire(&redis->pipeline, clock_monotonic_ms());
     await_deadline(redis);
 }
 
@@ -79,7 +81,7 @@ static int64_t retry_delay_ms(struct redis *redis)
     digest_random(&random, sizeof random);
     redis->attempts++;
     if (!redis->options.subscriber)
-        ++*redis->options.turn;
+        ++*redis->options.address_index;
     return most / 2 + random % (most / 2 + 1);
 }
 
@@ -118,9 +120,9 @@ static void on_deferred(evutil_socket_t fd, short events, void *arg)
     redis->lost = false;
     if (lost) {
         arm_timer(redis, retry_delay_ms(redis));
-        pending_fail(&redis->pending);
+        pipeline_fail(&redis->pipeline);
     }
-    pending_fail(&redis->failed);
+    pipeline_fail(&redis->failed);
     if (lost)
         redis->callbacks.on_lost(redis->arg, redis->why);
 }
@@ -134,13 +136,14 @@ void redis_become_ready(struct redis *redis)
 }
 
 /* Commands wait for redis_flush, and leave with one system call. */
-void redis_write(struct redis *redis, const struct redis_words *words, redis_done done, void *arg)
+static void write_command(struct redis *redis, const struct redis_words *words, redis_done done,
+                          void *arg)
 {
     char head[REDIS_HEAD_BYTES];
     evbuffer_add(redis->unsent, head, redis_words_head(words->count, head));
     evbuffer_add(redis->unsent, words->bytes.data, words->bytes.len);
     redis->options.metrics->redis_commands += redis->state == REDIS_READY;
-    push_pending(redis, done, arg);
+    push_command(redis, done, arg);
 }
 
 /* Straight to the socket: docs/decisions/0022-redis-socket.md. */
@@ -161,7 +164,7 @@ void redis_write_list(struct redis *redis, redis_done done, void *arg, const cha
     struct redis_words words = {0};
     for (const char *word = first; word != NULL; word = va_arg(rest, const char *))
         redis_words_add_string(&words, word);
-    redis_write(redis, &words, done, arg);
+    write_command(redis, &words, done, arg);
     redis_words_done(&words);
 }
 
@@ -177,7 +180,7 @@ static void on_reply(struct redis *redis, const struct redis_reply *reply)
     if (is_push(redis, reply))
         redis->callbacks.on_push(redis->arg, reply);
     else
-        pending_answer(&redis->pending, reply);
+        pipeline_answer(&redis->pipeline, reply);
 }
 
 static void on_error_reply(void *arg, const char *text, size_t len)
@@ -185,8 +188,8 @@ static void on_error_reply(void *arg, const char *text, size_t len)
     struct redis *redis = arg;
     struct redis_error error;
     redis_error_read(text, len, &error);
-    if (pending_is_excused(&redis->pending))
-        redis_error_excuse(&error);
+    if (pipeline_is_optional(&redis->pipeline))
+        redis_error_mark_optional(&error);
     redis->callbacks.on_error(redis->arg, &error);
 }
 
@@ -224,7 +227,7 @@ static bool take_replies(struct redis *redis)
         const struct redis_reply *reply;
         int error = redis_replies_next(redis->replies, &reply);
         if (error != 0) {
-            redis_lose(redis, redis_why_noise(redis, error));
+            redis_lose(redis, loss_reason_protocol(redis, error));
             return false;
         }
         if (reply == NULL)
@@ -253,20 +256,20 @@ static void on_read(struct bufferevent *stream, void *arg)
     struct redis *redis = arg;
     metrics_begin_iteration(redis->options.metrics);
     redis->last_rx_ms = clock_monotonic_ms();
-    redis_why_note_first(redis);
+    loss_reason_note_first(redis);
     read_all(redis);
 }
 
-static void on_event(struct bufferevent *stream, short events, void *arg)
+static void on_stream_event(struct bufferevent *stream, short events, void *arg)
 {
     (void)stream;
     struct redis *redis = arg;
     if ((events & BEV_EVENT_CONNECTED) != 0) {
-        redis_greet(redis);
+        greeting_send(redis);
         return;
     }
-    char why[REDIS_WHY_BYTES];
-    redis_why_ended(redis, events, why);
+    char why[LOSS_REASON_BYTES];
+    loss_reason_closed(redis, events, why);
     redis_lose(redis, why);
 }
 
@@ -280,11 +283,11 @@ static struct bufferevent *new_stream(struct redis *redis)
 
 static void connect_stream(struct redis *redis, const struct sockaddr *address, socklen_t len)
 {
-    char why[REDIS_WHY_BYTES];
+    char why[LOSS_REASON_BYTES];
     if (bufferevent_socket_connect(redis->stream, address, (int)len) == 0 ||
         redis->state != REDIS_CONNECTING)
         return;
-    redis_why_errno(redis, EVUTIL_SOCKET_ERROR(), why);
+    loss_reason_errno(redis, EVUTIL_SOCKET_ERROR(), why);
     redis_lose(redis, why);
 }
 
@@ -296,8 +299,8 @@ static void on_resolved(void *arg, const struct resolver_answer *answer)
         connect_stream(redis, (const struct sockaddr *)&answer->address, answer->len);
         return;
     }
-    char why[REDIS_WHY_BYTES];
-    redis_why_unresolved(redis, answer, why);
+    char why[LOSS_REASON_BYTES];
+    loss_reason_unresolved(redis, answer, why);
     redis_lose(redis, why);
 }
 
@@ -310,7 +313,7 @@ static void find_and_connect(struct redis *redis)
         connect_stream(redis, (struct sockaddr *)&address, sizeof address);
         return;
     }
-    const struct resolver_question question = {url->host, url->port, *redis->options.turn};
+    const struct resolver_question question = {url->host, url->port, *redis->options.address_index};
     redis->resolution = resolver_start(redis->options.base, &question, on_resolved, redis);
     if (redis->resolution != NULL)
         return;
@@ -318,7 +321,7 @@ static void find_and_connect(struct redis *redis)
     on_resolved(redis, &none);
 }
 
-static void start(struct redis *redis)
+static void start_connecting(struct redis *redis)
 {
     drop_stream(redis);
     redis->state = REDIS_CONNECTING;
@@ -329,23 +332,23 @@ static void start(struct redis *redis)
         redis_lose(redis, "TLS: OpenSSL cannot make a connection");
         return;
     }
-    bufferevent_setcb(redis->stream, on_read, NULL, on_event, redis);
+    bufferevent_setcb(redis->stream, on_read, NULL, on_stream_event, redis);
     bufferevent_enable(redis->stream, EV_READ | EV_WRITE);
     arm_timer(redis, CONNECT_TIMEOUT_MS);
     find_and_connect(redis);
 }
 
-static void on_timer(evutil_socket_t fd, short events, void *arg)
+static void on_redis_timer(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
     (void)events;
     struct redis *redis = arg;
     if (redis->state == REDIS_READY)
-        expire_pending(redis);
+        expire_commands(redis);
     else if (redis->state == REDIS_WAITING)
-        start(redis);
+        start_connecting(redis);
     else
-        redis_lose(redis, redis_why_late(redis));
+        redis_lose(redis, loss_reason_timeout(redis));
 }
 
 struct redis *redis_new(const struct redis_options *options,
@@ -356,10 +359,10 @@ struct redis *redis_new(const struct redis_options *options,
     redis->callbacks = *callbacks;
     redis->arg = arg;
     redis->client_name = memory_copy_string(options->client_name);
-    redis->timer = evtimer_new(options->base, on_timer, redis);
+    redis->timer = evtimer_new(options->base, on_redis_timer, redis);
     redis->deferred = event_new(options->base, -1, 0, on_deferred, redis);
     redis->unsent = evbuffer_new();
-    redis->replies = redis_replies_new(&options->most);
+    redis->replies = redis_replies_new(&options->limits);
     redis_replies_watch(redis->replies, on_error_reply, redis);
     redis->state = REDIS_WAITING;
     arm_timer(redis, 0);
@@ -373,8 +376,8 @@ void redis_stop(struct redis *redis)
     drop_stream(redis);
     evtimer_del(redis->timer);
     event_del(redis->deferred);
-    pending_fail(&redis->pending);
-    pending_fail(&redis->failed);
+    pipeline_fail(&redis->pipeline);
+    pipeline_fail(&redis->failed);
 }
 
 void redis_free(struct redis *redis)
@@ -386,8 +389,8 @@ void redis_free(struct redis *redis)
     event_free(redis->deferred);
     evbuffer_free(redis->unsent);
     redis_replies_free(redis->replies);
-    pending_done(&redis->pending);
-    pending_done(&redis->failed);
+    pipeline_done(&redis->pipeline);
+    pipeline_done(&redis->failed);
     free(redis->client_name);
     free(redis);
 }
@@ -419,7 +422,7 @@ void redis_reset_backoff(struct redis *redis)
 
 void redis_fail(struct redis *redis, redis_done done, void *arg)
 {
-    pending_push(&redis->failed, done, arg, 0);
+    pipeline_push(&redis->failed, done, arg, 0);
     event_active(redis->deferred, EV_TIMEOUT, 0);
 }
 
@@ -433,14 +436,14 @@ void redis_reconnect(struct redis *redis, const char *why)
 
 void redis_mark_optional(struct redis *redis)
 {
-    pending_excuse_last(&redis->pending);
+    pipeline_mark_last_optional(&redis->pipeline);
 }
 
 int redis_send(struct redis *redis, const struct redis_words *words, redis_done done, void *arg)
 {
     if (redis->state != REDIS_READY)
         return -1;
-    redis_write(redis, words, done, arg);
+    write_command(redis, words, done, arg);
     return 0;
 }
 

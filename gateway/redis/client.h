@@ -7,10 +7,10 @@
 #ifndef YUKIZURI_REDIS_CLIENT_H
 #define YUKIZURI_REDIS_CLIENT_H
 
-#include "base/text.h"
 #include "config/redis_url.h"
 #include "redis/error.h"
 #include "redis/resp_decode.h"
+#include "redis/resp_encode.h"
 #include "telemetry/metrics.h"
 
 #include <stdbool.h>
@@ -34,36 +34,18 @@ struct redis_options {
     struct event_base *base;
     const struct redis_url *url; /* must outlive the connection */
     /* Which of a name's addresses is tried: both connections of a gateway are to reach one Redis.
-     * Counted on when the connection for commands fails; must outlive both. */
-    unsigned *turn;
-    struct redis_tls *tls;          /* must outlive it; NULL: none is wanted */
-    const char *client_name;        /* CLIENT SETNAME; copied */
-    bool subscriber;                /* what is published goes to on_push; commands are answered */
-    struct redis_replies_most most; /* of a reply; a longer one is the end of the connection */
+     * Incremented when the connection for commands fails; must outlive both. */
+    unsigned *address_index;
+    struct redis_tls *tls;            /* must outlive it; NULL: none is wanted */
+    const char *client_name;          /* CLIENT SETNAME; copied */
+    bool subscriber;                  /* what is published goes to on_push; commands are answered */
+    struct redis_reply_limits limits; /* a longer reply is the end of the connection */
     struct metrics *metrics;
 };
 
 /* A reply, or NULL when none came: connection lost, or the deadline passed. A reply that comes
  * after its deadline is dropped. */
 typedef void (*redis_done)(void *arg, const struct redis_reply *reply);
-
-/* A command's words, as Redis reads them (RESP); all zeroes is none. Whoever has added some frees
- * them by redis_words_done. A command shall not have many more than REDIS_WORDS. */
-enum { REDIS_WORDS = 1100 };
-struct redis_words {
-    size_t count;
-    struct text bytes;
-};
-
-/* What is added is copied. */
-void redis_words_add(struct redis_words *words, const char *data, size_t len);
-void redis_words_add_string(struct redis_words *words, const char *string);
-
-/* Adds all of `more`, which is empty then. */
-void redis_words_move(struct redis_words *words, struct redis_words *more);
-
-/* They are empty again. */
-void redis_words_done(struct redis_words *words);
 
 /* Starts to connect, and goes on trying for ever. */
 struct redis *redis_new(const struct redis_options *options,
@@ -88,14 +70,14 @@ const char *redis_version(const struct redis *redis);
 /* When something last came from Redis, whatever it was. Monotonic, in ms; 0: never. */
 int64_t redis_last_rx_ms(const struct redis *redis);
 
-/* The way through Redis is open: should the connection be lost from here on, the next one is made
+/* Redis does what is asked of it: should the connection be lost from here on, the next one is made
  * soon. Until this is called each attempt waits longer than the one before, up to a second: a Redis
  * that lets us in and then refuses everything is not asked in a loop. */
 void redis_reset_backoff(struct redis *redis);
 
-/* Drops the connection and makes a new one, resolving its name anew: for a peer that went silent or
- * is not the one to talk to. Nothing is sent or received any more; who waits, and on_lost, is told
- * at the loop's next iteration. Does nothing when it is not ready. */
+/* Drops the connection and makes a new one, resolving its name again: for a peer that went silent
+ * or is not the one to talk to. Nothing is sent or received any more; who waits, and on_lost, is
+ * told at the loop's next iteration. Does nothing when it is not ready. */
 void redis_reconnect(struct redis *redis, const char *why);
 
 /* What was sent since the last call goes to the socket at once; with TLS, or behind what the socket
@@ -116,7 +98,7 @@ int redis_send_strings(struct redis *redis, redis_done done, void *arg, const ch
     __attribute__((sentinel));
 
 /* Of the command that was just sent, with success: a user without the right to it is no fault. The
- * error is told as one that was expected (see redis_error_excuse). */
+ * error is told as one that was expected (redis_error_mark_optional). */
 void redis_mark_optional(struct redis *redis);
 
 enum { REDIS_DEADLINE_MS = 5000 };

@@ -18,9 +18,9 @@
 #include <unistd.h>
 
 enum {
-    GENTLY_MS = 2000, /* for the keeper to end by itself */
-    KILLED_MS = 1000,
-    LOOK_MS = 2, /* how often it is looked meanwhile */
+    TERM_MS = 2000, /* for the keeper to end by itself, */
+    KILL_MS = 1000, /* and once it was killed */
+    POLL_MS = 2,    /* how often waitpid is called meanwhile */
     WHY_BYTES = 64,
 };
 
@@ -65,12 +65,12 @@ static int make_directory(struct keeper *job)
 
 static int open_pipes(struct embedded_redis *redis)
 {
-    int life[2];
+    int lifeline[2];
     int news[2];
-    if (pipe2(life, O_CLOEXEC) != 0)
+    if (pipe2(lifeline, O_CLOEXEC) != 0)
         return -1;
-    redis->job.lifeline = life[0];
-    redis->lifeline = life[1];
+    redis->job.lifeline = lifeline[0];
+    redis->lifeline = lifeline[1];
     if (pipe2(news, O_CLOEXEC | O_NONBLOCK) != 0)
         return -1;
     redis->news = news[0];
@@ -106,7 +106,7 @@ static int start_keeper(struct embedded_redis *redis)
     return 0;
 }
 
-static struct embedded_redis *new_redis(void)
+static struct embedded_redis *new_embedded(void)
 {
     struct embedded_redis *redis = memory_new(sizeof *redis);
     redis->lifeline = redis->job.lifeline = redis->news = redis->job.news = -1;
@@ -132,7 +132,7 @@ struct embedded_redis *embedded_redis_start(struct redis_url *url, char *error, 
                  "--redis redis://HOST:PORT");
         return NULL;
     }
-    struct embedded_redis *redis = new_redis();
+    struct embedded_redis *redis = new_embedded();
     if (redis == NULL) {
         snprintf(error, error_size,
                  "cannot start the private Redis, in a directory of its own in %s (TMPDIR): %s",
@@ -147,7 +147,7 @@ struct embedded_redis *embedded_redis_start(struct redis_url *url, char *error, 
 
 /* --- Deaths --- */
 
-static void describe(int status, char why[WHY_BYTES])
+static void describe_exit(int status, char why[WHY_BYTES])
 {
     if (WIFSIGNALED(status))
         snprintf(why, WHY_BYTES, "by signal %d", WTERMSIG(status));
@@ -187,7 +187,7 @@ enum embedded_redis_news embedded_redis_check(struct embedded_redis *redis, char
     if (!any && !ended)
         return EMBEDDED_REDIS_QUIET;
     bool given_up = ended && WIFEXITED(status) && WEXITSTATUS(status) == KEEPER_GAVE_UP;
-    describe(any || given_up ? redis->last_status : status, why);
+    describe_exit(any || given_up ? redis->last_status : status, why);
     if (ended)
         redis->keeper = 0;
     if (!ended || (!given_up && replace_keeper(redis))) {
@@ -208,7 +208,7 @@ static bool await_end(pid_t keeper, int patience_ms)
     int64_t end_ms = clock_monotonic_ms() + patience_ms;
     pid_t ended;
     while ((ended = waitpid(keeper, NULL, WNOHANG)) == 0 && clock_monotonic_ms() < end_ms)
-        poll(NULL, 0, LOOK_MS);
+        poll(NULL, 0, POLL_MS);
     return ended != 0;
 }
 
@@ -218,9 +218,9 @@ void embedded_redis_stop(struct embedded_redis *redis)
     if (redis == NULL)
         return;
     close_ends(redis);
-    if (redis->keeper != 0 && !await_end(redis->keeper, GENTLY_MS)) {
+    if (redis->keeper != 0 && !await_end(redis->keeper, TERM_MS)) {
         kill(redis->keeper, SIGKILL);
-        await_end(redis->keeper, KILLED_MS);
+        await_end(redis->keeper, KILL_MS);
     }
     keeper_remove_files(&redis->job);
     free(redis);

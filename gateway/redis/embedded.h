@@ -1,6 +1,6 @@
 /* embedded_redis: the private redis-server of a single-machine start. It listens on a unix socket
  * in a temporary directory, writes nothing to disk, and ends with the gateway however that ends: a
- * small keeper process looks after it. A server that dies is started anew on the same socket, with
+ * small keeper process looks after it. A server that dies is started again on the same socket, with
  * nothing in its memory; so is the keeper. When that happens KEEPER_MOST_DEATHS times within
  * KEEPER_SPAN_MS, it is given up.
  */

@@ -9,10 +9,10 @@ struct meaning {
 };
 
 static const struct meaning meanings[] = {
-    {"OTHEREPOCH", REDIS_OURS},       /* publish.lua */
-    {"LATE", REDIS_OURS},             /* join.lua */
-    {"NOSCRIPT", REDIS_OURS},         /* redis/script.c loads it */
-    {"CROSSSLOT", REDIS_OURS},        /* a cluster: cluster/failure_detector.c asks one by one */
+    {"OTHEREPOCH", REDIS_EXPECTED},   /* publish.lua */
+    {"LATE", REDIS_EXPECTED},         /* join.lua */
+    {"NOSCRIPT", REDIS_EXPECTED},     /* redis/script.c loads it */
+    {"CROSSSLOT", REDIS_EXPECTED},    /* a cluster: cluster/failure_detector.c asks one by one */
     {"READONLY", REDIS_RECONNECT},    /* a replica: the master is elsewhere */
     {"MASTERDOWN", REDIS_RECONNECT},  /* a replica that has lost its master */
     {"LOADING", REDIS_RECONNECT},     /* it becomes a replica, or comes back from a dump */
@@ -20,22 +20,22 @@ static const struct meaning meanings[] = {
     {"NOAUTH", REDIS_RECONNECT},      /* the greeting says the password once more */
     {"WRONGPASS", REDIS_RECONNECT},   /* the same */
     {"UNBLOCKED", REDIS_RECONNECT},   /* it has become a replica */
-    {"MISCONF", REDIS_DOUBT},         /* it cannot write its dump, and takes no writes */
-    {"OOM", REDIS_DOUBT},             /* no memory */
-    {"NOREPLICAS", REDIS_DOUBT},      /* min-replicas-to-write */
-    {"NOPERM", REDIS_DOUBT},          /* its user has not the right */
-    {"MOVED", REDIS_DOUBT},           /* one node of a cluster: the room is on another one */
-    {"ASK", REDIS_DOUBT},             /* the same, for a moment */
-    {"TRYAGAIN", REDIS_DOUBT},        /* the same */
-    {"BUSY", REDIS_DOUBT},            /* somebody's script does not end */
-    {"WRONGTYPE", REDIS_DOUBT},       /* a key that somebody has broken by hand */
-    {"EXECABORT", REDIS_DOUBT},       /* a command before it was refused */
-    {"ERR", REDIS_DOUBT},             /* whatever else; also an unknown command */
+    {"MISCONF", REDIS_PROBE},         /* it cannot write its dump, and takes no writes */
+    {"OOM", REDIS_PROBE},             /* no memory */
+    {"NOREPLICAS", REDIS_PROBE},      /* min-replicas-to-write */
+    {"NOPERM", REDIS_PROBE},          /* its user has not the right */
+    {"MOVED", REDIS_PROBE},           /* one node of a cluster: the room is on another one */
+    {"ASK", REDIS_PROBE},             /* the same, for a moment */
+    {"TRYAGAIN", REDIS_PROBE},        /* the same */
+    {"BUSY", REDIS_PROBE},            /* somebody's script does not end */
+    {"WRONGTYPE", REDIS_PROBE},       /* a key that somebody has broken by hand */
+    {"EXECABORT", REDIS_PROBE},       /* a command before it was refused */
+    {"ERR", REDIS_PROBE},             /* whatever else; also an unknown command */
 };
 
 enum { MEANINGS = sizeof meanings / sizeof *meanings };
 
-static const struct meaning unknown = {"other", REDIS_DOUBT};
+static const struct meaning unknown = {"other", REDIS_PROBE};
 
 static bool begins_with(const char *text, const char *end, const char *word)
 {
@@ -44,7 +44,7 @@ static bool begins_with(const char *text, const char *end, const char *word)
            (text + len == end || text[len] == ' ' || text[len] == ':');
 }
 
-static const struct meaning *find(const char *text, const char *end)
+static const struct meaning *find_meaning(const char *text, const char *end)
 {
     for (size_t i = 0; i < MEANINGS; i++)
         if (begins_with(text, end, meanings[i].word))
@@ -58,7 +58,7 @@ static const struct meaning *find_wrapped(const char *text, const char *end)
     for (const char *at = text + 1; at < end; at++) {
         if (at[-1] != ' ' && at[-1] != '-')
             continue;
-        const struct meaning *meaning = find(at, end);
+        const struct meaning *meaning = find_meaning(at, end);
         if (meaning->verdict == REDIS_RECONNECT ||
             (meaning != &unknown && strcmp(meaning->word, "ERR") != 0))
             return meaning;
@@ -67,7 +67,7 @@ static const struct meaning *find_wrapped(const char *text, const char *end)
 }
 
 /* Where the text ends for us: "ERR unknown command 'X', with args beginning with: …". */
-static const char *find_end(const char *text, size_t len)
+static const char *find_text_end(const char *text, size_t len)
 {
     static const char arguments[] = ", with args beginning with";
     const char *found = memmem(text, len, arguments, sizeof arguments - 1);
@@ -76,8 +76,8 @@ static const char *find_end(const char *text, size_t len)
 
 void redis_error_read(const char *text, size_t len, struct redis_error *out)
 {
-    const char *end = find_end(text, len);
-    const struct meaning *meaning = find(text, end);
+    const char *end = find_text_end(text, len);
+    const struct meaning *meaning = find_meaning(text, end);
     const struct meaning *wrapped = NULL;
     if (strcmp(meaning->word, "ERR") == 0)
         wrapped = find_wrapped(text, end);
@@ -92,10 +92,10 @@ void redis_error_read(const char *text, size_t len, struct redis_error *out)
     out->text[len] = '\0';
 }
 
-void redis_error_excuse(struct redis_error *error)
+void redis_error_mark_optional(struct redis_error *error)
 {
-    if (error->verdict != REDIS_DOUBT)
+    if (error->verdict != REDIS_PROBE)
         return;
     error->word = "optional";
-    error->verdict = REDIS_OURS;
+    error->verdict = REDIS_EXPECTED;
 }

@@ -1,14 +1,14 @@
 /* redis_error: what an error reply of Redis means for whoever sent the command. Pure; counts and
- * logs nothing (redis_faults does). */
+ * logs nothing (error_log does). */
 #ifndef YUKIZURI_REDIS_ERROR_H
 #define YUKIZURI_REDIS_ERROR_H
 
 #include <stddef.h>
 
 enum redis_verdict {
-    REDIS_OURS,      /* an answer that our own scripts or callers expect: no fault */
-    REDIS_DOUBT,     /* Redis refuses something: the probe shows whether members can still talk */
-    REDIS_RECONNECT, /* this is not the Redis to talk to: connect anew, resolving its name anew */
+    REDIS_EXPECTED,  /* an answer that our own scripts or callers expect: no fault */
+    REDIS_PROBE,     /* Redis refuses something: the probe shows whether members can still talk */
+    REDIS_RECONNECT, /* this is not the Redis to talk to: connect again, resolving its name again */
 };
 
 struct redis_error {
@@ -21,8 +21,8 @@ struct redis_error {
  * which may be a password or what somebody said: they are left out of `text`. */
 void redis_error_read(const char *text, size_t len, struct redis_error *out);
 
-/* Whoever sent the command can do without it. What Redis refuses him then is REDIS_OURS, with
+/* Whoever sent the command can do without it. What Redis refuses then is REDIS_EXPECTED, with
  * "optional" as its word; what asks for another connection goes on doing so. */
-void redis_error_excuse(struct redis_error *error);
+void redis_error_mark_optional(struct redis_error *error);
 
 #endif

@@ -8,108 +8,106 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TELL_EVERY_MS = 60000 };
+enum { LOG_EVERY_MS = 60000 };
 
-/* What has come of one kind since it was last told. */
-struct fault {
-    const char *word;       /* NULL: free */
-    struct redis_told told; /* rights are refused one by one */
+/* What has come of one kind since it was last logged. */
+struct kind {
+    const char *word;            /* NULL: free */
+    struct error_log_seen texts; /* rights are refused one by one */
     uint64_t more;
 };
 
-struct redis_faults {
+struct error_log {
     struct metrics *metrics;
     struct log *log;
-    struct fault faults[METRICS_WORDS];
-    int64_t told_ms;
+    struct kind kinds[METRICS_WORDS];
+    int64_t logged_ms;
 };
 
-struct redis_faults *redis_faults_new(struct metrics *metrics, struct log *log)
+struct error_log *error_log_new(struct metrics *metrics, struct log *log)
 {
-    struct redis_faults *faults = memory_new(sizeof *faults);
-    faults->metrics = metrics;
-    faults->log = log;
-    return faults;
+    struct error_log *errors = memory_new(sizeof *errors);
+    errors->metrics = metrics;
+    errors->log = log;
+    return errors;
 }
 
-void redis_faults_free(struct redis_faults *faults)
+void error_log_free(struct error_log *errors)
 {
-    free(faults);
+    free(errors);
 }
 
 /* Words are static strings of a set smaller than the array. */
-static struct fault *find(struct redis_faults *faults, const char *word)
+static struct kind *find_kind(struct error_log *errors, const char *word)
 {
     size_t i = 0;
-    while (i < METRICS_WORDS - 1 && faults->faults[i].word != NULL &&
-           strcmp(faults->faults[i].word, word) != 0)
+    while (i < METRICS_WORDS - 1 && errors->kinds[i].word != NULL &&
+           strcmp(errors->kinds[i].word, word) != 0)
         i++;
-    faults->faults[i].word = word;
-    return &faults->faults[i];
+    errors->kinds[i].word = word;
+    return &errors->kinds[i];
 }
 
-bool redis_told_add(struct redis_told *told, const char *text)
+bool error_log_is_new(struct error_log_seen *seen, const char *text)
 {
-    uint64_t value = text_hash(text);
-    for (size_t i = 0; i < told->count; i++)
-        if (told->texts[i] == value)
+    uint64_t hash = text_hash(text);
+    for (size_t i = 0; i < seen->count; i++)
+        if (seen->hashes[i] == hash)
             return false;
-    if (told->count == REDIS_TOLD_MOST)
+    if (seen->count == ERROR_LOG_SEEN_MOST)
         return false;
-    told->texts[told->count++] = value;
+    seen->hashes[seen->count++] = hash;
     return true;
 }
 
-void redis_faults_note(struct redis_faults *faults, const struct redis_error *error)
+static void warn_of_error(const struct error_log *errors, const char *message, const char *err)
 {
-    metrics_count_word(&faults->metrics->redis_errors, error->word);
-    if (error->verdict == REDIS_OURS)
-        return;
-    struct fault *fault = find(faults, error->word);
-    if (!redis_told_add(&fault->told, error->text)) {
-        fault->more++;
-        return;
-    }
-    log_write(faults->log, &(struct log_line){
-                               .level = LOG_LEVEL_WARN,
-                               .kind = "redis-error",
-                               .message = "Redis refused a command; further ones are counted and "
-                                          "told once a minute",
-                               .err = error->text,
-                           });
+    log_write(errors->log,
+              &(struct log_line){
+                  .level = LOG_LEVEL_WARN, .kind = "redis-error", .message = message, .err = err});
 }
 
-static void tell_more(struct redis_faults *faults, struct fault *fault)
+void error_log_note(struct error_log *errors, const struct redis_error *error)
+{
+    metrics_count_word(&errors->metrics->redis_errors, error->word);
+    if (error->verdict == REDIS_EXPECTED)
+        return;
+    struct kind *kind = find_kind(errors, error->word);
+    if (error_log_is_new(&kind->texts, error->text))
+        warn_of_error(errors,
+                      "Redis refused a command; further ones are counted and told once a minute",
+                      error->text);
+    else
+        kind->more++;
+}
+
+static void log_more(const struct error_log *errors, struct kind *kind)
 {
     char message[96];
-    snprintf(message, sizeof message, "%" PRIu64 " more in the last minute", fault->more);
-    log_write(faults->log, &(struct log_line){
-                               .level = LOG_LEVEL_WARN,
-                               .kind = "redis-error",
-                               .message = message,
-                               .err = fault->word,
-                           });
-    fault->more = 0;
+    snprintf(message, sizeof message, "%" PRIu64 " more in the last minute", kind->more);
+    warn_of_error(errors, message, kind->word);
+    kind->more = 0;
 }
 
-void redis_faults_tick(struct redis_faults *faults, int64_t now_ms)
+void error_log_tick(struct error_log *errors, int64_t now_ms)
 {
-    if (faults->told_ms == 0)
-        faults->told_ms = now_ms;
-    if (now_ms - faults->told_ms < TELL_EVERY_MS)
+    if (errors->logged_ms == 0)
+        errors->logged_ms = now_ms;
+    if (now_ms - errors->logged_ms < LOG_EVERY_MS)
         return;
-    faults->told_ms = now_ms;
-    for (size_t i = 0; i < METRICS_WORDS && faults->faults[i].word != NULL; i++) {
-        if (faults->faults[i].more > 0)
-            tell_more(faults, &faults->faults[i]);
+    errors->logged_ms = now_ms;
+    for (struct kind *kind = errors->kinds;
+         kind < errors->kinds + METRICS_WORDS && kind->word != NULL; kind++) {
+        if (kind->more > 0)
+            log_more(errors, kind);
         else
-            faults->faults[i].told.count = 0;
+            kind->texts.count = 0;
     }
 }
 
-void repaired_log(struct log *log, const char *key, bool *told)
+void error_log_repair(struct log *log, const char *key, bool *logged)
 {
-    if (!*told)
+    if (!*logged)
         log_write(log, &(struct log_line){
                            .level = LOG_LEVEL_WARN,
                            .kind = "key-mended",
@@ -117,5 +115,5 @@ void repaired_log(struct log *log, const char *key, bool *told)
                            .message = "it was no key of ours, or had no end, set by somebody else; "
                                       "it is mended",
                        });
-    *told = true;
+    *logged = true;
 }

@@ -1,4 +1,5 @@
-/* What is said to Redis over a new connection before anything else. */
+#include "redis/greeting.h"
+
 #include "redis/internal.h"
 
 #include <stdio.h>
@@ -45,7 +46,7 @@ static __attribute__((sentinel)) void greet_with(struct redis *redis, redis_done
     va_end(rest);
 }
 
-void redis_greet(struct redis *redis)
+void greeting_send(struct redis *redis)
 {
     const struct redis_url *url = redis->options.url;
     redis->state = REDIS_GREETING;

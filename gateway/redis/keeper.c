@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { LEAST_LIFE_MS = 1000 }; /* who dies earlier is started anew only after as long */
+enum { LEAST_UPTIME_MS = 1000 }; /* of a server, before the next one is started */
 
 bool keeper_note_death(struct keeper_deaths *deaths, int64_t now_ms)
 {
@@ -91,20 +91,20 @@ static bool await_death(const struct keeper *keeper, pid_t server, int children,
 }
 
 /* Returns whether there shall be another one. */
-static bool tell_death(struct keeper *keeper, int status)
+static bool report_death(struct keeper *keeper, int status)
 {
     const struct keeper_news news = {.at_ms = clock_monotonic_ms(), .status = status};
     bool too_many = keeper_note_death(&keeper->deaths, news.at_ms);
-    ssize_t told = write(keeper->news, &news, sizeof news);
-    (void)told; /* it fails when nobody has read for long, or does not exist any more */
+    ssize_t written = write(keeper->news, &news, sizeof news);
+    (void)written; /* it fails when nobody has read for long, or does not exist any more */
     return !too_many;
 }
 
 static bool pause_after(const struct keeper *keeper, int children, int64_t started_ms)
 {
-    int64_t left_ms = started_ms + LEAST_LIFE_MS - clock_monotonic_ms();
+    int64_t left_ms = started_ms + LEAST_UPTIME_MS - clock_monotonic_ms();
     while (left_ms > 0 && wait_for_news(keeper, children, (int)left_ms))
-        left_ms = started_ms + LEAST_LIFE_MS - clock_monotonic_ms();
+        left_ms = started_ms + LEAST_UPTIME_MS - clock_monotonic_ms();
     return left_ms <= 0;
 }
 
@@ -119,8 +119,8 @@ static void close_others(const struct keeper *keeper)
     close_range((unsigned)high + 1, ~0U, 0);
 }
 
-/* Ctrl-C is for the gateway, which then lets go of us. What its loop does with signals is not for
- * us, who share its memory's copy but nothing else. Returns where the end of a child shows. */
+/* Ctrl-C is for the gateway, which then closes the lifeline. Its loop's handlers of signals are not
+ * for this process, which has a copy of its memory. Returns where the end of a child shows. */
 static int take_signals(void)
 {
     sigset_t children;
@@ -148,7 +148,7 @@ void keeper_run(struct keeper *keeper)
         int64_t started_ms = clock_monotonic_ms();
         wanted = await_death(keeper, start_server(keeper), children, &status);
         if (wanted)
-            given_up = !tell_death(keeper, status);
+            given_up = !report_death(keeper, status);
         wanted = wanted && !given_up && pause_after(keeper, children, started_ms);
     }
     keeper_remove_files(keeper);

@@ -1,6 +1,6 @@
 /* keeper: the process beside a gateway that keeps a private redis-server running. It starts the
- * server anew when that dies, gives up when that happens too often, and ends the server and removes
- * its files when the gateway is gone, however that went. Part of `embedded_redis`. */
+ * server again when that dies, gives up when that happens too often, and ends the server and
+ * removes its files when the gateway is gone, however that went. Part of `embedded_redis`. */
 #ifndef YUKIZURI_REDIS_KEEPER_H
 #define YUKIZURI_REDIS_KEEPER_H
 
@@ -28,7 +28,7 @@ struct keeper {
     char directory[64]; /* the server's own; removed at the end */
     char socket[96];    /* in it */
     int lifeline;       /* to be read from: it ends when the gateway and its workers are gone */
-    int news;           /* to be written to, non-blocking; nothing is said when it is full */
+    int news;           /* to be written to, non-blocking; nothing is written when it is full */
     struct keeper_deaths deaths;
 };
 

@@ -10,26 +10,26 @@
 struct limiter {
     struct redis *redis;
     struct link waiting;
-    unsigned under_way, most;
-    bool in_turn; /* a call is being made whose turn it is */
+    unsigned permits, permits_in_use; /* calls under way; a long call takes several */
+    bool making;                      /* `make` of a waiting call is running */
 };
 
 struct call {
     struct link link;
     struct limiter *limiter;
     struct script_run *run;  /* NULL once it was sent */
-    void (*make)(void *arg); /* instead, for one that stands in line to be made */
+    void (*make)(void *arg); /* instead, for one that is made when it may be sent */
     unsigned permits;
     redis_done done;
     void *arg;
     int64_t asked_ms;
 };
 
-struct limiter *limiter_new(struct redis *redis, unsigned most)
+struct limiter *limiter_new(struct redis *redis, unsigned permits)
 {
     struct limiter *limiter = memory_new(sizeof *limiter);
     limiter->redis = redis;
-    limiter->most = most;
+    limiter->permits = permits;
     list_init(&limiter->waiting);
     return limiter;
 }
@@ -40,48 +40,44 @@ void limiter_free(struct limiter *limiter)
     free(limiter);
 }
 
-static void end(struct call *call, const struct redis_reply *reply)
+static void end_call(void *arg, const struct redis_reply *reply)
 {
+    struct call *call = arg;
     if (call->done != NULL)
         call->done(call->arg, reply);
     free(call);
 }
 
-static void on_done(void *arg, const struct redis_reply *reply);
-
-static void on_failed(void *arg, const struct redis_reply *reply)
-{
-    end(arg, reply);
-}
+static void on_call_done(void *arg, const struct redis_reply *reply);
 
 static int send_call(struct call *call)
 {
     struct script_run *run = call->run;
     call->run = NULL;
-    if (script_send(run, on_done, call) != 0)
+    if (script_send(run, on_call_done, call) != 0)
         return -1;
-    call->limiter->under_way += call->permits;
+    call->limiter->permits_in_use += call->permits;
     return 0;
 }
 
 static void make_call(struct call *call)
 {
     struct limiter *limiter = call->limiter;
-    limiter->in_turn = true;
+    limiter->making = true;
     call->make(call->arg);
-    limiter->in_turn = false;
+    limiter->making = false;
     free(call);
 }
 
 void limiter_flush(struct limiter *limiter)
 {
-    while (limiter->under_way < limiter->most && !list_is_empty(&limiter->waiting)) {
+    while (limiter->permits_in_use < limiter->permits && !list_is_empty(&limiter->waiting)) {
         struct call *call = LIST_ITEM(limiter->waiting.next, struct call, link);
         list_remove(&call->link);
         if (call->make != NULL)
             make_call(call);
         else if (send_call(call) != 0)
-            redis_fail(limiter->redis, on_failed, call);
+            redis_fail(limiter->redis, end_call, call);
     }
 }
 
@@ -95,7 +91,7 @@ void limiter_stop(struct limiter *limiter)
             continue;
         }
         script_drop(call->run);
-        end(call, NULL);
+        end_call(call, NULL);
     }
 }
 
@@ -114,16 +110,16 @@ static void fail_waiting(struct limiter *limiter)
             continue;
         list_remove(&call->link);
         script_drop(call->run);
-        end(call, NULL);
+        end_call(call, NULL);
     }
 }
 
-static void on_done(void *arg, const struct redis_reply *reply)
+static void on_call_done(void *arg, const struct redis_reply *reply)
 {
     struct call *call = arg;
     struct limiter *limiter = call->limiter;
-    limiter->under_way -= call->permits;
-    end(call, reply);
+    limiter->permits_in_use -= call->permits;
+    end_call(call, reply);
     if (reply == NULL && redis_is_ready(limiter->redis))
         fail_waiting(limiter);
     limiter_flush(limiter);
@@ -164,8 +160,8 @@ int limiter_run(struct limiter *limiter, struct script_call *call, unsigned perm
     kept->done = done;
     kept->permits = permits;
     kept->run = run;
-    if (!limiter->in_turn &&
-        (limiter->under_way >= limiter->most || limiter_is_congested(limiter))) {
+    if (!limiter->making &&
+        (limiter->permits_in_use >= limiter->permits || limiter_is_congested(limiter))) {
         list_add(&limiter->waiting, &kept->link);
         return 0;
     }

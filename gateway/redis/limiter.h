@@ -1,5 +1,5 @@
 /* limiter: calls of scripts that can wait: who comes in, who leaves, who is still here; and the
- * lists of rooms. At most so many are under way to Redis, the others stand in line in this process
+ * lists of rooms. At most so many are under way to Redis, the others wait in this process
  * (docs/decisions/0011-bursts.md).
  *
  * Owns the calls that wait; not the connection. Calls of one limiter are run in order. What is sent
@@ -11,8 +11,8 @@
 
 struct limiter;
 
-/* For `most` calls under way. The connection must outlive it. */
-struct limiter *limiter_new(struct redis *redis, unsigned most);
+/* With so many permits: at most as many calls are under way. The connection must outlive it. */
+struct limiter *limiter_new(struct redis *redis, unsigned permits);
 
 /* The connection has been stopped: all that wait get their callback without a reply, from within,
  * or are made and find no connection. */
@@ -23,14 +23,14 @@ void limiter_free(struct limiter *limiter);
 
 /* As script_run: 0, or -1 when there is no connection and `done` is never called. The deadline
  * counts from when it is sent; when one passes, those who have waited as long get no answer either,
- * and are never sent. It counts as `permits` calls under way. */
+ * and are never sent. It takes so many permits until it is answered; it may overdraw. */
 int limiter_run(struct limiter *limiter, struct script_call *call, unsigned permits,
                 redis_done done, void *arg);
 
-/* Stands in line for a call that is made when its turn comes, so that it is for all who have asked
- * until then: `make` is called once, with a connection or without, and there limiter_run sends at
- * once. -1 when there is no connection and `make` is never called. Its turn comes with
- * limiter_flush at the earliest. */
+/* Enqueues a call that is made only when it may be sent, so that it is for all who have asked until
+ * then: `make` is called once, from limiter_flush at the earliest, with a connection or without,
+ * and there limiter_run sends at once. -1 when there is no connection and `make` is never called.
+ */
 int limiter_enqueue(struct limiter *limiter, void (*make)(void *arg), void *arg);
 
 /* From the event loop: makes and sends as many as may be under way. Without a connection those who

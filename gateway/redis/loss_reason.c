@@ -1,6 +1,6 @@
-/* Why there is no connection to Redis: what was tried, what came of it, and what to do. */
-#include "redis/internal.h"
+#include "redis/loss_reason.h"
 
+#include "redis/internal.h"
 #include "redis/resolver.h"
 #include "redis/resp_decode.h"
 #include "redis/tls.h"
@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-static const char *find_advice(const struct redis_url *url, int why)
+static const char *advise_on_errno(const struct redis_url *url, int why)
 {
     if (why == EMFILE || why == ENFILE)
         return "; no descriptor is free: raise the limit of open files (ulimit -n, LimitNOFILE=)";
@@ -27,19 +27,20 @@ static const char *find_advice(const struct redis_url *url, int why)
     return "";
 }
 
-void redis_why_errno(const struct redis *redis, int why, char out[REDIS_WHY_BYTES])
+void loss_reason_errno(const struct redis *redis, int error, char out[LOSS_REASON_BYTES])
 {
-    snprintf(out, REDIS_WHY_BYTES, "%s%s", strerror(why), find_advice(redis->options.url, why));
+    snprintf(out, LOSS_REASON_BYTES, "%s%s", strerror(error),
+             advise_on_errno(redis->options.url, error));
 }
 
-void redis_why_unresolved(const struct redis *redis, const struct resolver_answer *answer,
-                          char out[REDIS_WHY_BYTES])
+void loss_reason_unresolved(const struct redis *redis, const struct resolver_answer *answer,
+                            char out[LOSS_REASON_BYTES])
 {
     const struct redis_url *url = redis->options.url;
     int why = answer->system_error;
-    snprintf(out, REDIS_WHY_BYTES, "cannot resolve %.80s: %s%s", url->host,
+    snprintf(out, LOSS_REASON_BYTES, "cannot resolve %.80s: %s%s", url->host,
              why != 0 ? strerror(why) : gai_strerror(answer->error),
-             why != 0 ? find_advice(url, why) : "; see /etc/hosts and the name server");
+             why != 0 ? advise_on_errno(url, why) : "; see /etc/hosts and the name server");
 }
 
 static bool is_connected(const struct redis *redis)
@@ -50,7 +51,7 @@ static bool is_connected(const struct redis *redis)
     return fd >= 0 && getpeername(fd, (struct sockaddr *)&peer, &len) == 0;
 }
 
-const char *redis_why_late(const struct redis *redis)
+const char *loss_reason_timeout(const struct redis *redis)
 {
     if (redis->state != REDIS_CONNECTING)
         return "Redis does not answer, though it took the connection";
@@ -62,7 +63,7 @@ const char *redis_why_late(const struct redis *redis)
     return "Redis does not answer: nobody takes the connection";
 }
 
-void redis_why_note_first(struct redis *redis)
+void loss_reason_note_first(struct redis *redis)
 {
     if (redis->first_len == 0)
         redis->first_len = evbuffer_copyout(bufferevent_get_input(redis->stream), redis->first,
@@ -70,7 +71,7 @@ void redis_why_note_first(struct redis *redis)
 }
 
 /* A TLS record begins with its type and the version 3 (RFC 8446, section 5.1): this is an alert. */
-const char *redis_why_noise(const struct redis *redis, int error)
+const char *loss_reason_protocol(const struct redis *redis, int error)
 {
     static const uint8_t alert[] = {21, 3};
     if (redis->options.tls == NULL && redis->first_len == (ev_ssize_t)sizeof alert &&
@@ -79,7 +80,7 @@ const char *redis_why_noise(const struct redis *redis, int error)
     return redis_replies_why(error);
 }
 
-static const char *find_end(const struct redis *redis)
+static const char *describe_end(const struct redis *redis)
 {
     if (redis->state == REDIS_CONNECTING && redis->options.tls != NULL)
         return "TLS was tried (rediss://), and the connection was closed; if that port speaks no "
@@ -90,13 +91,13 @@ static const char *find_end(const struct redis *redis)
     return "Redis closed the connection";
 }
 
-void redis_why_ended(const struct redis *redis, short events, char out[REDIS_WHY_BYTES])
+void loss_reason_closed(const struct redis *redis, short events, char out[LOSS_REASON_BYTES])
 {
     int why = EVUTIL_SOCKET_ERROR();
-    if (redis->options.tls != NULL && redis_tls_describe(redis->stream, out, REDIS_WHY_BYTES))
+    if (redis->options.tls != NULL && redis_tls_describe(redis->stream, out, LOSS_REASON_BYTES))
         return;
     if ((events & BEV_EVENT_ERROR) != 0 && why != 0 && why != ECONNRESET)
-        redis_why_errno(redis, why, out);
+        loss_reason_errno(redis, why, out);
     else
-        snprintf(out, REDIS_WHY_BYTES, "%s", find_end(redis));
+        snprintf(out, LOSS_REASON_BYTES, "%s", describe_end(redis));
 }

@@ -13,59 +13,59 @@ struct persistence {
     struct metrics *metrics;
     struct log *log;
     struct persistence_facts facts;
-    struct redis_told told; /* since the way was last proven; the last one behind */
+    struct error_log_seen logged; /* the last one behind; since persistence_reset_log */
 };
 
 /* --- INFO --- */
 
 /* A field that is a number: is it more than `most`? */
-static enum persistence_answer is_above(const char *info, const char *name, long long most)
+static enum persistence_state is_above(const char *info, const char *name, long long most)
 {
     char value[24];
     if (!redis_info_field(info, name, value, sizeof value) || value[0] == '\0')
-        return REDIS_KEEPS_UNKNOWN;
-    return atoll(value) > most ? REDIS_KEEPS_YES : REDIS_KEEPS_NO;
+        return PERSISTENCE_UNKNOWN;
+    return atoll(value) > most ? PERSISTENCE_YES : PERSISTENCE_NO;
 }
 
 static void read_policy(struct persistence_facts *facts, const char *info)
 {
-    enum persistence_answer limited = is_above(info, "maxmemory", 0);
-    if (limited != REDIS_KEEPS_UNKNOWN &&
+    enum persistence_state limited = is_above(info, "maxmemory", 0);
+    if (limited != PERSISTENCE_UNKNOWN &&
         redis_info_field(info, "maxmemory_policy", facts->policy, sizeof facts->policy))
-        facts->evicts = strcmp(facts->policy, "noeviction") == 0 ? REDIS_KEEPS_NO : limited;
+        facts->evicts = strcmp(facts->policy, "noeviction") == 0 ? PERSISTENCE_NO : limited;
 }
 
 void persistence_read_info(struct persistence_facts *facts, const char *info)
 {
     /* That no dump was taken yet does not say that none will be. */
-    if (facts->snapshots == REDIS_KEEPS_UNKNOWN &&
-        (is_above(info, "rdb_last_bgsave_time_sec", -1) == REDIS_KEEPS_YES ||
-         is_above(info, "rdb_saves", 0) == REDIS_KEEPS_YES ||
-         is_above(info, "rdb_bgsave_in_progress", 0) == REDIS_KEEPS_YES))
-        facts->snapshots = REDIS_KEEPS_YES;
-    if (facts->append_only == REDIS_KEEPS_UNKNOWN)
+    if (facts->snapshots == PERSISTENCE_UNKNOWN &&
+        (is_above(info, "rdb_last_bgsave_time_sec", -1) == PERSISTENCE_YES ||
+         is_above(info, "rdb_saves", 0) == PERSISTENCE_YES ||
+         is_above(info, "rdb_bgsave_in_progress", 0) == PERSISTENCE_YES))
+        facts->snapshots = PERSISTENCE_YES;
+    if (facts->append_only == PERSISTENCE_UNKNOWN)
         facts->append_only = is_above(info, "aof_enabled", 0);
     read_policy(facts, info);
 }
 
 /* --- In words --- */
 
-enum persistence_answer persistence_writes(const struct persistence_facts *facts)
+enum persistence_state persistence_writes(const struct persistence_facts *facts)
 {
-    if (facts->snapshots == REDIS_KEEPS_YES || facts->append_only == REDIS_KEEPS_YES)
-        return REDIS_KEEPS_YES;
-    if (facts->snapshots == REDIS_KEEPS_NO && facts->append_only == REDIS_KEEPS_NO)
-        return REDIS_KEEPS_NO;
-    return REDIS_KEEPS_UNKNOWN;
+    if (facts->snapshots == PERSISTENCE_YES || facts->append_only == PERSISTENCE_YES)
+        return PERSISTENCE_YES;
+    if (facts->snapshots == PERSISTENCE_NO && facts->append_only == PERSISTENCE_NO)
+        return PERSISTENCE_NO;
+    return PERSISTENCE_UNKNOWN;
 }
 
 static void describe_disk(const struct persistence_facts *facts, struct text *out)
 {
     switch (persistence_writes(facts)) {
-    case REDIS_KEEPS_NO:
+    case PERSISTENCE_NO:
         text_add_string(out, "Redis writes nothing to disk");
         return;
-    case REDIS_KEEPS_UNKNOWN:
+    case PERSISTENCE_UNKNOWN:
         text_add_string(out, "whether Redis writes to disk is not known (allow this user CONFIG "
                              "GET, and the gateway can tell)");
         return;
@@ -73,11 +73,11 @@ static void describe_disk(const struct persistence_facts *facts, struct text *ou
         break;
     }
     text_add_string(out, "Redis writes what people say to disk");
-    if (facts->snapshots == REDIS_KEEPS_YES && facts->save[0] != '\0')
+    if (facts->snapshots == PERSISTENCE_YES && facts->save[0] != '\0')
         text_print(out, " (save %s)", facts->save);
-    else if (facts->snapshots == REDIS_KEEPS_YES)
+    else if (facts->snapshots == PERSISTENCE_YES)
         text_add_string(out, " (it has taken snapshots)");
-    if (facts->append_only == REDIS_KEEPS_YES)
+    if (facts->append_only == PERSISTENCE_YES)
         text_add_string(out, " (appendonly yes)");
     text_add_string(out, ": set save \"\" and appendonly no, as deploy/redis/yukizuri.conf does");
 }
@@ -86,7 +86,7 @@ static void describe_eviction(const struct persistence_facts *facts, struct text
 {
     if (facts->policy[0] == '\0')
         text_add_string(out, "; whether it throws keys away is not known");
-    else if (facts->evicts == REDIS_KEEPS_YES)
+    else if (facts->evicts == PERSISTENCE_YES)
         text_print(out,
                    "; it may throw away members and kept messages for want of memory "
                    "(maxmemory-policy %s): set maxmemory-policy noeviction",
@@ -104,28 +104,28 @@ void persistence_describe(const struct persistence_facts *facts, struct text *ou
 
 /* --- Asking --- */
 
-static uint64_t gauge_of(enum persistence_answer answer)
+static uint64_t gauge_of(enum persistence_state answer)
 {
-    return answer == REDIS_KEEPS_UNKNOWN ? METRICS_UNKNOWN : answer == REDIS_KEEPS_YES;
+    return answer == PERSISTENCE_UNKNOWN ? METRICS_UNKNOWN : answer == PERSISTENCE_YES;
 }
 
-/* A Redis that cannot be used, such as a replica, is connected to again and again: it is told of
+/* A Redis that cannot be used, such as a replica, is connected to again and again: it is logged
  * once. */
-static void tell(struct persistence *keeps)
+static void log_facts(struct persistence *persistence)
 {
-    const struct persistence_facts *facts = &keeps->facts;
-    enum persistence_answer writes = persistence_writes(facts);
-    bool bad = writes == REDIS_KEEPS_YES || facts->evicts == REDIS_KEEPS_YES;
+    const struct persistence_facts *facts = &persistence->facts;
+    enum persistence_state writes = persistence_writes(facts);
+    bool bad = writes == PERSISTENCE_YES || facts->evicts == PERSISTENCE_YES;
     struct text sentence = TEXT_EMPTY;
-    keeps->metrics->redis_writes_to_disk = gauge_of(writes);
-    keeps->metrics->redis_evicts = gauge_of(facts->evicts);
+    persistence->metrics->redis_writes_to_disk = gauge_of(writes);
+    persistence->metrics->redis_evicts = gauge_of(facts->evicts);
     persistence_describe(facts, &sentence);
-    if (redis_told_add(&keeps->told, sentence.data))
-        log_write(keeps->log, &(struct log_line){
-                                  .level = bad ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
-                                  .kind = "redis-keeps",
-                                  .message = sentence.data,
-                              });
+    if (error_log_is_new(&persistence->logged, sentence.data))
+        log_write(persistence->log, &(struct log_line){
+                                        .level = bad ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
+                                        .kind = "redis-keeps",
+                                        .message = sentence.data,
+                                    });
     text_done(&sentence);
 }
 
@@ -136,69 +136,71 @@ static const char *value_of(const struct redis_reply *reply)
 
 static void on_save(void *arg, const struct redis_reply *reply)
 {
-    struct persistence *keeps = arg;
+    struct persistence *persistence = arg;
     const char *times = value_of(reply);
     if (times == NULL)
         return;
-    keeps->facts.snapshots = times[0] == '\0' ? REDIS_KEEPS_NO : REDIS_KEEPS_YES;
-    snprintf(keeps->facts.save, sizeof keeps->facts.save, "%s", times);
+    persistence->facts.snapshots = times[0] == '\0' ? PERSISTENCE_NO : PERSISTENCE_YES;
+    snprintf(persistence->facts.save, sizeof persistence->facts.save, "%s", times);
 }
 
 static void on_append_only(void *arg, const struct redis_reply *reply)
 {
-    struct persistence *keeps = arg;
+    struct persistence *persistence = arg;
     const char *word = value_of(reply);
     if (word != NULL)
-        keeps->facts.append_only = strcmp(word, "yes") == 0 ? REDIS_KEEPS_YES : REDIS_KEEPS_NO;
+        persistence->facts.append_only =
+            strcmp(word, "yes") == 0 ? PERSISTENCE_YES : PERSISTENCE_NO;
 }
 
 /* The last of the three. Without a connection there will be another look. */
 static void on_info(void *arg, const struct redis_reply *reply)
 {
-    struct persistence *keeps = arg;
+    struct persistence *persistence = arg;
     if (reply == NULL)
         return;
     const char *info = redis_reply_is_error(reply) ? NULL : redis_reply_string(reply, NULL);
     if (info != NULL)
-        persistence_read_info(&keeps->facts, info);
-    tell(keeps);
+        persistence_read_info(&persistence->facts, info);
+    log_facts(persistence);
 }
 
-void persistence_look(struct persistence *keeps)
+void persistence_ask(struct persistence *persistence)
 {
-    struct redis *redis = keeps->commands;
-    keeps->facts = (struct persistence_facts){0};
+    struct redis *redis = persistence->commands;
+    persistence->facts = (struct persistence_facts){0};
     /* one name a call: of several, the answers come in any order */
-    if (redis_send_strings(redis, on_save, keeps, "CONFIG", "GET", "save", NULL) == 0)
+    if (redis_send_strings(redis, on_save, persistence, "CONFIG", "GET", "save", NULL) == 0)
         redis_mark_optional(redis);
-    if (redis_send_strings(redis, on_append_only, keeps, "CONFIG", "GET", "appendonly", NULL) == 0)
+    if (redis_send_strings(redis, on_append_only, persistence, "CONFIG", "GET", "appendonly",
+                           NULL) == 0)
         redis_mark_optional(redis);
-    if (redis_send_strings(redis, on_info, keeps, "INFO", NULL) == 0)
+    if (redis_send_strings(redis, on_info, persistence, "INFO", NULL) == 0)
         redis_mark_optional(redis);
 }
 
-/* What was told last stays told. */
-void persistence_tell(struct persistence *keeps)
+/* What was logged last is not logged again. */
+void persistence_reset_log(struct persistence *persistence)
 {
-    if (keeps->told.count < 2)
+    if (persistence->logged.count < 2)
         return;
-    keeps->told.texts[0] = keeps->told.texts[keeps->told.count - 1];
-    keeps->told.count = 1;
+    persistence->logged.hashes[0] = persistence->logged.hashes[persistence->logged.count - 1];
+    persistence->logged.count = 1;
 }
 
 struct persistence *persistence_new(struct redis *commands, struct metrics *metrics,
                                     struct log *log)
 {
-    struct persistence *keeps = memory_new(sizeof *keeps);
-    keeps->commands = commands;
-    keeps->metrics = metrics;
-    keeps->log = log;
+    struct persistence *persistence = memory_new(sizeof *persistence);
+    persistence->commands = commands;
+    persistence->metrics = metrics;
+    persistence->log = log;
     metrics->redis_writes_to_disk = METRICS_UNKNOWN;
     metrics->redis_evicts = METRICS_UNKNOWN;
-    return keeps;
+    return persistence;
 }
 
-void persistence_free(struct persistence *keeps)
+void persistence_free(struct persistence *persistence)
 {
-    free(keeps);
+    free(persistence);
 }

@@ -1,6 +1,6 @@
-/* redis_keeps: what the Redis that was reached does with what people say: does it write to disk,
- * may it throw keys away. Looks whenever it is told that a connection is ready; sets two gauges,
- * and says in one log line (`redis-keeps`) what was not said already.
+/* persistence: what the Redis that was reached does with what people say: does it write to disk,
+ * may it throw keys away. Asks whenever it is told that a connection is ready; sets two gauges,
+ * and logs in one line (`redis-keeps`) what was not logged already.
  *
  * It changes nothing in Redis, and nothing waits for it: being refused is no fault. CONFIG GET is
  * asked where that is allowed; without it INFO tells of an append-only file and of snapshots that
@@ -19,12 +19,12 @@
 struct persistence;
 
 /* What was found; the texts are Redis' own words, cut to what fits. */
-enum persistence_answer { REDIS_KEEPS_UNKNOWN, REDIS_KEEPS_NO, REDIS_KEEPS_YES };
+enum persistence_state { PERSISTENCE_UNKNOWN, PERSISTENCE_NO, PERSISTENCE_YES };
 struct persistence_facts {
-    enum persistence_answer snapshots;   /* dumps at times, and at its end */
-    enum persistence_answer append_only; /* a file of every command */
-    enum persistence_answer evicts;      /* a policy other than noeviction, and a limit */
-    char save[96];                       /* the times, "" when not known */
+    enum persistence_state snapshots;   /* dumps at times, and at its end */
+    enum persistence_state append_only; /* a file of every command */
+    enum persistence_state evicts;      /* a policy other than noeviction, and a limit */
+    char save[96];                      /* the times, "" when not known */
     char policy[32];
 };
 
@@ -34,21 +34,21 @@ struct persistence *persistence_new(struct redis *commands, struct metrics *metr
                                     struct log *log);
 
 /* The connection must have been stopped before. NULL is fine. */
-void persistence_free(struct persistence *keeps);
+void persistence_free(struct persistence *persistence);
 
 /* The connection is ready, and it may be another Redis: asks. */
-void persistence_look(struct persistence *keeps);
+void persistence_ask(struct persistence *persistence);
 
-/* The way through Redis is open: what is found from here on is told when it is not what was told
- * last. Until this is called each finding is told once, and four at most, however often connections
- * are made. */
-void persistence_tell(struct persistence *keeps);
+/* Redis does what is asked of it: what is found from here on is logged when it is not what was
+ * logged last. Until this is called each finding is logged once, and four at most, however often
+ * connections are made. */
+void persistence_reset_log(struct persistence *persistence);
 
 /* Takes from the text that INFO answers what CONFIG has not told already. */
 void persistence_read_info(struct persistence_facts *facts, const char *info);
 
 /* The two answers in one. */
-enum persistence_answer persistence_writes(const struct persistence_facts *facts);
+enum persistence_state persistence_writes(const struct persistence_facts *facts);
 
 /* Adds what the log says of it, for people. */
 void persistence_describe(const struct persistence_facts *facts, struct text *out);

@@ -6,88 +6,88 @@
 
 enum { SMALLEST = 16, LARGEST_KEPT = 4096, HELD_UP_MS = 1000 };
 
-struct pending_command {
+struct pipeline_command {
     redis_done done; /* NULL: nobody waits (any more) */
     void *arg;
     int64_t deadline_ms;
-    bool excused; /* to be refused is no fault */
+    bool optional; /* to be refused is no fault */
 };
 
-static struct pending_command *at(const struct pending *pending, uint64_t number)
+static struct pipeline_command *at(const struct pipeline *pipeline, uint64_t number)
 {
-    return &pending->ring[number & (pending->size - 1)];
+    return &pipeline->ring[number & (pipeline->size - 1)];
 }
 
-void pending_done(struct pending *pending)
+void pipeline_done(struct pipeline *pipeline)
 {
-    free(pending->ring);
-    *pending = (struct pending){0};
+    free(pipeline->ring);
+    *pipeline = (struct pipeline){0};
 }
 
-static void grow(struct pending *pending)
+static void grow(struct pipeline *pipeline)
 {
-    struct pending old = *pending;
-    pending->size = old.size == 0 ? SMALLEST : old.size * 2;
-    pending->ring = memory_resize(NULL, pending->size, sizeof *pending->ring);
+    struct pipeline old = *pipeline;
+    pipeline->size = old.size == 0 ? SMALLEST : old.size * 2;
+    pipeline->ring = memory_resize(NULL, pipeline->size, sizeof *pipeline->ring);
     for (uint64_t number = old.first; number < old.next; number++)
-        *at(pending, number) = *at(&old, number);
+        *at(pipeline, number) = *at(&old, number);
     free(old.ring);
 }
 
-void pending_push(struct pending *pending, redis_done done, void *arg, int64_t deadline_ms)
+void pipeline_push(struct pipeline *pipeline, redis_done done, void *arg, int64_t deadline_ms)
 {
-    if (pending->next - pending->first == pending->size)
-        grow(pending);
-    *at(pending, pending->next++) = (struct pending_command){done, arg, deadline_ms, false};
+    if (pipeline->next - pipeline->first == pipeline->size)
+        grow(pipeline);
+    *at(pipeline, pipeline->next++) = (struct pipeline_command){done, arg, deadline_ms, false};
 }
 
-void pending_excuse_last(struct pending *pending)
+void pipeline_mark_last_optional(struct pipeline *pipeline)
 {
-    at(pending, pending->next - 1)->excused = true;
+    at(pipeline, pipeline->next - 1)->optional = true;
 }
 
-bool pending_is_excused(const struct pending *pending)
+bool pipeline_is_optional(const struct pipeline *pipeline)
 {
-    return pending->first != pending->next && at(pending, pending->first)->excused;
+    return pipeline->first != pipeline->next && at(pipeline, pipeline->first)->optional;
 }
 
-void pending_answer(struct pending *pending, const struct redis_reply *reply)
+void pipeline_answer(struct pipeline *pipeline, const struct redis_reply *reply)
 {
-    if (pending->first == pending->next)
+    if (pipeline->first == pipeline->next)
         return;
-    struct pending_command command = *at(pending, pending->first++);
-    if (pending->waiting < pending->first)
-        pending->waiting = pending->first;
-    if (pending->first == pending->next && pending->size > LARGEST_KEPT)
-        pending_done(pending); /* after a burst */
+    struct pipeline_command command = *at(pipeline, pipeline->first++);
+    if (pipeline->waiting < pipeline->first)
+        pipeline->waiting = pipeline->first;
+    if (pipeline->first == pipeline->next && pipeline->size > LARGEST_KEPT)
+        pipeline_done(pipeline); /* after a burst */
     if (command.done != NULL)
         command.done(command.arg, reply);
 }
 
-void pending_fail(struct pending *pending)
+void pipeline_fail(struct pipeline *pipeline)
 {
-    while (pending->first != pending->next)
-        pending_answer(pending, NULL);
+    while (pipeline->first != pipeline->next)
+        pipeline_answer(pipeline, NULL);
 }
 
 /* The answers to what is overdue may be there already, unread. */
-static void extend_deadlines(struct pending *pending, int64_t now_ms)
+static void extend_deadlines(struct pipeline *pipeline, int64_t now_ms)
 {
-    for (uint64_t number = pending->waiting; number < pending->next; number++)
-        if (at(pending, number)->deadline_ms <= now_ms)
-            at(pending, number)->deadline_ms = now_ms + HELD_UP_MS;
+    for (uint64_t number = pipeline->waiting; number < pipeline->next; number++)
+        if (at(pipeline, number)->deadline_ms <= now_ms)
+            at(pipeline, number)->deadline_ms = now_ms + HELD_UP_MS;
 }
 
-unsigned pending_expire(struct pending *pending, int64_t now_ms)
+unsigned pipeline_expire(struct pipeline *pipeline, int64_t now_ms)
 {
     unsigned count = 0;
-    if (pending->waiting < pending->next &&
-        now_ms - at(pending, pending->waiting)->deadline_ms > HELD_UP_MS)
-        extend_deadlines(pending, now_ms);
-    while (pending->waiting < pending->next &&
-           at(pending, pending->waiting)->deadline_ms <= now_ms) {
-        struct pending_command *late = at(pending, pending->waiting++);
-        struct pending_command command = *late;
+    if (pipeline->waiting < pipeline->next &&
+        now_ms - at(pipeline, pipeline->waiting)->deadline_ms > HELD_UP_MS)
+        extend_deadlines(pipeline, now_ms);
+    while (pipeline->waiting < pipeline->next &&
+           at(pipeline, pipeline->waiting)->deadline_ms <= now_ms) {
+        struct pipeline_command *late = at(pipeline, pipeline->waiting++);
+        struct pipeline_command command = *late;
         late->done = NULL;
         count++;
         if (command.done != NULL)
@@ -96,7 +96,7 @@ unsigned pending_expire(struct pending *pending, int64_t now_ms)
     return count;
 }
 
-int64_t pending_deadline_ms(const struct pending *pending)
+int64_t pipeline_deadline_ms(const struct pipeline *pipeline)
 {
-    return pending->waiting == pending->next ? 0 : at(pending, pending->waiting)->deadline_ms;
+    return pipeline->waiting == pipeline->next ? 0 : at(pipeline, pipeline->waiting)->deadline_ms;
 }

@@ -1,5 +1,5 @@
-/* pending: the commands sent over one connection to Redis whose replies have not come. Replies come
- * in the order of the commands, so a ring is all it takes. Owns the ring; no I/O, no clock.
+/* pipeline: the commands sent over one connection to Redis whose replies have not come. Replies
+ * come in the order of the commands, so a ring is all it takes. Owns the ring; no I/O, no clock.
  * Callbacks may push. */
 #ifndef YUKIZURI_REDIS_PIPELINE_H
 #define YUKIZURI_REDIS_PIPELINE_H
@@ -9,41 +9,42 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct pending_command;
+struct pipeline_command;
 
 /* All zeroes is an empty one. */
-struct pending {
-    struct pending_command *ring;
+struct pipeline {
+    struct pipeline_command *ring;
     size_t size;                   /* a power of two */
     uint64_t first, waiting, next; /* numbers of commands: the oldest unanswered, the oldest whose
                                       deadline has not passed, the next to be pushed */
 };
 
-/* Frees what it owns; call pending_fail before. */
-void pending_done(struct pending *pending);
+/* Frees what it owns; call pipeline_fail before. */
+void pipeline_done(struct pipeline *pipeline);
 
 /* One more was sent; `done` may be NULL. */
-void pending_push(struct pending *pending, redis_done done, void *arg, int64_t deadline_ms);
+void pipeline_push(struct pipeline *pipeline, redis_done done, void *arg, int64_t deadline_ms);
 
 /* To refuse the command that was pushed last is no fault. There must be one. */
-void pending_excuse_last(struct pending *pending);
+void pipeline_mark_last_optional(struct pipeline *pipeline);
 
 /* Is it so for the oldest, whose reply is the next to come? */
-bool pending_is_excused(const struct pending *pending);
+bool pipeline_is_optional(const struct pipeline *pipeline);
 
 /* The reply to the oldest has come: calls its `done`, unless its deadline has passed. Does nothing
  * when there is none. */
-void pending_answer(struct pending *pending, const struct redis_reply *reply);
+void pipeline_answer(struct pipeline *pipeline, const struct redis_reply *reply);
 
 /* Tells everybody who waits that no answer will come. */
-void pending_fail(struct pending *pending);
+void pipeline_fail(struct pipeline *pipeline);
 
-/* Answers (with NULL) the commands whose deadline has passed; their places stay, for the late
- * replies. Returns how many there were. When it is called more than a second late, this process was
- * held up and the replies may be there unread: then what is overdue has a second more. */
-unsigned pending_expire(struct pending *pending, int64_t now_ms);
+/* Answers (with NULL) the commands whose deadline has passed; they stay in the ring, for
+ * their late replies. Returns how many there were. When it is called more than a second late, this
+ * process was held up and the replies may be there unread: then what is overdue has a second more.
+ */
+unsigned pipeline_expire(struct pipeline *pipeline, int64_t now_ms);
 
 /* The next deadline; 0 when there is none. */
-int64_t pending_deadline_ms(const struct pending *pending);
+int64_t pipeline_deadline_ms(const struct pipeline *pipeline);
 
 #endif

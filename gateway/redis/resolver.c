@@ -20,21 +20,21 @@ struct resolution {
     void *arg;
 };
 
-/* The thread's own; it frees it. */
+/* Owned and freed by the thread. */
 struct question {
     char host[256];
     char port[16];
-    unsigned turn;
+    unsigned index;
     int answer_fd;
 };
 
-static void choose(const struct addrinfo *all, unsigned turn, struct resolver_answer *answer)
+static void choose(const struct addrinfo *all, unsigned index, struct resolver_answer *answer)
 {
     unsigned count = 1;
     for (const struct addrinfo *at = all; at->ai_next != NULL; at = at->ai_next)
         count++;
     const struct addrinfo *chosen = all;
-    for (unsigned i = turn % count; i > 0; i--)
+    for (unsigned i = index % count; i > 0; i--)
         chosen = chosen->ai_next;
     answer->len = chosen->ai_addrlen;
     memcpy(&answer->address, chosen->ai_addr, chosen->ai_addrlen);
@@ -51,7 +51,7 @@ static int find_system_error(int some_fd, int error)
     return error == EAI_SYSTEM ? why : 0;
 }
 
-static void *ask(void *arg)
+static void *resolve(void *arg)
 {
     struct question *question = arg;
     struct resolver_answer answer;
@@ -60,7 +60,7 @@ static void *ask(void *arg)
     memset(&answer, 0, sizeof answer);
     answer.error = getaddrinfo(question->host, question->port, &hints, &found);
     if (answer.error == 0) {
-        choose(found, question->turn, &answer);
+        choose(found, question->index, &answer);
         freeaddrinfo(found);
     } else {
         answer.system_error = find_system_error(question->answer_fd, answer.error);
@@ -83,7 +83,7 @@ static int start_thread(struct question *question)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_attr_init(&detached);
     pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
-    int error = pthread_create(&thread, &detached, ask, question);
+    int error = pthread_create(&thread, &detached, resolve, question);
     pthread_attr_destroy(&detached);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return error;
@@ -112,7 +112,7 @@ struct resolution *resolver_start(struct event_base *base, const struct resolver
     struct question *copy = memory_new(sizeof *copy);
     snprintf(copy->host, sizeof copy->host, "%s", question->host);
     snprintf(copy->port, sizeof copy->port, "%d", question->port);
-    copy->turn = question->turn;
+    copy->index = question->index;
     copy->answer_fd = ends[1];
     int error = start_thread(copy);
     if (error != 0) {

@@ -18,7 +18,7 @@ struct resolver_answer {
 struct resolver_question {
     const char *host; /* copied */
     int port;
-    unsigned turn; /* chooses among several addresses: count it up from attempt to attempt */
+    unsigned index; /* of the address, modulo their number: increment it from attempt to attempt */
 };
 
 /* Starts to resolve. `done` is called once from the event loop; the resolution is then gone. NULL

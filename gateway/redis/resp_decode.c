@@ -20,7 +20,7 @@ struct redis_reply {
 
 struct redis_replies {
     redisReader *reader;
-    struct redis_replies_most most;
+    struct redis_reply_limits limits;
     struct redis_reply *last; /* which has been handed out */
     size_t taken_bytes;       /* by the reply that is being read */
     bool too_long;            /* the same reply */
@@ -33,11 +33,11 @@ struct redis_replies {
 /* One more, at its place in the array that it belongs to. NULL, which hiredis takes for the end of
  * memory, when the whole reply would be too long: an array of two thousand million elements is
  * announced in a dozen bytes. */
-static struct redis_reply *add(const redisReadTask *task, size_t more)
+static struct redis_reply *add_reply(const redisReadTask *task, size_t more)
 {
     struct redis_replies *replies = task->privdata;
     size_t size = sizeof(struct redis_reply) + more;
-    replies->too_long = size > replies->most.bytes - replies->taken_bytes;
+    replies->too_long = size > replies->limits.bytes - replies->taken_bytes;
     if (replies->too_long)
         return NULL;
     replies->taken_bytes += size;
@@ -52,7 +52,7 @@ static struct redis_reply *add(const redisReadTask *task, size_t more)
 
 static void *add_string(const redisReadTask *task, char *data, size_t len)
 {
-    struct redis_reply *reply = add(task, len + 1);
+    struct redis_reply *reply = add_reply(task, len + 1);
     if (reply == NULL)
         return NULL;
     reply->string = (char *)(reply + 1);
@@ -71,9 +71,9 @@ static void *add_array(const redisReadTask *task, int count)
 #endif
 {
     const struct redis_replies *replies = task->privdata;
-    size_t most = replies->most.bytes / sizeof(struct redis_reply *);
+    size_t most = replies->limits.bytes / sizeof(struct redis_reply *);
     size_t bytes = ((size_t)count > most ? most + 1 : (size_t)count) * sizeof(struct redis_reply *);
-    struct redis_reply *reply = add(task, bytes);
+    struct redis_reply *reply = add_reply(task, bytes);
     if (reply == NULL)
         return NULL;
     reply->elements = (struct redis_reply **)(void *)(reply + 1);
@@ -83,7 +83,7 @@ static void *add_array(const redisReadTask *task, int count)
 
 static void *add_integer(const redisReadTask *task, long long number)
 {
-    struct redis_reply *reply = add(task, 0);
+    struct redis_reply *reply = add_reply(task, 0);
     if (reply != NULL)
         reply->integer = number;
     return reply;
@@ -91,7 +91,7 @@ static void *add_integer(const redisReadTask *task, long long number)
 
 static void *add_nil(const redisReadTask *task)
 {
-    struct redis_reply *reply = add(task, 0);
+    struct redis_reply *reply = add_reply(task, 0);
     if (reply != NULL)
         reply->type = REDIS_REPLY_NIL; /* the task's is that of what might have been there */
     return reply;
@@ -145,10 +145,10 @@ static redisReader *new_reader(struct redis_replies *replies)
     return reader;
 }
 
-struct redis_replies *redis_replies_new(const struct redis_replies_most *most)
+struct redis_replies *redis_replies_new(const struct redis_reply_limits *limits)
 {
     struct redis_replies *replies = memory_new(sizeof *replies);
-    replies->most = *most;
+    replies->limits = *limits;
     replies->reader = new_reader(replies);
     return replies;
 }
@@ -195,7 +195,7 @@ static void forget_last(struct redis_replies *replies)
 static bool is_too_long(const struct redis_replies *replies)
 {
     const redisReader *reader = replies->reader;
-    return replies->too_long || reader->len - reader->pos > replies->most.string_bytes;
+    return replies->too_long || reader->len - reader->pos > replies->limits.string_bytes;
 }
 
 int redis_replies_next(struct redis_replies *replies, const struct redis_reply **reply)

@@ -12,14 +12,14 @@
 struct redis_reply;
 struct redis_replies;
 
-/* What a reply may take. Longer ones are known as soon as they are announced, or so much of them
+/* How long a reply may be. Longer ones are known as soon as they are announced, or so much of them
  * has come. */
-struct redis_replies_most {
+struct redis_reply_limits {
     size_t bytes;        /* all of it, counted as it is kept here */
     size_t string_bytes; /* a string of it, about */
 };
 
-struct redis_replies *redis_replies_new(const struct redis_replies_most *most);
+struct redis_replies *redis_replies_new(const struct redis_reply_limits *limits);
 
 /* NULL is fine. */
 void redis_replies_free(struct redis_replies *replies);

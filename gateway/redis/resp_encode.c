@@ -1,5 +1,4 @@
-/* The part of redis/client.h that puts commands together: RESP, an array of bulk strings. */
-#include "redis/internal.h"
+#include "redis/resp_encode.h"
 
 #include <string.h>
 

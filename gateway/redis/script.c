@@ -40,7 +40,7 @@ static const struct script_source *find_source(const char *name)
     abort(); /* no such script: a mistake of ours */
 }
 
-static void load(struct redis *redis, const struct script_source *source)
+static void load_script(struct redis *redis, const struct script_source *source)
 {
     struct redis_words words = {0};
     redis_words_add_string(&words, "SCRIPT");
@@ -53,22 +53,22 @@ static void load(struct redis *redis, const struct script_source *source)
 void script_load_all(struct redis *redis)
 {
     for (size_t i = 0; i < script_sources_count; i++)
-        load(redis, &script_sources[i]);
+        load_script(redis, &script_sources[i]);
 }
 
-static void on_done(void *arg, const struct redis_reply *reply);
+static void on_run_done(void *arg, const struct redis_reply *reply);
 
 static int send_run(struct script_run *run)
 {
-    return redis_send(run->redis, &run->words, on_done, run);
+    return redis_send(run->redis, &run->words, on_run_done, run);
 }
 
-static void on_done(void *arg, const struct redis_reply *reply)
+static void on_run_done(void *arg, const struct redis_reply *reply)
 {
     struct script_run *run = arg;
     if (redis_reply_has_error(reply, "NOSCRIPT") && !run->repeated) {
         run->repeated = true;
-        load(run->redis, run->source);
+        load_script(run->redis, run->source);
         if (send_run(run) == 0)
             return;
     }

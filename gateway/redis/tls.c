@@ -79,7 +79,7 @@ struct bufferevent *redis_tls_stream(const struct redis_tls *tls, struct event_b
 }
 
 /* What answers in another way than TLS does is taken for a strange version of it. */
-static const char *find_advice(int reason)
+static const char *advise_on_tls(int reason)
 {
     switch (reason) {
     case SSL_R_WRONG_VERSION_NUMBER:
@@ -105,6 +105,6 @@ bool redis_tls_describe(struct bufferevent *stream, char *out, size_t size)
     snprintf(out, size, "TLS: %s%s%s%s%s", text == NULL ? "no reason given" : text,
              verified == X509_V_OK ? "" : " (",
              verified == X509_V_OK ? "" : X509_verify_cert_error_string(verified),
-             verified == X509_V_OK ? "" : ")", find_advice(reason));
+             verified == X509_V_OK ? "" : ")", advise_on_tls(reason));
     return true;
 }

@@ -3,7 +3,8 @@
 #include "base/clock.h"
 #include "base/number.h"
 #include "base/text.h"
-#include "broker/topic_call.h"
+#include "broker/script_settings.h"
+#include "broker/topic.h"
 #include "protocol/scan.h"
 #include "room/feed_internal.h"
 #include "room/roster.h"
@@ -296,10 +297,10 @@ void feed_read_kept(struct feed *feed)
     if (feed->reading)
         return;
     struct script_call call;
-    topic_call_begin(&call, "recent", &feed->topic, &feed->commands->settings);
+    topic_begin_call(&feed->topic, &call, "recent");
     script_add_number(&call, feed->seq);
     script_add_number(&call, PAGE_EVENTS);
-    script_add(&call, feed->commands->settings.page_bytes);
+    script_add_number(&call, script_settings_page_bytes(feed->commands->config));
     script_add(&call, feed->read_up_to);
     if (script_run(feed->commands->redis, &call, on_kept_reply, feed) != 0)
         return;
@@ -409,10 +410,10 @@ void feed_read_roster(struct feed *feed)
     if (feed->reading_roster)
         return;
     struct script_call call;
-    topic_call_begin(&call, "roster", &feed->topic, &feed->commands->settings);
-    topic_call_add_key(&call, &feed->topic, "members", NULL);
+    topic_begin_call(&feed->topic, &call, "roster");
+    topic_add_key(&feed->topic, &call, "members", NULL);
     script_add_number(&call, ROSTER_MOST);
-    topic_call_add_base(&call, &feed->topic, "member");
+    topic_add_base(&feed->topic, &call, "member");
     if (limiter_run(feed->commands->list_limiter, &call, 1, on_roster_reply, feed) != 0)
         return;
     feed->reading_roster = true;

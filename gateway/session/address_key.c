@@ -84,7 +84,7 @@ static void repair(struct address_key *keys, const struct day_key *key)
     struct key name = name_key(keys, key->day);
     char ttl[TEXT_NUMBER_BYTES];
     text_number(script_settings_member_ttl(keys->commands->config), ttl);
-    repaired_log(keys->commands->log, name.text, &keys->repair_logged);
+    error_log_repair(keys->commands->log, name.text, &keys->repair_logged);
     redis_send_strings(keys->commands->redis, NULL, NULL, "SET", name.text, key->text, "EX", ttl,
                        NULL);
 }

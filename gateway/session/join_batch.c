@@ -62,8 +62,8 @@ static struct commands_join write_join(const struct session *session, struct joi
     const struct joining *joining = session->joining;
     struct commands_join join = {
         .member = session_commands_member(session->all, session->identity),
-        .fresh = joining->fresh,
-        .shown = joining->shown,
+        .new_token = joining->fresh,
+        .resume_token = joining->shown,
         .number_base = words->base,
         .asked_ms = joining->since_ms,
     };
@@ -129,7 +129,7 @@ static struct join_call *find_call(struct sessions *all, struct room_entry *entr
         return entry->joins;
     struct join_call *call = memory_new(sizeof *call);
     call->entry = entry;
-    if (broker_enqueue(all->options.broker, make_joins, call) != 0) {
+    if (limiter_enqueue(broker_commands(all->options.broker)->limiter, make_joins, call) != 0) {
         free(call);
         return NULL;
     }

@@ -34,7 +34,7 @@ static size_t find_leftovers(const struct sessions *all, const struct redis_repl
         const char *session = redis_reply_string(redis_reply_at(reply, *at + 1), NULL);
         const char *id = redis_reply_string(redis_reply_at(reply, *at + 2), NULL);
         struct commands_leave *leave = &leaves[count];
-        *leave = (struct commands_leave){.member.folded = folded, .spared = ""};
+        *leave = (struct commands_leave){.member.folded = folded, .except_id = ""};
         if (folded == NULL || session == NULL || id == NULL ||
             session_find(all, id, session) != NULL ||
             strlen(session) >= sizeof leave->member.session)

@@ -73,9 +73,9 @@ static struct commands_join write_reinstatement(const struct session *session,
         .floor = identity->floor,
         .floor_epoch = identity->floor_epoch,
     };
-    memcpy(join.shown.id, identity->id, sizeof join.shown.id);
-    memcpy(join.shown.hash, identity->hash, sizeof join.shown.hash);
-    join.fresh = join.shown;
+    memcpy(join.resume_token.id, identity->id, sizeof join.resume_token.id);
+    memcpy(join.resume_token.hash, identity->hash, sizeof join.resume_token.hash);
+    join.new_token = join.resume_token;
     session_format_address(session, address);
     join.member.address = address;
     return join;

@@ -62,7 +62,7 @@ struct commands_member session_commands_member(const struct sessions *all,
         .folded = identity_folded(identity),
         .name = identity_name(identity),
         .address = "",
-        .shown = identity_shown(identity),
+        .public_address = identity_shown(identity),
     };
     snprintf(member.session, sizeof member.session, "%.10s-%" PRIu64,
              broker_incarnation(all->options.broker), identity->number);

@@ -41,7 +41,7 @@ static int take(struct redis_replies *replies, struct text *out)
 static int read_in_pieces(const uint8_t *data, size_t len, size_t piece, struct text *out)
 {
     struct redis_replies *replies =
-        redis_replies_new(&(const struct redis_replies_most){MOST_BYTES, MOST_BYTES});
+        redis_replies_new(&(const struct redis_reply_limits){MOST_BYTES, MOST_BYTES});
     int error = 0;
     redis_replies_watch(replies, on_error, out);
     for (size_t at = 0; at < len && error == 0; at += piece) {

@@ -18,7 +18,8 @@ static struct health *health;
 static int64_t now_ms;
 static int came_back;
 
-/* Calls, in order, and who waits for their answers; the last one's script, channel and word. */
+/* Calls, in order, and who waits for their answers; the last one's script, channel and what it
+ * publishes. */
 enum { MOST_CALLS = 64 };
 static struct {
     redis_done done;
@@ -26,7 +27,7 @@ static struct {
 } calls[MOST_CALLS];
 static unsigned asked, answered;
 static const char *script;
-static char command[64], word[64];
+static char command[64], payload[64];
 
 /* --- What the probe calls --- */
 
@@ -74,9 +75,15 @@ void script_add_key(struct script_call *call, const char *key, size_t len)
 
 void script_add(struct script_call *call, const char *argument)
 {
-    enum { WORD = 4 }; /* after what prelude.lua takes */
-    if (call->words.count++ == WORD)
-        snprintf(word, sizeof word, "%s", argument);
+    enum { PAYLOAD = 4 }; /* after what prelude.lua takes */
+    if (call->words.count++ == PAYLOAD)
+        snprintf(payload, sizeof payload, "%s", argument);
+}
+
+void script_add_number(struct script_call *call, uint64_t number)
+{
+    (void)number;
+    call->words.count++;
 }
 
 int script_run(struct redis *redis, struct script_call *call, redis_done to_call, void *arg)
@@ -102,7 +109,7 @@ static int make_probe(void **state)
     asked = answered = 0;
     command[0] = '\0';
     health = health_new(&options);
-    health_send(health);
+    health_send_probe(health);
     return 0;
 }
 
@@ -127,7 +134,7 @@ static void answer(const struct redis_reply *reply)
 static void come_back(void)
 {
     subscriber.last_rx_ms = now_ms;
-    health_came(health, word + strlen(HEALTH_PROBE_WORD));
+    health_take_probe(health, payload);
 }
 
 static const struct redis_reply fine;
@@ -153,13 +160,13 @@ static bool lasts(int seconds)
 /* --- Tests --- */
 
 static void
-test_one_that_comes_back_proves_the_way_and_the_next_is_sent_after_two_seconds(void **state)
+test_health_is_ok_once_a_probe_comes_back_and_the_next_is_sent_after_two_seconds(void **state)
 {
     (void)state;
-    assert_false(health_is_good(health));
+    assert_false(health_is_ok(health));
     go_round();
-    assert_true(health_is_good(health));
-    assert_int_equal(health_back_ms(health), now_ms);
+    assert_true(health_is_ok(health));
+    assert_int_equal(health_last_ok_ms(health), now_ms);
     command[0] = '\0';
     assert_true(lasts(1));
     assert_string_equal(command, "");
@@ -190,12 +197,12 @@ static void test_a_slow_one_is_waited_for_and_counts(void **state)
     (void)state;
     go_round();
     assert_true(lasts(6));
-    assert_false(health_is_good(health)); /* sent four seconds ago */
+    assert_false(health_is_ok(health)); /* sent four seconds ago */
     answer(&fine);
-    assert_true(lasts(4)); /* now it is the subscriber that owes something */
+    assert_true(lasts(4)); /* now it is the subscriber that has to send something */
     come_back();
     assert_int_equal(came_back, 2);
-    assert_true(health_is_good(health));
+    assert_true(health_is_ok(health));
 }
 
 static void test_a_subscriber_that_says_nothing_is_given_up(void **state)
@@ -203,7 +210,7 @@ static void test_a_subscriber_that_says_nothing_is_given_up(void **state)
     (void)state;
     assert_true(lasts(4));
     answer(&fine);
-    assert_true(lasts(5)); /* only now it owes something */
+    assert_true(lasts(5)); /* only now it has to send something */
     assert_false(lasts(1));
 }
 
@@ -233,8 +240,9 @@ static void test_commands_that_talk_but_are_always_late_have_half_a_minute(void 
     assert_int_equal(seconds, 31);
 }
 
-/* It was heard a moment after the first was sent, and never since: the second changes nothing. */
-static void test_a_second_one_after_the_deadline_does_not_begin_the_five_seconds_anew(void **state)
+/* It sent something a moment after the first was sent, and never since: the second changes nothing.
+ */
+static void test_a_second_one_after_the_deadline_does_not_begin_the_five_seconds_again(void **state)
 {
     (void)state;
     now_ms += 500;
@@ -246,15 +254,15 @@ static void test_a_second_one_after_the_deadline_does_not_begin_the_five_seconds
     assert_false(lasts(1));
 }
 
-static void test_what_nobody_awaits_proves_nothing(void **state)
+static void test_a_probe_that_nobody_awaits_shows_nothing(void **state)
 {
     (void)state;
-    health_forget(health);
+    health_reset(health);
     come_back();
-    health_came(health, "");
-    assert_false(health_is_good(health));
-    health_send(health);
-    health_came(health, "17");
+    health_take_probe(health, "");
+    assert_false(health_is_ok(health));
+    health_send_probe(health);
+    health_take_probe(health, "17");
     assert_int_equal(came_back, 0);
     go_round();
     come_back(); /* once more the same */
@@ -265,12 +273,12 @@ static void test_one_sent_instead_of_another_is_the_one_that_counts(void **state
 {
     (void)state;
     char first[64];
-    snprintf(first, sizeof first, "%s", word + strlen(HEALTH_PROBE_WORD));
-    health_send(health);
-    health_came(health, first);
-    assert_false(health_is_good(health));
+    snprintf(first, sizeof first, "%s", payload);
+    health_send_probe(health);
+    health_take_probe(health, first);
+    assert_false(health_is_ok(health));
     go_round();
-    assert_true(health_is_good(health));
+    assert_true(health_is_ok(health));
 }
 
 /* The first one was still let in, the second no more. */
@@ -279,21 +287,21 @@ static void test_a_refusal_is_noted_although_an_earlier_one_was_answered_meanwhi
     (void)state;
     static const struct redis_reply replica = {
         "READONLY You can't write against a read only replica."};
-    health_send(health);
+    health_send_probe(health);
     answer(&fine);
-    assert_null(health_refused(health));
+    assert_null(health_why_refused(health));
     answer(&replica);
-    assert_non_null(strstr(health_refused(health), "Redis takes no writes: READONLY"));
+    assert_non_null(strstr(health_why_refused(health), "Redis takes no writes: READONLY"));
 }
 
 static void test_when_somebody_was_refused_something_the_next_one_is_sent_at_once(void **state)
 {
     (void)state;
     go_round();
-    health_hurry(health);
+    health_probe_soon(health);
     assert_true(lasts(1));
     assert_int_equal(asked, 2);
-    health_hurry(health); /* one is under way */
+    health_probe_soon(health); /* one is under way */
     assert_true(lasts(1));
     assert_int_equal(asked, 2);
     go_round();
@@ -307,7 +315,7 @@ static void test_what_redis_repeats_of_a_command_is_not_told(void **state)
     static const struct redis_reply renamed = {
         "ERR unknown command 'EVALSHA', with args beginning with: 'a secret' "};
     answer(&renamed);
-    assert_string_equal(health_refused(health),
+    assert_string_equal(health_why_refused(health),
                         "Redis refuses what people need: ERR unknown command 'EVALSHA'");
 }
 
@@ -316,27 +324,27 @@ static void test_a_redis_that_takes_no_writes_says_why_and_is_asked_again(void *
     (void)state;
     static const struct redis_reply full = {"OOM command not allowed"};
     answer(&full);
-    assert_non_null(strstr(health_refused(health), "OOM command not allowed"));
-    assert_false(health_is_good(health));
+    assert_non_null(strstr(health_why_refused(health), "OOM command not allowed"));
+    assert_false(health_is_ok(health));
     assert_true(lasts(2));
     go_round();
-    assert_null(health_refused(health));
-    assert_true(health_is_good(health));
+    assert_null(health_why_refused(health));
+    assert_true(health_is_ok(health));
 }
 
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_probe, free_probe)
     const struct CMUnitTest tests[] = {
-        TEST(test_one_that_comes_back_proves_the_way_and_the_next_is_sent_after_two_seconds),
+        TEST(test_health_is_ok_once_a_probe_comes_back_and_the_next_is_sent_after_two_seconds),
         TEST(test_commands_that_say_nothing_are_given_up_after_five_seconds),
         TEST(test_redis_was_given_up_because_this_process_had_been_held_up),
         TEST(test_a_slow_one_is_waited_for_and_counts),
         TEST(test_a_subscriber_that_says_nothing_is_given_up),
         TEST(test_a_subscriber_that_lags_behind_has_half_a_minute),
         TEST(test_commands_that_talk_but_are_always_late_have_half_a_minute),
-        TEST(test_a_second_one_after_the_deadline_does_not_begin_the_five_seconds_anew),
-        TEST(test_what_nobody_awaits_proves_nothing),
+        TEST(test_a_second_one_after_the_deadline_does_not_begin_the_five_seconds_again),
+        TEST(test_a_probe_that_nobody_awaits_shows_nothing),
         TEST(test_one_sent_instead_of_another_is_the_one_that_counts),
         TEST(test_a_refusal_is_noted_although_an_earlier_one_was_answered_meanwhile),
         TEST(test_when_somebody_was_refused_something_the_next_one_is_sent_at_once),

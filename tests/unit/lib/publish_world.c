@@ -86,8 +86,8 @@ int say_with_nonce(struct topic *room, const char *id, const char *nonce, const 
 int leave(struct topic *room, const char *who)
 {
     const struct commands_leave gone = {
-        .member = {.folded = "a", .name = "a", .address = "", .shown = "", .session = "s"},
-        .spared = "",
+        .member = {.folded = "a", .name = "a", .address = "", .public_address = "", .session = "s"},
+        .except_id = "",
     };
     return commands_leave(room, &gone, 1, redis_stage_tell, (void *)(uintptr_t)who);
 }

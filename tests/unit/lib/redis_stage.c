@@ -13,7 +13,7 @@ static struct redis_stage {
     struct redis_url url;
     struct metrics metrics;
     struct redis *redis;
-    unsigned turn;
+    unsigned address_index;
     char told[8192];
 } stage;
 
@@ -102,9 +102,9 @@ void redis_stage_open(void)
     assert_null(redis_url_parse(fake_redis_url(stage.fake), &stage.url));
     const struct redis_options options = {.base = stage.base,
                                           .url = &stage.url,
-                                          .turn = &stage.turn,
+                                          .address_index = &stage.address_index,
                                           .client_name = "unit",
-                                          .most = {1 << 20, 1 << 20},
+                                          .limits = {1 << 20, 1 << 20},
                                           .metrics = &stage.metrics};
     stage.redis = redis_new(&options, &callbacks, NULL);
     fake_redis_follow(stage.fake, flush, NULL);

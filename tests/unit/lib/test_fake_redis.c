@@ -14,7 +14,7 @@ struct world {
     struct redis_url url;
     struct metrics metrics;
     struct redis *redis;
-    unsigned turn;
+    unsigned address_index;
     char heard[256]; /* what came: each with a space behind it */
 };
 
@@ -71,10 +71,10 @@ static int set_up(void **state)
     assert_null(redis_url_parse(fake_redis_url(world->fake), &world->url));
     const struct redis_options options = {.base = world->base,
                                           .url = &world->url,
-                                          .turn = &world->turn,
+                                          .address_index = &world->address_index,
                                           .client_name = "unit",
                                           .subscriber = true,
-                                          .most = {1 << 20, 1 << 20},
+                                          .limits = {1 << 20, 1 << 20},
                                           .metrics = &world->metrics};
     world->redis = redis_new(&options, &callbacks, world);
     fake_redis_follow(world->fake, flush, world->redis);

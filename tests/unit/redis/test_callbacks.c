@@ -104,9 +104,9 @@ static struct redis *connect_redis(void)
 {
     static const struct redis_callbacks callbacks = {
         .on_ready = on_ready, .on_lost = on_lost, .on_error = on_error};
-    static unsigned turn;
-    const struct redis_options options = {.turn = &turn,
-                                          .most = {1 << 20, 1 << 20},
+    static unsigned address_index;
+    const struct redis_options options = {.address_index = &address_index,
+                                          .limits = {1 << 20, 1 << 20},
                                           .base = base,
                                           .url = &url,
                                           .client_name = "test",
@@ -300,8 +300,8 @@ static void test_who_said_something_is_told_after_a_leave_that_found_no_connecti
 {
     (void)state;
     const struct commands_leave leave = {
-        .member = {.folded = "a", .name = "a", .address = "", .shown = "", .session = "s"},
-        .spared = "",
+        .member = {.folded = "a", .name = "a", .address = "", .public_address = "", .session = "s"},
+        .except_id = "",
     };
     struct broker *broker = connect_bus();
     struct feed *feed = say_and_drop(broker);

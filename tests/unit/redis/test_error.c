@@ -22,26 +22,26 @@ static void test_each_error_has_a_word_and_a_verdict(void **state)
         const char *text, *word;
         enum redis_verdict verdict;
     } known[] = {
-        {"OTHEREPOCH Redis lost its memory", "OTHEREPOCH", REDIS_OURS},
-        {"NOSCRIPT No matching script. Please use EVAL.", "NOSCRIPT", REDIS_OURS},
+        {"OTHEREPOCH Redis lost its memory", "OTHEREPOCH", REDIS_EXPECTED},
+        {"NOSCRIPT No matching script. Please use EVAL.", "NOSCRIPT", REDIS_EXPECTED},
         {"READONLY You can't write against a read only replica.", "READONLY", REDIS_RECONNECT},
         {"MASTERDOWN Link with MASTER is down", "MASTERDOWN", REDIS_RECONNECT},
         {"LOADING Redis is loading the dataset in memory", "LOADING", REDIS_RECONNECT},
         {"CLUSTERDOWN Hash slot not served", "CLUSTERDOWN", REDIS_RECONNECT},
         {"NOAUTH Authentication required.", "NOAUTH", REDIS_RECONNECT},
-        {"OOM command not allowed when used memory > 'maxmemory'.", "OOM", REDIS_DOUBT},
-        {"MISCONF Redis is configured to save RDB snapshots", "MISCONF", REDIS_DOUBT},
-        {"NOPERM this user has no permissions", "NOPERM", REDIS_DOUBT},
-        {"MOVED 1234 127.0.0.1:6380", "MOVED", REDIS_DOUBT},
-        {"ERR syntax error", "ERR", REDIS_DOUBT},
-        {"SOMETHING of a Redis that is still to come", "other", REDIS_DOUBT},
-        {"READONLYNESS is another word", "other", REDIS_DOUBT},
-        {"", "other", REDIS_DOUBT},
+        {"OOM command not allowed when used memory > 'maxmemory'.", "OOM", REDIS_PROBE},
+        {"MISCONF Redis is configured to save RDB snapshots", "MISCONF", REDIS_PROBE},
+        {"NOPERM this user has no permissions", "NOPERM", REDIS_PROBE},
+        {"MOVED 1234 127.0.0.1:6380", "MOVED", REDIS_PROBE},
+        {"ERR syntax error", "ERR", REDIS_PROBE},
+        {"SOMETHING of a Redis that is still to come", "other", REDIS_PROBE},
+        {"READONLYNESS is another word", "other", REDIS_PROBE},
+        {"", "other", REDIS_PROBE},
         /* raised again in a script, by Redis 6 and 7 */
         {"ERR Error running script (call to f_0): @user_script:3: -READONLY You can't write",
          "READONLY", REDIS_RECONNECT},
         {"ERR user_script:99: OOM command not allowed script: 0, on @user_script:99.", "OOM",
-         REDIS_DOUBT},
+         REDIS_PROBE},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         const struct redis_error error = read_error(known[i].text);
@@ -90,7 +90,7 @@ static void test_an_error_is_seen_wherever_it_stands_and_in_any_pieces(void **st
                                  "$4\r\n-ERR\r\n";
     for (size_t piece = 1; piece < sizeof stream; piece++) {
         struct redis_replies *replies =
-            redis_replies_new(&(const struct redis_replies_most){MOST_BYTES, MOST_BYTES});
+            redis_replies_new(&(const struct redis_reply_limits){MOST_BYTES, MOST_BYTES});
         const struct redis_reply *reply;
         seen[0] = '\0';
         redis_replies_watch(replies, on_error, NULL);
@@ -122,11 +122,11 @@ static size_t count_lines(const char *with)
     return count;
 }
 
-static void note(struct redis_faults *faults, const char *text, int times)
+static void note(struct error_log *faults, const char *text, int times)
 {
     const struct redis_error error = read_error(text);
     for (int i = 0; i < times; i++)
-        redis_faults_note(faults, &error);
+        error_log_note(faults, &error);
 }
 
 static void test_what_its_sender_can_do_without_is_no_fault_but_the_wrong_redis_is(void **state)
@@ -136,11 +136,11 @@ static void test_what_its_sender_can_do_without_is_no_fault_but_the_wrong_redis_
     struct redis_error error;
     (void)state;
     redis_error_read(denied, sizeof denied - 1, &error);
-    redis_error_excuse(&error);
-    assert_int_equal(error.verdict, REDIS_OURS);
+    redis_error_mark_optional(&error);
+    assert_int_equal(error.verdict, REDIS_EXPECTED);
     assert_string_equal(error.word, "optional");
     redis_error_read(replica, sizeof replica - 1, &error);
-    redis_error_excuse(&error);
+    redis_error_mark_optional(&error);
     assert_int_equal(error.verdict, REDIS_RECONNECT);
     assert_string_equal(error.word, "MASTERDOWN");
 }
@@ -151,22 +151,22 @@ static void test_the_first_of_each_kind_is_told_and_then_once_a_minute_how_many_
     static struct metrics metrics;
     close(mkstemp(path));
     struct log *log = log_open(path, true, "gw");
-    struct redis_faults *faults = redis_faults_new(&metrics, log);
-    redis_faults_tick(faults, 1000);
+    struct error_log *faults = error_log_new(&metrics, log);
+    error_log_tick(faults, 1000);
     note(faults, "READONLY no", 100);
     note(faults, "NOPERM time", 3);
     note(faults, "NOPERM script", 3);
     note(faults, "OTHEREPOCH ours", 3);
-    redis_faults_tick(faults, 60999);
-    redis_faults_tick(faults, 61000);
-    redis_faults_tick(faults, 121000); /* a minute without any */
+    error_log_tick(faults, 60999);
+    error_log_tick(faults, 61000);
+    error_log_tick(faults, 121000); /* a minute without any */
     note(faults, "READONLY no", 1);
     for (int i = 0; i < 100; i++) { /* texts that are all different are no way to fill the log */
         char text[32];
         snprintf(text, sizeof text, "ERR number %d", i);
         note(faults, text, 1);
     }
-    redis_faults_free(faults);
+    error_log_free(faults);
     log_close(log);
     assert_int_equal(count_lines("err:READONLY no"), 2);
     assert_int_equal(count_lines("err:NOPERM time"), 1);

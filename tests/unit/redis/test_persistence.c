@@ -14,36 +14,36 @@ static void test_info_alone_tells_of_what_was_written_and_not_of_what_is_planned
     (void)state;
     struct persistence_facts facts = facts_of("# Persistence\r\nrdb_saves:0\r\naof_enabled:0\r\n"
                                               "rdb_last_bgsave_time_sec:-1\r\n");
-    assert_int_equal(facts.append_only, REDIS_KEEPS_NO);
-    assert_int_equal(facts.snapshots, REDIS_KEEPS_UNKNOWN);
-    assert_int_equal(persistence_writes(&facts), REDIS_KEEPS_UNKNOWN);
+    assert_int_equal(facts.append_only, PERSISTENCE_NO);
+    assert_int_equal(facts.snapshots, PERSISTENCE_UNKNOWN);
+    assert_int_equal(persistence_writes(&facts), PERSISTENCE_UNKNOWN);
     facts = facts_of("rdb_saves:3\r\naof_enabled:0\r\n");
-    assert_int_equal(persistence_writes(&facts), REDIS_KEEPS_YES);
+    assert_int_equal(persistence_writes(&facts), PERSISTENCE_YES);
     facts = facts_of("rdb_last_bgsave_time_sec:0\n");
-    assert_int_equal(persistence_writes(&facts), REDIS_KEEPS_YES);
+    assert_int_equal(persistence_writes(&facts), PERSISTENCE_YES);
     facts = facts_of("aof_enabled:1");
-    assert_int_equal(persistence_writes(&facts), REDIS_KEEPS_YES);
+    assert_int_equal(persistence_writes(&facts), PERSISTENCE_YES);
 }
 
 static void test_info_does_not_overrule_config(void **state)
 {
     static const char info[] = "rdb_saves:3\r\naof_enabled:0\r\n";
-    struct persistence_facts facts = {.snapshots = REDIS_KEEPS_NO, .append_only = REDIS_KEEPS_NO};
+    struct persistence_facts facts = {.snapshots = PERSISTENCE_NO, .append_only = PERSISTENCE_NO};
     (void)state;
     persistence_read_info(&facts, info);
-    assert_int_equal(persistence_writes(&facts), REDIS_KEEPS_NO);
+    assert_int_equal(persistence_writes(&facts), PERSISTENCE_NO);
 }
 
 static void test_eviction_needs_a_policy_and_a_limit(void **state)
 {
     (void)state;
     assert_int_equal(facts_of("maxmemory:0\r\nmaxmemory_policy:allkeys-lru\r\n").evicts,
-                     REDIS_KEEPS_NO);
+                     PERSISTENCE_NO);
     assert_int_equal(facts_of("maxmemory:1048576\r\nmaxmemory_policy:allkeys-lru\r\n").evicts,
-                     REDIS_KEEPS_YES);
+                     PERSISTENCE_YES);
     assert_int_equal(facts_of("maxmemory:1048576\r\nmaxmemory_policy:noeviction\r\n").evicts,
-                     REDIS_KEEPS_NO);
-    assert_int_equal(facts_of("maxmemory_policy:allkeys-lru\r\n").evicts, REDIS_KEEPS_UNKNOWN);
+                     PERSISTENCE_NO);
+    assert_int_equal(facts_of("maxmemory_policy:allkeys-lru\r\n").evicts, PERSISTENCE_UNKNOWN);
 }
 
 /* From a server that is not what we think: cut lines, none, endless ones. */
@@ -76,9 +76,9 @@ static void test_any_text_is_read(void **state)
 
 static void test_what_is_wrong_is_said_with_what_to_do(void **state)
 {
-    struct persistence_facts facts = {.snapshots = REDIS_KEEPS_YES,
-                                      .append_only = REDIS_KEEPS_NO,
-                                      .evicts = REDIS_KEEPS_YES,
+    struct persistence_facts facts = {.snapshots = PERSISTENCE_YES,
+                                      .append_only = PERSISTENCE_NO,
+                                      .evicts = PERSISTENCE_YES,
                                       .save = "3600 1",
                                       .policy = "allkeys-lru"};
     struct text out = TEXT_EMPTY;

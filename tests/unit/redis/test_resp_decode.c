@@ -67,7 +67,7 @@ static void test_replies_come_in_any_pieces(void **state)
     (void)state;
     for (size_t piece = 1; piece <= STREAM_LEN; piece++) {
         struct redis_replies *replies =
-            redis_replies_new(&(const struct redis_replies_most){MOST_BYTES, MOST_BYTES});
+            redis_replies_new(&(const struct redis_reply_limits){MOST_BYTES, MOST_BYTES});
         int seen = 0;
         for (size_t at = 0; at < STREAM_LEN; at += piece) {
             size_t left = STREAM_LEN - at;
@@ -83,7 +83,7 @@ static void test_a_new_connection_forgets_half_a_reply(void **state)
 {
     (void)state;
     struct redis_replies *replies =
-        redis_replies_new(&(const struct redis_replies_most){MOST_BYTES, MOST_BYTES});
+        redis_replies_new(&(const struct redis_reply_limits){MOST_BYTES, MOST_BYTES});
     redis_replies_feed(replies, stream, 30);
     assert_int_equal(take(replies, 0), 0);
     redis_replies_begin(replies);
@@ -97,7 +97,7 @@ static void test_the_last_reply_outlives_its_connection(void **state)
     (void)state;
     const struct redis_reply *reply;
     struct redis_replies *replies =
-        redis_replies_new(&(const struct redis_replies_most){MOST_BYTES, MOST_BYTES});
+        redis_replies_new(&(const struct redis_reply_limits){MOST_BYTES, MOST_BYTES});
     redis_replies_feed(replies, "$3\r\nabc\r\n", 9);
     assert_int_equal(redis_replies_next(replies, &reply), 0);
     redis_replies_begin(replies);
@@ -110,7 +110,7 @@ static void test_what_is_not_resp_is_an_error(void **state)
     (void)state;
     const struct redis_reply *reply;
     struct redis_replies *replies =
-        redis_replies_new(&(const struct redis_replies_most){MOST_BYTES, MOST_BYTES});
+        redis_replies_new(&(const struct redis_reply_limits){MOST_BYTES, MOST_BYTES});
     redis_replies_feed(replies, "HTTP/1.1 200 OK\r\n", 17);
     assert_int_equal(redis_replies_next(replies, &reply), -1);
     redis_replies_begin(replies);
@@ -126,7 +126,7 @@ static void must_be_refused(const char *announced, int error)
 {
     const struct redis_reply *reply;
     struct redis_replies *replies =
-        redis_replies_new(&(const struct redis_replies_most){1000, 1000});
+        redis_replies_new(&(const struct redis_reply_limits){1000, 1000});
     static char filling[600];
     memset(filling, 'x', sizeof filling);
     for (size_t piece = 1; piece <= strlen(announced); piece++) {
@@ -168,7 +168,7 @@ static void test_many_short_strings_may_take_more_than_a_long_one(void **state)
     (void)state;
     const struct redis_reply *reply;
     struct redis_replies *replies =
-        redis_replies_new(&(const struct redis_replies_most){100000, 100});
+        redis_replies_new(&(const struct redis_reply_limits){100000, 100});
     redis_replies_feed(replies, "*1000\r\n", 7);
     for (int i = 0; i < 1000; i++) {
         assert_int_equal(redis_replies_next(replies, &reply), 0);
@@ -184,7 +184,7 @@ static void test_what_was_taken_before_is_not_counted(void **state)
 {
     (void)state;
     const struct redis_reply *reply;
-    struct redis_replies *replies = redis_replies_new(&(const struct redis_replies_most){200, 200});
+    struct redis_replies *replies = redis_replies_new(&(const struct redis_reply_limits){200, 200});
     for (int i = 0; i < 100; i++) {
         redis_replies_feed(replies, "*2\r\n$5\r\nhello\r\n:1\r\n", 19);
         assert_int_equal(redis_replies_next(replies, &reply), 0);
@@ -212,7 +212,7 @@ static void test_a_number_that_no_room_can_have_reads_as_0(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const struct redis_reply *reply;
         struct redis_replies *replies =
-            redis_replies_new(&(const struct redis_replies_most){MOST_BYTES, MOST_BYTES});
+            redis_replies_new(&(const struct redis_reply_limits){MOST_BYTES, MOST_BYTES});
         redis_replies_feed(replies, cases[i].text, strlen(cases[i].text));
         assert_int_equal(redis_replies_next(replies, &reply), 0);
         assert_int_equal(redis_reply_number(reply), cases[i].number);
@@ -232,7 +232,7 @@ static void test_no_reply_reads_as_an_error_and_as_nothing(void **state)
 
 /* --- Who waits --- */
 
-static struct pending pending;
+static struct pipeline pipeline;
 
 static void count_answer(void *arg, const struct redis_reply *reply)
 {
@@ -250,7 +250,7 @@ static void on_done(void *arg, const struct redis_reply *reply)
     strcat(answered, reply == NULL ? "-" : "+");
     if (pushes > 0) {
         pushes--;
-        pending_push(&pending, on_done, "n", 900);
+        pipeline_push(&pipeline, on_done, "n", 900);
     }
 }
 
@@ -259,7 +259,7 @@ static const struct redis_reply *a_reply(void)
     static struct redis_replies *replies;
     const struct redis_reply *reply;
     redis_replies_free(replies);
-    replies = redis_replies_new(&(const struct redis_replies_most){MOST_BYTES, MOST_BYTES});
+    replies = redis_replies_new(&(const struct redis_reply_limits){MOST_BYTES, MOST_BYTES});
     redis_replies_feed(replies, "+OK\r\n", 5);
     redis_replies_next(replies, &reply);
     return reply;
@@ -270,22 +270,22 @@ static void test_answers_come_in_order_and_late_ones_are_dropped(void **state)
     (void)state;
     const struct redis_reply *reply = a_reply();
     answered[0] = '\0';
-    assert_int_equal(pending_deadline_ms(&pending), 0);
-    pending_answer(&pending, reply); /* for nobody */
-    pending_push(&pending, on_done, "a", 100);
-    pending_push(&pending, NULL, NULL, 150);
-    pending_push(&pending, on_done, "b", 200);
-    assert_int_equal(pending_deadline_ms(&pending), 100);
-    assert_int_equal(pending_expire(&pending, 99), 0);
-    assert_int_equal(pending_expire(&pending, 160), 2);
-    assert_int_equal(pending_deadline_ms(&pending), 200);
-    pending_answer(&pending, reply);
-    pending_answer(&pending, reply);
+    assert_int_equal(pipeline_deadline_ms(&pipeline), 0);
+    pipeline_answer(&pipeline, reply); /* for nobody */
+    pipeline_push(&pipeline, on_done, "a", 100);
+    pipeline_push(&pipeline, NULL, NULL, 150);
+    pipeline_push(&pipeline, on_done, "b", 200);
+    assert_int_equal(pipeline_deadline_ms(&pipeline), 100);
+    assert_int_equal(pipeline_expire(&pipeline, 99), 0);
+    assert_int_equal(pipeline_expire(&pipeline, 160), 2);
+    assert_int_equal(pipeline_deadline_ms(&pipeline), 200);
+    pipeline_answer(&pipeline, reply);
+    pipeline_answer(&pipeline, reply);
     assert_string_equal(answered, "a-");
-    pending_answer(&pending, reply);
+    pipeline_answer(&pipeline, reply);
     assert_string_equal(answered, "a-b+");
-    assert_int_equal(pending_deadline_ms(&pending), 0);
-    pending_done(&pending);
+    assert_int_equal(pipeline_deadline_ms(&pipeline), 0);
+    pipeline_done(&pipeline);
 }
 
 static void test_callbacks_may_send_further_commands(void **state)
@@ -294,33 +294,33 @@ static void test_callbacks_may_send_further_commands(void **state)
     answered[0] = '\0';
     pushes = 40; /* the ring grows from within */
     for (int i = 0; i < 16; i++)
-        pending_push(&pending, on_done, "o", 100);
-    assert_int_equal(pending_expire(&pending, 100), 16);
+        pipeline_push(&pipeline, on_done, "o", 100);
+    assert_int_equal(pipeline_expire(&pipeline, 100), 16);
     for (int i = 0; i < 16; i++)
-        pending_answer(&pending, a_reply()); /* late */
+        pipeline_answer(&pipeline, a_reply()); /* late */
     for (int i = 0; i < 10; i++)
-        pending_answer(&pending, a_reply());
-    pending_fail(&pending);
+        pipeline_answer(&pipeline, a_reply());
+    pipeline_fail(&pipeline);
     assert_int_equal(strlen(answered), 2 * (16 + 40));
     assert_int_equal(strspn(answered, "o-"), 32);
     assert_memory_equal(answered + 32, "n+n+n+n+n+n+n+n+n+n+n-", 22);
     assert_int_equal(strspn(answered + 52, "n-"), strlen(answered) - 52);
-    pending_done(&pending);
+    pipeline_done(&pipeline);
 }
 
 static void test_what_is_overdue_has_a_second_more_when_this_process_was_held_up(void **state)
 {
     int answers = 0;
     (void)state;
-    pending_push(&pending, count_answer, &answers, 100);
-    pending_push(&pending, count_answer, &answers, 5000);
-    assert_int_equal(pending_expire(&pending, 1101), 0);
-    assert_int_equal(pending_deadline_ms(&pending), 2101);
-    assert_int_equal(pending_expire(&pending, 2101), 1);
+    pipeline_push(&pipeline, count_answer, &answers, 100);
+    pipeline_push(&pipeline, count_answer, &answers, 5000);
+    assert_int_equal(pipeline_expire(&pipeline, 1101), 0);
+    assert_int_equal(pipeline_deadline_ms(&pipeline), 2101);
+    assert_int_equal(pipeline_expire(&pipeline, 2101), 1);
     assert_int_equal(answers, 1);
-    assert_int_equal(pending_expire(&pending, 6000), 1);
+    assert_int_equal(pipeline_expire(&pipeline, 6000), 1);
     assert_int_equal(answers, 2);
-    pending_done(&pending);
+    pipeline_done(&pipeline);
 }
 
 int main(void)

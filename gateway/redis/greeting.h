@@ -1,0 +1,11 @@
+/* greeting: what is sent over a new connection before anything else. Part of `redis`. */
+#ifndef YUKIZURI_REDIS_GREETING_H
+#define YUKIZURI_REDIS_GREETING_H
+
+struct redis;
+
+/* Sends AUTH, SELECT, INFO, CLIENT SETNAME and PING: the answer to the last one makes the
+ * connection ready (redis_become_ready), a refusal ends it (redis_lose). */
+void greeting_send(struct redis *redis);
+
+#endif
