@@ -44,7 +44,7 @@ void drain_finish(struct server *server, const char *why)
     static const struct timeval timeout = {0, LEASE_TIMEOUT_US};
     note_reason(server, why);
     if (server->releasing_lease ||
-        presence_leave(server->presence, on_lease_released, server) != 0) {
+        membership_leave(server->membership, on_lease_released, server) != 0) {
         on_lease_released(server);
         return;
     }
@@ -97,7 +97,7 @@ void drain_begin(struct server *server, bool delayed, const char *why)
     server->drain.began_ms = clock_monotonic_ms();
     log_write(server->log, &(struct log_line){.kind = "drain", .message = "going away"});
     server->site.draining = true;
-    presence_drain(server->presence);
+    membership_drain(server->membership);
     if (delayed && delay.tv_sec > 0)
         event_base_once(server->base, -1, EV_TIMEOUT, stop_serving, server, &delay);
     else

@@ -139,8 +139,8 @@ void server_free(struct server *server)
     client_addresses_free(server->addresses);
     broker_stop(server->broker);
     connections_free(server->connections);
-    presence_free(server->presence);
-    server->presence = NULL;
+    membership_free(server->membership);
+    server->membership = NULL;
     sessions_free(server->sessions);
     broker_free(server->broker);
     quota_free(server->quota);

@@ -36,7 +36,7 @@ struct server {
     struct connections *connections;
     struct quota *quota;
     struct sessions *sessions;
-    struct presence *presence;
+    struct membership *membership;
     struct client_addresses *addresses;
     struct http_server *http;
     struct http_site site;

@@ -51,7 +51,7 @@ static void on_broker_up(void *arg)
 {
     struct server *server = arg;
     sessions_on_up(server->sessions);
-    presence_up(server->presence);
+    membership_up(server->membership);
 }
 
 static void on_control_message(void *arg, const char *data, size_t len)
@@ -63,8 +63,8 @@ static void on_control_message(void *arg, const char *data, size_t len)
 static void on_room_opened(void *arg, const char *name, bool open)
 {
     struct server *server = arg;
-    if (server->presence != NULL) /* at the end it goes first */
-        presence_note_room(server->presence, name, open);
+    if (server->membership != NULL) /* at the end it goes first */
+        membership_note_room(server->membership, name, open);
 }
 
 static void refuse_to_run(struct server *server, const char *why)
@@ -184,7 +184,7 @@ static void make_parts(struct server *server)
         .arg = server,
     };
     server->sessions = sessions_new(&sessions);
-    const struct presence_options presence = {
+    const struct membership_options membership = {
         .base = server->base,
         .broker = server->broker,
         .rooms = sessions_rooms(server->sessions),
@@ -193,7 +193,7 @@ static void make_parts(struct server *server)
         .on_news = on_lease_news,
         .arg = server,
     };
-    server->presence = presence_new(&presence);
+    server->membership = membership_new(&membership);
 }
 
 static void format_address(void *arg, const struct address *address, char out[ADDRESS_TEXT_BYTES])

@@ -1,10 +1,10 @@
-/* Who is dead: asks after the other gateways, and waits out the grace of those without a key. */
-#include "cluster/internal.h"
+#include "cluster/failure_detector.h"
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "base/text.h"
 #include "broker/topic.h"
+#include "cluster/internal.h"
+#include "cluster/reaper.h"
 #include "redis/error_log.h"
 #include "redis/limiter.h"
 
@@ -19,8 +19,8 @@ enum { POLLS_TO_MEND = 16 };
 struct suspect {
     struct link link;
     int64_t since_ms;
-    bool seen;    /* still without a key at this poll */
-    bool stopped; /* it gave its lease back */
+    bool seen; /* still without a key at this poll */
+    bool left; /* it gave its lease back */
     char id[];
 };
 
@@ -28,15 +28,15 @@ struct suspect {
 
 /* A lease was renewed at most a third of it before the death. From the moment its key is missing,
  * members still have what is left of the grace after two thirds of a lease. At least a second, if
- * the grace has one: the living may just be about to renew theirs. After a doubt
- * (failure_detector_reset) nothing is known of the time before, and the grace begins when the key
+ * the grace has one: the living may just be about to renew theirs. After
+ * failure_detector_reset nothing is known of the time before, and the grace begins when the key
  * is found missing. So it does when a gateway gave its lease back at its end. */
 static int64_t wait_ms(const struct failure_detector *detector, const struct suspect *suspect)
 {
     const struct config *config = detector->config;
     int64_t grace_ms = (int64_t)config->leave_grace * 1000;
     int64_t lease_ms = (int64_t)config->lease * 1000;
-    if (suspect->stopped)
+    if (suspect->left)
         return grace_ms;
     if (detector->reset_ms != 0 && suspect->since_ms - detector->reset_ms < lease_ms)
         return grace_ms;
@@ -73,26 +73,11 @@ static void forget_suspect(struct suspect *suspect)
     free(suspect);
 }
 
-/* --- Keys broken by hand --- */
-
-void failure_detector_log_repair(struct failure_detector *detector, const char *key)
+static void on_lease_expiring(void *arg, const struct redis_reply *reply)
 {
-    error_log_repair(detector->log, key, &detector->repair_logged);
-}
-
-static void on_given_end(void *arg, const struct redis_reply *reply)
-{
+    struct failure_detector *detector = arg;
     if (redis_reply_integer(reply) != 0)
-        failure_detector_log_repair(arg, "gateway");
-}
-
-/* A lease that somebody has made by hand would let a dead gateway live for ever. */
-static void give_end(struct failure_detector *detector, const char *key)
-{
-    char ms[TEXT_NUMBER_BYTES];
-    text_number(detector->config->lease * 1000, ms);
-    redis_send_strings(broker_commands(detector->broker)->redis, on_given_end, detector, "PEXPIRE",
-                       key, ms, "NX", NULL);
+        error_log_repair(detector->log, "gateway", &detector->repair_logged);
 }
 
 /* --- Asking after one --- */
@@ -101,14 +86,14 @@ static void give_end(struct failure_detector *detector, const char *key)
 struct check {
     struct failure_detector *detector;
     int64_t asked_ms;
-    bool stopped;
+    bool left;
     char id[];
 };
 
-static void on_stopped(void *arg, const struct redis_reply *reply)
+static void on_left_checked(void *arg, const struct redis_reply *reply)
 {
     struct check *check = arg;
-    check->stopped = redis_reply_integer(reply) != 0;
+    check->left = redis_reply_integer(reply) != 0;
 }
 
 static void on_checked(void *arg, const struct redis_reply *reply)
@@ -118,10 +103,10 @@ static void on_checked(void *arg, const struct redis_reply *reply)
     struct suspect *suspect = find_suspect(detector, check->id);
     bool alive = redis_reply_integer(reply) != 0;
     int64_t now_ms = clock_monotonic_ms();
-    bool known = !redis_reply_is_error(reply) && !failure_detector_is_stale(check->asked_ms);
-    if (known && alive && suspect != NULL) {
+    bool valid = !redis_reply_is_error(reply) && !reaper_is_stale(check->asked_ms);
+    if (valid && alive && suspect != NULL) {
         forget_suspect(suspect);
-    } else if (known && !alive) {
+    } else if (valid && !alive) {
         if (suspect == NULL) {
             suspect = memory_new(sizeof *suspect + strlen(check->id) + 1);
             memcpy(suspect->id, check->id, strlen(check->id) + 1);
@@ -130,9 +115,9 @@ static void on_checked(void *arg, const struct redis_reply *reply)
             list_add(&detector->suspects, &suspect->link);
         }
         suspect->seen = true;
-        suspect->stopped = check->stopped;
+        suspect->left = check->left;
         if (now_ms - suspect->since_ms >= wait_ms(detector, suspect) && may_reap(detector))
-            reaper_claim(detector, check->id, check->stopped);
+            reaper_claim(detector, check->id, check->left);
     }
     free(check);
 }
@@ -140,16 +125,15 @@ static void on_checked(void *arg, const struct redis_reply *reply)
 static void check_gateway(struct failure_detector *detector, const char *id)
 {
     struct check *check = memory_new(sizeof *check + strlen(id) + 1);
-    struct redis *redis = broker_commands(detector->broker)->redis;
     struct key key = key_gateway(detector->config->redis_prefix, id);
     struct key gone = key_gateway_gone(detector->config->redis_prefix, id);
     check->detector = detector;
     check->asked_ms = clock_monotonic_ms();
     memcpy(check->id, id, strlen(id) + 1);
     if (detector->polls % POLLS_TO_MEND == 0)
-        give_end(detector, key.text);
-    redis_send_strings(redis, on_stopped, check, "EXISTS", gone.text, NULL);
-    if (redis_send_strings(redis, on_checked, check, "EXISTS", key.text, NULL) != 0)
+        reaper_expire(detector, key.text, on_lease_expiring); /* else the dead live for ever */
+    redis_send_strings(detector->redis, on_left_checked, check, "EXISTS", gone.text, NULL);
+    if (redis_send_strings(detector->redis, on_checked, check, "EXISTS", key.text, NULL) != 0)
         free(check);
 }
 
@@ -191,7 +175,12 @@ void failure_detector_reset(struct failure_detector *detector)
         forget_suspect(LIST_ITEM(detector->suspects.next, struct suspect, link));
 }
 
-/* A gateway that was restarted under its old id: nobody else will bury that life. */
+void failure_detector_hold_own(struct failure_detector *detector)
+{
+    detector->held_ms = clock_monotonic_ms();
+}
+
+/* A gateway that was restarted under its old id: nobody else reaps the earlier incarnation. */
 static bool is_own_due(const struct failure_detector *detector)
 {
     int64_t since_ms = detector->started_ms;
@@ -203,20 +192,19 @@ static bool is_own_due(const struct failure_detector *detector)
            clock_monotonic_ms() - since_ms >= (int64_t)detector->config->leave_grace * 1000;
 }
 
-static void on_timer(evutil_socket_t fd, short events, void *arg)
+static void on_poll_due(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
     (void)events;
     struct failure_detector *detector = arg;
-    int64_t stopped_ms = clock_monotonic_ms() - detector->polled_ms - poll_ms(detector->config);
-    bool flows = broker_is_healthy(detector->broker);
-    if (!flows || !detector->flowed || stopped_ms > REAPER_STALE_MS)
+    int64_t late_ms = clock_monotonic_ms() - detector->polled_ms - poll_ms(detector->config);
+    bool healthy = broker_is_healthy(detector->broker);
+    if (!healthy || !detector->was_healthy || late_ms > REAPER_STALE_MS)
         failure_detector_reset(detector);
-    detector->flowed = flows;
+    detector->was_healthy = healthy;
     detector->polled_ms = clock_monotonic_ms();
     struct key gateways = key_part(detector->config->redis_prefix, "gateways");
-    redis_send_strings(broker_commands(detector->broker)->redis, on_gateways, detector, "SMEMBERS",
-                       gateways.text, NULL);
+    redis_send_strings(detector->redis, on_gateways, detector, "SMEMBERS", gateways.text, NULL);
     if (is_own_due(detector) && may_reap(detector))
         reaper_claim(detector, detector->config->gateway_id, false);
 }
@@ -226,13 +214,14 @@ struct failure_detector *failure_detector_new(struct event_base *base, struct br
 {
     struct failure_detector *detector = memory_new(sizeof *detector);
     detector->broker = broker;
+    detector->redis = broker_commands(broker)->redis;
     detector->log = log;
     detector->config = broker_commands(broker)->config;
-    detector->flowed = true;
+    detector->was_healthy = true;
     list_init(&detector->suspects);
     detector->started_ms = clock_monotonic_ms();
     list_init(&detector->own_rooms);
-    detector->timer = event_new(base, -1, EV_PERSIST, on_timer, detector);
+    detector->timer = event_new(base, -1, EV_PERSIST, on_poll_due, detector);
     detector->polled_ms = clock_monotonic_ms();
     int64_t every_ms = poll_ms(detector->config);
     struct timeval every = {(time_t)(every_ms / 1000), (suseconds_t)(every_ms % 1000 * 1000)};
@@ -245,7 +234,7 @@ void failure_detector_free(struct failure_detector *detector)
     if (detector == NULL)
         return;
     failure_detector_reset(detector);
-    reaper_free_own(detector);
+    reaper_drop_own(detector);
     event_free(detector->timer);
     free(detector);
 }

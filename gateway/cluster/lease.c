@@ -19,9 +19,9 @@ enum {
 
 enum state { ENTERING, REFUSED, HELD, SUPERSEDED, LEFT };
 
-/* Another life that has the lease. */
+/* Another incarnation that has the lease. */
 struct other {
-    char seen[SEEN_BYTES];   /* which life, and how often renewed; empty: none was seen */
+    char seen[SEEN_BYTES];   /* which one, and how often renewed; empty: none was seen */
     int64_t silent_since_ms; /* not subscribed since, and not renewed; 0: it is */
     int64_t renewed_ms;      /* when it was first seen to renew; 0: not yet */
     bool renews;             /* it did so twice, apart: it surely lives */
@@ -30,6 +30,7 @@ struct other {
 struct lease {
     struct lease_options options;
     const struct config *config;
+    struct redis *redis;
     struct key key;                 /* P:gateway:ID */
     struct key gone_key;            /* P:gateway:ID:gone */
     struct key incarnation_channel; /* of an incarnation, without the incarnation */
@@ -37,24 +38,24 @@ struct lease {
     enum state state;
     bool draining;
     bool repair_logged;
-    bool id_shared_told;
+    bool succession_logged;
     bool under_way; /* an answer is awaited, for 'start' */
-    bool waiting;   /* as last told */
-    bool waiting_told;
+    bool waiting;   /* as last reported */
+    bool waiting_logged;
     struct other other;
     void (*on_left)(void *arg);
     void *left_arg;
 };
 
-/* --- What is said --- */
+/* --- Reporting and logging --- */
 
 static void report(const struct lease *lease, enum lease_news news)
 {
     lease->options.on_news(lease->options.arg, news, NULL);
 }
 
-static void tell(const struct lease *lease, enum log_level level, const char *kind,
-                 const char *message)
+static void log_lease(const struct lease *lease, enum log_level level, const char *kind,
+                      const char *message)
 {
     log_write(lease->options.log, &(struct log_line){.level = level,
                                                      .kind = kind,
@@ -67,22 +68,22 @@ static void log_repair(struct lease *lease, const struct redis_reply *reply)
     if (redis_reply_integer(redis_reply_at(reply, 2)) == 0 || lease->repair_logged)
         return;
     lease->repair_logged = true;
-    tell(lease, LOG_LEVEL_WARN, "key-mended",
-         "the lease was of another type, set by somebody else; it is written anew");
+    log_lease(lease, LOG_LEVEL_WARN, "key-mended",
+              "the lease was of another type, set by somebody else; it is written anew");
 }
 
-static void tell_id_shared(struct lease *lease)
+static void log_succession(struct lease *lease)
 {
-    if (!lease->id_shared_told)
-        tell(lease, LOG_LEVEL_INFO, "gateway-succeeded",
-             "a successor of the same gateway-id has taken over; going on until everybody has "
-             "moved");
-    lease->id_shared_told = true;
+    if (!lease->succession_logged)
+        log_lease(lease, LOG_LEVEL_INFO, "gateway-succeeded",
+                  "a successor of the same gateway-id has taken over; going on until everybody has "
+                  "moved");
+    lease->succession_logged = true;
 }
 
 /* --- The call --- */
 
-/* What the script is to find unchanged to take the lease over from a dead life. Never from a
+/* What the script is to find unchanged to take the lease over from a dead incarnation. Never from a
  * successor: a new process takes that one's place, and its members with it. */
 static const char *find_silent(const struct lease *lease)
 {
@@ -121,7 +122,7 @@ static int call_script(struct lease *lease, const char *step, redis_done done)
     script_add_key(&call, lease->key.text, strlen(lease->key.text));
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         script_add(&call, words[i]);
-    return script_run(broker_commands(lease->options.broker)->redis, &call, done, lease);
+    return script_run(lease->redis, &call, done, lease);
 }
 
 static bool is_outcome(const struct redis_reply *reply, const char *word)
@@ -130,11 +131,11 @@ static bool is_outcome(const struct redis_reply *reply, const char *word)
     return outcome != NULL && strcmp(outcome, word) == 0;
 }
 
-/* --- Another life that has it --- */
+/* --- Another incarnation that has it --- */
 
 static bool is_others(const struct redis_reply *reply)
 {
-    return is_outcome(reply, "held") || is_outcome(reply, "doubt");
+    return is_outcome(reply, "held") || is_outcome(reply, "suspect");
 }
 
 static void forget_other(struct lease *lease)
@@ -142,13 +143,13 @@ static void forget_other(struct lease *lease)
     lease->other = (struct other){0};
 }
 
-/* Whoever is subscribed lives, or has died and Redis has not heard of it. Whoever is not has died,
- * or is just connecting anew. Renewing tells. */
+/* Whoever is subscribed lives, or has died and Redis has not noticed. Whoever is not has died,
+ * or is just connecting again. Renewing tells. */
 static void note_other(struct lease *lease, const struct redis_reply *reply)
 {
     struct other *other = &lease->other;
     int64_t now_ms = clock_monotonic_ms();
-    bool silent = is_outcome(reply, "doubt");
+    bool silent = is_outcome(reply, "suspect");
     const char *seen = redis_reply_string(redis_reply_at(reply, 3), NULL);
     bool changed = seen != NULL && strcmp(seen, other->seen) != 0;
     bool renewed = changed && other->seen[0] != '\0';
@@ -170,7 +171,7 @@ static void look_again(struct lease *lease)
 
 /* --- Having it --- */
 
-static void note_id_shared(struct lease *lease, const struct redis_reply *reply)
+static void report_id_shared(struct lease *lease, const struct redis_reply *reply)
 {
     bool id_shared = redis_reply_integer(redis_reply_at(reply, 1)) > 0;
     report(lease, id_shared ? LEASE_SHARED : LEASE_NOT_SHARED);
@@ -184,14 +185,14 @@ static void supersede(struct lease *lease)
              "another process has taken the gateway-id %s over while this one was thought dead; "
              "going away",
              lease->config->gateway_id);
-    tell(lease, LOG_LEVEL_ERROR, "gateway-superseded", why);
+    log_lease(lease, LOG_LEVEL_ERROR, "gateway-superseded", why);
     report(lease, LEASE_SUPERSEDED);
 }
 
-/* Redis may have gone back to a time when an earlier life, which is dead, had the lease. */
-static void follow_doubt(struct lease *lease, const struct redis_reply *reply)
+/* Redis may have gone back to a time when an earlier incarnation, which is dead, had the lease. */
+static void follow_suspect(struct lease *lease, const struct redis_reply *reply)
 {
-    if (!is_outcome(reply, "doubt")) {
+    if (!is_outcome(reply, "suspect")) {
         forget_other(lease);
         return;
     }
@@ -209,18 +210,18 @@ static void on_renewed(void *arg, const struct redis_reply *reply)
         return;
     }
     log_repair(lease, reply);
-    follow_doubt(lease, reply);
+    follow_suspect(lease, reply);
     if (is_outcome(reply, "lost") && lease->state == HELD && !lease->draining)
         supersede(lease);
     else if (is_outcome(reply, "shared") && lease->state == HELD)
         lease->state = SUPERSEDED;
     if (is_outcome(reply, "shared"))
-        tell_id_shared(lease);
-    note_id_shared(lease, reply);
-    if (lease->state != HELD || !(is_outcome(reply, "made") || is_outcome(reply, "over")))
+        log_succession(lease);
+    report_id_shared(lease, reply);
+    if (lease->state != HELD || !(is_outcome(reply, "acquired") || is_outcome(reply, "taken-over")))
         return;
-    tell(lease, LOG_LEVEL_WARN, "lease-lost",
-         "the lease ran out or Redis forgot it; putting all members back");
+    log_lease(lease, LOG_LEVEL_WARN, "lease-lost",
+              "the lease ran out or Redis forgot it; putting all members back");
     report(lease, LEASE_LAPSED);
 }
 
@@ -234,34 +235,35 @@ static void set_waiting(struct lease *lease, bool waiting)
         report(lease, waiting ? LEASE_AWAITED : LEASE_NOT_AWAITED);
 }
 
-static void take(struct lease *lease, const struct redis_reply *reply)
+static void take_lease(struct lease *lease, const struct redis_reply *reply)
 {
     lease->state = HELD;
     forget_other(lease);
     set_waiting(lease, false);
-    if (is_outcome(reply, "over"))
-        tell(lease, LOG_LEVEL_WARN, "gateway-taken-over",
-             redis_reply_integer(redis_reply_at(reply, 1)) > 0
-                 ? "an earlier process of this gateway-id is going away beside this one"
-                 : "an earlier process of this gateway-id is dead, though its lease has not run "
-                   "out");
+    if (is_outcome(reply, "taken-over"))
+        log_lease(
+            lease, LOG_LEVEL_WARN, "gateway-taken-over",
+            redis_reply_integer(redis_reply_at(reply, 1)) > 0
+                ? "an earlier process of this gateway-id is going away beside this one"
+                : "an earlier process of this gateway-id is dead, though its lease has not run "
+                  "out");
     /* should this gateway die, it has not stopped */
-    redis_send_strings(broker_commands(lease->options.broker)->redis, NULL, NULL, "DEL",
-                       lease->gone_key.text, NULL);
+    redis_send_strings(lease->redis, NULL, NULL, "DEL", lease->gone_key.text, NULL);
     report(lease, LEASE_TAKEN);
-    note_id_shared(lease, reply);
+    report_id_shared(lease, reply);
 }
 
-static void tell_waiting(struct lease *lease)
+static void log_waiting(struct lease *lease)
 {
-    if (!lease->waiting_told)
-        tell(lease, LOG_LEVEL_WARN, "gateway-waiting",
-             "another process of this gateway-id is connected to Redis; waiting to see whether it "
-             "renews its lease, or lets it run out");
-    lease->waiting_told = true;
+    if (!lease->waiting_logged)
+        log_lease(
+            lease, LOG_LEVEL_WARN, "gateway-waiting",
+            "another process of this gateway-id is connected to Redis; waiting to see whether it "
+            "renews its lease, or lets it run out");
+    lease->waiting_logged = true;
 }
 
-static void refuse(struct lease *lease, const struct redis_reply *reply)
+static void refuse_start(struct lease *lease, const struct redis_reply *reply)
 {
     char why[320];
     const char *address = redis_reply_string(redis_reply_at(reply, 4), NULL);
@@ -271,7 +273,7 @@ static void refuse(struct lease *lease, const struct redis_reply *reply)
         "gateway-id: another living gateway is called %s (it listens on %.100s); stop it first "
         "(SIGTERM), or give this one another gateway-id",
         lease->config->gateway_id, address == NULL ? "" : address);
-    tell(lease, LOG_LEVEL_ERROR, "gateway-id-taken", why);
+    log_lease(lease, LOG_LEVEL_ERROR, "gateway-id-taken", why);
     lease->options.on_news(lease->options.arg, LEASE_REFUSED, why);
 }
 
@@ -279,11 +281,11 @@ static void wait_for_other(struct lease *lease, const struct redis_reply *reply)
 {
     note_other(lease, reply);
     if (lease->other.renews) {
-        refuse(lease, reply);
+        refuse_start(lease, reply);
         return;
     }
     if (is_outcome(reply, "held"))
-        tell_waiting(lease);
+        log_waiting(lease);
     set_waiting(lease, true);
     look_again(lease);
 }
@@ -311,11 +313,11 @@ static void on_started(void *arg, const struct redis_reply *reply)
     } else if (is_others(reply)) {
         wait_for_other(lease, reply);
     } else {
-        take(lease, reply);
+        take_lease(lease, reply);
     }
 }
 
-static void start(struct lease *lease)
+static void ask_for_lease(struct lease *lease)
 {
     if (lease->under_way)
         return;
@@ -334,7 +336,7 @@ static void on_look_again(evutil_socket_t fd, short events, void *arg)
 void lease_renew(struct lease *lease)
 {
     if (lease->state == ENTERING && !lease->draining)
-        start(lease);
+        ask_for_lease(lease);
     else if (lease->state == HELD || lease->state == SUPERSEDED)
         call_script(lease, lease->draining ? "drain" : "renew", on_renewed);
 }
@@ -373,8 +375,8 @@ static void on_gone(void *arg, const struct redis_reply *reply)
     text_number(script_settings_member_ttl(lease->config), ttl);
     if (gone)
         report(lease, LEASE_GONE);
-    if (!gone || redis_send_strings(broker_commands(lease->options.broker)->redis, on_word_left,
-                                    lease, "SET", lease->gone_key.text, "1", "EX", ttl, NULL) != 0)
+    if (!gone || redis_send_strings(lease->redis, on_word_left, lease, "SET", lease->gone_key.text,
+                                    "1", "EX", ttl, NULL) != 0)
         on_word_left(lease, NULL);
 }
 
@@ -388,13 +390,14 @@ int lease_leave(struct lease *lease, void (*done)(void *arg), void *arg)
     return call_script(lease, "leave", on_gone);
 }
 
-/* --- Life --- */
+/* --- The whole --- */
 
 struct lease *lease_new(const struct lease_options *options)
 {
     struct lease *lease = memory_new(sizeof *lease);
     lease->options = *options;
     lease->config = broker_commands(options->broker)->config;
+    lease->redis = broker_commands(options->broker)->redis;
     const char *prefix = lease->config->redis_prefix;
     const char *id = lease->config->gateway_id;
     lease->key = key_gateway(prefix, id);

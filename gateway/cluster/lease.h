@@ -1,7 +1,7 @@
-/* lease: this process' hold on its gateway-id, the key yukizuri:gateway:ID. A process is one `life`
- * of a gateway (broker_incarnation); two incarnations never go on side by side under one id, but
- * for one that drains while its successor has begun. Part of `membership`. Knows no rooms and no
- * members.
+/* lease: this process' hold on its gateway-id, the key yukizuri:gateway:ID. A process is one
+ * incarnation of a gateway (broker_incarnation); two incarnations never go on side by side under
+ * one id, but for one that drains while its successor has begun. Part of `membership`. Knows no
+ * rooms and no members.
  *
  * Callbacks run from the event loop only. */
 #ifndef YUKIZURI_CLUSTER_LEASE_H
@@ -17,31 +17,31 @@ enum lease_news {
     LEASE_LAPSED, /* it had run out or Redis forgot it; it is ours again */
     LEASE_FAILED, /* it could not be renewed: no answer, or an error */
     /* Another living process has our id: it had it at our start (`why` is a sentence), or it took
-     * it while we were thought dead. Told once; lease_drain and lease_leave are the only sensible
-     * calls from then on. */
+     * it while we were thought dead. Reported once; lease_drain and lease_leave are the only
+     * sensible calls from then on. */
     LEASE_REFUSED,
     LEASE_SUPERSEDED,
     /* Begins to wait until another process of our id, which has the lease, is gone or has shown
      * that it lives; or does so no more: it is ours, or Redis does not answer. */
     LEASE_AWAITED,
     LEASE_NOT_AWAITED,
-    /* After each answer: may other lives of ours, who drain, still be at work? */
+    /* After each answer: may other incarnations of ours, who drain, still be at work? */
     LEASE_SHARED,
     LEASE_NOT_SHARED,
-    /* It was given back, and no other life of ours was there: what is asked of Redis from within is
-     * answered before lease_leave is done. */
+    /* It was given back, and no other incarnation of ours was there: what is asked of Redis from
+     * within is answered before lease_leave is done. */
     LEASE_GONE,
 };
 
 /* `why` is valid until the return, and NULL but for LEASE_REFUSED. */
-typedef void (*lease_told)(void *arg, enum lease_news news, const char *why);
+typedef void (*lease_on_news)(void *arg, enum lease_news news, const char *why);
 
 struct lease_options {
     struct event_base *base;
     struct broker *broker;
     struct metrics *metrics;
     struct log *log;
-    lease_told on_news;
+    lease_on_news on_news;
     void *arg;
 };
 
@@ -50,13 +50,13 @@ struct lease *lease_new(const struct lease_options *options);
 /* Redis' replies must have come or been failed before (broker_free). NULL is fine. */
 void lease_free(struct lease *lease);
 
-/* To be called three times per lease: takes or renews it. At the start, as long as another life has
- * it, it is asked for again from within: until that one was seen to renew it twice (on_refused), is
- * not subscribed and silent for a second, or has let it run out. */
+/* To be called three times per lease: takes or renews it. At the start, as long as another
+ * incarnation has it, it is asked for again from within: until that one was seen to renew it twice,
+ * is not subscribed and silent for a second, or has let it run out. */
 void lease_renew(struct lease *lease);
 
-/* To be called when Redis is there (again): the same, and what was seen of another life, perhaps in
- * another Redis, counts no more. */
+/* To be called when Redis is there (again): the same, and what was seen of another incarnation,
+ * perhaps in another Redis, counts no more. */
 void lease_up(struct lease *lease);
 
 /* Is it ours, as far as we know? */

@@ -12,9 +12,9 @@
 #include "room/registry.h"
 
 struct event_base;
-struct presence;
+struct membership;
 
-struct presence_options {
+struct membership_options {
     struct event_base *base;
     struct broker *broker;
     struct rooms *rooms;
@@ -24,26 +24,26 @@ struct presence_options {
      * LEASE_REFUSED, LEASE_SUPERSEDED: another process is this gateway; LEASE_AWAITED,
      * LEASE_NOT_AWAITED: nobody can come in meanwhile; LEASE_SHARED, LEASE_NOT_SHARED: now and
      * then, does another process have members under our gateway-id, too? */
-    lease_told on_news;
+    lease_on_news on_news;
     void *arg;
 };
 
-struct presence *presence_new(const struct presence_options *options);
-void presence_free(struct presence *presence);
+struct membership *membership_new(const struct membership_options *options);
+void membership_free(struct membership *membership);
 
-/* Redis is there (again): takes the lease at once, and writes all rooms anew. */
-void presence_up(struct presence *presence);
+/* Redis is there (again): takes the lease at once, and writes all rooms again. */
+void membership_up(struct membership *membership);
 
-/* This gateway is going away: a successor may take the lease over, and its rooms are left to that.
+/* This gateway is going away: a successor may take the lease and the rooms over.
  */
-void presence_drain(struct presence *presence);
+void membership_drain(struct membership *membership);
 
 /* Gives the lease back: whoever has not moved is taken off by others after the whole grace, and
  * nobody warns; where no room was open, nobody needs to look either. As lease_leave: 0, or -1 and
  * `done` is never called. */
-int presence_leave(struct presence *presence, void (*done)(void *arg), void *arg);
+int membership_leave(struct membership *membership, void (*done)(void *arg), void *arg);
 
 /* This gateway opened or closed a room. */
-void presence_note_room(struct presence *presence, const char *room, bool open);
+void membership_note_room(struct membership *membership, const char *room, bool open);
 
 #endif

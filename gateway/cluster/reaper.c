@@ -1,10 +1,11 @@
-/* One reaping, from the claim to the end: room by room, a batch of names at a time. */
-#include "cluster/internal.h"
+#include "cluster/reaper.h"
 
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "broker/topic.h"
+#include "cluster/internal.h"
+#include "redis/error_log.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -25,9 +26,9 @@ struct reaping {
     bool opening; /* those who end meanwhile open no others */
     uint64_t taken_off;
     bool failed;
-    bool stopped;       /* it gave its lease back */
+    bool left;          /* it gave its lease back */
     int64_t asked_ms;   /* when it was claimed */
-    const char *spared; /* sessions of this life, when it is our own earlier one */
+    const char *spared; /* our incarnation, when it is an earlier one of ours; else "" */
     char id[];
 };
 
@@ -41,7 +42,7 @@ struct room_walk {
     int64_t asked_ms; /* when the gateway's key was looked for, or names for a batch */
 };
 
-bool failure_detector_is_stale(int64_t asked_ms)
+bool reaper_is_stale(int64_t asked_ms)
 {
     return clock_monotonic_ms() - asked_ms > REAPER_STALE_MS;
 }
@@ -53,10 +54,10 @@ static bool is_own(const struct reaping *reaping)
     return reaping->spared[0] != '\0';
 }
 
-/* Whoever is there for our id, and is not of this life, may be a successor's. */
-static bool is_stopped(const struct reaping *reaping)
+/* Whoever is there for our id, and is not of this incarnation, may be a successor's. */
+static bool is_dropped(const struct reaping *reaping)
 {
-    return is_own(reaping) && reaping->detector->own_stopped;
+    return is_own(reaping) && reaping->detector->own_dropped;
 }
 
 static struct room_walk *new_walk(const struct failure_detector *detector, const char *room)
@@ -75,13 +76,13 @@ static void free_walk(struct room_walk *walk)
     free(walk);
 }
 
-static void tell_end(const struct reaping *reaping)
+static void log_reaped(const struct reaping *reaping)
 {
     char text[96];
     snprintf(text, sizeof text, "%s; %" PRIu64 " members taken off",
-             reaping->stopped ? "it has stopped" : "its lease ran out", reaping->taken_off);
+             reaping->left ? "it has stopped" : "its lease ran out", reaping->taken_off);
     log_write(reaping->detector->log,
-              &(struct log_line){.level = reaping->stopped ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
+              &(struct log_line){.level = reaping->left ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
                                  .kind = "gateway-buried",
                                  .id = reaping->id,
                                  .message = text});
@@ -97,15 +98,14 @@ static void end_reaping(struct reaping *reaping)
 {
     struct failure_detector *detector = reaping->detector;
     const char *prefix = detector->config->redis_prefix;
-    struct redis *redis = broker_commands(detector->broker)->redis;
     if (!reaping->failed && !is_own(reaping)) {
         struct key gateways = key_part(prefix, "gateways");
         struct key rooms = key_gateway_rooms(prefix, reaping->id);
         struct key gone = key_gateway_gone(prefix, reaping->id);
-        redis_send_strings(redis, NULL, NULL, "SREM", gateways.text, reaping->id, NULL);
-        redis_send_strings(redis, NULL, NULL, "DEL", rooms.text, NULL);
-        redis_send_strings(redis, NULL, NULL, "DEL", gone.text, NULL);
-        tell_end(reaping);
+        redis_send_strings(detector->redis, NULL, NULL, "SREM", gateways.text, reaping->id, NULL);
+        redis_send_strings(detector->redis, NULL, NULL, "DEL", rooms.text, NULL);
+        redis_send_strings(detector->redis, NULL, NULL, "DEL", gone.text, NULL);
+        log_reaped(reaping);
     }
     free_reaping(reaping);
 }
@@ -135,13 +135,12 @@ static void note_done(const struct room_walk *walk)
 {
     const struct failure_detector *detector = walk->reaping->detector;
     const char *prefix = detector->config->redis_prefix;
-    struct redis *redis = broker_commands(detector->broker)->redis;
     struct key rooms = key_gateway_rooms(prefix, walk->reaping->id);
     struct key claim = key_reap_claim(prefix, walk->reaping->id);
     char ms[TEXT_NUMBER_BYTES];
     text_number(detector->config->lease * 1000, ms);
-    redis_send_strings(redis, NULL, NULL, "SREM", rooms.text, walk->room, NULL);
-    redis_send_strings(redis, NULL, NULL, "PEXPIRE", claim.text, ms, NULL);
+    redis_send_strings(detector->redis, NULL, NULL, "SREM", rooms.text, walk->room, NULL);
+    redis_send_strings(detector->redis, NULL, NULL, "PEXPIRE", claim.text, ms, NULL);
 }
 
 static void end_walk(struct room_walk *walk, bool failed)
@@ -149,7 +148,7 @@ static void end_walk(struct room_walk *walk, bool failed)
     struct reaping *reaping = walk->reaping;
     reaping->open--;
     reaping->failed |= failed;
-    if (failed && is_own(reaping) && !is_stopped(reaping)) {
+    if (failed && is_own(reaping) && !is_dropped(reaping)) {
         /* once more at the next poll: nobody else knows of it */
         walk->reaping = NULL;
         list_add(&reaping->detector->own_rooms, &walk->link);
@@ -177,9 +176,8 @@ static void on_taken_off(void *arg, const struct redis_reply *reply)
 
 static void take_off(struct room_walk *walk, const struct redis_reply *names)
 {
-    struct broker *broker = walk->reaping->detector->broker;
     struct script_call call;
-    topic_begin_call(&walk->topic, &call, "bury");
+    topic_begin_call(&walk->topic, &call, "reap");
     topic_add_key(&walk->topic, &call, "members", NULL);
     script_add(&call, walk->reaping->id);
     topic_add_base(&walk->topic, &call, "member");
@@ -191,15 +189,15 @@ static void take_off(struct room_walk *walk, const struct redis_reply *names)
         if (name != NULL)
             redis_words_add(&call.words, name, len);
     }
-    if (script_run(broker_commands(broker)->redis, &call, on_taken_off, walk) != 0)
+    if (script_run(walk->reaping->detector->redis, &call, on_taken_off, walk) != 0)
         end_walk(walk, true);
 }
 
 /* A key that is of another type by hand tells nothing of anybody, and never would. */
 static void drop_broken(struct failure_detector *detector, const char *key)
 {
-    failure_detector_log_repair(detector, key);
-    redis_send_strings(broker_commands(detector->broker)->redis, NULL, NULL, "DEL", key, NULL);
+    error_log_repair(detector->log, key, &detector->repair_logged);
+    redis_send_strings(detector->redis, NULL, NULL, "DEL", key, NULL);
 }
 
 static void on_scanned(void *arg, const struct redis_reply *reply)
@@ -213,7 +211,7 @@ static void on_scanned(void *arg, const struct redis_reply *reply)
     }
     const char *cursor = redis_reply_string(redis_reply_at(reply, 0), NULL);
     /* one that stands still would be followed for ever */
-    if (cursor == NULL || failure_detector_is_stale(walk->asked_ms) || is_stopped(walk->reaping) ||
+    if (cursor == NULL || reaper_is_stale(walk->asked_ms) || is_dropped(walk->reaping) ||
         (strcmp(cursor, "0") != 0 && strcmp(cursor, walk->cursor) == 0)) {
         end_walk(walk, true);
         return;
@@ -227,7 +225,7 @@ static void on_still_dead(void *arg, const struct redis_reply *reply)
 {
     struct room_walk *walk = arg;
     if (redis_reply_is_error(reply) || redis_reply_integer(reply) != 0 ||
-        failure_detector_is_stale(walk->asked_ms))
+        reaper_is_stale(walk->asked_ms))
         end_walk(walk, true);
     else
         scan(walk);
@@ -239,13 +237,12 @@ static void check_and_scan(struct room_walk *walk)
     assert(reaping != NULL);
     struct key key = key_gateway(reaping->detector->config->redis_prefix, reaping->id);
     walk->asked_ms = clock_monotonic_ms();
-    if (!is_stopped(reaping) && is_own(reaping)) {
+    if (!is_dropped(reaping) && is_own(reaping)) {
         scan(walk);
         return;
     }
-    if (is_stopped(reaping) ||
-        redis_send_strings(broker_commands(reaping->detector->broker)->redis, on_still_dead, walk,
-                           "EXISTS", key.text, NULL) != 0)
+    if (is_dropped(reaping) || redis_send_strings(reaping->detector->redis, on_still_dead, walk,
+                                                  "EXISTS", key.text, NULL) != 0)
         end_walk(walk, true);
 }
 
@@ -255,8 +252,8 @@ static void scan(struct room_walk *walk)
     struct key members = key_part(walk->topic.base.text, "members");
     walk->asked_ms = clock_monotonic_ms();
     text_number(SCAN_NAMES, count);
-    if (redis_send_strings(broker_commands(walk->reaping->detector->broker)->redis, on_scanned,
-                           walk, "SSCAN", members.text, walk->cursor, "COUNT", count, NULL) != 0)
+    if (redis_send_strings(walk->reaping->detector->redis, on_scanned, walk, "SSCAN", members.text,
+                           walk->cursor, "COUNT", count, NULL) != 0)
         end_walk(walk, true);
 }
 
@@ -293,19 +290,18 @@ static void add_own_walks(struct reaping *reaping)
 
 /* --- The claim --- */
 
-static void on_given_end(void *arg, const struct redis_reply *reply)
+static void on_claim_expiring(void *arg, const struct redis_reply *reply)
 {
+    struct failure_detector *detector = arg;
     if (redis_reply_integer(reply) != 0)
-        failure_detector_log_repair(arg, "bury");
+        error_log_repair(detector->log, "bury", &detector->repair_logged);
 }
 
-/* Somebody else has the reaping: whoever that is, it must end. */
-static void give_end(struct failure_detector *detector, const char *claim)
+void reaper_expire(struct failure_detector *detector, const char *key, redis_done done)
 {
     char ms[TEXT_NUMBER_BYTES];
     text_number(detector->config->lease * 1000, ms);
-    redis_send_strings(broker_commands(detector->broker)->redis, on_given_end, detector, "PEXPIRE",
-                       claim, ms, "NX", NULL);
+    redis_send_strings(detector->redis, done, detector, "PEXPIRE", key, ms, "NX", NULL);
 }
 
 static void on_claimed(void *arg, const struct redis_reply *reply)
@@ -314,40 +310,46 @@ static void on_claimed(void *arg, const struct redis_reply *reply)
     struct key rooms = key_gateway_rooms(reaping->detector->config->redis_prefix, reaping->id);
     struct key claim = key_reap_claim(reaping->detector->config->redis_prefix, reaping->id);
     bool ours = !redis_reply_is_error(reply) && redis_reply_string(reply, NULL) != NULL &&
-                !failure_detector_is_stale(reaping->asked_ms);
+                !reaper_is_stale(reaping->asked_ms);
     if (!ours && !redis_reply_is_error(reply))
-        give_end(reaping->detector, claim.text);
+        reaper_expire(reaping->detector, claim.text, on_claim_expiring); /* whoever has it */
     if (ours && is_own(reaping))
         add_own_walks(reaping);
-    else if (!ours || redis_send_strings(broker_commands(reaping->detector->broker)->redis,
-                                         on_rooms, reaping, "SMEMBERS", rooms.text, NULL) != 0)
+    else if (!ours || redis_send_strings(reaping->detector->redis, on_rooms, reaping, "SMEMBERS",
+                                         rooms.text, NULL) != 0)
         free_reaping(reaping);
 }
 
-void reaper_claim(struct failure_detector *detector, const char *id, bool stopped)
+void reaper_claim(struct failure_detector *detector, const char *id, bool left)
 {
     bool own = strcmp(id, detector->config->gateway_id) == 0;
     struct reaping *reaping = memory_new(sizeof *reaping + strlen(id) + 1);
     struct key key = key_reap_claim(detector->config->redis_prefix, id);
     char ms[TEXT_NUMBER_BYTES];
     reaping->detector = detector;
-    reaping->stopped = stopped;
+    reaping->left = left;
     list_init(&reaping->waiting);
     reaping->asked_ms = clock_monotonic_ms();
     reaping->spared = own ? broker_incarnation(detector->broker) : "";
     detector->own_reapings += own;
     memcpy(reaping->id, id, strlen(id) + 1);
     text_number(detector->config->lease * 1000, ms);
-    if (redis_send_strings(broker_commands(detector->broker)->redis, on_claimed, reaping, "SET",
-                           key.text, detector->config->gateway_id, "NX", "PX", ms, NULL) != 0)
+    if (redis_send_strings(detector->redis, on_claimed, reaping, "SET", key.text,
+                           detector->config->gateway_id, "NX", "PX", ms, NULL) != 0)
         free_reaping(reaping);
 }
 
-/* --- Our own earlier life --- */
+/* --- Our own earlier incarnation --- */
 
-void failure_detector_note_own(struct failure_detector *detector, const struct redis_reply *rooms)
+static void free_own_rooms(struct failure_detector *detector)
 {
-    reaper_free_own(detector);
+    while (!list_is_empty(&detector->own_rooms))
+        free_walk(LIST_ITEM(detector->own_rooms.next, struct room_walk, link));
+}
+
+void reaper_note_own(struct failure_detector *detector, const struct redis_reply *rooms)
+{
+    free_own_rooms(detector);
     for (size_t i = 0; i < redis_reply_count(rooms); i++) {
         const char *room = redis_reply_string(redis_reply_at(rooms, i), NULL);
         if (room != NULL)
@@ -355,24 +357,13 @@ void failure_detector_note_own(struct failure_detector *detector, const struct r
     }
 }
 
-bool failure_detector_have_own(const struct failure_detector *detector)
+bool reaper_have_own(const struct failure_detector *detector)
 {
     return detector->own_reapings > 0 || !list_is_empty(&detector->own_rooms);
 }
 
-void failure_detector_hold_own(struct failure_detector *detector)
+void reaper_drop_own(struct failure_detector *detector)
 {
-    detector->held_ms = clock_monotonic_ms();
-}
-
-void failure_detector_stop_own(struct failure_detector *detector)
-{
-    detector->own_stopped = true;
-    reaper_free_own(detector);
-}
-
-void reaper_free_own(struct failure_detector *detector)
-{
-    while (!list_is_empty(&detector->own_rooms))
-        free_walk(LIST_ITEM(detector->own_rooms.next, struct room_walk, link));
+    detector->own_dropped = true;
+    free_own_rooms(detector);
 }

@@ -1,12 +1,12 @@
--- join: people come in, come back, or are put back by a gateway that was thought dead; several of
+-- join: people come in, come back, or are reinstated by a gateway that was thought dead; several of
 -- one room who ask at about the same time. They are judged one after the other; one event tells of
 -- all who are new.
 --
 -- KEYS  4 members (set of folded names)
 --       5… of each person:
 --          member:NAME
---          left:ID of the token shown
--- ARGV  5 gateway   6 seconds that a member lives   7 members at most (0: any number)
+--          left:ID of the resume token
+-- ARGV  5 gateway   6 ttl of a member in s   7 members at most (0: any number)
 --       8 key of a member without the name   9 gateway channel without id
 --       10 until when somebody waits for the answer, in ms of Redis' clock ('0': not known)
 --       11… of each person:
@@ -16,18 +16,18 @@
 --          session (of the gateway's)
 --          new id
 --          hash of the new token
---          id of the token shown ('' none)
+--          id of the resume token ('' none)
 --          its hash
 --          folded name to which a number is added for a suggestion
 --          when they asked, in ms of Redis' clock ('0': not known)
---          '1': put back a member that this gateway holds
---          what it may see from, when put back
+--          '1': reinstate a member that this gateway holds
+--          what it may see from, when reinstated
 --          the epoch of that number
 --
 -- Who asked later has it: two gateways may hold one member, as one of them was thought dead, or
 -- Redis went on with an older memory. Beside the token (`left`) stands who had it last, since it was
--- used or its member left: when that asked, in which session and under which name. So nobody is put
--- back beside it, or in its place.
+-- used or its member left: when that asked, in which session and under which name. So nobody is
+-- reinstated beside it, or in its place.
 --
 -- Returns for each, in order, {'joined' | 'resumed', id, number, floor, epoch}: the member is in, has
 -- this id, and what the room was up to `number` of `epoch` includes it; it may be shown events after
@@ -37,7 +37,7 @@ local members, gateway, ttl, most_members = KEYS[4], ARGV[5], ARGV[6], count_in(
 local member_key, gateway_channel = ARGV[8], ARGV[9]
 local last_moment = count_in(10)
 local words, first_word = 13, 11
-local surely_ms = 250 -- so well the gateways know Redis' clock
+local clock_error_ms = 250 -- at most so wrong is what gateways take for Redis' clock
 local at = now_ms()
 
 must(#ARGV - first_word + 1 == (#KEYS - 4) / 2 * words, 'thirteen words for each person')
@@ -47,16 +47,16 @@ for i = 1, (#KEYS - 4) / 2 do
     local n = first_word + (i - 1) * words
     people[i] = {
         key = KEYS[3 + 2 * i], left = KEYS[4 + 2 * i], name = ARGV[n], address = ARGV[n + 1],
-        shown = ARGV[n + 2], session = ARGV[n + 3], id = ARGV[n + 4], hash = ARGV[n + 5],
-        shown_id = ARGV[n + 6], shown_hash = ARGV[n + 7], base = ARGV[n + 8],
-        asked = digits(count_in(n + 9)), restore = ARGV[n + 10] == '1', floor = count_in(n + 11),
+        public_address = ARGV[n + 2], session = ARGV[n + 3], id = ARGV[n + 4], hash = ARGV[n + 5],
+        resume_id = ARGV[n + 6], resume_hash = ARGV[n + 7], base = ARGV[n + 8],
+        asked_at = digits(count_in(n + 9)), reinstate = ARGV[n + 10] == '1', floor = count_in(n + 11),
         floor_epoch = ARGV[n + 12],
     }
     local one = people[i]
     one.folded = string.sub(one.key, #member_key + 1)
     must(one.folded ~= '' and one.name ~= '' and one.session ~= '', 'a person without a name')
     must(one.id ~= '' and one.hash ~= '', 'a person without an id')
-    must(not one.restore or one.shown_id ~= '' and one.shown_hash ~= '', 'nobody to put back')
+    must(not one.reinstate or one.resume_id ~= '' and one.resume_hash ~= '', 'nobody to reinstate')
 end
 
 -- A call can be stuck on its way, or Redis be frozen, until its gateway has given it up, and the
@@ -77,7 +77,7 @@ local function floor_here(floor, there)
         return 0
     end
     there = there and there ~= '' and there or epoch
-    return math.min(stand(there, floor, epoch, forks), now)
+    return math.min(floor_in(there, floor, epoch, forks), now)
 end
 
 -- A number that makes the name free, 0 when none was found. Numbers are given from 2 on, so mostly
@@ -108,10 +108,10 @@ local function suggest(base)
     return free or 0
 end
 
--- The token is used up, and this is its last life.
-local function note_life(person)
+-- The token is used up, and this is the last session that had it.
+local function note_session(person)
     call('HDEL', person.left, 'resume', 'floor', 'floor_epoch')
-    call('HSET', person.left, 'asked_at', person.asked, 'session', person.session,
+    call('HSET', person.left, 'asked_at', person.asked_at, 'session', person.session,
          'name', person.folded)
     call('EXPIRE', person.left, ttl)
 end
@@ -129,18 +129,18 @@ local function let_in()
     end
     local people, names = {}, {}
     for i, person in ipairs(coming) do
-        people[#people + 1] = person_json(person.id, person.name, person.shown)
+        people[#people + 1] = person_json(person.id, person.name, person.public_address)
         names[i] = person.folded
     end
     now = emit_presence(table.concat(people, ','), '', count)
     for _, person in ipairs(coming) do
         person.answer[3] = now
-        if person.id == person.shown_id then
-            note_life(person)
+        if person.id == person.resume_id then
+            note_session(person)
         end
         call('HSET', person.key, 'id', person.id, 'name', person.name, 'address', person.address,
-             'shown', person.shown, 'gateway', gateway, 'session', person.session,
-             'joined_at', at, 'asked_at', person.asked, 'resume', person.hash,
+             'shown', person.public_address, 'gateway', gateway, 'session', person.session,
+             'joined_at', at, 'asked_at', person.asked_at, 'resume', person.hash,
              'floor', digits(person.answer[4]), 'floor_epoch', epoch)
         call('EXPIRE', person.key, ttl)
     end
@@ -153,16 +153,16 @@ end
 -- come says nothing: Redis' clock was set back. (Should this be wrong, asking again helps.)
 local function is_late(asked, asked_there)
     local own, theirs = tonumber(asked), tonumber(asked_there) or 0
-    return own > 0 and own + surely_ms < theirs and theirs <= tonumber(at)
+    return own > 0 and own + clock_error_ms < theirs and theirs <= tonumber(at)
 end
 
--- Somebody else may hold what a gateway wants to put back, and is to keep it.
+-- Somebody else may hold what a gateway wants to reinstate, and is to keep it.
 local function is_elsewhere(person, asked_there)
-    return person.asked == '0' or is_late(person.asked, asked_there)
+    return person.asked_at == '0' or is_late(person.asked_at, asked_there)
 end
 
--- Of which process a session is: it is that one's life, a dash and a number.
-local function life_of(session)
+-- Of which process a session is: it is that one's incarnation, a dash and a number.
+local function incarnation_of(session)
     return session and string.match(session, '^(.*)%-%d+$')
 end
 
@@ -170,37 +170,39 @@ end
 local function take_over(person, there)
     local old_gateway, old_session, asked = there[3], there[4], there[6] or '0'
     local same = old_gateway == gateway and old_session == person.session
-    if not person.restore and is_late(person.asked, asked) then
+    if not person.reinstate and is_late(person.asked_at, asked) then
         return {'late'}
-    elseif person.restore and not same and is_elsewhere(person, asked) then
+    elseif person.reinstate and not same and is_elsewhere(person, asked) then
         return {'moved'}
     elseif not same then
-        asked = person.asked
+        asked = person.asked_at
     end
     call('HSET', person.key, 'gateway', gateway, 'session', person.session,
          'address', person.address, 'asked_at', asked)
     call('EXPIRE', person.key, ttl)
     taken_over = true
     -- another process, which may bear the same gateway-id (without one: broken by hand)
-    if old_gateway and (old_gateway ~= gateway or life_of(old_session) ~= life_of(person.session)) then
+    local there_before = incarnation_of(old_session)
+    if old_gateway and (old_gateway ~= gateway or there_before ~= incarnation_of(person.session)) then
         call('PUBLISH', gateway_channel .. old_gateway,
-             cjson.encode({type = 'resumed', id = person.shown_id, session = old_session}))
+             cjson.encode({type = 'resumed', id = person.resume_id, session = old_session}))
     end
-    return {'resumed', person.shown_id, now, floor_here(there[5], there[7]), epoch}
+    return {'resumed', person.resume_id, now, floor_here(there[5], there[7]), epoch}
 end
 
 -- The same member under another name, by a token that was used there. Nobody has one id twice: the
--- earlier life has moved; a later one comes in as somebody else, or is put back once that one has left.
+-- earlier session has moved; a later one comes in as somebody else, or is reinstated once that one has
+-- left.
 local function judge_namesake(person, name)
     local there = fields(member_key .. name, 'id', 'asked_at')
-    if there[1] ~= person.shown_id then
+    if there[1] ~= person.resume_id then
         return nil
     end
     return is_elsewhere(person, there[2]) and {'moved'} or {'taken', suggest(person.base)}
 end
 
--- May it be put back? nil: yes.
-local function judge_put_back(person, asked, session, name)
+-- May it be reinstated? nil: yes.
+local function judge_reinstated(person, asked, session, name)
     local other = name and name ~= person.folded and judge_namesake(person, name)
     if other then
         return other
@@ -216,33 +218,33 @@ local function judge(person)
     end
     local there = fields(person.key, 'id', 'resume', 'gateway', 'session', 'floor', 'asked_at',
                          'floor_epoch')
-    if there[1] and there[1] == person.shown_id and there[2] == person.shown_hash then
+    if there[1] and there[1] == person.resume_id and there[2] == person.resume_hash then
         return take_over(person, there)
     elseif there[1] then
         return {'taken', suggest(person.base)}
-    elseif most_members > 0 and not person.restore and count >= most_members then
+    elseif most_members > 0 and not person.reinstate and count >= most_members then
         return {'full'}
     end
 
     local floor = now
-    local before = person.shown_id ~= '' and
+    local before = person.resume_id ~= '' and
                    fields(person.left, 'resume', 'floor', 'asked_at', 'session', 'name',
                           'floor_epoch') or {}
-    if person.restore then
-        local other = judge_put_back(person, before[3], before[4], before[5])
+    if person.reinstate then
+        local other = judge_reinstated(person, before[3], before[4], before[5])
         if other then
             return other
         end
-        person.id, person.hash = person.shown_id, person.shown_hash
+        person.id, person.hash = person.resume_id, person.resume_hash
         floor = floor_here(person.floor, person.floor_epoch)
-    elseif person.shown_id ~= '' and before[1] == person.shown_hash then
-        person.id, person.hash = person.shown_id, person.shown_hash
+    elseif person.resume_id ~= '' and before[1] == person.resume_hash then
+        person.id, person.hash = person.resume_id, person.resume_hash
         floor = floor_here(before[2], before[6])
     end
     count = count + 1 - call('SISMEMBER', members, person.folded)
     person.answer = {'joined', person.id, now, floor, epoch}
     claimed[person.key] = true
-    claimed[person.left] = person.shown_id ~= ''
+    claimed[person.left] = person.resume_id ~= ''
     coming[#coming + 1] = person
     return person.answer
 end

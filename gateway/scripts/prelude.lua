@@ -2,7 +2,7 @@
 -- keeps them on one shard.
 --
 -- KEYS  1 the room's channel   2 head   3 recent
--- ARGV  1 epoch to use should the room be new   2 seconds that head lives
+-- ARGV  1 epoch to use should the room be new   2 ttl of head in s
 --       3 retention in seconds (0: keep nothing)   4 kept events at most
 
 -- A whole number that Lua can still add one to; nan, inf and nil are none.
@@ -15,7 +15,7 @@ local function is_epoch(text)
 end
 
 -- What only a mistake of ours could break is looked at before anything is written: half a script
--- would leave half a room, and a life of -1 seconds takes a key away.
+-- would leave half a room, and a TTL of -1 seconds takes a key away.
 local function must(good, what)
     if not good then
         error('ARGV or KEYS: ' .. what)
@@ -90,7 +90,7 @@ local function history()
     return history_name
 end
 
--- A room that is new, or whose head somebody has broken by hand: numbers begin anew.
+-- A room that is new, or whose head somebody has broken by hand: numbers begin again.
 local function begin()
     redis.call('EXPIRE', head, head_ttl) -- whoever may not do that writes nothing
     redis.call('DEL', head, recent)
@@ -102,7 +102,7 @@ end
 
 -- Another history may lack what its predecessor had: its numbers would mean two things. So a new
 -- epoch begins that continues the numbers, and says behind which number the old one is not shared
--- (as leader epochs do in Kafka, KIP-101). Whoever listens is told first.
+-- (as leader epochs do in Kafka, KIP-101). Whoever is subscribed is told first.
 local most_forks = 8
 local function fork(epoch, seq, forks)
     local all = {}
@@ -130,20 +130,20 @@ local function position()
     if not is_count(seq) or not is_epoch(at[1]) then
         return begin()
     end
-    local epoch, said, forks = at[1], tonumber(at[3]), at[5] or ''
-    said = is_count(said) and said or 0
+    local epoch, messages, forks = at[1], tonumber(at[3]), at[5] or ''
+    messages = is_count(messages) and messages or 0
     if at[4] ~= history() then
         forks = fork(epoch, seq, forks)
         epoch = new_epoch
     end
-    return epoch, seq, said, forks
+    return epoch, seq, messages, forks
 end
 
 -- Where a floor, which is the number `seq` of the epoch `there`, is in this epoch: at the same number,
 -- or at the fork behind which that epoch's numbers mean something else. Of an epoch that led to no
 -- fork (a room's head was lost) it is 0: one that is too low shows nothing twice, as whoever comes
 -- back says what it has seen; one that is too high hides what is owed.
-local function stand(there, seq, epoch, forks)
+local function floor_in(there, seq, epoch, forks)
     if there == epoch then
         return seq
     end
@@ -156,13 +156,13 @@ local function stand(there, seq, epoch, forks)
 end
 
 -- Keeps an event for `retention`; returns why that failed, or nil. A stream that somebody has broken
--- by hand (another type, a foreign number, the last there can be) is begun anew. Its life is renewed
+-- by hand (another type, a foreign number, the last there can be) is begun again. Its TTL is renewed
 -- with a script's first event, directly: what is refused later leaves no stream for ever.
-local has_life = false
-local function keep(seq, at, event, said)
+local ttl_renewed = false
+local function append(seq, at, event, messages)
     local function add()
         return redis.pcall('XADD', recent, 'MAXLEN', most_kept, seq .. '-0', 'at', at,
-                           'event', event, 'said', said)
+                           'event', event, 'said', messages)
     end
     if retention == 0 then
         return nil
@@ -173,21 +173,21 @@ local function keep(seq, at, event, said)
         redis.call('DEL', recent)
         kept = add()
     end
-    if not kept.err and not has_life then
+    if not kept.err and not ttl_renewed then
         local refused = redis.pcall('EXPIRE', recent, ARGV[3])
         if type(refused) == 'table' then -- and its number will be given again
             redis.call('DEL', recent)
             return refused.err
         end
-        has_life = true
+        ttl_renewed = true
     end
     return kept.err
 end
 
 -- Publishes what was kept, the last of it under `seq`, all in one step: numbers have no holes, and
 -- everybody who subscribed sees them grow.
-local function show(events, seq, said)
-    redis.call('HSET', head, 'seq', seq, 'said', said)
+local function publish(events, seq, messages)
+    redis.call('HSET', head, 'seq', seq, 'said', messages)
     for _, event in ipairs(events) do
         redis.call('PUBLISH', channel, event)
     end
@@ -195,26 +195,26 @@ end
 
 -- A presence event: numbered, kept and published. `joined` and `left` are JSON, comma-separated.
 local function emit_presence(joined, left, count)
-    local _, last, said = position()
+    local _, last, messages = position()
     local seq = digits(last + 1)
     local event = '{"type":"presence","seq":' .. seq .. ',"joined":[' .. joined .. '],"left":[' ..
                   left .. '],"count":' .. count .. '}'
-    local failed = keep(seq, now_ms(), event, digits(said))
+    local failed = append(seq, now_ms(), event, digits(messages))
     if failed then
         error(failed)
     end
-    show({event}, seq, digits(said))
+    publish({event}, seq, digits(messages))
     return last + 1
 end
 
 -- With this token somebody who left may come back, for `retention`. Without its hash, which somebody
--- may have taken off by hand, nobody could. `member` has that and what the note of its last life says
--- (see join.lua): hash, floor, floor_epoch, asked, session, folded.
+-- may have taken off by hand, nobody could. `member` has that and what the note of its last session
+-- says (see join.lua): hash, floor, floor_epoch, asked_at, session, folded.
 local function keep_token(left, member)
     if retention > 0 and member.hash then
         mend(left, 'hash')
         redis.call('HSET', left, 'resume', member.hash, 'floor', member.floor or '0',
-                   'floor_epoch', member.floor_epoch or '', 'asked_at', member.asked or '0',
+                   'floor_epoch', member.floor_epoch or '', 'asked_at', member.asked_at or '0',
                    'session', member.session or '', 'name', member.folded)
         redis.call('EXPIRE', left, retention)
     end
@@ -238,15 +238,16 @@ local function can_be_shown(text)
     return not string.find(text, '[\128-\255]')
 end
 
--- Somebody in a presence event; `shown` is the address that others see ('' or nil: none). nil when it
+-- Somebody in a presence event; `public_address` is what others see ('' or nil: none). nil when it
 -- is nobody who can be shown: then the count alone is told.
-local function person_json(id, name, shown)
-    if not (id and name and can_be_shown(id) and can_be_shown(name) and can_be_shown(shown or '')) then
+local function person_json(id, name, public_address)
+    public_address = public_address or ''
+    if not (id and name and can_be_shown(id) and can_be_shown(name) and can_be_shown(public_address)) then
         return nil
     end
     local json = '{"id":' .. cjson.encode(id) .. ',"name":' .. cjson.encode(name)
-    if shown and shown ~= '' then
-        json = json .. ',"address":' .. cjson.encode(shown)
+    if public_address ~= '' then
+        json = json .. ',"address":' .. cjson.encode(public_address)
     end
     return json .. '}'
 end

@@ -3,19 +3,19 @@
 --
 -- KEYS  4 members   5 member:NAME   6 nonces:ID
 -- ARGV  5 what is published
-local members, member, nonces, word = KEYS[4], KEYS[5], KEYS[6], ARGV[5]
+local members, member, nonces, payload = KEYS[4], KEYS[5], KEYS[6], ARGV[5]
 local call = redis.call
--- Each key has its end from the first write on: what is refused then leaves none for ever. The head
+-- Each key has a TTL from the first write on: what is refused then leaves none for ever. The head
 -- is given its own where a room begins, `recent` where an event is kept.
-local _, last, said = position()
+local _, last, messages = position()
 local seq = digits(last + 1)
-local failed = keep(seq, now_ms(), word, digits(said + 1))
+local failed = append(seq, now_ms(), payload, digits(messages + 1))
 if failed then
     return redis.error_reply(failed)
 end
 
 mend(members, 'set')
-call('HSET', member, 'id', word)
+call('HSET', member, 'id', payload)
 call('EXPIRE', member, head_ttl)
 call('HGET', member, 'id')
 call('EXISTS', member)
@@ -25,12 +25,12 @@ call('SREM', members, 'left')
 call('SISMEMBER', members, 'probe')
 call('SRANDMEMBER', members, 1)
 call('SCARD', members)
-call('ZSCORE', nonces, word)
-call('ZADD', nonces, seq, word)
+call('ZSCORE', nonces, payload)
+call('ZADD', nonces, seq, payload)
 call('EXPIRE', nonces, head_ttl)
 call('ZREMRANGEBYRANK', nonces, '0', '-3')
 call('DEL', members, member, nonces) -- whoever looks at the rooms finds nobody there
 call('XRANGE', recent, '-', '+', 'COUNT', '1')
-show({word}, seq, digits(said + 1))
+publish({payload}, seq, digits(messages + 1))
 call('EXPIRE', head, head_ttl)
 return last + 1

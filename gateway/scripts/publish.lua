@@ -1,10 +1,10 @@
--- publish: what members said to a room in one turn of a gateway's loop. Answers, for each in order,
+-- publish: what members said to a room in one iteration of a gateway's loop. Answers, for each in order,
 -- the number under which everybody will see it, or an error.
 -- A nonce that a member used before is answered with the first number and nothing is published, so
 -- a repeat after a reconnect is harmless.
 --
 -- KEYS  4… of each message with a nonce: the nonces of who says it (sorted set: nonce by number)
--- ARGV  5 nonces kept at most   6 seconds that nonces live
+-- ARGV  5 nonces kept at most   6 ttl of nonces in s
 --       7… of each message:
 --          the event's JSON from "from" on
 --          nonce or ''
@@ -12,7 +12,7 @@
 --          lost the room, or goes on with another history), nobody knows whether it was shown,
 --          and it is refused
 local most_nonces, nonce_ttl = digits(-1 - count_in(5, 1)), ARGV[6]
-local epoch, seq, said, at -- where the room is; not looked up for repeats alone
+local epoch, seq, messages, at -- where the room is; not looked up for repeats alone
 local events, answers = {}, {}
 
 -- The number under which it was said, or nil; and why that cannot be known.
@@ -41,11 +41,11 @@ local function say(body, nonces, nonce, first_epoch)
     end
     if seen then
         return seen
-    elseif refused then -- alone: what was kept before it in this call is shown at the end
+    elseif refused then -- alone: what was kept before it in this call is published at the end
         return redis.error_reply(refused)
     end
     if not epoch then
-        epoch, seq, said = position()
+        epoch, seq, messages = position()
         at = now_ms()
     end
     if first_epoch ~= '' and epoch ~= first_epoch then
@@ -53,11 +53,11 @@ local function say(body, nonces, nonce, first_epoch)
     end
     local number = digits(seq + 1)
     local event = '{"type":"message","seq":' .. number .. ',"at":' .. at .. ',' .. body
-    local failed = keep(number, at, event, digits(said + 1))
+    local failed = append(number, at, event, digits(messages + 1))
     if failed then
         return redis.error_reply(failed)
     end
-    seq, said = seq + 1, said + 1
+    seq, messages = seq + 1, messages + 1
     events[#events + 1] = event
     if nonces then
         remember(nonces, nonce, number)
@@ -82,6 +82,6 @@ for i = 7, #ARGV, 3 do
     answers[#answers + 1] = say(ARGV[i], nonces, ARGV[i + 1], ARGV[i + 2])
 end
 if #events > 0 then
-    show(events, digits(seq), digits(said))
+    publish(events, digits(seq), digits(messages))
 end
 return answers

@@ -13,17 +13,17 @@ must(last == '' or string.find(last, '^%d+%-%d+$'), '8 is no entry of a stream')
 if last ~= '' then
     from = '(' .. last
 end
-local epoch, seq, said, forks = position()
+local epoch, seq, messages, forks = position()
 local to = digits(seq) .. '-0'
-local answer, bytes = {epoch, seq, said, now_ms(), forks, ''}, 0
+local answer, bytes = {epoch, seq, messages, now_ms(), forks, ''}, 0
 
 mend(recent, 'stream')
 local page = redis.call('XRANGE', recent, from, to, 'COUNT', ARGV[6])
 for _, entry in ipairs(page) do
     local kept = entry[2]
     local number = string.match(entry[1], '^(%d+)%-0$')
-    local at, event, messages = kept[2], kept[4], kept[6] or '0'
-    local size = number and kept[3] == 'event' and #at + #event + #messages
+    local at, event, up_to = kept[2], kept[4], kept[6] or '0'
+    local size = number and kept[3] == 'event' and #at + #event + #up_to
     if size and size <= most_bytes then -- else somebody has added it by hand
         bytes = bytes + size
         if bytes > most_bytes then
@@ -33,7 +33,7 @@ for _, entry in ipairs(page) do
         answer[#answer + 1] = number
         answer[#answer + 1] = at
         answer[#answer + 1] = event
-        answer[#answer + 1] = messages
+        answer[#answer + 1] = up_to
     end
     last = entry[1]
 end

@@ -1,11 +1,11 @@
 -- refresh: a gateway says which members of a room it still holds, a hundred at a time.
 --
 -- KEYS  4 members   5… member:NAME of each
--- ARGV  5 seconds that a member lives   6 key of a member without the name
+-- ARGV  5 ttl of a member in s   6 key of a member without the name
 --       7 key of left without the id   8… session of each
 --
--- Returns one letter for each: k kept, g gone (expired or buried: put it back), m moved (another
--- gateway or another socket has it now). A session begins with its gateway's random life, so it is
+-- Returns one letter for each: k kept, g gone (expired or reaped: reinstate it), m moved (another
+-- gateway or another socket has it now). A session begins with its gateway's incarnation, so it is
 -- all that has to be compared.
 local members, ttl, left_key = KEYS[4], ARGV[5], ARGV[7]
 local name_at = #ARGV[6] + 1

@@ -7,7 +7,7 @@
 --          then id, name, shown address of each}.
 local members = KEYS[4]
 count_in(5)
-local epoch, seq, said = position()
+local epoch, seq, messages = position()
 local people = {}
 
 mend(members, 'set')
@@ -21,7 +21,7 @@ for _, folded in ipairs(redis.call('SRANDMEMBER', members, ARGV[5])) do
         redis.call('SREM', members, folded)
     end
 end
-local answer = {epoch, seq, said, redis.call('SCARD', members)}
+local answer = {epoch, seq, messages, redis.call('SCARD', members)}
 for _, value in ipairs(people) do
     answer[#answer + 1] = value
 end

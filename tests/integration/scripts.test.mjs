@@ -64,7 +64,7 @@ test("a member that resumed under its own name is reinstated by its last session
     const last = { name: "ann", session: "s2", asked: world.start - 5000, ...token("s1") };
     await join("g1", { name: "ann", session: "s1", asked: world.start - 9000 });
     assert.deepEqual(await join("g2", last), [["resumed", "new s1"]]);
-    assert.equal(await call("bury", reap("g2", "ann")), 1);
+    assert.equal(await call("reap", reap("g2", "ann")), 1);
     assert.deepEqual(await join("g1", { name: "ann", session: "s1", asked: world.start - 9000, restore: true, ...token("s1") }), [["moved"]]);
     // its gateway may not know the clock of Redis yet
     assert.deepEqual(await join("g2", { ...last, restore: true, ...(asked === 0 && { asked }) }), [["joined", "new s1"]]);
@@ -77,10 +77,10 @@ test("a member that moved its token to another name and back is reinstated there
   const [first, second, third] = records.map(([gateway, name, session, ago]) => [gateway, { name, session, asked: world.start - ago, ...token("s1") }]);
   const again = ([gateway, record]) => join(gateway, { ...record, restore: true });
   await join(first[0], { ...first[1], shownId: "", shownHash: "" });
-  await call("bury", reap("g1", "ann"));
+  await call("reap", reap("g1", "ann"));
   assert.deepEqual(await join(...second), [["joined", "new s1"]]);
   assert.deepEqual(await join(...third), [["resumed", "new s1"]]);
-  await call("bury", reap("g3", "bo"));
+  await call("reap", reap("g3", "bo"));
   for (const record of [first, second]) assert.deepEqual(await again(record), [["moved"]]);
   assert.deepEqual(await again(third), [["joined", "new s1"]]);
   assert.deepEqual(await again(first), [["moved"]]);
@@ -104,7 +104,7 @@ test("of two sessions with one token that are reinstated after Redis lost its me
 test("while a member is present, the calls about it renew all keys that its room and its token need", async (t) => {
   const { join, call, redis, base, world } = await startRoom(t);
   await join("g1", { name: "ann", session: "s1" });
-  await call("bury", reap("g1", "ann"));
+  await call("reap", reap("g1", "ann"));
   await call("publish", said("one", "n"));
   const record = { name: "ann", session: "s2", ...token("s1") };
   const renewed = async (what) => {
@@ -117,7 +117,7 @@ test("while a member is present, the calls about it renew all keys that its room
   assert.deepEqual(await renewed(() => call("refresh", { records: [{ folded: "ann", session: "s2" }] })), own);
   assert.deepEqual(await renewed(() => join("g2", { ...record, session: "s3" })), ["head", "member:ann", "members"]);
   assert.deepEqual(await renewed(() => call("publish", said("two", "m"))), ["nonces:i", "recent"]);
-  assert.deepEqual(await renewed(() => call("bury", reap("g2", "ann"))), ["left:new s1", "recent"]);
+  assert.deepEqual(await renewed(() => call("reap", reap("g2", "ann"))), ["left:new s1", "recent"]);
   assert.deepEqual(await renewed(() => join("g2", { ...record, session: "s3", restore: true })), ["head", "left:new s1", "member:ann", "members", "recent"]);
 });
 
@@ -125,7 +125,7 @@ test("reaping in a room with a broken list removes no member silently", async (t
   const { join, call, redis, base, published } = await startRoom(t);
   await join("g1", { name: "ann", session: "s1" });
   await redis("SET", `${base}:members`, "x");
-  assert.equal(await call("bury", reap("g1", "ann")), 1);
+  assert.equal(await call("reap", reap("g1", "ann")), 1);
   assert.deepEqual((await published()).at(-1), { type: "presence", seq: 2, joined: [], left: [{ id: "new s1", name: "ann" }], count: 0 });
 });
 
@@ -135,7 +135,7 @@ test("reaping many members announces fifty at a time, each time with the remaini
   for (let i = 0; i < names.length; i += 15) await join("g1", ...names.slice(i, i + 15).map((name) => ({ name, session: name })));
   await join("g2", { name: "ann", session: "s1" });
   await published();
-  assert.equal(await call("bury", reap("g1", ...names, "ann", ...names)), 120);
+  assert.equal(await call("reap", reap("g1", ...names, "ann", ...names)), 120);
   const told = await published();
   assert.deepEqual(told.map(({ left, count }) => [left.length, count]), [[50, 71], [50, 21], [20, 1]]);
   assert.deepEqual(told.flatMap(({ left }) => left.map(({ name }) => name)), names);
@@ -314,7 +314,7 @@ test("a call for which Redis has no memory is refused as a whole: nothing is ann
   await redis("CONFIG", "SET", "maxmemory", "1");
   const ann = { folded: "ann", session: "s1", said: false, spared: "" };
   const back = [person({ name: "ann", session: "s2", ...token("s1") })];
-  const calls = [["leave", { gateway: "g1", leaves: [ann] }], ["bury", reap("g1", "ann")], ["join", { gateway: "g2", until: 0, people: [person({ name: "bo", session: "s3" })] }], ["join", { gateway: "g2", until: 0, people: back }]];
+  const calls = [["leave", { gateway: "g1", leaves: [ann] }], ["reap", reap("g1", "ann")], ["join", { gateway: "g2", until: 0, people: [person({ name: "bo", session: "s3" })] }], ["join", { gateway: "g2", until: 0, people: back }]];
   for (const [name, call] of calls) assert.match((await run(name, call)).text ?? "", /OOM/, name);
   assert.match((await run("publish", said("one", "n")))[0].text, /^OOM/);
   await redis("CONFIG", "SET", "maxmemory", "0");

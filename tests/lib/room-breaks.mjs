@@ -163,7 +163,7 @@ async function callBroken(world, room, broken) {
     checkKept(room, after, events.filter(({ type }) => type !== "epoch"));
     checkPeople(room, before, after, call, events);
     if (name === "join") checkJoined(room, after, call, got, events);
-    if (name === "leave" || name === "bury") checkGone(room, before, after, call.names ?? call.leaves.map(({ folded }) => folded), events);
+    if (name === "leave" || name === "reap") checkGone(room, before, after, call.names ?? call.leaves.map(({ folded }) => folded), events);
     if (name === "recent") checkRecent(room, before, call, got);
     if (name === "publish") assert.ok(got.every((answer) => answer === "OTHEREPOCH" || (Number.isInteger(answer) && answer >= 0)), `numbers: ${got}`);
     if (name === "join") world.remember(room, call.gateway, call.people, got);

@@ -4,7 +4,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { top } from "./harness.mjs";
 
-export const scripts = ["bury", "join", "leave", "ours", "publish", "recent", "refresh", "roster", "trim"];
+export const scripts = ["reap", "join", "leave", "ours", "publish", "recent", "refresh", "roster", "trim"];
 const source = (name) => fs.readFileSync(path.join(top, `gateway/scripts/${name}.lua`), "latin1");
 
 export class RoomCalls {
@@ -54,7 +54,7 @@ export const words = {
     keys: [members(room), ...records.map(({ folded }) => member(room, folded))],
     args: [room.memberTtl, member(room, ""), left(room, ""), ...records.map(({ session }) => session)],
   }),
-  bury: (room, { gateway, spared, names }) => ({
+  reap: (room, { gateway, spared, names }) => ({
     keys: [members(room)],
     args: [gateway, member(room, ""), left(room, ""), spared, ...names],
   }),

@@ -146,7 +146,7 @@ export class RoomModel {
     return ["resumed", there.id, this.head.seq, this.#floorHere(there.floor, there.floorEpoch), this.head.epoch];
   }
 
-  // --- leave, bury, refresh ---
+  // --- leave, reap, refresh ---
 
   leave(newEpoch, { gateway, leaves }) {
     const gone = new Map();
@@ -158,7 +158,7 @@ export class RoomModel {
     return gone.size === 0 ? 0 : this.#takeOff(newEpoch, gone);
   }
 
-  bury(newEpoch, { gateway, spared, names }) {
+  reap(newEpoch, { gateway, spared, names }) {
     const gone = new Map();
     for (const folded of new Set(names)) {
       const there = this.members.get(folded);

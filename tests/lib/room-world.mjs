@@ -151,7 +151,7 @@ export class World {
     return { records: this.#names(room, 12) };
   }
 
-  bury(room) {
+  reap(room) {
     const gateway = this.random.pick(GATEWAYS);
     if (this.random.chance(0.3)) this.incarnations[gateway] = `${gateway}.${this.fresh("")}-`; // it was started again
     return { gateway, spared: this.random.chance(0.5) ? this.incarnations[gateway] : "", names: this.random.some(NAMES.length, () => this.random.pick(NAMES)) };
@@ -212,7 +212,7 @@ export class World {
   // --- calls and comparisons ---
 
   choose() {
-    return this.random.weighted({ join: 30, leave: 12, refresh: 8, bury: 5, publish: 25, recent: 8, roster: 4, ours: 3, trim: 4, expire: 4, history: 1 });
+    return this.random.weighted({ join: 30, leave: 12, refresh: 8, reap: 5, publish: 25, recent: 8, roster: 4, ours: 3, trim: 4, expire: 4, history: 1 });
   }
 
   remember(room, gateway, people, answers) {

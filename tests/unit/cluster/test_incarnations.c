@@ -1,4 +1,5 @@
-/* This gateway's own earlier lives, which left members behind: taken off, and none of this life. */
+/* This gateway's own earlier incarnations, which left members behind: taken off, and none of this
+ * one. */
 #include "unit.h"
 
 #include "reaper_calls.h"
@@ -7,11 +8,11 @@
 #define OWN_ROOMS "yukizuri:gateway:" WORLD_GATEWAY ":rooms"
 #define OWN_CLAIM "yukizuri:bury:" WORLD_GATEWAY
 
-/* This gateway begins, and an earlier life has left this room. */
+/* This gateway begins, and an earlier incarnation has left this room. */
 static int setup_own(void **state)
 {
     (void)state;
-    world_open_presence();
+    world_open_membership();
     world_when("SMEMBERS", OWN_ROOMS, "['lobby']");
     world_when("SSCAN", LOBBY, "['0', ['alice', 'bob']]");
     world_hold("SET", OWN_CLAIM);
@@ -31,14 +32,14 @@ static void
 test_own_earlier_incarnation_is_buried_after_the_grace_and_this_one_is_spared(void **state)
 {
     (void)state;
-    const char *life =
+    const char *incarnation =
         fake_redis_argument(world_last("lease", "yukizuri:gateway:" WORLD_GATEWAY), 1);
     take_lease();
     fake_redis_answer(await_own_claim(), "+OK");
-    struct fake_redis_call *bury = await_burial("yukizuri:{lobby}", WORLD_GATEWAY);
-    assert_string_equal(fake_redis_argument(bury, 8), life);
-    expect_names(bury, "alice", "bob");
-    fake_redis_answer(bury, "1");
+    struct fake_redis_call *reap = await_reap("yukizuri:{lobby}", WORLD_GATEWAY);
+    assert_string_equal(fake_redis_argument(reap, 8), incarnation);
+    expect_names(reap, "alice", "bob");
+    fake_redis_answer(reap, "1");
     assert_null(world_last("SREM", GATEWAYS)); /* this one lives */
     assert_null(world_last("DEL", OWN_ROOMS));
     loop_pass_ms(WORLD_GRACE_MS);
@@ -51,9 +52,9 @@ static void test_own_earlier_incarnation_that_cannot_be_buried_is_tried_again(vo
     take_lease();
     fake_redis_answer(await_own_claim(), "null");
     fake_redis_answer(world_await("SET"), "+OK");
-    fake_redis_answer(await_burial("yukizuri:{lobby}", WORLD_GATEWAY), "-OOM command not allowed");
+    fake_redis_answer(await_reap("yukizuri:{lobby}", WORLD_GATEWAY), "-OOM command not allowed");
     fake_redis_answer(world_await("SET"), "+OK");
-    fake_redis_answer(await_burial("yukizuri:{lobby}", WORLD_GATEWAY), "2");
+    fake_redis_answer(await_reap("yukizuri:{lobby}", WORLD_GATEWAY), "2");
     loop_pass_ms(WORLD_GRACE_MS);
     world_expect_none("SET");
 }
@@ -62,19 +63,19 @@ static void test_own_earlier_incarnation_that_cannot_be_buried_is_tried_again(vo
 static void test_own_earlier_incarnation_that_drains_is_not_buried_until_it_is_gone(void **state)
 {
     (void)state;
-    fake_redis_answer(world_await("lease"), "['over', 9000, 0, 'other 5', '']");
-    world_when("lease", NULL, "['kept', 9000, 0, 'ours 2', '']");
+    fake_redis_answer(world_await("lease"), "['taken-over', 9000, 0, 'other 5', '']");
+    world_when("lease", NULL, "['renewed', 9000, 0, 'ours 2', '']");
     loop_pass_ms(3 * WORLD_GRACE_MS);
     world_expect_none("SET");
     size_t before = world_count_of("SMEMBERS", OWN_ROOMS);
-    world_when("lease", NULL, "['kept', 0, 0, 'ours 2', '']");
+    world_when("lease", NULL, "['renewed', 0, 0, 'ours 2', '']");
     loop_pass_ms(WORLD_GRACE_MS - WORLD_LEASE_MS / 3 + POLL_MS / 2);
     assert_int_equal(world_count_of("SMEMBERS", OWN_ROOMS), before + 1);
     fake_redis_answer(world_await("SET"), "+OK");
-    fake_redis_answer(await_burial("yukizuri:{lobby}", WORLD_GATEWAY), "2");
+    fake_redis_answer(await_reap("yukizuri:{lobby}", WORLD_GATEWAY), "2");
 }
 
-/* Whoever is not of this life may be of that one. */
+/* Whoever is not of this incarnation may be of that one. */
 static void test_nobody_is_buried_for_own_id_once_a_successor_has_it(void **state)
 {
     (void)state;
@@ -92,15 +93,15 @@ static void test_a_walk_under_way_ends_once_a_successor_has_own_id(void **state)
     take_lease();
     fake_redis_answer(await_own_claim(), "+OK");
     fake_redis_answer(world_await("SSCAN"), "['17', ['alice']]");
-    struct fake_redis_call *bury = await_burial("yukizuri:{lobby}", WORLD_GATEWAY);
+    struct fake_redis_call *reap = await_reap("yukizuri:{lobby}", WORLD_GATEWAY);
     world_hold("lease", NULL);
     loop_pass_ms(WORLD_LEASE_MS / 3);
     struct fake_redis_call *lease = world_await("lease");
-    fake_redis_answer(bury, "1");
+    fake_redis_answer(reap, "1");
     struct fake_redis_call *page = world_await("SSCAN");
     fake_redis_answer(lease, "['lost', 0, 0, 'other 1', '']");
     fake_redis_answer(page, "['18', ['bob']]");
-    world_expect_none("bury");
+    world_expect_none("reap");
     world_expect_none("SSCAN");
 }
 
@@ -109,7 +110,7 @@ static void test_a_gateway_that_ends_in_a_reaping_leaves_nothing_behind(void **s
     (void)state;
     take_lease();
     fake_redis_answer(await_own_claim(), "+OK");
-    await_burial("yukizuri:{lobby}", WORLD_GATEWAY);
+    await_reap("yukizuri:{lobby}", WORLD_GATEWAY);
 }
 
 int main(void)

@@ -13,7 +13,7 @@ enum { A_THIRD_MS = WORLD_LEASE_MS / 3, LOOK_AGAIN_MS = 200, A_MOMENT_MS = 500 }
 static int setup(void **state)
 {
     (void)state;
-    world_open_presence();
+    world_open_membership();
     return 0;
 }
 
@@ -41,7 +41,7 @@ static void answer_lease(struct fake_redis_call *call, const char *outcome)
     fake_redis_answer(call, "['%s', 0, 0, 'ours 1', '']", outcome);
 }
 
-/* What another life shows of itself. */
+/* What another incarnation shows of itself. */
 static void answer_other(struct fake_redis_call *call, const char *outcome, const char *seen)
 {
     fake_redis_answer(call, "['%s', 0, 0, '%s', ':8080']", outcome, seen);
@@ -49,7 +49,7 @@ static void answer_other(struct fake_redis_call *call, const char *outcome, cons
 
 static void take(void)
 {
-    answer_lease(await_lease("start"), "made");
+    answer_lease(await_lease("start"), "acquired");
     assert_string_equal(world_told(), "taken ");
 }
 
@@ -71,7 +71,7 @@ static void test_nobody_comes_in_until_the_lease_is_taken(void **state)
     assert_string_equal(silent_of(call), "");
     expect_no_join();
     assert_string_equal(world_told(), "");
-    answer_lease(call, "made");
+    answer_lease(call, "acquired");
     assert_string_equal(world_told(), "taken ");
     world_join("alice");
 }
@@ -117,7 +117,7 @@ static void test_two_renewals_at_once_do_not_show_that_another_lives(void **stat
     answer_other(await_lease("start"), "held", "other 2");
     answer_other(await_lease("start"), "held", "other 3");
     assert_string_equal(world_told(), "waiting ");
-    answer_lease(await_lease("start"), "made"); /* it has run out */
+    answer_lease(await_lease("start"), "acquired"); /* it has run out */
     assert_string_equal(world_told(), "waiting-no-more taken ");
 }
 
@@ -126,12 +126,12 @@ static void test_who_is_silent_for_a_second_is_dead_and_its_lease_is_taken_over(
     (void)state;
     struct fake_redis_call *call = await_lease("start");
     for (int i = 0; i < 10 && silent_of(call)[0] == '\0'; i++) {
-        answer_other(call, "doubt", "other 1");
+        answer_other(call, "suspect", "other 1");
         loop_pass_ms(LOOK_AGAIN_MS);
         call = await_lease("start");
     }
     assert_string_equal(silent_of(call), "other 1");
-    answer_lease(call, "over");
+    answer_lease(call, "taken-over");
     assert_string_equal(world_told(), "waiting waiting-no-more taken ");
 }
 
@@ -139,7 +139,7 @@ static void test_who_shows_itself_again_is_not_silent(void **state)
 {
     (void)state;
     for (int i = 0; i < 4; i++) {
-        answer_other(await_lease("start"), "doubt", "other 1");
+        answer_other(await_lease("start"), "suspect", "other 1");
         loop_pass_ms(LOOK_AGAIN_MS);
     }
     answer_other(await_lease("start"), "held", "other 1");
@@ -147,7 +147,7 @@ static void test_who_shows_itself_again_is_not_silent(void **state)
     for (int i = 0; i < 4; i++) {
         struct fake_redis_call *call = await_lease("start");
         assert_string_equal(silent_of(call), "");
-        answer_other(call, "doubt", "other 1");
+        answer_other(call, "suspect", "other 1");
         loop_pass_ms(LOOK_AGAIN_MS);
     }
 }
@@ -158,7 +158,7 @@ static void test_it_is_renewed_three_times_in_a_lease(void **state)
 {
     (void)state;
     take();
-    world_when("lease", NULL, "['kept', 0, 0, 'ours 2', '']");
+    world_when("lease", NULL, "['renewed', 0, 0, 'ours 2', '']");
     size_t before = world_count("lease");
     loop_pass_ms(3 * WORLD_LEASE_MS);
     assert_in_range(world_count("lease") - before, 8, 10);
@@ -171,10 +171,10 @@ static void test_a_lease_that_had_run_out_is_ours_again_and_members_are_looked_a
     (void)state;
     take();
     loop_pass_ms(A_THIRD_MS);
-    answer_lease(await_lease("renew"), "made");
+    answer_lease(await_lease("renew"), "acquired");
     assert_string_equal(world_told(), "lapsed ");
     loop_pass_ms(A_THIRD_MS);
-    answer_lease(await_lease("renew"), "kept");
+    answer_lease(await_lease("renew"), "renewed");
     assert_string_equal(world_told(), "");
 }
 
@@ -193,13 +193,13 @@ static void test_who_finds_a_successor_goes_away_once(void **state)
 static void test_an_earlier_process_that_drains_shares_the_id_until_it_is_gone(void **state)
 {
     (void)state;
-    fake_redis_answer(await_lease("start"), "['over', 4000, 0, 'other 5', '']");
+    fake_redis_answer(await_lease("start"), "['taken-over', 4000, 0, 'other 5', '']");
     assert_string_equal(world_told(), "taken shared ");
     loop_pass_ms(A_THIRD_MS);
-    fake_redis_answer(await_lease("renew"), "['kept', 900, 0, 'ours 2', '']");
+    fake_redis_answer(await_lease("renew"), "['renewed', 900, 0, 'ours 2', '']");
     assert_string_equal(world_told(), "");
     loop_pass_ms(A_THIRD_MS);
-    fake_redis_answer(await_lease("renew"), "['kept', 0, 0, 'ours 3', '']");
+    fake_redis_answer(await_lease("renew"), "['renewed', 0, 0, 'ours 3', '']");
     assert_string_equal(world_told(), "alone ");
 }
 
@@ -209,7 +209,7 @@ static void test_a_room_is_noted_when_it_opens_and_no_more_when_it_closes(void *
 {
     (void)state;
     take();
-    world_when("lease", NULL, "['kept', 0, 0, 'ours 2', '']");
+    world_when("lease", NULL, "['renewed', 0, 0, 'ours 2', '']");
     world_when("SCARD", ROOMS, "1");
     world_open_room("den");
     assert_string_equal(fake_redis_argument(world_last("SADD", ROOMS), 2), "den");
@@ -223,7 +223,7 @@ static void test_rooms_are_written_again_where_redis_has_another_number_of_them(
 {
     (void)state;
     take();
-    world_when("lease", NULL, "['kept', 0, 0, 'ours 2', '']");
+    world_when("lease", NULL, "['renewed', 0, 0, 'ours 2', '']");
     world_when("SCARD", ROOMS, "1");
     world_open_room("den");
     loop_pass_ms(WORLD_LEASE_MS);
@@ -244,7 +244,7 @@ static void test_a_gateway_that_goes_away_leaves_its_rooms_noted(void **state)
 {
     (void)state;
     take();
-    world_when("lease", NULL, "['kept', 0, 0, 'ours 2', '']");
+    world_when("lease", NULL, "['renewed', 0, 0, 'ours 2', '']");
     world_open_room("den");
     world_drain();
     world_close_rooms();
@@ -259,7 +259,7 @@ static void test_going_away_is_marked_at_once_and_with_each_renewal(void **state
     (void)state;
     take();
     world_drain();
-    answer_lease(await_lease("drain"), "kept");
+    answer_lease(await_lease("drain"), "renewed");
     loop_pass_ms(A_THIRD_MS);
     answer_lease(await_lease("drain"), "shared");
     assert_string_equal(world_told(), "shared ");
@@ -295,7 +295,7 @@ static void test_where_a_room_was_open_others_look_after_the_grace(void **state)
     assert_non_null(world_last("SET", GONE));
 }
 
-static void test_where_another_life_goes_on_nothing_is_said_of_the_end(void **state)
+static void test_where_another_incarnation_goes_on_nothing_is_said_of_the_end(void **state)
 {
     (void)state;
     take();
@@ -310,7 +310,7 @@ static void test_who_has_no_lease_has_nothing_to_give_back(void **state)
 {
     (void)state;
     assert_false(world_give_back());
-    answer_lease(await_lease("start"), "made");
+    answer_lease(await_lease("start"), "acquired");
     world_told();
     assert_true(world_give_back());
     assert_false(world_give_back());
@@ -357,7 +357,7 @@ static void test_a_renewal_that_fails_is_no_lapse(void **state)
     loop_pass_ms(A_THIRD_MS);
     fake_redis_answer(await_lease("renew"), "-OOM command not allowed");
     loop_pass_ms(A_THIRD_MS);
-    answer_lease(await_lease("renew"), "kept");
+    answer_lease(await_lease("renew"), "renewed");
     assert_string_equal(world_told(), "");
 }
 
@@ -369,7 +369,7 @@ static void test_a_redis_that_is_back_is_asked_at_once(void **state)
     loop_pass_ms(A_MOMENT_MS);
     size_t before = world_count_of("SADD", GATEWAYS);
     world_redis_back();
-    answer_lease(await_lease("renew"), "made"); /* it has forgotten */
+    answer_lease(await_lease("renew"), "acquired"); /* it has forgotten */
     assert_string_equal(world_told(), "lapsed ");
     assert_true(world_count_of("SADD", GATEWAYS) > before);
 }
@@ -448,7 +448,7 @@ int main(void)
         TEST(test_going_away_is_marked_at_once_and_with_each_renewal),
         TEST(test_where_no_room_was_open_nobody_need_look),
         TEST(test_where_a_room_was_open_others_look_after_the_grace),
-        TEST(test_where_another_life_goes_on_nothing_is_said_of_the_end),
+        TEST(test_where_another_incarnation_goes_on_nothing_is_said_of_the_end),
         TEST(test_who_has_no_lease_has_nothing_to_give_back),
         TEST(test_a_start_that_fails_is_tried_again),
         TEST(test_a_start_that_is_lost_with_the_connection_is_tried_again),

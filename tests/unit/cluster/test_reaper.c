@@ -18,7 +18,7 @@ enum { WAIT_MS = WORLD_GRACE_MS - WORLD_LEASE_MS * 2 / 3 };
 static int setup(void **state)
 {
     (void)state;
-    world_open_presence();
+    world_open_membership();
     world_when("SMEMBERS", GATEWAYS, "['" WORLD_GATEWAY "', 'dead']");
     world_when("SMEMBERS", DEAD_ROOMS, "['lobby']");
     world_when("EXISTS", DEAD, "1");
@@ -83,15 +83,15 @@ static void test_a_dead_gateways_room_is_walked_and_its_members_taken_off(void *
 {
     (void)state;
     die_and_claim();
-    struct fake_redis_call *bury = await_burial("yukizuri:{lobby}", "dead");
-    assert_string_equal(fake_redis_key(bury, 4), LOBBY);
-    assert_string_equal(fake_redis_argument(bury, 6), "yukizuri:{lobby}:member:");
-    assert_string_equal(fake_redis_argument(bury, 7), "yukizuri:{lobby}:left:");
-    assert_string_equal(fake_redis_argument(bury, 8), ""); /* nobody is spared */
-    expect_names(bury, "alice", "bob");
-    assert_null(fake_redis_argument(bury, FIRST_NAME + 2));
+    struct fake_redis_call *reap = await_reap("yukizuri:{lobby}", "dead");
+    assert_string_equal(fake_redis_key(reap, 4), LOBBY);
+    assert_string_equal(fake_redis_argument(reap, 6), "yukizuri:{lobby}:member:");
+    assert_string_equal(fake_redis_argument(reap, 7), "yukizuri:{lobby}:left:");
+    assert_string_equal(fake_redis_argument(reap, 8), ""); /* nobody is spared */
+    expect_names(reap, "alice", "bob");
+    assert_null(fake_redis_argument(reap, FIRST_NAME + 2));
     expect_buried(false);
-    fake_redis_answer(bury, "2");
+    fake_redis_answer(reap, "2");
     assert_string_equal(fake_redis_argument(world_last("SREM", DEAD_ROOMS), 2), "lobby");
     expect_buried(true);
     assert_non_null(world_last("DEL", DEAD_GONE));
@@ -107,17 +107,17 @@ static void test_all_rooms_and_all_pages_are_walked(void **state)
     struct fake_redis_call *page = world_await("SSCAN");
     assert_string_equal(fake_redis_argument(page, 2), "0");
     fake_redis_answer(page, "['17', ['carl']]");
-    fake_redis_answer(await_burial("yukizuri:{lobby}", "dead"), "1");
-    struct fake_redis_call *bury = await_burial("yukizuri:{den}", "dead");
-    expect_names(bury, "carl", NULL);
-    fake_redis_answer(bury, "1");
+    fake_redis_answer(await_reap("yukizuri:{lobby}", "dead"), "1");
+    struct fake_redis_call *reap = await_reap("yukizuri:{den}", "dead");
+    expect_names(reap, "carl", NULL);
+    fake_redis_answer(reap, "1");
     page = world_await("SSCAN");
     assert_string_equal(fake_redis_argument(page, 2), "17");
     expect_buried(false);
     fake_redis_answer(page, "['0', ['dora']]");
-    bury = await_burial("yukizuri:{den}", "dead");
-    expect_names(bury, "dora", NULL);
-    fake_redis_answer(bury, "1");
+    reap = await_reap("yukizuri:{den}", "dead");
+    expect_names(reap, "dora", NULL);
+    fake_redis_answer(reap, "1");
     expect_buried(true);
 }
 
@@ -126,12 +126,12 @@ static void test_at_most_eight_rooms_are_walked_at_once(void **state)
     (void)state;
     world_when("SMEMBERS", DEAD_ROOMS,
                "['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l']");
-    world_hold("bury", NULL);
+    world_hold("reap", NULL);
     die_and_claim();
-    assert_int_equal(world_count("bury"), 8);
+    assert_int_equal(world_count("reap"), 8);
     for (int i = 0; i < 12; i++) {
-        assert_in_range(world_count("bury"), 1, 8 + i);
-        fake_redis_answer(world_await("bury"), "1");
+        assert_in_range(world_count("reap"), 1, 8 + i);
+        fake_redis_answer(world_await("reap"), "1");
     }
     expect_buried(true);
 }
@@ -142,7 +142,7 @@ static void test_a_gateway_without_rooms_is_taken_off_the_list_at_once(void **st
     world_when("SMEMBERS", DEAD_ROOMS, "[]");
     die_and_claim();
     expect_buried(true);
-    world_expect_none("bury");
+    world_expect_none("reap");
 }
 
 static void test_a_gateway_that_has_stopped_is_given_the_whole_grace(void **state)
@@ -151,7 +151,7 @@ static void test_a_gateway_that_has_stopped_is_given_the_whole_grace(void **stat
     world_when("EXISTS", DEAD_GONE, "1");
     die();
     fake_redis_answer(await_claim(WORLD_GRACE_MS), "+OK");
-    fake_redis_answer(await_burial("yukizuri:{lobby}", "dead"), "2");
+    fake_redis_answer(await_reap("yukizuri:{lobby}", "dead"), "2");
     expect_buried(true);
 }
 
@@ -188,7 +188,7 @@ static void test_suspicion_is_dropped_while_redis_takes_no_writes(void **state)
     world_when("lease", NULL, "-OOM command not allowed");
     loop_pass_ms(WORLD_LEASE_MS);
     world_expect_none("SET");
-    world_when("lease", NULL, "['kept', 0, 0, 'ours 2', '']");
+    world_when("lease", NULL, "['renewed', 0, 0, 'ours 2', '']");
     loop_pass_ms(WORLD_GRACE_MS - WORLD_LEASE_MS / 3 - POLL_MS);
     world_expect_none("SET");
     loop_pass_ms(WORLD_LEASE_MS / 3);
@@ -219,7 +219,7 @@ static void test_a_claim_that_another_has_is_given_an_end_and_made_again(void **
     fake_redis_answer(world_await("SET"), "null");
     assert_null(world_last("SMEMBERS", DEAD_ROOMS));
     fake_redis_answer(world_await("SET"), "+OK"); /* it has died as well */
-    fake_redis_answer(await_burial("yukizuri:{lobby}", "dead"), "2");
+    fake_redis_answer(await_reap("yukizuri:{lobby}", "dead"), "2");
     expect_buried(true);
 }
 
@@ -242,7 +242,7 @@ static void test_a_claim_that_fails_is_made_again(void **state)
     die();
     fake_redis_answer(await_claim(WAIT_MS), "-OOM command not allowed");
     fake_redis_answer(world_await("SET"), "+OK");
-    fake_redis_answer(await_burial("yukizuri:{lobby}", "dead"), "2");
+    fake_redis_answer(await_reap("yukizuri:{lobby}", "dead"), "2");
     expect_buried(true);
 }
 
@@ -251,12 +251,12 @@ static void test_who_comes_back_between_two_pages_keeps_its_members(void **state
     (void)state;
     world_when("SSCAN", LOBBY, "['17', ['alice']]");
     die_and_claim();
-    struct fake_redis_call *bury = await_burial("yukizuri:{lobby}", "dead");
+    struct fake_redis_call *reap = await_reap("yukizuri:{lobby}", "dead");
     world_when("SSCAN", LOBBY, "['0', ['bob']]");
     world_when("EXISTS", DEAD, "1");
-    fake_redis_answer(bury, "1");
+    fake_redis_answer(reap, "1");
     loop_pass_ms(2 * POLL_MS);
-    world_expect_none("bury");
+    world_expect_none("reap");
     world_expect_none("SET");
     expect_buried(false);
     assert_null(world_last("SREM", DEAD_ROOMS));
@@ -270,7 +270,7 @@ static void test_who_comes_back_before_the_first_page_keeps_its_members(void **s
     world_when("EXISTS", DEAD, "1");
     fake_redis_answer(claim, "+OK");
     loop_pass_ms(2 * POLL_MS);
-    world_expect_none("bury");
+    world_expect_none("reap");
     expect_buried(false);
 }
 
@@ -282,9 +282,9 @@ static void check_that_it_is_taken_up_again(void)
     assert_null(world_last("SREM", DEAD_ROOMS));
     world_when("SSCAN", LOBBY, "['0', ['alice', 'bob']]");
     fake_redis_answer(world_await("SET"), "+OK");
-    struct fake_redis_call *bury = await_burial("yukizuri:{lobby}", "dead");
-    expect_names(bury, "alice", "bob");
-    fake_redis_answer(bury, "2");
+    struct fake_redis_call *reap = await_reap("yukizuri:{lobby}", "dead");
+    expect_names(reap, "alice", "bob");
+    fake_redis_answer(reap, "2");
     expect_buried(true);
 }
 
@@ -292,7 +292,7 @@ static void test_a_page_that_cannot_be_taken_off_is_taken_up_again(void **state)
 {
     (void)state;
     die_and_claim();
-    fake_redis_answer(await_burial("yukizuri:{lobby}", "dead"), "-OOM command not allowed");
+    fake_redis_answer(await_reap("yukizuri:{lobby}", "dead"), "-OOM command not allowed");
     check_that_it_is_taken_up_again();
 }
 
@@ -309,7 +309,7 @@ static void test_a_cursor_that_stands_still_is_not_followed_for_ever(void **stat
     (void)state;
     world_when("SSCAN", LOBBY, "['17', ['alice']]");
     die_and_claim();
-    fake_redis_answer(await_burial("yukizuri:{lobby}", "dead"), "1");
+    fake_redis_answer(await_reap("yukizuri:{lobby}", "dead"), "1");
     check_that_it_is_taken_up_again();
 }
 
@@ -338,7 +338,7 @@ static void test_one_room_that_fails_does_not_keep_others_from_being_walked(void
     world_when("SMEMBERS", DEAD_ROOMS, "['den', 'lobby']");
     world_when("SSCAN", DEN, "-ERR something");
     die_and_claim();
-    fake_redis_answer(await_burial("yukizuri:{lobby}", "dead"), "2");
+    fake_redis_answer(await_reap("yukizuri:{lobby}", "dead"), "2");
     assert_string_equal(fake_redis_argument(world_last("SREM", DEAD_ROOMS), 2), "lobby");
     expect_buried(false);
 }
@@ -347,8 +347,8 @@ static void test_a_reaping_is_carried_on_by_a_redis_that_has_lost_its_scripts(vo
 {
     (void)state;
     die_and_claim();
-    fake_redis_answer(await_burial("yukizuri:{lobby}", "dead"), "-NOSCRIPT No matching script.");
-    struct fake_redis_call *again = await_burial("yukizuri:{lobby}", "dead");
+    fake_redis_answer(await_reap("yukizuri:{lobby}", "dead"), "-NOSCRIPT No matching script.");
+    struct fake_redis_call *again = await_reap("yukizuri:{lobby}", "dead");
     expect_names(again, "alice", "bob");
     fake_redis_answer(again, "2");
     expect_buried(true);
@@ -358,12 +358,12 @@ static void test_a_reaping_that_loses_redis_is_taken_up_again_after_the_grace(vo
 {
     (void)state;
     die_and_claim();
-    await_burial("yukizuri:{lobby}", "dead");
+    await_reap("yukizuri:{lobby}", "dead");
     world_redis_away();
     loop_pass_ms(2 * POLL_MS);
     world_redis_back();
     fake_redis_answer(await_claim(WORLD_GRACE_MS - POLL_MS), "+OK");
-    fake_redis_answer(await_burial("yukizuri:{lobby}", "dead"), "2");
+    fake_redis_answer(await_reap("yukizuri:{lobby}", "dead"), "2");
     expect_buried(true);
 }
 
@@ -377,7 +377,7 @@ static void test_an_answer_that_comes_after_this_process_was_stopped_buries_nobo
     loop_stop_ms(3 * POLL_MS);
     fake_redis_answer(page, "['0', ['alice']]");
     loop_settle();
-    world_expect_none("bury");
+    world_expect_none("reap");
     expect_buried(false);
 }
 

@@ -4,14 +4,14 @@
 
 void take_lease(void)
 {
-    fake_redis_answer(world_await("lease"), "['made', 0, 0, 'ours 1', '']");
-    world_when("lease", NULL, "['kept', 0, 0, 'ours 2', '']");
+    fake_redis_answer(world_await("lease"), "['acquired', 0, 0, 'ours 1', '']");
+    world_when("lease", NULL, "['renewed', 0, 0, 'ours 2', '']");
     assert_string_equal(world_told(), "taken ");
 }
 
-struct fake_redis_call *await_burial(const char *channel, const char *id)
+struct fake_redis_call *await_reap(const char *channel, const char *id)
 {
-    struct fake_redis_call *call = world_await("bury");
+    struct fake_redis_call *call = world_await("reap");
     assert_string_equal(fake_redis_key(call, 1), channel);
     assert_string_equal(fake_redis_argument(call, 5), id);
     return call;

@@ -87,12 +87,12 @@ void world_close_rooms(void)
 
 void world_drain(void)
 {
-    presence_drain(world.presence);
+    membership_drain(world.membership);
 }
 
 bool world_give_back(void)
 {
-    return presence_leave(world.presence, on_left, NULL) == 0;
+    return membership_leave(world.membership, on_left, NULL) == 0;
 }
 
 void world_lease_lapsed(void)
@@ -136,8 +136,8 @@ static void on_up(void *arg)
 {
     (void)arg;
     sessions_on_up(world.sessions);
-    if (world.presence != NULL)
-        presence_up(world.presence);
+    if (world.membership != NULL)
+        membership_up(world.membership);
 }
 
 static void on_control_message(void *arg, const char *data, size_t len)
@@ -158,8 +158,8 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
 static void on_room_opened(void *arg, const char *name, bool open)
 {
     (void)arg;
-    if (world.presence != NULL)
-        presence_note_room(world.presence, name, open);
+    if (world.membership != NULL)
+        membership_note_room(world.membership, name, open);
 }
 
 static void load_config(const char *setting)
@@ -214,9 +214,9 @@ static void make_sessions(void)
     });
 }
 
-static void make_presence(void)
+static void make_membership(void)
 {
-    world.presence = presence_new(&(struct presence_options){
+    world.membership = membership_new(&(struct membership_options){
         .base = loop_base(),
         .broker = world.broker,
         .rooms = sessions_rooms(world.sessions),
@@ -261,10 +261,10 @@ void world_open(const char *setting)
     sessions_admit(world.sessions);
 }
 
-void world_open_presence(void)
+void world_open_membership(void)
 {
     begin(NULL);
-    make_presence();
+    make_membership();
     assert_true(loop_until(flows, NULL, WORLD_DEADLINE_MS));
 }
 
@@ -274,8 +274,8 @@ void world_close(void)
     loop_watch(NULL);
     broker_stop(world.broker);
     connections_free(world.connections);
-    presence_free(world.presence);
-    world.presence = NULL;
+    membership_free(world.membership);
+    world.membership = NULL;
     for (size_t i = 0; i < world.room_count; i++)
         rooms_release(world.rooms[i]);
     sessions_free(world.sessions);

@@ -35,7 +35,7 @@ int world_teardown(void **state);
 
 /* The same with what knows other gateways; Redis is connected, and nothing was answered yet that
  * that asks. */
-void world_open_presence(void);
+void world_open_membership(void);
 
 /* --- Redis --- */
 
@@ -147,7 +147,7 @@ void world_come_back(struct member *member);
 /* So many are in, whose connection is lost. */
 uint64_t world_detached(void);
 
-/* --- What knows other gateways (world_open_presence) --- */
+/* --- What knows other gateways (world_open_membership) --- */
 
 /* What it has said to the gateway, a word for each, with a space behind it, in order: taken,
  * lapsed, refused, superseded, waiting, waiting-no-more, shared, alone (only when that changes).

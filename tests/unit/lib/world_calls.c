@@ -15,7 +15,7 @@ struct rule {
 
 /* What waits for the test, or a rule, and not for the fake. */
 static const char *const names[] = {
-    "join",   "leave",  "ours",     "refresh", "publish", "lease", "bury",    "trim",
+    "join",   "leave",  "ours",     "refresh", "publish", "lease", "reap",    "trim",
     "roster", "recent", "SMEMBERS", "EXISTS",  "SET",     "SSCAN", "PEXPIRE", "SREM",
     "DEL",    "MULTI",  "SADD",     "EXPIRE",  "EXEC",    "SCARD",
 };

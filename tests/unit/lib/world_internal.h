@@ -24,7 +24,7 @@ extern struct world {
     struct connections *connections;
     struct quota *quota;
     struct sessions *sessions;
-    struct presence *presence;
+    struct membership *membership;
     struct event *tick;
     bool id_shared;
     char told[1024];
