@@ -226,8 +226,8 @@ static void on_either_ready(struct broker *broker)
  * old: what comes over the channel would be taken for the history that the scripts tell of. */
 static bool drop_if_split(struct broker *broker)
 {
-    const char *commands = redis_run_id(broker->redis);
-    const char *subscriber = redis_run_id(broker->subscriber);
+    const char *commands = redis_server(broker->redis)->run_id;
+    const char *subscriber = redis_server(broker->subscriber)->run_id;
     if (!is_connected(broker) || commands[0] == '\0' || subscriber[0] == '\0' ||
         strcmp(commands, subscriber) == 0)
         return false;
@@ -343,7 +343,7 @@ static void log_up(struct broker *broker)
 {
     char where[REDIS_URL_TEXT_BYTES];
     char message[REDIS_URL_TEXT_BYTES + 48];
-    const char *version = redis_version(broker->redis);
+    const char *version = redis_server(broker->redis)->version;
     redis_url_format(&broker->url, where);
     snprintf(message, sizeof message, "%s is there%s%s", where,
              version[0] == '\0' ? "" : ": Redis ", version);

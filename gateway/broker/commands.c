@@ -25,17 +25,11 @@ int commands_say(struct topic *topic, const struct publish_batch_say *say, redis
     return 0;
 }
 
-int commands_publish(struct topic *topic, const char *json, size_t len)
+int commands_publish(struct topic *topic, const char *json)
 {
-    const struct commands *commands = topic->commands;
-    struct redis_words words = {0};
-    publish_batch_flush(commands->publish_batch);
-    redis_words_add_string(&words, "PUBLISH");
-    redis_words_add_string(&words, topic->channel.text);
-    redis_words_add(&words, json, len);
-    int result = redis_send(commands->redis, &words, NULL, NULL);
-    redis_words_done(&words);
-    return result;
+    publish_batch_flush(topic->commands->publish_batch);
+    return redis_send_strings(topic->commands->redis, NULL, NULL, "PUBLISH", topic->channel.text,
+                              json, NULL);
 }
 
 static unsigned count_permits(size_t count, size_t like_a_call)
@@ -52,12 +46,6 @@ static int64_t find_end_ms(const struct commands *commands, const struct command
     return remote_clock_at(commands->redis_clock, clock_monotonic_ms() + patience_ms);
 }
 
-/* By Redis' clock; 0: not known. */
-static int64_t find_asked_ms(const struct commands *commands, const struct commands_join *join)
-{
-    return join->asked_ms == 0 ? 0 : remote_clock_at(commands->redis_clock, join->asked_ms);
-}
-
 static void add_join(struct script_call *call, const struct commands *commands,
                      const struct commands_join *join)
 {
@@ -70,7 +58,9 @@ static void add_join(struct script_call *call, const struct commands *commands,
     script_add(call, join->resume_token.id);
     script_add(call, join->resume_token.hash);
     script_add(call, join->number_base);
-    script_add_number(call, (uint64_t)find_asked_ms(commands, join));
+    script_add_number(call, join->asked_ms == 0
+                                ? 0
+                                : (uint64_t)remote_clock_at(commands->redis_clock, join->asked_ms));
     script_add(call, join->reinstate ? "1" : "0");
     script_add_number(call, join->floor);
     script_add(call, join->floor_epoch == NULL ? "" : join->floor_epoch);

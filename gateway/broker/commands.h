@@ -40,7 +40,7 @@ int commands_say(struct topic *topic, const struct publish_batch_say *say, redis
                  void *arg);
 
 /* Publishes something without a number (typing). */
-int commands_publish(struct topic *topic, const char *json, size_t len);
+int commands_publish(struct topic *topic, const char *json);
 
 struct commands_member {
     const char *folded, *name;

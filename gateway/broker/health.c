@@ -72,7 +72,7 @@ static bool is_about_writing(const struct redis_error *error)
     return false;
 }
 
-static void note_refusal(struct health *health, const struct redis_error *error)
+static void note_probe_refused(struct health *health, const struct redis_error *error)
 {
     health->healthy = false;
     health->awaited_since_ms = 0;
@@ -92,7 +92,7 @@ static void on_probe_answered(void *arg, const struct redis_reply *reply)
     if (reply == NULL)
         return;
     if (redis_reply_error(reply, &error)) {
-        note_refusal(health, &error);
+        note_probe_refused(health, &error);
         return;
     }
     health->stage = AWAITS_PUSH;
@@ -173,7 +173,7 @@ static bool is_lost(const struct health *health, int64_t now_ms)
     return now_ms - silent_since_ms > SILENT_MS || now_ms - health->awaited_since_ms > HOPELESS_MS;
 }
 
-/* Was it this process that did not run? Then Redis may not have had its turn yet either, and has
+/* Was it this process that did not run? Then Redis may not have run either, and has
  * its five seconds from now on. */
 static void excuse_silence(struct health *health, int64_t now_ms)
 {

@@ -10,8 +10,8 @@
 #include <string.h>
 
 enum {
-    MOST_REPEATS = 64,     /* in a second */
-    TELL_EVERY_MS = 60000, /* which channel is refused */
+    MOST_REPEATS = 64,    /* in a second */
+    LOG_EVERY_MS = 60000, /* which channel is refused */
 };
 
 struct subscription {
@@ -30,7 +30,7 @@ struct pubsub {
     struct log *log;
     struct table *subscriptions; /* by channel */
     struct link refused;
-    int64_t told_ms; /* 0: never */
+    int64_t logged_ms; /* 0: never */
 };
 
 static struct table_key channel_of(const void *value)
@@ -75,16 +75,16 @@ void pubsub_free(struct pubsub *pubsub)
     free(pubsub);
 }
 
-/* --- Asking --- */
+/* --- Subscribing --- */
 
 /* One line a minute at most: rooms are many, and what they are refused for is one right. */
-static void tell_refused(const struct subscription *subscription)
+static void log_refused_channel(const struct subscription *subscription)
 {
     struct pubsub *pubsub = subscription->pubsub;
     int64_t now_ms = clock_monotonic_ms();
-    if (pubsub->told_ms != 0 && now_ms - pubsub->told_ms < TELL_EVERY_MS)
+    if (pubsub->logged_ms != 0 && now_ms - pubsub->logged_ms < LOG_EVERY_MS)
         return;
-    pubsub->told_ms = now_ms;
+    pubsub->logged_ms = now_ms;
     struct key room;
     bool named = key_channel_room(subscription->channel, &room);
     log_write(pubsub->log,
@@ -99,15 +99,15 @@ static void tell_refused(const struct subscription *subscription)
               });
 }
 
-static void refuse(struct subscription *subscription, const struct redis_error *error)
+static void note_refused(struct subscription *subscription, const struct redis_error *error)
 {
     forget_refusal(subscription);
     subscription->why = memory_copy_string(error->text);
     list_add(&subscription->pubsub->refused, &subscription->refused);
-    tell_refused(subscription);
+    log_refused_channel(subscription);
 }
 
-static void on_answered(void *arg, const struct redis_reply *reply)
+static void on_subscribe_answered(void *arg, const struct redis_reply *reply)
 {
     struct subscription *subscription = arg;
     struct redis_error error;
@@ -119,7 +119,7 @@ static void on_answered(void *arg, const struct redis_reply *reply)
         list_remove(&subscription->refused);
         list_add(&subscription->pubsub->refused, &subscription->refused);
     } else if (redis_reply_error(reply, &error)) {
-        refuse(subscription, &error);
+        note_refused(subscription, &error);
     } else if (!subscription->subscribed) {
         forget_refusal(subscription);
         subscription->subscribed = true;
@@ -128,11 +128,11 @@ static void on_answered(void *arg, const struct redis_reply *reply)
     }
 }
 
-static void ask(struct subscription *subscription)
+static void send_subscribe(struct subscription *subscription)
 {
     list_remove(&subscription->refused);
-    if (redis_send_strings(subscription->pubsub->redis, on_answered, subscription, "SUBSCRIBE",
-                           subscription->channel, NULL) == 0)
+    if (redis_send_strings(subscription->pubsub->redis, on_subscribe_answered, subscription,
+                           "SUBSCRIBE", subscription->channel, NULL) == 0)
         subscription->in_flight++;
 }
 
@@ -144,7 +144,7 @@ void pubsub_add(struct pubsub *pubsub, const char *channel, const struct pubsub_
         (struct subscription){.pubsub = pubsub, .channel = channel, .handler = handler, .arg = arg};
     list_init(&subscription->refused);
     table_add(pubsub->subscriptions, subscription);
-    ask(subscription);
+    send_subscribe(subscription);
 }
 
 void pubsub_remove(struct pubsub *pubsub, const char *channel)
@@ -173,7 +173,7 @@ void pubsub_on_ready(struct pubsub *pubsub)
 {
     struct subscription *subscription;
     for (size_t at = 0; (subscription = table_next(pubsub->subscriptions, &at)) != NULL;)
-        ask(subscription);
+        send_subscribe(subscription);
 }
 
 void pubsub_on_lost(struct pubsub *pubsub)
@@ -206,5 +206,5 @@ void pubsub_tick(struct pubsub *pubsub)
     if (!redis_is_ready(pubsub->redis))
         return;
     for (int i = 0; i < MOST_REPEATS && !list_is_empty(&pubsub->refused); i++)
-        ask(LIST_ITEM(pubsub->refused.next, struct subscription, refused));
+        send_subscribe(LIST_ITEM(pubsub->refused.next, struct subscription, refused));
 }

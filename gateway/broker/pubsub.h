@@ -1,5 +1,5 @@
 /* pubsub: the channels that a gateway listens on, over the one connection that subscribes. Asks for
- * each channel by itself, anew after a lost connection, and again and again where Redis refuses it.
+ * each channel by itself, again after a lost connection, and every second where Redis refuses it.
  *
  * Owns neither the connection nor what the channels carry. */
 #ifndef YUKIZURI_BROKER_PUBSUB_H

@@ -170,26 +170,22 @@ static void on_gateways(void *arg, const struct redis_reply *reply)
 
 void failure_detector_reset(struct failure_detector *detector)
 {
-    detector->reset_ms = clock_monotonic_ms();
+    detector->reset_ms = detector->own_since_ms = clock_monotonic_ms();
     while (!list_is_empty(&detector->suspects))
         forget_suspect(LIST_ITEM(detector->suspects.next, struct suspect, link));
 }
 
 void failure_detector_hold_own(struct failure_detector *detector)
 {
-    detector->held_ms = clock_monotonic_ms();
+    detector->own_since_ms = clock_monotonic_ms();
 }
 
 /* A gateway that was restarted under its old id: nobody else reaps the earlier incarnation. */
 static bool is_own_due(const struct failure_detector *detector)
 {
-    int64_t since_ms = detector->started_ms;
-    if (since_ms < detector->reset_ms)
-        since_ms = detector->reset_ms;
-    if (since_ms < detector->held_ms)
-        since_ms = detector->held_ms;
     return !list_is_empty(&detector->own_rooms) &&
-           clock_monotonic_ms() - since_ms >= (int64_t)detector->config->leave_grace * 1000;
+           clock_monotonic_ms() - detector->own_since_ms >=
+               (int64_t)detector->config->leave_grace * 1000;
 }
 
 static void on_poll_due(evutil_socket_t fd, short events, void *arg)
@@ -218,11 +214,11 @@ struct failure_detector *failure_detector_new(struct event_base *base, struct br
     detector->log = log;
     detector->config = broker_commands(broker)->config;
     detector->was_healthy = true;
+    text_number(detector->config->lease * 1000, detector->lease_ms);
     list_init(&detector->suspects);
-    detector->started_ms = clock_monotonic_ms();
     list_init(&detector->own_rooms);
     detector->timer = event_new(base, -1, EV_PERSIST, on_poll_due, detector);
-    detector->polled_ms = clock_monotonic_ms();
+    detector->polled_ms = detector->own_since_ms = clock_monotonic_ms();
     int64_t every_ms = poll_ms(detector->config);
     struct timeval every = {(time_t)(every_ms / 1000), (suseconds_t)(every_ms % 1000 * 1000)};
     event_add(detector->timer, &every);

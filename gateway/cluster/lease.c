@@ -63,22 +63,19 @@ static void log_lease(const struct lease *lease, enum log_level level, const cha
                                                      .message = message});
 }
 
-static void log_repair(struct lease *lease, const struct redis_reply *reply)
+static void log_once(const struct lease *lease, bool *logged, enum log_level level,
+                     const char *kind, const char *message)
 {
-    if (redis_reply_integer(redis_reply_at(reply, 2)) == 0 || lease->repair_logged)
-        return;
-    lease->repair_logged = true;
-    log_lease(lease, LOG_LEVEL_WARN, "key-mended",
-              "the lease was of another type, set by somebody else; it is written anew");
+    if (!*logged)
+        log_lease(lease, level, kind, message);
+    *logged = true;
 }
 
-static void log_succession(struct lease *lease)
+static void log_repair(struct lease *lease, const struct redis_reply *reply)
 {
-    if (!lease->succession_logged)
-        log_lease(lease, LOG_LEVEL_INFO, "gateway-succeeded",
-                  "a successor of the same gateway-id has taken over; going on until everybody has "
-                  "moved");
-    lease->succession_logged = true;
+    if (redis_reply_integer(redis_reply_at(reply, 2)) != 0)
+        log_once(lease, &lease->repair_logged, LOG_LEVEL_WARN, "key-mended",
+                 "the lease was of another type, set by somebody else; it is written anew");
 }
 
 /* --- The call --- */
@@ -216,7 +213,9 @@ static void on_renewed(void *arg, const struct redis_reply *reply)
     else if (is_outcome(reply, "shared") && lease->state == HELD)
         lease->state = SUPERSEDED;
     if (is_outcome(reply, "shared"))
-        log_succession(lease);
+        log_once(lease, &lease->succession_logged, LOG_LEVEL_INFO, "gateway-succeeded",
+                 "a successor of the same gateway-id has taken over; going on until everybody has "
+                 "moved");
     report_id_shared(lease, reply);
     if (lease->state != HELD || !(is_outcome(reply, "acquired") || is_outcome(reply, "taken-over")))
         return;
@@ -253,16 +252,6 @@ static void take_lease(struct lease *lease, const struct redis_reply *reply)
     report_id_shared(lease, reply);
 }
 
-static void log_waiting(struct lease *lease)
-{
-    if (!lease->waiting_logged)
-        log_lease(
-            lease, LOG_LEVEL_WARN, "gateway-waiting",
-            "another process of this gateway-id is connected to Redis; waiting to see whether it "
-            "renews its lease, or lets it run out");
-    lease->waiting_logged = true;
-}
-
 static void refuse_start(struct lease *lease, const struct redis_reply *reply)
 {
     char why[320];
@@ -285,7 +274,9 @@ static void wait_for_other(struct lease *lease, const struct redis_reply *reply)
         return;
     }
     if (is_outcome(reply, "held"))
-        log_waiting(lease);
+        log_once(lease, &lease->waiting_logged, LOG_LEVEL_WARN, "gateway-waiting",
+                 "another process of this gateway-id is connected to Redis; waiting to see whether "
+                 "it renews its lease, or lets it run out");
     set_waiting(lease, true);
     look_again(lease);
 }

@@ -19,8 +19,9 @@ struct membership {
     struct membership_options options;
     const struct config *config;
     struct redis *redis;
-    struct key own_rooms; /* P:gateway:ID:rooms */
-    struct key gateways;  /* P:gateways */
+    struct key own_rooms;        /* P:gateway:ID:rooms */
+    struct key gateways;         /* P:gateways */
+    char ttl[TEXT_NUMBER_BYTES]; /* of both, in s */
     struct event *timer;
     struct lease *lease;
     struct failure_detector *detector;
@@ -39,11 +40,9 @@ struct membership {
 static void send_kept(struct membership *membership, const char *key, struct redis_words *add,
                       redis_done done)
 {
-    char ttl[TEXT_NUMBER_BYTES];
-    text_number(script_settings_member_ttl(membership->config), ttl);
     redis_send_strings(membership->redis, NULL, NULL, "MULTI", NULL);
     redis_send(membership->redis, add, NULL, NULL);
-    redis_send_strings(membership->redis, NULL, NULL, "EXPIRE", key, ttl, NULL);
+    redis_send_strings(membership->redis, NULL, NULL, "EXPIRE", key, membership->ttl, NULL);
     redis_send_strings(membership->redis, done, membership, "EXEC", NULL);
     redis_words_done(add);
 }
@@ -69,7 +68,8 @@ static void keep_in_set(struct membership *membership, const char *key, const ch
 static void on_gateways_kept(void *arg, const struct redis_reply *reply)
 {
     struct membership *membership = arg;
-    if (!redis_reply_is_wrong_type(redis_reply_at(reply, 0))) /* EXEC answers for SADD and EXPIRE */
+    /* EXEC answers for SADD and EXPIRE */
+    if (!redis_reply_has_error(redis_reply_at(reply, 0), "WRONGTYPE"))
         return;
     error_log_repair(membership->options.log, membership->gateways.text,
                      &membership->gateways_repaired);
@@ -104,7 +104,7 @@ static bool is_alone(const struct membership *membership)
 static void on_rooms_counted(void *arg, const struct redis_reply *reply)
 {
     struct membership *membership = arg;
-    bool broken = redis_reply_is_wrong_type(reply); /* by hand */
+    bool broken = redis_reply_has_error(reply, "WRONGTYPE"); /* by hand */
     if (redis_reply_is_error(reply) && !broken)
         return;
     bool too_many =
@@ -122,11 +122,9 @@ static void on_rooms_counted(void *arg, const struct redis_reply *reply)
 static void keep_rooms(struct membership *membership)
 {
     const char *key = membership->own_rooms.text;
-    char ttl[TEXT_NUMBER_BYTES];
-    text_number(script_settings_member_ttl(membership->config), ttl);
     if (++membership->renewals >= RENEWALS_TO_WRITE)
         write_rooms(membership);
-    redis_send_strings(membership->redis, NULL, NULL, "EXPIRE", key, ttl, NULL);
+    redis_send_strings(membership->redis, NULL, NULL, "EXPIRE", key, membership->ttl, NULL);
     redis_send_strings(membership->redis, on_rooms_counted, membership, "SCARD", key, NULL);
 }
 
@@ -258,6 +256,7 @@ struct membership *membership_new(const struct membership_options *options)
     membership->own_rooms =
         key_gateway_rooms(membership->config->redis_prefix, membership->config->gateway_id);
     membership->gateways = key_part(membership->config->redis_prefix, "gateways");
+    text_number(script_settings_member_ttl(membership->config), membership->ttl);
     membership->lease = lease_new(&(struct lease_options){
         .base = options->base,
         .broker = options->broker,

@@ -2,7 +2,6 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "base/text.h"
 #include "broker/topic.h"
 #include "cluster/internal.h"
 #include "redis/error_log.h"
@@ -60,7 +59,7 @@ static bool is_dropped(const struct reaping *reaping)
     return is_own(reaping) && reaping->detector->own_dropped;
 }
 
-static struct room_walk *new_walk(const struct failure_detector *detector, const char *room)
+static struct room_walk *new_room_walk(const struct failure_detector *detector, const char *room)
 {
     struct room_walk *walk = memory_new(sizeof *walk);
     list_init(&walk->link);
@@ -69,7 +68,7 @@ static struct room_walk *new_walk(const struct failure_detector *detector, const
     return walk;
 }
 
-static void free_walk(struct room_walk *walk)
+static void free_room_walk(struct room_walk *walk)
 {
     list_remove(&walk->link);
     free(walk->room);
@@ -137,13 +136,12 @@ static void note_done(const struct room_walk *walk)
     const char *prefix = detector->config->redis_prefix;
     struct key rooms = key_gateway_rooms(prefix, walk->reaping->id);
     struct key claim = key_reap_claim(prefix, walk->reaping->id);
-    char ms[TEXT_NUMBER_BYTES];
-    text_number(detector->config->lease * 1000, ms);
     redis_send_strings(detector->redis, NULL, NULL, "SREM", rooms.text, walk->room, NULL);
-    redis_send_strings(detector->redis, NULL, NULL, "PEXPIRE", claim.text, ms, NULL);
+    redis_send_strings(detector->redis, NULL, NULL, "PEXPIRE", claim.text, detector->lease_ms,
+                       NULL);
 }
 
-static void end_walk(struct room_walk *walk, bool failed)
+static void end_room_walk(struct room_walk *walk, bool failed)
 {
     struct reaping *reaping = walk->reaping;
     reaping->open--;
@@ -155,26 +153,26 @@ static void end_walk(struct room_walk *walk, bool failed)
     } else {
         if (!failed && !is_own(reaping))
             note_done(walk);
-        free_walk(walk);
+        free_room_walk(walk);
     }
     open_walks(reaping);
 }
 
 static void scan(struct room_walk *walk);
 
-static void on_taken_off(void *arg, const struct redis_reply *reply)
+static void on_reaped(void *arg, const struct redis_reply *reply)
 {
     struct room_walk *walk = arg;
     walk->reaping->taken_off += redis_reply_number(reply);
     if (redis_reply_is_error(reply))
-        end_walk(walk, true);
+        end_room_walk(walk, true);
     else if (strcmp(walk->cursor, "0") == 0)
-        end_walk(walk, false);
+        end_room_walk(walk, false);
     else
         check_and_scan(walk);
 }
 
-static void take_off(struct room_walk *walk, const struct redis_reply *names)
+static void send_reap(struct room_walk *walk, const struct redis_reply *names)
 {
     struct script_call call;
     topic_begin_call(&walk->topic, &call, "reap");
@@ -189,8 +187,8 @@ static void take_off(struct room_walk *walk, const struct redis_reply *names)
         if (name != NULL)
             redis_words_add(&call.words, name, len);
     }
-    if (script_run(walk->reaping->detector->redis, &call, on_taken_off, walk) != 0)
-        end_walk(walk, true);
+    if (script_run(walk->reaping->detector->redis, &call, on_reaped, walk) != 0)
+        end_room_walk(walk, true);
 }
 
 /* A key that is of another type by hand tells nothing of anybody, and never would. */
@@ -204,20 +202,20 @@ static void on_scanned(void *arg, const struct redis_reply *reply)
 {
     struct room_walk *walk = arg;
     struct key members = key_part(walk->topic.base.text, "members");
-    if (redis_reply_is_wrong_type(reply)) {
+    if (redis_reply_has_error(reply, "WRONGTYPE")) {
         drop_broken(walk->reaping->detector, members.text);
-        end_walk(walk, false);
+        end_room_walk(walk, false);
         return;
     }
     const char *cursor = redis_reply_string(redis_reply_at(reply, 0), NULL);
     /* one that stands still would be followed for ever */
     if (cursor == NULL || reaper_is_stale(walk->asked_ms) || is_dropped(walk->reaping) ||
         (strcmp(cursor, "0") != 0 && strcmp(cursor, walk->cursor) == 0)) {
-        end_walk(walk, true);
+        end_room_walk(walk, true);
         return;
     }
     snprintf(walk->cursor, sizeof walk->cursor, "%s", cursor);
-    take_off(walk, redis_reply_at(reply, 1));
+    send_reap(walk, redis_reply_at(reply, 1));
 }
 
 /* Before each batch: has the gateway come back? Then its members are its own again. */
@@ -226,7 +224,7 @@ static void on_still_dead(void *arg, const struct redis_reply *reply)
     struct room_walk *walk = arg;
     if (redis_reply_is_error(reply) || redis_reply_integer(reply) != 0 ||
         reaper_is_stale(walk->asked_ms))
-        end_walk(walk, true);
+        end_room_walk(walk, true);
     else
         scan(walk);
 }
@@ -243,7 +241,7 @@ static void check_and_scan(struct room_walk *walk)
     }
     if (is_dropped(reaping) || redis_send_strings(reaping->detector->redis, on_still_dead, walk,
                                                   "EXISTS", key.text, NULL) != 0)
-        end_walk(walk, true);
+        end_room_walk(walk, true);
 }
 
 static void scan(struct room_walk *walk)
@@ -254,7 +252,7 @@ static void scan(struct room_walk *walk)
     text_number(SCAN_NAMES, count);
     if (redis_send_strings(walk->reaping->detector->redis, on_scanned, walk, "SSCAN", members.text,
                            walk->cursor, "COUNT", count, NULL) != 0)
-        end_walk(walk, true);
+        end_room_walk(walk, true);
 }
 
 static void add_walk(struct reaping *reaping, struct room_walk *walk)
@@ -269,14 +267,14 @@ static void on_rooms(void *arg, const struct redis_reply *reply)
 {
     struct reaping *reaping = arg;
     struct key rooms = key_gateway_rooms(reaping->detector->config->redis_prefix, reaping->id);
-    if (redis_reply_is_wrong_type(reply))
+    if (redis_reply_has_error(reply, "WRONGTYPE"))
         drop_broken(reaping->detector, rooms.text);
     else
         reaping->failed |= redis_reply_is_error(reply);
     for (size_t i = 0; i < redis_reply_count(reply); i++) {
         const char *room = redis_reply_string(redis_reply_at(reply, i), NULL);
         if (room != NULL)
-            add_walk(reaping, new_walk(reaping->detector, room));
+            add_walk(reaping, new_room_walk(reaping->detector, room));
     }
     open_walks(reaping);
 }
@@ -299,9 +297,8 @@ static void on_claim_expiring(void *arg, const struct redis_reply *reply)
 
 void reaper_expire(struct failure_detector *detector, const char *key, redis_done done)
 {
-    char ms[TEXT_NUMBER_BYTES];
-    text_number(detector->config->lease * 1000, ms);
-    redis_send_strings(detector->redis, done, detector, "PEXPIRE", key, ms, "NX", NULL);
+    redis_send_strings(detector->redis, done, detector, "PEXPIRE", key, detector->lease_ms, "NX",
+                       NULL);
 }
 
 static void on_claimed(void *arg, const struct redis_reply *reply)
@@ -325,7 +322,6 @@ void reaper_claim(struct failure_detector *detector, const char *id, bool left)
     bool own = strcmp(id, detector->config->gateway_id) == 0;
     struct reaping *reaping = memory_new(sizeof *reaping + strlen(id) + 1);
     struct key key = key_reap_claim(detector->config->redis_prefix, id);
-    char ms[TEXT_NUMBER_BYTES];
     reaping->detector = detector;
     reaping->left = left;
     list_init(&reaping->waiting);
@@ -333,9 +329,8 @@ void reaper_claim(struct failure_detector *detector, const char *id, bool left)
     reaping->spared = own ? broker_incarnation(detector->broker) : "";
     detector->own_reapings += own;
     memcpy(reaping->id, id, strlen(id) + 1);
-    text_number(detector->config->lease * 1000, ms);
     if (redis_send_strings(detector->redis, on_claimed, reaping, "SET", key.text,
-                           detector->config->gateway_id, "NX", "PX", ms, NULL) != 0)
+                           detector->config->gateway_id, "NX", "PX", detector->lease_ms, NULL) != 0)
         free_reaping(reaping);
 }
 
@@ -344,7 +339,7 @@ void reaper_claim(struct failure_detector *detector, const char *id, bool left)
 static void free_own_rooms(struct failure_detector *detector)
 {
     while (!list_is_empty(&detector->own_rooms))
-        free_walk(LIST_ITEM(detector->own_rooms.next, struct room_walk, link));
+        free_room_walk(LIST_ITEM(detector->own_rooms.next, struct room_walk, link));
 }
 
 void reaper_note_own(struct failure_detector *detector, const struct redis_reply *rooms)
@@ -353,7 +348,7 @@ void reaper_note_own(struct failure_detector *detector, const struct redis_reply
     for (size_t i = 0; i < redis_reply_count(rooms); i++) {
         const char *room = redis_reply_string(redis_reply_at(rooms, i), NULL);
         if (room != NULL)
-            list_add(&detector->own_rooms, &new_walk(detector, room)->link);
+            list_add(&detector->own_rooms, &new_room_walk(detector, room)->link);
     }
 }
 

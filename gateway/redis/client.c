@@ -313,8 +313,8 @@ static void find_and_connect(struct redis *redis)
         connect_stream(redis, (struct sockaddr *)&address, sizeof address);
         return;
     }
-    const struct resolver_question question = {url->host, url->port, *redis->options.address_index};
-    redis->resolution = resolver_start(redis->options.base, &question, on_resolved, redis);
+    redis->resolution =
+        resolver_start(redis->options.base, url, *redis->options.address_index, on_resolved, redis);
     if (redis->resolution != NULL)
         return;
     const struct resolver_answer none = {.error = EAI_SYSTEM, .system_error = errno};
@@ -362,8 +362,7 @@ struct redis *redis_new(const struct redis_options *options,
     redis->timer = evtimer_new(options->base, on_redis_timer, redis);
     redis->deferred = event_new(options->base, -1, 0, on_deferred, redis);
     redis->unsent = evbuffer_new();
-    redis->replies = redis_replies_new(&options->limits);
-    redis_replies_watch(redis->replies, on_error_reply, redis);
+    redis->replies = redis_replies_new(&options->limits, on_error_reply, redis);
     redis->state = REDIS_WAITING;
     arm_timer(redis, 0);
     return redis;
@@ -400,14 +399,9 @@ bool redis_is_ready(const struct redis *redis)
     return redis->state == REDIS_READY;
 }
 
-const char *redis_run_id(const struct redis *redis)
+const struct redis_server *redis_server(const struct redis *redis)
 {
-    return redis->run_id;
-}
-
-const char *redis_version(const struct redis *redis)
-{
-    return redis->version;
+    return &redis->server;
 }
 
 int64_t redis_last_rx_ms(const struct redis *redis)

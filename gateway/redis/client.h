@@ -60,12 +60,13 @@ void redis_free(struct redis *redis);
 
 bool redis_is_ready(const struct redis *redis);
 
-/* Which process of Redis answers (`run_id`), since the last time that it was ready; "" when its
- * user may not ask. */
-const char *redis_run_id(const struct redis *redis);
-
-/* The same of its version. */
-const char *redis_version(const struct redis *redis);
+/* What INFO told of the Redis that answers since the connection was last made; a text is "" when
+ * its user may not ask. */
+struct redis_server {
+    char run_id[48]; /* which process it is */
+    char version[24];
+};
+const struct redis_server *redis_server(const struct redis *redis);
 
 /* When something last came from Redis, whatever it was. Monotonic, in ms; 0: never. */
 int64_t redis_last_rx_ms(const struct redis *redis);

@@ -6,7 +6,6 @@
 #include "redis/keeper.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -14,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,11 +24,10 @@ enum {
     WHY_BYTES = 64,
 };
 
-/* Both ends of both pipes are kept, so that a keeper can be replaced. */
+/* Both ends of the lifeline are kept, so that a keeper can be replaced. */
 struct embedded_redis {
     pid_t keeper; /* 0: there is none */
-    int lifeline; /* the keeper ends the server when this end of a pipe closes */
-    int news;     /* what it tells of is read here */
+    int lifeline; /* the keeper ends the server when this end closes; its news are read here */
     struct keeper job;
     int last_status; /* of the server that died last, as waitpid gives it */
 };
@@ -63,33 +62,20 @@ static int make_directory(struct keeper *job)
     return 0;
 }
 
-static int open_pipes(struct embedded_redis *redis)
+static int open_lifeline(struct embedded_redis *redis)
 {
-    int lifeline[2];
-    int news[2];
-    if (pipe2(lifeline, O_CLOEXEC) != 0)
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
         return -1;
-    redis->job.lifeline = lifeline[0];
-    redis->lifeline = lifeline[1];
-    if (pipe2(news, O_CLOEXEC | O_NONBLOCK) != 0)
-        return -1;
-    redis->news = news[0];
-    redis->job.news = news[1];
+    redis->lifeline = ends[0];
+    redis->job.lifeline = ends[1];
     return 0;
 }
 
-static void close_end(int fd)
+static void close_lifeline(const struct embedded_redis *redis)
 {
-    if (fd >= 0)
-        close(fd);
-}
-
-static void close_ends(const struct embedded_redis *redis)
-{
-    close_end(redis->lifeline);
-    close_end(redis->job.lifeline);
-    close_end(redis->news);
-    close_end(redis->job.news);
+    close(redis->lifeline);
+    close(redis->job.lifeline);
 }
 
 static int start_keeper(struct embedded_redis *redis)
@@ -109,16 +95,15 @@ static int start_keeper(struct embedded_redis *redis)
 static struct embedded_redis *new_embedded(void)
 {
     struct embedded_redis *redis = memory_new(sizeof *redis);
-    redis->lifeline = redis->job.lifeline = redis->news = redis->job.news = -1;
-    if (make_directory(&redis->job) != 0) {
-        free(redis);
-        return NULL;
-    }
-    if (open_pipes(redis) == 0 && start_keeper(redis) == 0)
+    bool has_directory = make_directory(&redis->job) == 0;
+    bool has_lifeline = has_directory && open_lifeline(redis) == 0;
+    if (has_lifeline && start_keeper(redis) == 0)
         return redis;
     int saved = errno;
-    close_ends(redis);
-    keeper_remove_files(&redis->job);
+    if (has_lifeline)
+        close_lifeline(redis);
+    if (has_directory)
+        keeper_remove_files(&redis->job);
     free(redis);
     errno = saved;
     return NULL;
@@ -167,7 +152,7 @@ static bool read_news(struct embedded_redis *redis)
 {
     struct keeper_news news;
     bool any = false;
-    while (read(redis->news, &news, sizeof news) == (ssize_t)sizeof news) {
+    while (read(redis->lifeline, &news, sizeof news) == (ssize_t)sizeof news) {
         keeper_note_death(&redis->job.deaths, news.at_ms);
         redis->last_status = news.status;
         any = true;
@@ -217,7 +202,7 @@ void embedded_redis_stop(struct embedded_redis *redis)
 {
     if (redis == NULL)
         return;
-    close_ends(redis);
+    close_lifeline(redis);
     if (redis->keeper != 0 && !await_end(redis->keeper, TERM_MS)) {
         kill(redis->keeper, SIGKILL);
         await_end(redis->keeper, KILL_MS);

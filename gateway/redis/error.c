@@ -33,8 +33,6 @@ static const struct meaning meanings[] = {
     {"ERR", REDIS_PROBE},             /* whatever else; also an unknown command */
 };
 
-enum { MEANINGS = sizeof meanings / sizeof *meanings };
-
 static const struct meaning unknown = {"other", REDIS_PROBE};
 
 static bool begins_with(const char *text, const char *end, const char *word)
@@ -46,7 +44,7 @@ static bool begins_with(const char *text, const char *end, const char *word)
 
 static const struct meaning *find_meaning(const char *text, const char *end)
 {
-    for (size_t i = 0; i < MEANINGS; i++)
+    for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++)
         if (begins_with(text, end, meanings[i].word))
             return &meanings[i];
     return &unknown;

@@ -21,12 +21,12 @@ static void on_greeting(void *arg, const struct redis_reply *reply)
 /* Without the right to ask, it is not known: the scripts ask as well, and the probe tells. */
 static void on_server(void *arg, const struct redis_reply *reply)
 {
-    struct redis *redis = arg;
+    struct redis_server *server = &((struct redis *)arg)->server;
     const char *info = redis_reply_is_error(reply) ? NULL : redis_reply_string(reply, NULL);
     if (info == NULL)
         return;
-    redis_info_field(info, "run_id", redis->run_id, sizeof redis->run_id);
-    redis_info_field(info, "redis_version", redis->version, sizeof redis->version);
+    redis_info_field(info, "run_id", server->run_id, sizeof server->run_id);
+    redis_info_field(info, "redis_version", server->version, sizeof server->version);
 }
 
 static void on_greeted(void *arg, const struct redis_reply *reply)
@@ -59,7 +59,7 @@ void greeting_send(struct redis *redis)
         snprintf(number, sizeof number, "%d", url->database);
         greet_with(redis, on_greeting, "SELECT", number, NULL);
     }
-    redis->run_id[0] = redis->version[0] = '\0';
+    redis->server = (struct redis_server){0};
     greet_with(redis, on_server, "INFO", "server", NULL);
     redis_mark_optional(redis);
     greet_with(redis, NULL, "CLIENT", "SETNAME", redis->client_name, NULL);

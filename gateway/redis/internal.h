@@ -30,8 +30,7 @@ struct redis {
     ptrdiff_t first_len; /* so much of it; 0: nothing came yet */
     unsigned attempts;   /* since redis_reset_backoff */
     int64_t last_rx_ms;
-    char run_id[48];
-    char version[24];
+    struct redis_server server;
 };
 
 /* Nothing comes or goes any more from here on. Who waits is told at the loop's next iteration:

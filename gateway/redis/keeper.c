@@ -95,7 +95,7 @@ static bool report_death(struct keeper *keeper, int status)
 {
     const struct keeper_news news = {.at_ms = clock_monotonic_ms(), .status = status};
     bool too_many = keeper_note_death(&keeper->deaths, news.at_ms);
-    ssize_t written = write(keeper->news, &news, sizeof news);
+    ssize_t written = write(keeper->lifeline, &news, sizeof news);
     (void)written; /* it fails when nobody has read for long, or does not exist any more */
     return !too_many;
 }
@@ -110,13 +110,9 @@ static bool pause_after(const struct keeper *keeper, int children, int64_t start
 
 static void close_others(const struct keeper *keeper)
 {
-    int low = keeper->lifeline < keeper->news ? keeper->lifeline : keeper->news;
-    int high = keeper->lifeline < keeper->news ? keeper->news : keeper->lifeline;
-    if (low > STDERR_FILENO + 1)
-        close_range(STDERR_FILENO + 1, (unsigned)low - 1, 0);
-    if (high > low + 1)
-        close_range((unsigned)low + 1, (unsigned)high - 1, 0);
-    close_range((unsigned)high + 1, ~0U, 0);
+    if (keeper->lifeline > STDERR_FILENO + 1)
+        close_range(STDERR_FILENO + 1, (unsigned)keeper->lifeline - 1, 0);
+    close_range((unsigned)keeper->lifeline + 1, ~0U, 0);
 }
 
 /* Ctrl-C is for the gateway, which then closes the lifeline. Its loop's handlers of signals are not

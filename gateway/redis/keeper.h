@@ -18,7 +18,7 @@ struct keeper_deaths {
     int64_t at_ms[KEEPER_MOST_DEATHS]; /* monotonic, the latest first; 0: there was none */
 };
 
-/* What a keeper tells of: written whole, as it is shorter than PIPE_BUF. */
+/* The death of a server, as a keeper sends it. */
 struct keeper_news {
     int64_t at_ms; /* monotonic */
     int status;    /* of the server, as waitpid(2) gives it */
@@ -27,8 +27,8 @@ struct keeper_news {
 struct keeper {
     char directory[64]; /* the server's own; removed at the end */
     char socket[96];    /* in it */
-    int lifeline;       /* to be read from: it ends when the gateway and its workers are gone */
-    int news;           /* to be written to, non-blocking; nothing is written when it is full */
+    int lifeline;       /* of packets, non-blocking: it ends when the gateway and its workers are
+                           gone; news are sent over it, none when it is full */
     struct keeper_deaths deaths;
 };
 

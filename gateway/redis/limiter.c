@@ -50,7 +50,7 @@ static void end_call(void *arg, const struct redis_reply *reply)
 
 static void on_call_done(void *arg, const struct redis_reply *reply);
 
-static int send_call(struct call *call)
+static int send_limited(struct call *call)
 {
     struct script_run *run = call->run;
     call->run = NULL;
@@ -60,7 +60,7 @@ static int send_call(struct call *call)
     return 0;
 }
 
-static void make_call(struct call *call)
+static void make_limited(struct call *call)
 {
     struct limiter *limiter = call->limiter;
     limiter->making = true;
@@ -75,8 +75,8 @@ void limiter_flush(struct limiter *limiter)
         struct call *call = LIST_ITEM(limiter->waiting.next, struct call, link);
         list_remove(&call->link);
         if (call->make != NULL)
-            make_call(call);
-        else if (send_call(call) != 0)
+            make_limited(call);
+        else if (send_limited(call) != 0)
             redis_fail(limiter->redis, end_call, call);
     }
 }
@@ -87,7 +87,7 @@ void limiter_stop(struct limiter *limiter)
         struct call *call = LIST_ITEM(limiter->waiting.next, struct call, link);
         list_remove(&call->link);
         if (call->make != NULL) {
-            make_call(call);
+            make_limited(call);
             continue;
         }
         script_drop(call->run);
@@ -165,7 +165,7 @@ int limiter_run(struct limiter *limiter, struct script_call *call, unsigned perm
         list_add(&limiter->waiting, &kept->link);
         return 0;
     }
-    if (send_call(kept) == 0)
+    if (send_limited(kept) == 0)
         return 0;
     free(kept);
     return -1;

@@ -43,7 +43,7 @@ void loss_reason_unresolved(const struct redis *redis, const struct resolver_ans
              why != 0 ? advise_on_errno(url, why) : "; see /etc/hosts and the name server");
 }
 
-static bool is_connected(const struct redis *redis)
+static bool has_peer(const struct redis *redis)
 {
     struct sockaddr_storage peer;
     socklen_t len = sizeof peer;
@@ -57,7 +57,7 @@ const char *loss_reason_timeout(const struct redis *redis)
         return "Redis does not answer, though it took the connection";
     if (redis->resolution != NULL)
         return "nobody answers for the host's name; see the name server";
-    if (redis->options.tls != NULL && is_connected(redis))
+    if (redis->options.tls != NULL && has_peer(redis))
         return "TLS was tried (rediss://), and what listens there does not answer it; if that port "
                "speaks no TLS, write redis://";
     return "Redis does not answer: nobody takes the connection";

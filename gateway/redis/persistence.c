@@ -61,16 +61,13 @@ enum persistence_state persistence_writes(const struct persistence_facts *facts)
 
 static void describe_disk(const struct persistence_facts *facts, struct text *out)
 {
-    switch (persistence_writes(facts)) {
-    case PERSISTENCE_NO:
-        text_add_string(out, "Redis writes nothing to disk");
+    enum persistence_state writes = persistence_writes(facts);
+    if (writes != PERSISTENCE_YES) {
+        text_add_string(out, writes == PERSISTENCE_NO
+                                 ? "Redis writes nothing to disk"
+                                 : "whether Redis writes to disk is not known (allow this user "
+                                   "CONFIG GET, and the gateway can tell)");
         return;
-    case PERSISTENCE_UNKNOWN:
-        text_add_string(out, "whether Redis writes to disk is not known (allow this user CONFIG "
-                             "GET, and the gateway can tell)");
-        return;
-    default:
-        break;
     }
     text_add_string(out, "Redis writes what people say to disk");
     if (facts->snapshots == PERSISTENCE_YES && facts->save[0] != '\0')

@@ -102,23 +102,24 @@ static void on_answer(evutil_socket_t fd, short events, void *arg)
     done(done_arg, &answer);
 }
 
-struct resolution *resolver_start(struct event_base *base, const struct resolver_question *question,
+struct resolution *resolver_start(struct event_base *base, const struct redis_url *url,
+                                  unsigned index,
                                   void (*done)(void *arg, const struct resolver_answer *answer),
                                   void *arg)
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0)
         return NULL;
-    struct question *copy = memory_new(sizeof *copy);
-    snprintf(copy->host, sizeof copy->host, "%s", question->host);
-    snprintf(copy->port, sizeof copy->port, "%d", question->port);
-    copy->index = question->index;
-    copy->answer_fd = ends[1];
-    int error = start_thread(copy);
+    struct question *question = memory_new(sizeof *question);
+    snprintf(question->host, sizeof question->host, "%s", url->host);
+    snprintf(question->port, sizeof question->port, "%d", url->port);
+    question->index = index;
+    question->answer_fd = ends[1];
+    int error = start_thread(question);
     if (error != 0) {
         close(ends[0]);
         close(ends[1]);
-        free(copy);
+        free(question);
         errno = error;
         return NULL;
     }

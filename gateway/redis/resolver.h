@@ -3,6 +3,8 @@
 #ifndef YUKIZURI_REDIS_RESOLVER_H
 #define YUKIZURI_REDIS_RESOLVER_H
 
+#include "config/redis_url.h"
+
 #include <sys/socket.h>
 
 struct event_base;
@@ -15,15 +17,12 @@ struct resolver_answer {
     struct sockaddr_storage address;
 };
 
-struct resolver_question {
-    const char *host; /* copied */
-    int port;
-    unsigned index; /* of the address, modulo their number: increment it from attempt to attempt */
-};
-
-/* Starts to resolve. `done` is called once from the event loop; the resolution is then gone. NULL
- * when it cannot be started: no descriptor, or no thread, is to be had (errno). */
-struct resolution *resolver_start(struct event_base *base, const struct resolver_question *question,
+/* Starts to resolve the host and port of `url`. `index`, modulo their number, chooses among several
+ * addresses: increment it from attempt to attempt. `done` is called once from the event loop; the
+ * resolution is then gone. NULL when it cannot be started: no descriptor, or no thread, is to be
+ * had (errno). */
+struct resolution *resolver_start(struct event_base *base, const struct redis_url *url,
+                                  unsigned index,
                                   void (*done)(void *arg, const struct resolver_answer *answer),
                                   void *arg);
 

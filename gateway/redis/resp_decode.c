@@ -145,10 +145,14 @@ static redisReader *new_reader(struct redis_replies *replies)
     return reader;
 }
 
-struct redis_replies *redis_replies_new(const struct redis_reply_limits *limits)
+struct redis_replies *redis_replies_new(const struct redis_reply_limits *limits,
+                                        void (*on_error)(void *arg, const char *text, size_t len),
+                                        void *arg)
 {
     struct redis_replies *replies = memory_new(sizeof *replies);
     replies->limits = *limits;
+    replies->on_error = on_error;
+    replies->arg = arg;
     replies->reader = new_reader(replies);
     return replies;
 }
@@ -160,13 +164,6 @@ void redis_replies_free(struct redis_replies *replies)
     redisReaderFree(replies->reader);
     free_reply(replies->last);
     free(replies);
-}
-
-void redis_replies_watch(struct redis_replies *replies,
-                         void (*on_error)(void *arg, const char *text, size_t len), void *arg)
-{
-    replies->on_error = on_error;
-    replies->arg = arg;
 }
 
 void redis_replies_begin(struct redis_replies *replies)
@@ -231,11 +228,6 @@ bool redis_reply_has_error(const struct redis_reply *reply, const char *word)
 {
     return reply != NULL && reply->type == REDIS_REPLY_ERROR &&
            strncmp(reply->string, word, strlen(word)) == 0;
-}
-
-bool redis_reply_is_wrong_type(const struct redis_reply *reply)
-{
-    return redis_reply_has_error(reply, "WRONGTYPE");
 }
 
 bool redis_reply_error(const struct redis_reply *reply, struct redis_error *out)

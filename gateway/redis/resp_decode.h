@@ -19,16 +19,15 @@ struct redis_reply_limits {
     size_t string_bytes; /* a string of it, about */
 };
 
-struct redis_replies *redis_replies_new(const struct redis_reply_limits *limits);
+/* `on_error` is told of each error that Redis sends, also of those inside an array, from within
+ * redis_replies_next, before the reply that it belongs to is complete. The text ends with a NUL. It
+ * may not call these functions. It may be NULL. */
+struct redis_replies *redis_replies_new(const struct redis_reply_limits *limits,
+                                        void (*on_error)(void *arg, const char *text, size_t len),
+                                        void *arg);
 
 /* NULL is fine. */
 void redis_replies_free(struct redis_replies *replies);
-
-/* From here on `on_error` is told of each error that Redis sends, also of those inside an array,
- * from within redis_replies_next, before the reply that it belongs to is complete. The text ends
- * with a NUL. It may not call these functions. */
-void redis_replies_watch(struct redis_replies *replies,
-                         void (*on_error)(void *arg, const char *text, size_t len), void *arg);
 
 /* A new connection: forgets what is incomplete. The last reply stays. */
 void redis_replies_begin(struct redis_replies *replies);
@@ -49,9 +48,8 @@ const char *redis_replies_why(int error);
 
 /* A wrong type, or no reply at all, reads as 0, NULL or an empty array. */
 bool redis_reply_is_error(const struct redis_reply *reply); /* so does no reply */
-/* Is it an error that begins with the word? */
+/* Is it an error that begins with the word? "WRONGTYPE": the key is of another type. */
 bool redis_reply_has_error(const struct redis_reply *reply, const char *word);
-bool redis_reply_is_wrong_type(const struct redis_reply *reply); /* the key is of another type */
 /* What the error means; false, and `out` untouched, when it is none, or no reply at all. */
 bool redis_reply_error(const struct redis_reply *reply, struct redis_error *out);
 int64_t redis_reply_integer(const struct redis_reply *reply); /* also of a numeric string */

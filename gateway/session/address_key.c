@@ -100,7 +100,7 @@ static void on_key(void *arg, const struct redis_reply *reply)
         ; /* that day is over */
     else if (text != NULL && len == TEXT_LEN)
         adopt(key, text);
-    else if (text != NULL || redis_reply_is_wrong_type(reply))
+    else if (text != NULL || redis_reply_has_error(reply, "WRONGTYPE"))
         repair(keys, key);
     free(question);
 }

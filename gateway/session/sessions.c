@@ -37,7 +37,7 @@ static void publish_typing(struct session *session)
     char *person = identity_person_json(session->identity);
     message_add_typing(json, person);
     free(person);
-    commands_publish(room_topic(session->entry->room), json->data, json->len);
+    commands_publish(room_topic(session->entry->room), json->data);
     text_clear(json);
 }
 

@@ -40,10 +40,9 @@ static int take(struct redis_replies *replies, struct text *out)
 
 static int read_in_pieces(const uint8_t *data, size_t len, size_t piece, struct text *out)
 {
-    struct redis_replies *replies =
-        redis_replies_new(&(const struct redis_reply_limits){MOST_BYTES, MOST_BYTES});
+    struct redis_replies *replies = redis_replies_new(
+        &(const struct redis_reply_limits){MOST_BYTES, MOST_BYTES}, on_error, out);
     int error = 0;
-    redis_replies_watch(replies, on_error, out);
     for (size_t at = 0; at < len && error == 0; at += piece) {
         redis_replies_feed(replies, (const char *)data + at, len - at < piece ? len - at : piece);
         error = take(replies, out);

@@ -291,7 +291,7 @@ static void test_who_said_something_is_told_after_a_typing_that_found_no_connect
     struct broker *broker = connect_bus();
     struct feed *feed = say_and_drop(broker);
     inside = true;
-    assert_int_equal(commands_publish(feed_topic(feed), "{}", 2), -1);
+    assert_int_equal(commands_publish(feed_topic(feed), "{}"), -1);
     inside = false;
     end(broker, feed);
 }

@@ -89,11 +89,10 @@ static void test_an_error_is_seen_wherever_it_stands_and_in_any_pieces(void **st
                                  "*3\r\n:1\r\n-OOM two\r\n*1\r\n-NOPERM three\r\n"
                                  "$4\r\n-ERR\r\n";
     for (size_t piece = 1; piece < sizeof stream; piece++) {
-        struct redis_replies *replies =
-            redis_replies_new(&(const struct redis_reply_limits){MOST_BYTES, MOST_BYTES});
+        struct redis_replies *replies = redis_replies_new(
+            &(const struct redis_reply_limits){MOST_BYTES, MOST_BYTES}, on_error, NULL);
         const struct redis_reply *reply;
         seen[0] = '\0';
-        redis_replies_watch(replies, on_error, NULL);
         for (size_t at = 0; at < sizeof stream - 1; at += piece) {
             size_t left = sizeof stream - 1 - at;
             redis_replies_feed(replies, stream + at, left < piece ? left : piece);

@@ -66,8 +66,8 @@ static void test_replies_come_in_any_pieces(void **state)
 {
     (void)state;
     for (size_t piece = 1; piece <= STREAM_LEN; piece++) {
-        struct redis_replies *replies =
-            redis_replies_new(&(const struct redis_reply_limits){MOST_BYTES, MOST_BYTES});
+        struct redis_replies *replies = redis_replies_new(
+            &(const struct redis_reply_limits){MOST_BYTES, MOST_BYTES}, NULL, NULL);
         int seen = 0;
         for (size_t at = 0; at < STREAM_LEN; at += piece) {
             size_t left = STREAM_LEN - at;
@@ -83,7 +83,7 @@ static void test_a_new_connection_forgets_half_a_reply(void **state)
 {
     (void)state;
     struct redis_replies *replies =
-        redis_replies_new(&(const struct redis_reply_limits){MOST_BYTES, MOST_BYTES});
+        redis_replies_new(&(const struct redis_reply_limits){MOST_BYTES, MOST_BYTES}, NULL, NULL);
     redis_replies_feed(replies, stream, 30);
     assert_int_equal(take(replies, 0), 0);
     redis_replies_begin(replies);
@@ -97,7 +97,7 @@ static void test_the_last_reply_outlives_its_connection(void **state)
     (void)state;
     const struct redis_reply *reply;
     struct redis_replies *replies =
-        redis_replies_new(&(const struct redis_reply_limits){MOST_BYTES, MOST_BYTES});
+        redis_replies_new(&(const struct redis_reply_limits){MOST_BYTES, MOST_BYTES}, NULL, NULL);
     redis_replies_feed(replies, "$3\r\nabc\r\n", 9);
     assert_int_equal(redis_replies_next(replies, &reply), 0);
     redis_replies_begin(replies);
@@ -110,7 +110,7 @@ static void test_what_is_not_resp_is_an_error(void **state)
     (void)state;
     const struct redis_reply *reply;
     struct redis_replies *replies =
-        redis_replies_new(&(const struct redis_reply_limits){MOST_BYTES, MOST_BYTES});
+        redis_replies_new(&(const struct redis_reply_limits){MOST_BYTES, MOST_BYTES}, NULL, NULL);
     redis_replies_feed(replies, "HTTP/1.1 200 OK\r\n", 17);
     assert_int_equal(redis_replies_next(replies, &reply), -1);
     redis_replies_begin(replies);
@@ -126,7 +126,7 @@ static void must_be_refused(const char *announced, int error)
 {
     const struct redis_reply *reply;
     struct redis_replies *replies =
-        redis_replies_new(&(const struct redis_reply_limits){1000, 1000});
+        redis_replies_new(&(const struct redis_reply_limits){1000, 1000}, NULL, NULL);
     static char filling[600];
     memset(filling, 'x', sizeof filling);
     for (size_t piece = 1; piece <= strlen(announced); piece++) {
@@ -168,7 +168,7 @@ static void test_many_short_strings_may_take_more_than_a_long_one(void **state)
     (void)state;
     const struct redis_reply *reply;
     struct redis_replies *replies =
-        redis_replies_new(&(const struct redis_reply_limits){100000, 100});
+        redis_replies_new(&(const struct redis_reply_limits){100000, 100}, NULL, NULL);
     redis_replies_feed(replies, "*1000\r\n", 7);
     for (int i = 0; i < 1000; i++) {
         assert_int_equal(redis_replies_next(replies, &reply), 0);
@@ -184,7 +184,8 @@ static void test_what_was_taken_before_is_not_counted(void **state)
 {
     (void)state;
     const struct redis_reply *reply;
-    struct redis_replies *replies = redis_replies_new(&(const struct redis_reply_limits){200, 200});
+    struct redis_replies *replies =
+        redis_replies_new(&(const struct redis_reply_limits){200, 200}, NULL, NULL);
     for (int i = 0; i < 100; i++) {
         redis_replies_feed(replies, "*2\r\n$5\r\nhello\r\n:1\r\n", 19);
         assert_int_equal(redis_replies_next(replies, &reply), 0);
@@ -211,8 +212,8 @@ static void test_a_number_that_no_room_can_have_reads_as_0(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const struct redis_reply *reply;
-        struct redis_replies *replies =
-            redis_replies_new(&(const struct redis_reply_limits){MOST_BYTES, MOST_BYTES});
+        struct redis_replies *replies = redis_replies_new(
+            &(const struct redis_reply_limits){MOST_BYTES, MOST_BYTES}, NULL, NULL);
         redis_replies_feed(replies, cases[i].text, strlen(cases[i].text));
         assert_int_equal(redis_replies_next(replies, &reply), 0);
         assert_int_equal(redis_reply_number(reply), cases[i].number);
@@ -259,7 +260,8 @@ static const struct redis_reply *a_reply(void)
     static struct redis_replies *replies;
     const struct redis_reply *reply;
     redis_replies_free(replies);
-    replies = redis_replies_new(&(const struct redis_reply_limits){MOST_BYTES, MOST_BYTES});
+    replies =
+        redis_replies_new(&(const struct redis_reply_limits){MOST_BYTES, MOST_BYTES}, NULL, NULL);
     redis_replies_feed(replies, "+OK\r\n", 5);
     redis_replies_next(replies, &reply);
     return reply;
