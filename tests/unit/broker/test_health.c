@@ -182,7 +182,7 @@ static void test_commands_that_say_nothing_are_given_up_after_five_seconds(void 
     assert_false(lasts(1));
 }
 
-static void test_redis_was_given_up_because_this_process_had_been_held_up(void **state)
+static void test_the_time_in_which_this_process_was_held_up_does_not_count(void **state)
 {
     (void)state;
     assert_true(lasts(1));
@@ -192,7 +192,7 @@ static void test_redis_was_given_up_because_this_process_had_been_held_up(void *
     assert_false(lasts(1));
 }
 
-static void test_a_slow_one_is_waited_for_and_counts(void **state)
+static void test_a_slow_probe_is_waited_for_and_counts(void **state)
 {
     (void)state;
     go_round();
@@ -242,7 +242,8 @@ static void test_commands_that_talk_but_are_always_late_have_half_a_minute(void 
 
 /* It sent something a moment after the first was sent, and never since: the second changes nothing.
  */
-static void test_a_second_one_after_the_deadline_does_not_begin_the_five_seconds_again(void **state)
+static void
+test_a_second_probe_after_the_deadline_does_not_begin_the_five_seconds_again(void **state)
 {
     (void)state;
     now_ms += 500;
@@ -269,7 +270,7 @@ static void test_a_probe_that_nobody_awaits_shows_nothing(void **state)
     assert_int_equal(came_back, 1);
 }
 
-static void test_one_sent_instead_of_another_is_the_one_that_counts(void **state)
+static void test_a_probe_sent_instead_of_another_is_the_one_that_counts(void **state)
 {
     (void)state;
     char first[64];
@@ -294,7 +295,7 @@ static void test_a_refusal_is_noted_although_an_earlier_one_was_answered_meanwhi
     assert_non_null(strstr(health_why_refused(health), "Redis takes no writes: READONLY"));
 }
 
-static void test_when_somebody_was_refused_something_the_next_one_is_sent_at_once(void **state)
+static void test_when_somebody_was_refused_something_the_next_probe_is_sent_at_once(void **state)
 {
     (void)state;
     go_round();
@@ -309,7 +310,7 @@ static void test_when_somebody_was_refused_something_the_next_one_is_sent_at_onc
     assert_int_equal(asked, 3);
 }
 
-static void test_what_redis_repeats_of_a_command_is_not_told(void **state)
+static void test_what_redis_repeats_of_a_command_is_left_out(void **state)
 {
     (void)state;
     static const struct redis_reply renamed = {
@@ -338,17 +339,17 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_health_is_ok_once_a_probe_comes_back_and_the_next_is_sent_after_two_seconds),
         TEST(test_commands_that_say_nothing_are_given_up_after_five_seconds),
-        TEST(test_redis_was_given_up_because_this_process_had_been_held_up),
-        TEST(test_a_slow_one_is_waited_for_and_counts),
+        TEST(test_the_time_in_which_this_process_was_held_up_does_not_count),
+        TEST(test_a_slow_probe_is_waited_for_and_counts),
         TEST(test_a_subscriber_that_says_nothing_is_given_up),
         TEST(test_a_subscriber_that_lags_behind_has_half_a_minute),
         TEST(test_commands_that_talk_but_are_always_late_have_half_a_minute),
-        TEST(test_a_second_one_after_the_deadline_does_not_begin_the_five_seconds_again),
+        TEST(test_a_second_probe_after_the_deadline_does_not_begin_the_five_seconds_again),
         TEST(test_a_probe_that_nobody_awaits_shows_nothing),
-        TEST(test_one_sent_instead_of_another_is_the_one_that_counts),
+        TEST(test_a_probe_sent_instead_of_another_is_the_one_that_counts),
         TEST(test_a_refusal_is_noted_although_an_earlier_one_was_answered_meanwhile),
-        TEST(test_when_somebody_was_refused_something_the_next_one_is_sent_at_once),
-        TEST(test_what_redis_repeats_of_a_command_is_not_told),
+        TEST(test_when_somebody_was_refused_something_the_next_probe_is_sent_at_once),
+        TEST(test_what_redis_repeats_of_a_command_is_left_out),
         TEST(test_a_redis_that_takes_no_writes_says_why_and_is_asked_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

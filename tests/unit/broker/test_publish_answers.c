@@ -120,7 +120,7 @@ static void test_when_the_connection_is_lost_all_who_wait_are_told_once_and_in_o
     assert_string_equal(told(), "");
 }
 
-static void test_what_is_said_in_the_turn_that_loses_the_connection_is_told(void **state)
+static void test_what_is_said_in_the_iteration_that_loses_the_connection_is_told(void **state)
 {
     (void)state;
     say(tea(), "a");
@@ -188,7 +188,7 @@ int main(void)
         TEST(test_what_is_said_from_within_an_answer_goes_in_a_call_of_its_own),
         TEST(test_without_a_connection_nothing_is_taken_and_nobody_told),
         TEST(test_when_the_connection_is_lost_all_who_wait_are_told_once_and_in_order),
-        TEST(test_what_is_said_in_the_turn_that_loses_the_connection_is_told),
+        TEST(test_what_is_said_in_the_iteration_that_loses_the_connection_is_told),
         TEST(test_what_finds_no_connection_when_it_is_to_be_sent_is_told_in_order),
         TEST(test_a_stop_tells_all_who_wait_from_within_what_was_not_sent_first),
         TEST(test_a_stop_with_nobody_waiting_tells_nobody),

@@ -27,7 +27,7 @@ static void test_what_is_said_reaches_redis_with_the_keys_of_its_room(void **sta
     assert_string_equal(told(), "\"from\":{},\"text\":\"\\n\"}:7");
 }
 
-static void test_what_is_said_in_a_iteration_shares_a_call_in_order(void **state)
+static void test_what_is_said_in_an_iteration_shares_a_call_in_order(void **state)
 {
     (void)state;
     say(tea(), "a");
@@ -195,7 +195,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_what_is_said_reaches_redis_with_the_keys_of_its_room),
-        TEST(test_what_is_said_in_a_iteration_shares_a_call_in_order),
+        TEST(test_what_is_said_in_an_iteration_shares_a_call_in_order),
         TEST(test_each_nonce_has_its_key_in_order_and_who_has_none_has_no_key),
         TEST(test_each_room_has_its_own_call),
         TEST(test_what_is_said_in_the_next_iteration_waits_for_no_answer),

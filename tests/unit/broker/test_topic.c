@@ -2,7 +2,7 @@
 
 #include "broker/topic.h"
 
-static void test_a_room_is_known_by_its_channel(void **state)
+static void test_a_room_is_found_by_its_channel(void **state)
 {
     const struct config zero = {.redis_prefix = "yukizuri"};
     const struct config third = {.redis_prefix = "yukizuri", .redis_url = {.database = 3}};
@@ -21,7 +21,7 @@ static void test_a_room_is_known_by_its_channel(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_room_is_known_by_its_channel),
+        cmocka_unit_test(test_a_room_is_found_by_its_channel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

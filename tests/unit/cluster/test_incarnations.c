@@ -29,7 +29,7 @@ static struct fake_redis_call *await_own_claim(void)
 }
 
 static void
-test_own_earlier_incarnation_is_buried_after_the_grace_and_this_one_is_spared(void **state)
+test_own_earlier_incarnation_is_reaped_after_the_grace_and_this_one_is_spared(void **state)
 {
     (void)state;
     const char *incarnation =
@@ -46,7 +46,7 @@ test_own_earlier_incarnation_is_buried_after_the_grace_and_this_one_is_spared(vo
     world_expect_none("SET");
 }
 
-static void test_own_earlier_incarnation_that_cannot_be_buried_is_tried_again(void **state)
+static void test_own_earlier_incarnation_that_cannot_be_reaped_is_tried_again(void **state)
 {
     (void)state;
     take_lease();
@@ -60,7 +60,7 @@ static void test_own_earlier_incarnation_that_cannot_be_buried_is_tried_again(vo
 }
 
 /* Its members are its own until it is gone; then it may have left more. */
-static void test_own_earlier_incarnation_that_drains_is_not_buried_until_it_is_gone(void **state)
+static void test_own_earlier_incarnation_that_drains_is_not_reaped_until_it_is_gone(void **state)
 {
     (void)state;
     fake_redis_answer(world_await("lease"), "['taken-over', 9000, 0, 'other 5', '']");
@@ -76,7 +76,7 @@ static void test_own_earlier_incarnation_that_drains_is_not_buried_until_it_is_g
 }
 
 /* Whoever is not of this incarnation may be of that one. */
-static void test_nobody_is_buried_for_own_id_once_a_successor_has_it(void **state)
+static void test_nobody_is_reaped_for_own_id_once_a_successor_has_it(void **state)
 {
     (void)state;
     take_lease();
@@ -117,10 +117,10 @@ int main(void)
 {
 #define OWN(name) cmocka_unit_test_setup_teardown(name, setup_own, world_teardown)
     const struct CMUnitTest tests[] = {
-        OWN(test_own_earlier_incarnation_is_buried_after_the_grace_and_this_one_is_spared),
-        OWN(test_own_earlier_incarnation_that_cannot_be_buried_is_tried_again),
-        OWN(test_own_earlier_incarnation_that_drains_is_not_buried_until_it_is_gone),
-        OWN(test_nobody_is_buried_for_own_id_once_a_successor_has_it),
+        OWN(test_own_earlier_incarnation_is_reaped_after_the_grace_and_this_one_is_spared),
+        OWN(test_own_earlier_incarnation_that_cannot_be_reaped_is_tried_again),
+        OWN(test_own_earlier_incarnation_that_drains_is_not_reaped_until_it_is_gone),
+        OWN(test_nobody_is_reaped_for_own_id_once_a_successor_has_it),
         OWN(test_a_walk_under_way_ends_once_a_successor_has_own_id),
         OWN(test_a_gateway_that_ends_in_a_reaping_leaves_nothing_behind),
     };

@@ -387,7 +387,7 @@ static void test_an_answer_that_is_none_changes_nothing(void **state)
     assert_string_equal(world_told(), "");
 }
 
-static void test_a_set_of_gateways_that_was_broken_by_hand_is_made_anew(void **state)
+static void test_a_set_of_gateways_that_was_broken_by_hand_is_made_again(void **state)
 {
     (void)state;
     static const char broken[] = "*2\r\n-WRONGTYPE of another kind\r\n:1\r\n";
@@ -456,7 +456,7 @@ int main(void)
         TEST(test_a_renewal_that_fails_is_no_lapse),
         TEST(test_a_redis_that_is_back_is_asked_at_once),
         TEST(test_an_answer_that_is_none_changes_nothing),
-        TEST(test_a_set_of_gateways_that_was_broken_by_hand_is_made_anew),
+        TEST(test_a_set_of_gateways_that_was_broken_by_hand_is_made_again),
         TEST(test_a_redis_that_is_lost_when_the_lease_is_given_back_ends_it),
         TEST(test_without_redis_nothing_is_given_back),
         TEST(test_a_gateway_that_ends_while_it_waits_leaves_nothing_behind),

@@ -223,7 +223,7 @@ static void test_a_claim_that_another_has_is_given_an_end_and_made_again(void **
     expect_buried(true);
 }
 
-static void test_whom_another_has_buried_is_not_asked_after_any_more(void **state)
+static void test_whom_another_has_reaped_is_not_asked_after_any_more(void **state)
 {
     (void)state;
     die();
@@ -368,7 +368,7 @@ static void test_a_reaping_that_loses_redis_is_taken_up_again_after_the_grace(vo
 }
 
 /* It says what was so a second ago. */
-static void test_an_answer_that_comes_after_this_process_was_stopped_buries_nobody(void **state)
+static void test_an_answer_that_comes_after_this_process_was_stopped_reaps_nobody(void **state)
 {
     (void)state;
     world_hold("SSCAN", LOBBY);
@@ -396,7 +396,7 @@ int main(void)
         TEST(test_suspicion_is_dropped_while_redis_takes_no_writes),
         TEST(test_suspicion_is_dropped_when_this_process_was_stopped),
         TEST(test_a_claim_that_another_has_is_given_an_end_and_made_again),
-        TEST(test_whom_another_has_buried_is_not_asked_after_any_more),
+        TEST(test_whom_another_has_reaped_is_not_asked_after_any_more),
         TEST(test_a_claim_that_fails_is_made_again),
         TEST(test_who_comes_back_between_two_pages_keeps_its_members),
         TEST(test_who_comes_back_before_the_first_page_keeps_its_members),
@@ -408,7 +408,7 @@ int main(void)
         TEST(test_one_room_that_fails_does_not_keep_others_from_being_walked),
         TEST(test_a_reaping_is_carried_on_by_a_redis_that_has_lost_its_scripts),
         TEST(test_a_reaping_that_loses_redis_is_taken_up_again_after_the_grace),
-        TEST(test_an_answer_that_comes_after_this_process_was_stopped_buries_nobody),
+        TEST(test_an_answer_that_comes_after_this_process_was_stopped_reaps_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -114,14 +114,14 @@ static void test_it_is_not_ready_when_what_is_said_lags_far_behind(void **state)
     unsigned seconds = 0;
     (void)state;
     await_ready();
-    assert_true(fake_redis_is_heard(fake, channel));
+    assert_true(fake_redis_is_subscribed(fake, channel));
     fake_redis_always(fake, "probe", "1");
     for (; is_ready() && seconds < SOON_S; seconds++) {
         fake_redis_publish(fake, channel, "{}");
         stage_pass(1);
     }
     assert_non_null(strstr(why_not(), "no probe came back"));
-    assert_true(fake_redis_is_heard(fake, channel));
+    assert_true(fake_redis_is_subscribed(fake, channel));
 }
 
 static void test_it_is_not_ready_when_redis_does_not_answer(void **state)

@@ -10,6 +10,7 @@
 #include <event2/event.h>
 #include <event2/listener.h>
 #include <linux/sockios.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -46,7 +47,7 @@ void fake_redis_drop(struct fake_redis *fake, enum fake_redis_connections which)
     for (struct link *at = fake->peers.next, *next; at != &fake->peers; at = next) {
         struct peer *peer = LIST_ITEM(at, struct peer, in_redis);
         next = at->next;
-        if ((which & (peer->subscriber ? BROKER_SUBSCRIBERS : BROKER_COMMANDS)) != 0)
+        if ((which & (peer->subscriber ? FAKE_SUBSCRIBERS : FAKE_COMMANDS)) != 0)
             free_peer(peer);
     }
 }
@@ -55,7 +56,7 @@ void fake_redis_set_away(struct fake_redis *fake, bool away)
 {
     fake->away = away;
     if (away)
-        fake_redis_drop(fake, BROKER_ALL);
+        fake_redis_drop(fake, FAKE_ALL);
 }
 
 struct channel *fake_redis_find_channel(const struct peer *peer, const char *name)
@@ -68,7 +69,7 @@ struct channel *fake_redis_find_channel(const struct peer *peer, const char *nam
     return NULL;
 }
 
-bool fake_redis_is_heard(const struct fake_redis *fake, const char *channel)
+bool fake_redis_is_subscribed(const struct fake_redis *fake, const char *channel)
 {
     for (struct link *at = fake->peers.next; at != &fake->peers; at = at->next)
         if (fake_redis_find_channel(LIST_ITEM(at, struct peer, in_redis), channel) != NULL)
@@ -220,6 +221,7 @@ struct fake_redis *fake_redis_new(struct event_base *base)
 {
     struct fake_redis *fake = memory_new(sizeof *fake);
     struct sockaddr_un address = {.sun_family = AF_UNIX};
+    signal(SIGPIPE, SIG_IGN); /* as the program does */
     fake->base = base;
     list_init(&fake->peers);
     list_init(&fake->calls);
@@ -238,7 +240,7 @@ void fake_redis_free(struct fake_redis *fake)
 {
     if (fake == NULL)
         return;
-    fake_redis_drop(fake, BROKER_ALL);
+    fake_redis_drop(fake, FAKE_ALL);
     fake_redis_free_calls(fake);
     evconnlistener_free(fake->listener);
     unlink(fake->url + strlen("unix:"));

@@ -76,7 +76,7 @@ void fake_redis_always(struct fake_redis *fake, const char *name, const char *va
 /* --- Channels and connections --- */
 
 /* Is somebody subscribed? Does not run the loop. */
-bool fake_redis_is_heard(const struct fake_redis *fake, const char *channel);
+bool fake_redis_is_subscribed(const struct fake_redis *fake, const char *channel);
 
 /* To all who are subscribed; nobody need be. The loop has to run for it to arrive. */
 void fake_redis_publish(struct fake_redis *fake, const char *channel, const char *format, ...)
@@ -86,7 +86,7 @@ void fake_redis_publish_bytes(struct fake_redis *fake, const char *channel, cons
 
 /* Closes connections: those that have subscribed to something, the others, or both. The program
  * makes new ones, after a while. */
-enum fake_redis_connections { BROKER_SUBSCRIBERS = 1, BROKER_COMMANDS = 2, BROKER_ALL = 3 };
+enum fake_redis_connections { FAKE_SUBSCRIBERS = 1, FAKE_COMMANDS = 2, FAKE_ALL = 3 };
 void fake_redis_drop(struct fake_redis *fake, enum fake_redis_connections which);
 
 /* Away: all connections are closed, and new ones as soon as they are made. */

@@ -265,12 +265,12 @@ void open_live_at(struct feed_world *world, uint64_t seq, uint64_t said)
 static bool is_subscribed(void *arg)
 {
     struct feed_world *world = arg;
-    return fake_redis_is_heard(world->fake, FEED_CHANNEL);
+    return fake_redis_is_subscribed(world->fake, FEED_CHANNEL);
 }
 
 void lose_subscription(struct feed_world *world)
 {
-    fake_redis_drop(world->fake, BROKER_SUBSCRIBERS);
+    fake_redis_drop(world->fake, FAKE_SUBSCRIBERS);
     fake_redis_settle(world->fake);
 }
 

@@ -4,7 +4,6 @@
 #include "redis_stage.h"
 
 #include <event2/event.h>
-#include <signal.h>
 
 struct stage stage;
 
@@ -31,13 +30,13 @@ static void on_control_message(void *arg, const char *data, size_t len)
     (void)len;
 }
 
-static void flush_bus(void *arg)
+static void flush_broker(void *arg)
 {
     (void)arg;
     flush();
 }
 
-static void open_bus(void)
+static void open_broker(void)
 {
     static const struct broker_callbacks callbacks = {on_event, on_control_message};
     const struct broker_options options = {stage.base, &stage.config, &stage.config.redis_url,
@@ -45,7 +44,7 @@ static void open_bus(void)
     char error[256];
     stage.broker = broker_new(&options, &callbacks, NULL, error, sizeof error);
     assert_non_null(stage.broker);
-    fake_redis_follow(stage.fake, flush_bus, NULL);
+    fake_redis_follow(stage.fake, flush_broker, NULL);
     fake_redis_run_until(stage.fake, is_up, NULL);
 }
 
@@ -117,14 +116,13 @@ int open_stage(void **state)
 {
     static char *const environment[] = {NULL};
     (void)state;
-    signal(SIGPIPE, SIG_IGN); /* as the program does */
     stage = (struct stage){.base = event_base_new()};
     stage.fake = fake_redis_new(stage.base);
-    /* whoever hears nothing asks for nothing by itself */
+    /* a broker that is not subscribed asks for nothing by itself */
     fake_redis_always(stage.fake, "SUBSCRIBE", NULL);
     char *arguments[] = {"yukizuri", "--redis", (char *)(uintptr_t)fake_redis_url(stage.fake)};
     assert_int_equal(config_load(&stage.config, 3, arguments, environment).action, CONFIG_RUN);
-    open_bus();
+    open_broker();
     open_rooms();
     redis_stage_told();
     return 0;

@@ -5,7 +5,6 @@
 #include "redis/script.h"
 
 #include <event2/event.h>
-#include <signal.h>
 
 static struct redis_stage {
     struct event_base *base;
@@ -95,7 +94,6 @@ void redis_stage_open(void)
 {
     static const struct redis_callbacks callbacks = {
         .on_ready = on_ready, .on_lost = on_lost, .on_error = on_error};
-    signal(SIGPIPE, SIG_IGN); /* as the program does */
     script_hash_all();
     stage = (struct redis_stage){.base = event_base_new()};
     stage.fake = fake_redis_new(stage.base);
@@ -123,7 +121,7 @@ void redis_stage_close(void)
     event_base_free(stage.base);
 }
 
-struct fake_redis *redis_stage_broker(void)
+struct fake_redis *redis_stage_fake(void)
 {
     return stage.fake;
 }

@@ -13,7 +13,7 @@ void redis_stage_open(void);
 void redis_stage_stop(void);
 void redis_stage_close(void);
 
-struct fake_redis *redis_stage_broker(void);
+struct fake_redis *redis_stage_fake(void);
 struct redis *redis_stage_connection(void);
 
 /* Both sides have done all that follows from what was done so far. */

@@ -157,7 +157,7 @@ const char *got(struct rooms_world *world)
 
 bool is_listening(const struct rooms_world *world, const char *channel)
 {
-    return fake_redis_is_heard(world->fake, channel);
+    return fake_redis_is_subscribed(world->fake, channel);
 }
 
 size_t roster_calls(const struct rooms_world *world)

@@ -93,7 +93,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void test_broker_answers_in_the_order_in_which_it_was_asked(void **state)
+static void test_fake_answers_in_the_order_in_which_it_was_asked(void **state)
 {
     struct world *world = *state;
     redis_send_strings(world->redis, on_reply, world, "GET", "a", NULL);
@@ -110,20 +110,20 @@ static void test_broker_answers_in_the_order_in_which_it_was_asked(void **state)
     assert_string_equal(world->heard, "ready ERR one two ");
 }
 
-static void test_broker_hands_on_what_is_published(void **state)
+static void test_fake_hands_on_what_is_published(void **state)
 {
     struct world *world = *state;
     fake_redis_publish(world->fake, "c", "early");
     redis_send_strings(world->redis, on_reply, world, "SUBSCRIBE", "c", NULL);
     fake_redis_await(world->fake, "SUBSCRIBE");
-    assert_true(fake_redis_is_heard(world->fake, "c"));
+    assert_true(fake_redis_is_subscribed(world->fake, "c"));
     fake_redis_publish(world->fake, "c", "%d", 7);
     fake_redis_publish(world->fake, "another", "unheard");
     fake_redis_settle(world->fake);
     assert_string_equal(world->heard, "ready other 7 ");
 }
 
-static void test_broker_that_drops_a_connection_leaves_calls_unanswered(void **state)
+static void test_fake_that_drops_a_connection_leaves_calls_unanswered(void **state)
 {
     struct world *world = *state;
     redis_send_strings(world->redis, on_reply, world, "GET", "a", NULL);
@@ -140,10 +140,10 @@ static void test_broker_that_drops_a_connection_leaves_calls_unanswered(void **s
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_broker_answers_in_the_order_in_which_it_was_asked,
+        cmocka_unit_test_setup_teardown(test_fake_answers_in_the_order_in_which_it_was_asked,
                                         set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_broker_hands_on_what_is_published, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_broker_that_drops_a_connection_leaves_calls_unanswered,
+        cmocka_unit_test_setup_teardown(test_fake_hands_on_what_is_published, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_fake_that_drops_a_connection_leaves_calls_unanswered,
                                         set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,7 +66,7 @@ void world_tell_gateway(const char *format, ...)
     va_start(values, format);
     vsnprintf(text, sizeof text, format, values);
     va_end(values);
-    assert_true(fake_redis_is_heard(world.fake, "yukizuri:gateway:" WORLD_GATEWAY));
+    assert_true(fake_redis_is_subscribed(world.fake, "yukizuri:gateway:" WORLD_GATEWAY));
     fake_redis_publish(world.fake, "yukizuri:gateway:" WORLD_GATEWAY, "%s", text);
 }
 

@@ -27,7 +27,7 @@ static bool inside; /* a call that must not call back */
 static char told[256];
 static bool ready;
 static struct redis *flushed; /* in each iteration; NULL: none */
-static struct broker *flushed_bus;
+static struct broker *flushed_broker;
 
 static void tell(const char *what, const char *how)
 {
@@ -46,8 +46,8 @@ static void flush(void)
 {
     bool was_inside = inside;
     inside = true;
-    if (flushed_bus != NULL)
-        broker_flush(flushed_bus);
+    if (flushed_broker != NULL)
+        broker_flush(flushed_broker);
     if (flushed != NULL)
         redis_flush(flushed);
     inside = was_inside;
@@ -114,7 +114,7 @@ static struct redis *connect_redis(void)
     inside = ready = false;
     told[0] = '\0';
     struct redis *redis = flushed = redis_new(&options, &callbacks, NULL);
-    flushed_bus = NULL;
+    flushed_broker = NULL;
     run_until(is_ready);
     return redis;
 }
@@ -239,13 +239,13 @@ static void on_control_message(void *arg, const char *data, size_t len)
 static const struct broker_callbacks broker_callbacks = {on_up, on_control_message};
 static const struct feed_callbacks nobody;
 
-static struct broker *connect_bus(void)
+static struct broker *connect_broker(void)
 {
     char error[256] = "";
     const struct broker_options options = {base, &config, &url, &metrics, NULL};
     inside = ready = false;
     told[0] = '\0';
-    struct broker *broker = flushed_bus =
+    struct broker *broker = flushed_broker =
         broker_new(&options, &broker_callbacks, NULL, error, sizeof error);
     flushed = NULL;
     assert_string_equal(error, "");
@@ -253,7 +253,7 @@ static struct broker *connect_bus(void)
     return broker;
 }
 
-/* Somebody has said something; then the connection is lost, in the same turn of the loop. */
+/* Somebody has said something; then the connection is lost, in the same iteration of the loop. */
 static struct feed *say_and_drop(struct broker *broker)
 {
     static const struct publish_batch_say say = {"id", "\"from\":{}}", 10, NULL, NULL};
@@ -277,7 +277,7 @@ static void end(struct broker *broker, struct feed *feed)
 static void test_who_said_something_is_told_after_the_flush_that_found_no_connection(void **state)
 {
     (void)state;
-    struct broker *broker = connect_bus();
+    struct broker *broker = connect_broker();
     struct feed *feed = say_and_drop(broker);
     inside = true;
     broker_flush(broker);
@@ -288,7 +288,7 @@ static void test_who_said_something_is_told_after_the_flush_that_found_no_connec
 static void test_who_said_something_is_told_after_a_typing_that_found_no_connection(void **state)
 {
     (void)state;
-    struct broker *broker = connect_bus();
+    struct broker *broker = connect_broker();
     struct feed *feed = say_and_drop(broker);
     inside = true;
     assert_int_equal(commands_publish(feed_topic(feed), "{}"), -1);
@@ -303,7 +303,7 @@ static void test_who_said_something_is_told_after_a_leave_that_found_no_connecti
         .member = {.folded = "a", .name = "a", .address = "", .public_address = "", .session = "s"},
         .except_id = "",
     };
-    struct broker *broker = connect_bus();
+    struct broker *broker = connect_broker();
     struct feed *feed = say_and_drop(broker);
     inside = true;
     assert_int_equal(commands_leave(feed_topic(feed), &leave, 1, on_done, "left"), -1);

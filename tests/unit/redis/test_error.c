@@ -50,7 +50,7 @@ static void test_each_error_has_a_word_and_a_verdict(void **state)
     }
 }
 
-static void test_arguments_that_redis_repeats_are_left_out_and_judge_nothing(void **state)
+static void test_arguments_that_redis_repeats_are_left_out_and_change_no_verdict(void **state)
 {
     (void)state;
     const struct redis_error error =
@@ -144,7 +144,7 @@ static void test_what_its_sender_can_do_without_is_no_fault_but_the_wrong_redis_
     assert_string_equal(error.word, "MASTERDOWN");
 }
 
-static void test_the_first_of_each_kind_is_told_and_then_once_a_minute_how_many_more(void **state)
+static void test_the_first_of_each_kind_is_logged_and_then_once_a_minute_how_many_more(void **state)
 {
     (void)state;
     static struct metrics metrics;
@@ -184,11 +184,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_error_has_a_word_and_a_verdict),
-        cmocka_unit_test(test_arguments_that_redis_repeats_are_left_out_and_judge_nothing),
+        cmocka_unit_test(test_arguments_that_redis_repeats_are_left_out_and_change_no_verdict),
         cmocka_unit_test(test_a_long_error_is_cut),
         cmocka_unit_test(test_an_error_is_seen_wherever_it_stands_and_in_any_pieces),
         cmocka_unit_test(test_what_its_sender_can_do_without_is_no_fault_but_the_wrong_redis_is),
-        cmocka_unit_test(test_the_first_of_each_kind_is_told_and_then_once_a_minute_how_many_more),
+        cmocka_unit_test(
+            test_the_first_of_each_kind_is_logged_and_then_once_a_minute_how_many_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

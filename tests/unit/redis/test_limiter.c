@@ -1,4 +1,4 @@
-/* Calls that can wait: few are under way at once, the others stand in line. */
+/* Calls that can wait: few are under way at once, the others wait for permits. */
 #include "unit.h"
 
 #include "redis_stage.h"
@@ -30,23 +30,23 @@ static int close_stage(void **state)
 
 /* --- What this test knows of redis/limiter.h --- */
 
-static void open_lane(unsigned most)
+static void open_limiter(unsigned permits)
 {
-    limiter = limiter_new(redis_stage_connection(), most);
+    limiter = limiter_new(redis_stage_connection(), permits);
 }
 
-/* Asks for a script with this key, which weighs so much; who is told is "KEY". */
-static int ask_heavy(const char *key, unsigned weight)
+/* Asks for a script with this key, which takes so many permits; who is told is "KEY". */
+static int ask_with_permits(const char *key, unsigned permits)
 {
     struct script_call call;
     script_begin(&call, "join");
     script_add_key(&call, key, strlen(key));
-    return limiter_run(limiter, &call, weight, redis_stage_tell, (void *)(uintptr_t)key);
+    return limiter_run(limiter, &call, permits, redis_stage_tell, (void *)(uintptr_t)key);
 }
 
 static int ask(const char *key)
 {
-    return ask_heavy(key, 1);
+    return ask_with_permits(key, 1);
 }
 
 static void make(void *key)
@@ -55,8 +55,8 @@ static void make(void *key)
         redis_stage_tell(key, NULL);
 }
 
-/* Stands in line with a call that is made only when its turn comes. */
-static int stand(const char *key)
+/* A call that is made only when it may be sent. */
+static int enqueue(const char *key)
 {
     return limiter_enqueue(limiter, make, (void *)(uintptr_t)key);
 }
@@ -71,13 +71,13 @@ static void go(void)
 static size_t count(void)
 {
     redis_stage_settle();
-    return fake_redis_count(redis_stage_broker(), "join");
+    return fake_redis_count(redis_stage_fake(), "join");
 }
 
 /* The next call that reaches Redis is this one. */
 static struct fake_redis_call *await(const char *key)
 {
-    struct fake_redis_call *call = fake_redis_await(redis_stage_broker(), "join");
+    struct fake_redis_call *call = fake_redis_await(redis_stage_fake(), "join");
     assert_string_equal(fake_redis_key(call, 1), key);
     return call;
 }
@@ -99,7 +99,7 @@ static void test_no_more_than_so_many_are_under_way_and_the_others_go_in_order(v
 {
     static const char *const keys[] = {"a", "b", "c", "d", "e", "f"};
     (void)state;
-    open_lane(2);
+    open_limiter(2);
     for (size_t i = 0; i < 6; i++)
         assert_int_equal(ask(keys[i]), 0);
     for (size_t i = 0; i < 6; i++) {
@@ -113,7 +113,7 @@ static void test_no_more_than_so_many_are_under_way_and_the_others_go_in_order(v
 static void test_at_rest_a_call_goes_out_by_itself(void **state)
 {
     (void)state;
-    open_lane(2);
+    open_limiter(2);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(ask("a"), 0);
         answer("a");
@@ -122,10 +122,10 @@ static void test_at_rest_a_call_goes_out_by_itself(void **state)
     }
 }
 
-static void test_an_error_moves_the_line_on_as_an_answer_does(void **state)
+static void test_an_error_lets_the_next_go_as_an_answer_does(void **state)
 {
     (void)state;
-    open_lane(1);
+    open_limiter(1);
     ask("a");
     ask("b");
     ask("c");
@@ -139,7 +139,7 @@ static void test_an_error_moves_the_line_on_as_an_answer_does(void **state)
 static void test_a_script_that_redis_does_not_know_keeps_its_place(void **state)
 {
     (void)state;
-    open_lane(1);
+    open_limiter(1);
     ask("a");
     ask("b");
     fake_redis_answer(await("a"), "-NOSCRIPT No matching script.");
@@ -154,11 +154,11 @@ static void ask_next(void *key, const struct redis_reply *reply)
     ask("next");
 }
 
-static void test_who_asks_again_from_within_its_answer_stands_at_the_end(void **state)
+static void test_who_asks_again_from_within_its_answer_waits_behind_the_others(void **state)
 {
     struct script_call call;
     (void)state;
-    open_lane(1);
+    open_limiter(1);
     script_begin(&call, "join");
     script_add_key(&call, "a", 1);
     limiter_run(limiter, &call, 1, ask_next, "a");
@@ -171,13 +171,13 @@ static void test_who_asks_again_from_within_its_answer_stands_at_the_end(void **
 
 /* --- Weight --- */
 
-static void test_a_call_counts_as_much_as_it_weighs(void **state)
+static void test_a_call_takes_its_permits(void **state)
 {
     (void)state;
-    open_lane(4);
-    ask_heavy("a", 3);
-    ask_heavy("b", 3); /* one was free */
-    ask_heavy("c", 1);
+    open_limiter(4);
+    ask_with_permits("a", 3);
+    ask_with_permits("b", 3); /* one was free */
+    ask_with_permits("c", 1);
     assert_int_equal(count(), 2);
     answer("a");
     assert_int_equal(count(), 3);
@@ -186,11 +186,11 @@ static void test_a_call_counts_as_much_as_it_weighs(void **state)
     assert_string_equal(told(), "a:1 b:1 c:1");
 }
 
-static void test_a_call_that_weighs_more_than_the_limiter_takes_goes_alone(void **state)
+static void test_a_call_that_takes_more_permits_than_there_are_goes_alone(void **state)
 {
     (void)state;
-    open_lane(2);
-    ask_heavy("a", 100);
+    open_limiter(2);
+    ask_with_permits("a", 100);
     ask("b");
     ask("c");
     assert_int_equal(count(), 1);
@@ -201,14 +201,14 @@ static void test_a_call_that_weighs_more_than_the_limiter_takes_goes_alone(void 
     assert_string_equal(told(), "a:1 b:1 c:1");
 }
 
-/* --- Those who stand in line for a call that is still to be made --- */
+/* --- Calls that are still to be made --- */
 
-static void test_a_call_is_made_when_its_turn_comes_and_not_before(void **state)
+static void test_an_enqueued_call_is_made_when_it_may_be_sent_and_not_before(void **state)
 {
     (void)state;
-    open_lane(1);
-    assert_int_equal(stand("a"), 0);
-    assert_int_equal(stand("b"), 0);
+    open_limiter(1);
+    assert_int_equal(enqueue("a"), 0);
+    assert_int_equal(enqueue("b"), 0);
     assert_true(limiter_is_congested(limiter));
     assert_int_equal(count(), 0);
     go();
@@ -221,13 +221,13 @@ static void test_a_call_is_made_when_its_turn_comes_and_not_before(void **state)
     assert_false(limiter_is_congested(limiter));
 }
 
-static void test_whoever_stands_in_line_is_not_overtaken_by_a_call(void **state)
+static void test_an_enqueued_call_is_not_overtaken(void **state)
 {
     (void)state;
-    open_lane(2);
-    stand("a");
+    open_limiter(2);
+    enqueue("a");
     ask("b"); /* though nothing is under way */
-    stand("c");
+    enqueue("c");
     ask("d");
     assert_int_equal(count(), 0);
     go();
@@ -244,12 +244,12 @@ static void make_nothing(void *who)
     redis_stage_tell(who, NULL);
 }
 
-static void test_whoever_makes_no_call_when_its_turn_comes_holds_up_nobody(void **state)
+static void test_whoever_makes_no_call_when_it_may_holds_up_nobody(void **state)
 {
     (void)state;
-    open_lane(1);
+    open_limiter(1);
     limiter_enqueue(limiter, make_nothing, "a");
-    stand("b");
+    enqueue("b");
     go();
     answer("b");
     assert_string_equal(told(), "a:none b:1");
@@ -257,13 +257,13 @@ static void test_whoever_makes_no_call_when_its_turn_comes_holds_up_nobody(void 
 
 /* --- Without Redis --- */
 
-static void test_without_a_connection_nobody_gets_in_line(void **state)
+static void test_without_a_connection_nothing_is_enqueued(void **state)
 {
     (void)state;
-    open_lane(1);
+    open_limiter(1);
     redis_stage_lose();
     assert_int_equal(ask("a"), -1);
-    assert_int_equal(stand("b"), -1);
+    assert_int_equal(enqueue("b"), -1);
     assert_string_equal(told(), "");
     redis_stage_come_back();
     assert_int_equal(ask("c"), 0);
@@ -276,7 +276,7 @@ static void test_when_the_connection_is_lost_all_are_told_once_and_in_order(void
 {
     static const char *const keys[] = {"a", "b", "c", "d", "e"};
     (void)state;
-    open_lane(2);
+    open_limiter(2);
     for (size_t i = 0; i < 5; i++)
         ask(keys[i]);
     await("a");
@@ -290,12 +290,12 @@ static void test_when_the_connection_is_lost_all_are_told_once_and_in_order(void
     assert_string_equal(told(), "f:1");
 }
 
-static void test_who_stands_in_line_when_the_connection_is_lost_makes_its_call_once(void **state)
+static void test_an_enqueued_call_is_made_once_when_the_connection_is_lost(void **state)
 {
     (void)state;
-    open_lane(1);
+    open_limiter(1);
     ask("a");
-    stand("b");
+    enqueue("b");
     await("a");
     redis_stage_lose();
     assert_string_equal(told(), "a:none b:none");
@@ -308,7 +308,7 @@ static void test_who_stands_in_line_when_the_connection_is_lost_makes_its_call_o
 static void test_a_limiter_that_is_stopped_tells_all_who_wait_from_within(void **state)
 {
     (void)state;
-    open_lane(1);
+    open_limiter(1);
     ask("a");
     ask("b");
     ask("c");
@@ -319,15 +319,15 @@ static void test_a_limiter_that_is_stopped_tells_all_who_wait_from_within(void *
     assert_false(limiter_is_congested(limiter));
 }
 
-/* Nothing is under way that could move the line on. */
+/* Nothing is under way whose answer would let the next go. */
 static void
 test_a_limiter_that_is_stopped_before_its_first_iteration_tells_all_who_wait(void **state)
 {
     (void)state;
-    open_lane(1);
-    stand("a");
+    open_limiter(1);
+    enqueue("a");
     ask("b");
-    stand("c");
+    enqueue("c");
     redis_stage_stop();
     limiter_stop(limiter);
     assert_string_equal(redis_stage_told(), "a:none b:none c:none");
@@ -341,10 +341,10 @@ static void
 test_those_who_have_waited_as_long_as_one_without_an_answer_get_none_either(void **state)
 {
     (void)state;
-    open_lane(1);
+    open_limiter(1);
     ask("a");
     ask("b");
-    stand("c");
+    enqueue("c");
     ask("d");
     struct fake_redis_call *unanswered = await("a");
     clock_skip_ms(REDIS_DEADLINE_MS - 1);
@@ -365,17 +365,17 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_no_more_than_so_many_are_under_way_and_the_others_go_in_order),
         TEST(test_at_rest_a_call_goes_out_by_itself),
-        TEST(test_an_error_moves_the_line_on_as_an_answer_does),
+        TEST(test_an_error_lets_the_next_go_as_an_answer_does),
         TEST(test_a_script_that_redis_does_not_know_keeps_its_place),
-        TEST(test_who_asks_again_from_within_its_answer_stands_at_the_end),
-        TEST(test_a_call_counts_as_much_as_it_weighs),
-        TEST(test_a_call_that_weighs_more_than_the_limiter_takes_goes_alone),
-        TEST(test_a_call_is_made_when_its_turn_comes_and_not_before),
-        TEST(test_whoever_stands_in_line_is_not_overtaken_by_a_call),
-        TEST(test_whoever_makes_no_call_when_its_turn_comes_holds_up_nobody),
-        TEST(test_without_a_connection_nobody_gets_in_line),
+        TEST(test_who_asks_again_from_within_its_answer_waits_behind_the_others),
+        TEST(test_a_call_takes_its_permits),
+        TEST(test_a_call_that_takes_more_permits_than_there_are_goes_alone),
+        TEST(test_an_enqueued_call_is_made_when_it_may_be_sent_and_not_before),
+        TEST(test_an_enqueued_call_is_not_overtaken),
+        TEST(test_whoever_makes_no_call_when_it_may_holds_up_nobody),
+        TEST(test_without_a_connection_nothing_is_enqueued),
         TEST(test_when_the_connection_is_lost_all_are_told_once_and_in_order),
-        TEST(test_who_stands_in_line_when_the_connection_is_lost_makes_its_call_once),
+        TEST(test_an_enqueued_call_is_made_once_when_the_connection_is_lost),
         TEST(test_a_limiter_that_is_stopped_tells_all_who_wait_from_within),
         TEST(test_a_limiter_that_is_stopped_before_its_first_iteration_tells_all_who_wait),
         TEST(test_those_who_have_waited_as_long_as_one_without_an_answer_get_none_either),

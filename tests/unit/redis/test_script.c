@@ -46,12 +46,12 @@ static void load_all(void)
 
 static struct fake_redis_call *await(const char *name)
 {
-    return fake_redis_await(redis_stage_broker(), name);
+    return fake_redis_await(redis_stage_fake(), name);
 }
 
 static size_t count(const char *name)
 {
-    return fake_redis_count(redis_stage_broker(), name);
+    return fake_redis_count(redis_stage_fake(), name);
 }
 
 /* What is told once all that was sent is answered. */
@@ -126,7 +126,7 @@ static void test_a_script_that_redis_does_not_know_is_loaded_and_called_once_mor
 static void test_it_is_loaded_before_it_is_called_again(void **state)
 {
     (void)state;
-    fake_redis_always(redis_stage_broker(), "SCRIPT", NULL);
+    fake_redis_always(redis_stage_fake(), "SCRIPT", NULL);
     ask("recent", "room", "7");
     fake_redis_answer(await("recent"), missing);
     struct fake_redis_call *load = await("SCRIPT");
@@ -162,7 +162,7 @@ static void test_every_other_error_is_told_once_and_not_repeated(void **state)
     assert_int_equal(count("SCRIPT"), 0);
 }
 
-/* SCRIPT FLUSH, or a Redis that was started anew behind a proxy. */
+/* SCRIPT FLUSH, or a Redis that was restarted behind a proxy. */
 static void test_all_calls_under_way_survive_that_redis_has_forgotten_the_scripts(void **state)
 {
     static const char *const names[] = {"a", "b", "c", "d"};

@@ -98,7 +98,7 @@ static void test_a_hole_is_mended_when_the_connection_for_commands_is_back(void 
     open_live_at(world, 3, 0);
     publish(world, "m5");
     struct fake_redis_call *lost = fake_redis_await(world->fake, "recent");
-    fake_redis_drop(world->fake, BROKER_COMMANDS);
+    fake_redis_drop(world->fake, FAKE_COMMANDS);
     publish(world, "m6");
     struct fake_redis_call *again = fake_redis_await(world->fake, "recent");
     answer_kept(lost, (struct kept_answer){"one", 3, 0, NULL, NULL, ""});
@@ -111,7 +111,7 @@ static void test_a_list_is_read_when_the_connection_for_commands_is_back(void **
     struct feed_world *world = *state;
     open_feed(world);
     fake_redis_await(world->fake, "roster");
-    fake_redis_drop(world->fake, BROKER_COMMANDS);
+    fake_redis_drop(world->fake, FAKE_COMMANDS);
     give_roster(world, (struct roster_answer){"one", 5, 0, 0, ""});
     give_kept(world, 0, (struct kept_answer){"one", 5, 0, NULL, NULL, ""});
     assert_string_equal(heard(world), "[ ]0 start:5 live");
@@ -181,7 +181,7 @@ static void test_a_feed_closed_before_the_connection_is_lost_tells_nothing(void 
     fake_redis_await(world->fake, "recent");
     want_roster(world);
     close_feed(world);
-    fake_redis_drop(world->fake, BROKER_ALL);
+    fake_redis_drop(world->fake, FAKE_ALL);
     assert_string_equal(heard(world), "");
 }
 
