@@ -212,13 +212,13 @@ static char *write_person(const char *id, const char *name, const char *address)
     char *json = concatenate("join", "    local json = ", words);
     if (address != NULL) {
         const struct variable longer[] = {
-            {"json", json}, {"cjson.encode(shown)", address}, {NULL, NULL}};
+            {"json", json}, {"cjson.encode(public_address)", address}, {NULL, NULL}};
         char *before = json;
         json = concatenate("join", "        json = ", longer);
         free(before);
     }
     const struct variable whole[] = {{"json", json}, {NULL, NULL}};
-    char *person = concatenate("join", "cjson.encode(shown)\n    end\n    return ", whole);
+    char *person = concatenate("join", "cjson.encode(public_address)\n    end\n    return ", whole);
     free(json);
     return person;
 }
