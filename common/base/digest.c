@@ -101,8 +101,8 @@ void digest_base64url(const void *data, size_t len, char *out)
     char padded[DIGEST_BASE64_BYTES(DIGEST_SHA256_BYTES)];
     assert(len <= DIGEST_SHA256_BYTES);
     digest_base64(data, len, padded);
-    size_t characters = strcspn(padded, "=");
-    for (size_t i = 0; i < characters; i++)
-        out[i] = padded[i] == '+' ? '-' : padded[i] == '/' ? '_' : padded[i];
-    out[characters] = '\0';
+    padded[strcspn(padded, "=")] = '\0';
+    for (char *at = padded; (at = strpbrk(at, "+/")) != NULL;)
+        *at = *at == '+' ? '-' : '_';
+    memcpy(out, padded, strlen(padded) + 1);
 }

@@ -192,7 +192,7 @@ static void mask(const struct address *address, char out[ADDRESS_TEXT_BYTES])
     }
     memset(network.bytes + 6, 0, 10);
     address_format(&network, out);
-    strcat(out, "/48");
+    memcpy(out + strlen(out), "/48", sizeof "/48");
 }
 
 static void cloak(const struct address *address, const uint8_t key[32], int64_t day, char *out)
