@@ -100,7 +100,7 @@ void loop_once(void)
     connections_flush(stage.connections);
 }
 
-void turn(void)
+void iterate(void)
 {
     do
         loop_once();

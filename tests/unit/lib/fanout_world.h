@@ -41,11 +41,11 @@ int come(uint64_t position);
 /* Everybody is told. */
 void say(const char *text);
 
-/* A single turn of the loop. */
+/* A single iteration of the loop. */
 void loop_once(void);
 
 /* Until nothing is due any more. */
-void turn(void);
+void iterate(void);
 
 /* What a peer has received: the payloads of small frames, one after the other. */
 const char *received(int index);

@@ -77,7 +77,7 @@ static void on_event(void *owner, const struct room_event *event)
 static void on_gap(void *owner, const struct feed_gap *gap)
 {
     if (gap->epoch_reset)
-        tell(owner, "anew:%" PRIu64 "/%" PRIu64, gap->seq, gap->fork);
+        tell(owner, "reset:%" PRIu64 "/%" PRIu64, gap->seq, gap->fork);
     else
         tell(owner, "gap:%" PRIu64 "/%" PRIu64, gap->seq, gap->missed);
 }
@@ -139,7 +139,7 @@ bool is_settled(const struct feed_world *world)
     return feed_is_settled(world->feed);
 }
 
-const char *heard(struct feed_world *world)
+const char *delivered(struct feed_world *world)
 {
     fake_redis_settle(world->fake);
     text_done(&world->last);
@@ -259,7 +259,7 @@ void open_live_at(struct feed_world *world, uint64_t seq, uint64_t said)
     give_roster(world, (struct roster_answer){"one", seq, said, 0, ""});
     give_kept(world, 0, (struct kept_answer){"one", seq, said, NULL, NULL, ""});
     fake_redis_settle(world->fake);
-    assert_non_null(strstr(heard(world), "live"));
+    assert_non_null(strstr(delivered(world), "live"));
 }
 
 static bool is_subscribed(void *arg)

@@ -20,7 +20,7 @@ struct feed_world {
     struct metrics metrics;
     struct broker *broker;
     struct feed *feed;      /* NULL: it is not open */
-    struct text told, last; /* what it told, see heard */
+    struct text told, last; /* what it told, see delivered */
     size_t words;           /* so many words were told */
     size_t end_at;          /* the feed is closed from within its word of this number; 0: not */
 };
@@ -49,9 +49,9 @@ bool is_settled(const struct feed_world *world);
  *   [ ID … ]COUNT       the list of members            start:SEQ    it was exact at this number
  *   again:p9            an event that it lacks          +m9          remembered, the list has it
  *   m9, p9              message, presence: the next     typing, notice:TEXT
- *   gap:SEQ/MISSED      passed unseen                   anew:SEQ/FORK another numbering
+ *   gap:SEQ/MISSED      passed unseen                   reset:SEQ/FORK another numbering
  *   epoch:EPOCH         numbers go on in it             live         opening is complete */
-const char *heard(struct feed_world *world);
+const char *delivered(struct feed_world *world);
 
 /* --- What Redis publishes --- */
 

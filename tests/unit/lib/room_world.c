@@ -193,24 +193,24 @@ void begin_at(struct room_world *world, uint64_t seq)
     feed->callbacks.on_live(feed->owner);
 }
 
-void hear_message(struct room_world *world, uint64_t seq)
+void deliver_message(struct room_world *world, uint64_t seq)
 {
     let_happen(world, message_json(seq), -1);
 }
 
-void hear_presence(struct room_world *world, uint64_t seq, const char *joined, const char *left,
-                   uint64_t count)
+void deliver_presence(struct room_world *world, uint64_t seq, const char *joined, const char *left,
+                      uint64_t count)
 {
     let_happen(world, presence_json(seq, joined, left, count), -1);
 }
 
-void hear_typing(struct room_world *world)
+void deliver_typing(struct room_world *world)
 {
     static const char json[] = "{\"type\":\"typing\",\"from\":{\"id\":\"a\",\"name\":\"A\"}}";
     let_happen(world, strdup(json), -1);
 }
 
-void hear_notice(struct room_world *world, const char *text)
+void deliver_notice(struct room_world *world, const char *text)
 {
     let_happen(world, strdup(text), -1);
 }
@@ -235,26 +235,26 @@ static void begin_epoch(struct feed *feed, const char *epoch)
     snprintf(feed->epoch, sizeof feed->epoch, "%s", epoch);
 }
 
-void hear_gap(struct room_world *world, uint64_t seq, uint64_t missed)
+void deliver_gap(struct room_world *world, uint64_t seq, uint64_t missed)
 {
     tell_gap(feed_of(world), (struct feed_gap){.seq = seq, .missed = missed});
 }
 
-void hear_another_epoch(struct room_world *world, const char *epoch, uint64_t seq, uint64_t fork)
+void deliver_epoch_reset(struct room_world *world, const char *epoch, uint64_t seq, uint64_t fork)
 {
     struct feed *feed = feed_of(world);
     begin_epoch(feed, epoch);
     tell_gap(feed, (struct feed_gap){.seq = seq, .epoch_reset = true, .fork = fork});
 }
 
-void hear_epoch(struct room_world *world, const char *epoch)
+void deliver_epoch(struct room_world *world, const char *epoch)
 {
     struct feed *feed = feed_of(world);
     begin_epoch(feed, epoch);
     feed->callbacks.on_epoch(feed->owner);
 }
 
-void hear_roster(struct room_world *world, const char *ids, uint64_t count)
+void deliver_roster(struct room_world *world, const char *ids, uint64_t count)
 {
     tell_roster(feed_of(world), room_seq(world->room), ids, count);
 }

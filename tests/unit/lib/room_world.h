@@ -53,18 +53,18 @@ void renew_room(struct room_world *world);
 /* --- What happens --- */
 
 void begin_at(struct room_world *world, uint64_t seq);
-void hear_message(struct room_world *world, uint64_t seq);
+void deliver_message(struct room_world *world, uint64_t seq);
 /* `joined` and `left` are ids, with spaces. */
-void hear_presence(struct room_world *world, uint64_t seq, const char *joined, const char *left,
-                   uint64_t count);
-void hear_typing(struct room_world *world);
-void hear_notice(struct room_world *world, const char *text);
+void deliver_presence(struct room_world *world, uint64_t seq, const char *joined, const char *left,
+                      uint64_t count);
+void deliver_typing(struct room_world *world);
+void deliver_notice(struct room_world *world, const char *text);
 void remember_message(struct room_world *world, uint64_t seq, int64_t age_ms);
 void remember_presence(struct room_world *world, uint64_t seq, int64_t age_ms);
-void hear_gap(struct room_world *world, uint64_t seq, uint64_t missed);
-void hear_another_epoch(struct room_world *world, const char *epoch, uint64_t seq, uint64_t fork);
-void hear_epoch(struct room_world *world, const char *epoch);
-void hear_roster(struct room_world *world, const char *ids, uint64_t count);
+void deliver_gap(struct room_world *world, uint64_t seq, uint64_t missed);
+void deliver_epoch_reset(struct room_world *world, const char *epoch, uint64_t seq, uint64_t fork);
+void deliver_epoch(struct room_world *world, const char *epoch);
+void deliver_roster(struct room_world *world, const char *ids, uint64_t count);
 
 /* A second has passed: up to which number Redis is to forget; 0 for nothing. */
 uint64_t second_passes(struct room_world *world);
@@ -72,8 +72,8 @@ uint64_t second_passes(struct room_world *world);
 /* Does the room want the roster to be read, since the last call? */
 bool roster_asked(struct room_world *world);
 
-/* The roster may be wrong, and a lease has passed: the room has asked for it. Once it is heard, it
- * is told to everybody with the next second. */
+/* The roster may be wrong, and a lease has passed: the room has asked for it. Once it is received,
+ * it is told to everybody with the next second. */
 void doubt_roster(struct room_world *world);
 
 /* What the room told its maker since the last call: "hurry@SEQ" or "news@SEQ", with the number that

@@ -189,7 +189,7 @@ static void flush(void *broker)
     broker_flush(broker);
 }
 
-static void make_bus(struct rooms_world *world)
+static void make_broker(struct rooms_world *world)
 {
     static const struct broker_callbacks callbacks = {on_nothing, on_control_message};
     char error[256];
@@ -230,7 +230,7 @@ int rooms_world_set_up(void **state)
     clock_stop();
     world->base = event_base_new();
     world->fake = fake_redis_new(world->base);
-    make_bus(world);
+    make_broker(world);
     world->sender = batch_send_new(false);
     world->poller = poller_new(world->base, &world->metrics);
     world->fanout = fanout_new(world->sender, &world->metrics, NULL);

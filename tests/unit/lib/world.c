@@ -118,7 +118,7 @@ void world_redis_away(void)
     loop_settle();
 }
 
-static bool flows(void *arg)
+static bool is_healthy(void *arg)
 {
     (void)arg;
     return broker_is_healthy(world.broker);
@@ -127,7 +127,7 @@ static bool flows(void *arg)
 void world_redis_back(void)
 {
     fake_redis_set_away(world.fake, false);
-    assert_true(loop_until(flows, NULL, 2 * WORLD_DEADLINE_MS));
+    assert_true(loop_until(is_healthy, NULL, 2 * WORLD_DEADLINE_MS));
 }
 
 /* --- Life --- */
@@ -181,7 +181,7 @@ static void load_config(const char *setting)
     assert_string_equal(result.error, "");
 }
 
-static void make_bus(void)
+static void make_broker(void)
 {
     static const struct broker_callbacks callbacks = {on_up, on_control_message};
     char error[256] = "";
@@ -247,7 +247,7 @@ static void begin(const char *setting)
     load_config(setting);
     world_forget_calls();
     world_set_room("epoch-1", 7);
-    make_bus();
+    make_broker();
     make_sessions();
     world.tick = event_new(loop_base(), -1, EV_PERSIST, on_tick, NULL);
     event_add(world.tick, &second);
@@ -257,7 +257,7 @@ static void begin(const char *setting)
 void world_open(const char *setting)
 {
     begin(setting);
-    assert_true(loop_until(flows, NULL, WORLD_DEADLINE_MS));
+    assert_true(loop_until(is_healthy, NULL, WORLD_DEADLINE_MS));
     sessions_admit(world.sessions);
 }
 
@@ -265,7 +265,7 @@ void world_open_membership(void)
 {
     begin(NULL);
     make_membership();
-    assert_true(loop_until(flows, NULL, WORLD_DEADLINE_MS));
+    assert_true(loop_until(is_healthy, NULL, WORLD_DEADLINE_MS));
 }
 
 /* In the order of server_free. */

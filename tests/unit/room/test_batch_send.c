@@ -42,9 +42,9 @@ static void check(bool uring)
     assert_int_equal(sendings[1].sent, -1);
     for (int i = 2; i < BATCH_SEND_MOST; i++)
         assert_int_equal(sendings[i].sent, sendings[i].len);
-    char heard[17] = "";
-    assert_int_equal(read(good[1], heard, 16), 16);
-    assert_string_equal(heard, "helloyouhelloyou");
+    char received[17] = "";
+    assert_int_equal(read(good[1], received, 16), 16);
+    assert_string_equal(received, "helloyouhelloyou");
     errno = ENOENT;
     batch_send_all(sender, sendings, 1);
     assert_int_equal(sendings[0].sent, 0);

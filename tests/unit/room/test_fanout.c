@@ -15,12 +15,12 @@ static void check_everybody_gets_everything(bool uring)
     set_up(uring);
     for (int i = 0; i < MOST; i++)
         come(room_log_head(stage.log));
-    turn();
+    iterate();
     say("a");
     say("b");
-    turn();
+    iterate();
     say("c");
-    turn();
+    iterate();
     for (int i = 0; i < MOST; i++)
         assert_string_equal(received(i), "abc");
     assert_int_equal(stage.metrics.messages_out, 3 * MOST);
@@ -44,10 +44,10 @@ static void test_what_is_said_in_one_turn_goes_out_together(void **state)
     stage.type = SOCK_SEQPACKET;
     for (int i = 0; i < 300; i++)
         come(0);
-    turn();
+    iterate();
     say("a");
     say("b");
-    turn();
+    iterate();
     for (int i = 0; i < 300; i++)
         assert_string_equal(received(i), "ab");
     tear_down();
@@ -62,7 +62,7 @@ static void test_what_is_said_during_a_flush_waits_for_no_end_of_it(void **state
     stage.type = SOCK_SEQPACKET;
     for (int i = 0; i < MOST; i++)
         come(0);
-    turn();
+    iterate();
     say("a");
     loop_once(); /* the first batch */
     assert_true(subscribers_is_busy(stage.subscribers));
@@ -70,7 +70,7 @@ static void test_what_is_said_during_a_flush_waits_for_no_end_of_it(void **state
     loop_once(); /* the second one */
     assert_string_equal(received(BATCH_SEND_MOST), "ab");
     assert_string_equal(received(BATCH_SEND_MOST * 2), "");
-    turn();
+    iterate();
     for (int i = 0; i < MOST; i++) {
         const char *rest = i == BATCH_SEND_MOST ? "" : i < BATCH_SEND_MOST ? "a" : "ab";
         assert_string_equal(received(i), rest);
@@ -80,19 +80,19 @@ static void test_what_is_said_during_a_flush_waits_for_no_end_of_it(void **state
     tear_down();
 }
 
-static char expected[MOST][4096], heard[MOST][4096];
+static char expected[MOST][4096], arrived[MOST][4096];
 
 /* Nothing is due: whoever is still here has everything, whoever left has what came before. */
 static void check_all_have_all(void)
 {
-    turn();
+    iterate();
     for (int i = 0; i < stage.count; i++) {
         for (const char *more = received(i); more[0] != '\0'; more = received(i))
-            strcat(heard[i], more);
+            strcat(arrived[i], more);
         if (stage.members[i] != NULL)
-            assert_string_equal(heard[i], expected[i]);
+            assert_string_equal(arrived[i], expected[i]);
         else
-            assert_memory_equal(heard[i], expected[i], strlen(heard[i]));
+            assert_memory_equal(arrived[i], expected[i], strlen(arrived[i]));
     }
 }
 
@@ -117,7 +117,7 @@ static void leave(int who)
 static void check_coming_and_going(unsigned seed)
 {
     memset(expected, 0, sizeof expected);
-    memset(heard, 0, sizeof heard);
+    memset(arrived, 0, sizeof arrived);
     set_up(seed % 2 == 0);
     srand(seed);
     while (stage.count < 400)
@@ -152,12 +152,12 @@ static void test_own_bytes_come_between_shared_frames(void **state)
     set_up(true);
     int first = come(0);
     int second = come(0);
-    turn();
+    iterate();
     say("a");
     connection_send(stage.members[first], FRAME_TEXT, "[own]", 5);
-    turn();
+    iterate();
     say("b");
-    turn();
+    iterate();
     const char *text = received(first);
     assert_true(strcmp(text, "[own]ab") == 0 || strcmp(text, "a[own]b") == 0);
     assert_string_equal(received(second), "ab");
@@ -169,16 +169,16 @@ static void test_who_comes_in_behind_gets_the_rest_and_then_what_all_get(void **
     (void)state;
     set_up(true);
     come(0);
-    turn();
+    iterate();
     say("a");
     say("b");
-    turn();
+    iterate();
     int late = come(1);
     int new = come(room_log_head(stage.log));
     say("c");
-    turn();
+    iterate();
     say("d");
-    turn();
+    iterate();
     assert_string_equal(received(0), "abcd");
     assert_string_equal(received(late), "bcd");
     assert_string_equal(received(new), "cd");
@@ -193,10 +193,10 @@ static void check_full_socket(bool uring)
     int quick = come(0);
     size_t quick_got = 0;
     memset(text, 'x', sizeof text - 1);
-    turn();
+    iterate();
     for (int i = 0; i < 12; i++) { /* more than a socket holds, less than the backlog */
         say(text);
-        turn();
+        iterate();
         quick_got += drain(quick);
     }
     assert_int_equal(quick_got, 12 * (sizeof text - 1 + 4));
@@ -204,11 +204,11 @@ static void check_full_socket(bool uring)
     size_t slow_got = 0;
     for (int i = 0; i < 100 && slow_got < quick_got; i++) {
         slow_got += drain(slow);
-        turn();
+        iterate();
     }
     assert_int_equal(slow_got, quick_got);
     say("end");
-    turn();
+    iterate();
     assert_string_equal(received(slow), "end");
     tear_down();
 }
@@ -226,7 +226,7 @@ static size_t read_all(int index, uint8_t *out, size_t size)
     size_t len = 0;
     ssize_t got;
     do {
-        turn();
+        iterate();
         got = read(stage.peers[index], out + len, size - len);
         len += got > 0 ? (size_t)got : 0;
     } while (got > 0);
@@ -241,10 +241,10 @@ static void test_who_was_too_slow_gets_its_begun_frame_then_4408_and_nothing_els
     set_up(false);
     int slow = come(0);
     memset(text, 'x', sizeof text - 1);
-    turn();
+    iterate();
     for (int i = 0; i < 60 && stage.metrics.slow_closed == 0; i++) {
         say(text);
-        turn();
+        iterate();
     }
     assert_int_equal(stage.metrics.slow_closed, 1);
     say("nothing follows the close frame");
@@ -277,8 +277,8 @@ static void count_frames(const uint8_t *bytes, size_t len, size_t shared_len, in
     assert_int_equal(at, len);
 }
 
-/* Its socket takes more again and a message of its is there, in the same turn: the answer comes
- * after the rest of the frame that it got half of. */
+/* Its socket takes more again and a message of its is there, in the same iteration: the answer
+ * comes after the rest of the frame that it got half of. */
 static void test_a_large_answer_does_not_cut_a_shared_frame_in_two(void **state)
 {
     static char text[60000];
@@ -289,10 +289,10 @@ static void test_a_large_answer_does_not_cut_a_shared_frame_in_two(void **state)
     set_up(true);
     int slow = come(0);
     memset(text, 'x', sizeof text - 1);
-    turn();
+    iterate();
     for (int i = 0; i < 6; i++) {
         say(text);
-        turn();
+        iterate();
     }
     assert_true(connection_is_blocked(stage.members[slow]));
     assert_int_equal(write(stage.peers[slow], "\x81\x82\0\0\0\0hi", 8), 8);
@@ -300,7 +300,7 @@ static void test_a_large_answer_does_not_cut_a_shared_frame_in_two(void **state)
         ssize_t more;
         while ((more = read(stage.peers[slow], got + len, sizeof got - len)) > 0)
             len += (size_t)more;
-        turn();
+        iterate();
     }
     count_frames(got, len, sizeof text - 1, counts);
     assert_int_equal(counts[0], 6);
@@ -314,14 +314,14 @@ static void test_a_broken_socket_is_reaped_and_the_others_do_not_notice(void **s
     set_up(true);
     for (int i = 0; i < 5; i++)
         come(0);
-    turn();
+    iterate();
     close(stage.peers[2]);
     stage.peers[2] = open("/dev/null", O_RDONLY);
     say("a");
-    turn();
+    iterate();
     assert_int_equal(subscribers_count(stage.subscribers), 4);
     say("b");
-    turn();
+    iterate();
     assert_string_equal(received(0), "ab");
     assert_string_equal(received(4), "ab");
     stage.members[2] = NULL;

@@ -74,7 +74,7 @@ static void test_what_is_said_overtakes_who_comes_and_goes_elsewhere(void **stat
     for (int i = 0; i < 100; i++)
         come(0);
     open_other(&other, 150);
-    turn();
+    iterate();
     tell_there(&other, "p", false);
     say("a");
     loop_once();
@@ -84,7 +84,7 @@ static void test_what_is_said_overtakes_who_comes_and_goes_elsewhere(void **stat
     assert_string_equal(received(100), "p");
     assert_string_equal(received(100 + BATCH_SEND_MOST / 4), "");
     say_there(&other, "b"); /* now it is urgent, and behind the rest of the first room */
-    turn();
+    iterate();
     for (int i = (int)shared; i < 100; i++)
         assert_string_equal(received(i), "a");
     assert_string_equal(received(100), "b");
@@ -101,16 +101,16 @@ static void test_two_broken_sockets_in_a_iteration_stopped_all_private_bytes(voi
     set_up(true);
     for (int i = 0; i < 3; i++)
         come(0);
-    turn();
+    iterate();
     close(stage.peers[0]);
     stage.peers[0] = -1;
     connection_send(stage.members[0], FRAME_PING, NULL, 0);
     connection_abort(stage.members[1]);
-    turn();
+    iterate();
     assert_int_equal(subscribers_count(stage.subscribers), 1);
     stage.members[0] = stage.members[1] = NULL;
     connection_send(stage.members[2], FRAME_TEXT, "x", 1);
-    turn();
+    iterate();
     assert_string_equal(received(2), "x");
     tear_down();
 }
@@ -123,7 +123,7 @@ static void test_rooms_share_a_batch_and_take_turns(void **state)
     for (int i = 0; i < 100; i++)
         come(0);
     open_other(&other, 100);
-    turn();
+    iterate();
     say("a");
     say_there(&other, "b");
     loop_once();
@@ -134,7 +134,7 @@ static void test_rooms_share_a_batch_and_take_turns(void **state)
     assert_int_equal(stage.served_to, 1);
     assert_true(subscribers_is_busy(other.subscribers));
     say("c"); /* behind the rest of the other room */
-    turn();
+    iterate();
     assert_string_equal(received(0), "ac");
     assert_string_equal(received(199), "b");
     assert_int_equal(other.served_to, 1);
@@ -153,14 +153,14 @@ static void test_what_does_not_fit_into_a_batch_is_in_the_next(void **state)
     set_up(true);
     come(0);
     open_other(&other, 1);
-    turn();
+    iterate();
     memset(text, 'x', sizeof text - 1);
     for (int i = 0; i < 4; i++) {
         say(text);
         say_there(&other, text);
     }
     for (int i = 0; i < 100 && got[0] + got[1] < 2 * all; i++) {
-        turn();
+        iterate();
         got[0] += drain(0);
         got[1] += drain(1);
     }
@@ -177,11 +177,11 @@ static void test_a_room_that_closes_in_line_is_forgotten(void **state)
     set_up(true);
     come(0);
     open_other(&other, 3);
-    turn();
+    iterate();
     say_there(&other, "b");
     close_other(&other);
     say("a");
-    turn();
+    iterate();
     assert_string_equal(received(0), "a");
     tear_down();
 }

@@ -19,9 +19,9 @@ static void test_an_epoch_that_goes_on_from_the_last_event_is_no_gap(void **stat
     publish_epoch(world, "two", 10);
     publish(world, "m11");
     answer_in(world, 10, "two", "one:10", 11, "m11/11");
-    assert_string_equal(heard(world), "epoch:two m11");
+    assert_string_equal(delivered(world), "epoch:two m11");
     publish(world, "m12");
-    assert_string_equal(heard(world), "m12");
+    assert_string_equal(delivered(world), "m12");
 }
 
 /* More than once, unnoticed: what was delivered is in all of them. */
@@ -32,7 +32,7 @@ static void test_several_epochs_that_go_on_from_the_last_event_are_no_gap(void *
     doubt_epoch(world);
     answer_in(world, 10, "four", "one:12 two:15 three:15", 16,
               "m11/11 m12/12 m13/13 m14/14 m15/15 m16/16");
-    assert_string_equal(heard(world), "epoch:four m11 m12 m13 m14 m15 m16");
+    assert_string_equal(delivered(world), "epoch:four m11 m12 m13 m14 m15 m16");
 }
 
 static void
@@ -45,10 +45,10 @@ test_an_epoch_that_forked_before_the_last_event_begins_again_behind_the_fork(voi
     fake_redis_settle(world->fake);
     assert_false(is_settled(world));
     answer_in(world, 7, "two", "one:7", 9, "m8/8 m9/9");
-    assert_string_equal(heard(world), "anew:7/7 m8 m9");
+    assert_string_equal(delivered(world), "reset:7/7 m8 m9");
     assert_true(is_settled(world));
     publish(world, "m10");
-    assert_string_equal(heard(world), "m10");
+    assert_string_equal(delivered(world), "m10");
 }
 
 static void test_behind_a_fork_what_is_not_kept_has_passed_unseen(void **state)
@@ -58,7 +58,7 @@ static void test_behind_a_fork_what_is_not_kept_has_passed_unseen(void **state)
     publish_epoch(world, "two", 7);
     answer_in(world, 10, "two", "one:7", 20, "");
     answer_in(world, 7, "two", "one:7", 20, "m15/15 m20/20");
-    assert_string_equal(heard(world), "anew:14/7 m15 gap:19/4 m20");
+    assert_string_equal(delivered(world), "reset:14/7 m15 gap:19/4 m20");
 }
 
 static void test_an_unknown_epoch_begins_again_from_its_beginning(void **state)
@@ -69,7 +69,7 @@ static void test_an_unknown_epoch_begins_again_from_its_beginning(void **state)
     publish(world, "m1");
     answer_in(world, 10, "two", "", 1, "");
     answer_in(world, 0, "two", "", 2, "m1/1 m2/2");
-    assert_string_equal(heard(world), "anew:0/0 m1 m2");
+    assert_string_equal(delivered(world), "reset:0/0 m1 m2");
 }
 
 static void test_an_unknown_epoch_of_which_nothing_is_kept_begins_at_its_head(void **state)
@@ -79,9 +79,9 @@ static void test_an_unknown_epoch_of_which_nothing_is_kept_begins_at_its_head(vo
     publish_epoch(world, "two", 0);
     answer_in(world, 10, "two", "", 5, "");
     answer_in(world, 0, "two", "", 5, "");
-    assert_string_equal(heard(world), "anew:5/0");
+    assert_string_equal(delivered(world), "reset:5/0");
     publish(world, "m6");
-    assert_string_equal(heard(world), "m6");
+    assert_string_equal(delivered(world), "m6");
 }
 
 /* Redis lost its memory, and nobody published that: the first thing that is seen of the new epoch
@@ -93,7 +93,7 @@ static void test_an_old_number_shows_that_the_epoch_is_another(void **state)
     publish(world, "m1");
     answer_in(world, 10, "two", "", 1, "");
     answer_in(world, 0, "two", "", 1, "m1/1");
-    assert_string_equal(heard(world), "anew:0/0 m1");
+    assert_string_equal(delivered(world), "reset:0/0 m1");
 }
 
 static void test_a_head_that_was_set_back_by_hand_starts_over(void **state)
@@ -103,7 +103,7 @@ static void test_a_head_that_was_set_back_by_hand_starts_over(void **state)
     publish(world, "m5");
     answer_in(world, 10, "one", "", 5, "");
     answer_in(world, 0, "one", "", 5, "m4/4 m5/5");
-    assert_string_equal(heard(world), "anew:3/0 m4 m5");
+    assert_string_equal(delivered(world), "reset:3/0 m4 m5");
 }
 
 static void test_the_epoch_that_it_is_in_is_no_news(void **state)
@@ -113,7 +113,7 @@ static void test_the_epoch_that_it_is_in_is_no_news(void **state)
     publish_epoch(world, "one", 10);
     publish_epoch(world, "one", 3);
     publish(world, "m11");
-    assert_string_equal(heard(world), "m11");
+    assert_string_equal(delivered(world), "m11");
     assert_int_equal(kept_calls(world), 1);
 }
 
@@ -124,10 +124,10 @@ static void test_somebody_who_knows_another_epoch_makes_it_look(void **state)
     doubt_epoch(world);
     doubt_epoch(world);
     answer_in(world, 10, "one", "", 10, "");
-    assert_string_equal(heard(world), "");
+    assert_string_equal(delivered(world), "");
     assert_int_equal(kept_calls(world), 2);
     publish(world, "m11");
-    assert_string_equal(heard(world), "m11");
+    assert_string_equal(delivered(world), "m11");
 }
 
 /* --- While something is under way --- */
@@ -142,7 +142,7 @@ static void test_an_answer_of_the_epoch_before_is_not_taken(void **state)
     fake_redis_settle(world->fake);
     answer_kept(late, (struct kept_answer){"one", 13, 13, NULL, NULL, "m11/11 m12/12 m13/13"});
     answer_in(world, 10, "two", "one:11", 12, "m11/11 m12/12");
-    assert_string_equal(heard(world), "epoch:two m11 m12");
+    assert_string_equal(delivered(world), "epoch:two m11 m12");
 }
 
 /* What waits is of the epoch before, under a number that is given again. */
@@ -157,7 +157,7 @@ static void test_what_waits_when_the_epoch_changes_is_not_delivered(void **state
     fake_redis_settle(world->fake);
     answer_kept(late, (struct kept_answer){"one", 13, 13, NULL, NULL, "m11/11 m12/12 m13/13"});
     answer_in(world, 10, "two", "one:10", 12, "m11/11 p12/11");
-    assert_string_equal(heard(world), "epoch:two m11 p12");
+    assert_string_equal(delivered(world), "epoch:two m11 p12");
 }
 
 static void test_an_epoch_that_changes_between_two_pages_is_read_from_its_fork(void **state)
@@ -173,7 +173,7 @@ static void test_an_epoch_that_changes_between_two_pages_is_read_from_its_fork(v
     assert_int_equal(asked_after(third), 11);
     assert_string_equal(fake_redis_argument(third, 8), "");
     answer_kept(third, (struct kept_answer){"two", 13, 13, "one:11", NULL, "m12/12 m13/13"});
-    assert_string_equal(heard(world), "m11 m12 anew:11/11 m12 m13");
+    assert_string_equal(delivered(world), "m11 m12 reset:11/11 m12 m13");
 }
 
 static void test_an_epoch_that_is_followed_by_another_is_taken_up_once(void **state)
@@ -187,7 +187,7 @@ static void test_an_epoch_that_is_followed_by_another_is_taken_up_once(void **st
     answer_kept(late, (struct kept_answer){"two", 9, 9, "one:8", NULL, ""});
     answer_in(world, 10, "three", "one:8 two:9", 10, "");
     answer_in(world, 8, "three", "one:8 two:9", 10, "m9/9 m10/10");
-    assert_string_equal(heard(world), "anew:8/8 m9 m10");
+    assert_string_equal(delivered(world), "reset:8/8 m9 m10");
 }
 
 /* Two servers behind one address: each answer is of another history than the one before. */
@@ -206,7 +206,7 @@ static void test_answers_of_ever_another_epoch_are_asked_for_once_a_second(void 
         tick(world);
     }
     answer_in(world, 0, "one", "", 3, "m3/3");
-    assert_string_equal(heard(world), "anew:2/0 m3");
+    assert_string_equal(delivered(world), "reset:2/0 m3");
 }
 
 /* --- While it opens --- */
@@ -219,7 +219,7 @@ static void test_a_list_of_an_epoch_that_has_ended_opens_nothing(void **state)
     answer_in(world, 0, "two", "", 3, "m3/3");
     give_roster(world, (struct roster_answer){"two", 3, 3, 1, "b"});
     answer_in(world, 0, "two", "", 4, "m3/3 m4/4");
-    assert_string_equal(heard(world), "[ a ]1 start:7 [ b ]1 start:3 +m3 m4 live");
+    assert_string_equal(delivered(world), "[ a ]1 start:7 [ b ]1 start:3 +m3 m4 live");
 }
 
 static void test_an_epoch_that_begins_while_the_list_is_read_asks_for_it_once_more(void **state)
@@ -234,7 +234,7 @@ static void test_an_epoch_that_begins_while_the_list_is_read_asks_for_it_once_mo
     answer_roster(late, (struct roster_answer){"one", 7, 7, 1, "a"});
     give_roster(world, (struct roster_answer){"two", 6, 6, 1, "b"});
     answer_in(world, 0, "two", "one:5", 6, "m6/6");
-    assert_string_equal(heard(world), "[ b ]1 start:6 +m6 live");
+    assert_string_equal(delivered(world), "[ b ]1 start:6 +m6 live");
 }
 
 static void test_a_list_that_does_not_tell_its_epoch_is_of_that_of_the_kept_events(void **state)
@@ -243,7 +243,7 @@ static void test_a_list_that_does_not_tell_its_epoch_is_of_that_of_the_kept_even
     open_feed(world);
     give_roster(world, (struct roster_answer){"no epoch!", 7, 7, 0, ""});
     answer_in(world, 0, "two", "", 8, "m7/7 m8/8");
-    assert_string_equal(heard(world), "[ ]0 start:7 +m7 m8 live");
+    assert_string_equal(delivered(world), "[ ]0 start:7 +m7 m8 live");
 }
 
 static void test_a_room_whose_epoch_goes_on_while_it_opens_just_opens(void **state)
@@ -256,7 +256,7 @@ static void test_a_room_whose_epoch_goes_on_while_it_opens_just_opens(void **sta
     fake_redis_settle(world->fake);
     answer_kept(late, (struct kept_answer){"one", 8, 8, NULL, NULL, "m8/8"});
     answer_in(world, 0, "two", "one:8", 9, "m8/8 m9/9");
-    assert_string_equal(heard(world), "[ ]0 start:7 m8 m9 live");
+    assert_string_equal(delivered(world), "[ ]0 start:7 m8 m9 live");
 }
 
 /* --- The list --- */
@@ -268,10 +268,10 @@ static void test_a_list_of_another_epoch_waits_until_that_is_taken_up(void **sta
     want_roster(world);
     give_roster(world, (struct roster_answer){"two", 11, 10, 1, "a"});
     answer_in(world, 10, "two", "one:10", 11, "p11/10");
-    assert_string_equal(heard(world), "epoch:two p11");
+    assert_string_equal(delivered(world), "epoch:two p11");
     tick(world);
     give_roster(world, (struct roster_answer){"two", 11, 10, 1, "a"});
-    assert_string_equal(heard(world), "[ a ]1");
+    assert_string_equal(delivered(world), "[ a ]1");
 }
 
 /* It was asked for in the epoch before, and that is all that it says. */
@@ -286,7 +286,7 @@ static void test_a_list_asked_for_in_the_epoch_before_is_asked_for_once_more(voi
     answer_roster(late, (struct roster_answer){"one", 10, 10, 1, "a"});
     answer_in(world, 10, "two", "one:10", 10, "");
     give_roster(world, (struct roster_answer){"two", 10, 10, 1, "b"});
-    assert_string_equal(heard(world), "epoch:two [ b ]1");
+    assert_string_equal(delivered(world), "epoch:two [ b ]1");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, feed_world_set_up, feed_world_tear_down)

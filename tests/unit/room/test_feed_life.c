@@ -14,9 +14,9 @@ static void test_what_passed_while_it_was_not_subscribed_is_delivered_afterwards
     publish(world, "m4 m5");
     await_subscription(world);
     publish(world, "m6");
-    assert_string_equal(heard(world), "");
+    assert_string_equal(delivered(world), "");
     give_kept(world, 3, (struct kept_answer){"one", 5, 2, NULL, NULL, "m4/1 m5/2"});
-    assert_string_equal(heard(world), "m4 m5 m6");
+    assert_string_equal(delivered(world), "m4 m5 m6");
 }
 
 static void test_what_passed_while_it_was_not_subscribed_and_is_not_kept_is_a_gap(void **state)
@@ -26,9 +26,9 @@ static void test_what_passed_while_it_was_not_subscribed_and_is_not_kept_is_a_ga
     lose_subscription(world);
     await_subscription(world);
     give_kept(world, 3, (struct kept_answer){"one", 9, 4, NULL, NULL, ""});
-    assert_string_equal(heard(world), "gap:9/4");
+    assert_string_equal(delivered(world), "gap:9/4");
     publish(world, "m10");
-    assert_string_equal(heard(world), "m10");
+    assert_string_equal(delivered(world), "m10");
 }
 
 /* It tells nothing of what passed between it and the new subscription. */
@@ -42,9 +42,9 @@ test_kept_events_asked_for_before_the_subscription_was_lost_are_asked_for_again(
     lose_subscription(world);
     await_subscription(world);
     answer_kept(late, (struct kept_answer){"one", 5, 2, NULL, NULL, "m4/1 m5/2"});
-    assert_string_equal(heard(world), "");
+    assert_string_equal(delivered(world), "");
     give_kept(world, 3, (struct kept_answer){"one", 7, 4, NULL, NULL, "m4/1 m5/2 m6/3 m7/4"});
-    assert_string_equal(heard(world), "m4 m5 m6 m7");
+    assert_string_equal(delivered(world), "m4 m5 m6 m7");
 }
 
 static void test_an_answer_that_comes_while_it_is_not_subscribed_is_not_taken(void **state)
@@ -56,7 +56,7 @@ static void test_an_answer_that_comes_while_it_is_not_subscribed_is_not_taken(vo
     fake_redis_always(world->fake, "SUBSCRIBE", NULL);
     lose_subscription(world);
     answer_kept(late, (struct kept_answer){"one", 5, 2, NULL, NULL, "m4/1 m5/2"});
-    assert_string_equal(heard(world), "");
+    assert_string_equal(delivered(world), "");
     tick(world);
     fake_redis_settle(world->fake);
     assert_int_equal(kept_calls(world), 2);
@@ -73,7 +73,7 @@ static void test_a_list_asked_for_before_the_subscription_was_lost_is_asked_for_
     answer_roster(late, (struct roster_answer){"one", 3, 0, 1, "a"});
     give_roster(world, (struct roster_answer){"one", 5, 0, 1, "b"});
     give_kept(world, 0, (struct kept_answer){"one", 5, 0, NULL, NULL, ""});
-    assert_string_equal(heard(world), "[ b ]1 start:5 live");
+    assert_string_equal(delivered(world), "[ b ]1 start:5 live");
 }
 
 /* The page after which to go on is of a read that is not gone on with. */
@@ -103,7 +103,7 @@ static void test_a_hole_is_mended_when_the_connection_for_commands_is_back(void 
     struct fake_redis_call *again = fake_redis_await(world->fake, "recent");
     answer_kept(lost, (struct kept_answer){"one", 3, 0, NULL, NULL, ""});
     answer_kept(again, (struct kept_answer){"one", 5, 2, NULL, NULL, "m4/1 m5/2"});
-    assert_string_equal(heard(world), "m4 m5 m6");
+    assert_string_equal(delivered(world), "m4 m5 m6");
 }
 
 static void test_a_list_is_read_when_the_connection_for_commands_is_back(void **state)
@@ -114,7 +114,7 @@ static void test_a_list_is_read_when_the_connection_for_commands_is_back(void **
     fake_redis_drop(world->fake, FAKE_COMMANDS);
     give_roster(world, (struct roster_answer){"one", 5, 0, 0, ""});
     give_kept(world, 0, (struct kept_answer){"one", 5, 0, NULL, NULL, ""});
-    assert_string_equal(heard(world), "[ ]0 start:5 live");
+    assert_string_equal(delivered(world), "[ ]0 start:5 live");
 }
 
 static void test_it_opens_when_both_connections_were_lost_and_are_back(void **state)
@@ -129,7 +129,7 @@ static void test_it_opens_when_both_connections_were_lost_and_are_back(void **st
     await_subscription(world);
     give_roster(world, (struct roster_answer){"one", 5, 0, 0, ""});
     give_kept(world, 0, (struct kept_answer){"one", 5, 0, NULL, NULL, ""});
-    assert_string_equal(heard(world), "[ ]0 start:5 live");
+    assert_string_equal(delivered(world), "[ ]0 start:5 live");
 }
 
 /* Bytes that are no answer are the end of that connection, and of nothing else. */
@@ -140,7 +140,7 @@ static void test_an_answer_that_is_not_resp_is_asked_for_again(void **state)
     publish(world, "m5");
     fake_redis_answer_bytes(fake_redis_await(world->fake, "recent"), "\x01?*\r\n", 5);
     give_kept(world, 3, (struct kept_answer){"one", 5, 2, NULL, NULL, "m4/1 m5/2"});
-    assert_string_equal(heard(world), "m4 m5");
+    assert_string_equal(delivered(world), "m4 m5");
 }
 
 /* --- The end --- */
@@ -154,7 +154,7 @@ static void test_a_feed_closed_while_the_list_is_read_tells_nothing(void **state
     publish(world, "m4");
     fake_redis_publish(world->fake, FEED_CHANNEL, "back at ten");
     answer_roster(late, (struct roster_answer){"one", 3, 0, 1, "a"});
-    assert_string_equal(heard(world), "");
+    assert_string_equal(delivered(world), "");
     assert_int_equal(kept_calls(world), 0);
 }
 
@@ -169,7 +169,7 @@ static void test_a_feed_closed_while_kept_events_are_read_tells_nothing(void **s
     close_feed(world);
     answer_roster(roster, (struct roster_answer){"one", 3, 0, 1, "a"});
     answer_kept(late, (struct kept_answer){"one", 5, 2, NULL, "5-0", "m4/1 m5/2"});
-    assert_string_equal(heard(world), "");
+    assert_string_equal(delivered(world), "");
     assert_int_equal(kept_calls(world), 2);
 }
 
@@ -182,7 +182,7 @@ static void test_a_feed_closed_before_the_connection_is_lost_tells_nothing(void 
     want_roster(world);
     close_feed(world);
     fake_redis_drop(world->fake, FAKE_ALL);
-    assert_string_equal(heard(world), "");
+    assert_string_equal(delivered(world), "");
 }
 
 /* The room is opened again before the first feed has its answers: they are not the second one's. */
@@ -196,10 +196,10 @@ static void test_a_feed_takes_no_answer_that_an_earlier_one_of_its_room_waited_f
     open_feed(world);
     struct fake_redis_call *roster = fake_redis_await(world->fake, "roster");
     answer_kept(late, (struct kept_answer){"one", 5, 2, NULL, NULL, "m4/1 m5/2"});
-    assert_string_equal(heard(world), "");
+    assert_string_equal(delivered(world), "");
     answer_roster(roster, (struct roster_answer){"one", 5, 2, 0, ""});
     give_kept(world, 0, (struct kept_answer){"one", 6, 3, NULL, NULL, "m5/2 m6/3"});
-    assert_string_equal(heard(world), "[ ]0 start:5 +m5 m6 live");
+    assert_string_equal(delivered(world), "[ ]0 start:5 +m5 m6 live");
 }
 
 static void test_a_feed_closed_from_within_an_event_with_nothing_under_way(void **state)
@@ -208,7 +208,7 @@ static void test_a_feed_closed_from_within_an_event_with_nothing_under_way(void 
     open_live_at(world, 3, 0);
     world->end_at = world->words + 1;
     publish(world, "m4 m5");
-    assert_string_equal(heard(world), "m4");
+    assert_string_equal(delivered(world), "m4");
 }
 
 static void open_with_everything(struct feed_world *world)
@@ -259,13 +259,13 @@ static const char *live_through(struct feed_world *world)
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
         if (i == 0 || world->feed != NULL)
             steps[i](world);
-    return heard(world);
+    return delivered(world);
 }
 
 static void test_a_feed_closed_from_within_any_word_tells_no_other(void **state)
 {
     static const char everything[] = "[ a ]1 start:4 +m4 m5 gap:7/2 m8 m9 m10 live p11 [ a b ]2 "
-                                     "again:p11 epoch:two m12 m13 anew:12/12 m13 gap:14/1 m15 m16";
+                                     "again:p11 epoch:two m12 m13 reset:12/12 m13 gap:14/1 m15 m16";
     const char *end = everything;
     assert_string_equal(live_through(*state), everything);
     for (size_t word = 1; *end != '\0'; word++) {

@@ -64,7 +64,7 @@ static struct room *get(struct world *world, int number)
 }
 
 /* Between two steps of the walk many rooms close and one opens, so that the table shrinks: most of
- * those who stay change their places in it.
+ * those who stay change their positions in it.
  */
 static void test_rooms_rotate_passes_over_no_room_while_others_come_and_go(void **state)
 {

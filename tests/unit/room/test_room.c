@@ -11,14 +11,14 @@ static void test_everybody_gets_everything_in_one_order(void **state)
     struct room_world *world = *state;
     struct guest *first = enter(world);
     struct guest *second = enter(world);
-    hear_message(world, 1);
-    hear_presence(world, 2, "b", "", 1);
-    hear_message(world, 3);
-    hear_notice(world, "back at ten");
+    deliver_message(world, 1);
+    deliver_presence(world, 2, "b", "", 1);
+    deliver_message(world, 3);
+    deliver_notice(world, "back at ten");
     assert_string_equal(got(first), "m1 p2+b=1 m3 notice:back at ten");
     assert_string_equal(got(second), "m1 p2+b=1 m3 notice:back at ten");
-    hear_typing(world);
-    hear_message(world, 4);
+    deliver_typing(world);
+    deliver_message(world, 4);
     assert_string_equal(got(first), "typing m4");
     assert_string_equal(got(second), "typing m4");
 }
@@ -28,11 +28,11 @@ static void test_who_has_left_gets_nothing_more(void **state)
     struct room_world *world = *state;
     struct guest *stays = enter(world);
     struct guest *leaves = enter(world);
-    hear_message(world, 1);
+    deliver_message(world, 1);
     assert_string_equal(got(leaves), "m1");
     leave(leaves);
     leave(leaves); /* changes nothing */
-    hear_message(world, 2);
+    deliver_message(world, 2);
     assert_string_equal(got(leaves), "");
     assert_string_equal(got(stays), "m1 m2");
 }
@@ -41,17 +41,17 @@ static void test_who_has_left_gets_nothing_more(void **state)
 static void test_its_maker_is_told_before_and_after_what_is_said(void **state)
 {
     struct room_world *world = *state;
-    hear_message(world, 1);
+    deliver_message(world, 1);
     assert_string_equal(happened(world), "hurry@0 news@1");
-    hear_presence(world, 2, "b", "", 1);
+    deliver_presence(world, 2, "b", "", 1);
     assert_string_equal(happened(world), "news@2");
-    hear_notice(world, "now");
+    deliver_notice(world, "now");
     assert_string_equal(happened(world), "hurry@2");
-    hear_typing(world);
+    deliver_typing(world);
     assert_string_equal(happened(world), "");
-    hear_gap(world, 5, 0);
-    hear_epoch(world, "two");
-    hear_another_epoch(world, "three", 3, 2);
+    deliver_gap(world, 5, 0);
+    deliver_epoch(world, "two");
+    deliver_epoch_reset(world, "three", 3, 2);
     assert_string_equal(happened(world), "news@5 news@5 news@3");
 }
 
@@ -59,7 +59,7 @@ static void test_what_was_sent_to_everybody_is_known_by_its_number(void **state)
 {
     struct room_world *world = *state;
     struct guest *guest = enter(world);
-    hear_message(world, 7);
+    deliver_message(world, 7);
     assert_int_equal(room_delivered_seq(world->room), 0);
     assert_string_equal(got(guest), "m7");
     assert_int_equal(room_delivered_seq(world->room), 7);
@@ -70,16 +70,16 @@ static void test_what_was_sent_to_everybody_is_known_by_its_number(void **state)
 static void test_who_comes_back_gets_what_was_missed(void **state)
 {
     struct room_world *world = *state;
-    hear_message(world, 1);
-    hear_presence(world, 2, "b", "", 1);
-    hear_message(world, 3);
+    deliver_message(world, 1);
+    deliver_presence(world, 2, "b", "", 1);
+    deliver_message(world, 3);
     struct guest *all = come_back(world, 0);
     struct guest *some = come_back(world, 2);
     struct guest *none = come_back(world, 3);
     struct guest *ahead = come_back(world, UINT64_MAX); /* what a browser says may be anything */
     assert_int_equal(all->view.missed + some->view.missed + none->view.missed, 0);
     assert_int_equal(ahead->view.missed, 0);
-    hear_message(world, 4);
+    deliver_message(world, 4);
     assert_string_equal(got(all), "m1 p2+b=1 m3 m4");
     assert_string_equal(got(some), "m3 m4");
     assert_string_equal(got(none), "m4");
@@ -89,15 +89,15 @@ static void test_who_comes_back_gets_what_was_missed(void **state)
 static void test_what_has_no_number_is_not_shown_to_who_comes_back(void **state)
 {
     struct room_world *world = *state;
-    hear_message(world, 1);
-    hear_typing(world);
-    hear_notice(world, "now");
-    hear_gap(world, 5, 2);
-    hear_epoch(world, "two");
+    deliver_message(world, 1);
+    deliver_typing(world);
+    deliver_notice(world, "now");
+    deliver_gap(world, 5, 2);
+    deliver_epoch(world, "two");
     doubt_roster(world);
-    hear_roster(world, "a", 1);
+    deliver_roster(world, "a", 1);
     second_passes(world);
-    hear_message(world, 6);
+    deliver_message(world, 6);
     assert_string_equal(got(come_back(world, 5)), "m6");
 }
 
@@ -111,7 +111,7 @@ static void test_what_is_kept_from_before_the_room_opened_is_shown_to_who_comes_
     remember_message(world, 7, 10);
     assert_string_equal(got(come_back(world, 5)), "p6=1 m7");
     struct guest *guest = come_back(world, 4);
-    hear_message(world, 8);
+    deliver_message(world, 8);
     assert_int_equal(guest->view.missed, 0);
     assert_string_equal(got(guest), "m5 p6=1 m7 m8");
     assert_int_equal(come_back(world, 2)->view.missed, 2); /* 3 and 4 may have been messages */
@@ -124,10 +124,10 @@ static void test_of_more_than_are_kept_the_oldest_are_counted_as_missed(void **s
     renew_room(world);
     begin_at(world, 0);
     struct guest *guest = enter(world);
-    hear_message(world, 1);
-    hear_presence(world, 2, "b", "", 1);
+    deliver_message(world, 1);
+    deliver_presence(world, 2, "b", "", 1);
     for (uint64_t seq = 3; seq <= 6; seq++)
-        hear_message(world, seq);
+        deliver_message(world, seq);
     assert_string_equal(got(guest), "m1 p2+b=1 m3 m4 m5 m6"); /* all of it, whatever is kept */
     struct guest *late = come_back(world, 0);
     assert_int_equal(late->view.missed, 2); /* 1 and 3 */
@@ -142,12 +142,12 @@ static void test_where_nothing_is_kept_all_messages_are_missed(void **state)
     world->config.retention = 0;
     renew_room(world);
     begin_at(world, 0);
-    hear_message(world, 1);
-    hear_presence(world, 2, "b", "", 1);
-    hear_message(world, 3);
+    deliver_message(world, 1);
+    deliver_presence(world, 2, "b", "", 1);
+    deliver_message(world, 3);
     struct guest *guest = come_back(world, 0);
     assert_int_equal(guest->view.missed, 2);
-    hear_message(world, 4);
+    deliver_message(world, 4);
     assert_string_equal(got(guest), "m4");
 }
 
@@ -156,11 +156,11 @@ static void test_where_nothing_is_kept_all_messages_are_missed(void **state)
 static void test_what_is_too_old_is_forgotten_here_and_in_redis(void **state)
 {
     struct room_world *world = *state;
-    hear_message(world, 1);
-    hear_message(world, 2);
+    deliver_message(world, 1);
+    deliver_message(world, 2);
     assert_int_equal(second_passes(world), 0);
     clock_skip_ms((int64_t)world->config.retention * 1000 + 1);
-    hear_message(world, 3);
+    deliver_message(world, 3);
     assert_int_equal(second_passes(world), 2);
     assert_int_equal(second_passes(world), 0); /* told once */
     struct guest *guest = come_back(world, 0);
@@ -171,20 +171,20 @@ static void test_what_is_too_old_is_forgotten_here_and_in_redis(void **state)
 static void test_redis_need_not_be_told_when_nothing_is_left(void **state)
 {
     struct room_world *world = *state;
-    hear_message(world, 1);
+    deliver_message(world, 1);
     clock_skip_ms((int64_t)world->config.retention * 1000 + 1);
     assert_int_equal(second_passes(world), 0);
     assert_int_equal(come_back(world, 0)->view.missed, 1);
-    hear_message(world, 2);
+    deliver_message(world, 2);
     assert_int_equal(second_passes(world), 1);
 }
 
 static void test_redis_is_told_of_old_coming_and_going_every_ten_seconds(void **state)
 {
     struct room_world *world = *state;
-    hear_presence(world, 1, "b", "", 1);
+    deliver_presence(world, 1, "b", "", 1);
     clock_skip_ms((int64_t)world->config.retention * 1000 + 1);
-    hear_message(world, 2);
+    deliver_message(world, 2);
     for (int second = 1; second < 10; second++)
         assert_int_equal(second_passes(world), 0);
     assert_int_equal(second_passes(world), 1);
@@ -196,10 +196,10 @@ static void test_a_gap_is_told_when_messages_were_missed(void **state)
 {
     struct room_world *world = *state;
     struct guest *guest = enter(world);
-    hear_message(world, 1);
-    hear_gap(world, 3, 0);
-    hear_gap(world, 8, 4);
-    hear_message(world, 9);
+    deliver_message(world, 1);
+    deliver_gap(world, 3, 0);
+    deliver_gap(world, 8, 4);
+    deliver_message(world, 9);
     assert_string_equal(got(guest), "m1 gap:8/4 m9");
     assert_int_equal(world->metrics.gaps, 1);
 }
@@ -207,15 +207,15 @@ static void test_a_gap_is_told_when_messages_were_missed(void **state)
 static void test_who_comes_back_from_before_a_hole_is_told_how_much_was_in_it(void **state)
 {
     struct room_world *world = *state;
-    hear_message(world, 1);
-    hear_message(world, 2);
-    hear_gap(world, 10, 4);
-    hear_message(world, 11);
+    deliver_message(world, 1);
+    deliver_message(world, 2);
+    deliver_gap(world, 10, 4);
+    deliver_message(world, 11);
     struct guest *before = come_back(world, 1);
     assert_int_equal(before->view.missed, 4);
     assert_string_equal(got(before), "m2 m11");
     assert_int_equal(come_back(world, 10)->view.missed, 0);
-    hear_gap(world, 20, 3);
+    deliver_gap(world, 20, 3);
     assert_int_equal(come_back(world, 1)->view.missed, 4 + 1 + 3); /* one hole is remembered */
     assert_int_equal(come_back(world, 11)->view.missed, 3);
 }
@@ -224,10 +224,10 @@ static void test_another_epoch_without_a_fork_makes_what_was_said_nobodys(void *
 {
     struct room_world *world = *state;
     struct guest *guest = enter(world);
-    hear_message(world, 8);
-    hear_message(world, 9);
-    hear_another_epoch(world, "two", 2, 0);
-    hear_message(world, 3);
+    deliver_message(world, 8);
+    deliver_message(world, 9);
+    deliver_epoch_reset(world, "two", 2, 0);
+    deliver_message(world, 3);
     assert_string_equal(got(guest), "m8 m9 gap:2/0 m3");
     struct guest *late = come_back(world, 2);
     assert_int_equal(late->view.seq, 3);
@@ -240,9 +240,9 @@ static void test_another_epoch_keeps_what_was_said_before_its_fork(void **state)
     struct room_world *world = *state;
     struct guest *guest = enter(world);
     for (uint64_t seq = 1; seq <= 6; seq++)
-        hear_message(world, seq);
-    hear_another_epoch(world, "two", 4, 4);
-    hear_message(world, 5);
+        deliver_message(world, seq);
+    deliver_epoch_reset(world, "two", 4, 4);
+    deliver_message(world, 5);
     assert_string_equal(got(guest), "m1 m2 m3 m4 m5 m6 gap:4/0 m5");
     struct guest *late = come_back(world, 2);
     assert_int_equal(late->view.missed, 0);
@@ -253,9 +253,9 @@ static void test_what_another_epoch_lost_behind_its_fork_counts_as_missed(void *
 {
     struct room_world *world = *state;
     for (uint64_t seq = 1; seq <= 6; seq++)
-        hear_message(world, seq);
-    hear_another_epoch(world, "two", 7, 4);
-    hear_message(world, 8);
+        deliver_message(world, seq);
+    deliver_epoch_reset(world, "two", 7, 4);
+    deliver_message(world, 8);
     struct guest *late = come_back(world, 2);
     assert_int_equal(late->view.missed, 3);
     assert_string_equal(got(late), "m3 m4 m8");
@@ -265,9 +265,9 @@ static void test_an_epoch_that_goes_on_is_told_with_the_number(void **state)
 {
     struct room_world *world = *state;
     struct guest *guest = enter(world);
-    hear_message(world, 1);
-    hear_epoch(world, "two");
-    hear_message(world, 2);
+    deliver_message(world, 1);
+    deliver_epoch(world, "two");
+    deliver_message(world, 2);
     assert_string_equal(got(guest), "m1 epoch:two@1 m2");
     assert_string_equal(got(come_back(world, 0)), "m1 m2");
 }
@@ -280,12 +280,12 @@ static void test_any_row_of_epochs_leaves_it_in_order(void **state)
     } epochs[] = {{9, 9}, {0, 0}, {50, 3}, {50, 50}, {51, 50}, {1, 0}, {1, 1}, {400, 400}};
     struct room_world *world = *state;
     struct guest *guest = enter(world);
-    hear_message(world, 9);
+    deliver_message(world, 9);
     for (size_t i = 0; i < sizeof epochs / sizeof *epochs; i++) {
         uint64_t seq = epochs[i].seq;
         char expected[96];
-        hear_another_epoch(world, "another", seq, epochs[i].fork);
-        hear_message(world, seq + 1);
+        deliver_epoch_reset(world, "another", seq, epochs[i].fork);
+        deliver_message(world, seq + 1);
         snprintf(expected, sizeof expected, "%sgap:%d/0 m%d", i == 0 ? "m9 " : "", (int)seq,
                  (int)seq + 1);
         assert_string_equal(got(guest), expected);
@@ -312,7 +312,7 @@ static void test_somebody_who_does_not_read_holds_nobody_up(void **state)
     struct guest *sleeps = enter(world);
     char expected[16];
     for (uint64_t seq = 1; seq <= MESSAGES; seq++) {
-        hear_message(world, seq);
+        deliver_message(world, seq);
         snprintf(expected, sizeof expected, "m%d", (int)seq);
         assert_string_equal(got(reads), expected);
     }

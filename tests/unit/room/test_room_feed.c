@@ -1,5 +1,5 @@
 /* rooms: what is carried from a room's feed to the room, its members and its users; and the lists
- * that are read anew. */
+ * that are read again. */
 #include "unit.h"
 
 #include "room/member_list.h"

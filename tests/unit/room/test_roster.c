@@ -53,7 +53,7 @@ static void test_holds_at_most_so_many(void **state)
     roster_free(roster);
 }
 
-static void gather(struct presence_batch *batch, const char *json)
+static void add_event(struct presence_batch *batch, const char *json)
 {
     struct room_event event;
     assert_int_equal(room_event_parse(json, strlen(json), 0, &event), 0);
@@ -66,11 +66,12 @@ static void test_batch_leaves_out_who_came_and_went(void **state)
     struct presence_batch *batch = presence_batch_new();
     struct text out = TEXT_EMPTY;
     (void)state;
-    gather(batch,
-           "{\"type\":\"presence\",\"seq\":1,\"joined\":[{\"id\":\"a\",\"name\":\"A\"},{\"id\":"
-           "\"b\",\"name\":\"B\"}],\"left\":[],\"count\":2}");
-    gather(batch, "{\"type\":\"presence\",\"seq\":2,\"joined\":[],\"left\":[{\"id\":\"a\",\"name\":"
-                  "\"A\"},{\"id\":\"c\",\"name\":\"C\"}],\"count\":1}");
+    add_event(batch,
+              "{\"type\":\"presence\",\"seq\":1,\"joined\":[{\"id\":\"a\",\"name\":\"A\"},{\"id\":"
+              "\"b\",\"name\":\"B\"}],\"left\":[],\"count\":2}");
+    add_event(batch,
+              "{\"type\":\"presence\",\"seq\":2,\"joined\":[],\"left\":[{\"id\":\"a\",\"name\":"
+              "\"A\"},{\"id\":\"c\",\"name\":\"C\"}],\"count\":1}");
     assert_true(presence_batch_is_open(batch));
     presence_batch_write(batch, &out);
     assert_string_equal(
@@ -103,13 +104,13 @@ static void test_batch_tells_that_somebody_left_who_was_in_a_list_already(void *
 {
     struct presence_batch *batch = presence_batch_new();
     (void)state;
-    gather(batch, JOIN(1, "a", 1));
-    gather(batch, JOIN(2, "b", 2));
+    add_event(batch, JOIN(1, "a", 1));
+    add_event(batch, JOIN(2, "b", 2));
     presence_batch_seen(batch);
-    gather(batch, JOIN(3, "c", 3)); /* nobody sees this one */
-    gather(batch, LEAVE(4, "a", 2));
-    gather(batch, LEAVE(5, "c", 1));
-    gather(batch, JOIN(6, "d", 2));
+    add_event(batch, JOIN(3, "c", 3)); /* nobody sees this one */
+    add_event(batch, LEAVE(4, "a", 2));
+    add_event(batch, LEAVE(5, "c", 1));
+    add_event(batch, JOIN(6, "d", 2));
     static const char left[] = "\"left\":[{\"id\":\"a\",\"name\":\"N\"}],\"count\":2}";
     char line[256];
     snprintf(line, sizeof line,
@@ -118,8 +119,8 @@ static void test_batch_tells_that_somebody_left_who_was_in_a_list_already(void *
              left);
     check_line(batch, line);
     presence_batch_clear(batch);
-    gather(batch, JOIN(7, "e", 3));
-    gather(batch, LEAVE(8, "e", 2));
+    add_event(batch, JOIN(7, "e", 3));
+    add_event(batch, LEAVE(8, "e", 2));
     check_line(batch, "{\"type\":\"presence\",\"seq\":8,\"joined\":[],\"left\":[],\"count\":2}");
     presence_batch_free(batch);
 }
@@ -129,9 +130,9 @@ static void test_batch_is_full_when_a_line_cannot_name_all(void **state)
     struct presence_batch *batch = presence_batch_new();
     (void)state;
     for (int i = 0; i < MESSAGE_PRESENCE_NAMES; i++)
-        gather(batch, JOIN(1, "a", 1));
+        add_event(batch, JOIN(1, "a", 1));
     assert_false(presence_batch_is_full(batch));
-    gather(batch, JOIN(1, "a", 1));
+    add_event(batch, JOIN(1, "a", 1));
     assert_true(presence_batch_is_full(batch));
     presence_batch_clear(batch);
     assert_false(presence_batch_is_full(batch));

@@ -136,7 +136,7 @@ static void test_a_join_that_redis_does_not_answer_is_taken_back(void **state)
     client_expect_silence(client);
 }
 
-/* Its place is kept for the grace: it may have come back on another gateway. */
+/* It stays a member for the grace: it may have come back on another gateway. */
 static void test_a_return_whose_answer_is_lost_keeps_its_place_for_the_grace(void **state)
 {
     (void)state;
@@ -257,7 +257,7 @@ static void test_who_is_gone_when_the_answer_is_an_error_is_taken_back(void **st
     expect_no_more_leaves();
 }
 
-static void test_who_is_gone_between_the_answer_and_the_event_becomes_a_ghost(void **state)
+static void test_who_is_gone_between_the_answer_and_the_event_is_detached(void **state)
 {
     (void)state;
     struct client *client = world_connect();
@@ -325,7 +325,7 @@ int main(void)
         TEST(test_who_is_gone_when_the_answer_comes_leaves_after_the_grace),
         TEST(test_who_is_gone_when_it_is_refused_is_forgotten),
         TEST(test_who_is_gone_when_the_answer_is_an_error_is_taken_back),
-        TEST(test_who_is_gone_between_the_answer_and_the_event_becomes_a_ghost),
+        TEST(test_who_is_gone_between_the_answer_and_the_event_is_detached),
         TEST(test_who_is_in_and_whose_event_does_not_come_is_refused_and_leaves),
         TEST(test_a_gateway_that_ends_with_joins_under_way_leaves_nothing_behind),
     };

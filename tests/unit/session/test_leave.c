@@ -1,4 +1,4 @@
-/* Leaving: Redis surely hears of it, whatever happens on the way, and hears it of the right member.
+/* Leaving: Redis surely learns of it, whatever happens on the way, and of the right member.
  */
 #include "unit.h"
 
@@ -108,7 +108,7 @@ test_who_asks_for_the_name_of_one_who_has_just_left_is_asked_for_after_that(void
     client_expect(late, "welcome");
 }
 
-/* Else it would be told after the line that it did not hear any more. */
+/* Else its line would come after the one that tells that it has left. */
 static void test_what_was_said_before_a_leave_goes_before_it(void **state)
 {
     (void)state;

@@ -7,7 +7,7 @@
 enum {
     HALF_LIFE_MS = 120000, /* of a member's key, with the default lease */
     A_WHILE_MS = 5000,
-    CROWD = 34,
+    MEMBERS = 34,
     A_MOMENT_MS = 1500, /* less than what world_await waits for */
 };
 
@@ -233,7 +233,7 @@ static void test_who_leaves_while_it_waits_to_be_put_back_does_not_overtake_that
     (void)state;
     struct member alice = world_join("alice"), bob = world_join("bob");
     struct fake_redis_call *refresh = refresh_now();
-    for (int i = 0; i < CROWD; i++) { /* more than are under way at once */
+    for (int i = 0; i < MEMBERS; i++) { /* more than are under way at once */
         char name[16];
         snprintf(name, sizeof name, "guest%c%c", 'a' + i / 10, 'a' + i % 10);
         world_ask(world_connect(), name);
@@ -241,7 +241,7 @@ static void test_who_leaves_while_it_waits_to_be_put_back_does_not_overtake_that
     }
     client_send(bob.client, "{\"type\":\"leave\"}");
     loop_settle();
-    world_expect_none("leave"); /* it stands in line */
+    world_expect_none("leave"); /* it is queued */
     fake_redis_answer(refresh, "'gk'");
     loop_settle();
     client_send(alice.client, "{\"type\":\"leave\"}");

@@ -5,7 +5,7 @@
 
 enum {
     TICKS_MS = 2000, /* what is due is done by then */
-    CALM_MS = 500,   /* no line of who comes and goes is gathered any more */
+    QUIET_MS = 500,  /* no presence batch is open any more */
 };
 
 static void lose(struct member *member)
@@ -18,7 +18,7 @@ static void lose(struct member *member)
 static struct member join_and_rest(const char *name)
 {
     struct member member = world_join(name);
-    loop_pass_ms(CALM_MS);
+    loop_pass_ms(QUIET_MS);
     return member;
 }
 
@@ -177,7 +177,7 @@ static void test_who_comes_back_may_be_lost_and_come_back_again(void **state)
     expect_no_leave_for_long();
     lose(&alice);
     loop_pass_ms(WORLD_GRACE_MS + TICKS_MS);
-    world_take_off(expect_leave(alice.session)); /* of its last life */
+    world_take_off(expect_leave(alice.session)); /* of its last incarnation */
 }
 
 static void test_who_resumes_on_another_socket_ends_the_old_one(void **state)
@@ -271,7 +271,7 @@ static void test_who_knows_another_epoch_is_told_of_the_gap(void **state)
 
 /* --- What it must survive --- */
 
-/* The connection that comes back is lost before Redis has answered: the grace begins anew. */
+/* The connection that comes back is lost before Redis has answered: the grace begins again. */
 static void test_who_is_lost_while_coming_back_stays_for_the_grace(void **state)
 {
     (void)state;
@@ -292,7 +292,7 @@ static void test_who_is_lost_while_coming_back_stays_for_the_grace(void **state)
     expect_no_leave_for_long();
 }
 
-/* The grace ends while Redis has not answered yet. What leaves is the old life, by its session,
+/* The grace ends while Redis has not answered yet. What leaves is the old session, by its session,
  * which is not the member's any more. */
 static void test_a_grace_that_ends_during_a_return_ends_the_old_incarnation_alone(void **state)
 {
