@@ -29,7 +29,7 @@ static void test_who_asks_is_named_to_redis_with_an_id_and_a_session_of_its_own(
     assert_int_equal(strlen(world_join_word(call, 0, WORLD_JOIN_NEW_ID)), 11);
     assert_int_equal(strlen(world_join_word(call, 0, WORLD_JOIN_NEW_HASH)), 22);
     assert_string_equal(world_join_word(call, 0, WORLD_JOIN_SHOWN_ID), "");
-    assert_string_equal(world_join_word(call, 0, WORLD_JOIN_RESTORE), "0");
+    assert_string_equal(world_join_word(call, 0, WORLD_JOIN_REINSTATE), "0");
     assert_non_null(strchr(world_join_word(call, 0, WORLD_JOIN_SESSION), '-'));
 }
 

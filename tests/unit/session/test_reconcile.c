@@ -58,7 +58,7 @@ static void test_members_are_reinstated_into_a_redis_that_lost_its_memory(void *
     fake_redis_answer(world_await("refresh"), "'g'");
     struct fake_redis_call *join = world_await("join");
     assert_string_equal(world_join_word(join, 0, WORLD_JOIN_SHOWN_ID), alice.id);
-    assert_string_equal(world_join_word(join, 0, WORLD_JOIN_RESTORE), "1");
+    assert_string_equal(world_join_word(join, 0, WORLD_JOIN_REINSTATE), "1");
     assert_string_equal(world_join_word(join, 0, WORLD_JOIN_FLOOR_EPOCH), "epoch-1");
     world_publish_joined(join);
     fake_redis_answer(join, "[['joined', '%s', %d, 0, 'epoch-2']]", alice.id, (int)world_seq());

@@ -32,7 +32,7 @@ static struct fake_redis_call *lose_in_redis(const struct member *member)
     fake_redis_answer(refresh, "'g'");
     struct fake_redis_call *join = world_await("join");
     assert_int_equal(world_join_count(join), 1);
-    assert_string_equal(world_join_word(join, 0, WORLD_JOIN_RESTORE), "1");
+    assert_string_equal(world_join_word(join, 0, WORLD_JOIN_REINSTATE), "1");
     assert_string_equal(world_join_word(join, 0, WORLD_JOIN_SHOWN_ID), member->id);
     assert_string_equal(world_join_word(join, 0, WORLD_JOIN_SESSION), member->session);
     return join;
@@ -198,7 +198,7 @@ static void test_putting_back_that_fails_is_tried_again(void **state)
     world_expect_none("leave");
 }
 
-static void test_who_leaves_while_it_is_refreshed_is_not_put_back(void **state)
+static void test_who_leaves_while_it_is_refreshed_is_not_reinstated(void **state)
 {
     (void)state;
     struct member alice = world_join("alice");
@@ -228,7 +228,7 @@ static void test_who_leaves_while_it_is_reinstated_leaves_after_that(void **stat
 }
 
 /* It would be reinstated after it left, and stay for ever. */
-static void test_who_leaves_while_it_waits_to_be_put_back_does_not_overtake_that(void **state)
+static void test_who_leaves_while_it_waits_to_be_reinstated_does_not_overtake_that(void **state)
 {
     (void)state;
     struct member alice = world_join("alice"), bob = world_join("bob");
@@ -246,15 +246,15 @@ static void test_who_leaves_while_it_waits_to_be_put_back_does_not_overtake_that
     loop_settle();
     client_send(alice.client, "{\"type\":\"leave\"}");
     loop_settle();
-    struct fake_redis_call *put_back, *left;
-    while (world_join_word(put_back = world_await("join"), 0, WORLD_JOIN_RESTORE)[0] == '0')
-        world_refuse(put_back);
-    assert_string_equal(world_join_word(put_back, 0, WORLD_JOIN_SHOWN_ID), alice.id);
+    struct fake_redis_call *reinstated, *left;
+    while (world_join_word(reinstated = world_await("join"), 0, WORLD_JOIN_REINSTATE)[0] == '0')
+        world_refuse(reinstated);
+    assert_string_equal(world_join_word(reinstated, 0, WORLD_JOIN_SHOWN_ID), alice.id);
     do
         left = world_await("leave");
     while (strcmp(world_leave_word(left, world_leave_count(left) - 1, WORLD_LEAVE_SESSION),
                   alice.session) != 0);
-    assert_true(fake_redis_came_before(put_back, left));
+    assert_true(fake_redis_came_before(reinstated, left));
 }
 
 static void test_who_is_cut_off_while_it_is_reinstated_stays_for_the_grace(void **state)
@@ -322,9 +322,9 @@ int main(void)
         TEST(test_a_refresh_that_is_lost_with_the_connection_is_repeated),
         TEST(test_an_answer_that_is_too_short_loses_nobody),
         TEST(test_putting_back_that_fails_is_tried_again),
-        TEST(test_who_leaves_while_it_is_refreshed_is_not_put_back),
+        TEST(test_who_leaves_while_it_is_refreshed_is_not_reinstated),
         TEST(test_who_leaves_while_it_is_reinstated_leaves_after_that),
-        TEST(test_who_leaves_while_it_waits_to_be_put_back_does_not_overtake_that),
+        TEST(test_who_leaves_while_it_waits_to_be_reinstated_does_not_overtake_that),
         TEST(test_who_is_cut_off_while_it_is_reinstated_stays_for_the_grace),
         TEST(test_who_comes_back_while_its_old_incarnation_is_reinstated_stays),
         TEST(test_a_detached_session_whom_another_gateway_has_is_forgotten),
