@@ -14,7 +14,7 @@
 
 /* What a frame is beside its text. */
 enum {
-    TRANSIENT = 1, /* nobody is told of it later */
+    TRANSIENT = 1, /* it is not replayed */
     URGENT = 2     /* somebody said it */
 };
 
