@@ -19,12 +19,15 @@ const struct config_row config_table[] = {
      "A file with the Redis password as its only line; it keeps the password off the command line. "
      "Read again on SIGHUP, and when Redis rejects the password."},
     {"redis-prefix", CONFIG_STRING, AT(redis_prefix), "yukizuri", 0, 0, "WORD",
-     "The first part of every key and channel in Redis."},
+     "The first part of every key and channel in Redis. In a database N other than 0, channels "
+     "begin with PREFIX@N."},
     {"gateway-id", CONFIG_STRING, AT(gateway_id), NULL, 0, 0, "WORD",
      "The name of this gateway in Redis, logs and metrics. Only one living gateway may have it. "
      "Default: host name, process id and a random part."},
-    {"room", CONFIG_STRING, AT(room), "lobby", 0, 0, "ROOM", "The room of / and /room."},
-    {"logging", CONFIG_BOOL, AT(logging), "true", 0, 0, "BOOL", "Whether to write the LTSV log."},
+    {"room", CONFIG_STRING, AT(room), "lobby", 0, 0, "ROOM",
+     "The default room, which the paths / and /room lead to."},
+    {"logging", CONFIG_BOOL, AT(logging), "true", 0, 0, "BOOL",
+     "Whether to write the log (LTSV lines, see operations.md)."},
     {"log-file", CONFIG_STRING, AT(log_file), NULL, 0, 0, "FILE",
      "The file for the log; reopened on SIGHUP. Default: standard output."},
     {"log-text", CONFIG_BOOL, AT(log_text), "false", 0, 0, "BOOL",
@@ -62,7 +65,8 @@ const struct config_row config_table[] = {
      "Bytes in the head of one HTTP request."},
     {"rate", CONFIG_RATE, AT(rate), "5:20", 0, 0, "N:BURST",
      "Messages per second and burst, per connection. Pings, pongs and typing have a separate "
-     "allowance of the same size. A connection that keeps ignoring too_fast is closed with 4429."},
+     "allowance of the same size (at least 2 a second and 10 at once). A connection that keeps "
+     "ignoring too_fast is closed with 4429."},
     {"backlog", CONFIG_COUNT, AT(backlog), "1048576", 0, 1073741824, "BYTES",
      "Unsent bytes at which a slow reader is closed with 4408. It gets the missed messages after "
      "it reconnects."},
@@ -73,26 +77,26 @@ const struct config_row config_table[] = {
     {"leave-grace", CONFIG_COUNT, AT(leave_grace), "15", 0, 3600, "SECONDS",
      "Grace period: the time between a lost connection and the announcement that the member left."},
     {"lease", CONFIG_COUNT, AT(lease), "10", 1, 3600, "SECONDS",
-     "Time after which a dead gateway's members are removed."},
+     "Time after which a gateway that does not renew its lease counts as dead. Its members are "
+     "removed after the rest of the grace period."},
     {"ping", CONFIG_COUNT, AT(ping), "25", 1, 3600, "SECONDS",
      "Time between pings. A connection without a received byte for this time plus 10 s is closed."},
     {"drain", CONFIG_COUNT, AT(drain), "30", 0, 3600, "SECONDS",
-     "Time over which SIGTERM spreads the reconnects."},
+     "Time over which SIGTERM spreads the members' reconnects."},
     {"drain-delay", CONFIG_COUNT, AT(drain_delay), "1", 0, 3600, "SECONDS",
      "Time between SIGTERM and the end of listening. /readyz answers 503 during it, but new "
      "connections are accepted until balancers have noticed. Set it longer than the interval of "
      "the balancer's health checks; 0 for none."},
     {"keep-alive", CONFIG_COUNT, AT(keep_alive), "75", 0, 3600, "SECONDS",
      "How long an HTTP connection without a request stays open. Set it longer than the balancer "
-     "keeps idle connections (60 s with many balancers, 600 s with some). With 0 the gateway does "
-     "not close them."},
+     "keeps idle connections (60 s with many balancers, 600 s with some)."},
     {"workers", CONFIG_AUTO, AT(workers), "1", 1, 512, "N|auto",
      "The number of gateways on the same addresses. Each is a process of its own, and its "
      "gateway-id gets its number; auto starts one per available core. Limits apply to each of "
      "them, and /metrics shows the one that answers."},
     {"send", CONFIG_CHOICE, AT(send), "auto", 0, 0, "auto|writev|uring",
      "How one frame is sent to many sockets: with one system call per socket (writev), or with "
-     "hundreds in one system call (uring). auto uses io_uring if the kernel has it."},
+     "up to 128 in one system call (uring). auto uses io_uring if the kernel has it."},
     {"echo-path", CONFIG_STRING, AT(echo_path), NULL, 0, 0, "PATH",
      "The path of a diagnostic WebSocket endpoint that echoes text and binary messages (for "
      "conformance suites); refused unless every addr is loopback."},
