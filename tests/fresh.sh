@@ -178,7 +178,7 @@ talk() {
     pids=()
     TMPDIR=$talk bash "$top/deploy/local.sh" >"$talk/local.out" 2>"$talk/local.err" &
     local_sh=$!
-    await 900 "Ctrl-C ends it" "$talk/local.out"
+    await 900 "Ctrl-C stops it" "$talk/local.out"
     page_answers /
     page_answers /readyz
     connect ann "$talk/ann"

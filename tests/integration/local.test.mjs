@@ -18,7 +18,7 @@ for (const signal of ["SIGINT", "SIGKILL"]) {
     const directory = temporaryDirectory(t);
     const port = await freePort();
     const local = new Process(t, "bash", [script, "--gateways", "3", "--port", String(port)], { env: { ...process.env, TMPDIR: directory } });
-    await until(() => `it says that it runs: ${local.output} ${local.errors}`, () => !local.running || local.output.includes("Ctrl-C ends it"), 240000);
+    await until(() => `it says that it runs: ${local.output} ${local.errors}`, () => !local.running || local.output.includes("Ctrl-C stops it"), 240000);
     assert.ok(local.running, local.errors);
     assert.match(local.output, new RegExp(`http://localhost:${port}`));
     const [, socket] = local.output.match(/redis-cli -s (\S+)/);
