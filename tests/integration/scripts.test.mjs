@@ -287,7 +287,7 @@ test("no script fails because of a key of another type, and its answer reflects 
   const ann = { folded: "ann", session: "s1", said: false, spared: "" };
   const record = person({ name: "ann", session: "s1", restore: true, ...token("s1") });
   const calls = {
-    join: { gateway: "g1", until: 0, people: [record, person({ name: "bo", session: "s2" })] }, leave: { gateway: "g1", leaves: [ann] }, bury: reap("g1", "ann"), refresh: { records: [ann] },
+    join: { gateway: "g1", until: 0, people: [record, person({ name: "bo", session: "s2" })] }, leave: { gateway: "g1", leaves: [ann] }, reap: reap("g1", "ann"), refresh: { records: [ann] },
     publish: said("two", "m"), ours: { gateway: "g1", most: 10 }, recent: { after: 0, most: 10 }, roster: { most: 10 }, trim: { seq: 1, epoch: "e1" },
   };
   const types = [["SET", "x"], ["RPUSH", "x"], ["HSET", "f", "x"], ["SADD", "x"], ["ZADD", "1", "x"], ["XADD", "*", "f", "x"]];
@@ -328,7 +328,7 @@ const CALLS_OF = {
   join: [{ gateway: "g1", until: 0, people: [person({ name: "bo", session: "s2" }), person({ name: "cy", session: "s3" })] }, [6, 7, 10, 20, 22, 33], [11, 14, 15, 16, 24, 27]],
   leave: [{ gateway: "g1", leaves: [{ folded: "ann", session: "s1", said: false, spared: "" }] }, [], []],
   refresh: [{ records: [{ folded: "ann", session: "s1" }] }, [5], []],
-  bury: [reap("g1", "ann"), [], []],
+  reap: [reap("g1", "ann"), [], []],
   publish: [{ says: [...said("one", "n").says, ...said("two", "m").says] }, [5, 6], []],
   ours: [{ gateway: "g1", most: 10 }, [8], []],
   recent: [{ after: 0, most: 10 }, [5, 6, 7], []],
