@@ -229,7 +229,7 @@ test("the stop line of SIGINT counts all connections as closed", { timeout: 1200
 test("the start line has the version, addresses, Redis, way of sending and limits, and no secret", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--send", "writev", "--rate", "7:70", "--max-members", "9", "--max-connections", "50"] });
-  const [{ message }] = ofKind(gateway, "start");
+  const [{ message }] = await untilLogged(gateway, "start");
   const version = execFileSync(binary, ["--version"], { encoding: "utf8" }).trim();
   const parts = message.split("; ");
   assert.equal(parts[0], `listening on 127.0.0.1:${gateway.port}`);
@@ -247,5 +247,5 @@ test("the start line has the version, addresses, Redis, way of sending and limit
 
 test("the start line names a private Redis", { timeout: 120000 }, async (t) => {
   const gateway = await startGateway(t);
-  assert.match(ofKind(gateway, "start")[0].message, /; Redis: unix:\/.*\/redis\.sock \(its own\), prefix yukizuri;/);
+  assert.match((await untilLogged(gateway, "start"))[0].message, /; Redis: unix:\/.*\/redis\.sock \(its own\), prefix yukizuri;/);
 });

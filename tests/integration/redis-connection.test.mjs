@@ -64,7 +64,7 @@ test("a changed password is read again: when Redis rejects the old one, and on S
   assert.notEqual((await readyz(gateway)).status, 200);
   fs.writeFileSync(file, "second\n");
   await untilReady(gateway);
-  assert.equal(told("redis-password").at(-1).message, "redis-password-file has another password; it is used from now on");
+  await until("it is told", () => told("redis-password").at(-1)?.message === "redis-password-file has another password; it is used from now on");
   fs.writeFileSync(file, "third\nfourth\n");
   gateway.signal("SIGHUP");
   await until("it says what is wrong with the file", () => told("redis-password").some((line) => /has more than one line/.test(line.err ?? "")));

@@ -40,7 +40,7 @@ for (const [word, spoil] of [
     assert.equal(replica.run("EXISTS", "yukizuri:{lobby}:head"), "1");
     await untilReady(gateway);
     assert.ok((await metric(gateway, `redis_errors_total{code="${word}"}`)) > 0);
-    assert.equal(ofKind(gateway, "redis-lost").length, 1);
+    await until("its loss is told", () => ofKind(gateway, "redis-lost").length === 1);
     assert.match(ofKind(gateway, "redis-lost")[0].err, new RegExp(`^${word}`));
   });
 }
@@ -68,6 +68,7 @@ test("a Redis that stays a replica is retried at a bounded rate and logged once"
   assert.equal((await readyz(gateway)).status, 503);
   assert.equal(ofKind(gateway, "redis-up").length, 0);
   assert.ok(ofKind(gateway, "redis-lost").length <= 1);
+  await until("what it keeps is told", () => ofKind(gateway, "redis-keeps").length > 0);
   assert.equal(ofKind(gateway, "redis-keeps").length, 1, "what it keeps is told once, however often it is asked");
   assert.ok(ofKind(gateway, "redis-error").length <= 4, "each of its wordings once");
   replica.run("REPLICAOF", "NO", "ONE");
@@ -153,7 +154,7 @@ test("a gateway whose Redis does not know EVALSHA is not ready", async (t) => {
   const redis = await startRedis(t, { args: ["--rename-command", "EVALSHA", ""] });
   const gateway = await startGateway(t, { redis, ready: false });
   await until("readyz says why", async () => /unknown command 'EVALSHA'/.test((await readyz(gateway)).body));
-  assert.ok(ofKind(gateway, "redis-error").some((line) => /unknown command 'EVALSHA'$/.test(line.err)), "without its arguments");
+  await until("it is told, without its arguments", () => ofKind(gateway, "redis-error").some((line) => /unknown command 'EVALSHA'$/.test(line.err)));
 });
 
 test("a password that Redis repeats in an error is in no log and no answer", async (t) => {
