@@ -136,6 +136,7 @@ void server_free(struct server *server)
     listener_free(server->listener);
     free_event(server->drain.tick);
     http_server_free(server->http);
+    pages_free(server->pages);
     client_addresses_free(server->addresses);
     broker_stop(server->broker);
     connections_free(server->connections);

@@ -9,6 +9,7 @@
 #include "drain.h"
 #include "http/client_address.h"
 #include "http/listener.h"
+#include "http/pages.h"
 #include "http/router.h"
 #include "http/server.h"
 #include "redis/embedded.h"
@@ -39,6 +40,7 @@ struct server {
     struct membership *membership;
     struct client_addresses *addresses;
     struct http_server *http;
+    struct pages *pages;
     struct http_site site;
     struct listener *listener;
     struct stalls *stalls;

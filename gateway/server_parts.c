@@ -234,8 +234,10 @@ static void make_http_server(struct server *server)
 
 static void make_site(struct server *server)
 {
+    server->pages = pages_new(server->config);
     server->site = (struct http_site){
         .config = server->config,
+        .pages = server->pages,
         .server = server->http,
         .addresses = server->addresses,
         .connections = server->connections,

@@ -1,236 +1,414 @@
-// The page: glues the conversation with the server (client.js) to what is seen (view.js).
+// The page: glues the conversation with the server (client.js) to what is seen (log.js, people.js).
+import { Box, isComposing } from "./box.js";
 import { Client } from "./client.js";
-import { t, errorText } from "./texts.js";
-import { $, element, translatePage, Log, People, nameList, showStatus } from "./view.js";
+import { Log, mentions } from "./log.js";
+import { $, Card, element, People } from "./people.js";
+import { errorText, language, t } from "./texts.js";
 
-const TYPING_EVERY_MS = 3000;
-const TYPING_SHOWN_MS = 4000;
 const ASK_AFTER_MS = 1000;
+const CONNECTING_SHOWN_MS = 1000;
+const MOVING_SHOWN_MS = 2000;
+const HELD_SHOWN_MS = 1000;
+const QUIET_FROM = 50; // in a room of so many the street tells who comes and goes
+const BURST = 5; // lines in BURST_MS that are announced one by one
+const BURST_MS = 10000;
+const SUMMARY_MS = 15000;
+
+$("broken").remove(); // this script runs
 
 const room = decodeURIComponent(location.pathname.match(/^\/r\/([^/]+)/)?.[1] ?? "");
 const scheme = location.protocol === "https:" ? "wss:" : "ws:";
 const url = `${scheme}//${location.host}/room${room ? `/${encodeURIComponent(room)}` : ""}`;
-const memoryKey = `yukizuri:${room}`;
 
-translatePage();
-const log = new Log();
-const people = new People();
-const typists = new Map(); // id → { name, timer }
+// --- What survives a reload of this tab, and no longer ---
+
+// Where site data is blocked, each access to the storage throws: the page does without.
+const store = {
+  get(key) {
+    try {
+      return JSON.parse(sessionStorage.getItem(`yukizuri:${key}`));
+    } catch {
+      return null;
+    }
+  },
+  set(key, value) {
+    try {
+      if (value === null) sessionStorage.removeItem(`yukizuri:${key}`);
+      else sessionStorage.setItem(`yukizuri:${key}`, JSON.stringify(value));
+    } catch {
+      // a reload comes back as somebody new
+    }
+  },
+};
+const memoryKey = `room:${room}`;
+const settings = { theme: "system", fade: 30, quiet: "auto", sound: false, notify: false, announce: "all", ...store.get("settings") };
+
+function applySettings() {
+  document.documentElement.dataset.theme = settings.theme;
+  log.life = settings.fade > 0 ? settings.fade * 60000 : Infinity;
+  log.unfade();
+  store.set("settings", settings);
+}
+
+// --- Whom one does not want to see: known by id, or by the address' mark and the name ---
+
+const ignored = new Map(Object.entries(store.get("ignored") ?? {})); // id → { mark, name }
+
+const isIgnored = ({ id, mark, name }) => ignored.has(id) || (mark !== undefined && [...ignored.values()].some((other) => other.mark === mark && other.name === name));
+
+function toggleIgnored(person) {
+  const was = isIgnored(person);
+  for (const [id, other] of ignored) if (id === person.id || (other.mark === person.mark && other.name === person.name)) ignored.delete(id);
+  if (!was) ignored.set(person.id, { mark: person.mark, name: person.name });
+  store.set("ignored", Object.fromEntries(ignored));
+  log.refresh();
+  people.draw();
+  $("text").focus();
+}
+
+// --- The parts ---
+
 let me = null;
+let name = ""; // of the room
 let askTimer = 0;
-let countdown = 0;
+
+const card = new Card({ onMention: (person) => box.mention(person.name), onIgnore: toggleIgnored, ignores: isIgnored });
+const openCard = (person, anchor) => card.show({ ...person, ...people.get(person.id) }, { me, anchor });
+const people = new People({ ignores: isIgnored, onPerson: openCard });
+const log = new Log({ ignores: isIgnored, onPerson: openCard, onUnseen: tellUnseen, again: say, edit: (text) => box.put(text) });
 
 const client = new Client(url, {
   state: showState,
-  welcome(message) {
-    const first = me === null;
-    me = message.me;
-    $("entry").hidden = true;
-    $("chat").hidden = false;
-    $("room-name").textContent = message.room;
-    document.title = `${message.room} · ${t.title}`;
-    people.set(message.members, message.count, me);
-    if (message.missed > 0) log.line("gap", t.gap(message.missed));
-    remember();
-    if (first) $("text").focus();
+  slow(slow) {
+    if (slow) showState("slow");
+    else if (state === "slow") showState("joined");
   },
+  held: showHeld,
+  welcome,
   message(message) {
-    stopTyping(message.from.id);
-    log.message(message, message.from.id === me.id);
+    people.spoke(message.from);
+    log.message(message);
+    announce(message);
   },
   presence(message) {
-    const { come, gone } = people.apply(message);
-    if (come.length) log.line("joined", t.joined(nameList(come)));
-    if (gone.length) log.line("left", t.left(nameList(gone)));
-    for (const person of gone) stopTyping(person.id);
+    const news = people.apply(message);
+    if (news.came + news.went > 0 && isQuietShown()) log.presence(news);
     askIfDoubtful();
+    showEmpty();
   },
   members(message) {
     people.set(message.members, message.count, me);
   },
   notice(message) {
-    log.line("notice", message.text);
+    if (message.kind === "clear") log.clear();
+    log.notice(message.text);
   },
-  gap(message) {
-    log.line("gap", t.gap(message.missed));
-  },
-  typing({ from }) {
-    if (from.id !== me.id) startTyping(from);
-  },
-  acked(nonce) {
-    log.acked(nonce);
-  },
-  failed(nonce, error, unsure) {
-    log.failed(nonce, errorText(error), unsure);
-  },
-  refused(error) {
-    forget();
-    me = null;
-    $("chat").hidden = true;
-    $("entry").hidden = false;
-    $("entry-error").textContent = errorText(error);
-    setEntering(false);
-    if (error.suggestion) $("name").value = error.suggestion;
-    $("name").select();
-  },
+  gap: (message) => log.gap(message.missed),
+  typing: ({ from }) => people.writes(from),
+  acked: (nonce) => log.acked(nonce),
+  failed: (nonce, error, unsure) => log.failed(nonce, errorText(error), unsure),
+  refused,
 });
 
-function showState(state, delay = 0) {
-  clearInterval(countdown);
-  if (state === "waiting" || state === "penalty") {
-    const end = Date.now() + delay;
-    const tell = () => showStatus(t[state](Math.max(0, Math.ceil((end - Date.now()) / 1000))), true);
-    tell();
-    countdown = setInterval(tell, 500);
-    if (me === null) $("entry-error").textContent = t.errors.unavailable;
-  } else if (state === "elsewhere" || state === "ended") {
-    showStatus(state === "ended" ? t.ended : t.resumedElsewhere, true);
-    if (state === "elsewhere") offerReturn();
-  } else {
-    showStatus(state === "connecting" ? t.connecting : state === "moving" ? t.moving : t.connected);
-  }
-}
-
-/** Another tab has taken this member over: coming back is a choice, or two tabs would fight. */
-function offerReturn() {
-  const button = element("button", { type: "button", textContent: t.returnHere });
-  button.addEventListener("click", () => client.join(me.name));
-  $("status").append(" ", button);
-}
-
-// --- What survives a reload of this tab, and no longer ---
-
-// Where site data is blocked, each access to the storage throws: the page does without.
-
-function remember() {
-  try {
-    sessionStorage.setItem(memoryKey, JSON.stringify(client.remember()));
-  } catch {
-    // a reload comes back as somebody new
-  }
-}
-
-function forget() {
-  try {
-    sessionStorage.removeItem(memoryKey);
-  } catch {
-    // there is nothing in it either
-  }
-}
-
-function recall() {
-  try {
-    return JSON.parse(sessionStorage.getItem(memoryKey));
-  } catch {
-    return null;
-  }
-}
-
-addEventListener("pagehide", () => {
-  if (me) remember();
+const box = new Box({
+  limits: () => client.limits?.text ?? 0,
+  isTooLong: (text) => client.isTooLong(text),
+  named: (start) => people.named(start),
+  lastOwn: () => log.lastOwn,
+  onSay: say,
+  onTyping: () => client.typing(),
 });
 
-// --- Who is typing ---
-
-function drawTypists() {
-  const names = [...typists.values()].map(({ person }) => person);
-  $("typing").textContent = names.length ? t.typing(nameList(names)) : "";
+function welcome(message) {
+  const first = me === null;
+  me = log.me = message.me;
+  name = message.room;
+  setEntering(false);
+  show("chat");
+  $("room-name").textContent = name;
+  $("room-button").setAttribute("aria-label", t.room(name));
+  people.set(message.members, message.count, me);
+  if (message.missed > 0) log.gap(message.missed);
+  remember();
+  tellUnseen(0, false);
+  showEmpty();
+  box.count();
+  if (first && matchMedia("(pointer: fine)").matches) $("text").focus();
+  if (first) install();
 }
 
-function startTyping(person) {
-  stopTyping(person.id);
-  typists.set(person.id, { person, timer: setTimeout(() => stopTyping(person.id), TYPING_SHOWN_MS) });
-  drawTypists();
+/** What makes the page one that can be installed is not needed to come in. */
+function install() {
+  document.head.append(element("link", { rel: "manifest", href: language === "ja" ? "./app.ja.webmanifest" : "./app.en.webmanifest" }));
+  navigator.serviceWorker?.register(`/worker.js?lang=${language}`).catch(() => {}); // the page works without it
 }
 
-function stopTyping(id) {
-  clearTimeout(typists.get(id)?.timer);
-  if (typists.delete(id)) drawTypists();
+function refused(error) {
+  forget();
+  me = null;
+  show("entry");
+  setEntering(false);
+  $("entry-error").textContent = errorText(error);
+  $("suggestion").hidden = !error.suggestion;
+  $("suggestion").textContent = error.suggestion ? t.comeInAs(error.suggestion) : "";
+  $("suggestion").value = error.suggestion ?? "";
+  $("name").select();
 }
+
+const isQuietShown = () => settings.quiet === "on" || (settings.quiet === "auto" && people.count <= QUIET_FROM);
 
 function askIfDoubtful() {
   clearTimeout(askTimer);
   askTimer = setTimeout(() => people.isDoubtful && client.askMembers(), ASK_AFTER_MS);
 }
 
-// --- What the visitor does ---
+function showEmpty() {
+  $("empty").hidden = !log.isEmpty;
+  $("empty").className = people.count > 1 ? "together" : "alone";
+}
+
+// --- Where one is: the entry or the chat ---
+
+function show(what) {
+  $("entry").hidden = what !== "entry";
+  $("chat").hidden = what !== "chat";
+  document.documentElement.classList.remove("back");
+}
+
+// --- The band: what is wrong with the connection, in words, said once; the seconds are not read aloud ---
+
+let state = "joined";
+let stateTimer = 0;
+let countdown = 0;
+
+function showState(next, ms = 0, error = null) {
+  clearTimeout(stateTimer);
+  clearInterval(countdown);
+  $("band-seconds").textContent = "";
+  state = next;
+  $("say-form").inert = state === "elsewhere" || state === "ended";
+  if (me === null) showEntryState(next, error);
+  stateTimer = setTimeout(showBand, { connecting: CONNECTING_SHOWN_MS, moving: MOVING_SHOWN_MS }[next] ?? 0);
+  if (ms < 1000) return;
+  const end = Date.now() + ms;
+  const tell = () => ($("band-seconds").textContent = t.seconds(Math.max(0, Math.ceil((end - Date.now()) / 1000))));
+  tell();
+  countdown = setInterval(tell, 500);
+}
+
+function showBand() {
+  if (state === "connecting" && $("band-text").textContent !== "") return; // why is told already
+  const shown = !navigator.onLine && state !== "elsewhere" && state !== "ended" ? "offline" : state;
+  const text = t.states[shown] ?? "";
+  if ($("band-text").textContent !== text) $("band-text").textContent = text; // unchanged words are not read again
+  $("band").classList.toggle("shown", text !== "");
+  const label = { waiting: t.now, elsewhere: t.comeBack, ended: t.again }[shown] ?? "";
+  $("band-button").textContent = label;
+  $("band-button").hidden = label === "";
+}
+
+$("band-button").addEventListener("click", () => {
+  if (state === "waiting") client.hurry();
+  else client.join(me.name);
+});
+
+function showEntryState(next, error) {
+  if (next === "connecting") $("entry-state").textContent ||= t.states.connecting;
+  else if (next === "waiting" || next === "penalty") $("entry-state").textContent = errorText(error ?? { code: "unavailable" });
+}
+
+// --- One's own lines ---
+
+function showHeld(ms) {
+  $("held").textContent = ms >= HELD_SHOWN_MS ? t.held(Math.ceil(ms / 1000)) : "";
+}
+
+function say(text) {
+  if (!me) return;
+  log.pending(client.say(text), text);
+  remember();
+}
+
+// --- Coming in, leaving ---
 
 function setEntering(entering) {
-  for (const button of $("entry-form").querySelectorAll("button")) button.disabled = entering;
+  $("enter").ariaBusy = String(entering);
+  $("stop").hidden = !entering;
+  if (!entering) $("entry-state").textContent = "";
+}
+
+function enter(wanted, memory = null) {
+  if (wanted !== me?.name && !memory && wanted !== store.get(memoryKey)?.left) log.clear();
+  $("entry-error").textContent = "";
+  $("suggestion").hidden = true;
+  setEntering(true);
+  client.join(wanted, memory);
 }
 
 $("entry-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  $("entry-error").textContent = "";
-  setEntering(true);
-  client.join($("name").value);
+  if ($("enter").ariaBusy !== "true") enter($("name").value);
 });
 
-$("say-form").addEventListener("submit", (event) => {
-  event.preventDefault();
-  const text = $("text").value;
-  if (!text.trim()) return;
-  if (client.isTooLong(text)) {
-    $("say-error").textContent = t.tooLong([...text].length, client.limits.text);
-    return; // it stays where it can be made shorter
-  }
-  log.pending(client.say(text), me, text);
-  $("text").value = "";
-  fitText();
+$("stop").addEventListener("click", () => {
+  client.stop();
+  setEntering(false);
+  $("name").focus();
 });
 
-function fitText() {
-  $("text").style.height = "auto";
-  $("text").style.height = `${$("text").scrollHeight + 2}px`;
-}
-
-let typedAt = 0;
-$("text").addEventListener("input", () => {
-  fitText();
-  $("say-error").textContent = "";
-  if (Date.now() - typedAt < TYPING_EVERY_MS || !$("text").value.trim()) return;
-  typedAt = Date.now();
-  client.typing();
+$("suggestion").addEventListener("click", () => {
+  $("name").value = $("suggestion").value;
+  enter($("name").value);
 });
 
-// Enter sends, Shift+Enter breaks the line; while an input method composes, Enter is its own.
-$("text").addEventListener("keydown", (event) => {
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
-  event.preventDefault();
-  $("say-form").requestSubmit();
+$("dice").addEventListener("click", () => {
+  const others = t.passersby.filter((one) => one !== $("name").value);
+  $("name").value = others[Math.floor(Math.random() * others.length)];
+  $("name").focus();
 });
 
-$("leave").addEventListener("click", () => {
+function leave() {
+  const { name: mine } = me;
   client.leave();
   forget();
+  store.set(memoryKey, { left: mine });
   me = null;
-  log.clear();
   clearInterval(countdown);
-  showStatus("");
-  $("say-error").textContent = "";
+  state = "joined";
+  showBand();
   setEntering(false);
-  $("chat").hidden = true;
-  $("entry").hidden = false;
-  document.title = t.title;
-});
-
-$("people-toggle").addEventListener("click", () => {
-  const open = $("people").classList.toggle("open");
-  $("people-toggle").setAttribute("aria-expanded", String(open));
-});
+  show("entry");
+  $("entry-error").textContent = t.youLeft;
+  $("suggestion").textContent = t.back;
+  $("suggestion").value = mine;
+  $("suggestion").hidden = false;
+  document.title = t.untitled;
+  $("name").focus();
+}
 
 // --- Coming back ---
 
-addEventListener("online", () => client.hurry());
+/** The conversation of this tab, its draft and its last lines. */
+function remember() {
+  if (me) store.set(memoryKey, { ...client.remember(), me, draft: box.text, lines: log.remember() });
+}
+
+function forget() {
+  store.set(memoryKey, null);
+}
+
+addEventListener("pagehide", remember);
+addEventListener("online", () => {
+  showBand();
+  client.hurry();
+});
+addEventListener("offline", () => {
+  showBand();
+  client.hurry(); // is it? The connection is asked
+});
 addEventListener("pageshow", () => client.hurry());
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible") client.hurry();
+  else remember();
 });
 
-const memory = recall();
-$("entry").hidden = false;
+// --- Unread, in the title and on the icon ---
+
+function tellUnseen(count, hit) {
+  if (!me) return;
+  const badge = document.hidden && count > 0 ? (hit ? `(@${count}) ` : `(${count}) `) : "";
+  document.title = `${badge}${name} · ${t.untitled}`;
+  $("icon").href = badge ? "./icon-dot.svg" : "./icon.svg";
+  if (badge) navigator.setAppBadge?.(count).catch(() => {});
+  else navigator.clearAppBadge?.().catch(() => {});
+  if (badge && hit) import("./extras.js").then(({ ring }) => ring(settings, document.title));
+}
+
+// --- What a screen reader is told: each line while few come, else how many from whom; mentions always ---
+
+let announced = []; // when
+let unsaid = []; // names of those whose lines were not announced
+let summary = 0;
+
+function announce({ from, text }) {
+  if (!me || from.id === me.id || isIgnored(from)) return;
+  const now = Date.now();
+  announced = announced.filter((at) => now - at < BURST_MS);
+  const hit = mentions(text, me.name);
+  if (hit || (settings.announce === "all" && announced.length < BURST && unsaid.length === 0)) {
+    announced.push(now);
+    tell(t.said(from.name, text));
+  } else if (settings.announce !== "mentions") {
+    unsaid.push(from.name);
+    summary ||= setTimeout(summarize, SUMMARY_MS);
+  }
+}
+
+function summarize() {
+  summary = 0;
+  const names = [...new Set(unsaid)];
+  tell(t.summary(unsaid.length, names.slice(0, 2), names.length - Math.min(2, names.length)));
+  unsaid = [];
+}
+
+function tell(text) {
+  const line = element("p", { textContent: text });
+  $("announcer").append(line);
+  setTimeout(() => line.remove(), BURST_MS);
+}
+
+// --- Keys, dialogs ---
+
+const isWriting = (target) => target.matches?.("input, textarea, select");
+
+document.addEventListener("keydown", (event) => {
+  if (isComposing(event) || event.ctrlKey || event.metaKey || event.altKey || $("chat").hidden || document.querySelector("dialog[open], :popover-open")) return;
+  if (event.key === "Escape") {
+    log.toEnd();
+    $("text").focus();
+  } else if (event.key === "/" && !isWriting(event.target)) {
+    event.preventDefault();
+    $("text").focus();
+  } else if (event.key === "?" && !isWriting(event.target)) {
+    event.preventDefault();
+    open("keys");
+  }
+});
+
+/** The dialogs' script comes when one is opened first. */
+async function open(which) {
+  const extras = await import("./extras.js");
+  extras.open(which, { settings, applySettings, room: name, leave });
+}
+
+for (const button of document.querySelectorAll("[data-open]")) button.addEventListener("click", () => open(button.dataset.open));
+
+// The list of people is beside the conversation, or in a dialog where there is no room for it.
+const wide = matchMedia("(min-width: 56.25rem) and (min-height: 24rem)");
+const placePeople = () => $(wide.matches ? "people" : "people-sheet").append($("people-list"));
+wide.addEventListener("change", placePeople);
+placePeople();
+
+// iOS does not resize the page for its keyboard: the chat is as high as what is seen, and where that is.
+const view = window.visualViewport;
+function fitView() {
+  if (view.scale > 1.01) return; // somebody looks closer
+  document.documentElement.style.setProperty("--height", `${view.height}px`);
+  document.documentElement.style.setProperty("--top", `${view.offsetTop}px`);
+}
+if (view && !("virtualKeyboard" in navigator)) for (const event of ["resize", "scroll"]) view.addEventListener(event, fitView);
+
+applySettings();
+const memory = store.get(memoryKey);
 if (memory?.resume) {
+  me = log.me = memory.me;
+  show("chat");
   $("name").value = memory.name;
-  setEntering(true);
-  client.join(memory.name, memory);
+  box.put(memory.draft ?? "");
+  log.restore(memory.lines ?? []);
+  enter(memory.name, memory);
+} else {
+  show("entry");
+  if (memory?.left) $("name").value = memory.left;
+  if (matchMedia("(pointer: fine)").matches) $("name").focus();
 }

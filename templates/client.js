@@ -1,33 +1,44 @@
-// The conversation with the server, without any DOM: joins, comes back by itself after a loss, repeats
-// what was not acknowledged. A repeated line carries its first nonce, so it never shows twice. What can never
-// be taken is given up, and whoever said it is told. docs/protocol.md has the rules for clients that it keeps.
+// The conversation with the server, without any DOM: joins, comes back by itself after a loss, says lines in
+// the order in which they were said, and repeats what was not acknowledged. A repeated line carries its first
+// nonce, so it never shows twice. What can never be taken is given up, and whoever said it is told.
+// docs/protocol.md has the rules for clients that it keeps.
 
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 20000;
 const SETTLED_MS = 10000; // who is thrown out sooner was let in in vain: the delays go on growing
 const PENALTY_MS = 30000; // after 4429: the server has counted too much, again and again, and forgets it meanwhile
-const MOST_FLYING = 8; // lines without an answer at a time: fewer than a server takes at once
-const SILENCE_MS = 40000; // longer than the server's ping
-const CHECK_MS = 20000;
+const CONNECT_MS = 10000; // from the first packet to the welcome
+const SLOW_MS = 3000; // a line without an answer for so long is told, and the connection is asked
+const ANSWER_MS = 5000; // a connection that is asked and says nothing for so long is lost
+const PING_S = 25; // until a welcome says another
 const OPEN = 1; // WebSocket.OPEN
 
 const sizeOf = (message) => new TextEncoder().encode(JSON.stringify(message)).length;
 
 export class Client {
-  #url; #on; #open; #socket = null; #timer = 0; #checker = 0; #settling = 0;
-  #attempts = 0; #heard = 0; #wanted = false; #joined = false; #penalized = false;
+  #url; #on; #open; #socket = null; #timer = 0; #checker = 0; #settling = 0; #deadline = 0;
+  #attempts = 0; #heard = 0; #ping = PING_S; #asking = 0; #slow = false; #wanted = false; #joined = false; #penalized = false;
   #name = ""; #resume = null; #position = null; #id = null; #limits = null;
   #over = null; // why nobody comes back by itself: "left" or "ended"
-  // nonce → { text, epoch, unanswered, flying, alone }: the epoch in which it was first said; how many sendings of it
-  // have no answer, so that one of them may have been accepted; is one of them under way on this connection, and
-  // was it sent when one flies at a time?
+  // nonce → { text, epoch, unanswered }: the epoch in which it was first said, and how many sendings of it have no
+  // answer, so that one of them may have been accepted. In the order in which they were said. One at a time is
+  // under way: what is refused for a while holds up those behind it, and none overtakes it.
   #outbox = new Map();
-  // After `too_fast` one line flies at a time; when that is too fast as well, so many seconds are between two.
-  #most = MOST_FLYING; #pause = 0; #interval = 0;
+  #flying = null; // its nonce
+  #sentAt = 0;
+  #pause = 0; // nothing is said until this timer
+  #interval = 0; // seconds between two lines, after one was too fast
 
-  /** `on` has the handlers: welcome, message, presence, members, notice, gap, typing, acked, failed,
-   *  refused, state. `failed` gets the nonce, the error (a code of the server's, or `too_long`, `new_id`,
-   *  `ended`, `left`) and whether the line may have been shown. `open` makes a WebSocket: tests bring their own. */
+  /** `on` has the handlers, which get the server's messages as they are: welcome, message, presence, members,
+   *  notice, gap, typing, refused (an error before the welcome). And these, of which the last three may be absent:
+   *  - state(name, ms, error): connecting, joined, moving, elsewhere, ended; waiting and penalty for so long, and
+   *    the server's error that said so, if one did;
+   *  - acked(nonce, seq), failed(nonce, error, unsure): what became of a line. The error's code is one of the
+   *    server's, or `too_long`, `new_id`, `ended`, `left`; unsure: it may have been shown all the same;
+   *  - slow(yes): does a line wait for its answer for seconds?
+   *  - held(ms): lines wait for so long, because the server said so;
+   *  - epoch(message): numbers go on in another epoch.
+   *  `open` makes a WebSocket: tests bring their own. */
   constructor(url, on, open = (where) => new WebSocket(where)) {
     this.#url = url;
     this.#on = on;
@@ -53,7 +64,7 @@ export class Client {
   /** Says it, now or as soon as it can be said. Returns the nonce under which it is reported. */
   say(text) {
     const nonce = globalThis.crypto?.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
-    this.#outbox.set(nonce, { text, epoch: undefined, unanswered: 0, flying: false, alone: false });
+    this.#outbox.set(nonce, { text, epoch: undefined, unanswered: 0 });
     if (this.#over) this.#fail(nonce, { code: this.#over });
     this.#flush();
     return nonce;
@@ -88,11 +99,29 @@ export class Client {
     this.#end("left");
   }
 
+  /** Does not come in or back until somebody joins; this member stays for the server's grace. */
+  stop() {
+    clearTimeout(this.#timer);
+    this.#drop(1000);
+    this.#wanted = false;
+  }
+
   /** The network or the page is back: do not wait for the timer. */
   hurry() {
     if (!this.#wanted) return;
     if (!this.#socket && !this.#penalized) this.#connect();
-    else if (this.#joined) this.#check();
+    else if (this.#joined) this.#ask();
+  }
+
+  /** Is the connection still there? It has some seconds to show it. */
+  #ask() {
+    if (this.#asking) return;
+    const asked = Date.now();
+    this.#send({ type: "ping" });
+    this.#asking = setTimeout(() => {
+      this.#asking = 0;
+      if (this.#heard < asked) this.#lost(1006);
+    }, ANSWER_MS);
   }
 
   get pending() {
@@ -120,16 +149,19 @@ export class Client {
       this.#take(message);
     };
     socket.onclose = (event) => this.#lost(event.code);
-    clearInterval(this.#checker);
-    this.#checker = setInterval(() => this.#check(), CHECK_MS);
+    this.#deadline = setTimeout(() => this.#lost(1006), CONNECT_MS);
   }
 
   /** Closes the socket without hearing from it again. */
   #drop(code) {
     clearInterval(this.#checker);
     clearTimeout(this.#settling);
+    clearTimeout(this.#deadline);
     this.#goOn();
-    for (const line of this.#outbox.values()) line.flying = false;
+    clearTimeout(this.#asking);
+    this.#asking = 0;
+    this.#flying = null;
+    this.#tellSlow(false);
     const socket = this.#socket;
     this.#socket = null;
     this.#joined = false;
@@ -138,10 +170,11 @@ export class Client {
     socket.close(code);
   }
 
-  #lost(code) {
+  /** `least`: ms before the next attempt; `why`: the error that said so. */
+  #lost(code, least = 0, why = null) {
     const tooBig = code === 1009;
     const isJoin = tooBig && !this.#joined; // nothing else was sent
-    if (tooBig) this.#giveUpTheBiggest();
+    if (tooBig) this.#giveUpTheFlying();
     this.#drop(1000);
     if (!this.#wanted) return;
     if (isJoin) {
@@ -156,7 +189,7 @@ export class Client {
       this.#penalized = true;
       this.#retry("penalty", PENALTY_MS, PENALTY_MS);
     } else {
-      this.#retry("waiting", 0, Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#attempts++));
+      this.#retry("waiting", least, Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#attempts++), why);
     }
   }
 
@@ -167,28 +200,25 @@ export class Client {
     for (const nonce of this.#outbox.keys()) this.#fail(nonce, { code: why });
   }
 
-  /** Something was too big for the server, or for what stands before it. The biggest of what has no answer is
-   *  at least as big: it can never be taken, while the others may be. */
-  #giveUpTheBiggest() {
-    const size = ([nonce, line]) => sizeOf(this.#sayOf(nonce, line));
-    const flying = [...this.#outbox].filter(([, line]) => line.flying);
-    if (flying.length === 0) return;
-    const [nonce, line] = flying.reduce((biggest, other) => (size(other) > size(biggest) ? other : biggest));
+  /** It was too big for the server, or for what stands before it: it can never be taken. */
+  #giveUpTheFlying() {
+    const line = this.#outbox.get(this.#flying);
+    if (!line) return;
     line.unanswered--;
-    this.#fail(nonce, { code: "too_long" });
+    this.#fail(this.#flying, { code: "too_long" });
   }
 
   /** Full jitter: a whole room that lost its gateway does not come back in one instant. */
-  #retry(state, least, spread) {
+  #retry(state, least, spread, why = null) {
     const delay = least + Math.random() * spread;
-    this.#on.state(state, delay);
+    this.#on.state(state, delay, why);
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#connect(), delay);
   }
 
   /** A connection that says nothing may be dead without knowing. */
   #check() {
-    if (Date.now() - this.#heard > SILENCE_MS) this.#lost(1006);
+    if (Date.now() - this.#heard > 2 * this.#ping * 1000) this.#lost(1006);
     else this.#send({ type: "ping" });
   }
 
@@ -210,33 +240,42 @@ export class Client {
   /** A line that was never accepted is a new one, in the epoch of now. */
   #sendSay(nonce, line) {
     if (line.unanswered++ === 0) line.epoch = this.#position?.epoch;
-    line.flying = true;
-    line.alone = this.#most === 1;
+    this.#flying = nonce;
+    this.#sentAt = Date.now();
+    setTimeout(() => this.#judgeSay(nonce), SLOW_MS);
     this.#send(this.#sayOf(nonce, line));
   }
 
-  /** Sends what waits, in order, as long as not too much is under way. */
+  /** Is this line still without an answer? */
+  #judgeSay(nonce) {
+    if (this.#flying !== nonce || Date.now() - this.#sentAt < SLOW_MS) return;
+    this.#tellSlow(true);
+    this.#ask();
+  }
+
+  #tellSlow(slow) {
+    if (this.#slow === slow) return;
+    this.#slow = slow;
+    this.#on.slow?.(slow);
+  }
+
+  /** Sends the first line that waits, if none is under way. */
   #flush() {
-    if (!this.#joined || this.#pause || this.#socket.readyState !== OPEN) return;
-    let flying = [...this.#outbox.values()].filter((line) => line.flying).length;
+    if (!this.#joined || this.#pause || this.#flying || this.#socket.readyState !== OPEN) return;
     for (const [nonce, line] of this.#outbox) {
-      if (line.flying) continue;
-      if (flying >= this.#most) return;
-      if (this.isTooLong(line.text)) {
-        this.#fail(nonce, { code: "too_long" });
-      } else {
+      if (!this.isTooLong(line.text)) {
         this.#sendSay(nonce, line);
-        flying++;
+        return;
       }
+      this.#fail(nonce, { code: "too_long" });
     }
-    if (flying > 0) return;
-    this.#most = MOST_FLYING;
     this.#interval = 0;
   }
 
   /** Nothing is said for so long. */
   #rest(seconds) {
     clearTimeout(this.#pause);
+    this.#on.held?.(seconds * 1000);
     this.#pause = setTimeout(() => {
       this.#goOn();
       this.#flush();
@@ -244,8 +283,10 @@ export class Client {
   }
 
   #goOn() {
+    if (!this.#pause) return;
     clearTimeout(this.#pause);
     this.#pause = 0;
+    this.#on.held?.(0);
   }
 
   #take(message) {
@@ -254,10 +295,12 @@ export class Client {
         this.#welcome(message);
         break;
       case "message":
+        if (this.#moves(message)) this.#on.message(message);
+        if (message.from.id === this.#id) this.#acked(message); // it came back: it was accepted
+        break;
       case "presence":
-        if (this.#position && message.seq > this.#position.seq) this.#position.seq = message.seq;
-        this.#on[message.type](message);
-        if (message.from?.id === this.#id) this.#acked(message); // it came back: it was accepted
+        this.#moves(message); // applied by id, it may come twice
+        this.#on.presence(message);
         break;
       case "ack":
         this.#acked(message);
@@ -284,10 +327,21 @@ export class Client {
     }
   }
 
+  /** Is this event after the position? Then it is the position. */
+  #moves({ seq }) {
+    if (!this.#position || seq <= this.#position.seq) return false;
+    this.#position.seq = seq;
+    return true;
+  }
+
   #welcome(message) {
     this.#joined = true;
+    clearTimeout(this.#deadline);
     this.#settling = setTimeout(() => (this.#attempts = 0), SETTLED_MS);
     this.#limits = message.limits ?? null;
+    this.#ping = message.ping ?? PING_S;
+    clearInterval(this.#checker);
+    this.#checker = setInterval(() => this.#check(), this.#ping * 1000);
     this.#resume = message.resume;
     const stranger = this.#id !== null && this.#id !== message.me.id;
     // While missed events are replayed (all of them, or those that are still kept) the position moves
@@ -305,6 +359,7 @@ export class Client {
 
   #acked({ nonce, seq }) {
     if (!this.#outbox.delete(nonce)) return;
+    this.#landed(nonce);
     this.#on.acked(nonce, seq);
     if (this.#interval > 0 && this.#outbox.size > 0) this.#rest(this.#interval);
     else this.#flush();
@@ -314,6 +369,7 @@ export class Client {
   #fail(nonce, error) {
     const unsure = this.#outbox.get(nonce).unanswered > 0;
     this.#outbox.delete(nonce);
+    this.#landed(nonce);
     queueMicrotask(() => this.#on.failed(nonce, error, unsure));
   }
 
@@ -324,30 +380,31 @@ export class Client {
   }
 
   #refused(error) {
-    if (["unavailable", "too_fast"].includes(error.code)) {
-      this.#lost(1013);
+    if (error.retry_after > 0) {
+      this.#lost(1013, error.retry_after * 1000, error);
       return;
     }
     this.#wanted = error.code === "already_joined";
     this.#on.refused(error);
   }
 
+  /** It is no longer under way. */
+  #landed(nonce) {
+    if (this.#flying !== nonce) return;
+    this.#flying = null;
+    this.#tellSlow(false);
+  }
+
   /** A line was refused. Only `unavailable` may leave open whether it was accepted. */
   #answered(line, error) {
-    line.flying = false;
+    this.#landed(error.nonce);
     if (error.accepted === false || error.code !== "unavailable") line.unanswered--;
     const isNew = error.code === "epoch_changed" && line.unanswered === 0;
     const again = isNew || (error.code !== "epoch_changed" && error.retry_after > 0);
-    if (error.code === "too_fast") this.#slowDown(line, error.retry_after);
+    if (error.code === "too_fast") this.#interval = Math.max(this.#interval, error.retry_after ?? 0);
     if (again) this.#rest(error.retry_after ?? 1);
     else this.#fail(error.nonce, error);
     this.#flush();
-  }
-
-  /** Lines that flew together are refused together: only the refusal of one that flew alone says how far apart. */
-  #slowDown({ alone }, seconds = 0) {
-    if (alone) this.#interval = Math.max(this.#interval, seconds);
-    this.#most = 1;
   }
 
   /** This gateway is going away: come back through the balancer when it says so. */

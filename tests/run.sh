@@ -20,7 +20,7 @@ packages="$packages_build $packages_run libcmocka-dev universal-ctags procps"
 node_is_good() { command -v npm >/dev/null && [ "$(node -p 'Number(process.versions.node.split(".")[0])' 2>/dev/null || echo 0)" -ge 18 ]; }
 node_is_good || packages="$packages nodejs npm"
 # CHROMIUM names another browser than Debian's (Ubuntu has none outside of snap).
-if wants browser && [ -z "${CHROMIUM:-}" ]; then packages="$packages chromium fonts-noto-cjk"; fi
+if wants browser && [ -z "${CHROMIUM:-}" ]; then packages="$packages chromium fonts-noto-cjk fonts-noto-color-emoji"; fi
 # chaos drops packets with root and nftables; otherwise proxies simulate this
 if wants chaos && [ "$(id -u)" = 0 ]; then packages="$packages nftables iproute2"; fi
 if wants instructions; then packages="$packages valgrind"; fi

@@ -195,14 +195,32 @@ static void mask(const struct address *address, char out[ADDRESS_TEXT_BYTES])
     memcpy(out + strlen(out), "/48", sizeof "/48");
 }
 
-static void cloak(const struct address *address, const uint8_t key[32], int64_t day, char *out)
+/* Short enough that thousands of addresses have the same mark. */
+enum { MARK_RAW_BYTES = 2, CLOAK_RAW_BYTES = 6 };
+
+enum { PURPOSE_MARK = -1 }; /* no day is so early */
+
+/* `len` bytes of a word for each `purpose`: nobody who sees two of them can tell that they are of
+ * one address. */
+static void hash_with_key(const struct address *address, const uint8_t key[32], int64_t purpose,
+                          size_t len, char *out)
 {
-    uint8_t input[sizeof address->bytes + sizeof day];
+    uint8_t input[sizeof address->bytes + sizeof purpose];
     uint8_t hash[DIGEST_SHA256_BYTES];
     memcpy(input, address->bytes, sizeof address->bytes);
-    memcpy(input + sizeof address->bytes, &day, sizeof day);
+    memcpy(input + sizeof address->bytes, &purpose, sizeof purpose);
     digest_hmac(key, input, sizeof input, hash);
-    digest_base64url(hash, 6, out);
+    digest_base64url(hash, len, out);
+}
+
+void address_mark(const struct address *address, const uint8_t key[32],
+                  char out[ADDRESS_MARK_BYTES])
+{
+    struct address unit = address_unit(address);
+    if (address->local_socket)
+        out[0] = '\0';
+    else
+        hash_with_key(&unit, key, PURPOSE_MARK, MARK_RAW_BYTES, out);
 }
 
 void address_display(const struct address *address, enum address_show show, const uint8_t key[32],
@@ -215,7 +233,7 @@ void address_display(const struct address *address, enum address_show show, cons
     else if (show == ADDRESS_MASKED)
         mask(address, out);
     else
-        cloak(address, key, day, out);
+        hash_with_key(address, key, day, CLOAK_RAW_BYTES, out);
 }
 
 struct address address_unit(const struct address *address)

@@ -57,6 +57,13 @@ void address_format(const struct address *address, char out[ADDRESS_TEXT_BYTES])
 void address_display(const struct address *address, enum address_show show, const uint8_t key[32],
                      int64_t day, char out[ADDRESS_TEXT_BYTES]);
 
+/* An opaque word for the address' unit (address_unit), the same wherever the key is the same. It
+ * tells that two people may have one address, and not which: one in 65,536 others has the same.
+ * "" for a unix-socket peer, whose address nobody knows. */
+enum { ADDRESS_MARK_BYTES = 4 };
+void address_mark(const struct address *address, const uint8_t key[32],
+                  char out[ADDRESS_MARK_BYTES]);
+
 /* The unit in which connections per address are counted: /32 of IPv4, /64 of IPv6. */
 struct address address_unit(const struct address *address);
 

@@ -34,7 +34,8 @@ const struct config_row config_table[] = {
      "Whether to log the text of messages."},
     {"show-address", CONFIG_CHOICE, AT(show_address), "masked", 0, 0, "full|masked|cloak|off",
      "How other members see an address: full, masked (203.0.113.x, /48 for IPv6), cloak (a keyed "
-     "hash that changes daily) or off."},
+     "hash that changes daily) or off. Members always see a mark of it, which thousands of "
+     "addresses share and which changes daily."},
     {"log-address", CONFIG_CHOICE, AT(log_address), "full", 0, 0, "full|masked|cloak|off",
      "The same for the log and for the operator's view in Redis."},
     {"trusted-proxy", CONFIG_LIST, AT(trusted_proxy), NULL, 0, 0, "CIDR",
@@ -45,8 +46,8 @@ const struct config_row config_table[] = {
      "https://chat.example.com; * allows any. May be given more than once. Default: the host that "
      "the request names."},
     {"ops-allow", CONFIG_LIST, AT(ops_allow), "127.0.0.0/8, ::1", 0, 0, "CIDR",
-     "The clients that may read /metrics and /api/stats, by the client's real address. May be "
-     "given more than once."},
+     "The clients that may read /metrics, /api/stats and /status, by the client's real address. "
+     "May be given more than once."},
     {"max-connections", CONFIG_COUNT, AT(max_connections), "1000000", 0, 100000000, "N",
      "Connections of this gateway. The limit on open files bounds them too; the gateway raises its "
      "soft limit to the hard limit."},

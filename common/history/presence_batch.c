@@ -14,12 +14,13 @@ struct batched {
 struct side {
     struct batched *people; /* MESSAGE_PRESENCE_NAMES of them; NULL before the first */
     size_t count;
-    bool full; /* others were left out */
+    uint64_t total; /* with those that a message cannot name */
 };
 
 struct presence_batch {
     struct side joined, left;
     size_t seen; /* so many of the joined, the first, are in somebody's list already */
+    size_t gone; /* so many were in somebody's list, and have left again */
     uint64_t seq, count;
     bool open;
 };
@@ -59,15 +60,14 @@ bool presence_batch_is_open(const struct presence_batch *batch)
 
 bool presence_batch_is_full(const struct presence_batch *batch)
 {
-    return batch->joined.full || batch->left.full;
+    return batch->joined.total > batch->joined.count || batch->left.total > batch->left.count;
 }
 
 static void add_person(struct side *side, const struct message_person *person)
 {
-    if (side->count == MESSAGE_PRESENCE_NAMES) {
-        side->full = true;
+    side->total++;
+    if (side->count == MESSAGE_PRESENCE_NAMES)
         return;
-    }
     if (side->people == NULL)
         side->people = memory_new(MESSAGE_PRESENCE_NAMES * sizeof side->people[0]);
     side->people[side->count++] =
@@ -88,6 +88,7 @@ static void take_out(struct side *side, size_t at)
 {
     free_person(&side->people[at]);
     side->count--;
+    side->total--;
     memmove(&side->people[at], &side->people[at + 1], (side->count - at) * sizeof side->people[0]);
 }
 
@@ -96,6 +97,7 @@ static void leave(struct presence_batch *batch, const struct message_person *per
 {
     size_t at = find_person(&batch->joined, person->id);
     bool unseen = at >= batch->seen && at < batch->joined.count;
+    batch->gone += at < batch->seen;
     batch->seen -= at < batch->seen;
     if (at < batch->joined.count)
         take_out(&batch->joined, at);
@@ -134,7 +136,14 @@ void presence_batch_write(const struct presence_batch *batch, struct text *out)
 {
     char *joined = write_side(&batch->joined);
     char *left = write_side(&batch->left);
-    const struct message_presence presence = {batch->seq, batch->count, joined, left};
+    const struct message_presence presence = {
+        .seq = batch->seq,
+        .count = batch->count,
+        .came = batch->joined.total + batch->gone,
+        .went = batch->left.total,
+        .joined = joined,
+        .left = left,
+    };
     message_add_presence(out, &presence);
     free(joined);
     free(left);

@@ -76,18 +76,23 @@ static int read_weight(const char *text, size_t len)
     return weight > WEIGHT_ONE ? NOT_THERE : weight;
 }
 
-/* The weight of "VALUE" or "VALUE ; q=0.5"; NOT_THERE when it is another value's. */
-static int weight_of(const struct http_field_element *element, const char *value)
+/* The value without its parameters. */
+static struct http_field_element find_bare(const struct http_field_element *element)
 {
-    const char *end = element->text + element->len;
     const char *semicolon = memchr(element->text, ';', element->len);
     struct http_field_element bare = *element;
     if (semicolon != NULL)
         bare.len = (size_t)(semicolon - element->text);
     while (bare.len > 0 && is_blank(bare.text[bare.len - 1]))
         bare.len--;
-    if (!is_word(&bare, value))
-        return NOT_THERE;
+    return bare;
+}
+
+/* The weight of "VALUE" or "VALUE ; q=0.5", whatever the value is; NOT_THERE when it is none. */
+static int read_element_weight(const struct http_field_element *element)
+{
+    const char *end = element->text + element->len;
+    const char *semicolon = memchr(element->text, ';', element->len);
     if (semicolon == NULL)
         return WEIGHT_ONE;
     do
@@ -96,6 +101,13 @@ static int weight_of(const struct http_field_element *element, const char *value
     if (end - semicolon < 2 || strncasecmp(semicolon, "q=", 2) != 0)
         return NOT_THERE;
     return read_weight(semicolon + 2, (size_t)(end - semicolon) - 2);
+}
+
+/* NOT_THERE when it is another value's. */
+static int weight_of(const struct http_field_element *element, const char *value)
+{
+    struct http_field_element bare = find_bare(element);
+    return is_word(&bare, value) ? read_element_weight(element) : NOT_THERE;
 }
 
 int http_field_weight(const struct http_request *request, const char *name, const char *value)
@@ -110,6 +122,8 @@ int http_field_weight(const struct http_request *request, const char *name, cons
     return NOT_THERE;
 }
 
+static const char accept_encoding[] = "Accept-Encoding";
+
 static int weight_or(int weight, int otherwise)
 {
     return weight == NOT_THERE ? otherwise : weight;
@@ -117,14 +131,49 @@ static int weight_or(int weight, int otherwise)
 
 bool http_field_prefers_gzip(const struct http_request *request)
 {
-    static const char name[] = "Accept-Encoding";
-    int any = http_field_weight(request, name, "*");
-    int gzip = weight_or(http_field_weight(request, name, "gzip"),
-                         weight_or(http_field_weight(request, name, "x-gzip"), any));
-    int identity = weight_or(http_field_weight(request, name, "identity"), any);
+    int any = http_field_weight(request, accept_encoding, "*");
+    int gzip = weight_or(http_field_weight(request, accept_encoding, "gzip"),
+                         weight_or(http_field_weight(request, accept_encoding, "x-gzip"), any));
+    int identity = weight_or(http_field_weight(request, accept_encoding, "identity"), any);
     if (gzip == NOT_THERE) /* what was not asked for is better than what was refused */
         return identity == 0;
     return gzip > 0 && gzip >= identity;
+}
+
+bool http_field_prefers_brotli(const struct http_request *request)
+{
+    int any = http_field_weight(request, accept_encoding, "*");
+    int brotli = http_field_weight(request, accept_encoding, "br");
+    return brotli > 0 &&
+           brotli >= weight_or(http_field_weight(request, accept_encoding, "gzip"), any) &&
+           brotli >= weight_or(http_field_weight(request, accept_encoding, "identity"), any);
+}
+
+/* Is it the language, or a kind of it ("ja-JP")? */
+static bool is_of_language(const struct http_field_element *range, const char *language)
+{
+    size_t len = strlen(language);
+    return range->len >= len && strncasecmp(range->text, language, len) == 0 &&
+           (range->len == len || range->text[len] == '-');
+}
+
+const char *http_field_language(const struct http_request *request, const char *const languages[],
+                                size_t n)
+{
+    struct http_field_walk walk = {.request = request, .name = "Accept-Language"};
+    struct http_field_element element;
+    const char *best = languages[0];
+    int most = 0;
+    while (http_field_next(&walk, &element)) {
+        struct http_field_element range = find_bare(&element);
+        int weight = read_element_weight(&element);
+        for (size_t i = 0; i < n && weight > most; i++)
+            if (is_of_language(&range, languages[i])) {
+                best = languages[i];
+                most = weight;
+            }
+    }
+    return best;
 }
 
 /* --- The body --- */

@@ -35,6 +35,15 @@ int http_field_weight(const struct http_request *request, const char *name, cons
 /* Is gzip an answer's best coding for whoever asks (RFC 9110 section 12.5.3)? */
 bool http_field_prefers_gzip(const struct http_request *request);
 
+/* Is brotli (RFC 7932)? Only for whoever names it. */
+bool http_field_prefers_brotli(const struct http_request *request);
+
+/* Which of these `n` languages ("ja", also for "ja-JP") Accept-Language gives the highest weight
+ * (RFC 9110 section 12.5.4), of equal ones the one that it names first; the first of the languages
+ * when it names none. */
+const char *http_field_language(const struct http_request *request, const char *const languages[],
+                                size_t n);
+
 /* Does a body follow? 0, 1, or an http_request_error where nobody could tell for sure where it
  * ends: a length that is no number or is given twice, a length beside a transfer coding, or a
  * coding other than `chunked`. */

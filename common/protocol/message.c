@@ -208,13 +208,15 @@ static void add_number(struct text *out, const char *before, uint64_t number)
     text_add_number(out, number);
 }
 
-char *message_person_json(const char *id, const char *name, const char *address)
+char *message_person_json(const struct message_who *who)
 {
     struct text out = TEXT_EMPTY;
-    add_field(&out, "{\"id\":", id);
-    add_field(&out, ",\"name\":", name);
-    if (address[0] != '\0')
-        add_field(&out, ",\"address\":", address);
+    add_field(&out, "{\"id\":", who->id);
+    add_field(&out, ",\"name\":", who->name);
+    if (who->address[0] != '\0')
+        add_field(&out, ",\"address\":", who->address);
+    if (who->mark[0] != '\0')
+        add_field(&out, ",\"mark\":", who->mark);
     text_add_string(&out, "}");
     return text_take(&out);
 }
@@ -324,7 +326,9 @@ void message_add_presence(struct text *out, const struct message_presence *prese
     text_add_string(out, presence->joined);
     text_add_string(out, "],\"left\":[");
     text_add_string(out, presence->left);
-    add_number(out, "],\"count\":", presence->count);
+    add_number(out, "],\"came\":", presence->came);
+    add_number(out, ",\"went\":", presence->went);
+    add_number(out, ",\"count\":", presence->count);
     text_add_string(out, "}");
 }
 

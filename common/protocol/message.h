@@ -55,8 +55,15 @@ bool message_find_nonce(const uint8_t *data, size_t len, char out[MESSAGE_NONCE_
 /* Appends a JSON string, quotes included. `text` is valid UTF-8. */
 void message_add_string(struct text *out, const char *text, size_t len);
 
-/* {"id":…,"name":…,"address":…}; the address left out when it is "". The caller frees it. */
-char *message_person_json(const char *id, const char *name, const char *address);
+/* A member as others see it; address and mark are "" for none. */
+struct message_who {
+    const char *id, *name;
+    const char *address;
+    const char *mark; /* of the address: address_mark */
+};
+
+/* {"id":…,"name":…,"address":…,"mark":…}; what is "" is left out. The caller frees it. */
+char *message_person_json(const struct message_who *who);
 
 /* The end of a message event, from "from" on: publish.lua puts type, number and time before it. */
 void message_add_say(struct text *out, const char *person, const struct message_in *say);
@@ -97,6 +104,7 @@ void message_add_members(struct text *out, uint64_t seq, uint64_t count, const c
 /* A coalesced presence; `joined` and `left` are persons, comma-separated. */
 struct message_presence {
     uint64_t seq, count;
+    uint64_t came, went; /* how many in all, beside those who are named */
     const char *joined, *left;
 };
 

@@ -144,6 +144,8 @@ static struct scan_string scan_person(struct scan *scan, struct scan_string *id)
     scan_string(scan, false);
     if (scan_skip(scan, ",\"address\":"))
         scan_string(scan, false);
+    if (scan_skip(scan, ",\"mark\":"))
+        scan_string(scan, false);
     scan_expect(scan, "}");
     return (struct scan_string){start, scan->at == NULL ? 0 : (size_t)(scan->at - start)};
 }

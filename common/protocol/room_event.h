@@ -12,7 +12,8 @@ enum room_event_type { EVENT_MESSAGE, EVENT_PRESENCE, EVENT_TYPING, EVENT_NOTICE
 
 /* A member as others see them. */
 struct message_person {
-    char *json; /* the event's; {"id":…,"name":…,"address":…}, who left without the address */
+    char *json; /* the event's; {"id":…,"name":…,"address":…,"mark":…}, who left without the last
+                   two */
     const char *id; /* in the same memory, behind it */
 };
 

@@ -300,6 +300,8 @@ void metrics_render_json(const struct metrics *metrics, const struct metrics_mom
         add_json_histogram(out, metrics, i);
     text_print(out, ",\"frozen_seconds\":%.3f", (double)metrics->frozen_ms / 1e3);
     add_json_rooms(out, moment);
+    text_add_string(out, ",\"gateways\":");
+    sightings_render(&metrics->gateways, clock_monotonic_ms(), out);
     text_print(out, ",\"cpu_seconds\":%.6f,\"resident_memory_bytes\":%" PRIu64,
                (double)moment->cpu_us / 1e6, moment->resident_bytes);
     text_print(out, ",\"uptime_seconds\":%.3f}\n",

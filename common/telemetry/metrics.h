@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "telemetry/histogram.h"
+#include "telemetry/sightings.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -36,6 +37,7 @@ struct metrics {
     uint64_t frozen_ms;         /* and for how long, in all */
     int64_t iteration_begun_us; /* when the present one had something to do; 0: not yet */
     int64_t started_at_ms;
+    struct sightings gateways; /* in JSON only */
 };
 
 /* A room's line in the output. */

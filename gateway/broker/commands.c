@@ -52,6 +52,7 @@ static void add_join(struct script_call *call, const struct commands *commands,
     script_add(call, join->member.name);
     script_add(call, join->member.address);
     script_add(call, join->member.public_address);
+    script_add(call, join->member.mark);
     script_add(call, join->member.session);
     script_add(call, join->new_token.id);
     script_add(call, join->new_token.hash);

@@ -46,6 +46,7 @@ struct commands_member {
     const char *folded, *name;
     const char *address;        /* for the operator */
     const char *public_address; /* for other members, "" for none */
+    const char *mark;           /* of the address, for other members */
     char session[32];           /* the gateway's incarnation, a dash and a number */
 };
 

@@ -7,6 +7,7 @@
 #include "cluster/reaper.h"
 #include "redis/error_log.h"
 #include "redis/limiter.h"
+#include "telemetry/metrics.h"
 
 #include <event2/event.h>
 #include <stdlib.h>
@@ -104,6 +105,8 @@ static void on_checked(void *arg, const struct redis_reply *reply)
     bool alive = redis_reply_integer(reply) != 0;
     int64_t now_ms = clock_monotonic_ms();
     bool valid = !redis_reply_is_error(reply) && !reaper_is_stale(check->asked_ms);
+    if (valid && alive)
+        sightings_note(&detector->metrics->gateways, check->id, now_ms);
     if (valid && alive && suspect != NULL) {
         forget_suspect(suspect);
     } else if (valid && !alive) {
@@ -160,12 +163,17 @@ static void on_gateways(void *arg, const struct redis_reply *reply)
         return;
     sweep_suspects(detector);
     detector->polls++;
+    sightings_begin_list(&detector->metrics->gateways);
+    sightings_list(&detector->metrics->gateways, detector->config->gateway_id);
     for (size_t i = 0; i < redis_reply_count(reply); i++) {
         size_t len;
         const char *id = redis_reply_string(redis_reply_at(reply, i), &len);
-        if (id != NULL && len < ID_BYTES && strcmp(id, detector->config->gateway_id) != 0)
-            check_gateway(detector, id);
+        if (id == NULL || len >= ID_BYTES || strcmp(id, detector->config->gateway_id) == 0)
+            continue;
+        sightings_list(&detector->metrics->gateways, id);
+        check_gateway(detector, id);
     }
+    sightings_end_list(&detector->metrics->gateways);
 }
 
 void failure_detector_reset(struct failure_detector *detector)
@@ -206,11 +214,12 @@ static void on_poll_due(evutil_socket_t fd, short events, void *arg)
 }
 
 struct failure_detector *failure_detector_new(struct event_base *base, struct broker *broker,
-                                              struct log *log)
+                                              struct metrics *metrics, struct log *log)
 {
     struct failure_detector *detector = memory_new(sizeof *detector);
     detector->broker = broker;
     detector->redis = broker_commands(broker)->redis;
+    detector->metrics = metrics;
     detector->log = log;
     detector->config = broker_commands(broker)->config;
     detector->was_healthy = true;

@@ -7,9 +7,10 @@
 
 struct event_base;
 struct failure_detector;
+struct metrics;
 
 struct failure_detector *failure_detector_new(struct event_base *base, struct broker *broker,
-                                              struct log *log);
+                                              struct metrics *metrics, struct log *log);
 
 /* An earlier incarnation is still at work, and has its members: the grace before they are taken off
  * begins when this was last called. */

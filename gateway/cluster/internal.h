@@ -9,6 +9,7 @@
 struct failure_detector {
     struct broker *broker;
     struct redis *redis;
+    struct metrics *metrics;
     struct log *log;
     const struct config *config;
     char lease_ms[TEXT_NUMBER_BYTES];

@@ -198,6 +198,13 @@ static void follow_suspect(struct lease *lease, const struct redis_reply *reply)
         look_again(lease);
 }
 
+/* It is ours at this moment. */
+static void note_own(struct lease *lease)
+{
+    sightings_note(&lease->options.metrics->gateways, lease->config->gateway_id,
+                   clock_monotonic_ms());
+}
+
 static void on_renewed(void *arg, const struct redis_reply *reply)
 {
     struct lease *lease = arg;
@@ -217,6 +224,8 @@ static void on_renewed(void *arg, const struct redis_reply *reply)
                  "a successor of the same gateway-id has taken over; going on until everybody has "
                  "moved");
     report_id_shared(lease, reply);
+    if (lease->state == HELD && !is_outcome(reply, "suspect") && !is_outcome(reply, "lost"))
+        note_own(lease);
     if (lease->state != HELD || !(is_outcome(reply, "acquired") || is_outcome(reply, "taken-over")))
         return;
     log_lease(lease, LOG_LEVEL_WARN, "lease-lost",
@@ -237,6 +246,7 @@ static void set_waiting(struct lease *lease, bool waiting)
 static void take_lease(struct lease *lease, const struct redis_reply *reply)
 {
     lease->state = HELD;
+    note_own(lease);
     forget_other(lease);
     set_waiting(lease, false);
     if (is_outcome(reply, "taken-over"))

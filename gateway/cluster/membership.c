@@ -265,7 +265,8 @@ struct membership *membership_new(const struct membership_options *options)
         .on_news = on_news,
         .arg = membership,
     });
-    membership->detector = failure_detector_new(options->base, options->broker, options->log);
+    membership->detector =
+        failure_detector_new(options->base, options->broker, options->metrics, options->log);
     membership->timer = event_new(options->base, -1, EV_PERSIST, on_renewal_due, membership);
     uint64_t every_ms = membership->config->lease * 1000 / 3;
     struct timeval every = {(time_t)(every_ms / 1000), (suseconds_t)(every_ms % 1000 * 1000)};

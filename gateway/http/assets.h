@@ -4,14 +4,18 @@
 
 #include <stddef.h>
 
-struct asset {
-    const char *name; /* "app.js" */
-    const char *path; /* "/assets/app.HASH.js" */
-    const char *type;
+struct asset_bytes {
     const unsigned char *data;
     size_t len;
-    const unsigned char *gzip;
-    size_t gzip_len;
+};
+
+enum asset_coding { ASSET_PLAIN, ASSET_GZIP, ASSET_BROTLI, ASSET_CODINGS };
+
+struct asset {
+    const char *name; /* "app.js", "index.ja.html" */
+    const char *path; /* "/assets/app.HASH.js" */
+    const char *type;
+    struct asset_bytes codings[ASSET_CODINGS];
 };
 
 extern const struct asset assets[];

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/file_limit.h"
 #include "http/client_address.h"
+#include "http/pages.h"
 #include "http/server.h"
 #include "session/sessions.h"
 #include "websocket/connections.h"
@@ -45,6 +46,15 @@ static bool may_operate(const struct http_site *site, const struct http_call *ca
     /* somebody on a unix socket without a forwarding header is on this machine */
     return client.address.local_socket ||
            address_in_blocks(&client.address, allowed->items, allowed->count);
+}
+
+/* Has it answered, since only operators may read this? */
+static bool refuse_others(const struct http_site *site, const struct http_call *call)
+{
+    if (may_operate(site, call))
+        return false;
+    response_say(call->response, 403, "Only operators may read this; see ops-allow.");
+    return true;
 }
 
 static int compare_members(const void *a, const void *b)
@@ -98,6 +108,21 @@ static void set_gauges(const struct http_site *site)
                                              connections_count(site->connections));
 }
 
+/* Behind a balancer each answer may be another gateway's. */
+static void add_headers(const struct http_site *site, struct response *response)
+{
+    struct text lines = TEXT_EMPTY;
+    text_add_string(&lines, "Cache-Control: no-store\r\nYukizuri-Gateway: ");
+    for (const char *at = site->config->gateway_id; *at != '\0'; at++)
+        if ((unsigned char)*at < 0x80 && *at != '%')
+            text_add(&lines, at, 1);
+        else
+            text_print(&lines, "%%%02X", (unsigned char)*at);
+    text_add_string(&lines, "\r\n");
+    response_add_headers(response, lines.data);
+    text_done(&lines);
+}
+
 typedef void render_fn(const struct metrics *, const struct metrics_moment *, struct text *);
 
 static void answer_metrics_as(const struct http_site *site, const struct http_call *call,
@@ -105,10 +130,8 @@ static void answer_metrics_as(const struct http_site *site, const struct http_ca
 {
     struct metrics_room rooms[MAX_ROOMS];
     struct text body = TEXT_EMPTY;
-    if (!may_operate(site, call)) {
-        response_say(call->response, 403, "Only operators may read this; see ops-allow.");
+    if (refuse_others(site, call))
         return;
-    }
     const struct metrics_moment moment = {
         .gateway = site->config->gateway_id,
         .version = YUKIZURI_VERSION,
@@ -121,7 +144,7 @@ static void answer_metrics_as(const struct http_site *site, const struct http_ca
     set_gauges(site);
     render(site->metrics, &moment, &body);
     response_begin(call->response, 200);
-    response_add_headers(call->response, "Cache-Control: no-store\r\n");
+    add_headers(site, call->response);
     response_end_text(call->response, type, body.data, body.len);
     text_done(&body);
 }
@@ -135,4 +158,10 @@ void ops_answer_metrics(const struct http_site *site, const struct http_call *ca
 void ops_answer_stats(const struct http_site *site, const struct http_call *call)
 {
     answer_metrics_as(site, call, "application/json", metrics_render_json);
+}
+
+void ops_answer_status(const struct http_site *site, const struct http_call *call)
+{
+    if (!refuse_others(site, call))
+        pages_answer(site->pages, "status", call->request, call->response);
 }

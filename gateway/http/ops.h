@@ -13,4 +13,7 @@ void ops_answer_ready(const struct http_site *site, struct response *response);
 void ops_answer_metrics(const struct http_site *site, const struct http_call *call);
 void ops_answer_stats(const struct http_site *site, const struct http_call *call);
 
+/* /status: the page that draws the latter; or 403. */
+void ops_answer_status(const struct http_site *site, const struct http_call *call);
+
 #endif

@@ -12,6 +12,7 @@ static const struct {
 } reasons[] = {
     {200, "OK"},
     {204, "No Content"},
+    {304, "Not Modified"},
     {400, "Bad Request"},
     {403, "Forbidden"},
     {404, "Not Found"},
@@ -81,6 +82,8 @@ void response_say(struct response *response, int status, const char *sentence)
     char line[256];
     int len = snprintf(line, sizeof line, "%s\n", sentence);
     response_begin(response, status);
+    if (status == 404)
+        response_add_headers(response, "Vary: Accept\r\n");
     if (status == 405)
         response_add_headers(response, "Allow: GET, HEAD\r\n");
     if (status == 426)

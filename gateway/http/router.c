@@ -1,5 +1,6 @@
 #include "http/router.h"
 
+#include "http/about.h"
 #include "http/ops.h"
 #include "http/pages.h"
 #include "http/upgrade.h"
@@ -56,9 +57,15 @@ static bool answer_method(const struct http_call *call)
 static bool answer_path(const struct http_site *site, const struct http_call *call)
 {
     if (is_path(call, "/"))
-        pages_answer_index(call->request, call->response);
+        pages_answer(site->pages, "index", call->request, call->response);
+    else if (is_path(call, "/about"))
+        pages_answer(site->pages, "about", call->request, call->response);
+    else if (is_path(call, "/offline"))
+        pages_answer(site->pages, "offline", call->request, call->response);
+    else if (is_path(call, "/worker.js"))
+        pages_answer_worker(site->pages, call->request, call->response);
     else if (strncmp(call->request->path, "/assets/", 8) == 0)
-        pages_answer_asset(call->request, call->response);
+        pages_answer_asset(site->pages, call->request, call->response);
     else if (is_path(call, "/healthz") || is_path(call, "/heartbeat"))
         response_say(call->response, 200, "OK");
     else if (is_path(call, "/readyz"))
@@ -67,6 +74,10 @@ static bool answer_path(const struct http_site *site, const struct http_call *ca
         ops_answer_metrics(site, call);
     else if (is_path(call, "/api/stats"))
         ops_answer_stats(site, call);
+    else if (is_path(call, "/status"))
+        ops_answer_status(site, call);
+    else if (is_path(call, "/api/about"))
+        about_answer(site, call->response);
     else
         return false;
     return true;
@@ -80,8 +91,8 @@ static bool find_room(const struct http_site *site, const struct http_call *call
     const char *name = slash == NULL ? site->config->room : slash + 1;
     if (name_judge_room(name, strlen(name), out) == NAME_OK)
         return true;
-    response_say(call->response, 404,
-                 "There is no such room: a room's name is " NAME_ROOM_RULE ".");
+    pages_answer_missing(site->pages, call->request, call->response,
+                         "There is no such room: a room's name is " NAME_ROOM_RULE ".");
     return false;
 }
 
@@ -91,14 +102,14 @@ static bool answer_room(const struct http_site *site, const struct http_call *ca
     char room[NAME_BYTES];
     bool is_socket = is_below(call->request->path, "/room");
     if (!is_socket && strncmp(call->request->path, "/r/", 3) != 0) {
-        response_say(call->response, 404, "There is nothing here.");
+        pages_answer_missing(site->pages, call->request, call->response, "There is nothing here.");
         return false;
     }
     if (!find_room(site, call, room))
         return false;
     if (is_socket)
         return upgrade_answer(site, call, room);
-    pages_answer_index(call->request, call->response);
+    pages_answer(site->pages, "index", call->request, call->response);
     return false;
 }
 

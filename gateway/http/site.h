@@ -14,6 +14,7 @@ struct connections;
 struct http_server;
 struct log;
 struct metrics;
+struct pages;
 struct quota;
 struct refusals;
 struct sessions;
@@ -25,6 +26,7 @@ struct http_site {
     struct connections *connections;
     struct broker *broker;
     struct sessions *sessions;
+    struct pages *pages;
     struct quota *quota; /* of WebSockets of an address; a session gives it back */
     struct metrics *metrics;
     struct refusals *refusals;

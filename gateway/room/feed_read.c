@@ -312,7 +312,7 @@ void feed_read_kept(struct feed *feed)
 
 /* --- The roster --- */
 
-enum { ROSTER_LEAST = 3, ROSTER_HEAD = 4, ROSTER_FIELDS = 3 }; /* of roster.lua's answer */
+enum { ROSTER_LEAST = 3, ROSTER_HEAD = 4, ROSTER_FIELDS = 4 }; /* of roster.lua's answer */
 
 /* NULL unless browsers can be shown it: they close on a frame that is not UTF-8, and whoever was
  * welcomed with such a name would be thrown out at once, again and again. */
@@ -333,14 +333,15 @@ static void deliver_roster(struct feed *feed, const struct redis_reply *reply)
         .count = redis_reply_number(redis_reply_at(reply, 3)),
     };
     size_t end = redis_reply_count(reply);
-    for (size_t i = ROSTER_HEAD; i + 2 < end && roster.joined_count < ROSTER_MOST;
+    for (size_t i = ROSTER_HEAD; i + 3 < end && roster.joined_count < ROSTER_MOST;
          i += ROSTER_FIELDS) {
         const char *id = read_shown(redis_reply_at(reply, i));
         const char *name = read_shown(redis_reply_at(reply, i + 1));
         const char *address = read_shown(redis_reply_at(reply, i + 2));
-        if (id != NULL && name != NULL && address != NULL)
-            people[roster.joined_count++] =
-                (struct message_person){message_person_json(id, name, address), id};
+        const char *mark = read_shown(redis_reply_at(reply, i + 3));
+        const struct message_who who = {id, name, address, mark};
+        if (id != NULL && name != NULL && address != NULL && mark != NULL)
+            people[roster.joined_count++] = (struct message_person){message_person_json(&who), id};
     }
     feed->callbacks.on_roster(feed->owner, &roster);
     for (size_t i = 0; i < roster.joined_count; i++)

@@ -13,6 +13,7 @@
 --          name
 --          address for the operator
 --          address that others see ('' none)
+--          mark of the address
 --          session (of the gateway's)
 --          new id
 --          hash of the new token
@@ -36,21 +37,21 @@ local call = redis.call
 local members, gateway, ttl, most_members = KEYS[4], ARGV[5], ARGV[6], count_in(7)
 local member_key, gateway_channel = ARGV[8], ARGV[9]
 local last_moment = count_in(10)
-local words, first_word = 13, 11
+local words, first_word = 14, 11
 local clock_error_ms = 250 -- at most so wrong is what gateways take for Redis' clock
 local at = now_ms()
 
-must(#ARGV - first_word + 1 == (#KEYS - 4) / 2 * words, 'thirteen words for each person')
+must(#ARGV - first_word + 1 == (#KEYS - 4) / 2 * words, 'fourteen words for each person')
 count_in(6, 1)
 local people, answers = {}, {}
 for i = 1, (#KEYS - 4) / 2 do
     local n = first_word + (i - 1) * words
     people[i] = {
         key = KEYS[3 + 2 * i], left = KEYS[4 + 2 * i], name = ARGV[n], address = ARGV[n + 1],
-        public_address = ARGV[n + 2], session = ARGV[n + 3], id = ARGV[n + 4], hash = ARGV[n + 5],
-        resume_id = ARGV[n + 6], resume_hash = ARGV[n + 7], base = ARGV[n + 8],
-        asked_at = digits(count_in(n + 9)), reinstate = ARGV[n + 10] == '1', floor = count_in(n + 11),
-        floor_epoch = ARGV[n + 12],
+        public_address = ARGV[n + 2], mark = ARGV[n + 3], session = ARGV[n + 4], id = ARGV[n + 5],
+        hash = ARGV[n + 6], resume_id = ARGV[n + 7], resume_hash = ARGV[n + 8], base = ARGV[n + 9],
+        asked_at = digits(count_in(n + 10)), reinstate = ARGV[n + 11] == '1', floor = count_in(n + 12),
+        floor_epoch = ARGV[n + 13],
     }
     local one = people[i]
     one.folded = string.sub(one.key, #member_key + 1)
@@ -129,7 +130,7 @@ local function let_in()
     end
     local people, names = {}, {}
     for i, person in ipairs(coming) do
-        people[#people + 1] = person_json(person.id, person.name, person.public_address)
+        people[#people + 1] = person_json(person.id, person.name, person.public_address, person.mark)
         names[i] = person.folded
     end
     now = emit_presence(table.concat(people, ','), '', count)
@@ -139,7 +140,7 @@ local function let_in()
             note_session(person)
         end
         call('HSET', person.key, 'id', person.id, 'name', person.name, 'address', person.address,
-             'shown', person.public_address, 'gateway', gateway, 'session', person.session,
+             'shown', person.public_address, 'mark', person.mark, 'gateway', gateway, 'session', person.session,
              'joined_at', at, 'asked_at', person.asked_at, 'resume', person.hash,
              'floor', digits(person.answer[4]), 'floor_epoch', epoch)
         call('EXPIRE', person.key, ttl)
@@ -178,7 +179,7 @@ local function take_over(person, there)
         asked = person.asked_at
     end
     call('HSET', person.key, 'gateway', gateway, 'session', person.session,
-         'address', person.address, 'asked_at', asked)
+         'address', person.address, 'shown', person.public_address, 'mark', person.mark, 'asked_at', asked)
     call('EXPIRE', person.key, ttl)
     taken_over = true
     -- another process, which may bear the same gateway-id (without one: broken by hand)

@@ -238,16 +238,21 @@ local function can_be_shown(text)
     return not string.find(text, '[\128-\255]')
 end
 
--- Somebody in a presence event; `public_address` is what others see ('' or nil: none). nil when it
+-- Somebody in a presence event; `public_address` and `mark` are what others see ('' or nil: none). nil when it
 -- is nobody who can be shown: then the count alone is told.
-local function person_json(id, name, public_address)
+local function person_json(id, name, public_address, mark)
     public_address = public_address or ''
-    if not (id and name and can_be_shown(id) and can_be_shown(name) and can_be_shown(public_address)) then
+    mark = mark or ''
+    if not (id and name and can_be_shown(id) and can_be_shown(name) and can_be_shown(public_address)
+            and can_be_shown(mark)) then
         return nil
     end
     local json = '{"id":' .. cjson.encode(id) .. ',"name":' .. cjson.encode(name)
     if public_address ~= '' then
         json = json .. ',"address":' .. cjson.encode(public_address)
+    end
+    if mark ~= '' then
+        json = json .. ',"mark":' .. cjson.encode(mark)
     end
     return json .. '}'
 end

@@ -4,7 +4,7 @@
 -- ARGV  5 members at most   6 key of a member without the name
 --
 -- Returns {epoch, number of the last event, messages up to it, count,
---          then id, name, shown address of each}.
+--          then id, name, shown address, mark of each}.
 local members = KEYS[4]
 count_in(5)
 local epoch, seq, messages = position()
@@ -12,9 +12,9 @@ local people = {}
 
 mend(members, 'set')
 for _, folded in ipairs(redis.call('SRANDMEMBER', members, ARGV[5])) do
-    local there = fields(ARGV[6] .. folded, 'id', 'name', 'shown')
-    if there[1] and person_json(there[1], there[2], there[3]) then
-        for i = 1, 3 do
+    local there = fields(ARGV[6] .. folded, 'id', 'name', 'shown', 'mark')
+    if there[1] and person_json(there[1], there[2], there[3], there[4]) then
+        for i = 1, 4 do
             people[#people + 1] = there[i] or ''
         end
     elseif not there[1] then

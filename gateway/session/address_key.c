@@ -28,7 +28,6 @@ struct day_key {
 struct address_key {
     struct broker *broker;
     const struct commands *commands; /* its own */
-    bool needed;
     bool repair_logged;
     struct day_key days[DAYS]; /* by the day's number */
 };
@@ -124,7 +123,7 @@ static void ask_for(struct address_key *keys, int64_t day)
 
 void address_key_ask(struct address_key *keys)
 {
-    for (int64_t day = today(), last = day + DAYS; keys->needed && day < last; day++)
+    for (int64_t day = today(), last = day + DAYS; day < last; day++)
         ask_for(keys, day);
 }
 
@@ -137,7 +136,7 @@ static bool is_key_due(const struct address_key *keys, int64_t day)
 
 void address_key_tick(struct address_key *keys)
 {
-    if (!keys->needed || !broker_is_up(keys->broker))
+    if (!broker_is_up(keys->broker))
         return;
     for (int64_t day = today(), last = day + DAYS; day < last; day++)
         if (is_key_due(keys, day))
@@ -148,7 +147,7 @@ void address_key_tick(struct address_key *keys)
 
 bool address_key_is_ready(const struct address_key *keys)
 {
-    return !keys->needed || find_key(keys, today()) != NULL;
+    return find_key(keys, today()) != NULL;
 }
 
 void address_key_display(const struct address_key *keys, const struct address *address,
@@ -164,6 +163,15 @@ void address_key_display(const struct address_key *keys, const struct address *a
         address_display(address, show, key->hash, day, out);
 }
 
+void address_key_mark(const struct address_key *keys, const struct address *address,
+                      char out[ADDRESS_MARK_BYTES])
+{
+    const struct day_key *key = find_key(keys, today());
+    out[0] = '\0';
+    if (key != NULL)
+        address_mark(address, key->hash, out);
+}
+
 /* --- Life --- */
 
 struct address_key *address_key_new(struct broker *broker)
@@ -171,8 +179,6 @@ struct address_key *address_key_new(struct broker *broker)
     struct address_key *keys = memory_new(sizeof *keys);
     keys->broker = broker;
     keys->commands = broker_commands(broker);
-    const struct config *config = keys->commands->config;
-    keys->needed = config->show_address == ADDRESS_CLOAK || config->log_address == ADDRESS_CLOAK;
     return keys;
 }
 

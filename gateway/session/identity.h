@@ -17,7 +17,7 @@ struct identity {
     char floor_epoch[IDENTITY_EPOCH_BYTES];
     char id[TOKEN_ID_BYTES];     /* "" before Redis has decided */
     char hash[TOKEN_HASH_BYTES]; /* of the resume token */
-    uint16_t name_at, shown_at;
+    uint16_t name_at, shown_at, mark_at;
     char strings[]; /* the folded name, then those */
 };
 
@@ -28,6 +28,7 @@ struct identity_parts {
     int64_t asked_ms;
     const char *name, *folded;
     const char *shown; /* the address that others see, "" for none */
+    const char *mark;  /* of the address */
 };
 
 /* Copies everything; id and hash are "". The caller frees it. */
@@ -39,6 +40,7 @@ void identity_set_floor(struct identity *identity, uint64_t floor, const char *e
 const char *identity_name(const struct identity *identity);
 const char *identity_folded(const struct identity *identity);
 const char *identity_shown(const struct identity *identity);
+const char *identity_mark(const struct identity *identity);
 
 /* As others see it; the caller frees it. Redis has decided on the id. */
 char *identity_person_json(const struct identity *identity);

@@ -143,8 +143,10 @@ static void prepare_identity(struct session *session)
 {
     struct sessions *all = session->all;
     char shown[ADDRESS_TEXT_BYTES];
+    char mark[ADDRESS_MARK_BYTES];
     address_key_display(all->address_key, &session->address, all->options.config->show_address,
                         shown);
+    address_key_mark(all->address_key, &session->address, mark);
     free(session->identity);
     session->identity = identity_new(&(struct identity_parts){
         .number = all->next_number++,
@@ -152,6 +154,7 @@ static void prepare_identity(struct session *session)
         .name = session->joining->name.shown,
         .folded = session->joining->name.folded,
         .shown = shown,
+        .mark = mark,
     });
 }
 

@@ -63,6 +63,7 @@ struct commands_member session_commands_member(const struct sessions *all,
         .name = identity_name(identity),
         .address = "",
         .public_address = identity_shown(identity),
+        .mark = identity_mark(identity),
     };
     snprintf(member.session, sizeof member.session, "%.10s-%" PRIu64,
              broker_incarnation(all->options.broker), identity->number);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { joined, until } from "../lib/harness.mjs";
-import { enter, open, say, sees, startBrowser, startChat } from "../lib/page.mjs";
+import { enter, leave, open, say, sees, startBrowser, startChat } from "../lib/page.mjs";
 
 const blocked = { profile: { default_content_setting_values: { cookies: 2 } } }; // blocks storage, too
 
@@ -25,14 +25,13 @@ test("with site data blocked the page works; only a reload loses the identity", 
   await page.reload();
   await page.waitForSelector("#entry:not([hidden])");
   await enter(page, "alice2");
-  await page.click("#leave");
-  await page.waitForSelector("#entry:not([hidden])");
+  await leave(page);
   await until("she has left", () => watcher.saw("left", "alice2"));
 });
 
 for (const [locale, told, never] of [
-  ["en-GB", "Too long: 2001 characters; 2000 are allowed.", "not sent: There is something in it that cannot be sent."],
-  ["ja-JP", "長すぎます（2001 文字）。2000 文字までです。", "送れませんでした: 送れない文字が入っています。"],
+  ["en-GB", "Too long by 1 character.", "Not sent: There is something in it that cannot be sent."],
+  ["ja-JP", "1 文字長すぎます。", "送れませんでした。送れない文字が入っています。"],
 ])
   test(`a text that is too long stays in the input field, and a message that cannot be sent is reported (${locale})`, async (t) => {
     const { nginx } = await startChat(t, 1);
@@ -40,19 +39,26 @@ for (const [locale, told, never] of [
     const watcher = await joined(t, nginx.url, "watcher");
     const page = await open(t, browser, nginx.origin);
     await enter(page, "alice");
+    await page.fill("#text", "x".repeat(1601));
+    assert.equal(await page.textContent("#counter"), "399");
     await say(page, "x".repeat(2001));
-    assert.equal(await page.textContent("#say-error"), told);
+    assert.equal(await page.textContent("#too-long"), told);
+    assert.deepEqual([await page.textContent("#counter"), await page.isDisabled("#send")], ["−1", true]);
     assert.equal((await page.inputValue("#text")).length, 2001);
     await page.press("#text", "Backspace");
-    assert.equal(await page.textContent("#say-error"), "");
+    assert.equal(await page.textContent("#too-long"), "");
     await page.press("#text", "Enter");
     await watcher.waitFor({ type: "message", text: "x".repeat(2000) });
-    await page.evaluate(() => {
-      document.querySelector("#text").value = "half an emoji \ud83d";
+    const half = "half an emoji \ud83d";
+    await page.evaluate((text) => {
+      document.querySelector("#text").value = text;
       document.querySelector("#say-form").requestSubmit();
-    });
-    await page.waitForSelector("#log li.failed");
-    assert.ok((await page.textContent("#log li.failed")).includes(never), await page.textContent("#log li.failed"));
+    }, half);
+    await page.waitForSelector("#lines .failed");
+    assert.ok((await page.textContent("#lines .failed")).includes(never), await page.textContent("#lines .failed"));
+    await page.click("#lines .failed .why button >> nth=1");
+    assert.equal(await page.evaluate(() => document.querySelector("#text").value), half, "it is in the box again");
+    assert.equal(await page.$("#lines .failed"), null);
     await say(page, "after it");
     await sees(page, "after it");
     await watcher.waitFor({ type: "message", text: "after it" });
@@ -65,12 +71,12 @@ test("on a phone, a status line hides neither the room's name nor the end of the
   await page.setViewportSize({ width: 360, height: 640 });
   await enter(page, "alice");
   for (let i = 0; i < 3; i++) await say(page, `${"line\n".repeat(12)}${i}`);
-  await page.waitForFunction(() => document.querySelectorAll("#log li.message:not(.pending)").length === 3);
+  await page.waitForFunction(() => document.querySelectorAll("#lines .message:not(.pending)").length === 3);
   const looks = () => page.evaluate(() => {
     const name = document.querySelector("#room-name");
-    const [log, last] = [document.querySelector("#log"), document.querySelector("#log li:last-child")].map((node) => node.getBoundingClientRect());
+    const [log, last] = ["#log", "#lines > li:last-child"].map((one) => document.querySelector(one).getBoundingClientRect());
     const fits = document.documentElement.scrollWidth === innerWidth && document.documentElement.scrollHeight === innerHeight;
-    return { fits, name: name.parentElement.scrollWidth <= name.parentElement.clientWidth, end: last.bottom <= log.bottom + 1 };
+    return { fits, name: name.scrollWidth <= name.clientWidth + 1, end: last.bottom <= log.bottom + 1 };
   });
   const well = async (what) => until(what, async () => Object.values(await looks()).every(Boolean));
   await well("all is seen");
@@ -78,7 +84,7 @@ test("on a phone, a status line hides neither the room's name nor the end of the
     document.querySelector("#text").value = "half an emoji \ud83d";
     document.querySelector("#say-form").requestSubmit();
   });
-  await page.waitForSelector("#log li.failed .error");
+  await page.waitForSelector("#lines .failed .why");
   await well("why it failed is seen");
   await page.evaluate(() => {
     const { send } = WebSocket.prototype;
@@ -89,6 +95,6 @@ test("on a phone, a status line hides neither the room's name nor the end of the
     };
   });
   await say(page, "and typing without end");
-  await page.waitForFunction(() => document.querySelector("#status").textContent.startsWith("Too much was sent too fast."));
+  await page.waitForFunction(() => document.querySelector("#band-text").textContent.startsWith("Too much was sent too fast."));
   await well("the wait is seen");
 });

@@ -1,7 +1,7 @@
 // Client addresses: the trusted sources, the visible forms, and the key of the hash.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Member, get, joined, rawText, startGateway, startRedis, until, untilLogged } from "../lib/harness.mjs";
+import { Member, get, joinedFrom, rawText, startGateway, startRedis, until, untilLogged } from "../lib/harness.mjs";
 
 const from = (address) => ({ headers: { "X-Forwarded-For": address } });
 const shown = async (t, gateway, name, address = "203.0.113.7") => (await new Member(t, gateway.url, from(address)).join(name)).welcome.me.address;
@@ -51,15 +51,58 @@ test("after Redis lost its memory, the gateways restore the key of the day, and 
   assert.equal(await shown(t, first, "c"), cloak);
 });
 
-test("without a cloak setting there is no key; with cloak for log-address alone there is one, and the log shows no address", async (t) => {
+test("with cloak for log-address alone the log shows no address", async (t) => {
   const redis = await startRedis(t);
-  const plain = await startGateway(t, { redis });
-  await joined(t, plain.url, "a");
-  assert.deepEqual(redis.lines("KEYS", "yukizuri:cloak:*"), []);
   const logged = await startGateway(t, { redis, args: ["--log-address", "cloak", "--trusted-proxy", "127.0.0.1"] });
   await new Member(t, logged.url, from("203.0.113.7")).join("b");
   const [line] = await untilLogged(logged, "join");
   assert.ok(line.remote_addr && !logged.output.includes("203.0.113.7"));
+});
+
+test("the mark of an address is the same on two gateways, whatever they show, and differs from that of another address", async (t) => {
+  const redis = await startRedis(t);
+  const args = ["--trusted-proxy", "127.0.0.1", "--show-address"];
+  const gateways = [await startGateway(t, { redis, args: [...args, "masked"] }), await startGateway(t, { redis, args: [...args, "off"] })];
+  const join = (gateway, name, address) => new Member(t, gateway.url, from(address)).join(name);
+  const alice = await join(gateways[0], "alice", "203.0.113.7");
+  const bob = await join(gateways[1], "bob", "203.0.113.7");
+  const carol = await join(gateways[1], "carol", "203.0.113.8");
+  const { mark } = alice.welcome.me;
+  assert.match(mark, /^[A-Za-z0-9_-]{3}$/);
+  assert.deepEqual([bob.welcome.me.mark, bob.welcome.me.address], [mark, undefined]);
+  assert.match(carol.welcome.me.mark, /^[A-Za-z0-9_-]{3}$/);
+  assert.notEqual(carol.welcome.me.mark, mark);
+  const marks = { alice: mark, bob: mark, carol: carol.welcome.me.mark };
+  assert.deepEqual(Object.fromEntries(carol.welcome.members.map((one) => [one.name, one.mark])), marks);
+  await until("alice is told of both", () => alice.saw("joined", "carol"));
+  const told = alice.received.filter(({ type }) => type === "presence").flatMap((line) => line.joined);
+  for (const one of told) assert.equal(one.mark, marks[one.name], one.name);
+  carol.send({ type: "say", text: "hello", nonce: "1" });
+  assert.equal((await alice.waitFor({ type: "message" })).from.mark, marks.carol);
+});
+
+test("the mark of an address is another one than its cloaked form", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t), args: cloaked });
+  const { me } = (await new Member(t, gateway.url, from("203.0.113.7")).join("a")).welcome;
+  assert.match(me.mark, /^[A-Za-z0-9_-]{3}$/);
+  assert.notEqual(me.mark, me.address);
+});
+
+test("who resumes from another address has its mark and its form from then on, in Redis too", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--trusted-proxy", "127.0.0.1"] });
+  const alice = await joinedFrom(t, gateway.url, "alice", "203.0.113.7");
+  const { resume, me } = alice.welcome;
+  alice.socket.terminate();
+  const again = await new Member(t, gateway.url, { headers: { "X-Forwarded-For": "198.51.100.9" } }).join("alice", { resume });
+  assert.equal(again.welcome.me.id, me.id);
+  assert.equal(again.welcome.me.address, "198.51.100.x");
+  const bob = await joinedFrom(t, gateway.url, "bob", "203.0.113.7");
+  assert.equal(bob.welcome.me.mark, me.mark, "the mark of where she was");
+  assert.notEqual(again.welcome.me.mark, me.mark);
+  await again.say("hello");
+  assert.deepEqual((await bob.waitFor({ type: "message" })).from, again.welcome.me);
+  assert.deepEqual(redis.lines("HMGET", "yukizuri:{lobby}:member:alice", "shown", "mark"), ["198.51.100.x", again.welcome.me.mark]);
 });
 
 test("behind a trusted proxy the list is walked from the right", async (t) => {

@@ -246,3 +246,10 @@ test("no data path in ARCHITECTURE visits a file twice", () => {
 test("README and ARCHITECTURE have 150 lines at most", () => {
   for (const document of ["README.md", "ARCHITECTURE.md"]) assert.ok(read(document).split("\n").length <= 151, document);
 });
+
+test("templates/lean-qr.js is the file of the package, whose licence stands in LICENSE", () => {
+  const directory = path.join(top, "tests/node_modules/lean-qr");
+  assert.equal(read("templates/lean-qr.js"), fs.readFileSync(path.join(directory, "nano.mjs"), "utf8"));
+  assert.ok(read("LICENSE").includes(fs.readFileSync(path.join(directory, "LICENSE"), "utf8").trim()));
+  assert.ok(read("LICENSE").includes(`lean-qr ${JSON.parse(fs.readFileSync(path.join(directory, "package.json"), "utf8")).version} `));
+});

@@ -37,13 +37,48 @@ test("the page and its files are served with their headers", async (t) => {
   assert.ok(files.length >= 3);
   for (const file of files) {
     const plain = await get(gateway.origin + file);
-    const packed = await get(gateway.origin + file, { headers: { "Accept-Encoding": "gzip, br" } });
     assert.equal(plain.status, 200);
     assert.match(plain.headers["cache-control"], /immutable/);
-    assert.equal(packed.headers["content-encoding"], "gzip");
-    assert.equal(zlib.gunzipSync(packed.raw).toString(), plain.body);
+    const as = (coding) => get(gateway.origin + file, { headers: { "Accept-Encoding": coding } });
+    const [gzip, brotli] = [await as("gzip"), await as("gzip, deflate, br")];
+    if (file.endsWith(".png")) {
+      assert.deepEqual([gzip.headers["content-encoding"], brotli.headers["content-encoding"]], [undefined, undefined], "it is packed already");
+      continue;
+    }
+    assert.deepEqual([gzip.headers["content-encoding"], brotli.headers["content-encoding"]], ["gzip", "br"]);
+    assert.equal(zlib.gunzipSync(gzip.raw).toString(), plain.body);
+    assert.equal(zlib.brotliDecompressSync(brotli.raw).toString(), plain.body);
+    assert.ok(brotli.raw.length < gzip.raw.length, file);
     for (const [, nested] of plain.body.matchAll(/from "([^"]+)"/g)) assert.equal((await get(gateway.origin + nested)).status, 200, nested);
   }
+});
+
+test("the page comes in the language that the browser asks for, and says so to caches", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t) });
+  const language = async (target, accepted) => {
+    const page = await get(gateway.origin + target, { headers: accepted === undefined ? {} : { "Accept-Language": accepted } });
+    assert.equal(page.headers.vary, "Accept-Encoding, Accept-Language");
+    return page.body.match(/<html lang="(..)">/)[1];
+  };
+  assert.equal(await language("/"), "en");
+  assert.equal(await language("/", "ja-JP,ja;q=0.9,en;q=0.8"), "ja");
+  assert.equal(await language("/r/tea", "en-GB,en;q=0.9,ja;q=0.8"), "en");
+  assert.equal(await language("/?lang=ja", "en"), "ja");
+  assert.equal(await language("/about", "ja"), "ja");
+});
+
+test("/api/about tells everybody what is kept, as the settings are", async (t) => {
+  const redis = await startRedis(t);
+  const about = async (...args) => {
+    const gateway = await startGateway(t, { redis, args: ["--trusted-proxy", "127.0.0.1", ...args] });
+    const answer = await get(`${gateway.origin}/api/about`, { headers: { "X-Forwarded-For": "203.0.113.7" } });
+    assert.equal(answer.status, 200);
+    return JSON.parse(answer.body);
+  };
+  const kept = await about("--retention", "60", "--show-address", "off", "--log-address", "masked", "--log-text");
+  assert.deepEqual([kept.retention, kept.show_address, kept.log_address, kept.log_text], [60, "off", "masked", true]);
+  const other = await about("--retention", "0", "--show-address", "cloak", "--log-address", "off", "--leave-grace", "3");
+  assert.deepEqual([other.retention, other.show_address, other.log_address, other.log_text, other.leave_grace], [0, "cloak", "off", false, 3]);
 });
 
 test("unknown paths, methods, bodies and rooms are refused", async (t) => {
@@ -133,6 +168,22 @@ test("/healthz never depends on Redis, /readyz does, and both spellings show the
   const leaves = (value) => (typeof value === "object" ? Object.values(value).flatMap(leaves) : [value]);
   assert.ok(leaves(stats).every((value) => typeof value === "number"), "numbers only");
   assert.equal(stats.room_members.lobby, 1);
+});
+
+test("/status is for operators alone, and /api/stats tells when each gateway was last seen alive", async (t) => {
+  const redis = await startRedis(t);
+  const args = ["--trusted-proxy", "127.0.0.1", "--lease", "2", "--leave-grace", "3"];
+  const [one, two] = [await startGateway(t, { redis, args: [...args, "--gateway-id", "one"] }), await startGateway(t, { redis, args: [...args, "--gateway-id", "two"] })];
+  for (const target of ["/status", "/status?lang=ja", "/api/stats"]) assert.equal((await get(one.origin + target, { headers: { "X-Forwarded-For": "203.0.113.7" } })).status, 403, target);
+  const page = await get(`${one.origin}/status`);
+  assert.equal(page.status, 200);
+  assert.match(page.headers["content-security-policy"], /default-src 'none'; script-src 'self'/);
+  assert.equal((await get(`${one.origin}/api/stats`)).headers["yukizuri-gateway"], "one");
+  await until("each sees the other", async () => (await one.stats()).gateways.two < 2 && (await two.stats()).gateways.one < 2);
+  assert.ok((await one.stats()).gateways.one < 2, "its own lease is renewed");
+  await two.stop("SIGKILL");
+  await until("it was not seen for longer than its lease", async () => (await one.stats()).gateways.two > 2);
+  await until("it is forgotten once its members are taken off", async () => !("two" in (await one.stats()).gateways));
 });
 
 test("nginx passes real addresses, uses both gateways, and is trusted on a unix socket", async (t) => {

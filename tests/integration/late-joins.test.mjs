@@ -17,12 +17,12 @@ async function startRecord(t, redis) {
   return () => text.split("\r\n").map(words);
 }
 
-const JOIN_WORDS = { epoch: 0, until: 9, session: 13, freshId: 14, freshHash: 15, asked: 19 }; // of ARGV, see join.lua
+const JOIN_WORDS = { epoch: 0, until: 9, session: 14, freshId: 15, freshHash: 16, asked: 20 }; // of ARGV, see join.lua
 const NOT_TOLD_APART_BY = ["session", "asked_at"]; // of a member's hash: random words and times
 
 /** The joins of alice through the gateway `far`, without random words and times. */
 function joinsOf(calls) {
-  const joins = calls.filter((call) => /^evalsha$/i.test(call[0]) && call.some((word) => word.endsWith(":member:alice")) && call.at(-13) === "alice" && call.includes("far"));
+  const joins = calls.filter((call) => /^evalsha$/i.test(call[0]) && call.some((word) => word.endsWith(":member:alice")) && call.at(-14) === "alice" && call.includes("far"));
   return joins.map((call) => {
     const first = 3 + Number(call[2]);
     const leftOut = Object.values(JOIN_WORDS).map((at) => first + at);

@@ -68,6 +68,23 @@ test("120 members who join at once join in few events, each named once, on every
   assert.deepEqual(redis.lines("SCARD", "yukizuri:{lobby}:members"), ["121"]);
 });
 
+test("60 members who join or leave at once are all counted, though a presence names 50 of them", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--rate", "0"] });
+  const watcher = await joined(t, gateway.url, "watcher");
+  const lines = () => watcher.received.filter(({ type }) => type === "presence");
+  const sum = (field) => lines().reduce((total, line) => total + line[field], 0);
+  const burst = await waitingBurst(t, gateway, redis, 60);
+  redis.thaw();
+  await Promise.all(burst.map((member) => member.waitFor({ type: "welcome" })));
+  await until("all are counted", () => lines().at(-1)?.count === 61);
+  assert.deepEqual([sum("came"), sum("went")], [60, 0]);
+  for (const member of burst) member.send({ type: "leave" });
+  await until("nobody is left", () => lines().at(-1).count === 1);
+  assert.deepEqual([sum("came"), sum("went")], [60, 60]);
+  for (const line of lines()) assert.deepEqual([line.joined.length, line.left.length], [Math.min(line.came, 50), Math.min(line.went, 50)]);
+});
+
 test("while a room of more than 200 empties, a gateway reads its list now and then, and only for connected members", async (t) => {
   const redis = await startRedis(t);
   const [gateway, other] = [await startGateway(t, { redis, args: ["--rate", "0"] }), await startGateway(t, { redis, args: ["--leave-grace", "60"] })];

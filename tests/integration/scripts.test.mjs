@@ -54,7 +54,7 @@ async function startRoom(t) {
 }
 
 const person = (more) => ({
-  folded: more.name, address: "", shown: "", id: `new ${more.session}`, hash: `hash ${more.session}`, shownId: "", shownHash: "", asked: 0,
+  folded: more.name, address: "", shown: "", mark: "", id: `new ${more.session}`, hash: `hash ${more.session}`, shownId: "", shownHash: "", asked: 0,
   restore: false, floor: 0, floorEpoch: "", ...more,
 });
 
@@ -325,7 +325,7 @@ test("a call for which Redis has no memory is refused as a whole: nothing is ann
 
 // Which arguments of each script are numbers, counted as in Lua, and which must not be empty.
 const CALLS_OF = {
-  join: [{ gateway: "g1", until: 0, people: [person({ name: "bo", session: "s2" }), person({ name: "cy", session: "s3" })] }, [6, 7, 10, 20, 22, 33], [11, 14, 15, 16, 24, 27]],
+  join: [{ gateway: "g1", until: 0, people: [person({ name: "bo", session: "s2" }), person({ name: "cy", session: "s3" })] }, [6, 7, 10, 21, 23, 35], [11, 15, 16, 17, 25, 29]],
   leave: [{ gateway: "g1", leaves: [{ folded: "ann", session: "s1", said: false, spared: "" }] }, [], []],
   refresh: [{ records: [{ folded: "ann", session: "s1" }] }, [5], []],
   reap: [reap("g1", "ann"), [], []],

@@ -5,7 +5,7 @@ export { binary, filesBelow, shortDirectory, temporaryDirectory, top } from "./f
 export { Gateway, startGateway } from "./gateway.mjs";
 export { answers, asked, connect, get, isReady, question, rawExchange, rawText, readyz, untilReady } from "./http.mjs";
 export { counts, metric, metrics, ofKind, parseLog, untilLogged } from "./logs.mjs";
-export { Member, MovingMember, joined, memberThatIsIn } from "./member.mjs";
+export { Member, MovingMember, joined, joinedFrom, memberThatIsIn } from "./member.mjs";
 export { startNginx } from "./nginx.mjs";
 export { freePort, freePortPair, untilOpen } from "./ports.mjs";
 export { Process, childrenOf, descriptorsOf, isRunning, processes } from "./process.mjs";

@@ -143,6 +143,11 @@ export async function joined(t, url, name, more) {
   return new Member(t, url).join(name, more);
 }
 
+/** A member that came through a proxy, which says that it has this address. */
+export function joinedFrom(t, url, name, address) {
+  return new Member(t, url, { headers: { "X-Forwarded-For": address } }).join(name);
+}
+
 /** Tries one connection after the other until a join succeeds, as when Redis comes back. */
 export function memberThatIsIn(t, url, name, more) {
   return until(`${name} is in`, async () => {

@@ -9,8 +9,10 @@ const executablePath = process.env.CHROMIUM ?? ["/usr/bin/chromium", "/usr/bin/c
 export const shots = path.join(top, "tests/browser/shots");
 fs.mkdirSync(shots, { recursive: true });
 
-/** `preferences` are settings of the browser's profile. */
-export async function startBrowser(t, locale = "ja-JP", preferences = null) {
+export const phone = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
+
+/** `preferences` are settings of the browser's profile, `device` are options of playwright's context. */
+export async function startBrowser(t, locale = "ja-JP", preferences = null, device = {}) {
   const profile = temporaryDirectory(t);
   if (preferences) {
     fs.mkdirSync(path.join(profile, "Default"));
@@ -20,6 +22,7 @@ export async function startBrowser(t, locale = "ja-JP", preferences = null) {
     executablePath,
     headless: true,
     locale,
+    ...device,
     args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
   });
   atEnd(t, () => browser.close());
@@ -47,14 +50,29 @@ export async function open(t, browser, url, ignore = /WebSocket connection|ERR_C
 
 export async function enter(page, name) {
   await page.fill("#name", name);
-  await page.click("#entry-form button");
+  await page.click("#enter");
   await page.waitForSelector("#chat:not([hidden])");
 }
 
 export async function say(page, text) {
   await page.fill("#text", text);
-  await page.press("#text", "Enter");
+  if (await page.evaluate(() => matchMedia("(pointer: coarse)").matches)) await page.tap("#send");
+  else await page.press("#text", "Enter");
 }
 
-export const sees = (page, text) => page.waitForFunction((wanted) => document.querySelector("#log").innerText.includes(wanted), text);
+export const sees = (page, text) => page.waitForFunction((wanted) => document.querySelector("#log").innerText.replace(/[\u2068\u2069]/g, "").includes(wanted), text);
+
+/** How far the end of the conversation is below what is seen, in pixels. */
+export const belowTheEnd = (page) => page.$eval("#log", (log) => Math.round(log.scrollHeight - log.scrollTop - log.clientHeight));
+
+/** The texts of the lines, as they stand. */
+export const texts = (page) => page.$$eval("#lines .message:not([hidden]) .text", (nodes) => nodes.map((node) => node.textContent));
+
+/** Leaves by the room's menu. */
+export async function leave(page) {
+  await page.click("#room-button");
+  await page.click("#leave");
+  await page.waitForSelector("#entry:not([hidden])");
+}
+
 export const names = (page) => page.$$eval("#members bdi", (nodes) => nodes.map((node) => node.textContent).sort());

@@ -11,7 +11,7 @@ const RUBBISH = ["nan", "inf", "-inf", "-1", "1e300", "x", "", "\0", "1.5", "0x1
 const FORKS = ["a:b:c :: 5", "x:99999999999999999999999999", "\0:1 -:1", `${"y".repeat(5000)}:3`, "nan:nan", Array.from({ length: 40 }, (_, i) => `f${i}:${i}`).join(" ")];
 const FIELDS = {
   head: ["epoch", "seq", "said", "history", "forks"],
-  member: ["id", "name", "address", "shown", "gateway", "session", "resume", "floor", "asked_at", "floor_epoch"],
+  member: ["id", "name", "address", "shown", "mark", "gateway", "session", "resume", "floor", "asked_at", "floor_epoch"],
   left: ["resume", "floor", "floor_epoch", "asked_at", "session", "name"],
 };
 const OPTIONAL = "floor_epoch"; // records of an older gateway have none
@@ -122,7 +122,7 @@ function checkJoined(room, after, { people }, answers, events) {
     assert.ok(floor >= 0 && floor <= number, `a floor is a number of the room: ${floor}`);
     if (status === "resumed") return;
     assert.ok(listed.includes(person.folded), "who joined is on the list");
-    if (![person.name, person.shown, id].every(canBeShown)) return;
+    if (![person.name, person.shown, person.mark, id].every(canBeShown)) return;
     assert.ok(events.some(({ seq, joined = [] }) => seq === number && joined.some((one) => one.id === id)), "who joined was told of");
   });
 }

@@ -41,7 +41,7 @@ export const words = {
     args: [
       gateway, room.memberTtl, room.mostMembers, member(room, ""), "yukizuri:gateway:", until,
       ...people.flatMap((one) => [
-        one.name, one.address, one.shown, one.session, one.id, one.hash, one.shownId, one.shownHash, one.folded,
+        one.name, one.address, one.shown, one.mark, one.session, one.id, one.hash, one.shownId, one.shownHash, one.folded,
         one.asked, one.restore ? "1" : "0", one.floor, one.floorEpoch,
       ]),
     ],

@@ -10,7 +10,7 @@ const isLate = (own, theirs, now) => own > 0 && own + SURELY_MS < theirs && thei
 
 /** People whose names browsers cannot show (not UTF-8, a NUL) are counted but not named. Bytes are latin1. */
 export const canBeShown = (text = "") => !text.includes("\0") && Buffer.from(Buffer.from(text, "latin1").toString(), "utf8").latin1Slice() === text;
-const those = (people) => people.filter(({ id, name, address }) => canBeShown(id) && canBeShown(name) && canBeShown(address));
+const those = (people) => people.filter(({ id, name, address, mark = "" }) => [id, name, address, mark].every(canBeShown));
 
 export class RoomModel {
   /** `settings`: retention, mostKept, mostMembers, mostNonces. `history`: the current history of Redis. */
@@ -20,7 +20,7 @@ export class RoomModel {
     this.head = null; // {epoch, seq, said, history, forks: [[epoch, seq]]}
     this.kept = []; // {seq, said, event}
     this.listed = new Set(); // folded names
-    this.members = new Map(); // folded name → {id, name, address, shown, gateway, session, asked, hash, floor, floorEpoch}
+    this.members = new Map(); // folded name → {id, name, address, shown, mark, gateway, session, asked, hash, floor, floorEpoch}
     this.left = new Map(); // id → {hash, floor, floorEpoch} of a token that is good, {asked, session, name} of who had it last
     this.nonces = new Map(); // id → Map of nonce → number
     this.published = []; // what was published since this was emptied: [channel, event]
@@ -121,12 +121,12 @@ export class RoomModel {
 
   #letIn(call) {
     if (call.coming.length === 0) return;
-    const shown = ({ person, id }) => ({ id, name: person.name, ...(person.shown !== "" && { address: person.shown }) });
+    const shown = ({ person, id }) => ({ id, name: person.name, ...(person.shown !== "" && { address: person.shown }), ...(person.mark !== "" && { mark: person.mark }) });
     const seq = this.#presence(call.coming.map(shown), [], this.#countWith(call.coming));
     for (const { person, id, hash, floor, answer } of call.coming) {
       answer[2] = seq;
-      const { name, address, shown: others, session, asked, folded } = person;
-      this.members.set(folded, { id, name, address, shown: others, gateway: call.gateway, session, asked, hash, floor, floorEpoch: answer[4] });
+      const { name, address, shown: others, mark, session, asked, folded } = person;
+      this.members.set(folded, { id, name, address, shown: others, mark, gateway: call.gateway, session, asked, hash, floor, floorEpoch: answer[4] });
       this.listed.add(folded);
       if (id === person.shownId) this.left.set(id, { asked, session, name: folded });
     }
@@ -140,7 +140,7 @@ export class RoomModel {
     if (late && !person.restore) return ["late"];
     if (person.restore && !same && (late || person.asked === 0)) return ["moved"];
     if (!same) there.asked = person.asked;
-    Object.assign(there, { gateway, session: person.session, address: person.address });
+    Object.assign(there, { gateway, session: person.session, address: person.address, shown: person.shown, mark: person.mark });
     const incarnation = (session) => /^(.*)-\d+$/.exec(session)?.[1]; // two processes may have had one gateway-id
     if (own.gateway !== gateway || incarnation(own.session) !== incarnation(person.session)) this.published.push([`yukizuri:gateway:${own.gateway}`, { type: "resumed", id: there.id, session: own.session }]);
     return ["resumed", there.id, this.head.seq, this.#floorHere(there.floor, there.floorEpoch), this.head.epoch];
@@ -236,8 +236,8 @@ export class RoomModel {
   roster(newEpoch) {
     const { epoch, seq, said } = this.#position(newEpoch);
     for (const folded of this.listed) if (!this.members.has(folded)) this.listed.delete(folded);
-    const listed = [...this.listed].map((folded) => this.members.get(folded)).map(({ id, name, shown }) => ({ id, name, address: shown }));
-    const people = those(listed).map(({ id, name, address }) => [id, name, address]).sort();
+    const listed = [...this.listed].map((folded) => this.members.get(folded)).map(({ id, name, shown, mark }) => ({ id, name, address: shown, mark }));
+    const people = those(listed).map(({ id, name, address, mark }) => [id, name, address, mark]).sort();
     return { epoch, seq, said, count: this.listed.size, people };
   }
 }

@@ -43,8 +43,8 @@ const readers = {
   head: (state, { epoch, seq, said, history, forks }) => (state.head = { epoch, seq: Number(seq), said: Number(said), history, forks: readForks(forks) }),
   recent: (state, entries) => (state.kept = entries.map(entry)),
   members: (state, names) => (state.listed = new Set(names)),
-  member: (state, { id, name, address, shown, gateway, session, asked_at, resume, floor, floor_epoch = "" }, folded) =>
-    state.members.set(folded, { id, name, address, shown, gateway, session, asked: Number(asked_at), hash: resume, floor: Number(floor), floorEpoch: floor_epoch }),
+  member: (state, { id, name, address, shown, mark = "", gateway, session, asked_at, resume, floor, floor_epoch = "" }, folded) =>
+    state.members.set(folded, { id, name, address, shown, mark, gateway, session, asked: Number(asked_at), hash: resume, floor: Number(floor), floorEpoch: floor_epoch }),
   left: (state, { resume, floor, floor_epoch = "", asked_at, session, name }, id) =>
     state.left.set(id, { ...(resume !== undefined && { hash: resume, floor: Number(floor), floorEpoch: floor_epoch }), asked: Number(asked_at), session, name }),
   nonces: (state, scores, id) => state.nonces.set(id, new Map(Object.entries(scores).map(([nonce, number]) => [nonce, Number(number)]))),

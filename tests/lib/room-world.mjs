@@ -107,7 +107,7 @@ export class World {
     const token = random.chance(0.6) ? (random.chance(0.5) && this.#record(room, good)) || this.#record(room) : undefined;
     const folded = token && random.chance(0.6) ? token.folded : random.pick(NAMES);
     const person = {
-      folded, name: folded.replace(/[a-z]/g, (letter) => letter.toUpperCase()), address: "192.0.2.1", shown: random.pick(["", "192.0.2.x"]), session: this.#session(gateway),
+      folded, name: folded.replace(/[a-z]/g, (letter) => letter.toUpperCase()), address: "192.0.2.1", shown: random.pick(["", "192.0.2.x"]), mark: random.pick(["", "Ab_-1234"]), session: this.#session(gateway),
       id: this.fresh("i"), hash: this.fresh("h"), shownId: token?.id ?? "", shownHash: token?.hash ?? "",
       asked: this.#asked(), restore: false, floor: 0, floorEpoch: "",
     };
@@ -293,20 +293,20 @@ function plainRecent([epoch, seq, said, , forks, , ...rest]) {
   return { epoch, seq, said, forks, events };
 }
 
-/** The entries of a list, three words each, sorted. */
-function readPeople(words) {
+/** The entries of a list, so many words each, sorted. */
+function readPeople(words, each) {
   const people = [];
-  for (let i = 0; i < words.length; i += 3) people.push(words.slice(i, i + 3));
+  for (let i = 0; i < words.length; i += each) people.push(words.slice(i, i + each));
   return people.sort();
 }
 
 function plainRoster([epoch, seq, said, count, ...rest]) {
-  return { epoch, seq, said, count, people: readPeople(rest) };
+  return { epoch, seq, said, count, people: readPeople(rest, 4) };
 }
 
 function plainOurs([cursor, ...rest]) {
   assert.equal(cursor, "0", "a small room is one page");
-  return readPeople(rest);
+  return readPeople(rest, 3);
 }
 
 /** A reply in the model's terms. */

@@ -144,6 +144,48 @@ static void test_display(void **state)
     assert_string_not_equal(today, tomorrow);
 }
 
+static void mark_of(const char *text, const uint8_t key[32], char out[ADDRESS_MARK_BYTES])
+{
+    struct address address = parse(text);
+    address_mark(&address, key, out);
+}
+
+static void assert_one_mark(bool one, const char *left, const char *right)
+{
+    static const uint8_t key[32] = {1};
+    char marks[2][ADDRESS_MARK_BYTES];
+    mark_of(left, key, marks[0]);
+    mark_of(right, key, marks[1]);
+    assert_int_equal(strlen(marks[0]), ADDRESS_MARK_BYTES - 1);
+    assert_int_equal(strcmp(marks[0], marks[1]) == 0, one);
+}
+
+static void test_mark_is_of_the_unit_in_which_addresses_are_given_out(void **state)
+{
+    (void)state;
+    assert_one_mark(true, "203.0.113.7", "203.0.113.7");
+    assert_one_mark(true, "203.0.113.7", "::ffff:203.0.113.7");
+    assert_one_mark(false, "203.0.113.7", "203.0.113.8");
+    assert_one_mark(true, "2001:db8:1:2:3::1", "2001:db8:1:2:ffff::9");
+    assert_one_mark(false, "2001:db8:1:2::1", "2001:db8:1:3::1");
+}
+
+static void test_mark_changes_with_the_key_and_is_no_cloak_word(void **state)
+{
+    static const uint8_t keys[2][32] = {{1}, {2}};
+    char marks[2][ADDRESS_MARK_BYTES];
+    char word[ADDRESS_TEXT_BYTES];
+    struct address address = parse("203.0.113.7");
+    (void)state;
+    for (size_t i = 0; i < 2; i++)
+        mark_of("203.0.113.7", keys[i], marks[i]);
+    assert_string_not_equal(marks[0], marks[1]);
+    for (int64_t day = 0; day < 40000; day += 100) {
+        address_display(&address, ADDRESS_CLOAK, keys[0], day, word);
+        assert_string_not_equal(word, marks[0]);
+    }
+}
+
 static void test_loopback(void **state)
 {
     (void)state;
@@ -174,10 +216,16 @@ static void test_unit_is_64_bits_of_ipv6(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse_good),  cmocka_unit_test(test_parse_bad),
-        cmocka_unit_test(test_block_edges), cmocka_unit_test(test_block_bad),
-        cmocka_unit_test(test_walk),        cmocka_unit_test(test_display),
-        cmocka_unit_test(test_loopback),    cmocka_unit_test(test_unit_is_64_bits_of_ipv6),
+        cmocka_unit_test(test_parse_good),
+        cmocka_unit_test(test_parse_bad),
+        cmocka_unit_test(test_block_edges),
+        cmocka_unit_test(test_block_bad),
+        cmocka_unit_test(test_walk),
+        cmocka_unit_test(test_display),
+        cmocka_unit_test(test_mark_is_of_the_unit_in_which_addresses_are_given_out),
+        cmocka_unit_test(test_mark_changes_with_the_key_and_is_no_cloak_word),
+        cmocka_unit_test(test_loopback),
+        cmocka_unit_test(test_unit_is_64_bits_of_ipv6),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

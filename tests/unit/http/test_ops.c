@@ -3,8 +3,12 @@
 
 #include "fake_redis.h"
 #include "http_stage.h"
+#include "skipping_clock.h"
 
-enum { SOON_S = 30 }; /* by then at the latest it is known */
+enum {
+    SOON_S = 30, /* by then at the latest it is known */
+    DAY_MS = 86400000,
+};
 
 static struct fake_redis *fake;
 
@@ -132,6 +136,19 @@ static void test_it_is_not_ready_when_redis_does_not_answer(void **state)
     why_not();
 }
 
+static void test_it_is_not_ready_before_it_knows_the_key_of_todays_addresses(void **state)
+{
+    (void)state;
+    await_ready();
+    fake_redis_always(fake, "GET", NULL);
+    clock_skip_ms(3 * (int64_t)DAY_MS);
+    stage_pass(SOON_S);
+    assert_non_null(strstr(why_not(), "the key under which addresses are hashed"));
+    fake_redis_always(fake, "GET", "'kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk'");
+    fake_redis_drop(fake, FAKE_ALL);
+    await_ready();
+}
+
 static void test_it_is_not_ready_when_it_will_go_away(void **state)
 {
     (void)state;
@@ -152,6 +169,7 @@ int main(void)
         TEST(test_it_is_not_ready_when_what_is_said_does_not_come_back),
         TEST(test_it_is_not_ready_when_what_is_said_lags_far_behind),
         TEST(test_it_is_not_ready_when_redis_does_not_answer),
+        TEST(test_it_is_not_ready_before_it_knows_the_key_of_todays_addresses),
         TEST(test_it_is_not_ready_when_it_will_go_away),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,8 +3,9 @@
  *
  * By itself it answers what a connection begins with (AUTH, SELECT, INFO, CLIENT, PING, CONFIG,
  * TIME, SCRIPT), it lets everybody subscribe, hands on what is published, and brings a probe back.
- * Every other call waits until the test answers it. As of a real Redis, the answers of one
- * connection go out in the order in which it asked: one that is given early waits for those before.
+ * It has a key for the addresses of each day (session/address_key.h). Every other call waits until
+ * the test answers it. As of a real Redis, the answers of one connection go out in the order in
+ * which it asked: one that is given early waits for those before.
  *
  * It keeps no data and runs no Lua: what a script would answer, the test says. A mistake of the
  * test, and a deadline that passes (a minute), fail the running test. The program has deadlines of
@@ -59,6 +60,8 @@ bool fake_redis_came_before(const struct fake_redis_call *first,
  * are arguments. NULL: there is none. */
 const char *fake_redis_key(const struct fake_redis_call *call, size_t index);
 const char *fake_redis_argument(const struct fake_redis_call *call, size_t index);
+
+bool fake_redis_is_answered(const struct fake_redis_call *call);
 
 /* Answers with a value of resp_value.h, such as "['epoch', 7, null]" or "-ERR why". NULL: as the
  * fake would by itself. Does nothing when the connection is gone; no call may be answered twice.

@@ -37,8 +37,9 @@ static void on_roster(void *owner, const struct room_event *roster)
         const struct message_person *person = &roster->joined[i];
         char expected[128];
         snprintf(expected, sizeof expected,
-                 "{\"id\":\"%s\",\"name\":\"%s-name\",\"address\":\"%s-address\"}", person->id,
-                 person->id, person->id);
+                 "{\"id\":\"%s\",\"name\":\"%s-name\",\"address\":\"%s-address\","
+                 "\"mark\":\"%s-mark\"}",
+                 person->id, person->id, person->id, person->id);
         assert_string_equal(person->json, expected);
         tell(world, "%s", person->id);
     }
@@ -199,7 +200,8 @@ void answer_roster(struct fake_redis_call *call, struct roster_answer answer)
                answer.said, answer.count);
     for (const char *at = answer.members; at != NULL && *at != '\0'; at += strspn(at, " ")) {
         int len = (int)strcspn(at, " ");
-        text_print(&text, ", '%.*s', '%.*s-name', '%.*s-address'", len, at, len, at, len, at);
+        text_print(&text, ", '%.*s', '%.*s-name', '%.*s-address', '%.*s-mark'", len, at, len, at,
+                   len, at, len, at);
         at += len;
     }
     text_add_string(&text, "]");

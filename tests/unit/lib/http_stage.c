@@ -8,6 +8,7 @@
 #include "http/client.h"
 #include "http/client_address.h"
 #include "http/ops.h"
+#include "http/pages.h"
 #include "http/router.h"
 #include "http/server.h"
 #include "room/batch_send.h"
@@ -47,6 +48,7 @@ static struct stage {
     struct quota *quota;
     struct broker *broker;
     struct sessions *sessions;
+    struct pages *pages;
     struct client_addresses *addresses;
     struct http_server *http;
     struct http_site site;
@@ -236,6 +238,7 @@ static void make_site(void)
         .connections = stage.connections,
         .broker = stage.broker,
         .sessions = stage.sessions,
+        .pages = stage.pages,
         .quota = stage.quota,
         .metrics = &stage.metrics,
         .refusals = stage.refusals,
@@ -261,6 +264,7 @@ static void open_stage(unsigned sockets, char *const *settings, bool has_redis)
     stage.fanout = fanout_new(stage.sender, &stage.metrics, stage.refusals);
     make_broker();
     make_sessions();
+    stage.pages = pages_new(&stage.config);
     make_server(sockets);
     make_site();
 }
@@ -312,6 +316,7 @@ static void close_parts(void)
 {
     stage.open = false; /* the loop runs no more */
     http_server_free(stage.http);
+    pages_free(stage.pages);
     client_addresses_free(stage.addresses);
     broker_stop(stage.broker);
     connections_free(stage.connections);

@@ -246,7 +246,7 @@ const char *list_for(struct room_world *world, const char *id)
     const char *ids[512];
     size_t index;
     json_t *person;
-    char *own = message_person_json(id, id, "");
+    char *own = message_person_json(&(struct message_who){id, id, "", ""});
     text_print(&json, "[%s]", member_list_json(world->room, id, own));
     json_t *members = json_loads(json.data, 0, NULL);
     json_array_foreach(members, index, person) ids[index] = id_of(person);

@@ -87,8 +87,8 @@ void answer_kept(struct rooms_world *world, const char *epoch, unsigned head, co
 /* One member, Ann, and so many in all. */
 void answer_roster(struct rooms_world *world, const char *epoch, unsigned seq, unsigned count)
 {
-    fake_redis_answer(fake_redis_await(world->fake, "roster"), "['%s', %u, 0, %u, 'a', 'Ann', '']",
-                      epoch, seq, count);
+    fake_redis_answer(fake_redis_await(world->fake, "roster"),
+                      "['%s', %u, 0, %u, 'a', 'Ann', '', '']", epoch, seq, count);
 }
 
 struct room *open_room(struct rooms_world *world, const char *name)

@@ -258,6 +258,7 @@ void world_open(const char *setting)
 {
     begin(setting);
     assert_true(loop_until(is_healthy, NULL, WORLD_DEADLINE_MS));
+    loop_settle(); /* the key of today's addresses is there */
     sessions_admit(world.sessions);
 }
 

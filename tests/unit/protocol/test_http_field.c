@@ -109,6 +109,100 @@ static void test_who_gets_gzip(void **state)
     assert_true(http_field_prefers_gzip(&request));
 }
 
+static bool likes_brotli(const char *value)
+{
+    char header[200];
+    struct http_request request;
+    snprintf(header, sizeof header, "Accept-Encoding: %s\r\n", value);
+    assert_int_equal(parse(header, &request), 0);
+    return http_field_prefers_brotli(&request);
+}
+
+static void test_who_gets_brotli(void **state)
+{
+    static const struct {
+        const char *value;
+        bool likes;
+    } cases[] = {
+        {"br", true},
+        {"BR", true},
+        {"gzip, deflate, br, zstd", true},
+        {"gzip;q=0.5, br;q=0.5", true},
+        {"br;q=0.001", true},
+        {"br, identity;q=0.5, *;q=0", true},
+        {"", false},
+        {"*", false},
+        {"gzip", false},
+        {"br;q=0", false},
+        {"br;q=0.000, gzip", false},
+        {"br;q=0.4, gzip;q=0.5", false},
+        {"br;q=0.4, identity", false},
+        {"br;q=0.1, *", false},
+        {"br, *;q=0.5", true},
+        {"br;q=2", false},
+        {"br;q=", false},
+        {"br;", false},
+        {"brotli, xbr, b r", false},
+        {"gzip;q=br", false},
+    };
+    struct http_request request;
+    (void)state;
+    assert_int_equal(parse("", &request), 0);
+    assert_false(http_field_prefers_brotli(&request));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (likes_brotli(cases[i].value) != cases[i].likes)
+            fail_msg("%s", cases[i].value);
+}
+
+static void test_language_that_is_liked_best(void **state)
+{
+    static const char *const languages[] = {"en", "ja"};
+    static const struct {
+        const char *value, *language;
+    } cases[] = {
+        {"ja", "ja"},
+        {"JA", "ja"},
+        {"ja-JP", "ja"},
+        {"ja, en", "ja"},
+        {"en, ja", "en"},
+        {"ja;q=0.5, en;q=0.5", "ja"},
+        {"en;q=0.4, ja-Hira-JP;q=0.5", "ja"},
+        {"en, ja;q=0.9", "en"},
+        {"ja-JP;q=0.2, en;q=0.5, ja;q=0.8", "ja"},
+        {"en;q=0.2, ja ; q=0.25", "ja"},
+        {"en;q=0.2, ja-JP ;\tQ=0.25", "ja"},
+        {"fr, ja;q=0.1", "ja"},
+        {"ja;q=0", "en"},
+        {"ja;q=0, ja-JP;q=0.1", "ja"},
+        {"", "en"},
+        {"*", "en"},
+        {"j", "en"},
+        {"jav", "en"},
+        {"jax-JP", "en"},
+        {"ja_JP", "en"},
+        {"fr;q=ja", "en"},
+        {"ja;q=2", "en"},
+        {"ja-JP;q=", "en"},
+        {"ja;", "en"},
+        {"ja;q=1.5, ja;q=0.5", "ja"},
+        {"en;q=0.124, ja-Latn-JP-hepburn-heploc-x-12345678 ; q=0.125", "ja"},
+    };
+    struct http_request request;
+    (void)state;
+    assert_int_equal(parse("", &request), 0);
+    assert_string_equal(http_field_language(&request, languages, 2), "en");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char header[200];
+        snprintf(header, sizeof header, "Accept-Language: %s\r\n", cases[i].value);
+        assert_int_equal(parse(header, &request), 0);
+        const char *language = http_field_language(&request, languages, 2);
+        if (strcmp(language, cases[i].language) != 0)
+            fail_msg("%s: %s", cases[i].value, language);
+    }
+    assert_int_equal(parse("Accept-Language: fr\r\nAccept-Language: ja;q=0.3\r\n", &request), 0);
+    assert_string_equal(http_field_language(&request, languages, 2), "ja");
+}
+
 static int body(const char *headers)
 {
     struct http_request request;
@@ -157,6 +251,8 @@ int main(void)
         cmocka_unit_test(test_a_list_goes_over_all_headers_of_its_name),
         cmocka_unit_test(test_weights),
         cmocka_unit_test(test_who_gets_gzip),
+        cmocka_unit_test(test_who_gets_brotli),
+        cmocka_unit_test(test_language_that_is_liked_best),
         cmocka_unit_test(test_where_a_body_ends_is_sure_or_the_request_is_bad),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

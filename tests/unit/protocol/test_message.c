@@ -96,7 +96,7 @@ static void test_encode(void **state)
     struct text out = TEXT_EMPTY;
     struct message_in say = {.text = "a\"\\\n\x01é", .text_len = 7, .nonce = "n"};
     (void)state;
-    char *person = message_person_json("i", "x\"y", "");
+    char *person = message_person_json(&(struct message_who){"i", "x\"y", "", ""});
     assert_string_equal(person, "{\"id\":\"i\",\"name\":\"x\\\"y\"}");
     message_add_say(&out, person, &say);
     assert_string_equal(out.data, "\"from\":{\"id\":\"i\",\"name\":\"x\\\"y\"},\"text\":"
@@ -108,9 +108,11 @@ static void test_encode(void **state)
     assert_string_equal(out.data, "{\"type\":\"error\",\"code\":\"c\",\"message\":\"m\","
                                   "\"suggestion\":\"s\",\"retry_after\":1.2}");
     text_clear(&out);
-    message_add_presence(&out, &(struct message_presence){9, 2, person, ""});
-    assert_string_equal(out.data, "{\"type\":\"presence\",\"seq\":9,\"joined\":[{\"id\":\"i\","
-                                  "\"name\":\"x\\\"y\"}],\"left\":[],\"count\":2}");
+    message_add_presence(&out, &(struct message_presence){
+                                   .seq = 9, .count = 2, .came = 1, .joined = person, .left = ""});
+    assert_string_equal(out.data,
+                        "{\"type\":\"presence\",\"seq\":9,\"joined\":[{\"id\":\"i\","
+                        "\"name\":\"x\\\"y\"}],\"left\":[],\"came\":1,\"went\":0,\"count\":2}");
     free(person);
     text_done(&out);
 }

@@ -94,7 +94,8 @@ static void test_presence_of_ours_is_read_as_the_full_parser_reads_it(void **sta
         "\"address\":\"192.0.2.1\"}],\"left\":[],\"count\":1}",
         "{\"type\":\"presence\",\"seq\":5,\"joined\":[],\"left\":[{\"id\":\"i\",\"name\":\"雪\"},"
         "{\"id\":\"j\",\"name\":\"\"}],\"count\":0}",
-        "{\"type\":\"presence\",\"seq\":6,\"joined\":[{\"id\":\"i\",\"name\":\"a\\/\\\"\"}],"
+        "{\"type\":\"presence\",\"seq\":6,\"joined\":[{\"id\":\"i\",\"name\":\"a\\/\\\"\",\"mark\":"
+        "\"Ab_-1234\"},{\"id\":\"k\",\"name\":\"\",\"address\":\"a\",\"mark\":\"m\"}],"
         "\"left\":[{\"id\":\"\\u0069\",\"name\":\"n\"}],\"count\":3}",
     };
     (void)state;
@@ -204,21 +205,28 @@ static char *concatenate(const char *name, const char *mark, const struct variab
     return text_take(&out);
 }
 
+/* Takes `json` over. */
+static char *lengthen(char *json, const char *script_mark, const char *word, const char *value)
+{
+    const struct variable words[] = {{"json", json}, {word, value}, {NULL, NULL}};
+    char *longer = concatenate("join", script_mark, words);
+    free(json);
+    return longer;
+}
+
 /* As person_json of prelude.lua; the words are as cjson.encode writes them. */
-static char *write_person(const char *id, const char *name, const char *address)
+static char *write_person(const char *id, const char *name, const char *address, const char *mark)
 {
     const struct variable words[] = {
         {"cjson.encode(id)", id}, {"cjson.encode(name)", name}, {NULL, NULL}};
     char *json = concatenate("join", "    local json = ", words);
-    if (address != NULL) {
-        const struct variable longer[] = {
-            {"json", json}, {"cjson.encode(public_address)", address}, {NULL, NULL}};
-        char *before = json;
-        json = concatenate("join", "        json = ", longer);
-        free(before);
-    }
+    if (address != NULL)
+        json = lengthen(json, "public_address ~= '' then\n        json = ",
+                        "cjson.encode(public_address)", address);
+    if (mark != NULL)
+        json = lengthen(json, "mark ~= '' then\n        json = ", "cjson.encode(mark)", mark);
     const struct variable whole[] = {{"json", json}, {NULL, NULL}};
-    char *person = concatenate("join", "cjson.encode(public_address)\n    end\n    return ", whole);
+    char *person = concatenate("join", "cjson.encode(mark)\n    end\n    return ", whole);
     free(json);
     return person;
 }
@@ -232,12 +240,12 @@ static void read_fast(const char *json, struct room_event *out)
         fail_msg("left to the full parser: %s", json);
 }
 
-static void check_message(const char *address, const char *text, const char *nonce)
+static void check_message(const struct message_who *who, const char *text, const char *nonce)
 {
     const struct message_in say = {.text = text, .text_len = strlen(text), .nonce = nonce};
     struct text body = TEXT_EMPTY;
     struct room_event event;
-    char *person = message_person_json("AbC_d-f1234", "a/\"b\" \\ \xe9\x9b\xaa", address);
+    char *person = message_person_json(who);
     message_add_say(&body, person, &say);
     const struct variable words[] = {
         {"number", "4503599627370495"}, {"at", "1700000000123"}, {"body", body.data}, {NULL, NULL}};
@@ -256,9 +264,15 @@ static void check_message(const char *address, const char *text, const char *non
 static void test_every_message_that_we_write_is_read_without_the_full_parser(void **state)
 {
     (void)state;
-    check_message("", "t", NULL);
-    check_message("203.0.113.x", "\xe9\x9b\xaa \xf0\x9f\x98\x80 \x7f", "n-1");
-    check_message("2001:db8:1::/48", "\"quoted\" \\ / \b\t\n\f\r", "\"\\\n/");
+    struct message_who who = {"AbC_d-f1234", "a/\"b\" \\ \xe9\x9b\xaa", "", ""};
+    check_message(&who, "t", NULL);
+    who.mark = "Ab_-1234";
+    check_message(&who, "t", NULL);
+    who.address = "203.0.113.x";
+    check_message(&who, "\xe9\x9b\xaa \xf0\x9f\x98\x80 \x7f", "n-1");
+    who.address = "2001:db8:1::/48";
+    who.mark = "";
+    check_message(&who, "\"quoted\" \\ / \b\t\n\f\r", "\"\\\n/");
 }
 
 static void check_presence(const char *joined, const char *left, size_t joined_count,
@@ -285,18 +299,21 @@ static void test_every_presence_that_we_write_is_read_without_the_full_parser(vo
 {
     (void)state;
     static const char id[] = "\"AbC_d-f1234\"";
-    char *one = write_person(id, "\"\xe9\x9b\xaa\"", "\"203.0.113.x\"");
-    char *other = write_person(id, "\"a\\/\\\"b\\\" \\\\\"", "\"2001:db8:1::\\/48\"");
-    char *nowhere = write_person(id, "\"n\"", NULL);
+    char *one = write_person(id, "\"\xe9\x9b\xaa\"", "\"203.0.113.x\"", "\"Ab_-1234\"");
+    char *other = write_person(id, "\"a\\/\\\"b\\\" \\\\\"", "\"2001:db8:1::\\/48\"", NULL);
+    char *marked = write_person(id, "\"n\"", NULL, "\"Ab_-1234\"");
+    char *nowhere = write_person(id, "\"n\"", NULL, NULL);
     struct text both = TEXT_EMPTY;
     text_print(&both, "%s,%s", one, other);
     check_presence("", "", 0, 0);
     check_presence(one, "", 1, 0);
+    check_presence(marked, "", 1, 0);
     check_presence(both.data, nowhere, 2, 1);
     check_presence("", both.data, 0, 2);
     text_done(&both);
     free(one);
     free(other);
+    free(marked);
     free(nowhere);
 }
 

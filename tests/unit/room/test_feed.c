@@ -110,8 +110,9 @@ static void test_feed_takes_only_members_from_a_list_who_can_be_shown(void **sta
     open_feed(world);
     fake_redis_answer(
         fake_redis_await(world->fake, "roster"),
-        "['one', 3, 0, 5, 'a', 'a-name', 'a-address', 'b', '\xff\xfe', '', null, 'x', "
-        "'y', 7, 'x', 'y', 'c', 'c-name', 'c-address', 'd', 'd-name']");
+        "['one', 3, 0, 5, 'a', 'a-name', 'a-address', 'a-mark', 'b', '\xff\xfe', '', '', null, "
+        "'x', 'y', '', 7, 'x', 'y', '', 'e', 'e-name', '', '\xff', 'f', 'f-name', '', 7, "
+        "'c', 'c-name', 'c-address', 'c-mark', 'd', 'd-name', '']");
     give_kept(world, 0, (struct kept_answer){"one", 3, 0, NULL, NULL, ""});
     assert_string_equal(delivered(world), "[ a c ]5 start:3 live");
 }

@@ -76,7 +76,7 @@ static void test_batch_leaves_out_who_came_and_went(void **state)
     presence_batch_write(batch, &out);
     assert_string_equal(
         out.data, "{\"type\":\"presence\",\"seq\":2,\"joined\":[{\"id\":\"b\",\"name\":\"B\"}],"
-                  "\"left\":[{\"id\":\"c\",\"name\":\"C\"}],\"count\":1}");
+                  "\"left\":[{\"id\":\"c\",\"name\":\"C\"}],\"came\":1,\"went\":1,\"count\":1}");
     presence_batch_clear(batch);
     assert_false(presence_batch_is_open(batch));
     text_done(&out);
@@ -111,7 +111,8 @@ static void test_batch_tells_that_somebody_left_who_was_in_a_list_already(void *
     add_event(batch, LEAVE(4, "a", 2));
     add_event(batch, LEAVE(5, "c", 1));
     add_event(batch, JOIN(6, "d", 2));
-    static const char left[] = "\"left\":[{\"id\":\"a\",\"name\":\"N\"}],\"count\":2}";
+    static const char left[] =
+        "\"left\":[{\"id\":\"a\",\"name\":\"N\"}],\"came\":3,\"went\":1,\"count\":2}";
     char line[256];
     snprintf(line, sizeof line,
              "{\"type\":\"presence\",\"seq\":6,\"joined\":[{\"id\":\"b\",\"name\":\"N\"},"
@@ -121,7 +122,8 @@ static void test_batch_tells_that_somebody_left_who_was_in_a_list_already(void *
     presence_batch_clear(batch);
     add_event(batch, JOIN(7, "e", 3));
     add_event(batch, LEAVE(8, "e", 2));
-    check_line(batch, "{\"type\":\"presence\",\"seq\":8,\"joined\":[],\"left\":[],\"count\":2}");
+    check_line(batch, "{\"type\":\"presence\",\"seq\":8,\"joined\":[],\"left\":[],\"came\":0,"
+                      "\"went\":0,\"count\":2}");
     presence_batch_free(batch);
 }
 
@@ -139,12 +141,41 @@ static void test_batch_is_full_when_a_line_cannot_name_all(void **state)
     presence_batch_free(batch);
 }
 
+static void test_batch_counts_those_too_whom_it_cannot_name(void **state)
+{
+    enum { MANY = MESSAGE_PRESENCE_NAMES + 10 };
+    struct presence_batch *batch = presence_batch_new();
+    struct text out = TEXT_EMPTY;
+    char json[160];
+    (void)state;
+    for (int i = 0; i < MANY; i++) {
+        snprintf(json, sizeof json,
+                 "{\"type\":\"presence\",\"seq\":%d,\"joined\":[{\"id\":\"j%d\",\"name\":\"N\"}],"
+                 "\"left\":[{\"id\":\"l%d\",\"name\":\"N\"}],\"count\":9}",
+                 i + 1, i, i);
+        add_event(batch, json);
+    }
+    add_event(batch, LEAVE(98, "j0", 8)); /* nobody saw this one come */
+    presence_batch_write(batch, &out);
+    assert_non_null(strstr(out.data, ",\"came\":59,\"went\":60,\"count\":8}"));
+    assert_non_null(strstr(out.data, "\"id\":\"j49\""));
+    assert_null(strstr(out.data, "\"id\":\"j50\""));
+    presence_batch_clear(batch);
+    add_event(batch, JOIN(99, "a", 9));
+    text_clear(&out);
+    presence_batch_write(batch, &out);
+    assert_non_null(strstr(out.data, ",\"came\":1,\"went\":0,\"count\":9}"));
+    text_done(&out);
+    presence_batch_free(batch);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_events_twice_change_nothing),
         cmocka_unit_test(test_holds_at_most_so_many),
         cmocka_unit_test(test_batch_leaves_out_who_came_and_went),
+        cmocka_unit_test(test_batch_counts_those_too_whom_it_cannot_name),
         cmocka_unit_test(test_batch_tells_that_somebody_left_who_was_in_a_list_already),
         cmocka_unit_test(test_batch_is_full_when_a_line_cannot_name_all),
     };

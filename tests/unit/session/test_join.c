@@ -26,6 +26,7 @@ static void test_who_asks_is_named_to_redis_with_an_id_and_a_session_of_its_own(
     assert_string_equal(world_join_word(call, 0, WORLD_JOIN_NAME), "\u00c4nne");
     assert_string_equal(world_join_word(call, 0, WORLD_JOIN_ADDRESS), "192.0.2.1");
     assert_string_equal(world_join_word(call, 0, WORLD_JOIN_SHOWN_ADDRESS), "192.0.2.x");
+    assert_int_equal(strlen(world_join_word(call, 0, WORLD_JOIN_MARK)), 3);
     assert_int_equal(strlen(world_join_word(call, 0, WORLD_JOIN_NEW_ID)), 11);
     assert_int_equal(strlen(world_join_word(call, 0, WORLD_JOIN_NEW_HASH)), 22);
     assert_string_equal(world_join_word(call, 0, WORLD_JOIN_SHOWN_ID), "");
@@ -211,7 +212,7 @@ static void test_who_asks_while_the_room_opens_is_in_the_first_call_after_that(v
     world_ask(client, "alice");
     struct fake_redis_call *roster = world_await("roster");
     world_expect_none("join");
-    fake_redis_answer(roster, "['epoch-1', 7, 0, 1, 'bobbobbob00', 'bob', '']");
+    fake_redis_answer(roster, "['epoch-1', 7, 0, 1, 'bobbobbob00', 'bob', '', '']");
     world_let_in(world_await("join"));
     const json_t *welcome = client_expect(client, "welcome");
     assert_int_equal(json_array_size(json_object_get(welcome, "members")), 2);
