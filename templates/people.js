@@ -75,6 +75,7 @@ export class People {
   #ignored; #onPerson;
   #writing = new Map(); // id → timer
   #street = new Map(); // id → crest in the street
+  #items = new Map(); // id → { node in the list, looks }
   #timer = 0; #drawnAt = 0; #order = 0;
   count = 0;
 
@@ -178,13 +179,36 @@ export class People {
     const all = this.#inOrder();
     const found = wanted ? all.filter(({ name }) => name.toLowerCase().includes(wanted)) : all;
     const listed = found.slice(0, this.count > MOST_LISTED && !wanted ? SEARCH_FROM : MOST_LISTED);
-    $("members").replaceChildren(...listed.map((person) => this.#item(person)));
+    this.#place(listed.map((person) => this.#itemOf(person)));
     $("members-more").textContent = !wanted && this.count > listed.length ? t.elsewhere(this.count - listed.length) : "";
     $("search").hidden = this.count < SEARCH_FROM && !wanted;
     for (const node of document.querySelectorAll(".count")) node.textContent = this.count.toLocaleString();
     $("people-button").setAttribute("aria-label", t.here(this.count));
     $("stack").replaceChildren(...all.slice(0, 3).map(crest));
     this.#drawStreet(all);
+  }
+
+  /** Whoever stays where it is keeps its node: a click or the focus is not lost when somebody else speaks. */
+  #place(items) {
+    let at = $("members").firstChild;
+    for (const item of items)
+      if (item === at) at = at.nextSibling;
+      else $("members").insertBefore(item, at);
+    while (at) {
+      const next = at.nextSibling;
+      at.remove();
+      at = next;
+    }
+    for (const id of this.#items.keys()) if (!this.#people.has(id)) this.#items.delete(id);
+  }
+
+  #itemOf(person) {
+    const looks = [person.name, person.address, person.mark, this.#ignored(person)].join();
+    const known = this.#items.get(person.id);
+    if (known?.looks === looks) return known.node;
+    const node = this.#item(person);
+    this.#items.set(person.id, { looks, node });
+    return node;
   }
 
   #item(person) {

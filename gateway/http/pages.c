@@ -164,7 +164,7 @@ static void end_with_checked(struct response *response, const struct http_reques
     enum asset_coding coding = choose_coding(request, page->codings);
     const char *hash = strchr(page->asset->path + 1, '/') + 1;
     char tag[TAG_BYTES], line[TAG_BYTES + 16];
-    snprintf(tag, sizeof tag, "W/\"%.24s-%lx%s\"", hash, page->version, letters[coding]);
+    snprintf(tag, sizeof tag, "W/\"%.32s-%lx%s\"", hash, page->version, letters[coding]);
     snprintf(line, sizeof line, "ETag: %s\r\n", tag);
     bool known = status == 200 && is_there_already(request, tag);
     response_begin(response, known ? 304 : status);

@@ -2,8 +2,7 @@
  * shown as `cloak`. All gateways use the same one for a day, so that a person looks the same on
  * each of them and after a restart; it is in Redis (P:cloak:DAY), which the first to need it wrote
  * there at random, and runs out like the other keys when no gateway renews it. Tomorrow's is there
- * before it is needed.
- */
+ * before it is needed. */
 #ifndef YUKIZURI_SESSION_ADDRESS_KEY_H
 #define YUKIZURI_SESSION_ADDRESS_KEY_H
 

@@ -7,6 +7,7 @@ import { enter, open, sees, startBrowser, startChat } from "../lib/page.mjs";
 
 const FIRST_LOAD_BYTES = 28 * 1024;
 const FIRST_LOAD_REQUESTS = 9;
+const SECOND_LOAD_BYTES = 1500;
 const SCRIPT_BYTES = 20000;
 const NODES = 9000;
 const LAYOUTS_A_MESSAGE = 0.4;
@@ -33,6 +34,11 @@ test("the first load is small, comes from this host alone, and opens the form", 
   for (const { url } of all.filter(({ url }) => url.endsWith(".js"))) script += zlib.gzipSync(await (await fetch(url)).text(), { level: 9 }).length;
   t.diagnostic(`scripts: ${script} bytes gzipped`);
   assert.ok(script <= SCRIPT_BYTES, `${script}`);
+  requests.clear();
+  await page.reload({ waitUntil: "networkidle" });
+  const bytesAgain = [...requests.values()].reduce((sum, one) => sum + one.bytes, 0);
+  t.diagnostic(`second load: ${bytesAgain} bytes over the wire`);
+  assert.ok(bytesAgain <= SECOND_LOAD_BYTES, JSON.stringify([...requests.values()]));
 });
 
 test("a thousand lines and two hundred people are few nodes", { timeout: 180000 }, async (t) => {

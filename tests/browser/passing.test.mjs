@@ -66,6 +66,25 @@ test("in the street a crest walks in with who joins, stirs while somebody writes
   assert.equal(await page.$("#chat [style], #lines [style]"), null, "nothing is styled in its markup");
 });
 
+test("whom one points at in the list keeps the focus while others speak and come", async (t) => {
+  const { nginx } = await startChat(t, 1);
+  const browser = await startBrowser(t, "en-GB");
+  const bob = await joined(t, nginx.url, "bob");
+  const page = await open(t, browser, nginx.origin);
+  await enter(page, "alice");
+  const names = () => page.$$eval("#members bdi", (nodes) => nodes.map((node) => node.textContent).join());
+  const dave = await joined(t, nginx.url, "dave");
+  await until("all are listed", async () => (await names()) === "alice,bob,dave");
+  await page.focus('#members .person:has(bdi:text-is("bob"))');
+  dave.send({ type: "say", text: "hello", nonce: "1" });
+  await until("who spoke last stands before", async () => (await names()) === "alice,dave,bob");
+  await joined(t, nginx.url, "erin");
+  await until("she is listed", async () => (await names()) === "alice,dave,bob,erin");
+  assert.equal(await page.evaluate(() => document.activeElement.querySelector("bdi").textContent), "bob");
+  bob.send({ type: "leave" });
+  await until("he has left the list", async () => (await names()) === "alice,dave,erin");
+});
+
 test("when four hundred come at once, some are named and all are counted", { timeout: 120000 }, async (t) => {
   const { nginx } = await startChat(t, 2);
   const browser = await startBrowser(t, "en-GB");
