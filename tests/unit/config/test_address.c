@@ -186,6 +186,16 @@ static void test_mark_changes_with_the_key_and_is_no_cloak_word(void **state)
     }
 }
 
+static void test_an_address_that_is_not_known_has_no_mark(void **state)
+{
+    static const uint8_t key[32] = {1};
+    const struct address local = {.local_socket = true};
+    char mark[ADDRESS_MARK_BYTES] = "x";
+    (void)state;
+    address_mark(&local, key, mark);
+    assert_string_equal(mark, "");
+}
+
 static void test_loopback(void **state)
 {
     (void)state;
@@ -224,6 +234,7 @@ int main(void)
         cmocka_unit_test(test_display),
         cmocka_unit_test(test_mark_is_of_the_unit_in_which_addresses_are_given_out),
         cmocka_unit_test(test_mark_changes_with_the_key_and_is_no_cloak_word),
+        cmocka_unit_test(test_an_address_that_is_not_known_has_no_mark),
         cmocka_unit_test(test_loopback),
         cmocka_unit_test(test_unit_is_64_bits_of_ipv6),
     };
