@@ -76,14 +76,17 @@ static const char *const simple_answers[][2] = {
     {"CONFIG", "[]"},  {"INFO", "'run_id:fake\r\nredis_version:7.0.0\r\n'"},
 };
 
-/* What the key of a day's addresses is asked for with; NULL: it is something else. */
+/* What the key of a day's addresses is asked for with, each day another one; NULL: it is something
+ * else. */
 static const char *answer_of_address_key(const struct fake_redis_call *call)
 {
+    static char answer[] = "'kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk'";
     const char *key = fake_redis_argument(call, 1);
     if (key == NULL || strstr(key, ":cloak:") == NULL)
         return NULL;
+    answer[1] = key[strlen(key) - 1]; /* the day's last digit */
     if (strcmp(call->name, "GET") == 0)
-        return "'kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk'";
+        return answer;
     if (strcmp(call->name, "SET") == 0)
         return "+OK";
     return strcmp(call->name, "EXPIRE") == 0 ? "1" : NULL;

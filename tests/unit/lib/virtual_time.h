@@ -30,6 +30,9 @@ void loop_pass_ms(int64_t ms);
 /* So much time passes at once, as for a process that was stopped meanwhile. */
 void loop_stop_ms(int64_t ms);
 
+/* The clock on the wall goes on by a day, until loop_close; no time passes. */
+void loop_skip_day(void);
+
 /* Lets time pass until `done`; false when it was not within `ms`. */
 bool loop_until(bool (*done)(void *arg), void *arg, int64_t ms);
 
