@@ -186,6 +186,13 @@ test("/status is for operators alone, and /api/stats tells when each gateway was
   await until("it is forgotten once its members are taken off", async () => !("two" in (await one.stats()).gateways));
 });
 
+test("the header that names a gateway is ASCII, whatever the name is", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--gateway-id", "茶-50%"] });
+  const name = (await get(`${gateway.origin}/api/stats`)).headers["yukizuri-gateway"];
+  assert.equal(name, "%E8%8C%B6-50%25");
+  assert.equal(decodeURIComponent(name), "茶-50%");
+});
+
 test("nginx passes real addresses, uses both gateways, and is trusted on a unix socket", async (t) => {
   const redis = await startRedis(t);
   const directory = temporaryDirectory(t);
