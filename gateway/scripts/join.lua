@@ -140,7 +140,8 @@ local function let_in()
             note_session(person)
         end
         call('HSET', person.key, 'id', person.id, 'name', person.name, 'address', person.address,
-             'shown', person.public_address, 'mark', person.mark, 'gateway', gateway, 'session', person.session,
+             'shown', person.public_address, 'mark', person.mark,
+             'gateway', gateway, 'session', person.session,
              'joined_at', at, 'asked_at', person.asked_at, 'resume', person.hash,
              'floor', digits(person.answer[4]), 'floor_epoch', epoch)
         call('EXPIRE', person.key, ttl)
@@ -179,7 +180,8 @@ local function take_over(person, there)
         asked = person.asked_at
     end
     call('HSET', person.key, 'gateway', gateway, 'session', person.session,
-         'address', person.address, 'shown', person.public_address, 'mark', person.mark, 'asked_at', asked)
+         'address', person.address, 'shown', person.public_address, 'mark', person.mark,
+         'asked_at', asked)
     call('EXPIRE', person.key, ttl)
     taken_over = true
     -- another process, which may bear the same gateway-id (without one: broken by hand)
