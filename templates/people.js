@@ -242,25 +242,22 @@ export class People {
 
 /** The card of a person, beside where it was asked for. */
 export class Card {
-  #person = null; #anchor = null;
+  #person = null;
 
   /** `onMention(person)`, `onIgnore(person)`; `ignores(person)`. */
   constructor({ onMention, onIgnore, ignores }) {
     this.ignores = ignores;
     $("card-mention").addEventListener("click", () => this.#act(onMention));
     $("card-ignore").addEventListener("click", () => this.#act(onIgnore));
-    $("card").addEventListener("toggle", ({ newState }) => newState === "closed" && this.#anchor?.focus?.());
   }
 
   #act(what) {
-    this.#anchor = null; // the focus goes where the act puts it
-    $("card").hidePopover();
+    $("card").hidePopover(); // the focus goes back to where it was, and then where the act puts it
     what(this.#person);
   }
 
   show(person, { me, anchor }) {
     this.#person = person;
-    this.#anchor = anchor;
     $("card-crest").replaceChildren(crest(person));
     $("card-name").textContent = person.name;
     $("card-address").textContent = person.address ? t.address(person.address) : "";
