@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include "http_stage.h"
+#include "telemetry/metrics.h"
 
 static int close_all(void **state)
 {
@@ -57,6 +58,16 @@ static void test_each_setting_changes_its_word(void **state)
     }
 }
 
+static void test_it_tells_whether_redis_writes_to_disk(void **state)
+{
+    (void)state;
+    stage_open();
+    stage_metrics()->redis_writes_to_disk = 0;
+    check_says("\"disk\":\"no\",");
+    stage_metrics()->redis_writes_to_disk = 1;
+    check_says("\"disk\":\"yes\",");
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, close_all)
 
 int main(void)
@@ -64,6 +75,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_it_tells_of_the_settings_as_they_are),
         TEST(test_each_setting_changes_its_word),
+        TEST(test_it_tells_whether_redis_writes_to_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -311,6 +311,11 @@ void stage_admit(void)
     sessions_admit(stage.sessions);
 }
 
+struct metrics *stage_metrics(void)
+{
+    return &stage.metrics;
+}
+
 /* All but the log's file. */
 static void close_parts(void)
 {

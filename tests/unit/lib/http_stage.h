@@ -27,6 +27,10 @@ struct fake_redis;
 struct fake_redis *stage_open_with_redis(void);
 void stage_admit(void);
 
+/* What a gateway knows of itself and of its Redis: a test may say otherwise. */
+struct metrics;
+struct metrics *stage_metrics(void);
+
 /* Does nothing when it is closed. */
 void stage_close(void);
 
