@@ -131,7 +131,8 @@ function drawAll() {
   fill("closes", addUp(of((stats) => stats.closes)).map(([code, count]) => [code, number(count)]));
   fill("drops", Object.entries(t.drops).map(([name, label]) => [label, number(sum(of((stats) => (name === "foreign" ? sum(Object.values(stats.dropped_events)) : stats[name]))))]));
   const ready = now.every(({ stats }) => stats.ready === 1);
-  tell(ready ? t.ok(now.length) : t.notReady, !ready);
+  if (now.length === 0) tell(t.failed, true); // only gateways from before there was this page answer
+  else tell(ready ? t.ok(now.length) : t.notReady, !ready);
 }
 
 function tell(sentence, bad) {

@@ -36,3 +36,24 @@ test("/status shows the figures of each gateway behind a balancer, in both langu
   await japanese.waitForFunction(() => document.querySelector("#redis td")?.textContent === "接続している");
   assert.equal(await japanese.textContent("h1"), "稼働状況");
 });
+
+test("/status leaves out gateways that are older than it, and says so if no other answers", async (t) => {
+  const { nginx } = await startChat(t, 1);
+  const browser = await startBrowser(t, "en-US");
+  const page = await browser.newPage();
+  const names = [undefined, "caf%C3%A9", undefined]; // what each answer says that it is from
+  let asked = 0;
+  await page.route("**/api/stats", async (route) => {
+    const response = await route.fetch();
+    const { "yukizuri-gateway": _, ...headers } = response.headers();
+    const { gateways, ...stats } = await response.json();
+    const name = names[Math.min(asked++, names.length - 1)];
+    await route.fulfill({ status: 200, headers: name ? { ...headers, "Yukizuri-Gateway": name } : headers, json: name ? { ...stats, gateways: { [decodeURIComponent(name)]: 0 } } : stats });
+  });
+  await page.goto(`${nginx.origin}/status`);
+  await page.waitForFunction(() => document.getElementById("state").textContent.includes("cannot be read"));
+  await page.waitForFunction(() => document.getElementById("state").textContent.includes("One gateway answers"));
+  await until("an old one has answered again", () => asked >= 4);
+  assert.match(await page.textContent("#state"), /One gateway answers/);
+  assert.deepEqual(await page.$$eval("#gateways tr", (rows) => rows.map((row) => row.cells[0].textContent)), ["café"]);
+});
