@@ -10,9 +10,9 @@ const number = (n) => n.toLocaleString(language);
 const words = {
   en: {
     retention: ({ retention, retention_messages: most }) => (retention > 0 ? `It is kept for ${span(retention)}, at most ${number(most)} lines of each room, so that whoever loses the connection misses nothing. When the last one leaves a room it may stay as long again. Then it is forgotten.` : "It is passed on and not kept: whoever loses the connection misses what is said meanwhile."),
-    disk: { yes: "The store of the chat (Redis) writes to disk: a line may stay there for longer than that.", no: "It is kept in memory only and never written to disk.", unknown: "Whether the store of the chat (Redis) writes to disk is not known." },
+    disk: { yes: "The store of the chat (Redis) writes to disk: whatever this page says is in it may stay there for longer.", no: "The store of the chat (Redis) is in memory only and never written to disk.", unknown: "Whether the store of the chat (Redis) writes to disk is not known." },
     text: { true: "What is said is written to the log of the server.", false: "What is said is never written to a log." },
-    known: ({ retention, leave_grace: grace, member_ttl: most }) => `It is known while you are here, and for ${span(grace)} after the connection is lost; if all servers stop, for ${span(most)} at most.${retention > 0 ? ` It also stands beside what you said, for as long as that is kept.` : ""}`,
+    known: ({ retention, leave_grace: grace, member_ttl: most }) => `It is known while you are here, and for ${span(grace)} after the connection is lost; if all servers stop, for ${span(most)} at most.${retention > 0 ? ` It also stands beside what you said, and where you came and went, for as long as what is said is kept.` : ""}`,
     named: { true: "The log has your name, and when you came and went.", false: "There is no log, and so no name in it." },
     shown: { full: "Everybody in the room sees your whole address.", masked: "Everybody in the room sees a part of your address (203.0.113.x).", cloak: "Everybody in the room sees a word that stands for your address until midnight, and not the address.", off: "Nobody in the room sees your address." },
     logged: { none: "No address is written to a log: there is none.", full: "The log has your whole address.", masked: "The log has a part of your address (203.0.113.x).", cloak: "The log has a word that stands for your address until midnight, and not the address.", off: "The log does not have your address." },
@@ -22,9 +22,9 @@ const words = {
   },
   ja: {
     retention: ({ retention, retention_messages: most }) => (retention > 0 ? `${span(retention)}のあいだ、部屋ごとに ${number(most)} 行まで残ります。接続が切れた人が読み落とさないためです。最後の人が部屋を出ると、さらに同じだけ残ることがあります。その後は忘れられます。` : "その場で伝わるだけで、残りません。接続が切れているあいだの発言は読めません。"),
-    disk: { yes: "保管場所（Redis）はディスクに書きます。そこには、より長く残るかもしれません。", no: "メモリーの中だけにあり、ディスクには書かれません。", unknown: "保管場所（Redis）がディスクに書くかどうかは分かりません。" },
+    disk: { yes: "保管場所（Redis）はディスクに書きます。このページで保管場所にあるとしたものは、そこにより長く残るかもしれません。", no: "保管場所（Redis）はメモリーの中だけにあり、ディスクには書きません。", unknown: "保管場所（Redis）がディスクに書くかどうかは分かりません。" },
     text: { true: "話したことはサーバーのログに書かれます。", false: "話したことがログに書かれることはありません。" },
-    known: ({ retention, leave_grace: grace, member_ttl: most }) => `居るあいだと、接続が切れてから${span(grace)}のあいだ知られています。すべてのサーバーが止まったときは、長くて${span(most)}残ります。${retention > 0 ? "話したことが残っているあいだは、それに添えられています。" : ""}`,
+    known: ({ retention, leave_grace: grace, member_ttl: most }) => `居るあいだと、接続が切れてから${span(grace)}のあいだ知られています。すべてのサーバーが止まったときは、長くて${span(most)}残ります。${retention > 0 ? "話したことが残るのと同じあいだ、それに添えて、また出入りの記録として残ります。" : ""}`,
     named: { true: "ログには、名前と、来た時刻と去った時刻が書かれます。", false: "ログはないので、名前も書かれません。" },
     shown: { full: "部屋の全員にアドレスがそのまま見えます。", masked: "部屋の全員にアドレスの一部が見えます（203.0.113.x）。", cloak: "部屋の全員に、その日だけアドレスの代わりになる言葉が見えます。アドレスは見えません。", off: "アドレスは誰にも見えません。" },
     logged: { none: "アドレスはログに書かれません。ログがありません。", full: "ログにはアドレスがそのまま書かれます。", masked: "ログにはアドレスの一部が書かれます（203.0.113.x）。", cloak: "ログには、その日だけアドレスの代わりになる言葉が書かれます。", off: "ログにアドレスは書かれません。" },

@@ -18,13 +18,14 @@ test("each sentence says what the settings are, and another one when they change
   assert.match(one.retention, /^It is kept for 1 hour, at most 10,000 lines/);
   assert.match(one.disk, /never written to disk/);
   assert.match(one.text, /never written to a log/);
-  assert.match(one.known, /for 15 seconds after the connection is lost; if all servers stop, for 4 minutes at most\. It also stands/);
+  assert.match(one.known, /for 15 seconds after the connection is lost; if all servers stop, for 4 minutes at most\. It also stands beside what you said, and where you came and went/);
   assert.match(one.named, /^The log has your name/);
   assert.match(one.shown, /a part of your address/);
   assert.match(one.logged, /your whole address/);
   assert.match(one.stored, /your whole address/);
   const other = await sentences(t, browser, ["--retention", "0", "--log-text=true", "--show-address", "off", "--log-address", "cloak", "--leave-grace", "60"]);
   assert.match(other.retention, /^It is passed on and not kept/);
+  assert.doesNotMatch(other.retention + other.disk, /kept in memory/, "nothing is kept, so nothing is kept there");
   assert.match(other.text, /is written to the log/);
   assert.match(other.known, /for 1 minute after .* at most\.$/);
   assert.match(other.shown, /^Nobody in the room sees/);
