@@ -18,11 +18,11 @@ test("each sentence says what the settings are, and another one when they change
   assert.match(one.retention, /^It is kept for 1 hour, at most 10,000 lines/);
   assert.match(one.disk, /never written to disk/);
   assert.match(one.text, /never written to a log/);
-  assert.match(one.known, /for 15 seconds after the connection is lost; if all servers stop, for 4 minutes at most\. It also stands beside what you said, and where you came and went/);
+  assert.match(one.known, /for 15 seconds after the connection is lost; if a server fails, for about 25 seconds; if all stop, for 4 minutes at most\. It also stands beside what you said, and where you came and went/);
   assert.match(one.named, /^The log has your name/);
   assert.match(one.shown, /a part of your address/);
   assert.match(one.logged, /your whole address/);
-  assert.match(one.stored, /your whole address/);
+  assert.match(one.stored, /your whole address\. What others see of it is kept as long as what is said\.$/);
   const other = await sentences(t, browser, ["--retention", "0", "--log-text=true", "--show-address", "off", "--log-address", "cloak", "--leave-grace", "60"]);
   assert.match(other.retention, /^It is passed on and not kept/);
   assert.doesNotMatch(other.retention + other.disk, /kept in memory/, "nothing is kept, so nothing is kept there");
@@ -30,12 +30,21 @@ test("each sentence says what the settings are, and another one when they change
   assert.match(other.known, /for 1 minute after .* at most\.$/);
   assert.match(other.shown, /^Nobody in the room sees/);
   assert.match(other.logged, /a word that stands for/);
-  assert.match(other.stored, /a word that stands for/);
-  const silent = await sentences(t, browser, ["--logging=false", "--log-address", "off"]);
+  assert.match(other.stored, /a word that stands for .* and not the address\.$/, "nothing that others see");
+  const silent = await sentences(t, browser, ["--logging=false", "--log-address", "off", "--show-address", "off"]);
   assert.match(silent.named, /^There is no log/);
   assert.match(silent.logged, /there is none/);
-  assert.match(silent.stored, /does not have your address/);
+  assert.match(silent.stored, /^The store does not have your address\.$/);
   for (const name of Object.keys(one)) assert.doesNotMatch(one[name] + other[name] + silent[name], /undefined|NaN|\[object/);
+});
+
+test("what is in the store is what others see of an address or what operators see, whichever tells more", async (t) => {
+  const browser = await startBrowser(t, "en-GB");
+  const seen = await sentences(t, browser, ["--show-address", "full", "--log-address", "off"]);
+  assert.match(seen.logged, /^The log does not have your address/);
+  assert.match(seen.stored, /^While you are here, the store has your whole address\. What others see of it is kept/);
+  const both = await sentences(t, browser, ["--show-address", "cloak", "--log-address", "masked", "--retention", "0"]);
+  assert.match(both.stored, /^While you are here, the store has a part of your address \(203\.0\.113\.x\)\.$/, "nothing is kept");
 });
 
 test("it says that Redis writes to disk, where it does; and all of it in Japanese", async (t) => {
