@@ -107,8 +107,8 @@ static const char *end_of_comment(const char *line)
     const char *end = NULL;
     if (strncmp(line, "//", 2) == 0)
         end = strchr(line, '\n');
-    else if (strncmp(line, "/*", 2) == 0)
-        end = strstr(line, "*/") != NULL ? strstr(line, "*/") + 2 : NULL;
+    else if (strncmp(line, "/*", 2) == 0 && (end = strstr(line + 2, "*/")) != NULL)
+        end += 2;
     if (end == NULL || *end != '\n') /* code behind it stays */
         return NULL;
     return end + 1;

@@ -1,7 +1,8 @@
 // Client addresses: the trusted sources, the visible forms, and the key of the hash.
 import assert from "node:assert/strict";
+import path from "node:path";
 import test from "node:test";
-import { Member, get, joinedFrom, rawText, startGateway, startRedis, until, untilLogged } from "../lib/harness.mjs";
+import { Member, get, joinedFrom, rawText, startGateway, startRedis, temporaryDirectory, until, untilLogged } from "../lib/harness.mjs";
 
 const from = (address) => ({ headers: { "X-Forwarded-For": address } });
 const shown = async (t, gateway, name, address = "203.0.113.7") => (await new Member(t, gateway.url, from(address)).join(name)).welcome.me.address;
@@ -103,6 +104,16 @@ test("who resumes from another address has its mark and its form from then on, i
   await again.say("hello");
   assert.deepEqual((await bob.waitFor({ type: "message" })).from, again.welcome.me);
   assert.deepEqual(redis.lines("HMGET", "yukizuri:{lobby}:member:alice", "shown", "mark"), ["198.51.100.x", again.welcome.me.mark]);
+});
+
+test("who comes through a unix socket without a forwarded address is shown as local, and has no mark", async (t) => {
+  const where = path.join(temporaryDirectory(t), "socket");
+  await startGateway(t, { redis: await startRedis(t), args: ["--addr", `unix:${where}`] });
+  const { me } = (await new Member(t, `ws+unix:${where}:/room`).join("alice")).welcome;
+  assert.deepEqual([me.address, me.mark], ["local", undefined]);
+  const bob = await new Member(t, `ws+unix:${where}:/room`, from("203.0.113.7")).join("bob");
+  assert.equal(bob.welcome.me.address, "203.0.113.x");
+  assert.equal(bob.welcome.me.mark.length, 3);
 });
 
 test("behind a trusted proxy the list is walked from the right", async (t) => {

@@ -6,7 +6,7 @@ import path from "node:path";
 import test from "node:test";
 import { pathToFileURL } from "node:url";
 
-import { filesBelow, top } from "../lib/harness.mjs";
+import { binary, filesBelow, temporaryDirectory, top } from "../lib/harness.mjs";
 
 test("functions stay short, files small, and each library has one owner", () => {
   execFileSync("bash", [path.join(top, "tests/check-style.sh")], { stdio: "pipe" });
@@ -63,4 +63,29 @@ test("no test waits for a fixed time or asserts a duration", () => {
   const clocks = /\bsetTimeout\(|\bDate\.now\(|\bperformance\.now\(|(?<!\.)\bpause\(/; // use until, lapse and stopwatch in their place
   for (const name of scripts().filter((script) => /^tests\/(integration|browser)\//.test(script) && !script.endsWith("sources.test.mjs")))
     assert.equal(fs.readFileSync(path.join(top, name), "utf8").match(clocks)?.[0], undefined, name);
+});
+
+const embed = path.join(path.dirname(binary), "embed");
+
+/** What the build makes of this script. */
+function embedded(t, text) {
+  const file = path.join(temporaryDirectory(t), "one.js");
+  fs.writeFileSync(file, text);
+  const code = execFileSync(embed, ["assets", file], { encoding: "utf8" });
+  const [, bytes] = code.match(/plain_0\[\] = \{([^}]*)\}/);
+  return Buffer.from(bytes.split(",").map(Number).slice(0, -1)).toString();
+}
+
+test("a script in the binary has lost its comments and none of its code", { skip: !fs.existsSync(embed) }, (t) => {
+  const cases = [
+    ["// one\nf();\n", "f();\n"],
+    ["/* one */\nf();\n", "f();\n"],
+    ["/**\n * one\n */\nf();\n", "f();\n"],
+    ["  f(); // one\n", "f();\n"],
+    ["/* one */ f();\n", "/* one */ f();\n"],
+    ["/*/ one */\nf();\n", "f();\n"],
+    ["/*/ one */ f();\n", "/*/ one */ f();\n"],
+    ["/*/\nf();\n/* two */\ng();\n", "g();\n"],
+  ];
+  for (const [text, left] of cases) assert.equal(embedded(t, text), left, text);
 });
