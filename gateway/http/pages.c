@@ -11,7 +11,7 @@
 #include <string.h>
 #include <zlib.h>
 
-enum { LANGUAGES = 2, MOST_PAGES = 16, GZIP_WINDOW = 15 + 16, TAG_BYTES = 48 };
+enum { LANGUAGES = 2, MOST_PAGES = 16, GZIP_WINDOW = 15 + 16, TAG_BYTES = 96 };
 
 static const char *const languages[LANGUAGES] = {"en", "ja"};
 
@@ -164,7 +164,9 @@ static void end_with_checked(struct response *response, const struct http_reques
     enum asset_coding coding = choose_coding(request, page->codings);
     const char *hash = strchr(page->asset->path + 1, '/') + 1;
     char tag[TAG_BYTES], line[TAG_BYTES + 16];
-    snprintf(tag, sizeof tag, "W/\"%.32s-%lx%s\"", hash, page->version, letters[coding]);
+    int len = snprintf(tag, sizeof tag, "W/\"%s-%lx%s\"", hash, page->version, letters[coding]);
+    assert(len < (int)sizeof tag); /* else the hash might be cut, and what is new would seem old */
+    (void)len;
     snprintf(line, sizeof line, "ETag: %s\r\n", tag);
     bool known = status == 200 && is_there_already(request, tag);
     response_begin(response, known ? 304 : status);
