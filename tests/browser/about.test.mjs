@@ -30,7 +30,7 @@ test("each sentence says what the settings are, and another one when they change
   assert.match(other.known, /for 1 minute after .* at most\.$/);
   assert.match(other.shown, /^Nobody in the room sees/);
   assert.match(other.logged, /a word that stands for/);
-  assert.match(other.stored, /a word that stands for .* and not the address\.$/, "nothing that others see");
+  assert.match(other.stored, /a word that stands for your address until midnight, and the key to it\.$/, "nothing that others see");
   const silent = await sentences(t, browser, ["--logging=false", "--log-address", "off", "--show-address", "off"]);
   assert.match(silent.named, /^There is no log/);
   assert.match(silent.logged, /there is none/);
