@@ -1,8 +1,8 @@
 // The page: glues the conversation with the server (client.js) to what is seen (log.js, people.js).
 import { Box, isComposing } from "./box.js";
 import { Client } from "./client.js";
-import { Log, mentions } from "./log.js";
-import { $, Card, element, People } from "./people.js";
+import { Log, languageOf, mentions } from "./log.js";
+import { $, element, focusBack, People } from "./people.js";
 import { errorText, language, t } from "./texts.js";
 
 const ASK_AFTER_MS = 1000;
@@ -63,17 +63,20 @@ function toggleIgnored(person) {
   store.set("ignored", Object.fromEntries(ignored));
   log.refresh();
   people.draw();
-  $("text").focus();
+  focusBack();
 }
 
 // --- The parts ---
 
 let me = null;
+let left = null; // the name under which one left
+let told = 0; // the number up to which a welcome had told who is here
 let name = ""; // of the room
 let askTimer = 0;
 
-const card = new Card({ onMention: (person) => box.mention(person.name), onIgnore: toggleIgnored, ignores: isIgnored });
-const openCard = (person, anchor) => card.show({ ...person, ...people.get(person.id) }, { me, anchor });
+const extras = () => import("./extras.js"); // what is needed only when something is opened
+const onMention = (person) => box.mention(person.name);
+const openCard = async (person, anchor) => (await extras()).openCard({ ...person, ...people.get(person.id) }, { me, anchor, ignores: isIgnored, onMention, onIgnore: toggleIgnored });
 const people = new People({ ignores: isIgnored, onPerson: openCard });
 const log = new Log({ ignores: isIgnored, onPerson: openCard, onUnseen: tellUnseen, again: say, edit: (text) => box.put(text) });
 
@@ -92,7 +95,7 @@ const client = new Client(url, {
   },
   presence(message) {
     const news = people.apply(message);
-    if (news.came + news.went > 0 && isQuietShown()) log.presence(news);
+    if (message.seq > told && news.came + news.went > 0 && isQuietShown()) log.presence(news);
     askIfDoubtful();
     showEmpty();
   },
@@ -103,7 +106,10 @@ const client = new Client(url, {
     if (message.kind === "clear") log.clear();
     log.notice(message.text);
   },
-  gap: (message) => log.gap(message.missed),
+  gap(message) {
+    told = message.seq ?? 0;
+    log.gap(message.missed);
+  },
   typing: ({ from }) => people.writes(from),
   acked: (nonce) => log.acked(nonce),
   failed: (nonce, error, unsure) => log.failed(nonce, errorText(error), unsure),
@@ -117,11 +123,14 @@ const box = new Box({
   lastOwn: () => log.lastOwn,
   onSay: say,
   onTyping: () => client.typing(),
+  onTooLong: () => tell(t.errors.too_long), // once, and not at each key
 });
 
 function welcome(message) {
   const first = me === null;
   me = log.me = message.me;
+  told = message.seq;
+  if (name === "") install();
   name = message.room;
   setEntering(false);
   show("chat");
@@ -130,15 +139,15 @@ function welcome(message) {
   people.set(message.members, message.count, me);
   if (message.missed > 0) log.gap(message.missed);
   remember();
-  tellUnseen(0, false);
+  log.tellUnseen();
   showEmpty();
   box.count();
   if (first && matchMedia("(pointer: fine)").matches) $("text").focus();
-  if (first) install();
 }
 
 /** What makes the page one that can be installed is not needed to come in. */
 function install() {
+  extras().catch(() => {}); // a gateway of another build has it no more
   document.head.append(element("link", { rel: "manifest", href: language === "ja" ? "./app.ja.webmanifest" : "./app.en.webmanifest" }));
   navigator.serviceWorker?.register(`/worker.js?lang=${language}`).catch(() => {}); // the page works without it
 }
@@ -172,7 +181,6 @@ function showEmpty() {
 function show(what) {
   $("entry").hidden = what !== "entry";
   $("chat").hidden = what !== "chat";
-  document.documentElement.classList.remove("back");
 }
 
 // --- The band: what is wrong with the connection, in words, said once; the seconds are not read aloud ---
@@ -182,6 +190,7 @@ let stateTimer = 0;
 let countdown = 0;
 
 function showState(next, ms = 0, error = null) {
+  if (next === "connecting" && state === "moving") return; // says why
   clearTimeout(stateTimer);
   clearInterval(countdown);
   $("band-seconds").textContent = "";
@@ -232,13 +241,14 @@ function say(text) {
 // --- Coming in, leaving ---
 
 function setEntering(entering) {
-  $("enter").ariaBusy = String(entering);
+  $("enter").setAttribute("aria-busy", entering);
   $("stop").hidden = !entering;
   if (!entering) $("entry-state").textContent = "";
 }
 
 function enter(wanted, memory = null) {
-  if (wanted !== me?.name && !memory && wanted !== store.get(memoryKey)?.left) log.clear();
+  if (left !== null && wanted !== left) log.clear();
+  left = null;
   $("entry-error").textContent = "";
   $("suggestion").hidden = true;
   setEntering(true);
@@ -247,7 +257,7 @@ function enter(wanted, memory = null) {
 
 $("entry-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  if ($("enter").ariaBusy !== "true") enter($("name").value);
+  if ($("enter").getAttribute("aria-busy") !== "true") enter($("name").value);
 });
 
 $("stop").addEventListener("click", () => {
@@ -269,6 +279,7 @@ $("dice").addEventListener("click", () => {
 
 function leave() {
   const { name: mine } = me;
+  left = mine;
   client.leave();
   forget();
   store.set(memoryKey, { left: mine });
@@ -321,7 +332,6 @@ function tellUnseen(count, hit) {
   $("icon").href = badge ? "./icon-dot.svg" : "./icon.svg";
   if (badge) navigator.setAppBadge?.(count).catch(() => {});
   else navigator.clearAppBadge?.().catch(() => {});
-  if (badge && hit) import("./extras.js").then(({ ring }) => ring(settings, document.title));
 }
 
 // --- What a screen reader is told: each line while few come, else how many from whom; mentions always ---
@@ -335,9 +345,10 @@ function announce({ from, text }) {
   const now = Date.now();
   announced = announced.filter((at) => now - at < BURST_MS);
   const hit = mentions(text, me.name);
+  if (hit && document.hidden) extras().then(({ ring }) => ring(settings, document.title));
   if (hit || (settings.announce === "all" && announced.length < BURST && unsaid.length === 0)) {
     announced.push(now);
-    tell(t.said(from.name, text));
+    tell(t.said(from.name, text), languageOf(text));
   } else if (settings.announce !== "mentions") {
     unsaid.push(from.name);
     summary ||= setTimeout(summarize, SUMMARY_MS);
@@ -351,8 +362,8 @@ function summarize() {
   unsaid = [];
 }
 
-function tell(text) {
-  const line = element("p", { textContent: text });
+function tell(text, lang = "") {
+  const line = element("p", { textContent: text, lang });
   $("announcer").append(line);
   setTimeout(() => line.remove(), BURST_MS);
 }
@@ -362,7 +373,7 @@ function tell(text) {
 const isWriting = (target) => target.matches?.("input, textarea, select");
 
 document.addEventListener("keydown", (event) => {
-  if (isComposing(event) || event.ctrlKey || event.metaKey || event.altKey || $("chat").hidden || document.querySelector("dialog[open], :popover-open")) return;
+  if (isComposing(event) || event.ctrlKey || event.metaKey || event.altKey || $("chat").hidden || document.querySelector("dialog[open]")) return;
   if (event.key === "Escape") {
     log.toEnd();
     $("text").focus();
@@ -377,8 +388,7 @@ document.addEventListener("keydown", (event) => {
 
 /** The dialogs' script comes when one is opened first. */
 async function open(which) {
-  const extras = await import("./extras.js");
-  extras.open(which, { settings, applySettings, room: name, leave });
+  (await extras()).open(which, { settings, applySettings, room: name, leave });
 }
 
 for (const button of document.querySelectorAll("[data-open]")) button.addEventListener("click", () => open(button.dataset.open));
@@ -407,6 +417,7 @@ if (memory?.resume) {
   box.put(memory.draft ?? "");
   log.restore(memory.lines ?? []);
   enter(memory.name, memory);
+  for (const [nonce, { text }] of client.pending) log.pending(nonce, text);
 } else {
   show("entry");
   if (memory?.left) $("name").value = memory.left;

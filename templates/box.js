@@ -11,7 +11,7 @@ export const isComposing = (event) => event.isComposing || event.keyCode === 229
 
 export class Box {
   #box = $("text");
-  #on; // { limits(), isTooLong(text), named(start), lastOwn(), onSay(text), onTyping() }
+  #on; // { limits(), isTooLong(text), named(start), lastOwn(), onSay(text), onTyping(), onTooLong() }
   #typedAt = 0;
   #found = []; // people whose names go on as it was begun
   #chosen = 0;
@@ -58,6 +58,7 @@ export class Box {
     $("counter").textContent = most > 0 && left < most * (1 - COUNTER_FROM) ? String(left).replace("-", "−") : "";
     $("counter").classList.toggle("over", isTooLong);
     $("too-long").textContent = isTooLong ? t.tooLong(Math.max(1, -left)) : "";
+    if (isTooLong && !$("send").disabled) this.#on.onTooLong();
     $("send").disabled = isTooLong;
   }
 
@@ -93,7 +94,7 @@ export class Box {
     if (isComposing(event) || this.#keyOfCompletion(event)) return;
     const { key } = event;
     const last = key === "ArrowUp" && this.text === "" ? this.#on.lastOwn() : "";
-    if (key === "Enter" && !event.shiftKey && !this.#touch.matches) $("say-form").requestSubmit();
+    if (key === "Enter" && !event.shiftKey && !this.#touch.matches) $("send").click();
     else if (last) this.put(last);
     else if (key === "PageUp" || key === "PageDown") $("log").scrollBy({ top: $("log").clientHeight * (key === "PageUp" ? -0.9 : 0.9) });
     else return;
@@ -120,7 +121,8 @@ export class Box {
 
   #draw() {
     const items = this.#found.map((person, i) => {
-      const item = element("li", { id: `completion-${i}`, role: "option", textContent: person.name, dir: "auto", ariaSelected: String(i === this.#chosen) });
+      const item = element("li", { id: `completion-${i}`, role: "option", textContent: person.name, dir: "auto" });
+      item.setAttribute("aria-selected", i === this.#chosen);
       item.addEventListener("pointerdown", (event) => {
         event.preventDefault();
         this.#take(person);

@@ -48,17 +48,20 @@ export class Client {
   /** Joins under this name; `memory` is what remember() gave before a reload. */
   join(name, memory = null) {
     this.#name = name;
-    if (memory) ({ resume: this.#resume, position: this.#position } = memory);
+    if (memory) {
+      ({ resume: this.#resume, position: this.#position, id: this.#id } = memory);
+      this.#outbox = new Map(memory.outbox);
+    }
     this.#wanted = true;
     this.#over = null;
     this.#attempts = 0;
-    if (this.#joined || this.#socket?.readyState === OPEN) this.#sendJoin();
-    else this.#connect();
+    if (this.#joined || this.#socket?.readyState !== OPEN) this.#connect();
+    else this.#joinAgain();
   }
 
   /** What lets this member come back after a reload of the page. */
   remember() {
-    return { name: this.#name, resume: this.#resume, position: this.#position };
+    return { name: this.#name, resume: this.#resume, position: this.#position, id: this.#id, outbox: [...this.#outbox] };
   }
 
   /** Says it, now or as soon as it can be said. Returns the nonce under which it is reported. */
@@ -149,6 +152,18 @@ export class Client {
       this.#take(message);
     };
     socket.onclose = (event) => this.#lost(event.code);
+    this.#expectWelcome();
+  }
+
+  /** On the connection on which another name was refused. */
+  #joinAgain() {
+    this.#on.state("connecting");
+    this.#expectWelcome();
+    this.#sendJoin();
+  }
+
+  #expectWelcome() {
+    clearTimeout(this.#deadline);
     this.#deadline = setTimeout(() => this.#lost(1006), CONNECT_MS);
   }
 
@@ -273,9 +288,9 @@ export class Client {
   }
 
   /** Nothing is said for so long. */
-  #rest(seconds) {
+  #rest(seconds, isHeld) {
     clearTimeout(this.#pause);
-    this.#on.held?.(seconds * 1000);
+    if (isHeld) this.#on.held?.(seconds * 1000);
     this.#pause = setTimeout(() => {
       this.#goOn();
       this.#flush();
@@ -361,7 +376,7 @@ export class Client {
     if (!this.#outbox.delete(nonce)) return;
     this.#landed(nonce);
     this.#on.acked(nonce, seq);
-    if (this.#interval > 0 && this.#outbox.size > 0) this.#rest(this.#interval);
+    if (this.#interval > 0 && this.#outbox.size > 0) this.#rest(this.#interval, true);
     else this.#flush();
   }
 
@@ -389,20 +404,20 @@ export class Client {
   }
 
   /** It is no longer under way. */
-  #landed(nonce) {
+  #landed(nonce, slow = false) {
     if (this.#flying !== nonce) return;
     this.#flying = null;
-    this.#tellSlow(false);
+    this.#tellSlow(slow);
   }
 
   /** A line was refused. Only `unavailable` may leave open whether it was accepted. */
   #answered(line, error) {
-    this.#landed(error.nonce);
     if (error.accepted === false || error.code !== "unavailable") line.unanswered--;
     const isNew = error.code === "epoch_changed" && line.unanswered === 0;
     const again = isNew || (error.code !== "epoch_changed" && error.retry_after > 0);
+    this.#landed(error.nonce, again && error.code === "unavailable");
     if (error.code === "too_fast") this.#interval = Math.max(this.#interval, error.retry_after ?? 0);
-    if (again) this.#rest(error.retry_after ?? 1);
+    if (again) this.#rest(error.retry_after ?? 1, error.code === "too_fast");
     else this.#fail(error.nonce, error);
     this.#flush();
   }

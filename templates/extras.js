@@ -1,6 +1,6 @@
 // What is needed only once a dialog is opened, or somebody is called: it is loaded then.
-import { $ } from "./people.js";
-import { t } from "./texts.js";
+import { $, crest } from "./people.js";
+import { t, timeOf } from "./texts.js";
 
 const FRESH_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"; // none that look like another
 const TONE_S = 0.12;
@@ -43,8 +43,9 @@ const prepare = {
 export async function open(which, page) {
   context = page;
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
-  await prepare[which]?.();
+  const ready = prepare[which]?.();
   $(which).showModal();
+  await ready?.catch(() => {}); // without its picture the link is there all the same
 }
 
 // --- Settings ---
@@ -52,8 +53,9 @@ export async function open(which, page) {
 for (const node of document.querySelectorAll("[data-setting]"))
   node.addEventListener("change", async () => {
     const { setting } = node.dataset;
+    if (setting === "sound" && node.checked) sound(); // some browsers let only a tap begin it
     context.settings[setting] = node.type === "checkbox" ? node.checked : setting === "fade" ? Number(node.value) : node.value;
-    if (setting === "notify" && node.checked && (await Notification.requestPermission()) !== "granted") node.checked = context.settings.notify = false;
+    if (setting === "notify" && node.checked && (await globalThis.Notification?.requestPermission()) !== "granted") node.checked = context.settings.notify = false;
     context.applySettings();
   });
 
@@ -77,7 +79,37 @@ $("copy").addEventListener("click", async () => {
 $("share-native").addEventListener("click", () => navigator.share({ title: document.title, url: $("link").value }).catch(() => {}));
 
 // A click beside a dialog closes it.
-for (const dialog of document.querySelectorAll("dialog")) dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+for (const dialog of document.querySelectorAll("dialog"))
+  dialog.addEventListener("click", ({ target, clientX: x, clientY: y }) => {
+    const { left, right, top, bottom } = dialog.getBoundingClientRect();
+    if (target === dialog && (x < left || x > right || y < top || y > bottom)) dialog.close();
+  });
+
+// --- The card of a person, beside where it was asked for ---
+
+let shown = null; // { person, onMention, onIgnore }
+
+export function openCard(person, { me, anchor, ignores, onMention, onIgnore }) {
+  shown = { person, onMention, onIgnore };
+  $("card-crest").replaceChildren(crest(person));
+  $("card-name").textContent = person.name;
+  $("card-address").textContent = person.address ? t.address(person.address) : "";
+  $("card-since").textContent = person.since ? t.sinceThen(timeOf(person.since)) : "";
+  $("card-mention").hidden = $("card-ignore").hidden = person.id === me?.id;
+  $("card-ignore").textContent = ignores(person) ? t.heed : t.ignore;
+  $("card").showModal();
+  const { left, bottom, top } = anchor.getBoundingClientRect();
+  const { offsetWidth: width, offsetHeight: height } = $("card");
+  $("card").style.setProperty("left", `${Math.max(8, Math.min(left, innerWidth - width - 8))}px`);
+  $("card").style.setProperty("top", `${bottom + height + 8 < innerHeight ? bottom + 4 : Math.max(8, top - height - 4)}px`);
+}
+
+for (const [id, act] of [["card-mention", "onMention"], ["card-ignore", "onIgnore"]])
+  $(id).addEventListener("click", () => {
+    $("card").close(); // the focus goes back to where it was, and then where the act puts it
+    $("people-sheet").close();
+    shown[act](shown.person);
+  });
 
 // --- Being called while one looks elsewhere ---
 
@@ -97,5 +129,5 @@ function sound() {
 /** The notification has no text: what is said is for those who look. */
 export function ring({ sound: wantsSound, notify }, title) {
   if (wantsSound) sound();
-  if (notify && globalThis.Notification?.permission === "granted") new Notification(title, { tag: "yukizuri" });
+  if (notify && globalThis.Notification?.permission === "granted") navigator.serviceWorker?.ready.then((worker) => worker.showNotification(title, { tag: "yukizuri" }));
 }

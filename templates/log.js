@@ -1,5 +1,5 @@
 // The conversation as it is seen. Everything that people wrote becomes a text node; nothing is ever parsed as HTML.
-import { $, crest, element } from "./people.js";
+import { $, crest, element, focusBack } from "./people.js";
 import { language, nameList, t, timeOf } from "./texts.js";
 
 const MOST_LINES = 1000;
@@ -64,7 +64,7 @@ export function tidy(text) {
 }
 
 /** Which language a text is in, as far as its script tells. */
-function languageOf(text) {
+export function languageOf(text) {
   if (/[\u3040-\u30ff]/.test(text)) return "ja";
   if (/[\uac00-\ud7af]/.test(text)) return "ko";
   if (/[\u4e00-\u9fff]/.test(text)) return language === "ja" ? "ja" : "";
@@ -113,7 +113,10 @@ export class Log {
     const resized = new ResizeObserver(() => this.#follows && this.#scrollToEnd());
     resized.observe(this.#scroller);
     resized.observe(this.#list);
-    $("pill").addEventListener("click", () => this.toEnd());
+    $("pill").addEventListener("click", () => {
+      this.toEnd();
+      focusBack();
+    });
     this.#list.addEventListener("keydown", (event) => this.#move(event));
     this.#scroller.addEventListener("keydown", (event) => event.target === this.#scroller && this.#move(event));
     document.addEventListener("visibilitychange", () => document.hidden || this.#seen());
@@ -159,10 +162,10 @@ export class Log {
     if (!this.#follows || this.#unseen === 0) return;
     this.#unseen = 0;
     this.#isHit = false;
-    this.#tellUnseen();
+    this.tellUnseen();
   }
 
-  #tellUnseen() {
+  tellUnseen() {
     $("pill").hidden = this.#follows || this.#unseen === 0;
     $("pill").textContent = t.newLines(this.#unseen, this.#isHit);
     this.#on.onUnseen(this.#unseen, this.#isHit);
@@ -201,7 +204,8 @@ export class Log {
     const unseen = this.#unseen;
     for (const what of queue) what();
     this.#prune();
-    if (this.#unseen !== unseen) this.#tellUnseen();
+    if (this.#unseen !== unseen) this.tellUnseen();
+    $("empty").hidden = !this.isEmpty;
   }
 
   message(message) {
@@ -222,11 +226,12 @@ export class Log {
     this.#append(this.#makeMessage(message, { mine, hit }));
   }
 
-  /** One's own line is in everybody's order now: its node stays, at the end unless it is there. */
+  /** One's own line is in everybody's order now. */
   #settle(line, message) {
     line.node.classList.remove("pending");
     line.at = message.at;
-    if (this.#lines.at(-1) === line) return;
+    line.waits = false;
+    if (!this.#lines[this.#lines.indexOf(line) - 1]?.waits) return;
     this.#remove(line);
     this.#append(line);
   }
@@ -237,6 +242,7 @@ export class Log {
     if (this.#mark) this.#remove(this.#mark);
     const line = this.#makeMessage({ from: this.me, text, at: Date.now() }, { mine: true });
     line.node.classList.add("pending");
+    line.waits = true;
     this.#pending.set(nonce, line);
     this.#append(line);
     this.toEnd();
@@ -252,10 +258,12 @@ export class Log {
     if (!line) return;
     this.#pending.delete(nonce);
     line.node.classList.replace("pending", "failed");
+    line.waits = false;
     const button = (label, act) => {
       const made = element("button", { type: "button", textContent: label });
       made.addEventListener("click", () => {
         this.#remove(line);
+        focusBack();
         act(line.text);
       });
       return made;
@@ -293,7 +301,7 @@ export class Log {
 
   // --- A message ---
 
-  #makeMessage({ from, text, at }, { mine = false, hit = false } = {}) {
+  #makeMessage({ from, text, at }, { mine = false, hit = false, since = Date.now() } = {}) {
     const shown = tidy(text);
     const node = element("li", { className: `message${mine ? " mine" : ""}${hit ? " hit" : ""}${emoji.test(shown) ? " jumbo" : ""}`, tabIndex: -1 });
     node.dataset.time = timeOf(at);
@@ -302,7 +310,7 @@ export class Log {
     if (spoken) words.lang = spoken;
     node.append(words);
     if (isLong(shown)) this.#fold(node);
-    return { kind: "message", node, at, from, text, mine, hit };
+    return { kind: "message", node, at, since, from, text, mine, hit };
   }
 
   #fold(node) {
@@ -341,26 +349,32 @@ export class Log {
 
   // --- The list ---
 
+  /** At the end, but before one's own lines that wait: those come after whatever comes before they do. */
   #append(line) {
-    if (line.kind === "message") this.#setHead(line, !this.#goesOn(line, this.#lines.at(-1)));
+    const at = line.waits ? this.#lines.length : this.#lines.findLastIndex(({ waits }) => !waits) + 1;
     if (performance.now() - this.#appended > FRESH_MS) line.node.classList.add("fresh");
     this.#appended = performance.now();
-    this.#lines.push(line);
-    if (line.kind === "message" && this.#on.ignores(line.from)) this.#hide(line, this.#lines.at(-2));
-    this.#list.append(line.node);
+    const next = this.#lines[at];
+    this.#lines.splice(at, 0, line);
+    this.#list.insertBefore(line.node, next?.node ?? null);
+    this.#judgeHead(at);
+    this.#judgeHead(at + 1);
+    if (line.kind === "message" && this.#on.ignores(line.from)) this.#hide(line, this.#lines[at - 1]);
     $("empty").hidden = true;
   }
 
-  /** Whoever comes after it may need a head of its own. */
+  #judgeHead(at) {
+    const line = this.#lines[at];
+    if (line?.kind === "message") this.#setHead(line, !this.#goesOn(line, this.#lines[at - 1]));
+  }
+
   #remove(line) {
     const at = this.#lines.indexOf(line);
     if (at < 0) return;
     this.#lines.splice(at, 1);
     line.node.remove();
-    line.run?.node.remove();
     if (line === this.#mark) this.#mark = null;
-    const next = this.#lines[at];
-    if (next?.kind === "message") this.#setHead(next, !this.#goesOn(next, this.#lines[at - 1]));
+    this.#judgeHead(at);
   }
 
   #prune() {
@@ -371,11 +385,10 @@ export class Log {
   #dropFirst(count) {
     for (const line of this.#lines.splice(0, count)) {
       line.node.remove();
-      line.run?.node.remove();
       if (line === this.#mark) this.#mark = null;
+      if (line.run) this.#countRun(line.run, line.run.lines.slice(1));
     }
-    const [first] = this.#lines;
-    if (first?.kind === "message") this.#setHead(first, true);
+    this.#judgeHead(0);
   }
 
   clear() {
@@ -399,32 +412,39 @@ export class Log {
 
   #hide(line, before) {
     line.node.hidden = true;
-    if (before?.shared) {
-      line.shared = before.shared;
-    } else {
-      const node = element("li", { className: "hidden-run" }, element("span"), " · ");
-      const button = element("button", { type: "button", textContent: t.show });
-      line.run = line.shared = { node, lines: [] };
-      button.addEventListener("click", () => this.#showRun(line.shared));
-      node.append(button);
-      line.node.isConnected ? line.node.before(node) : this.#list.append(node);
-    }
-    line.shared.lines.push(line);
-    line.shared.node.firstChild.textContent = t.hidden(line.shared.lines.length);
+    line.run = before?.run ?? this.#makeRun(line);
+    this.#countRun(line.run, [...line.run.lines, line]);
+  }
+
+  #makeRun(line) {
+    const button = element("button", { type: "button", textContent: t.show });
+    const run = { node: element("li", { className: "hidden-run" }, element("span"), " · ", button), lines: [] };
+    button.addEventListener("click", () => {
+      this.#showRun(run);
+      run.lines[0].node.focus();
+    });
+    line.node.before(run.node);
+    return run;
+  }
+
+  #countRun(run, lines) {
+    run.lines = lines;
+    run.node.firstChild.textContent = t.hidden(lines.length);
+    if (lines.length === 0) run.node.remove();
   }
 
   #showRun(run) {
     run.node.remove();
     for (const line of run.lines) {
       line.node.hidden = false;
-      line.run = line.shared = undefined;
+      line.run = undefined;
     }
   }
 
   /** Who is ignored has changed. */
   refresh() {
     this.#flush();
-    for (const line of this.#lines) if (line.shared) this.#showRun(line.shared);
+    for (const line of this.#lines) if (line.run) this.#showRun(line.run);
     let before = null;
     for (const line of this.#lines) {
       if (line.kind === "message" && this.#on.ignores(line.from)) this.#hide(line, before);
@@ -438,13 +458,14 @@ export class Log {
     if (this.life === Infinity || !this.#follows || this.#list.contains(document.activeElement)) return;
     let over = 0;
     for (const line of this.#lines) {
-      const age = (now - line.at) / this.life;
+      const age = (now - (line.since ?? line.at)) / this.life; // `at` is of another clock
       if (age < 0.5) break;
       line.node.classList.toggle("old1", age <= 0.85);
       line.node.classList.toggle("old2", age > 0.85);
       if (age > 1) over++;
     }
     if (over > 0) this.#dropFirst(over);
+    $("empty").hidden = !this.isEmpty;
   }
 
   /** The fading begins anew, after its span was changed. */
@@ -473,13 +494,13 @@ export class Log {
 
   remember() {
     this.#flush();
-    return this.#lines.filter(({ kind, node }) => (kind === "message" && !node.matches(".pending, .failed")) || kind === "notice").slice(-KEPT_LINES).map(({ kind, at, from, text, mine }) => ({ kind, at, from, text, mine }));
+    return this.#lines.filter(({ kind, node, waits }) => (kind === "message" && !waits && !node.matches(".failed")) || kind === "notice").slice(-KEPT_LINES).map(({ kind, at, since, from, text, mine }) => ({ kind, at, since, from, text, mine }));
   }
 
   restore(lines) {
-    for (const { kind, at, from, text, mine } of lines) {
+    for (const { kind, at, since, from, text, mine } of lines) {
       if (kind === "notice") this.notice(text);
-      else this.#later(() => this.#append(this.#makeMessage({ from, text, at }, { mine, hit: !mine && mentions(text, this.me?.name ?? "") })));
+      else this.#later(() => this.#append(this.#makeMessage({ from, text, at }, { mine, since, hit: !mine && mentions(text, this.me?.name ?? "") })));
     }
     this.#flush();
     this.toEnd();

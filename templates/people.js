@@ -1,5 +1,5 @@
 // Who is here: their crests, the list, the street above the box, and who is writing.
-import { t, timeOf } from "./texts.js";
+import { t } from "./texts.js";
 
 const MOST_LISTED = 200;
 const SEARCH_FROM = 20;
@@ -15,6 +15,9 @@ export function element(name, properties = {}, ...children) {
   made.append(...children);
   return made;
 }
+
+/** Back to where one goes on: to the box, but where that would open a phone's keyboard. */
+export const focusBack = () => $(matchMedia("(pointer: fine)").matches ? "text" : "log").focus();
 
 // --- Crests (紋): a small figure for a person; its shape from the id, its hue from the address' mark ---
 
@@ -93,7 +96,7 @@ export class People {
 
   named(start) {
     const wanted = start.toLowerCase();
-    return this.#inOrder().filter(({ id, name }) => id !== this.#me?.id && name.toLowerCase().startsWith(wanted));
+    return this.#inOrder().filter(({ id, name }) => id !== this.#me?.id && name.toLowerCase().startsWith(wanted)).filter((person) => !this.#ignored(person));
   }
 
   set(members, count, me) {
@@ -180,11 +183,12 @@ export class People {
     const found = wanted ? all.filter(({ name }) => name.toLowerCase().includes(wanted)) : all;
     const listed = found.slice(0, this.count > MOST_LISTED && !wanted ? SEARCH_FROM : MOST_LISTED);
     this.#place(listed.map((person) => this.#itemOf(person)));
-    $("members-more").textContent = !wanted && this.count > listed.length ? t.elsewhere(this.count - listed.length) : "";
+    const unlisted = this.count - (wanted ? all : listed).length; // the search knows no others either
+    $("members-more").textContent = unlisted > 0 ? t.elsewhere(unlisted) : "";
     $("search").hidden = this.count < SEARCH_FROM && !wanted;
     for (const node of document.querySelectorAll(".count")) node.textContent = this.count.toLocaleString();
     $("people-button").setAttribute("aria-label", t.here(this.count));
-    $("stack").replaceChildren(...all.slice(0, 3).map(crest));
+    $("stack").replaceChildren(...all.filter((person) => !this.#ignored(person)).slice(0, 3).map(crest));
     this.#drawStreet(all);
   }
 
@@ -239,37 +243,3 @@ export class People {
     this.#drawWriting();
   }
 }
-
-/** The card of a person, beside where it was asked for. */
-export class Card {
-  #person = null;
-
-  /** `onMention(person)`, `onIgnore(person)`; `ignores(person)`. */
-  constructor({ onMention, onIgnore, ignores }) {
-    this.ignores = ignores;
-    $("card-mention").addEventListener("click", () => this.#act(onMention));
-    $("card-ignore").addEventListener("click", () => this.#act(onIgnore));
-  }
-
-  #act(what) {
-    $("card").hidePopover(); // the focus goes back to where it was, and then where the act puts it
-    what(this.#person);
-  }
-
-  show(person, { me, anchor }) {
-    this.#person = person;
-    $("card-crest").replaceChildren(crest(person));
-    $("card-name").textContent = person.name;
-    $("card-address").textContent = person.address ? t.address(person.address) : "";
-    $("card-since").textContent = person.since ? t.sinceThen(timeOf(person.since)) : "";
-    $("card-mention").hidden = $("card-ignore").hidden = person.id === me?.id;
-    $("card-ignore").textContent = this.ignores(person) ? t.heed : t.ignore;
-    $("card").showPopover?.();
-    const { left, bottom, top } = anchor.getBoundingClientRect();
-    const { offsetWidth: width, offsetHeight: height } = $("card");
-    $("card").style.setProperty("left", `${Math.max(8, Math.min(left, innerWidth - width - 8))}px`);
-    $("card").style.setProperty("top", `${bottom + height + 8 < innerHeight ? bottom + 4 : Math.max(8, top - height - 4)}px`);
-    (person.id === me?.id ? $("card") : $("card-mention")).focus();
-  }
-}
-

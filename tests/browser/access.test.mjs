@@ -130,7 +130,7 @@ test("everything can be done with keys", async (t) => {
   await page.keyboard.press("ArrowUp");
   assert.equal(await focused(), "one");
   await page.keyboard.press("Enter");
-  await page.waitForSelector("#card:popover-open");
+  await page.waitForSelector("#card[open]");
   assert.equal(await focused(), "card-mention");
   await page.keyboard.press("Escape");
   assert.equal(await focused(), "one", "the focus is back");

@@ -86,7 +86,7 @@ for (const [locale, colorScheme, device, name] of [["ja-JP", "light", phone, "ph
       await page.keyboard.press("Escape");
     }
     await page.click("#lines .who");
-    await page.waitForSelector("#card:popover-open");
+    await page.waitForSelector("#card[open]");
     await shoot(page, "card");
     await page.click("#card-ignore");
     await page.waitForSelector("#lines .hidden-run");

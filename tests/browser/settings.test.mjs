@@ -97,14 +97,18 @@ test("a sound is made by a mention alone, while one looks elsewhere, where one w
   await look();
   await openMenu(page);
   await page.check("#set-sound");
+  assert.equal(await sounds(), 1, "one hears what it will be");
   await page.keyboard.press("Escape");
   await hide(page);
   bob.send({ type: "say", text: "to nobody", nonce: "2" });
   await told("(1)");
-  assert.equal(await sounds(), 0, "for a mention alone");
+  assert.equal(await sounds(), 1, "for a mention alone");
   bob.send({ type: "say", text: "@alice two", nonce: "3" });
   await told("(@2)");
-  await until("it sounds", async () => (await sounds()) === 1);
+  await until("it sounds", async () => (await sounds()) === 2);
+  bob.send({ type: "say", text: "to nobody again", nonce: "4" });
+  await told("(@3)");
+  assert.equal(await sounds(), 2, "and what follows a mention does not");
 });
 
 test("the page can be installed; what it keeps on the device is the page for when one is offline, and nothing said", { timeout: 120000 }, async (t) => {
