@@ -218,3 +218,54 @@ test("in a big room the list has a search, oneself first, few nodes, and its dia
   await page.waitForSelector("#people-sheet:not([open])", { state: "attached" });
   assert.equal(await page.evaluate(() => document.activeElement.id), "people-button");
 });
+
+test("on a phone, whoever is chosen in the list of people can be mentioned, and the list closes", async (t) => {
+  const { nginx } = await startChat(t, 1);
+  const browser = await startBrowser(t, "en-GB", null, phone);
+  await joined(t, nginx.url, "bob");
+  const page = await open(t, browser, nginx.origin);
+  await enter(page, "alice");
+  await page.waitForFunction(() => document.querySelector("#people-button .count").textContent === "2");
+  await page.tap("#people-button");
+  await page.tap('#people-sheet .person:has(bdi:text-is("bob"))');
+  await page.tap("#card-mention");
+  assert.equal(await page.inputValue("#text"), "@bob ");
+  assert.equal(await page.$("dialog[open]"), null);
+  assert.equal(await page.evaluate(() => document.activeElement.id), "text");
+});
+
+test("a tap beside a dialog closes it, and one on its edge does not", async (t) => {
+  const { nginx } = await startChat(t, 1);
+  const browser = await startBrowser(t, "en-GB");
+  const page = await open(t, browser, nginx.origin);
+  await enter(page, "alice");
+  await page.click("#room-button");
+  await page.waitForSelector("#menu[open]");
+  const { x, y } = await (await page.$("#menu")).boundingBox();
+  await page.mouse.click(x + 4, y + 60);
+  assert.ok(await page.$("#menu[open]"));
+  await page.mouse.click(x - 20, y + 60);
+  await page.waitForSelector("#menu:not([open])", { state: "attached" });
+});
+
+test("what one is taken to keeps the focus: the newest lines, and a text that is said again", async (t) => {
+  const { nginx } = await startChat(t, 1, ["--rate", "1000:3000"]);
+  const browser = await startBrowser(t, "en-GB");
+  const bob = await joined(t, nginx.url, "bob");
+  const page = await open(t, browser, nginx.origin);
+  await enter(page, "alice");
+  const focused = () => page.evaluate(() => document.activeElement.id);
+  for (let i = 0; i < 60; i++) bob.send({ type: "say", text: `line ${i}`, nonce: `${i}` });
+  await sees(page, "line 59");
+  await page.$eval("#log", (log) => (log.scrollTop = 0));
+  await page.waitForFunction(() => !document.querySelector("#log").matches(".follows"));
+  bob.send({ type: "say", text: "new", nonce: "new" });
+  await page.click("#pill");
+  assert.equal(await focused(), "text");
+  await page.evaluate(() => {
+    document.querySelector("#text").value = "half \ud83d";
+    document.querySelector("#say-form").requestSubmit();
+  });
+  await page.click("#lines .failed .why button");
+  assert.equal(await focused(), "text");
+});

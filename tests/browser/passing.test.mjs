@@ -141,3 +141,55 @@ test("lines stay until one leaves, where that is wanted", async (t) => {
   await page.selectOption("#set-fade", "5");
   await until("and goes at once when it is older than is wanted now", async () => (await texts(page)).length === 0);
 });
+
+test("fading goes by this device's clock alone, however far that is from the server's", async (t) => {
+  const { nginx } = await startChat(t, 1);
+  const browser = await startBrowser(t, "en-GB");
+  await browser.addInitScript(() => sessionStorage.setItem("yukizuri:settings", JSON.stringify({ fade: 5 })));
+  const bob = await joined(t, nginx.url, "bob");
+  const page = await browser.newPage();
+  await page.clock.install({ time: Date.now() + 60 * MINUTE });
+  await page.goto(nginx.origin);
+  await enter(page, "alice");
+  bob.send({ type: "say", text: "just said", nonce: "1" });
+  await sees(page, "just said");
+  await page.clock.fastForward(2 * MINUTE);
+  assert.deepEqual(await texts(page), ["just said"]);
+  assert.equal(await page.$("#lines .old1, #lines .old2"), null);
+  await page.clock.fastForward(4 * MINUTE);
+  await until("it has gone", async () => (await texts(page)).length === 0);
+  await page.waitForSelector("#empty.together:not([hidden])");
+});
+
+test("when a visitor has come and gone, the empty room says again how to ask somebody in", async (t) => {
+  const { nginx } = await startChat(t, 1, ["--leave-grace", "0"]);
+  const browser = await startBrowser(t, "en-GB");
+  const page = await open(t, browser, nginx.origin);
+  await enter(page, "alice");
+  await page.waitForSelector("#empty.alone:not([hidden])");
+  const bob = await joined(t, nginx.url, "bob");
+  await page.waitForSelector("#lines .quiet");
+  bob.send({ type: "leave" });
+  await page.waitForSelector("#lines .quiet", { state: "detached" });
+  await page.waitForSelector("#empty.alone:not([hidden])");
+});
+
+test("people whom the welcome told of have not come in, though the first presence names them", async (t) => {
+  const { nginx } = await startChat(t, 1);
+  const browser = await startBrowser(t, "en-GB");
+  const page = await browser.newPage();
+  await page.routeWebSocket(/\/room/, (socket) => {
+    const server = socket.connectToServer();
+    server.onMessage((text) => {
+      socket.send(text);
+      const { type, seq } = JSON.parse(text);
+      const person = { id: "AAAAAAAAAAA", name: "early" };
+      if (type === "welcome") socket.send(JSON.stringify({ type: "presence", seq, joined: [person], left: [], came: 3, went: 0, count: 1 }));
+    });
+  });
+  await page.goto(nginx.origin);
+  await enter(page, "alice");
+  await joined(t, nginx.url, "bob");
+  await page.waitForFunction(() => document.querySelector("#lines .quiet")?.textContent.includes("bob"));
+  assert.equal((await page.textContent("#lines .quiet")).replace(/[\u2068\u2069]/g, ""), "bob came in");
+});

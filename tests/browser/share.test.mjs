@@ -82,3 +82,26 @@ test("a room whose name cannot be is a page with a way on, in both languages", a
     await page.waitForSelector("#entry:not([hidden])");
   }
 });
+
+test("without the script that draws the code there is the link", async (t) => {
+  const { nginx } = await startChat(t, 1);
+  const browser = await startBrowser(t, "en-GB");
+  const page = await open(t, browser, nginx.origin, /Failed to load resource/);
+  await page.route("**/lean-qr*", (route) => route.abort());
+  await enter(page, "alice");
+  await openShare(page);
+  assert.equal(await page.inputValue("#link"), `${nginx.origin}/r/lobby`);
+});
+
+test("what is opened later needs no gateway that still has this page's scripts", async (t) => {
+  const { nginx, gateways } = await startChat(t, 1);
+  const browser = await startBrowser(t, "en-GB");
+  const page = await open(t, browser, nginx.origin, /./);
+  await enter(page, "alice");
+  await page.waitForFunction(() => performance.getEntriesByType("resource").some(({ name, responseEnd }) => name.includes("/extras.") && responseEnd > 0));
+  await gateways[0].stop("SIGKILL");
+  await page.click("#room-button");
+  await page.waitForSelector("#menu[open]");
+  await page.click("#leave");
+  await page.waitForSelector("#entry:not([hidden])");
+});

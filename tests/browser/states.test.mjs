@@ -143,3 +143,52 @@ test("the page is in the language that is asked for, and the other one is a link
   assert.equal(await band(page), "");
   await until("it is the same member", async () => (await page.textContent("#members .person bdi")) === "alice");
 });
+
+test("moving to another server is told when it takes long", { timeout: 120000 }, async (t) => {
+  const { nginx } = await startChat(t, 1);
+  const browser = await startBrowser(t, "en-GB");
+  const page = await browser.newPage();
+  let connection = null;
+  await page.routeWebSocket(/\/room/, (socket) => {
+    if (connection === null) socket.connectToServer(); // the next one is never answered
+    connection ??= socket;
+  });
+  await page.goto(nginx.origin);
+  await enter(page, "alice");
+  connection.send(JSON.stringify({ type: "reconnect", after: 0 }));
+  await untilBand(page, "Moving to another server");
+});
+
+test("a connection that comes back while one looks elsewhere has read nothing", async (t) => {
+  const { nginx } = await startChat(t, 1);
+  const browser = await startBrowser(t, "en-GB");
+  const bob = await joined(t, nginx.url, "bob");
+  const page = await browser.newPage();
+  const connections = [];
+  await page.routeWebSocket(/\/room/, (socket) => {
+    connections.push(socket);
+    socket.connectToServer();
+  });
+  await page.goto(nginx.origin);
+  await enter(page, "alice");
+  await page.evaluate(() => {
+    Object.defineProperty(document, "hidden", { value: true, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+  });
+  bob.send({ type: "say", text: "unread", nonce: "1" });
+  await until("it is counted", async () => (await page.title()).startsWith("(1) "));
+  await connections[0].close({ code: 1001 });
+  await until("it has come back", () => connections.length === 2);
+  bob.send({ type: "say", text: "another", nonce: "2" });
+  await until("both are counted", async () => (await page.title()).startsWith("(2) "));
+});
+
+test("after a reload the page can still be installed", async (t) => {
+  const { nginx } = await startChat(t, 1);
+  const browser = await startBrowser(t, "en-GB");
+  const page = await open(t, browser, nginx.origin);
+  await enter(page, "alice");
+  await page.waitForSelector("link[rel=manifest]", { state: "attached" });
+  await page.reload();
+  await page.waitForSelector("link[rel=manifest]", { state: "attached" });
+});

@@ -206,3 +206,117 @@ test("a name after @ is completed by keys, and the arrow brings back what one sa
   await page.keyboard.press("ArrowUp");
   assert.equal(await page.inputValue("#text"), `hello @${chosen} there`);
 });
+
+test("one's own lines stand in their order at every moment, below those of others, and each is put there once", { timeout: 120000 }, async (t) => {
+  const { page, says, redis } = await start(t);
+  await page.evaluate(() => {
+    window.orders = new Set();
+    window.added = 0;
+    new MutationObserver((changes) => {
+      window.added += changes.flatMap(({ addedNodes }) => [...addedNodes]).filter((node) => node.matches(".mine")).length;
+      window.orders.add([...document.querySelectorAll("#lines .mine .text")].map((node) => node.textContent).join());
+    }).observe(document.querySelector("#lines"), { childList: true });
+  });
+  redis.freeze(t);
+  for (const text of numbered(5)) await say(page, text);
+  redis.thaw();
+  says("from bob");
+  await sees(page, "from bob");
+  await until("all are delivered", async () => !(await page.$("#lines .pending")));
+  assert.deepEqual(await page.evaluate(() => [...window.orders]), ["1", "1,2", "1,2,3", "1,2,3,4", "1,2,3,4,5"]);
+  assert.equal(await page.evaluate(() => window.added), 5);
+});
+
+test("what was not delivered is there after a reload, and arrives once", { timeout: 120000 }, async (t) => {
+  const { page, bob, redis } = await start(t);
+  redis.freeze(t);
+  await say(page, "one");
+  await say(page, "two");
+  await page.reload();
+  await page.waitForFunction(() => document.querySelectorAll("#lines .pending").length === 2);
+  redis.thaw();
+  await until("it is delivered", async () => (await texts(page)).length === 2 && !(await page.$("#lines .pending")));
+  await say(page, "three");
+  await bob.waitFor({ type: "message", text: "three" });
+  assert.deepEqual(bob.texts(), ["one", "two", "three"]);
+});
+
+test("a line whose acknowledgement came before it stands there once after a reload", async (t) => {
+  const { nginx } = await startChat(t, 1);
+  const browser = await startBrowser(t, "en-GB");
+  const page = await browser.newPage();
+  let lost = false;
+  await page.routeWebSocket(/\/room/, (socket) => {
+    const server = socket.connectToServer();
+    server.onMessage((text) => {
+      const isOwn = JSON.parse(text).text === "once";
+      if (isOwn && !lost) lost = true; // the connection ends before this one
+      else socket.send(text);
+    });
+  });
+  await page.goto(nginx.origin);
+  await enter(page, "alice");
+  await say(page, "once");
+  await until("it is acknowledged", async () => lost && !(await page.$("#lines .pending")));
+  await page.reload();
+  await page.waitForFunction(() => document.querySelectorAll("#lines .message:not(.pending)").length === 1);
+  await say(page, "and again");
+  await until("what follows is there", async () => (await texts(page)).includes("and again") && !(await page.$("#lines .pending")));
+  assert.deepEqual(await texts(page), ["once", "and again"]);
+});
+
+test("a name that was taken meanwhile leaves the conversation to whoever comes back under another", async (t) => {
+  const { nginx } = await startChat(t, 1);
+  const browser = await startBrowser(t, "en-GB");
+  const page = await browser.newPage();
+  let connection = null;
+  let taken = false;
+  await page.routeWebSocket(/\/room/, (socket) => {
+    connection = socket;
+    const server = socket.connectToServer();
+    socket.onMessage((text) => {
+      const { type, name } = JSON.parse(text);
+      if (taken && type === "join" && name === "alice") socket.send(JSON.stringify({ type: "error", code: "name_taken", message: "taken", suggestion: "alice2" }));
+      else server.send(text);
+    });
+  });
+  await page.goto(nginx.origin);
+  await enter(page, "alice");
+  await say(page, "before");
+  await until("it is delivered", async () => !(await page.$("#lines .pending")));
+  taken = true;
+  await connection.close({ code: 1001 });
+  await page.click("#suggestion");
+  await page.waitForSelector("#chat:not([hidden])");
+  assert.deepEqual(await texts(page), ["before"]);
+});
+
+test("the ignored are offered nowhere, and their placeholder counts what is left of them", { timeout: 120000 }, async (t) => {
+  const { nginx } = await startChat(t, 1);
+  const browser = await startBrowser(t, "en-GB");
+  const bob = await joined(t, nginx.url, "bob");
+  const page = await browser.newPage();
+  await page.clock.install();
+  await page.goto(nginx.origin);
+  await enter(page, "alice");
+  const says = async (text) => {
+    await bob.say(text);
+    await page.waitForFunction((wanted) => [...document.querySelectorAll("#lines .text")].some((node) => node.textContent === wanted), text);
+  };
+  await says("early");
+  await page.click("#lines .who");
+  await page.click("#card-ignore");
+  await page.fill("#text", "@bo");
+  await page.waitForFunction(() => document.querySelectorAll("#stack svg").length === 1);
+  assert.equal(await page.isHidden("#completions"), true);
+  await page.fill("#text", "");
+  await page.evaluate(() => document.activeElement.blur());
+  await page.clock.fastForward(20 * 60000);
+  await says("late");
+  await page.waitForFunction(() => document.querySelector(".hidden-run").textContent.startsWith("2 lines hidden"));
+  await page.clock.fastForward(11 * 60000);
+  await page.waitForFunction(() => document.querySelector(".hidden-run").textContent.startsWith("1 line hidden"));
+  await page.click(".hidden-run button");
+  assert.deepEqual(await texts(page), ["late"]);
+  assert.equal(await page.evaluate(() => document.activeElement.querySelector(".text")?.textContent), "late");
+});

@@ -366,3 +366,49 @@ test("a user who is removed by the operator is told about each unsent line", asy
   assert.deepEqual([...seen.failed], [[sent, { code: "ended", unsure: true }]]);
   assert.equal(sockets.length, 1);
 });
+
+test("while Redis is away a line is slow and not too fast, and that is told once", async (t) => {
+  const { clock, sockets, client, seen } = play(t);
+  sockets[0].welcome();
+  const nonce = client.say("one");
+  for (let i = 0; i < 5; i++) {
+    sockets[0].receive({ type: "error", code: "unavailable", nonce, retry_after: 1 });
+    await clock.pass(1000);
+  }
+  assert.deepEqual(seen.slow, [true]);
+  assert.deepEqual(seen.held.filter((ms) => ms > 0), []);
+  sockets[0].receive({ type: "ack", nonce, seq: 7 });
+  assert.deepEqual([seen.slow, seen.acked], [[true, false], [nonce]]);
+});
+
+test("another name on a connection that refused the first one has ten seconds of its own, and is told as connecting", async (t) => {
+  const { clock, sockets, client, seen } = play(t);
+  sockets[0].onopen();
+  sockets[0].receive({ type: "error", code: "name_taken" });
+  await clock.pass(9000);
+  client.join("alice2");
+  assert.equal(seen.states.at(-1).state, "connecting");
+  assert.deepEqual(sockets[0].sent.map(({ name }) => name), ["alice", "alice2"]);
+  await clock.pass(9000);
+  sockets[0].welcome();
+  assert.deepEqual([sockets.length, seen.states.at(-1).state], [1, "joined"]);
+});
+
+test("lines without an answer go over a reload, with their nonces; those of somebody else are given up", async (t) => {
+  const { sockets, client } = play(t);
+  sockets[0].welcome();
+  const sent = client.say("sent");
+  const unsent = client.say("unsent");
+  const memory = JSON.parse(JSON.stringify(client.remember()));
+  for (const isAnother of [false, true]) {
+    const after = play(t);
+    after.client.leave();
+    after.client.join("alice", memory);
+    assert.deepEqual([...after.client.pending.keys()], [sent, unsent]);
+    after.sockets.at(-1).welcome(isAnother ? { me: { id: "another" } } : {});
+    await after.clock.pass(0);
+    const { nonce } = after.sockets.at(-1).sent.find(({ type }) => type === "say");
+    assert.equal(nonce, isAnother ? unsent : sent);
+    assert.equal(after.seen.failed.get(sent)?.code, isAnother ? "new_id" : undefined);
+  }
+});
