@@ -333,7 +333,7 @@ static void deliver_roster(struct feed *feed, const struct redis_reply *reply)
         .count = redis_reply_number(redis_reply_at(reply, 3)),
     };
     size_t end = redis_reply_count(reply);
-    for (size_t i = ROSTER_HEAD; i + 3 < end && roster.joined_count < ROSTER_MOST;
+    for (size_t i = ROSTER_HEAD; i + ROSTER_FIELDS <= end && roster.joined_count < ROSTER_MOST;
          i += ROSTER_FIELDS) {
         const char *id = read_shown(redis_reply_at(reply, i));
         const char *name = read_shown(redis_reply_at(reply, i + 1));

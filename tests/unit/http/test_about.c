@@ -4,13 +4,6 @@
 #include "http_stage.h"
 #include "telemetry/metrics.h"
 
-static int close_all(void **state)
-{
-    (void)state;
-    stage_close();
-    return 0;
-}
-
 static void check_says(const char *word)
 {
     struct stage_bytes answer = stage_get("/api/about", "");
@@ -68,7 +61,7 @@ static void test_it_tells_whether_redis_writes_to_disk(void **state)
     check_says("\"disk\":\"yes\",");
 }
 
-#define TEST(name) cmocka_unit_test_teardown(name, close_all)
+#define TEST(name) cmocka_unit_test_teardown(name, stage_teardown)
 
 int main(void)
 {

@@ -16,13 +16,6 @@ static int open_with_proxy(void **state)
     return 0;
 }
 
-static int close_all(void **state)
-{
-    (void)state;
-    stage_close();
-    return 0;
-}
-
 /* Does a request with these headers from this peer count as the operator's? */
 static bool is_operator(const char *peer, const char *headers)
 {
@@ -166,7 +159,7 @@ static void test_what_a_proxy_of_this_machine_passes_on_is_not_this_machines(voi
     assert_true(is_operator("127.0.0.1", "X-Forwarded-For: 127.0.0.1\r\n"));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_with_proxy, close_all)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_with_proxy, stage_teardown)
 
 int main(void)
 {

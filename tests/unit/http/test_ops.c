@@ -20,13 +20,6 @@ static int open_all(void **state)
     return 0;
 }
 
-static int close_all(void **state)
-{
-    (void)state;
-    stage_close();
-    return 0;
-}
-
 static bool is_ready(void)
 {
     return stage_status(stage_get("/readyz", "")) == 200;
@@ -157,7 +150,7 @@ static void test_it_is_not_ready_when_it_will_go_away(void **state)
     assert_non_null(strstr(why_not(), "draining"));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_all, close_all)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_all, stage_teardown)
 
 int main(void)
 {

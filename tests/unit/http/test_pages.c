@@ -3,20 +3,6 @@
 
 #include "http_stage.h"
 
-static int open_plain(void **state)
-{
-    (void)state;
-    stage_open();
-    return 0;
-}
-
-static int close_all(void **state)
-{
-    (void)state;
-    stage_close();
-    return 0;
-}
-
 static bool has(struct stage_bytes answer, const char *words)
 {
     struct stage_bytes body = stage_body(answer);
@@ -248,7 +234,7 @@ static void test_where_nothing_is_a_browser_gets_a_page_and_others_a_sentence(vo
     }
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_plain, close_all)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
 
 int main(void)
 {

@@ -5,20 +5,6 @@
 
 #define VISITOR "203.0.113.1"
 
-static int open_plain(void **state)
-{
-    (void)state;
-    stage_open();
-    return 0;
-}
-
-static int close_all(void **state)
-{
-    (void)state;
-    stage_close();
-    return 0;
-}
-
 /* --- Paths --- */
 
 static void test_each_path_has_its_answer(void **state)
@@ -299,7 +285,7 @@ static void test_each_answer_is_counted(void **state)
     }
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_plain, close_all)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
 
 int main(void)
 {

@@ -19,20 +19,6 @@ static const char healthy[] = "HTTP/1.1 200 OK\r\n"
                               "\r\n"
                               "OK\n";
 
-static int open_plain(void **state)
-{
-    (void)state;
-    stage_open();
-    return 0;
-}
-
-static int close_all(void **state)
-{
-    (void)state;
-    stage_close();
-    return 0;
-}
-
 /* What is answered to these bytes. */
 static const char *statuses_of(const char *requests)
 {
@@ -356,7 +342,7 @@ static void test_who_goes_in_the_middle_of_a_request_harms_nobody(void **state)
     assert_string_equal(statuses_of(HEALTHZ), "200");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_plain, close_all)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
 
 int main(void)
 {

@@ -24,20 +24,6 @@ static const char accepted[] = "HTTP/1.1 101 Switching Protocols\r\n"
 #define HELLO      "\x81\x85\0\0\0\0hello"
 #define HELLO_BACK "\x81\x05hello"
 
-static int open_plain(void **state)
-{
-    (void)state;
-    stage_open();
-    return 0;
-}
-
-static int close_all(void **state)
-{
-    (void)state;
-    stage_close();
-    return 0;
-}
-
 static const char *request_of(const char *line, const char *headers)
 {
     static char request[4096];
@@ -348,7 +334,7 @@ static void test_when_max_connections_are_there_the_next_gets_503_until_one_leav
     assert_int_equal(stage_status(stage_receive(third)), 101);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_plain, close_all)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
 
 int main(void)
 {

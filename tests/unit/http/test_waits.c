@@ -15,20 +15,6 @@
 
 enum { HEAD_S = 10, ANSWER_S = 60 };
 
-static int open_plain(void **state)
-{
-    (void)state;
-    stage_open();
-    return 0;
-}
-
-static int close_all(void **state)
-{
-    (void)state;
-    stage_close();
-    return 0;
-}
-
 static struct stage_bytes ask_on(int visitor, const char *request)
 {
     stage_send(visitor, request);
@@ -277,7 +263,7 @@ static void test_a_gateway_that_goes_away_upgrades_only_who_has_just_come(void *
     assert_non_null(stage_header(answer, "Retry-After"));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_plain, close_all)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
 
 int main(void)
 {

@@ -348,6 +348,20 @@ void stage_close(void)
     unlink(stage.log_path);
 }
 
+int stage_setup(void **state)
+{
+    (void)state;
+    stage_open();
+    return 0;
+}
+
+int stage_teardown(void **state)
+{
+    (void)state;
+    stage_close();
+    return 0;
+}
+
 const char *stage_close_for_log(void)
 {
     static char text[65536];

@@ -34,6 +34,10 @@ struct metrics *stage_metrics(void);
 /* Does nothing when it is closed. */
 void stage_close(void);
 
+/* stage_open before a test of cmocka's, and stage_close after it; both return 0. */
+int stage_setup(void **state);
+int stage_teardown(void **state);
+
 /* Closes it; what it has logged. */
 const char *stage_close_for_log(void);
 
