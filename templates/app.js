@@ -1,7 +1,7 @@
 // The page: glues the conversation with the server (client.js) to what is seen (log.js, people.js).
 import { Box, isComposing } from "./box.js";
 import { Client } from "./client.js";
-import { Log, languageOf, mentions } from "./log.js";
+import { Log, mentions, spoken } from "./log.js";
 import { $, element, focusBack, People } from "./people.js";
 import { errorText, language, t } from "./texts.js";
 
@@ -200,9 +200,9 @@ function showState(next, ms = 0, error = null) {
   stateTimer = setTimeout(showBand, { connecting: CONNECTING_SHOWN_MS, moving: MOVING_SHOWN_MS }[next] ?? 0);
   if (ms < 1000) return;
   const end = Date.now() + ms;
-  const tell = () => ($("band-seconds").textContent = t.seconds(Math.max(0, Math.ceil((end - Date.now()) / 1000))));
-  tell();
-  countdown = setInterval(tell, 500);
+  const drawSeconds = () => ($("band-seconds").textContent = t.seconds(Math.max(0, Math.ceil((end - Date.now()) / 1000))));
+  drawSeconds();
+  countdown = setInterval(drawSeconds, 500);
 }
 
 function showBand() {
@@ -348,7 +348,7 @@ function announce({ from, text }) {
   if (hit && document.hidden) extras().then(({ ring }) => ring(settings, document.title));
   if (hit || (settings.announce === "all" && announced.length < BURST && unsaid.length === 0)) {
     announced.push(now);
-    tell(t.said(from.name, text), languageOf(text));
+    tell(t.said(from.name, text), text);
   } else if (settings.announce !== "mentions") {
     unsaid.push(from.name);
     summary ||= setTimeout(summarize, SUMMARY_MS);
@@ -362,8 +362,8 @@ function summarize() {
   unsaid = [];
 }
 
-function tell(text, lang = "") {
-  const line = element("p", { textContent: text, lang });
+function tell(words, text = "") {
+  const line = spoken(element("p", { textContent: words }), text);
   $("announcer").append(line);
   setTimeout(() => line.remove(), BURST_MS);
 }

@@ -44,7 +44,7 @@ function linkTo(address) {
 }
 
 /** Text with its http(s) addresses as links: text nodes and anchors only. */
-export function linkify(text) {
+function linkify(text) {
   const nodes = [];
   let end = 0;
   for (const match of text.matchAll(ADDRESS)) {
@@ -57,19 +57,28 @@ export function linkify(text) {
 }
 
 /** As it is shown: without what turns letters round, without isolates that have no end, and without heaps of empty lines. */
-export function tidy(text) {
+function tidy(text) {
   const count = (what) => [...text.matchAll(what)].length;
   if (count(/[\u2066-\u2068]/g) !== count(/\u2069/g)) text = text.replace(/[\u2066-\u2069]/g, "");
   return text.replace(/[\u202a-\u202e]/g, "").replace(/\n{4,}/g, "\n\n\n");
 }
 
-/** Which language a text is in, as far as its script tells. */
-export function languageOf(text) {
+/** Which language a text is in, as far as its script tells; "" is that of the page. */
+function languageOf(text) {
   if (/[\u3040-\u30ff]/.test(text)) return "ja";
   if (/[\uac00-\ud7af]/.test(text)) return "ko";
   if (/[\u4e00-\u9fff]/.test(text)) return language === "ja" ? "ja" : "";
   return /[a-z]{2}/i.test(text) && language !== "en" ? "en" : "";
 }
+
+/** The node, to be read by a voice for the text's language. */
+export function spoken(node, text) {
+  const lang = languageOf(text);
+  if (lang) node.lang = lang;
+  return node;
+}
+
+const textNode = (text) => spoken(element("div", { className: "text", dir: "auto" }, ...linkify(text)), text);
 
 const emoji = (() => {
   try {
@@ -268,32 +277,42 @@ export class Log {
       });
       return made;
     };
-    line.node.append(element("div", { className: "why" }, element("span", { textContent: unsure ? t.perhapsNotSent(why) : t.notSent(why) }), button(t.again, this.#on.again), button(t.edit, this.#on.edit)));
+    const words = element("span", { textContent: unsure ? t.perhapsNotSent(why) : t.notSent(why) });
+    line.node.append(element("div", { className: "why" }, words, button(t.again, this.#on.again), button(t.edit, this.#on.edit)));
   }
 
   notice(text) {
-    this.#later(() => this.#append({ kind: "notice", at: Date.now(), text, node: element("li", { className: "notice" }, element("div", { className: "text", dir: "auto", lang: languageOf(text) }, ...linkify(tidy(text)))) }));
+    const node = element("li", { className: "notice" }, textNode(tidy(text)));
+    this.#later(() => this.#append({ kind: "notice", at: Date.now(), text, node }));
   }
 
   gap(missed) {
-    this.#later(() => this.#append({ kind: "gap", at: Date.now(), node: element("li", { className: "gap", textContent: t.gap(missed) }) }));
+    const node = element("li", { className: "gap", textContent: t.gap(missed) });
+    this.#later(() => this.#append({ kind: "gap", at: Date.now(), node }));
   }
 
   /** Who came and went: one line for half a minute in which nothing is said. */
   presence({ come, gone, came, went }) {
     this.#later(() => {
-      const last = this.#lines.at(-1);
-      const line = last?.kind === "quiet" && Date.now() - last.at < MERGE_MS ? last : { kind: "quiet", at: Date.now(), come: new Map(), gone: new Map(), came: 0, went: 0, node: element("li", { className: "quiet" }) };
+      const last = this.#lines.findLast(({ waits }) => !waits);
+      const goesOn = last?.kind === "quiet" && Date.now() - last.at < MERGE_MS;
+      const line = goesOn ? last : this.#makeQuiet();
       for (const person of come) if (!line.gone.delete(person.id)) line.come.set(person.id, person.name);
       for (const person of gone) if (!line.come.delete(person.id)) line.gone.set(person.id, person.name);
       line.came += came - come.length;
       line.went += went - gone.length;
-      this.#writeQuiet(line, line === last);
+      this.#writeQuiet(line, goesOn);
     });
   }
 
+  #makeQuiet() {
+    return { kind: "quiet", at: Date.now(), come: new Map(), gone: new Map(), came: 0, went: 0, node: element("li", { className: "quiet" }) };
+  }
+
   #writeQuiet(line, stands) {
-    const [joined, left] = [[line.come, line.came, t.joined], [line.gone, line.went, t.left]].map(([people, more, words]) => (people.size + more > 0 ? words(nameList([...people.values()], people.size + more)) : ""));
+    const say = (people, more, words) => (people.size + more > 0 ? words(nameList([...people.values()], people.size + more)) : "");
+    const joined = say(line.come, line.came, t.joined);
+    const left = say(line.gone, line.went, t.left);
     line.node.textContent = joined && left ? t.both(joined, left) : joined || left;
     if (line.node.textContent === "" && stands) this.#remove(line);
     else if (line.node.textContent !== "" && !stands) this.#append(line);
@@ -305,10 +324,7 @@ export class Log {
     const shown = tidy(text);
     const node = element("li", { className: `message${mine ? " mine" : ""}${hit ? " hit" : ""}${emoji.test(shown) ? " jumbo" : ""}`, tabIndex: -1 });
     node.dataset.time = timeOf(at);
-    const words = element("div", { className: "text", dir: "auto" }, ...linkify(shown));
-    const spoken = languageOf(shown);
-    if (spoken) words.lang = spoken;
-    node.append(words);
+    node.append(textNode(shown));
     if (isLong(shown)) this.#fold(node);
     return { kind: "message", node, at, since, from, text, mine, hit };
   }

@@ -131,7 +131,7 @@ function drawAll() {
   fill("closes", addUp(of((stats) => stats.closes)).map(([code, count]) => [code, number(count)]));
   fill("drops", Object.entries(t.drops).map(([name, label]) => [label, number(sum(of((stats) => (name === "foreign" ? sum(Object.values(stats.dropped_events)) : stats[name]))))]));
   const ready = now.every(({ stats }) => stats.ready === 1);
-  if (now.length === 0) tell(t.failed, true); // only gateways from before there was this page answer
+  if (now.length === 0) tell(t.failed, true); // only gateways of older versions answer
   else tell(ready ? t.ok(now.length) : t.notReady, !ready);
 }
 
@@ -151,7 +151,7 @@ async function ask() {
   if (answer.status === 403) throw new Error(t.refused);
   const stats = await answer.json();
   const header = answer.headers.get("Yukizuri-Gateway");
-  if (header === null) return; // a gateway from before there was this page
+  if (header === null) return; // a gateway of an older version
   const name = decodeURIComponent(header);
   const at = performance.now();
   for (const [other, list] of answers) {
