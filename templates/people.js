@@ -8,6 +8,8 @@ const DRAW_MS = 500; // the list of a room that people run through is drawn so o
 const WRITING_MS = 4000;
 const GONE_MS = 400; // as long as the animation
 
+const alphabet = new Intl.Collator();
+
 export const $ = (id) => document.getElementById(id);
 
 export function element(name, properties = {}, ...children) {
@@ -73,13 +75,13 @@ export function crest(person) {
 // --- Everybody ---
 
 export class People {
-  #people = new Map(); // id → person, with `since`, `spoke` (ms) and `order` of our own
+  #people = new Map(); // id → person, with `since` and `spoke` (ms) of our own
   #me = null;
   #ignored; #onPerson;
   #writing = new Map(); // id → timer
   #street = new Map(); // id → crest in the street
   #items = new Map(); // id → { node in the list, looks }
-  #timer = 0; #drawnAt = 0; #order = 0;
+  #timer = 0; #drawnAt = 0;
   count = 0;
 
   /** `ignores(person)`: is this one not to be seen? `onPerson(person)`: somebody in the list was chosen. */
@@ -109,7 +111,7 @@ export class People {
   }
 
   #add(person, known = this.#people.get(person.id)) {
-    this.#people.set(person.id, { since: Date.now(), spoke: 0, order: this.#order++, ...known, ...person });
+    this.#people.set(person.id, { since: Date.now(), spoke: 0, ...known, ...person });
   }
 
   /** Applies a presence; returns who is really new and who really left, as seen from here, and how many. */
@@ -168,10 +170,10 @@ export class People {
     this.#timer = setTimeout(() => this.draw(), wait);
   }
 
-  /** Me, then who spoke last, then who has been here longest. */
+  /** Me, then who spoke last, then by name. */
   #inOrder() {
     const first = (person) => (person.id === this.#me?.id ? 1 : 0);
-    return [...this.#people.values()].sort((a, b) => first(b) - first(a) || b.spoke - a.spoke || a.order - b.order);
+    return [...this.#people.values()].sort((a, b) => first(b) - first(a) || b.spoke - a.spoke || alphabet.compare(a.name, b.name));
   }
 
   draw() {

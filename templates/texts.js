@@ -62,7 +62,6 @@ const words = {
     until: (time) => ` (until ${time})`,
     errors: {
       bad_name: "Please choose another name: 1 to 16 visible characters.",
-      joiner: "Emoji made of several parts cannot be a name.",
       name_taken: "Somebody here is called that already.",
       too_long: "That message is too long.",
       bad_message: "There is something in it that cannot be sent.",
@@ -128,7 +127,6 @@ const words = {
     until: (time) => `（${time} まで）`,
     errors: {
       bad_name: "別の名前にしてください（見える文字で 1〜16 文字）。",
-      joiner: "いくつかを組み合わせた絵文字は名前にできません。",
       name_taken: "その名前の人がもう居ます。",
       too_long: "発言が長すぎます。",
       bad_message: "送れない文字が入っています。",
@@ -156,6 +154,6 @@ export function nameList(names, total = names.length) {
 
 /** The sentence for an error of the server; its own where we have no better one. */
 export function errorText(error) {
-  const text = t.errors[error.why] ?? t.errors[error.code] ?? error.message;
+  const text = t.errors[error.code] ?? error.message;
   return error.until ? text + t.until(new Date(error.until).toLocaleString(undefined, { dateStyle: "short", timeStyle: "short" })) : text;
 }

@@ -85,6 +85,13 @@ test("at two hundred messages a second the page keeps up, with few layouts, and 
   await page.waitForFunction(() => window.ticks.filter(Boolean).length === 200); // drawing stops nobody's timer
   const layouts = await figure("LayoutCount");
   const before = said;
+  await page.evaluate(() => {
+    window.frames = [];
+    requestAnimationFrame(function note(at) {
+      window.frames.push(at);
+      requestAnimationFrame(note);
+    });
+  });
   await new Promise((resolve) => {
     const timer = setInterval(() => {
       bob.send({ type: "say", text: `line ${said}`, nonce: `${said++}` });
@@ -92,6 +99,7 @@ test("at two hundred messages a second the page keeps up, with few layouts, and 
     }, 5);
   });
   const shown = await page.$eval("#lines > li:last-child .text", (node) => Number(node.textContent.split(" ")[1]));
+  t.diagnostic(`${Math.round(await page.evaluate(() => (window.frames.length * 1000) / (window.frames.at(-1) - window.frames[0])))} frames a second meanwhile`);
   t.diagnostic(`${said - 1 - shown} lines behind when the last was said`);
   assert.ok(said - 1 - shown <= 200, "no more than a second's lines");
   await sees(page, `line ${said - 1}`);
