@@ -172,7 +172,7 @@ test("/healthz never depends on Redis, /readyz does, and both spellings show the
 
 test("/status is for operators alone, and /api/stats tells when each gateway was last seen alive", async (t) => {
   const redis = await startRedis(t);
-  const args = ["--trusted-proxy", "127.0.0.1", "--lease", "2", "--leave-grace", "3"];
+  const args = ["--trusted-proxy", "127.0.0.1", "--lease", "2", "--leave-grace", "10"];
   const [one, two] = [await startGateway(t, { redis, args: [...args, "--gateway-id", "one"] }), await startGateway(t, { redis, args: [...args, "--gateway-id", "two"] })];
   for (const target of ["/status", "/status?lang=ja", "/api/stats"]) assert.equal((await get(one.origin + target, { headers: { "X-Forwarded-For": "203.0.113.7" } })).status, 403, target);
   const page = await get(`${one.origin}/status`);
