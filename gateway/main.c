@@ -1,6 +1,7 @@
 /* yukizuri: settings, a log, a server (or several), an exit status. */
 #include "base/cores.h"
 #include "base/file_limit.h"
+#include "base/service_notify.h"
 #include "base/signals.h"
 #include "base/standard_files.h"
 #include "base/stderr_line.h"
@@ -38,7 +39,7 @@ static struct log *open_log(const struct config *config)
     return log_open(config->log_file, config->logging, config->gateway_id);
 }
 
-static int run_gateway(const struct config *config)
+static int run_gateway(const struct config *config, struct service_notify *service)
 {
     char error[512];
     struct log *log = open_log(config);
@@ -46,7 +47,7 @@ static int run_gateway(const struct config *config)
         print_no_log(config);
         return EXIT_USAGE;
     }
-    struct server *server = server_new(config, log, error, sizeof error);
+    struct server *server = server_new(config, log, service, error, sizeof error);
     int status = 1;
     if (server == NULL)
         stderr_line_print("%s", error);
@@ -74,7 +75,11 @@ static int run_all(struct config *config)
         return EXIT_USAGE;
     if (config->workers == 0)
         config->workers = (uint64_t)cores_allowed();
-    return config->workers == 1 ? run_gateway(config) : supervisor_run(config, run_gateway);
+    struct service_notify *service = service_notify_new();
+    int status = config->workers == 1 ? run_gateway(config, service)
+                                      : supervisor_run(config, service, run_gateway);
+    service_notify_free(service);
+    return status;
 }
 
 int main(int argc, char **argv)

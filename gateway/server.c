@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/stderr_line.h"
+#include "http/ops.h"
 #include "loop.h"
 #include "process_log.h"
 #include "server_parts.h"
@@ -10,6 +11,7 @@
 
 #include <event2/event.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* --- Signals --- */
@@ -58,6 +60,18 @@ static void check_embedded_redis(struct server *server)
     drain_finish(server, "there is no private Redis any more");
 }
 
+static void tell_service(const struct server *server)
+{
+    char line[128];
+    const char *why = ops_why_not_ready(&server->site);
+    if (why == NULL)
+        service_notify_ready(server->service);
+    snprintf(line, sizeof line, "%s; %zu connections", why == NULL ? "ready" : why,
+             connections_count(server->connections));
+    service_notify_status(server->service, line);
+    service_notify_tick(server->service, clock_monotonic_ms());
+}
+
 static void on_second(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
@@ -71,6 +85,7 @@ static void on_second(evutil_socket_t fd, short events, void *arg)
     check_embedded_redis(server);
     refusals_tick(server->refusals, clock_monotonic_ms());
     log_tick(server->log);
+    tell_service(server);
 }
 
 /* --- Making, running, freeing --- */
@@ -88,12 +103,13 @@ static void make_events(struct server *server)
     signals_unblock();
 }
 
-struct server *server_new(const struct config *config, struct log *log, char *error,
-                          size_t error_size)
+struct server *server_new(const struct config *config, struct log *log,
+                          struct service_notify *service, char *error, size_t error_size)
 {
     struct server *server = memory_new(sizeof *server);
     server->config = config;
     server->log = log;
+    server->service = service;
     server->metrics.started_at_ms = clock_wall_ms();
     server->refusals = refusals_new(&server->metrics, log);
     server->base = event_base_new();

@@ -25,6 +25,7 @@ struct event;
 struct server {
     const struct config *config;
     struct log *log;
+    struct service_notify *service;
     struct event_base *base;
     struct poller *poller;
     struct batch_send *sender;

@@ -31,7 +31,8 @@ struct worker {
 
 struct supervisor {
     struct config *config;
-    int (*work)(const struct config *config);
+    struct service_notify *service;
+    int (*work)(const struct config *config, struct service_notify *service);
     struct worker *workers;
     size_t count;
     struct embedded_redis *redis; /* NULL: it is none of ours */
@@ -57,7 +58,7 @@ static int run_worker(struct supervisor *supervisor, size_t number, pid_t parent
     snprintf(id, sizeof id, "%s-%zu", config->gateway_id, number + 1);
     free(config->gateway_id);
     config->gateway_id = memory_copy_string(id);
-    return supervisor->work(config);
+    return supervisor->work(config, NULL);
 }
 
 /* Returns true in the worker, which has then done its work. */
@@ -88,6 +89,7 @@ static void signal_workers(const struct supervisor *supervisor, int signal)
 static void stop_workers(struct supervisor *supervisor, int signal)
 {
     supervisor->stopping = true;
+    service_notify_stopping(supervisor->service);
     signal_workers(supervisor, signal);
 }
 
@@ -181,6 +183,8 @@ static bool supervise(struct supervisor *supervisor)
     while (!supervisor->stopping || !all_have_ended(supervisor)) {
         if (start_missing(supervisor))
             return true;
+        service_notify_ready(supervisor->service);
+        service_notify_tick(supervisor->service, clock_monotonic_ms());
         handle_signal(supervisor, sigtimedwait(&supervisor->signals, NULL, &second));
         check_shared_redis(supervisor);
     }
@@ -208,11 +212,15 @@ static void block_signals(struct supervisor *supervisor)
     sigprocmask(SIG_BLOCK, &supervisor->signals, NULL);
 }
 
-int supervisor_run(struct config *config, int (*work)(const struct config *config))
+int supervisor_run(struct config *config, struct service_notify *service,
+                   int (*work)(const struct config *config, struct service_notify *service))
 {
     const size_t count = (size_t)config->workers;
-    struct supervisor supervisor = {
-        .config = config, .work = work, .count = count, .started_ms = clock_monotonic_ms()};
+    struct supervisor supervisor = {.config = config,
+                                    .service = service,
+                                    .work = work,
+                                    .count = count,
+                                    .started_ms = clock_monotonic_ms()};
     bool own_redis = config->redis_url.scheme == REDIS_EMBEDDED;
     if (own_redis && (supervisor.redis = start_redis(&supervisor)) == NULL)
         return 1;

@@ -16,8 +16,7 @@ enum { MAX_ROOMS = METRICS_ROOMS * 2 };
 
 /* --- Readiness --- */
 
-/* NULL, or a sentence: why nobody should be sent here. */
-static const char *why_not_ready(const struct http_site *site)
+const char *ops_why_not_ready(const struct http_site *site)
 {
     const char *why = site->draining ? "draining: this gateway is going away"
                                      : broker_why_not_ready(site->broker);
@@ -28,7 +27,7 @@ static const char *why_not_ready(const struct http_site *site)
 
 void ops_answer_ready(const struct http_site *site, struct response *response)
 {
-    const char *why = why_not_ready(site);
+    const char *why = ops_why_not_ready(site);
     if (why != NULL)
         response_say(response, 503, why);
     else
@@ -99,7 +98,7 @@ static uint64_t find_resident_bytes(void)
 static void set_gauges(const struct http_site *site)
 {
     struct metrics *metrics = site->metrics;
-    metrics->ready = why_not_ready(site) == NULL;
+    metrics->ready = ops_why_not_ready(site) == NULL;
     metrics->draining = site->draining;
     metrics->redis_refuses = broker_why_refused(site->broker) != NULL;
     metrics->log_dropped = log_dropped(site->log);

@@ -6,6 +6,9 @@
 #include "http/client.h"
 #include "http/site.h"
 
+/* NULL, or a sentence: why nobody should be sent here. */
+const char *ops_why_not_ready(const struct http_site *site);
+
 /* /readyz: 200; or 503 with why nobody should be sent here. */
 void ops_answer_ready(const struct http_site *site, struct response *response);
 
