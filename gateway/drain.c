@@ -21,7 +21,7 @@ static void note_reason(struct server *server, const char *why)
     if (server->end_reason != NULL)
         return;
     server->end_reason = why;
-    service_notify_stopping(server->service);
+    service_stopping(server->service);
     server->ending_since_ms = clock_monotonic_ms();
 }
 

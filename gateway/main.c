@@ -1,12 +1,13 @@
 /* yukizuri: settings, a log, a server (or several), an exit status. */
 #include "base/cores.h"
 #include "base/file_limit.h"
-#include "base/service_notify.h"
+#include "base/service.h"
 #include "base/signals.h"
 #include "base/standard_files.h"
 #include "base/stderr_line.h"
 #include "config/config.h"
 #include "config/help.h"
+#include "http/given_sockets.h"
 #include "server.h"
 #include "supervisor.h"
 #include "telemetry/log.h"
@@ -39,7 +40,7 @@ static struct log *open_log(const struct config *config)
     return log_open(config->log_file, config->logging, config->gateway_id);
 }
 
-static int run_gateway(const struct config *config, struct service_notify *service)
+static int run_gateway(const struct config *config, struct service *service)
 {
     char error[512];
     struct log *log = open_log(config);
@@ -71,14 +72,18 @@ static bool has_files(const struct config *config)
 
 static int run_all(struct config *config)
 {
-    if (!has_files(config))
-        return EXIT_USAGE;
+    char error[256];
+    struct service *service = service_take(error, sizeof error);
+    int status = EXIT_USAGE;
     if (config->workers == 0)
         config->workers = (uint64_t)cores_allowed();
-    struct service_notify *service = service_notify_new();
-    int status = config->workers == 1 ? run_gateway(config, service)
+    if (service == NULL ||
+        given_sockets_announce(service_sockets(service), config, error, sizeof error) != 0)
+        stderr_line_print("%s", error);
+    else if (has_files(config))
+        status = config->workers == 1 ? run_gateway(config, service)
                                       : supervisor_run(config, service, run_gateway);
-    service_notify_free(service);
+    service_free(service);
     return status;
 }
 

@@ -14,6 +14,11 @@ static void add_addresses(struct text *out, const struct config *config)
 {
     for (size_t i = 0; i < config->addr.count; i++)
         text_print(out, "%slistening on %s", i == 0 ? "" : ", ", config->addr.items[i]);
+    if (config->worker_addr != NULL) {
+        char text[LISTEN_TEXT_BYTES];
+        listen_address_format(&config->worker_listen, text);
+        text_print(out, " and alone on %s", text);
+    }
 }
 
 static void add_redis(struct text *out, const struct server *server)

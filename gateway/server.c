@@ -65,11 +65,11 @@ static void tell_service(const struct server *server)
     char line[128];
     const char *why = ops_why_not_ready(&server->site);
     if (why == NULL)
-        service_notify_ready(server->service);
+        service_ready(server->service);
     snprintf(line, sizeof line, "%s; %zu connections", why == NULL ? "ready" : why,
              connections_count(server->connections));
-    service_notify_status(server->service, line);
-    service_notify_tick(server->service, clock_monotonic_ms());
+    service_status(server->service, line);
+    service_tick(server->service, clock_monotonic_ms());
 }
 
 static void on_second(evutil_socket_t fd, short events, void *arg)
@@ -103,8 +103,8 @@ static void make_events(struct server *server)
     signals_unblock();
 }
 
-struct server *server_new(const struct config *config, struct log *log,
-                          struct service_notify *service, char *error, size_t error_size)
+struct server *server_new(const struct config *config, struct log *log, struct service *service,
+                          char *error, size_t error_size)
 {
     struct server *server = memory_new(sizeof *server);
     server->config = config;

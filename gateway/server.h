@@ -3,7 +3,7 @@
 #ifndef YUKIZURI_SERVER_H
 #define YUKIZURI_SERVER_H
 
-#include "base/service_notify.h"
+#include "base/service.h"
 #include "config/config.h"
 #include "telemetry/log.h"
 
@@ -14,8 +14,8 @@ enum { SERVER_ID_TAKEN = 3 };
 
 /* Opens everything. NULL with a sentence in `error`. `service` is told how it is; NULL: nobody is.
  * `config`, `log` and `service` must outlive it. */
-struct server *server_new(const struct config *config, struct log *log,
-                          struct service_notify *service, char *error, size_t error_size);
+struct server *server_new(const struct config *config, struct log *log, struct service *service,
+                          char *error, size_t error_size);
 
 /* Runs until a signal has ended it; returns the exit status: 0, 1 (what went wrong was told), or
  * SERVER_ID_TAKEN. */

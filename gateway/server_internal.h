@@ -25,7 +25,7 @@ struct event;
 struct server {
     const struct config *config;
     struct log *log;
-    struct service_notify *service;
+    struct service *service;
     struct event_base *base;
     struct poller *poller;
     struct batch_send *sender;

@@ -35,6 +35,7 @@ static int open_listener(struct server *server, char *error, size_t error_size)
     const struct listener_options options = {
         .base = server->base,
         .config = server->config,
+        .given = service_sockets(server->service),
         .shared = server->config->redis_url.scheme != REDIS_EMBEDDED,
         .on_accept = on_accept,
         .is_busy = is_busy,

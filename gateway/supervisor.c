@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,13 +27,15 @@ enum {
 
 struct worker {
     pid_t pid; /* 0: not running */
-    int64_t started_ms;
+    int fd;    /* what it tells as a service; while it runs */
+    bool ready;
+    int64_t started_ms, fed_ms;
 };
 
 struct supervisor {
     struct config *config;
-    struct service_notify *service;
-    int (*work)(const struct config *config, struct service_notify *service);
+    struct service *service;
+    int (*work)(const struct config *config, struct service *service);
     struct worker *workers;
     size_t count;
     struct embedded_redis *redis; /* NULL: it is none of ours */
@@ -45,12 +48,21 @@ struct supervisor {
 
 /* --- Workers --- */
 
+/* In a new worker: the others' words are the supervisor's to read. */
+static void close_channels(const struct supervisor *supervisor)
+{
+    for (size_t i = 0; i < supervisor->count; i++)
+        if (supervisor->workers[i].pid > 0)
+            close(supervisor->workers[i].fd);
+}
+
 /* In the new process. It ends with the supervisor, even if that is killed. */
-static int run_worker(struct supervisor *supervisor, size_t number, pid_t parent)
+static int run_worker(struct supervisor *supervisor, size_t number, pid_t parent, int fd)
 {
     char id[GATEWAY_ID_BYTES];
     struct config *config = supervisor->config;
     port_claim_release(&supervisor->claim);
+    close_channels(supervisor);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent)
         return 0;
@@ -58,23 +70,37 @@ static int run_worker(struct supervisor *supervisor, size_t number, pid_t parent
     snprintf(id, sizeof id, "%s-%zu", config->gateway_id, number + 1);
     free(config->gateway_id);
     config->gateway_id = memory_copy_string(id);
-    return supervisor->work(config, NULL);
+    config->worker_listen.port += (int)number;
+    struct service *service = service_of_child(supervisor->service, fd);
+    int status = supervisor->work(config, service);
+    service_free(service);
+    return status;
 }
 
 /* Returns true in the worker, which has then done its work. */
 static bool start_worker(struct supervisor *supervisor, size_t number)
 {
     struct worker *worker = &supervisor->workers[number];
+    int channel[2];
     pid_t parent = getpid();
-    worker->started_ms = clock_monotonic_ms();
-    worker->pid = fork();
-    if (worker->pid == 0) {
-        supervisor->status = run_worker(supervisor, number, parent);
+    int64_t now_ms = clock_monotonic_ms();
+    *worker = (struct worker){.started_ms = now_ms, .fed_ms = now_ms};
+    bool opened = socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, channel) == 0;
+    pid_t pid = opened ? fork() : -1;
+    if (pid == 0) {
+        close(channel[0]);
+        supervisor->status = run_worker(supervisor, number, parent, channel[1]);
         return true;
     }
-    if (worker->pid < 0) { /* tried again a second later */
+    if (pid < 0) /* tried again a second later */
         stderr_line_print("cannot start worker %zu: %s", number + 1, strerror(errno));
-        worker->pid = 0;
+    if (opened)
+        close(channel[1]);
+    if (pid < 0 && opened)
+        close(channel[0]);
+    if (pid > 0) {
+        worker->pid = pid;
+        worker->fd = channel[0];
     }
     return false;
 }
@@ -89,7 +115,7 @@ static void signal_workers(const struct supervisor *supervisor, int signal)
 static void stop_workers(struct supervisor *supervisor, int signal)
 {
     supervisor->stopping = true;
-    service_notify_stopping(supervisor->service);
+    service_stopping(supervisor->service);
     signal_workers(supervisor, signal);
 }
 
@@ -107,8 +133,11 @@ static int find_exit_status(const struct supervisor *supervisor, int status)
 
 static void on_worker_ended(struct supervisor *supervisor, size_t number, int status)
 {
+    struct worker *worker = &supervisor->workers[number];
     int end = find_exit_status(supervisor, status);
-    supervisor->workers[number].pid = 0;
+    close(worker->fd);
+    worker->pid = 0;
+    worker->ready = false;
     if (supervisor->stopping)
         return;
     if (end != 0) {
@@ -151,6 +180,53 @@ static bool all_have_ended(const struct supervisor *supervisor)
     return true;
 }
 
+/* --- What the service manager hears --- */
+
+static void hear_worker(struct worker *worker, int64_t now_ms)
+{
+    char words[512];
+    ssize_t len;
+    while ((len = recv(worker->fd, words, sizeof words - 1, 0)) > 0) {
+        words[len] = '\0';
+        if (strcmp(words, "READY=1") == 0)
+            worker->ready = true;
+        else if (strcmp(words, "WATCHDOG=1") == 0)
+            worker->fed_ms = now_ms;
+    }
+}
+
+/* The others and their members stay as they are. */
+static void end_if_stuck(const struct supervisor *supervisor, size_t number, int64_t now_ms)
+{
+    const struct worker *worker = &supervisor->workers[number];
+    int64_t watchdog_ms = service_watchdog_ms(supervisor->service);
+    if (watchdog_ms == 0 || supervisor->stopping || now_ms - worker->fed_ms < watchdog_ms)
+        return;
+    stderr_line_print("worker %zu has not answered for %lld s: it is killed", number + 1,
+                      (long long)(now_ms - worker->fed_ms) / 1000);
+    kill(worker->pid, SIGKILL);
+}
+
+static void tell_service(struct supervisor *supervisor)
+{
+    char line[64];
+    size_t ready = 0;
+    int64_t now_ms = clock_monotonic_ms();
+    for (size_t i = 0; i < supervisor->count; i++) {
+        struct worker *worker = &supervisor->workers[i];
+        if (worker->pid == 0)
+            continue;
+        hear_worker(worker, now_ms);
+        end_if_stuck(supervisor, i, now_ms);
+        ready += worker->ready;
+    }
+    if (ready == supervisor->count)
+        service_ready(supervisor->service);
+    snprintf(line, sizeof line, "%zu of %zu workers are ready", ready, supervisor->count);
+    service_status(supervisor->service, line);
+    service_tick(supervisor->service, now_ms);
+}
+
 /* --- The loop --- */
 
 static void handle_signal(struct supervisor *supervisor, int signal)
@@ -183,8 +259,7 @@ static bool supervise(struct supervisor *supervisor)
     while (!supervisor->stopping || !all_have_ended(supervisor)) {
         if (start_missing(supervisor))
             return true;
-        service_notify_ready(supervisor->service);
-        service_notify_tick(supervisor->service, clock_monotonic_ms());
+        tell_service(supervisor);
         handle_signal(supervisor, sigtimedwait(&supervisor->signals, NULL, &second));
         check_shared_redis(supervisor);
     }
@@ -196,7 +271,8 @@ static struct embedded_redis *start_redis(struct supervisor *supervisor)
     char error[512];
     struct config *config = supervisor->config;
     struct embedded_redis *redis = NULL;
-    if (port_claim_acquire(config, &supervisor->claim, error, sizeof error) == 0)
+    if (port_claim_acquire(config, service_sockets(supervisor->service), &supervisor->claim, error,
+                           sizeof error) == 0)
         redis = embedded_redis_start(&config->redis_url, error, sizeof error);
     if (redis == NULL)
         stderr_line_print("%s", error);
@@ -212,8 +288,8 @@ static void block_signals(struct supervisor *supervisor)
     sigprocmask(SIG_BLOCK, &supervisor->signals, NULL);
 }
 
-int supervisor_run(struct config *config, struct service_notify *service,
-                   int (*work)(const struct config *config, struct service_notify *service))
+int supervisor_run(struct config *config, struct service *service,
+                   int (*work)(const struct config *config, struct service *service))
 {
     const size_t count = (size_t)config->workers;
     struct supervisor supervisor = {.config = config,

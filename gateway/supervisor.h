@@ -6,15 +6,17 @@
 #ifndef YUKIZURI_SUPERVISOR_H
 #define YUKIZURI_SUPERVISOR_H
 
-#include "base/service_notify.h"
+#include "base/service.h"
 #include "config/config.h"
 
 /* Runs `work` in config->workers processes; `config` gets the worker's gateway-id there, and the
- * private Redis that all share, should one be wanted. The workers have no `service`: its manager
- * hears that they were started, that they are to end, and that the supervisor's loop turns. To be
- * called after signals_begin. Returns the exit status: that of a worker that could not start, 1 when
- * the id of one is another process', else 0. In a worker it returns what `work` returned. */
-int supervisor_run(struct config *config, struct service_notify *service,
-                   int (*work)(const struct config *config, struct service_notify *service));
+ * private Redis that all share, should one be wanted. The manager of `service` hears of all
+ * workers at once: that each is ready, that they are to end, that the supervisor's loop turns. A
+ * worker whose loop does not turn within the watchdog's span is killed, and another one takes its
+ * place. To be called after signals_begin. Returns the exit status: that of a worker that could not
+ * start, 1 when the id of one is another process', else 0. In a worker it returns what `work`
+ * returned. */
+int supervisor_run(struct config *config, struct service *service,
+                   int (*work)(const struct config *config, struct service *service));
 
 #endif

@@ -12,6 +12,7 @@
 enum {
     CHARACTER_BYTES = 12, /* \ud83d\ude00: RFC 8259 (section 7) has no longer form of a character */
     ENVELOPE_BYTES = 512, /* type, nonce and epoch */
+    MAX_PORT = 65535,
 };
 
 static const struct config_row *row_of(const char *name)
@@ -84,6 +85,34 @@ static int derive_addresses(struct config_loader *loader)
             if (listen_address_is_same(&config->listen[i], &config->listen[j]))
                 return config_fail(loader, row, "\"%.128s\" is given twice", config->addr.items[i]);
     }
+    config->addr_given = is_given(loader, "addr");
+    return 0;
+}
+
+/* How many workers there may be, before anybody has counted the cores. */
+static uint64_t most_workers(const struct config *config)
+{
+    return config->workers > 0 ? config->workers : row_of("workers")->most;
+}
+
+static int derive_worker_address(struct config_loader *loader)
+{
+    struct config *config = loader->config;
+    struct listen_address *listen = &config->worker_listen;
+    if (config->worker_addr == NULL)
+        return 0;
+    const struct config_row *row = blame(loader, "worker-addr");
+    listen_address_parse(config->worker_addr, listen);
+    if (listen->kind == LISTEN_UNIX || listen->port == 0)
+        return config_fail(loader, row, "\"%.128s\" is not HOST:PORT, such as 127.0.0.1:9101",
+                           config->worker_addr);
+    if (most_workers(config) - 1 > (uint64_t)(MAX_PORT - listen->port))
+        return config_fail(loader, row,
+                           "the ports from %d on do not suffice for %" PRIu64 " workers: choose a "
+                           "smaller one",
+                           listen->port, most_workers(config));
+    if (config->echo_path != NULL && !listen_address_is_local(listen))
+        return config_fail(loader, row, "has to be loopback beside an echo-path");
     return 0;
 }
 
@@ -219,7 +248,8 @@ int config_check(struct config_loader *loader)
         return -1;
     redis_url_parse(config->redis, &config->redis_url);
     if (check_password(loader) != 0 || derive_addresses(loader) != 0 ||
-        check_workers(loader) != 0 || check_echo(loader) != 0 || check_sizes(loader) != 0)
+        derive_worker_address(loader) != 0 || check_workers(loader) != 0 ||
+        check_echo(loader) != 0 || check_sizes(loader) != 0)
         return -1;
     derive_blocks(&config->trusted_proxy, &config->trusted_proxy_blocks);
     derive_blocks(&config->ops_allow, &config->ops_allow_blocks);

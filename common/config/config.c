@@ -30,7 +30,26 @@ struct config_result config_load(struct config *config, int argc, char *const *a
         loader.result.action != CONFIG_VERSION &&
         config_load_sources(&loader, argc, argv, environment) == 0)
         config_check(&loader);
+    config_clear_list(&loader.drop_ins);
     return loader.result;
+}
+
+void config_clear_addr(struct config *config)
+{
+    config_clear_list(&config->addr);
+}
+
+const char *config_add_addr(struct config *config, const struct listen_address *address)
+{
+    char text[LISTEN_TEXT_BYTES];
+    if (config->addr.count == CONFIG_ADDRESSES)
+        return "is one address too many: 16 at most";
+    if (config->echo_path != NULL && !listen_address_is_local(address))
+        return "is not loopback, and echo-path is allowed on loopback alone";
+    listen_address_format(address, text);
+    config->listen[config->addr.count] = *address;
+    config_list_add(&config->addr, text, strlen(text));
+    return NULL;
 }
 
 void config_done(struct config *config)

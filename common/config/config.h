@@ -28,11 +28,13 @@ struct config_blocks {
     size_t count;
 };
 
-/* All settings. Read-only after config_load; owned by whoever called it. A limit of 0 is no limit.
+/* All settings. Read-only once main has adapted them; owned by whoever called config_load. A limit
+ * of 0 is no limit.
  */
 struct config {
     struct config_list addr;
     unsigned addr_mode; /* as chmod(2) has it */
+    char *worker_addr;
     char *redis;
     char *redis_password_file;
     char *redis_prefix;
@@ -68,6 +70,8 @@ struct config {
 
     /* Derived from the above. */
     struct listen_address listen[CONFIG_ADDRESSES]; /* of each addr */
+    bool addr_given;                                /* it is not the default */
+    struct listen_address worker_listen;            /* of worker_addr, in a worker with its port */
     bool max_connections_given;                     /* somebody counts on it */
     struct redis_url redis_url;
     struct config_blocks trusted_proxy_blocks;
@@ -93,5 +97,11 @@ struct config_result {
 struct config_result config_load(struct config *config, int argc, char *const *argv,
                                  char *const *environment);
 void config_done(struct config *config);
+
+/* Takes all of `addr` out. */
+void config_clear_addr(struct config *config);
+
+/* Adds one to `addr`. NULL; or the end of a sentence (static): why not. */
+const char *config_add_addr(struct config *config, const struct listen_address *address);
 
 #endif

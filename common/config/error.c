@@ -14,7 +14,7 @@ static void print_place(const struct config_loader *loader, const struct config_
 {
     enum config_source source = loader->here.source;
     if (source == CONFIG_FROM_FILE && loader->here.line > 0)
-        fprintf(out, "%.200s:%d: ", loader->path, loader->here.line);
+        fprintf(out, "%.200s:%d: ", loader->here.path, loader->here.line);
     if (row == NULL)
         return;
     if (source == CONFIG_FROM_ENVIRONMENT)

@@ -40,12 +40,13 @@ static void print_text(FILE *out)
             fprintf(out, "   (default %s)", row->initial);
         print_wrapped(out, row->meaning);
     }
-    fputs("\n  --config FILE\n      Read settings from this file.\n"
-          "  --check-config\n      Check all settings and exit.\n"
-          "  --help, --help=markdown, --help=man, --help=bash\n"
-          "      Print this text; or a table, a manual page, a completion script for bash.\n"
-          "  --version\n      Print the version.\n",
-          out);
+    fputs(
+        "\n  --config FILE\n      Read settings from this file, and then from each FILE.d/*.conf.\n"
+        "  --check-config\n      Check all settings and exit.\n"
+        "  --help, --help=markdown, --help=man, --help=bash\n"
+        "      Print this text; or a table, a manual page, a completion script for bash.\n"
+        "  --version\n      Print the version.\n",
+        out);
 }
 
 /* A value with | in it would end the cell of a table. */
@@ -80,8 +81,10 @@ static const char markdown_begin[] =
     "- in the environment: `YUKIZURI_MAX_TEXT=500`; an empty variable is ignored;\n"
     "- in the file that `--config` names: the line `max-text = 500`; a value may be in quotes, "
     "and `#` begins a comment.\n\n"
-    "The command line wins over the environment, and the environment over the file. The file may "
-    "contain a setting once. A setting that may be given more than once may also have several "
+    "The command line wins over the environment, and the environment over the file. A file may "
+    "contain a setting once. After the file, the gateway reads `FILE.d/*.conf` in the order of "
+    "their names. What a later file sets takes the place of what an earlier one set. A setting "
+    "that may be given more than once may also have several "
     "values, separated by commas or blanks.\n\n"
     "For a limit, 0 means no limit; max-message, max-head and retention-messages need a number. "
     "For `retention`, 0 means that nothing is stored. "
@@ -95,7 +98,8 @@ static const char markdown_begin[] =
     "| setting | environment | default | meaning |\n|---|---|---|---|\n";
 static const char markdown_end[] =
     "\n| option | meaning |\n|---|---|\n"
-    "| `--config FILE` | Read settings from this file; also `YUKIZURI_CONFIG`. |\n"
+    "| `--config FILE` | Read settings from this file, and then from each `FILE.d/*.conf`; also "
+    "`YUKIZURI_CONFIG`. |\n"
     "| `--check-config` | Check all settings and exit. |\n"
     "| `--help`, `--help=markdown`, `--help=man`, `--help=bash` | Print all settings: as text, as "
     "this page, as a manual page, or as a completion script for bash. |\n"

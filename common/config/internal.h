@@ -37,13 +37,14 @@ enum config_source {
 
 struct config_place {
     enum config_source source;
-    int line; /* of the file; else 0 */
+    const char *path; /* of the file; else NULL */
+    int line;         /* of the file; else 0 */
 };
 
 struct config_loader {
     struct config *config;
     struct config_result result;
-    const char *path;                             /* of the file; NULL: there is none */
+    struct config_list drop_ins;                  /* the paths of the files in FILE.d */
     struct config_place here;                     /* what is being read */
     struct config_place places[CONFIG_MOST_ROWS]; /* where each row has its value from */
 };

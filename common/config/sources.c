@@ -5,7 +5,9 @@
 #include "config/table.h"
 #include "config/value.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -87,7 +89,7 @@ static int load_line(struct config_loader *loader, char *line)
     if (row == NULL)
         return config_fail_unknown(loader, line, strlen(line));
     const struct config_place *earlier = &loader->places[row - config_table];
-    if (earlier->source == CONFIG_FROM_FILE && row->type != CONFIG_LIST)
+    if (config_is_same_source(earlier, &loader->here) && row->type != CONFIG_LIST)
         return config_fail(loader, row, "stands on line %d already; leave one out", earlier->line);
     value[-1] = '=';
     if (read_value(loader, row, &value) != 0)
@@ -120,8 +122,7 @@ static int load_text(struct config_loader *loader, char *text, size_t len)
 
 static int load_file(struct config_loader *loader, const char *path)
 {
-    loader->path = path;
-    loader->here = (struct config_place){CONFIG_FROM_FILE, 0};
+    loader->here = (struct config_place){CONFIG_FROM_FILE, path, 0};
     FILE *file = path[0] == '\0' ? NULL : fopen(path, "re");
     if (path[0] == '\0')
         return config_fail(loader, NULL, "config: needs the path of a file");
@@ -139,6 +140,61 @@ static int load_file(struct config_loader *loader, const char *path)
         result = load_text(loader, text, len);
     fclose(file);
     free(text);
+    return result;
+}
+
+/* --- The files of FILE.d --- */
+
+/* Editors and package managers leave copies with other endings. */
+static int is_drop_in(const struct dirent *entry)
+{
+    static const char ending[] = ".conf";
+    size_t len = strlen(entry->d_name);
+    return entry->d_name[0] != '.' && len > sizeof ending - 1 &&
+           strcmp(entry->d_name + len - (sizeof ending - 1), ending) == 0;
+}
+
+/* By bytes: the order is the same in every locale. */
+static int compare_names(const struct dirent **one, const struct dirent **other)
+{
+    return strcmp((*one)->d_name, (*other)->d_name);
+}
+
+/* Adds DIRECTORY/NAME to the paths, which live as long as the places that point to them. */
+static void add_drop_in(struct config_list *paths, const char *directory, const char *name)
+{
+    size_t size = strlen(directory) + strlen(name) + sizeof "/";
+    char *path = memory_new(size);
+    snprintf(path, size, "%s/%s", directory, name);
+    config_list_add(paths, path, size - 1);
+    free(path);
+}
+
+static int find_drop_ins(struct config_loader *loader, const char *directory)
+{
+    struct dirent **entries = NULL;
+    int count = scandir(directory, &entries, is_drop_in, compare_names);
+    if (count < 0 && errno != ENOENT && errno != ENOTDIR)
+        return config_fail(loader, NULL, "cannot read %.200s: %s", directory, strerror(errno));
+    for (int i = 0; i < count; i++) {
+        add_drop_in(&loader->drop_ins, directory, entries[i]->d_name);
+        free(entries[i]);
+    }
+    free(entries);
+    return 0;
+}
+
+/* Each is a file of its own: what one sets takes the place of what an earlier one set. */
+static int load_drop_ins(struct config_loader *loader, const char *path)
+{
+    size_t size = strlen(path) + sizeof ".d";
+    char *directory = memory_new(size);
+    snprintf(directory, size, "%s.d", path);
+    loader->here = (struct config_place){.source = CONFIG_FROM_FILE};
+    int result = find_drop_ins(loader, directory);
+    free(directory);
+    for (size_t i = 0; result == 0 && i < loader->drop_ins.count; i++)
+        result = load_file(loader, loader->drop_ins.items[i]);
     return result;
 }
 
@@ -161,16 +217,16 @@ static int load_variable(struct config_loader *loader, const char *variable)
         return config_set_value(loader, row, equals + 1);
     if (loader->result.warning_count >= MOST_UNKNOWN)
         return 0;
-    loader->here = (struct config_place){CONFIG_FROM_DEFAULT, 0};
+    loader->here = (struct config_place){.source = CONFIG_FROM_DEFAULT};
     config_warn(loader, NULL, "the environment variable %.*s is no setting and is ignored",
                 (int)(equals - variable), variable);
-    loader->here = (struct config_place){CONFIG_FROM_ENVIRONMENT, 0};
+    loader->here = (struct config_place){.source = CONFIG_FROM_ENVIRONMENT};
     return 0;
 }
 
 static int load_environment(struct config_loader *loader, char *const *environment)
 {
-    loader->here = (struct config_place){CONFIG_FROM_ENVIRONMENT, 0};
+    loader->here = (struct config_place){.source = CONFIG_FROM_ENVIRONMENT};
     for (; *environment != NULL; environment++)
         if (load_variable(loader, *environment) != 0)
             return -1;
@@ -286,7 +342,7 @@ static int load_argument(struct config_loader *loader, int argc, char *const *ar
 
 static int load_arguments(struct config_loader *loader, int argc, char *const *argv)
 {
-    loader->here = (struct config_place){CONFIG_FROM_COMMAND_LINE, 0};
+    loader->here = (struct config_place){.source = CONFIG_FROM_COMMAND_LINE};
     for (int i = 1; i < argc; i++)
         if (load_argument(loader, argc, argv, &i) != 0)
             return -1;
@@ -317,7 +373,7 @@ int config_load_sources(struct config_loader *loader, int argc, char *const *arg
                         char *const *environment)
 {
     const char *path = find_file(argc, argv, environment);
-    if (path != NULL && load_file(loader, path) != 0)
+    if (path != NULL && (load_file(loader, path) != 0 || load_drop_ins(loader, path) != 0))
         return -1;
     int error = load_environment(loader, environment);
     return error != 0 ? error : load_arguments(loader, argc, argv);

@@ -11,6 +11,9 @@ const struct config_row config_table[] = {
      "listens on each of its addresses on this machine. May be given more than once."},
     {"addr-mode", CONFIG_MODE, AT(addr_mode), "0660", 0, 0, "MODE",
      "The permissions of unix:PATH sockets. Whoever may write to a socket may connect."},
+    {"worker-addr", CONFIG_STRING, AT(worker_addr), NULL, 0, 0, "HOST:PORT",
+     "An address of each worker alone: worker N also listens on PORT + N - 1, so that monitoring "
+     "can read the figures of each."},
     {"redis", CONFIG_STRING, AT(redis), "embedded", 0, 0, "URL",
      "redis://[user:password@]host:port[/db], rediss://... (TLS), unix:PATH, unix://user@/PATH, or "
      "embedded. embedded starts a private redis-server, which writes nothing to disk and ends with "

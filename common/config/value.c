@@ -88,9 +88,9 @@ static const char *find_wrong(const struct config_row *row, const char *text)
         const char *name;
         const char *(*judge)(const char *text);
     } judges[] = {
-        {"addr", judge_addr},       {"redis", judge_redis},    {"redis-prefix", judge_prefix},
-        {"gateway-id", judge_id},   {"room", judge_room},      {"trusted-proxy", judge_block},
-        {"ops-allow", judge_block}, {"echo-path", judge_path},
+        {"addr", judge_addr},           {"worker-addr", judge_addr}, {"redis", judge_redis},
+        {"redis-prefix", judge_prefix}, {"gateway-id", judge_id},    {"room", judge_room},
+        {"trusted-proxy", judge_block}, {"ops-allow", judge_block},  {"echo-path", judge_path},
     };
     for (size_t i = 0; i < sizeof judges / sizeof *judges; i++)
         if (strcmp(judges[i].name, row->name) == 0)
@@ -133,16 +133,26 @@ void config_clear_list(struct config_list *list)
 }
 
 /* One or more items, separated by commas or blanks. Those of an earlier source go. */
+void config_list_add(struct config_list *list, const char *text, size_t len)
+{
+    list->items = memory_resize(list->items, list->count + 1, sizeof *list->items);
+    list->items[list->count++] = memory_copy(text, len);
+}
+
+bool config_is_same_source(const struct config_place *one, const struct config_place *other)
+{
+    return one->source == other->source && one->path == other->path;
+}
+
 static int set_list(struct config_loader *loader, const struct config_row *row, const char *text)
 {
     static const char separators[] = ", \t\r\n";
     struct config_list *list = config_field(loader->config, row);
-    if (loader->places[row - config_table].source != loader->here.source)
+    if (!config_is_same_source(&loader->places[row - config_table], &loader->here))
         config_clear_list(list);
     for (text += strspn(text, separators); *text != '\0'; text += strspn(text, separators)) {
         size_t len = strcspn(text, separators);
-        list->items = memory_resize(list->items, list->count + 1, sizeof *list->items);
-        list->items[list->count++] = memory_copy(text, len);
+        config_list_add(list, text, len);
         if (judge_value(loader, row, list->items[list->count - 1]) != 0)
             return -1;
         text += len;

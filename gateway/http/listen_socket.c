@@ -1,5 +1,7 @@
 #include "http/listen_socket.h"
 
+#include "http/given_sockets.h"
+
 #include <errno.h>
 #include <linux/filter.h>
 #include <netdb.h>
@@ -48,17 +50,24 @@ static int fail_binding(const struct listen_address *address, char *error, size_
 
 /* --- Ports --- */
 
-/* Accepted sockets inherit these. The kernel would buffer megabytes for a peer that does not read;
- * unsent messages are the room log's to keep, and the `backlog` setting's to bound. */
-static void set_options(int fd, bool shared)
+/* Accepted sockets inherit these; a path has none of them. The kernel would buffer megabytes for a
+ * peer that does not read; unsent messages are the room log's to keep, and the `backlog` setting's
+ * to bound. */
+static void set_accepted_options(int fd)
 {
     const int on = 1;
     const int max_unsent = MAX_UNSENT_BYTES;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &max_unsent, sizeof max_unsent);
+}
+
+static void set_options(int fd, bool shared)
+{
+    const int on = 1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (shared)
         setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &max_unsent, sizeof max_unsent);
+    set_accepted_options(fd);
 }
 
 /* The socket; or -1 and errno. `v6_only`: IPv4 has a socket of its own. */
@@ -176,11 +185,23 @@ static int open_unix_path(const struct listen_address *address, unsigned mode,
     return 0;
 }
 
+static void adopt(int fd, struct listen_socket *out)
+{
+    set_accepted_options(fd);
+    out->fds[out->count++] = fd;
+    out->is_given = true;
+}
+
 int listen_socket_open(const struct listen_address *address,
                        const struct listen_socket_options *options, struct listen_socket *out,
                        char *error, size_t error_size)
 {
     *out = (struct listen_socket){0};
+    int given = given_sockets_find(options->given, address);
+    if (given >= 0) {
+        adopt(given, out);
+        return 0;
+    }
     int result = address->kind == LISTEN_UNIX
                      ? open_unix_path(address, options->mode, out, error, error_size)
                      : open_port(address, options->shared, out, error, error_size);
@@ -191,7 +212,7 @@ int listen_socket_open(const struct listen_address *address,
 
 void listen_socket_close(struct listen_socket *listening)
 {
-    for (size_t i = 0; i < listening->count; i++)
+    for (size_t i = 0; i < listening->count && !listening->is_given; i++)
         close(listening->fds[i]);
     listening->count = 0;
 }
@@ -226,6 +247,8 @@ static void drop_syns(int fd)
 
 void listen_socket_reject(const struct listen_socket *listening)
 {
+    if (listening->is_given)
+        return;
     if (listening->is_path && listening->count > 0)
         unix_path_remove(&listening->path);
     for (size_t i = 0; !listening->is_path && i < listening->count; i++)

@@ -8,7 +8,13 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-enum { MAX_ACCEPTS = 32, ENABLE_LATEST_US = 500000, PAUSE_US = 100000, MAX_LAST_ACCEPTS = 65536 };
+enum {
+    MAX_ACCEPTS = 32,
+    ENABLE_LATEST_US = 500000,
+    PAUSE_US = 100000,
+    MAX_LAST_ACCEPTS = 65536,
+    MAX_SOCKETS = CONFIG_ADDRESSES + 1, /* each addr, and worker-addr */
+};
 
 /* A socket to accept from. */
 struct acceptor {
@@ -19,9 +25,9 @@ struct acceptor {
 
 struct listener {
     struct listener_options options;
-    struct listen_socket sockets[CONFIG_ADDRESSES];
+    struct listen_socket sockets[MAX_SOCKETS];
     size_t socket_count;
-    struct acceptor acceptors[CONFIG_ADDRESSES * LISTEN_SOCKET_FDS];
+    struct acceptor acceptors[MAX_SOCKETS * LISTEN_SOCKET_FDS];
     size_t count;
     bool rejecting;
     struct event *enable_later;
@@ -125,19 +131,31 @@ static void add_acceptor(struct listener *listener, int fd)
         event_new(listener->options.base, fd, EV_READ | EV_PERSIST, on_acceptable, acceptor);
 }
 
-/* The next address: one socket for a port or a path, several for a name. */
-static int open_next_address(struct listener *listener, char *error, size_t error_size)
+/* One socket for a port or a path, several for a name. */
+static int open_address(struct listener *listener, const struct listen_address *address,
+                        char *error, size_t error_size)
 {
-    const struct config *config = listener->options.config;
-    const struct listen_socket_options options = {listener->options.shared, config->addr_mode};
+    const struct listen_socket_options options = {.shared = listener->options.shared,
+                                                  .mode = listener->options.config->addr_mode,
+                                                  .given = listener->options.given};
     struct listen_socket *listening = &listener->sockets[listener->socket_count];
-    if (listen_socket_open(&config->listen[listener->socket_count], &options, listening, error,
-                           error_size) != 0)
+    if (listen_socket_open(address, &options, listening, error, error_size) != 0)
         return -1;
     listener->socket_count++;
     for (size_t i = 0; i < listening->count; i++)
         add_acceptor(listener, listening->fds[i]);
     return 0;
+}
+
+static int open_addresses(struct listener *listener, char *error, size_t error_size)
+{
+    const struct config *config = listener->options.config;
+    for (size_t i = 0; i < config->addr.count; i++)
+        if (open_address(listener, &config->listen[i], error, error_size) != 0)
+            return -1;
+    if (config->worker_addr == NULL)
+        return 0;
+    return open_address(listener, &config->worker_listen, error, error_size);
 }
 
 struct listener *listener_open(const struct listener_options *options, char *error,
@@ -146,13 +164,10 @@ struct listener *listener_open(const struct listener_options *options, char *err
     struct listener *listener = memory_new(sizeof *listener);
     listener->options = *options;
     listener->enable_later = evtimer_new(options->base, on_enable_later, listener);
-    while (listener->socket_count < options->config->addr.count) {
-        if (open_next_address(listener, error, error_size) != 0) {
-            listener_free(listener);
-            return NULL;
-        }
-    }
-    return listener;
+    if (open_addresses(listener, error, error_size) == 0)
+        return listener;
+    listener_free(listener);
+    return NULL;
 }
 
 void listener_reject(struct listener *listener)

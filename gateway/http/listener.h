@@ -16,8 +16,9 @@ struct event_base;
 /* All of it must outlive the listener. */
 struct listener_options {
     struct event_base *base;
-    const struct config *config; /* addr, addr-mode */
-    bool shared;                 /* others may listen there, too */
+    const struct config *config; /* addr, addr-mode, worker-addr */
+    const struct service_sockets *given;
+    bool shared; /* others may listen there, too */
     /* Somebody has connected; the non-blocking socket is the callee's. */
     void (*on_accept)(void *arg, int fd, const struct address *address);
     /* Is there so much to do that only one is to be accepted in this iteration of the loop? */

@@ -56,10 +56,11 @@ static int claim_ports(const struct listen_socket *listening, const char *addr,
     return 0;
 }
 
-int port_claim_acquire(const struct config *config, struct port_claim *out, char *error,
-                       size_t error_size)
+int port_claim_acquire(const struct config *config, const struct service_sockets *given,
+                       struct port_claim *out, char *error, size_t error_size)
 {
-    const struct listen_socket_options alone = {.shared = false, .mode = config->addr_mode};
+    const struct listen_socket_options alone = {
+        .shared = false, .mode = config->addr_mode, .given = given};
     int result = 0;
     out->count = 0;
     for (size_t i = 0; result == 0 && i < config->addr.count; i++) {

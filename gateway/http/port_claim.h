@@ -15,10 +15,10 @@ struct port_claim {
     size_t count;
 };
 
-/* Checks that nobody listens on any `addr`, and that no other supervisor has claimed it. 0; or -1
- * with a sentence in `error`, nothing being claimed then. */
-int port_claim_acquire(const struct config *config, struct port_claim *out, char *error,
-                       size_t error_size);
+/* Checks that nobody but the service manager listens on any `addr`, and that no other supervisor
+ * has claimed it. 0; or -1 with a sentence in `error`, nothing being claimed then. */
+int port_claim_acquire(const struct config *config, const struct service_sockets *given,
+                       struct port_claim *out, char *error, size_t error_size);
 
 /* To be called in each child as well: a claim ends with the last process that has it. */
 void port_claim_release(struct port_claim *claim);

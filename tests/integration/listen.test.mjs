@@ -6,7 +6,7 @@ import fs from "node:fs";
 import net from "node:net";
 import path from "node:path";
 import test from "node:test";
-import { Gateway, Process, atEnd, binary, freePort, get, joined, startGateway, startRedis, temporaryDirectory, until } from "../lib/harness.mjs";
+import { Gateway, Process, atEnd, binary, childrenOf, freePort, get, isReady, joined, startGateway, startRedis, temporaryDirectory, until } from "../lib/harness.mjs";
 import { assertSays, runBinary } from "../lib/command-line.mjs";
 
 test("a second start with a private Redis on the same port ends with one clear line", async (t) => {
@@ -99,4 +99,47 @@ test("two chats with workers and a private Redis each do not share a port", asyn
     await until(() => `the one is ready: ${first.errors}${first.output}`, async () => (await get(`http://127.0.0.1:${port}/readyz`).catch(() => null))?.status === 200);
     assert.deepEqual(await first.stop("SIGINT"), { code: 0, signal: null });
   }
+});
+
+/** A service manager that opens a port and a path, and hands them to a gateway for each line that it reads. */
+const MANAGER = `use Socket; $^F = 9; $| = 1; my ($port, $path) = splice @ARGV, 0, 2;
+  socket(my $tcp, PF_INET, SOCK_STREAM, 0); bind($tcp, sockaddr_in($port, INADDR_LOOPBACK)) && listen($tcp, 64) or die $!;
+  socket(my $unix, PF_UNIX, SOCK_STREAM, 0); bind($unix, sockaddr_un($path)) && listen($unix, 64) or die $!;
+  while (<STDIN>) { my $pid = fork; $pid or $ENV{LISTEN_PID} = $$, $ENV{LISTEN_FDS} = 2, exec @ARGV; waitpid $pid, 0; print "status $?\n" }`;
+
+test("sockets that the service manager has opened serve in place of the default address, stay, and keep who comes until the next process", async (t) => {
+  const redis = await startRedis(t);
+  const port = await freePort();
+  const socketPath = `${temporaryDirectory(t)}/socket`;
+  const command = [binary, "--redis", redis.url, "--drain", "0", "--drain-delay", "0"];
+  const manager = new Process(t, "perl", ["-e", MANAGER, port, socketPath, ...command], { stdio: ["pipe", "pipe", "pipe"] });
+  const endChildren = (signal) => childrenOf(manager.pid).forEach((pid) => process.kill(pid, signal));
+  atEnd(t, () => endChildren("SIGKILL"));
+  const stopGateway = async (count) => {
+    endChildren("SIGTERM");
+    await until(() => `it has ended: ${manager.output}`, () => manager.output.split("status 0\n").length > count);
+  };
+  manager.child.stdin.write("start\n");
+  await until(() => `both answer: ${manager.errors}${manager.output}`, async () => (await isReady(port)) && (await get("http://gateway/readyz", { socketPath })).status === 200);
+  assert.match(manager.output, new RegExp(`message:listening on 127\\.0\\.0\\.1:${port}, listening on unix:${socketPath};`));
+  const alice = await joined(t, `ws://127.0.0.1:${port}/room`, "alice");
+  await stopGateway(1);
+  await until("she was told to go", () => alice.closed);
+  assert.ok(fs.existsSync(socketPath), "the path is the manager's");
+  const early = [net.connect({ path: socketPath }), net.connect({ port, host: "127.0.0.1" })];
+  const answers = early.map((socket) => once(socket.on("connect", () => socket.write("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")), "data"));
+  await Promise.all(early.map((socket) => once(socket, "connect")));
+  manager.child.stdin.write("start\n");
+  for (const [data] of await Promise.all(answers)) assert.match(String(data), /^HTTP\/1\.1 200 /);
+  for (const socket of early) socket.destroy();
+  await stopGateway(2);
+});
+
+test("what is no listening socket is refused in one line, and sockets for another process are left alone", async (t) => {
+  const redis = await startRedis(t);
+  const handed = (variables) => spawnSync("sh", ["-c", `${variables} exec "$0" "$@" 3</dev/null`, binary, "--redis", redis.url, "--addr", "unix:/nonexistent/socket"], { encoding: "utf8" });
+  const refused = handed("LISTEN_PID=$$ LISTEN_FDS=1");
+  assert.equal(refused.status, 2);
+  assert.match(refused.stderr, /^yukizuri: LISTEN_FDS: descriptor 3 is not a listening stream socket; a \.socket unit needs ListenStream= and Accept=no\n$/);
+  assert.match(handed("LISTEN_PID=1 LISTEN_FDS=1").stderr, /the directory \/nonexistent cannot be read/);
 });

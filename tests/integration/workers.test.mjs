@@ -101,3 +101,16 @@ test("workers that cannot listen report the reason once each, and exit with the 
   assert.deepEqual(await supervisor.ended, { code: 1, signal: null });
   assert.match(supervisor.errors, /^(yukizuri: cannot listen on 127\.0\.0\.1:\d+: Address already in use; stop what listens there [^\n]+\n){1,2}$/);
 });
+
+test("each worker has an address of its own with worker-addr, which tells its figures and no other's", async (t) => {
+  const redis = await startRedis(t);
+  const alone = await freePort();
+  const gateway = await startGateway(t, { redis, args: ["--workers", "2", "--gateway-id", "w", "--worker-addr", `127.0.0.1:${alone}`] });
+  for (let number = 1; number <= 2; number++) {
+    const port = alone + number - 1;
+    await untilReady(port);
+    const metrics = (await get(`http://127.0.0.1:${port}/metrics`)).body;
+    assert.match(metrics, new RegExp(`^yukizuri_build_info\\{[^}]*gateway="w-${number}"`, "m"));
+  }
+  assert.deepEqual(await gateway.stop("SIGTERM"), { code: 0, signal: null });
+});

@@ -162,6 +162,9 @@ static void test_mistakes_are_told(void **state)
     assert_fails("--addr", "nowhere", "addr:");
     assert_fails("--addr", ":99999", "addr:");
     assert_fails("--addr", "", "at least one address");
+    assert_fails("--worker-addr", "unix:/tmp/x", "is not HOST:PORT");
+    assert_fails("--worker-addr", "127.0.0.1:0", "is not HOST:PORT");
+    assert_fails("--worker-addr", "nowhere", "worker-addr:");
     assert_fails("--redis", "http://x", "redis:");
     assert_fails("--redis", "redis-cluster://x", "clusters");
     assert_fails("--redis-password-file=/nonexistent", "--redis=redis://h", "cannot read");
@@ -266,6 +269,22 @@ static void test_redis_urls(void **state)
         assert_non_null(redis_url_parse(bad[i], &url));
 }
 
+static void test_the_ports_of_all_workers_have_to_be_ports(void **state)
+{
+    (void)state;
+    load(no_environment, "--worker-addr=127.0.0.1:65534", "--workers=2", NULL);
+    assert_int_equal(result.action, CONFIG_RUN);
+    assert_int_equal(config.worker_listen.port, 65534);
+    config_done(&config);
+    load(no_environment, "--worker-addr=127.0.0.1:65534", "--workers=3", NULL);
+    assert_int_equal(result.action, CONFIG_FAILED);
+    assert_non_null(strstr(result.error, "the ports from 65534 on do not suffice for 3 workers"));
+    config_done(&config);
+    load(no_environment, "--worker-addr=127.0.0.1:65534", "--workers=auto", NULL);
+    assert_int_equal(result.action, CONFIG_FAILED);
+    config_done(&config);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -281,6 +300,7 @@ int main(void)
         cmocka_unit_test(test_echo_path_on_loopback),
         cmocka_unit_test(test_redis_urls),
         cmocka_unit_test(test_default_ids_of_one_host_and_process_differ),
+        cmocka_unit_test(test_the_ports_of_all_workers_have_to_be_ports),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

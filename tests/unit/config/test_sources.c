@@ -5,6 +5,7 @@
 #include "config/config.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct config config;
@@ -243,6 +244,78 @@ static void test_who_asks_for_help_gets_it_whatever_else_is_wrong(void **state)
     config_done(&config);
 }
 
+/* --- FILE.d --- */
+
+static char drop_ins[64];
+
+static void write_drop_in(const char *name, const char *text)
+{
+    char file[128];
+    snprintf(file, sizeof file, "%s/%s", drop_ins, name);
+    FILE *out = fopen(file, "we");
+    assert_non_null(out);
+    fputs(text, out);
+    assert_int_equal(fclose(out), 0);
+}
+
+static int make_drop_ins(void **state)
+{
+    (void)state;
+    snprintf(drop_ins, sizeof drop_ins, "%s.d", path);
+    return mkdir(drop_ins, 0700);
+}
+
+static int remove_drop_ins(void **state)
+{
+    static const char *const names[] = {"10.conf", "9.conf",       ".conf",
+                                        ".a.conf", "20.conf.orig", "20"};
+    char file[128];
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(file, sizeof file, "%s/%s", drop_ins, names[i]);
+        unlink(file);
+    }
+    return rmdir(drop_ins);
+}
+
+static void test_later_files_win_in_the_order_of_their_names(void **state)
+{
+    (void)state;
+    write_drop_in("9.conf", "ping = 3\n");
+    write_drop_in("10.conf", "ping = 2\ndrain = 2\norigin = https://b.example\n");
+    load_text("ping = 1\ndrain = 1\nlease = 1\norigin = https://a.example\norigin = *\n");
+    assert_int_equal(config.ping, 3);
+    assert_int_equal(config.drain, 2);
+    assert_int_equal(config.lease, 1);
+    assert_int_equal(config.origin.count, 1);
+    assert_string_equal(config.origin.items[0], "https://b.example");
+    config_done(&config);
+}
+
+static void test_what_is_no_conf_file_in_it_is_left_alone(void **state)
+{
+    static const char *const names[] = {".conf", ".a.conf", "20.conf.orig", "20"};
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        write_drop_in(names[i], "nonsense\n");
+    load_text("ping = 1\n");
+    assert_int_equal(config.ping, 1);
+    config_done(&config);
+}
+
+static void test_a_mistake_in_one_is_told_with_its_path_and_line(void **state)
+{
+    (void)state;
+    write_drop_in("10.conf", "# c\nping = x\n");
+    assert_file_fails("ping = 1\n", ".d/10.conf:2: ping: \"x\"");
+    write_drop_in("10.conf", "ping = 2\nping = 3\n");
+    assert_file_fails("ping = 1\n", ".d/10.conf:2: ping: stands on line 1 already");
+    write_drop_in("10.conf", "max-message = 600\n");
+    assert_file_fails("ping = 1\n", ".d/10.conf:1: max-message");
+}
+
+#define TEST_DROP_INS(name) cmocka_unit_test_setup_teardown(name, make_drop_ins, remove_drop_ins)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -254,6 +327,9 @@ int main(void)
         cmocka_unit_test(test_a_bool_is_what_the_help_says),
         cmocka_unit_test(test_a_setting_is_not_taken_for_a_value),
         cmocka_unit_test(test_who_asks_for_help_gets_it_whatever_else_is_wrong),
+        TEST_DROP_INS(test_later_files_win_in_the_order_of_their_names),
+        TEST_DROP_INS(test_what_is_no_conf_file_in_it_is_left_alone),
+        TEST_DROP_INS(test_a_mistake_in_one_is_told_with_its_path_and_line),
     };
     int fd = mkstemp(path);
     close(fd);

@@ -1,3 +1,4 @@
+#include "http/given_sockets.h"
 #include "http/listen_socket.h"
 #include "unit.h"
 
@@ -218,6 +219,101 @@ static void test_a_name_that_does_not_resolve_is_named(void **state)
     assert_non_null(strstr(error, "cannot listen on no-such-host.invalid:8080: the host name"));
 }
 
+/* --- Given sockets --- */
+
+static int listen_at(const struct sockaddr *address, socklen_t len)
+{
+    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, address, len), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    return fd;
+}
+
+static int listen_at_v4(uint32_t host)
+{
+    struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(host)};
+    return listen_at((struct sockaddr *)&any, sizeof any);
+}
+
+static void test_a_given_socket_serves_its_address_and_stays_open(void **state)
+{
+    (void)state;
+    char error[256] = "";
+    char directory[] = "/tmp/yukizuri-given-XXXXXX";
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    assert_non_null(mkdtemp(directory));
+    snprintf(name.sun_path, sizeof name.sun_path, "%s/s", directory);
+    const struct service_sockets given = {
+        .fds = {listen_at_v4(INADDR_LOOPBACK), listen_at((struct sockaddr *)&name, sizeof name)},
+        .count = 2};
+    char *argv[] = {(char[]){"yukizuri"}, NULL};
+    char *environment[] = {NULL};
+    struct config config;
+    struct config_result loaded = config_load(&config, 1, argv, environment);
+    assert_int_equal(loaded.action, CONFIG_RUN);
+    assert_int_equal(given_sockets_announce(&given, &config, error, sizeof error), 0);
+    assert_int_equal(config.addr.count, 2); /* and not the default */
+    assert_int_equal(strncmp(config.addr.items[0], "127.0.0.1:", 10), 0);
+    assert_string_equal(config.addr.items[1] + 5, name.sun_path);
+    assert_int_equal(given_sockets_announce(&given, &config, error, sizeof error), 0);
+    for (size_t i = 0; i < given.count; i++) {
+        const struct listen_socket_options options = {.mode = 0600, .given = &given};
+        struct listen_socket opened;
+        assert_int_equal(
+            listen_socket_open(&config.listen[i], &options, &opened, error, sizeof error), 0);
+        assert_int_equal(opened.count, 1);
+        assert_int_equal(opened.fds[0], given.fds[i]);
+        listen_socket_reject(&opened);
+        listen_socket_close(&opened);
+        assert_true(fcntl(given.fds[i], F_GETFD) >= 0);
+    }
+    close(visit(given.fds[0])); /* whoever comes now waits for the next process */
+    assert_int_equal(access(name.sun_path, F_OK), 0);
+    config_done(&config);
+    close(given.fds[0]);
+    close(given.fds[1]);
+    unlink(name.sun_path);
+    rmdir(directory);
+}
+
+static void test_a_given_socket_is_beside_the_addresses_that_somebody_chose(void **state)
+{
+    (void)state;
+    char error[256] = "";
+    const struct service_sockets given = {.fds = {listen_at_v4(INADDR_ANY)}, .count = 1};
+    char *argv[] = {(char[]){"yukizuri"}, (char[]){"--addr=127.0.0.1:9"},
+                    (char[]){"--echo-path=/echo"}, NULL};
+    char *environment[] = {NULL};
+    struct config config;
+    config_load(&config, 2, argv, environment);
+    assert_int_equal(given_sockets_announce(&given, &config, error, sizeof error), 0);
+    assert_int_equal(config.addr.count, 2);
+    assert_string_equal(config.addr.items[0], "127.0.0.1:9");
+    config_done(&config);
+    config_load(&config, 3, argv, environment);
+    assert_int_equal(given_sockets_announce(&given, &config, error, sizeof error), -1);
+    assert_non_null(strstr(error, "is not loopback, and echo-path is allowed on loopback alone"));
+    config_done(&config);
+    close(given.fds[0]);
+}
+
+static void test_a_given_socket_without_a_path_is_refused(void **state)
+{
+    (void)state;
+    char error[256] = "";
+    const struct sockaddr_un abstract = {.sun_family = AF_UNIX};
+    const struct service_sockets given = {
+        .fds = {listen_at((const struct sockaddr *)&abstract, sizeof(sa_family_t))}, .count = 1};
+    char *argv[] = {(char[]){"yukizuri"}, NULL};
+    char *environment[] = {NULL};
+    struct config config;
+    config_load(&config, 1, argv, environment);
+    assert_int_equal(given_sockets_announce(&given, &config, error, sizeof error), -1);
+    assert_non_null(strstr(error, "is a socket without a path or port"));
+    config_done(&config);
+    close(given.fds[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,6 +326,9 @@ int main(void)
         cmocka_unit_test(test_a_directory_that_is_not_there_is_named),
         cmocka_unit_test(test_a_directory_that_somebody_holds_is_named),
         cmocka_unit_test(test_a_name_that_does_not_resolve_is_named),
+        cmocka_unit_test(test_a_given_socket_serves_its_address_and_stays_open),
+        cmocka_unit_test(test_a_given_socket_is_beside_the_addresses_that_somebody_chose),
+        cmocka_unit_test(test_a_given_socket_without_a_path_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
