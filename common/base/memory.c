@@ -2,11 +2,13 @@
 
 #include "base/stderr_line.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #ifdef YUKIZURI_JEMALLOC
 #include <jemalloc/jemalloc.h>
+#include <stdint.h>
 
 /* jemalloc reads it at the start. One thread does nearly everything, so one arena is enough. What
  * is large is not cached: pages of it would stay taken after a burst of people. */
@@ -52,3 +54,44 @@ void memory_decay(void)
     mallctl("arena.0.decay", NULL, NULL, NULL, 0);
 #endif
 }
+
+#ifdef YUKIZURI_JEMALLOC
+#define TEXT_OF(number) #number
+#define NAME_OF(number) TEXT_OF(number)
+#define ALL_ARENAS      NAME_OF(MALLCTL_ARENAS_ALL)
+
+/* Calls of all arenas, small and large. */
+static int read_calls(const char *small, const char *large, size_t *out)
+{
+    uint64_t small_calls = 0;
+    uint64_t large_calls = 0;
+    size_t len = sizeof small_calls;
+    if (mallctl(small, &small_calls, &len, NULL, 0) != 0 ||
+        mallctl(large, &large_calls, &len, NULL, 0) != 0)
+        return -1;
+    *out = (size_t)(small_calls + large_calls);
+    return 0;
+}
+
+int memory_read_figures(struct memory_figures *out)
+{
+    uint64_t epoch = 1; /* without it the figures are those of the last time */
+    size_t len = sizeof(size_t);
+    mallctl("epoch", NULL, NULL, &epoch, sizeof epoch);
+    bool read = mallctl("stats.allocated", &out->allocated, &len, NULL, 0) == 0 &&
+                mallctl("stats.active", &out->active, &len, NULL, 0) == 0 &&
+                mallctl("stats.mapped", &out->mapped, &len, NULL, 0) == 0 &&
+                mallctl("stats.retained", &out->retained, &len, NULL, 0) == 0 &&
+                read_calls("stats.arenas." ALL_ARENAS ".small.nmalloc",
+                           "stats.arenas." ALL_ARENAS ".large.nmalloc", &out->allocations) == 0 &&
+                read_calls("stats.arenas." ALL_ARENAS ".small.ndalloc",
+                           "stats.arenas." ALL_ARENAS ".large.ndalloc", &out->frees) == 0;
+    return read ? 0 : -1;
+}
+#else
+int memory_read_figures(struct memory_figures *out)
+{
+    *out = (struct memory_figures){0};
+    return -1;
+}
+#endif

@@ -22,4 +22,16 @@ char *memory_copy_string(const char *string);
  * memory is taken and freed, so it is called once a second. */
 void memory_decay(void);
 
+/* Of the heap, in bytes and calls. */
+struct memory_figures {
+    size_t allocated; /* by this program, not yet freed */
+    size_t active;    /* pages with something allocated in them */
+    size_t mapped;    /* from the system, resident or not */
+    size_t retained;  /* given back, but for the addresses */
+    size_t allocations, frees;
+};
+
+/* 0; or -1 where the allocator does not count (a build with sanitizers). */
+int memory_read_figures(struct memory_figures *out);
+
 #endif

@@ -1,6 +1,7 @@
 #include "telemetry/metrics.h"
 
 #include "base/clock.h"
+#include "base/cores.h"
 #include "protocol/message.h"
 
 #include <inttypes.h>
@@ -284,6 +285,35 @@ static void add_json_rooms(struct text *out, const struct metrics_moment *moment
     text_add_string(out, "}");
 }
 
+/* Under the names of golang-stats-api-handler, which monitoring agents read
+ * (mackerel-plugin-gostats). What a program in C does not have, such as goroutines and a garbage
+ * collector, is left out. */
+static void add_json_go(struct text *out, const struct metrics_moment *moment)
+{
+    const struct memory_figures *memory = &moment->memory;
+    text_print(out, ",\"time\":%" PRId64 ",\"cpu_num\":%ld", moment->now_ms * 1000000,
+               cores_allowed());
+    if (!moment->has_memory)
+        return;
+    const struct {
+        const char *name;
+        size_t value;
+    } figures[] = {
+        {"memory_alloc", memory->allocated},
+        {"memory_sys", memory->mapped},
+        {"memory_mallocs", memory->allocations},
+        {"memory_frees", memory->frees},
+        {"heap_alloc", memory->allocated},
+        {"heap_sys", memory->mapped},
+        {"heap_idle", memory->mapped - memory->active},
+        {"heap_inuse", memory->active},
+        {"heap_released", memory->retained},
+        {"heap_objects", memory->allocations - memory->frees},
+    };
+    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
+        text_print(out, ",\"%s\":%zu", figures[i].name, figures[i].value);
+}
+
 void metrics_render_json(const struct metrics *metrics, const struct metrics_moment *moment,
                          struct text *out)
 {
@@ -304,6 +334,8 @@ void metrics_render_json(const struct metrics *metrics, const struct metrics_mom
     sightings_render(&metrics->gateways, clock_monotonic_ms(), out);
     text_print(out, ",\"cpu_seconds\":%.6f,\"resident_memory_bytes\":%" PRIu64,
                (double)moment->cpu_us / 1e6, moment->resident_bytes);
-    text_print(out, ",\"uptime_seconds\":%.3f}\n",
+    text_print(out, ",\"uptime_seconds\":%.3f",
                (double)(moment->now_ms - metrics->started_at_ms) / 1e3);
+    add_json_go(out, moment);
+    text_add_string(out, "}\n");
 }

@@ -3,10 +3,12 @@
 #ifndef YUKIZURI_TELEMETRY_METRICS_H
 #define YUKIZURI_TELEMETRY_METRICS_H
 
+#include "base/memory.h"
 #include "base/text.h"
 #include "telemetry/histogram.h"
 #include "telemetry/sightings.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -53,6 +55,8 @@ struct metrics_moment {
     uint64_t resident_bytes;
     const struct metrics_room *rooms; /* the biggest ones, at most METRICS_ROOMS */
     size_t room_count;
+    bool has_memory;
+    struct memory_figures memory;
 };
 
 enum { METRICS_ROOMS = 100 };

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/file_limit.h"
+#include "base/memory.h"
 #include "http/client_address.h"
 #include "http/pages.h"
 #include "http/server.h"
@@ -131,7 +132,7 @@ static void answer_metrics_as(const struct http_site *site, const struct http_ca
     struct text body = TEXT_EMPTY;
     if (refuse_others(site, call))
         return;
-    const struct metrics_moment moment = {
+    struct metrics_moment moment = {
         .gateway = site->config->gateway_id,
         .version = YUKIZURI_VERSION,
         .cpu_us = clock_process_cpu_us(),
@@ -140,6 +141,7 @@ static void answer_metrics_as(const struct http_site *site, const struct http_ca
         .rooms = rooms,
         .room_count = find_biggest_rooms(site, rooms),
     };
+    moment.has_memory = memory_read_figures(&moment.memory) == 0;
     set_gauges(site);
     render(site->metrics, &moment, &body);
     response_begin(call->response, 200);

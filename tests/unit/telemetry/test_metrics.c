@@ -106,6 +106,35 @@ static void test_the_process_has_the_names_that_prometheus_gives(void **state)
     text_done(&out);
 }
 
+/* Nothing is invented for what only Go has. */
+static void test_agents_find_the_names_of_golang_stats_api_handler(void **state)
+{
+    struct metrics metrics = {0};
+    struct metrics_moment moment = {.gateway = "g", .version = "v", .now_ms = 1700000000123};
+    struct text out = TEXT_EMPTY;
+    (void)state;
+    metrics_render_json(&metrics, &moment, &out);
+    assert_non_null(strstr(out.data, ",\"time\":1700000000123000000,\"cpu_num\":"));
+    assert_null(strstr(out.data, "heap_"));
+    assert_null(strstr(out.data, "goroutine"));
+    assert_null(strstr(out.data, "gc_"));
+    text_done(&out);
+    moment.has_memory = true;
+    moment.memory = (struct memory_figures){.allocated = 1000,
+                                            .active = 4096,
+                                            .mapped = 10000,
+                                            .retained = 5,
+                                            .allocations = 9,
+                                            .frees = 7};
+    metrics_render_json(&metrics, &moment, &out);
+    assert_non_null(strstr(out.data, ",\"memory_alloc\":1000,\"memory_sys\":10000,"
+                                     "\"memory_mallocs\":9,\"memory_frees\":7,"
+                                     "\"heap_alloc\":1000,\"heap_sys\":10000,"
+                                     "\"heap_idle\":5904,\"heap_inuse\":4096,"
+                                     "\"heap_released\":5,\"heap_objects\":2}\n"));
+    text_done(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -115,6 +144,7 @@ int main(void)
         cmocka_unit_test(test_lag_buckets_are_cumulative),
         cmocka_unit_test(test_an_iteration_begins_once),
         cmocka_unit_test(test_what_is_not_known_is_left_out),
+        cmocka_unit_test(test_agents_find_the_names_of_golang_stats_api_handler),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
