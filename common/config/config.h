@@ -89,7 +89,7 @@ struct config_result {
     char error[CONFIG_LINE_BYTES]; /* CONFIG_FAILED */
     size_t warning_count;          /* what is allowed and hardly meant; further ones are left out */
     char warnings[CONFIG_WARNINGS][CONFIG_LINE_BYTES];
-    char format[16]; /* CONFIG_HELP: "text", "markdown", "man" or "bash" */
+    char format[16]; /* CONFIG_HELP: "text", "markdown", "man", "man5" or "bash" */
 };
 
 /* Reads everything into `config`; of CONFIG_HELP and CONFIG_VERSION nothing. Call config_done in

@@ -278,14 +278,15 @@ static bool is_setting(const char *text)
 
 static int set_format(struct config_loader *loader, const char *format)
 {
-    static const char *const formats[] = {"text", "markdown", "man", "bash"};
+    static const char *const formats[] = {"text", "markdown", "man", "man5", "bash"};
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
         if (strcmp(format, formats[i]) == 0) {
             memcpy(loader->result.format, format, strlen(format) + 1);
             return 0;
         }
     }
-    return config_fail(loader, NULL, "help: \"%.64s\" is not text, markdown, man or bash", format);
+    return config_fail(loader, NULL, "help: \"%.64s\" is not text, markdown, man, man5 or bash",
+                       format);
 }
 
 /* Who asks for help gets it, whatever else is wrong. */
