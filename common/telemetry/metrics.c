@@ -30,6 +30,8 @@ static const struct row rows[] = {
     {"open_descriptors", "Files and sockets that this process has open.", AT(descriptors), true},
     {"max_descriptors", "Files and sockets that this process may have open.", AT(max_descriptors),
      true},
+    {"max_connections", "WebSocket connections that this gateway accepts at the same time.",
+     AT(max_connections), true},
     {"redis_refuses", "1 while Redis answers, but refuses the commands that members need.",
      AT(redis_refuses), true},
     {"redis_up", "1 while both Redis connections are ready.", AT(redis_up), true},

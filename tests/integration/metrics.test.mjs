@@ -70,6 +70,13 @@ test("open descriptors and their limit are in the metrics, and grow with the con
   assert.equal(now.process_max_fds, Number(soft));
 });
 
+test("the limit on connections is in the metrics", { timeout: 120000 }, async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--max-connections", "77"] });
+  assert.equal(await metric(gateway, "max_connections"), 77);
+  assert.equal((await gateway.stats()).max_connections, 77);
+});
+
 test("a gateway that was frozen logs this with the duration as soon as it runs again, and counts it", { timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
