@@ -50,10 +50,9 @@ packages_install() {
         die "apt-get could not install: $missing"
     fi
     rm -f "$output"
-    for service in redis-server nginx; do
-        case " $missing " in
-        *" $service"*)
-            if command -v systemctl >/dev/null; then $as_root systemctl disable -q $service 2>/dev/null || true; fi ;;
-        esac
+    command -v systemctl >/dev/null || return 0
+    # shellcheck disable=SC2086
+    for unit in $(dpkg-query -L $missing | sed -nE 's#.*/systemd/system/([^/@]+\.(service|socket|timer))$#\1#p'); do
+        $as_root systemctl disable -q "$unit" 2>/dev/null || true
     done
 }
