@@ -21,7 +21,7 @@
 #   --access-log FILE         one LTSV line per request
 #   --allow-ops CIDR          who, besides this machine, may ask for /metrics, /api/stats and /status; repeatable
 #   --trusted-proxy CIDR      a balancer in front of nginx, whose X-Forwarded-For is believed; repeatable
-#   --connections-per-address N        at most this many at once (256); 0 is no limit
+#   --connections-per-address N        at most this many at once (1000); 0 is no limit
 #   --requests-per-address RATE:BURST  requests a second, and how many at once (50:1000); 0 is no limit
 #
 # The output is for the http context (a file in sites-enabled or conf.d), and it needs main.conf beside this script in
@@ -51,7 +51,7 @@ check_network() { matches "$2" "[0-9]{1,3}(\\.[0-9]{1,3}){3}(/[0-9]{1,2})?|[0-9A
 check_number() { matches "$2" "0|[1-9][0-9]{0,8}" || wrong "$1" "$2" "a number"; }
 
 listens='' listens_tls='' upstreams='' names='' name='' certificate='' key='' hsts='' acme='' acme_only='' status='' access_log=''
-ops='' proxies='' connections=256 requests=50:1000 whole='' user='' shutdown=10m tls_port=''
+ops='' proxies='' connections=1000 requests=50:1000 whole='' user='' shutdown=10m tls_port=''
 while [ $# -gt 0 ]; do
     case $1 in
     -h | --help) sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit 0 ;;

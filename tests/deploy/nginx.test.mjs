@@ -212,7 +212,7 @@ test("a class of 64 that opens the page together from one address is not refused
   const files = [...new Set(page.body.match(/\/assets\/[\w.-]+/g))];
   assert.ok(files.length > 3);
   const visit = async (i) => {
-    for (const where of ["/", "/worker.js", "/offline", ...files]) assert.equal((await get(site.origin + where, visitor)).status, 200);
+    await Promise.all(["/", "/worker.js", "/offline", ...files].map(async (where) => assert.equal((await get(site.origin + where, visitor)).status, 200)));
     return new Member(t, site.url, visitor).join(`pupil-${i}`);
   };
   const pupils = await Promise.all(Array.from({ length: 64 }, (_, i) => visit(i)));
