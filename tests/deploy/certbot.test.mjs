@@ -22,7 +22,7 @@ async function startAuthority(t, httpPort) {
   const resolver = new Process(t, "pebble-challtestsrv", ["-dns01", `127.0.0.1:${dns}`, "-http01", "", "-https01", "", "-tlsalpn01", "", "-management", `127.0.0.1:${dnsManagement}`, "-defaultIPv6", ""]);
   const pebble = { listenAddress: `127.0.0.1:${listen}`, managementListenAddress: `127.0.0.1:${management}`, certificate, privateKey: key, httpPort, tlsPort: await freePort(), ocspResponderURL: "", externalAccountBindingRequired: false };
   fs.writeFileSync(path.join(directory, "pebble.json"), JSON.stringify({ pebble }));
-  const authority = new Process(t, "pebble", ["-config", path.join(directory, "pebble.json"), "-dnsserver", `127.0.0.1:${dns}`], { env: { ...process.env, PEBBLE_VA_NOSLEEP: "1" } });
+  const authority = new Process(t, "pebble", ["-config", path.join(directory, "pebble.json"), "-dnsserver", `127.0.0.1:${dns}`], { env: { ...process.env, PEBBLE_VA_NOSLEEP: "1", PEBBLE_WFE_NONCEREJECT: "0" } });
   atEnd(t, () => authority.stop("SIGTERM"));
   atEnd(t, () => resolver.stop("SIGTERM"));
   await Promise.all([listen, management, dnsManagement].map((port) => untilOpen({ port, host: "127.0.0.1" })));
