@@ -19,6 +19,7 @@ class Logs {
     this.directory = path.join(home, "yukizuri");
     fs.mkdirSync(this.directory, { mode: 0o750 });
     fs.chownSync(this.directory, USER, ADM);
+    fs.chmodSync(this.directory, 0o2750);
     this.configuration = path.join(this.standIn.home, "yukizuri");
     fs.copyFileSync(SHIPPED, this.configuration);
     fs.chmodSync(this.configuration, 0o644);
