@@ -24,7 +24,9 @@ export class ChaosMember {
   #quiet = false;
   #pinger;
 
-  constructor({ url, seed, number, random, sayEvery = SAY_EVERY_MS, Kind = Client }) {
+  /** `connect` makes a socket from a URL and options, for a test that goes another way or counts what becomes of it. */
+  constructor({ url, seed, number, random, sayEvery = SAY_EVERY_MS, Kind = Client, connect = (where, options) => new WebSocket(where, options) }) {
+    this.connect = connect;
     this.sayEvery = sayEvery;
     this.#number = number;
     this.#seed = seed;
@@ -89,7 +91,7 @@ export class ChaosMember {
   }
 
   #open(where) {
-    const socket = new WebSocket(where, { localAddress: this.address, perMessageDeflate: false, handshakeTimeout: 5000 });
+    const socket = this.connect(where, { localAddress: this.address, perMessageDeflate: false, handshakeTimeout: 5000 });
     socket.on("error", () => {});
     this.socket = socket;
     this.reconnects++;
