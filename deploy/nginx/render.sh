@@ -61,7 +61,7 @@ while [ $# -gt 0 ]; do
     case $1 in
     --listen) check_listen "$@"; listens="$listens $2" ;;
     --listen-tls) check_listen "$@"; listens_tls="$listens_tls $2" ;;
-    --upstream) check_upstream "$@"; upstreams="$upstreams server $2 max_fails=1 fail_timeout=1s;" ;;
+    --upstream) check_upstream "$@"; upstreams="$upstreams server $2 max_fails=0;" ;;
     --name) check_name "$@"; names="$names $2"; name=${name:-$2} ;;
     --certificate) check_path "$@"; certificate=$2 ;;
     --certificate-key) check_path "$@"; key=$2 ;;

@@ -1,8 +1,10 @@
 // A gateway drains and another one replaces it: signals, drains, balancers, successors.
 import assert from "node:assert/strict";
+import fs from "node:fs";
 import net from "node:net";
+import path from "node:path";
 import test from "node:test";
-import { Gateway, Member, MovingMember, UPGRADE, answers, asked, freePort, get, isReady, joined, lapse, ofKind, question, readyz, startGateway, startRedis, until, untilReady } from "../lib/harness.mjs";
+import { Gateway, Member, MovingMember, UPGRADE, answers, asked, freePort, get, isReady, joined, lapse, ofKind, question, readyz, startGateway, startNginx, startRedis, until, untilReady } from "../lib/harness.mjs";
 import { leaseOf, membersOf, renewalsPass } from "../lib/rooms.mjs";
 
 const warnings = (gateway) => gateway.log.filter(({ level }) => level !== "info");
@@ -330,4 +332,19 @@ test("repeated SIGTERM until the end gives status 0", { timeout: 120000 }, async
     });
     assert.deepEqual(await gateway.ended, { code: 0, signal: null });
   }
+});
+
+test("behind nginx everybody gets into a gateway that has just come back when the other one goes", async (t) => {
+  const redis = await startRedis(t);
+  const args = ["--trusted-proxy", "127.0.0.1"];
+  const [one, two] = [await startGateway(t, { redis, args }), await startGateway(t, { redis, args })];
+  const nginx = await startNginx(t, [one, two].map(({ port }) => `127.0.0.1:${port}`));
+  await one.stop("SIGTERM");
+  const failures = () => fs.readFileSync(path.join(nginx.directory, "nginx-error.log"), "utf8").split("\n").filter((line) => line.includes("connect() failed")).length;
+  let early = 0;
+  await until("nginx has tried the one that is away", async () => (await joined(t, nginx.url, `early-${early++}`)) && failures() > 0);
+  await startGateway(t, { redis, args, port: one.port });
+  await two.stop("SIGKILL");
+  const names = Array.from({ length: 30 }, (_, i) => `guest-${i}`);
+  await Promise.all(names.map((name) => joined(t, nginx.url, name))); // nobody gets a 502
 });
