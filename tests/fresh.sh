@@ -15,7 +15,8 @@
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/deploy/packages.sh"
-suite=bookworm
+. "$top/tests/lib/debian-tree.sh"
+suite=$debian_suite
 port=8080
 
 # --- Outside: prepares and enters the namespaces ---
@@ -86,11 +87,6 @@ step() {
     printf '\n=== fresh.sh: %s\n' "$*"
 }
 
-sources() {
-    apt-get indextargets --format '$(SITE) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
-        awk -v suite=$suite '($2 == suite || $2 ~ "^" suite "-(updates|security)$") && $3 == "main" { print "deb", $1, $2, $3 }' | sort -u
-}
-
 make_tree() {
     if [ -n "$cache" ] && [ -s "$cache" ]; then
         step "unpacking $cache"
@@ -98,37 +94,14 @@ make_tree() {
         return
     fi
     step "debootstrap"
-    mirror=$(sources | awk -v suite=$suite '$3 == suite { print $2; exit }')
-    [ -n "$mirror" ] || die "this machine's apt has no mirror of Debian $suite"
-    debootstrap --variant=minbase --include=ca-certificates,git $suite "$tree" "$mirror" >"$work/debootstrap.log" 2>&1 ||
-        { tail -n 5 "$work/debootstrap.log" >&2; die "debootstrap failed"; }
+    debian_bootstrap "$tree" ca-certificates,git "$work/debootstrap.log"
     [ -z "$cache" ] || { tar -C "$tree" -cpf "$cache.new" . && mv "$cache.new" "$cache"; }
 }
 
-# Copies this machine's network configuration, but no installed software.
-furnish_tree() {
-    sources >"$tree/etc/apt/sources.list"
-    echo force-unsafe-io >"$tree/etc/dpkg/dpkg.cfg.d/unsafe" # the tree does not outlive this script
-    apt-config dump | grep -iE '^Acquire::https?::Proxy' >"$tree/etc/apt/apt.conf.d/90proxy" || true
-    cp -L /etc/resolv.conf /etc/hosts "$tree/etc/"
-    find /usr/local/share/ca-certificates -name '*.crt' -exec cp -t "$tree/usr/local/share/ca-certificates" {} + 2>/dev/null || true
-    for place in proc:proc sysfs:sys devpts:dev/pts tmpfs:dev/shm; do
-        mkdir -p "$tree/${place#*:}"
-        mount -t "${place%:*}" "${place%:*}" "$tree/${place#*:}"
-    done
-    in_tree update-ca-certificates >/dev/null 2>&1
+clone() {
+    debian_furnish "$tree"
     cp "$work/bundle" "$tree/root/bundle"
-    in_tree git -c advice.detachedHead=false clone -q /root/bundle /root/yukizuri
-}
-
-# Only the variables for network access are passed on.
-in_tree() {
-    local passed=() name
-    for name in http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY npm_config_registry; do
-        [ -z "${!name:-}" ] || passed+=("$name=${!name}")
-    done
-    chroot "$tree" env -i "${passed[@]}" PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
-        SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt "$@"
+    debian_run "$tree" git -c advice.detachedHead=false clone -q /root/bundle /root/yukizuri
 }
 
 inside() {
@@ -139,11 +112,11 @@ inside() {
     mount --bind "$tree" "$tree" # a root that is no mount point has no namespaces of mounts in it
     make_tree
     step "cloning"
-    furnish_tree
+    clone
     step "deploy/local.sh"
-    in_tree bash /root/yukizuri/tests/fresh.sh --talk
+    debian_run "$tree" bash /root/yukizuri/tests/fresh.sh --talk
     step "tests/run.sh $*"
-    in_tree bash /root/yukizuri/tests/run.sh "$@"
+    debian_run "$tree" bash /root/yukizuri/tests/run.sh "$@"
 }
 
 # --- In the tree: two members talk, with the programs that local.sh needs: bash and curl ---
