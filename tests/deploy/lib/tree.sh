@@ -42,9 +42,10 @@ check() {
 image() {
     local key wanted tar
     wanted=$(printf '%s\n' "$@" | sort -u)
-    key=$(printf '%s\n' "$debian_suite $base $archive" "$wanted" | sha256sum | cut -c 1-16)
+    key=$(printf '%s\n' "$archive" "$wanted" | cat - "$me" "$top/tests/lib/debian-tree.sh" | sha256sum | cut -c 1-16)
     tar=$cache/$key.tar
     mkdir -p "$cache"
+    find "$cache" -name '*.tar*' -mtime +$days -delete
     (
         flock 9
         # shellcheck disable=SC2086
