@@ -50,10 +50,11 @@ for (const signal of ["SIGTERM", "SIGKILL"]) {
     const holder = spawn(script, ["hold"], { stdio: ["pipe", "pipe", "inherit"] });
     atEnd(t, () => holder.kill("SIGTERM"));
     const [line] = await once(holder.stdout, "data");
-    const [pid, root] = String(line).trim().split(" ");
+    const [pid] = String(line).trim().split(" ");
+    const groups = ["systemd", "unified", "."].map((hierarchy) => `/sys/fs/cgroup/${hierarchy}/yukizuri-tree-${holder.pid}`);
     holder.kill(signal);
     await until("its first process has ended", () => !isRunning(Number(pid)));
     if (signal === "SIGKILL") await (await Tree.start(t)).demand(["true"]); // the next one removes what the killed one left
-    await until("its files are gone", () => !fs.existsSync(root));
+    await until("nothing of it is left", () => !groups.some((group) => fs.existsSync(group)));
   });
 }

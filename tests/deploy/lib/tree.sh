@@ -3,18 +3,18 @@
 #
 #   tree.sh check                 fails, and prints the reason, if this machine cannot boot a tree
 #   tree.sh image [OPTION]... [PACKAGE]...
-#                                 prints the path of a tar with this tree; makes it if it is missing
+#                                 prints the path of a directory with this tree; makes it if it is missing
 #   tree.sh hold [OPTION]... [PACKAGE]...
-#                                 boots the tree, prints its first process and its directory ("PID DIRECTORY"),
-#                                 and ends it when its own standard input ends
+#                                 boots a tree, prints its first process and its directory ("PID DIRECTORY"),
+#                                 and ends it when its own standard input ends. What it writes is gone then
 #
 #   --archive "PACKAGE..."        packages that are not installed; apt in the tree can install them without a network
 #   --hostname NAME               (hold) the name of the system
 #   --network PID --address A/N   (hold) joins the bridge br0 in the network of this process, with this address;
 #                                 without it the tree has a loopback device only
 #
-# The packages are installed beforehand, because a booted tree has no network but the one above. The tars are stored in
-# $YUKIZURI_TREE_CACHE (/var/cache/yukizuri-trees), and made again after two weeks. A command is run in a tree by
+# The packages are installed beforehand, because a booted tree has no network but the one above. The directories are in
+# $YUKIZURI_TREE_CACHE (/var/cache/yukizuri-test-trees), and made again after two weeks. A command is run in a tree by
 #   nsenter -t PID -m -u -i -n -p COMMAND         and one of this machine against its ports by   nsenter -t PID -n COMMAND
 # When this script ends, in whatever way, the tree's processes end. Files that a kill left are removed by the next call.
 # MemoryMax and TasksMax have no effect in a tree, and LimitNOFILE not beyond what this machine allows.
@@ -23,7 +23,7 @@ top=$(cd "$(dirname "$0")/../../.." && pwd)
 . "$top/deploy/packages.sh"
 . "$top/tests/lib/debian-tree.sh"
 me=$top/tests/deploy/lib/tree.sh
-cache=${YUKIZURI_TREE_CACHE:-/var/cache/yukizuri-trees}
+cache=${YUKIZURI_TREE_CACHE:-/var/cache/yukizuri-test-trees}
 base=systemd,systemd-sysv,dbus,ca-certificates,iproute2,curl,procps
 days=14
 hidden=/var/tmp/yukizuri-tree
@@ -36,48 +36,53 @@ check() {
     packages_install debootstrap systemd-container util-linux iproute2 apt-utils >&2
 }
 
-# --- The tar ---
+# --- The image ---
 
-# Each tar has a lock, so that several calls make it once.
+# Each has a lock, so that several calls make it once.
 image() {
-    local key wanted tar
+    local key wanted image
     wanted=$(printf '%s\n' "$@" | sort -u)
     key=$(printf '%s\n' "$archive" "$wanted" | cat - "$me" "$top/tests/lib/debian-tree.sh" | sha256sum | cut -c 1-16)
-    tar=$cache/$key.tar
+    image=$cache/$key
     mkdir -p "$cache"
-    find "$cache" -name '*.tar*' -mtime +$days -delete
     (
         flock 9
         # shellcheck disable=SC2086
-        is_fresh "$tar" || make "$tar" $wanted
-    ) 9>"$tar.lock"
-    printf '%s\n' "$tar"
+        is_fresh "$image" || make "$image" $wanted
+    ) 9>"$image.lock"
+    printf '%s\n' "$image"
 }
 
-is_fresh() { [ -n "$(find "$1" -mtime -$days 2>/dev/null)" ]; }
+is_fresh() { [ -n "$(find "$1" -maxdepth 0 -mtime -$days 2>/dev/null)" ]; }
 
-# Makes the tar $1 with the packages that follow; the bare system is a tar of its own.
+# Makes the image $1 with the packages that follow, from a tar with the bare system.
 make() {
-    local tar=$1 work status=0
+    local image=$1 status=0
     shift
-    work=$(mktemp -d "$hidden-image-XXXXXX")
-    unshare --mount --pid --fork --kill-child bash "$me" --make "$work" "$tar" "$archive" "$@" >&2 || status=$?
-    rm -rf --one-file-system "$work"
-    [ $status = 0 ] || die "the tree could not be made"
+    find "$cache" -mindepth 1 -maxdepth 1 ! -name '*.lock' -mtime +$days -exec rm -rf --one-file-system {} +
+    rm -rf --one-file-system "$image" "$image.new"
+    mkdir "$image.new"
+    unshare --mount --pid --fork --kill-child bash "$me" --make "$image.new" "$archive" "$@" >&2 || status=$?
+    if [ $status != 0 ]; then
+        rm -rf --one-file-system "$image.new"
+        die "the tree could not be made"
+    fi
+    touch "$image.new"
+    mv "$image.new" "$image"
 }
 
 make_inside() {
-    work=$1 tar=$2 archive=$3
-    shift 3
-    tree=$work/tree
-    mkdir "$tree"
+    tree=$1 archive=$2
+    shift 2
+    log=$(mktemp)
     mount --bind "$tree" "$tree"
     (
         flock 9
         if ! is_fresh "$cache/base.tar"; then
             say "tree.sh: debootstrap"
-            debian_bootstrap "$tree" $base "$work/log"
-            store "$cache/base.tar"
+            debian_bootstrap "$tree" $base "$log"
+            tar -C "$tree" -cpf "$cache/base.tar.new" .
+            mv "$cache/base.tar.new" "$cache/base.tar"
         fi
     ) 9>"$cache/base.tar.lock"
     [ -e "$tree/etc" ] || tar -C "$tree" -xpf "$cache/base.tar"
@@ -85,21 +90,20 @@ make_inside() {
     printf '#!/bin/sh\nexit 101\n' >"$tree/usr/sbin/policy-rc.d"
     chmod +x "$tree/usr/sbin/policy-rc.d"
     say "tree.sh: installing $*"
-    apt update -qq
+    apt update
     apt install "$@"
     apt clean
     fill_archive
     rm "$tree/usr/sbin/policy-rc.d"
-    umount "$tree/proc" "$tree/sys" "$tree/dev/pts" "$tree/dev/shm"
     make_offline
-    store "$tar"
+    rm "$log"
 }
 
 apt() {
     local verb=$1
     shift
-    debian_run "$tree" env DEBIAN_FRONTEND=noninteractive apt-get "$verb" -y -q --no-install-recommends "$@" >"$work/log" 2>&1 ||
-        { tail -n 5 "$work/log" >&2; die "apt-get $verb failed in the tree"; }
+    debian_run "$tree" env DEBIAN_FRONTEND=noninteractive apt-get "$verb" -y -q --no-install-recommends "$@" >"$log" 2>&1 ||
+        { tail -n 5 "$log" >&2; die "apt-get $verb failed in the tree"; }
 }
 
 # A directory as apt understands it, with the packages and what they depend on.
@@ -125,13 +129,10 @@ make_offline() {
     ln -sf /dev/null "$tree/etc/systemd/system/apt-daily-upgrade.timer"
 }
 
-store() { tar -C "$tree" -cpf "$1.new" . && mv "$1.new" "$1"; }
-
 # --- The running tree ---
 
 hold() {
-    local tar
-    tar=$(image "$@")
+    image=$(image "$@")
     sweep
     work=$(mktemp -d "$hidden-XXXXXX")
     exec 8>"$work/lock"
@@ -140,15 +141,10 @@ hold() {
     trap clean EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
-    tree=$work/root
-    mkdir "$tree"
-    tar -C "$tree" -xpf "$tar"
     name=yukizuri-tree-$$
-    printf '%s\n' "${hostname:-$name}" >"$tree/etc/hostname"
-    printf '127.0.1.1 %s\n' "${hostname:-$name}" >>"$tree/etc/hosts"
     make_cgroups
     boot
-    printf '%s %s\n' "$leader" "$tree"
+    printf '%s %s\n' "$leader" "/proc/$leader/root"
     until_end_of_input
 }
 
@@ -169,8 +165,8 @@ boot() {
         network=(--capability=CAP_NET_ADMIN)
     fi
     # A namespace of processes around it, because the first process of a tree survives the end of nspawn.
-    start "${enter[@]}" unshare --pid --fork --kill-child --mount-proc systemd-nspawn -q -D "$tree" --boot --register=no --keep-unit "${network[@]}" -M "$name" \
-        --link-journal=no --resolv-conf=off --timezone=off --console=pipe
+    start "${enter[@]}" unshare --pid --fork --kill-child --mount-proc \
+        bash "$me" --boot "$image" "$work/tree" "$name" "${hostname:-$name}" "${network[@]}"
     outer=${started[-1]}
     local deadline=$((SECONDS + 120))
     until is_up; do
@@ -179,6 +175,22 @@ boot() {
         leader=$(first_process "$outer")
         pause
     done
+}
+
+# In the namespaces: the image with a layer above it, in memory, for what the tree writes.
+boot_inside() {
+    local image=$1 place=$2 name=$3 hostname=$4
+    shift 4
+    mkdir "$place"
+    mount -t tmpfs -o mode=755 tmpfs "$place"
+    mkdir "$place/upper" "$place/work" "$place/root"
+    mount -t overlay -o "lowerdir=$image,upperdir=$place/upper,workdir=$place/work" overlay "$place/root"
+    printf '%s\n' "$hostname" >"$place/root/etc/hostname"
+    printf '127.0.1.1 %s\n' "$hostname" >>"$place/root/etc/hosts"
+    mkdir -p /run/systemd/nspawn
+    mount -t tmpfs tmpfs /run/systemd/nspawn # it would leave its notes there
+    exec systemd-nspawn -q -D "$place/root" --boot --register=no --keep-unit "$@" -M "$name" \
+        --link-journal=no --resolv-conf=off --timezone=off --console=pipe
 }
 
 # The first process has a namespace of its own; nspawn's helpers have not.
@@ -286,10 +298,10 @@ sweep() {
 verb=${1:-}
 [ $# = 0 ] || shift
 archive='' hostname='' bridge='' address=''
-if [ "$verb" = --make ]; then
-    make_inside "$@"
-    exit
-fi
+case $verb in
+--make) make_inside "$@"; exit ;;
+--boot) boot_inside "$@" ;;
+esac
 while [ $# -gt 0 ]; do
     case $1 in
     --archive | --hostname | --network | --address)
