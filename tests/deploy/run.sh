@@ -16,6 +16,7 @@ tree="debootstrap systemd-container util-linux iproute2 apt-utils procps"
 # The name; when it runs (quick: always, all: with --all or by its name); for how many minutes at most; the builds it needs, or
 # a dash; Debian packages.
 parts="
+systemd     all    15  release  $tree
 tree        all    10  -        $tree
 "
 
