@@ -32,6 +32,16 @@ async function copySources(to) {
 }
 
 export class DebianPackage {
+  /** A build of this tree: one that is there already, in the directory that TEST_PACKAGE names, or a new one. */
+  static get(t) {
+    return process.env.TEST_PACKAGE ? DebianPackage.#at(process.env.TEST_PACKAGE, "yukizuri") : DebianPackage.build(t);
+  }
+
+  static #at(directory, folder) {
+    const find = (suffix) => path.join(directory, fs.readdirSync(directory).find((name) => name.startsWith("yukizuri_") && name.endsWith(suffix)));
+    return Object.assign(new DebianPackage(), { directory, sources: path.join(directory, folder), deb: find(".deb"), changes: find(".changes") });
+  }
+
   /** Builds source and binary packages in a directory that ends with the test. */
   static async build(t, { folder = "yukizuri", umask = "022", environment = {} } = {}) {
     const directory = temporaryDirectory(t, "/var/tmp/yukizuri-package-");
@@ -40,8 +50,7 @@ export class DebianPackage {
     const env = { ...process.env, ...environment };
     for (const name of ["CFLAGS", "LDFLAGS", "DEB_BUILD_OPTIONS", "SOURCE_DATE_EPOCH"]) if (!(name in environment)) delete env[name];
     await demand("sh", ["-c", `umask ${umask}; exec nice -n 10 dpkg-buildpackage --no-sign`], { cwd: sources, env });
-    const find = (suffix) => path.join(directory, fs.readdirSync(directory).find((name) => name.startsWith("yukizuri_") && name.endsWith(suffix)));
-    return Object.assign(new DebianPackage(), { directory, sources, deb: find(".deb"), changes: find(".changes") });
+    return DebianPackage.#at(directory, folder);
   }
 
   /** Every built file by name, but for those that describe the build. */
@@ -78,7 +87,7 @@ export class DebianPackage {
     const sums = [];
     for (const file of filesBelow(directory).map((name) => path.relative(directory, name)).filter((name) => !/^(DEBIAN|etc)\//.test(name))) sums.push(await demand("md5sum", [file], { cwd: directory }));
     fs.writeFileSync(path.join(directory, "DEBIAN/md5sums"), sums.join(""));
-    const deb = path.join(this.directory, `yukizuri_${version}_again.deb`);
+    const deb = path.join(temporaryDirectory(t), `yukizuri_${version}_${await this.field("Architecture")}.deb`);
     await demand("dpkg-deb", ["--root-owner-group", "--build", directory, deb]);
     return deb;
   }
