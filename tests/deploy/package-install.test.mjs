@@ -74,6 +74,13 @@ class Server {
     return startConversationElsewhere(this.t, { pid: this.tree.pid, url: `wss://${name}/room`, ca: this.ca, address: "127.0.0.1", ...options });
   }
 
+  /** The end of a conversation in which every promise was kept. */
+  async demandKept(talk) {
+    const verdict = await talk.end();
+    assert.ok(verdict.kept, `${(await this.tree.run(["tail", "-n", "30", "/var/log/nginx/error.log"])).output}${JSON.stringify(verdict)}`);
+    return verdict;
+  }
+
   /** Files that could have come from the package, by name. */
   async traces() {
     const found = await this.tree.run(["find", "/", "-xdev", "(", "-path", "/proc", "-o", "-path", "/sys", "-o", "-path", "/root", "-o", "-path", "/var/lib/archive", "-o", "-path", "/var/cache", "-o", "-path", "/var/log/journal", ")", "-prune", "-o", "-name", "*yukizuri*", "-print"]);
@@ -82,16 +89,18 @@ class Server {
   }
 }
 
-const assertKept = (verdict) => assert.ok(verdict.kept, JSON.stringify(verdict));
-
 test("the package on a fresh Debian", { skip, timeout: 2400000 }, async (t) => {
   const built = await DebianPackage.get(t);
   const version = await built.field("Version");
   const tree = await Tree.start(t, { archive, hostname: "chat" });
   const server = new Server(t, tree);
   const deb = server.put(built.deb);
-  const next = server.put(await built.again(t, `${version}+1`, (root) => fs.appendFileSync(path.join(root, "etc/yukizuri/yukizuri.conf"), "\n# Another comment.\n")));
-  const broken = server.put(await built.again(t, `${version}+2`, (root) => fs.writeFileSync(path.join(root, "usr/bin/yukizuri"), "#!/bin/sh\necho 'this version cannot start' >&2\nexit 1\n")));
+  const comment = (root) => fs.appendFileSync(path.join(root, "etc/yukizuri/yukizuri.conf"), "\n# Another comment.\n");
+  const next = server.put(await built.again(t, `${version}+1`, comment));
+  const broken = server.put(await built.again(t, `${version}+2`, (root) => {
+    comment(root);
+    fs.writeFileSync(path.join(root, "usr/bin/yukizuri"), "#!/bin/sh\necho 'this version cannot start' >&2\nexit 1\n");
+  }));
   tree.write("/etc/hosts", `127.0.0.1 localhost ${name}\n`);
   const before = await server.traces();
 
@@ -117,7 +126,7 @@ test("the package on a fresh Debian", { skip, timeout: 2400000 }, async (t) => {
     for (const port of [8081, 8082]) counts.push(Number((await tree.demand(["curl", "-sf", `http://127.0.0.1:${port}/metrics`])).match(/^yukizuri_members (\d+)/m)[1]));
     assert.equal(counts[0] + counts[1], 10, String(counts));
     assert.ok(counts[0] > 0 && counts[1] > 0, String(counts));
-    assertKept(await talk.end());
+    await server.demandKept(talk);
     const redirect = await tree.demand(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code} %{redirect_url}", `http://${name}/`]);
     assert.equal(redirect, `301 https://${name}/`);
   });
@@ -145,8 +154,7 @@ test("the package on a fresh Debian", { skip, timeout: 2400000 }, async (t) => {
     const talk = await server.talk({ people: 20, rate: 50 });
     const said = await server.demandApt("install", "-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold", next);
     assert.match(said, /yukizuri@1\.service is ready[^]*yukizuri@2\.service is ready/);
-    const verdict = await talk.end();
-    assertKept(verdict);
+    const verdict = await server.demandKept(talk);
     assert.ok(verdict.reconnects >= 20, "everybody had to move");
     await server.areReady();
     for (const pid of await server.gateways()) assert.ok(!old.includes(pid));
@@ -166,7 +174,7 @@ test("the package on a fresh Debian", { skip, timeout: 2400000 }, async (t) => {
     assert.equal((await server.gateways())[1], second);
     const again = await server.apt("install", "--allow-downgrades", next);
     assert.equal(again.status, 0, again.output + again.errors);
-    assertKept(await talk.end());
+    await server.demandKept(talk);
     await until("both are ready", () => server.areReady().then(() => true, () => false), 60000);
     assert.ok(tree.read("/etc/yukizuri/yukizuri.conf").endsWith(edit));
   });
@@ -181,14 +189,14 @@ test("the package on a fresh Debian", { skip, timeout: 2400000 }, async (t) => {
     await server.demandApt("install", next);
     await server.areReady();
     assert.equal(tree.read("/etc/yukizuri/redis-password"), password);
-    assertKept(await (await server.talk({ people: 4, rate: 20 })).end());
+    await server.demandKept(await server.talk({ people: 4, rate: 20 }));
   });
 
   await t.test("purge leaves nothing but the user and what README.Debian wrote for nginx", async () => {
     await server.demandApt("purge", "yukizuri");
     const nginx = /^\/etc\/nginx\/|^\/var\/log\/nginx\//;
     assert.deepEqual((await server.traces()).filter((file) => !nginx.test(file)), before);
-    assert.equal((await tree.run(["systemctl", "list-units", "--all", "--plain", "--no-legend", "*yukizuri*"])).output, "");
+    assert.equal((await tree.run(["systemctl", "list-units", "--all", "--plain", "--no-legend", "yukizuri*", "redis-server@*"])).output, "");
     assert.equal((await tree.run(["dpkg-query", "-W", "yukizuri"])).status, 1);
     await tree.demand(["getent", "passwd", "yukizuri"]);
     await tree.demand(["nginx", "-t"]);
