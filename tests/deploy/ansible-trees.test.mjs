@@ -1,0 +1,140 @@
+// The playbook of deploy/ansible brings empty Debian systems to a running chat, and changes nothing when it runs again.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
+import { test } from "node:test";
+import { connect as connectTls } from "node:tls";
+import { Member, temporaryDirectory, until } from "../lib/harness.mjs";
+import { Site, name } from "./lib/ansible.mjs";
+import { whyNoTree } from "./lib/tree.mjs";
+
+const skip = await whyNoTree();
+
+/** A certificate authority of a day, and a certificate that it gave to a host. */
+function authority(t, host, names) {
+  const home = temporaryDirectory(t);
+  const at = (file) => path.join(home, file);
+  const openssl = (...args) => execFileSync("openssl", args, { stdio: "pipe" });
+  const key = (file) => ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", at(file)];
+  openssl("req", "-x509", ...key("ca.key"), "-out", at("ca.pem"), "-subj", "/CN=an authority of a test", "-days", "1");
+  openssl("req", ...key("key.pem"), "-out", at("request.pem"), "-subj", `/CN=${host}`);
+  fs.writeFileSync(at("names"), `subjectAltName=${names}\n`);
+  openssl("x509", "-req", "-in", at("request.pem"), "-CA", at("ca.pem"), "-CAkey", at("ca.key"), "-CAcreateserial", "-out", at("cert.pem"), "-days", "1", "-extfile", at("names"));
+  return { at, ca: fs.readFileSync(at("ca.pem"), "utf8") };
+}
+
+/** A certificate that is brought from this machine. */
+function certificate(t) {
+  const { at, ca } = authority(t, name, `DNS:${name}`);
+  return { ca, variables: { nginx_certificate_from: "files", nginx_certificate_src: at("cert.pem"), nginx_certificate_key_src: at("key.pem") } };
+}
+
+/** Debian's pebble in the tree: a certificate authority that speaks ACME, and asks the name for its answer as the real ones do. */
+async function pebble(t, tree) {
+  const { at, ca } = authority(t, "localhost", "DNS:localhost,IP:127.0.0.1");
+  for (const file of ["cert.pem", "key.pem"]) tree.copy(at(file), `/etc/pebble/${file}`);
+  tree.write("/etc/pebble/ca.pem", ca);
+  const settings = { listenAddress: "127.0.0.1:14000", managementListenAddress: "127.0.0.1:15000", certificate: "/etc/pebble/cert.pem", privateKey: "/etc/pebble/key.pem", httpPort: 80, tlsPort: 443, ocspResponderURL: "" };
+  tree.write("/etc/pebble/config.json", JSON.stringify({ pebble: settings }));
+  tree.write("/etc/hosts", `${tree.read("/etc/hosts")}127.0.0.1 ${name}\n`);
+  await tree.demand(["systemd-run", "--quiet", "--unit=pebble", "--setenv=PEBBLE_VA_NOSLEEP=1", "--setenv=PEBBLE_WFE_NONCEREJECT=0", "pebble", "-config", "/etc/pebble/config.json"]);
+  const curl = ["curl", "--silent", "--fail", "--cacert", "/etc/pebble/ca.pem"];
+  await tree.until([...curl, "https://localhost:14000/dir"]);
+  return {
+    root: await tree.demand([...curl, "https://localhost:15000/roots/0"]),
+    variables: { certbot_server: "https://localhost:14000/dir", certbot_ca_bundle: "/etc/pebble/ca.pem" },
+  };
+}
+
+/** Two people talk over wss through the nginx of this tree. */
+async function talk(t, tree, ca) {
+  const socketPath = await tree.pathTo(t, 443);
+  const come = (who) => new Member(t, `wss://${name}/room/lobby`, { ca, createConnection: (options) => connectTls({ ...options, path: socketPath, socketPath, servername: name }) }).join(who);
+  const [one, two] = [await come("one"), await come("two")];
+  await one.say("こんにちは");
+  await two.waitFor({ type: "message", text: "こんにちは" });
+  await two.say("hello");
+  await one.waitFor({ type: "message", text: "hello" });
+  return { one, two, come };
+}
+
+test("one machine: from an empty system to a chat with a certificate of certbot", { skip }, async (t) => {
+  const site = await Site.start(t, "single");
+  const { chat } = site.trees;
+  const { root, variables } = await pebble(t, chat);
+  const wanted = { ...variables, fluentd_wanted: true, mackerel_wanted: true };
+  await site.provision(wanted);
+  const { one, two } = await talk(t, chat, root);
+
+  await t.test("the machine is what the inventory says", async () => {
+    assert.equal((await chat.demand(["hostname"])).trim(), "chat");
+    assert.equal((await chat.demand(["date", "+%Z"])).trim(), "JST");
+    assert.equal((await chat.demand(["systemctl", "list-units", "--failed", "--no-legend"])).trim(), "");
+    await chat.demand(["systemctl", "is-enabled", "yukizuri.target", "redis-server@yukizuri.service", "nginx.service", "nftables.service", "certbot.timer", "logrotate.timer"]);
+    for (const gateway of [1, 2]) await chat.demand(["curl", "--silent", "--fail", `http://127.0.0.1:808${gateway}/readyz`]);
+    await chat.demand(["logrotate", "--force", "/etc/logrotate.d/yukizuri"]);
+    assert.match(chat.read("/etc/fluent/fluentd.conf"), /files\.conf/);
+    assert.match(chat.read("/etc/mackerel-agent/conf.d/apikey.conf"), /^apikey = "example-/);
+  });
+
+  await t.test("only ssh and nginx are reached from outside", async () => {
+    const reaches = async (port) => (await site.network.run(["nc", "-z", "-w", "2", chat.address, String(port)])).status === 0;
+    for (const port of [22, 80, 443]) assert.ok(await reaches(port), `${port} is open`);
+    await chat.demand(["systemd-run", "--quiet", "--unit=open", "--socket-property=ListenStream=8090", "--socket-property=Accept=yes", "cat"]);
+    assert.ok(!(await reaches(8090)), "what listens on every address is closed");
+  });
+
+  await t.test("a second run changes nothing", () => site.isDone(wanted));
+
+  await t.test("a changed setting restarts one gateway after the other, and nobody is announced as left", async () => {
+    const started = () => Promise.all([1, 2].map((i) => chat.demand(["systemctl", "show", "--property=ActiveEnterTimestampMonotonic", "--value", `yukizuri@${i}.service`])));
+    const before = await started();
+    await site.provision({ ...wanted, yukizuri_settings: { grace: 61 } });
+    const after = await started();
+    for (const i of [0, 1]) assert.notEqual(after[i], before[i], `yukizuri@${i + 1} was restarted`);
+    for (const member of [one, two]) assert.deepEqual(member.departures(), []);
+  });
+});
+
+test("one machine with supervisor", { skip }, async (t) => {
+  const site = await Site.start(t, "single");
+  const { ca, variables } = certificate(t);
+  const wanted = { ...variables, yukizuri_manager: "supervisor" };
+  await site.provision(wanted);
+  await talk(t, site.trees.chat, ca);
+  const running = await site.trees.chat.demand(["supervisorctl", "status"]);
+  assert.equal(running.match(/RUNNING/g)?.length, 2, running);
+  await site.isDone(wanted);
+});
+
+test("a balancer, gateways, Redis with a replica, and Sentinels", { skip }, async (t) => {
+  const site = await Site.start(t, "cluster");
+  const { ca, variables } = certificate(t);
+  await site.provision(variables);
+  const tree = (host) => site.trees[host];
+  await talk(t, tree("balancer-1"), ca);
+
+  await t.test("the ports of gateways and Redis are for those that need them", async () => {
+    const reaches = async (from, host, port) => (await from.run(["curl", "--silent", "--max-time", "3", `telnet://${tree(host).address}:${port}`], { input: "QUIT\r\n" })).status !== 28;
+    for (const [host, port] of [["gateway-1", 8081], ["gateway-2", 8081], ["redis-1", 6379], ["redis-1", 26379], ["balancer-1", 26379]]) {
+      assert.ok(!(await reaches(site.network, host, port)), `${host}:${port} is closed to others`);
+    }
+    assert.ok(await reaches(tree("balancer-1"), "gateway-1", 8081));
+    assert.ok(await reaches(tree("gateway-1"), "redis-1", 6379));
+    assert.ok(!(await reaches(tree("gateway-1"), "gateway-2", 8081)));
+  });
+
+  await t.test("a second run changes nothing", () => site.isDone(variables));
+
+  await t.test("after a failover another run leads the gateways to the new primary", async () => {
+    await tree("redis-1").demand(["systemctl", "stop", "redis-server@yukizuri.service"]);
+    const ask = ["redis-cli", "-p", "26379", "sentinel", "get-master-addr-by-name", "yukizuri"];
+    const password = site.secrets.find((secret) => secret.startsWith("example-clients-of-sentinel"));
+    await until("the replica is the primary", async () => (await tree("redis-2").demand(["env", `REDISCLI_AUTH=${password}`, ...ask])).startsWith("192.0.2.32"), 120000);
+    await tree("redis-1").demand(["systemctl", "start", "redis-server@yukizuri.service"]);
+    await site.provision(variables);
+    for (const host of ["gateway-1", "gateway-2"]) assert.match(tree(host).read("/etc/yukizuri/yukizuri.conf.d/50-ansible.conf"), /192\.0\.2\.32/);
+    await talk(t, tree("balancer-1"), ca);
+  });
+});
