@@ -3,14 +3,14 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
-import { filesBelow } from "../lib/harness.mjs";
+import { filesBelow, temporaryDirectory } from "../lib/harness.mjs";
 import { exampleVault, inventoryOf, name, place, workplace } from "./lib/ansible.mjs";
 
 const roles = filesBelow(path.join(place, "roles"));
 
-test("ansible-lint, by its strictest profile, and yamllint find nothing", async (t) => {
+test("ansible-lint, by its strictest rules, and yamllint find nothing", async (t) => {
   const inPlace = workplace(t);
-  for (const [command, args] of [["yamllint", ["--strict", "."]], ["ansible-lint", ["--offline", "--strict", "-q", "--nocolor", "--profile", "production"]]]) {
+  for (const [command, args] of [["yamllint", ["--strict", "."]], ["ansible-lint", ["--offline", "--strict", "-q", "--nocolor"]]]) {
     const { status, output } = await inPlace(command, args);
     assert.equal(status, 0, output);
   }
@@ -34,7 +34,54 @@ test("the configuration of Ansible is in effect", async (t) => {
   const { status, output } = await workplace(t)("ansible-config", ["dump", "--only-changed"]);
   assert.equal(status, 0, output);
   const set = [...output.matchAll(/^(\w+)\(.*ansible\.cfg\)/gm)].map(([, setting]) => setting);
-  assert.deepEqual(set, ["ANSIBLE_PIPELINING", "DEFAULT_GATHERING", "DEFAULT_HOST_LIST", "DEFAULT_ROLES_PATH", "DISPLAY_SKIPPED_HOSTS", "RETRY_FILES_ENABLED"]);
+  assert.deepEqual(set, ["DEFAULT_GATHERING", "DEFAULT_HOST_LIST", "DEFAULT_ROLES_PATH", "DISPLAY_SKIPPED_HOSTS", "RETRY_FILES_ENABLED"]);
+});
+
+/** What a template of a role becomes on each host of an inventory: { host: text }. */
+async function rendered(t, inventory, role, template, variables = {}) {
+  const inPlace = workplace(t);
+  const to = temporaryDirectory(t);
+  const of = (name) => path.join(place, "roles", name, "defaults/main.yml");
+  const play = {
+    hosts: "all",
+    connection: "local",
+    gather_facts: false,
+    vars_files: ["topology", role].map(of).filter((file) => fs.existsSync(file)),
+    tasks: [{ name: "Write it", "ansible.builtin.template": { src: path.join(place, "roles", role, "templates", template), dest: `${to}/{{ inventory_hostname }}`, mode: "0600" } }],
+  };
+  const book = path.join(to, "play.yml");
+  fs.writeFileSync(book, JSON.stringify([play]));
+  const { status, output } = await inPlace("ansible-playbook", ["--inventory", `inventories/${inventory}`, ...inPlace.secrets, "--extra-vars", JSON.stringify(variables), book]);
+  assert.equal(status, 0, output);
+  fs.rmSync(book);
+  return Object.fromEntries(fs.readdirSync(to).map((host) => [host, fs.readFileSync(path.join(to, host), "utf8")]));
+}
+
+/** Who may reach the ports of a host: { ports: who }. Everybody is "". */
+const admitted = (rules) => Object.fromEntries([...rules.matchAll(/^ +(?:ip saddr \{ (.*?),? \} )?tcp dport (?:\{ )?([-0-9, ]+?)(?: \})? accept$/gm)].map(([, who = "", ports]) => [ports, who]));
+
+test("the firewall admits everybody to the balancer, and to other ports only those that need them", async (t) => {
+  assert.deepEqual(admitted((await rendered(t, "single", "firewall", "nftables.conf.j2")).chat), { 22: "", "80, 443": "" });
+  const rules = await rendered(t, "cluster", "firewall", "nftables.conf.j2", { firewall_ssh_from: ["198.51.100.0/24", "2001:db8::/32"] });
+  const others = ["192.0.2.21", "192.0.2.22", "192.0.2.31", "192.0.2.32", "192.0.2.11"].join(", ");
+  const wanted = { "balancer-1": { "80, 443": "", 26379: others }, "gateway-1": { "8081-8089": "192.0.2.11" }, "gateway-2": { "8081-8089": "192.0.2.11" }, "redis-1": { 6379: others, 26379: others }, "redis-2": { 6379: others, 26379: others } };
+  for (const [host, ports] of Object.entries(wanted)) {
+    const { 22: ssh, ...found } = admitted(rules[host]);
+    assert.equal(ssh, "198.51.100.0/24", host);
+    const sorted = (admission) => Object.entries(admission).map(([port, who]) => [port, who.split(", ").sort()]);
+    assert.deepEqual(sorted(found), sorted(ports), host);
+    assert.match(rules[host], /ip6 saddr \{ 2001:db8::\/32 \} tcp dport 22 accept/);
+  }
+});
+
+test("the gateways get their Redis, whom to believe, and where to listen", async (t) => {
+  const single = await rendered(t, "single", "yukizuri", "50-ansible.conf.j2", { yukizuri_settings: { grace: 61 } });
+  assert.deepEqual(single.chat.split("\n").slice(1, -1), ["redis = unix://yukizuri@/run/redis-yukizuri/redis.sock", "grace = 61"]);
+  const many = await rendered(t, "cluster", "yukizuri", "50-ansible.conf.j2", { topology_primary: "192.0.2.32", yukizuri_manager: "supervisor" });
+  const wanted = ["redis = redis://yukizuri@192.0.2.32:6379", "redis-password-file = /etc/yukizuri/redis-password", "trusted-proxy = 192.0.2.11"];
+  assert.deepEqual(many["gateway-2"].split("\n").slice(1, -1), wanted);
+  const address = await rendered(t, "cluster", "systemd", "address.conf.j2");
+  assert.match(address["gateway-2"], /^Environment=YUKIZURI_ADDR=192\.0\.2\.22:808%i,127\.0\.0\.1:808%i$/m);
 });
 
 test("the example of a vault has the names of the template, and the roles need no other", async (t) => {
