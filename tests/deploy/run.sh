@@ -12,12 +12,30 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/deploy/packages.sh"
 cd "$top"
 
+build=$(tr -s '\n ' ' ' <<<"$packages_build")
 tree="debootstrap systemd-container util-linux iproute2 apt-utils procps"
 # The name; when it runs (quick: always, all: with --all or by its name); for how many minutes at most; the builds it needs, or
-# a dash; Debian packages.
+# a dash; Debian packages. COMMAND:PACKAGE is a package that is only needed where the command is missing.
 parts="
-systemd     all    15  release  $tree
-tree        all    10  -        $tree
+conversation     quick  5  asan     nginx-light
+nginx            quick  10 asan     nginx-light openssl
+logrotate        quick  5  asan     logrotate procps
+fluentd          quick  5  asan     nginx-light
+mackerel         quick  5  asan     nginx-light
+prometheus       quick  10 asan     prometheus prometheus-alertmanager python3-yaml
+kubernetes       quick  5  asan     kubectl:kubernetes-client
+compose          quick  5  asan     nginx-light shellcheck
+ansible          quick  10 -        ansible-core ansible-lint yamllint
+balancers        all    10 asan     haproxy caddy openssl
+certbot          all    15 asan     nginx-light certbot pebble openssl
+supervisor       all    15 asan     supervisor
+release          all    30 asan     openssh-server rsync supervisor nginx-light
+package          all    30 -        debhelper lintian mandoc bash-completion $build
+tree             all    10 -        $tree
+systemd          all    20 release  $tree
+package-install  all    60 -        debhelper piuparts $build $tree
+ansible-trees    all    60 release  ansible-core openssh-client $tree
+compose-up       all    60 -        util-linux
 "
 
 row() { awk -v name="$1" '$1 == name' <<<"$parts"; }
@@ -54,7 +72,9 @@ for name in "${names[@]}"; do
     row=$(row "$name")
     [ -n "$row" ] || die "there is no test \"$name\": $(awk '{ printf "%s ", $1 }' <<<"$parts")"
     read -r _ _ limit build rest <<<"$row"
-    packages+=" $rest"
+    for package in $rest; do
+        [[ $package = *:* ]] && command -v "${package%:*}" >/dev/null || packages+=" ${package#*:}"
+    done
     [ "$build" = - ] || builds+=" ${build//,/ }"
     minutes=$((minutes + limit))
     files+=("tests/deploy/$name.test.mjs")
@@ -76,6 +96,7 @@ npm_said=$(cd tests && npm ci --no-audit --no-fund --loglevel=error 2>&1) || die
 [ ${#files[@]} -gt 0 ] || { say "Nothing to run."; exit 0; }
 printf '\n=== tests/deploy: %s\n' "${names[*]}"
 status=0
+[ -z "$all" ] || export DEPLOY_ALL=1
 timeout --kill-after=30 $((minutes * 60)) node --test --test-concurrency=1 "${files[@]}" || status=$?
 [ $status != 124 ] || die "given up after $minutes minutes"
 exit $status
