@@ -1,17 +1,17 @@
 #!/bin/bash
 # Installs the packages for the tests, builds with ASan+UBSan, and runs everything: style, unit, integration and
-# browser tests, a short run of each fuzzer, and the chaos runs. A test that cannot run fails. If the machine lacks
+# browser tests, a short run of each fuzzer, the chaos runs, and the quick tests of deploy/. A test that cannot run fails. If the machine lacks
 # a feature that no package provides (namespaces, io_uring), the test is skipped with the reason. The output ends
 # with the summaries of the test runners.
 #
-#   tests/run.sh [style|unit|fuzz|integration|browser|chaos|instructions|memory]...   (default: all)
+#   tests/run.sh [style|unit|fuzz|integration|browser|deploy|chaos|instructions|memory]...   (default: all)
 set -uo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/deploy/packages.sh"
 cd "$top" || exit 1
 
 jobs=("$@")
-[ ${#jobs[@]} -gt 0 ] || jobs=(style unit fuzz integration browser chaos instructions memory)
+[ ${#jobs[@]} -gt 0 ] || jobs=(style unit fuzz integration browser deploy chaos instructions memory)
 wants() { [[ " ${jobs[*]} " == *" $1 "* ]]; }
 
 packages="$packages_build $packages_run libcmocka-dev universal-ctags procps"
@@ -57,6 +57,7 @@ if wants unit; then job unit ctest --test-dir build/asan --output-on-failure --t
 if wants fuzz; then job fuzz bash tests/fuzz/run.sh 20; fi
 if wants integration; then job integration node --test --test-concurrency=2 tests/integration/*.test.mjs; fi
 if wants browser; then job browser node --test --test-concurrency=1 tests/browser/*.test.mjs; fi
+if wants deploy; then job deploy bash tests/deploy/run.sh; fi
 chaos() {
     node --test tests/chaos/judge.test.mjs &&
         bash tests/chaos/run.sh --seed 1 --seconds 45 --every 1500 &&
