@@ -205,7 +205,7 @@ test("the package on a fresh Debian", { skip, timeout: 2400000 }, async (t) => {
 
 test("two builds are the same, byte for byte, in another directory, at another time, by another user's settings", { timeout: 2400000 }, async (t) => {
   const one = await DebianPackage.build(t);
-  const other = await DebianPackage.build(t, { folder: "another-name", umask: "077", environment: { TZ: "Asia/Tokyo", LC_ALL: "C.UTF-8", DEB_BUILD_OPTIONS: "parallel=1", HOME: "/nonexistent" } });
+  const other = await DebianPackage.build(t, { folder: "another-name", umask: "077", environment: { TZ: "Asia/Tokyo", LC_ALL: "C.UTF-8", HOME: "/nonexistent" } });
   assert.deepEqual(one.results, other.results);
   assert.ok(one.results.length >= 2);
   for (const file of one.results) assert.ok(fs.readFileSync(path.join(one.directory, file)).equals(fs.readFileSync(path.join(other.directory, file))), file);
@@ -215,9 +215,8 @@ test("piuparts finds nothing", { skip, timeout: 1800000 }, async (t) => {
   const built = await DebianPackage.get(t);
   const image = (await demand(path.join(top, "tests/deploy/lib/tree.sh"), ["image", "--archive", archive.join(" ")])).trim();
   const chroot = path.join(temporaryDirectory(t, "/var/tmp/yukizuri-piuparts-"), "chroot");
-  fs.mkdirSync(chroot);
-  await demand("tar", ["-C", chroot, "-xpf", image]);
-  const { status, output, errors } = await run("nice", ["-n", "10", "piuparts", "--existing-chroot", chroot, "--keep-sources-list", "--no-upgrade-test", "--warn-on-leftovers-after-purge=no", built.deb].filter((arg) => !arg.endsWith("=no")));
+  await demand("cp", ["-a", image, chroot]);
+  const { status, output, errors } = await run("nice", ["-n", "10", "piuparts", "--existing-chroot", chroot, "--keep-sources-list", "--no-upgrade-test", built.deb]);
   assert.equal(status, 0, (output + errors).slice(-4000));
   assert.match(output, /PASS: All tests/);
 });
