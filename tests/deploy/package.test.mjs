@@ -7,7 +7,13 @@ import { filesBelow, temporaryDirectory, top } from "../lib/files.mjs";
 import { DebianPackage, demand, run } from "./lib/package.mjs";
 
 const folders = ["nginx", "redis", "certbot", "haproxy", "caddy", "supervisor", "fluentd", "mackerel", "prometheus"]; // of deploy/, for /usr/share/yukizuri
-const executable = /^\/usr\/(bin\/yukizuri|sbin\/yukizuri-rolling-restart|share\/yukizuri\/.*\.sh)$/;
+
+/** Programs, and what is executable in deploy/ too. */
+function isExecutable(name) {
+  if (!name.startsWith("/usr/share/yukizuri/")) return /^\/usr\/(bin\/yukizuri|sbin\/yukizuri-rolling-restart)$/.test(name);
+  return (fs.statSync(path.join(top, "deploy", name.slice("/usr/share/yukizuri/".length))).mode & 0o100) !== 0;
+}
+
 const read = (...name) => fs.readFileSync(path.join(...name), "utf8");
 
 test("the Debian package", { timeout: 1500000 }, async (t) => {
@@ -43,7 +49,7 @@ test("the Debian package", { timeout: 1500000 }, async (t) => {
     for (const { path: name, type, mode, owner } of contents) {
       assert.equal(owner, "root/root", name);
       if (type === "l") continue;
-      assert.equal(mode, type === "d" || executable.test(name) ? "rwxr-xr-x" : "rw-r--r--", name);
+      assert.equal(mode, type === "d" || isExecutable(name) ? "rwxr-xr-x" : "rw-r--r--", name);
     }
   });
 
