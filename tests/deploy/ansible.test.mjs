@@ -33,8 +33,14 @@ for (const inventory of ["single", "cluster"]) {
 test("the configuration of Ansible is in effect", async (t) => {
   const { status, output } = await workplace(t)("ansible-config", ["dump", "--only-changed"]);
   assert.equal(status, 0, output);
-  const set = [...output.matchAll(/^(\w+)\(.*ansible\.cfg\)/gm)].map(([, setting]) => setting);
-  assert.deepEqual(set, ["DEFAULT_GATHERING", "DEFAULT_HOST_LIST", "DEFAULT_ROLES_PATH", "DISPLAY_SKIPPED_HOSTS", "RETRY_FILES_ENABLED"]);
+  const set = [...output.matchAll(/^(\w+)\(.*ansible\.cfg\) = (.*)$/gm)].map(([, setting, value]) => [setting, value.replaceAll(place, "")]);
+  assert.deepEqual(Object.fromEntries(set), {
+    DEFAULT_GATHERING: "explicit",
+    DEFAULT_HOST_LIST: "['/inventories/single']",
+    DEFAULT_ROLES_PATH: "['/roles']",
+    DISPLAY_SKIPPED_HOSTS: "False",
+    RETRY_FILES_ENABLED: "False",
+  });
 });
 
 /** What a template of a role becomes on each host of an inventory: { host: text }. */
