@@ -95,7 +95,7 @@ test("one machine: from an empty system to a chat with a certificate of certbot"
   await t.test("a changed setting restarts the gateways, one after the other", async () => {
     const at = async (property, i) => Number(await chat.demand(["systemctl", "show", `--property=${property}TimestampMonotonic`, "--value", `yukizuri@${i}.service`]));
     const before = await at("ActiveEnter", 2);
-    await site.provision({ ...wanted, yukizuri_settings: { grace: 61 } });
+    await site.provision({ ...wanted, yukizuri_settings: { "leave-grace": 16 } });
     assert.ok((await at("ActiveEnter", 1)) > before, "the first one was restarted");
     assert.ok((await at("InactiveExit", 2)) > (await at("ActiveEnter", 1)), "the second one after it was ready");
   });

@@ -81,8 +81,8 @@ test("the firewall admits everybody to the balancer, and to other ports only tho
 });
 
 test("the gateways get their Redis, whom to believe, and where to listen", async (t) => {
-  const single = await rendered(t, "single", "yukizuri", "50-ansible.conf.j2", { yukizuri_settings: { grace: 61 } });
-  assert.deepEqual(single.chat.split("\n").slice(1, -1), ["redis = unix://yukizuri@/run/redis-yukizuri/redis.sock", "grace = 61"]);
+  const single = await rendered(t, "single", "yukizuri", "50-ansible.conf.j2", { yukizuri_settings: { "leave-grace": 16 } });
+  assert.deepEqual(single.chat.split("\n").slice(1, -1), ["redis = unix://yukizuri@/run/redis-yukizuri/redis.sock", "leave-grace = 16"]);
   const many = await rendered(t, "cluster", "yukizuri", "50-ansible.conf.j2", { topology_primary: "192.0.2.32", yukizuri_manager: "supervisor" });
   const wanted = ["redis = redis://yukizuri@192.0.2.32:6379", "redis-password-file = /etc/yukizuri/redis-password", "trusted-proxy = 192.0.2.11"];
   assert.deepEqual(many["gateway-2"].split("\n").slice(1, -1), wanted);
