@@ -30,10 +30,10 @@ balancers        all    10 asan     haproxy caddy openssl
 certbot          all    15 asan     nginx-light certbot pebble openssl
 supervisor       all    15 asan     supervisor
 release          all    30 asan     openssh-server rsync supervisor nginx-light
-package          all    30 -        debhelper lintian mandoc bash-completion $build
+package          all    30 -        debhelper lintian mandoc shellcheck dpkg-dev binutils git bash-completion $build
 tree             all    10 -        $tree
 systemd          all    20 release  $tree
-package-install  all    60 -        debhelper piuparts $build $tree
+package-install  all    60 -        debhelper lintian dpkg-dev git piuparts openssl $build $tree
 ansible-trees    all    60 release  ansible-core openssh-client $tree
 compose-up       all    60 -        util-linux
 "
