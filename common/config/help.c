@@ -46,8 +46,9 @@ static void print_text(FILE *out)
     fputs(
         "\n  --config FILE\n      Read settings from this file, and then from each FILE.d/*.conf.\n"
         "  --check-config\n      Check all settings and exit.\n"
-        "  --help, --help=markdown, --help=man, --help=bash\n"
-        "      Print this text; or a table, a manual page, a completion script for bash.\n"
+        "  --help, --help=markdown, --help=man, --help=man5, --help=bash\n"
+        "      Print this text; or a table, the manual pages yukizuri(8) and yukizuri.conf(5), a\n"
+        "      completion script for bash.\n"
         "  --version\n      Print the version.\n",
         out);
 }

@@ -34,6 +34,7 @@ test("--version, --check-config and --help work in all their forms", () => {
   assert.equal(help.status, 0);
   for (const setting of ["addr", "redis", "retention", "leave-grace", "echo-path"]) assert.ok(help.stdout.includes(`--${setting} `), setting);
   assert.ok(help.stdout.split("\n").every((line) => line.length <= 100));
+  for (const form of ["markdown", "man", "man5", "bash"]) assert.ok(help.stdout.includes(`--help=${form}`), form);
   assert.match(runBinary(["--help=man"]).stdout, /^\.TH YUKIZURI 8/);
   assert.match(runBinary(["--help=man5"]).stdout, /^\.TH YUKIZURI\.CONF 5/);
   assert.match(runBinary(["--help=bash"]).stdout, /^complete -W '.*--max-text.*' yukizuri\n$/);

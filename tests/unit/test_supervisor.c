@@ -1,5 +1,6 @@
 /* The supervisor and the service manager: what it tells of its workers, and which of them it ends.
  */
+#include "service_manager.h"
 #include "supervisor.h"
 #include "unit.h"
 
@@ -9,7 +10,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,16 +21,8 @@ static int from_workers[2];
 
 static int open_manager(void **state)
 {
-    char name[64];
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
     (void)state;
-    int len = snprintf(name, sizeof name, "@yukizuri-supervisor-%d", (int)getpid());
-    memcpy(address.sun_path + 1, name + 1, (size_t)len - 1);
-    manager = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(manager, (struct sockaddr *)&address,
-                          (socklen_t)(offsetof(struct sockaddr_un, sun_path) + (size_t)len)),
-                     0);
-    setenv("NOTIFY_SOCKET", name, 1);
+    manager = service_manager_open();
     assert_int_equal(pipe(to_workers), 0);
     assert_int_equal(pipe(from_workers), 0);
     return 0;
@@ -39,13 +31,11 @@ static int open_manager(void **state)
 static int close_manager(void **state)
 {
     (void)state;
-    close(manager);
+    service_manager_close(manager);
     for (size_t i = 0; i < 2; i++) {
         close(to_workers[i]);
         close(from_workers[i]);
     }
-    unsetenv("NOTIFY_SOCKET");
-    unsetenv("WATCHDOG_USEC");
     return 0;
 }
 

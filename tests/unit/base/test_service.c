@@ -1,50 +1,33 @@
 /* What the service manager is told, each thing once, and the watchdog as often as it wants; and the
  * sockets that it gives. */
+#include "service_manager.h"
 #include "unit.h"
 
 #include "base/service.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-enum { ROOM = 512, GIVEN = 3, FREE_FROM = 100 };
+enum { ROOM = 512, GIVEN = 3, FREE_FROM = SERVICE_MANAGER_FREE_FROM };
 
 static int manager = -1; /* its end */
 
-/* Listens at a name of this process in the abstract namespace, and tells it in the environment. */
 static int open_manager(void **state)
 {
-    char name[64];
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
     (void)state;
-    int len = snprintf(name, sizeof name, "@yukizuri-test-%d", (int)getpid());
-    memcpy(address.sun_path + 1, name + 1, (size_t)len - 1);
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
-    manager = fcntl(fd, F_DUPFD_CLOEXEC, FREE_FROM); /* the sockets that it gives begin at 3 */
-    close(fd);
-    assert_int_equal(bind(manager, (struct sockaddr *)&address,
-                          (socklen_t)(offsetof(struct sockaddr_un, sun_path) + (size_t)len)),
-                     0);
-    setenv("NOTIFY_SOCKET", name, 1);
+    manager = service_manager_open();
     return 0;
 }
 
 static int close_manager(void **state)
 {
     (void)state;
-    close(manager);
-    unsetenv("LISTEN_FDS");
-    unsetenv("LISTEN_PID");
-    unsetenv("NOTIFY_SOCKET");
-    unsetenv("WATCHDOG_USEC");
-    unsetenv("WATCHDOG_PID");
+    service_manager_close(manager);
     return 0;
 }
 
