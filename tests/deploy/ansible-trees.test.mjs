@@ -64,6 +64,9 @@ async function talk(t, tree, ca) {
   return [one, two];
 }
 
+/** The programs that mackerel-agent watches there. */
+const programsOf = (tree) => fs.readdirSync(tree.path("/etc/mackerel-agent/conf.d")).map((file) => path.basename(file, ".conf")).filter((each) => each !== "apikey").sort();
+
 test("one machine: from an empty system to a chat with a certificate of certbot", { skip }, async (t) => {
   const site = await Site.start(t, "single");
   const { chat } = site.trees;
@@ -81,6 +84,11 @@ test("one machine: from an empty system to a chat with a certificate of certbot"
     await chat.demand(["logrotate", "--force", "/etc/logrotate.d/yukizuri"]);
     assert.match(chat.read("/etc/fluent/fluentd.conf"), /files\.conf/);
     assert.match(chat.read("/etc/mackerel-agent/conf.d/apikey.conf"), /^apikey = "example-/);
+    assert.deepEqual(programsOf(chat), ["fluentd", "nginx", "redis", "yukizuri"]);
+    assert.match(chat.read("/etc/mackerel-agent/conf.d/redis.conf"), / --socket=\/run\/redis-yukizuri\/redis\.sock"/);
+    const ask = (...args) => chat.demand(["redis-cli", "-s", "/run/redis-yukizuri/redis.sock", ...args]);
+    assert.match(await ask("PING"), /^NOAUTH/);
+    assert.match(await chat.demand(["sh", "-c", "REDISCLI_AUTH=$(cat /etc/yukizuri/redis-admin-password) redis-cli -s /run/redis-yukizuri/redis.sock PING"]), /^PONG$/m);
   });
 
   await t.test("only ssh and nginx are reached from outside", async () => {
@@ -114,10 +122,17 @@ test("one machine with supervisor", { skip }, async (t) => {
 
 test("a balancer, gateways, Redis with a replica, and Sentinels", { skip }, async (t) => {
   const site = await Site.start(t, "cluster");
-  const { ca, variables } = certificate(t);
+  const { ca, variables: found } = certificate(t);
+  const variables = { ...found, mackerel_wanted: true };
   await site.provision(variables);
   const tree = (host) => site.trees[host];
   await talk(t, tree("balancer-1"), ca);
+
+  await t.test("each host watches the programs that it has", () => {
+    const wanted = { "balancer-1": ["nginx"], "gateway-1": ["yukizuri"], "redis-2": ["redis"] };
+    for (const [host, programs] of Object.entries(wanted)) assert.deepEqual(programsOf(tree(host)), programs, host);
+    assert.match(tree("redis-1").read("/etc/mackerel-agent/conf.d/redis.conf"), / --host=127\.0\.0\.1 --port=6379"/);
+  });
 
   await t.test("the ports of gateways and Redis are for those that need them", async () => {
     for (const [host, port] of [["gateway-1", 8081], ["gateway-2", 8081], ["redis-1", 6379], ["redis-1", 26379], ["balancer-1", 26379]]) {

@@ -1,6 +1,7 @@
 // The configuration of mackerel-agent: its TOML, the plugins and options that it names, and that the figures, addresses and processes are there.
 // The agent and its plugins are no Debian packages.
 import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import test from "node:test";
@@ -8,8 +9,10 @@ import { parse } from "smol-toml";
 import { Process, binary, get, joined, parseLog, processes, shortDirectory, startGateway, startNginx, startRedis, temporaryDirectory, top, until } from "../lib/harness.mjs";
 import { readFluentd } from "./lib/fluentd-config.mjs";
 
-const file = path.join(top, "deploy/mackerel/mackerel-agent.conf");
-const configuration = parse(fs.readFileSync(file, "utf8"));
+const place = path.join(top, "deploy/mackerel");
+const read = (file) => parse(fs.readFileSync(path.join(place, file), "utf8"));
+const configuration = read("mackerel-agent.conf");
+const parts = fs.readdirSync(path.join(place, "conf.d")).map((file) => read(`conf.d/${file}`));
 
 // The options of each plugin, from its README and its flags: https://github.com/mackerelio/mackerel-agent-plugins (the directory of each plugin),
 // https://github.com/mackerelio/mackerel-plugin-json, https://github.com/mackerelio/go-check-plugins. Plugins for figures have Go's flags (-name=value),
@@ -18,7 +21,6 @@ const metricPlugins = {
   "mackerel-plugin-json": ["url", "prefix", "insecure", "include", "exclude"],
   "mackerel-plugin-nginx": ["uri", "scheme", "host", "port", "path", "tempfile", "header"],
   "mackerel-plugin-accesslog": ["metric-key-prefix", "format", "posfile", "no-posfile"],
-  "mackerel-plugin-redis": ["host", "port", "password", "socket", "metric-key-prefix", "timeout", "tempfile"],
   "mackerel-plugin-fluentd": ["host", "port", "plugin-type", "plugin-id-pattern", "tempfile"],
   "mackerel-plugin-linux": ["type", "tempfile"],
   "mackerel-plugin-inode": ["tempfile"],
@@ -47,13 +49,17 @@ function inParts([name, ...words]) {
   return { name, options, rest };
 }
 
-const metrics = Object.entries(configuration.plugin.metrics).map(([name, settings]) => ({ name, settings, command: inParts(settings.command) }));
-const checks = Object.entries(configuration.plugin.checks).map(([name, settings]) => ({ name, settings, command: inParts(settings.command) }));
+/** A command is a list of words or a line for sh, which may set variables from files before it. */
+const wordsOf = (command) => (Array.isArray(command) ? command : command.replace(/^(?:\w+=\$\(cat [^)]*\) )*exec /, "").split(" "));
+const sections = (kind) => [configuration, ...parts].flatMap(({ plugin }) => Object.entries(plugin[kind] ?? {}));
+const metrics = sections("metrics").map(([name, settings]) => ({ name, settings, command: inParts(wordsOf(settings.command)) }));
+const checks = sections("checks").map(([name, settings]) => ({ name, settings, command: inParts(wordsOf(settings.command)) }));
 const commandsOf = (list, plugin) => list.map(({ command }) => command).filter(({ name }) => name === plugin);
 
 test("the configuration names only plugins, options and settings that exist", () => {
   assert.deepEqual(Object.keys(configuration).sort(), ["include", "plugin", "roles"]);
-  assert.deepEqual(Object.keys(configuration.plugin).sort(), ["checks", "metrics"]);
+  for (const part of parts) assert.deepEqual(Object.keys(part), ["plugin"]);
+  for (const { plugin } of [configuration, ...parts]) assert.deepEqual(Object.keys(plugin).filter((kind) => !["checks", "metrics"].includes(kind)), []);
   for (const [list, plugins, settings, dashes] of [
     [metrics, metricPlugins, metricSettings, /^-[a-z]/],
     [checks, checkPlugins, checkSettings, /^--[a-z]/],
@@ -63,7 +69,7 @@ test("the configuration names only plugins, options and settings that exist", ()
       assert.deepEqual(Object.keys(given).filter((key) => !settings.includes(key)), [], name);
       assert.ok(Object.hasOwn(plugins, command.name), `${command.name} is a plugin`);
       assert.deepEqual(Object.keys(command.options).filter((option) => !plugins[command.name].includes(option)), [], command.name);
-      for (const word of given.command.slice(1).filter((each) => each.startsWith("-"))) assert.match(word, dashes);
+      for (const word of wordsOf(given.command).slice(1).filter((each) => each.startsWith("-"))) assert.match(word, dashes);
     }
   }
 });
@@ -71,7 +77,7 @@ test("the configuration names only plugins, options and settings that exist", ()
 test("what the service consists of is watched", () => {
   const watched = ["nginx-procs", "redis-procs", "fluentd-procs", "systemd-procs", "yukizuri-procs", "yukizuri-1-ready", "yukizuri-2-ready", "yukizuri-log", "redis", "uptime", "ntpoffset"];
   assert.deepEqual(checks.map(({ name }) => name).sort(), watched.sort());
-  assert.deepEqual(metrics.map(({ name }) => name).sort(), ["accesslog", "conntrack", "fluentd", "inode", "linux", "nginx", "redis", "yukizuri-1", "yukizuri-2"]);
+  assert.deepEqual(metrics.map(({ name }) => name).sort(), ["accesslog", "conntrack", "fluentd", "inode", "linux", "nginx", "yukizuri-1", "yukizuri-2"]);
 });
 
 test("there is no secret in the configuration, and none on a command line", () => {
@@ -155,6 +161,25 @@ test("the checks of processes find the processes that they name", { timeout: 120
   for (const command of ["/lib/systemd/systemd", "/sbin/init", "/lib/systemd/systemd --system --deserialize 20"]) assert.match(command, patterns["systemd-procs"]);
   assert.doesNotMatch("/lib/systemd/systemd-journald", patterns["systemd-procs"]);
   assert.doesNotMatch("/usr/bin/yukizuri-other", patterns["yukizuri-procs"]);
+});
+
+test("the check of Redis gives the password in the environment and not on a command line, and gets an answer", { timeout: 120000 }, async (t) => {
+  const home = shortDirectory(t);
+  const socket = path.join(home, "redis.sock");
+  const password = path.join(home, "password");
+  fs.writeFileSync(password, "a password\n");
+  fs.writeFileSync(path.join(home, "redis.conf"), execFileSync(path.join(top, "deploy/redis/render.sh"), ["--password-file", password, "--admin-password-file", password, "--socket", socket]));
+  const server = new Process(t, "redis-server", [path.join(home, "redis.conf"), "--dir", home]);
+  await until(() => server.output, () => server.output.includes("eady to accept connections"));
+  const { settings } = checks.find(({ name }) => name === "redis");
+  assert.equal(typeof settings.command, "string");
+  // check-redis reads REDIS_PASSWORD, and asks for INFO.
+  fs.writeFileSync(path.join(home, "check-redis"), '#!/bin/sh\necho "$@" >&2\nREDISCLI_AUTH=$REDIS_PASSWORD exec redis-cli --no-auth-warning -s "${2#--socket=}" INFO server\n', { mode: 0o755 });
+  const line = settings.command.replace("/etc/yukizuri/redis-admin-password", password).replace("/run/redis-yukizuri/redis.sock", socket);
+  const { stdout, stderr } = spawnSync("sh", ["-c", line], { encoding: "utf8", env: { PATH: `${home}:${process.env.PATH}` } });
+  assert.match(stdout, /^redis_version:/m, stderr);
+  assert.equal(stderr, `reachable --socket=${socket}\n`);
+  assert.match(execFileSync("redis-cli", ["-s", socket, "INFO"], { encoding: "utf8" }), /NOAUTH/, "nobody is let in without it");
 });
 
 test("the addresses are those of the other shipped files", () => {

@@ -131,6 +131,14 @@ test("what tells about the service is closed from outside, however the path is w
   assert.equal(await statusOf("/r/metrics", "192.0.2.7"), 200);
 });
 
+test("behind a proxy on this machine that was not named, what tells about the service is closed", async (t) => {
+  const site = await startSite(t, await startGateways(t, await startRedis(t), 1), { tls: false });
+  for (const where of OPS) {
+    assert.equal((await get(site.origin + where)).status, 200, where);
+    assert.equal((await get(site.origin + where, { headers: { "X-Forwarded-For": "192.0.2.7" } })).status, 403, where);
+  }
+});
+
 test("the log has one line of LTSV for each request, and no client can forge a field or a line", async (t) => {
   const site = await startSite(t, await startGateways(t, await startRedis(t), 1), { tls: false });
   const hostile = 'a\ttime:0\tuser:"root" \\ \x1b[31m \x7f 雪';

@@ -118,7 +118,7 @@ test("the package on a fresh Debian", { skip, timeout: 2400000 }, async (t) => {
     server.ca = await certify(t, tree);
     tree.write("/etc/apt/apt.conf.d/90yes", 'APT::Get::Assume-Yes "true";\n');
     const blocks = readmeBlocks();
-    assert.equal(blocks.length, 4);
+    assert.equal(blocks.length, 5);
     for (const block of blocks.filter((text) => !text.includes("certbot"))) await tree.demand(["env", "DEBIAN_FRONTEND=noninteractive", "sh", "-euc", `cd /root\n${block}`]);
     await server.areReady();
     const talk = await server.talk({ people: 10, rate: 20 });
@@ -135,13 +135,15 @@ test("the package on a fresh Debian", { skip, timeout: 2400000 }, async (t) => {
     assert.equal((await tree.demand(["systemctl", "is-enabled", "yukizuri.target"])).trim(), "enabled");
     const stat = async (file) => (await tree.demand(["stat", "-c", "%a %U %G", file])).trim();
     assert.equal(await stat("/etc/yukizuri/redis-password"), "600 root root");
+    assert.equal(await stat("/etc/yukizuri/redis-admin-password"), "600 root root");
     assert.equal(await stat("/etc/redis/redis-yukizuri.conf"), "640 redis redis");
     assert.equal(await stat("/var/log/yukizuri"), "2750 yukizuri adm");
     assert.equal(await stat("/var/log/yukizuri/1.log"), "640 yukizuri adm");
     assert.match((await tree.demand(["id", "-nG", "www-data"])).trim(), /\byukizuri\b/);
-    const password = tree.read("/etc/yukizuri/redis-password").trim();
-    assert.ok(password.length >= 32);
-    for (const file of ["/etc/redis/redis-yukizuri.conf", "/var/log/yukizuri/1.log", "/var/log/dpkg.log", "/var/log/apt/term.log"]) assert.ok(!tree.read(file).includes(password), file);
+    const passwords = ["", "admin-"].map((which) => tree.read(`/etc/yukizuri/redis-${which}password`).trim());
+    for (const password of passwords) assert.ok(password.length >= 32);
+    assert.notEqual(passwords[0], passwords[1]);
+    for (const password of passwords) for (const file of ["/etc/redis/redis-yukizuri.conf", "/var/log/yukizuri/1.log", "/var/log/dpkg.log", "/var/log/apt/term.log"]) assert.ok(!tree.read(file).includes(password), file);
     await tree.demand(["yukizuri", "--check-config", "--config", "/etc/yukizuri/yukizuri.conf"]);
   });
 

@@ -37,7 +37,9 @@ async function install(tree) {
   tree.write("/etc/yukizuri/redis-password", "a password of the tests\n", 0o600);
   tree.write("/etc/yukizuri/yukizuri.conf", "redis = unix://yukizuri@/run/redis-yukizuri/redis.sock\n");
   tree.write("/etc/yukizuri/yukizuri.conf.d/test.conf", "drain = 3\n");
-  const redis = execFileSync(path.join(top, "deploy/redis/render.sh"), ["--password-file", tree.path("/etc/yukizuri/redis-password"), "--socket", "/run/redis-yukizuri/redis.sock"]);
+  tree.write("/etc/yukizuri/redis-admin-password", "another password\n", 0o600);
+  const passwords = ["--password-file", tree.path("/etc/yukizuri/redis-password"), "--admin-password-file", tree.path("/etc/yukizuri/redis-admin-password")];
+  const redis = execFileSync(path.join(top, "deploy/redis/render.sh"), [...passwords, "--socket", "/run/redis-yukizuri/redis.sock"]);
   tree.write("/etc/redis/redis-yukizuri.conf", redis);
   const site = execFileSync(path.join(top, "deploy/nginx/render.sh"), ["--listen", "127.0.0.1:8000", ...[1, 2].flatMap((i) => ["--upstream", `unix:${socketOf(i)}`])]);
   tree.write("/etc/nginx/conf.d/yukizuri.conf", site);
@@ -117,7 +119,9 @@ test("the units of systemd", { skip, timeout: 1200000 }, async (t) => {
     const may = (user) => tree.run(["setpriv", "--reuid", user, "--regid", user, "--init-groups", "curl", "-sf", "--unix-socket", socketOf(1), "http://gateway/readyz"]);
     assert.equal((await may("www-data")).status, 0);
     assert.notEqual((await may("nobody")).status, 0);
-    assert.notEqual((await tree.run(["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "redis-cli", "-s", "/run/redis-yukizuri/redis.sock", "ping"])).output.trim(), "PONG");
+    const ping = (user, group) => tree.run(["setpriv", "--reuid", user, "--regid", group, "--init-groups", "redis-cli", "-s", "/run/redis-yukizuri/redis.sock", "ping"]);
+    assert.match((await ping("nobody", "nogroup")).errors, /Permission denied/);
+    for (const user of ["www-data", "yukizuri"]) assert.match((await ping(user, user)).output, /^NOAUTH/, `${user} reaches the socket and has no password`);
     assert.equal(JSON.parse(await tree.demand(["curl", "-sf", "http://127.0.0.1:8082/api/stats"])).connections, 1, "the port is for monitoring");
   });
 
