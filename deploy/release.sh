@@ -7,9 +7,9 @@
 #   --build DIR        only build, into DIR/yukizuri
 #   --binary FILE      release this file and do not build
 #   --back             release the newest backup of each host instead
-#   --target PATH      the binary on the hosts (default /usr/local/bin/yukizuri)
+#   --target PATH      the binary on the hosts (default /usr/bin/yukizuri)
 #   --supervisor       the gateways are programs of supervisor, not units of systemd
-#   --gateways NAMES   which ones (default yukizuri@*.service, and yukizuri:* with --supervisor)
+#   --gateways NAMES   which ones (default yukizuri@*.service, and yukizuri-gateway:* with --supervisor)
 #   --ready WHERE      where a gateway answers, with %i for the number at the end of its name
 #                      (default http://127.0.0.1:808%i); unix:PATH for a unix socket
 #   --wait SECONDS     for a gateway to be ready after its start (default 30)
@@ -127,6 +127,7 @@ host_check() {
     directory=$(dirname "$target")
     [ -d "$directory" ] || refuse "there is no directory $directory"
     [ -e "$target" ] || refuse "there is no $target; name the gateways' binary with --target"
+    ! dpkg-query -S "$target" >/dev/null 2>&1 || refuse "$target belongs to a Debian package; upgrade it by apt"
     [ -w "$directory" ] || refuse "$directory cannot be written"
     left=$(($(df --output=avail -B1 "$directory" | tail -n 1)))
     [ "$left" -ge "$size" ] || refuse "the disk of $directory is full: $left bytes are left, and the binary has $size"
@@ -253,7 +254,7 @@ send() {
 each_line() { while IFS= read -r line; do say "$1: $line"; done; }
 
 status=2
-ssh=ssh target=/usr/local/bin/yukizuri supervisor='' gateways='' ready='http://127.0.0.1:808%i' wait=30 settle=2
+ssh=ssh target=/usr/bin/yukizuri supervisor='' gateways='' ready='http://127.0.0.1:808%i' wait=30 settle=2
 dry_run='' build_into='' binary='' back='' sha='' size=0 hosts=()
 while [ $# -gt 0 ]; do
     case $1 in
@@ -274,7 +275,7 @@ while [ $# -gt 0 ]; do
     *) hosts+=("$1"); shift ;;
     esac
 done
-[ -n "$gateways" ] || { if if_supervisor; then gateways='yukizuri:*'; else gateways='yukizuri@*.service'; fi; }
+[ -n "$gateways" ] || { if if_supervisor; then gateways='yukizuri-gateway:*'; else gateways='yukizuri@*.service'; fi; }
 [ -n "$build_into" ] || [ ${#hosts[@]} -gt 0 ] || die "name at least one host; see --help"
 [ -z "$back" ] || [ -z "$binary" ] || die "--back and --binary exclude each other"
 [ -z "$binary" ] || [ -f "$binary" ] || die "there is no file $binary"

@@ -53,12 +53,12 @@ async function startService(t) {
     `[supervisord]\nlogfile=${file("supervisord.log")}\npidfile=${file("supervisord.pid")}\nchildlogdir=${directory}\n${asRoot ? "user=root\n" : ""}`,
     `[unix_http_server]\nfile=${file("control.sock")}\n[supervisorctl]\nserverurl=unix://${file("control.sock")}\n`,
     "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface\n",
-    program(1), program(2), "[group:yukizuri]\nprograms=gateway-1,gateway-2\n",
+    program(1), program(2), "[group:yukizuri-gateway]\nprograms=gateway-1,gateway-2\n",
   ];
   fs.writeFileSync(file("supervisord.conf"), sections.join("\n"));
   const supervisor = new Process(t, "supervisord", ["-n", "-c", file("supervisord.conf")]);
   atEnd(t, async () => {
-    spawnSync("supervisorctl", ["-c", file("supervisord.conf"), "signal", "INT", "yukizuri:*"]); // they end at once
+    spawnSync("supervisorctl", ["-c", file("supervisord.conf"), "signal", "INT", "yukizuri-gateway:*"]); // they end at once
     await supervisor.stop("SIGTERM");
   });
   fs.writeFileSync(path.join(bin, "supervisorctl"), `#!/bin/sh\nexec /usr/bin/supervisorctl -c ${file("supervisord.conf")} "$@"\n`, { mode: 0o755 });
@@ -68,7 +68,7 @@ async function startService(t) {
   const ssh = await startSshd(t, `${bin}:/usr/sbin:/usr/bin:/sbin:/bin`);
   const options = ["--ssh", ssh, "--supervisor", "--target", target, "--ready", `unix:${file("%i.sock")}`];
   const release = (...more) => run([...options, ...more]);
-  const pidOf = async (i) => (await promisify(execFile)(path.join(bin, "supervisorctl"), ["pid", `yukizuri:gateway-${i}`])).stdout.trim();
+  const pidOf = async (i) => (await promisify(execFile)(path.join(bin, "supervisorctl"), ["pid", `yukizuri-gateway:gateway-${i}`])).stdout.trim();
   const running = async () => (await Promise.all([1, 2].map(pidOf))).map((pid) => fs.readFileSync(`/proc/${pid}/exe`));
   const files = () => fs.readdirSync(bin).filter((name) => !["supervisorctl", "yukizuri.lock"].includes(name)).sort();
   return { nginx, directory, bin, target, release, running, files };
@@ -99,7 +99,7 @@ test("a release during a conversation harms nobody, is repeatable, and is taken 
     const build = otherBuild(service.directory, word);
     const { status, output, errors } = await service.release("--binary", build, "one");
     assert.equal(status, 0, output + errors);
-    assert.match(output, /one: yukizuri:gateway-1 is ready after \d+ s\none: yukizuri:gateway-2 is ready after/);
+    assert.match(output, /one: yukizuri-gateway:gateway-1 is ready after \d+ s\none: yukizuri-gateway:gateway-2 is ready after/);
     for (const exe of await service.running()) assert.ok(exe.equals(fs.readFileSync(build)), "every gateway runs it");
     await talk.goesOn();
   }
@@ -107,7 +107,7 @@ test("a release during a conversation harms nobody, is repeatable, and is taken 
   assert.equal(service.files().length, 4, `the binary and its last three backups: ${service.files()}`);
   for (const name of service.files().slice(1)) assert.match(name, /^yukizuri\.\d{8}T\d{6}Z-\d+\.\d+\.\d+$/);
   const again = await service.release("--binary", path.join(service.directory, "build-two"), "one");
-  assert.match(again.output, /gateway-1 runs it already\none: yukizuri:gateway-2 runs it already/);
+  assert.match(again.output, /gateway-1 runs it already\none: yukizuri-gateway:gateway-2 runs it already/);
   const back = await service.release("--back", "one");
   assert.equal(back.status, 0, back.output + back.errors);
   for (const exe of await service.running()) assert.ok(exe.equals(fs.readFileSync(path.join(service.directory, "build-one"))), "the previous one");
@@ -150,8 +150,11 @@ test("nothing is changed if a host, its disk, a gateway or the binary is not as 
   await assertRefused(/away: cannot be reached: .*refused/, "--binary", build, "one", "away");
   await assertRefused(/one: the binary does not run there/, "--binary", "/etc/hostname", "one");
   await assertRefused(/one: no gateway runs there/, "--gateways", "nobody:*", "--binary", build, "one");
-  await assertRefused(/one: yukizuri:gateway-1 is not ready at http/, "--ready", "http://127.0.0.1:1", "--binary", build, "one");
-  await assertRefused(/one: yukizuri:gateway-1 runs .*, not \/bin\/true/, "--target", "/bin/true", "--binary", build, "one");
+  await assertRefused(/one: yukizuri-gateway:gateway-1 is not ready at http/, "--ready", "http://127.0.0.1:1", "--binary", build, "one");
+  const other = path.join(service.directory, "other");
+  fs.writeFileSync(other, "");
+  await assertRefused(/one: yukizuri-gateway:gateway-1 runs .*, not .*\/other/, "--target", other, "--binary", build, "one");
+  await assertRefused(/one: \/usr\/bin\/env belongs to a Debian package; upgrade it by apt/, "--target", "/usr/bin/env", "--binary", build, "one");
   await assertRefused(/one: it has no backup/, "--back", "one");
   assert.equal((await run([])).status, 2);
   assert.match((await run(["--wait", "x"])).errors, /--wait needs a number/);

@@ -4,29 +4,18 @@ import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
-import { filesBelow, get, joined, parseLog, top, until } from "../lib/harness.mjs";
+import { get, joined, parseLog, top, until } from "../lib/harness.mjs";
 import { startConversationElsewhere } from "./lib/conversation.mjs";
 import { Tree, whyNoTree } from "./lib/tree.mjs";
+import { installUnits, libraries } from "./lib/units.mjs";
 
 const skip = await whyNoTree();
-const libraries = ["libevent-core-2.1-7", "libevent-openssl-2.1-7", "libhiredis0.14", "libjansson4", "libjemalloc2", "libssl3", "libstdc++6", "liburing2", "libutf8proc2", "libwslay1"];
 const packages = ["redis-server", "nginx-light", "dnsmasq-base", "openssl", ...libraries];
-const units = path.join(top, "deploy/systemd");
 const LONG_MS = 180000; // a watchdog, a start that is given up
 
 const gatewayUnit = (i) => `yukizuri@${i}.service`;
 const socketOf = (i) => `/run/yukizuri/${i}/gateway.sock`;
 const logOf = (i) => `/var/log/yukizuri/${i}.log`;
-
-/** The places of the files on a server. */
-function installUnits(tree) {
-  for (const file of filesBelow(units)) {
-    const name = path.relative(units, file);
-    if (name.startsWith("sysusers.d/") || name.startsWith("tmpfiles.d/")) tree.copy(file, `/usr/lib/${name}`);
-    else if (name === "yukizuri-rolling-restart") tree.copy(file, `/usr/sbin/${name}`);
-    else tree.copy(file, `/etc/systemd/system/${name}`);
-  }
-}
 
 async function install(tree) {
   tree.copy(path.join(top, "build/release/yukizuri"), "/usr/bin/yukizuri");
