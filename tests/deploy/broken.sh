@@ -20,6 +20,7 @@ done
 [ ${#lists[@]} -gt 0 ] || lists=(tests/deploy/broken/*.txt)
 
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/yukizuri-broken-XXXXXX")
+chmod 755 "$work" # programs of other users run in it
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP

@@ -186,6 +186,9 @@ test("the addresses are those of the other shipped files", () => {
   const monitor = readFluentd(path.join(top, "deploy/fluentd/sources.conf")).all("source").find(({ type }) => type === "monitor_agent");
   const [fluentd] = commandsOf(metrics, "mackerel-plugin-fluentd");
   assert.deepEqual([fluentd.options.host, fluentd.options.port], [monitor.get("bind"), monitor.get("port")]);
+  const [nginx] = commandsOf(metrics, "mackerel-plugin-nginx");
+  const site = fs.readFileSync(path.join(top, "deploy/ansible/roles/nginx/tasks/site.yml"), "utf8");
+  assert.ok(site.includes(`'--status', '${nginx.options.host}:${nginx.options.port}'`));
   const [log] = commandsOf(checks, "check-log");
   assert.ok(fs.readFileSync(path.join(top, "deploy/logrotate/yukizuri"), "utf8").includes(`${log.options.file} {`));
   const access = readFluentd(path.join(top, "deploy/fluentd/sources.conf")).all("source").find((source) => source.get("tag") === "yukizuri.access");
