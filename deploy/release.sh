@@ -73,7 +73,12 @@ pid_of() {
 
 restart() {
     if if_supervisor; then
-        supervisorctl restart "$1" >/dev/null 2>&1 9>&- &
+        if [ "$(state_of "$1")" = failed ]; then
+            # In the foreground: until_ready would take its old state for the new one.
+            { supervisorctl stop "$1"; supervisorctl start "$1"; } >/dev/null 2>&1 9>&- || true
+        else
+            supervisorctl restart "$1" >/dev/null 2>&1 9>&- &
+        fi
     else
         systemctl reset-failed "$1" 2>/dev/null || true
         systemctl --no-block restart "$1"

@@ -120,8 +120,8 @@ test("what does not become ready is taken back, and nobody notices", { timeout: 
   const service = await startService(t);
   const before = fs.readFileSync(service.target);
   const talk = await startConversation(t, { url: service.nginx.url });
-  for (const [what, why] of [["exit 1", /gateway-1 FAILED: it ended at once/], ["exec sleep 1000", /gateway-1 FAILED: it was not ready within 3 s/]]) {
-    const { status, output, errors } = await service.release("--wait", "3", "--binary", brokenBuild(service.directory, what), "one");
+  for (const [what, why] of [["exit 1", /gateway-1 FAILED: it ended at once/], ["exec sleep 1000", /gateway-1 FAILED: it was not ready within 15 s/]]) {
+    const { status, output, errors } = await service.release("--wait", "15", "--binary", brokenBuild(service.directory, what), "one");
     assert.equal(status, 1, output + errors);
     assert.match(output, why);
     assert.match(output, /gateway-1 is ready with the previous binary/);
