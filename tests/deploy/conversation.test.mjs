@@ -115,8 +115,10 @@ test("an answer other than 101 is a refused connection", { timeout: 120000 }, as
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--drain", "1"] });
   const talk = await startConversation(t, { url: gateway.url, ...few });
   const server = http.createServer();
-  const answer = (socket) => socket.end("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n");
-  server.on("upgrade", (_, socket) => answer(socket));
+  server.on("upgrade", (_, socket) => {
+    socket.on("error", () => {}); // its person may be away before the answer
+    socket.end("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n");
+  });
   gateway.signal("SIGTERM");
   await until("the port is free", () => !gateway.running);
   server.listen(gateway.port, "127.0.0.1");
