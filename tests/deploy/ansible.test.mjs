@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
+import yaml from "yaml";
 import { filesBelow, temporaryDirectory } from "../lib/harness.mjs";
 import { exampleVault, inventoryOf, name, place, workplace } from "./lib/ansible.mjs";
 
@@ -13,6 +14,28 @@ test("ansible-lint, by its strictest rules, and yamllint find nothing", async (t
   for (const [command, args] of [["yamllint", ["--strict", "."]], ["ansible-lint", ["--offline", "--strict", "-q", "--nocolor"]]]) {
     const { status, output } = await inPlace(command, args);
     assert.equal(status, 0, output);
+  }
+});
+
+/** The tasks of a list with those of its blocks, each as [module, arguments]: what is named like a module. */
+const modulesOf = (tasks) =>
+  tasks.flatMap((task) => [...Object.entries(task).filter(([key]) => key.includes(".")), ...["block", "rescue", "always"].flatMap((part) => modulesOf(task[part] ?? []))]);
+
+// ansible-lint does not look for the modules of tasks that are included
+test("each task names a module of ansible-core, and arguments that this module has", async (t) => {
+  const uses = roles.filter((file) => /\/(tasks|handlers)\/[^/]+\.yml$/.test(file)).map((file) => [file, modulesOf(yaml.parse(fs.readFileSync(file, "utf8")))]);
+  const names = [...new Set(uses.flatMap(([, modules]) => modules.map(([module]) => module)))];
+  const { status, output } = await workplace(t)("ansible-doc", ["--json", ...names]);
+  assert.equal(status, 0, output);
+  const documents = JSON.parse(output.slice(output.indexOf("{")));
+  for (const [file, modules] of uses) {
+    assert.ok(modules.length > 0, file);
+    for (const [module, given] of modules) {
+      const options = documents[module]?.doc.options;
+      assert.ok(options, `${file}: there is no module ${module}`);
+      const known = new Set(Object.entries(options).flatMap(([option, { aliases = [] }]) => [option, ...aliases]));
+      if (given?.constructor === Object && !known.has("free_form") && !known.has("key_value")) assert.deepEqual(Object.keys(given).filter((argument) => !known.has(argument)), [], `${file}: ${module}`);
+    }
   }
 });
 

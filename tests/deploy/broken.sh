@@ -25,13 +25,17 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-# The sources of this tree with their changes, and what was built and installed for it.
+# A repository with the sources of this tree and their changes, and what was built and installed for it.
 make_copy() {
     local copy=$work/copy binary
     rm -rf "$copy"
     mkdir -p "$copy"
     git ls-files -z -co --exclude-standard | while IFS= read -rd '' file; do [ ! -e "$file" ] || printf '%s\0' "$file"; done |
         tar -c --null -T - | tar -xC "$copy"
+    git -C "$copy" init -q
+    echo /tests/node_modules >>"$copy/.git/info/exclude" # a link here, not a directory
+    git -C "$copy" add -A
+    git -C "$copy" -c user.name=tests -c user.email=tests@localhost -c commit.gpgsign=false commit -qm copy
     for binary in build/*/yukizuri; do
         [ ! -e "$binary" ] || install -D "$binary" "$copy/$binary"
     done
