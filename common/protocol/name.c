@@ -1,5 +1,6 @@
 #include "protocol/name.h"
 
+#include "protocol/lookalike.h"
 #include "protocol/name_spelling.h"
 #include "protocol/unicode.h"
 
@@ -82,12 +83,23 @@ static size_t merge_dots(int32_t *codes, size_t count)
     return kept;
 }
 
+/* What looks alike counts as one. (Marks stay: none of them is in the table.) */
+static void merge_lookalikes(int32_t *codes, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        codes[i] = lookalike_of(codes[i]);
+}
+
 static enum name_error fold(struct name *name)
 {
     int32_t codes[MOST_CODES];
-    int count = decompose(name->shown, strlen(name->shown), UNICODE_CASELESS, codes);
+    char text[NAME_BYTES];
+    memcpy(text, name->shown, strlen(name->shown) + 1);
+    lookalike_replace_capitals(text);
+    int count = decompose(text, strlen(text), UNICODE_CASELESS, codes);
     if (count < 0)
         return (enum name_error)count;
+    merge_lookalikes(codes, (size_t)count);
     size_t kept = merge_dots(codes, tidy_spaces(codes, (size_t)count));
     int len = unicode_compose(codes, kept, name->folded, sizeof name->folded);
     return len < 0 ? NAME_TOO_LONG : NAME_OK;

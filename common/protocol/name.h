@@ -10,7 +10,8 @@
  *
  * Two nicknames are the same when their folded forms are: NFKC_Casefold (UAX #44), so that what
  * draws nothing makes no difference, nor a dot on a letter that has one, nor a dot that is wanting
- * below another mark. */
+ * below another mark; and of the letters and signs that look alike one stands for all (UTS #39,
+ * lookalike). ASCII stands for itself, so that I and l, and O and 0, remain two. */
 #ifndef YUKIZURI_PROTOCOL_NAME_H
 #define YUKIZURI_PROTOCOL_NAME_H
 

@@ -346,8 +346,6 @@ static void test_fold_a_dot_that_is_wanting_below_a_mark_makes_no_other_name(voi
     assert_same("\u0131\u0323\u0307", "ị");
     assert_same("\u0237\u030c", "ǰ");
     assert_same("\U0001d6a4\u0301", "í");
-    assert_different("\u0131", "i");
-    assert_different("\u0131\u0323", "ị");
     assert_different("\u0237x\u0301", "jx\u0301");
 }
 
@@ -359,6 +357,95 @@ static void test_fold_a_dot_that_is_seen_makes_another_name(void **state)
     assert_different("in\u0307", "in");
     assert_different("ȧ", "a");
     assert_different("i\u0307\u0301", "i\u0301\u0307");
+}
+
+static void test_fold_what_looks_like_ascii_is_the_same_name(void **state)
+{
+    static const struct {
+        const char *plain, *alike;
+    } cases[] = {
+        {"alice", "аlice"},   {"alice", "аӏісе"},      {"Alice", "Аlice"},   {"Alice", "ΑLICΕ"},
+        {"boris", "ВОRIЅ"},   {"NICK", "ΝΙСΚ"},        {"Nick", "Νick"},     {"Yves", "Υves"},
+        {"henry", "Неnrу"},   {"mike", "mıke"},        {"tom", "Тоm"},       {"tom", "τοm"},
+        {"viktor", "νiktοr"}, {"alice", "ａｌｉｃｅ"}, {"alice", "𝒂𝓁𝐢𝙘𝖊"},   {"coop", "ꓚꓳꓳꓑ"},
+        {"joe", "јое"},       {"ann", "ɑnn"},          {"O'Neil", "O’Neil"}, {"a-b", "a‐b"},
+        {"zoë", "zоё"},       {"zoë", "zοe\u0308"},    {"sue", "ѕuе"},       {"bob", "Ьоb"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_same(cases[i].plain, cases[i].alike);
+}
+
+static void test_fold_what_looks_alike_beyond_ascii_is_the_same_name(void **state)
+{
+    (void)state;
+    assert_same("カ", "力");
+    assert_same("ロビー", "口ビ一");
+    assert_same("へ", "ヘ");
+    assert_same("п", "π");
+    assert_same("ə", "ǝ");
+}
+
+/* Whoever types the key of a member in redis-cli types the name. */
+static void test_fold_leaves_ascii_as_it_is_typed(void **state)
+{
+    static const char *const names[] = {"alice", "mike", "lol",   "1o1",  "i|l1",
+                                        "o0",    "rn",   "bob 2", "x{y}", "\"'`-_~^"};
+    struct name name;
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        assert_int_equal(judge(names[i], &name), NAME_OK);
+        assert_string_equal(name.folded, names[i]);
+    }
+    assert_different("lol", "1o1");
+    assert_different("rn", "m");
+}
+
+static void test_fold_a_greek_name_is_the_same_in_capitals(void **state)
+{
+    (void)state;
+    assert_same("νικος", "ΝΙΚΟΣ");
+    assert_same("νυν", "ΝΥΝ");
+    assert_same("алиса", "АЛИСА");
+    assert_same("Նարե", "նարե");
+}
+
+static void assert_folds_once(const char *text)
+{
+    struct name name;
+    struct name again;
+    if (judge(text, &name) != NAME_OK)
+        return;
+    assert_true(strlen(name.folded) < NAME_BYTES);
+    assert_int_equal(judge(name.folded, &again), NAME_OK);
+    if (strcmp(name.folded, again.folded) != 0)
+        fail_msg("\"%s\" folds to \"%s\", and that to \"%s\"", text, name.folded, again.folded);
+}
+
+static void test_fold_of_each_character_is_its_own_fold(void **state)
+{
+    (void)state;
+    for (uint32_t code = 0x80; code < 0x30000; code++) {
+        char text[16];
+        size_t len = 0;
+        text[len++] = 'a';
+        if (code < 0x800)
+            text[len++] = (char)(0xc0 | code >> 6);
+        else if (code < 0x10000)
+            text[len++] = (char)(0xe0 | code >> 12);
+        else
+            text[len++] = (char)(0xf0 | code >> 18);
+        if (code >= 0x10000)
+            text[len++] = (char)(0x80 | (code >> 12 & 0x3f));
+        if (code >= 0x800)
+            text[len++] = (char)(0x80 | (code >> 6 & 0x3f));
+        text[len++] = (char)(0x80 | (code & 0x3f));
+        memcpy(text + len, "\u0301z", sizeof "\u0301z");
+        assert_folds_once(text);
+        memcpy(text + len, "z", sizeof "z");
+        assert_folds_once(text);
+        assert_folds_once(text + 1);
+    }
 }
 
 static void test_room(void **state)
@@ -448,6 +535,11 @@ int main(void)
         cmocka_unit_test(test_fold_a_second_dot_on_a_letter_that_has_one_makes_no_other_name),
         cmocka_unit_test(test_fold_a_dot_that_is_wanting_below_a_mark_makes_no_other_name),
         cmocka_unit_test(test_fold_a_dot_that_is_seen_makes_another_name),
+        cmocka_unit_test(test_fold_what_looks_like_ascii_is_the_same_name),
+        cmocka_unit_test(test_fold_what_looks_alike_beyond_ascii_is_the_same_name),
+        cmocka_unit_test(test_fold_leaves_ascii_as_it_is_typed),
+        cmocka_unit_test(test_fold_a_greek_name_is_the_same_in_capitals),
+        cmocka_unit_test(test_fold_of_each_character_is_its_own_fold),
         cmocka_unit_test(test_room),
         cmocka_unit_test(test_room_is_judged_as_names_are),
         cmocka_unit_test(test_a_room_is_not_fair_by_an_invisible_sign_between_two_marks),

@@ -65,7 +65,7 @@ static void write_name_that_fills_when_folded(char text[NAME_BYTES])
     text[0] = '\0';
     for (size_t i = 0; i < 12; i++) {
         strcat(text, "\u1f82");
-        for (size_t mark = 0; mark < (i < 6 ? 4 : 3); mark++)
+        for (size_t mark = 0; mark < (i < 2 ? 4 : 3); mark++)
             strcat(text, "\u093e");
     }
     strcat(text, "\U000110b02");
