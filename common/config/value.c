@@ -205,8 +205,8 @@ static int set_choice(struct config_loader *loader, const struct config_row *row
             *(unsigned *)config_field(loader->config, row) = i;
             return 0;
         }
-        word = strchr(word, '|');
-        word += word != NULL;
+        const char *end = strchr(word, '|');
+        word = end == NULL ? NULL : end + 1;
     }
     return config_fail(loader, row, "\"%.128s\" is none of %s", text, row->value);
 }
