@@ -21,6 +21,27 @@ test("names are compared folded, and the error for a taken name has a free sugge
   assert.equal((await third.waitFor({ type: "error" })).suggestion, "strasse3");
 });
 
+test("a name that looks like a member's is taken, whatever script it is in, and the suggestion looks like nobody's", async (t) => {
+  const redis = await startRedis(t);
+  const gateways = [await startGateway(t, { redis }), await startGateway(t, { redis })];
+  await joined(t, gateways[0].url, "alice");
+  await joined(t, gateways[0].url, "Tоm"); // with a Cyrillic letter
+  assert.equal(redis.run("HGET", "yukizuri:{lobby}:member:alice", "name"), "alice");
+  const other = await new Member(t, gateways[1].url).opened();
+  const alike = { аlice: "аlice2", "аӏісе": "аӏісе2", ΑLICΕ: "ΑLICΕ2", "ａｌｉｃｅ": "alice2", Tom: "Tom2", ТОМ: "ТОМ2" };
+  for (const [name, suggestion] of Object.entries(alike)) {
+    other.received.length = 0;
+    other.send({ type: "join", name });
+    assert.equal((await other.waitFor({ type: "error", code: "name_taken" })).suggestion, suggestion, name);
+  }
+  other.send({ type: "join", name: alike.аlice });
+  assert.equal((await other.waitFor({ type: "welcome" })).me.name, "аlice2", "as it was written");
+  const third = await new Member(t, gateways[0].url).opened();
+  third.send({ type: "join", name: "alice" });
+  assert.equal((await third.waitFor({ type: "error", code: "name_taken" })).suggestion, "alice3", "аlice2 is there");
+  assert.deepEqual(redis.lines("SMEMBERS", "yukizuri:{lobby}:members").sort(), ["alice", "alice2", "tom"]);
+});
+
 test("the welcome of a late member names at most 200 members, including itself", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
