@@ -10,11 +10,11 @@
 
 /* --- Accepting --- */
 
-static void on_accept(void *arg, int fd, const struct address *address)
+static void on_accept(void *arg, int fd, const struct address *address, bool proxied)
 {
     struct server *server = arg;
     metrics_begin_iteration(&server->metrics);
-    http_server_accept(server->http, fd, address);
+    http_server_accept(server->http, fd, address, proxied);
 }
 
 static bool is_busy(void *arg)

@@ -8,6 +8,9 @@
 
 static const uint8_t v4_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
+static const char word_characters[] =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+
 static int parse_bare(const char *text, struct address *out)
 {
     struct address address = {0};
@@ -19,10 +22,27 @@ static int parse_bare(const char *text, struct address *out)
     return 0;
 }
 
+/* A number, or a word in its place that hides it (RFC 7239 section 6.3). */
 static bool is_port(const char *text)
 {
     size_t digits = strspn(text, "0123456789");
+    if (text[0] == '_')
+        return text[1] != '\0' && text[1 + strspn(text + 1, word_characters)] == '\0';
     return digits > 0 && digits <= 5 && text[digits] == '\0';
+}
+
+/* Cuts the zone off "fe80::1%eth0" (RFC 4007 section 11): it says something on the machine alone
+ * that wrote it. False when there is none behind the '%'. */
+static bool cut_zone(char *bare)
+{
+    char *zone = strchr(bare, '%');
+    if (zone == NULL)
+        return true;
+    if (strchr(bare, ':') == NULL || zone[1] == '\0' ||
+        zone[1 + strspn(zone + 1, word_characters)] != '\0')
+        return false;
+    *zone = '\0';
+    return true;
 }
 
 /* Cuts a port off "192.0.2.1:80" and "[::1]:80", and the brackets. */
@@ -53,8 +73,8 @@ int address_parse(const char *text, size_t len, struct address *out)
         return -1;
     memcpy(copy, text, len);
     copy[len] = '\0';
-    const char *bare = without_port(copy);
-    return bare == NULL ? -1 : parse_bare(bare, out);
+    char *bare = without_port(copy);
+    return bare == NULL || !cut_zone(bare) ? -1 : parse_bare(bare, out);
 }
 
 int address_block_parse(const char *text, struct address_block *out)
@@ -137,39 +157,6 @@ bool address_is_loopback(const struct address *address)
     if (address_is_ipv4(address))
         return address->bytes[12] == 127;
     return memcmp(address->bytes, v6_loopback, sizeof v6_loopback) == 0;
-}
-
-/* The last entry before `*end` that is not empty (RFC 9110 section 5.6.1); NULL when there is none.
- * `*end` moves to where it begins. */
-static const char *previous_entry(const char *list, size_t *end, size_t *len)
-{
-    while (*end > 0) {
-        size_t stop = *end;
-        size_t start = stop;
-        while (start > 0 && list[start - 1] != ',')
-            start--;
-        *end = start > 0 ? start - 1 : 0;
-        if (strspn(list + start, " \t") < stop - start) {
-            *len = stop - start;
-            return list + start;
-        }
-    }
-    return NULL;
-}
-
-bool address_walk(struct address *at, const char *forwarded, const struct address_block *trusted,
-                  size_t n)
-{
-    size_t end = strlen(forwarded);
-    bool moved = false;
-    while (at->local_socket || address_in_blocks(at, trusted, n)) {
-        size_t len;
-        const char *entry = previous_entry(forwarded, &end, &len);
-        if (entry == NULL || address_parse(entry, len, at) != 0)
-            break;
-        moved = true;
-    }
-    return moved;
 }
 
 void address_format(const struct address *address, char out[ADDRESS_TEXT_BYTES])

@@ -1,5 +1,5 @@
-/* address: IP addresses of clients: parsing, CIDR blocks, who is behind a proxy, and what of an
- * address may be shown. Pure functions over bytes; owns nothing but what it returns. */
+/* address: IP addresses of clients: parsing, CIDR blocks, and what of an address may be
+ * shown. Pure functions over bytes; owns nothing but what it returns. */
 #ifndef YUKIZURI_CONFIG_ADDRESS_H
 #define YUKIZURI_CONFIG_ADDRESS_H
 
@@ -26,7 +26,8 @@ enum address_show { ADDRESS_FULL, ADDRESS_MASKED, ADDRESS_CLOAK, ADDRESS_OFF };
 enum { ADDRESS_TEXT_BYTES = 64 }; /* enough for any spelling, with the NUL */
 
 /* Reads an address as in "192.0.2.1", "2001:db8::1" or "[2001:db8::1]", with an optional port for
- * IPv4 and the bracketed form. 0, or -1 when it is none. */
+ * IPv4 and the bracketed form, and for IPv6 an optional zone, "fe80::1%eth0", which is dropped. 0,
+ * or -1 when it is none. */
 int address_parse(const char *text, size_t len, struct address *out);
 
 /* Reads "192.0.2.0/24", "2001:db8::/32" or a single address. 0, or -1 when it is none. */
@@ -41,13 +42,6 @@ bool address_is_ipv4(const struct address *address);
 
 /* Loopback (127.0.0.0/8, ::1) or a unix-socket peer. */
 bool address_is_loopback(const struct address *address);
-
-/* The client behind trusted proxies: `at` begins as the peer's address and walks X-Forwarded-For
- * from the right as long as what it has reached is trusted (a unix-socket peer always is).
- * `forwarded` is the header's value. An entry that is no address ends the walk at the last good
- * one; empty entries are none. False when it did not move: nobody trusted said an address. */
-bool address_walk(struct address *at, const char *forwarded, const struct address_block *trusted,
-                  size_t n);
 
 /* The address in full, "local" for a unix-socket peer. */
 void address_format(const struct address *address, char out[ADDRESS_TEXT_BYTES]);

@@ -103,7 +103,7 @@ static int derive_worker_address(struct config_loader *loader)
         return 0;
     const struct config_row *row = blame(loader, "worker-addr");
     listen_address_parse(config->worker_addr, listen);
-    if (listen->kind == LISTEN_UNIX || listen->port == 0)
+    if (listen->kind == LISTEN_UNIX || listen->port == 0 || listen->proxied)
         return config_fail(loader, row, "\"%.128s\" is not HOST:PORT, such as 127.0.0.1:9101",
                            config->worker_addr);
     if (most_workers(config) - 1 > (uint64_t)(MAX_PORT - listen->port))

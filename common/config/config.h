@@ -14,6 +14,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Where the client's address is read from behind a trusted proxy. */
+enum config_address_header {
+    CONFIG_ADDRESS_LIST, /* X-Forwarded-For; X-Real-IP where it is missing */
+    CONFIG_ADDRESS_REAL,
+    CONFIG_ADDRESS_FORWARDED,
+};
+
 enum config_send { CONFIG_SEND_AUTO, CONFIG_SEND_WRITEV, CONFIG_SEND_URING };
 
 enum { CONFIG_ADDRESSES = 16 }; /* at most so many addr */
@@ -46,6 +53,7 @@ struct config {
     unsigned show_address; /* enum address_show */
     unsigned log_address;
     struct config_list trusted_proxy;
+    unsigned client_address_header; /* enum config_address_header */
     struct config_list origin;
     struct config_list ops_allow;
     uint64_t max_connections;

@@ -78,9 +78,8 @@ static const char *parse_path(const char *path, struct listen_address *out)
     return NULL;
 }
 
-const char *listen_address_parse(const char *text, struct listen_address *out)
+static const char *parse_place(const char *text, struct listen_address *out)
 {
-    memset(out, 0, sizeof *out);
     if (strncmp(text, "unix:", 5) == 0)
         return parse_path(text + 5, out);
     if (text[0] == '[')
@@ -99,14 +98,53 @@ const char *listen_address_parse(const char *text, struct listen_address *out)
     return wrong != NULL ? wrong : parse_port(colon + 1, &out->port);
 }
 
+static const char unknown_option[] =
+    "has an unknown option: behind the address stands ?proxy=on, ?proxy=off or nothing";
+
+/* Does a path end with one? It may have other question marks. */
+static bool has_option(const char *path)
+{
+    const char *last = strrchr(path, '?');
+    return last != NULL && strncmp(last, "?proxy=", 7) == 0;
+}
+
+/* The options begin at the last '?'. NULL: there are none. */
+static const char *find_options(const char *text)
+{
+    bool path = strncmp(text, "unix:", 5) == 0;
+    return path && !has_option(text) ? NULL : strrchr(text, '?');
+}
+
+const char *listen_address_parse(const char *text, struct listen_address *out)
+{
+    char place[LISTEN_TEXT_BYTES];
+    const char *options = find_options(text);
+    memset(out, 0, sizeof *out);
+    if (options == NULL)
+        return parse_place(text, out);
+    if (strcmp(options, "?proxy=on") != 0 && strcmp(options, "?proxy=off") != 0)
+        return unknown_option;
+    if ((size_t)(options - text) >= sizeof place)
+        return "is too long";
+    memcpy(place, text, (size_t)(options - text));
+    place[options - text] = '\0';
+    const char *wrong = parse_place(place, out);
+    if (wrong == NULL && strchr(out->host, '?') != NULL)
+        return unknown_option;
+    out->proxied = strcmp(options, "?proxy=on") == 0;
+    return wrong;
+}
+
 void listen_address_format(const struct listen_address *address, char out[LISTEN_TEXT_BYTES])
 {
     bool v6 = strchr(address->host, ':') != NULL;
+    const char *options = address->proxied ? "?proxy=on" : "";
     if (address->kind == LISTEN_UNIX)
-        snprintf(out, LISTEN_TEXT_BYTES, "unix:%s", address->path);
+        snprintf(out, LISTEN_TEXT_BYTES, "unix:%s%s", address->path,
+                 !address->proxied && has_option(address->path) ? "?proxy=off" : options);
     else
-        snprintf(out, LISTEN_TEXT_BYTES, "%s%s%s:%d", v6 ? "[" : "", address->host, v6 ? "]" : "",
-                 address->port);
+        snprintf(out, LISTEN_TEXT_BYTES, "%s%s%s:%d%s", v6 ? "[" : "", address->host, v6 ? "]" : "",
+                 address->port, options);
 }
 
 bool listen_address_is_same(const struct listen_address *one, const struct listen_address *other)

@@ -8,7 +8,9 @@
 const struct config_row config_table[] = {
     {"addr", CONFIG_LIST, AT(addr), ":8080", 0, 0, "ADDRESS",
      "Where to listen: :PORT, HOST:PORT, [V6]:PORT or unix:PATH. For a host name, the gateway "
-     "listens on each of its addresses on this machine. May be given more than once."},
+     "listens on each of its addresses on this machine. With ?proxy=on behind it, every connection "
+     "there has to begin with a PROXY header (version 1 or 2), whose address is believed: only the "
+     "proxy may reach it. May be given more than once."},
     {"addr-mode", CONFIG_MODE, AT(addr_mode), "0660", 0, 0, "MODE",
      "The permissions of unix:PATH sockets. Whoever may write to a socket may connect."},
     {"worker-addr", CONFIG_STRING, AT(worker_addr), NULL, 0, 0, "HOST:PORT",
@@ -42,8 +44,13 @@ const struct config_row config_table[] = {
     {"log-address", CONFIG_CHOICE, AT(log_address), "full", 0, 0, "full|masked|cloak|off",
      "The same for the log and for the operator's view in Redis."},
     {"trusted-proxy", CONFIG_LIST, AT(trusted_proxy), NULL, 0, 0, "CIDR",
-     "The peers whose X-Forwarded-For or X-Real-IP is trusted; peers on unix sockets always are. "
+     "The peers whose client-address-header is trusted; peers on unix sockets always are. "
      "May be given more than once."},
+    {"client-address-header", CONFIG_CHOICE, AT(client_address_header), "x-forwarded-for", 0, 0,
+     "x-forwarded-for|x-real-ip|forwarded",
+     "The header in which trusted proxies tell the client's address; the others are not read. Name "
+     "the one that they write themselves: a proxy passes on any other as the client sent it. "
+     "x-forwarded-for also reads X-Real-IP from a proxy that sends no X-Forwarded-For."},
     {"origin", CONFIG_LIST, AT(origin), NULL, 0, 0, "ORIGIN",
      "An allowed Origin of pages that connect, in the form that browsers send, such as "
      "https://chat.example.com; * allows any. May be given more than once. Default: the host that "

@@ -49,6 +49,10 @@ static const struct {
     [REFUSAL_ANSWER_TIME] = {"answer-time", "an answer was not taken in time: it is dropped"},
     [REFUSAL_JOIN_TIME] = {"join-time", "Redis did not let somebody in within the time for a join: "
                                         "it is told unavailable"},
+    [REFUSAL_PROXY_HEADER] = {"proxy-header",
+                              "a connection to an addr with ?proxy=on does not begin with a PROXY "
+                              "header, or it came too late: it is closed; only proxies that send "
+                              "one may connect there"},
 };
 
 static_assert((int)REFUSALS < (int)METRICS_WORDS, "each has a word of its own");

@@ -30,7 +30,8 @@ enum refusal {
     REFUSAL_HEAD_TIME,
     REFUSAL_ANSWER_TIME,
     REFUSAL_JOIN_TIME,
-    REFUSALS /* so many */
+    REFUSAL_PROXY_HEADER, /* malformed, missing or late */
+    REFUSALS              /* so many */
 };
 
 /* Neither the metrics nor the log (NULL: none is written) become its own; they must outlive it. */

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "base/wheel.h"
 #include "http/internal.h"
+#include "http/proxy_peer.h"
 #include "websocket/poller.h"
 
 #include <errno.h>
@@ -29,6 +30,8 @@ struct http_client {
     size_t in_len;
     struct response response; /* the answer, while there is one */
     bool counted;             /* by the quota of peers */
+    bool proxied;             /* a PROXY header is to come */
+    bool hidden;              /* one came that names nobody */
     bool answering;
     bool answered;  /* a request on it was answered */
     bool pipelined; /* `in` came with the request before, and was not looked at */
@@ -192,6 +195,7 @@ static void answer(struct http_client *client, char *data, size_t head_len, size
     const struct http_call call = {
         .client = client,
         .peer = &client->peer,
+        .peer_is_hidden = client->hidden,
         .request = &request,
         .early = data + head_len,
         .early_len = len - head_len,
@@ -232,6 +236,29 @@ static void handle_pipelined(struct http_client *client)
     free(data);
 }
 
+/* Takes the PROXY header off what has arrived. Returns its length; 0 when nothing is left to look
+ * at: more is to come, or the client is gone. */
+static size_t take_proxy_header(struct http_client *client, char *data, size_t len)
+{
+    struct http_server *server = client->server;
+    int header = proxy_peer_read(data, len, &client->peer, &client->hidden);
+    if (header < 0) {
+        refusals_note(server->options.refusals, REFUSAL_PROXY_HEADER, NULL);
+        drop_client(client);
+    } else if (header == 0) {
+        keep_head(client, data, len);
+        wait_for_socket(client, POLLER_READ);
+    } else if (!http_server_count_peer(server, &client->peer, &client->counted)) {
+        response_send_bare(client->fd, 429);
+        drop_client(client);
+    } else {
+        client->proxied = false;
+        keep_head(client, NULL, 0);
+        return (size_t)header;
+    }
+    return 0;
+}
+
 /* The scratch buffer holds what was kept and what is read now, never more than max-head bytes. */
 static void read_head(struct http_client *client)
 {
@@ -251,7 +278,15 @@ static void read_head(struct http_client *client)
         set_deadline(client, HEAD_DEADLINE_S);
     else
         memcpy(server->scratch, client->in, kept);
-    handle_bytes(client, server->scratch, kept + (size_t)got, kept);
+    size_t len = kept + (size_t)got;
+    size_t header = 0;
+    if (client->proxied) {
+        header = take_proxy_header(client, server->scratch, len);
+        if (header == 0)
+            return;
+        kept = 0;
+    }
+    handle_bytes(client, server->scratch + header, len - header, kept);
 }
 
 static void drop_input(struct http_client *client)
@@ -274,11 +309,14 @@ static bool has_input(const struct http_client *client)
 /* Inside a head, or between requests. */
 static void on_read_timeout(struct http_client *client)
 {
-    if (client->in_len > 0) {
+    if (client->in_len == 0 && has_input(client)) {
+        read_head(client);
+    } else if (client->proxied) {
+        refusals_note(client->server->options.refusals, REFUSAL_PROXY_HEADER, NULL);
+        drop_client(client);
+    } else if (client->in_len > 0) {
         refusals_note(client->server->options.refusals, REFUSAL_HEAD_TIME, NULL);
         answer_error(client, 408, "The request did not come in time.");
-    } else if (has_input(client)) {
-        read_head(client);
     } else if (client->answered && client->server->options.config->keep_alive == 0) {
         set_idle_deadline(client);
     } else {
@@ -314,13 +352,15 @@ static void on_client_ready(struct watch *watch, unsigned ready)
 
 /* --- Opening and dropping --- */
 
-void http_client_open(struct http_server *server, int fd, const struct address *peer, bool counted)
+void http_client_open(struct http_server *server, int fd, const struct address *peer, bool counted,
+                      bool proxied)
 {
     struct http_client *client = memory_new(sizeof *client);
     client->server = server;
     client->fd = fd;
     client->peer = *peer;
     client->counted = counted;
+    client->proxied = proxied;
     client->watch.on_ready = on_client_ready;
     list_init(&client->on_wheel);
     list_init(&client->in_idle);

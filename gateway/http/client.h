@@ -20,7 +20,8 @@ enum { HTTP_CLIENT_MAX_WAIT_S = 60 }; /* of all waits but `keep-alive` */
 /* A request, and what is to be answered. All of it is good during on_request alone. */
 struct http_call {
     struct http_client *client;   /* for http_client_take_socket */
-    const struct address *peer;   /* who is connected */
+    const struct address *peer;   /* who is connected, or whom its PROXY header names */
+    bool peer_is_hidden;          /* the header names nobody: the peer is the proxy */
     struct http_request *request; /* without a body */
     const char *early;            /* what has come after the head */
     size_t early_len;
@@ -29,9 +30,11 @@ struct http_call {
                                   come to another gateway */
 };
 
-/* Takes over an accepted, non-blocking socket; `counted`: the quota has counted it, and gets it
- * back. May answer at once, and so be gone when this returns. */
-void http_client_open(struct http_server *server, int fd, const struct address *peer, bool counted);
+/* Takes over an accepted, non-blocking socket. `proxied`: a PROXY header comes before anything
+ * else, and says who the peer is; until then it is not counted. Otherwise `counted`: the quota has
+ * counted it, and gets it back. May answer at once, and so be gone when this returns. */
+void http_client_open(struct http_server *server, int fd, const struct address *peer, bool counted,
+                      bool proxied);
 
 /* From on_request: forgets the client, and its socket is the caller's. Of the call, `client`,
  * `peer` and `response` end with it. */

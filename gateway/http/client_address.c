@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "config/address_walk.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -55,11 +56,11 @@ bool client_address_is_trusted(const struct client_addresses *all, const struct 
     return peer->local_socket || address_in_blocks(peer, trusted->items, trusted->count);
 }
 
-/* All X-Forwarded-For headers as one list, in order (RFC 9110 section 5.3). */
-static void join_forwarded(const struct http_request *request, struct text *out)
+/* All headers of that name as one list, in order (RFC 9110 section 5.3). */
+static void join_lists(const struct http_request *request, const char *name, struct text *out)
 {
     for (size_t i = 0; i < request->header_count; i++) {
-        if (!http_header_is(&request->headers[i], "X-Forwarded-For"))
+        if (!http_header_is(&request->headers[i], name))
             continue;
         if (out->len > 0)
             text_add_string(out, ",");
@@ -67,37 +68,57 @@ static void join_forwarded(const struct http_request *request, struct text *out)
     }
 }
 
-/* Walks the list, from the peer to the first that is no trusted proxy; false when there is no
- * address. */
-static bool walk_forwarded(const struct client_addresses *all, const struct http_request *request,
-                           struct address *at)
+/* Walks the list, from the peer to the first that is no trusted proxy. */
+static void walk(const struct client_addresses *all, const struct http_request *request,
+                 enum config_address_header header, struct client_address *found)
 {
     const struct config_blocks *trusted = &all->options.config->trusted_proxy_blocks;
+    bool forwarded = header == CONFIG_ADDRESS_FORWARDED;
+    struct address_walk walk = {trusted->items, trusted->count, found->address};
     struct text list = TEXT_EMPTY;
-    join_forwarded(request, &list);
-    bool moved = list.len > 0 && address_walk(at, list.data, trusted->items, trusted->count);
+    join_lists(request, forwarded ? "Forwarded" : "X-Forwarded-For", &list);
+    const char *text = list.len > 0 ? list.data : "";
+    found->believable =
+        forwarded ? address_walk_forwarded(&walk, text) : address_walk_list(&walk, text);
+    found->address = walk.at;
     text_done(&list);
-    return moved;
 }
 
-/* `Forwarded` is not read: a proxy that writes only X-Forwarded-For hands on what a client put
- * there. But whoever sends it is no client of this machine's own. */
-struct client_address client_address_find(struct client_addresses *all, const struct address *peer,
-                                          const struct http_request *request)
+/* One address, which there must be once. */
+static void read_real(const struct http_request *request, struct client_address *found)
 {
     const char *real = http_request_header(request, "X-Real-IP");
-    bool listed = http_request_header(request, "X-Forwarded-For") != NULL;
-    struct client_address found = {.address = *peer, .believable = true};
-    if (!listed && real == NULL && http_request_header(request, "Forwarded") == NULL)
+    found->believable = real != NULL && http_request_header_count(request, "X-Real-IP") == 1 &&
+                        address_parse(real, strlen(real), &found->address) == 0;
+}
+
+static bool has_address_header(const struct http_request *request)
+{
+    static const char *const names[] = {"X-Forwarded-For", "X-Real-IP", "Forwarded"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (http_request_header(request, names[i]) != NULL)
+            return true;
+    return false;
+}
+
+/* A header that the setting does not name is not read: a proxy that does not write it hands on what
+ * a client put there. But whoever sends it is no client of this machine's own. */
+struct client_address client_address_find(struct client_addresses *all, const struct address *peer,
+                                          bool hidden, const struct http_request *request)
+{
+    enum config_address_header header =
+        (enum config_address_header)all->options.config->client_address_header;
+    struct client_address found = {.address = *peer, .believable = !hidden};
+    if (!has_address_header(request))
         return found;
-    if (!client_address_is_trusted(all, peer)) {
+    found.believable = false;
+    if (hidden || !client_address_is_trusted(all, peer))
         warn_ignored(all, peer);
-        found.believable = false;
-    } else if (listed) {
-        found.believable = walk_forwarded(all, request, &found.address);
-    } else {
-        found.believable = real != NULL && http_request_header_count(request, "X-Real-IP") == 1 &&
-                           address_parse(real, strlen(real), &found.address) == 0;
-    }
+    else if (header == CONFIG_ADDRESS_REAL ||
+             (header == CONFIG_ADDRESS_LIST &&
+              http_request_header(request, "X-Forwarded-For") == NULL))
+        read_real(request, &found);
+    else
+        walk(all, request, header, &found);
     return found;
 }

@@ -1,6 +1,6 @@
-/* client_address: whose request it is: the peer's own, or, behind a trusted proxy, of whom
- * X-Forwarded-For or X-Real-IP names. Logs a peer that names somebody and is not trusted, and an
- * address that is at its limit of connections.
+/* client_address: whose request it is: the peer's own, or, behind a trusted proxy, of whom the
+ * header names that client-address-header chooses. Logs a peer that names somebody and is not
+ * trusted, and an address that is at its limit of connections.
  *
  * Owns nothing but whether it has warned. Calls back only to format an address for the log. */
 #ifndef YUKIZURI_HTTP_CLIENT_ADDRESS_H
@@ -17,7 +17,7 @@ struct client_addresses;
 
 /* All of these must outlive it. */
 struct client_addresses_options {
-    const struct config *config; /* trusted-proxy */
+    const struct config *config; /* trusted-proxy, client-address-header */
     struct refusals *refusals;
     struct log *log;
     /* An address as the log may name it. */
@@ -38,9 +38,10 @@ struct client_address {
     bool believable; /* false: forwarded by a peer that is not trusted, or that does not say whom */
 };
 
-/* The real client of this peer's request, seen through trusted proxies. */
+/* The real client of this peer's request, seen through trusted proxies. `hidden`: the peer passes
+ * on the bytes of somebody whom it does not name, and the headers are that one's. */
 struct client_address client_address_find(struct client_addresses *all, const struct address *peer,
-                                          const struct http_request *request);
+                                          bool hidden, const struct http_request *request);
 
 /* One more connection of this address was refused: counts it, and names the address in the log,
  * for behind a proxy that is not trusted all have one. */

@@ -17,4 +17,8 @@ struct http_server {
     bool draining; /* each connection ends with its answer */
 };
 
+/* Has the quota count one more socket of the peer. It does not count a trusted proxy, which has
+ * many clients: `counted` is false then. Returns false, and notes it, when there are too many. */
+bool http_server_count_peer(struct http_server *server, const struct address *peer, bool *counted);
+
 #endif

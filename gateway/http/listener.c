@@ -21,6 +21,7 @@ struct acceptor {
     struct listener *listener;
     struct event *acceptable;
     int fd;
+    bool proxied;
 };
 
 struct listener {
@@ -84,7 +85,7 @@ static bool accept_one(const struct acceptor *acceptor)
     int fd = accept4(acceptor->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
         struct address address = address_of_peer((struct sockaddr *)&peer);
-        listener->options.on_accept(listener->options.arg, fd, &address);
+        listener->options.on_accept(listener->options.arg, fd, &address, acceptor->proxied);
         return true;
     }
     return may_accept_next(listener, errno);
@@ -123,10 +124,10 @@ void listener_enable_later(struct listener *listener)
 
 /* --- Opening and closing --- */
 
-static void add_acceptor(struct listener *listener, int fd)
+static void add_acceptor(struct listener *listener, int fd, bool proxied)
 {
     struct acceptor *acceptor = &listener->acceptors[listener->count++];
-    *acceptor = (struct acceptor){.listener = listener, .fd = fd};
+    *acceptor = (struct acceptor){.listener = listener, .fd = fd, .proxied = proxied};
     acceptor->acceptable =
         event_new(listener->options.base, fd, EV_READ | EV_PERSIST, on_acceptable, acceptor);
 }
@@ -143,7 +144,7 @@ static int open_address(struct listener *listener, const struct listen_address *
         return -1;
     listener->socket_count++;
     for (size_t i = 0; i < listening->count; i++)
-        add_acceptor(listener, listening->fds[i]);
+        add_acceptor(listener, listening->fds[i], address->proxied);
     return 0;
 }
 

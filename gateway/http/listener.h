@@ -19,8 +19,9 @@ struct listener_options {
     const struct config *config; /* addr, addr-mode, worker-addr */
     const struct service_sockets *given;
     bool shared; /* others may listen there, too */
-    /* Somebody has connected; the non-blocking socket is the callee's. */
-    void (*on_accept)(void *arg, int fd, const struct address *address);
+    /* Somebody has connected; the non-blocking socket is the callee's. `proxied`: there a PROXY
+     * header comes before all else (?proxy=on). */
+    void (*on_accept)(void *arg, int fd, const struct address *address, bool proxied);
     /* Is there so much to do that only one is to be accepted in this iteration of the loop? */
     bool (*is_busy)(void *arg);
     /* Accepting pauses, and who connects waits in the kernel's queue: this is why. */

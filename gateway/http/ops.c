@@ -40,7 +40,8 @@ void ops_answer_ready(const struct http_site *site, struct response *response)
 static bool may_operate(const struct http_site *site, const struct http_call *call)
 {
     const struct config_blocks *allowed = &site->config->ops_allow_blocks;
-    struct client_address client = client_address_find(site->addresses, call->peer, call->request);
+    struct client_address client =
+        client_address_find(site->addresses, call->peer, call->peer_is_hidden, call->request);
     if (!client.believable)
         return false;
     /* somebody on a unix socket without a forwarding header is on this machine */

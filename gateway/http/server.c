@@ -40,24 +40,27 @@ static bool make_room_for_socket(struct http_server *server)
     return true;
 }
 
-/* The quota does not count a trusted proxy, which has many clients. */
-static bool count_peer(struct http_server *server, const struct address *peer, bool *counted)
+bool http_server_count_peer(struct http_server *server, const struct address *peer, bool *counted)
 {
     *counted = !client_address_is_trusted(server->options.addresses, peer);
-    return !*counted || quota_take(server->quota, peer);
+    if (!*counted || quota_take(server->quota, peer))
+        return true;
+    *counted = false;
+    client_address_note_refused(server->options.addresses, peer);
+    return false;
 }
 
-void http_server_accept(struct http_server *server, int fd, const struct address *peer)
+void http_server_accept(struct http_server *server, int fd, const struct address *peer,
+                        bool proxied)
 {
-    bool counted;
+    bool counted = false;
     if (!make_room_for_socket(server)) {
         refusals_note(server->options.refusals, REFUSAL_DESCRIPTORS, NULL);
         reject_socket(server, fd, 503);
-    } else if (!count_peer(server, peer, &counted)) {
-        client_address_note_refused(server->options.addresses, peer);
+    } else if (!proxied && !http_server_count_peer(server, peer, &counted)) {
         reject_socket(server, fd, 429);
     } else {
-        http_client_open(server, fd, peer, counted);
+        http_client_open(server, fd, peer, counted, proxied);
     }
 }
 

@@ -37,8 +37,10 @@ void http_server_free(struct http_server *server);
 void http_server_tick(struct http_server *server);
 
 /* Takes over an accepted, non-blocking socket; refuses it, 503 or 429, where there are too many.
- * May call back at once. */
-void http_server_accept(struct http_server *server, int fd, const struct address *peer);
+ * `proxied`: a PROXY header comes first (protocol/proxy_header), and says who the peer is. May call
+ * back at once. */
+void http_server_accept(struct http_server *server, int fd, const struct address *peer,
+                        bool proxied);
 
 /* From here on each connection ends with its answer. */
 void http_server_drain(struct http_server *server);

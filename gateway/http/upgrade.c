@@ -73,7 +73,8 @@ bool upgrade_answer(const struct http_site *site, const struct http_call *call, 
         return refuse_upgrade(call, 503, "There are too many connections; please try again later.");
     }
     struct address address =
-        client_address_find(site->addresses, call->peer, call->request).address;
+        client_address_find(site->addresses, call->peer, call->peer_is_hidden, call->request)
+            .address;
     if (room != NULL && !quota_take(site->quota, &address)) {
         client_address_note_refused(site->addresses, &address);
         return refuse_upgrade(call, 429, "There are too many connections from your address.");

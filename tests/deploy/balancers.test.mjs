@@ -5,7 +5,7 @@ import fs from "node:fs";
 import http2 from "node:http2";
 import path from "node:path";
 import test from "node:test";
-import { Member, Process, atEnd, freePort, get, maskedFrame, metric, ofKind, startRedis, temporaryDirectory, top, until } from "../lib/harness.mjs";
+import { Member, Process, atEnd, freePort, get, maskedFrame, metric, ofKind, startGateway, startRedis, temporaryDirectory, top, until } from "../lib/harness.mjs";
 import { NAME, startGateways } from "./lib/site.mjs";
 import { talkTogether } from "./lib/talkers.mjs";
 import { getOverTls, makeCertificate, statusOverHttp2, to } from "./lib/tls.mjs";
@@ -108,3 +108,42 @@ test("HAProxy: a WebSocket over HTTP/2, as browsers open it there, reaches the r
   stream.write(maskedFrame(1, JSON.stringify({ type: "join", name: "alice" })));
   await until(() => `a welcome: ${received}`, () => received.includes('"type":"welcome"'));
 });
+
+/** HAProxy as a balancer of TCP connections alone, with these words behind the gateway's address. Returns its port. */
+async function startTcpHaproxy(t, proxied, words) {
+  const file = path.join(temporaryDirectory(t), "haproxy.cfg");
+  const port = await freePort();
+  fs.writeFileSync(
+    file,
+    `defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 1m
+    timeout server 1m
+listen chat
+    bind 127.0.0.1:${port}
+    option httpchk
+    http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host gateway
+    server gateway 127.0.0.1:${proxied} check inter 200ms ${words}
+`,
+  );
+  const haproxy = new Process(t, fs.existsSync("/usr/sbin/haproxy") ? "/usr/sbin/haproxy" : "haproxy", ["-db", "-f", file]);
+  atEnd(t, () => haproxy.stop("SIGTERM"));
+  await until(() => `it serves: ${haproxy.errors}`, async () => (await get(`http://127.0.0.1:${port}/readyz`).catch(() => null))?.status === 200);
+  return port;
+}
+
+for (const words of ["send-proxy check-send-proxy", "send-proxy-v2 check-send-proxy"]) {
+  test(`HAProxy: behind a balancer of TCP connections the gateway knows whose each is (${words})`, async (t) => {
+    const proxied = await freePort();
+    const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--addr", `127.0.0.1:${proxied}?proxy=on`, "--show-address", "full"] });
+    const port = await startTcpHaproxy(t, proxied, words);
+    const alice = await new Member(t, `ws://127.0.0.1:${port}/room`, { localAddress: "127.0.0.5" }).join("alice");
+    assert.equal(alice.welcome.me.address, "127.0.0.5");
+    const bob = await new Member(t, `ws://127.0.0.1:${port}/room`, { localAddress: "127.0.0.6", headers: { "X-Forwarded-For": "192.0.2.9" } }).join("bob");
+    assert.equal(bob.welcome.me.address, "127.0.0.6");
+    await alice.say("hello");
+    await bob.waitFor({ type: "message", text: "hello" });
+    assert.equal(await metric(gateway, 'refused_total{reason="proxy-header"}'), 0, "the health checks send one too");
+  });
+}

@@ -1,5 +1,5 @@
 #include "base/memory.h"
-#include "config/address.h"
+#include "config/address_walk.h"
 #include "protocol/handshake.h"
 #include "protocol/http_field.h"
 
@@ -19,13 +19,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     }
     char *head = memory_copy((const char *)data, len);
     if (http_request_parse(head, head_len, &request) == 0) {
-        struct address peer = {.local_socket = true};
+        struct address_walk walk = {.at.local_socket = true};
         handshake_judge(&request);
         handshake_origin_allowed(&request, NULL, 0);
         http_field_prefers_gzip(&request);
         const char *forwarded = http_request_header(&request, "X-Forwarded-For");
         if (forwarded != NULL)
-            address_walk(&peer, forwarded, NULL, 0);
+            address_walk_list(&walk, forwarded);
         http_request_decode(request.path);
     }
     free(head);

@@ -163,6 +163,27 @@ test("a proxy's list may have ports, brackets, empty entries and several lines; 
   for (const headers of ["X-Forwarded-For: , ,\r\n", "X-Forwarded-For: 127.0.0.1:x\r\n", "X-Forwarded-For: unknown\r\n", "X-Real-IP: 127.0.0.1\r\nX-Real-IP: 203.0.113.5\r\n", "X-Real-IP:\r\n", "Forwarded: for=203.0.113.5\r\n", 'Forwarded: for="[::1]:80"\r\n']) assert.equal(await operates(headers), 403, headers);
 });
 
+test("of several headers of a trusted proxy, the one that client-address-header names is read", async (t) => {
+  const redis = await startRedis(t);
+  const headers = { "X-Forwarded-For": "203.0.113.1", "X-Real-IP": "203.0.113.2", Forwarded: 'for=6.6.6.6, for="[2001:db8::3]:4711";proto=https' };
+  const args = ["--trusted-proxy", "127.0.0.1", "--show-address", "full", "--client-address-header"];
+  for (const [header, address] of [["x-forwarded-for", "203.0.113.1"], ["x-real-ip", "203.0.113.2"], ["forwarded", "2001:db8::3"]]) {
+    const gateway = await startGateway(t, { redis, args: [...args, header] });
+    const join = async (name, some) => (await new Member(t, gateway.url, { headers: some }).join(name)).welcome.me.address;
+    assert.equal(await join(`${header.slice(-8)} 1`, headers), address);
+    const others = Object.fromEntries(Object.entries(headers).filter(([name]) => name.toLowerCase() !== header));
+    if (header !== "x-forwarded-for") assert.equal(await join(`${header.slice(-8)} 2`, others), "127.0.0.1", "a header that the proxy does not write is not believed");
+    assert.equal((await get(`${gateway.origin}/metrics`, { headers: header === "forwarded" ? { "X-Real-IP": "127.0.0.1" } : { Forwarded: "for=127.0.0.1" } })).status, 403);
+  }
+});
+
+test("a hop that nobody names makes the client unknown, and so no operator", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--trusted-proxy", "127.0.0.1"] });
+  for (const list of ["unknown", "unknown, 127.0.0.1", "_hidden, 127.0.0.1", "junk, 127.0.0.1, 127.0.0.1"]) assert.equal((await get(`${gateway.origin}/metrics`, { headers: { "X-Forwarded-For": list } })).status, 403, list);
+  assert.equal((await get(`${gateway.origin}/metrics`, { headers: { "X-Forwarded-For": "junk, 127.0.0.1%, 198.51.100.1, 127.0.0.1" } })).status, 403);
+  assert.equal((await get(`${gateway.origin}/metrics`, { headers: { "X-Forwarded-For": "127.0.0.1, 127.0.0.1" } })).status, 200);
+});
+
 test("a proxy list from an untrusted peer never makes a client local", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   for (const header of ["X-Forwarded-For: 127.0.0.1", "X-Real-IP: 127.0.0.1", "Forwarded: for=127.0.0.1"]) assert.equal((await ask(gateway, "GET /metrics", `${header}\r\n`)).status, 403, header);

@@ -51,6 +51,67 @@ static void assert_warns(const char *first, const char *second, const char *part
     config_done(&config);
 }
 
+static void test_behind_an_addr_may_stand_that_a_proxy_header_comes(void **state)
+{
+    static const struct {
+        const char *text;
+        bool proxied;
+    } good[] = {
+        {":8081?proxy=on", true},
+        {":8081?proxy=off", false},
+        {":8081", false},
+        {"127.0.0.1:8081?proxy=on", true},
+        {"[::1]:80?proxy=on", true},
+        {"localhost:1?proxy=on", true},
+        {"unix:/x?proxy=on", true},
+        {"unix:/x?proxy=off", false},
+        {"unix:/x?y", false},
+        {"unix:/x?y?proxy=on", true},
+        {"unix:/x?proxy=on?proxy=off", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        char text[LISTEN_TEXT_BYTES];
+        load("--addr", good[i].text, NULL, NULL);
+        assert_int_equal(config.listen[0].proxied, good[i].proxied);
+        listen_address_format(&config.listen[0], text);
+        if (strstr(good[i].text, "=off") == NULL)
+            assert_string_equal(text, good[i].text);
+        config_done(&config);
+    }
+    load("--addr", "unix:/x?y", NULL, NULL);
+    assert_string_equal(config.listen[0].path, "/x?y");
+    config_done(&config);
+    assert_fails("--addr", ":8081?proxy=yes", "has an unknown option");
+    assert_fails("--addr", ":8081?", "has an unknown option");
+    assert_fails("--addr", ":8081?proxy", "has an unknown option");
+    assert_fails("--addr", "unix:/x?proxy=", "has an unknown option");
+    assert_fails("--addr", "?proxy=on", "has no port");
+    assert_fails("--addr", "[::1%a?proxy=on]:80?proxy=on", "has an unknown option");
+    load("--addr", "unix:/x?proxy=on?proxy=off", NULL, NULL);
+    assert_string_equal(config.listen[0].path, "/x?proxy=on");
+    char text[LISTEN_TEXT_BYTES];
+    listen_address_format(&config.listen[0], text);
+    assert_string_equal(text, "unix:/x?proxy=on?proxy=off");
+    config_done(&config);
+    assert_fails("--worker-addr", "127.0.0.1:9101?proxy=on", "is not HOST:PORT");
+}
+
+static void test_the_clients_address_comes_from_the_header_that_is_named(void **state)
+{
+    (void)state;
+    load("--addr", ":80", NULL, NULL);
+    assert_int_equal(config.client_address_header, CONFIG_ADDRESS_LIST);
+    config_done(&config);
+    load("--client-address-header", "x-real-ip", NULL, NULL);
+    assert_int_equal(config.client_address_header, CONFIG_ADDRESS_REAL);
+    config_done(&config);
+    load("--client-address-header", "forwarded", NULL, NULL);
+    assert_int_equal(config.client_address_header, CONFIG_ADDRESS_FORWARDED);
+    config_done(&config);
+    assert_fails("--client-address-header", "cf-connecting-ip", "is none of");
+}
+
 static void test_an_addr_is_a_host_a_port_or_a_path(void **state)
 {
     static const char *const good[] = {":1",          ":65535",          "127.0.0.1:80",
@@ -82,6 +143,7 @@ static void test_an_addr_is_a_host_a_port_or_a_path(void **state)
     assert_fails("--addr", "127.1:80", "no IPv4 address");
     assert_fails("--addr", "http://localhost:80", "is not :PORT");
     assert_fails("--addr", ":80,:80", "is given twice");
+    assert_fails("--addr", ":80,:80?proxy=on", "is given twice");
     assert_fails("--addr", "localhost:80,LOCALHOST:80", "is given twice");
 }
 
@@ -273,6 +335,8 @@ static void test_what_is_no_plain_file_is_not_read_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_behind_an_addr_may_stand_that_a_proxy_header_comes),
+        cmocka_unit_test(test_the_clients_address_comes_from_the_header_that_is_named),
         cmocka_unit_test(test_an_addr_is_a_host_a_port_or_a_path),
         cmocka_unit_test(test_numbers_are_digits),
         cmocka_unit_test(test_a_word_can_be_a_label),

@@ -129,7 +129,7 @@ static int visit(const char *from)
     int pair[2];
     const struct address address = address_from(from);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
-    http_server_accept(server, pair[0], &address);
+    http_server_accept(server, pair[0], &address, false);
     return pair[1];
 }
 

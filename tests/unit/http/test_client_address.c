@@ -78,6 +78,8 @@ static void test_what_is_no_address_ends_the_list(void **state)
     assert_false(is_operator(PROXY, "X-Forwarded-For: \r\n"));
     assert_false(is_operator(PROXY, "X-Forwarded-For: unknown\r\n"));
     assert_false(is_operator(PROXY, "X-Forwarded-For: 192.0.2.7x\r\n"));
+    assert_false(is_operator(PROXY, "X-Forwarded-For: unknown, 10.1.2.3\r\n"));
+    assert_true(is_operator(PROXY, "X-Forwarded-For: unknown, 192.0.2.7, 10.1.2.3\r\n"));
 }
 
 static void test_x_real_ip_counts_when_there_is_one_and_no_list(void **state)
@@ -92,13 +94,50 @@ static void test_x_real_ip_counts_when_there_is_one_and_no_list(void **state)
     assert_true(is_operator(PROXY, "X-Real-IP: 203.0.113.1\r\nX-Forwarded-For: 192.0.2.7\r\n"));
 }
 
-/* A proxy that writes none of the others would hand on what a client has put there. */
-static void test_forwarded_is_not_read_and_is_no_operators(void **state)
+/* A proxy that does not write it would hand on what a client has put there. */
+static void test_forwarded_is_not_read_unless_it_is_chosen_and_is_no_operators(void **state)
 {
     (void)state;
     assert_false(is_operator(PROXY, "Forwarded: for=192.0.2.7\r\n"));
     assert_false(is_operator(OPERATOR, "Forwarded: for=192.0.2.7\r\n"));
     assert_false(is_operator("local", "Forwarded: for=192.0.2.7\r\n"));
+}
+
+static void open_choosing(const char *header)
+{
+    stage_open_with("--trusted-proxy", "10.0.0.0/8", "--ops-allow",
+                    "192.0.2.7, 2001:db8::7, 10.0.0.1", "--client-address-header", header, NULL);
+}
+
+static void test_forwarded_is_read_where_it_is_chosen_and_no_other(void **state)
+{
+    (void)state;
+    open_choosing("forwarded");
+    assert_true(is_operator(PROXY, ""));
+    assert_true(is_operator(PROXY, "Forwarded: for=192.0.2.7\r\n"));
+    assert_true(is_operator(PROXY, "Forwarded: for=\"[2001:db8::7]:80\";proto=http\r\n"));
+    assert_true(is_operator(PROXY, "Forwarded: for=203.0.113.1\r\nForwarded: for=192.0.2.7\r\n"));
+    assert_false(is_operator(PROXY, "Forwarded: for=192.0.2.7\r\nForwarded: for=203.0.113.1\r\n"));
+    assert_true(is_operator(PROXY, "Forwarded: for=\"\r\nForwarded: for=192.0.2.7\r\n"));
+    assert_false(is_operator(PROXY, "Forwarded: for=unknown\r\n"));
+    assert_false(is_operator(PROXY, "Forwarded: for=unknown, for=10.0.0.1\r\n"));
+    assert_false(is_operator(PROXY, "X-Forwarded-For: 192.0.2.7\r\n"));
+    assert_false(is_operator(PROXY, "X-Real-IP: 192.0.2.7\r\n"));
+    assert_true(is_operator(PROXY, "X-Forwarded-For: 203.0.113.1\r\nForwarded: for=192.0.2.7\r\n"
+                                   "X-Real-IP: 203.0.113.1\r\n"));
+    assert_false(is_operator(OPERATOR, "Forwarded: for=192.0.2.7\r\n"));
+}
+
+static void test_x_real_ip_is_read_where_it_is_chosen_and_no_other(void **state)
+{
+    (void)state;
+    open_choosing("x-real-ip");
+    assert_true(is_operator(PROXY, "X-Real-IP: 192.0.2.7\r\n"));
+    assert_true(is_operator(PROXY, "X-Real-IP: 192.0.2.7\r\nX-Forwarded-For: 203.0.113.1\r\n"));
+    assert_false(is_operator(PROXY, "X-Real-IP: 203.0.113.1\r\nX-Forwarded-For: 192.0.2.7\r\n"));
+    assert_false(is_operator(PROXY, "X-Forwarded-For: 192.0.2.7\r\n"));
+    assert_false(is_operator(PROXY, "Forwarded: for=192.0.2.7\r\n"));
+    assert_false(is_operator(STRANGER, "X-Real-IP: 192.0.2.7\r\n"));
 }
 
 /* Neither for it nor against it: whose it is nobody can say. */
@@ -170,7 +209,9 @@ int main(void)
         TEST(test_several_headers_are_one_list),
         TEST(test_what_is_no_address_ends_the_list),
         TEST(test_x_real_ip_counts_when_there_is_one_and_no_list),
-        TEST(test_forwarded_is_not_read_and_is_no_operators),
+        TEST(test_forwarded_is_not_read_unless_it_is_chosen_and_is_no_operators),
+        TEST(test_forwarded_is_read_where_it_is_chosen_and_no_other),
+        TEST(test_x_real_ip_is_read_where_it_is_chosen_and_no_other),
         TEST(test_a_peer_that_is_not_trusted_cannot_say_who_it_is),
         TEST(test_the_log_says_once_that_such_a_header_was_ignored),
         TEST(test_by_itself_only_this_machine_is_the_operator),

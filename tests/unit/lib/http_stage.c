@@ -397,7 +397,7 @@ static struct address read_address(const char *text)
     return address;
 }
 
-static int connect_visitor(const char *from, bool narrow)
+static int connect_visitor(const char *from, bool narrow, bool proxied)
 {
     static const int bytes = NARROW_BYTES;
     const struct address address = read_address(from);
@@ -407,18 +407,23 @@ static int connect_visitor(const char *from, bool narrow)
     if (narrow)
         setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
     stage.visitors[stage.visitor_count++] = pair[1];
-    http_server_accept(stage.http, pair[0], &address);
+    http_server_accept(stage.http, pair[0], &address, proxied);
     return pair[1];
 }
 
 int stage_visit(const char *address)
 {
-    return connect_visitor(address, false);
+    return connect_visitor(address, false, false);
 }
 
 int stage_visit_narrow(const char *address)
 {
-    return connect_visitor(address, true);
+    return connect_visitor(address, true, false);
+}
+
+int stage_visit_proxied(const char *address)
+{
+    return connect_visitor(address, false, true);
 }
 
 bool stage_send_bytes(int visitor, const void *data, size_t len)

@@ -61,6 +61,9 @@ int stage_visit(const char *address);
 /* Somebody has connected, and the kernel takes no more than some KiB of an answer at a time. */
 int stage_visit_narrow(const char *address);
 
+/* Somebody has connected where a PROXY header comes first; the address is the proxy's. */
+int stage_visit_proxied(const char *address);
+
 /* The visitor sends; the gateway has read it when this returns. False: nobody takes it any more. */
 bool stage_send(int visitor, const char *text);
 bool stage_send_bytes(int visitor, const void *data, size_t len);
