@@ -183,11 +183,12 @@ static int judge_codings(const struct http_request *request)
     struct http_field_walk walk = {.request = request, .name = "Transfer-Encoding"};
     struct http_field_element element;
     size_t count = 0;
+    if (http_request_header(request, "Content-Length") != NULL || request->minor == 0)
+        return HTTP_REQUEST_BAD;
     for (; http_field_next(&walk, &element); count++)
         if (!is_word(&element, "chunked"))
             return HTTP_REQUEST_CODING;
-    bool has_length = http_request_header(request, "Content-Length") != NULL;
-    return count != 1 || has_length || request->minor == 0 ? HTTP_REQUEST_BAD : 1;
+    return count == 1 ? 1 : HTTP_REQUEST_BAD;
 }
 
 int http_field_body(const struct http_request *request)

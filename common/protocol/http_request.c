@@ -21,46 +21,113 @@ static bool is_token_char(char c)
     return isalnum((unsigned char)c) || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
 }
 
-bool http_request_is_hopeless(const char *data, size_t len, size_t seen)
+static bool is_visible(char c)
 {
-    if (len > 0 && data[0] != '\r' && !is_token_char(data[0]))
-        return true;
-    const char *line_end = data + seen;
-    while ((line_end = memchr(line_end, '\n', len - (size_t)(line_end - data))) != NULL) {
-        if (line_end == data || line_end[-1] != '\r')
-            return true;
-        line_end++;
-    }
-    return false;
+    return (uint8_t)c > ' ' && c != 0x7f;
 }
 
-static bool is_token(const char *text)
+static bool is_field_value_char(char c)
 {
-    const char *at = text;
-    while (is_token_char(*at))
-        at++;
-    return at > text && *at == '\0';
-}
-
-static bool has_only_visible(const char *text)
-{
-    for (; *text != '\0'; text++)
-        if ((uint8_t)*text <= ' ' || *text == 0x7f)
-            return false;
-    return true;
-}
-
-static bool is_field_value(const char *text)
-{
-    for (; *text != '\0'; text++)
-        if (((uint8_t)*text < ' ' && *text != '\t') || *text == 0x7f)
-            return false;
-    return true;
+    return is_visible(c) || c == ' ' || c == '\t';
 }
 
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
+}
+
+static size_t span(const char *text, size_t len, bool (*is_of)(char))
+{
+    size_t at = 0;
+    while (at < len && is_of(text[at]))
+        at++;
+    return at;
+}
+
+/* --- The beginning of a head --- */
+
+/* A line without its end, or the beginning of one. */
+struct line {
+    const char *text;
+    size_t len;
+    bool whole;
+};
+
+/* Takes off a part of such characters that is not empty, and the one after it; false when the line
+ * cannot go on like that. With nothing left, it may end there if it is not whole. */
+static bool take_part(struct line *line, bool (*is_of)(char), char after)
+{
+    size_t len = span(line->text, line->len, is_of);
+    bool ends = len == line->len;
+    if (ends ? line->whole : len == 0 || line->text[len] != after)
+        return false;
+    line->text += ends ? len : len + 1;
+    line->len -= ends ? len : len + 1;
+    return true;
+}
+
+static bool may_be_version(const struct line *line)
+{
+    static const char form[] = "HTTP/0.0";
+    if (line->len > sizeof form - 1 || (line->whole && line->len < sizeof form - 1))
+        return false;
+    for (size_t i = 0; i < line->len; i++)
+        if (form[i] == '0' ? !is_digit(line->text[i]) : line->text[i] != form[i])
+            return false;
+    return true;
+}
+
+static bool may_be_request_line(struct line line)
+{
+    return take_part(&line, is_token_char, ' ') && take_part(&line, is_visible, ' ') &&
+           may_be_version(&line);
+}
+
+static bool may_be_field(struct line line)
+{
+    return take_part(&line, is_token_char, ':') &&
+           span(line.text, line.len, is_field_value_char) == line.len;
+}
+
+/* From `begin` on; `len` is without the LF, which is there if it is `ended`. */
+static bool may_be_line(const char *head, size_t begin, size_t len, bool ended)
+{
+    const char *text = head + begin;
+    bool has_cr = len > 0 && text[len - 1] == '\r';
+    const struct line line = {text, has_cr ? len - 1 : len, has_cr};
+    if (ended && !has_cr)
+        return false;
+    if (line.len == 0) /* before the request line, or at the end */
+        return true;
+    bool is_first = begin == 0 || (begin == 2 && head[0] == '\r');
+    return is_first ? may_be_request_line(line) : may_be_field(line);
+}
+
+bool http_request_is_hopeless(const char *data, size_t len, size_t seen)
+{
+    const char *line_end = memrchr(data, '\n', seen);
+    size_t begin = line_end == NULL ? 0 : (size_t)(line_end - data) + 1;
+    while (begin < len) {
+        line_end = memchr(data + begin, '\n', len - begin);
+        size_t end = line_end == NULL ? len : (size_t)(line_end - data);
+        if (!may_be_line(data, begin, end - begin, line_end != NULL))
+            return true;
+        begin = end + 1;
+    }
+    return false;
+}
+
+/* --- A whole head --- */
+
+static bool is_all(const char *text, bool (*is_of)(char))
+{
+    size_t len = strlen(text);
+    return span(text, len, is_of) == len;
+}
+
+static bool is_token(const char *text)
+{
+    return *text != '\0' && is_all(text, is_token_char);
 }
 
 /* A higher minor version is spoken to as the highest that we know (RFC 9110 section 2.5). */
@@ -102,7 +169,7 @@ static int take_authority(char **target, const char **host)
 
 static int parse_target(char *target, struct http_request *out)
 {
-    if (!has_only_visible(target) || strchr(target, '#') != NULL ||
+    if (!is_all(target, is_visible) || strchr(target, '#') != NULL ||
         take_authority(&target, &out->host) != 0)
         return HTTP_REQUEST_BAD;
     bool of_server = strcmp(target, "*") == 0 && strcmp(out->method, "OPTIONS") == 0;
@@ -141,7 +208,7 @@ static int parse_header(char *line, struct http_request *out)
     size_t len = strlen(value);
     while (len > 0 && (value[len - 1] == ' ' || value[len - 1] == '\t'))
         value[--len] = '\0';
-    if (!is_token(line) || !is_field_value(value))
+    if (!is_token(line) || !is_all(value, is_field_value_char))
         return HTTP_REQUEST_BAD;
     if (out->header_count == HTTP_REQUEST_HEADERS)
         return HTTP_REQUEST_TOO_MANY_HEADERS;

@@ -11,8 +11,10 @@
  * `seen` bytes were already looked at by an earlier call. */
 size_t http_request_head_len(const char *data, size_t len, size_t seen);
 
-/* Can no request begin like this incomplete head? Then it needs no waiting for: its first byte is
- * in no method (TLS on a plain port), or a line ends without CR. `seen` as above. */
+/* Can no request begin like this incomplete head? Then it needs no waiting for: a byte is where its
+ * kind may not be (TLS on a plain port; a space in a field's name, or before it), or a line ends
+ * without CR, or is no request line or no field. What http_request_parse refuses for another reason
+ * than 400 is not hopeless. `seen` as above. */
 bool http_request_is_hopeless(const char *data, size_t len, size_t seen);
 
 /* Parses a complete head (of the length that http_request_head_len told), writing NULs into it

@@ -20,7 +20,7 @@ test("a request without a certain end gets one 400, and the data after it is nev
     ["Content-Length: 99999999999999999999999\r\n", 413],
     ["Transfer-Encoding: chunked\r\n", 413],
     ["Transfer-Encoding: chunked\r\nContent-Length: 0\r\n", 400],
-    ["Content-Length: 0\r\nTransfer-Encoding: identity\r\n", 501],
+    ["Content-Length: 0\r\nTransfer-Encoding: identity\r\n", 400],
     ["Transfer-Encoding: xchunked\r\n", 501],
     ["Transfer-Encoding:\r\n", 400],
     ["Transfer-Encoding : chunked\r\n", 400],

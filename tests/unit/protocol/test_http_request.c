@@ -190,6 +190,60 @@ static void test_what_can_become_no_request_is_known_at_once(void **state)
     assert_true(http_request_is_hopeless(" ", 1, 0));
 }
 
+/* Whatever is hopeless is refused when it is whole; and what is refused with 400 for the form of
+ * one of its lines is hopeless as soon as that line has come. */
+static void test_a_line_that_no_head_has_is_hopeless_at_once(void **state)
+{
+    static const char *const lines[] = {
+        "Host x",     "Host",       "Ho st: x", " Host: x", "\tHost: x", "Host : x",  ": x",
+        "Host: a\rb", "Host: \001", "A: \x7f",  "A(b): c",  "A,: b",     "Host: x\r",
+    };
+    static const char *const first[] = {
+        "GET",
+        "GET /",
+        "GET  / HTTP/1.1",
+        "GET / HTTP/1.1 ",
+        "GET / HTTP/1",
+        "GET / http/1.1",
+        "GET / HTTP/1.12",
+        "GET /a b HTTP/1.1",
+        "G(T / HTTP/1.1",
+        "GET\t/ HTTP/1.1",
+        "GET /\x7f HTTP/1.1",
+        "GET / HTTP/1.1\r",
+    };
+    char text[200];
+    struct http_request request;
+    (void)state;
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        int len = snprintf(text, sizeof text, "GET / HTTP/1.1\r\nA: b\r\n%s\r\n", lines[i]);
+        for (size_t seen = 0; seen < (size_t)len; seen++)
+            if (!http_request_is_hopeless(text, (size_t)len, seen))
+                fail_msg("%s waits when %zu bytes were seen", lines[i], seen);
+        strcat(text, "\r\n");
+        assert_int_equal(parse(text, &request), HTTP_REQUEST_BAD);
+    }
+    for (size_t i = 0; i < sizeof first / sizeof *first; i++) {
+        int len = snprintf(text, sizeof text, "\r\n%s\r\n", first[i]);
+        if (!http_request_is_hopeless(text, (size_t)len, 0) ||
+            !http_request_is_hopeless(text + 2, (size_t)len - 2, 0))
+            fail_msg("%s waits", first[i]);
+        strcat(text, "Host: x\r\n\r\n");
+        assert_int_equal(parse(text, &request), HTTP_REQUEST_BAD);
+    }
+}
+
+static void test_what_is_refused_for_more_than_its_form_is_not_hopeless(void **state)
+{
+    static const char version[] = "GET / HTTP/2.0\r\n";
+    static const char coding[] = "GET / HTTP/1.1\r\nTransfer-Encoding: x\r\n";
+    (void)state;
+    assert_false(http_request_is_hopeless(version, sizeof version - 1, 0));
+    assert_false(http_request_is_hopeless(coding, sizeof coding - 1, 0));
+    assert_true(http_request_is_hopeless("GET / HTTP/1.1\r\nA: \0", 20, 0));
+    assert_true(http_request_is_hopeless("\rG", 2, 0));
+}
+
 static void test_parse_too_many_headers(void **state)
 {
     struct http_request request;
@@ -385,6 +439,8 @@ int main(void)
         cmocka_unit_test(test_a_version_above_1_1_is_spoken_to_as_1_1),
         cmocka_unit_test(test_options_of_the_server),
         cmocka_unit_test(test_what_can_become_no_request_is_known_at_once),
+        cmocka_unit_test(test_a_line_that_no_head_has_is_hopeless_at_once),
+        cmocka_unit_test(test_what_is_refused_for_more_than_its_form_is_not_hopeless),
         cmocka_unit_test(test_head_is_told_what_get_would_be_and_never_upgrades),
         cmocka_unit_test(test_an_origin_is_of_the_host_that_the_request_is_for),
         cmocka_unit_test(test_which_bytes_a_header_name_may_have),
