@@ -44,6 +44,7 @@ static void add_limits(struct text *out, const struct server *server)
         {"max-members", config->max_members},
         {"max-text", config->max_text},
         {"max-message", config->max_message},
+        {"max-fragments", config->max_fragments},
         {"max-head", config->max_head},
         {"backlog", config->backlog},
         {"retention", config->retention},

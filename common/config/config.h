@@ -61,6 +61,7 @@ struct config {
     uint64_t max_members;
     uint64_t max_text;
     uint64_t max_message;
+    uint64_t max_fragments;
     uint64_t max_head;
     struct rate_limit rate;
     uint64_t backlog;

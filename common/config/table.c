@@ -72,6 +72,9 @@ const struct config_row config_table[] = {
     {"max-message", CONFIG_COUNT, AT(max_message), "32768", 512, 16777216, "BYTES",
      "Bytes in one WebSocket message. At least 12 for each code point of max-text, because a "
      "client may escape it in JSON, plus 512 for the rest."},
+    {"max-fragments", CONFIG_COUNT, AT(max_fragments), "64", 0, 1000000, "N",
+     "Fragments of one WebSocket message that have less than 4096 bytes each. Longer ones are "
+     "bounded by max-message."},
     {"max-head", CONFIG_COUNT, AT(max_head), "16384", 1024, 32768, "BYTES",
      "Bytes in the head of one HTTP request."},
     {"rate", CONFIG_RATE, AT(rate), "5:20", 0, 0, "N:BURST",

@@ -23,6 +23,19 @@ size_t frame_write_header(uint8_t out[FRAME_HEADER_BYTES], enum frame_opcode opc
     return 10;
 }
 
+size_t frame_whole_len(const uint8_t *data, size_t len)
+{
+    size_t more = len < 2 ? 0 : data[1] == 126 ? 2 : data[1] == 127 ? 8 : 0;
+    size_t payload = len < 2 ? 0 : data[1];
+    if (len < 2 + more)
+        return len;
+    if (more > 0)
+        payload = 0;
+    for (size_t i = 0; i < more; i++)
+        payload = payload << 8 | data[2 + i];
+    return 2 + more + payload;
+}
+
 struct frame *frame_new_text(const char *payload, size_t len)
 {
     uint8_t header[FRAME_HEADER_BYTES];

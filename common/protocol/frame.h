@@ -30,6 +30,10 @@ struct frame *frame_new_text(const char *payload, size_t len);
 /* Writes the header of a final frame; returns its length: 2, 4 or 10. */
 size_t frame_write_header(uint8_t out[FRAME_HEADER_BYTES], enum frame_opcode opcode, size_t len);
 
+/* The length of the frame whose first bytes these are, header and payload together; `len` when they
+ * are less than its header. */
+size_t frame_whole_len(const uint8_t *data, size_t len);
+
 /* Writes the payload of a close frame (section 5.5.1), the reason cut to fit at a character's end;
  * returns its length. */
 size_t frame_write_close(uint8_t out[FRAME_CONTROL_BYTES], uint16_t code, const char *reason);

@@ -30,6 +30,9 @@ static const struct {
                                       "refused with too_long"},
     [REFUSAL_MAX_MESSAGE] = {"max-message", "a WebSocket message has more bytes than max-message "
                                             "allows: its connection is closed with 1009"},
+    [REFUSAL_MAX_FRAGMENTS] = {"max-fragments",
+                               "a WebSocket message is in more short fragments than max-fragments "
+                               "allows: its connection is closed with 1009"},
     [REFUSAL_BACKLOG] = {"backlog", "a reader has fallen further behind than backlog allows: it is "
                                     "closed with 4408 and may come back"},
     [REFUSAL_RETENTION] = {"retention", "a reader has fallen behind what retention and "

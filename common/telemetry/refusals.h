@@ -21,6 +21,7 @@ enum refusal {
     REFUSAL_RATE,
     REFUSAL_MAX_TEXT,
     REFUSAL_MAX_MESSAGE,
+    REFUSAL_MAX_FRAGMENTS,
     REFUSAL_BACKLOG,
     REFUSAL_RETENTION, /* a slow reader lags behind what is kept */
     REFUSAL_MAX_HEAD,

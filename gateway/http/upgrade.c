@@ -47,7 +47,7 @@ static void switch_protocols(const struct http_site *site, const struct http_cal
     site->metrics->handshakes++;
     int fd = http_client_take_socket(call->client);
     struct connection *connection = open_connection(site, fd, address, room);
-    connection_send_raw(connection, answer, (size_t)len);
+    connection_send_first(connection, (const uint8_t *)answer, (size_t)len);
     connection_feed(connection, (const uint8_t *)call->early, call->early_len);
 }
 

@@ -58,16 +58,16 @@ void connection_mark_dirty(struct connection *connection)
     all->dirty = connection;
 }
 
-static bool exceeds_high_water(const struct connection *connection)
+bool connection_is_full(const struct connection *connection)
 {
-    return bytes_len(connection->private) >
+    return private_bytes_len(connection->private) >
            PRIVATE_HIGH_BYTES + connection->all->options.max_message;
 }
 
 void connection_update_watch(struct connection *connection)
 {
-    bool read =
-        connection->closing || (!connection->reading_paused && !exceeds_high_water(connection));
+    bool read = connection->closing || (!connection->reading_paused && !connection->input_held &&
+                                        !connection_is_full(connection));
     unsigned wanted = (read ? POLLER_READ : 0u) | (connection->blocked ? POLLER_WRITE : 0u);
     if (connection->dead)
         wanted = 0;
@@ -120,8 +120,8 @@ static void queue_close_frame(struct connection *connection, uint16_t code, cons
 {
     uint8_t header[FRAME_HEADER_BYTES], payload[FRAME_CONTROL_BYTES];
     size_t len = frame_write_close(payload, code, reason);
-    bytes_add(&connection->private, header, frame_write_header(header, FRAME_CLOSE, len));
-    bytes_add(&connection->private, payload, len);
+    private_bytes_add(&connection->private, header, frame_write_header(header, FRAME_CLOSE, len));
+    private_bytes_add(&connection->private, payload, len);
 }
 
 void connection_close(struct connection *connection, uint16_t code, const char *reason)

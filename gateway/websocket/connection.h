@@ -3,8 +3,9 @@
  * the end itself are websocket/connections.h, where all of them are.
  *
  * Owns: the descriptor; the private bytes, only while there are some; a decoder, only while a frame
- * or a fragmented message is incomplete. An idle connection is its struct. Does not own its owner,
- * which is its callbacks' argument, nor its source, which has the shared frames.
+ * or a fragmented message is incomplete, or while what was read waits to be decoded. An idle
+ * connection is its struct. Does not own its owner, which is its callbacks' argument, nor its
+ * source, which has the shared frames.
  *
  * Lifetime: nobody frees a connection. connection_close and connection_abort mark it; the reaper,
  * at the end of an iteration of the loop (a later one when many end at once), calls on_closed once
@@ -106,6 +107,10 @@ void connection_set_slot(struct connection *connection, uint32_t slot);
 uint32_t connection_slot(const struct connection *connection);
 
 /* --- Within websocket/ --- */
+
+/* Do so many private bytes wait that nothing more is taken from the peer? Asked before each of its
+ * messages: whatever one read brings, what waits grows by one answer beyond the bound. */
+bool connection_is_full(const struct connection *connection);
 
 /* Sets what the poller waits for. Nothing is read from a peer that does not take what is queued for
  * it, nor while reading is paused. Aborts the connection when the kernel has no memory for that. */

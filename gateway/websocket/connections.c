@@ -115,6 +115,12 @@ static void start_wheel(struct connections *all)
 
 /* --- What comes in --- */
 
+static bool on_next_frame(void *arg)
+{
+    const struct connection *connection = arg;
+    return !connection_is_full(connection);
+}
+
 static void on_decoded_message(void *arg, bool text, const uint8_t *data, size_t len)
 {
     struct connection *connection = arg;
@@ -149,29 +155,65 @@ static void on_close_reply(void *arg, const uint8_t *data, size_t len)
         connection_send_raw(connection, data, len);
 }
 
-static const struct decoder_callbacks decoder_callbacks = {on_decoded_message, on_decoded_close,
-                                                           on_decoded_control, on_close_reply};
+static const struct decoder_callbacks decoder_callbacks = {
+    on_next_frame, on_decoded_message, on_decoded_close, on_decoded_control, on_close_reply};
 
-void connection_feed(struct connection *connection, const uint8_t *data, size_t len)
+static struct decoder *make_decoder(struct connection *connection)
 {
-    struct connections *all = connection->all;
+    const struct connections_options *options = &connection->all->options;
+    const struct decoder_limits limits = {options->max_message, options->max_fragments};
+    return decoder_new(&decoder_callbacks, &limits, connection);
+}
+
+static void drop_decoder(struct connection *connection)
+{
+    decoder_free(connection->decoder);
+    connection->decoder = NULL;
+    connection->input_held = false;
+}
+
+static void note_too_big(const struct connection *connection)
+{
+    bool pieces = decoder_is_too_fragmented(connection->decoder);
+    if (!connection->closing)
+        refusals_note(connection->all->options.refusals,
+                      pieces ? REFUSAL_MAX_FRAGMENTS : REFUSAL_MAX_MESSAGE, NULL);
+}
+
+static void decode(struct connection *connection, const uint8_t *data, size_t len)
+{
     uint16_t code = 0;
-    if (len == 0 || connection->input_ignored || connection->dead)
-        return;
-    if (connection->decoder == NULL)
-        connection->decoder = decoder_new(&decoder_callbacks, all->options.max_message, connection);
     enum decoder_result result = decoder_feed(connection->decoder, data, len, &code);
-    if (result != DECODER_OPEN || decoder_is_idle(connection->decoder)) {
-        decoder_free(connection->decoder);
-        connection->decoder = NULL;
-    }
-    if (result == DECODER_VIOLATED && code == TOO_BIG && !connection->closing)
-        refusals_note(all->options.refusals, REFUSAL_MAX_MESSAGE, NULL);
+    connection->input_held = decoder_has_waiting(connection->decoder);
+    if (result == DECODER_VIOLATED && code == TOO_BIG)
+        note_too_big(connection);
+    if (result != DECODER_OPEN || decoder_is_idle(connection->decoder))
+        drop_decoder(connection);
     if (result == DECODER_VIOLATED)
         connection_close(connection, code, decoder_reason(code));
     if (result != DECODER_OPEN)
         connection->input_ignored = true;
     connection_update_watch(connection);
+}
+
+void connection_feed(struct connection *connection, const uint8_t *data, size_t len)
+{
+    if (len == 0 || connection->input_ignored || connection->dead)
+        return;
+    if (connection->decoder == NULL)
+        connection->decoder = make_decoder(connection);
+    decode(connection, data, len);
+}
+
+/* What was read and held up, once less waits for the peer. */
+static void decode_held(struct connection *connection)
+{
+    if (!connection->input_held || connection_is_full(connection))
+        return;
+    if (connection->input_ignored || connection->dead)
+        drop_decoder(connection);
+    else
+        decode(connection, NULL, 0);
 }
 
 static void receive_bytes(struct connection *connection)
@@ -238,7 +280,7 @@ static void free_connection(struct connection *connection)
     poller_watch(all->options.poller, connection->fd, &connection->watch, connection->watched, 0);
     decoder_free(connection->decoder);
     list_remove(&connection->link);
-    free(connection->private);
+    private_bytes_free(connection->private);
     close(connection->fd);
     free(connection);
     all->count--;
@@ -280,6 +322,7 @@ static void flush_connection(struct connection *connection)
         else
             connection_write(connection, &nothing, NULL, 0);
     }
+    decode_held(connection);
     connection_update_watch(connection);
     /* everything is sent; what the peer still sends is dropped until it closes too */
     if (connection->closing && connection_private_len(connection) == 0)

@@ -5,7 +5,8 @@
  * read into; the wheel that pings and finds the silent, so that no connection needs a timer.
  *
  * Calls the owners' callbacks (websocket/connection.h) from the event loop, and from
- * connection_feed. */
+ * connection_feed. Input that is held up because too much waits for its peer is decoded in
+ * connections_flush. */
 #ifndef YUKIZURI_WEBSOCKET_CONNECTIONS_H
 #define YUKIZURI_WEBSOCKET_CONNECTIONS_H
 
@@ -28,7 +29,8 @@ struct connections_options {
     struct metrics *metrics;
     struct refusals *refusals; /* NULL: nothing is noted */
     unsigned ping_s;
-    size_t max_message; /* bytes; 0: no limit but memory's */
+    size_t max_message;     /* bytes; 0: no limit but memory's */
+    uint64_t max_fragments; /* short ones of a message; 0: no limit */
 };
 
 struct connections *connections_new(const struct connections_options *options);
@@ -39,7 +41,7 @@ size_t connections_count(const struct connections *all);
 
 /* At the end of an iteration: sends what became dirty in it, and frees those that have ended, for a
  * millisecond at most: when many are cut off at once, they do not hold up those who stay. Calls
- * on_closed. */
+ * the owners' callbacks. */
 void connections_flush(struct connections *all);
 
 /* Is there something left for the next connections_flush? */

@@ -1,5 +1,6 @@
 #include "websocket/decoder.h"
 
+#include "base/bytes.h"
 #include "base/memory.h"
 
 #include <stdlib.h>
@@ -9,46 +10,87 @@
 enum {
     SHORTEST_FRAME = 6, /* two bytes and the mask */
     PONG_HEAD = 2,
-    /* a message may have so many fragments of any size, and one more for each so many bytes */
-    SPARE_FRAGMENTS = 64,
-    FRAGMENT_BYTES = 16,
     TOO_BIG = 1009,
 };
 
 struct decoder {
     wslay_event_context_ptr context;
     const struct decoder_callbacks *callbacks;
+    struct decoder_limits limits;
     void *arg;
     const uint8_t *input;
     size_t input_len;
-    uint64_t fed;      /* bytes handed to wslay, ever */
-    uint64_t finished; /* bytes of all complete frames, ever */
+    struct bytes *waiting; /* what may_go_on has held up */
+    struct bytes *message; /* of the current one, so far; NULL while empty */
+    uint64_t fed;          /* bytes handed to wslay, ever */
+    uint64_t finished;     /* bytes of all complete frames, ever */
     uint64_t frame_len;
+    uint64_t fragments;      /* of the current message, the short ones so far */
+    uint8_t short_len;       /* of the current frame: the length in its second byte */
+    bool header_is_complete; /* its */
+    bool is_control;
     bool fragmented;     /* inside a fragmented message */
-    bool too_fragmented; /* more fragments than allowed */
-    uint64_t fragments;  /* of the current message, so far */
-    uint64_t bytes;      /* in these */
+    bool too_long;       /* the message is refused */
+    bool too_fragmented; /* the message is refused */
     bool drop_replies;   /* what wslay sends is dropped */
     size_t pong_left;    /* bytes still to come of the pong that wslay is sending */
     uint16_t close_code;
 };
+
+static bool is_refused(const struct decoder *decoder)
+{
+    return decoder->too_long || decoder->too_fragmented;
+}
+
+/* --- What goes to wslay --- */
+
+/* How many bytes the frame has for sure: wslay gets no byte of the next one before it is known
+ * whether that is to be decoded. (Its header: RFC 6455 section 5.2. As wslay tells of a frame
+ * without a payload when its header is complete, another one has a byte after it at least.) */
+static uint64_t count_sure_bytes(const struct decoder *decoder)
+{
+    uint64_t taken = decoder->fed - decoder->finished;
+    if (decoder->header_is_complete)
+        return decoder->frame_len - taken;
+    if (taken < SHORTEST_FRAME)
+        return SHORTEST_FRAME - taken;
+    uint64_t header = SHORTEST_FRAME + (decoder->short_len == 126   ? 2u
+                                        : decoder->short_len == 127 ? 8u
+                                                                    : 0u);
+    return taken < header ? header - taken : 1;
+}
+
+static bool may_take(const struct decoder *decoder)
+{
+    const struct decoder_callbacks *callbacks = decoder->callbacks;
+    return decoder->input_len > 0 &&
+           (decoder->fed != decoder->finished || callbacks->may_go_on == NULL ||
+            callbacks->may_go_on(decoder->arg));
+}
 
 static ssize_t take_input(wslay_event_context_ptr context, uint8_t *out, size_t len, int flags,
                           void *arg)
 {
     (void)flags;
     struct decoder *decoder = arg;
-    if (decoder->input_len == 0) {
+    if (!may_take(decoder)) {
         wslay_event_set_error(context, WSLAY_ERR_WOULDBLOCK);
         return -1;
     }
+    uint64_t taken = decoder->fed - decoder->finished;
+    uint64_t sure = count_sure_bytes(decoder);
     size_t take = len < decoder->input_len ? len : decoder->input_len;
+    take = take < sure ? take : (size_t)sure;
     memcpy(out, decoder->input, take);
+    if (taken < 2 && taken + take >= 2)
+        decoder->short_len = out[1 - taken] & 0x7f;
     decoder->input += take;
     decoder->input_len -= take;
     decoder->fed += take;
     return (ssize_t)take;
 }
+
+/* --- What comes from wslay --- */
 
 /* wslay answers every ping by itself; whether one is answered is for others to decide (on_control).
  * It sends a frame in two parts: the head, whose second byte is the length (RFC 6455 section 5.2,
@@ -75,16 +117,21 @@ static ssize_t send_reply(wslay_event_context_ptr context, const uint8_t *data, 
     return (ssize_t)len;
 }
 
-/* wslay allocates a header for each fragment, and fragments may be empty: a message within its
- * length limit could take memory without end. */
 static void count_fragment(struct decoder *decoder,
                            const struct wslay_event_on_frame_recv_start_arg *frame)
 {
     if (frame->opcode != WSLAY_CONTINUATION_FRAME)
-        decoder->fragments = decoder->bytes = 0;
-    decoder->bytes += frame->payload_length;
-    if (++decoder->fragments > SPARE_FRAGMENTS + decoder->bytes / FRAGMENT_BYTES)
-        decoder->too_fragmented = true;
+        decoder->fragments = 0;
+    decoder->fragments += frame->payload_length < DECODER_SHORT_FRAGMENT;
+    decoder->too_fragmented =
+        decoder->limits.fragments > 0 && decoder->fragments > decoder->limits.fragments;
+}
+
+/* wslay judges the length of each frame, and does not sum up what it does not keep. */
+static void judge_length(struct decoder *decoder, uint64_t more)
+{
+    uint64_t most = decoder->limits.message_bytes;
+    decoder->too_long = most > 0 && bytes_len(decoder->message) + more > most;
 }
 
 /* The header's length follows from the payload's (RFC 6455 section 5.2): wslay rejects lengths that
@@ -97,12 +144,24 @@ static void on_wslay_frame_start(wslay_event_context_ptr context,
                             : frame->payload_length <= 0xffff ? 2
                                                               : 8;
     decoder->frame_len = SHORTEST_FRAME + length_bytes + frame->payload_length;
-    if (wslay_is_ctrl_frame(frame->opcode))
+    decoder->header_is_complete = true;
+    decoder->is_control = wslay_is_ctrl_frame(frame->opcode);
+    if (decoder->is_control)
         return;
     decoder->fragmented = !frame->fin;
     count_fragment(decoder, frame);
-    if (decoder->too_fragmented)
+    judge_length(decoder, frame->payload_length);
+    if (is_refused(decoder))
         wslay_event_shutdown_read(context);
+}
+
+static void on_wslay_chunk(wslay_event_context_ptr context,
+                           const struct wslay_event_on_frame_recv_chunk_arg *chunk, void *arg)
+{
+    (void)context;
+    struct decoder *decoder = arg;
+    if (!decoder->is_control && !is_refused(decoder))
+        bytes_add(&decoder->message, chunk->data, chunk->data_length);
 }
 
 static void on_wslay_frame_end(wslay_event_context_ptr context, void *arg)
@@ -110,6 +169,19 @@ static void on_wslay_frame_end(wslay_event_context_ptr context, void *arg)
     (void)context;
     struct decoder *decoder = arg;
     decoder->finished += decoder->frame_len;
+    decoder->header_is_complete = false;
+}
+
+static void give_message(struct decoder *decoder, bool text)
+{
+    struct bytes *message = decoder->message;
+    if (is_refused(decoder))
+        return;
+    decoder->callbacks->on_message(decoder->arg, text,
+                                   message == NULL ? (const uint8_t *)"" : message->data,
+                                   bytes_len(message));
+    free(message);
+    decoder->message = NULL;
 }
 
 static void on_wslay_message(wslay_event_context_ptr context,
@@ -125,32 +197,36 @@ static void on_wslay_message(wslay_event_context_ptr context,
             message->status_code == 0 ? WSLAY_CODE_NO_STATUS_RCVD : message->status_code;
         callbacks->on_close(decoder->arg, decoder->close_code);
     } else if (!wslay_is_ctrl_frame(message->opcode)) {
-        callbacks->on_message(decoder->arg, message->opcode == WSLAY_TEXT_FRAME, message->msg,
-                              message->msg_length);
+        give_message(decoder, message->opcode == WSLAY_TEXT_FRAME);
     } else {
         callbacks->on_control(decoder->arg, message->opcode == WSLAY_PING, message->msg,
                               message->msg_length);
     }
 }
 
-struct decoder *decoder_new(const struct decoder_callbacks *callbacks, size_t max_message,
-                            void *arg)
+/* --- All of it --- */
+
+struct decoder *decoder_new(const struct decoder_callbacks *callbacks,
+                            const struct decoder_limits *limits, void *arg)
 {
     static const struct wslay_event_callbacks wslay_callbacks = {
         .recv_callback = take_input,
         .send_callback = send_reply,
         .on_frame_recv_start_callback = on_wslay_frame_start,
+        .on_frame_recv_chunk_callback = on_wslay_chunk,
         .on_frame_recv_end_callback = on_wslay_frame_end,
         .on_msg_recv_callback = on_wslay_message,
     };
     struct decoder *decoder = memory_new(sizeof *decoder);
     decoder->callbacks = callbacks;
+    decoder->limits = *limits;
     decoder->arg = arg;
     if (wslay_event_context_server_init(&decoder->context, &wslay_callbacks, decoder) != 0)
         abort(); /* out of memory */
-    /* wslay would allocate whatever length a peer declares */
-    if (max_message > 0)
-        wslay_event_config_set_max_recv_msg_length(decoder->context, max_message);
+    /* wslay would allocate whatever length a peer declares, and something for each fragment */
+    wslay_event_config_set_no_buffering(decoder->context, 1);
+    if (limits->message_bytes > 0)
+        wslay_event_config_set_max_recv_msg_length(decoder->context, limits->message_bytes);
     return decoder;
 }
 
@@ -159,18 +235,50 @@ void decoder_free(struct decoder *decoder)
     if (decoder == NULL)
         return;
     wslay_event_context_free(decoder->context);
+    free(decoder->message);
+    free(decoder->waiting);
     free(decoder);
+}
+
+/* wslay returns whenever it gets less than it asks for. */
+static int run_wslay(struct decoder *decoder)
+{
+    size_t before;
+    int error;
+    do {
+        before = decoder->input_len;
+        error = wslay_event_recv(decoder->context);
+    } while (error == 0 && decoder->input_len < before &&
+             wslay_event_get_read_enabled(decoder->context));
+    return error;
+}
+
+/* Decodes what there is, and keeps what may not be decoded yet. Returns an error of wslay. */
+static int run(struct decoder *decoder, const uint8_t *data, size_t len)
+{
+    bool waited = decoder->waiting != NULL;
+    if (waited) {
+        bytes_add(&decoder->waiting, data, len);
+        data = decoder->waiting->data;
+        len = decoder->waiting->len;
+    }
+    decoder->input = data;
+    decoder->input_len = len;
+    int error = run_wslay(decoder);
+    if (waited)
+        bytes_drop(&decoder->waiting, len - decoder->input_len);
+    else if (error == 0 && wslay_event_get_read_enabled(decoder->context))
+        bytes_add(&decoder->waiting, decoder->input, decoder->input_len);
+    decoder->input_len = 0;
+    return error;
 }
 
 enum decoder_result decoder_feed(struct decoder *decoder, const uint8_t *data, size_t len,
                                  uint16_t *code)
 {
     wslay_event_context_ptr context = decoder->context;
-    decoder->input = data;
-    decoder->input_len = len;
-    int error = wslay_event_recv(context);
-    decoder->input_len = 0;
-    if (decoder->too_fragmented) {
+    int error = run(decoder, data, len);
+    if (is_refused(decoder)) {
         *code = TOO_BIG;
         return DECODER_VIOLATED;
     }
@@ -192,9 +300,19 @@ enum decoder_result decoder_feed(struct decoder *decoder, const uint8_t *data, s
     return DECODER_VIOLATED;
 }
 
+bool decoder_has_waiting(const struct decoder *decoder)
+{
+    return decoder->waiting != NULL;
+}
+
+bool decoder_is_too_fragmented(const struct decoder *decoder)
+{
+    return decoder->too_fragmented;
+}
+
 bool decoder_is_idle(const struct decoder *decoder)
 {
-    return decoder->fed == decoder->finished && !decoder->fragmented &&
+    return decoder->fed == decoder->finished && !decoder->fragmented && decoder->waiting == NULL &&
            wslay_event_get_read_enabled(decoder->context) &&
            !wslay_event_want_write(decoder->context);
 }

@@ -1,12 +1,13 @@
 /* The structs of websocket/connection.c, output.c and connections.c. Calls go one way:
- * connections → {connection, output, decoder}, output → connection. */
+ * connections → {connection, output, decoder}, {connection, output} → private_bytes, output →
+ * connection. */
 #ifndef YUKIZURI_WEBSOCKET_INTERNAL_H
 #define YUKIZURI_WEBSOCKET_INTERNAL_H
 
-#include "base/bytes.h"
 #include "base/wheel.h"
 #include "websocket/connections.h"
 #include "websocket/poller.h"
+#include "websocket/private_bytes.h"
 
 #include <assert.h>
 
@@ -29,10 +30,10 @@ struct connection {
     void *owner;
     const struct connection_source *source; /* NULL: none */
     void *source_arg;
-    struct bytes *private;   /* for this peer alone; NULL while empty */
-    struct decoder *decoder; /* NULL between frames */
-    struct link link;        /* on the wheel; of a dead one: in connections.dead */
-    struct connection *next; /* in the list of the dirty */
+    struct private_bytes *private; /* NULL while empty */
+    struct decoder *decoder;       /* NULL between frames */
+    struct link link;              /* on the wheel; of a dead one: in connections.dead */
+    struct connection *next;       /* in the list of the dirty */
     int fd;
     uint32_t slot;              /* the source's */
     union {                     /* in the wheel's ticks */
@@ -48,6 +49,7 @@ struct connection {
     unsigned blocked : 1;        /* its socket is full */
     unsigned inside_frame : 1;   /* was blocked, perhaps inside of a frame, until it is pumped */
     unsigned reading_paused : 1; /* by the owner */
+    unsigned input_held : 1;     /* what was read is not all decoded: too much waits for it */
     unsigned closing : 1;        /* a close frame is queued, or was received */
     unsigned input_ignored : 1;  /* our close frame is queued; theirs says nothing more */
     unsigned dead : 1;           /* to be reaped */

@@ -12,20 +12,20 @@ enum { LARGE_BYTES = 4096 /* a frame for one that is not worth a copy */ };
 
 size_t connection_private_len(const struct connection *connection)
 {
-    return bytes_len(connection->private);
+    return private_bytes_len(connection->private);
 }
 
 void connection_send_first(struct connection *connection, const uint8_t *data, size_t len)
 {
     if (len == 0 || connection->dead)
         return;
-    bytes_add_first(&connection->private, data, len);
+    private_bytes_add_first(&connection->private, data, len);
     connection_mark_dirty(connection);
 }
 
 void connection_send_raw(struct connection *connection, const void *data, size_t len)
 {
-    bytes_add(&connection->private, data, len);
+    private_bytes_add(&connection->private, data, len);
     connection_mark_dirty(connection);
 }
 
@@ -46,14 +46,28 @@ static ssize_t write_iov(struct connection *connection, struct iovec *iov, int c
     return sent;
 }
 
-static void queue_unsent(struct connection *connection, const struct iovec part[2], size_t sent)
+/* What is left of a frame that has begun to go out, while nothing else waits. */
+static void queue_rest(struct connection *connection, const struct iovec part[2], size_t sent)
 {
-    for (int i = 0; i < 2; i++) {
-        size_t skipped = sent < part[i].iov_len ? sent : part[i].iov_len;
-        sent -= skipped;
-        connection_send_raw(connection, (const uint8_t *)part[i].iov_base + skipped,
-                            part[i].iov_len - skipped);
+    for (int i = 1; i >= 0; i--) {
+        size_t before = i == 0 ? 0 : part[0].iov_len;
+        size_t skipped = sent < before ? 0 : sent - before;
+        if (skipped < part[i].iov_len)
+            connection_send_first(connection, (const uint8_t *)part[i].iov_base + skipped,
+                                  part[i].iov_len - skipped);
     }
+}
+
+/* Control frames have a place of their own (RFC 6455 section 5.5): a ping, or the answer to one,
+ * does not wait for the data before it. */
+static void queue_frame(struct connection *connection, enum frame_opcode opcode,
+                        const struct iovec part[2])
+{
+    bool control = opcode == FRAME_PING || opcode == FRAME_PONG;
+    for (int i = 0; i < 2; i++)
+        (control ? private_bytes_add_control
+                 : private_bytes_add)(&connection->private, part[i].iov_base, part[i].iov_len);
+    connection_mark_dirty(connection);
 }
 
 /* A large frame goes straight to a socket where nothing is queued before it: kept until the end of
@@ -72,19 +86,21 @@ void connection_send(struct connection *connection, enum frame_opcode opcode, co
         sent = write_iov(connection, part, 2);
     if (sent < 0 || (size_t)sent == all)
         return;
-    queue_unsent(connection, part, (size_t)sent);
+    if (sent > 0)
+        queue_rest(connection, part, (size_t)sent);
+    else
+        queue_frame(connection, opcode, part);
     if (direct)
         connection_block(connection);
 }
 
-static int build_iov(const struct connection *connection, const struct iovec *before,
+static int build_iov(struct connection *connection, const struct iovec *before,
                      const struct iovec *after, int after_count, struct iovec *out)
 {
     int count = 0;
     if (before->iov_len > 0)
         out[count++] = *before;
-    if (connection->private != NULL)
-        out[count++] = (struct iovec){connection->private->data, connection->private->len};
+    count += private_bytes_gather(connection->private, out + count);
     if (after_count > 0)
         memcpy(out + count, after, (size_t)after_count * sizeof *after);
     return count + after_count;
@@ -104,14 +120,14 @@ static size_t drop_private(struct connection *connection, size_t sent, size_t be
     size_t rest = sent > before ? sent - before : 0;
     size_t private_len = connection_private_len(connection);
     size_t dropped = rest < private_len ? rest : private_len;
-    bytes_drop(&connection->private, dropped);
+    private_bytes_drop(&connection->private, dropped);
     return dropped;
 }
 
 ssize_t connection_write(struct connection *connection, const struct iovec *before,
                          const struct iovec *after, int after_count)
 {
-    struct iovec iov[OUTPUT_MOST_IOVECS + 2];
+    struct iovec iov[1 + PRIVATE_BYTES_PARTS + OUTPUT_MOST_IOVECS];
     assert(after_count <= OUTPUT_MOST_IOVECS);
     if (connection->dead)
         return -1;

@@ -19,18 +19,18 @@
 
 struct connection;
 
-/* Queues a frame for this connection alone; the payload is copied, or sent at once. Nothing happens
- * when it is closing. */
+/* Queues a frame for this connection alone; the payload is copied, or sent at once. A ping or a
+ * pong goes before the data frames that wait. Nothing happens when it is closing. */
 void connection_send(struct connection *connection, enum frame_opcode opcode, const void *data,
                      size_t len);
 
-/* Queues bytes as they are (the 101 response). */
+/* Queues a frame's bytes as they are, whole or in consecutive parts. */
 void connection_send_raw(struct connection *connection, const void *data, size_t len);
 
 /* --- For the source --- */
 
-/* Puts bytes before all that waits: the rest of a shared frame that will be dropped from the log.
- */
+/* Puts bytes before all that waits, which no frame interrupts: the rest of a shared frame that will
+ * be dropped from the log, or the 101 response. */
 void connection_send_first(struct connection *connection, const uint8_t *data, size_t len);
 
 /* Private bytes that wait; shared frames go out only at frame boundaries around them. */

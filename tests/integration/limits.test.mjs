@@ -115,6 +115,14 @@ const LIMITS = {
       assert.equal((await alice.waitClosed()).code, 1009);
     },
   },
+  "max-fragments": {
+    args: ["--max-fragments", "8"],
+    async reach(t, gateway, more = "") {
+      const alice = await joined(t, gateway.url, `alice${more}`);
+      for (let i = 0; i < 9; i++) alice.socket.send("x", { fin: false });
+      assert.equal((await alice.waitClosed()).code, 1009);
+    },
+  },
   "max-head": {
     args: ["--max-head", "1024"],
     async reach(t, gateway) {

@@ -61,6 +61,7 @@ int set_up(void **state)
         .metrics = &stage.metrics,
         .ping_s = PING_S,
         .max_message = MAX_MESSAGE,
+        .max_fragments = MAX_FRAGMENTS,
     };
     int sides[2];
     stage.connections = connections_new(&options);

@@ -5,7 +5,7 @@
 
 #include "websocket/connections.h"
 
-enum { PING_S = 1, SILENCE_S = PING_S + 10, MAX_MESSAGE = 1000 };
+enum { PING_S = 1, SILENCE_S = PING_S + 10, MAX_MESSAGE = 1000, MAX_FRAGMENTS = 8 };
 
 extern struct stage {
     struct event_base *base;

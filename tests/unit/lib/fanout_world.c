@@ -44,8 +44,8 @@ void set_up(bool uring)
         stage.sender = batch_send_new(false);
     stage.poller = poller_new(stage.base, &stage.metrics);
     stage.fanout = fanout_new(stage.sender, &stage.metrics, NULL);
-    const struct connections_options connections = {stage.base, stage.poller, &stage.metrics,
-                                                    NULL,       25,           16384};
+    const struct connections_options connections = {
+        stage.base, stage.poller, &stage.metrics, NULL, 25, 16384, 0};
     const struct subscribers_options subscribers = {
         .queue = fanout_queue(stage.fanout),
         .log = stage.log,

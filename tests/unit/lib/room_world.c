@@ -334,7 +334,7 @@ int room_world_set_up(void **state)
     world->poller = poller_new(world->base, &world->metrics);
     world->fanout = fanout_new(world->sender, &world->metrics, NULL);
     const struct connections_options connections = {
-        world->base, world->poller, &world->metrics, NULL, 25, 16384};
+        world->base, world->poller, &world->metrics, NULL, 25, 16384, 0};
     world->connections = connections_new(&connections);
     renew_room(world);
     begin_at(world, 0);

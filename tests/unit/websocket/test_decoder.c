@@ -38,7 +38,16 @@ static void on_send(void *arg, const uint8_t *data, size_t len)
     to_send_len += len;
 }
 
-static const struct decoder_callbacks callbacks = {on_message, on_close, on_control, on_send};
+static unsigned frames_allowed; /* before the decoder has to stop */
+
+static bool may_go_on(void *arg)
+{
+    (void)arg;
+    return frames_allowed > 0 && frames_allowed-- > 0;
+}
+
+static const struct decoder_callbacks callbacks = {NULL, on_message, on_close, on_control, on_send};
+static const struct decoder_limits limits = {.message_bytes = 100, .fragments = 8};
 
 static int forget_seen(void **state)
 {
@@ -70,7 +79,7 @@ static void test_every_cut(void **state)
     uint16_t code;
     (void)state;
     for (size_t cut = 0; cut <= sizeof stream; cut++) {
-        struct decoder *decoder = decoder_new(&callbacks, 100, NULL);
+        struct decoder *decoder = decoder_new(&callbacks, &limits, NULL);
         assert_int_equal(decoder_feed(decoder, stream, cut, &code), DECODER_OPEN);
         bool boundary = cut == 0 || cut == 24 || cut == 31 || cut == sizeof stream;
         assert_int_equal(decoder_is_idle(decoder), boundary);
@@ -85,7 +94,7 @@ static void test_every_cut(void **state)
 static void test_byte_by_byte(void **state)
 {
     uint16_t code;
-    struct decoder *decoder = decoder_new(&callbacks, 100, NULL);
+    struct decoder *decoder = decoder_new(&callbacks, &limits, NULL);
     (void)state;
     for (size_t i = 0; i < sizeof stream; i++)
         assert_int_equal(decoder_feed(decoder, stream + i, 1, &code), DECODER_OPEN);
@@ -97,7 +106,7 @@ static void test_byte_by_byte(void **state)
 static void assert_violates(const uint8_t *bytes, size_t len, uint16_t expected)
 {
     uint16_t code = 0;
-    struct decoder *decoder = decoder_new(&callbacks, 100, NULL);
+    struct decoder *decoder = decoder_new(&callbacks, &limits, NULL);
     if (decoder_feed(decoder, bytes, len, &code) != DECODER_VIOLATED)
         fail_msg("%02x %02x … is no violation", bytes[0], bytes[1]);
     assert_int_equal(code, expected);
@@ -121,32 +130,158 @@ static void test_violations(void **state)
                     1009); /* 101 bytes announced */
 }
 
-/* Feeds a text in so many continuations of `len` bytes each. Returns how many were taken; not all:
- * then it was refused with the code. */
-static int feed_fragments(struct decoder *decoder, int count, uint8_t len, uint16_t *code)
+/* Feeds a text that begins empty and goes on in `count` fragments of `len` bytes each. Returns how
+ * many were taken; not all: then it was refused with the code. */
+static int feed_fragments(struct decoder *decoder, int count, uint16_t len, uint16_t *code)
 {
     static const uint8_t begin[] = {0x01, 0x80, 0, 0, 0, 0};
-    uint8_t fragment[6 + 100] = {0x00, (uint8_t)(0x80 | len)};
+    static uint8_t fragment[8 + UINT16_MAX];
+    size_t header = len <= 125 ? 6 : 8;
+    memset(fragment, 0, header);
+    fragment[1] = header == 6 ? (uint8_t)(0x80 | len) : 0xfe;
+    if (header == 8) {
+        fragment[2] = (uint8_t)(len >> 8);
+        fragment[3] = (uint8_t)len;
+    }
     assert_int_equal(decoder_feed(decoder, begin, sizeof begin, code), DECODER_OPEN);
     for (int i = 0; i < count; i++)
-        if (decoder_feed(decoder, fragment, 6u + len, code) != DECODER_OPEN)
+        if (decoder_feed(decoder, fragment, header + len, code) != DECODER_OPEN)
             return i;
     return count;
 }
 
-static void test_a_message_in_endless_fragments_is_too_big(void **state)
+static void test_a_message_in_too_many_short_fragments_is_too_big(void **state)
+{
+    (void)state;
+    for (uint16_t len = 0; len <= 1; len++) {
+        uint16_t code = 0;
+        struct decoder *decoder = decoder_new(&callbacks, &limits, NULL);
+        assert_int_equal(feed_fragments(decoder, 1000, len, &code), 7);
+        assert_int_equal(code, 1009);
+        assert_true(decoder_is_too_fragmented(decoder));
+        assert_false(decoder_is_idle(decoder));
+        decoder_free(decoder);
+    }
+    assert_string_equal(seen, "");
+}
+
+/* The last fragment ends the message: it may not slip through. */
+static void test_the_fragment_beyond_the_limit_ends_no_message(void **state)
+{
+    static const uint8_t last[] = {0x80, 0x80, 0, 0, 0, 0};
+    uint16_t code = 0;
+    (void)state;
+    struct decoder *decoder = decoder_new(&callbacks, &limits, NULL);
+    assert_int_equal(feed_fragments(decoder, 7, 1, &code), 7);
+    assert_int_equal(decoder_feed(decoder, last, sizeof last, &code), DECODER_VIOLATED);
+    assert_int_equal(code, 1009);
+    assert_string_equal(seen, "");
+    decoder_free(decoder);
+}
+
+static void test_each_message_has_the_whole_number_of_fragments(void **state)
+{
+    static const uint8_t last[] = {0x80, 0x80, 0, 0, 0, 0};
+    uint16_t code = 0;
+    (void)state;
+    struct decoder *decoder = decoder_new(&callbacks, &limits, NULL);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(feed_fragments(decoder, 6, 0, &code), 6);
+        assert_int_equal(decoder_feed(decoder, last, sizeof last, &code), DECODER_OPEN);
+    }
+    assert_string_equal(seen, "T()T()T()");
+    decoder_free(decoder);
+}
+
+static void test_long_fragments_are_bounded_by_the_length_of_the_message_alone(void **state)
+{
+    static const struct decoder_limits large = {40 * DECODER_SHORT_FRAGMENT, 2};
+    uint16_t code = 0;
+    (void)state;
+    struct decoder *decoder = decoder_new(&callbacks, &large, NULL);
+    assert_int_equal(feed_fragments(decoder, 100, DECODER_SHORT_FRAGMENT, &code), 40);
+    assert_int_equal(code, 1009);
+    assert_false(decoder_is_too_fragmented(decoder));
+    decoder_free(decoder);
+    decoder = decoder_new(&callbacks, &large, NULL);
+    assert_int_equal(feed_fragments(decoder, 100, DECODER_SHORT_FRAGMENT - 1, &code), 1);
+    decoder_free(decoder);
+}
+
+static void test_fragments_are_too_big_together(void **state)
 {
     uint16_t code = 0;
     (void)state;
-    struct decoder *decoder = decoder_new(&callbacks, 100, NULL);
-    assert_true(feed_fragments(decoder, 1000, 0, &code) < 100);
+    struct decoder *decoder = decoder_new(&callbacks, &limits, NULL);
+    assert_int_equal(feed_fragments(decoder, 3, 50, &code), 2);
     assert_int_equal(code, 1009);
-    assert_false(decoder_is_idle(decoder));
+    assert_false(decoder_is_too_fragmented(decoder));
     decoder_free(decoder);
-    decoder = decoder_new(&callbacks, 100, NULL);
-    assert_int_equal(feed_fragments(decoder, 50, 1, &code),
-                     50); /* as some do with each character */
-    decoder_free(decoder);
+}
+
+/* --- Bytes that have to wait --- */
+
+static const struct decoder_callbacks stopping = {may_go_on, on_message, on_close, on_control,
+                                                  on_send};
+
+/* However the bytes come, a frame is decoded when it may be, and no sooner. */
+static void test_frames_wait_until_they_may_be_decoded(void **state)
+{
+    static const char *const after[] = {
+        "", "", "P(p)", "P(p)T(Hello)", "P(p)T(Hello)T(x)", "P(p)T(Hello)T(x)B(yz)"};
+    uint16_t code;
+    (void)state;
+    for (size_t cut = 0; cut <= sizeof stream; cut++) {
+        struct decoder *decoder = decoder_new(&stopping, &limits, NULL);
+        forget_seen(NULL);
+        frames_allowed = 0;
+        assert_int_equal(decoder_feed(decoder, stream, cut, &code), DECODER_OPEN);
+        assert_int_equal(decoder_feed(decoder, stream + cut, sizeof stream - cut, &code),
+                         DECODER_OPEN);
+        assert_string_equal(seen, "");
+        for (size_t i = 1; i < sizeof after / sizeof *after; i++) {
+            assert_true(decoder_has_waiting(decoder));
+            assert_false(decoder_is_idle(decoder));
+            frames_allowed = 1;
+            assert_int_equal(decoder_feed(decoder, NULL, 0, &code), DECODER_OPEN);
+            assert_string_equal(seen, after[i]);
+        }
+        assert_false(decoder_has_waiting(decoder));
+        assert_true(decoder_is_idle(decoder));
+        decoder_free(decoder);
+    }
+}
+
+/* Lengths of two and of eight bytes: nothing of the next frame is taken with them. */
+static void test_a_frame_of_any_length_stops_before_the_next(void **state)
+{
+    static const struct decoder_limits large = {100000, 0};
+    static uint8_t bytes[14 + 70000 + 7];
+    static const size_t lengths[] = {0, 1, 125, 126, 65535, 65536, 70000};
+    uint16_t code;
+    (void)state;
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        size_t len = lengths[i], header = len <= 125 ? 6 : len <= 0xffff ? 8 : 14;
+        memset(bytes, 0, sizeof bytes);
+        bytes[0] = 0x8a; /* a pong shows when it was decoded; only data may be long */
+        if (len > 125)
+            bytes[0] = 0x01;
+        bytes[1] = (uint8_t)(0x80 | (len <= 125 ? len : len <= 0xffff ? 126 : 127));
+        for (size_t at = header - 5, rest = len; len > 125 && rest > 0; rest >>= 8)
+            bytes[at--] = (uint8_t)rest;
+        memcpy(bytes + header + len, (const uint8_t[]){0x89, 0x81, 0, 0, 0, 0, 'n'}, 7);
+        struct decoder *decoder = decoder_new(&stopping, &large, NULL);
+        forget_seen(NULL);
+        frames_allowed = 1;
+        assert_int_equal(decoder_feed(decoder, bytes, header + len + 7, &code), DECODER_OPEN);
+        assert_null(strstr(seen, "P(n)"));
+        assert_true(decoder_has_waiting(decoder));
+        frames_allowed = 1;
+        assert_int_equal(decoder_feed(decoder, NULL, 0, &code), DECODER_OPEN);
+        assert_non_null(strstr(seen, "P(n)"));
+        assert_false(decoder_has_waiting(decoder));
+        decoder_free(decoder);
+    }
 }
 
 static void test_close_is_echoed(void **state)
@@ -154,7 +289,7 @@ static void test_close_is_echoed(void **state)
     static const uint8_t close[] = {0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe9};
     static const uint8_t echo[] = {0x88, 0x02, 0x03, 0xe9};
     uint16_t code = 0;
-    struct decoder *decoder = decoder_new(&callbacks, 100, NULL);
+    struct decoder *decoder = decoder_new(&callbacks, &limits, NULL);
     (void)state;
     assert_int_equal(decoder_feed(decoder, close, sizeof close, &code), DECODER_CLOSED);
     assert_int_equal(code, 1001);
@@ -174,7 +309,7 @@ static void test_pings_and_pongs_are_told_and_a_close_after_them_is_answered(voi
     };
     static const uint8_t echo[] = {0x88, 0x02, 0x03, 0xe8};
     uint16_t code = 0;
-    struct decoder *decoder = decoder_new(&callbacks, 100, NULL);
+    struct decoder *decoder = decoder_new(&callbacks, &limits, NULL);
     (void)state;
     assert_int_equal(decoder_feed(decoder, bytes, sizeof bytes, &code), DECODER_CLOSED);
     assert_string_equal(seen, "P()Q(no)P(\x88\x02\x03)C(1000)");
@@ -191,7 +326,13 @@ int main(void)
         TEST(test_every_cut),
         TEST(test_byte_by_byte),
         TEST(test_violations),
-        TEST(test_a_message_in_endless_fragments_is_too_big),
+        TEST(test_a_message_in_too_many_short_fragments_is_too_big),
+        TEST(test_the_fragment_beyond_the_limit_ends_no_message),
+        TEST(test_each_message_has_the_whole_number_of_fragments),
+        TEST(test_long_fragments_are_bounded_by_the_length_of_the_message_alone),
+        TEST(test_fragments_are_too_big_together),
+        TEST(test_frames_wait_until_they_may_be_decoded),
+        TEST(test_a_frame_of_any_length_stops_before_the_next),
         TEST(test_close_is_echoed),
         TEST(test_pings_and_pongs_are_told_and_a_close_after_them_is_answered),
     };
