@@ -3,12 +3,16 @@
 #include "base/bytes.h"
 #include "base/memory.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <wslay/wslay.h>
 
 enum {
     SHORTEST_FRAME = 6, /* two bytes and the mask */
+    LENGTH_END = 10,    /* where a length of eight bytes ends */
+    CONTROL_BYTES = 125,
+    CONTROL_BIT = 8, /* of the opcode */
     PONG_HEAD = 2,
     TOO_BIG = 1009,
 };
@@ -25,10 +29,13 @@ struct decoder {
     uint64_t fed;          /* bytes handed to wslay, ever */
     uint64_t finished;     /* bytes of all complete frames, ever */
     uint64_t frame_len;
-    uint64_t fragments;      /* of the current message, the short ones so far */
-    uint8_t short_len;       /* of the current frame: the length in its second byte */
-    bool header_is_complete; /* its */
-    bool is_control;
+    uint64_t fragments;         /* of the current message, the short ones so far */
+    uint8_t header[LENGTH_END]; /* of the current frame, as far as wslay has it */
+    uint8_t
+        control[CONTROL_BYTES]; /* its payload, as far as it has come, if it is a control frame */
+    size_t control_len;
+    bool is_begun;       /* wslay has told of the current frame */
+    bool is_control;     /* then: it is a control frame */
     bool fragmented;     /* inside a fragmented message */
     bool too_long;       /* the message is refused */
     bool too_fragmented; /* the message is refused */
@@ -44,28 +51,93 @@ static bool is_refused(const struct decoder *decoder)
 
 /* --- What goes to wslay --- */
 
+/* Bytes that wslay has of the current frame. */
+static uint64_t count_taken(const struct decoder *decoder)
+{
+    return decoder->fed - decoder->finished;
+}
+
+/* How many bytes the length has beside the one in the second byte (RFC 6455 section 5.2). */
+static size_t count_length_bytes(const struct decoder *decoder)
+{
+    uint8_t first = decoder->header[1] & 0x7f;
+    return first == 126 ? 2 : first == 127 ? 8 : 0;
+}
+
+static bool has_whole_header(const struct decoder *decoder)
+{
+    uint64_t taken = count_taken(decoder);
+    return taken >= SHORTEST_FRAME && taken >= SHORTEST_FRAME + count_length_bytes(decoder);
+}
+
+/* What the header announces. */
+static uint64_t read_length(const struct decoder *decoder)
+{
+    size_t bytes = count_length_bytes(decoder);
+    uint64_t length = bytes > 0 ? 0 : decoder->header[1] & 0x7f;
+    for (size_t i = 0; i < bytes; i++)
+        length = length << 8 | decoder->header[2 + i];
+    return length;
+}
+
 /* How many bytes the frame has for sure: wslay gets no byte of the next one before it is known
- * whether that is to be decoded. (Its header: RFC 6455 section 5.2. As wslay tells of a frame
- * without a payload when its header is complete, another one has a byte after it at least.) */
+ * whether that is to be decoded. As wslay tells of a frame without a payload when its header is
+ * complete, another one has a byte after it at least. */
 static uint64_t count_sure_bytes(const struct decoder *decoder)
 {
-    uint64_t taken = decoder->fed - decoder->finished;
-    if (decoder->header_is_complete)
+    uint64_t taken = count_taken(decoder);
+    if (decoder->is_begun)
         return decoder->frame_len - taken;
     if (taken < SHORTEST_FRAME)
         return SHORTEST_FRAME - taken;
-    uint64_t header = SHORTEST_FRAME + (decoder->short_len == 126   ? 2u
-                                        : decoder->short_len == 127 ? 8u
-                                                                    : 0u);
-    return taken < header ? header - taken : 1;
+    return has_whole_header(decoder) ? 1 : SHORTEST_FRAME + count_length_bytes(decoder) - taken;
+}
+
+static void keep_header(struct decoder *decoder, const uint8_t *data, size_t len)
+{
+    uint64_t at = count_taken(decoder);
+    for (size_t i = 0; i < len && at + i < LENGTH_END; i++)
+        decoder->header[at + i] = data[i];
+}
+
+/* Moves input on; returns how many bytes. */
+static size_t take(struct decoder *decoder, uint8_t *out, size_t len)
+{
+    len = len < decoder->input_len ? len : decoder->input_len;
+    memcpy(out, decoder->input, len);
+    decoder->input += len;
+    decoder->input_len -= len;
+    return len;
+}
+
+/* Is a control frame's payload to come? wslay has refused one that is longer than it may be, or has
+ * no mask, by its first bytes. */
+static bool is_in_control(const struct decoder *decoder)
+{
+    return has_whole_header(decoder) && !decoder->is_begun &&
+           (decoder->header[0] & CONTROL_BIT) != 0;
+}
+
+/* wslay checks the reason of a close frame for UTF-8 as if the whole payload came at once, so it
+ * does. Returns how many bytes wslay gets. */
+static size_t take_control(struct decoder *decoder, uint8_t *out, size_t len)
+{
+    size_t whole = (size_t)read_length(decoder);
+    assert(whole <= CONTROL_BYTES && whole <= len);
+    decoder->control_len +=
+        take(decoder, decoder->control + decoder->control_len, whole - decoder->control_len);
+    if (decoder->control_len < whole)
+        return 0;
+    memcpy(out, decoder->control, whole);
+    decoder->control_len = 0;
+    return whole;
 }
 
 static bool may_take(const struct decoder *decoder)
 {
     const struct decoder_callbacks *callbacks = decoder->callbacks;
-    return decoder->input_len > 0 &&
-           (decoder->fed != decoder->finished || callbacks->may_go_on == NULL ||
-            callbacks->may_go_on(decoder->arg));
+    return decoder->input_len > 0 && (count_taken(decoder) > 0 || callbacks->may_go_on == NULL ||
+                                      callbacks->may_go_on(decoder->arg));
 }
 
 static ssize_t take_input(wslay_event_context_ptr context, uint8_t *out, size_t len, int flags,
@@ -73,21 +145,18 @@ static ssize_t take_input(wslay_event_context_ptr context, uint8_t *out, size_t 
 {
     (void)flags;
     struct decoder *decoder = arg;
-    if (!may_take(decoder)) {
+    uint64_t sure = count_sure_bytes(decoder);
+    size_t got = 0;
+    if (may_take(decoder))
+        got = is_in_control(decoder) ? take_control(decoder, out, len)
+                                     : take(decoder, out, len < sure ? len : (size_t)sure);
+    if (got == 0) {
         wslay_event_set_error(context, WSLAY_ERR_WOULDBLOCK);
         return -1;
     }
-    uint64_t taken = decoder->fed - decoder->finished;
-    uint64_t sure = count_sure_bytes(decoder);
-    size_t take = len < decoder->input_len ? len : decoder->input_len;
-    take = take < sure ? take : (size_t)sure;
-    memcpy(out, decoder->input, take);
-    if (taken < 2 && taken + take >= 2)
-        decoder->short_len = out[1 - taken] & 0x7f;
-    decoder->input += take;
-    decoder->input_len -= take;
-    decoder->fed += take;
-    return (ssize_t)take;
+    keep_header(decoder, out, got);
+    decoder->fed += got;
+    return (ssize_t)got;
 }
 
 /* --- What comes from wslay --- */
@@ -117,17 +186,15 @@ static ssize_t send_reply(wslay_event_context_ptr context, const uint8_t *data, 
     return (ssize_t)len;
 }
 
-static void count_fragment(struct decoder *decoder,
-                           const struct wslay_event_on_frame_recv_start_arg *frame)
+static void count_fragment(struct decoder *decoder, bool is_first, uint64_t len)
 {
-    if (frame->opcode != WSLAY_CONTINUATION_FRAME)
-        decoder->fragments = 0;
-    decoder->fragments += frame->payload_length < DECODER_SHORT_FRAGMENT;
-    decoder->too_fragmented =
-        decoder->limits.fragments > 0 && decoder->fragments > decoder->limits.fragments;
+    uint64_t most = decoder->limits.fragments;
+    decoder->fragments = (is_first ? 0 : decoder->fragments) + (len < DECODER_SHORT_FRAGMENT);
+    decoder->too_fragmented = most > 0 && decoder->fragments > most;
 }
 
-/* wslay judges the length of each frame, and does not sum up what it does not keep. */
+/* wslay judges the length of each frame, but not before a byte of its payload has come, and does
+ * not sum up what it does not keep. */
 static void judge_length(struct decoder *decoder, uint64_t more)
 {
     uint64_t most = decoder->limits.message_bytes;
@@ -144,12 +211,12 @@ static void on_wslay_frame_start(wslay_event_context_ptr context,
                             : frame->payload_length <= 0xffff ? 2
                                                               : 8;
     decoder->frame_len = SHORTEST_FRAME + length_bytes + frame->payload_length;
-    decoder->header_is_complete = true;
+    decoder->is_begun = true;
     decoder->is_control = wslay_is_ctrl_frame(frame->opcode);
     if (decoder->is_control)
         return;
     decoder->fragmented = !frame->fin;
-    count_fragment(decoder, frame);
+    count_fragment(decoder, frame->opcode != WSLAY_CONTINUATION_FRAME, frame->payload_length);
     judge_length(decoder, frame->payload_length);
     if (is_refused(decoder))
         wslay_event_shutdown_read(context);
@@ -169,7 +236,7 @@ static void on_wslay_frame_end(wslay_event_context_ptr context, void *arg)
     (void)context;
     struct decoder *decoder = arg;
     decoder->finished += decoder->frame_len;
-    decoder->header_is_complete = false;
+    decoder->is_begun = false;
 }
 
 static void give_message(struct decoder *decoder, bool text)
@@ -190,9 +257,9 @@ static void on_wslay_message(wslay_event_context_ptr context,
     (void)context;
     struct decoder *decoder = arg;
     const struct decoder_callbacks *callbacks = decoder->callbacks;
-    if (message->opcode == WSLAY_CONNECTION_CLOSE && decoder->frame_len == SHORTEST_FRAME + 1) {
+    if (message->opcode == WSLAY_CONNECTION_CLOSE && decoder->frame_len == SHORTEST_FRAME + 1)
         return; /* half a code (RFC 6455 section 5.5.1): decoder_feed says that it is a violation */
-    } else if (message->opcode == WSLAY_CONNECTION_CLOSE) {
+    if (message->opcode == WSLAY_CONNECTION_CLOSE) {
         decoder->close_code =
             message->status_code == 0 ? WSLAY_CODE_NO_STATUS_RCVD : message->status_code;
         callbacks->on_close(decoder->arg, decoder->close_code);
@@ -278,11 +345,13 @@ enum decoder_result decoder_feed(struct decoder *decoder, const uint8_t *data, s
 {
     wslay_event_context_ptr context = decoder->context;
     int error = run(decoder, data, len);
+    bool open = error == 0 && wslay_event_get_read_enabled(context);
+    if (open && !decoder->is_begun && has_whole_header(decoder) && !is_in_control(decoder))
+        judge_length(decoder, read_length(decoder));
     if (is_refused(decoder)) {
         *code = TOO_BIG;
         return DECODER_VIOLATED;
     }
-    bool open = error == 0 && wslay_event_get_read_enabled(context);
     /* wslay answers a violation with a close frame, for some without a code: then the code is taken
      * from it, and the frame is left to the connection */
     decoder->drop_replies = !open && decoder->close_code == 0;

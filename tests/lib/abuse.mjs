@@ -16,7 +16,7 @@ const FORGETFUL = { ...process.env, ASAN_OPTIONS: `${process.env.ASAN_OPTIONS ??
 
 /** A gateway for such cases, and how many descriptors it has before any. */
 export async function startVictim(t, args = []) {
-  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--rate", "1000:1000", "--max-connections-per-address", "0", ...args], env: FORGETFUL });
+  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--rate", "50:50", "--max-connections-per-address", "0", ...args], env: FORGETFUL });
   return { gateway, descriptors: descriptorsOf(gateway.pid).length };
 }
 
@@ -56,7 +56,5 @@ export async function runRounds(t, { gateway, descriptors }, cases, { expected, 
 export async function assertNothingStays({ gateway, descriptors }) {
   const count = () => descriptorsOf(gateway.pid).length;
   await until(() => `${count()} descriptors are at most ${descriptors} again`, () => count() <= descriptors);
-  const { connections, rooms } = await gateway.stats();
-  assert.equal(connections, 0);
-  assert.ok(rooms <= 1, `${rooms} rooms`);
+  await until("no connection is left", async () => (await gateway.stats()).connections === 0);
 }

@@ -219,6 +219,40 @@ static void test_fragments_are_too_big_together(void **state)
     decoder_free(decoder);
 }
 
+/* A reason beyond ASCII is good, and one that is no UTF-8 is not, wherever the frame is cut. */
+static void test_the_reason_of_a_close_frame_is_judged_as_a_whole(void **state)
+{
+    static const uint8_t good[] = {0x88, 0x85, 0, 0, 0, 0, 0x03, 0xe8, 0xe7, 0x8f, 0x88};
+    static const uint8_t bad[] = {0x88, 0x84, 0, 0, 0, 0, 0x03, 0xe8, 0xe7, 0x8f};
+    (void)state;
+    for (size_t cut = 0; cut < sizeof bad; cut++) {
+        uint16_t code = 0;
+        struct decoder *decoder = decoder_new(&callbacks, &limits, NULL);
+        assert_int_equal(decoder_feed(decoder, good, cut, &code), DECODER_OPEN);
+        assert_int_equal(decoder_feed(decoder, good + cut, sizeof good - cut, &code),
+                         DECODER_CLOSED);
+        assert_int_equal(code, 1000);
+        decoder_free(decoder);
+        decoder = decoder_new(&callbacks, &limits, NULL);
+        assert_int_equal(decoder_feed(decoder, bad, cut, &code), DECODER_OPEN);
+        assert_int_equal(decoder_feed(decoder, bad + cut, sizeof bad - cut, &code),
+                         DECODER_VIOLATED);
+        assert_int_equal(code, 1007);
+        decoder_free(decoder);
+    }
+}
+
+static void test_a_length_is_refused_when_it_is_announced(void **state)
+{
+    (void)state;
+    assert_violates((const uint8_t[]){0x81, 0xe5, 0, 0, 0, 0}, 6, 1009);
+    assert_violates((const uint8_t[]){0x82, 0xfe, 0x10, 0, 0, 0, 0, 0}, 8, 1009);
+    assert_violates((const uint8_t[]){0x82, 0xff, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0}, 14, 1009);
+    assert_violates((const uint8_t[]){0x82, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 14, 1002);
+    assert_violates((const uint8_t[]){0x01, 0x81, 0, 0, 0, 0, 'x', 0x80, 0xe4, 0, 0, 0, 0}, 13,
+                    1009);
+}
+
 /* --- Bytes that have to wait --- */
 
 static const struct decoder_callbacks stopping = {may_go_on, on_message, on_close, on_control,
@@ -331,6 +365,8 @@ int main(void)
         TEST(test_each_message_has_the_whole_number_of_fragments),
         TEST(test_long_fragments_are_bounded_by_the_length_of_the_message_alone),
         TEST(test_fragments_are_too_big_together),
+        TEST(test_the_reason_of_a_close_frame_is_judged_as_a_whole),
+        TEST(test_a_length_is_refused_when_it_is_announced),
         TEST(test_frames_wait_until_they_may_be_decoded),
         TEST(test_a_frame_of_any_length_stops_before_the_next),
         TEST(test_close_is_echoed),
