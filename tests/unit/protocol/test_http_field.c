@@ -232,6 +232,7 @@ static void test_where_a_body_ends_is_sure_or_the_request_is_bad(void **state)
     }
     assert_int_equal(body("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"), HTTP_REQUEST_BAD);
     assert_int_equal(body("Content-Length: 0\r\nTransfer-Encoding: chunked\r\n"), HTTP_REQUEST_BAD);
+    assert_int_equal(body("Content-Length: 0\r\nTransfer-Encoding: x\r\n"), HTTP_REQUEST_BAD);
     assert_int_equal(body("Transfer-Encoding: chunked, chunked\r\n"), HTTP_REQUEST_BAD);
     assert_int_equal(body("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"),
                      HTTP_REQUEST_BAD);
