@@ -56,7 +56,21 @@ static void add_limits(struct text *out, const struct server *server)
         {"drain", config->drain},
         {"drain-delay", config->drain_delay},
     };
+    const struct {
+        const char *name;
+        const struct rate_limit *value;
+    } rates[] = {
+        {"rate-per-address", &config->rate_per_address},
+        {"bytes-per-address", &config->bytes_per_address},
+        {"joins-per-address", &config->joins_per_address},
+        {"rooms-per-address", &config->rooms_per_address},
+        {"bad-per-address", &config->bad_per_address},
+        {"handshakes-per-address", &config->handshakes_per_address},
+    };
     text_print(out, "; limits (0: none): rate %g:%g", config->rate.per_second, config->rate.burst);
+    for (size_t i = 0; i < sizeof rates / sizeof *rates; i++)
+        text_print(out, ", %s %.10g:%.10g", rates[i].name, rates[i].value->per_second,
+                   rates[i].value->burst);
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
         text_print(out, ", %s %" PRIu64, limits[i].name, limits[i].value);
 }

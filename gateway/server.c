@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/stderr_line.h"
+#include "config/address_rates.h"
 #include "http/ops.h"
 #include "loop.h"
 #include "process_log.h"
@@ -83,6 +84,7 @@ static void on_second(evutil_socket_t fd, short events, void *arg)
     broker_tick(server->broker);
     sessions_tick(server->sessions);
     check_embedded_redis(server);
+    address_rates_tick(server->address_rates, clock_monotonic_ms());
     refusals_tick(server->refusals, clock_monotonic_ms());
     log_tick(server->log);
     tell_service(server);
@@ -161,6 +163,7 @@ void server_free(struct server *server)
     sessions_free(server->sessions);
     broker_free(server->broker);
     quota_free(server->quota);
+    address_rates_free(server->address_rates);
     fanout_free(server->fanout);
     batch_send_free(server->sender);
     poller_free(server->poller);

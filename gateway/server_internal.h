@@ -37,6 +37,7 @@ struct server {
     struct broker *broker;
     struct connections *connections;
     struct quota *quota;
+    struct address_rates *address_rates;
     struct sessions *sessions;
     struct membership *membership;
     struct client_addresses *addresses;

@@ -3,6 +3,7 @@
 #include "base/file_limit.h"
 #include "base/memory.h"
 #include "base/stderr_line.h"
+#include "config/address_rates.h"
 #include "server_internal.h"
 #include "websocket/connections.h"
 
@@ -171,6 +172,7 @@ static void make_parts(struct server *server)
     server->connections = connections_new(&connections);
     server->fanout = fanout_new(server->sender, &server->metrics, server->refusals);
     server->quota = quota_new(config->max_connections_per_address);
+    server->address_rates = address_rates_new(config);
     const struct sessions_options sessions = {
         .base = server->base,
         .config = config,
@@ -178,6 +180,7 @@ static void make_parts(struct server *server)
         .broker = server->broker,
         .connections = server->connections,
         .quota = server->quota,
+        .address_rates = server->address_rates,
         .metrics = &server->metrics,
         .refusals = server->refusals,
         .log = server->log,
@@ -245,6 +248,7 @@ static void make_site(struct server *server)
         .broker = server->broker,
         .sessions = server->sessions,
         .quota = server->quota,
+        .address_rates = server->address_rates,
         .metrics = &server->metrics,
         .refusals = server->refusals,
         .log = server->log,

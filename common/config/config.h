@@ -64,6 +64,12 @@ struct config {
     uint64_t max_fragments;
     uint64_t max_head;
     struct rate_limit rate;
+    struct rate_limit rate_per_address;
+    struct rate_limit bytes_per_address; /* tokens are bytes */
+    struct rate_limit joins_per_address;
+    struct rate_limit rooms_per_address;
+    struct rate_limit bad_per_address;
+    struct rate_limit handshakes_per_address;
     uint64_t backlog;
     uint64_t retention;
     uint64_t retention_messages;

@@ -81,6 +81,26 @@ const struct config_row config_table[] = {
      "Messages per second and burst, per connection. Pings, pongs and typing have a separate "
      "allowance of the same size (at least 2 a second and 10 at once). A connection that keeps "
      "ignoring too_fast is closed with 4429."},
+    {"rate-per-address", CONFIG_RATE, AT(rate_per_address), "20:80", 0, 0, "N:BURST",
+     "Messages per second and burst from one IPv4 address or IPv6 /64, over all its connections, "
+     "joins apart. Pings, pongs and typing have an allowance of four times that. Reconnecting "
+     "gives "
+     "no new burst. Here and in the limits below, loopback and trusted proxies are not counted."},
+    {"bytes-per-address", CONFIG_RATE, AT(bytes_per_address), "131072:2097152", 0, 100000000,
+     "N:BURST",
+     "Bytes per second and burst that one address may send over its WebSockets, whatever they are. "
+     "The connection that sends more is closed with 4429."},
+    {"joins-per-address", CONFIG_RATE, AT(joins_per_address), "2:128", 0, 0, "N:BURST",
+     "Joins and resumes per second and burst from one address; further ones are refused with "
+     "too_fast."},
+    {"rooms-per-address", CONFIG_RATE, AT(rooms_per_address), "0.5:32", 0, 0, "N:BURST",
+     "Rooms per second and burst that joins from one address may open on this gateway; further "
+     "ones are refused with too_fast."},
+    {"bad-per-address", CONFIG_RATE, AT(bad_per_address), "1:50", 0, 0, "N:BURST",
+     "Messages per second and burst from one address that make no sense (bad_message). The "
+     "connection that sends more is closed with 4429."},
+    {"handshakes-per-address", CONFIG_RATE, AT(handshakes_per_address), "4:128", 0, 0, "N:BURST",
+     "WebSocket handshakes per second and burst from one address; further ones are answered 429."},
     {"backlog", CONFIG_COUNT, AT(backlog), "1048576", 0, 1073741824, "BYTES",
      "Unsent bytes at which a slow reader is closed with 4408. It gets the missed messages after "
      "it reconnects."},

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <strings.h>
 
+enum { MOST_PER_SECOND = 1000000 /* where a row of a rate says nothing else */ };
+
 /* --- What is a good value --- */
 
 static const char *judge_addr(const char *text)
@@ -246,11 +248,13 @@ static int set_rate(struct config_loader *loader, const struct config_row *row, 
         at++;
         good = parse_decimal(&at, &limit.burst) == 0;
     }
-    if (!good || *at != '\0' || limit.per_second > 1e6 || limit.burst > 1e6)
-        return config_fail(loader, row, "\"%.128s\" is not N:BURST, such as 5:20", text);
+    double most = row->most > 0 ? (double)row->most : MOST_PER_SECOND;
+    if (!good || *at != '\0' || limit.per_second > most || limit.burst > most)
+        return config_fail(loader, row, "\"%.128s\" is not N:BURST, such as %s", text,
+                           row->initial);
     if (limit.per_second > 0 && limit.burst < 1)
         return config_fail(loader, row,
-                           "\"%.128s\" would let nobody say anything: in N:BURST, BURST is 1 at "
+                           "\"%.128s\" would let nobody do anything: in N:BURST, BURST is 1 at "
                            "least (0 is no limit)",
                            text);
     *(struct rate_limit *)config_field(loader->config, row) = limit;

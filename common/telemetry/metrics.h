@@ -15,7 +15,7 @@
 /* The value of a gauge that nobody can tell at the moment: it is left out of both spellings. */
 #define METRICS_UNKNOWN UINT64_MAX
 
-enum { METRICS_WORDS = 24 };
+enum { METRICS_WORDS = 48 };
 
 /* A counter by a word from a small fixed set; words beyond the bound are counted as "other". */
 struct metrics_by_word {

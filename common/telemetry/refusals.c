@@ -26,6 +26,25 @@ static const struct {
     [REFUSAL_RATE] = {"rate",
                       "somebody sends more than rate allows: it is told too_fast, its pings "
                       "and typing are dropped; the flood lines say who"},
+    [REFUSAL_RATE_PER_ADDRESS] = {"rate-per-address",
+                                  "one address sends more than rate-per-address allows: it is told "
+                                  "too_fast, its pings and typing are dropped; behind a proxy see "
+                                  "trusted-proxy"},
+    [REFUSAL_BYTES_PER_ADDRESS] =
+        {"bytes-per-address", "one address sends more than bytes-per-address allows: its "
+                              "connection is closed with 4429; behind a proxy see trusted-proxy"},
+    [REFUSAL_JOINS_PER_ADDRESS] =
+        {"joins-per-address", "one address joins more often than joins-per-address allows: it is "
+                              "told too_fast; behind a proxy see trusted-proxy"},
+    [REFUSAL_ROOMS_PER_ADDRESS] =
+        {"rooms-per-address", "one address opens more rooms than rooms-per-address allows: it is "
+                              "told too_fast; behind a proxy see trusted-proxy"},
+    [REFUSAL_BAD_PER_ADDRESS] =
+        {"bad-per-address", "one address sends more nonsense than bad-per-address allows: its "
+                            "connection is closed with 4429; behind a proxy see trusted-proxy"},
+    [REFUSAL_HANDSHAKES_PER_ADDRESS] =
+        {"handshakes-per-address", "one address connects more often than handshakes-per-address "
+                                   "allows: it is answered 429; behind a proxy see trusted-proxy"},
     [REFUSAL_MAX_TEXT] = {"max-text", "a message has more characters than max-text allows: it is "
                                       "refused with too_long"},
     [REFUSAL_MAX_MESSAGE] = {"max-message", "a WebSocket message has more bytes than max-message "

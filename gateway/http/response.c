@@ -89,7 +89,8 @@ void response_say(struct response *response, int status, const char *sentence)
     if (status == 426)
         response_add_headers(response, "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
     if (status == 503 || status == 429)
-        response_add_headers(response, "Retry-After: 5\r\n");
+        text_print(&response->out, "Retry-After: %u\r\n",
+                   response->retry_after_s > 0 ? response->retry_after_s : RESPONSE_RETRY_AFTER_S);
     response_add_headers(response, "Cache-Control: no-store\r\n");
     response_end_text(response, "text/plain; charset=utf-8", line, (size_t)len);
 }
@@ -132,6 +133,7 @@ void response_done(struct response *response)
     response->body = NULL;
     response->body_len = 0;
     response->sent = 0;
+    response->retry_after_s = 0;
     response->is_head = false;
 }
 

@@ -12,13 +12,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+enum { RESPONSE_RETRY_AFTER_S = 5 };
+
 struct response {
     struct text out;           /* the head, and a body that is not static */
     const unsigned char *body; /* static; sent after `out` */
     size_t body_len;
-    size_t sent;     /* of out and body together */
-    bool keep_alive; /* the connection stays open after it: says the header Connection */
-    bool is_head;    /* it answers HEAD: with all headers and no body */
+    size_t sent;            /* of out and body together */
+    bool keep_alive;        /* the connection stays open after it: says the header Connection */
+    unsigned retry_after_s; /* for 503 and 429; 0: RESPONSE_RETRY_AFTER_S */
+    bool is_head;           /* it answers HEAD: with all headers and no body */
 };
 
 /* Begins the head; what was there is thrown away. */

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct address_rates;
 struct broker;
 struct client_addresses;
 struct connections;
@@ -27,7 +28,8 @@ struct http_site {
     struct broker *broker;
     struct sessions *sessions;
     struct pages *pages;
-    struct quota *quota; /* of WebSockets of an address; a session gives it back */
+    struct quota *quota;                 /* of WebSockets of an address; a session gives it back */
+    struct address_rates *address_rates; /* NULL: addresses are not limited */
     struct metrics *metrics;
     struct refusals *refusals;
     struct log *log;

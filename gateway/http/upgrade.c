@@ -1,5 +1,7 @@
 #include "http/upgrade.h"
 
+#include "base/clock.h"
+#include "config/address_rates.h"
 #include "config/quota.h"
 #include "http/client_address.h"
 #include "protocol/handshake.h"
@@ -8,6 +10,7 @@
 #include "websocket/echo.h"
 #include "websocket/output.h"
 
+#include <math.h>
 #include <stdio.h>
 
 static bool refuse_upgrade(const struct http_call *call, int status, const char *sentence)
@@ -31,7 +34,8 @@ static struct connection *open_connection(const struct http_site *site, int fd,
 {
     if (room == NULL)
         return echo_open(site->connections, fd);
-    const struct session_visitor visitor = {fd, *address, room};
+    const struct session_visitor visitor = {fd, *address, room,
+                                            client_address_is_trusted(site->addresses, address)};
     return session_open(site->sessions, &visitor);
 }
 
@@ -57,6 +61,23 @@ static bool is_full(const struct http_site *site)
     return max > 0 && connections_count(site->connections) >= max;
 }
 
+/* If there is none, the answer will say when there is. */
+static bool has_handshake_token(const struct http_site *site, const struct http_call *call,
+                                const struct address *address)
+{
+    char text[ADDRESS_TEXT_BYTES];
+    if (client_address_is_trusted(site->addresses, address))
+        return true;
+    double wait_s = address_rates_take(site->address_rates, address, ADDRESS_HANDSHAKES, 1,
+                                       clock_monotonic_ms());
+    if (wait_s <= 0)
+        return true;
+    sessions_format_address(site->sessions, address, text);
+    refusals_note(site->refusals, REFUSAL_HANDSHAKES_PER_ADDRESS, text);
+    call->response->retry_after_s = (unsigned)ceil(wait_s);
+    return false;
+}
+
 bool upgrade_answer(const struct http_site *site, const struct http_call *call, const char *room)
 {
     const struct config_list *origins = &site->config->origin;
@@ -75,6 +96,8 @@ bool upgrade_answer(const struct http_site *site, const struct http_call *call, 
     struct address address =
         client_address_find(site->addresses, call->peer, call->peer_is_hidden, call->request)
             .address;
+    if (room != NULL && !has_handshake_token(site, call, &address))
+        return refuse_upgrade(call, 429, "Too many connections come from your address.");
     if (room != NULL && !quota_take(site->quota, &address)) {
         client_address_note_refused(site->addresses, &address);
         return refuse_upgrade(call, 429, "There are too many connections from your address.");

@@ -76,8 +76,9 @@ struct session {
         uint32_t lost_cause; /* afterwards: which of session_lost's words */
     };
     struct address address;
-    uint8_t state : 7;  /* enum session_state */
+    uint8_t state : 6;  /* enum session_state */
     bool held : 1;      /* nothing is read from it: too much is under way */
+    bool uncounted : 1; /* the address is that of a trusted proxy */
     uint16_t in_flight; /* replies that will still come, and calls that are queued */
 };
 

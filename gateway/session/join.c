@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "session/address_limit.h"
 #include "session/admit.h"
 #include "session/join_batch.h"
 #include "session/leave.h"
@@ -9,6 +10,7 @@
 #include "session/refresh.h"
 #include "session/welcome.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +26,23 @@ static void read_since(struct joining *joining, const struct message_in *join)
     memcpy(joining->since_epoch, join->since_epoch, strlen(join->since_epoch) + 1);
     joining->since_seq = join->since_seq;
     joining->has_since = true;
+}
+
+/* May its room be open here? If not, the join is refused. */
+static bool may_open(struct session *session)
+{
+    if (room_is_open(session->entry->room))
+        return true;
+    double wait_s = session_address_wait(session, ADDRESS_ROOMS);
+    if (wait_s <= 0)
+        return true;
+    session_refuse_join(session,
+                        &(struct message_error){
+                            .code = "too_fast",
+                            .message = "Too many new rooms come from your address; please wait.",
+                            .retry_after = ceil(wait_s * 10) / 10,
+                        });
+    return false;
 }
 
 void session_join(struct session *session, const struct message_in *join)
@@ -43,6 +62,8 @@ void session_join(struct session *session, const struct message_in *join)
         session_refuse_unavailable(session);
         return;
     }
+    if (!may_open(session))
+        return;
     if (!room_is_open(session->entry->room))
         session->entry->refresh_at_ms = session_refresh_ms(session->all);
     room_open(session->entry->room);

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "session/address_limit.h"
 #include "session/log.h"
 #include "session/session.h"
 #include "websocket/output.h"
@@ -265,21 +266,31 @@ static void refuse_message(struct session *session, const char *nonce, int64_t n
 
 /* --- Taking a token --- */
 
-bool session_has_token(struct session *session, const char *nonce)
+static bool has_token(struct session *session, enum address_rate kind, const char *nonce)
 {
     int64_t now_ms = clock_monotonic_ms();
     forgive_if_quiet(session, now_ms);
     if (rate_take(&session->rate, find_limit(session), RATE_WORDS, now_ms))
-        return true;
+        return session_address_allows(session, kind, nonce);
     refuse_message(session, nonce, now_ms);
     return false;
+}
+
+bool session_has_token(struct session *session, const char *nonce)
+{
+    return has_token(session, ADDRESS_WORDS, nonce);
+}
+
+bool session_has_join_token(struct session *session)
+{
+    return has_token(session, ADDRESS_JOINS, NULL);
 }
 
 bool session_has_sign_token(struct session *session)
 {
     int64_t now_ms = clock_monotonic_ms();
     if (rate_take(&session->rate, find_limit(session), RATE_SIGNS, now_ms))
-        return true;
+        return session_address_wait(session, ADDRESS_SIGNS) <= 0;
     count_refusal(session, now_ms);
     strike(session, now_ms);
     return false;

@@ -6,8 +6,11 @@
 
 /* Everything that comes from a peer takes a token. Is there one for something that is said or asked
  * for? If not, an error is sent, for its message with this nonce, or NULL. Who goes on in spite of
- * that is closed with 4429. */
+ * that is closed with 4429. Its address needs a token, too (session/address_limit). */
 bool session_has_token(struct session *session, const char *nonce);
+
+/* The same for a join. */
+bool session_has_join_token(struct session *session);
 
 /* The same for a sign of life (ping, pong, typing): it is dropped, and nothing is sent. */
 bool session_has_sign_token(struct session *session);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "room/member_list.h"
+#include "session/address_limit.h"
 #include "session/delivery_time.h"
 #include "session/disconnect.h"
 #include "session/grace_clock.h"
@@ -80,6 +81,8 @@ static bool may_send(struct session *session, const struct message_in *message)
 {
     if (message->type == MESSAGE_PING || message->type == MESSAGE_TYPING)
         return session_has_sign_token(session);
+    if (message->type == MESSAGE_JOIN)
+        return session_has_join_token(session);
     if (message->type != MESSAGE_LEAVE || session->state != SESSION_JOINED)
         return session_has_token(session, message->type == MESSAGE_SAY ? message->nonce : NULL);
     rate_take(&session->rate, &session->all->options.config->rate, RATE_WORDS,
@@ -112,7 +115,7 @@ static void refuse_bad(struct session *session, const uint8_t *data, size_t len,
 {
     char nonce[MESSAGE_NONCE_BYTES];
     bool found = message_find_nonce(data, len, nonce);
-    if (!session_has_token(session, found ? nonce : NULL))
+    if (!session_allows_bad(session) || !session_has_token(session, found ? nonce : NULL))
         return;
     session_error(session, &(struct message_error){
                                .code = "bad_message",
@@ -168,11 +171,12 @@ static struct table_key id_of(const void *value)
 
 struct connection *session_open(struct sessions *all, const struct session_visitor *visitor)
 {
-    static const struct connection_callbacks callbacks = {on_message, session_on_control,
-                                                          on_closed};
+    static const struct connection_callbacks callbacks = {on_message, session_on_control, on_closed,
+                                                          session_on_bytes};
     struct session *session = memory_new(sizeof *session);
     session->all = all;
     session->address = visitor->address;
+    session->uncounted = visitor->trusted;
     session->rate = rate_new(&all->options.config->rate, clock_monotonic_ms());
     session->opened_s = (uint32_t)(clock_monotonic_ms() / 1000);
     session->entry = room_owner(rooms_get(all->rooms, visitor->room));

@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 
+struct address_rates;
 struct subscribers_queue;
 struct sessions;
 
@@ -24,7 +25,8 @@ struct sessions_options {
     struct subscribers_queue *queue;
     struct broker *broker;
     struct connections *connections;
-    struct quota *quota; /* given back one for each session that ends */
+    struct quota *quota;                 /* given back one for each session that ends */
+    struct address_rates *address_rates; /* NULL: addresses are not limited */
     struct metrics *metrics;
     struct refusals *refusals;
     struct log *log;
@@ -49,6 +51,7 @@ struct session_visitor {
     int fd;
     struct address address;
     const char *room; /* a valid name */
+    bool trusted;     /* the address is that of a trusted proxy, which has many clients */
 };
 
 /* Takes the socket over; the connection is returned so that the caller can queue the handshake's

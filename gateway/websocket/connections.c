@@ -230,6 +230,8 @@ static void receive_bytes(struct connection *connection)
         connection->last_rx_ticks = wheel_now(all->wheel);
     connection->pong_pending = false;
     all->options.metrics->bytes_in += (uint64_t)got;
+    if (connection->callbacks->on_bytes != NULL)
+        connection->callbacks->on_bytes(connection->owner, (size_t)got);
     connection_feed(connection, all->scratch, (size_t)got);
 }
 

@@ -17,7 +17,7 @@ static void ignore_closed(void *owner, const struct connection_end *end)
 
 struct connection *echo_open(struct connections *all, int fd)
 {
-    static const struct connection_callbacks callbacks = {send_back, NULL, ignore_closed};
+    static const struct connection_callbacks callbacks = {send_back, NULL, ignore_closed, NULL};
     struct connection *connection = connection_new(all, fd, &callbacks, NULL);
     connection_set_owner(connection, connection); /* it is its own */
     return connection;

@@ -160,8 +160,8 @@ static void test_numbers_are_digits(void **state)
                                             "5:20:1",   "5 20", "-5",  ".5",  "5.", "1e9:1e9"};
     for (size_t i = 0; i < sizeof bad_rates / sizeof *bad_rates; i++)
         assert_fails("--rate", bad_rates[i], "is not N:BURST");
-    assert_fails("--rate", "5:0", "would let nobody say anything");
-    assert_fails("--rate", "0.5", "would let nobody say anything");
+    assert_fails("--rate", "5:0", "would let nobody do anything");
+    assert_fails("--rate", "0.5", "would let nobody do anything");
     assert_good("--rate", "0.5:1");
     assert_good("--rate", "0");
     static const char *const bad_modes[] = {"", "66", "0o660", "888", "rw-rw----", "10660", "1660"};

@@ -42,7 +42,7 @@ static void on_closed(void *owner, const struct connection_end *end)
     stage.connection = NULL;
 }
 
-const struct connection_callbacks callbacks = {on_message, on_control, on_closed};
+const struct connection_callbacks callbacks = {on_message, on_control, on_closed, NULL};
 
 int make_pair(int sides[2])
 {

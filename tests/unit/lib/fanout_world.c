@@ -74,7 +74,7 @@ void tear_down(void)
 
 int come(uint64_t position)
 {
-    static const struct connection_callbacks callbacks = {on_message, NULL, on_closed};
+    static const struct connection_callbacks callbacks = {on_message, NULL, on_closed, NULL};
     int pair[2];
     int index = stage.count++;
     assert_int_equal(socketpair(AF_UNIX, stage.type | SOCK_NONBLOCK, 0, pair), 0);

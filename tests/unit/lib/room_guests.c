@@ -198,7 +198,7 @@ static void on_closed(void *owner, const struct connection_end *end)
 
 static struct guest *admit(struct room_world *world, const struct room_arrival *entry)
 {
-    static const struct connection_callbacks callbacks = {on_message, NULL, on_closed};
+    static const struct connection_callbacks callbacks = {on_message, NULL, on_closed, NULL};
     int pair[2];
     assert_true(world->guest_count < ROOM_GUESTS);
     struct guest *guest = &world->guests[world->guest_count++];

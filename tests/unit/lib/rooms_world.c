@@ -132,7 +132,7 @@ static void on_guest_closed(void *owner, const struct connection_end *end)
 
 void enter(struct rooms_world *world, struct room *room)
 {
-    static const struct connection_callbacks callbacks = {on_message, NULL, on_guest_closed};
+    static const struct connection_callbacks callbacks = {on_message, NULL, on_guest_closed, NULL};
     static const struct room_arrival arrival = {false, 0};
     int pair[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);

@@ -73,7 +73,7 @@ static void on_closed(void *owner, const struct connection_end *end)
     stage.connection = NULL;
 }
 
-static const struct connection_callbacks echoing = {echo_back, NULL, on_closed};
+static const struct connection_callbacks echoing = {echo_back, NULL, on_closed, NULL};
 
 static void open_echo(void)
 {
