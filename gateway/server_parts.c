@@ -167,8 +167,8 @@ static void make_parts(struct server *server)
 {
     const struct config *config = server->config;
     const struct connections_options connections = {
-        server->base,           server->poller,      &server->metrics,     server->refusals,
-        (unsigned)config->ping, config->max_message, config->max_fragments};
+        server->base,           server->poller,      &server->metrics,      server->refusals,
+        (unsigned)config->ping, config->max_message, config->max_fragments, config->max_unsent};
     server->connections = connections_new(&connections);
     server->fanout = fanout_new(server->sender, &server->metrics, server->refusals);
     server->quota = quota_new(config->max_connections_per_address);

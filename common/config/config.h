@@ -59,6 +59,9 @@ struct config {
     uint64_t max_connections;
     uint64_t max_connections_per_address;
     uint64_t max_members;
+    uint64_t max_rooms;
+    uint64_t max_pending;
+    uint64_t max_unsent;
     uint64_t max_text;
     uint64_t max_message;
     uint64_t max_fragments;

@@ -67,6 +67,15 @@ const struct config_row config_table[] = {
      "connections. Loopback peers are not counted."},
     {"max-members", CONFIG_COUNT, AT(max_members), "0", 0, 100000000, "N",
      "Members of one room. Further joins are refused with room_full."},
+    {"max-rooms", CONFIG_COUNT, AT(max_rooms), "100000", 0, 100000000, "N",
+     "Rooms of this gateway with a member or a join under way. Joins of further ones are refused "
+     "with unavailable."},
+    {"max-pending", CONFIG_COUNT, AT(max_pending), "65536", 0, 100000000, "N",
+     "Messages of this gateway on their way to Redis. Further ones are refused with unavailable."},
+    {"max-unsent", CONFIG_COUNT, AT(max_unsent), "268435456", 0, 1099511627776, "BYTES",
+     "Unsent bytes that are for one member each, of all connections together. No connection may "
+     "have more than what is left of it: the slowest readers are closed with 4408 first. When half "
+     "of it is used, new connections are refused with 503."},
     {"max-text", CONFIG_COUNT, AT(max_text), "2000", 0, 1000000, "N",
      "Code points in the text of one message."},
     {"max-message", CONFIG_COUNT, AT(max_message), "32768", 512, 16777216, "BYTES",

@@ -25,6 +25,7 @@ static const struct row rows[] = {
     {"ghosts", "Detached sessions: members whose connection is lost, within their grace period.",
      AT(detached), true},
     {"rooms", "Rooms open on this gateway.", AT(rooms), true},
+    {"unsent_bytes", "Memory of unsent bytes that are for one member each.", AT(unsent), true},
     {"ready", "1 while members can join and talk, as /readyz reports.", AT(ready), true},
     {"draining", "1 while this gateway drains.", AT(draining), true},
     {"open_descriptors", "Files and sockets that this process has open.", AT(descriptors), true},

@@ -24,11 +24,11 @@ struct metrics_by_word {
 };
 
 struct metrics {
-    uint64_t connections, members, detached, rooms, redis_up;      /* gauges */
-    uint64_t redis_writes_to_disk, redis_evicts;                   /* 0, 1, or METRICS_UNKNOWN */
-    uint64_t ready, draining, redis_refuses;                       /* 0 or 1 */
-    uint64_t descriptors, max_descriptors, max_connections;        /* gauges */
-    uint64_t handshakes, http_requests, messages_in, messages_out; /* totals */
+    uint64_t connections, members, detached, rooms, redis_up;       /* gauges */
+    uint64_t redis_writes_to_disk, redis_evicts;                    /* 0, 1, or METRICS_UNKNOWN */
+    uint64_t ready, draining, redis_refuses;                        /* 0 or 1 */
+    uint64_t descriptors, max_descriptors, max_connections, unsent; /* gauges */
+    uint64_t handshakes, http_requests, messages_in, messages_out;  /* totals */
     uint64_t bytes_in, bytes_out, joins, resumes, leaves, gaps, says, pings;
     uint64_t redis_lost, redis_commands, redis_timeouts, stream_reads, slow_closed, log_dropped;
     struct metrics_by_word errors, closes, dropped_events, redis_errors, refused, lost;

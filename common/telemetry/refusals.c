@@ -23,6 +23,14 @@ static const struct {
          "from there is answered 429; behind a proxy see trusted-proxy"},
     [REFUSAL_MAX_MEMBERS] = {"max-members", "a room has as many members as max-members allows: who "
                                             "wants to join is told room_full"},
+    [REFUSAL_MAX_ROOMS] = {"max-rooms", "there are as many rooms as max-rooms allows: who wants to "
+                                        "join a further one is told unavailable"},
+    [REFUSAL_MAX_PENDING] = {"max-pending",
+                             "as many messages as max-pending allows wait for Redis: who says "
+                             "something is told unavailable"},
+    [REFUSAL_MAX_UNSENT] = {"max-unsent",
+                            "more waits for slow readers than max-unsent allows: the slowest are "
+                            "closed with 4408, who comes is answered 503"},
     [REFUSAL_RATE] = {"rate",
                       "somebody sends more than rate allows: it is told too_fast, its pings "
                       "and typing are dropped; the flood lines say who"},

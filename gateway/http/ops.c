@@ -106,6 +106,7 @@ static void set_gauges(const struct http_site *site)
     metrics->log_dropped = log_dropped(site->log);
     metrics->max_descriptors = file_limit_get();
     metrics->max_connections = site->max_connections;
+    metrics->unsent = connections_unsent(site->connections);
     metrics->descriptors = file_limit_in_use(http_server_count_clients(site->server) +
                                              connections_count(site->connections));
 }

@@ -19,6 +19,7 @@ struct rooms {
     struct table *by_name;
     struct link in_order; /* all rooms, see rooms_rotate */
     size_t unused;        /* open without a user */
+    size_t open;
 };
 
 struct room {

@@ -69,6 +69,11 @@ struct room *rooms_get(struct rooms *rooms, const char *name)
     return room;
 }
 
+size_t rooms_count_used(const struct rooms *rooms)
+{
+    return rooms->open - rooms->unused;
+}
+
 void rooms_hold(struct room *room)
 {
     if (room->users++ == 0)

@@ -40,6 +40,9 @@ void rooms_free(struct rooms *rooms);
 /* The room of this name, made if need be; one more user of it (rooms_release). */
 struct room *rooms_get(struct rooms *rooms, const char *name);
 
+/* Open rooms with a user. */
+size_t rooms_count_used(const struct rooms *rooms);
+
 /* One more user of the room, and one less: without any it closes after a while, and is freed; at
  * once when it is not open. */
 void rooms_hold(struct room *room);

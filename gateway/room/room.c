@@ -220,6 +220,7 @@ void room_open(struct room *room)
     presence_line_open(room);
     room->feed = feed_open(rooms->commands, broker_pubsub(rooms->options.broker), room->name,
                            &callbacks, room);
+    rooms->open++;
     rooms->callbacks.on_opened(room->owner, true);
 }
 
@@ -227,6 +228,7 @@ void room_free(struct room *room)
 {
     if (room_is_open(room)) {
         feed_close(room->feed);
+        room->rooms->open--;
         room->rooms->callbacks.on_opened(room->owner, false);
         presence_line_close(room);
         subscribers_free(room->subscribers);

@@ -112,6 +112,7 @@ struct sessions {
     struct link ended_floods; /* of connections that ended within the last minute, */
     size_t ended_flood_count; /* so many */
     uint64_t next_number;
+    uint64_t pending_says; /* on their way to Redis */
     int64_t away_ms;       /* for how long Redis was away, in all but */
     int64_t away_since_ms; /* the outage that is under way; 0: there is none */
     struct address_key *address_key;

@@ -28,11 +28,30 @@ static void read_since(struct joining *joining, const struct message_in *join)
     joining->has_since = true;
 }
 
+/* For one more room? */
+static bool has_place(const struct sessions *all)
+{
+    uint64_t most = all->options.config->max_rooms;
+    if (most == 0 || rooms_count_used(all->rooms) < most)
+        return true;
+    refusals_note(all->options.refusals, REFUSAL_MAX_ROOMS, NULL);
+    return false;
+}
+
 /* May its room be open here? If not, the join is refused. */
 static bool may_open(struct session *session)
 {
     if (room_is_open(session->entry->room))
         return true;
+    if (!has_place(session->all)) {
+        session_refuse_join(session, &(struct message_error){
+                                         .code = "unavailable",
+                                         .message = "There are too many rooms right now; please "
+                                                    "try again later.",
+                                         .retry_after = 10,
+                                     });
+        return false;
+    }
     double wait_s = session_address_wait(session, ADDRESS_ROOMS);
     if (wait_s <= 0)
         return true;

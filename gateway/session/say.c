@@ -94,6 +94,7 @@ static void on_said(void *arg, const struct redis_reply *reply)
     struct saying *saying = arg;
     struct session *session = saying->session;
     session->in_flight--;
+    session->all->pending_says--;
     if (session->held && session->in_flight <= RELEASE_IN_FLIGHT)
         hold(session, false);
     answer_say(saying, reply);
@@ -125,6 +126,7 @@ static void publish(struct session *session, const struct message_in *say)
                                      say->epoch};
     struct saying *saying = new_saying(session, say);
     session->in_flight++;
+    session->all->pending_says++;
     if (session->in_flight >= HOLD_IN_FLIGHT) /* without a rate limit, Redis limits it */
         hold(session, true);
     bool sent = commands_say(room_topic(session->entry->room), &call, on_said, saying) == 0;
@@ -132,8 +134,27 @@ static void publish(struct session *session, const struct message_in *say)
     if (sent)
         return;
     session->in_flight--;
+    session->all->pending_says--;
     refuse_unavailable(saying, true);
     free(saying);
+}
+
+/* Redis does not keep up: what cannot be sent soon is not taken. */
+static bool refuse_if_pending(struct session *session, const struct message_in *say)
+{
+    uint64_t most = session->all->options.config->max_pending;
+    if (most == 0 || session->all->pending_says < most)
+        return false;
+    refusals_note(session->all->options.refusals, REFUSAL_MAX_PENDING, NULL);
+    session_error(session, &(struct message_error){
+                               .code = "unavailable",
+                               .message = "The chat is too busy right now, and your message was "
+                                          "not sent. Please send it again.",
+                               .nonce = say->nonce,
+                               .retry_after = 1,
+                               .not_accepted = say->nonce != NULL,
+                           });
+    return true;
 }
 
 void session_say(struct session *session, const struct message_in *message)
@@ -151,6 +172,8 @@ void session_say(struct session *session, const struct message_in *message)
                                                        .not_accepted = message->nonce != NULL});
         return;
     }
+    if (refuse_if_pending(session, message))
+        return;
     if (config->log_text)
         session_log(session, "say", message->text);
     publish(session, message);

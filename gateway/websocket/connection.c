@@ -64,8 +64,21 @@ bool connection_is_full(const struct connection *connection)
            PRIVATE_HIGH_BYTES + connection->all->options.max_message;
 }
 
+/* Has it more than what is left for it and for everybody else? */
+static bool exceeds_share(const struct connection *connection)
+{
+    const struct connections *all = connection->all;
+    size_t most = all->options.max_unsent, used = connections_unsent(all);
+    return most > 0 && connection->blocked && !connection->closing &&
+           private_bytes_len(connection->private) > (most > used ? most - used : 0);
+}
+
 void connection_update_watch(struct connection *connection)
 {
+    if (connection->private != NULL && exceeds_share(connection)) {
+        refusals_note(connection->all->options.refusals, REFUSAL_MAX_UNSENT, NULL);
+        connection_close(connection, CONNECTION_TOO_SLOW, "too slow: come back");
+    }
     bool read = connection->closing || (!connection->reading_paused && !connection->input_held &&
                                         !connection_is_full(connection));
     unsigned wanted = (read ? POLLER_READ : 0u) | (connection->blocked ? POLLER_WRITE : 0u);

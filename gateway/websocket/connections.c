@@ -407,6 +407,12 @@ bool connections_have_more(const struct connections *all)
     return all->dirty != NULL || !list_is_empty(&all->dead);
 }
 
+size_t connections_unsent(const struct connections *all)
+{
+    (void)all;
+    return private_bytes_total();
+}
+
 size_t connections_count(const struct connections *all)
 {
     return all->count;

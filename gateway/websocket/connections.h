@@ -31,6 +31,7 @@ struct connections_options {
     unsigned ping_s;
     size_t max_message;     /* bytes; 0: no limit but memory's */
     uint64_t max_fragments; /* short ones of a message; 0: no limit */
+    size_t max_unsent;      /* private bytes of all together; 0: no limit */
 };
 
 struct connections *connections_new(const struct connections_options *options);
@@ -38,6 +39,12 @@ struct connections *connections_new(const struct connections_options *options);
 /* Closes and frees everything, without on_closed; NULL is fine. */
 void connections_free(struct connections *all);
 size_t connections_count(const struct connections *all);
+
+/* The memory of the private bytes of all. A connection whose socket is full is closed with
+ * CONNECTION_TOO_SLOW when it has more of them than is left of max_unsent (a dynamic threshold,
+ * Choudhury and Hahne 1998): so the slowest readers go first, and the sum stays below it. Looked at
+ * after reading from it, and after writing to it. */
+size_t connections_unsent(const struct connections *all);
 
 /* At the end of an iteration: sends what became dirty in it, and frees those that have ended, for a
  * millisecond at most: when many are cut off at once, they do not hold up those who stay. Calls

@@ -14,6 +14,8 @@ struct private_bytes {
     size_t begun; /* of `frames`, after those: no frame may interrupt them */
 };
 
+static size_t total; /* of all: what private_bytes_len says of each */
+
 static size_t count_frames(const struct private_bytes *waiting)
 {
     return bytes_len(waiting->frames) - waiting->gone;
@@ -35,12 +37,14 @@ void private_bytes_add(struct private_bytes **waiting, const void *data, size_t 
 {
     if (len > 0)
         bytes_add(&make(waiting)->frames, data, len);
+    total += len;
 }
 
 void private_bytes_add_control(struct private_bytes **waiting, const void *data, size_t len)
 {
     if (len > 0)
         bytes_add(&make(waiting)->control, data, len);
+    total += len;
 }
 
 /* Dropping moves all that stay: done once for so many that each byte moves once on average. */
@@ -57,6 +61,7 @@ void private_bytes_add_first(struct private_bytes **waiting, const void *data, s
     drop_gone(make(waiting));
     bytes_add_first(&(*waiting)->frames, data, len);
     (*waiting)->begun += len;
+    total += len;
 }
 
 static int gather_part(struct iovec out[], int count, uint8_t *data, size_t len)
@@ -107,6 +112,7 @@ void private_bytes_drop(struct private_bytes **waiting, size_t len)
     if (len == 0)
         return;
     assert(len <= private_bytes_len(all));
+    total -= len;
     size_t first = least(len, all->begun);
     size_t control = least(len - first, bytes_len(all->control));
     if (first > 0)
@@ -124,7 +130,13 @@ void private_bytes_free(struct private_bytes *waiting)
 {
     if (waiting == NULL)
         return;
+    total -= private_bytes_len(waiting);
     free(waiting->control);
     free(waiting->frames);
     free(waiting);
+}
+
+size_t private_bytes_total(void)
+{
+    return total;
 }

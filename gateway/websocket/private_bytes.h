@@ -17,6 +17,9 @@ struct private_bytes;
 /* All bytes that wait. */
 size_t private_bytes_len(const struct private_bytes *waiting);
 
+/* The bytes that wait for all peers of this process. */
+size_t private_bytes_total(void);
+
 /* Adds a frame without a mask, whole or in consecutive parts, behind all others. */
 void private_bytes_add(struct private_bytes **waiting, const void *data, size_t len);
 

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import fs from "node:fs";
 import net from "node:net";
 import test from "node:test";
-import { Member, atEnd, counts, get, joined, lapse, ofKind, startGateway, startRedis, stopwatch, until } from "../lib/harness.mjs";
+import { Member, atEnd, counts, get, joined, lapse, maskedFrame, ofKind, rawWebSocket, startGateway, startRedis, stopwatch, until } from "../lib/harness.mjs";
 
 const limitLines = (gateway, name) => ofKind(gateway, "limit").filter((line) => line.limit === name);
 
@@ -59,11 +59,44 @@ test("a full room refuses joins until a place is free", async (t) => {
   await until("carol comes in", async () => (await carol.askToJoin("carol")).type === "welcome");
 });
 
+test("a reader that takes most of max-unsent is closed with 4408, newcomers get 503 meanwhile, and all of it is free afterwards", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--max-unsent", "140000", "--rate", "0"] });
+  const bob = await joined(t, gateway.url, "bob");
+  const lazy = await rawWebSocket(t, gateway);
+  lazy.pause();
+  await until("it is closed", async () => {
+    lazy.write(PINGS);
+    return (await counts(gateway, "refused_total"))["max-unsent"] > 0;
+  });
+  const { unsent_bytes: unsent } = await gateway.stats();
+  assert.ok(unsent >= 70000 && unsent <= 140000, `${unsent}`);
+  const late = new Member(t, gateway.url);
+  await refusedAt(late);
+  assert.match(late.error.message, /503/);
+  await bob.say("still here");
+  lazy.destroy();
+  await until("all is free", async () => (await gateway.stats()).unsent_bytes === 0);
+  await joined(t, gateway.url, "carol");
+});
+
+test("a room that somebody left makes place for another one", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--max-rooms", "1"] });
+  const alice = await joined(t, gateway.url, "alice");
+  alice.send({ type: "leave" });
+  await alice.settled();
+  alice.socket.terminate();
+  const bob = await new Member(t, `${gateway.url}/den`).opened();
+  await until("he is in", async () => (await bob.askToJoin("bob")).type === "welcome");
+});
+
 async function refusedAt(member) {
   return until("it is refused", () => member.error);
 }
 
 // --- Each limit is logged ---
+
+/** Many pings with long payloads, as one client sends them that reads no pong. */
+const PINGS = Buffer.concat(Array(2000).fill(maskedFrame(9, "x".repeat(125))));
 
 const LIMITS = {
   "max-connections": {
@@ -89,6 +122,39 @@ const LIMITS = {
       const bob = await new Member(t, gateway.url).opened();
       bob.send({ type: "join", name: `bob${more}` });
       await bob.waitFor({ type: "error", code: "room_full" });
+    },
+  },
+  "max-rooms": {
+    args: ["--max-rooms", "1"],
+    async reach(t, gateway, more = "") {
+      await joined(t, gateway.url, `alice${more}`);
+      const bob = await new Member(t, `${gateway.url}/den${more}`).opened();
+      const { code, retry_after } = await bob.askToJoin("bob");
+      assert.deepEqual([code, retry_after], ["unavailable", 10]);
+    },
+  },
+  "max-pending": {
+    args: ["--max-pending", "1"],
+    async reach(t, gateway, more = "") {
+      const alice = await joined(t, gateway.url, `alice${more}`);
+      alice.sendTogether(["1", "2"].map((nonce) => ({ type: "say", text: "hello", nonce })));
+      const { code, accepted, retry_after } = await alice.waitFor({ type: "error", nonce: "2" });
+      assert.deepEqual([code, accepted, retry_after], ["unavailable", false, 1]);
+      await alice.waitFor({ type: "ack", nonce: "1" });
+      assert.equal((await alice.insist("3")).type, "ack");
+    },
+  },
+  "max-unsent": {
+    args: ["--max-unsent", "80000", "--rate", "0"],
+    async reach(t, gateway) {
+      const lazy = await rawWebSocket(t, gateway);
+      lazy.pause();
+      const refused = async () => (await counts(gateway, "refused_total"))["max-unsent"] ?? 0;
+      const before = await refused();
+      await until("it is closed", async () => {
+        lazy.write(PINGS);
+        return (await refused()) > before;
+      });
     },
   },
   rate: {

@@ -45,7 +45,12 @@ void set_up(bool uring)
     stage.poller = poller_new(stage.base, &stage.metrics);
     stage.fanout = fanout_new(stage.sender, &stage.metrics, NULL);
     const struct connections_options connections = {
-        stage.base, stage.poller, &stage.metrics, NULL, 25, 16384, 0};
+        .base = stage.base,
+        .poller = stage.poller,
+        .metrics = &stage.metrics,
+        .ping_s = 25,
+        .max_message = 16384,
+    };
     const struct subscribers_options subscribers = {
         .queue = fanout_queue(stage.fanout),
         .log = stage.log,

@@ -178,7 +178,8 @@ static void make_sessions(void)
                                                     stage.refusals,
                                                     (unsigned)stage.config.ping,
                                                     stage.config.max_message,
-                                                    stage.config.max_fragments};
+                                                    stage.config.max_fragments,
+                                                    stage.config.max_unsent};
     stage.connections = connections_new(&connections);
     stage.quota = quota_new(stage.config.max_connections_per_address);
     const struct sessions_options sessions = {

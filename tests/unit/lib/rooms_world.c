@@ -235,7 +235,12 @@ int rooms_world_set_up(void **state)
     world->poller = poller_new(world->base, &world->metrics);
     world->fanout = fanout_new(world->sender, &world->metrics, NULL);
     const struct connections_options connections = {
-        world->base, world->poller, &world->metrics, NULL, 25, 16384, 0};
+        .base = world->base,
+        .poller = world->poller,
+        .metrics = &world->metrics,
+        .ping_s = 25,
+        .max_message = 16384,
+    };
     const struct rooms_options rooms = {world->base, fanout_queue(world->fanout), world->broker};
     world->connections = connections_new(&connections);
     world->rooms = rooms_new(&rooms, &callbacks, world);

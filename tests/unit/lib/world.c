@@ -198,7 +198,7 @@ static void make_sessions(void)
     world.poller = poller_new(loop_base(), &world.metrics);
     world.connections = connections_new(&(struct connections_options){
         loop_base(), world.poller, &world.metrics, world.refusals, (unsigned)world.config.ping,
-        world.config.max_message, world.config.max_fragments});
+        world.config.max_message, world.config.max_fragments, world.config.max_unsent});
     world.fanout = fanout_new(world.sender, &world.metrics, world.refusals);
     world.quota = quota_new(0);
     world.sessions = sessions_new(&(struct sessions_options){

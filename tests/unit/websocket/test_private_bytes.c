@@ -130,10 +130,27 @@ static void test_added_frames_follow_whatever_went_out(void **state)
         if (i == 150)
             ADD_FIRST("");
     }
+    assert_int_equal(private_bytes_total(), private_bytes_len(waiting));
     send_some(&waiting, sizeof expected);
+    assert_int_equal(private_bytes_total(), 0);
     assert_int_equal(sent_len, sizeof expected);
     assert_memory_equal(sent, expected, sent_len);
     assert_null(waiting);
+}
+
+static void test_all_that_waits_is_counted(void **state)
+{
+    (void)state;
+    struct private_bytes *one = NULL, *other = NULL;
+    private_bytes_add(&one, "\x81\x01y", 3);
+    private_bytes_add_control(&other, "\x89\x00", 2);
+    private_bytes_add_first(&other, "x", 1);
+    assert_int_equal(private_bytes_total(), 6);
+    private_bytes_drop(&other, 2);
+    assert_int_equal(private_bytes_total(), 4);
+    private_bytes_free(one);
+    private_bytes_free(other);
+    assert_int_equal(private_bytes_total(), 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup(test_##name, forget_sent)
@@ -146,6 +163,7 @@ int main(void)
         TEST(nothing_interrupts_what_has_begun),
         TEST(frames_of_all_lengths_are_told_apart),
         TEST(added_frames_follow_whatever_went_out),
+        TEST(all_that_waits_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
