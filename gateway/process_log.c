@@ -52,6 +52,8 @@ static void add_limits(struct text *out, const struct server *server)
         {"backlog", config->backlog},
         {"retention", config->retention},
         {"retention-messages", config->retention_messages},
+        {"retention-bytes", config->retention_bytes},
+        {"retention-bytes-total", config->retention_bytes_total},
         {"leave-grace", config->leave_grace},
         {"lease", config->lease},
         {"ping", config->ping},

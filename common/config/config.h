@@ -76,6 +76,8 @@ struct config {
     uint64_t backlog;
     uint64_t retention;
     uint64_t retention_messages;
+    uint64_t retention_bytes;
+    uint64_t retention_bytes_total;
     uint64_t leave_grace;
     uint64_t lease;
     uint64_t ping;

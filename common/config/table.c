@@ -117,6 +117,12 @@ const struct config_row config_table[] = {
      "How long a message can be replayed to a member who reconnects; 0 stores nothing."},
     {"retention-messages", CONFIG_COUNT, AT(retention_messages), "10000", 1, 1000000, "N",
      "Stored messages per room, at most."},
+    {"retention-bytes", CONFIG_COUNT, AT(retention_bytes), "16777216", 0, 1099511627776, "BYTES",
+     "Bytes of stored events per room, at most. Who missed one that had to go is told so (gap)."},
+    {"retention-bytes-total", CONFIG_COUNT, AT(retention_bytes_total), "536870912", 0,
+     1099511627776, "BYTES",
+     "Bytes of stored events of all rooms that this gateway has open or had open within retention. "
+     "No room may have more than what is left of it: the biggest rooms forget first."},
     {"leave-grace", CONFIG_COUNT, AT(leave_grace), "15", 0, 3600, "SECONDS",
      "Grace period: the time between a lost connection and the announcement that the member left."},
     {"lease", CONFIG_COUNT, AT(lease), "10", 1, 3600, "SECONDS",

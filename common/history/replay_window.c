@@ -35,6 +35,13 @@ void replay_window_begin(struct replay_window *window, uint64_t seq, uint64_t po
     message_count_begin(window->numbers, seq);
 }
 
+void replay_window_begin_silent(struct replay_window *window, uint64_t seq, uint64_t position)
+{
+    replay_window_begin(window, seq, position);
+    message_count_begin(window->numbers, 0);
+    message_count_skip(window->numbers, seq, 0);
+}
+
 void replay_window_fork(struct replay_window *window, uint64_t seq, uint64_t position)
 {
     message_count_rewind(window->numbers, seq);

@@ -16,6 +16,9 @@ void replay_window_free(struct replay_window *window);
 /* Numbers begin after `seq`, with the frame at `position` of the log. */
 void replay_window_begin(struct replay_window *window, uint64_t seq, uint64_t position);
 
+/* The same; nothing up to `seq` was a message. */
+void replay_window_begin_silent(struct replay_window *window, uint64_t seq, uint64_t position);
+
 /* Numbers above `seq` were of another history, and will be given again: from `position` of the log
  * on. What is before it and was of them is not replayed (room_log_fork). */
 void replay_window_fork(struct replay_window *window, uint64_t seq, uint64_t position);

@@ -21,7 +21,7 @@ enum {
 
 #define PREFIX      "probe " /* of what is published */
 #define KEY_SECONDS "60"
-#define MOST_KEPT   "4"
+#define MOST_KEPT   "4:0"
 
 enum stage { IDLE, AWAITS_REPLY, AWAITS_PUSH };
 

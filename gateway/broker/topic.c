@@ -78,6 +78,10 @@ static void add_new_epoch(struct script_call *call)
 
 void topic_begin_call(const struct topic *topic, struct script_call *call, const char *script)
 {
+    char bounds[2 * TEXT_NUMBER_BYTES];
+    size_t len = text_number(topic->config->retention_messages, bounds);
+    bounds[len++] = ':';
+    text_number(topic->config->retention_bytes, bounds + len);
     script_begin(call, script);
     script_add_key(call, topic->channel.text, strlen(topic->channel.text));
     topic_add_key(topic, call, "head", NULL);
@@ -85,7 +89,7 @@ void topic_begin_call(const struct topic *topic, struct script_call *call, const
     add_new_epoch(call);
     script_add_number(call, script_settings_head_ttl(topic->config));
     script_add_number(call, topic->config->retention);
-    script_add_number(call, topic->config->retention_messages);
+    script_add(call, bounds);
 }
 
 void topic_add_key(const struct topic *topic, struct script_call *call, const char *part,

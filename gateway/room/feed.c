@@ -172,6 +172,11 @@ bool feed_is_current(const struct feed *feed)
     return feed->state == FEED_LIVE;
 }
 
+bool feed_was_silent(const struct feed *feed)
+{
+    return feed->silent;
+}
+
 bool feed_is_live(const struct feed *feed)
 {
     return feed->started;

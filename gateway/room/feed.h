@@ -72,6 +72,10 @@ bool feed_is_current(const struct feed *feed);
 /* Somebody was told of another epoch than this feed has: reads whether it has begun. */
 void feed_check_epoch(struct feed *feed);
 
+/* In on_roster and on_remember of a feed that opens: had nobody said anything before what they
+ * tell? Of such a room Redis keeps no events (emit_presence in prelude.lua). */
+bool feed_was_silent(const struct feed *feed);
+
 /* Asks for whatever it waits for and has not asked for yet: commands can be sent (again). */
 void feed_proceed(struct feed *feed);
 

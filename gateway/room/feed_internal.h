@@ -24,6 +24,7 @@ struct feed {
     enum feed_state state;
     bool has_roster;  /* opened once: the roster was exact at roster_seq */
     bool started;     /* on_live was called */
+    bool silent;      /* see feed_was_silent */
     bool epoch_reset; /* the epoch changed: the next number is not the one after `seq` */
     bool reading;     /* a read of kept events is under way */
     bool reading_roster;

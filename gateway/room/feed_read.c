@@ -105,6 +105,7 @@ static void deliver_kept(struct feed *feed, const struct kept *kept)
     if (event->seq > feed->roster_seq)
         skip_to_roster(feed);
     if (event->seq <= feed->roster_seq && !feed->epoch_reset) {
+        feed->silent = kept->message_count == (event->type == EVENT_MESSAGE);
         if (event->seq > feed->seq)
             feed->callbacks.on_remember(feed->owner, event, kept->at_ms);
         feed->seq = event->seq;
@@ -368,6 +369,7 @@ static void open_with(struct feed *feed, const struct redis_reply *reply, const 
     feed->lineage = lineage_read(epoch, NULL);
     feed->roster_seq = redis_reply_number(redis_reply_at(reply, 1));
     feed->roster_message_count = redis_reply_number(redis_reply_at(reply, 2));
+    feed->silent = feed->roster_message_count == 0;
     deliver_roster(feed, reply);
     if (feed->owner != NULL && feed->state == FEED_OPENING)
         feed_read_kept(feed);

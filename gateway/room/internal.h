@@ -11,6 +11,10 @@
 #include "room/roster.h"
 #include "room/subscribers.h"
 
+/* Redis keeps the events of a room that closed until its TTL ends: they count for `retention`, in
+ * slots of a share of it. */
+enum { CLOSED_SLOTS = 8 };
+
 struct rooms {
     struct rooms_options options;
     struct rooms_callbacks callbacks;
@@ -20,6 +24,10 @@ struct rooms {
     struct link in_order; /* all rooms, see rooms_rotate */
     size_t unused;        /* open without a user */
     size_t open;
+    uint64_t kept_bytes;                 /* of the logs of open rooms; */
+    uint64_t closed_bytes[CLOSED_SLOTS]; /* of those that closed lately, by when */
+    uint64_t closed_sum;                 /* of these */
+    int64_t closed_slot;                 /* the present one */
 };
 
 struct room {
@@ -30,6 +38,7 @@ struct room {
     int64_t unused_since_ms;
     struct feed *feed; /* this and all below: once it is open */
     struct room_log *log;
+    uint64_t kept_bytes; /* of its log, as counted in rooms->kept_bytes */
     struct roster *roster;
     struct replay_window *window; /* what of the log can be replayed */
     struct subscribers *subscribers;

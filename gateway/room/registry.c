@@ -36,12 +36,44 @@ static void count_rooms(const struct rooms *rooms)
     rooms->commands->metrics->rooms = table_count(rooms->by_name);
 }
 
+/* --- What closed rooms leave in Redis --- */
+
+static int64_t slot_ms(const struct rooms *rooms)
+{
+    return (int64_t)rooms->commands->config->retention * 1000 / (CLOSED_SLOTS - 1) + 1;
+}
+
+static void turn_slots(struct rooms *rooms)
+{
+    int64_t slot = clock_monotonic_ms() / slot_ms(rooms);
+    for (int i = 0; rooms->closed_slot < slot && i < CLOSED_SLOTS; i++) {
+        uint64_t *oldest = &rooms->closed_bytes[++rooms->closed_slot % CLOSED_SLOTS];
+        rooms->closed_sum -= *oldest;
+        *oldest = 0;
+    }
+    rooms->closed_slot = slot;
+}
+
+static void count_closed(struct room *room)
+{
+    struct rooms *rooms = room->rooms;
+    turn_slots(rooms);
+    rooms->kept_bytes -= room->kept_bytes;
+    if (rooms->commands->config->retention == 0)
+        return;
+    rooms->closed_bytes[rooms->closed_slot % CLOSED_SLOTS] += room->kept_bytes;
+    rooms->closed_sum += room->kept_bytes;
+}
+
+/* --- Making, finding and freeing --- */
+
 static void remove_room(struct room *room)
 {
     struct rooms *rooms = room->rooms;
     table_remove(rooms->by_name, room);
     list_remove(&room->in_rooms);
     rooms->unused -= room_is_open(room) && room->users == 0;
+    count_closed(room);
     room_free(room);
     count_rooms(rooms);
 }
@@ -67,6 +99,11 @@ struct room *rooms_get(struct rooms *rooms, const char *name)
     }
     rooms_hold(room);
     return room;
+}
+
+uint64_t rooms_count_bytes(const struct rooms *rooms)
+{
+    return rooms->kept_bytes + rooms->closed_sum;
 }
 
 size_t rooms_count_used(const struct rooms *rooms)
@@ -136,6 +173,7 @@ void rooms_tick(struct rooms *rooms)
 {
     int64_t now_ms = clock_monotonic_ms();
     struct link *next;
+    turn_slots(rooms);
     for (struct link *at = rooms->in_order.next; at != &rooms->in_order; at = next) {
         struct room *room = LIST_ITEM(at, struct room, in_rooms);
         next = at->next;

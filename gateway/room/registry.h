@@ -40,6 +40,9 @@ void rooms_free(struct rooms *rooms);
 /* The room of this name, made if need be; one more user of it (rooms_release). */
 struct room *rooms_get(struct rooms *rooms, const char *name);
 
+/* Bytes of kept events: of the rooms that are open, and of those that were within `retention`. */
+uint64_t rooms_count_bytes(const struct rooms *rooms);
+
 /* Open rooms with a user. */
 size_t rooms_count_used(const struct rooms *rooms);
 

@@ -10,6 +10,26 @@ enum {
     PRESENCE_TICKS = 10,     /* Redis may keep who came and went for so much longer */
 };
 
+/* Bytes that the log may have: `retention-bytes`, and no more than is left of the total for it and
+ * for all other rooms (a dynamic threshold, as in websocket/connections.h): the biggest forget
+ * first. */
+static uint64_t find_most_bytes(const struct room *room)
+{
+    const struct config *config = room->rooms->commands->config;
+    uint64_t most = config->retention_bytes > 0 ? config->retention_bytes : UINT64_MAX;
+    uint64_t total = config->retention_bytes_total;
+    uint64_t used = rooms_count_bytes(room->rooms);
+    uint64_t left = total == 0 ? UINT64_MAX : total > used ? total - used : 0;
+    return left < most ? left : most;
+}
+
+static void count_bytes(struct room *room)
+{
+    uint64_t bytes = room_log_bytes_from(room->log, room_log_tail(room->log));
+    room->rooms->kept_bytes += bytes - room->kept_bytes;
+    room->kept_bytes = bytes;
+}
+
 /* Where the log shall begin, at most at `limit`: what is before is too old or too much. */
 static uint64_t find_tail(const struct room *room, uint64_t limit)
 {
@@ -19,7 +39,9 @@ static uint64_t find_tail(const struct room *room, uint64_t limit)
     int64_t oldest_ms = clock_monotonic_ms() - keep_ms;
     uint64_t tail = room_log_tail(room->log);
     uint64_t excess = room_log_excess(room->log);
-    while (tail < limit && (tail < excess || room_log_mark(room->log, tail).at_ms < oldest_ms))
+    uint64_t most_bytes = find_most_bytes(room);
+    while (tail < limit && (tail < excess || room_log_bytes_from(room->log, tail) > most_bytes ||
+                            room_log_mark(room->log, tail).at_ms < oldest_ms))
         tail++;
     return tail;
 }
@@ -28,6 +50,7 @@ static uint64_t find_tail(const struct room *room, uint64_t limit)
  * it when this is called. */
 static void trim(struct room *room, uint64_t limit)
 {
+    count_bytes(room);
     uint64_t tail = find_tail(room, limit);
     if (tail > room_log_tail(room->log))
         subscribers_cut_before(room->subscribers, tail);
@@ -40,6 +63,7 @@ static void trim(struct room *room, uint64_t limit)
         }
         room_log_evict(room->log);
     }
+    count_bytes(room);
 }
 
 void retention_on_served(void *owner, uint64_t limit)

@@ -1,5 +1,6 @@
 /* retention: what a room forgets: what is older than `retention`, or more than
- * `retention-messages`. */
+ * `retention-messages` and `retention-bytes` allow, and than what is left of
+ * `retention-bytes-total`. */
 #ifndef YUKIZURI_ROOM_RETENTION_H
 #define YUKIZURI_ROOM_RETENTION_H
 

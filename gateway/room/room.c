@@ -39,6 +39,15 @@ static void tell_happened(const struct room *room, bool hurry)
 
 /* --- The roster, as Redis has it --- */
 
+/* What can be replayed begins after `seq`. */
+static void begin_window(struct room *room, uint64_t seq)
+{
+    if (feed_was_silent(room->feed))
+        replay_window_begin_silent(room->window, seq, room_log_head(room->log));
+    else
+        replay_window_begin(room->window, seq, room_log_head(room->log));
+}
+
 static void on_roster(void *owner, const struct room_event *roster)
 {
     struct room *room = owner;
@@ -47,7 +56,7 @@ static void on_roster(void *owner, const struct room_event *roster)
     member_list_on_roster(room);
     if (!feed_is_live(room->feed)) {
         room->seq = roster->seq;
-        replay_window_begin(room->window, roster->seq, room_log_head(room->log));
+        begin_window(room, roster->seq);
     }
 }
 
@@ -63,7 +72,7 @@ static void on_remember(void *owner, const struct room_event *event, int64_t at_
 {
     struct room *room = owner;
     if (room_log_tail(room->log) == room_log_head(room->log))
-        replay_window_begin(room->window, event->seq - 1, room_log_head(room->log));
+        begin_window(room, event->seq - 1);
     replay_window_note(room->window, event->seq, event->type == EVENT_MESSAGE);
     struct room_log_mark mark = {event->seq, at_ms, false};
     room_log_append(room->log, frame_new_text(event->json, event->len), mark);

@@ -3,7 +3,8 @@
 --
 -- KEYS  1 the room's channel   2 head   3 recent
 -- ARGV  1 epoch to use should the room be new   2 ttl of head in s
---       3 retention in seconds (0: keep nothing)   4 kept events at most
+--       3 retention in seconds (0: keep nothing)
+--       4 kept events at most, and their bytes (0: any number): EVENTS:BYTES
 
 -- A whole number that Lua can still add one to; nan, inf and nil are none.
 local function is_count(number)
@@ -32,8 +33,11 @@ end
 
 local channel, head, recent = KEYS[1], KEYS[2], KEYS[3]
 local new_epoch, head_ttl = ARGV[1], count_in(2, 1)
-local retention, most_kept = count_in(3), ARGV[4]
-count_in(4, 1)
+local retention = count_in(3)
+local most_kept, most_bytes = string.match(ARGV[4] or '', '^(%d+):(%d+)$')
+must(is_count(tonumber(most_kept)) and tonumber(most_kept) > 0, '4 is not EVENTS:BYTES')
+must(is_count(tonumber(most_bytes)), '4 has no bytes')
+most_bytes = tonumber(most_bytes)
 must(is_epoch(new_epoch), '1 is not an epoch')
 
 -- A key that somebody has broken by hand (another type) is as good as none.
@@ -90,12 +94,16 @@ local function history()
     return history_name
 end
 
+-- So many bytes of events were kept before the next one, ever (position).
+local bytes
+
 -- A room that is new, or whose head somebody has broken by hand: numbers begin again.
 local function begin()
     redis.call('EXPIRE', head, head_ttl) -- whoever may not do that writes nothing
     redis.call('DEL', head, recent)
     redis.call('HSET', head, 'epoch', new_epoch, 'seq', 0, 'said', 0, 'history', history(),
-               'forks', '')
+               'forks', '', 'bytes', 0)
+    bytes = 0
     redis.call('EXPIRE', head, head_ttl)
     return new_epoch, 0, 0, ''
 end
@@ -122,7 +130,7 @@ end
 -- Where the room is: its epoch, the number of its last event, how many events were messages, and
 -- the forks that led to the epoch, the oldest first: "EPOCH:SEQ EPOCH:SEQ".
 local function position()
-    local at = redis.pcall('HMGET', head, 'epoch', 'seq', 'said', 'history', 'forks')
+    local at = redis.pcall('HMGET', head, 'epoch', 'seq', 'said', 'history', 'forks', 'bytes')
     if at.err and not is_wrong_type(at) then
         redis.call('HMGET', head, 'epoch') -- refused again, and that ends the script
     end
@@ -132,6 +140,8 @@ local function position()
     end
     local epoch, messages, forks = at[1], tonumber(at[3]), at[5] or ''
     messages = is_count(messages) and messages or 0
+    bytes = tonumber(at[6] or '')
+    bytes = is_count(bytes) and bytes or 0
     if at[4] ~= history() then
         forks = fork(epoch, seq, forks)
         epoch = new_epoch
@@ -162,7 +172,7 @@ local ttl_renewed = false
 local function append(seq, at, event, messages)
     local function add()
         return redis.pcall('XADD', recent, 'MAXLEN', most_kept, seq .. '-0', 'at', at,
-                           'event', event, 'said', messages)
+                           'event', event, 'said', messages, 'before', digits(bytes))
     end
     if retention == 0 then
         return nil
@@ -181,25 +191,56 @@ local function append(seq, at, event, messages)
         end
         ttl_renewed = true
     end
+    bytes = bytes + (kept.err and 0 or #event)
     return kept.err
+end
+
+-- Forgets the oldest events for which there are too many bytes. An entry says how many were kept
+-- before it; one that does not is as old as any. The last `seq` entries have numbers without holes.
+local function forget_excess(seq)
+    local forgotten
+    while most_bytes > 0 and bytes > most_bytes do
+        local from = forgotten and '(' .. forgotten or '-'
+        local page = of_type('XRANGE', recent, from, '+', 'COUNT', '16')
+        for _, entry in ipairs(page) do
+            local before = tonumber(entry[2][8] or '')
+            if before and bytes - before <= most_bytes then
+                page = {}
+                break
+            end
+            forgotten = entry[1]
+        end
+        if #page == 0 then
+            break
+        end
+    end
+    local last = forgotten and tonumber(string.match(forgotten, '^(%d+)'))
+    if last then
+        redis.call('XTRIM', recent, 'MAXLEN', digits(math.max(seq - last, 0)))
+    end
 end
 
 -- Publishes what was kept, the last of it under `seq`, all in one step: numbers have no holes, and
 -- everybody who subscribed sees them grow.
 local function publish(events, seq, messages)
-    redis.call('HSET', head, 'seq', seq, 'said', messages)
+    redis.call('HSET', head, 'seq', seq, 'said', messages, 'bytes', digits(bytes))
+    if retention > 0 then
+        forget_excess(tonumber(seq))
+    end
     for _, event in ipairs(events) do
         redis.call('PUBLISH', channel, event)
     end
 end
 
--- A presence event: numbered, kept and published. `joined` and `left` are JSON, comma-separated.
+-- A presence event: numbered and published; kept once somebody has said something in the room, so that
+-- coming and going alone leaves no stream. Whoever misses one that is not kept reads who is there.
+-- `joined` and `left` are JSON, comma-separated.
 local function emit_presence(joined, left, count)
     local _, last, messages = position()
     local seq = digits(last + 1)
     local event = '{"type":"presence","seq":' .. seq .. ',"joined":[' .. joined .. '],"left":[' ..
                   left .. '],"count":' .. count .. '}'
-    local failed = append(seq, now_ms(), event, digits(messages))
+    local failed = messages > 0 and append(seq, now_ms(), event, digits(messages))
     if failed then
         error(failed)
     end

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { atEnd, joined, ofKind, startGateway, startRedis, until } from "../lib/harness.mjs";
-import { HEAD, ROOM, departures } from "../lib/rooms.mjs";
+import { HEAD, ROOM, breakSilence, departures } from "../lib/rooms.mjs";
 import { Resp } from "../lib/resp.mjs";
 import { joinTogether } from "../lib/burst.mjs";
 
@@ -31,6 +31,7 @@ test("broken keys of one member do not hinder the leaves in the same call, and e
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--leave-grace", "1"] });
   const watcher = await joined(t, gateway.url, "watcher");
+  breakSilence(redis);
   const names = ["left-broken", "without-id", "without-name", "without-token", "whole-1", "whole-2"];
   const [broken, ...burst] = await Promise.all(names.map((name) => joined(t, gateway.url, name)));
   const room = "yukizuri:{lobby}";

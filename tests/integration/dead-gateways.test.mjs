@@ -11,6 +11,7 @@ test("after kill -9 of a gateway, each of its members is announced as left once,
   const doomed = await startGateway(t, { redis, args: quick });
   const others = [await startGateway(t, { redis, args: quick }), await startGateway(t, { redis, args: quick })];
   const watchers = [await joined(t, others[0].url, "w0"), await joined(t, others[1].url, "w1")];
+  await watchers[0].say("hello"); // a silent room keeps no events
   for (let i = 0; i < 70; i++) await joined(t, doomed.url, `lost-${i}`);
   await joined(t, `${doomed.url}/alone`, "solitary");
   await until("all are seen", () => watchers.every((w) => w.received.some((m) => m.count === 72)));

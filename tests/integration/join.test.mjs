@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { Member, atEnd, joined, startGateway, startRedis, until } from "../lib/harness.mjs";
-import { ROOM, arrivals, keptEvents } from "../lib/rooms.mjs";
+import { ROOM, arrivals, breakSilence, keptEvents } from "../lib/rooms.mjs";
 import { Resp } from "../lib/resp.mjs";
 import { joinTogether, waitingBurst } from "../lib/burst.mjs";
 
@@ -76,6 +76,7 @@ test("messages do not wait behind joins", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const alice = await joined(t, gateway.url, "alice");
+  breakSilence(redis);
   const burst = await waitingBurst(t, gateway, redis, 300);
   alice.sendTogether([{ type: "say", text: "still here" }, { type: "ping" }]);
   await alice.waitFor({ type: "pong" });
@@ -92,6 +93,8 @@ test("of two joins with the same name or token in one call, the first succeeds a
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--leave-grace", "0"] });
   const gone = [];
+  await joined(t, gateway.url, "earlier");
+  breakSilence(redis);
   for (let i = 0; i < 4; i++) gone.push(await joined(t, gateway.url, `gone-${i}`));
   for (const member of gone) member.socket.terminate();
   await until("their tokens are kept", () => redis.lines("KEYS", "yukizuri:{lobby}:left:*").filter(Boolean).length === 4);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { get, joined, startGateway, startRedis, until } from "../lib/harness.mjs";
-import { departures } from "../lib/rooms.mjs";
+import { breakSilence, departures } from "../lib/rooms.mjs";
 import { waitingBurst } from "../lib/burst.mjs";
 
 test("after leaving, the same connection may join under another name", async (t) => {
@@ -45,6 +45,7 @@ test("120 members who leave at once leave in few events, each named once, on eve
   const redis = await startRedis(t);
   const [gateway, other] = [await startGateway(t, { redis }), await startGateway(t, { redis })];
   const watcher = await joined(t, other.url, "watcher");
+  breakSilence(redis);
   const names = Array.from({ length: 120 }, (_, i) => `guest-${i}`);
   const burst = await Promise.all(names.map((name) => joined(t, gateway.url, name)));
   redis.refuseWrites(); // no member can be removed

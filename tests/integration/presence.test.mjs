@@ -2,8 +2,42 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { Member, joined, startGateway, startRedis, stopwatch, until } from "../lib/harness.mjs";
-import { arrivals, membersOf } from "../lib/rooms.mjs";
+import { arrivals, breakSilence, membersOf } from "../lib/rooms.mjs";
 import { waitingBurst } from "../lib/burst.mjs";
+
+test("a silent room leaves no stream in Redis, and its numbers go on", async (t) => {
+  const redis = await startRedis(t);
+  const gateways = [await startGateway(t, { redis, args: ["--leave-grace", "0"] }), await startGateway(t, { redis })];
+  const alice = await joined(t, gateways[0].url, "alice");
+  const bob = await joined(t, gateways[1].url, "bob");
+  await until("alice sees him", () => alice.saw("joined", "bob"));
+  bob.send({ type: "leave" });
+  await until("and that he leaves", () => alice.departures().includes("bob"));
+  assert.equal(redis.run("EXISTS", "yukizuri:{lobby}:recent"), "0");
+  assert.deepEqual(alice.received.filter(({ type }) => type === "presence").map(({ seq }) => seq), [2, 3]);
+  assert.equal((await alice.say("hello")).seq, 4);
+  await joined(t, gateways[1].url, "carol");
+  await until("she is seen", () => alice.saw("joined", "carol"));
+  assert.equal(redis.run("XLEN", "yukizuri:{lobby}:recent"), "2");
+});
+
+test("a member that was away from a silent room comes back to it without a gap", async (t) => {
+  const redis = await startRedis(t);
+  const gateways = [await startGateway(t, { redis }), await startGateway(t, { redis })];
+  const alice = await joined(t, gateways[0].url, "alice");
+  const { resume, epoch, seq } = alice.welcome;
+  alice.socket.terminate();
+  const bob = await joined(t, gateways[0].url, "bob");
+  const elsewhere = await joined(t, gateways[1].url, "alice", { resume, since: { epoch, seq } });
+  assert.deepEqual([elsewhere.welcome.recovered, elsewhere.welcome.missed ?? 0, elsewhere.welcome.count], [true, 0, 2]);
+  elsewhere.socket.terminate();
+  await bob.say("hello");
+  const third = await startGateway(t, { redis });
+  const again = await joined(t, third.url, "alice", { resume, since: { epoch, seq } });
+  assert.deepEqual([again.welcome.recovered, again.welcome.missed ?? 0, again.welcome.count], [true, 0, 2]);
+  await again.waitFor({ type: "message", text: "hello" });
+  assert.deepEqual(again.gaps(), []);
+});
 
 test("a burst of joins causes few presence messages, with at most 50 names each", async (t) => {
   const redis = await startRedis(t);
@@ -53,10 +87,11 @@ test("120 members who join at once join in few events, each named once, on every
   const redis = await startRedis(t);
   const [gateway, other] = [await startGateway(t, { redis }), await startGateway(t, { redis })];
   const watcher = await joined(t, other.url, "watcher");
+  breakSilence(redis);
   const burst = await waitingBurst(t, gateway, redis, 120);
   redis.thaw();
   const welcomes = await Promise.all(burst.map((member) => member.waitFor({ type: "welcome" })));
-  const [, ...groups] = arrivals(redis);
+  const groups = arrivals(redis);
   assert.ok(groups.length < 60, `${groups.length} events`);
   assert.deepEqual(groups.flat(), Array.from({ length: 120 }, (_, i) => `guest-${i}`), "each once, in the order in which they asked");
   assert.equal(new Set(welcomes.map(({ me }) => me.id)).size, 120);

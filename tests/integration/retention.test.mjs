@@ -4,6 +4,7 @@ import fs from "node:fs";
 import path from "node:path";
 import test from "node:test";
 import { atEnd, joined, startGateway, startNginx, startRedis, temporaryDirectory, until } from "../lib/harness.mjs";
+import { breakSilence } from "../lib/rooms.mjs";
 import { CANARY, filesWithCanary } from "../lib/canary.mjs";
 
 test("with retention 0 Redis stores no message", async (t) => {
@@ -80,6 +81,8 @@ test("in an active room, messages older than retention are deleted too", async (
 test("the joins of an idle room expire without a call to Redis for each", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--retention", "6"] });
+  await joined(t, gateway.url, "earlier");
+  breakSilence(redis);
   for (let i = 0; i < 5; i++) await joined(t, gateway.url, `quiet-${i}`);
   assert.ok(redis.run("XRANGE", "yukizuri:{lobby}:recent", "-", "+").includes("quiet-0"));
   await until("the stream is gone", () => redis.run("EXISTS", "yukizuri:{lobby}:recent") === "0");
@@ -88,10 +91,12 @@ test("the joins of an idle room expire without a call to Redis for each", async 
   assert.equal(redis.calls("xtrim"), 0, "no command was needed");
 });
 
-test("in a room without messages, old joins and leaves are deleted", async (t) => {
+test("in a room without new messages, old joins and leaves are deleted", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: ["--retention", "2", "--leave-grace", "0"] });
   const recent = () => redis.run("XRANGE", "yukizuri:{lobby}:recent", "-", "+");
+  await joined(t, gateway.url, "earlier");
+  breakSilence(redis);
   await joined(t, gateway.url, "the-first");
   assert.ok(recent().includes("the-first"));
   let number = 0;
@@ -114,4 +119,38 @@ test("with the embedded Redis nothing is written to disk", async (t) => {
   assert.deepEqual(filesWithCanary(home), []);
   await gateway.stop("SIGTERM");
   assert.deepEqual(fs.readdirSync(home), []);
+});
+
+/** The bytes of the stored events of a room. */
+const bytesOf = (redis, room) => redis.lines("XRANGE", `yukizuri:{${room}}:recent`, "-", "+").filter((line) => line.startsWith("{")).reduce((sum, line) => sum + line.length, 0);
+
+test("a room stores at most retention-bytes, and a member that missed more is told how many messages", async (t) => {
+  const redis = await startRedis(t);
+  const args = ["--rate", "0", "--retention-bytes", "3000", "--leave-grace", "30"];
+  const gateways = [await startGateway(t, { redis, args }), await startGateway(t, { redis, args })];
+  const alice = await joined(t, gateways[0].url, "alice");
+  const bob = await joined(t, gateways[0].url, "bob");
+  const { resume, epoch, seq } = bob.welcome;
+  bob.socket.terminate();
+  for (let i = 0; i < 40; i++) await alice.say(`${i} ${"x".repeat(300)}`, `${i}`);
+  assert.ok(bytesOf(redis, "lobby") <= 3000 && bytesOf(redis, "lobby") > 2000, `${bytesOf(redis, "lobby")}`);
+  for (const gateway of gateways) {
+    const again = await joined(t, gateway.url, "bob", { resume, since: { epoch, seq } });
+    await again.waitFor({ type: "message", nonce: "39" });
+    assert.equal(again.welcome.recovered, false);
+    assert.ok(again.welcome.missed >= 40 - again.messages().length && again.messages().length < 12, `${again.welcome.missed} missed, ${again.messages().length} replayed`);
+    again.socket.terminate();
+  }
+});
+
+test("retention-bytes-total takes from the biggest room, and leaves small ones what they stored", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--rate", "0", "--retention-bytes-total", "20000"] });
+  const quiet = await joined(t, `${gateway.url}/quiet`, "quiet");
+  for (const text of ["one", "two", "three"]) await quiet.say(text);
+  const loud = await joined(t, `${gateway.url}/loud`, "loud");
+  for (let i = 0; i < 100; i++) await loud.say(`${i} ${"x".repeat(300)}`, `${i}`);
+  await until("most of it is forgotten", () => bytesOf(redis, "loud") < 20000);
+  assert.ok(bytesOf(redis, "loud") > 5000, `${bytesOf(redis, "loud")}`);
+  assert.equal(redis.run("XLEN", "yukizuri:{quiet}:recent"), "3");
 });

@@ -159,6 +159,29 @@ test("stored events of a wrong type are ignored by reads and trims", async (t) =
   }
 });
 
+test("a room stores no more bytes of events than it may, and forgets the oldest first", async (t) => {
+  const { call, join, redis, base, world } = await startRoom(t);
+  const MOST = 2000;
+  Object.assign(world.rooms[0], { mostBytes: MOST, mostKept: 100 });
+  const stored = async () => (await redis("XRANGE", `${base}:recent`, "-", "+")).map(([id, fields]) => ({ id, bytes: fields[3].length }));
+  const sum = (list) => list.reduce((all, { bytes }) => all + bytes, 0);
+  let seq = 0;
+  for (let i = 0; i < 60; i++) {
+    const says = Array.from({ length: 1 + (i % 7) }, (_, k) => said("x".repeat(1 + ((37 * i + k) % 300))).says[0]);
+    seq = (await call("publish", { says })).at(-1);
+    if (i % 10 === 5) await join("g1", { name: `n${i}`, session: `s${i}` }), seq++;
+    const list = await stored();
+    assert.ok(sum(list) <= MOST, `${sum(list)} after ${seq}`);
+    assert.deepEqual(list.map(({ id }) => id), list.map((_, k) => `${seq - list.length + 1 + k}-0`), "the last ones");
+    if (seq > 20 && i <= 30) assert.ok(sum(list) > MOST - 500, `not fewer than need be: ${sum(list)}`);
+    if (i === 30) await redis("XTRIM", `${base}:recent`, "MAXLEN", "2"), await call("trim", { seq: 1, epoch: "e0" });
+  }
+  await call("publish", said("x".repeat(MOST)));
+  assert.deepEqual(await stored(), []);
+  await call("publish", said("small"));
+  assert.equal((await stored()).length, 1);
+});
+
 test("foreign entries among the stored events are never returned", async (t) => {
   const { call, redis, base } = await startRoom(t);
   await call("publish", said("one"));

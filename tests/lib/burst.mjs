@@ -1,7 +1,7 @@
 // Many clients that join at once.
 import assert from "node:assert/strict";
 import { Member } from "./member.mjs";
-import { arrivals } from "./rooms.mjs";
+import { arrivals, breakSilence } from "./rooms.mjs";
 import { until } from "./until.mjs";
 
 /** Sends `count` joins while Redis is frozen (until the test thaws it). The gateway has read them when this returns. */
@@ -17,6 +17,7 @@ export async function waitingBurst(t, gateway, redis, count) {
 /** Opens a socket for each of these joins. They wait behind so many other joins that they share calls. Returns after all answers. */
 export async function joinTogether(t, gateway, redis, joins) {
   const sockets = await Promise.all(joins.map(() => new Member(t, gateway.url).opened()));
+  breakSilence(redis);
   const before = await waitingBurst(t, gateway, redis, 130); // at most 120 can be in flight
   for (const [i, socket] of sockets.entries()) {
     socket.sendTogether([{ type: "join", ...joins[i] }, { type: "ping" }]);

@@ -22,7 +22,7 @@ export class RoomCalls {
 
   /** Calls the script `name` for a room with the arguments of this script. `changed` replaces words, to simulate a bug. */
   run(name, room, newEpoch, { keys = [], args = [] }, changed = {}) {
-    const words = [newEpoch, room.headTtl, room.retention, room.mostKept, ...args];
+    const words = [newEpoch, room.headTtl, room.retention, `${room.mostKept}:${room.mostBytes}`, ...args];
     for (const [index, word] of Object.entries(changed)) words[index - 1] = word; // counted as in Lua
     const all = [room.base, `${room.base}:head`, `${room.base}:recent`, ...keys];
     return this.#redis.call("EVALSHA", this.#hashes[name], all.length, ...all, ...words.filter((word) => word !== undefined));

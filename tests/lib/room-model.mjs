@@ -43,7 +43,7 @@ export class RoomModel {
     const seq = ++this.head.seq;
     this.head.said += said;
     const numbered = { ...event, seq };
-    if (this.retention > 0) this.kept = [...this.kept, { seq, said: this.head.said, event: numbered }].slice(-this.mostKept);
+    if (this.retention > 0 && this.head.said > 0) this.kept = [...this.kept, { seq, said: this.head.said, event: numbered }].slice(-this.mostKept);
     this.published.push([this.base, numbered]);
     return seq;
   }

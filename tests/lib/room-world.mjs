@@ -50,7 +50,7 @@ const NONCES = ["n1", "n2", "n3", "n4", "n\0", "\xff", '"', ""];
 const GATEWAYS = ["g1", "g2", "g3"];
 const HOUR_MS = 3600000;
 const MOST_RECORDS = 60;
-const common = { retention: 120, mostKept: 12, mostMembers: 0, mostNonces: 4, nonceTtl: 120, memberTtl: 240, headTtl: 360 };
+const common = { retention: 120, mostKept: 12, mostBytes: 0, mostMembers: 0, mostNonces: 4, nonceTtl: 120, memberTtl: 240, headTtl: 360 };
 
 export class World {
   published = []; // what the models say

@@ -7,6 +7,9 @@ export const HEAD = `${ROOM}:head`;
 /** The names of a room's members, sorted. */
 export const membersOf = (redis, room = ROOM) => redis.lines("SMEMBERS", `${room}:members`).sort();
 
+/** Makes the room, which has been joined, store presence events from here on, as after its first message. */
+export const breakSilence = (redis) => redis.run("HSET", HEAD, "said", "1");
+
 /** The stored events of the room. */
 export const keptEvents = (redis) => redis.lines("XRANGE", `${ROOM}:recent`, "-", "+").filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
 
