@@ -171,6 +171,9 @@ static void make_parts(struct server *server)
         (unsigned)config->ping, config->max_message, config->max_fragments, config->max_unsent};
     server->connections = connections_new(&connections);
     server->fanout = fanout_new(server->sender, &server->metrics, server->refusals);
+    if (config->compression)
+        connections_enable_compression(server->connections);
+    fanout_queue(server->fanout)->deflater = connections_deflater(server->connections);
     server->quota = quota_new(config->max_connections_per_address);
     server->address_rates = address_rates_new(config);
     const struct sessions_options sessions = {

@@ -86,6 +86,7 @@ struct config {
     uint64_t keep_alive;
     uint64_t workers; /* 0: one for each core, until main has counted them */
     unsigned send;    /* enum config_send */
+    bool compression;
     char *echo_path;
 
     /* Derived from the above. */

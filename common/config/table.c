@@ -146,6 +146,9 @@ const struct config_row config_table[] = {
     {"send", CONFIG_CHOICE, AT(send), "auto", 0, 0, "auto|writev|uring",
      "How one frame is sent to many sockets: with one system call per socket (writev), or with "
      "up to 128 in one system call (uring). auto uses io_uring if the kernel has it."},
+    {"compression", CONFIG_BOOL, AT(compression), "true", 0, 0, "BOOL",
+     "Whether to compress messages for clients that offer permessage-deflate (RFC 7692), and to "
+     "accept compressed messages from them. Messages of less than 200 bytes are not compressed."},
     {"echo-path", CONFIG_STRING, AT(echo_path), NULL, 0, 0, "PATH",
      "The path of a diagnostic WebSocket endpoint that echoes text and binary messages (for "
      "conformance suites); refused unless every addr is loopback."},

@@ -19,6 +19,7 @@ struct room_log {
     uint64_t head;
     uint64_t tail;
     uint64_t bytes; /* appended, ever */
+    struct deflater *deflater;
 };
 
 enum { SMALLEST = 8 };
@@ -28,6 +29,13 @@ static struct entry *at(const struct room_log *log, uint64_t position)
     return &log->ring[position & (log->size - 1)];
 }
 
+/* The frame in the form that the cursor gets. */
+static const struct frame *pick(const struct room_log *log, const struct entry *entry,
+                                const struct room_log_cursor *cursor)
+{
+    return cursor->deflated ? frame_deflated(entry->frame, log->deflater) : entry->frame;
+}
+
 struct room_log *room_log_new(size_t most)
 {
     struct room_log *log = memory_new(sizeof *log);
@@ -35,6 +43,11 @@ struct room_log *room_log_new(size_t most)
     log->size = SMALLEST;
     log->ring = memory_new(SMALLEST * sizeof *log->ring);
     return log;
+}
+
+void room_log_set_deflater(struct room_log *log, struct deflater *deflater)
+{
+    log->deflater = deflater;
 }
 
 void room_log_free(struct room_log *log)
@@ -101,7 +114,7 @@ void room_log_fork(struct room_log *log, uint64_t seq)
 void room_log_evict(struct room_log *log)
 {
     assert(log->tail < log->head);
-    free(at(log, log->tail)->frame);
+    frame_free(at(log, log->tail)->frame);
     log->tail++;
     if (log->size > SMALLEST && (log->head - log->tail) * 8 < log->size)
         resize_ring(log, log->size / 2);
@@ -135,17 +148,23 @@ uint64_t room_log_find_bytes(const struct room_log *log, uint64_t start, size_t 
     return end;
 }
 
-const uint8_t *room_log_merge(const struct room_log *log, uint64_t start, uint64_t end,
-                              struct text *buffer, size_t *len)
+const uint8_t *room_log_merge(const struct room_log *log, const struct room_log_cursor *start,
+                              uint64_t end, struct text *buffer, size_t *len)
 {
-    *len = (size_t)(room_log_bytes_from(log, start) - room_log_bytes_from(log, end));
-    if (end <= start + 1)
-        return end == start ? NULL : at(log, start)->frame->bytes;
+    *len = 0;
+    if (end == start->position)
+        return NULL;
+    const struct frame *frame = pick(log, at(log, start->position), start);
+    *len = frame->len;
+    if (end == start->position + 1)
+        return frame->bytes;
     size_t begin = buffer->len;
-    for (uint64_t position = start; position < end; position++) {
-        const struct frame *frame = at(log, position)->frame;
+    text_add(buffer, (const char *)frame->bytes, frame->len);
+    for (uint64_t position = start->position + 1; position < end; position++) {
+        frame = pick(log, at(log, position), start);
         text_add(buffer, (const char *)frame->bytes, frame->len);
     }
+    *len = buffer->len - begin;
     return (const uint8_t *)buffer->data + begin;
 }
 
@@ -159,7 +178,8 @@ static void step(struct room_log_cursor *cursor)
 {
     cursor->position++;
     cursor->offset = 0;
-    cursor->replayed -= cursor->replayed > 0;
+    if (cursor->replayed > 0)
+        cursor->replayed--;
 }
 
 int room_log_gather(const struct room_log *log, const struct room_log_cursor *cursor,
@@ -170,8 +190,9 @@ int room_log_gather(const struct room_log *log, const struct room_log_cursor *cu
         struct entry *entry = at(log, end->position);
         if (is_skipped(entry, end))
             continue;
-        out[count].iov_base = entry->frame->bytes + end->offset;
-        out[count].iov_len = entry->frame->len - end->offset;
+        const struct frame *frame = pick(log, entry, end);
+        out[count].iov_base = (uint8_t *)frame->bytes + end->offset;
+        out[count].iov_len = frame->len - end->offset;
         count++;
     }
     return count;
@@ -183,7 +204,7 @@ void room_log_advance(const struct room_log *log, struct room_log_cursor *cursor
         assert(cursor->position < log->head);
         struct entry *entry = at(log, cursor->position);
         if (!is_skipped(entry, cursor)) {
-            size_t left = entry->frame->len - cursor->offset;
+            size_t left = pick(log, entry, cursor)->len - cursor->offset;
             if (sent < left) {
                 cursor->offset += (uint32_t)sent;
                 return;
@@ -199,7 +220,7 @@ size_t room_log_remainder(const struct room_log *log, const struct room_log_curs
 {
     if (cursor->offset == 0)
         return 0;
-    const struct entry *entry = at(log, cursor->position);
-    *bytes = entry->frame->bytes + cursor->offset;
-    return entry->frame->len - cursor->offset;
+    const struct frame *frame = pick(log, at(log, cursor->position), cursor);
+    *bytes = frame->bytes + cursor->offset;
+    return frame->len - cursor->offset;
 }

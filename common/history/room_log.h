@@ -27,15 +27,20 @@ struct room_log_mark {
 
 /* Where a member stands: the next frame to send, and how much of it has gone out. The first
  * `replayed` frames from there on were said before this member was here: the transient ones among
- * them are skipped. */
+ * them are skipped. Who takes `deflated` frames gets them in that form, and its offset is in it. */
 struct room_log_cursor {
     uint64_t position;
     uint32_t offset;
-    uint32_t replayed;
+    uint32_t replayed : 31;
+    uint32_t deflated : 1;
 };
 
 /* An empty log that is meant to hold at most `most` frames (at least 1). */
 struct room_log *room_log_new(size_t most);
+
+/* Compresses frames for the cursors that ask for it: there may be such only from here on. It is not
+ * the log's, and must outlive it. */
+void room_log_set_deflater(struct room_log *log, struct deflater *deflater);
 
 /* Frees the log and its frames; NULL is fine. */
 void room_log_free(struct room_log *log);
@@ -63,17 +68,18 @@ void room_log_evict(struct room_log *log);
  * everything up to `seq`: head when there is none. Numbers grow from `start` on. */
 uint64_t room_log_find(const struct room_log *log, uint64_t start, uint64_t seq);
 
-/* Bytes of all frames from `position` to the head. */
+/* Bytes of all frames from `position` to the head; none of them counts as compressed. */
 uint64_t room_log_bytes_from(const struct room_log *log, uint64_t position);
 
 /* The position after as many frames from `start` on as have `most` bytes together, but at least
  * one; `start` when there is none. */
 uint64_t room_log_find_bytes(const struct room_log *log, uint64_t start, size_t most);
 
-/* The bytes of the frames from `start` to `end` in a row. They point into the log, valid until the
- * next eviction, or, if they are several frames, into `buffer`, to which they are added. */
-const uint8_t *room_log_merge(const struct room_log *log, uint64_t start, uint64_t end,
-                              struct text *buffer, size_t *len);
+/* The bytes of the frames from the cursor's position (whatever its offset) to `end` in a row. They
+ * point into the log, valid until the next eviction, or, if they are several frames, into `buffer`,
+ * to which they are added: at most room_log_bytes_from. */
+const uint8_t *room_log_merge(const struct room_log *log, const struct room_log_cursor *start,
+                              uint64_t end, struct text *buffer, size_t *len);
 
 /* Fills at most `most` iovecs with what the cursor has yet to send; returns how many. `*end` is the
  * cursor after all of them. They point into the log: valid until the next eviction. */

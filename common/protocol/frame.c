@@ -1,7 +1,9 @@
 #include "protocol/frame.h"
 
 #include "base/memory.h"
+#include "protocol/deflate.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 size_t frame_write_header(uint8_t out[FRAME_HEADER_BYTES], enum frame_opcode opcode, size_t len)
@@ -36,15 +38,45 @@ size_t frame_whole_len(const uint8_t *data, size_t len)
     return 2 + more + payload;
 }
 
-struct frame *frame_new_text(const char *payload, size_t len)
+static struct frame *new_frame(enum frame_opcode opcode, const void *payload, size_t len)
 {
     uint8_t header[FRAME_HEADER_BYTES];
-    size_t header_len = frame_write_header(header, FRAME_TEXT, len);
+    size_t header_len = frame_write_header(header, opcode, len);
     struct frame *frame = memory_new(sizeof *frame + header_len + len);
     frame->len = header_len + len;
     memcpy(frame->bytes, header, header_len);
     memcpy(frame->bytes + header_len, payload, len);
     return frame;
+}
+
+struct frame *frame_new_text(const char *payload, size_t len)
+{
+    return new_frame(FRAME_TEXT, payload, len);
+}
+
+void frame_free(struct frame *frame)
+{
+    if (frame->deflated != frame)
+        free(frame->deflated);
+    free(frame);
+}
+
+static size_t header_len_of(const struct frame *frame)
+{
+    return frame->bytes[1] <= 125 ? 2 : frame->bytes[1] == 126 ? 4 : 10;
+}
+
+const struct frame *frame_deflated(struct frame *frame, struct deflater *deflater)
+{
+    if (frame->deflated != NULL)
+        return frame->deflated;
+    size_t header_len = header_len_of(frame);
+    size_t len = 0;
+    const uint8_t *payload =
+        deflater_run(deflater, frame->bytes + header_len, frame->len - header_len, &len);
+    frame->deflated =
+        payload == NULL ? frame : new_frame(FRAME_TEXT | FRAME_DEFLATED, payload, len);
+    return frame->deflated;
 }
 
 size_t frame_write_close(uint8_t out[FRAME_CONTROL_BYTES], uint16_t code, const char *reason)

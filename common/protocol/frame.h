@@ -1,5 +1,6 @@
 /* frame: a server-to-client WebSocket frame (RFC 6455 section 5.2), header and payload in one
- * allocation, ready to be written to any number of sockets. Never masked, never fragmented. */
+ * allocation, ready to be written to any number of sockets. Never masked, never fragmented. It owns
+ * its compressed form (RFC 7692), which is made for the first who asks. */
 #ifndef YUKIZURI_PROTOCOL_FRAME_H
 #define YUKIZURI_PROTOCOL_FRAME_H
 
@@ -12,6 +13,7 @@ enum frame_opcode {
     FRAME_CLOSE = 8,
     FRAME_PING = 9,
     FRAME_PONG = 10,
+    FRAME_DEFLATED = 0x40, /* added to that of a compressed message: RSV1 (RFC 7692 section 6) */
 };
 
 enum {
@@ -19,13 +21,24 @@ enum {
     FRAME_CONTROL_BYTES = 125, /* the longest payload of a control frame (section 5.5) */
 };
 
+struct deflater;
+
 struct frame {
-    size_t len;      /* of header and payload together */
-    uint8_t bytes[]; /* what goes on the wire */
+    struct frame *deflated; /* itself: it is not compressed; NULL: nobody has asked yet */
+    size_t len;             /* of header and payload together */
+    uint8_t bytes[];        /* what goes on the wire */
 };
 
-/* A text frame with a copy of the payload; the caller frees it with free(). */
+/* A text frame with a copy of the payload; the caller frees it with frame_free(). */
 struct frame *frame_new_text(const char *payload, size_t len);
+
+/* Frees it and its compressed form. */
+void frame_free(struct frame *frame);
+
+/* What those get who negotiated compression: the compressed form, or the frame itself if it does
+ * not pay. Which of them is decided by the first call, so that whoever has got a part of it can go
+ * on. Both are the frame's. */
+const struct frame *frame_deflated(struct frame *frame, struct deflater *deflater);
 
 /* Writes the header of a final frame; returns its length: 2, 4 or 10. */
 size_t frame_write_header(uint8_t out[FRAME_HEADER_BYTES], enum frame_opcode opcode, size_t len);

@@ -4,6 +4,7 @@
 #include "config/address_rates.h"
 #include "config/quota.h"
 #include "http/client_address.h"
+#include "protocol/extension.h"
 #include "protocol/handshake.h"
 #include "session/sessions.h"
 #include "websocket/connections.h"
@@ -42,15 +43,19 @@ static struct connection *open_connection(const struct http_site *site, int fd,
 static void switch_protocols(const struct http_site *site, const struct http_call *call,
                              const struct address *address, const char *room)
 {
-    char accept[HANDSHAKE_ACCEPT_BYTES], answer[256];
+    char accept[HANDSHAKE_ACCEPT_BYTES], extension[EXTENSION_ANSWER_BYTES] = "", answer[512];
     handshake_accept(http_request_header(call->request, "Sec-WebSocket-Key"), accept);
+    bool deflated = site->config->compression && extension_negotiate(call->request, extension) == 1;
     int len = snprintf(answer, sizeof answer,
                        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-                       "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
-                       accept);
+                       "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n%s%s%s\r\n",
+                       accept, deflated ? "Sec-WebSocket-Extensions: " : "", extension,
+                       deflated ? "\r\n" : "");
     site->metrics->handshakes++;
     int fd = http_client_take_socket(call->client);
     struct connection *connection = open_connection(site, fd, address, room);
+    if (deflated)
+        connection_set_deflated(connection);
     connection_send_first(connection, (const uint8_t *)answer, (size_t)len);
     connection_feed(connection, (const uint8_t *)call->early, call->early_len);
 }
@@ -88,7 +93,10 @@ static bool is_congested(const struct http_site *site)
 bool upgrade_answer(const struct http_site *site, const struct http_call *call, const char *room)
 {
     const struct config_list *origins = &site->config->origin;
+    char extension[EXTENSION_ANSWER_BYTES];
     int status = handshake_judge(call->request);
+    if (status == 101 && extension_negotiate(call->request, extension) < 0)
+        status = 400;
     if (status != 101)
         return refuse_handshake(call, status);
     if (!handshake_origin_allowed(call->request, origins->items, origins->count))

@@ -8,10 +8,12 @@
 
 enum { MOST_RUN_BYTES = 262144 /* to one socket at once; more is for the next round */ };
 
-/* Members of one room who are at one position in its log, and so get the same bytes. */
+/* Members of one room who are at one position in its log and take frames in the same form, and so
+ * get the same bytes. */
 struct run {
     struct subscribers *subscribers;
-    uint64_t from, to;
+    struct room_log_cursor from;
+    uint64_t to;
     const uint8_t *data;
     size_t len;
     uint32_t first, end; /* its sendings */
@@ -64,22 +66,44 @@ bool fanout_has_more(const struct fanout *all)
 
 /* --- Collecting a batch --- */
 
-/* Returns NULL when its bytes must be put together and there is no space for that in this batch. */
-static struct run *begin_run(struct fanout *all, struct subscribers *subscribers, uint64_t from)
+/* Is it the run of a slot there? */
+static bool is_run_of(const struct run *run, const struct room_log_cursor *cursor)
 {
-    const struct room_log *log = subscribers->options.log;
-    struct run *run = &all->runs[all->run_count];
-    uint64_t to = room_log_find_bytes(log, from, MOST_RUN_BYTES);
-    if (to > from + 1) {
-        uint64_t bytes = room_log_bytes_from(log, from) - room_log_bytes_from(log, to);
+    return run != NULL && run->from.position == cursor->position &&
+           run->from.deflated == cursor->deflated;
+}
+
+/* Puts the bytes of a run together; -1 when there is no space for that in this batch. */
+static int fill_run(struct fanout *all, struct run *run)
+{
+    const struct room_log *log = run->subscribers->options.log;
+    uint64_t from = run->from.position;
+    run->to = room_log_find_bytes(log, from, MOST_RUN_BYTES);
+    if (run->to > from + 1) {
+        uint64_t bytes = room_log_bytes_from(log, from) - room_log_bytes_from(log, run->to);
         all->full = all->merged.len + bytes > MOST_RUN_BYTES;
         if (all->full)
-            return NULL;
+            return -1;
         text_reserve(&all->merged, MOST_RUN_BYTES - all->merged.len);
     }
-    *run = (struct run){.subscribers = subscribers, .from = from, .to = to, .first = all->count};
-    run->data = room_log_merge(log, from, to, &all->merged, &run->len);
-    run->end = run->first;
+    run->data = room_log_merge(log, &run->from, run->to, &all->merged, &run->len);
+    return 0;
+}
+
+/* `like`: an earlier run, perhaps of the same bytes; NULL: there is none. Members of both forms
+ * take turns in a room. Returns NULL when there is no space for it in this batch. */
+static struct run *begin_run(struct fanout *all, struct subscribers *subscribers,
+                             const struct room_log_cursor *from, const struct run *like)
+{
+    struct run *run = &all->runs[all->run_count];
+    if (is_run_of(like, from)) {
+        *run = *like;
+    } else {
+        *run = (struct run){.subscribers = subscribers, .from = *from};
+        if (fill_run(all, run) != 0)
+            return NULL;
+    }
+    run->first = run->end = all->count;
     all->run_count++;
     return run;
 }
@@ -103,18 +127,19 @@ static uint32_t collect_room(struct fanout *all, struct subscribers *subscribers
     uint32_t at = subscribers->flush_at;
     uint32_t served = 0;
     struct run *run = NULL;
+    struct run *latest[2] = {NULL, NULL}; /* of plain frames, of compressed ones */
     if (until > subscribers->count)
         until = subscribers->count;
     for (; at < until && served < most; at++) {
         struct slot *slot = &subscribers->slots[at];
-        uint64_t position = slot->cursor.position;
-        if (position >= head) /* has all, or is dead */
+        if (slot->cursor.position >= head) /* has all, or is dead */
             continue;
         if (slot->in_sync_fd < 0) {
             subscribers_serve_or_cut(subscribers, slot);
         } else {
-            if (run == NULL || run->from != position)
-                run = begin_run(all, subscribers, position);
+            struct run **like = &latest[slot->cursor.deflated];
+            if (!is_run_of(run, &slot->cursor))
+                run = *like = begin_run(all, subscribers, &slot->cursor, *like);
             if (run == NULL)
                 break;
             add_sending(all, run, slot);
@@ -163,7 +188,7 @@ static void settle_run(const struct fanout *all, const struct run *run)
             subscribers_note_short(subscribers, all->slots[i], all->sendings[i].sent);
         }
     }
-    all->queue.metrics->messages_out += complete * (run->to - run->from);
+    all->queue.metrics->messages_out += complete * (run->to - run->from.position);
     all->queue.metrics->bytes_out += complete * run->len;
     if (run->to == room_log_head(subscribers->options.log))
         return;

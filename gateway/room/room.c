@@ -216,6 +216,7 @@ void room_open(struct room *room)
     if (room_is_open(room))
         return;
     room->log = room_log_new(config->retention_messages);
+    room_log_set_deflater(room->log, rooms->options.queue->deflater);
     room->roster = roster_new();
     room->window = replay_window_new();
     const struct subscribers_options subscribers = {

@@ -234,7 +234,9 @@ void subscribers_add(struct subscribers *subscribers, struct connection *connect
     subscribers->due += subscribers->flush_at + subscribers->due > subscribers->count;
     subscribers->slots[subscribers->count] = (struct slot){
         .connection = connection,
-        .cursor = {.position = position, .replayed = (uint32_t)(head - position)},
+        .cursor = {.position = position,
+                   .replayed = (head - position) & 0x7fffffff,
+                   .deflated = connection_is_deflated(connection)},
         .in_sync_fd = -1,
     };
     connection_set_slot(connection, subscribers->count++);

@@ -25,6 +25,7 @@ struct subscribers_queue {
     struct link others; /* somebody came or went */
     struct metrics *metrics;
     struct refusals *refusals; /* NULL: nothing is noted */
+    struct deflater *deflater; /* of the connections; NULL: none is deflated */
 };
 
 struct subscribers_options {

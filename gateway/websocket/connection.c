@@ -24,6 +24,17 @@ void connection_set_source(struct connection *connection, const struct connectio
     connection->source_arg = arg;
 }
 
+void connection_set_deflated(struct connection *connection)
+{
+    assert(connection->all->deflater != NULL && connection->source == NULL);
+    connection->deflated = true;
+}
+
+bool connection_is_deflated(const struct connection *connection)
+{
+    return connection->deflated;
+}
+
 void connection_set_slot(struct connection *connection, uint32_t slot)
 {
     connection->slot = slot;

@@ -76,6 +76,11 @@ void connection_set_owner(struct connection *connection, void *owner);
  * read already is still delivered. */
 void connection_pause_reading(struct connection *connection, bool paused);
 
+/* Messages are compressed in both directions from here on (permessage-deflate, RFC 7692): it was
+ * negotiated. Before the connection has a source; connections_enable_compression was called. */
+void connection_set_deflated(struct connection *connection);
+bool connection_is_deflated(const struct connection *connection);
+
 /* Starts the closing handshake (section 7.1.2) after what is queued. Idempotent. */
 void connection_close(struct connection *connection, uint16_t code, const char *reason);
 

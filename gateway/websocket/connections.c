@@ -162,7 +162,10 @@ static struct decoder *make_decoder(struct connection *connection)
 {
     const struct connections_options *options = &connection->all->options;
     const struct decoder_limits limits = {options->max_message, options->max_fragments};
-    return decoder_new(&decoder_callbacks, &limits, connection);
+    struct decoder *decoder = decoder_new(&decoder_callbacks, &limits, connection);
+    if (connection->deflated)
+        decoder_set_inflater(decoder, connection->all->inflater);
+    return decoder;
 }
 
 static void drop_decoder(struct connection *connection)
@@ -367,6 +370,8 @@ void connections_flush(struct connections *all)
 {
     flush_dirty(all);
     reap_dead(all);
+    if (all->deflater != NULL)
+        deflater_refill(all->deflater);
 }
 
 /* --- All of them --- */
@@ -384,6 +389,18 @@ struct connections *connections_new(const struct connections_options *options)
     return all;
 }
 
+void connections_enable_compression(struct connections *all)
+{
+    struct metrics *metrics = all->options.metrics;
+    all->deflater = deflater_new(DEFLATE_WINDOW_BITS, &metrics->deflated_frames);
+    all->inflater = inflater_new(all->options.max_message, &metrics->inflated_messages);
+}
+
+struct deflater *connections_deflater(const struct connections *all)
+{
+    return all->deflater;
+}
+
 static void abort_item(struct link *item)
 {
     connection_abort(LIST_ITEM(item, struct connection, link));
@@ -399,6 +416,8 @@ void connections_free(struct connections *all)
         free_connection(LIST_ITEM(all->dead.next, struct connection, link));
     event_free(all->tick_event);
     wheel_free(all->wheel);
+    deflater_free(all->deflater);
+    inflater_free(all->inflater);
     free(all);
 }
 

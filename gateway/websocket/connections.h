@@ -2,7 +2,8 @@
  * pings them, sends at the end of an iteration what became dirty in it, ends and frees them.
  *
  * Owns: every connection, from connection_new until on_closed has returned; the buffer that all are
- * read into; the wheel that pings and finds the silent, so that no connection needs a timer.
+ * read into; the deflater and the inflater that all share; the wheel that pings and finds the
+ * silent, so that no connection needs a timer.
  *
  * Calls the owners' callbacks (websocket/connection.h) from the event loop, and from
  * connection_feed. Input that is held up because too much waits for its peer is decoded in
@@ -35,6 +36,13 @@ struct connections_options {
 };
 
 struct connections *connections_new(const struct connections_options *options);
+
+/* From here on a connection may be compressed (connection_set_deflated). */
+void connections_enable_compression(struct connections *all);
+
+/* The deflater of all compressed connections, for the frames that they share; its budget is filled
+ * up in connections_flush. NULL: none may be compressed. */
+struct deflater *connections_deflater(const struct connections *all);
 
 /* Closes and frees everything, without on_closed; NULL is fine. */
 void connections_free(struct connections *all);

@@ -2,6 +2,8 @@
 
 #include "base/bytes.h"
 #include "base/memory.h"
+#include "protocol/deflate.h"
+#include "protocol/scan.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -14,6 +16,7 @@ enum {
     CONTROL_BYTES = 125,
     CONTROL_BIT = 8, /* of the opcode */
     PONG_HEAD = 2,
+    NOT_ITS_TYPE = 1007, /* close codes (RFC 6455 section 7.4.1) */
     TOO_BIG = 1009,
 };
 
@@ -42,11 +45,13 @@ struct decoder {
     bool drop_replies;   /* what wslay sends is dropped */
     size_t pong_left;    /* bytes still to come of the pong that wslay is sending */
     uint16_t close_code;
+    uint16_t bad_message; /* the close code for a compressed message that is none; 0: none was */
+    struct inflater *inflater; /* NULL: messages may not be compressed */
 };
 
 static bool is_refused(const struct decoder *decoder)
 {
-    return decoder->too_long || decoder->too_fragmented;
+    return decoder->too_long || decoder->too_fragmented || decoder->bad_message != 0;
 }
 
 /* --- What goes to wslay --- */
@@ -239,14 +244,29 @@ static void on_wslay_frame_end(wslay_event_context_ptr context, void *arg)
     decoder->is_begun = false;
 }
 
-static void give_message(struct decoder *decoder, bool text)
+/* wslay judges the text of messages that are not compressed. Returns a close code, or 0. */
+static uint16_t inflate_message(const struct decoder *decoder, bool text, const uint8_t **data,
+                                size_t *len)
+{
+    int error = inflater_run(decoder->inflater, *data, *len, data, len);
+    if (error == INFLATER_TOO_BIG)
+        return TOO_BIG;
+    return error != 0 || (text && !scan_is_utf8((const char *)*data, *len)) ? NOT_ITS_TYPE : 0;
+}
+
+static void give_message(struct decoder *decoder, bool text, bool deflated)
 {
     struct bytes *message = decoder->message;
+    const uint8_t *data = message == NULL ? (const uint8_t *)"" : message->data;
+    size_t len = bytes_len(message);
     if (is_refused(decoder))
         return;
-    decoder->callbacks->on_message(decoder->arg, text,
-                                   message == NULL ? (const uint8_t *)"" : message->data,
-                                   bytes_len(message));
+    if (deflated)
+        decoder->bad_message = inflate_message(decoder, text, &data, &len);
+    if (is_refused(decoder))
+        wslay_event_shutdown_read(decoder->context);
+    else
+        decoder->callbacks->on_message(decoder->arg, text, data, len);
     free(message);
     decoder->message = NULL;
 }
@@ -264,7 +284,7 @@ static void on_wslay_message(wslay_event_context_ptr context,
             message->status_code == 0 ? WSLAY_CODE_NO_STATUS_RCVD : message->status_code;
         callbacks->on_close(decoder->arg, decoder->close_code);
     } else if (!wslay_is_ctrl_frame(message->opcode)) {
-        give_message(decoder, message->opcode == WSLAY_TEXT_FRAME);
+        give_message(decoder, message->opcode == WSLAY_TEXT_FRAME, wslay_get_rsv1(message->rsv));
     } else {
         callbacks->on_control(decoder->arg, message->opcode == WSLAY_PING, message->msg,
                               message->msg_length);
@@ -295,6 +315,12 @@ struct decoder *decoder_new(const struct decoder_callbacks *callbacks,
     if (limits->message_bytes > 0)
         wslay_event_config_set_max_recv_msg_length(decoder->context, limits->message_bytes);
     return decoder;
+}
+
+void decoder_set_inflater(struct decoder *decoder, struct inflater *inflater)
+{
+    decoder->inflater = inflater;
+    wslay_event_config_set_allowed_rsv_bits(decoder->context, WSLAY_RSV1_BIT);
 }
 
 void decoder_free(struct decoder *decoder)
@@ -349,7 +375,7 @@ enum decoder_result decoder_feed(struct decoder *decoder, const uint8_t *data, s
     if (open && !decoder->is_begun && has_whole_header(decoder) && !is_in_control(decoder))
         judge_length(decoder, read_length(decoder));
     if (is_refused(decoder)) {
-        *code = TOO_BIG;
+        *code = decoder->bad_message != 0 ? decoder->bad_message : TOO_BIG;
         return DECODER_VIOLATED;
     }
     /* wslay answers a violation with a close frame, for some without a code: then the code is taken
@@ -390,7 +416,7 @@ const char *decoder_reason(uint16_t code)
 {
     switch (code) {
     case 1007:
-        return "text that is not UTF-8";
+        return "text that is not UTF-8, or a compressed message that is broken";
     case 1009:
         return "that message is too big, or in too many pieces";
     default:

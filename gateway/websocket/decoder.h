@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 struct decoder;
+struct inflater;
 
 struct decoder_callbacks {
     /* May a further frame be decoded? Asked before each; NULL: always. */
@@ -38,6 +39,10 @@ struct decoder_limits {
 /* The callbacks, which must outlive it, get `arg`. */
 struct decoder *decoder_new(const struct decoder_callbacks *callbacks,
                             const struct decoder_limits *limits, void *arg);
+
+/* Messages may be compressed (RFC 7692) from here on. The inflater has the limit of their length,
+ * and must outlive the decoder; what it gives is good during on_message. */
+void decoder_set_inflater(struct decoder *decoder, struct inflater *inflater);
 
 /* NULL is fine. */
 void decoder_free(struct decoder *decoder);

@@ -5,6 +5,7 @@
 #define YUKIZURI_WEBSOCKET_INTERNAL_H
 
 #include "base/wheel.h"
+#include "protocol/deflate.h"
 #include "websocket/connections.h"
 #include "websocket/poller.h"
 #include "websocket/private_bytes.h"
@@ -53,6 +54,7 @@ struct connection {
     unsigned closing : 1;        /* a close frame is queued, or was received */
     unsigned input_ignored : 1;  /* our close frame is queued; theirs says nothing more */
     unsigned dead : 1;           /* to be reaped */
+    unsigned deflated : 1;       /* permessage-deflate was negotiated */
 };
 
 static_assert(sizeof(struct connection) <= 104, "each member has one");
@@ -65,6 +67,8 @@ struct connections {
     struct wheel *wheel;      /* next pings, silences, and ends of lingering */
     uint32_t stalled_ticks;   /* not counted: this process did not run */
     size_t count;
+    struct deflater *deflater; /* this and the next: NULL without compression */
+    struct inflater *inflater;
     uint8_t scratch[CONNECTIONS_SCRATCH_BYTES];
 };
 

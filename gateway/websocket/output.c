@@ -72,13 +72,11 @@ static void queue_frame(struct connection *connection, enum frame_opcode opcode,
 
 /* A large frame goes straight to a socket where nothing is queued before it: kept until the end of
  * the iteration, the welcomes of a burst of joins would cost a copy and pages of memory each. */
-void connection_send(struct connection *connection, enum frame_opcode opcode, const void *data,
-                     size_t len)
+static void send_frame(struct connection *connection, enum frame_opcode opcode, const void *data,
+                       size_t len)
 {
     uint8_t header[FRAME_HEADER_BYTES];
     ssize_t sent = 0;
-    if (connection->closing || connection->dead)
-        return;
     struct iovec part[2] = {{header, frame_write_header(header, opcode, len)}, {(void *)data, len}};
     size_t all = part[0].iov_len + len;
     bool direct = len >= LARGE_BYTES && !connection->inside_frame && connection->private == NULL;
@@ -92,6 +90,21 @@ void connection_send(struct connection *connection, enum frame_opcode opcode, co
         queue_frame(connection, opcode, part);
     if (direct)
         connection_block(connection);
+}
+
+void connection_send(struct connection *connection, enum frame_opcode opcode, const void *data,
+                     size_t len)
+{
+    const uint8_t *deflated = NULL;
+    size_t deflated_len = 0;
+    if (connection->closing || connection->dead)
+        return;
+    if (connection->deflated && (opcode == FRAME_TEXT || opcode == FRAME_BINARY))
+        deflated = deflater_run(connection->all->deflater, data, len, &deflated_len);
+    if (deflated != NULL)
+        send_frame(connection, opcode | FRAME_DEFLATED, deflated, deflated_len);
+    else
+        send_frame(connection, opcode, data, len);
 }
 
 static int build_iov(struct connection *connection, const struct iovec *before,

@@ -19,8 +19,9 @@
 
 struct connection;
 
-/* Queues a frame for this connection alone; the payload is copied, or sent at once. A ping or a
- * pong goes before the data frames that wait. Nothing happens when it is closing. */
+/* Queues a frame for this connection alone, compressed if that was negotiated and pays; the payload
+ * is copied, or sent at once. A ping or a pong goes before the data frames that wait. Nothing
+ * happens when it is closing. */
 void connection_send(struct connection *connection, enum frame_opcode opcode, const void *data,
                      size_t len);
 

@@ -131,19 +131,20 @@ static void test_merge_puts_frames_in_a_row(void **state)
     append(log, "one", 1, false);
     append(log, "two", 2, false);
     append(log, "three", 3, false);
-    const uint8_t *data = room_log_merge(log, 1, 2, &buffer, &len);
+    const uint8_t *data =
+        room_log_merge(log, &(struct room_log_cursor){.position = 1}, 2, &buffer, &len);
     assert_null(buffer.data); /* a single frame is not copied */
     assert_int_equal(len, 5);
     assert_memory_equal(data, "\x81\x03two", 5);
-    data = room_log_merge(log, 0, 3, &buffer, &len);
+    data = room_log_merge(log, &(struct room_log_cursor){.position = 0}, 3, &buffer, &len);
     assert_ptr_equal(data, buffer.data);
     assert_int_equal(len, 17);
     assert_memory_equal(data, "\x81\x03one\x81\x03two\x81\x05three", 17);
-    data = room_log_merge(log, 1, 3, &buffer, &len);
+    data = room_log_merge(log, &(struct room_log_cursor){.position = 1}, 3, &buffer, &len);
     assert_int_equal(len, 12);
     assert_memory_equal(data, "\x81\x03two\x81\x05three", 12);
     assert_ptr_equal(data, buffer.data + 17); /* behind what was there */
-    assert_null(room_log_merge(log, 3, 3, &buffer, &len));
+    assert_null(room_log_merge(log, &(struct room_log_cursor){.position = 3}, 3, &buffer, &len));
     assert_int_equal(len, 0);
     text_done(&buffer);
     room_log_free(log);

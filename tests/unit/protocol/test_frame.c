@@ -30,7 +30,7 @@ static void test_new_text(void **state)
     struct frame *frame = frame_new_text("Hello", 5);
     assert_int_equal(frame->len, 7);
     assert_memory_equal(frame->bytes, "\x81\x05Hello", 7); /* section 5.7, first example */
-    free(frame);
+    frame_free(frame);
 }
 
 static void test_close_cuts_the_reason_at_a_character(void **state)
