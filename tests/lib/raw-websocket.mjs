@@ -8,11 +8,11 @@ import { atEnd } from "./endings.mjs";
 export const UPGRADE = "GET /room HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 /** A socket after a successful handshake; it sends nothing by itself. */
-export async function rawWebSocket(t, gateway) {
+export async function rawWebSocket(t, gateway, upgrade = UPGRADE) {
   const socket = net.connect(gateway.port, "127.0.0.1");
   atEnd(t, () => socket.destroy());
   socket.on("error", () => {});
-  socket.write(UPGRADE);
+  socket.write(upgrade);
   const [answer] = await once(socket, "data");
   assert.match(answer.toString("latin1"), /^HTTP\/1\.1 101 /);
   assert.match(answer.toString("latin1"), /Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=\r\n/);

@@ -1,6 +1,7 @@
 #include "unit.h"
 
 #include "history/room_log.h"
+#include "protocol/deflate.h"
 
 static void append(struct room_log *log, const char *text, uint64_t seq, bool transient)
 {
@@ -150,6 +151,63 @@ static void test_merge_puts_frames_in_a_row(void **state)
     room_log_free(log);
 }
 
+/* Two cursors that take turns, one of each form; however the socket of the second cuts what it
+ * takes, its bytes are those that the frames have when they are merged. */
+static void check_both_forms(const struct room_log *log, size_t step, const uint8_t *merged,
+                             size_t len)
+{
+    struct room_log_cursor plain = {0};
+    struct room_log_cursor deflated = {.deflated = 1};
+    struct room_log_cursor end;
+    struct iovec iov[8];
+    const uint8_t *rest;
+    for (size_t at = 0; at < len;) {
+        assert_true(room_log_gather(log, &deflated, iov, 8, &end) > 0);
+        assert_true(end.deflated);
+        size_t take = step < iov[0].iov_len ? step : iov[0].iov_len;
+        assert_memory_equal(iov[0].iov_base, merged + at, take);
+        room_log_advance(log, &deflated, take);
+        if (room_log_remainder(log, &deflated, &rest) > 0)
+            assert_ptr_equal(rest, (uint8_t *)iov[0].iov_base + take);
+        room_log_advance(log, &plain, 1);
+        at += take;
+    }
+    assert_int_equal(deflated.position, room_log_head(log));
+    assert_true(plain.position < room_log_head(log));
+    assert_int_equal(room_log_gather(log, &plain, iov, 8, &end), 3 - (int)plain.position);
+}
+
+static void test_a_cursor_may_take_the_frames_compressed(void **state)
+{
+    struct room_log *log = room_log_new(100);
+    struct text buffer = TEXT_EMPTY;
+    uint64_t count = 0;
+    char text[400];
+    size_t len = 0;
+    (void)state;
+    struct deflater *deflater = deflater_new(DEFLATE_WINDOW_BITS, &count);
+    room_log_set_deflater(log, deflater);
+    for (int i = 0; i < 3; i++) {
+        memset(text, 'a' + i, sizeof text);
+        text[i == 1 ? 20 : sizeof text - 1] = '\0'; /* the second one is too short */
+        append(log, text, (uint64_t)i + 1, false);
+    }
+    room_log_merge(log, &(struct room_log_cursor){0}, 3, &buffer, &len);
+    assert_int_equal(len, 2 * (4 + 399) + 2 + 20);
+    assert_int_equal(count, 0);
+    text_clear(&buffer);
+    const uint8_t *merged =
+        room_log_merge(log, &(struct room_log_cursor){.deflated = 1}, 3, &buffer, &len);
+    assert_int_equal(count, 2);
+    assert_true(len < 100);
+    for (size_t step = 1; step <= len; step++)
+        check_both_forms(log, step, merged, len);
+    assert_int_equal(count, 2);
+    text_done(&buffer);
+    room_log_free(log);
+    deflater_free(deflater);
+}
+
 static void test_find_bytes_takes_at_least_one_frame(void **state)
 {
     struct room_log *log = room_log_new(100);
@@ -216,6 +274,7 @@ int main(void)
         cmocka_unit_test(test_remainder_is_the_rest_of_a_begun_frame),
         cmocka_unit_test(test_transient_frames_are_not_replayed),
         cmocka_unit_test(test_merge_puts_frames_in_a_row),
+        cmocka_unit_test(test_a_cursor_may_take_the_frames_compressed),
         cmocka_unit_test(test_find_bytes_takes_at_least_one_frame),
         cmocka_unit_test(test_find),
         cmocka_unit_test(test_ring_grows_shrinks_and_counts_bytes),

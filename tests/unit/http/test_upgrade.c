@@ -76,6 +76,7 @@ static void test_a_handshake_is_refused_by_what_is_wrong_with_it(void **state)
         {"GET /room HTTP/1.1", UPGRADE KEY, 400},
         {"GET /room HTTP/1.1", UPGRADE VERSION VERSION KEY, 400},
         {"GET /room HTTP/1.1", UPGRADE VERSION, 400},
+        {"GET /room HTTP/1.1", GOOD "Sec-WebSocket-Extensions: foo;\r\n", 400},
         {"GET /room HTTP/1.1", UPGRADE VERSION KEY KEY, 400},
         {"GET /room HTTP/1.1", UPGRADE VERSION "Sec-WebSocket-Key: short\r\n", 400},
         {"POST /room HTTP/1.1", GOOD, 405},
@@ -105,6 +106,33 @@ static void test_a_handshake_is_read_without_case_and_among_others(void **state)
         stage_status(stage_get("/room", "upgrade: h2c, WebSocket\r\n"
                                         "CONNECTION: keep-alive,UPGRADE\r\n" VERSION KEY)),
         101);
+}
+
+static void test_compression_is_accepted_as_far_as_it_is_understood(void **state)
+{
+    (void)state;
+    struct stage_bytes answer =
+        stage_get("/room", GOOD "Sec-WebSocket-Extensions: permessage-deflate; mux\r\n"
+                                "Sec-WebSocket-Extensions: permessage-deflate; "
+                                "server_max_window_bits=15\r\n");
+    assert_int_equal(stage_status(answer), 101);
+    assert_string_equal(stage_header(answer, "Sec-WebSocket-Extensions"),
+                        "permessage-deflate; server_no_context_takeover; "
+                        "client_no_context_takeover; server_max_window_bits=9");
+    answer = stage_get("/room", GOOD "Sec-WebSocket-Extensions: permessage-deflate; mux\r\n");
+    assert_int_equal(stage_status(answer), 101);
+    assert_null(stage_header(answer, "Sec-WebSocket-Extensions"));
+}
+
+static void test_without_the_setting_nothing_is_compressed(void **state)
+{
+    (void)state;
+    stage_close();
+    stage_open_with("--compression", "false", NULL);
+    struct stage_bytes answer =
+        stage_get("/room", GOOD "Sec-WebSocket-Extensions: permessage-deflate\r\n");
+    assert_int_equal(stage_status(answer), 101);
+    assert_null(stage_header(answer, "Sec-WebSocket-Extensions"));
 }
 
 static void test_rooms_have_names_of_their_own(void **state)
@@ -342,6 +370,8 @@ int main(void)
         TEST(test_a_good_handshake_is_answered_with_the_accept_key_of_the_rfc),
         TEST(test_a_handshake_is_refused_by_what_is_wrong_with_it),
         TEST(test_a_handshake_is_read_without_case_and_among_others),
+        TEST(test_compression_is_accepted_as_far_as_it_is_understood),
+        TEST(test_without_the_setting_nothing_is_compressed),
         TEST(test_rooms_have_names_of_their_own),
         TEST(test_who_was_refused_may_ask_again_on_the_same_connection),
         TEST(test_frames_that_come_with_the_handshake_are_answered_behind_it),

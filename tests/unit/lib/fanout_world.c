@@ -59,6 +59,8 @@ void set_up(bool uring)
     };
     stage.connections = connections_new(&connections);
     stage.subscribers = subscribers_new(&subscribers);
+    connections_enable_compression(stage.connections);
+    room_log_set_deflater(stage.log, connections_deflater(stage.connections));
 }
 
 void tear_down(void)
@@ -77,7 +79,7 @@ void tear_down(void)
     event_base_free(stage.base);
 }
 
-int come(uint64_t position)
+static int come_in(uint64_t position, bool deflated)
 {
     static const struct connection_callbacks callbacks = {on_message, NULL, on_closed, NULL};
     int pair[2];
@@ -86,8 +88,20 @@ int come(uint64_t position)
     stage.peers[index] = pair[1];
     stage.members[index] = connection_new(stage.connections, pair[0], &callbacks, NULL);
     connection_set_owner(stage.members[index], stage.members[index]);
+    if (deflated)
+        connection_set_deflated(stage.members[index]);
     subscribers_add(stage.subscribers, stage.members[index], position);
     return index;
+}
+
+int come(uint64_t position)
+{
+    return come_in(position, false);
+}
+
+int come_deflated(uint64_t position)
+{
+    return come_in(position, true);
 }
 
 void say(const char *text)

@@ -38,6 +38,9 @@ void tear_down(void);
 /* A member comes in who gets what is in the log from there on: its index. */
 int come(uint64_t position);
 
+/* The same of one who gets compressed frames. */
+int come_deflated(uint64_t position);
+
 /* Everybody is told. */
 void say(const char *text);
 

@@ -181,6 +181,8 @@ static void make_sessions(void)
                                                     stage.config.max_fragments,
                                                     stage.config.max_unsent};
     stage.connections = connections_new(&connections);
+    if (stage.config.compression)
+        connections_enable_compression(stage.connections);
     stage.quota = quota_new(stage.config.max_connections_per_address);
     const struct sessions_options sessions = {
         .base = stage.base,

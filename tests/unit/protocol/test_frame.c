@@ -1,5 +1,6 @@
 #include "unit.h"
 
+#include "protocol/deflate.h"
 #include "protocol/frame.h"
 
 /* RFC 6455 section 5.2: the length in 7, 7+16 or 7+64 bits. */
@@ -33,6 +34,44 @@ static void test_new_text(void **state)
     frame_free(frame);
 }
 
+static void test_a_frame_is_compressed_once(void **state)
+{
+    uint64_t count = 0;
+    char text[300];
+    (void)state;
+    memset(text, 'x', sizeof text);
+    struct deflater *deflater = deflater_new(DEFLATE_WINDOW_BITS, &count);
+    struct frame *frame = frame_new_text(text, sizeof text);
+    const struct frame *deflated = frame_deflated(frame, deflater);
+    assert_ptr_not_equal(deflated, frame);
+    assert_int_equal(deflated->bytes[0], 0xc1); /* FIN, RSV1, text */
+    assert_int_equal(deflated->bytes[1], deflated->len - 2);
+    assert_true(deflated->len < 20);
+    assert_ptr_equal(frame_deflated(frame, deflater), deflated);
+    assert_int_equal(count, 1);
+    assert_int_equal(frame->bytes[0], 0x81);
+    frame_free(frame);
+    deflater_free(deflater);
+}
+
+static void test_a_frame_that_was_not_compressed_at_first_stays_so(void **state)
+{
+    uint64_t count = 0;
+    char text[300];
+    size_t len;
+    (void)state;
+    memset(text, 'x', sizeof text);
+    struct deflater *deflater = deflater_new(DEFLATE_WINDOW_BITS, &count);
+    while (deflater_run(deflater, text, sizeof text, &len) != NULL)
+        ; /* until the budget is used up */
+    struct frame *frame = frame_new_text(text, sizeof text);
+    assert_ptr_equal(frame_deflated(frame, deflater), frame);
+    deflater_refill(deflater);
+    assert_ptr_equal(frame_deflated(frame, deflater), frame);
+    frame_free(frame);
+    deflater_free(deflater);
+}
+
 static void test_close_cuts_the_reason_at_a_character(void **state)
 {
     uint8_t out[FRAME_CONTROL_BYTES];
@@ -52,6 +91,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_header_lengths),
         cmocka_unit_test(test_new_text),
+        cmocka_unit_test(test_a_frame_is_compressed_once),
+        cmocka_unit_test(test_a_frame_that_was_not_compressed_at_first_stays_so),
         cmocka_unit_test(test_close_cuts_the_reason_at_a_character),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
