@@ -137,9 +137,10 @@ static uint32_t collect_room(struct fanout *all, struct subscribers *subscribers
         if (slot->in_sync_fd < 0) {
             subscribers_serve_or_cut(subscribers, slot);
         } else {
-            struct run **like = &latest[slot->cursor.deflated];
-            if (!is_run_of(run, &slot->cursor))
+            if (!is_run_of(run, &slot->cursor)) {
+                struct run **like = &latest[slot->cursor.deflated];
                 run = *like = begin_run(all, subscribers, &slot->cursor, *like);
+            }
             if (run == NULL)
                 break;
             add_sending(all, run, slot);

@@ -1,24 +1,44 @@
-/* The room log against a model: a list of frames that are never moved. */
+/* The room log against a model: a list of frames that are never moved. Half of the cursors take
+ * them compressed. */
 #include "fuzz.h"
 #include "history/room_log.h"
+#include "protocol/deflate.h"
 
-enum { MOST_FRAMES = 512, CURSORS = 4, MOST_PARTS = 8, MOST_HELD = 32 };
+enum { MOST_FRAMES = 512, CURSORS = 4, MOST_PARTS = 8, MOST_HELD = 32, LONG = 230 };
+
+static uint64_t count;
 
 struct model {
     struct {
         uint64_t seq;
         bool transient;
-        size_t len;
+        size_t len, deflated_len;
         uint8_t fill;
     } frames[MOST_FRAMES];
     uint64_t head, tail, seq;
     struct room_log_cursor cursors[CURSORS]; /* none is behind the tail */
+    struct deflater *deflater;
 };
+
+/* Of the frame in the form that the cursor gets. */
+static size_t len_for(const struct model *model, const struct room_log_cursor *cursor)
+{
+    return cursor->deflated ? model->frames[cursor->position].deflated_len
+                            : model->frames[cursor->position].len;
+}
+
+static size_t deflate_len(const struct model *model, const char *payload, size_t len)
+{
+    size_t deflated_len = len;
+    deflater_refill(model->deflater);
+    bool pays = deflater_run(model->deflater, payload, len, &deflated_len) != NULL;
+    return deflated_len + (pays || len <= 125 ? 2 : 4);
+}
 
 static void append(struct room_log *log, struct model *model, uint8_t how)
 {
-    char payload[70];
-    size_t len = how % sizeof payload;
+    char payload[LONG + 70];
+    size_t len = how % 70 + (how % 3 == 0 ? LONG : 0);
     bool transient = (how & 0x80) != 0;
     if (model->head == MOST_FRAMES)
         return;
@@ -29,6 +49,7 @@ static void append(struct room_log *log, struct model *model, uint8_t how)
     model->frames[model->head].seq = model->seq;
     model->frames[model->head].transient = transient;
     model->frames[model->head].len = frame->len;
+    model->frames[model->head].deflated_len = deflate_len(model, payload, len);
     model->frames[model->head++].fill = fill;
     room_log_append(log, frame, (struct room_log_mark){model->seq, 0, transient});
 }
@@ -42,7 +63,8 @@ static void evict(struct room_log *log, struct model *model)
     model->tail++;
     for (int i = 0; i < CURSORS; i++)
         if (model->cursors[i].position < model->tail)
-            model->cursors[i] = (struct room_log_cursor){.position = model->tail};
+            model->cursors[i] =
+                (struct room_log_cursor){.position = model->tail, .deflated = i % 2};
 }
 
 static void fork_at(struct room_log *log, struct model *model, uint8_t back)
@@ -73,7 +95,8 @@ static void step(struct room_log_cursor *cursor)
 {
     cursor->position++;
     cursor->offset = 0;
-    cursor->replayed -= cursor->replayed > 0;
+    if (cursor->replayed > 0)
+        cursor->replayed--;
 }
 
 /* One byte after the other. */
@@ -85,7 +108,7 @@ static void advance_model(const struct model *model, struct room_log_cursor *cur
             continue;
         }
         sent--;
-        if (++cursor->offset == model->frames[cursor->position].len)
+        if (++cursor->offset == len_for(model, cursor))
             step(cursor);
     }
 }
@@ -102,9 +125,11 @@ static size_t check_gathered(const struct room_log *log, const struct model *mod
         while (is_skipped(model, &at))
             step(&at);
         const uint8_t *last = (const uint8_t *)parts[i].iov_base + parts[i].iov_len - 1;
-        size_t left = model->frames[at.position].len - at.offset;
+        size_t left = len_for(model, &at) - at.offset;
+        bool plain = !at.deflated || len_for(model, &at) == model->frames[at.position].len;
         must(parts[i].iov_len == left, "a part is the rest of a frame");
-        must(model->frames[at.position].len == 2 || *last == model->frames[at.position].fill,
+        must(!plain || model->frames[at.position].len == 2 ||
+                 *last == model->frames[at.position].fill,
              "of the frame that is due");
         bytes += left;
         step(&at);
@@ -122,9 +147,9 @@ static void send_some(const struct room_log *log, struct model *model, uint8_t w
     advance_model(model, &same, sent);
     room_log_advance(log, cursor, sent);
     must(cursor->position == same.position && cursor->offset == same.offset &&
-             cursor->replayed == same.replayed,
+             cursor->replayed == same.replayed && cursor->deflated == same.deflated,
          "however much a socket takes, the cursor stands where the model's does");
-    size_t rest = cursor->offset == 0 ? 0 : model->frames[cursor->position].len - cursor->offset;
+    size_t rest = cursor->offset == 0 ? 0 : len_for(model, cursor) - cursor->offset;
     must(room_log_remainder(log, cursor, &bytes) == rest, "the rest of the frame it stands in");
 }
 
@@ -138,8 +163,10 @@ static void seek(const struct room_log *log, struct model *model, uint8_t which,
     while (expected < model->head && model->frames[expected].seq <= seq)
         expected++;
     must(found == expected, "the first frame with news");
-    model->cursors[which % CURSORS] = (struct room_log_cursor){
-        .position = found, .replayed = (uint32_t)(model->head - found) / (1 + which % 2)};
+    model->cursors[which % CURSORS] =
+        (struct room_log_cursor){.position = found,
+                                 .replayed = (model->head - found) / (1 + which / 4 % 2) & 0xffff,
+                                 .deflated = which % 2};
 }
 
 static void check_ranges(const struct room_log *log, const struct model *model, uint8_t at,
@@ -154,7 +181,14 @@ static void check_ranges(const struct room_log *log, const struct model *model, 
     must(held == 0 ||
              (end > start && (end == start + 1 || sum(model, start) - sum(model, end) <= most)),
          "one frame, or as many as fit");
-    const uint8_t *bytes = room_log_merge(log, start, end, &buffer, &len);
+    struct room_log_cursor cursor = {.position = start, .deflated = 1};
+    size_t deflated_len = 0;
+    room_log_merge(log, &cursor, end, &buffer, &len);
+    for (; cursor.position < end; cursor.position++)
+        deflated_len += len_for(model, &cursor);
+    must(len == deflated_len, "merged: all bytes of the compressed frames");
+    cursor = (struct room_log_cursor){.position = start};
+    const uint8_t *bytes = room_log_merge(log, &cursor, end, &buffer, &len);
     must(len == sum(model, start) - sum(model, end), "merged: all bytes between");
     for (uint64_t i = start; i < end; bytes += model->frames[i++].len)
         must(model->frames[i].len == 2 || bytes[model->frames[i].len - 1] == model->frames[i].fill,
@@ -177,8 +211,13 @@ static void check_whole(const struct room_log *log, const struct model *model)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     struct room_log *log = room_log_new(MOST_HELD);
-    struct model model = {.head = 0};
+    struct model model = {.deflater = deflater_new(DEFLATE_WINDOW_BITS, &count)};
+    struct deflater *deflater = deflater_new(DEFLATE_WINDOW_BITS, &count);
+    room_log_set_deflater(log, deflater);
+    for (int i = 0; i < CURSORS; i++)
+        model.cursors[i].deflated = i % 2;
     for (size_t i = 0; i + 2 < len; i += 3) {
+        deflater_refill(deflater);
         if (data[i] % 8 < 3)
             append(log, &model, data[i + 1]);
         else if (data[i] % 8 == 3)
@@ -194,5 +233,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     }
     check_whole(log, &model);
     room_log_free(log);
+    deflater_free(deflater);
+    deflater_free(model.deflater);
     return 0;
 }
