@@ -6,7 +6,7 @@
 
 enum { MOST_FRAMES = 512, CURSORS = 4, MOST_PARTS = 8, MOST_HELD = 32, LONG = 230 };
 
-static uint64_t count;
+static uint64_t compressed;
 
 struct model {
     struct {
@@ -61,7 +61,7 @@ static void evict(struct room_log *log, struct model *model)
         return;
     room_log_evict(log);
     model->tail++;
-    for (int i = 0; i < CURSORS; i++)
+    for (unsigned i = 0; i < CURSORS; i++)
         if (model->cursors[i].position < model->tail)
             model->cursors[i] =
                 (struct room_log_cursor){.position = model->tail, .deflated = i % 2};
@@ -211,10 +211,10 @@ static void check_whole(const struct room_log *log, const struct model *model)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     struct room_log *log = room_log_new(MOST_HELD);
-    struct model model = {.deflater = deflater_new(DEFLATE_WINDOW_BITS, &count)};
-    struct deflater *deflater = deflater_new(DEFLATE_WINDOW_BITS, &count);
+    struct model model = {.deflater = deflater_new(DEFLATE_WINDOW_BITS, &compressed)};
+    struct deflater *deflater = deflater_new(DEFLATE_WINDOW_BITS, &compressed);
     room_log_set_deflater(log, deflater);
-    for (int i = 0; i < CURSORS; i++)
+    for (unsigned i = 0; i < CURSORS; i++)
         model.cursors[i].deflated = i % 2;
     for (size_t i = 0; i + 2 < len; i += 3) {
         deflater_refill(deflater);
