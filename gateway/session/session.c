@@ -15,6 +15,14 @@ void session_send(struct session *session)
     text_clear(text);
 }
 
+void session_send_secret(struct session *session)
+{
+    struct text *text = &session->all->scratch;
+    if (session->connection != NULL)
+        connection_send_secret(session->connection, text->data, text->len);
+    text_clear(text);
+}
+
 void session_error(struct session *session, const struct message_error *error)
 {
     metrics_count_word(&session->all->options.metrics->errors, error->code);

@@ -7,6 +7,10 @@
 
 /* Sends what is in the scratch text, and clears it; without a connection nothing is sent. */
 void session_send(struct session *session);
+
+/* The same for a text that nobody but this member may know, and nobody may guess from its length:
+ * it is never compressed. */
+void session_send_secret(struct session *session);
 void session_error(struct session *session, const struct message_error *error);
 
 /* Is it in: ADMITTED, JOINED or DETACHED? */

@@ -36,7 +36,7 @@ static void send_welcome(struct session *session, const struct room_view *view, 
         .members = member_list_json(session->entry->room, identity->id, person),
     };
     message_add_welcome(&session->all->scratch, &welcome);
-    session_send(session);
+    session_send_secret(session); /* the token */
     free(person);
 }
 

@@ -107,6 +107,12 @@ void connection_send(struct connection *connection, enum frame_opcode opcode, co
         send_frame(connection, opcode, data, len);
 }
 
+void connection_send_secret(struct connection *connection, const void *data, size_t len)
+{
+    if (!connection->closing && !connection->dead)
+        send_frame(connection, FRAME_TEXT, data, len);
+}
+
 static int build_iov(struct connection *connection, const struct iovec *before,
                      const struct iovec *after, int after_count, struct iovec *out)
 {

@@ -25,6 +25,11 @@ struct connection;
 void connection_send(struct connection *connection, enum frame_opcode opcode, const void *data,
                      size_t len);
 
+/* The same for a text that has a secret in it: never compressed, because then its length would tell
+ * whoever has chosen other parts of it what the secret has in common with them (RFC 7692 section 9,
+ * RFC 7457 section 2.6). */
+void connection_send_secret(struct connection *connection, const void *data, size_t len);
+
 /* Queues a frame's bytes as they are, whole or in consecutive parts. */
 void connection_send_raw(struct connection *connection, const void *data, size_t len);
 

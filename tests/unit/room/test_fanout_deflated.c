@@ -149,6 +149,19 @@ static void test_what_is_for_one_member_comes_compressed_between_shared_frames(v
     tear_down();
 }
 
+static void test_a_secret_is_never_compressed(void **state)
+{
+    (void)state;
+    write_lines();
+    set_up(true);
+    int one = come_deflated(0);
+    iterate();
+    connection_send_secret(stage.members[one], lines[0], 500);
+    iterate();
+    assert_int_equal(assert_received(one, lines[0]), 0);
+    tear_down();
+}
+
 /* Text that hardly gets shorter, so that a socket is full soon. */
 static void write_noise(char *out, size_t len, uint32_t *random)
 {
@@ -205,6 +218,7 @@ int main(void)
         cmocka_unit_test(test_without_a_member_who_wants_it_nothing_is_compressed),
         cmocka_unit_test(test_who_comes_in_behind_gets_the_same_compressed_frames),
         cmocka_unit_test(test_what_is_for_one_member_comes_compressed_between_shared_frames),
+        cmocka_unit_test(test_a_secret_is_never_compressed),
         cmocka_unit_test(test_a_full_socket_gets_the_rest_of_a_compressed_frame_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
