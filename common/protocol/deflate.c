@@ -161,8 +161,6 @@ int inflater_run(struct inflater *inflater, const uint8_t *data, size_t len, con
         if (result == Z_STREAM_END && stream->avail_in > 0 && !begin_block(inflater, &final_blocks))
             return INFLATER_BROKEN;
     } while (stream->avail_in > 0 || stream->avail_out == 0);
-    if (used > inflater->most)
-        return INFLATER_TOO_BIG;
     if (!is_whole(inflater, result))
         return INFLATER_BROKEN;
     *out = inflater->out;
