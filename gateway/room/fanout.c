@@ -74,7 +74,7 @@ static bool is_run_of(const struct run *run, const struct room_log_cursor *curso
 }
 
 /* Puts the bytes of a run together; -1 when there is no space for that in this batch. */
-static int fill_run(struct fanout *all, struct run *run)
+static int merge_run(struct fanout *all, struct run *run)
 {
     const struct room_log *log = run->subscribers->options.log;
     uint64_t from = run->from.position;
@@ -100,7 +100,7 @@ static struct run *begin_run(struct fanout *all, struct subscribers *subscribers
         *run = *like;
     } else {
         *run = (struct run){.subscribers = subscribers, .from = *from};
-        if (fill_run(all, run) != 0)
+        if (merge_run(all, run) != 0)
             return NULL;
     }
     run->first = run->end = all->count;
@@ -108,14 +108,43 @@ static struct run *begin_run(struct fanout *all, struct subscribers *subscribers
     return run;
 }
 
-static void add_sending(struct fanout *all, struct run *run, struct slot *slot)
+/* The slots from this one on that belong to the run, at most `most` of them. Returns how many. */
+static uint32_t extend_run(struct fanout *all, struct run *run, struct slot *slot, uint32_t most)
 {
+    uint64_t position = run->from.position;
+    uint32_t deflated = run->from.deflated;
+    const struct slot *first = slot;
     struct sending *sending = &all->sendings[run->end];
-    sending->data = run->data;
-    sending->len = (uint32_t)run->len;
-    sending->fd = slot->in_sync_fd;
-    all->slots[run->end++] = slot;
-    all->count++;
+    struct slot **of = &all->slots[run->end];
+    for (; slot < first + most && slot->in_sync_fd >= 0 && slot->cursor.position == position &&
+           slot->cursor.deflated == deflated;
+         slot++, sending++, of++) {
+        sending->data = run->data;
+        sending->len = (uint32_t)run->len;
+        sending->fd = slot->in_sync_fd;
+        *of = slot;
+    }
+    uint32_t count = (uint32_t)(slot - first);
+    run->end += count;
+    all->count += count;
+    return count;
+}
+
+/* Sends to the slot and to those after it what they are to get; one who is not in sync is served at
+ * once. Returns how many slots that are; 0 when there is no space for them in this batch. */
+static uint32_t collect_slots(struct fanout *all, struct subscribers *subscribers,
+                              struct slot *slot, uint32_t most, struct run *latest[2])
+{
+    if (slot->in_sync_fd < 0) {
+        subscribers_serve_or_cut(subscribers, slot);
+        return 1;
+    }
+    struct run **like = &latest[slot->cursor.deflated];
+    struct run *run = begin_run(all, subscribers, &slot->cursor, *like);
+    if (run == NULL)
+        return 0;
+    *like = run;
+    return extend_run(all, run, slot, most);
 }
 
 /* Visits the next slots, up to the end of the round, until `most` have been served or are in the
@@ -126,26 +155,21 @@ static uint32_t collect_room(struct fanout *all, struct subscribers *subscribers
     uint32_t until = subscribers->flush_at + subscribers->due;
     uint32_t at = subscribers->flush_at;
     uint32_t served = 0;
-    struct run *run = NULL;
     struct run *latest[2] = {NULL, NULL}; /* of plain frames, of compressed ones */
     if (until > subscribers->count)
         until = subscribers->count;
-    for (; at < until && served < most; at++) {
+    while (at < until && served < most) {
         struct slot *slot = &subscribers->slots[at];
-        if (slot->cursor.position >= head) /* has all, or is dead */
+        if (slot->cursor.position >= head) { /* has all, or is dead */
+            at++;
             continue;
-        if (slot->in_sync_fd < 0) {
-            subscribers_serve_or_cut(subscribers, slot);
-        } else {
-            if (!is_run_of(run, &slot->cursor)) {
-                struct run **like = &latest[slot->cursor.deflated];
-                run = *like = begin_run(all, subscribers, &slot->cursor, *like);
-            }
-            if (run == NULL)
-                break;
-            add_sending(all, run, slot);
         }
-        served++;
+        uint32_t left = until - at < most - served ? until - at : most - served;
+        uint32_t count = collect_slots(all, subscribers, slot, left, latest);
+        if (count == 0)
+            break;
+        at += count;
+        served += count;
     }
     subscribers->due -= at - subscribers->flush_at;
     subscribers->flush_at = at;
