@@ -111,8 +111,8 @@ const struct config_row config_table[] = {
     {"handshakes-per-address", CONFIG_RATE, AT(handshakes_per_address), "4:128", 0, 0, "N:BURST",
      "WebSocket handshakes per second and burst from one address; further ones are answered 429."},
     {"backlog", CONFIG_COUNT, AT(backlog), "1048576", 0, 1073741824, "BYTES",
-     "Unsent bytes at which a slow reader is closed with 4408. It gets the missed messages after "
-     "it reconnects."},
+     "Unsent bytes, as before compression, at which a slow reader is closed with 4408. It gets the "
+     "missed messages after it reconnects."},
     {"retention", CONFIG_COUNT, AT(retention), "120", 0, 86400, "SECONDS",
      "How long a message can be replayed to a member who reconnects; 0 stores nothing."},
     {"retention-messages", CONFIG_COUNT, AT(retention_messages), "10000", 1, 1000000, "N",

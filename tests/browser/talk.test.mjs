@@ -1,7 +1,7 @@
 // Talking on the page: order, drafts, reading back, who is ignored, and what one has not seen.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { joined, until } from "../lib/harness.mjs";
+import { joined, metric, until } from "../lib/harness.mjs";
 import { belowTheEnd, enter, open, phone, say, sees, startBrowser, startChat, texts } from "../lib/page.mjs";
 
 const numbered = (n) => Array.from({ length: n }, (_, i) => `${i + 1}`);
@@ -26,6 +26,15 @@ test("twenty lines said faster than the rate allows arrive in the order in which
   assert.deepEqual(seen(), numbered(20));
   assert.deepEqual(await texts(page), numbered(20), "and stand so on the page");
   assert.equal(await page.$("#lines .pending, #lines .failed"), null);
+});
+
+test("a long line goes to the gateway and comes back compressed, through nginx", { timeout: 120000 }, async (t) => {
+  const { page, bob, gateways } = await start(t);
+  const line = "夜の駅で、だれもいない電車を待っていた。Nobody else was there. ".repeat(12).trim();
+  await say(page, line);
+  const { text } = await bob.waitFor({ type: "message", text: line });
+  await until("it stands on the page", async () => (await texts(page)).includes(text));
+  for (const name of ["inflated_messages_total", "deflated_frames_total"]) assert.ok((await metric(gateways[0], name)) > 0, name);
 });
 
 test("lines said while Redis does not answer arrive in order when it does", { timeout: 120000 }, async (t) => {
