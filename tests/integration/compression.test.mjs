@@ -75,6 +75,22 @@ test("a client that offers compression gets it without context takeover, with th
   assert.match(malformed.toString("latin1"), /^HTTP\/1\.1 400 /);
 });
 
+test("clients with windows of 9 to 15 bits understand what all are sent, and are understood", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--rate", "0"] });
+  const members = [];
+  for (let bits = 9; bits <= 15; bits++) {
+    const perMessageDeflate = { threshold: 0, serverMaxWindowBits: bits, clientMaxWindowBits: bits };
+    members.push(await new Member(t, gateway.url, { perMessageDeflate }).join(`bits-${bits}`));
+    assert.equal(members.at(-1).socket.extensions, "permessage-deflate");
+  }
+  const texts = members.map((_, i) => `${i} ${LONG.slice(0, 100 + 200 * i)} ${"x".repeat(600 * (i % 2))} ${LONG.slice(-300)}`.slice(0, 2000));
+  for (const [i, member] of members.entries()) await member.say(texts[i], `${i}`);
+  for (const member of members) {
+    await until("all lines", () => member.messages().length === texts.length);
+    assert.deepEqual(member.texts(), texts);
+  }
+});
+
 test("with compression=false nobody gets it", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--compression", "false"] });
   const member = await joinedCompressed(t, gateway.url, "alice");
