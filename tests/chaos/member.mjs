@@ -91,7 +91,8 @@ export class ChaosMember {
   }
 
   #open(where) {
-    const socket = this.connect(where, { localAddress: this.address, perMessageDeflate: false, handshakeTimeout: 5000 });
+    const perMessageDeflate = this.#number % 2 === 0 && { threshold: 0 }; // half of them compress what they send, and get it compressed
+    const socket = this.connect(where, { localAddress: this.address, perMessageDeflate, handshakeTimeout: 5000 });
     socket.on("error", () => {});
     this.socket = socket;
     this.reconnects++;
