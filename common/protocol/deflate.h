@@ -45,9 +45,10 @@ enum inflater_error {
     INFLATER_BROKEN = -2,  /* it is no whole message, or has too many final blocks */
 };
 
-/* For messages of at most `most` bytes (0: of INFLATER_MOST_BYTES); `*count` is how many messages
- * it has inflated. */
-enum { INFLATER_MOST_BYTES = 16777216 };
+enum { INFLATER_MOST_BYTES = 16777216 }; /* where nobody has set a limit */
+
+/* For messages of at most `most` bytes (0: INFLATER_MOST_BYTES); `*count` is how many it has
+ * inflated. */
 struct inflater *inflater_new(size_t most, uint64_t *count);
 
 /* NULL is fine. */
