@@ -118,7 +118,10 @@ const struct config_row config_table[] = {
     {"retention-messages", CONFIG_COUNT, AT(retention_messages), "10000", 1, 1000000, "N",
      "Stored messages per room, at most."},
     {"retention-bytes", CONFIG_COUNT, AT(retention_bytes), "16777216", 0, 1099511627776, "BYTES",
-     "Bytes of stored events per room, at most. Who missed one that had to go is told so (gap)."},
+     "Bytes of stored events per room, at most. Who missed one that had to go is told so (gap). "
+     "The "
+     "compressed copies that a gateway makes of them for compression are not counted; each is "
+     "smaller than its event."},
     {"retention-bytes-total", CONFIG_COUNT, AT(retention_bytes_total), "536870912", 0,
      1099511627776, "BYTES",
      "Bytes of stored events of all rooms that this gateway has open or had open within retention. "
