@@ -1,7 +1,7 @@
 # Sourced by local.sh and tests/run.sh: the names and the installation of the needed Debian packages.
 
 packages_build="gcc libc6-dev make cmake ninja-build pkg-config libevent-dev libhiredis-dev libwslay-dev liburing-dev
-    libjansson-dev libutf8proc-dev libssl-dev zlib1g-dev libbrotli-dev libjemalloc-dev"
+    libjansson-dev libutf8proc-dev libssl-dev zlib1g-dev libbrotli-dev libjemalloc-dev libseccomp-dev"
 packages_run="redis-server redis-tools nginx-light curl ca-certificates"
 
 say() { printf '%s\n' "$*"; }

@@ -5,9 +5,11 @@
 #include "base/signals.h"
 #include "base/standard_files.h"
 #include "base/stderr_line.h"
+#include "base/user.h"
 #include "config/config.h"
 #include "config/help.h"
 #include "http/given_sockets.h"
+#include "sandbox.h"
 #include "server.h"
 #include "supervisor.h"
 #include "telemetry/log.h"
@@ -17,7 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { EXIT_USAGE = 2 };
+enum { EXIT_USAGE = 2, LOG_FILE_MODE = 0640 };
 
 /* errno tells why. */
 static void print_no_log(const struct config *config)
@@ -37,6 +39,8 @@ static struct log *open_log(const struct config *config)
     errno = EBADF;
     if (config->logging && config->log_file == NULL && !has_output)
         return NULL;
+    if (config->logging && config->log_file != NULL)
+        user_make_file(&config->run_as, config->log_file, LOG_FILE_MODE);
     return log_open(config->log_file, config->logging, config->gateway_id);
 }
 
@@ -50,7 +54,7 @@ static int run_gateway(const struct config *config, struct service *service)
     }
     struct server *server = server_new(config, log, service, error, sizeof error);
     int status = 1;
-    if (server == NULL)
+    if (server == NULL || (config->sandbox && sandbox_enter(error, sizeof error) != 0))
         stderr_line_print("%s", error);
     else
         status = server_run(server);
@@ -91,6 +95,7 @@ int main(int argc, char **argv)
 {
     struct config config;
     signals_begin();
+    user_limit_process();
     if (standard_files_hold(&has_output) != 0) {
         stderr_line_print("cannot open /dev/null: %s", strerror(errno));
         return EXIT_USAGE;

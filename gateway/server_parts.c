@@ -137,7 +137,8 @@ static int find_redis(struct server *server, char *error, size_t error_size)
     server->redis_url = server->config->redis_url;
     if (server->redis_url.scheme != REDIS_EMBEDDED)
         return 0;
-    server->embedded = embedded_redis_start(&server->redis_url, error, error_size);
+    const struct embedded_redis_options options = {.confined = server->config->sandbox};
+    server->embedded = embedded_redis_start(&server->redis_url, &options, error, error_size);
     return server->embedded == NULL ? -1 : 0;
 }
 
@@ -161,6 +162,19 @@ static int make_broker(struct server *server, char *error, size_t error_size)
     const struct broker_callbacks callbacks = {on_broker_up, on_control_message};
     server->broker = broker_new(&options, &callbacks, server, error, error_size);
     return server->broker == NULL ? -1 : 0;
+}
+
+/* The private Redis is started by the user that it runs as; what TLS to another one needs may be
+ * root's to read. */
+static int make_redis(struct server *server, char *error, size_t error_size)
+{
+    const struct user *user = &server->config->run_as;
+    bool embedded = server->config->redis_url.scheme == REDIS_EMBEDDED;
+    if (embedded && user_become(user, error, error_size) != 0)
+        return -1;
+    if (find_redis(server, error, error_size) != 0 || make_broker(server, error, error_size) != 0)
+        return -1;
+    return user_become(user, error, error_size);
 }
 
 static void make_parts(struct server *server)
@@ -262,8 +276,7 @@ static void make_site(struct server *server)
 int server_parts_make(struct server *server, char *error, size_t error_size)
 {
     if (make_sender(server, error, error_size) != 0 ||
-        open_listener(server, error, error_size) != 0 ||
-        find_redis(server, error, error_size) != 0 || make_broker(server, error, error_size) != 0)
+        open_listener(server, error, error_size) != 0 || make_redis(server, error, error_size) != 0)
         return -1;
     server->poller = poller_new(server->base, &server->metrics);
     make_parts(server);

@@ -271,9 +271,10 @@ static struct embedded_redis *start_redis(struct supervisor *supervisor)
     char error[512];
     struct config *config = supervisor->config;
     struct embedded_redis *redis = NULL;
+    const struct embedded_redis_options options = {.owner = &config->run_as};
     if (port_claim_acquire(config, service_sockets(supervisor->service), &supervisor->claim, error,
                            sizeof error) == 0)
-        redis = embedded_redis_start(&config->redis_url, error, sizeof error);
+        redis = embedded_redis_start(&config->redis_url, &options, error, sizeof error);
     if (redis == NULL)
         stderr_line_print("%s", error);
     return redis;

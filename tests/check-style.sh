@@ -38,6 +38,7 @@ owner 'openssl/(ssl|err)' 'gateway/redis/tls\.c'
 owner 'event2/(bufferevent|buffer)' 'gateway/redis/(client|tls|loss_reason)\.c'
 owner 'zlib' '(common/protocol/deflate|gateway/http/pages)\.c'
 owner 'jemalloc' 'common/base/memory\.c'
+owner 'seccomp' 'gateway/sandbox\.c'
 owner 'liburing' 'gateway/room/batch_send\.c'
 owner 'pthread' '(gateway/redis/resolver|common/telemetry/log_writer|common/base/digest)\.c'
 grep -rnE '#include <event2?/' common && complain "common/ has no event loop"

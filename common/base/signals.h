@@ -19,9 +19,10 @@ extern const int signals_handled[SIGNALS_HANDLED]; /* SIGTERM, SIGINT, SIGHUP, S
 /* Handlers are there: those that came since signals_begin run now. */
 void signals_unblock(void);
 
-/* Around a fork: the child must not run its parent's handlers, whose pipes it shares. All are
- * blocked from here on; `before` is the mask until then, which signals_set_mask puts in force
- * again. */
+/* Around a fork: the child must not run its parent's handlers, whose pipes it shares. And around
+ * the start of a thread, which inherits the mask: signals are the loop's. All are blocked in the
+ * calling thread from here on but SIGSYS, which tells of a system call that the sandbox forbids;
+ * `before` is the mask until then, which signals_set_mask puts in force again. */
 void signals_block(sigset_t *before);
 void signals_set_mask(const sigset_t *before);
 

@@ -140,6 +140,31 @@ static int check_workers(struct config_loader *loader)
                                        config->gateway_id, wrong);
 }
 
+/* Whom to become, where that is another user. */
+static int derive_user(struct config_loader *loader)
+{
+    struct config *config = loader->config;
+    struct user found;
+    if (config->user == NULL)
+        return 0;
+    const struct config_row *row = blame(loader, "user");
+    if (user_find(config->user, &found) != 0)
+        return config_fail(loader, row, "there is no user \"%.128s\" on this machine",
+                           config->user);
+    if (user_is_current(&found) && found.uid != 0)
+        return 0;
+    if (!user_is_root())
+        return config_fail(loader, row,
+                           "only root can become \"%s\": start the gateway as root, or as this "
+                           "user",
+                           found.name);
+    if (found.uid == 0)
+        return config_fail(loader, row, "\"%s\" is root: name a user without its rights",
+                           found.name);
+    config->run_as = found;
+    return 0;
+}
+
 static int check_echo(struct config_loader *loader)
 {
     const struct config *config = loader->config;
@@ -249,7 +274,7 @@ int config_check(struct config_loader *loader)
     redis_url_parse(config->redis, &config->redis_url);
     if (check_password(loader) != 0 || derive_addresses(loader) != 0 ||
         derive_worker_address(loader) != 0 || check_workers(loader) != 0 ||
-        check_echo(loader) != 0 || check_sizes(loader) != 0)
+        derive_user(loader) != 0 || check_echo(loader) != 0 || check_sizes(loader) != 0)
         return -1;
     derive_blocks(&config->trusted_proxy, &config->trusted_proxy_blocks);
     derive_blocks(&config->ops_allow, &config->ops_allow_blocks);

@@ -5,6 +5,7 @@
 #ifndef YUKIZURI_CONFIG_CONFIG_H
 #define YUKIZURI_CONFIG_CONFIG_H
 
+#include "base/user.h"
 #include "config/address.h"
 #include "config/listen_address.h"
 #include "config/rate.h"
@@ -87,6 +88,8 @@ struct config {
     uint64_t workers; /* 0: one for each core, until main has counted them */
     unsigned send;    /* enum config_send */
     bool compression;
+    char *user;
+    bool sandbox;
     char *echo_path;
 
     /* Derived from the above. */
@@ -95,6 +98,7 @@ struct config {
     struct listen_address worker_listen;            /* of worker_addr, in a worker with its port */
     bool max_connections_given;                     /* somebody counts on it */
     struct redis_url redis_url;
+    struct user run_as; /* whom to become; nobody when that is who we are */
     struct config_blocks trusted_proxy_blocks;
     struct config_blocks ops_allow_blocks;
 };

@@ -152,6 +152,13 @@ const struct config_row config_table[] = {
     {"compression", CONFIG_BOOL, AT(compression), "true", 0, 0, "BOOL",
      "Whether to compress messages for clients that offer permessage-deflate (RFC 7692), and to "
      "accept compressed messages from them. Messages of less than 200 bytes are not compressed."},
+    {"user", CONFIG_STRING, AT(user), NULL, 0, 0, "NAME",
+     "The user that a gateway started as root becomes, once its sockets and files are open. "
+     "Workers and the private redis-server run as this user too. The log file and the sockets that "
+     "the gateway makes belong to it."},
+    {"sandbox", CONFIG_BOOL, AT(sandbox), "false", 0, 0, "BOOL",
+     "Whether a gateway that has started may only make the system calls that it needs (seccomp). "
+     "Another call ends it with a line on standard error that names the call."},
     {"echo-path", CONFIG_STRING, AT(echo_path), NULL, 0, 0, "PATH",
      "The path of a diagnostic WebSocket endpoint that echoes text and binary messages (for "
      "conformance suites); refused unless every addr is loopback."},

@@ -173,15 +173,20 @@ static int open_port(const struct listen_address *address, bool shared, struct l
 
 /* --- Both --- */
 
-static int open_unix_path(const struct listen_address *address, unsigned mode,
-                          struct listen_socket *out, char *error, size_t error_size)
+static int open_unix_path(const struct listen_address *address,
+                          const struct listen_socket_options *options, struct listen_socket *out,
+                          char *error, size_t error_size)
 {
     char why[256];
     out->is_path = true;
-    out->fds[0] = unix_path_listen(address->path, mode, &out->path, why, sizeof why);
+    out->fds[0] = unix_path_listen(address->path, options->mode, &out->path, why, sizeof why);
     if (out->fds[0] < 0)
         return fail_listening(address, why, error, error_size);
     out->count = 1;
+    if (options->owner != NULL && user_own(options->owner, address->path) != 0) {
+        unix_path_remove(&out->path);
+        return fail_listening(address, strerror(errno), error, error_size);
+    }
     return 0;
 }
 
@@ -203,7 +208,7 @@ int listen_socket_open(const struct listen_address *address,
         return 0;
     }
     int result = address->kind == LISTEN_UNIX
-                     ? open_unix_path(address, options->mode, out, error, error_size)
+                     ? open_unix_path(address, options, out, error, error_size)
                      : open_port(address, options->shared, out, error, error_size);
     if (result != 0)
         listen_socket_close(out);

@@ -4,6 +4,7 @@
 #define YUKIZURI_HTTP_LISTEN_SOCKET_H
 
 #include "base/service.h"
+#include "base/user.h"
 #include "config/listen_address.h"
 #include "http/unix_path.h"
 
@@ -21,8 +22,9 @@ struct listen_socket {
 };
 
 struct listen_socket_options {
-    bool shared;   /* of a port: others may listen there, too (SO_REUSEPORT) */
-    unsigned mode; /* of a path */
+    bool shared;              /* of a port: others may listen there, too (SO_REUSEPORT) */
+    unsigned mode;            /* of a path */
+    const struct user *owner; /* of a path; NULL: who makes it */
     const struct service_sockets *given; /* one of these serves if it has the address; NULL: none */
 };
 

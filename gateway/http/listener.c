@@ -138,6 +138,7 @@ static int open_address(struct listener *listener, const struct listen_address *
 {
     const struct listen_socket_options options = {.shared = listener->options.shared,
                                                   .mode = listener->options.config->addr_mode,
+                                                  .owner = &listener->options.config->run_as,
                                                   .given = listener->options.given};
     struct listen_socket *listening = &listener->sockets[listener->socket_count];
     if (listen_socket_open(address, &options, listening, error, error_size) != 0)

@@ -60,7 +60,7 @@ int port_claim_acquire(const struct config *config, const struct service_sockets
                        struct port_claim *out, char *error, size_t error_size)
 {
     const struct listen_socket_options alone = {
-        .shared = false, .mode = config->addr_mode, .given = given};
+        .shared = false, .mode = config->addr_mode, .owner = &config->run_as, .given = given};
     int result = 0;
     out->count = 0;
     for (size_t i = 0; result == 0 && i < config->addr.count; i++) {

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/signals.h"
 #include "redis/keeper.h"
+#include "redis/spawner.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -29,7 +30,8 @@ struct embedded_redis {
     pid_t keeper; /* 0: there is none */
     int lifeline; /* the keeper ends the server when this end closes; its news are read here */
     struct keeper job;
-    int last_status; /* of the server that died last, as waitpid gives it */
+    struct spawner spawner; /* for a gateway that may not fork */
+    int last_status;        /* of the server that died last, as waitpid gives it */
 };
 
 static bool can_be_run(const char *name)
@@ -58,6 +60,12 @@ static int make_directory(struct keeper *job)
     snprintf(job->directory, sizeof job->directory, "%s/yukizuri-XXXXXX", find_base());
     if (mkdtemp(job->directory) == NULL)
         return -1;
+    if (user_own(&job->owner, job->directory) != 0) {
+        int saved = errno;
+        rmdir(job->directory);
+        errno = saved;
+        return -1;
+    }
     snprintf(job->socket, sizeof job->socket, "%s/redis.sock", job->directory);
     return 0;
 }
@@ -78,7 +86,7 @@ static void close_lifeline(const struct embedded_redis *redis)
     close(redis->job.lifeline);
 }
 
-static int start_keeper(struct embedded_redis *redis)
+static pid_t fork_keeper(struct embedded_redis *redis)
 {
     sigset_t before;
     signals_block(&before);
@@ -86,20 +94,32 @@ static int start_keeper(struct embedded_redis *redis)
     if (keeper == 0)
         keeper_run(&redis->job);
     signals_set_mask(&before);
+    return keeper;
+}
+
+static int start_keeper(struct embedded_redis *redis)
+{
+    pid_t keeper = redis->spawner.pid == 0 ? fork_keeper(redis)
+                                           : spawner_spawn(&redis->spawner, &redis->job.deaths);
     if (keeper < 0)
         return -1;
     redis->keeper = keeper;
     return 0;
 }
 
-static struct embedded_redis *new_embedded(void)
+static struct embedded_redis *new_embedded(const struct embedded_redis_options *options)
 {
     struct embedded_redis *redis = memory_new(sizeof *redis);
+    if (options->owner != NULL)
+        redis->job.owner = *options->owner;
     bool has_directory = make_directory(&redis->job) == 0;
     bool has_lifeline = has_directory && open_lifeline(redis) == 0;
-    if (has_lifeline && start_keeper(redis) == 0)
+    bool can_start =
+        has_lifeline && (!options->confined || spawner_start(&redis->spawner, &redis->job) == 0);
+    if (can_start && start_keeper(redis) == 0)
         return redis;
     int saved = errno;
+    spawner_stop(&redis->spawner);
     if (has_lifeline)
         close_lifeline(redis);
     if (has_directory)
@@ -109,7 +129,9 @@ static struct embedded_redis *new_embedded(void)
     return NULL;
 }
 
-struct embedded_redis *embedded_redis_start(struct redis_url *url, char *error, size_t error_size)
+struct embedded_redis *embedded_redis_start(struct redis_url *url,
+                                            const struct embedded_redis_options *options,
+                                            char *error, size_t error_size)
 {
     if (!can_be_run("redis-server")) {
         snprintf(error, error_size,
@@ -117,7 +139,7 @@ struct embedded_redis *embedded_redis_start(struct redis_url *url, char *error, 
                  "--redis redis://HOST:PORT");
         return NULL;
     }
-    struct embedded_redis *redis = new_embedded();
+    struct embedded_redis *redis = new_embedded(options);
     if (redis == NULL) {
         snprintf(error, error_size,
                  "cannot start the private Redis, in a directory of its own in %s (TMPDIR): %s",
@@ -202,6 +224,7 @@ void embedded_redis_stop(struct embedded_redis *redis)
 {
     if (redis == NULL)
         return;
+    spawner_stop(&redis->spawner);
     close_lifeline(redis);
     if (redis->keeper != 0 && !await_end(redis->keeper, TERM_MS)) {
         kill(redis->keeper, SIGKILL);

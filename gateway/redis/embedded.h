@@ -7,15 +7,24 @@
 #ifndef YUKIZURI_REDIS_EMBEDDED_H
 #define YUKIZURI_REDIS_EMBEDDED_H
 
+#include "base/user.h"
 #include "config/redis_url.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct embedded_redis;
 
+struct embedded_redis_options {
+    const struct user *owner; /* whom the server runs as; NULL: as the caller does */
+    bool confined;            /* the caller will not be able to fork: another process shall */
+};
+
 /* Starts it and fills `url`. NULL with a sentence in `error` when redis-server cannot be started.
  */
-struct embedded_redis *embedded_redis_start(struct redis_url *url, char *error, size_t error_size);
+struct embedded_redis *embedded_redis_start(struct redis_url *url,
+                                            const struct embedded_redis_options *options,
+                                            char *error, size_t error_size);
 
 enum embedded_redis_news {
     EMBEDDED_REDIS_QUIET,

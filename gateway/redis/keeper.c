@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/signals.h"
+#include "base/stderr_line.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -115,11 +116,8 @@ static void close_others(const struct keeper *keeper)
     close_range((unsigned)keeper->lifeline + 1, ~0U, 0);
 }
 
-/* Ctrl-C is for the gateway, which then closes the lifeline. Its loop's handlers of signals are not
- * for this process, which has a copy of its memory. Returns where the end of a child shows. */
-static int take_signals(void)
+void keeper_ignore_signals(void)
 {
-    sigset_t children;
     setpgid(0, 0);
     signal(SIGINT, SIG_IGN);
     signal(SIGTERM, SIG_IGN);
@@ -127,6 +125,14 @@ static int take_signals(void)
     signal(SIGUSR1, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGCHLD, SIG_DFL);
+    signals_unblock();
+}
+
+/* Returns where the end of a child shows. */
+static int take_signals(void)
+{
+    sigset_t children;
+    keeper_ignore_signals();
     sigemptyset(&children);
     sigaddset(&children, SIGCHLD);
     sigprocmask(SIG_SETMASK, &children, NULL);
@@ -135,10 +141,16 @@ static int take_signals(void)
 
 void keeper_run(struct keeper *keeper)
 {
+    char error[128];
     close_others(keeper);
     int children = take_signals();
     bool given_up = false;
     bool wanted = children >= 0;
+    if (user_become(&keeper->owner, error, sizeof error) != 0) {
+        stderr_line_print("the private Redis: %s", error);
+        wanted = false;
+        given_up = true;
+    }
     while (wanted) {
         int status;
         int64_t started_ms = clock_monotonic_ms();

@@ -4,6 +4,8 @@
 #ifndef YUKIZURI_REDIS_KEEPER_H
 #define YUKIZURI_REDIS_KEEPER_H
 
+#include "base/user.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -30,6 +32,7 @@ struct keeper {
     int lifeline;       /* of packets, non-blocking: it ends when the gateway and its workers are
                            gone; news are sent over it, none when it is full */
     struct keeper_deaths deaths;
+    struct user owner; /* whom the keeper, and with it the server, becomes */
 };
 
 /* Notes a death. Returns whether it was one too many. */
@@ -37,6 +40,10 @@ bool keeper_note_death(struct keeper_deaths *deaths, int64_t now_ms);
 
 /* Removes the socket and the directory. */
 void keeper_remove_files(const struct keeper *keeper);
+
+/* In a process that lives for the gateway alone: Ctrl-C is for the gateway, whose handlers of
+ * signals are not for a process with a copy of its memory. None is blocked. */
+void keeper_ignore_signals(void);
 
 /* To be called in a process that was forked off for it; does not return. Closes all descriptors but
  * the standard ones and its own. */

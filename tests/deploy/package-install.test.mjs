@@ -11,7 +11,7 @@ import { DebianPackage, demand, run } from "./lib/package.mjs";
 import { Tree, whyNoTree } from "./lib/tree.mjs";
 
 const skip = await whyNoTree();
-const libraries = "libevent-core-2.1-7 libevent-openssl-2.1-7 libhiredis0.14 libjansson4 libjemalloc2 libssl3 liburing2 libutf8proc2 libwslay1 zlib1g".split(" ");
+const libraries = "libevent-core-2.1-7 libevent-openssl-2.1-7 libhiredis0.14 libjansson4 libjemalloc2 libseccomp2 libssl3 liburing2 libutf8proc2 libwslay1 zlib1g".split(" ");
 const archive = ["nginx", "redis-server", "logrotate", "procps", ...libraries];
 const name = "chat.example.org";
 const live = `/etc/letsencrypt/live/${name}`;

@@ -40,7 +40,7 @@ test("the Debian package", { timeout: 1500000 }, async (t) => {
     const recommends = (await built.field("Recommends")).split(", ").sort();
     assert.deepEqual(recommends, ["logrotate", "nginx", "procps", "redis-server (>= 5:7.0)"]);
     const depends = await built.field("Depends");
-    for (const library of ["libevent-core-2.1-7", "libhiredis0.14", "liburing2", "libwslay1", "libjemalloc2"]) assert.ok(depends.includes(library), depends);
+    for (const library of ["libevent-core-2.1-7", "libhiredis0.14", "liburing2", "libwslay1", "libjemalloc2", "libseccomp2"]) assert.ok(depends.includes(library), depends);
     assert.match(depends, /^systemd \| .*systemd-sysusers/);
     assert.doesNotMatch(depends, /redis-server|nginx/);
   });

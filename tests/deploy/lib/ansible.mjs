@@ -15,7 +15,7 @@ const binary = process.env.TEST_BINARY ?? path.join(top, "build/release/yukizuri
 const packages = ["openssh-server", "python3", "python3-apt", "pebble"];
 const archive = [
   "certbot", "logrotate", "nftables", "nginx-light", "redis-sentinel", "redis-server", "redis-tools", "rsync", "supervisor", "tzdata",
-  "libevent-core-2.1-7", "libevent-openssl-2.1-7", "libhiredis0.14", "libjansson4", "libjemalloc2", "libssl3", "liburing2", "libutf8proc2", "libwslay1", "zlib1g",
+  "libevent-core-2.1-7", "libevent-openssl-2.1-7", "libhiredis0.14", "libjansson4", "libjemalloc2", "libseccomp2", "libssl3", "liburing2", "libutf8proc2", "libwslay1", "zlib1g",
 ];
 
 /** Runs a program and returns { status, output }. */

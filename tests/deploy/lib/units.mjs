@@ -3,7 +3,7 @@ import path from "node:path";
 import { filesBelow, top } from "../../lib/files.mjs";
 
 /** Packages with what the binary is linked to. */
-export const libraries = ["libevent-core-2.1-7", "libevent-openssl-2.1-7", "libhiredis0.14", "libjansson4", "libjemalloc2", "libssl3", "libstdc++6", "liburing2", "libutf8proc2", "libwslay1"];
+export const libraries = ["libevent-core-2.1-7", "libevent-openssl-2.1-7", "libhiredis0.14", "libjansson4", "libjemalloc2", "libseccomp2", "libssl3", "libstdc++6", "liburing2", "libutf8proc2", "libwslay1"];
 
 const units = path.join(top, "deploy/systemd");
 

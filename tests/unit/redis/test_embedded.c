@@ -45,15 +45,16 @@ static void test_no_server_is_left_of_a_keeper_that_was_killed_after_its_fork(vo
     (void)state;
     char error[256];
     struct redis_url url;
+    const struct embedded_redis_options options = {0};
     for (int i = 0; i < ROUNDS; i++) {
-        struct embedded_redis *redis = embedded_redis_start(&url, error, sizeof error);
+        struct embedded_redis *redis = embedded_redis_start(&url, &options, error, sizeof error);
         assert_non_null(redis);
         const struct timespec moment = {.tv_nsec = (long)i * STEP_US * 1000};
         nanosleep(&moment, NULL);
         kill(redis->keeper, SIGKILL);
         char *directory = memory_copy(url.path, strlen(url.path) - strlen("/redis.sock"));
         embedded_redis_stop(redis);
-        redis = embedded_redis_start(&url, error, sizeof error); /* longer than the other needs */
+        redis = embedded_redis_start(&url, &options, error, sizeof error); /* longer than the other needs */
         await_processes(url.path, 1);
         await_processes(directory, 0);
         embedded_redis_stop(redis);
