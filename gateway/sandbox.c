@@ -17,175 +17,42 @@
 
 /* --- What is allowed --- */
 
-/* By name: one that this machine's kernel does not have (poll and open on arm64) is left out. */
+enum { GROUP_BYTES = 512 };
+
+/* By name: one that this machine does not have (poll and open on arm64) is left out. */
 static const char *const allowed[] = {
     /* what is open */
-    "read",
-    "readv",
-    "pread64",
-    "write",
-    "writev",
-    "pwrite64",
-    "close",
-    "lseek",
-    "_llseek",
-    "fcntl",
-    "fcntl64",
-    "fstat",
-    "fstat64",
-    "dup",
-    "dup3",
-    "pipe",
-    "pipe2",
-    "eventfd2",
-    /* files: the log, passwords, what getaddrinfo and OpenSSL read, sockets and directories that
-     * go at the end */
-    "open",
-    "openat",
-    "access",
-    "faccessat",
-    "faccessat2",
-    "stat",
-    "stat64",
-    "lstat",
-    "lstat64",
-    "newfstatat",
-    "fstatat64",
-    "statx",
-    "fstatfs",
-    "fstatfs64",
-    "statfs",
-    "statfs64",
-    "readlink",
-    "readlinkat",
-    "getcwd",
-    "getdents64",
-    "unlink",
-    "unlinkat",
-    "rmdir",
+    "read readv pread64 write writev pwrite64 close lseek _llseek fcntl fcntl64 fstat fstat64 "
+    "dup dup3 pipe pipe2 eventfd2",
+    /* files: the log, passwords, what getaddrinfo and OpenSSL read, what goes at the end */
+    "open openat access faccessat faccessat2 stat stat64 lstat lstat64 newfstatat fstatat64 statx "
+    "fstatfs fstatfs64 statfs statfs64 readlink readlinkat getcwd getdents64 unlink unlinkat rmdir "
     "umask",
-    /* sockets; which kinds is limited below */
-    "socketpair",
-    "connect",
-    "bind",
-    "accept",
-    "accept4",
-    "shutdown",
-    "getsockname",
-    "getpeername",
-    "getsockopt",
-    "setsockopt",
-    "send",
-    "sendto",
-    "sendmsg",
-    "sendmmsg",
-    "recv",
-    "recvfrom",
-    "recvmsg",
-    "recvmmsg",
-    "recvmmsg_time64",
-    "io_uring_enter",
+    /* sockets, of the kinds below */
+    "socketpair connect bind accept accept4 shutdown getsockname getpeername getsockopt setsockopt "
+    "send sendto sendmsg sendmmsg recv recvfrom recvmsg recvmmsg recvmmsg_time64 io_uring_enter",
     /* waiting */
-    "poll",
-    "ppoll",
-    "ppoll_time64",
-    "select",
-    "pselect6",
-    "pselect6_time64",
-    "epoll_create",
-    "epoll_create1",
-    "epoll_ctl",
-    "epoll_ctl_old",
-    "epoll_wait",
-    "epoll_wait_old",
-    "epoll_pwait",
-    "epoll_pwait2",
-    "timerfd_create",
-    "timerfd_settime",
-    "timerfd_settime64",
-    "nanosleep",
-    "clock_nanosleep",
-    "clock_nanosleep_time64",
-    "restart_syscall",
+    "poll ppoll ppoll_time64 select pselect6 pselect6_time64 epoll_create epoll_create1 epoll_ctl "
+    "epoll_wait epoll_pwait epoll_pwait2 timerfd_create timerfd_settime timerfd_settime64 "
+    "nanosleep clock_nanosleep clock_nanosleep_time64 restart_syscall",
     /* time, where the vDSO leaves it to the kernel */
-    "clock_gettime",
-    "clock_gettime64",
-    "clock_getres",
-    "clock_getres_time64",
-    "gettimeofday",
-    "time",
-    "times",
+    "clock_gettime clock_gettime64 clock_getres clock_getres_time64 gettimeofday time times "
     "getrusage",
-    /* memory and threads; of clone, threads alone, see below */
-    "brk",
-    "mmap",
-    "mmap2",
-    "munmap",
-    "mremap",
-    "mprotect",
-    "madvise",
-    "mincore",
-    "futex",
-    "futex_time64",
-    "futex_waitv",
-    "membarrier",
-    "set_robust_list",
-    "get_robust_list",
-    "set_tid_address",
-    "rseq",
-    "sched_yield",
-    "sched_getaffinity",
-    "sched_getparam",
-    "sched_getscheduler",
-    "getcpu",
-    "exit",
-    "exit_group",
+    /* memory and threads */
+    "brk mmap mmap2 munmap mremap mprotect madvise mincore futex futex_time64 futex_waitv "
+    "membarrier set_robust_list get_robust_list set_tid_address rseq sched_yield "
+    "sched_getaffinity sched_getparam sched_getscheduler getcpu exit exit_group",
     /* signals and children: keepers are waited for, and killed when they hang */
-    "rt_sigaction",
-    "rt_sigprocmask",
-    "rt_sigreturn",
-    "sigreturn",
-    "rt_sigpending",
-    "rt_sigtimedwait",
-    "rt_sigtimedwait_time64",
-    "sigaltstack",
-    "kill",
-    "tkill",
-    "tgkill",
-    "wait4",
-    "waitid",
+    "rt_sigaction rt_sigprocmask rt_sigreturn sigreturn rt_sigpending rt_sigtimedwait "
+    "rt_sigtimedwait_time64 sigaltstack kill tkill tgkill wait4 waitid",
     /* what the process is */
-    "getpid",
-    "getppid",
-    "gettid",
-    "getpgrp",
-    "getpgid",
-    "getuid",
-    "geteuid",
-    "getgid",
-    "getegid",
-    "getuid32",
-    "geteuid32",
-    "getgid32",
-    "getegid32",
-    "getresuid",
-    "getresgid",
-    "getgroups",
-    "getrandom",
-    "uname",
-    "sysinfo",
-    "getrlimit",
-    "ugetrlimit",
+    "getpid getppid gettid getpgrp getpgid getuid geteuid getgid getegid getuid32 geteuid32 "
+    "getgid32 getegid32 getresuid getresgid getgroups getrandom uname sysinfo getrlimit ugetrlimit "
     "prlimit64",
 #ifdef YUKIZURI_SANITIZED
-    /* LeakSanitizer stops all threads at the end and looks at their memory: a process that shares
-     * it is cloned and traces them */
-    "clone",
-    "ptrace",
-    "prctl",
-    "process_vm_readv",
-    "ioctl",
-    "arch_prctl",
+    /* LeakSanitizer looks at the memory of all threads at the end: it clones a process that shares
+     * it and traces them */
+    "clone getdents ptrace prctl process_vm_readv ioctl arch_prctl",
 #endif
 };
 
@@ -207,16 +74,26 @@ enum { CLONE_FLAGS_ARGUMENT = 1 };
 enum { CLONE_FLAGS_ARGUMENT = 0 };
 #endif
 
+static int allow_call(scmp_filter_ctx filter, const char *name)
+{
+    int number = seccomp_syscall_resolve_name(name);
+    int result =
+        number == __NR_SCMP_ERROR ? 0 : seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0);
+    return number < 0 ? 0 : result;
+}
+
 static int allow_all(scmp_filter_ctx filter)
 {
-    for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++) {
-        int number = seccomp_syscall_resolve_name(allowed[i]);
-        int result =
-            number == __NR_SCMP_ERROR ? 0 : seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0);
-        if (result != 0 && number >= 0)
-            return result;
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < sizeof allowed / sizeof *allowed; i++) {
+        char group[GROUP_BYTES];
+        char *rest = group;
+        const char *name;
+        snprintf(group, sizeof group, "%s", allowed[i]);
+        while (result == 0 && (name = strsep(&rest, " ")) != NULL)
+            result = allow_call(filter, name);
     }
-    return 0;
+    return result;
 }
 
 static int allow_limited(scmp_filter_ctx filter)
