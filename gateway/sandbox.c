@@ -52,7 +52,7 @@ static const char *const allowed[] = {
 #ifdef YUKIZURI_SANITIZED
     /* LeakSanitizer looks at the memory of all threads at the end: it clones a process that shares
      * it and traces them */
-    "clone getdents ptrace prctl process_vm_readv ioctl arch_prctl",
+    "clone getdents ptrace prctl process_vm_readv arch_prctl",
 #endif
 };
 
@@ -62,10 +62,16 @@ static const struct {
     unsigned argument;
     unsigned long value;
 } limited[] = {
-    {"socket", 0, AF_UNIX},    {"socket", 0, AF_INET},   {"socket", 0, AF_INET6},
-    {"socket", 0, AF_NETLINK}, {"ioctl", 1, FIONREAD},   {"ioctl", 1, FIONBIO},
-    {"ioctl", 1, TCGETS},                                /* is it a terminal? */
-    {"prctl", 0, PR_SET_NAME}, {"prctl", 0, PR_SET_VMA}, /* names for debuggers */
+    {"socket", 0, AF_UNIX},
+    {"socket", 0, AF_INET},
+    {"socket", 0, AF_INET6},
+    {"socket", 0, AF_NETLINK}, /* getaddrinfo asks which addresses this machine has */
+    {"ioctl", 1, FIONREAD},
+    {"ioctl", 1, FIONBIO},
+    {"ioctl", 1, TIOCOUTQ}, /* how much a peer has not taken */
+    {"ioctl", 1, TCGETS},   /* is it a terminal? */
+    {"prctl", 0, PR_SET_NAME},
+    {"prctl", 0, PR_SET_VMA}, /* names for debuggers */
 };
 
 #ifdef __s390__
