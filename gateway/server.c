@@ -170,7 +170,6 @@ void server_free(struct server *server)
     free_event(server->tick);
     stalls_free(server->stalls);
     embedded_redis_stop(server->embedded);
-    event_base_loop(server->base, EVLOOP_NONBLOCK); /* libevent frees its own there */
     event_base_free(server->base);
     refusals_free(server->refusals);
     free(server);

@@ -28,6 +28,8 @@ static int claim_port(int listening)
     socklen_t len = sizeof port;
     if (getsockname(listening, (struct sockaddr *)&port, &len) != 0)
         return -1;
+    if (len > sizeof port) /* it would be as long as the address, of which a part was written */
+        len = sizeof port;
     name_claim((const unsigned char *)&port, len, &name);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || bind(fd, (const struct sockaddr *)&name, sizeof name) == 0)

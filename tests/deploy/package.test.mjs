@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
 import test from "node:test";
+import { assertHardened } from "../lib/elf.mjs";
 import { filesBelow, temporaryDirectory, top } from "../lib/files.mjs";
 import { DebianPackage, demand, run } from "./lib/package.mjs";
 
@@ -35,6 +36,8 @@ test("the Debian package", { timeout: 1500000 }, async (t) => {
     assert.match(read(top, "CHANGELOG.md"), new RegExp(`^## ${version.replaceAll(".", "\\.")}`, "m"));
     assert.equal(await demand("dpkg-parsechangelog", ["-l", path.join(top, "debian/changelog"), "-S", "Version"]), `${version}\n`);
   });
+
+  await t.test("the binary is hardened", () => assertHardened(binary, { fortified: true }));
 
   await t.test("it asks for Redis and nginx, and needs neither", async () => {
     const recommends = (await built.field("Recommends")).split(", ").sort();
