@@ -62,7 +62,8 @@ size_t text_number(uint64_t number, char out[TEXT_NUMBER_BYTES])
 void text_add_number(struct text *text, uint64_t number)
 {
     char digits[TEXT_NUMBER_BYTES];
-    text_add(text, digits, text_number(number, digits));
+    size_t len = text_number(number, digits);
+    text_add(text, digits, len);
 }
 
 void text_print(struct text *text, const char *format, ...)

@@ -23,14 +23,14 @@ static void name_claim(const unsigned char *port, socklen_t len, struct sockaddr
 /* The socket that is the claim; or -1 and errno. */
 static int claim_port(int listening)
 {
-    struct sockaddr_storage port = {0};
+    _Alignas(struct sockaddr_storage) unsigned char port[sizeof(struct sockaddr_storage)] = {0};
     struct sockaddr_un name;
     socklen_t len = sizeof port;
-    if (getsockname(listening, (struct sockaddr *)&port, &len) != 0)
+    if (getsockname(listening, (struct sockaddr *)(void *)port, &len) != 0)
         return -1;
     if (len > sizeof port) /* it would be as long as the address, of which a part was written */
         len = sizeof port;
-    name_claim((const unsigned char *)&port, len, &name);
+    name_claim(port, len, &name);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || bind(fd, (const struct sockaddr *)&name, sizeof name) == 0)
         return fd;

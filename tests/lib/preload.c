@@ -1,7 +1,7 @@
 /* Loaded into a gateway by LD_PRELOAD, to have it do what no gateway does:
  *
- *   FORBIDDEN_CALL=FIFO   a thread makes a system call that the sandbox forbids, once something was written to the FIFO
- *   NO_SECCOMP=1          the kernel has no seccomp */
+ *   FORBIDDEN_CALL=FIFO   a thread makes a system call that the sandbox forbids, once something was
+ * written to the FIFO NO_SECCOMP=1          the kernel has no seccomp */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
