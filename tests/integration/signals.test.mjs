@@ -122,8 +122,7 @@ function signalsOf(pid, set) {
 
 test("a private Redis inherits no blocked signal and ignores only those that any Redis ignores", { timeout: 120000 }, async (t) => {
   const gateway = await startGateway(t);
-  const [keeper] = childrenOf(gateway.pid);
-  const redis = await until("there is one", () => childrenOf(keeper)[0]);
+  const redis = await until("there is one", () => childrenOf(gateway.pid).flatMap(childrenOf)[0]);
   const other = await startRedis(t);
   assert.deepEqual(signalsOf(redis, "SigBlk"), []);
   assert.deepEqual(signalsOf(redis, "SigIgn"), signalsOf(other.pid, "SigIgn"));
