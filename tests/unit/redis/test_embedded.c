@@ -54,7 +54,8 @@ static void test_no_server_is_left_of_a_keeper_that_was_killed_after_its_fork(vo
         kill(redis->keeper, SIGKILL);
         char *directory = memory_copy(url.path, strlen(url.path) - strlen("/redis.sock"));
         embedded_redis_stop(redis);
-        redis = embedded_redis_start(&url, &options, error, sizeof error); /* longer than the other needs */
+        redis = embedded_redis_start(&url, &options, error,
+                                     sizeof error); /* longer than the other needs */
         await_processes(url.path, 1);
         await_processes(directory, 0);
         embedded_redis_stop(redis);
