@@ -39,7 +39,7 @@ owner 'event2/(bufferevent|buffer)' 'gateway/redis/(client|tls|loss_reason)\.c'
 owner 'zlib' '(common/protocol/deflate|gateway/http/pages)\.c'
 owner 'jemalloc' 'common/base/memory\.c'
 owner 'seccomp' 'gateway/sandbox\.c'
-owner 'liburing' 'gateway/room/batch_send\.c'
+owner 'liburing' 'gateway/room/(batch_send\.c|send_ring\.h)'
 owner 'pthread' '(gateway/redis/resolver|common/telemetry/log_writer|common/base/digest)\.c'
 grep -rnE '#include <event2?/' common && complain "common/ has no event loop"
 

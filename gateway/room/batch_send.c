@@ -1,9 +1,9 @@
 #include "room/batch_send.h"
 
 #include "base/memory.h"
+#include "room/send_ring.h"
 
 #include <errno.h>
-#include <liburing.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -15,13 +15,11 @@ struct batch_send {
     struct io_uring ring;
 };
 
-/* The flags are those of kernel 6.0: one thread submits, and does its completions' work itself. */
 struct batch_send *batch_send_new(bool uring)
 {
     struct batch_send *sender = memory_new(sizeof *sender);
     sender->uring = uring;
-    if (!uring || io_uring_queue_init(BATCH_SEND_MOST, &sender->ring,
-                                      IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN) == 0)
+    if (!uring || send_ring_init(&sender->ring, BATCH_SEND_MOST) == 0)
         return sender;
     free(sender);
     return NULL;
