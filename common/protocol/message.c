@@ -273,6 +273,8 @@ void message_add_error(struct text *out, const struct message_error *error)
         add_field(out, ",\"suggestion\":", error->suggestion);
     if (error->retry_after > 0)
         text_print(out, ",\"retry_after\":%.1f", error->retry_after);
+    if (error->until_ms > 0)
+        add_number(out, ",\"until\":", (uint64_t)error->until_ms);
     text_add_string(out, "}");
 }
 

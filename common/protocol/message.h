@@ -86,6 +86,7 @@ struct message_error {
     const char *nonce;      /* or NULL */
     const char *suggestion; /* or NULL */
     double retry_after;     /* seconds; 0: left out, for what must not be repeated */
+    int64_t until_ms;       /* since 1970: when it ends by itself; 0: left out */
     bool not_accepted;      /* a say: it surely was not, by this sending */
 };
 

@@ -131,9 +131,9 @@ void metrics_count_word(struct metrics_by_word *counter, const char *word)
 
 const char *metrics_close_word(unsigned code)
 {
-    static const char *const words[] = {"1000", "1001", "1002", "1003", "1005",
-                                        "1006", "1007", "1009", "1011", "1012",
-                                        "1013", "4400", "4408", "4409", "4429"};
+    static const char *const words[] = {"1000", "1001", "1002", "1003", "1005", "1006",
+                                        "1007", "1009", "1011", "1012", "1013", "4400",
+                                        "4408", "4409", "4429", "4503"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strtoul(words[i], NULL, 10) == code)
             return words[i];

@@ -15,6 +15,12 @@ enum {
     REINSTATE_PATIENCE_MS = 60000,
 };
 
+int64_t commands_now_ms(const struct commands *commands)
+{
+    int64_t there_ms = remote_clock_at(commands->redis_clock, clock_monotonic_ms());
+    return there_ms != 0 ? there_ms : clock_wall_ms();
+}
+
 int commands_say(struct topic *topic, const struct publish_batch_say *say, redis_done done,
                  void *arg)
 {

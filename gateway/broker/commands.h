@@ -32,6 +32,9 @@ struct commands {
     const struct remote_clock *redis_clock;
 };
 
+/* Redis' clock, in ms since 1970; ours as long as that is not known. */
+int64_t commands_now_ms(const struct commands *commands);
+
 /* --- Calls; each returns 0, or -1 when Redis is not there: `done` is then never called --- */
 
 /* Goes out with broker_flush (broker.h). Answers the number of the message (redis_reply_number), or

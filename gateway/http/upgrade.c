@@ -115,6 +115,8 @@ bool upgrade_answer(const struct http_site *site, const struct http_call *call, 
     struct address address =
         client_address_find(site->addresses, call->peer, call->peer_is_hidden, call->request)
             .address;
+    if (room != NULL && sessions_are_banned(site->sessions, &address))
+        return refuse_upgrade(call, 403, "Your address is banned here.");
     if (room != NULL && !has_handshake_token(site, call, &address))
         return refuse_upgrade(call, 429, "Too many connections come from your address.");
     if (room != NULL && !quota_take(site->quota, &address)) {

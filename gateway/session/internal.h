@@ -17,7 +17,7 @@
 
 enum session_state {
     SESSION_VISITING, /* connected, not joined */
-    SESSION_OPENING,  /* wants to join; the room's feed is not live yet */
+    SESSION_OPENING,  /* wants to join; what has to be known for that is not known yet (join.c) */
     SESSION_ASKED,    /* in a call of join.lua that is queued, or waits for its answer */
     SESSION_ADMITTED, /* in; waits until the feed has brought its join, and for its welcome */
     SESSION_JOINED,
@@ -41,6 +41,8 @@ struct joining {
     bool has_since;                  /* came with the token and `since` */
     int64_t since_ms;                /* when it was asked for; then, when Redis let it in */
 };
+
+struct bans;
 
 /* A room with those of it who are here: what a room is to its sessions. Made and freed with it. */
 struct room_entry {
@@ -102,6 +104,7 @@ struct strangers {
 struct sessions {
     struct sessions_options options;
     struct rooms *rooms;
+    struct bans *bans;          /* bans.h */
     struct table *by_id;        /* ADMITTED, JOINED, DETACHED */
     struct link detached;       /* in the order in which they leave */
     struct event *more_expired; /* the timer after which further ones leave */

@@ -4,10 +4,13 @@
 #include "base/memory.h"
 #include "session/address_limit.h"
 #include "session/admit.h"
+#include "session/bans.h"
 #include "session/join_batch.h"
 #include "session/leave.h"
+#include "session/put_out.h"
 #include "session/reconcile.h"
 #include "session/refresh.h"
+#include "session/session.h"
 #include "session/welcome.h"
 
 #include <math.h>
@@ -64,6 +67,18 @@ static bool may_open(struct session *session)
     return false;
 }
 
+/* Asks Redis to let it in, or refuses, as soon as all is known that has to be: where the room is,
+ * and whether the address is banned. */
+static void proceed(struct session *session)
+{
+    const struct sessions *all = session->all;
+    struct message_error error;
+    if (bans_judge(all->bans, &session->address, &error))
+        session_put_out(session, &error);
+    else if (room_is_live(session->entry->room) && bans_is_known(all->bans, &session->address))
+        session_ask(session);
+}
+
 void session_join(struct session *session, const struct message_in *join)
 {
     struct joining *joining = memory_new(sizeof *joining);
@@ -86,12 +101,19 @@ void session_join(struct session *session, const struct message_in *join)
     if (!room_is_open(session->entry->room))
         session->entry->refresh_at_ms = session_refresh_ms(session->all);
     room_open(session->entry->room);
-    if (room_is_live(session->entry->room)) {
-        session_ask(session);
-        return;
-    }
     session->state = SESSION_OPENING;
     list_add(&session->entry->waiting, &session->in_queue);
+    proceed(session);
+}
+
+void session_on_ban_known(struct session *session)
+{
+    struct message_error error;
+    if (session->state == SESSION_OPENING)
+        proceed(session);
+    else if (session_is_member(session) &&
+             bans_judge(session->all->bans, &session->address, &error))
+        session_put_out(session, &error);
 }
 
 /* --- Waiting --- */
@@ -115,7 +137,7 @@ void session_on_live(void *owner)
     if (feed_lineage(room_feed(entry->room))->count >
         0) /* perhaps while the room was not open here */
         session_reconcile_soon(entry);
-    each_waiting(entry, SESSION_OPENING, session_ask);
+    each_waiting(entry, SESSION_OPENING, proceed);
 }
 
 /* It is in, but the feed does not get so far. Who came back stays a member for the grace. */

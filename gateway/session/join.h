@@ -7,6 +7,10 @@
 /* A visitor wants to join: opens the room if need be, asks Redis, or refuses and says why. */
 void session_join(struct session *session, const struct message_in *join);
 
+/* For bans_options: asks for this session, should it have waited for that; puts out who is banned.
+ */
+void session_on_ban_known(struct session *session);
+
 /* For rooms_callbacks: asks for those who have waited for the room. */
 void session_on_live(void *entry);
 

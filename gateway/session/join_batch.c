@@ -3,6 +3,8 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "session/admit.h"
+#include "session/bans.h"
+#include "session/put_out.h"
 #include "session/session.h"
 
 #include <stdlib.h>
@@ -17,6 +19,15 @@ struct join_call {
 
 /* --- The answer --- */
 
+/* A ban may have come while Redis was asked. */
+static void put_out_if_banned(struct session *session)
+{
+    struct message_error error;
+    if (session_is_member(session) && session->connection != NULL &&
+        bans_judge(session->all->bans, &session->address, &error))
+        session_put_out(session, &error);
+}
+
 static void on_joined(void *arg, const struct redis_reply *reply)
 {
     struct join_call *call = arg;
@@ -27,6 +38,7 @@ static void on_joined(void *arg, const struct redis_reply *reply)
         session->in_flight--;
         if (session->state == SESSION_ASKED)
             session_decide_join(session, status, &joined);
+        put_out_if_banned(session);
         session_free_if_over(session);
     }
     free(call);

@@ -101,6 +101,7 @@ static const struct {
     {CONNECTION_CLOSED, CONNECTION_TOO_SLOW, "gateway", "slow reader"},
     {CONNECTION_CLOSED, 4409, "gateway", "resumed elsewhere"},
     {CONNECTION_CLOSED, 4429, "gateway", "rate"},
+    {CONNECTION_CLOSED, 4503, "gateway", "put out"},
     {CONNECTION_CLOSED, 0, "gateway", "closed by gateway"},
 };
 

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "room/member_list.h"
 #include "session/address_limit.h"
+#include "session/bans.h"
 #include "session/delivery_time.h"
 #include "session/disconnect.h"
 #include "session/grace_clock.h"
@@ -151,6 +152,7 @@ static void on_closed(void *owner, const struct connection_end *end)
     struct sessions *all = session->all;
     session_note_lost(session, end, session_refused(session));
     session_end_flood(session);
+    bans_exit(session->all->bans, session);
     quota_give(all->options.quota, &session->address);
     room_exit(session->entry->room, session->connection);
     session->connection = NULL;
@@ -185,6 +187,7 @@ struct connection *session_open(struct sessions *all, const struct session_visit
     list_add(&session->entry->visitors, &session->in_entry);
     session->connection =
         connection_new(all->options.connections, visitor->fd, &callbacks, session);
+    bans_enter(all->bans, session);
     return session->connection;
 }
 
@@ -268,6 +271,8 @@ struct sessions *sessions_new(const struct sessions_options *options)
     session_log_init(all);
     all->next_number = 1;
     all->address_key = address_key_new(options->broker);
+    all->bans = bans_new(&(struct bans_options){options->base, options->config, options->broker,
+                                                session_on_ban_known});
     return all;
 }
 
@@ -290,6 +295,7 @@ void sessions_free(struct sessions *all)
     rooms_free(all->rooms);
     table_free(all->by_id);
     address_key_free(all->address_key);
+    bans_free(all->bans);
     text_done(&all->scratch);
     free(all);
 }
@@ -305,6 +311,11 @@ void sessions_format_address(const struct sessions *all, const struct address *a
 void sessions_admit(struct sessions *all)
 {
     all->admitting = true;
+}
+
+bool sessions_are_banned(const struct sessions *all, const struct address *address)
+{
+    return bans_judge(all->bans, address, NULL);
 }
 
 const char *sessions_why_closed(const struct sessions *all)
@@ -325,6 +336,7 @@ void sessions_on_up(struct sessions *all)
 {
     rooms_on_up(all->rooms);
     address_key_ask(all->address_key);
+    bans_ask(all->bans);
     session_retry_pending_leaves(all);
     session_refresh_all(all, false);
 }
@@ -359,6 +371,7 @@ void sessions_tick(struct sessions *all)
     session_flood_tick(all);
     session_log_tick(all);
     address_key_tick(all->address_key);
+    bans_tick(all->bans);
     rooms_tick(all->rooms);
     memory_decay();
 }

@@ -64,6 +64,9 @@ void sessions_admit(struct sessions *all);
 /* Does another process have members under our gateway-id, too? Then they are left alone. */
 void sessions_set_id_shared(struct sessions *all, bool id_shared);
 
+/* Is this address banned, as far as is known from other connections of it? */
+bool sessions_are_banned(const struct sessions *all, const struct address *address);
+
 /* NULL, or why nobody may join yet: a sentence. */
 const char *sessions_why_closed(const struct sessions *all);
 

@@ -92,6 +92,18 @@ static const char *answer_of_address_key(const struct fake_redis_call *call)
     return strcmp(call->name, "EXPIRE") == 0 ? "1" : NULL;
 }
 
+/* No key is there. */
+static void answer_nothing_for_each(struct fake_redis_call *call)
+{
+    struct text value = TEXT_EMPTY;
+    text_add_string(&value, "[");
+    for (size_t i = 1; fake_redis_argument(call, i) != NULL; i++)
+        text_add_string(&value, i == 1 ? "null" : ", null");
+    text_add_string(&value, "]");
+    fake_redis_answer(call, "%s", value.data);
+    text_done(&value);
+}
+
 /* False when only the test can know an answer. */
 static bool answer_alone(struct fake_redis_call *call)
 {
@@ -103,6 +115,8 @@ static bool answer_alone(struct fake_redis_call *call)
     const char *answer = answer_of_address_key(call);
     if (answer != NULL)
         fake_redis_answer(call, "%s", answer);
+    else if (strcmp(call->name, "MGET") == 0)
+        answer_nothing_for_each(call);
     else if (strcmp(call->name, "SUBSCRIBE") == 0)
         subscribe(call, fake_redis_argument(call, 1));
     else if (strcmp(call->name, "UNSUBSCRIBE") == 0)

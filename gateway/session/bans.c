@@ -1,0 +1,362 @@
+#include "session/bans.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "broker/topic.h"
+#include "config/address_names.h"
+#include "protocol/scan.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    ADDRESSES_AT_ONCE = 20,   /* in one MGET: about a thousand keys (REDIS_WORDS) */
+    KEYS_IN_A_SECOND = 20000, /* asked for again: a hundredth of what Redis can do */
+    AGAIN_MS = 3000,          /* after an answer, unless more are due than that */
+    MOST_REASON_BYTES = 800,
+};
+
+/* An address that has connections here. In `due` while it is to be asked for, in `answered` in the
+ * order of the answers; in none while a question is under way. Lives as long as one of them. */
+struct watch {
+    struct address address;
+    struct link in_list;
+    bool known; /* Redis has answered since the first connection came */
+    unsigned in_flight;
+    char *reason;     /* NULL: not banned; "" for none */
+    int64_t until_ms; /* Redis' clock; 0: until it is lifted */
+    int64_t answered_ms;
+    struct session **sessions; /* with a connection */
+    size_t count;
+};
+
+struct bans {
+    struct bans_options options;
+    const struct commands *commands; /* the broker's */
+    struct table *watches;           /* by address */
+    struct link due, answered;
+    struct event *asking; /* the timer that asks once for all who came in an iteration */
+};
+
+/* --- Who is there --- */
+
+static struct table_key address_of(const void *value)
+{
+    const struct watch *watch = value;
+    return (struct table_key){watch->address.bytes, sizeof watch->address.bytes};
+}
+
+static struct watch *find_watch(const struct bans *bans, const struct address *address)
+{
+    return table_find(bans->watches, address->bytes, sizeof address->bytes);
+}
+
+static bool has_own_address(const struct bans *bans, const struct address *address)
+{
+    const struct config_blocks *proxies = &bans->options.config->trusted_proxy_blocks;
+    return !address->local_socket && !address_in_blocks(address, proxies->items, proxies->count);
+}
+
+static void free_watch(struct bans *bans, struct watch *watch)
+{
+    table_remove(bans->watches, watch);
+    list_remove(&watch->in_list);
+    free(watch->sessions);
+    free(watch->reason);
+    free(watch);
+}
+
+static void free_if_unused(struct bans *bans, struct watch *watch)
+{
+    if (watch->count == 0 && watch->in_flight == 0)
+        free_watch(bans, watch);
+}
+
+static struct watch *get_watch(struct bans *bans, const struct address *address)
+{
+    static const struct timeval at_once = {0, 0};
+    struct watch *watch = find_watch(bans, address);
+    if (watch != NULL)
+        return watch;
+    watch = memory_new(sizeof *watch);
+    watch->address = *address;
+    list_init(&watch->in_list);
+    list_add(&bans->due, &watch->in_list);
+    table_add(bans->watches, watch);
+    if (!evtimer_pending(bans->asking, NULL))
+        evtimer_add(bans->asking, &at_once);
+    return watch;
+}
+
+void bans_enter(struct bans *bans, struct session *session)
+{
+    if (!has_own_address(bans, &session->address))
+        return;
+    struct watch *watch = get_watch(bans, &session->address);
+    if ((watch->count & (watch->count - 1)) == 0) /* a power of two, or none: it is full */
+        watch->sessions = memory_resize(watch->sessions, watch->count == 0 ? 1 : watch->count * 2,
+                                        sizeof *watch->sessions);
+    watch->sessions[watch->count++] = session;
+}
+
+void bans_exit(struct bans *bans, const struct session *session)
+{
+    struct watch *watch = find_watch(bans, &session->address);
+    if (watch == NULL || session->address.local_socket)
+        return;
+    for (size_t i = 0; i < watch->count; i++) {
+        if (watch->sessions[i] != session)
+            continue;
+        watch->sessions[i] = watch->sessions[--watch->count];
+        break;
+    }
+    free_if_unused(bans, watch);
+}
+
+/* --- What is known --- */
+
+bool bans_is_known(const struct bans *bans, const struct address *address)
+{
+    const struct watch *watch = find_watch(bans, address);
+    return !has_own_address(bans, address) || (watch != NULL && watch->known);
+}
+
+static bool is_banned(const struct bans *bans, const struct watch *watch)
+{
+    return watch->reason != NULL &&
+           (watch->until_ms == 0 || commands_now_ms(bans->commands) < watch->until_ms);
+}
+
+bool bans_judge(const struct bans *bans, const struct address *address, struct message_error *error)
+{
+    const struct watch *watch = has_own_address(bans, address) ? find_watch(bans, address) : NULL;
+    if (watch == NULL || !is_banned(bans, watch))
+        return false;
+    if (error != NULL)
+        *error = (struct message_error){
+            .code = "banned",
+            .message = watch->reason[0] != '\0' ? watch->reason : "You cannot come in here.",
+            .until_ms = watch->until_ms,
+        };
+    return true;
+}
+
+/* --- Answers --- */
+
+/* The sessions stay where they are: a connection that is closed ends later. */
+static void tell_known(const struct bans *bans, const struct watch *watch)
+{
+    for (size_t i = 0; i < watch->count; i++)
+        bans->options.on_known(watch->sessions[i]);
+}
+
+/* Takes the reason over. */
+static void note_answer(struct bans *bans, struct watch *watch, char *reason, int64_t until_ms)
+{
+    bool first = !watch->known;
+    free(watch->reason);
+    watch->reason = reason;
+    watch->until_ms = until_ms;
+    watch->known = true;
+    watch->answered_ms = clock_monotonic_ms();
+    list_remove(&watch->in_list);
+    list_add(&bans->answered, &watch->in_list);
+    if (first || is_banned(bans, watch))
+        tell_known(bans, watch);
+}
+
+/* No answer came: bans_tick asks again. */
+static void note_none(struct bans *bans, struct watch *watch)
+{
+    list_remove(&watch->in_list);
+    list_add(&bans->due, &watch->in_list);
+}
+
+/* Anybody may have written anything there; browsers close on what is not UTF-8. */
+static char *copy_reason(const char *text, size_t len)
+{
+    bool good = strlen(text) == len && len <= MOST_REASON_BYTES && scan_is_utf8(text, len);
+    return memory_copy_string(good ? text : "");
+}
+
+/* When does this ban end? */
+struct ending {
+    struct bans *bans;
+    struct watch *watch;
+    char *reason;
+};
+
+static void on_ending(void *arg, const struct redis_reply *reply)
+{
+    struct ending *ending = arg;
+    struct watch *watch = ending->watch;
+    int64_t left_ms = redis_reply_is_error(reply) ? -1 : redis_reply_integer(reply);
+    watch->in_flight--;
+    if (reply == NULL) {
+        note_none(ending->bans, watch);
+    } else if (left_ms == -2) { /* it has just ended */
+        note_answer(ending->bans, watch, NULL, 0);
+    } else {
+        int64_t now_ms = commands_now_ms(ending->bans->commands);
+        note_answer(ending->bans, watch, ending->reason, left_ms < 0 ? 0 : now_ms + left_ms);
+        ending->reason = NULL;
+    }
+    free_if_unused(ending->bans, watch);
+    free(ending->reason);
+    free(ending);
+}
+
+static void ask_ending(struct bans *bans, struct watch *watch, const char *name, char *reason)
+{
+    struct key key = key_item(bans->options.config->redis_prefix, "ban", name);
+    struct ending *ending = memory_new(sizeof *ending);
+    *ending = (struct ending){bans, watch, reason};
+    watch->in_flight++;
+    if (redis_send_strings(bans->commands->redis, on_ending, ending, "PTTL", key.text, NULL) != 0)
+        on_ending(ending, NULL);
+}
+
+struct question {
+    struct bans *bans;
+    size_t count;
+    struct watch *watches[ADDRESSES_AT_ONCE];
+};
+
+/* What Redis said of one address, from `*at` on. The smallest block counts: its reason is the most
+ * to the point. */
+static void take_answer(struct bans *bans, struct watch *watch, const struct redis_reply *reply,
+                        size_t *at)
+{
+    char names[ADDRESS_NAMES_MOST][ADDRESS_TEXT_BYTES];
+    size_t count = address_names(&watch->address, names);
+    size_t first = *at;
+    *at += count;
+    for (size_t i = 0; i < count; i++) {
+        size_t len;
+        const char *reason = redis_reply_string(redis_reply_at(reply, first + i), &len);
+        if (reason == NULL)
+            continue;
+        ask_ending(bans, watch, names[i], copy_reason(reason, len));
+        return;
+    }
+    note_answer(bans, watch, NULL, 0);
+}
+
+/* A user who may not ask, and a cluster, which has the keys on several nodes, are in the log
+ * (redis-error); people come in all the same. */
+static bool cannot_be_asked(const struct redis_reply *reply)
+{
+    return redis_reply_has_error(reply, "NOPERM") || redis_reply_has_error(reply, "CROSSSLOT");
+}
+
+static void on_answer(void *arg, const struct redis_reply *reply)
+{
+    struct question *question = arg;
+    bool forbidden = cannot_be_asked(reply);
+    bool good = !redis_reply_is_error(reply);
+    size_t at = 0;
+    for (size_t i = 0; i < question->count; i++) {
+        struct watch *watch = question->watches[i];
+        watch->in_flight--;
+        if (good)
+            take_answer(question->bans, watch, reply, &at);
+        else if (forbidden)
+            note_answer(question->bans, watch, NULL, 0);
+        else
+            note_none(question->bans, watch);
+        free_if_unused(question->bans, watch);
+    }
+    free(question);
+}
+
+/* --- Asking --- */
+
+static size_t add_names(struct redis_words *words, const struct bans *bans,
+                        const struct watch *watch)
+{
+    char names[ADDRESS_NAMES_MOST][ADDRESS_TEXT_BYTES];
+    size_t count = address_names(&watch->address, names);
+    for (size_t i = 0; i < count; i++)
+        redis_words_add_string(words,
+                               key_item(bans->options.config->redis_prefix, "ban", names[i]).text);
+    return count;
+}
+
+/* Asks for the first of those who are due. False when Redis is not there: they stay due. */
+static bool ask_some(struct bans *bans)
+{
+    struct redis_words words = {0};
+    struct question *question = memory_new(sizeof *question);
+    question->bans = bans;
+    redis_words_add_string(&words, "MGET");
+    while (question->count < ADDRESSES_AT_ONCE && !list_is_empty(&bans->due)) {
+        struct watch *watch = LIST_ITEM(bans->due.next, struct watch, in_list);
+        list_remove(&watch->in_list);
+        watch->in_flight++;
+        add_names(&words, bans, watch);
+        question->watches[question->count++] = watch;
+    }
+    bool sent = redis_send(bans->commands->redis, &words, on_answer, question) == 0;
+    redis_words_done(&words);
+    if (!sent)
+        on_answer(question, NULL);
+    return sent;
+}
+
+void bans_ask(struct bans *bans)
+{
+    while (broker_is_up(bans->options.broker) && !list_is_empty(&bans->due))
+        if (!ask_some(bans))
+            return;
+}
+
+static void on_asking(evutil_socket_t fd, short events, void *arg)
+{
+    (void)fd;
+    (void)events;
+    struct bans *bans = arg;
+    metrics_begin_iteration(bans->commands->metrics);
+    bans_ask(bans);
+}
+
+/* Those whose last answer is old, as many as may be asked for in a second. */
+void bans_tick(struct bans *bans)
+{
+    int64_t old_ms = clock_monotonic_ms() - AGAIN_MS;
+    size_t most = KEYS_IN_A_SECOND / ADDRESS_NAMES_MOST;
+    while (most-- > 0 && !list_is_empty(&bans->answered)) {
+        struct watch *watch = LIST_ITEM(bans->answered.next, struct watch, in_list);
+        if (watch->answered_ms > old_ms)
+            break;
+        list_remove(&watch->in_list);
+        list_add(&bans->due, &watch->in_list);
+    }
+    bans_ask(bans);
+}
+
+/* --- Life --- */
+
+struct bans *bans_new(const struct bans_options *options)
+{
+    struct bans *bans = memory_new(sizeof *bans);
+    bans->options = *options;
+    bans->commands = broker_commands(options->broker);
+    bans->watches = table_new(address_of);
+    list_init(&bans->due);
+    list_init(&bans->answered);
+    bans->asking = evtimer_new(options->base, on_asking, bans);
+    return bans;
+}
+
+void bans_free(struct bans *bans)
+{
+    if (bans == NULL)
+        return;
+    struct watch *watch;
+    for (size_t at = 0; (watch = table_next(bans->watches, &at)) != NULL; at = 0)
+        free_watch(bans, watch);
+    table_free(bans->watches);
+    event_free(bans->asking);
+    free(bans);
+}
