@@ -36,6 +36,14 @@ void address_block_format(const struct address_block *block, char out[ADDRESS_TE
         write_name(&block->base, block->bits, out);
 }
 
+bool address_block_has_name(const struct address_block *block)
+{
+    unsigned bits = block->bits;
+    if (address_is_ipv4(&block->base) && bits >= BITS - V4_BITS)
+        return bits >= BITS - V4_BITS + ADDRESS_V4_SHORTEST;
+    return bits == BITS || (bits >= ADDRESS_V6_SHORTEST && bits <= ADDRESS_V6_LONGEST);
+}
+
 size_t address_names(const struct address *address,
                      char out[ADDRESS_NAMES_MOST][ADDRESS_TEXT_BYTES])
 {

@@ -17,6 +17,9 @@ enum {
 /* The block as people write it; one address has no length. */
 void address_block_format(const struct address_block *block, char out[ADDRESS_TEXT_BYTES]);
 
+/* Is it one of the names that its addresses have? */
+bool address_block_has_name(const struct address_block *block);
+
 /* The names of all blocks that an address is in, the smallest first: the bare address, /32 and so
  * on to /8, or /128, /64 and so on to /16. Returns how many; 0 of a unix-socket peer. */
 size_t address_names(const struct address *address,

@@ -100,6 +100,12 @@ struct room_log_mark room_log_mark(const struct room_log *log, uint64_t position
     return at(log, position)->mark;
 }
 
+void room_log_silence(struct room_log *log)
+{
+    for (uint64_t position = log->tail; position < log->head; position++)
+        at(log, position)->mark.transient = true;
+}
+
 void room_log_fork(struct room_log *log, uint64_t seq)
 {
     for (uint64_t position = log->head; position > log->tail; position--) {

@@ -61,6 +61,9 @@ struct room_log_mark room_log_mark(const struct room_log *log, uint64_t position
  * if it were transient. Who is here already gets it in its place. */
 void room_log_fork(struct room_log *log, uint64_t seq);
 
+/* None of the frames is replayed any more, as if they were transient. */
+void room_log_silence(struct room_log *log);
+
 /* Drops the oldest frame; the log must not be empty. */
 void room_log_evict(struct room_log *log);
 

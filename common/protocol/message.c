@@ -278,9 +278,11 @@ void message_add_error(struct text *out, const struct message_error *error)
     text_add_string(out, "}");
 }
 
-void message_add_notice(struct text *out, const char *text)
+void message_add_notice(struct text *out, const char *text, const char *kind)
 {
     add_field(out, "{\"type\":\"notice\",\"text\":", text);
+    if (kind != NULL)
+        add_field(out, ",\"kind\":", kind);
     text_add_string(out, "}");
 }
 

@@ -91,7 +91,9 @@ struct message_error {
 };
 
 void message_add_error(struct text *out, const struct message_error *error);
-void message_add_notice(struct text *out, const char *text);
+
+/* `kind` is "clear" for one upon which browsers empty their view, NULL for a word alone. */
+void message_add_notice(struct text *out, const char *text, const char *kind);
 
 /* Where the room is after the gap: its numbers may have begun again. */
 void message_add_gap(struct text *out, uint64_t missed, const char *epoch, uint64_t seq);

@@ -1,6 +1,6 @@
 /* room_event: what comes over a room's channel, and from what Redis keeps of it. Our own form of
  * messages and presence is read front to back (scan); all else goes through jansson, which
- * message.c and room_event.c alone use. */
+ * message.c, control.c and room_event.c alone use. */
 #ifndef YUKIZURI_PROTOCOL_ROOM_EVENT_H
 #define YUKIZURI_PROTOCOL_ROOM_EVENT_H
 

@@ -100,6 +100,8 @@ static const struct {
     {"dropped_events_total", "Foreign publications that were dropped.", "kind", AT(dropped_events)},
     {"redis_errors_total", "Error replies of Redis by their first word.", "code", AT(redis_errors)},
     {"refused_total", "Refusals by the name of the limit.", "reason", AT(refused)},
+    {"moderation_total", "Commands of operators that this gateway carried out.", "do",
+     AT(moderation)},
     {"lost_total", "Ended connections by reason, each with a line of the log.", "reason", AT(lost)},
 };
 

@@ -32,7 +32,7 @@ struct metrics {
     uint64_t bytes_in, bytes_out, joins, resumes, leaves, gaps, says, pings;
     uint64_t deflated_frames, inflated_messages;
     uint64_t redis_lost, redis_commands, redis_timeouts, stream_reads, slow_closed, log_dropped;
-    struct metrics_by_word errors, closes, dropped_events, redis_errors, refused, lost;
+    struct metrics_by_word errors, closes, dropped_events, redis_errors, refused, lost, moderation;
     struct histogram probe_lag, say_to_shown, flush, loop;
     uint64_t lag_last_us; /* of the latest probe */
     uint64_t slow_iterations;

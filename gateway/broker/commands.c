@@ -68,7 +68,7 @@ static void add_join(struct script_call *call, const struct commands *commands,
     script_add_number(call, join->asked_ms == 0
                                 ? 0
                                 : (uint64_t)remote_clock_at(commands->redis_clock, join->asked_ms));
-    script_add(call, join->reinstate ? "1" : "0");
+    script_add(call, join->reinstate ? "1" : join->known_only ? "2" : "0");
     script_add_number(call, join->floor);
     script_add(call, join->floor_epoch == NULL ? "" : join->floor_epoch);
 }
@@ -108,10 +108,11 @@ int commands_join(struct topic *topic, const struct commands_join *joins, size_t
 static enum commands_join_status find_status(const char *word)
 {
     static const char *const words[] = {
-        [COMMANDS_JOINED] = "joined", [COMMANDS_RESUMED] = "resumed", [COMMANDS_TAKEN] = "taken",
-        [COMMANDS_FULL] = "full",     [COMMANDS_MOVED] = "moved",     [COMMANDS_LATE] = "late",
+        [COMMANDS_JOINED] = "joined", [COMMANDS_RESUMED] = "resumed",   [COMMANDS_TAKEN] = "taken",
+        [COMMANDS_FULL] = "full",     [COMMANDS_MOVED] = "moved",       [COMMANDS_LATE] = "late",
+        [COMMANDS_LOCKED] = "locked", [COMMANDS_STRANGER] = "stranger",
     };
-    for (size_t i = COMMANDS_JOINED; i <= COMMANDS_LATE; i++)
+    for (size_t i = COMMANDS_JOINED; i <= COMMANDS_STRANGER; i++)
         if (strcmp(word, words[i]) == 0)
             return (enum commands_join_status)i;
     return COMMANDS_FAILED;
@@ -138,6 +139,11 @@ enum commands_join_status commands_read_joined(const struct redis_reply *reply, 
     enum commands_join_status status = find_status(word == NULL ? "" : word);
     if (status == COMMANDS_TAKEN)
         out->number = (unsigned)redis_reply_number(redis_reply_at(answer, 1));
+    if (status == COMMANDS_LOCKED) {
+        uint64_t until_ms = redis_reply_number(redis_reply_at(answer, 1));
+        out->until_ms = (int64_t)until_ms;
+        out->reason = redis_reply_text(redis_reply_at(answer, 2), COMMANDS_REASON_BYTES);
+    }
     bool in = status == COMMANDS_JOINED || status == COMMANDS_RESUMED;
     return in && !read_joined(answer, out) ? COMMANDS_FAILED : status;
 }

@@ -59,10 +59,13 @@ struct commands_join {
     struct token resume_token; /* id "" when there is none */
     const char *number_base;   /* folded name to which a number is added for a suggestion */
     int64_t asked_ms;          /* when they asked (monotonic); 0: not known */
+    bool known_only;           /* only who has a good token: a member, or who was one */
     bool reinstate;            /* a member whom this gateway holds under `resume_token` */
     uint64_t floor;            /* reinstate: it may see what came after this */
     const char *floor_epoch;   /* reinstate: the epoch of that number */
 };
+
+enum { COMMANDS_REASON_BYTES = 800 /* of what an operator gives; a longer one is not shown */ };
 
 enum commands_join_status {
     COMMANDS_FAILED,
@@ -71,15 +74,19 @@ enum commands_join_status {
     COMMANDS_TAKEN,
     COMMANDS_FULL,
     COMMANDS_MOVED, /* reinstate: somebody else asked for it later */
-    COMMANDS_LATE
+    COMMANDS_LATE,
+    COMMANDS_LOCKED,  /* the room takes nobody who is new */
+    COMMANDS_STRANGER /* the same, because known_only said so */
 };
 
 struct commands_joined {
     char id[TOKEN_ID_BYTES];
     uint64_t seq; /* the room up to here includes this member */
     char epoch[MESSAGE_EPOCH_BYTES];
-    uint64_t floor;  /* it may see what came after this */
-    unsigned number; /* COMMANDS_TAKEN: the number that makes the name free; 0: none found */
+    uint64_t floor;     /* it may see what came after this */
+    int64_t until_ms;   /* COMMANDS_LOCKED: 0: it has no end */
+    const char *reason; /* COMMANDS_LOCKED: the answer's; "" for none */
+    unsigned number;    /* COMMANDS_TAKEN: the number that makes the name free; 0: none found */
 };
 
 enum { COMMANDS_JOIN_MOST = 16 };

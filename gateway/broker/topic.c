@@ -58,6 +58,11 @@ struct key key_gateway_channel(const struct config *config, const char *id)
     return key_gateway(channel_prefix(config).text, id);
 }
 
+struct key key_control_channel(const struct config *config)
+{
+    return key_part(channel_prefix(config).text, "control");
+}
+
 struct topic topic_of(const struct commands *commands, const struct config *config,
                       const char *room)
 {

@@ -47,6 +47,8 @@ void topic_add_base(const struct topic *topic, struct script_call *call, const c
 struct key key_channel(const struct config *config, const char *room);
 struct key key_gateway_channel(const struct config *config, const char *id);
 
+struct key key_control_channel(const struct config *config); /* P:control, or P@N:control */
+
 /* The name of the room whose channel this is. False for any other channel. */
 bool key_channel_room(const char *channel, struct key *out);
 

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "base/number.h"
+#include "protocol/scan.h"
 
 #include <hiredis/hiredis.h>
 #include <stdio.h>
@@ -261,6 +262,14 @@ const char *redis_reply_string(const struct redis_reply *reply, size_t *len)
     if (len != NULL)
         *len = is_string ? reply->count : 0;
     return is_string ? reply->string : NULL;
+}
+
+const char *redis_reply_text(const struct redis_reply *reply, size_t most)
+{
+    size_t len;
+    const char *text = redis_reply_string(reply, &len);
+    bool good = text != NULL && strlen(text) == len && len <= most && scan_is_utf8(text, len);
+    return good ? text : "";
 }
 
 bool redis_info_field(const char *info, const char *name, char *out, size_t size)

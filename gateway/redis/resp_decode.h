@@ -60,6 +60,9 @@ uint64_t redis_reply_number(const struct redis_reply *reply);
 
 const char *redis_reply_string(const struct redis_reply *reply, size_t *len); /* also of errors */
 
+/* A text that people are shown: "" unless it is UTF-8 of at most so many bytes, without a NUL. */
+const char *redis_reply_text(const struct redis_reply *reply, size_t most);
+
 /* Copies the value of a field in the text that INFO answers, cut to what fits; false, and `out`
  * untouched, when there is none. */
 bool redis_info_field(const char *info, const char *name, char *out, size_t size);

@@ -88,6 +88,11 @@ void rooms_free(struct rooms *rooms)
     free(rooms);
 }
 
+struct room *rooms_find(const struct rooms *rooms, const char *name)
+{
+    return table_find(rooms->by_name, name, strlen(name));
+}
+
 struct room *rooms_get(struct rooms *rooms, const char *name)
 {
     struct room *room = table_find(rooms->by_name, name, strlen(name));

@@ -45,6 +45,8 @@ uint64_t rooms_count_bytes(const struct rooms *rooms);
 
 /* Open rooms with a user. */
 size_t rooms_count_used(const struct rooms *rooms);
+/* The room of this name; NULL: there is none here. */
+struct room *rooms_find(const struct rooms *rooms, const char *name);
 
 /* One more user of the room, and one less: without any it closes after a while, and is freed; at
  * once when it is not open. */

@@ -89,7 +89,17 @@ static void take_notice(struct room *room, const struct room_event *event)
     struct text json = TEXT_EMPTY;
     presence_line_flush(room);
     tell_happened(room, true);
-    message_add_notice(&json, event->text);
+    message_add_notice(&json, event->text, NULL);
+    append_text(room, &json);
+}
+
+void room_clear(struct room *room, const char *text)
+{
+    struct text json = TEXT_EMPTY;
+    presence_line_flush(room);
+    tell_happened(room, true);
+    room_log_silence(room->log);
+    message_add_notice(&json, text, "clear");
     append_text(room, &json);
 }
 

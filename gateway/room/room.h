@@ -61,6 +61,10 @@ void room_exit(struct room *room, struct connection *connection);
 /* How many messages have passed since that number. */
 uint64_t room_messages_since(const struct room *room, uint64_t since);
 
+/* What was said is not replayed any more, to nobody, and members here are told to forget it, with
+ * this text. The room is open. */
+void room_clear(struct room *room, const char *text);
+
 uint64_t room_seq(const struct room *room);
 
 /* The number of the last message or line that all members here were sent, but those who read too

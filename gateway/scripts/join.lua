@@ -21,7 +21,7 @@
 --          its hash
 --          folded name to which a number is added for a suggestion
 --          when they asked, in ms of Redis' clock ('0': not known)
---          '1': reinstate a member that this gateway holds
+--          '1': reinstate a member that this gateway holds; '2': only whose token is good may come in
 --          what it may see from, when reinstated
 --          the epoch of that number
 --
@@ -30,9 +30,12 @@
 -- used or its member left: when that asked, in which session and under which name. So nobody is
 -- reinstated beside it, or in its place.
 --
+-- A room with a `locked` takes nobody who is new; who comes back with a good token, or is reinstated, is not.
+--
 -- Returns for each, in order, {'joined' | 'resumed', id, number, floor, epoch}: the member is in, has
 -- this id, and what the room was up to `number` of `epoch` includes it; it may be shown events after
--- `floor`. 'resumed' told nobody. Or {'taken', free number} | {'full'} | {'moved'} | {'late'}.
+-- `floor`. 'resumed' told nobody. Or {'taken', free number} | {'full'} | {'moved'} | {'late'}
+-- | {'locked', its end in ms (0: none), reason} | {'stranger'}: as '2' says.
 local call = redis.call
 local members, gateway, ttl, most_members = KEYS[4], ARGV[5], ARGV[6], count_in(7)
 local member_key, gateway_channel = ARGV[8], ARGV[9]
@@ -51,7 +54,7 @@ for i = 1, (#KEYS - 4) / 2 do
         public_address = ARGV[n + 2], mark = ARGV[n + 3], session = ARGV[n + 4], id = ARGV[n + 5],
         hash = ARGV[n + 6], resume_id = ARGV[n + 7], resume_hash = ARGV[n + 8], base = ARGV[n + 9],
         asked_at = digits(count_in(n + 10)), reinstate = ARGV[n + 11] == '1', floor = count_in(n + 12),
-        floor_epoch = ARGV[n + 13],
+        floor_epoch = ARGV[n + 13], known_only = ARGV[n + 11] == '2',
     }
     local one = people[i]
     one.folded = string.sub(one.key, #member_key + 1)
@@ -215,6 +218,24 @@ local function judge_reinstated(person, asked, session, name)
     return nil
 end
 
+-- The answer to whoever is new, while the room is locked.
+local lock
+local function locked()
+    if lock == nil then
+        local key = string.sub(head, 1, -#'head' - 1) .. 'locked'
+        mend(key, 'string')
+        local reason = call('GET', key)
+        local left_ms = reason and call('PTTL', key)
+        lock = reason and {'locked', left_ms > 0 and at + left_ms or 0, reason} or false
+    end
+    return lock
+end
+
+-- Has whoever left a good token? Its id and what it may see go on.
+local function comes_back(person, before)
+    return person.resume_id ~= '' and before[1] == person.resume_hash
+end
+
 local function judge(person)
     if claimed[person.key] or claimed[person.left] then
         let_in()
@@ -223,16 +244,22 @@ local function judge(person)
                          'floor_epoch')
     if there[1] and there[1] == person.resume_id and there[2] == person.resume_hash then
         return take_over(person, there)
+    end
+    local before = person.resume_id ~= '' and
+                   fields(person.left, 'resume', 'floor', 'asked_at', 'session', 'name',
+                          'floor_epoch') or {}
+    local new = not person.reinstate and not comes_back(person, before)
+    if new and locked() then
+        return locked()
     elseif there[1] then
         return {'taken', suggest(person.base)}
     elseif most_members > 0 and not person.reinstate and count >= most_members then
         return {'full'}
+    elseif new and person.known_only then
+        return {'stranger'}
     end
 
     local floor = now
-    local before = person.resume_id ~= '' and
-                   fields(person.left, 'resume', 'floor', 'asked_at', 'session', 'name',
-                          'floor_epoch') or {}
     if person.reinstate then
         local other = judge_reinstated(person, before[3], before[4], before[5])
         if other then
@@ -240,7 +267,7 @@ local function judge(person)
         end
         person.id, person.hash = person.resume_id, person.resume_hash
         floor = floor_here(person.floor, person.floor_epoch)
-    elseif person.resume_id ~= '' and before[1] == person.resume_hash then
+    elseif not new then
         person.id, person.hash = person.resume_id, person.resume_hash
         floor = floor_here(before[2], before[6])
     end

@@ -5,6 +5,7 @@
 #include "session/disconnect.h"
 #include "session/leave.h"
 #include "session/log.h"
+#include "session/rules.h"
 #include "session/session.h"
 #include "session/welcome.h"
 
@@ -50,6 +51,24 @@ static void refuse_taken(struct session *session, unsigned number)
                                      .message = sentence,
                                      .suggestion = number > 0 ? suggestion.shown : NULL,
                                  });
+}
+
+static void refuse_locked(struct session *session, const char *reason, int64_t until_ms)
+{
+    const struct message_error error = rules_locked_error(reason, until_ms);
+    session_refuse_join(session, &error);
+}
+
+/* What this gateway knows, and Redis may not know any more. */
+static void refuse_stranger(struct session *session)
+{
+    const struct sessions *all = session->all;
+    struct message_error error;
+    if (rules_judge_locked(all->rules, room_name(session->entry->room),
+                           commands_now_ms(broker_commands(all->options.broker)), &error))
+        session_refuse_join(session, &error);
+    else /* it has just ended */
+        session_refuse_unavailable(session);
 }
 
 /* --- Admitting --- */
@@ -117,6 +136,12 @@ void session_decide_join(struct session *session, enum commands_join_status stat
                                          .message = "This room is full; please try again later.",
                                          .retry_after = 10,
                                      });
+        break;
+    case COMMANDS_LOCKED:
+        refuse_locked(session, joined->reason, joined->until_ms);
+        break;
+    case COMMANDS_STRANGER:
+        refuse_stranger(session);
         break;
     case COMMANDS_LATE:
         session_refuse_unavailable(session);

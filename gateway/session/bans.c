@@ -4,7 +4,6 @@
 #include "base/memory.h"
 #include "broker/topic.h"
 #include "config/address_names.h"
-#include "protocol/scan.h"
 
 #include <event2/event.h>
 #include <stdlib.h>
@@ -13,8 +12,7 @@
 enum {
     ADDRESSES_AT_ONCE = 20,   /* in one MGET: about a thousand keys (REDIS_WORDS) */
     KEYS_IN_A_SECOND = 20000, /* asked for again: a hundredth of what Redis can do */
-    AGAIN_MS = 3000,          /* after an answer, unless more are due than that */
-    MOST_REASON_BYTES = 800,
+    AGAIN_MS = 900,           /* after an answer, unless more are due than that */
 };
 
 /* An address that has connections here. In `due` while it is to be asked for, in `answered` in the
@@ -52,7 +50,7 @@ static struct watch *find_watch(const struct bans *bans, const struct address *a
     return table_find(bans->watches, address->bytes, sizeof address->bytes);
 }
 
-static bool has_own_address(const struct bans *bans, const struct address *address)
+bool bans_can_be(const struct bans *bans, const struct address *address)
 {
     const struct config_blocks *proxies = &bans->options.config->trusted_proxy_blocks;
     return !address->local_socket && !address_in_blocks(address, proxies->items, proxies->count);
@@ -91,7 +89,7 @@ static struct watch *get_watch(struct bans *bans, const struct address *address)
 
 void bans_enter(struct bans *bans, struct session *session)
 {
-    if (!has_own_address(bans, &session->address))
+    if (!bans_can_be(bans, &session->address))
         return;
     struct watch *watch = get_watch(bans, &session->address);
     if ((watch->count & (watch->count - 1)) == 0) /* a power of two, or none: it is full */
@@ -119,7 +117,7 @@ void bans_exit(struct bans *bans, const struct session *session)
 bool bans_is_known(const struct bans *bans, const struct address *address)
 {
     const struct watch *watch = find_watch(bans, address);
-    return !has_own_address(bans, address) || (watch != NULL && watch->known);
+    return !bans_can_be(bans, address) || (watch != NULL && watch->known);
 }
 
 static bool is_banned(const struct bans *bans, const struct watch *watch)
@@ -130,7 +128,7 @@ static bool is_banned(const struct bans *bans, const struct watch *watch)
 
 bool bans_judge(const struct bans *bans, const struct address *address, struct message_error *error)
 {
-    const struct watch *watch = has_own_address(bans, address) ? find_watch(bans, address) : NULL;
+    const struct watch *watch = bans_can_be(bans, address) ? find_watch(bans, address) : NULL;
     if (watch == NULL || !is_banned(bans, watch))
         return false;
     if (error != NULL)
@@ -171,13 +169,6 @@ static void note_none(struct bans *bans, struct watch *watch)
 {
     list_remove(&watch->in_list);
     list_add(&bans->due, &watch->in_list);
-}
-
-/* Anybody may have written anything there; browsers close on what is not UTF-8. */
-static char *copy_reason(const char *text, size_t len)
-{
-    bool good = strlen(text) == len && len <= MOST_REASON_BYTES && scan_is_utf8(text, len);
-    return memory_copy_string(good ? text : "");
 }
 
 /* When does this ban end? */
@@ -233,11 +224,11 @@ static void take_answer(struct bans *bans, struct watch *watch, const struct red
     size_t first = *at;
     *at += count;
     for (size_t i = 0; i < count; i++) {
-        size_t len;
-        const char *reason = redis_reply_string(redis_reply_at(reply, first + i), &len);
-        if (reason == NULL)
+        const struct redis_reply *reason = redis_reply_at(reply, first + i);
+        if (redis_reply_string(reason, NULL) == NULL)
             continue;
-        ask_ending(bans, watch, names[i], copy_reason(reason, len));
+        ask_ending(bans, watch, names[i],
+                   memory_copy_string(redis_reply_text(reason, COMMANDS_REASON_BYTES)));
         return;
     }
     note_answer(bans, watch, NULL, 0);
@@ -320,17 +311,30 @@ static void on_asking(evutil_socket_t fd, short events, void *arg)
     bans_ask(bans);
 }
 
+void bans_renew(struct bans *bans, const struct address *address)
+{
+    struct watch *watch = find_watch(bans, address);
+    if (watch == NULL)
+        return;
+    watch->known = false;
+    if (watch->in_flight > 0) /* that answer may be older */
+        return;
+    list_remove(&watch->in_list);
+    list_add(&bans->due, &watch->in_list);
+    bans_ask(bans);
+}
+
 /* Those whose last answer is old, as many as may be asked for in a second. */
 void bans_tick(struct bans *bans)
 {
     int64_t old_ms = clock_monotonic_ms() - AGAIN_MS;
-    size_t most = KEYS_IN_A_SECOND / ADDRESS_NAMES_MOST;
-    while (most-- > 0 && !list_is_empty(&bans->answered)) {
+    for (size_t keys = 0; keys < KEYS_IN_A_SECOND && !list_is_empty(&bans->answered);) {
         struct watch *watch = LIST_ITEM(bans->answered.next, struct watch, in_list);
         if (watch->answered_ms > old_ms)
             break;
         list_remove(&watch->in_list);
         list_add(&bans->due, &watch->in_list);
+        keys += ADDRESS_NAMES_MOST;
     }
     bans_ask(bans);
 }

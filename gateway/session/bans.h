@@ -39,6 +39,12 @@ bool bans_is_known(const struct bans *bans, const struct address *address);
 bool bans_judge(const struct bans *bans, const struct address *address,
                 struct message_error *error);
 
+/* Does an address of its own stand for one client? */
+bool bans_can_be(const struct bans *bans, const struct address *address);
+
+/* A ban of this address was just written: what was known of it is not any more. */
+void bans_renew(struct bans *bans, const struct address *address);
+
 /* Redis is there (again): asks for what it has not answered. */
 void bans_ask(struct bans *bans);
 

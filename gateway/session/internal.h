@@ -43,6 +43,8 @@ struct joining {
 };
 
 struct bans;
+struct moderation;
+struct rules;
 
 /* A room with those of it who are here: what a room is to its sessions. Made and freed with it. */
 struct room_entry {
@@ -59,6 +61,8 @@ struct room_entry {
     uint64_t refresh_walk;     /* the number of the last one that came by here */
     int64_t reconcile_at_ms;   /* see reconcile.c; 0: no need */
     int64_t unsettled_until_ms;
+    bool rules_known;       /* those that Redis has, since the room was opened here */
+    int64_t rules_asked_ms; /* 0: not yet */
 };
 
 struct session {
@@ -104,10 +108,12 @@ struct strangers {
 struct sessions {
     struct sessions_options options;
     struct rooms *rooms;
-    struct bans *bans;          /* bans.h */
-    struct table *by_id;        /* ADMITTED, JOINED, DETACHED */
-    struct link detached;       /* in the order in which they leave */
-    struct event *more_expired; /* the timer after which further ones leave */
+    struct bans *bans;             /* bans.h */
+    struct rules *rules;           /* rules.h */
+    struct moderation *moderation; /* moderation.h */
+    struct table *by_id;           /* ADMITTED, JOINED, DETACHED */
+    struct link detached;          /* in the order in which they leave */
+    struct event *more_expired;    /* the timer after which further ones leave */
     struct link arrived; /* room entries with ADMITTED sessions whose join the feed has brought */
     struct event *welcomes; /* the timer after which they are welcomed */
     struct link pending_leaves;

@@ -68,14 +68,15 @@ static bool may_open(struct session *session)
 }
 
 /* Asks Redis to let it in, or refuses, as soon as all is known that has to be: where the room is,
- * and whether the address is banned. */
+ * its rules, and whether the address is banned. */
 static void proceed(struct session *session)
 {
     const struct sessions *all = session->all;
     struct message_error error;
     if (bans_judge(all->bans, &session->address, &error))
         session_put_out(session, &error);
-    else if (room_is_live(session->entry->room) && bans_is_known(all->bans, &session->address))
+    else if (room_is_live(session->entry->room) && session->entry->rules_known &&
+             bans_is_known(all->bans, &session->address))
         session_ask(session);
 }
 
@@ -138,6 +139,11 @@ void session_on_live(void *owner)
         0) /* perhaps while the room was not open here */
         session_reconcile_soon(entry);
     each_waiting(entry, SESSION_OPENING, proceed);
+}
+
+void session_on_rules_known(void *owner)
+{
+    each_waiting(owner, SESSION_OPENING, proceed);
 }
 
 /* It is in, but the feed does not get so far. Who came back stays a member for the grace. */

@@ -11,6 +11,9 @@ void session_join(struct session *session, const struct message_in *join);
  */
 void session_on_ban_known(struct session *session);
 
+/* For moderation_new: asks for those who have waited for a room's rules. */
+void session_on_rules_known(void *entry);
+
 /* For rooms_callbacks: asks for those who have waited for the room. */
 void session_on_live(void *entry);
 

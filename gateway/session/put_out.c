@@ -28,7 +28,7 @@ void session_put_out(struct session *session, const struct message_error *error)
         return;
     if (session->state == SESSION_OPENING)
         session_refuse_join(session, error);
-    else if (session->connection != NULL)
+    else if (session->connection != NULL && error->code != NULL)
         session_error(session, error);
     if (session_is_member(session)) {
         if (session->state == SESSION_DETACHED)

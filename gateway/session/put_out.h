@@ -5,9 +5,10 @@
 
 #include "session/internal.h"
 
-/* A member, connected or in its grace, leaves, and its resume token ends; who is about to join is
- * refused. One whose join Redis has not answered yet is closed, and out after its answer. The
- * session may be freed. */
+/* `error` says why; its sentence goes into the close frame, too. Without a code no error is sent:
+ * then that is all. A member, connected or in its grace, leaves, and its resume token ends; who is
+ * about to join is refused. One whose join Redis has not answered yet is closed, and out after its
+ * answer. The session may be freed. */
 void session_put_out(struct session *session, const struct message_error *error);
 
 #endif

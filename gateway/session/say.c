@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "session/delivery_time.h"
 #include "session/log.h"
+#include "session/moderation.h"
 #include "session/session.h"
 
 #include <inttypes.h>
@@ -172,7 +173,7 @@ void session_say(struct session *session, const struct message_in *message)
                                                        .not_accepted = message->nonce != NULL});
         return;
     }
-    if (refuse_if_pending(session, message))
+    if (refuse_if_pending(session, message) || moderation_refuses_say(session, message->nonce))
         return;
     if (config->log_text)
         session_log(session, "say", message->text);

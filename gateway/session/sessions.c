@@ -11,9 +11,11 @@
 #include "session/join.h"
 #include "session/leave.h"
 #include "session/log.h"
+#include "session/moderation.h"
 #include "session/rate_limit.h"
 #include "session/reconcile.h"
 #include "session/refresh.h"
+#include "session/rules.h"
 #include "session/say.h"
 #include "session/session.h"
 #include "session/welcome.h"
@@ -35,6 +37,8 @@ static void publish_typing(struct session *session)
     if (now_ms - session->typed_ms < TYPING_EVERY_MS)
         return;
     session->typed_ms = now_ms;
+    if (moderation_refuses(session, NULL))
+        return;
     struct text *json = &session->all->scratch;
     char *person = identity_person_json(session->identity);
     message_add_typing(json, person);
@@ -195,8 +199,10 @@ struct connection *session_open(struct sessions *all, const struct session_visit
 
 static void on_reset(void *owner)
 {
+    const struct room_entry *entry = owner;
     session_refresh_soon(owner);
     session_reconcile_soon(owner);
+    moderation_write_again(entry->all);
 }
 
 static void *on_made(void *arg, struct room *room)
@@ -221,8 +227,10 @@ static void on_freed(void *owner)
 
 static void on_opened(void *owner, bool open)
 {
-    const struct room_entry *entry = owner;
+    struct room_entry *entry = owner;
     const struct sessions_options *options = &entry->all->options;
+    if (open)
+        moderation_open(entry);
     options->on_room_opened(options->arg, room_name(entry->room), open);
 }
 
@@ -273,6 +281,8 @@ struct sessions *sessions_new(const struct sessions_options *options)
     all->address_key = address_key_new(options->broker);
     all->bans = bans_new(&(struct bans_options){options->base, options->config, options->broker,
                                                 session_on_ban_known});
+    all->rules = rules_new();
+    all->moderation = moderation_new(all, session_on_rules_known);
     return all;
 }
 
@@ -296,6 +306,8 @@ void sessions_free(struct sessions *all)
     table_free(all->by_id);
     address_key_free(all->address_key);
     bans_free(all->bans);
+    moderation_free(all->moderation);
+    rules_free(all->rules);
     text_done(&all->scratch);
     free(all);
 }
@@ -337,6 +349,7 @@ void sessions_on_up(struct sessions *all)
     rooms_on_up(all->rooms);
     address_key_ask(all->address_key);
     bans_ask(all->bans);
+    moderation_on_up(all);
     session_retry_pending_leaves(all);
     session_refresh_all(all, false);
 }
@@ -344,6 +357,7 @@ void sessions_on_up(struct sessions *all)
 void sessions_on_lapsed(struct sessions *all)
 {
     address_key_ask(all->address_key);
+    moderation_write_again(all);
     session_refresh_all(all, true);
 }
 
@@ -372,6 +386,7 @@ void sessions_tick(struct sessions *all)
     session_log_tick(all);
     address_key_tick(all->address_key);
     bans_tick(all->bans);
+    moderation_tick(all);
     rooms_tick(all->rooms);
     memory_decay();
 }

@@ -117,7 +117,7 @@ for (const [name, rules, rest] of [
 }
 
 test("a room whose channel Redis refuses works as soon as the permission is granted", async (t) => {
-  const { gateway, allow } = await startWithRights(t, ["~*", "+@all", "resetchannels", "&yukizuri:gateway:*", "&yukizuri:{lobby}*"]);
+  const { gateway, allow } = await startWithRights(t, ["~*", "+@all", "resetchannels", "&yukizuri:gateway:*", "&yukizuri:control", "&yukizuri:{lobby}*"]);
   const alice = await new Member(t, `${gateway.url}/den`).opened();
   alice.send({ type: "join", name: "alice" });
   await alice.waitFor({ type: "error", code: "unavailable" });
@@ -134,7 +134,7 @@ test("a room whose channel Redis refuses works as soon as the permission is gran
 });
 
 test("when the permission for a room's channel is revoked and granted again, no message is missed", async (t) => {
-  const channels = ["&yukizuri:gateway:*", "&yukizuri:{lobby}*"];
+  const channels = ["&yukizuri:gateway:*", "&yukizuri:control", "&yukizuri:{lobby}*"];
   const { redis, gateway, allow } = await startWithRights(t, ["~*", "+@all", "resetchannels", ...channels, "&yukizuri:{den}"]);
   const other = await startGateway(t, { redis });
   const alice = await joined(t, `${gateway.url}/den`, "alice");

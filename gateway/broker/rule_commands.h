@@ -1,0 +1,37 @@
+/* rule_commands: what a gateway asks of Redis about moderation: rules of rooms (who is muted, slow
+ * mode, a lock), bans, and what is to be forgotten. As commands.h, for people who have to be
+ * judged. */
+#ifndef YUKIZURI_BROKER_RULE_COMMANDS_H
+#define YUKIZURI_BROKER_RULE_COMMANDS_H
+
+#include "broker/commands.h"
+
+enum rule_kind { RULE_LOCKED, RULE_SLOW, RULE_MUTED, RULE_BAN };
+
+/* A rule as Redis keeps it. */
+struct rule_record {
+    enum rule_kind kind;
+    const char *subject; /* MUTED: who, BAN: the block; else "" */
+    unsigned every_s;    /* SLOW */
+    int64_t until_ms;    /* Redis' clock; 0: lifted */
+    const char *reason;
+};
+
+/* Writes it, for the room of this name (BAN: any). Nothing happens without a connection: whoever
+ * keeps the rule writes it again (rules_write_again). */
+void commands_write_rule(const struct commands *commands, const char *room,
+                         const struct rule_record *rule);
+
+/* Asks which rules a room has; commands_next_rule reads the answer. As those of commands.h. */
+int commands_read_rules(const struct commands *commands, const char *room, redis_done done,
+                        void *arg);
+
+/* The next rule of the answer; begin with *at = 0. False at the end. Its strings are the answer's
+ * and valid UTF-8; one to which somebody gave no end has one in some days. */
+bool commands_next_rule(const struct commands *commands, const struct redis_reply *reply,
+                        size_t *at, struct rule_record *out);
+
+/* Forgets what was said in the room up to this number; 0: all, should nobody be in the room. */
+void commands_clear(const struct commands *commands, const char *room, uint64_t upto);
+
+#endif
