@@ -107,7 +107,7 @@ function drawGateways(now) {
   const ages = new Map();
   for (const { at, stats } of now)
     for (const [id, seconds] of Object.entries(stats.gateways ?? {})) ages.set(id, Math.min(ages.get(id) ?? Infinity, seconds + (performance.now() - at) / 1000));
-  const rows = [...ages].sort(([a], [b]) => (a < b ? -1 : 1)).map(([id, age]) => [[id, samples(id) ? `key ${hue([...answers.keys()].indexOf(id))}` : ""], [span(age), age > lease ? "late" : ""], samples(id) ? number(samples(id).at(-1).stats.connections) : ""]);
+  const rows = [...ages].sort(([a], [b]) => (a < b ? -1 : 1)).map(([id, age]) => [[id, samples(id) ? `key ${hue([...answers.keys()].indexOf(id))}` : ""], [span(age), age > lease ? "late" : ""], ...["connections", "pressure"].map((name) => (samples(id) ? number(samples(id).at(-1).stats[name] ?? 0) : ""))]);
   fill("gateways", rows);
 }
 

@@ -85,6 +85,8 @@ struct config {
     uint64_t drain;
     uint64_t drain_delay;
     uint64_t keep_alive;
+    uint64_t pressure;
+    uint64_t pressure_joins;
     uint64_t workers; /* 0: one for each core, until main has counted them */
     unsigned send;    /* enum config_send */
     bool compression;

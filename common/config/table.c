@@ -142,6 +142,16 @@ const struct config_row config_table[] = {
     {"keep-alive", CONFIG_COUNT, AT(keep_alive), "75", 0, 3600, "SECONDS",
      "How long an HTTP connection without a request stays open. Set it longer than the balancer "
      "keeps idle connections (60 s with many balancers, 600 s with some)."},
+    {"pressure", CONFIG_COUNT, AT(pressure), "0", 0, 3, "0..3",
+     "How hard it is to come in, at least: 1 halves rate, 2 also asks newcomers for a proof of "
+     "work, 3 "
+     "takes no newcomers. Who comes back with a good token is not asked. PREFIX:pressure in Redis "
+     "can "
+     "raise it for all gateways."},
+    {"pressure-joins", CONFIG_COUNT, AT(pressure_joins), "0", 0, 1000000, "N",
+     "Newcomers a second at which this gateway raises its pressure by itself, a step a second up "
+     "to 2. "
+     "It falls a step after each 10 s without. 0: never."},
     {"workers", CONFIG_AUTO, AT(workers), "1", 1, 512, "N|auto",
      "The number of gateways on the same addresses. Each is a process of its own, and its "
      "gateway-id gets its number; auto starts one per available core. Limits apply to each of "

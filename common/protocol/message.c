@@ -28,17 +28,26 @@ static int read_since(const json_t *root, struct message_in *out, const char **w
     return 0;
 }
 
+/* A string, or nothing; false for anything else. */
+static bool read_optional(const json_t *root, const char *name, const char **out)
+{
+    const json_t *value = json_object_get(root, name);
+    *out = json_string_value(value);
+    return value == NULL || json_is_null(value) || json_is_string(value);
+}
+
 static int read_join(const json_t *root, struct message_in *out, const char **why)
 {
     const json_t *name = json_object_get(root, "name");
-    const json_t *resume = json_object_get(root, "resume");
     if (!json_is_string(name))
         return fail_parse(why, "A \"join\" needs a \"name\".");
     out->name = json_string_value(name);
     out->name_len = json_string_length(name);
-    if (resume != NULL && !json_is_null(resume) && !json_is_string(resume))
+    if (!read_optional(root, "resume", &out->resume))
         return fail_parse(why, "\"resume\" must be a string.");
-    out->resume = json_string_value(resume);
+    if (!read_optional(root, "challenge", &out->challenge) ||
+        !read_optional(root, "work", &out->work))
+        return fail_parse(why, "\"challenge\" and \"work\" must be strings.");
     return read_since(root, out, why);
 }
 
@@ -273,6 +282,10 @@ void message_add_error(struct text *out, const struct message_error *error)
         add_field(out, ",\"suggestion\":", error->suggestion);
     if (error->retry_after > 0)
         text_print(out, ",\"retry_after\":%.1f", error->retry_after);
+    if (error->challenge != NULL) {
+        add_field(out, ",\"challenge\":", error->challenge);
+        add_number(out, ",\"bits\":", error->bits);
+    }
     if (error->until_ms > 0)
         add_number(out, ",\"until\":", (uint64_t)error->until_ms);
     text_add_string(out, "}");

@@ -35,7 +35,8 @@ struct message_in {
     const char *resume; /* join: NULL when not given */
     const char *since_epoch;
     uint64_t since_seq;
-    const char *text; /* say */
+    const char *challenge, *work; /* join: NULL when not given */
+    const char *text;             /* say */
     size_t text_len;
     size_t text_characters;
     const char *nonce; /* say: NULL when not given */
@@ -86,8 +87,10 @@ struct message_error {
     const char *nonce;      /* or NULL */
     const char *suggestion; /* or NULL */
     double retry_after;     /* seconds; 0: left out, for what must not be repeated */
-    int64_t until_ms;       /* since 1970: when it ends by itself; 0: left out */
-    bool not_accepted;      /* a say: it surely was not, by this sending */
+    const char *challenge;  /* or NULL; with the zero bits that the work is to have: */
+    unsigned bits;
+    int64_t until_ms;  /* since 1970: when it ends by itself; 0: left out */
+    bool not_accepted; /* a say: it surely was not, by this sending */
 };
 
 void message_add_error(struct text *out, const struct message_error *error);

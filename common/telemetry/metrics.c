@@ -28,6 +28,7 @@ static const struct row rows[] = {
     {"unsent_bytes", "Memory of unsent bytes that are for one member each.", AT(unsent), true},
     {"ready", "1 while members can join and talk, as /readyz reports.", AT(ready), true},
     {"draining", "1 while this gateway drains.", AT(draining), true},
+    {"pressure", "How hard it is to come in, from 0 to 3.", AT(pressure), true},
     {"open_descriptors", "Files and sockets that this process has open.", AT(descriptors), true},
     {"max_descriptors", "Files and sockets that this process may have open.", AT(max_descriptors),
      true},

@@ -27,6 +27,7 @@ struct metrics {
     uint64_t connections, members, detached, rooms, redis_up;       /* gauges */
     uint64_t redis_writes_to_disk, redis_evicts;                    /* 0, 1, or METRICS_UNKNOWN */
     uint64_t ready, draining, redis_refuses;                        /* 0 or 1 */
+    uint64_t pressure;                                              /* 0 to 3 */
     uint64_t descriptors, max_descriptors, max_connections, unsent; /* gauges */
     uint64_t handshakes, http_requests, messages_in, messages_out;  /* totals */
     uint64_t bytes_in, bytes_out, joins, resumes, leaves, gaps, says, pings;

@@ -150,6 +150,12 @@ bool address_key_is_ready(const struct address_key *keys)
     return find_key(keys, today()) != NULL;
 }
 
+const uint8_t *address_key_today(const struct address_key *keys)
+{
+    const struct day_key *key = find_key(keys, today());
+    return key == NULL ? NULL : key->hash;
+}
+
 void address_key_display(const struct address_key *keys, const struct address *address,
                          unsigned show, char out[ADDRESS_TEXT_BYTES])
 {

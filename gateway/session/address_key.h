@@ -27,6 +27,9 @@ void address_key_tick(struct address_key *keys);
 /* Is today's key agreed on with Redis? Joins wait for it. */
 bool address_key_is_ready(const struct address_key *keys);
 
+/* Today's key itself, DIGEST_SHA256_BYTES; NULL where it is not there yet. */
+const uint8_t *address_key_today(const struct address_key *keys);
+
 /* address_mark with today's key; "" where that is not there yet. */
 void address_key_mark(const struct address_key *keys, const struct address *address,
                       char out[ADDRESS_MARK_BYTES]);

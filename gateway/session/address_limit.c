@@ -1,6 +1,7 @@
 #include "session/address_limit.h"
 
 #include "base/clock.h"
+#include "session/pressure.h"
 #include "session/session.h"
 
 #include <math.h>
@@ -37,7 +38,8 @@ double session_address_wait(struct session *session, enum address_rate kind)
 
 bool session_address_allows(struct session *session, enum address_rate kind, const char *nonce)
 {
-    double wait_s = take(session, kind, 1);
+    bool dear = pressure_level(session->all->pressure) >= PRESSURE_COSTS;
+    double wait_s = take(session, kind, dear ? 2 : 1);
     if (wait_s <= 0)
         return true;
     session_error(session, &(struct message_error){

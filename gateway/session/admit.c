@@ -5,6 +5,8 @@
 #include "session/disconnect.h"
 #include "session/leave.h"
 #include "session/log.h"
+#include "session/newcomers.h"
+#include "session/pressure.h"
 #include "session/rules.h"
 #include "session/session.h"
 #include "session/welcome.h"
@@ -21,6 +23,7 @@ void session_refuse_join(struct session *session, const struct message_error *er
     text_print(&line, "%s: %s", error->code, session->joining->name.shown);
     session_log(session, "join-refused", line.data);
     text_done(&line);
+    newcomers_give_work_back(session);
     session_end_joining(session);
     session->state = session->connection == NULL ? SESSION_OVER : SESSION_VISITING;
     session_error(session, error);
@@ -59,16 +62,12 @@ static void refuse_locked(struct session *session, const char *reason, int64_t u
     session_refuse_join(session, &error);
 }
 
-/* What this gateway knows, and Redis may not know any more. */
 static void refuse_stranger(struct session *session)
 {
-    const struct sessions *all = session->all;
+    char challenge[WORK_CHALLENGE_BYTES];
     struct message_error error;
-    if (rules_judge_locked(all->rules, room_name(session->entry->room),
-                           commands_now_ms(broker_commands(all->options.broker)), &error))
-        session_refuse_join(session, &error);
-    else /* it has just ended */
-        session_refuse_unavailable(session);
+    newcomers_explain(session, challenge, &error);
+    session_refuse_join(session, &error);
 }
 
 /* --- Admitting --- */
@@ -118,9 +117,20 @@ static void admit(struct session *session, bool resumed, const struct commands_j
     }
 }
 
+/* Who comes back is nobody new, however many do. */
+static bool is_new(const struct session *session, enum commands_join_status status,
+                   const struct commands_joined *joined)
+{
+    return status == COMMANDS_TAKEN || status == COMMANDS_FULL || status == COMMANDS_LOCKED ||
+           status == COMMANDS_STRANGER ||
+           (status == COMMANDS_JOINED && strcmp(joined->id, session->joining->shown.id) != 0);
+}
+
 void session_decide_join(struct session *session, enum commands_join_status status,
                          const struct commands_joined *joined)
 {
+    if (is_new(session, status, joined))
+        pressure_note_newcomer(session->all->pressure);
     switch (status) {
     case COMMANDS_JOINED:
     case COMMANDS_RESUMED:

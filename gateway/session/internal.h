@@ -7,6 +7,7 @@
 #include "config/rate.h"
 #include "protocol/message.h"
 #include "protocol/name.h"
+#include "protocol/work.h"
 #include "session/address_key.h"
 #include "session/drain.h"
 #include "session/identity.h"
@@ -36,14 +37,17 @@ struct joining {
     char shown_text[TOKEN_BYTES];
     char since_epoch[MESSAGE_EPOCH_BYTES];
     uint64_t since_seq;
-    uint64_t seq;                    /* the room includes this member from here on */
-    char epoch[MESSAGE_EPOCH_BYTES]; /* of seq */
-    bool has_since;                  /* came with the token and `since` */
-    int64_t since_ms;                /* when it was asked for; then, when Redis let it in */
+    uint64_t seq;                         /* the room includes this member from here on */
+    char epoch[MESSAGE_EPOCH_BYTES];      /* of seq */
+    bool has_since;                       /* came with the token and `since` */
+    char challenge[WORK_CHALLENGE_BYTES]; /* of the work that it brought; "" for none */
+    int64_t since_ms;                     /* when it was asked for; then, when Redis let it in */
 };
 
 struct bans;
 struct moderation;
+struct newcomers;
+struct pressure;
 struct rules;
 
 /* A room with those of it who are here: what a room is to its sessions. Made and freed with it. */
@@ -111,6 +115,8 @@ struct sessions {
     struct bans *bans;             /* bans.h */
     struct rules *rules;           /* rules.h */
     struct moderation *moderation; /* moderation.h */
+    struct pressure *pressure;     /* pressure.h */
+    struct newcomers *newcomers;   /* newcomers.h */
     struct table *by_id;           /* ADMITTED, JOINED, DETACHED */
     struct link detached;          /* in the order in which they leave */
     struct event *more_expired;    /* the timer after which further ones leave */
@@ -125,9 +131,10 @@ struct sessions {
     int64_t away_ms;       /* for how long Redis was away, in all but */
     int64_t away_since_ms; /* the outage that is under way; 0: there is none */
     struct address_key *address_key;
-    struct text scratch; /* for what is sent to one member */
-    bool admitting;      /* the gateway-id is ours */
-    bool id_shared;      /* another process has members of our gateway-id, too */
+    struct rate_limit dear_rate; /* under pressure: what costs twice as much */
+    struct text scratch;         /* for what is sent to one member */
+    bool admitting;              /* the gateway-id is ours */
+    bool id_shared;              /* another process has members of our gateway-id, too */
     bool draining;
     struct sessions_moves moves; /* see drain.h */
     uint64_t refresh_walk;       /* over all rooms, each once (rooms_rotate) */

@@ -7,6 +7,7 @@
 #include "session/bans.h"
 #include "session/join_batch.h"
 #include "session/leave.h"
+#include "session/newcomers.h"
 #include "session/put_out.h"
 #include "session/reconcile.h"
 #include "session/refresh.h"
@@ -92,6 +93,7 @@ void session_join(struct session *session, const struct message_in *join)
     }
     token_new(&joining->fresh, joining->fresh_text);
     read_since(joining, join);
+    newcomers_take_work(session, join);
     joining->since_ms = clock_monotonic_ms();
     if (!broker_is_up(session->all->options.broker) || sessions_why_closed(session->all) != NULL) {
         session_refuse_unavailable(session);

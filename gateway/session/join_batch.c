@@ -4,8 +4,8 @@
 #include "base/memory.h"
 #include "session/admit.h"
 #include "session/bans.h"
+#include "session/newcomers.h"
 #include "session/put_out.h"
-#include "session/rules.h"
 #include "session/session.h"
 
 #include <stdlib.h>
@@ -70,15 +70,6 @@ struct join_words {
     char base[NAME_BYTES];
 };
 
-/* May nobody new come in, whatever Redis still knows of that? */
-static bool is_closed_to_strangers(const struct session *session)
-{
-    const struct sessions *all = session->all;
-    struct message_error error;
-    return rules_judge_locked(all->rules, room_name(session->entry->room),
-                              commands_now_ms(broker_commands(all->options.broker)), &error);
-}
-
 static struct commands_join write_join(const struct session *session, struct join_words *words)
 {
     const struct joining *joining = session->joining;
@@ -88,7 +79,7 @@ static struct commands_join write_join(const struct session *session, struct joi
         .resume_token = joining->shown,
         .number_base = words->base,
         .asked_ms = joining->since_ms,
-        .known_only = is_closed_to_strangers(session),
+        .known_only = newcomers_may_not(session),
     };
     name_number_base(&joining->name, words->base);
     session_format_address(session, words->address);

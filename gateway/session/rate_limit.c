@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "session/address_limit.h"
 #include "session/log.h"
+#include "session/pressure.h"
 #include "session/session.h"
 #include "websocket/output.h"
 
@@ -41,9 +42,15 @@ struct flood {
     double strikes;
 };
 
+/* Under pressure everything costs twice as much: so half of it may be sent. */
 static const struct rate_limit *find_limit(const struct session *session)
 {
-    return &session->all->options.config->rate;
+    struct sessions *all = session->all;
+    const struct rate_limit *limit = &all->options.config->rate;
+    if (pressure_level(all->pressure) < PRESSURE_COSTS)
+        return limit;
+    all->dear_rate = (struct rate_limit){limit->per_second / 2, fmax(1, limit->burst / 2)};
+    return &all->dear_rate;
 }
 
 /* --- Who it is --- */
@@ -289,7 +296,7 @@ bool session_has_join_token(struct session *session)
 bool session_has_sign_token(struct session *session)
 {
     int64_t now_ms = clock_monotonic_ms();
-    if (rate_take(&session->rate, find_limit(session), RATE_SIGNS, now_ms))
+    if (rate_take(&session->rate, &session->all->options.config->rate, RATE_SIGNS, now_ms))
         return session_address_wait(session, ADDRESS_SIGNS) <= 0;
     count_refusal(session, now_ms);
     strike(session, now_ms);

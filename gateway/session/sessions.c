@@ -12,6 +12,8 @@
 #include "session/leave.h"
 #include "session/log.h"
 #include "session/moderation.h"
+#include "session/newcomers.h"
+#include "session/pressure.h"
 #include "session/rate_limit.h"
 #include "session/reconcile.h"
 #include "session/refresh.h"
@@ -281,6 +283,8 @@ struct sessions *sessions_new(const struct sessions_options *options)
     all->address_key = address_key_new(options->broker);
     all->bans = bans_new(&(struct bans_options){options->base, options->config, options->broker,
                                                 session_on_ban_known});
+    all->pressure = pressure_new(broker_commands(options->broker));
+    all->newcomers = newcomers_new();
     all->rules = rules_new();
     all->moderation = moderation_new(all, session_on_rules_known);
     return all;
@@ -308,6 +312,8 @@ void sessions_free(struct sessions *all)
     bans_free(all->bans);
     moderation_free(all->moderation);
     rules_free(all->rules);
+    pressure_free(all->pressure);
+    newcomers_free(all->newcomers);
     text_done(&all->scratch);
     free(all);
 }
@@ -387,6 +393,8 @@ void sessions_tick(struct sessions *all)
     address_key_tick(all->address_key);
     bans_tick(all->bans);
     moderation_tick(all);
+    pressure_tick(all->pressure);
+    newcomers_tick(all->newcomers);
     rooms_tick(all->rooms);
     memory_decay();
 }

@@ -3,8 +3,8 @@
  *
  * By itself it answers what a connection begins with (AUTH, SELECT, INFO, CLIENT, PING, CONFIG,
  * TIME, SCRIPT), it lets everybody subscribe, hands on what is published, and brings a probe back.
- * It has a key for the addresses of each day (session/address_key.h), and nothing of what MGET asks
- * for. Every other call waits until
+ * It has a key for the addresses of each day (session/address_key.h), nothing of what MGET asks
+ * for, and no pressure (session/pressure.h). Every other call waits until
  * the test answers it. As of a real Redis, the answers of one connection go out in the order in
  * which it asked: one that is given early waits for those before.
  *

@@ -92,6 +92,14 @@ static const char *answer_of_address_key(const struct fake_redis_call *call)
     return strcmp(call->name, "EXPIRE") == 0 ? "1" : NULL;
 }
 
+/* GET and PTTL of what an operator has ordered: nothing. */
+static bool is_about_pressure(const struct fake_redis_call *call)
+{
+    const char *key = fake_redis_argument(call, 1);
+    return (strcmp(call->name, "GET") == 0 || strcmp(call->name, "PTTL") == 0) && key != NULL &&
+           strstr(key, ":pressure") != NULL;
+}
+
 /* No key is there. */
 static void answer_nothing_for_each(struct fake_redis_call *call)
 {
@@ -115,6 +123,8 @@ static bool answer_alone(struct fake_redis_call *call)
     const char *answer = answer_of_address_key(call);
     if (answer != NULL)
         fake_redis_answer(call, "%s", answer);
+    else if (is_about_pressure(call))
+        fake_redis_answer(call, strcmp(call->name, "GET") == 0 ? "null" : "-2");
     else if (strcmp(call->name, "MGET") == 0)
         answer_nothing_for_each(call);
     else if (strcmp(call->name, "SUBSCRIBE") == 0)
