@@ -103,8 +103,9 @@ const client = new Client(url, {
     people.set(message.members, message.count, me);
   },
   notice(message) {
-    if (message.kind === "clear") log.clear();
-    log.notice(message.text);
+    if (message.kind !== "clear") return log.notice(message.text);
+    log.clear();
+    extras().then(({ cleared }) => log.notice(cleared(message)));
   },
   gap(message) {
     told = message.seq ?? 0;
@@ -186,6 +187,7 @@ function show(what) {
 // --- The band: what is wrong with the connection, in words, said once; the seconds are not read aloud ---
 
 let state = "joined";
+let why = ""; // in the operator's words
 let stateTimer = 0;
 let countdown = 0;
 
@@ -195,6 +197,7 @@ function showState(next, ms = 0, error = null) {
   clearInterval(countdown);
   $("band-seconds").textContent = "";
   state = next;
+  why = next === "ended" ? errorText(error ?? { code: next }) : "";
   $("say-form").inert = state === "elsewhere" || state === "ended";
   if (me === null) showEntryState(next, error);
   stateTimer = setTimeout(showBand, { connecting: CONNECTING_SHOWN_MS, moving: MOVING_SHOWN_MS }[next] ?? 0);
@@ -208,7 +211,7 @@ function showState(next, ms = 0, error = null) {
 function showBand() {
   if (state === "connecting" && $("band-text").textContent !== "") return; // why is told already
   const shown = !navigator.onLine && state !== "elsewhere" && state !== "ended" ? "offline" : state;
-  const text = t.states[shown] ?? "";
+  const text = why || (t.states[shown] ?? "");
   if ($("band-text").textContent !== text) $("band-text").textContent = text; // unchanged words are not read again
   $("band").classList.toggle("shown", text !== "");
   const label = { waiting: t.now, elsewhere: t.comeBack, ended: t.again }[shown] ?? "";
@@ -222,7 +225,8 @@ $("band-button").addEventListener("click", () => {
 });
 
 function showEntryState(next, error) {
-  if (next === "connecting") $("entry-state").textContent ||= t.states.connecting;
+  if (next === "connecting" && error) extras().then(({ working }) => ($("entry-state").textContent = working));
+  else if (next === "connecting") $("entry-state").textContent ||= t.states.connecting;
   else if (next === "waiting" || next === "penalty") $("entry-state").textContent = errorText(error ?? { code: "unavailable" });
 }
 
@@ -271,8 +275,8 @@ $("suggestion").addEventListener("click", () => {
   enter($("name").value);
 });
 
-$("dice").addEventListener("click", () => {
-  const others = t.passersby.filter((one) => one !== $("name").value);
+$("dice").addEventListener("click", async () => {
+  const others = (await extras()).passersby.filter((one) => one !== $("name").value);
   $("name").value = others[Math.floor(Math.random() * others.length)];
   $("name").focus();
 });

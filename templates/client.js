@@ -19,6 +19,7 @@ export class Client {
   #url; #on; #open; #socket = null; #timer = 0; #checker = 0; #settling = 0; #deadline = 0;
   #attempts = 0; #heard = 0; #ping = PING_S; #asking = 0; #slow = false; #wanted = false; #joined = false; #penalized = false;
   #name = ""; #resume = null; #position = null; #id = null; #limits = null;
+  #why = null; // the last error that answered no line: perhaps of who is put out
   #over = null; // why nobody comes back by itself: "left" or "ended"
   // nonce → { text, epoch, unanswered }: the epoch in which it was first said, and how many sendings of it have no
   // answer, so that one of them may have been accepted. In the order in which they were said. One at a time is
@@ -136,6 +137,7 @@ export class Client {
     if (!this.#wanted) return;
     this.#drop(1000);
     this.#penalized = false;
+    this.#why = null;
     this.#on.state("connecting");
     const socket = this.#open(this.#url);
     this.#socket = socket;
@@ -156,10 +158,10 @@ export class Client {
   }
 
   /** On the connection on which another name was refused. */
-  #joinAgain() {
+  #joinAgain(proof) {
     this.#on.state("connecting");
     this.#expectWelcome();
-    this.#sendJoin();
+    this.#sendJoin(proof);
   }
 
   #expectWelcome() {
@@ -199,7 +201,7 @@ export class Client {
       this.#on.state("elsewhere");
     } else if (code >= 4500 && code <= 4599) {
       this.#end("ended");
-      this.#on.state("ended");
+      this.#on.state("ended", 0, this.#why);
     } else if (code === 4429) {
       this.#penalized = true;
       this.#retry("penalty", PENALTY_MS, PENALTY_MS);
@@ -241,8 +243,8 @@ export class Client {
     if (this.#socket?.readyState === OPEN) this.#socket.send(JSON.stringify(message));
   }
 
-  #sendJoin() {
-    const join = { type: "join", name: this.#name };
+  #sendJoin(proof) {
+    const join = { type: "join", name: this.#name, ...proof };
     if (this.#resume) join.resume = this.#resume;
     if (this.#resume && this.#position) join.since = this.#position;
     this.#send(join);
@@ -392,9 +394,23 @@ export class Client {
     const line = this.#outbox.get(error.nonce);
     if (!this.#joined) this.#refused(error);
     else if (line) this.#answered(line, error);
+    else this.#why = error;
+  }
+
+  /** Many come, and newcomers do a proof of work. */
+  async #work(error) {
+    const socket = this.#socket;
+    clearTimeout(this.#deadline);
+    this.#on.state("connecting", 0, error);
+    const proof = await (await import("./work.js")).solve(error);
+    if (this.#socket === socket) this.#joinAgain(proof);
   }
 
   #refused(error) {
+    if (error.challenge) {
+      this.#work(error).catch(() => this.#lost(1006));
+      return;
+    }
     if (error.retry_after > 0) {
       this.#lost(1013, error.retry_after * 1000, error);
       return;
@@ -416,8 +432,9 @@ export class Client {
     const isNew = error.code === "epoch_changed" && line.unanswered === 0;
     const again = isNew || (error.code !== "epoch_changed" && error.retry_after > 0);
     this.#landed(error.nonce, again && error.code === "unavailable");
-    if (error.code === "too_fast") this.#interval = Math.max(this.#interval, error.retry_after ?? 0);
-    if (again) this.#rest(error.retry_after ?? 1, error.code === "too_fast");
+    const paced = error.code === "too_fast" || error.code === "slow";
+    if (paced) this.#interval = Math.max(this.#interval, error.retry_after ?? 0);
+    if (again) this.#rest(error.retry_after ?? 1, paced);
     else this.#fail(error.nonce, error);
     this.#flush();
   }

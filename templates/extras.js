@@ -1,6 +1,6 @@
 // What is needed only once a dialog is opened, or somebody is called: it is loaded then.
 import { $, crest } from "./people.js";
-import { t, timeOf } from "./texts.js";
+import { language, t, timeOf } from "./texts.js";
 
 const FRESH_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"; // none that look like another
 const TONE_S = 0.12;
@@ -14,6 +14,26 @@ function freshRoom() {
 }
 
 const linkTo = (room) => new URL(`/r/${encodeURIComponent(room)}`, location.href).href;
+
+// --- Words that are rarely needed ---
+
+const CLEARED = "An operator has cleared this conversation."; // where the operator gives no other words
+
+const rare = {
+  en: {
+    cleared: CLEARED,
+    working: "Many people want to come in. Please wait a moment while your browser works for it…",
+    passersby: ["Traveller", "Passer-by", "Wanderer", "Neighbour", "Stroller", "Evening guest", "Umbrella", "Cyclist", "Early bird", "Night owl"],
+  },
+  ja: {
+    cleared: "運営者がこの会話を消しました。",
+    working: "入りたい人が大勢います。ブラウザーが準備の計算をしています…",
+    passersby: ["旅人", "通りすがり", "雨宿り", "夕涼み", "散歩の人", "朝の客", "夜更かし", "道草", "となりの人", "風来坊"],
+  },
+}[language];
+
+export const { working, passersby } = rare;
+export const cleared = ({ text }) => (text === CLEARED ? rare.cleared : text);
 
 // --- What each dialog shows when it opens ---
 

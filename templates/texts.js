@@ -56,7 +56,6 @@ const words = {
       slow: "Not delivered yet: the chat is slow to answer.",
       moving: "Moving to another server…",
       elsewhere: "This goes on in another tab.",
-      ended: "The operator has closed this connection.",
     },
     comeBack: "Come back here",
     until: (time) => ` (until ${time})`,
@@ -75,7 +74,6 @@ const words = {
       ended: "The operator has closed this connection.",
       left: "You left.",
     },
-    passersby: ["Traveller", "Passer-by", "Wanderer", "Neighbour", "Stroller", "Evening guest", "Umbrella", "Cyclist", "Early bird", "Night owl"],
   },
   ja: {
     untitled: "ゆきずり",
@@ -121,7 +119,6 @@ const words = {
       slow: "まだ届いていません。応答が遅れています。",
       moving: "別のサーバーへ移っています…",
       elsewhere: "この会話は別のタブで続いています。",
-      ended: "運営者がこの接続を閉じました。",
     },
     comeBack: "ここに戻る",
     until: (time) => `（${time} まで）`,
@@ -140,7 +137,6 @@ const words = {
       ended: "運営者がこの接続を閉じました。",
       left: "部屋を出ました。",
     },
-    passersby: ["旅人", "通りすがり", "雨宿り", "夕涼み", "散歩の人", "朝の客", "夜更かし", "道草", "となりの人", "風来坊"],
   },
 };
 
@@ -153,7 +149,9 @@ export function nameList(names, total = names.length) {
 }
 
 /** The sentence for an error of the server; its own where we have no better one. */
-export function errorText(error) {
-  const text = t.errors[error.code] ?? error.message;
-  return error.until ? text + t.until(new Date(error.until).toLocaleString(undefined, { dateStyle: "short", timeStyle: "short" })) : text;
+export function errorText({ code, message, until }) {
+  const text = t.errors[code] ?? message;
+  if (!until) return text;
+  const reason = message === words.en.errors[code] ? "" : ` ${message}`; // the operator's
+  return text + t.until(new Date(until).toLocaleString(undefined, { dateStyle: "short", timeStyle: "short" })) + reason;
 }

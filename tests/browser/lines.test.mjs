@@ -84,6 +84,7 @@ for (const [locale, path, script] of [["en-GB", "/", "Latin"], ["ja-JP", "/", "H
     const seen = [];
     for (let i = 0; i < 6; i++) {
       await page.click("#dice");
+      await page.waitForFunction((before) => document.querySelector("#name").value !== before, seen.at(-1) ?? "");
       seen.push(await page.inputValue("#name"));
       assert.match(seen.at(-1), new RegExp(script.split("|").map((one) => `\\p{Script=${one}}`).join("|"), "u"));
       if (i > 0) assert.notEqual(seen[i], seen[i - 1]);

@@ -412,3 +412,41 @@ test("lines without an answer go over a reload, with their nonces; those of some
     assert.equal(after.seen.failed.get(sent)?.code, isAnother ? "new_id" : undefined);
   }
 });
+
+test("without a page, too, the client does the work that newcomers are asked for, once for each join", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--pressure", "2"] });
+  const { client, seen } = watch(t, gateway.url, openReal);
+  client.join("alice");
+  await until("it is in", () => seen.welcomes.length === 1);
+  assert.deepEqual([seen.refused, (await gateway.stats()).errors.work_needed], [[], 1]);
+  const nonce = client.say("hello");
+  await until("it is accepted", () => seen.acked.includes(nonce));
+});
+
+test("in slow mode the client sends one line after the other, as often as it may, and loses none", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis });
+  const { client, seen } = watch(t, gateway.url, openReal);
+  client.join("alice");
+  await until("it is in", () => seen.welcomes.length === 1);
+  redis.run("PUBLISH", "yukizuri:control", '{"do":"slow","room":"lobby","every":1}');
+  await until("it is slow", () => redis.run("EXISTS", "yukizuri:{lobby}:slow") === "1");
+  const nonces = ["one", "two", "three"].map((text) => client.say(text));
+  await until("all are accepted", () => nonces.every((nonce) => seen.acked.includes(nonce)));
+  assert.deepEqual([seen.shown, seen.failed.size], [["one", "two", "three"], 0]);
+  assert.ok((await gateway.stats()).errors.slow <= 2, "it does not ask again and again");
+  assert.ok(seen.held.some((ms) => ms > 0));
+});
+
+test("who is put out by a ban is told so by the last error, and does not come back", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis });
+  const { client, seen } = watch(t, gateway.url, openReal);
+  client.join("alice");
+  await until("it is in", () => seen.welcomes.length === 1);
+  redis.run("SET", "yukizuri:ban:127.0.0.1", "spam", "EX", "60");
+  await until("it is out", () => seen.states.at(-1).state === "ended");
+  const late = client.say("too late");
+  await until("a line fails", () => seen.failed.get(late)?.code === "ended");
+  assert.equal((await gateway.stats()).connections, 0);
+});
