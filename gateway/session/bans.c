@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "broker/topic.h"
 #include "config/address_names.h"
+#include "session/session.h"
 
 #include <event2/event.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@ enum {
     ADDRESSES_AT_ONCE = 20,   /* in one MGET: about a thousand keys (REDIS_WORDS) */
     KEYS_IN_A_SECOND = 20000, /* asked for again: a hundredth of what Redis can do */
     AGAIN_MS = 900,           /* after an answer, unless more are due than that */
+    MOST_LISTED = 256,        /* sessions of an address */
 };
 
 /* An address that has connections here. In `due` while it is to be asked for, in `answered` in the
@@ -25,8 +27,9 @@ struct watch {
     char *reason;     /* NULL: not banned; "" for none */
     int64_t until_ms; /* Redis' clock; 0: until it is lifted */
     int64_t answered_ms;
-    struct session **sessions; /* with a connection */
-    size_t count;
+    size_t count;              /* of sessions with a connection */
+    struct session **sessions; /* these; not of a crowd */
+    bool crowded;              /* too many to list: a proxy that is not trusted, or a test */
 };
 
 struct bans {
@@ -87,15 +90,27 @@ static struct watch *get_watch(struct bans *bans, const struct address *address)
     return watch;
 }
 
+static void list_session(struct watch *watch, struct session *session)
+{
+    if ((watch->count & (watch->count - 1)) == 0) /* a power of two, or none: it is full */
+        watch->sessions = memory_resize(watch->sessions, watch->count == 0 ? 1 : watch->count * 2,
+                                        sizeof *watch->sessions);
+    watch->sessions[watch->count] = session;
+}
+
 void bans_enter(struct bans *bans, struct session *session)
 {
     if (!bans_can_be(bans, &session->address))
         return;
     struct watch *watch = get_watch(bans, &session->address);
-    if ((watch->count & (watch->count - 1)) == 0) /* a power of two, or none: it is full */
-        watch->sessions = memory_resize(watch->sessions, watch->count == 0 ? 1 : watch->count * 2,
-                                        sizeof *watch->sessions);
-    watch->sessions[watch->count++] = session;
+    if (watch->count >= MOST_LISTED) {
+        free(watch->sessions);
+        watch->sessions = NULL;
+        watch->crowded = true;
+    }
+    if (!watch->crowded)
+        list_session(watch, session);
+    watch->count++;
 }
 
 void bans_exit(struct bans *bans, const struct session *session)
@@ -103,12 +118,10 @@ void bans_exit(struct bans *bans, const struct session *session)
     struct watch *watch = find_watch(bans, &session->address);
     if (watch == NULL || session->address.local_socket)
         return;
-    for (size_t i = 0; i < watch->count; i++) {
-        if (watch->sessions[i] != session)
-            continue;
-        watch->sessions[i] = watch->sessions[--watch->count];
-        break;
-    }
+    watch->count--;
+    for (size_t i = 0; !watch->crowded && i < watch->count; i++)
+        if (watch->sessions[i] == session)
+            watch->sessions[i] = watch->sessions[watch->count];
     free_if_unused(bans, watch);
 }
 
@@ -142,11 +155,29 @@ bool bans_judge(const struct bans *bans, const struct address *address, struct m
 
 /* --- Answers --- */
 
-/* The sessions stay where they are: a connection that is closed ends later. */
+static void tell_those_in(const struct bans *bans, const struct watch *watch, struct link *list)
+{
+    struct link *next;
+    for (struct link *at = list->next; at != list; at = next) {
+        struct session *session = LIST_ITEM(at, struct session, in_entry);
+        next = at->next;
+        if (session->connection != NULL &&
+            memcmp(session->address.bytes, watch->address.bytes, sizeof watch->address.bytes) == 0)
+            bans->options.on_known(session);
+    }
+}
+
+/* A connection that is closed ends later, so the sessions stay where they are. */
 static void tell_known(const struct bans *bans, const struct watch *watch)
 {
-    for (size_t i = 0; i < watch->count; i++)
+    struct room_entry *entry;
+    for (size_t i = 0; !watch->crowded && i < watch->count; i++)
         bans->options.on_known(watch->sessions[i]);
+    for (size_t at = 0;
+         watch->crowded && (entry = session_next_entry(bans->options.all, &at)) != NULL;) {
+        tell_those_in(bans, watch, &entry->members);
+        tell_those_in(bans, watch, &entry->visitors);
+    }
 }
 
 /* Takes the reason over. */

@@ -14,6 +14,7 @@
 struct bans;
 
 struct bans_options {
+    struct sessions *all;
     struct event_base *base;
     const struct config *config;
     struct broker *broker; /* Redis' replies must have come or been failed before bans_free */

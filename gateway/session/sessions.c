@@ -281,8 +281,8 @@ struct sessions *sessions_new(const struct sessions_options *options)
     session_log_init(all);
     all->next_number = 1;
     all->address_key = address_key_new(options->broker);
-    all->bans = bans_new(&(struct bans_options){options->base, options->config, options->broker,
-                                                session_on_ban_known});
+    all->bans = bans_new(&(struct bans_options){all, options->base, options->config,
+                                                options->broker, session_on_ban_known});
     all->pressure = pressure_new(broker_commands(options->broker));
     all->newcomers = newcomers_new();
     all->rules = rules_new();

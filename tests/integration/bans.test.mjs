@@ -121,3 +121,14 @@ test("a join waits for what is to be known of its address, without Redis it is t
   await until("it can join on the same connection", async () => (await late.askToJoin("bob")).type === "welcome");
   assert.equal(early.saw("joined", "mallory"), false);
 });
+
+test("a ban puts out all of a crowd that has one address", { timeout: 120000 }, async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--rate", "0"] });
+  const crowd = await Promise.all(Array.from({ length: 300 }, (_, i) => joined(t, gateway.url, `member ${i}`)));
+  crowd[0].socket.terminate();
+  crowd[7].send({ type: "leave" });
+  redis.run("SET", "yukizuri:ban:127.0.0.1", "spam", "EX", "60");
+  for (const member of crowd.slice(1, 299)) if (member !== crowd[7]) assert.equal((await member.waitClosed()).code, 4503);
+  await until("nobody is in", async () => (await metric(gateway, "members")) <= 1);
+});
