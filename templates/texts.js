@@ -151,7 +151,8 @@ export function nameList(names, total = names.length) {
 /** The sentence for an error of the server; its own where we have no better one. */
 export function errorText({ code, message, until }) {
   const text = t.errors[code] ?? message;
-  if (!until) return text;
+  if (!until && code !== "banned") return text;
   const reason = message === words.en.errors[code] ? "" : ` ${message}`; // the operator's
-  return text + t.until(new Date(until).toLocaleString(undefined, { dateStyle: "short", timeStyle: "short" })) + reason;
+  const end = until ? t.until(new Date(until).toLocaleString(undefined, { dateStyle: "short", timeStyle: "short" })) : "";
+  return text + end + reason;
 }

@@ -28,7 +28,7 @@ struct commands {
     struct redis *redis;
     struct publish_batch *publish_batch;
     struct limiter *limiter;      /* for members */
-    struct limiter *list_limiter; /* for what names many people */
+    struct limiter *list_limiter; /* for what is asked of every room: rosters, rules */
     const struct remote_clock *redis_clock;
 };
 

@@ -76,7 +76,7 @@ int commands_read_rules(const struct commands *commands, const char *room, redis
     topic_add_key(&topic, &call, "locked", NULL);
     topic_add_key(&topic, &call, "slow", NULL);
     topic_add_key(&topic, &call, "muted", NULL);
-    return script_run(commands->redis, &call, done, arg);
+    return limiter_run(commands->list_limiter, &call, 1, done, arg);
 }
 
 static const char *read_text(const struct redis_reply *reply, size_t at)

@@ -22,7 +22,8 @@ struct rule_record {
 void commands_write_rule(const struct commands *commands, const char *room,
                          const struct rule_record *rule);
 
-/* Asks which rules a room has; commands_next_rule reads the answer. As those of commands.h. */
+/* Asks which rules a room has, of a few rooms at a time; commands_next_rule reads the answer. As
+ * those of commands.h. */
 int commands_read_rules(const struct commands *commands, const char *room, redis_done done,
                         void *arg);
 

@@ -1,5 +1,6 @@
 /* batch_send: bytes to many sockets. One system call for each socket, or, where the kernel has
- * io_uring, one for a hundred of them; the results are the same. Owns nothing of what it is given. */
+ * io_uring, one for a hundred of them; the results are the same. Owns nothing of what it is given.
+ */
 #ifndef YUKIZURI_ROOM_BATCH_SEND_H
 #define YUKIZURI_ROOM_BATCH_SEND_H
 

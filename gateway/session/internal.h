@@ -66,6 +66,7 @@ struct room_entry {
     int64_t reconcile_at_ms;   /* see reconcile.c; 0: no need */
     int64_t unsettled_until_ms;
     bool rules_known;       /* those that Redis has, since the room was opened here */
+    bool rules_in_flight;   /* Redis is asked for them */
     int64_t rules_asked_ms; /* 0: not yet */
 };
 

@@ -64,6 +64,8 @@ static void on_rules(void *arg, const struct redis_reply *reply)
     struct question *question = arg;
     const struct moderation *moderation = question->moderation;
     struct room_entry *entry = find_open(moderation, question->room);
+    if (entry != NULL)
+        entry->rules_in_flight = false;
     if (entry == NULL || redis_reply_is_error(reply))
         ; /* moderation_tick asks again */
     else if (rules_changes(moderation->all->rules) != question->changes)
@@ -84,7 +86,9 @@ static void ask_rules(struct room_entry *entry, bool instead)
         .moderation = moderation, .changes = rules_changes(entry->all->rules), .instead = instead};
     snprintf(question->room, sizeof question->room, "%s", room_name(entry->room));
     entry->rules_asked_ms = clock_monotonic_ms();
-    if (commands_read_rules(moderation->commands, question->room, on_rules, question) != 0)
+    entry->rules_in_flight =
+        commands_read_rules(moderation->commands, question->room, on_rules, question) == 0;
+    if (!entry->rules_in_flight)
         free(question);
 }
 
@@ -399,7 +403,7 @@ void moderation_tick(struct sessions *all)
     rules_tick(all->rules, find_now_ms(moderation));
     make_up(moderation);
     for (size_t at = 0; (entry = session_next_entry(all, &at)) != NULL;)
-        if (room_is_open(entry->room) && !entry->rules_known &&
+        if (room_is_open(entry->room) && !entry->rules_known && !entry->rules_in_flight &&
             now_ms - entry->rules_asked_ms >= ASK_AGAIN_MS)
             ask_rules(entry, false);
 }

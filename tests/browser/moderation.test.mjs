@@ -47,6 +47,9 @@ for (const [locale, told] of Object.entries(words)) {
     await shot(one, "banned");
     assert.ok(text.startsWith(told.banned) && text.endsWith("spam & more"), text);
     assert.match(text, until2[locale]);
+    redis.run("SET", "yukizuri:ban:127.0.0.1", "for good");
+    const other = await page();
+    await until("the reason is the other one", async () => (await refusedAt(other, "mallory")) === `${told.banned} for good`);
     redis.run("DEL", "yukizuri:ban:127.0.0.1");
     await enter(one, "mallory");
   });
@@ -93,7 +96,10 @@ for (const [locale, told] of Object.entries(words)) {
     assert.ok(text.startsWith(told.locked), text);
     assert.match(text, until2[locale]);
     order({ do: "unlock" });
-    await until("it is open", async () => { await one.click("#enter"); return one.isVisible("#chat"); });
+    await until("it is open", async () => {
+      await one.evaluate(() => document.querySelector("#enter").offsetParent && document.querySelector("#enter").click());
+      return one.isVisible("#chat");
+    });
   });
 
   test(`in slow mode a line waits, and the page says how long; it is sent then (${locale})`, async (t) => {
