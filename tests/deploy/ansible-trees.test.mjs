@@ -7,6 +7,7 @@ import { test } from "node:test";
 import { connect as connectTls } from "node:tls";
 import { Member, temporaryDirectory, until } from "../lib/harness.mjs";
 import { Site, name } from "./lib/ansible.mjs";
+import { DebianPackage } from "./lib/package.mjs";
 import { whyNoTree } from "./lib/tree.mjs";
 
 const skip = await whyNoTree();
@@ -107,6 +108,20 @@ test("one machine: from an empty system to a chat with a certificate of certbot"
     assert.ok((await at("ActiveEnter", 1)) > before, "the first one was restarted");
     assert.ok((await at("InactiveExit", 2)) > (await at("ActiveEnter", 1)), "the second one after it was ready");
   });
+});
+
+test("one machine from the Debian package", { skip, timeout: 2400000 }, async (t) => {
+  const built = await DebianPackage.get(t);
+  const site = await Site.start(t, "single");
+  const { chat } = site.trees;
+  const { ca, variables } = certificate(t);
+  const wanted = { ...variables, yukizuri_deb: built.deb, yukizuri_binary: "" };
+  await site.provision(wanted);
+  await talk(t, chat, ca);
+  assert.match(await chat.demand(["dpkg-query", "--show", "--showformat=${Status}", "yukizuri"]), /^install ok installed$/);
+  assert.match(await chat.demand(["systemctl", "show", "--property=FragmentPath", "yukizuri@1.service"]), /^FragmentPath=(\/usr)?\/lib\/systemd\/system\/yukizuri@\.service$/m);
+  assert.equal(await chat.demand(["dpkg", "--verify", "yukizuri"]), "", "no file of the package is changed");
+  await site.isDone(wanted);
 });
 
 test("one machine with supervisor", { skip }, async (t) => {

@@ -35,7 +35,7 @@ tree             all    10 -        $tree
 systemd          all    20 release  $tree
 release-trees    all    30 release  openssh-client rsync $tree
 package-install  all    60 -        debhelper lintian dpkg-dev git piuparts openssl $build $tree
-ansible-trees    all    90 release  ansible-core openssh-client $tree
+ansible-trees    all    90 release  ansible-core openssh-client debhelper dpkg-dev $build $tree
 compose-up       all    60 -        util-linux
 "
 
