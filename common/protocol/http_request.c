@@ -50,19 +50,36 @@ static size_t span(const char *text, size_t len, bool (*is_of)(char))
 struct line {
     const char *text;
     size_t len;
+    size_t judged; /* of them; they are not looked at again: a long line may come byte by byte */
     bool whole;
 };
+
+/* Takes off so many bytes. */
+static void skip(struct line *line, size_t len)
+{
+    line->text += len;
+    line->len -= len;
+    line->judged -= len < line->judged ? len : line->judged;
+}
+
+/* As span, of the line; no character of the part is `after`. */
+static size_t span_part(const struct line *line, bool (*is_of)(char), char after)
+{
+    const char *end = memchr(line->text, after, line->judged);
+    if (end != NULL)
+        return (size_t)(end - line->text);
+    return line->judged + span(line->text + line->judged, line->len - line->judged, is_of);
+}
 
 /* Takes off a part of such characters that is not empty, and the one after it; false when the line
  * cannot go on like that. With nothing left, it may end there if it is not whole. */
 static bool take_part(struct line *line, bool (*is_of)(char), char after)
 {
-    size_t len = span(line->text, line->len, is_of);
+    size_t len = span_part(line, is_of, after);
     bool ends = len == line->len;
     if (ends ? line->whole : len == 0 || line->text[len] != after)
         return false;
-    line->text += ends ? len : len + 1;
-    line->len -= ends ? len : len + 1;
+    skip(line, ends ? len : len + 1);
     return true;
 }
 
@@ -86,15 +103,24 @@ static bool may_be_request_line(struct line line)
 static bool may_be_field(struct line line)
 {
     return take_part(&line, is_token_char, ':') &&
-           span(line.text, line.len, is_field_value_char) == line.len;
+           span_part(&line, is_field_value_char, '\n') == line.len;
+}
+
+/* Of the bytes from `begin` on that were seen: all but a CR at their end, after which no LF may
+ * have come. */
+static size_t count_judged(size_t begin, size_t len, size_t seen)
+{
+    size_t judged = seen > begin + 1 ? seen - begin - 1 : 0;
+    return judged < len ? judged : len;
 }
 
 /* From `begin` on; `len` is without the LF, which is there if it is `ended`. */
-static bool may_be_line(const char *head, size_t begin, size_t len, bool ended)
+static bool may_be_line(const char *head, size_t begin, size_t len, size_t seen, bool ended)
 {
     const char *text = head + begin;
     bool has_cr = len > 0 && text[len - 1] == '\r';
-    const struct line line = {text, has_cr ? len - 1 : len, has_cr};
+    size_t text_len = has_cr ? len - 1 : len;
+    const struct line line = {text, text_len, count_judged(begin, text_len, seen), has_cr};
     if (ended && !has_cr)
         return false;
     if (line.len == 0) /* before the request line, or at the end */
@@ -110,7 +136,7 @@ bool http_request_is_hopeless(const char *data, size_t len, size_t seen)
     while (begin < len) {
         line_end = memchr(data + begin, '\n', len - begin);
         size_t end = line_end == NULL ? len : (size_t)(line_end - data);
-        if (!may_be_line(data, begin, end - begin, line_end != NULL))
+        if (!may_be_line(data, begin, end - begin, seen, line_end != NULL))
             return true;
         begin = end + 1;
     }

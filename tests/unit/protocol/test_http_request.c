@@ -217,7 +217,7 @@ static void test_a_line_that_no_head_has_is_hopeless_at_once(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         int len = snprintf(text, sizeof text, "GET / HTTP/1.1\r\nA: b\r\n%s\r\n", lines[i]);
-        for (size_t seen = 0; seen < (size_t)len; seen++)
+        for (size_t seen = 0; !http_request_is_hopeless(text, seen, 0); seen++)
             if (!http_request_is_hopeless(text, (size_t)len, seen))
                 fail_msg("%s waits when %zu bytes were seen", lines[i], seen);
         strcat(text, "\r\n");
@@ -230,6 +230,35 @@ static void test_a_line_that_no_head_has_is_hopeless_at_once(void **state)
             fail_msg("%s waits", first[i]);
         strcat(text, "Host: x\r\n\r\n");
         assert_int_equal(parse(text, &request), HTTP_REQUEST_BAD);
+    }
+}
+
+/* However a head comes, what was seen of it changes nothing. */
+static void test_what_was_seen_of_a_head_need_not_be_judged_again(void **state)
+{
+    static const char *const heads[] = {
+        "GET /a?b=c HTTP/1.1\r\nHost: x:80\r\nA: b c\r\nB:\r\n",
+        "\r\nGET / HTTP/1.1\r\nA: \r\rb\r\n",
+        "GET /\r / HTTP/1.1\r\n",
+        "GE\rT / HTTP/1.1\r\n",
+        "GET / HTTP/1.1\r\nA\rB: c\r\n",
+        "GET / HTTP/1.1\r\nA : c\r\n",
+        "GET  / HTTP/1.1\r\n",
+        "GET / HTTP/1.1\nA: b\r\n",
+        "GET / HTTP/1.1\r\nA: b\n",
+        "GET / HTTP/1.1\r\nA: b\001c\r\n",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        size_t whole = strlen(heads[i]);
+        for (size_t seen = 0; seen < whole; seen++) {
+            if (http_request_is_hopeless(heads[i], seen, 0))
+                break;
+            for (size_t len = seen; len <= whole; len++)
+                if (http_request_is_hopeless(heads[i], len, seen) !=
+                    http_request_is_hopeless(heads[i], len, 0))
+                    fail_msg("%s: of %zu bytes %zu were seen", heads[i], len, seen);
+        }
     }
 }
 
@@ -440,6 +469,7 @@ int main(void)
         cmocka_unit_test(test_options_of_the_server),
         cmocka_unit_test(test_what_can_become_no_request_is_known_at_once),
         cmocka_unit_test(test_a_line_that_no_head_has_is_hopeless_at_once),
+        cmocka_unit_test(test_what_was_seen_of_a_head_need_not_be_judged_again),
         cmocka_unit_test(test_what_is_refused_for_more_than_its_form_is_not_hopeless),
         cmocka_unit_test(test_head_is_told_what_get_would_be_and_never_upgrades),
         cmocka_unit_test(test_an_origin_is_of_the_host_that_the_request_is_for),
