@@ -38,6 +38,8 @@ static void iterate(struct server *server)
 {
     fanout_flush(server->fanout);
     poller_read(server->poller);
+    poller_read(server->http_poller);
+    http_server_enforce(server->http);
     broker_flush(server->broker);
     connections_flush(server->connections);
     broker_flush(server->broker);
@@ -48,6 +50,7 @@ static void iterate(struct server *server)
 static bool has_pending_work(const struct server *server)
 {
     return fanout_has_more(server->fanout) || poller_is_behind(server->poller) ||
+           poller_is_behind(server->http_poller) || http_server_is_behind(server->http) ||
            connections_have_more(server->connections);
 }
 

@@ -166,6 +166,7 @@ void server_free(struct server *server)
     address_rates_free(server->address_rates);
     fanout_free(server->fanout);
     batch_send_free(server->sender);
+    poller_free(server->http_poller);
     poller_free(server->poller);
     free_event(server->tick);
     stalls_free(server->stalls);

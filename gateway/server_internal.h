@@ -27,7 +27,8 @@ struct server {
     struct log *log;
     struct service *service;
     struct event_base *base;
-    struct poller *poller;
+    struct poller *poller;      /* of the members' sockets */
+    struct poller *http_poller; /* of the others: who floods these does not delay members */
     struct batch_send *sender;
     struct fanout *fanout;
     struct embedded_redis *embedded;

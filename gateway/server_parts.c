@@ -21,7 +21,8 @@ static void on_accept(void *arg, int fd, const struct address *address, bool pro
 static bool is_busy(void *arg)
 {
     const struct server *server = arg;
-    return poller_is_behind(server->poller) || connections_have_more(server->connections);
+    return poller_is_behind(server->poller) || poller_is_behind(server->http_poller) ||
+           connections_have_more(server->connections);
 }
 
 static void on_full(void *arg, enum refusal reason)
@@ -240,7 +241,7 @@ static void make_http_server(struct server *server)
     };
     server->addresses = client_addresses_new(&addresses);
     const struct http_server_options http = {
-        .poller = server->poller,
+        .poller = server->http_poller,
         .config = server->config,
         .addresses = server->addresses,
         .connections = server->connections,
@@ -279,6 +280,7 @@ int server_parts_make(struct server *server, char *error, size_t error_size)
         open_listener(server, error, error_size) != 0 || make_redis(server, error, error_size) != 0)
         return -1;
     server->poller = poller_new(server->base, &server->metrics);
+    server->http_poller = poller_new(server->base, &server->metrics);
     make_parts(server);
     make_http_server(server);
     make_site(server);

@@ -138,8 +138,19 @@ static void begin_answer(struct http_client *client)
 
 /* --- Receiving --- */
 
+/* Keeps what is not yet a whole head. */
+static void keep_head(struct http_client *client, const char *data, size_t len)
+{
+    char *copy = len == 0 ? NULL : memory_copy(data, len);
+    free(client->in);
+    client->in = copy;
+    client->in_len = len;
+}
+
+/* Nothing that came is looked at again. */
 static void answer_error(struct http_client *client, int status, const char *sentence)
 {
+    keep_head(client, NULL, 0);
     client->response.keep_alive = false;
     response_say(&client->response, status, sentence);
     begin_answer(client);
@@ -157,15 +168,6 @@ static void answer_parse_error(struct http_client *client, int error)
     } else {
         answer_error(client, 400, "This request is malformed.");
     }
-}
-
-/* Keeps what is not yet a whole head. */
-static void keep_head(struct http_client *client, const char *data, size_t len)
-{
-    char *copy = len == 0 ? NULL : memory_copy(data, len);
-    free(client->in);
-    client->in = copy;
-    client->in_len = len;
 }
 
 /* Many people may share an address, and an idle client loses nothing by connecting again: half of
@@ -324,9 +326,16 @@ static void on_read_timeout(struct http_client *client)
     }
 }
 
+void http_client_note_deadline(struct link *on_wheel)
+{
+    const struct http_client *client = LIST_ITEM(on_wheel, struct http_client, on_wheel);
+    list_add(&client->server->overdue, on_wheel);
+}
+
 void http_client_on_deadline(struct link *on_wheel)
 {
     struct http_client *client = LIST_ITEM(on_wheel, struct http_client, on_wheel);
+    list_remove(on_wheel);
     if (!client->answering && !client->lingering) {
         on_read_timeout(client);
         return;

@@ -40,11 +40,14 @@ void http_client_open(struct http_server *server, int fd, const struct address *
  * `peer` and `response` end with it. */
 int http_client_take_socket(struct http_client *client);
 
-/* For the wheel: the client's deadline has passed. Answers 408, or drops it. */
+/* For the wheel: the client's deadline has passed. Puts it among those that are overdue. */
+void http_client_note_deadline(struct link *on_wheel);
+
+/* Takes it from there, and answers 408, or drops it. */
 void http_client_on_deadline(struct link *on_wheel);
 
-/* Drops a client, and closes its socket: one on the wheel; the one that has been idle for longest,
- * of which there must be one. */
+/* Drops a client, and closes its socket: one on the wheel, or overdue; the one that has been idle
+ * for longest, of which there must be one. */
 void http_client_drop(struct link *on_wheel);
 void http_client_drop_longest_idle(struct http_server *server);
 

@@ -11,6 +11,7 @@ struct http_server {
     struct http_server_options options;
     struct wheel *wheel; /* all clients: their deadlines */
     struct quota *quota; /* of sockets that are no WebSockets yet, by peer */
+    struct link overdue; /* clients whose deadline has passed, on no wheel; the first comes next */
     struct link idle;    /* clients between two requests, the longest idle first */
     size_t count;
     char *scratch; /* one read, of max-head bytes */

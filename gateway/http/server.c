@@ -12,6 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum { ENFORCE_BUDGET_US = 1000 /* of an iteration */ };
+
 static uint32_t now_s(void)
 {
     return (uint32_t)(clock_monotonic_ms() / 1000);
@@ -77,6 +79,7 @@ struct http_server *http_server_new(const struct http_server_options *options)
     server->wheel = wheel_new((unsigned)longest_s, now_s());
     server->quota = quota_new(config->max_connections_per_address);
     server->scratch = memory_new(config->max_head + 1);
+    list_init(&server->overdue);
     list_init(&server->idle);
     return server;
 }
@@ -86,6 +89,8 @@ void http_server_free(struct http_server *server)
     if (server == NULL)
         return;
     wheel_empty(server->wheel, http_client_drop);
+    while (!list_is_empty(&server->overdue))
+        http_client_drop(server->overdue.next);
     wheel_free(server->wheel);
     quota_free(server->quota);
     free(server->scratch);
@@ -94,7 +99,23 @@ void http_server_free(struct http_server *server)
 
 void http_server_tick(struct http_server *server)
 {
-    wheel_advance(server->wheel, now_s(), http_client_on_deadline);
+    wheel_advance(server->wheel, now_s(), http_client_note_deadline);
+    http_server_enforce(server);
+}
+
+void http_server_enforce(struct http_server *server)
+{
+    if (list_is_empty(&server->overdue))
+        return;
+    int64_t until_us = clock_monotonic_us() + ENFORCE_BUDGET_US;
+    do
+        http_client_on_deadline(server->overdue.next);
+    while (!list_is_empty(&server->overdue) && clock_monotonic_us() < until_us);
+}
+
+bool http_server_is_behind(const struct http_server *server)
+{
+    return !list_is_empty(&server->overdue);
 }
 
 void http_server_drain(struct http_server *server)

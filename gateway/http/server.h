@@ -33,8 +33,15 @@ struct http_server *http_server_new(const struct http_server_options *options);
 /* Closes the sockets of all clients. Calls nobody back. NULL is fine. */
 void http_server_free(struct http_server *server);
 
-/* To be called once a second: enforces the deadlines. */
+/* To be called once a second: finds the deadlines that have passed, and enforces some. */
 void http_server_tick(struct http_server *server);
+
+/* To be called in each iteration of the loop: enforces the passed deadlines, for a millisecond at
+ * most. Those who connected together are late together, and members are not to wait for that. */
+void http_server_enforce(struct http_server *server);
+
+/* Are there passed deadlines that are not enforced yet? */
+bool http_server_is_behind(const struct http_server *server);
 
 /* Takes over an accepted, non-blocking socket; refuses it, 503 or 429, where there are too many.
  * `proxied`: a PROXY header comes first (protocol/proxy_header), and says who the peer is. May call

@@ -61,6 +61,13 @@ int64_t clock_monotonic_ms(void)
     return now_ms;
 }
 
+/* Each look at it takes longer than deadlines may. */
+int64_t clock_monotonic_us(void)
+{
+    static int64_t now_us;
+    return now_us += 2000;
+}
+
 static bool on_request(void *arg, const struct http_call *call)
 {
     assert_ptr_equal(arg, &asked);
@@ -258,6 +265,37 @@ static void test_an_idle_client_makes_room_for_a_newcomer_and_one_that_asks_does
     close(third);
 }
 
+static void test_deadlines_that_pass_together_are_enforced_in_several_iterations(void **state)
+{
+    (void)state;
+    int visitors[] = {visit("203.0.113.1"), visit("203.0.113.2")};
+    now_ms += 11000;
+    http_server_tick(server);
+    assert_int_equal(http_server_count_clients(server), 1);
+    assert_true(http_server_is_behind(server));
+    http_server_enforce(server);
+    assert_int_equal(http_server_count_clients(server), 0);
+    assert_false(http_server_is_behind(server));
+    for (size_t i = 0; i < 2; i++)
+        close(visitors[i]);
+}
+
+static void test_an_overdue_client_that_was_not_dropped_yet_is_closed_with_the_server(void **state)
+{
+    char byte;
+    (void)state;
+    int visitors[] = {visit("203.0.113.1"), visit("203.0.113.2")};
+    now_ms += 11000;
+    http_server_tick(server);
+    assert_int_equal(http_server_count_clients(server), 1);
+    http_server_free(server);
+    server = NULL;
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(read(visitors[i], &byte, 1), 0);
+        close(visitors[i]);
+    }
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, open_server, close_server)
 
 int main(void)
@@ -268,6 +306,8 @@ int main(void)
         TEST(test_a_taken_socket_belongs_to_who_took_it),
         TEST(test_a_taken_socket_counts_no_more_for_its_address),
         TEST(test_only_who_was_answered_has_to_move_when_the_server_drains),
+        TEST(test_deadlines_that_pass_together_are_enforced_in_several_iterations),
+        TEST(test_an_overdue_client_that_was_not_dropped_yet_is_closed_with_the_server),
         TEST(test_an_idle_client_makes_room_for_a_newcomer_and_one_that_asks_does_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

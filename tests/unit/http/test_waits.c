@@ -41,6 +41,23 @@ static void test_who_does_not_end_a_request_in_time_gets_408(void **state)
     assert_true(answer.ended);
 }
 
+/* Many who are late together take more than one iteration of the loop; members do not wait. */
+static void test_all_who_are_late_together_get_408(void **state)
+{
+    int visitors[50];
+    (void)state;
+    for (size_t i = 0; i < sizeof visitors / sizeof *visitors; i++) {
+        visitors[i] = stage_visit(VISITOR);
+        stage_send(visitors[i], "GET /healthz HTTP/1.1\r\nHo");
+    }
+    stage_pass(HEAD_S + 1);
+    for (size_t i = 0; i < sizeof visitors / sizeof *visitors; i++) {
+        struct stage_bytes answer = stage_receive(visitors[i]);
+        assert_string_equal(stage_statuses(answer), "408");
+        assert_true(answer.ended);
+    }
+}
+
 static void test_a_byte_now_and_then_gives_no_more_time(void **state)
 {
     (void)state;
@@ -269,6 +286,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_who_does_not_end_a_request_in_time_gets_408),
+        TEST(test_all_who_are_late_together_get_408),
         TEST(test_a_byte_now_and_then_gives_no_more_time),
         TEST(test_who_comes_and_sends_nothing_is_dropped_without_an_answer),
         TEST(test_an_idle_connection_is_kept_for_keep_alive_seconds_after_its_last_request),

@@ -63,6 +63,7 @@ static void take_steps(void *arg)
     (void)arg;
     fanout_flush(stage.fanout);
     poller_read(stage.poller);
+    http_server_enforce(stage.http);
     broker_flush(stage.broker);
     connections_flush(stage.connections);
     broker_flush(stage.broker);
