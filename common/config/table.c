@@ -97,7 +97,8 @@ const struct config_row config_table[] = {
      "no new burst. Here and in the limits below, loopback and trusted proxies are not counted."},
     {"bytes-per-address", CONFIG_RATE, AT(bytes_per_address), "131072:2097152", 0, 100000000,
      "N:BURST",
-     "Bytes per second and burst that one address may send over its WebSockets, whatever they are. "
+     "Bytes per second and burst that one address may send over its WebSockets, whatever they are; "
+     "where messages may be compressed, each counts once more as inflated. "
      "The connection that sends more is closed with 4429."},
     {"joins-per-address", CONFIG_RATE, AT(joins_per_address), "2:128", 0, 0, "N:BURST",
      "Joins and resumes per second and burst from one address; further ones are refused with "

@@ -52,8 +52,9 @@ struct connection_callbacks {
     bool (*on_control)(void *owner, bool ping, const uint8_t *data, size_t len);
     /* The connection ends; it is freed when this returns. */
     void (*on_closed)(void *owner, const struct connection_end *end);
-    /* So many bytes have come, whatever they are; what they mean is told after this. NULL: not
-     * told. */
+    /* So many bytes have come, whatever they are; what they mean is told after this. Where messages
+     * may be compressed, each is told of once more, with the length that it has in the end. NULL:
+     * not told. */
     void (*on_bytes)(void *owner, size_t len);
 };
 

@@ -124,8 +124,11 @@ static bool on_next_frame(void *arg)
 static void on_decoded_message(void *arg, bool text, const uint8_t *data, size_t len)
 {
     struct connection *connection = arg;
+    const struct connection_callbacks *callbacks = connection->callbacks;
+    if (!connection->closing && connection->deflated && callbacks->on_bytes != NULL)
+        callbacks->on_bytes(connection->owner, len); /* some on the wire may have become many */
     if (!connection->closing)
-        connection->callbacks->on_message(connection->owner, text, data, len);
+        callbacks->on_message(connection->owner, text, data, len);
 }
 
 static void on_decoded_close(void *arg, uint16_t code)

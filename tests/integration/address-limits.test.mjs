@@ -118,6 +118,16 @@ for (const [name, { args, once, allowed, refused }] of Object.entries(LIMITS)) {
   });
 }
 
+test("what a compressed message inflates to counts for bytes-per-address", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t), args: [...PROXY, "--bytes-per-address", "1:15000"] });
+  const ann = await new Member(t, gateway.url, { perMessageDeflate: { threshold: 0 }, headers: { "X-Forwarded-For": ANN } }).join("ann");
+  for (let i = 0; i < 2; i++) ann.send({ type: "typing", more: "x".repeat(10000) });
+  ann.send({ type: "ping" });
+  const { code } = await ann.waitClosed();
+  assert.equal(code, 4429);
+  assert.ok((await gateway.stats()).bytes_in < 2000, "on the wire they are few");
+});
+
 test("a refused say of an address does not reach Redis", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis, args: [...PROXY, "--rate-per-address", "0.1:1", "--rate", "0"] });
