@@ -188,11 +188,15 @@ void crowd_connect(struct crowd *crowd, bool deaf)
                               .speaker = (uint8_t)(speaker < CROWD_SPEAKERS ? speaker : NO_SPEAKER),
                               .deaf = deaf};
     path[expand(crowd, crowd->options.dialect->path, index, path)] = '\0';
-    int len = snprintf(text, sizeof text,
-                       "GET %.400s HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\n"
-                       "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n",
-                       path, crowd->options.dialect->headers);
+    int len = 0;
+    if (crowd->options.proxied)
+        len = snprintf(text, 64, "PROXY TCP4 198.51.%d.%d 192.0.2.1 1000 80\r\n", index >> 8 & 255,
+                       index & 255);
+    len += snprintf(text + len, sizeof text - 64,
+                    "GET %.400s HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\n"
+                    "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n",
+                    path, crowd->options.dialect->headers);
     send_all(client->fd, text, (size_t)len);
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = (uint32_t)index};
     epoll_ctl(crowd->epoll_fd, EPOLL_CTL_ADD, client->fd, &event);

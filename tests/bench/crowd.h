@@ -20,8 +20,9 @@ struct crowd_options {
     const struct dialect *dialect;
     int ports[CROWD_PORTS];
     int port_count;
-    bool spread; /* neighbours in a room connect to different ports; else a room has one port */
-    int source;  /* second byte of the clients' addresses: 127.SOURCE.x.y */
+    bool spread;  /* neighbours in a room connect to different ports; else a room has one port */
+    bool proxied; /* a PROXY header gives each client an address of its own, of 198.51.0.0/16 */
+    int source;   /* second byte of the clients' addresses: 127.SOURCE.x.y */
     int rooms;
     const char *room; /* beginning of their names, and of the clients' */
     int bytes;        /* of a text */

@@ -7,6 +7,8 @@
  *   --dialect yukizuri|relay|socketio|nats     how the server is spoken to (dialect.c)
  *   --members N  --rooms N  --room NAME        clients, in so many rooms (default 1000 in 1)
  *   --spread 1                                 a room's clients connect to all ports in turn
+ *   --proxied 1                                the ports want a PROXY header: each client gets an
+ *                                              address of its own
  *   --source K                                 client addresses are 127.K.x.y
  *   --rate R                                   texts a second, over all rooms, whatever the server
  * does
@@ -40,7 +42,7 @@ static struct options {
     const char *ports;
     const char *pids;
     int members, rate, window, seconds, warmup, pending, deaf, storms, storm_members, impolite;
-    int hold, rooms, spread, source, bytes, payload;
+    int hold, rooms, spread, proxied, source, bytes, payload;
     const char *room, *wait, *redis;
 } options = {
     .dialect = "yukizuri",
@@ -307,17 +309,18 @@ static const struct {
     int *number;
     const char **word;
 } names[] = {
-    {"--dialect", NULL, &options.dialect},   {"--ports", NULL, &options.ports},
-    {"--pids", NULL, &options.pids},         {"--room", NULL, &options.room},
-    {"--wait", NULL, &options.wait},         {"--redis", NULL, &options.redis},
-    {"--members", &options.members, NULL},   {"--rooms", &options.rooms, NULL},
-    {"--spread", &options.spread, NULL},     {"--source", &options.source, NULL},
-    {"--rate", &options.rate, NULL},         {"--window", &options.window, NULL},
-    {"--seconds", &options.seconds, NULL},   {"--warmup", &options.warmup, NULL},
-    {"--bytes", &options.bytes, NULL},       {"--payload", &options.payload, NULL},
-    {"--pending", &options.pending, NULL},   {"--deaf", &options.deaf, NULL},
-    {"--storms", &options.storms, NULL},     {"--storm-members", &options.storm_members, NULL},
-    {"--impolite", &options.impolite, NULL}, {"--hold", &options.hold, NULL},
+    {"--dialect", NULL, &options.dialect}, {"--ports", NULL, &options.ports},
+    {"--pids", NULL, &options.pids},       {"--room", NULL, &options.room},
+    {"--wait", NULL, &options.wait},       {"--redis", NULL, &options.redis},
+    {"--members", &options.members, NULL}, {"--rooms", &options.rooms, NULL},
+    {"--spread", &options.spread, NULL},   {"--source", &options.source, NULL},
+    {"--rate", &options.rate, NULL},       {"--window", &options.window, NULL},
+    {"--seconds", &options.seconds, NULL}, {"--warmup", &options.warmup, NULL},
+    {"--bytes", &options.bytes, NULL},     {"--payload", &options.payload, NULL},
+    {"--pending", &options.pending, NULL}, {"--deaf", &options.deaf, NULL},
+    {"--storms", &options.storms, NULL},   {"--storm-members", &options.storm_members, NULL},
+    {"--proxied", &options.proxied, NULL}, {"--impolite", &options.impolite, NULL},
+    {"--hold", &options.hold, NULL},
 };
 
 static void read_option(const char *name, const char *value)
@@ -340,6 +343,7 @@ static struct crowd_options crowd_options(void)
     struct crowd_options of = {
         .dialect = dialect_find(options.dialect),
         .spread = options.spread != 0,
+        .proxied = options.proxied != 0,
         .source = options.source,
         .rooms = options.rooms > 0 ? options.rooms : 1,
         .room = options.room,
