@@ -1,6 +1,7 @@
 /* yukizuri: settings, a log, a server (or several), an exit status. */
 #include "base/cores.h"
 #include "base/file_limit.h"
+#include "base/library_memory.h"
 #include "base/service.h"
 #include "base/signals.h"
 #include "base/standard_files.h"
@@ -15,6 +16,7 @@
 #include "telemetry/log.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -95,6 +97,7 @@ int main(int argc, char **argv)
 {
     struct config config;
     signals_begin();
+    library_memory_take_over(event_set_mem_functions);
     user_limit_process();
     if (standard_files_hold(&has_output) != 0) {
         stderr_line_print("cannot open /dev/null: %s", strerror(errno));

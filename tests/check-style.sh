@@ -31,7 +31,7 @@ owner() {
 }
 owner 'wslay/' 'gateway/websocket/decoder\.c'
 owner 'hiredis/' 'gateway/redis/resp_decode\.c'
-owner 'jansson' 'common/protocol/(message|room_event|control)\.c'
+owner 'jansson' 'common/(protocol/(message|room_event|control)|base/library_memory)\.c'
 owner 'utf8proc' 'common/protocol/unicode\.c'
 owner 'openssl/(evp|hmac|sha|rand)' 'common/base/digest\.c'
 owner 'openssl/(ssl|err)' 'gateway/redis/tls\.c'

@@ -56,6 +56,12 @@ struct algorithm {
     EVP_MD_CTX *context;
 };
 
+static void fail(const char *name)
+{
+    stderr_line_print("OpenSSL has no %s", name);
+    abort();
+}
+
 static void hash(struct algorithm *algorithm, const char *name, const void *data, size_t len,
                  uint8_t *out)
 {
@@ -66,10 +72,8 @@ static void hash(struct algorithm *algorithm, const char *name, const void *data
     if (algorithm->method == NULL || algorithm->context == NULL ||
         EVP_DigestInit_ex2(algorithm->context, algorithm->method, NULL) != 1 ||
         EVP_DigestUpdate(algorithm->context, data, len) != 1 ||
-        EVP_DigestFinal_ex(algorithm->context, out, NULL) != 1) {
-        stderr_line_print("OpenSSL has no %s", name);
-        abort();
-    }
+        EVP_DigestFinal_ex(algorithm->context, out, NULL) != 1)
+        fail(name);
 }
 
 void digest_sha1(const void *data, size_t len, uint8_t out[DIGEST_SHA1_BYTES])
@@ -88,7 +92,8 @@ void digest_hmac(const uint8_t key[DIGEST_SHA256_BYTES], const void *data, size_
                  uint8_t out[DIGEST_SHA256_BYTES])
 {
     unsigned int size = DIGEST_SHA256_BYTES;
-    HMAC(EVP_sha256(), key, DIGEST_SHA256_BYTES, data, len, out, &size);
+    if (HMAC(EVP_sha256(), key, DIGEST_SHA256_BYTES, data, len, out, &size) == NULL)
+        fail("HMAC");
 }
 
 void digest_base64(const void *data, size_t len, char *out)

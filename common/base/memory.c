@@ -15,18 +15,27 @@
 const char *malloc_conf = "narenas:1,lg_tcache_max:12,dirty_decay_ms:1000";
 #endif
 
+void memory_run_out(void)
+{
+    stderr_line_print("out of memory");
+    abort();
+}
+
 static void *check(void *memory)
 {
-    if (memory == NULL) {
-        stderr_line_print("out of memory");
-        abort();
-    }
+    if (memory == NULL)
+        memory_run_out();
     return memory;
 }
 
 void *memory_new(size_t size)
 {
     return check(calloc(1, size));
+}
+
+void *memory_take(size_t size)
+{
+    return check(malloc(size));
 }
 
 void *memory_resize(void *old, size_t count, size_t size)
@@ -36,7 +45,7 @@ void *memory_resize(void *old, size_t count, size_t size)
 
 char *memory_copy(const char *data, size_t len)
 {
-    char *copy = check(malloc(len + 1));
+    char *copy = memory_take(len + 1);
     if (len > 0)
         memcpy(copy, data, len);
     copy[len] = '\0';

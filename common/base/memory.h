@@ -6,8 +6,15 @@
 
 #include <stddef.h>
 
+/* Ends the process with a line on stderr: what the functions here do when there is no memory, for
+ * what a library reports. */
+_Noreturn void memory_run_out(void);
+
 /* Zeroed memory, never NULL; the caller frees it with free(). */
 void *memory_new(size_t size);
+
+/* The same, but not zeroed: for those whom malloc(3) would serve. */
+void *memory_take(size_t size);
 
 /* Like realloc(3), but aborts on failure; `count * size` is checked for overflow. */
 void *memory_resize(void *old, size_t count, size_t size);

@@ -31,7 +31,7 @@ struct deflater *deflater_new(int window_bits, uint64_t *count)
     assert(window_bits >= 9 && window_bits <= MAX_WBITS);
     if (deflateInit2(&deflater->stream, LEVEL, Z_DEFLATED, -window_bits, MEMORY_LEVEL,
                      Z_DEFAULT_STRATEGY) != Z_OK)
-        abort(); /* out of memory */
+        memory_run_out();
     deflater_refill(deflater);
     return deflater;
 }
@@ -87,7 +87,7 @@ struct inflater *inflater_new(size_t most, uint64_t *count)
     inflater->most = most > 0 && most < INFLATER_MOST_BYTES ? most : INFLATER_MOST_BYTES;
     inflater->count = count;
     if (inflateInit2(&inflater->stream, -MAX_WBITS) != Z_OK)
-        abort(); /* out of memory */
+        memory_run_out();
     return inflater;
 }
 

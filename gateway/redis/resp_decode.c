@@ -141,7 +141,7 @@ static redisReader *new_reader(struct redis_replies *replies)
     };
     redisReader *reader = redisReaderCreateWithFunctions(&functions);
     if (reader == NULL)
-        abort(); /* out of memory */
+        memory_run_out();
     reader->privdata = replies;
     return reader;
 }

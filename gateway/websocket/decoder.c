@@ -309,7 +309,7 @@ struct decoder *decoder_new(const struct decoder_callbacks *callbacks,
     decoder->limits = *limits;
     decoder->arg = arg;
     if (wslay_event_context_server_init(&decoder->context, &wslay_callbacks, decoder) != 0)
-        abort(); /* out of memory */
+        memory_run_out();
     /* wslay would allocate whatever length a peer declares, and something for each fragment */
     wslay_event_config_set_no_buffering(decoder->context, 1);
     if (limits->message_bytes > 0)
@@ -333,7 +333,8 @@ void decoder_free(struct decoder *decoder)
     free(decoder);
 }
 
-/* wslay returns whenever it gets less than it asks for. */
+/* wslay returns whenever it gets less than it asks for. What it takes memory for is small, and when
+ * there is none it forgets what it has already taken. */
 static int run_wslay(struct decoder *decoder)
 {
     size_t before;
@@ -343,6 +344,8 @@ static int run_wslay(struct decoder *decoder)
         error = wslay_event_recv(decoder->context);
     } while (error == 0 && decoder->input_len < before &&
              wslay_event_get_read_enabled(decoder->context));
+    if (error == WSLAY_ERR_NOMEM)
+        memory_run_out();
     return error;
 }
 

@@ -1,0 +1,145 @@
+/* Where zlib has no memory left, whole messages are given up to there, and then the connection is
+ * closed; where wslay has none, the process ends. */
+#include "unit.h"
+
+#include "failing_malloc.h"
+#include "protocol/deflate.h"
+#include "websocket/decoder.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* "Hel" + ping + "lo", masked with zeroes; a whole "x"; a pong; "Hello" compressed (RFC 7692
+ * section 7.2.3.1); a close frame, 1000. */
+static const uint8_t input[] = "\x01\x83\0\0\0\0Hel"
+                               "\x89\x81\0\0\0\0p"
+                               "\x80\x82\0\0\0\0lo"
+                               "\x81\x81\0\0\0\0x"
+                               "\x8a\x80\0\0\0\0"
+                               "\xc1\x87\0\0\0\0\xf2\x48\xcd\xc9\xc9\x07\x00"
+                               "\x88\x82\0\0\0\0\x03\xe8";
+static const char expected[] = "P(p)T(Hello)T(x)Q()T(Hello)C(1000)";
+
+static char seen[256];
+static uint64_t inflated;
+
+static void note(char what, const void *data, size_t len)
+{
+    size_t at = strlen(seen);
+    snprintf(seen + at, sizeof seen - at, "%c(%.*s)", what, (int)len, (const char *)data);
+}
+
+static void on_message(void *arg, bool text, const uint8_t *data, size_t len)
+{
+    (void)arg;
+    note(text ? 'T' : 'B', data, len);
+}
+
+static void on_close(void *arg, uint16_t code)
+{
+    char text[8];
+    (void)arg;
+    note('C', text, (size_t)snprintf(text, sizeof text, "%u", code));
+}
+
+static void on_control(void *arg, bool ping, const uint8_t *data, size_t len)
+{
+    (void)arg;
+    note(ping ? 'P' : 'Q', data, len);
+}
+
+static void on_send(void *arg, const uint8_t *data, size_t len)
+{
+    (void)arg;
+    (void)data;
+    (void)len;
+}
+
+static const struct decoder_callbacks callbacks = {NULL, on_message, on_close, on_control, on_send};
+static const struct decoder_limits limits = {.message_bytes = 100, .fragments = 8};
+
+static enum decoder_result feed_in_pieces(struct decoder *decoder, size_t piece, uint16_t *code)
+{
+    enum decoder_result result = DECODER_OPEN;
+    for (size_t at = 0; at < sizeof input - 1 && result == DECODER_OPEN; at += piece) {
+        size_t left = sizeof input - 1 - at;
+        result = decoder_feed(decoder, input + at, left < piece ? left : piece, code);
+    }
+    return result;
+}
+
+enum { ALL_GOOD, GOOD_WITHOUT, WRONG };
+
+/* In a process that ends with it. */
+static int decode(unsigned n, enum failing_malloc how, size_t piece)
+{
+    uint16_t code = 0;
+    struct inflater *inflater = inflater_new(100, &inflated);
+    struct decoder *decoder = decoder_new(&callbacks, &limits, NULL);
+    decoder_set_inflater(decoder, inflater);
+    failing_malloc_begin(n, how);
+    enum decoder_result result = feed_in_pieces(decoder, piece, &code);
+    bool failed = failing_malloc_end();
+    decoder_free(decoder);
+    inflater_free(inflater);
+    bool complete = strcmp(seen, expected) == 0;
+    bool begun = strncmp(seen, expected, strlen(seen)) == 0;
+    if (complete ? result != DECODER_CLOSED || code != 1000 : result != DECODER_VIOLATED)
+        return WRONG;
+    if (!begun || (!complete && !failed))
+        return WRONG;
+    return failed ? GOOD_WITHOUT : ALL_GOOD;
+}
+
+/* As a build with LeakSanitizer finds it. */
+int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
+
+static bool has_leaked(void)
+{
+    uint8_t forgotten[4096]; /* pointers on the stack */
+    memset(forgotten, 0, sizeof forgotten);
+    __asm__ volatile("" : : "r"(forgotten) : "memory");
+    return __lsan_do_recoverable_leak_check != NULL && __lsan_do_recoverable_leak_check() != 0;
+}
+
+/* Returns whether an allocation has failed. */
+static bool decode_without(unsigned n, enum failing_malloc how, size_t piece)
+{
+    int status;
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        int verdict = decode(n, how, piece);
+        _exit(has_leaked() ? WRONG : verdict);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFSIGNALED(status)) {
+        assert_int_equal(WTERMSIG(status), SIGABRT);
+        return true;
+    }
+    assert_in_range(WEXITSTATUS(status), ALL_GOOD, GOOD_WITHOUT); /* a leak is another one */
+    return WEXITSTATUS(status) == GOOD_WITHOUT;
+}
+
+static void test_whole_messages_are_given_or_there_is_an_end(void **state)
+{
+    static const size_t pieces[] = {1, 7, sizeof input};
+    (void)state;
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+        unsigned n = 1, m = 1;
+        while (decode_without(n, FAILING_ONCE, pieces[i]))
+            n++;
+        while (decode_without(m, FAILING_ONWARD, pieces[i]))
+            m++;
+        assert_true(n > 1 && m > 1);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_whole_messages_are_given_or_there_is_an_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
