@@ -54,7 +54,7 @@ style() {
 }
 if wants style; then job style style; fi
 if wants unit; then job unit ctest --test-dir build/asan --output-on-failure --timeout 120; fi
-if wants fuzz; then job fuzz bash tests/fuzz/run.sh 20; fi
+if wants fuzz; then job fuzz bash tests/fuzz/run.sh 12; fi
 if wants integration; then job integration node --test --test-concurrency=2 tests/integration/*.test.mjs; fi
 if wants browser; then job browser node --test --test-concurrency=1 tests/browser/*.test.mjs; fi
 if wants deploy; then job deploy bash tests/deploy/run.sh; fi

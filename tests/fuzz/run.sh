@@ -1,11 +1,11 @@
 #!/bin/bash
 # Builds the fuzzers and runs each of them, two at a time. Failing inputs stay in build/fuzz/found.
 #
-#   tests/fuzz/run.sh [SECONDS, default 20] [NAME...]
+#   tests/fuzz/run.sh [SECONDS, default 60] [NAME...]
 set -uo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$top" || exit 1
-seconds=${1:-20}
+seconds=${1:-60}
 shift $(($# > 0 ? 1 : 0))
 names=("$@")
 cmake --preset fuzz -G Ninja >/dev/null && cmake --build --preset fuzz >/dev/null || {
