@@ -205,17 +205,20 @@ int redis_replies_next(struct redis_replies *replies, const struct redis_reply *
     if (found == NULL && is_too_long(replies))
         return REDIS_REPLIES_TOO_LONG;
     if (!good)
-        return REDIS_REPLIES_BROKEN;
+        return replies->reader->err == REDIS_ERR_OOM ? REDIS_REPLIES_NO_MEMORY
+                                                     : REDIS_REPLIES_BROKEN;
     *reply = replies->last = found;
     return 0;
 }
 
 const char *redis_replies_why(int error)
 {
-    return error == REDIS_REPLIES_TOO_LONG
-               ? "Redis sent a longer answer than any that was asked for; is that address really a "
-                 "Redis, and one for this service alone?"
-               : "Redis sent what is not RESP; is it Redis that listens there?";
+    if (error == REDIS_REPLIES_TOO_LONG)
+        return "Redis sent a longer answer than any that was asked for; is that address really a "
+               "Redis, and one for this service alone?";
+    if (error == REDIS_REPLIES_NO_MEMORY)
+        return "there is no memory left to read what Redis sends";
+    return "Redis sent what is not RESP; is it Redis that listens there?";
 }
 
 /* --- What is in a reply --- */

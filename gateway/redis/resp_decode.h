@@ -37,6 +37,7 @@ void redis_replies_feed(struct redis_replies *replies, const char *data, size_t 
 enum redis_replies_error {
     REDIS_REPLIES_BROKEN = -1, /* that was not RESP, or arrays in arrays deeper than hiredis goes */
     REDIS_REPLIES_TOO_LONG = -2,
+    REDIS_REPLIES_NO_MEMORY = -3, /* to read on */
 };
 
 /* The next complete reply, or NULL when there is none yet: 0. An error is the end of this
