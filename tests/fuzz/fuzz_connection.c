@@ -267,15 +267,21 @@ static void peer_sends_frames(void)
     size_t len = (size_t)next_byte() * 4 % MOST, times = 1 + next_byte() % 32;
     size_t header_len = len > 125 ? 8 : 6;
     struct text all = TEXT_EMPTY;
+    frame[2] = (uint8_t)(len >> 8);
+    frame[3] = (uint8_t)len;
     if (len <= 125)
-        frame[1] = (uint8_t)(0x80 | len);
-    else
-        frame[2] = (uint8_t)(len >> 8), frame[3] = (uint8_t)len;
+        memcpy(frame + 1, (const uint8_t[]){(uint8_t)(0x80 | len), 0, 0}, 3);
     memset(frame + header_len, next_byte() & 0x7f, len);
     for (size_t i = 0; i < times; i++)
         text_add(&all, (const char *)frame, header_len + len);
     peer_sends(all.data, all.len);
     text_done(&all);
+}
+
+static void leave_room(void)
+{
+    subscribers_remove(run.subscribers, run.connection);
+    run.has_left = true;
 }
 
 static void owner_acts(uint8_t how)
@@ -286,10 +292,8 @@ static void owner_acts(uint8_t how)
         connection_pause_reading(run.connection, (how & 0x80) != 0);
     else if (how == 2)
         connection_abort(run.connection);
-    else {
-        subscribers_remove(run.subscribers, run.connection);
-        run.has_left = true;
-    }
+    else
+        leave_room();
 }
 
 static void peer_acts(uint8_t how)
