@@ -155,6 +155,8 @@ int inflater_run(struct inflater *inflater, const uint8_t *data, size_t len, con
         stream->next_out = inflater->out + used;
         stream->avail_out = (uInt)(inflater->capacity - used);
         result = inflate(stream, Z_SYNC_FLUSH);
+        if (result == Z_MEM_ERROR) /* not the sender's fault */
+            memory_run_out();
         used = (size_t)(stream->next_out - inflater->out);
         if (result != Z_OK && result != Z_STREAM_END && result != Z_BUF_ERROR)
             return INFLATER_BROKEN;

@@ -1,5 +1,5 @@
-/* Where zlib has no memory left, whole messages are given up to there, and then the connection is
- * closed; where wslay has none, the process ends. */
+/* Where wslay or zlib has no memory left all messages are given nevertheless, or the process ends.
+ */
 #include "unit.h"
 
 #include "failing_malloc.h"
@@ -69,7 +69,8 @@ static enum decoder_result feed_in_pieces(struct decoder *decoder, size_t piece,
     return result;
 }
 
-enum { ALL_GOOD, GOOD_WITHOUT, WRONG };
+/* Exit statuses: not those of a sanitizer that finds something. */
+enum { ALL_GOOD = 60, GOOD_WITHOUT, WRONG };
 
 /* In a process that ends with it. */
 static int decode(unsigned n, enum failing_malloc how, size_t piece)
@@ -83,11 +84,7 @@ static int decode(unsigned n, enum failing_malloc how, size_t piece)
     bool failed = failing_malloc_end();
     decoder_free(decoder);
     inflater_free(inflater);
-    bool complete = strcmp(seen, expected) == 0;
-    bool begun = strncmp(seen, expected, strlen(seen)) == 0;
-    if (complete ? result != DECODER_CLOSED || code != 1000 : result != DECODER_VIOLATED)
-        return WRONG;
-    if (!begun || (!complete && !failed))
+    if (strcmp(seen, expected) != 0 || result != DECODER_CLOSED || code != 1000)
         return WRONG;
     return failed ? GOOD_WITHOUT : ALL_GOOD;
 }
@@ -118,11 +115,11 @@ static bool decode_without(unsigned n, enum failing_malloc how, size_t piece)
         assert_int_equal(WTERMSIG(status), SIGABRT);
         return true;
     }
-    assert_in_range(WEXITSTATUS(status), ALL_GOOD, GOOD_WITHOUT); /* a leak is another one */
+    assert_in_range(WEXITSTATUS(status), ALL_GOOD, GOOD_WITHOUT);
     return WEXITSTATUS(status) == GOOD_WITHOUT;
 }
 
-static void test_whole_messages_are_given_or_there_is_an_end(void **state)
+static void test_all_messages_are_given_or_the_process_ends(void **state)
 {
     static const size_t pieces[] = {1, 7, sizeof input};
     (void)state;
@@ -139,7 +136,7 @@ static void test_whole_messages_are_given_or_there_is_an_end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole_messages_are_given_or_there_is_an_end),
+        cmocka_unit_test(test_all_messages_are_given_or_the_process_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
