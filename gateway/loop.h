@@ -2,7 +2,9 @@
  *
  *     wait       for what is due: timers, newcomers, and what Redis has sent, which is taken here
  *     deliver    what was published, to members: one batch
- *     read       what clients have sent, for a millisecond at most
+ *     read       what members have sent, for a millisecond at most
+ *     serve      HTTP clients, who are apart so that their floods delay no member: the same
+ *     end        HTTP clients whose time is over: the same
  *     send       what they said to Redis, with all other commands
  *     write      bytes for one member alone; then connections that have ended are closed
  *     send       what followed from those ends

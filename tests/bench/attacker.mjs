@@ -100,7 +100,7 @@ function sayOn(socket, line) {
   const timer = setInterval(() => (socket.destroyed ? clearInterval(timer) : socket.write(line)), 214);
 }
 
-/** So many sockets do it with this pause in between; 64 in all may be WebSockets. */
+/** So many sockets do it with this pause in between. 64 in all may be WebSockets, and 64 others: a few of these have to stay free for handshakes. */
 const sparing = (act, sockets, again, more) => (world) => attack(world, { sockets, again, act, ...more });
 
 const newRoom = () => handshake(`/room/${name()}`);
@@ -172,13 +172,13 @@ const ATTACKS = {
     bound: "`max-connections-per-address`",
     for: "10 s",
     run: (world) => attack(world, { sockets: 2000, first: () => PROXY, again: 500 }),
-    together: (world) => attack(world, { sockets: 20, first: () => PROXY, again: 1000 }),
+    together: (world) => attack(world, { sockets: 12, first: () => PROXY, again: 1000 }),
   },
   "unfinished requests": {
     bound: "`max-head` of a socket, `max-connections-per-address`",
     for: "10 s",
     run: (world) => attack(world, { sockets: 2000, first: () => HEAD, again: 500 }),
-    together: (world) => attack(world, { sockets: 64, first: () => HEAD, again: 1000 }),
+    together: (world) => attack(world, { sockets: 44, first: () => HEAD, again: 1000 }),
   },
 };
 

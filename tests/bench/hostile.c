@@ -15,6 +15,8 @@
  *
  * Ends after S seconds, or at SIGINT, and writes one JSON object on one line. `done` counts what
  * the rate is about: heads, members, lines, handshakes. */
+#include "attack_bytes.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -34,13 +36,8 @@
 enum {
     EVENTS = 512,
     READ_BYTES = 65536,
-    OUT_BYTES = 131072,
     PER_SOURCE = 4000, /* sockets of each loopback address: it has 28,000 ports */
-    HEAD_BYTES = 16000,
     LOUD_LINES = 600,
-    LOUD_WRITE = 20, /* of them in a write */
-    SAY_LINES = 100, /* of a write */
-    PIPELINED = 32,  /* of a write */
 };
 
 struct slot {
@@ -53,7 +50,6 @@ struct slot {
 struct attack {
     const char *name;
     const char *network; /* of its addresses; %d.%d are the last two bytes */
-    void (*make_bytes)(void);
     void (*on_answer)(struct slot *slot, const char *data, size_t len);
     uint64_t (*on_written)(struct slot *slot); /* all bytes are: returns how much that was */
     bool deaf;
@@ -67,9 +63,8 @@ static struct options {
 static const struct attack *attack;
 static struct slot *slots;
 static int epoll_fd, open_count, rotation;
-static char first[OUT_BYTES], rest[OUT_BYTES], buffer[READ_BYTES];
-static size_t first_len, rest_len; /* what a socket begins with, after the PROXY header; then */
-static char *room_at, *name_at;    /* in `first`: one digit, and four, of the socket; or NULL */
+static struct attack_bytes bytes;
+static char buffer[READ_BYTES];
 static uint64_t done, opened, refused, ended, wrote_bytes;
 static int64_t begun_us;
 static volatile sig_atomic_t stopped;
@@ -91,76 +86,6 @@ static void on_signal(int number)
 {
     (void)number;
     stopped = 1;
-}
-
-/* --- Bytes --- */
-
-static void add(char *out, size_t *len, const char *text)
-{
-    size_t more = strlen(text);
-    if (*len + more > OUT_BYTES)
-        die("the attack is too long");
-    memcpy(out + *len, text, more);
-    *len += more;
-}
-
-/* A text frame, masked with zeroes. */
-static void add_frame(char *out, size_t *len, const char *text)
-{
-    const char head[6] = {(char)0x81, (char)(0x80 | strlen(text))};
-    memcpy(out + *len, head, sizeof head);
-    *len += sizeof head;
-    add(out, len, text);
-}
-
-static void add_handshake(char *out, size_t *len)
-{
-    add(out, len,
-        "GET /room/hostile0 HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
-}
-
-static void add_lines(char *out, size_t *len, int count)
-{
-    for (int i = 0; i < count; i++)
-        add_frame(out, len, "{\"type\":\"say\",\"text\":\"hello\",\"nonce\":\"0123456789abcdef\"}");
-}
-
-static void make_heads(void)
-{
-    add(first, &first_len, "GET / HTTP/1.1\r\nHost: a\r\nA: ");
-    memset(first + first_len, 'a', HEAD_BYTES - first_len);
-    first_len = HEAD_BYTES;
-    add(rest, &rest_len, "a");
-}
-
-static void make_handshake(void)
-{
-    add_handshake(first, &first_len);
-    room_at = first + strlen("GET /room/hostile");
-}
-
-static void make_pipelined(void)
-{
-    for (int i = 0; i < PIPELINED; i++)
-        add_handshake(first, &first_len);
-    memcpy(rest, first, rest_len = first_len);
-}
-
-/* Whoever does not wait for the answers sends more. */
-static void make_says(void)
-{
-    make_handshake();
-    add_frame(first, &first_len, "{\"type\":\"join\",\"name\":\"0000\"}");
-    name_at = first + first_len - strlen("0000\"}");
-    add_lines(first, &first_len, SAY_LINES);
-    add_lines(rest, &rest_len, SAY_LINES);
-}
-
-static void make_loud(void)
-{
-    make_handshake();
-    add_lines(rest, &rest_len, LOUD_WRITE);
 }
 
 /* --- Sockets --- */
@@ -206,24 +131,17 @@ static void open_slot(struct slot *slot)
         close_slot(slot);
 }
 
-static void write_number(char *at, int digits, int number)
-{
-    for (; at != NULL && digits-- > 0; number /= 10)
-        at[digits] = (char)('0' + number % 10);
-}
-
 /* The PROXY header goes out with the bytes after it, once the socket is connected. */
 static ssize_t write_first(struct slot *slot)
 {
-    static char out[OUT_BYTES + 128];
+    static char out[ATTACK_BYTES + 128];
     int index = (int)(slot - slots) % options.addresses;
     char address[64];
     snprintf(address, sizeof address, attack->network, index >> 8, index & 255);
-    write_number(room_at, 1, (int)(slot - slots));
-    write_number(name_at, 4, (int)(slot - slots));
+    attack_bytes_set_number(&bytes, (int)(slot - slots));
     int head = snprintf(out, 128, "PROXY TCP4 %s 192.0.2.1 1000 80\r\n", address);
-    memcpy(out + head, first, first_len);
-    ssize_t put = send(slot->fd, out, (size_t)head + first_len, MSG_NOSIGNAL);
+    memcpy(out + head, bytes.first, bytes.first_len);
+    ssize_t put = send(slot->fd, out, (size_t)head + bytes.first_len, MSG_NOSIGNAL);
     return put < 0 ? put : put - head;
 }
 
@@ -234,10 +152,11 @@ static bool write_on(struct slot *slot)
     ssize_t put;
     if (at == 0)
         put = write_first(slot);
-    else if (at < first_len)
-        put = send(slot->fd, first + at, first_len - at, MSG_NOSIGNAL);
+    else if (at < bytes.first_len)
+        put = send(slot->fd, bytes.first + at, bytes.first_len - at, MSG_NOSIGNAL);
     else
-        put = send(slot->fd, rest + (at - first_len), rest_len - (at - first_len), MSG_NOSIGNAL);
+        put = send(slot->fd, bytes.rest + (at - bytes.first_len),
+                   bytes.rest_len - (at - bytes.first_len), MSG_NOSIGNAL);
     if (put <= 0)
         return false;
     wrote_bytes += (uint64_t)put;
@@ -254,14 +173,14 @@ static bool may_do(void)
 
 static void on_writable(struct slot *slot)
 {
-    if (slot->out_at >= first_len && !may_do())
+    if (slot->out_at >= bytes.first_len && !may_do())
         return;
     if (!write_on(slot) && slot->out_at == 0)
         return;
-    if (slot->out_at == first_len || slot->out_at == first_len + rest_len) {
+    if (slot->out_at == bytes.first_len || slot->out_at == bytes.first_len + bytes.rest_len) {
         done += attack->on_written(slot);
-        if (slot->fd >= 0 && slot->out_at == first_len + rest_len && rest_len > 0)
-            slot->out_at = (uint32_t)first_len;
+        if (slot->fd >= 0 && slot->out_at == bytes.first_len + bytes.rest_len && bytes.rest_len > 0)
+            slot->out_at = (uint32_t)bytes.first_len;
     }
 }
 
@@ -295,8 +214,7 @@ static void take_nothing(struct slot *slot, const char *data, size_t len)
 /* Joins, or is loud, and from then on does not read. */
 static void take_deaf(struct slot *slot, const char *data, size_t len)
 {
-    char join[128];
-    size_t join_len = 0;
+    char join[ATTACK_FRAME_BYTES];
     if (!is_upgrade(data, len)) {
         refused++;
         close_slot(slot);
@@ -304,12 +222,12 @@ static void take_deaf(struct slot *slot, const char *data, size_t len)
     }
     char text[64];
     snprintf(text, sizeof text, "{\"type\":\"join\",\"name\":\"d%d\"}", (int)(slot - slots));
-    add_frame(join, &join_len, text);
-    if (rest_len == 0)
+    size_t join_len = attack_bytes_frame(join, text);
+    if (bytes.rest_len == 0)
         send(slot->fd, join, join_len, MSG_NOSIGNAL);
     slot->upgraded = true;
-    done += rest_len == 0;
-    watch(slot, rest_len > 0 ? EPOLLOUT : 0);
+    done += bytes.rest_len == 0;
+    watch(slot, bytes.rest_len > 0 ? EPOLLOUT : 0);
 }
 
 static void take_handshake(struct slot *slot, const char *data, size_t len)
@@ -344,15 +262,15 @@ static void take_pipelined(struct slot *slot, const char *data, size_t len)
         done++;
         slot->count++;
     }
-    if (slot->count >= PIPELINED) {
-        slot->count -= PIPELINED;
+    if (slot->count >= ATTACK_HANDSHAKES) {
+        slot->count -= ATTACK_HANDSHAKES;
         watch(slot, EPOLLIN | EPOLLOUT);
     }
 }
 
 static uint64_t wrote_head(struct slot *slot)
 {
-    bool whole = slot->out_at == first_len;
+    bool whole = slot->out_at == bytes.first_len;
     watch(slot, EPOLLIN);
     return whole ? 1 : 0;
 }
@@ -363,10 +281,10 @@ static uint64_t wrote_deaf(struct slot *slot)
         watch(slot, EPOLLIN);
         return 0;
     }
-    slot->count += LOUD_WRITE;
+    slot->count += ATTACK_LOUD_LINES;
     if (slot->count >= LOUD_LINES)
         watch(slot, 0);
-    return LOUD_WRITE;
+    return ATTACK_LOUD_LINES;
 }
 
 static uint64_t wrote_handshake(struct slot *slot)
@@ -378,7 +296,7 @@ static uint64_t wrote_handshake(struct slot *slot)
 static uint64_t wrote_says(struct slot *slot)
 {
     (void)slot;
-    return SAY_LINES;
+    return ATTACK_SAY_LINES;
 }
 
 static uint64_t wrote_pipelined(struct slot *slot)
@@ -388,12 +306,12 @@ static uint64_t wrote_pipelined(struct slot *slot)
 }
 
 static const struct attack attacks[] = {
-    {"heads", "10.1.%d.%d", make_heads, take_nothing, wrote_head, false},
-    {"deaf", "10.2.%d.%d", make_handshake, take_deaf, wrote_deaf, true},
-    {"deaf-loud", "10.3.%d.%d", make_loud, take_deaf, wrote_deaf, true},
-    {"says", "10.4.%d.%d", make_says, take_says, wrote_says, false},
-    {"handshakes", "10.5.%d.%d", make_handshake, take_handshake, wrote_handshake, false},
-    {"pipelined", "10.6.%d.%d", make_pipelined, take_pipelined, wrote_pipelined, false},
+    {"heads", "10.1.%d.%d", take_nothing, wrote_head, false},
+    {"deaf", "10.2.%d.%d", take_deaf, wrote_deaf, true},
+    {"deaf-loud", "10.3.%d.%d", take_deaf, wrote_deaf, true},
+    {"says", "10.4.%d.%d", take_says, wrote_says, false},
+    {"handshakes", "10.5.%d.%d", take_handshake, wrote_handshake, false},
+    {"pipelined", "10.6.%d.%d", take_pipelined, wrote_pipelined, false},
 };
 
 /* --- All of it --- */
@@ -443,8 +361,8 @@ static void drip(void)
         return;
     last_us = now_us();
     for (int i = 0; i < options.sockets; i++)
-        if (slots[i].fd >= 0 && slots[i].out_at == first_len)
-            send(slots[i].fd, rest, 1, MSG_NOSIGNAL);
+        if (slots[i].fd >= 0 && slots[i].out_at == bytes.first_len)
+            send(slots[i].fd, bytes.rest, 1, MSG_NOSIGNAL);
 }
 
 static void run(void)
@@ -501,7 +419,8 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof attacks / sizeof *attacks; i++)
         if (options.attack != NULL && strcmp(options.attack, attacks[i].name) == 0)
             attack = &attacks[i];
-    if (attack == NULL || options.port <= 0 || options.sockets <= 0 || options.addresses <= 0) {
+    if (attack == NULL || !attack_bytes_make(&bytes, attack->name) || options.port <= 0 ||
+        options.sockets <= 0 || options.addresses <= 0) {
         fprintf(stderr, "hostile: --attack NAME --port P [--sockets N] [--addresses N]\n");
         return 2;
     }
@@ -515,7 +434,6 @@ int main(int argc, char **argv)
     for (int i = 0; i < options.sockets; i++)
         slots[i].fd = -1;
     signal(SIGINT, on_signal);
-    attack->make_bytes();
     run();
     print_result();
     return 0;

@@ -8,6 +8,9 @@
 # and leave. All come through a listener with ?proxy=on, whose PROXY header gives each of them, and each of the
 # attackers, an address of its own: no proxy takes part. The gateway has its production settings, Redis the shipped ones.
 #
+# With VERBOSE=1 in the environment, what each attacker did, what it was refused for, and the times of the loop go to
+# standard error.
+#
 # The gateway and Redis share one core; the attacker and the honest members share the other one, where the honest ones
 # have the higher priority. Needs 20,000 descriptors per process (ulimit -Hn), and root for the priority.
 set -euo pipefail
