@@ -157,7 +157,7 @@ test("while one talks, shares, and looks around, nothing is asked of another hos
   assert.deepEqual(others, []);
 });
 
-test("what an operator forbids is told in words, with the time at which it ends", async (t) => {
+test("what an operator forbids is told in words, with the time at which it ends and the operator's reason", async (t) => {
   const { nginx } = await startChat(t, 1);
   const browser = await startBrowser(t, "en-GB");
   const page = await browser.newPage();
@@ -179,7 +179,7 @@ test("what an operator forbids is told in words, with the time at which it ends"
     await page.click("#enter");
     return page.waitForFunction(() => document.querySelector("#entry-error").textContent).then((handle) => handle.jsonValue());
   };
-  assert.equal(await tell(), `You cannot come in here. (until ${time})`);
+  assert.equal(await tell(), `You cannot come in here. (until ${time}) no`);
   refusal = { code: "locked" };
   await page.waitForFunction(() => document.querySelector("#enter").ariaBusy !== "true");
   await page.fill("#name", "alice");

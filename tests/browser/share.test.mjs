@@ -58,7 +58,7 @@ test("a fresh room is one that nobody is in, with a name of its own", async (t) 
   const rooms = [];
   for (let i = 0; i < 2; i++) {
     await page.click("#room-button");
-    await page.waitForFunction(() => document.querySelector("#fresh-room").href.includes("/r/"));
+    await page.waitForFunction((last) => ![null, "#", last].includes(document.querySelector("#fresh-room").getAttribute("href")), rooms.at(-1) ?? null);
     rooms.push(await page.getAttribute("#fresh-room", "href"));
     await page.keyboard.press("Escape");
   }
