@@ -187,8 +187,9 @@ test("promtool finds nothing to say about the metrics of a gateway", async (t) =
   assert.equal(promtool(["check", "metrics"], { input: (await get(`${gateway.origin}/metrics`)).body }), "");
 });
 
-/** What moves every counter that does not begin at 0: messages, a refused one, a leave, a foreign publication. */
+/** What moves every counter that does not begin at 0: messages, a refused one, a leave, a foreign publication, an operator's command. */
 async function talk(t, { redis, gateways }, round) {
+  redis.run("PUBLISH", "yukizuri:control", '{"do":"unlock","room":"lobby"}');
   for (const [i, gateway] of gateways.entries()) {
     const member = await joined(t, gateway.url, `member ${round} ${i}`);
     await member.say(`hello ${round} ${i}`);
