@@ -56,7 +56,8 @@ static int read_v1_fields(char *text, struct proxy_header *out)
     char *fields[V1_FIELDS];
     struct proxy_header header = {.source = PROXY_SOURCE_ADDRESS};
     uint8_t destination[16];
-    if (strncmp(text, "UNKNOWN", 7) == 0 && (text[7] == '\0' || text[7] == ' ')) {
+    size_t word_len = strcspn(text, " ");
+    if (word_len == 7 && memcmp(text, "UNKNOWN", word_len) == 0) {
         *out = (struct proxy_header){.source = PROXY_SOURCE_UNKNOWN};
         return 0;
     }

@@ -94,7 +94,7 @@ static void list_session(struct watch *watch, struct session *session)
 {
     if ((watch->count & (watch->count - 1)) == 0) /* a power of two, or none: it is full */
         watch->sessions = memory_resize(watch->sessions, watch->count == 0 ? 1 : watch->count * 2,
-                                        sizeof *watch->sessions);
+                                        sizeof(void *));
     watch->sessions[watch->count] = session;
 }
 

@@ -57,7 +57,7 @@ static void add_used(struct newcomers *newcomers, const char *challenge)
 
 void newcomers_tick(struct newcomers *newcomers)
 {
-    int64_t old_ms = clock_monotonic_ms() - (WORK_LIFE_S + WORK_AHEAD_S) * 1000;
+    int64_t old_ms = clock_monotonic_ms() - (int64_t)(WORK_LIFE_S + WORK_AHEAD_S) * 1000;
     while (!list_is_empty(&newcomers->in_order)) {
         struct used *used = LIST_ITEM(newcomers->in_order.next, struct used, link);
         if (used->used_ms > old_ms)

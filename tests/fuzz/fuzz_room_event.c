@@ -99,7 +99,7 @@ static void check_notice(const struct room_event *event, const uint8_t *data, si
     must(event->text[0] != '\0' && strlen(event->text) <= MAX_TEXT * 4, "a text, and not too long");
     if (data[start] != '{')
         check_line(event, data, len);
-    message_add_notice(&out, event->text);
+    message_add_notice(&out, event->text, NULL);
     json_t *root = json_loadb(out.data, out.len, 0, NULL);
     must_be_same(json_string_value(json_object_get(root, "text")), event->text, "the same text");
     must_be_same(json_string_value(json_object_get(root, "type")), "notice", "of a notice");
