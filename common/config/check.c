@@ -272,6 +272,10 @@ int config_check(struct config_loader *loader)
     if (check_presence(loader) != 0)
         return -1;
     redis_url_parse(config->redis, &config->redis_url);
+    if (config->redis_url.scheme == REDIS_SENTINEL || config->redis_url.scheme == REDIS_CLUSTER)
+        return config_fail(loader, blame(loader, "redis"),
+                           "this version does not speak to sentinels or clusters yet; name the "
+                           "server itself with redis:// or rediss://");
     if (check_password(loader) != 0 || derive_addresses(loader) != 0 ||
         derive_worker_address(loader) != 0 || check_workers(loader) != 0 ||
         derive_user(loader) != 0 || check_echo(loader) != 0 || check_sizes(loader) != 0)

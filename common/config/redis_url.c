@@ -50,7 +50,8 @@ static int parse_number(const char *text, long low, long high, int *out)
     return 0;
 }
 
-static const char *parse_host(const char *text, size_t len, struct redis_url *out)
+static const char *parse_host(const char *text, size_t len, int default_port,
+                              struct redis_host *out)
 {
     char copy[300];
     if (copy_part(copy, sizeof copy, text, len) != 0)
@@ -69,7 +70,7 @@ static const char *parse_host(const char *text, size_t len, struct redis_url *ou
     }
     if (copy[0] != '[' && port != strchr(copy, ':'))
         return brackets;
-    out->port = 6379;
+    out->port = default_port;
     if (port != NULL) {
         *port++ = '\0';
         if (parse_number(port, 1, 65535, &out->port) != 0)
@@ -79,7 +80,7 @@ static const char *parse_host(const char *text, size_t len, struct redis_url *ou
         return "the host is missing: write redis://HOST:PORT";
     if (host[strcspn(host, " \t\r\n@,;?#\"'<>\\")] != '\0')
         return "the host is not valid: it has blanks or signs that no host name has";
-    return copy_part(out->host, sizeof out->host, host, strlen(host)) == 0 ? NULL
+    return copy_part(out->name, sizeof out->name, host, strlen(host)) == 0 ? NULL
                                                                            : "the host is too long";
 }
 
@@ -90,6 +91,73 @@ static bool has_bare_slash(const char *rest, const char *slash)
     return slash != NULL && strchr(slash, '@') != NULL && memchr(rest, ':', (size_t)(slash - rest));
 }
 
+/* "HOST[:PORT],HOST[:PORT]" */
+static const char *parse_hosts(const char *text, size_t len, int default_port,
+                               struct redis_url *out)
+{
+    const char *end = text + len;
+    for (;;) {
+        const char *comma = memchr(text, ',', (size_t)(end - text));
+        const char *host_end = comma == NULL ? end : comma;
+        if (out->host_count == REDIS_URL_HOSTS)
+            return "there are too many hosts: 16 are enough to find all others";
+        const char *wrong = parse_host(text, (size_t)(host_end - text), default_port,
+                                       &out->hosts[out->host_count++]);
+        if (wrong != NULL || comma == NULL)
+            return wrong;
+        text = comma + 1;
+    }
+}
+
+static const char *parse_database(const char *text, struct redis_url *out)
+{
+    if (text[0] != '\0' && parse_number(text, 0, 1 << 20, &out->database) != 0)
+        return "what follows the host must be the number of a database, such as /0";
+    return NULL;
+}
+
+/* "NAME[/db]"; names as Sentinel takes them. */
+static const char *parse_service(const char *text, struct redis_url *out)
+{
+    size_t len = strcspn(text, "/");
+    if (len == 0)
+        return "the name of the master is missing: write redis-sentinel://HOST:PORT,HOST:PORT/NAME "
+               "as in \"sentinel monitor NAME\"";
+    if (strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") < len)
+        return "the name of the master has a sign that Sentinel does not take: letters, digits and "
+               "\".-_\"";
+    if (copy_part(out->service, sizeof out->service, text, len) != 0)
+        return "the name of the master is too long: at most 127 bytes";
+    return parse_database(text[len] == '/' ? text + len + 1 : "", out);
+}
+
+static const char *parse_several(const char *hosts, size_t len, const char *path,
+                                 struct redis_url *out)
+{
+    bool sentinel = out->scheme == REDIS_SENTINEL;
+    const char *wrong = parse_hosts(hosts, len, sentinel ? 26379 : 6379, out);
+    if (wrong != NULL)
+        return wrong;
+    if (sentinel)
+        return parse_service(path, out);
+    if (path[0] != '\0' && strcmp(path, "0") != 0)
+        return "a cluster has the database 0 alone";
+    return NULL;
+}
+
+static const char *parse_one(const char *host, size_t len, const char *path, struct redis_url *out)
+{
+    struct redis_host one;
+    const char *wrong = parse_database(path, out);
+    if (wrong == NULL)
+        wrong = parse_host(host, len, 6379, &one);
+    if (wrong != NULL)
+        return wrong;
+    *out = redis_url_of_server(out, one.name, one.port);
+    return NULL;
+}
+
+/* What follows "SCHEME://". */
 static const char *parse_tcp(const char *rest, struct redis_url *out)
 {
     const char *slash = strchr(rest, '/');
@@ -97,18 +165,16 @@ static const char *parse_tcp(const char *rest, struct redis_url *out)
         return "a '/' in the user or password is written as %2F ('@' as %40, ':' as %3A, '%' as "
                "%25)";
     const char *end = slash == NULL ? rest + strlen(rest) : slash;
+    const char *path = slash == NULL ? "" : slash + 1;
     const char *at = memrchr(rest, '@', (size_t)(end - rest));
-    out->scheme = REDIS_TCP;
     if (at != NULL) {
         const char *wrong = parse_user(rest, (size_t)(at - rest), out);
         if (wrong != NULL)
             return wrong;
         rest = at + 1;
     }
-    if (slash != NULL && slash[1] != '\0' &&
-        parse_number(slash + 1, 0, 1 << 20, &out->database) != 0)
-        return "what follows the host must be the number of a database, such as /0";
-    return parse_host(rest, (size_t)(end - rest), out);
+    return out->scheme == REDIS_TCP ? parse_one(rest, (size_t)(end - rest), path, out)
+                                    : parse_several(rest, (size_t)(end - rest), path, out);
 }
 
 /* "PATH" or "//user[:password]@/PATH". */
@@ -135,6 +201,19 @@ static bool begins_with(const char *text, const char *scheme)
     return strncasecmp(text, scheme, strlen(scheme)) == 0;
 }
 
+static const struct {
+    const char *text;
+    enum redis_scheme scheme;
+    bool tls;
+} tcp_schemes[] = {
+    {"redis://", REDIS_TCP, false},
+    {"rediss://", REDIS_TCP, true},
+    {"redis-sentinel://", REDIS_SENTINEL, false},
+    {"rediss-sentinel://", REDIS_SENTINEL, true},
+    {"redis-cluster://", REDIS_CLUSTER, false},
+    {"rediss-cluster://", REDIS_CLUSTER, true},
+};
+
 const char *redis_url_parse(const char *text, struct redis_url *out)
 {
     memset(out, 0, sizeof *out);
@@ -144,25 +223,53 @@ const char *redis_url_parse(const char *text, struct redis_url *out)
     }
     if (begins_with(text, "unix:"))
         return parse_unix(text + 5, out);
-    out->tls = begins_with(text, "rediss://");
-    if (out->tls || begins_with(text, "redis://"))
-        return parse_tcp(strchr(text, '/') + 2, out);
-    if (begins_with(text, "redis-sentinel://") || begins_with(text, "redis-cluster://"))
-        return "this version does not speak to sentinels or clusters yet; name the server itself "
-               "with redis:// or rediss://";
-    return "it must begin with redis://, rediss:// (TLS) or unix:, or be \"embedded\"";
+    for (size_t i = 0; i < sizeof tcp_schemes / sizeof *tcp_schemes; i++) {
+        if (!begins_with(text, tcp_schemes[i].text))
+            continue;
+        out->scheme = tcp_schemes[i].scheme;
+        out->tls = tcp_schemes[i].tls;
+        return parse_tcp(text + strlen(tcp_schemes[i].text), out);
+    }
+    return "it must begin with redis://, redis-sentinel://, redis-cluster:// (with TLS: rediss…) "
+           "or "
+           "unix:, or be \"embedded\"";
+}
+
+struct redis_url redis_url_of_server(const struct redis_url *url, const char *host, int port)
+{
+    struct redis_url server = *url;
+    server.scheme = REDIS_TCP;
+    server.host_count = 0;
+    server.service[0] = '\0';
+    if (copy_part(server.host, sizeof server.host, host, strlen(host)) != 0)
+        server.host[0] = '\0';
+    server.port = port;
+    return server;
+}
+
+/* --- For people --- */
+
+static const char *scheme_of(const struct redis_url *url)
+{
+    for (size_t i = 0; i < sizeof tcp_schemes / sizeof *tcp_schemes; i++)
+        if (tcp_schemes[i].scheme == url->scheme && tcp_schemes[i].tls == url->tls)
+            return tcp_schemes[i].text;
+    return "";
 }
 
 void redis_url_format(const struct redis_url *url, char out[REDIS_URL_TEXT_BYTES])
 {
-    bool v6 = strchr(url->host, ':') != NULL;
-    if (url->scheme != REDIS_TCP) {
+    const char *host = url->host_count > 0 ? url->hosts[0].name : url->host;
+    int port = url->host_count > 0 ? url->hosts[0].port : url->port;
+    bool v6 = strchr(host, ':') != NULL;
+    if (url->scheme == REDIS_UNIX || url->scheme == REDIS_EMBEDDED) {
         snprintf(out, REDIS_URL_TEXT_BYTES, "unix:%s", url->path);
         return;
     }
-    int len =
-        snprintf(out, REDIS_URL_TEXT_BYTES, "%s%s%s%s:%d", url->tls ? "rediss://" : "redis://",
-                 v6 ? "[" : "", url->host, v6 ? "]" : "", url->port);
+    int len = snprintf(out, REDIS_URL_TEXT_BYTES, "%s%s%s%s:%d%s", scheme_of(url), v6 ? "[" : "",
+                       host, v6 ? "]" : "", port, url->host_count > 1 ? ",…" : "");
+    if (url->service[0] != '\0')
+        len += snprintf(out + len, REDIS_URL_TEXT_BYTES - (size_t)len, "/%s", url->service);
     if (url->database != 0)
         snprintf(out + len, REDIS_URL_TEXT_BYTES - (size_t)len, "/%d", url->database);
 }

@@ -1,6 +1,6 @@
 #include "redis/greeting.h"
 
-#include "redis/internal.h"
+#include "redis/connection_internal.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -9,19 +9,19 @@
  * that out. */
 static void on_greeting(void *arg, const struct redis_reply *reply)
 {
-    struct redis *redis = arg;
+    struct redis_connection *redis = arg;
     struct redis_error error;
     char why[200];
     if (!redis_reply_error(reply, &error))
         return;
     snprintf(why, sizeof why, "Redis refused: %s", error.text);
-    redis_lose(redis, why);
+    redis_connection_lose(redis, why);
 }
 
 /* Without the right to ask, it is not known: the scripts ask as well, and the probe tells. */
 static void on_server(void *arg, const struct redis_reply *reply)
 {
-    struct redis_server *server = &((struct redis *)arg)->server;
+    struct redis_server *server = &((struct redis_connection *)arg)->server;
     const char *info = redis_reply_is_error(reply) ? NULL : redis_reply_string(reply, NULL);
     if (info == NULL)
         return;
@@ -31,22 +31,22 @@ static void on_server(void *arg, const struct redis_reply *reply)
 
 static void on_greeted(void *arg, const struct redis_reply *reply)
 {
-    struct redis *redis = arg;
+    struct redis_connection *redis = arg;
     on_greeting(redis, reply);
     if (reply != NULL && redis->state == REDIS_GREETING)
-        redis_become_ready(redis);
+        redis_connection_become_ready(redis);
 }
 
-static __attribute__((sentinel)) void greet_with(struct redis *redis, redis_done done,
+static __attribute__((sentinel)) void greet_with(struct redis_connection *redis, redis_done done,
                                                  const char *first, ...)
 {
     va_list rest;
     va_start(rest, first);
-    redis_write_list(redis, done, redis, first, rest);
+    redis_connection_write_list(redis, done, redis, first, rest);
     va_end(rest);
 }
 
-void greeting_send(struct redis *redis)
+void greeting_send(struct redis_connection *redis)
 {
     const struct redis_url *url = redis->options.url;
     redis->state = REDIS_GREETING;
@@ -61,9 +61,9 @@ void greeting_send(struct redis *redis)
     }
     redis->server = (struct redis_server){0};
     greet_with(redis, on_server, "INFO", "server", NULL);
-    redis_mark_optional(redis);
+    redis_connection_mark_optional(redis);
     greet_with(redis, NULL, "CLIENT", "SETNAME", redis->client_name, NULL);
-    redis_mark_optional(redis);
+    redis_connection_mark_optional(redis);
     greet_with(redis, on_greeting, "PING", NULL);
     greet_with(redis, on_greeted, "PING", "ready", NULL);
 }

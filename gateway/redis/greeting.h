@@ -2,10 +2,10 @@
 #ifndef YUKIZURI_REDIS_GREETING_H
 #define YUKIZURI_REDIS_GREETING_H
 
-struct redis;
+struct redis_connection;
 
 /* Sends AUTH, SELECT, INFO, CLIENT SETNAME and PING: the answer to the last one makes the
- * connection ready (redis_become_ready), a refusal ends it (redis_lose). */
-void greeting_send(struct redis *redis);
+ * connection ready (redis_connection_become_ready), a refusal ends it (redis_connection_lose). */
+void greeting_send(struct redis_connection *redis);
 
 #endif

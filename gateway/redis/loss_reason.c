@@ -1,6 +1,6 @@
 #include "redis/loss_reason.h"
 
-#include "redis/internal.h"
+#include "redis/connection_internal.h"
 #include "redis/resolver.h"
 #include "redis/resp_decode.h"
 #include "redis/tls.h"
@@ -27,14 +27,14 @@ static const char *advise_on_errno(const struct redis_url *url, int why)
     return "";
 }
 
-void loss_reason_errno(const struct redis *redis, int error, char out[LOSS_REASON_BYTES])
+void loss_reason_errno(const struct redis_connection *redis, int error, char out[LOSS_REASON_BYTES])
 {
     snprintf(out, LOSS_REASON_BYTES, "%s%s", strerror(error),
              advise_on_errno(redis->options.url, error));
 }
 
-void loss_reason_unresolved(const struct redis *redis, const struct resolver_answer *answer,
-                            char out[LOSS_REASON_BYTES])
+void loss_reason_unresolved(const struct redis_connection *redis,
+                            const struct resolver_answer *answer, char out[LOSS_REASON_BYTES])
 {
     const struct redis_url *url = redis->options.url;
     int why = answer->system_error;
@@ -43,7 +43,7 @@ void loss_reason_unresolved(const struct redis *redis, const struct resolver_ans
              why != 0 ? advise_on_errno(url, why) : "; see /etc/hosts and the name server");
 }
 
-static bool has_peer(const struct redis *redis)
+static bool has_peer(const struct redis_connection *redis)
 {
     struct sockaddr_storage peer;
     socklen_t len = sizeof peer;
@@ -51,7 +51,7 @@ static bool has_peer(const struct redis *redis)
     return fd >= 0 && getpeername(fd, (struct sockaddr *)&peer, &len) == 0;
 }
 
-const char *loss_reason_timeout(const struct redis *redis)
+const char *loss_reason_timeout(const struct redis_connection *redis)
 {
     if (redis->state != REDIS_CONNECTING)
         return "Redis does not answer, though it took the connection";
@@ -63,7 +63,7 @@ const char *loss_reason_timeout(const struct redis *redis)
     return "Redis does not answer: nobody takes the connection";
 }
 
-void loss_reason_note_first(struct redis *redis)
+void loss_reason_note_first(struct redis_connection *redis)
 {
     if (redis->first_len == 0)
         redis->first_len = evbuffer_copyout(bufferevent_get_input(redis->stream), redis->first,
@@ -71,7 +71,7 @@ void loss_reason_note_first(struct redis *redis)
 }
 
 /* A TLS record begins with its type and the version 3 (RFC 8446, section 5.1): this is an alert. */
-const char *loss_reason_protocol(const struct redis *redis, int error)
+const char *loss_reason_protocol(const struct redis_connection *redis, int error)
 {
     static const uint8_t alert[] = {21, 3};
     if (redis->options.tls == NULL && redis->first_len == (ev_ssize_t)sizeof alert &&
@@ -80,7 +80,7 @@ const char *loss_reason_protocol(const struct redis *redis, int error)
     return redis_replies_why(error);
 }
 
-static const char *describe_end(const struct redis *redis)
+static const char *describe_end(const struct redis_connection *redis)
 {
     if (redis->state == REDIS_CONNECTING && redis->options.tls != NULL)
         return "TLS was tried (rediss://), and the connection was closed; if that port speaks no "
@@ -91,7 +91,8 @@ static const char *describe_end(const struct redis *redis)
     return "Redis closed the connection";
 }
 
-void loss_reason_closed(const struct redis *redis, short events, char out[LOSS_REASON_BYTES])
+void loss_reason_closed(const struct redis_connection *redis, short events,
+                        char out[LOSS_REASON_BYTES])
 {
     int why = EVUTIL_SOCKET_ERROR();
     if (redis->options.tls != NULL && redis_tls_describe(redis->stream, out, LOSS_REASON_BYTES))

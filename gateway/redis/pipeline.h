@@ -4,7 +4,7 @@
 #ifndef YUKIZURI_REDIS_PIPELINE_H
 #define YUKIZURI_REDIS_PIPELINE_H
 
-#include "redis/client.h"
+#include "redis/connection.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -167,6 +167,8 @@ static void test_mistakes_are_told(void **state)
     assert_fails("--worker-addr", "nowhere", "worker-addr:");
     assert_fails("--redis", "http://x", "redis:");
     assert_fails("--redis", "redis-cluster://x", "clusters");
+    assert_fails("--redis", "redis-cluster://x/1", "database 0 alone");
+    assert_fails("--redis", "redis-sentinel://x", "name of the master is missing");
     assert_fails("--redis-password-file=/nonexistent", "--redis=redis://h", "cannot read");
     assert_fails("--config", "/nonexistent", "cannot read");
     assert_fails("--room", "a b", "room:");
@@ -269,6 +271,53 @@ static void test_redis_urls(void **state)
         assert_non_null(redis_url_parse(bad[i], &url));
 }
 
+static void assert_shown(const char *text, const char *shown)
+{
+    struct redis_url url;
+    char out[REDIS_URL_TEXT_BYTES];
+    assert_null(redis_url_parse(text, &url));
+    redis_url_format(&url, out);
+    assert_string_equal(out, shown);
+}
+
+static void test_urls_of_sentinels_and_clusters(void **state)
+{
+    struct redis_url url;
+    (void)state;
+    assert_null(redis_url_parse("redis-sentinel://u:p@a:1,[::1],c/my.master-1/3", &url));
+    assert_int_equal(url.scheme, REDIS_SENTINEL);
+    assert_int_equal(url.host_count, 3);
+    assert_string_equal(url.hosts[0].name, "a");
+    assert_int_equal(url.hosts[0].port, 1);
+    assert_string_equal(url.hosts[1].name, "::1");
+    assert_int_equal(url.hosts[2].port, 26379);
+    assert_string_equal(url.service, "my.master-1");
+    assert_int_equal(url.database, 3);
+    struct redis_url server = redis_url_of_server(&url, "b", 7);
+    assert_int_equal(server.scheme, REDIS_TCP);
+    assert_string_equal(server.host, "b");
+    assert_int_equal(server.port, 7);
+    assert_string_equal(server.password, "p");
+    assert_int_equal(server.database, 3);
+    assert_null(redis_url_parse("rediss-cluster://a,b:7000", &url));
+    assert_int_equal(url.scheme, REDIS_CLUSTER);
+    assert_true(url.tls);
+    assert_int_equal(url.hosts[0].port, 6379);
+    assert_int_equal(url.hosts[1].port, 7000);
+    assert_shown("redis-sentinel://u:p@a:1,b/m/3", "redis-sentinel://a:1,…/m/3");
+    assert_shown("redis-cluster://u:p@[::1]", "redis-cluster://[::1]:6379");
+    assert_shown("rediss://u:p@h/2", "rediss://h:6379/2");
+    static const char *const bad[] = {
+        "redis-sentinel://a",    "redis-sentinel://a/",
+        "redis-sentinel:///m",   "redis-sentinel://,/m",
+        "redis-sentinel://a,/m", "redis-sentinel://a/m m",
+        "redis-cluster://a/1",   "redis-sentinel://a/m/x",
+        "redis-cluster://",      "redis://a,b",
+        "redis-cluster://a:0,b", "redis-cluster://a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_non_null(redis_url_parse(bad[i], &url));
+}
+
 static void test_the_ports_of_all_workers_have_to_be_ports(void **state)
 {
     (void)state;
@@ -299,6 +348,7 @@ int main(void)
         cmocka_unit_test(test_actions),
         cmocka_unit_test(test_echo_path_on_loopback),
         cmocka_unit_test(test_redis_urls),
+        cmocka_unit_test(test_urls_of_sentinels_and_clusters),
         cmocka_unit_test(test_default_ids_of_one_host_and_process_differ),
         cmocka_unit_test(test_the_ports_of_all_workers_have_to_be_ports),
     };

@@ -14,7 +14,7 @@ static int connect_and_end_loop(struct bufferevent *stream, const struct sockadd
 }
 
 #define bufferevent_socket_connect connect_and_end_loop
-#include "redis/client.c"
+#include "redis/connection.c"
 
 #include <stddef.h>
 #include <unistd.h>
@@ -46,9 +46,9 @@ static void stop_while_connecting(const char *text, bool secure)
                                           .metrics = &metrics,
                                           .address_index = &index};
     const struct redis_callbacks callbacks = {.on_ready = on_nothing, .on_lost = on_lost};
-    struct redis *redis = redis_new(&options, &callbacks, NULL);
+    struct redis_connection *redis = redis_connection_new(&options, &callbacks, NULL);
     event_base_dispatch(base);
-    redis_free(redis);
+    redis_connection_free(redis);
     redis_tls_free(tls);
     event_base_free(base); /* LeakSanitizer says what is left */
 }

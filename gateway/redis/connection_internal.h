@@ -1,23 +1,23 @@
-/* One connection to Redis, as client.c has it, and what that does for greeting.c. */
-#ifndef YUKIZURI_REDIS_INTERNAL_H
-#define YUKIZURI_REDIS_INTERNAL_H
+/* One connection to Redis, as connection.c has it, and what that does for greeting.c. */
+#ifndef YUKIZURI_REDIS_CONNECTION_INTERNAL_H
+#define YUKIZURI_REDIS_CONNECTION_INTERNAL_H
 
-#include "redis/client.h"
+#include "redis/connection.h"
 #include "redis/loss_reason.h"
 #include "redis/pipeline.h"
 
 #include <stdarg.h>
 
-enum redis_state { REDIS_WAITING, REDIS_CONNECTING, REDIS_GREETING, REDIS_READY };
+enum redis_connection_state { REDIS_WAITING, REDIS_CONNECTING, REDIS_GREETING, REDIS_READY };
 
-struct redis {
+struct redis_connection {
     struct redis_options options;
     struct redis_callbacks callbacks;
     void *arg;
     char *client_name;
-    enum redis_state state;
+    enum redis_connection_state state;
     struct bufferevent *stream;
-    struct evbuffer *unsent; /* until redis_flush */
+    struct evbuffer *unsent; /* until redis_connection_flush */
     struct redis_replies *replies;
     struct resolution *resolution; /* while the host's name is being looked up */
     struct event *timer;           /* retry, connect timeout, or the oldest command's deadline */
@@ -28,20 +28,20 @@ struct redis {
     char why[LOSS_REASON_BYTES];
     uint8_t first[2];    /* what came first over this connection, */
     ptrdiff_t first_len; /* so much of it; 0: nothing came yet */
-    unsigned attempts;   /* since redis_reset_backoff */
+    unsigned attempts;   /* since redis_connection_reset_backoff */
     int64_t last_rx_ms;
     struct redis_server server;
 };
 
 /* Nothing comes or goes any more from here on. Who waits is told at the loop's next iteration:
  * whoever calls this may be in the middle of something that those who are told would change. */
-void redis_lose(struct redis *redis, const char *why);
+void redis_connection_lose(struct redis_connection *redis, const char *why);
 
 /* Writes a command of all words up to a NULL, in whatever state, and waits for its answer. */
-void redis_write_list(struct redis *redis, redis_done done, void *arg, const char *first,
-                      va_list rest);
+void redis_connection_write_list(struct redis_connection *redis, redis_done done, void *arg,
+                                 const char *first, va_list rest);
 
 /* Authenticated, database chosen. */
-void redis_become_ready(struct redis *redis);
+void redis_connection_become_ready(struct redis_connection *redis);
 
 #endif

@@ -1,0 +1,109 @@
+/* redis_connection: one connection to Redis: TCP, TLS or unix socket; AUTH, SELECT; pipelined
+ * commands with deadlines; reconnects with jitter. Bytes move over a libevent bufferevent.
+ *
+ * It does not know what the commands mean. Callbacks run from the event loop only, never from
+ * within the call that caused them, but for redis_connection_stop, after which the loop does not
+ * run any more; a callback may send commands, or drop the connection, but not free it. */
+#ifndef YUKIZURI_REDIS_CONNECTION_H
+#define YUKIZURI_REDIS_CONNECTION_H
+
+#include "config/redis_url.h"
+#include "redis/error.h"
+#include "redis/resp_decode.h"
+#include "redis/resp_encode.h"
+#include "telemetry/metrics.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct event_base;
+struct redis_connection;
+struct redis_tls;
+
+struct redis_callbacks {
+    void (*on_ready)(void *arg);                 /* authenticated, database chosen */
+    void (*on_lost)(void *arg, const char *why); /* was ready, or could not become it */
+    /* Each error that Redis sends, also inside an array, whoever sent the command; before the
+     * command is answered. */
+    void (*on_error)(void *arg, const struct redis_error *error);
+    void (*on_push)(void *arg, const struct redis_reply *reply); /* subscriber: a "message" */
+};
+
+struct redis_options {
+    struct event_base *base;
+    const struct redis_url *url; /* must outlive the connection */
+    /* Which of a name's addresses is tried: both connections of a gateway are to reach one Redis.
+     * Incremented when the connection for commands fails; must outlive both. */
+    unsigned *address_index;
+    struct redis_tls *tls;            /* must outlive it; NULL: none is wanted */
+    const char *client_name;          /* CLIENT SETNAME; copied */
+    bool subscriber;                  /* what is published goes to on_push; commands are answered */
+    struct redis_reply_limits limits; /* a longer reply is the end of the connection */
+    struct metrics *metrics;
+};
+
+/* A reply, or NULL when none came: connection lost, or the deadline passed. A reply that comes
+ * after its deadline is dropped. */
+typedef void (*redis_done)(void *arg, const struct redis_reply *reply);
+
+/* Starts to connect, and goes on trying for ever. */
+struct redis_connection *redis_connection_new(const struct redis_options *options,
+                                              const struct redis_callbacks *callbacks, void *arg);
+
+/* Closes it for good; waiting commands get their callback without a reply, from within. on_lost is
+ * not called. */
+void redis_connection_stop(struct redis_connection *redis);
+
+/* Stops and frees it. NULL is fine. */
+void redis_connection_free(struct redis_connection *redis);
+
+bool redis_connection_is_ready(const struct redis_connection *redis);
+
+/* What INFO told of the Redis that answers since the connection was last made; a text is "" when
+ * its user may not ask. */
+struct redis_server {
+    char run_id[48]; /* which process it is */
+    char version[24];
+};
+const struct redis_server *redis_connection_server(const struct redis_connection *redis);
+
+/* When something last came from Redis, whatever it was. Monotonic, in ms; 0: never. */
+int64_t redis_connection_last_rx_ms(const struct redis_connection *redis);
+
+/* Redis does what is asked of it: should the connection be lost from here on, the next one is made
+ * soon. Until this is called each attempt waits longer than the one before, up to a second: a Redis
+ * that lets us in and then refuses everything is not asked in a loop. */
+void redis_connection_reset_backoff(struct redis_connection *redis);
+
+/* Drops the connection and makes a new one, resolving its name again: for a peer that went silent
+ * or is not the one to talk to. Nothing is sent or received any more; who waits, and on_lost, is
+ * told at the loop's next iteration. Does nothing when it is not ready. */
+void redis_connection_reconnect(struct redis_connection *redis, const char *why);
+
+/* What was sent since the last call goes to the socket at once; with TLS, or behind what the socket
+ * did not take before, in the next iteration of the loop. */
+void redis_connection_flush(struct redis_connection *redis);
+
+/* Sends a command, with redis_connection_flush; the words stay the caller's. 0; or -1 when there is
+ * no connection: `done` is then never called. `done` may be NULL. The deadline is
+ * REDIS_DEADLINE_MS.
+ */
+int redis_connection_send(struct redis_connection *redis, const struct redis_words *words,
+                          redis_done done, void *arg);
+
+/* `done` is called without a reply at the loop's next iteration, after all who have waited longer:
+ * for what was promised an answer and found no connection. */
+void redis_connection_fail(struct redis_connection *redis, redis_done done, void *arg);
+
+/* redis_connection_send of a NULL-terminated list of strings. */
+int redis_connection_send_strings(struct redis_connection *redis, redis_done done, void *arg,
+                                  const char *first, ...) __attribute__((sentinel));
+
+/* Of the command that was just sent, with success: a user without the right to it is no fault. The
+ * error is told as one that was expected (redis_error_mark_optional). */
+void redis_connection_mark_optional(struct redis_connection *redis);
+
+enum { REDIS_DEADLINE_MS = 5000 };
+
+#endif
