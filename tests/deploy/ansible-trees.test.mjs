@@ -53,14 +53,19 @@ async function reaches(from, address, port) {
   return (await from.run(["timeout", "3", "bash", "-c", `</dev/tcp/${address}/${port}`])).status === 0;
 }
 
-/** Two people talk over wss through the nginx of this tree. */
+/** Two people talk over wss through the nginx of this tree. They insist, as clients do: gateways that have just been started may not have their Redis yet. */
 async function talk(t, tree, ca) {
   const socketPath = await tree.pathTo(t, 443);
-  const come = (who) => new Member(t, `wss://${name}/room/lobby`, { ca, createConnection: (options) => connectTls({ ...options, path: socketPath, socketPath, servername: name }) }).join(who);
+  const come = async (who) => {
+    const member = new Member(t, `wss://${name}/room/lobby`, { ca, createConnection: (options) => connectTls({ ...options, path: socketPath, socketPath, servername: name }) });
+    await member.opened();
+    await member.insistOn({ type: "join", name: who }, "welcome");
+    return member;
+  };
   const [one, two] = [await come("one"), await come("two")];
-  await one.say("こんにちは");
+  await one.insist("こんにちは");
   await two.waitFor({ type: "message", text: "こんにちは" });
-  await two.say("hello");
+  await two.insist("hello");
   await one.waitFor({ type: "message", text: "hello" });
   return [one, two];
 }
