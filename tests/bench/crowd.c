@@ -1,5 +1,7 @@
 #include "crowd.h"
 
+#include "machine.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -54,31 +56,18 @@ struct crowd {
     char buffer[READ_BYTES];
 };
 
-int64_t crowd_now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
-static void die(const char *what)
-{
-    perror(what);
-    exit(1);
-}
-
 struct crowd *crowd_new(const struct crowd_options *options, int most)
 {
     struct crowd *crowd = calloc(1, sizeof *crowd);
     if (crowd == NULL)
-        die("memory");
+        machine_fail("memory");
     crowd->options = *options;
     crowd->most = most;
     crowd->clients = calloc((size_t)most, sizeof *crowd->clients);
     crowd->speakers = calloc((size_t)options->rooms * CROWD_SPEAKERS, sizeof *crowd->speakers);
     crowd->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (crowd->clients == NULL || crowd->speakers == NULL || crowd->epoll_fd < 0)
-        die("memory");
+        machine_fail("memory");
     return crowd;
 }
 
@@ -169,7 +158,7 @@ static int connect_socket(const struct crowd *crowd, int index, bool deaf)
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
     if (fd < 0 || bind(fd, (struct sockaddr *)&from, sizeof from) != 0 ||
         connect(fd, (struct sockaddr *)&to, sizeof to) != 0)
-        die("connect");
+        machine_fail("connect");
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     fcntl(fd, F_SETFL, O_NONBLOCK);
     return fd;
@@ -304,7 +293,7 @@ void crowd_say(struct crowd *crowd, int room, int speaker, int64_t due_us)
 void crowd_count(struct crowd *crowd, struct histogram *histogram)
 {
     crowd->counting = true;
-    crowd->since_us = crowd_now_us();
+    crowd->since_us = machine_now_us();
     crowd->histogram = histogram;
     crowd->counts.expected = crowd->counts.delivered = crowd->counts.frame_bytes = 0;
     crowd->counts.skipped = crowd->counts.refused = 0;
@@ -313,7 +302,7 @@ void crowd_count(struct crowd *crowd, struct histogram *histogram)
 void crowd_tell_missing(const struct crowd *crowd)
 {
     int rooms = crowd->options.rooms;
-    int64_t now_us = crowd_now_us();
+    int64_t now_us = machine_now_us();
     for (int i = 0; i < rooms * CROWD_SPEAKERS; i++) {
         const struct speaker *who = &crowd->speakers[i];
         int missed = 0;
@@ -486,7 +475,7 @@ static void keep_rest(struct client *client, const char *rest, size_t len)
         return;
     client->partial = malloc(len);
     if (client->partial == NULL)
-        die("memory");
+        machine_fail("memory");
     memcpy(client->partial, rest, len);
 }
 
@@ -504,7 +493,7 @@ static void on_readable(struct crowd *crowd, struct client *client)
         return;
     }
     len += (size_t)got;
-    crowd->read_us = crowd_now_us();
+    crowd->read_us = machine_now_us();
     size_t at = client->upgraded ? 0 : take_answer(crowd, client, crowd->buffer, len);
     if (client->upgraded)
         at += take_frames(crowd, client, crowd->buffer + at, len - at);

@@ -75,7 +75,4 @@ const struct crowd_counts *crowd_counts(const struct crowd *crowd);
 /* Writes to stderr how many did not hear the last that each speaker said, and when that was due. */
 void crowd_tell_missing(const struct crowd *crowd);
 
-/* The monotonic clock, in microseconds. */
-int64_t crowd_now_us(void);
-
 #endif

@@ -16,6 +16,7 @@
  * Ends after S seconds, or at SIGINT, and writes one JSON object on one line. `done` counts what
  * the rate is about: heads, members, lines, handshakes. */
 #include "attack_bytes.h"
+#include "machine.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -30,7 +31,6 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -69,19 +69,6 @@ static uint64_t done, opened, refused, ended, wrote_bytes;
 static int64_t begun_us;
 static volatile sig_atomic_t stopped;
 
-static int64_t now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
-static void die(const char *what)
-{
-    perror(what);
-    exit(1);
-}
-
 static void on_signal(int number)
 {
     (void)number;
@@ -115,13 +102,13 @@ static void open_slot(struct slot *slot)
                              .sin_addr.s_addr = htonl(0x7f000001u)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
-        die("socket");
+        machine_fail("socket");
     setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (attack->deaf)
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
     if (bind(fd, (struct sockaddr *)&from, sizeof from) != 0)
-        die("bind");
+        machine_fail("bind");
     *slot = (struct slot){.fd = fd};
     open_count++;
     opened++;
@@ -168,7 +155,7 @@ static bool may_do(void)
 {
     if (options.rate == 0)
         return true;
-    return done < (uint64_t)((double)(now_us() - begun_us) * options.rate / 1e6);
+    return done < (uint64_t)((double)(machine_now_us() - begun_us) * options.rate / 1e6);
 }
 
 static void on_writable(struct slot *slot)
@@ -357,9 +344,9 @@ static void open_some(void)
 static void drip(void)
 {
     static int64_t last_us;
-    if (strcmp(attack->name, "heads") != 0 || now_us() - last_us < 1000000)
+    if (strcmp(attack->name, "heads") != 0 || machine_now_us() - last_us < 1000000)
         return;
-    last_us = now_us();
+    last_us = machine_now_us();
     for (int i = 0; i < options.sockets; i++)
         if (slots[i].fd >= 0 && slots[i].out_at == bytes.first_len)
             send(slots[i].fd, bytes.rest, 1, MSG_NOSIGNAL);
@@ -367,9 +354,9 @@ static void drip(void)
 
 static void run(void)
 {
-    begun_us = now_us();
+    begun_us = machine_now_us();
     int64_t end_us = begun_us + (int64_t)options.seconds * 1000000;
-    while (stopped == 0 && now_us() < end_us) {
+    while (stopped == 0 && machine_now_us() < end_us) {
         open_some();
         handle_events();
         drip();
@@ -386,7 +373,7 @@ static double read_cpu_s(void)
 
 static void print_result(void)
 {
-    double seconds = (double)(now_us() - begun_us) / 1e6;
+    double seconds = (double)(machine_now_us() - begun_us) / 1e6;
     printf("{\"attack\":\"%s\",\"seconds\":%.1f,\"done\":%" PRIu64 ",\"per_s\":%.0f"
            ",\"opened\":%" PRIu64 ",\"open\":%d,\"refused\":%" PRIu64 ",\"ended\":%" PRIu64
            ",\"bytes_per_s\":%.0f,\"cpu_percent\":%.0f}\n",
@@ -430,7 +417,7 @@ int main(int argc, char **argv)
     slots = calloc((size_t)options.sockets, sizeof *slots);
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (slots == NULL || epoll_fd < 0)
-        die("memory");
+        machine_fail("memory");
     for (int i = 0; i < options.sockets; i++)
         slots[i].fd = -1;
     signal(SIGINT, on_signal);

@@ -25,6 +25,7 @@
  *
  * Latency counts from when a text was due, so a generator or server that is late is not excused. */
 #include "crowd.h"
+#include "machine.h"
 #include "processes.h"
 
 #include <inttypes.h>
@@ -69,19 +70,19 @@ struct phase {
 
 static struct phase begin_phase(void)
 {
-    return (struct phase){processes_cpu_s(&servers), (double)crowd_now_us() / 1e6};
+    return (struct phase){processes_cpu_s(&servers), (double)machine_now_us() / 1e6};
 }
 
 static struct phase end_phase(struct phase begun)
 {
     return (struct phase){processes_cpu_s(&servers) - begun.cpu_s,
-                          (double)crowd_now_us() / 1e6 - begun.wall_s};
+                          (double)machine_now_us() / 1e6 - begun.wall_s};
 }
 
 static void be_silent_for(double seconds)
 {
-    int64_t end = crowd_now_us() + (int64_t)(seconds * 1e6);
-    while (crowd_now_us() < end)
+    int64_t end = machine_now_us() + (int64_t)(seconds * 1e6);
+    while (machine_now_us() < end)
         crowd_doze(crowd, DOZE_MS);
 }
 
@@ -89,13 +90,13 @@ static void be_silent_for(double seconds)
 static void await(const int *count, int wanted, const char *what)
 {
     int seen = *count;
-    int64_t deadline = crowd_now_us() + 30000000;
+    int64_t deadline = machine_now_us() + 30000000;
     while (*count < wanted) {
         crowd_poll(crowd, 10);
         if (*count != seen)
-            deadline = crowd_now_us() + 30000000;
+            deadline = machine_now_us() + 30000000;
         seen = *count;
-        if (crowd_now_us() > deadline) {
+        if (machine_now_us() > deadline) {
             fprintf(stderr,
                     "load: only %d of %d %s; %" PRIu64 " asked again, %" PRIu64 " were refused\n",
                     *count, wanted, what, crowd_counts(crowd)->again, crowd_counts(crowd)->refused);
@@ -148,12 +149,12 @@ static void talk_at_rate(double seconds)
 {
     static int64_t start, said;
     if (start == 0)
-        start = crowd_now_us();
-    int64_t end = crowd_now_us() + (int64_t)(seconds * 1e6);
-    while (crowd_now_us() < end) {
+        start = machine_now_us();
+    int64_t end = machine_now_us() + (int64_t)(seconds * 1e6);
+    while (machine_now_us() < end) {
         for (;; said++) {
             int64_t due = start + said * 1000000 / options.rate;
-            if (due > crowd_now_us())
+            if (due > machine_now_us())
                 break;
             int room = (int)(said % options.rooms);
             crowd_say(crowd, room, (int)(said / options.rooms % CROWD_SPEAKERS), due);
@@ -166,14 +167,14 @@ static void talk_at_rate(double seconds)
 static void talk_in_window(double seconds)
 {
     static uint64_t said;
-    int64_t end = crowd_now_us() + (int64_t)(seconds * 1e6);
+    int64_t end = machine_now_us() + (int64_t)(seconds * 1e6);
     uint64_t most = (uint64_t)options.window * (uint64_t)options.rooms;
     const struct crowd_counts *counts = crowd_counts(crowd);
-    while (crowd_now_us() < end) {
+    while (machine_now_us() < end) {
         for (; said - counts->own < most; said++) {
             int room = (int)(said % (uint64_t)options.rooms);
             crowd_say(crowd, room, (int)(said / (uint64_t)options.rooms % CROWD_SPEAKERS),
-                      crowd_now_us());
+                      machine_now_us());
         }
         crowd_poll(crowd, 1);
     }
@@ -210,8 +211,8 @@ static struct phase talk_counted(void)
         resident_most = pss > resident_most ? pss : resident_most;
     }
     /* what is still under way is part of the work */
-    int64_t deadline = crowd_now_us() + 5000000;
-    while (counts->delivered < counts->expected && crowd_now_us() < deadline)
+    int64_t deadline = machine_now_us() + 5000000;
+    while (counts->delivered < counts->expected && machine_now_us() < deadline)
         crowd_poll(crowd, 10);
     redis_cpu_s = processes_cpu_s(&redis) - redis_cpu_s;
     phase = end_phase(phase);
