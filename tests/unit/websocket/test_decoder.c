@@ -1,42 +1,6 @@
 #include "unit.h"
 
-#include "websocket/decoder.h"
-
-/* What came out, as one line: T(text) B(binary) P(ping) Q(pong) C(code) and the parts of what is
- * to be sent. */
-static char seen[1024];
-static uint8_t to_send[1024];
-static size_t to_send_len;
-
-static void on_message(void *arg, bool text, const uint8_t *data, size_t len)
-{
-    (void)arg;
-    size_t at = strlen(seen);
-    snprintf(seen + at, sizeof seen - at, "%c(%.*s)", text ? 'T' : 'B', (int)len,
-             (const char *)data);
-}
-
-static void on_close(void *arg, uint16_t code)
-{
-    (void)arg;
-    size_t at = strlen(seen);
-    snprintf(seen + at, sizeof seen - at, "C(%u)", code);
-}
-
-static void on_control(void *arg, bool ping, const uint8_t *data, size_t len)
-{
-    (void)arg;
-    size_t at = strlen(seen);
-    snprintf(seen + at, sizeof seen - at, "%c(%.*s)", ping ? 'P' : 'Q', (int)len,
-             (const char *)data);
-}
-
-static void on_send(void *arg, const uint8_t *data, size_t len)
-{
-    (void)arg;
-    memcpy(to_send + to_send_len, data, len);
-    to_send_len += len;
-}
+#include "decoder_notes.h"
 
 static unsigned frames_allowed; /* before the decoder has to stop */
 
@@ -46,14 +10,12 @@ static bool may_go_on(void *arg)
     return frames_allowed > 0 && frames_allowed-- > 0;
 }
 
-static const struct decoder_callbacks callbacks = {NULL, on_message, on_close, on_control, on_send};
 static const struct decoder_limits limits = {.message_bytes = 100, .fragments = 8};
 
 static int forget_seen(void **state)
 {
     (void)state;
-    seen[0] = '\0';
-    to_send_len = 0;
+    decoder_notes_clear();
     return 0;
 }
 
@@ -68,10 +30,10 @@ static const uint8_t stream[] = {
 
 static void assert_all_seen(void)
 {
-    assert_string_equal(seen, "P(p)T(Hello)T(x)B(yz)");
-    assert_int_equal(to_send_len, 0); /* whether a ping is answered is not the decoder's to say */
-    seen[0] = '\0';
-    to_send_len = 0;
+    assert_string_equal(decoder_notes_seen, "P(p)T(Hello)T(x)B(yz)");
+    /* whether a ping is answered is not the decoder's to say */
+    assert_int_equal(decoder_notes_sent_len, 0);
+    decoder_notes_clear();
 }
 
 static void test_every_cut(void **state)
@@ -79,7 +41,7 @@ static void test_every_cut(void **state)
     uint16_t code;
     (void)state;
     for (size_t cut = 0; cut <= sizeof stream; cut++) {
-        struct decoder *decoder = decoder_new(&callbacks, &limits, NULL);
+        struct decoder *decoder = decoder_new(&decoder_notes, &limits, NULL);
         assert_int_equal(decoder_feed(decoder, stream, cut, &code), DECODER_OPEN);
         bool boundary = cut == 0 || cut == 24 || cut == 31 || cut == sizeof stream;
         assert_int_equal(decoder_is_idle(decoder), boundary);
@@ -94,7 +56,7 @@ static void test_every_cut(void **state)
 static void test_byte_by_byte(void **state)
 {
     uint16_t code;
-    struct decoder *decoder = decoder_new(&callbacks, &limits, NULL);
+    struct decoder *decoder = decoder_new(&decoder_notes, &limits, NULL);
     (void)state;
     for (size_t i = 0; i < sizeof stream; i++)
         assert_int_equal(decoder_feed(decoder, stream + i, 1, &code), DECODER_OPEN);
@@ -106,11 +68,11 @@ static void test_byte_by_byte(void **state)
 static void assert_violates(const uint8_t *bytes, size_t len, uint16_t expected)
 {
     uint16_t code = 0;
-    struct decoder *decoder = decoder_new(&callbacks, &limits, NULL);
+    struct decoder *decoder = decoder_new(&decoder_notes, &limits, NULL);
     if (decoder_feed(decoder, bytes, len, &code) != DECODER_VIOLATED)
         fail_msg("%02x %02x … is no violation", bytes[0], bytes[1]);
     assert_int_equal(code, expected);
-    assert_int_equal(to_send_len, 0);
+    assert_int_equal(decoder_notes_sent_len, 0);
     assert_false(decoder_is_idle(decoder));
     decoder_free(decoder);
 }
@@ -155,14 +117,14 @@ static void test_a_message_in_too_many_short_fragments_is_too_big(void **state)
     (void)state;
     for (uint16_t len = 0; len <= 1; len++) {
         uint16_t code = 0;
-        struct decoder *decoder = decoder_new(&callbacks, &limits, NULL);
+        struct decoder *decoder = decoder_new(&decoder_notes, &limits, NULL);
         assert_int_equal(feed_fragments(decoder, 1000, len, &code), 7);
         assert_int_equal(code, 1009);
         assert_true(decoder_is_too_fragmented(decoder));
         assert_false(decoder_is_idle(decoder));
         decoder_free(decoder);
     }
-    assert_string_equal(seen, "");
+    assert_string_equal(decoder_notes_seen, "");
 }
 
 /* The last fragment ends the message: it may not slip through. */
@@ -171,11 +133,11 @@ static void test_the_fragment_beyond_the_limit_ends_no_message(void **state)
     static const uint8_t last[] = {0x80, 0x80, 0, 0, 0, 0};
     uint16_t code = 0;
     (void)state;
-    struct decoder *decoder = decoder_new(&callbacks, &limits, NULL);
+    struct decoder *decoder = decoder_new(&decoder_notes, &limits, NULL);
     assert_int_equal(feed_fragments(decoder, 7, 1, &code), 7);
     assert_int_equal(decoder_feed(decoder, last, sizeof last, &code), DECODER_VIOLATED);
     assert_int_equal(code, 1009);
-    assert_string_equal(seen, "");
+    assert_string_equal(decoder_notes_seen, "");
     decoder_free(decoder);
 }
 
@@ -184,12 +146,12 @@ static void test_each_message_has_the_whole_number_of_fragments(void **state)
     static const uint8_t last[] = {0x80, 0x80, 0, 0, 0, 0};
     uint16_t code = 0;
     (void)state;
-    struct decoder *decoder = decoder_new(&callbacks, &limits, NULL);
+    struct decoder *decoder = decoder_new(&decoder_notes, &limits, NULL);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(feed_fragments(decoder, 6, 0, &code), 6);
         assert_int_equal(decoder_feed(decoder, last, sizeof last, &code), DECODER_OPEN);
     }
-    assert_string_equal(seen, "T()T()T()");
+    assert_string_equal(decoder_notes_seen, "T()T()T()");
     decoder_free(decoder);
 }
 
@@ -198,12 +160,12 @@ static void test_long_fragments_are_bounded_by_the_length_of_the_message_alone(v
     static const struct decoder_limits large = {40 * DECODER_SHORT_FRAGMENT, 2};
     uint16_t code = 0;
     (void)state;
-    struct decoder *decoder = decoder_new(&callbacks, &large, NULL);
+    struct decoder *decoder = decoder_new(&decoder_notes, &large, NULL);
     assert_int_equal(feed_fragments(decoder, 100, DECODER_SHORT_FRAGMENT, &code), 40);
     assert_int_equal(code, 1009);
     assert_false(decoder_is_too_fragmented(decoder));
     decoder_free(decoder);
-    decoder = decoder_new(&callbacks, &large, NULL);
+    decoder = decoder_new(&decoder_notes, &large, NULL);
     assert_int_equal(feed_fragments(decoder, 100, DECODER_SHORT_FRAGMENT - 1, &code), 1);
     decoder_free(decoder);
 }
@@ -212,7 +174,7 @@ static void test_fragments_are_too_big_together(void **state)
 {
     uint16_t code = 0;
     (void)state;
-    struct decoder *decoder = decoder_new(&callbacks, &limits, NULL);
+    struct decoder *decoder = decoder_new(&decoder_notes, &limits, NULL);
     assert_int_equal(feed_fragments(decoder, 3, 50, &code), 2);
     assert_int_equal(code, 1009);
     assert_false(decoder_is_too_fragmented(decoder));
@@ -227,13 +189,13 @@ static void test_the_reason_of_a_close_frame_is_judged_as_a_whole(void **state)
     (void)state;
     for (size_t cut = 0; cut < sizeof bad; cut++) {
         uint16_t code = 0;
-        struct decoder *decoder = decoder_new(&callbacks, &limits, NULL);
+        struct decoder *decoder = decoder_new(&decoder_notes, &limits, NULL);
         assert_int_equal(decoder_feed(decoder, good, cut, &code), DECODER_OPEN);
         assert_int_equal(decoder_feed(decoder, good + cut, sizeof good - cut, &code),
                          DECODER_CLOSED);
         assert_int_equal(code, 1000);
         decoder_free(decoder);
-        decoder = decoder_new(&callbacks, &limits, NULL);
+        decoder = decoder_new(&decoder_notes, &limits, NULL);
         assert_int_equal(decoder_feed(decoder, bad, cut, &code), DECODER_OPEN);
         assert_int_equal(decoder_feed(decoder, bad + cut, sizeof bad - cut, &code),
                          DECODER_VIOLATED);
@@ -255,8 +217,13 @@ static void test_a_length_is_refused_when_it_is_announced(void **state)
 
 /* --- Bytes that have to wait --- */
 
-static const struct decoder_callbacks stopping = {may_go_on, on_message, on_close, on_control,
-                                                  on_send};
+static struct decoder *new_stopping_decoder(const struct decoder_limits *most)
+{
+    static struct decoder_callbacks stopping;
+    stopping = decoder_notes;
+    stopping.may_go_on = may_go_on;
+    return decoder_new(&stopping, most, NULL);
+}
 
 /* However the bytes come, a frame is decoded when it may be, and no sooner. */
 static void test_frames_wait_until_they_may_be_decoded(void **state)
@@ -266,19 +233,19 @@ static void test_frames_wait_until_they_may_be_decoded(void **state)
     uint16_t code;
     (void)state;
     for (size_t cut = 0; cut <= sizeof stream; cut++) {
-        struct decoder *decoder = decoder_new(&stopping, &limits, NULL);
+        struct decoder *decoder = new_stopping_decoder(&limits);
         forget_seen(NULL);
         frames_allowed = 0;
         assert_int_equal(decoder_feed(decoder, stream, cut, &code), DECODER_OPEN);
         assert_int_equal(decoder_feed(decoder, stream + cut, sizeof stream - cut, &code),
                          DECODER_OPEN);
-        assert_string_equal(seen, "");
+        assert_string_equal(decoder_notes_seen, "");
         for (size_t i = 1; i < sizeof after / sizeof *after; i++) {
             assert_true(decoder_has_waiting(decoder));
             assert_false(decoder_is_idle(decoder));
             frames_allowed = 1;
             assert_int_equal(decoder_feed(decoder, NULL, 0, &code), DECODER_OPEN);
-            assert_string_equal(seen, after[i]);
+            assert_string_equal(decoder_notes_seen, after[i]);
         }
         assert_false(decoder_has_waiting(decoder));
         assert_true(decoder_is_idle(decoder));
@@ -304,15 +271,15 @@ static void test_a_frame_of_any_length_stops_before_the_next(void **state)
         for (size_t at = header - 5, rest = len; len > 125 && rest > 0; rest >>= 8)
             bytes[at--] = (uint8_t)rest;
         memcpy(bytes + header + len, (const uint8_t[]){0x89, 0x81, 0, 0, 0, 0, 'n'}, 7);
-        struct decoder *decoder = decoder_new(&stopping, &large, NULL);
+        struct decoder *decoder = new_stopping_decoder(&large);
         forget_seen(NULL);
         frames_allowed = 1;
         assert_int_equal(decoder_feed(decoder, bytes, header + len + 7, &code), DECODER_OPEN);
-        assert_null(strstr(seen, "P(n)"));
+        assert_null(strstr(decoder_notes_seen, "P(n)"));
         assert_true(decoder_has_waiting(decoder));
         frames_allowed = 1;
         assert_int_equal(decoder_feed(decoder, NULL, 0, &code), DECODER_OPEN);
-        assert_non_null(strstr(seen, "P(n)"));
+        assert_non_null(strstr(decoder_notes_seen, "P(n)"));
         assert_false(decoder_has_waiting(decoder));
         decoder_free(decoder);
     }
@@ -323,13 +290,13 @@ static void test_close_is_echoed(void **state)
     static const uint8_t close[] = {0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe9};
     static const uint8_t echo[] = {0x88, 0x02, 0x03, 0xe9};
     uint16_t code = 0;
-    struct decoder *decoder = decoder_new(&callbacks, &limits, NULL);
+    struct decoder *decoder = decoder_new(&decoder_notes, &limits, NULL);
     (void)state;
     assert_int_equal(decoder_feed(decoder, close, sizeof close, &code), DECODER_CLOSED);
     assert_int_equal(code, 1001);
-    assert_string_equal(seen, "C(1001)");
-    assert_int_equal(to_send_len, sizeof echo);
-    assert_memory_equal(to_send, echo, sizeof echo);
+    assert_string_equal(decoder_notes_seen, "C(1001)");
+    assert_int_equal(decoder_notes_sent_len, sizeof echo);
+    assert_memory_equal(decoder_notes_sent, echo, sizeof echo);
     decoder_free(decoder);
 }
 
@@ -343,12 +310,12 @@ static void test_pings_and_pongs_are_told_and_a_close_after_them_is_answered(voi
     };
     static const uint8_t echo[] = {0x88, 0x02, 0x03, 0xe8};
     uint16_t code = 0;
-    struct decoder *decoder = decoder_new(&callbacks, &limits, NULL);
+    struct decoder *decoder = decoder_new(&decoder_notes, &limits, NULL);
     (void)state;
     assert_int_equal(decoder_feed(decoder, bytes, sizeof bytes, &code), DECODER_CLOSED);
-    assert_string_equal(seen, "P()Q(no)P(\x88\x02\x03)C(1000)");
-    assert_int_equal(to_send_len, sizeof echo);
-    assert_memory_equal(to_send, echo, sizeof echo);
+    assert_string_equal(decoder_notes_seen, "P()Q(no)P(\x88\x02\x03)C(1000)");
+    assert_int_equal(decoder_notes_sent_len, sizeof echo);
+    assert_memory_equal(decoder_notes_sent, echo, sizeof echo);
     decoder_free(decoder);
 }
 

@@ -3,58 +3,21 @@
  */
 #include "unit.h"
 
+#include "decoder_notes.h"
 #include "protocol/deflate.h"
-#include "websocket/decoder.h"
 
 #include <zlib.h>
 
 enum { MOST = 1000 };
 
-/* What came out: T(text) B(binary) P(ping). */
-static char seen[4096];
 static uint64_t count;
 static struct inflater *inflater;
 
-static void on_message(void *arg, bool text, const uint8_t *data, size_t len)
-{
-    (void)arg;
-    size_t at = strlen(seen);
-    snprintf(seen + at, sizeof seen - at, "%c(%.*s)", text ? 'T' : 'B', (int)len,
-             (const char *)data);
-}
-
-static void on_close(void *arg, uint16_t code)
-{
-    (void)arg;
-    (void)code;
-}
-
-static void on_control(void *arg, bool ping, const uint8_t *data, size_t len)
-{
-    (void)arg;
-    (void)data;
-    (void)len;
-    strcat(seen, ping ? "P" : "Q");
-}
-
-static void on_send(void *arg, const uint8_t *data, size_t len)
-{
-    (void)arg;
-    (void)data;
-    (void)len;
-}
-
 static struct decoder *new_decoder(void)
 {
-    static const struct decoder_callbacks callbacks = {
-        .on_message = on_message,
-        .on_close = on_close,
-        .on_control = on_control,
-        .on_send = on_send,
-    };
     const struct decoder_limits limits = {.message_bytes = MOST};
-    struct decoder *decoder = decoder_new(&callbacks, &limits, NULL);
-    seen[0] = '\0';
+    struct decoder *decoder = decoder_new(&decoder_notes, &limits, NULL);
+    decoder_notes_clear();
     return decoder;
 }
 
@@ -98,14 +61,14 @@ static void test_compressed_messages_and_others_may_be_cut_anywhere(void **state
         assert_int_equal(decoder_feed(decoder, stream, cut, &code), DECODER_OPEN);
         assert_int_equal(decoder_feed(decoder, stream + cut, sizeof stream - cut, &code),
                          DECODER_OPEN);
-        assert_string_equal(seen, "T(Hello)PT(Hello)T(hi)B()");
+        assert_string_equal(decoder_notes_seen, "T(Hello)P()T(Hello)T(hi)B()");
         assert_true(decoder_is_idle(decoder));
         decoder_free(decoder);
     }
     struct decoder *decoder = new_inflating_decoder();
     for (size_t i = 0; i < sizeof stream; i++)
         assert_int_equal(decoder_feed(decoder, stream + i, 1, &code), DECODER_OPEN);
-    assert_string_equal(seen, "T(Hello)PT(Hello)T(hi)B()");
+    assert_string_equal(decoder_notes_seen, "T(Hello)P()T(Hello)T(hi)B()");
     decoder_free(decoder);
 }
 
@@ -116,7 +79,7 @@ static void assert_closes(struct decoder *decoder, const uint8_t *bytes, size_t 
     if (decoder_feed(decoder, bytes, len, &code) != DECODER_VIOLATED)
         fail_msg("%02x %02x … is no violation", bytes[0], bytes[1]);
     assert_int_equal(code, expected);
-    assert_null(strchr(seen, 'T'));
+    assert_null(strchr(decoder_notes_seen, 'T'));
     assert_false(decoder_is_idle(decoder));
     decoder_free(decoder);
 }
@@ -158,7 +121,7 @@ static void test_text_has_to_be_utf8_once_it_is_inflated(void **state)
     binary[0] = 0xc2;
     struct decoder *decoder = new_inflating_decoder();
     assert_int_equal(decoder_feed(decoder, binary, sizeof binary, &code), DECODER_OPEN);
-    assert_string_equal(seen, "B(\xe3)");
+    assert_string_equal(decoder_notes_seen, "B(\xe3)");
     decoder_free(decoder);
 }
 
@@ -190,7 +153,7 @@ static void test_the_limit_of_a_message_is_that_of_its_inflated_bytes(void **sta
     size_t len = write_compressed(MOST, bytes);
     struct decoder *decoder = new_inflating_decoder();
     assert_int_equal(decoder_feed(decoder, bytes, len, &code), DECODER_OPEN);
-    assert_int_equal(strlen(seen), MOST + 3);
+    assert_int_equal(strlen(decoder_notes_seen), MOST + 3);
     decoder_free(decoder);
     len = write_compressed(MOST + 1, bytes);
     assert_closes(new_inflating_decoder(), bytes, len, 1009);

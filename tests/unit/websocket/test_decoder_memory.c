@@ -2,9 +2,9 @@
  */
 #include "unit.h"
 
+#include "decoder_notes.h"
 #include "failing_malloc.h"
 #include "protocol/deflate.h"
-#include "websocket/decoder.h"
 
 #include <signal.h>
 #include <sys/wait.h>
@@ -21,42 +21,8 @@ static const uint8_t input[] = "\x01\x83\0\0\0\0Hel"
                                "\x88\x82\0\0\0\0\x03\xe8";
 static const char expected[] = "P(p)T(Hello)T(x)Q()T(Hello)C(1000)";
 
-static char seen[256];
 static uint64_t inflated;
 
-static void note(char what, const void *data, size_t len)
-{
-    size_t at = strlen(seen);
-    snprintf(seen + at, sizeof seen - at, "%c(%.*s)", what, (int)len, (const char *)data);
-}
-
-static void on_message(void *arg, bool text, const uint8_t *data, size_t len)
-{
-    (void)arg;
-    note(text ? 'T' : 'B', data, len);
-}
-
-static void on_close(void *arg, uint16_t code)
-{
-    char text[8];
-    (void)arg;
-    note('C', text, (size_t)snprintf(text, sizeof text, "%u", code));
-}
-
-static void on_control(void *arg, bool ping, const uint8_t *data, size_t len)
-{
-    (void)arg;
-    note(ping ? 'P' : 'Q', data, len);
-}
-
-static void on_send(void *arg, const uint8_t *data, size_t len)
-{
-    (void)arg;
-    (void)data;
-    (void)len;
-}
-
-static const struct decoder_callbacks callbacks = {NULL, on_message, on_close, on_control, on_send};
 static const struct decoder_limits limits = {.message_bytes = 100, .fragments = 8};
 
 static enum decoder_result feed_in_pieces(struct decoder *decoder, size_t piece, uint16_t *code)
@@ -77,14 +43,14 @@ static int decode(unsigned n, enum failing_malloc how, size_t piece)
 {
     uint16_t code = 0;
     struct inflater *inflater = inflater_new(100, &inflated);
-    struct decoder *decoder = decoder_new(&callbacks, &limits, NULL);
+    struct decoder *decoder = decoder_new(&decoder_notes, &limits, NULL);
     decoder_set_inflater(decoder, inflater);
     failing_malloc_begin(n, how);
     enum decoder_result result = feed_in_pieces(decoder, piece, &code);
     bool failed = failing_malloc_end();
     decoder_free(decoder);
     inflater_free(inflater);
-    if (strcmp(seen, expected) != 0 || result != DECODER_CLOSED || code != 1000)
+    if (strcmp(decoder_notes_seen, expected) != 0 || result != DECODER_CLOSED || code != 1000)
         return WRONG;
     return failed ? GOOD_WITHOUT : ALL_GOOD;
 }
