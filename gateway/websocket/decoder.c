@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "protocol/deflate.h"
 #include "protocol/scan.h"
+#include "websocket/frame_progress.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -11,10 +12,7 @@
 #include <wslay/wslay.h>
 
 enum {
-    SHORTEST_FRAME = 6, /* two bytes and the mask */
-    LENGTH_END = 10,    /* where a length of eight bytes ends */
     CONTROL_BYTES = 125,
-    CONTROL_BIT = 8, /* of the opcode */
     PONG_HEAD = 2,
     NOT_ITS_TYPE = 1007, /* close codes (RFC 6455 section 7.4.1) */
     TOO_BIG = 1009,
@@ -29,16 +27,11 @@ struct decoder {
     size_t input_len;
     struct bytes *waiting; /* what may_go_on has held up */
     struct bytes *message; /* of the current one, so far; NULL while empty */
-    uint64_t fed;          /* bytes handed to wslay, ever */
-    uint64_t finished;     /* bytes of all complete frames, ever */
-    uint64_t frame_len;
-    uint64_t fragments;         /* of the current message, the short ones so far */
-    uint8_t header[LENGTH_END]; /* of the current frame, as far as wslay has it */
-    uint8_t
-        control[CONTROL_BYTES]; /* its payload, as far as it has come, if it is a control frame */
+    struct frame_progress frame;
+    uint64_t fragments; /* of the current message, the short ones so far */
+    /* the payload of the current frame, as far as it has come, if it is a control frame */
+    uint8_t control[CONTROL_BYTES];
     size_t control_len;
-    bool is_begun;       /* wslay has told of the current frame */
-    bool is_control;     /* then: it is a control frame */
     bool fragmented;     /* inside a fragmented message */
     bool too_long;       /* the message is refused */
     bool too_fragmented; /* the message is refused */
@@ -56,55 +49,6 @@ static bool is_refused(const struct decoder *decoder)
 
 /* --- What goes to wslay --- */
 
-/* Bytes that wslay has of the current frame. */
-static uint64_t count_taken(const struct decoder *decoder)
-{
-    return decoder->fed - decoder->finished;
-}
-
-/* How many bytes the length has beside the one in the second byte (RFC 6455 section 5.2). */
-static size_t count_length_bytes(const struct decoder *decoder)
-{
-    uint8_t first = decoder->header[1] & 0x7f;
-    return first == 126 ? 2 : first == 127 ? 8 : 0;
-}
-
-static bool has_whole_header(const struct decoder *decoder)
-{
-    uint64_t taken = count_taken(decoder);
-    return taken >= SHORTEST_FRAME && taken >= SHORTEST_FRAME + count_length_bytes(decoder);
-}
-
-/* What the header announces. */
-static uint64_t read_length(const struct decoder *decoder)
-{
-    size_t bytes = count_length_bytes(decoder);
-    uint64_t length = bytes > 0 ? 0 : decoder->header[1] & 0x7f;
-    for (size_t i = 0; i < bytes; i++)
-        length = length << 8 | decoder->header[2 + i];
-    return length;
-}
-
-/* How many bytes the frame has for sure: wslay gets no byte of the next one before it is known
- * whether that is to be decoded. As wslay tells of a frame without a payload when its header is
- * complete, another one has a byte after it at least. */
-static uint64_t count_sure_bytes(const struct decoder *decoder)
-{
-    uint64_t taken = count_taken(decoder);
-    if (decoder->is_begun)
-        return decoder->frame_len - taken;
-    if (taken < SHORTEST_FRAME)
-        return SHORTEST_FRAME - taken;
-    return has_whole_header(decoder) ? 1 : SHORTEST_FRAME + count_length_bytes(decoder) - taken;
-}
-
-static void keep_header(struct decoder *decoder, const uint8_t *data, size_t len)
-{
-    uint64_t at = count_taken(decoder);
-    for (size_t i = 0; i < len && at + i < LENGTH_END; i++)
-        decoder->header[at + i] = data[i];
-}
-
 /* Moves input on; returns how many bytes. */
 static size_t take(struct decoder *decoder, uint8_t *out, size_t len)
 {
@@ -115,19 +59,12 @@ static size_t take(struct decoder *decoder, uint8_t *out, size_t len)
     return len;
 }
 
-/* Is a control frame's payload to come? wslay has refused one that is longer than it may be, or has
- * no mask, by its first bytes. */
-static bool is_in_control(const struct decoder *decoder)
-{
-    return has_whole_header(decoder) && !decoder->is_begun &&
-           (decoder->header[0] & CONTROL_BIT) != 0;
-}
-
 /* wslay checks the reason of a close frame for UTF-8 as if the whole payload came at once, so it
- * does. Returns how many bytes wslay gets. */
+ * does. It has refused a control frame that is longer than it may be, or has no mask, by its first
+ * bytes. Returns how many bytes wslay gets. */
 static size_t take_control(struct decoder *decoder, uint8_t *out, size_t len)
 {
-    size_t whole = (size_t)read_length(decoder);
+    size_t whole = (size_t)frame_progress_announced_bytes(&decoder->frame);
     assert(whole <= CONTROL_BYTES && whole <= len);
     decoder->control_len +=
         take(decoder, decoder->control + decoder->control_len, whole - decoder->control_len);
@@ -141,7 +78,7 @@ static size_t take_control(struct decoder *decoder, uint8_t *out, size_t len)
 static bool may_take(const struct decoder *decoder)
 {
     const struct decoder_callbacks *callbacks = decoder->callbacks;
-    return decoder->input_len > 0 && (count_taken(decoder) > 0 || callbacks->may_go_on == NULL ||
+    return decoder->input_len > 0 && (decoder->frame.taken > 0 || callbacks->may_go_on == NULL ||
                                       callbacks->may_go_on(decoder->arg));
 }
 
@@ -150,17 +87,17 @@ static ssize_t take_input(wslay_event_context_ptr context, uint8_t *out, size_t 
 {
     (void)flags;
     struct decoder *decoder = arg;
-    uint64_t sure = count_sure_bytes(decoder);
+    uint64_t sure = frame_progress_sure_bytes(&decoder->frame);
     size_t got = 0;
     if (may_take(decoder))
-        got = is_in_control(decoder) ? take_control(decoder, out, len)
-                                     : take(decoder, out, len < sure ? len : (size_t)sure);
+        got = frame_progress_announces_control(&decoder->frame)
+                  ? take_control(decoder, out, len)
+                  : take(decoder, out, len < sure ? len : (size_t)sure);
     if (got == 0) {
         wslay_event_set_error(context, WSLAY_ERR_WOULDBLOCK);
         return -1;
     }
-    keep_header(decoder, out, got);
-    decoder->fed += got;
+    frame_progress_take(&decoder->frame, out, got);
     return (ssize_t)got;
 }
 
@@ -206,19 +143,13 @@ static void judge_length(struct decoder *decoder, uint64_t more)
     decoder->too_long = most > 0 && bytes_len(decoder->message) + more > most;
 }
 
-/* The header's length follows from the payload's (RFC 6455 section 5.2): wslay rejects lengths that
- * are not written in the shortest way, and frames without a mask. */
 static void on_wslay_frame_start(wslay_event_context_ptr context,
                                  const struct wslay_event_on_frame_recv_start_arg *frame, void *arg)
 {
     struct decoder *decoder = arg;
-    uint64_t length_bytes = frame->payload_length <= 125      ? 0
-                            : frame->payload_length <= 0xffff ? 2
-                                                              : 8;
-    decoder->frame_len = SHORTEST_FRAME + length_bytes + frame->payload_length;
-    decoder->is_begun = true;
-    decoder->is_control = wslay_is_ctrl_frame(frame->opcode);
-    if (decoder->is_control)
+    bool is_control = wslay_is_ctrl_frame(frame->opcode);
+    frame_progress_begin(&decoder->frame, is_control, frame->payload_length);
+    if (is_control)
         return;
     decoder->fragmented = !frame->fin;
     count_fragment(decoder, frame->opcode != WSLAY_CONTINUATION_FRAME, frame->payload_length);
@@ -232,7 +163,7 @@ static void on_wslay_chunk(wslay_event_context_ptr context,
 {
     (void)context;
     struct decoder *decoder = arg;
-    if (!decoder->is_control && !is_refused(decoder))
+    if (!decoder->frame.is_control && !is_refused(decoder))
         bytes_add(&decoder->message, chunk->data, chunk->data_length);
 }
 
@@ -240,8 +171,7 @@ static void on_wslay_frame_end(wslay_event_context_ptr context, void *arg)
 {
     (void)context;
     struct decoder *decoder = arg;
-    decoder->finished += decoder->frame_len;
-    decoder->is_begun = false;
+    frame_progress_end(&decoder->frame);
 }
 
 /* wslay judges the text of messages that are not compressed. Returns a close code, or 0. */
@@ -277,7 +207,8 @@ static void on_wslay_message(wslay_event_context_ptr context,
     (void)context;
     struct decoder *decoder = arg;
     const struct decoder_callbacks *callbacks = decoder->callbacks;
-    if (message->opcode == WSLAY_CONNECTION_CLOSE && decoder->frame_len == SHORTEST_FRAME + 1)
+    if (message->opcode == WSLAY_CONNECTION_CLOSE &&
+        decoder->frame.len == FRAME_PROGRESS_SHORTEST + 1)
         return; /* half a code (RFC 6455 section 5.5.1): decoder_feed says that it is a violation */
     if (message->opcode == WSLAY_CONNECTION_CLOSE) {
         decoder->close_code =
@@ -375,8 +306,9 @@ enum decoder_result decoder_feed(struct decoder *decoder, const uint8_t *data, s
     wslay_event_context_ptr context = decoder->context;
     int error = run(decoder, data, len);
     bool open = error == 0 && wslay_event_get_read_enabled(context);
-    if (open && !decoder->is_begun && has_whole_header(decoder) && !is_in_control(decoder))
-        judge_length(decoder, read_length(decoder));
+    if (open && frame_progress_is_announced(&decoder->frame) &&
+        !frame_progress_announces_control(&decoder->frame))
+        judge_length(decoder, frame_progress_announced_bytes(&decoder->frame));
     if (is_refused(decoder)) {
         *code = decoder->bad_message != 0 ? decoder->bad_message : TOO_BIG;
         return DECODER_VIOLATED;
@@ -410,7 +342,7 @@ bool decoder_is_too_fragmented(const struct decoder *decoder)
 
 bool decoder_is_idle(const struct decoder *decoder)
 {
-    return decoder->fed == decoder->finished && !decoder->fragmented && decoder->waiting == NULL &&
+    return decoder->frame.taken == 0 && !decoder->fragmented && decoder->waiting == NULL &&
            wslay_event_get_read_enabled(decoder->context) &&
            !wslay_event_want_write(decoder->context);
 }
