@@ -95,6 +95,7 @@ static const struct {
     {CONNECTION_CLOSED, 1003, "gateway", "not text"},
     {CONNECTION_CLOSED, 1007, "gateway", "protocol error"},
     {CONNECTION_CLOSED, 1009, "gateway", "max-message"},
+    {CONNECTION_IN_PIECES, 0, "gateway", "max-fragments"},
     {CONNECTION_CLOSED, 1012, "gateway", "drain"},
     {CONNECTION_CLOSED, 1013, "gateway", "unavailable"},
     {CONNECTION_CLOSED, 4400, "gateway", "name taken"},

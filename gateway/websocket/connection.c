@@ -148,14 +148,20 @@ static void queue_close_frame(struct connection *connection, uint16_t code, cons
     private_bytes_add(&connection->private, payload, len);
 }
 
-void connection_close(struct connection *connection, uint16_t code, const char *reason)
+void connection_close_for(struct connection *connection, enum connection_cause cause, uint16_t code,
+                          const char *reason)
 {
     if (connection->closing || connection->dead)
         return;
     queue_close_frame(connection, code, reason);
     /* the peer's close frame would tell nothing that the end of its socket does not */
     connection->input_ignored = true;
-    connection_begin_closing(connection, CONNECTION_CLOSED, code);
+    connection_begin_closing(connection, cause, code);
+}
+
+void connection_close(struct connection *connection, uint16_t code, const char *reason)
+{
+    connection_close_for(connection, CONNECTION_CLOSED, code, reason);
 }
 
 void connection_abort_for(struct connection *connection, enum connection_cause cause)

@@ -36,6 +36,7 @@ enum connection_cause {
     CONNECTION_CUT,       /* the socket: it ended, or broke, without a close frame */
     CONNECTION_SILENT,    /* not a byte came for ping + 10 seconds */
     CONNECTION_UNWATCHED, /* the kernel had no memory to watch its socket */
+    CONNECTION_IN_PIECES, /* a message in too many fragments */
 };
 
 struct connection_end {
@@ -130,7 +131,9 @@ void connection_update_watch(struct connection *connection);
 void connection_begin_closing(struct connection *connection, enum connection_cause cause,
                               uint16_t code);
 
-/* connection_abort, with a cause of its own, should there be none yet. */
+/* connection_close and connection_abort, with a cause of its own, should there be none yet. */
+void connection_close_for(struct connection *connection, enum connection_cause cause, uint16_t code,
+                          const char *reason);
 void connection_abort_for(struct connection *connection, enum connection_cause cause);
 
 #endif

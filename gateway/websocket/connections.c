@@ -178,25 +178,27 @@ static void drop_decoder(struct connection *connection)
     connection->input_held = false;
 }
 
-static void note_too_big(const struct connection *connection)
+static void close_for_violation(struct connection *connection, uint16_t code, bool in_pieces)
 {
-    bool pieces = decoder_is_too_fragmented(connection->decoder);
-    if (!connection->closing)
-        refusals_note(connection->all->options.refusals,
-                      pieces ? REFUSAL_MAX_FRAGMENTS : REFUSAL_MAX_MESSAGE, NULL);
+    struct refusals *refusals = connection->all->options.refusals;
+    if (connection->closing)
+        return;
+    if (code == TOO_BIG)
+        refusals_note(refusals, in_pieces ? REFUSAL_MAX_FRAGMENTS : REFUSAL_MAX_MESSAGE, NULL);
+    connection_close_for(connection, in_pieces ? CONNECTION_IN_PIECES : CONNECTION_CLOSED, code,
+                         decoder_reason(code));
 }
 
 static void decode(struct connection *connection, const uint8_t *data, size_t len)
 {
     uint16_t code = 0;
     enum decoder_result result = decoder_feed(connection->decoder, data, len, &code);
+    bool in_pieces = decoder_is_too_fragmented(connection->decoder);
     connection->input_held = decoder_has_waiting(connection->decoder);
-    if (result == DECODER_VIOLATED && code == TOO_BIG)
-        note_too_big(connection);
     if (result != DECODER_OPEN || decoder_is_idle(connection->decoder))
         drop_decoder(connection);
     if (result == DECODER_VIOLATED)
-        connection_close(connection, code, decoder_reason(code));
+        close_for_violation(connection, code, in_pieces);
     if (result != DECODER_OPEN)
         connection->input_ignored = true;
     connection_update_watch(connection);

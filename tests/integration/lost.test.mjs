@@ -48,6 +48,12 @@ const ENDS = {
     by: "gateway", code: "1009", args: ["--max-text", "10", "--max-message", "1000"],
     end: ({ alice }) => alice.send("x".repeat(1001)),
   },
+  "max-fragments": {
+    by: "gateway", code: "1009", args: ["--max-fragments", "2"],
+    end({ alice }) {
+      for (let i = 0; i < 3; i++) alice.socket.send("x", { fin: false });
+    },
+  },
 };
 
 for (const [why, { by, code, end, args = [], ms, leaves = true }] of Object.entries(ENDS)) {
