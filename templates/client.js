@@ -19,7 +19,7 @@ export class Client {
   #url; #on; #open; #socket = null; #timer = 0; #checker = 0; #settling = 0; #deadline = 0;
   #attempts = 0; #heard = 0; #ping = PING_S; #asking = 0; #slow = false; #wanted = false; #joined = false; #penalized = false;
   #name = ""; #resume = null; #position = null; #id = null; #limits = null;
-  #why = null; // the last error that answered no line: perhaps of who is put out
+  #why = null; // the error that told of a ban: the connection is about to end
   #over = null; // why nobody comes back by itself: "left" or "ended"
   // nonce → { text, epoch, unanswered }: the epoch in which it was first said, and how many sendings of it have no
   // answer, so that one of them may have been accepted. In the order in which they were said. One at a time is
@@ -394,7 +394,7 @@ export class Client {
     const line = this.#outbox.get(error.nonce);
     if (!this.#joined) this.#refused(error);
     else if (line) this.#answered(line, error);
-    else this.#why = error;
+    else if (error.code === "banned") this.#why = error;
   }
 
   /** Many come, and newcomers do a proof of work. */

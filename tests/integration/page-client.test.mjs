@@ -12,7 +12,7 @@ function watch(t, url, open) {
   const seen = { welcomes: [], acked: [], failed: new Map(), states: [], shown: [], refused: [], slow: [], held: [] };
   const none = () => {};
   const on = {
-    state: (state, delay) => seen.states.push({ state, delay }),
+    state: (state, delay, why) => seen.states.push({ state, delay, why }),
     welcome: (message) => seen.welcomes.push(message),
     message: ({ text }) => seen.shown.push(text),
     acked: (nonce) => seen.acked.push(nonce),
@@ -446,7 +446,23 @@ test("who is put out by a ban is told so by the last error, and does not come ba
   await until("it is in", () => seen.welcomes.length === 1);
   redis.run("SET", "yukizuri:ban:127.0.0.1", "spam", "EX", "60");
   await until("it is out", () => seen.states.at(-1).state === "ended");
+  assert.deepEqual([seen.states.at(-1).why?.code, seen.states.at(-1).why?.message], ["banned", "spam"]);
   const late = client.say("too late");
   await until("a line fails", () => seen.failed.get(late)?.code === "ended");
   assert.equal((await gateway.stats()).connections, 0);
+});
+
+test("who is kicked, and was refused something earlier, is not told that this is why", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis });
+  const { client, seen } = watch(t, gateway.url, openReal);
+  client.join("alice");
+  await until("it is in", () => seen.welcomes.length === 1);
+  redis.run("PUBLISH", "yukizuri:control", '{"do":"mute","room":"lobby","name":"alice"}');
+  await until("it is muted", () => redis.run("EXISTS", "yukizuri:{lobby}:muted") === "1");
+  client.typing();
+  await until("its typing is refused", async () => (await gateway.stats()).errors.muted === 1);
+  redis.run("PUBLISH", "yukizuri:control", '{"do":"kick","room":"lobby","name":"alice"}');
+  await until("it is out", () => seen.states.at(-1).state === "ended");
+  assert.equal(seen.states.at(-1).why, null);
 });
