@@ -9,8 +9,9 @@
  * NFKC_Casefold leaves alone, letter, number, punctuation or symbol. It counts as what it looks
  * like, or, where that is nothing else, as what its capital looks like (Cyrillic "В" for "B").
  * ASCII counts as itself. Of others that look alike, one that many people write stands for all: no
- * row makes a text longer. What looks like several characters, and marks, have no row, and neither
- * have the scripts of which few letters look like those of another. */
+ * row makes a text longer. What looks like several characters (Cyrillic "ӕ" like "ae") counts as
+ * another that looks like the same ones, if there is one. Marks have no row, and neither have the
+ * scripts of which few letters look like those of another. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -87,7 +88,28 @@ static bool is_folded(UChar32 code)
            normalize(fold, code) == code && normalize(decompose, code) == code;
 }
 
-/* What it looks like, in the form of a folded name: -1, if that is not one character. */
+/* Skeletons of several characters; the number of each is CODES and more. */
+static struct skeleton {
+    UChar text[TEXT_UNITS];
+    int32_t len;
+} skeletons[CODES];
+static UChar32 skeleton_count;
+
+static UChar32 number_skeleton(const UChar *text, int32_t len)
+{
+    UChar32 at = 0;
+    while (at < skeleton_count &&
+           (skeletons[at].len != len || u_memcmp(skeletons[at].text, text, len) != 0))
+        at++;
+    if (at == skeleton_count) {
+        u_memcpy(skeletons[at].text, text, len);
+        skeletons[at].len = len;
+        skeleton_count++;
+    }
+    return CODES + at;
+}
+
+/* What it looks like: a character of a folded name, or the number of a skeleton. */
 static UChar32 look(UChar32 code)
 {
     enum {
@@ -102,7 +124,7 @@ static UChar32 look(UChar32 code)
         uspoof_getSkeleton(checker, 0, from, write_code(code, from), to, TEXT_UNITS, &error);
     must(error);
     UChar32 skeleton = only_code(to, len);
-    return skeleton < 0 ? -1 : normalize(fold, skeleton);
+    return skeleton < 0 ? number_skeleton(to, len) : normalize(fold, skeleton);
 }
 
 /* The skeleton of a capital I is a small l, since a capital I looks like one. Names are compared
@@ -117,7 +139,7 @@ static UChar32 look_of_capital(UChar32 code)
 }
 
 static UChar32 looks[CODES];
-static UChar32 firsts[CODES]; /* which of those that look so stands for all */
+static UChar32 firsts[2 * CODES]; /* which of those that look so stands for all */
 
 /* The smaller, the better it stands for others. */
 static int rank(UChar32 code)
@@ -136,7 +158,7 @@ static bool stands_better(UChar32 code, UChar32 other)
 static void find_looks(void)
 {
     for (UChar32 code = 0; code < CODES; code++) {
-        looks[code] = firsts[code] = -1;
+        looks[code] = firsts[code] = firsts[CODES + code] = -1;
         if (is_folded(code))
             looks[code] = look(code);
     }

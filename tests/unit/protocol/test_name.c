@@ -384,6 +384,9 @@ static void test_fold_what_looks_alike_beyond_ascii_is_the_same_name(void **stat
     assert_same("へ", "ヘ");
     assert_same("п", "π");
     assert_same("ə", "ǝ");
+    assert_same("Cæsar", "Cӕsar"); /* both look like two letters */
+    assert_same("ѳома", "өома");   /* a letter with a stroke, and one that looks so */
+    assert_different("æ", "ae");
 }
 
 /* Whoever types the key of a member in redis-cli types the name. */
