@@ -19,8 +19,8 @@ static void clear_behind(struct address *address, unsigned bits)
 static void write_name(const struct address *address, unsigned bits, char out[ADDRESS_TEXT_BYTES])
 {
     struct address base = *address;
-    unsigned ahead = address_is_ipv4(address) ? BITS - V4_BITS : 0;
     clear_behind(&base, bits);
+    unsigned ahead = address_is_ipv4(&base) ? BITS - V4_BITS : 0; /* it may be around all of IPv4 */
     address_format(&base, out);
     size_t len = strlen(out);
     snprintf(out + len, ADDRESS_TEXT_BYTES - len, "/%u", bits - ahead);
@@ -30,8 +30,6 @@ void address_block_format(const struct address_block *block, char out[ADDRESS_TE
 {
     if (block->bits == BITS)
         address_format(&block->base, out);
-    else if (address_is_ipv4(&block->base) && block->bits < BITS - V4_BITS)
-        snprintf(out, ADDRESS_TEXT_BYTES, "::/%u", block->bits); /* of IPv6, around all of IPv4 */
     else
         write_name(&block->base, block->bits, out);
 }

@@ -80,6 +80,28 @@ static void test_a_block_is_written_as_one_of_the_names_of_what_is_in_it(void **
     }
 }
 
+static void test_a_block_around_ipv4_is_written_as_the_block_that_it_is(void **state)
+{
+    static const char *const cases[][2] = {
+        {"::ffff:203.0.113.7/95", "::fffe:0:0/95"},
+        {"::ffff:203.0.113.7/90", "::ffc0:0:0/90"},
+        {"::ffff:203.0.113.7/80", "::/80"},
+        {"::ffff:203.0.113.7/0", "::/0"},
+        {"203.0.113.7/0", "0.0.0.0/0"},
+    };
+    const struct address address = parse("203.0.113.7");
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct address_block block;
+        char text[ADDRESS_TEXT_BYTES];
+        assert_int_equal(address_block_parse(cases[i][0], &block), 0);
+        address_block_format(&block, text);
+        assert_string_equal(text, cases[i][1]);
+        assert_int_equal(address_block_parse(text, &block), 0);
+        assert_true(address_in_block(&address, &block));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -88,6 +110,7 @@ int main(void)
         cmocka_unit_test(test_an_address_of_ipv6_is_looked_for_in_its_canonical_spelling),
         cmocka_unit_test(test_who_has_no_address_has_no_name),
         cmocka_unit_test(test_a_block_is_written_as_one_of_the_names_of_what_is_in_it),
+        cmocka_unit_test(test_a_block_around_ipv4_is_written_as_the_block_that_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
