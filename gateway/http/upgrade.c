@@ -87,7 +87,7 @@ static bool has_handshake_token(const struct http_site *site, const struct http_
 static bool is_congested(const struct http_site *site)
 {
     uint64_t most = site->config->max_unsent;
-    return most > 0 && connections_unsent(site->connections) >= most / 2;
+    return most > 0 && connections_unsent(site->connections) >= (most + 1) / 2;
 }
 
 bool upgrade_answer(const struct http_site *site, const struct http_call *call, const char *room)

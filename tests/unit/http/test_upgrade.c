@@ -362,6 +362,14 @@ static void test_when_max_connections_are_there_the_next_gets_503_until_one_leav
     assert_int_equal(stage_status(stage_receive(third)), 101);
 }
 
+static void test_however_small_max_unsent_is_who_comes_is_let_in_while_nothing_waits(void **state)
+{
+    (void)state;
+    stage_open_with("--max-unsent", "1", NULL);
+    assert_int_equal(upgrade_from(VISITOR, ""), 101);
+    assert_int_equal(upgrade_from(VISITOR, ""), 101);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
 
 int main(void)
@@ -387,6 +395,7 @@ int main(void)
         TEST(test_behind_a_trusted_proxy_each_client_has_its_own_quota),
         TEST(test_what_a_stranger_says_of_its_address_does_not_count),
         TEST(test_when_max_connections_are_there_the_next_gets_503_until_one_leaves),
+        TEST(test_however_small_max_unsent_is_who_comes_is_let_in_while_nothing_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
