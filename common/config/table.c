@@ -93,8 +93,8 @@ const struct config_row config_table[] = {
     {"rate-per-address", CONFIG_RATE, AT(rate_per_address), "20:80", 0, 0, "N:BURST",
      "Messages per second and burst from one IPv4 address or IPv6 /64, over all its connections, "
      "joins apart. Pings, pongs and typing have an allowance of four times that. Reconnecting "
-     "gives "
-     "no new burst. Here and in the limits below, loopback and trusted proxies are not counted."},
+     "gives no new burst. Here and in the limits below, loopback and trusted proxies are not "
+     "counted."},
     {"bytes-per-address", CONFIG_RATE, AT(bytes_per_address), "131072:2097152", 0, 100000000,
      "N:BURST",
      "Bytes per second and burst that one address may send over its WebSockets, whatever they are; "
@@ -120,8 +120,7 @@ const struct config_row config_table[] = {
      "Stored messages per room, at most."},
     {"retention-bytes", CONFIG_COUNT, AT(retention_bytes), "16777216", 0, 1099511627776, "BYTES",
      "Bytes of stored events per room, at most. Who missed one that had to go is told so (gap). "
-     "The "
-     "compressed copies that a gateway makes of them for compression are not counted; each is "
+     "The compressed copies that a gateway makes of them for compression are not counted; each is "
      "smaller than its event."},
     {"retention-bytes-total", CONFIG_COUNT, AT(retention_bytes_total), "536870912", 0,
      1099511627776, "BYTES",
@@ -145,14 +144,11 @@ const struct config_row config_table[] = {
      "keeps idle connections (60 s with many balancers, 600 s with some)."},
     {"pressure", CONFIG_COUNT, AT(pressure), "0", 0, 3, "0..3",
      "How hard it is to come in, at least: 1 halves rate, 2 also asks newcomers for a proof of "
-     "work, 3 "
-     "takes no newcomers. Who comes back with a good token is not asked. PREFIX:pressure in Redis "
-     "can "
-     "raise it for all gateways."},
+     "work, 3 takes no newcomers. Who comes back with a good token is not asked. PREFIX:pressure "
+     "in Redis can raise it for all gateways."},
     {"pressure-joins", CONFIG_COUNT, AT(pressure_joins), "0", 0, 1000000, "N",
      "Newcomers a second at which this gateway raises its pressure by itself, a step a second up "
-     "to 2. "
-     "It falls a step after each 10 s without. 0: never."},
+     "to 2. It falls a step after each 10 s without. 0: never."},
     {"workers", CONFIG_AUTO, AT(workers), "1", 1, 512, "N|auto",
      "The number of gateways on the same addresses. Each is a process of its own, and its "
      "gateway-id gets its number; auto starts one per available core. Limits apply to each of "
