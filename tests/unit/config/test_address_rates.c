@@ -12,7 +12,7 @@ static int set_up(void **state)
     (void)state;
     config = (struct config){.rate_per_address = {10, 20},
                              .bytes_per_address = {1000, 5000},
-                             .joins_per_address = {0, 0},
+                             .joins_per_address = {0, 20},
                              .rooms_per_address = {0.5, 1}};
     rates = address_rates_new(&config);
     now_ms = 123456;
@@ -66,6 +66,7 @@ static void test_an_address_does_not_take_from_another_nor_one_kind_from_another
     assert_int_equal(take_all("192.0.2.1", ADDRESS_SIGNS), 80);
     assert_int_equal(take_all("192.0.2.1", ADDRESS_ROOMS), 1);
     assert_true(take("192.0.2.1", ADDRESS_ROOMS, 1) > 1.9);
+    assert_true(take("192.0.2.1", ADDRESS_ROOMS, 1) < 2.1);
 }
 
 static void test_a_network_of_ipv6_is_one_address(void **state)
@@ -113,6 +114,16 @@ static void test_an_address_is_forgotten_when_its_buckets_are_full(void **state)
     assert_int_equal(take_all("192.0.2.2", ADDRESS_WORDS), 20);
 }
 
+/* joins_per_address is none here. */
+static void test_a_limit_of_none_keeps_no_address(void **state)
+{
+    (void)state;
+    take_all("192.0.2.1", ADDRESS_BYTES);
+    now_ms += 10000; /* bytes take the longest: twice 5000 at 1000 a second */
+    address_rates_tick(rates, now_ms);
+    assert_int_equal(address_rates_count(rates), 0);
+}
+
 static void test_the_longest_quiet_is_forgotten_for_one_too_many(void **state)
 {
     (void)state;
@@ -142,6 +153,7 @@ int main(void)
         TEST(test_a_read_goes_into_debt_and_the_next_waits_for_all_of_it),
         TEST(test_no_limit_and_loopback_are_not_counted),
         TEST(test_an_address_is_forgotten_when_its_buckets_are_full),
+        TEST(test_a_limit_of_none_keeps_no_address),
         TEST(test_the_longest_quiet_is_forgotten_for_one_too_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

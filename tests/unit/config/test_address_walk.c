@@ -108,6 +108,7 @@ static void test_forwarded_names_the_client_in_for(void **state)
     assert_told("for=1.1.1.1;ext=\"a, for=6.6.6.6; b\"", "1.1.1.1");
     assert_told("for=1.1.1.1;ext=\"a\\\", for=6.6.6.6\"", "1.1.1.1");
     assert_told("for=1.1.1.1;ext=\"\\\\\"", "1.1.1.1");
+    assert_told("for=1.1.1.1;ext=\"a\\\\\\\", for=6.6.6.6\"", "1.1.1.1");
 }
 
 static void test_forwarded_ends_where_nobody_is_named(void **state)
@@ -129,6 +130,7 @@ static void test_forwarded_ends_where_nobody_is_named(void **state)
     assert_not_told("1.1.1.1", "10.0.0.1");
     assert_not_told("for=\"1.1.1.1", "10.0.0.1");
     assert_not_told("for=\"1.1.1\\.1\"", "10.0.0.1");
+    assert_not_told("\\\\\"", "10.0.0.1");
 }
 
 /* The client's own header comes first, and the proxy adds the rest. */

@@ -122,7 +122,8 @@ static void test_endless_final_blocks_are_broken(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof blocks; i += 2)
         memcpy(blocks + i, (const uint8_t[]){0x03, 0x00}, 2);
-    assert_int_equal(inflate_within(MOST, blocks, 2 * 64, NULL), 0);
+    assert_int_equal(inflate_within(MOST, blocks, 2 * 65, NULL), 0); /* another after 64 of them */
+    assert_int_equal(inflate_within(MOST, blocks, 2 * 66, NULL), INFLATER_BROKEN);
     assert_int_equal(inflate_within(MOST, blocks, sizeof blocks, NULL), INFLATER_BROKEN);
 }
 
@@ -207,6 +208,21 @@ static void test_messages_of_every_window_are_inflated(void **state)
     }
 }
 
+/* With the bytes that its sender leaves out (section 7.2.2) the message is at the end of a block:
+ * the next one, here a final and empty one, can follow. */
+static void assert_ends_block(z_stream *stream)
+{
+    static uint8_t rest[] = {0x00, 0x00, 0xff, 0xff, 0x03, 0x00};
+    uint8_t out[1];
+    stream->next_in = rest;
+    stream->avail_in = sizeof rest;
+    stream->next_out = out;
+    stream->avail_out = sizeof out;
+    assert_int_equal(inflate(stream, Z_SYNC_FLUSH), Z_STREAM_END);
+    assert_int_equal(stream->avail_in, 0);
+    assert_int_equal(stream->avail_out, sizeof out);
+}
+
 /* A receiver that has no more than that window: it takes 16 bytes at a time. */
 static void assert_readable(const uint8_t *made, size_t len, int window_bits, const uint8_t *data,
                             size_t data_len)
@@ -226,6 +242,7 @@ static void assert_readable(const uint8_t *made, size_t len, int window_bits, co
         at += got;
     } while (stream.avail_out == 0 || stream.avail_in > 0);
     assert_int_equal(at, data_len);
+    assert_ends_block(&stream);
     inflateEnd(&stream);
 }
 

@@ -62,6 +62,14 @@ static void test_a_window_of_9_to_15_bits_is_kept(void **state)
     assert_result("permessage-deflate; server_max_window_bits=8", 0);
 }
 
+static void test_the_first_of_several_good_offers_is_taken(void **state)
+{
+    (void)state;
+    assert_accepted("permessage-deflate, permessage-deflate; server_max_window_bits=10", BASE);
+    assert_accepted("permessage-deflate; server_max_window_bits=10, permessage-deflate",
+                    BASE "; server_max_window_bits=9");
+}
+
 static void test_a_bad_parameter_declines_its_offer_alone(void **state)
 {
     static const char *const bad[] = {
@@ -151,6 +159,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_browsers_offer_is_accepted_without_takeover),
         cmocka_unit_test(test_a_window_of_9_to_15_bits_is_kept),
+        cmocka_unit_test(test_the_first_of_several_good_offers_is_taken),
         cmocka_unit_test(test_a_bad_parameter_declines_its_offer_alone),
         cmocka_unit_test(test_other_extensions_are_declined),
         cmocka_unit_test(test_offers_may_stand_on_several_lines),

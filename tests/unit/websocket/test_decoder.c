@@ -204,6 +204,58 @@ static void test_the_reason_of_a_close_frame_is_judged_as_a_whole(void **state)
     }
 }
 
+static void test_a_message_of_the_greatest_length_may_be_cut_anywhere(void **state)
+{
+    uint8_t bytes[6 + 100] = {0x82, 0x80 | 100};
+    uint16_t code = 0;
+    (void)state;
+    for (size_t cut = 0; cut <= sizeof bytes; cut++) {
+        struct decoder *decoder = decoder_new(&decoder_notes, &limits, NULL);
+        assert_int_equal(decoder_feed(decoder, bytes, cut, &code), DECODER_OPEN);
+        assert_int_equal(decoder_feed(decoder, bytes + cut, sizeof bytes - cut, &code),
+                         DECODER_OPEN);
+        assert_true(decoder_is_idle(decoder));
+        decoder_free(decoder);
+    }
+}
+
+static void test_a_long_message_leaves_nothing_behind(void **state)
+{
+    static const struct decoder_limits large = {100000, 0};
+    static uint8_t bytes[14 + 70000] = {0x82, 0xff, 0, 0, 0, 0, 0, 0x01, 0x11, 0x70};
+    uint16_t code = 0;
+    (void)state;
+    struct decoder *decoder = decoder_new(&decoder_notes, &large, NULL);
+    assert_int_equal(decoder_feed(decoder, bytes, sizeof bytes, &code), DECODER_OPEN);
+    assert_true(decoder_is_idle(decoder));
+    decoder_free(decoder);
+}
+
+/* In eight bytes, before any of the payload. */
+static void test_a_length_beyond_a_great_limit_is_refused_when_it_is_announced(void **state)
+{
+    static const struct decoder_limits large = {100000, 0};
+    static const uint8_t good[] = {0x82, 0xff, 0, 0, 0, 0, 0, 1, 0x86, 0xa0, 0, 0, 0, 0};
+    static const uint8_t shorter[] = {0x82, 0xfe, 0xff, 0xff, 0, 0, 0, 0};
+    static const uint8_t bad[] = {0x82, 0xff, 0, 0, 0, 0, 0, 1, 0x86, 0xa1, 0, 0, 0, 0};
+    uint16_t code = 0;
+    (void)state;
+    struct decoder *decoder = decoder_new(&decoder_notes, &large, NULL);
+    assert_int_equal(decoder_feed(decoder, good, sizeof good, &code), DECODER_OPEN);
+    decoder_free(decoder);
+    decoder = decoder_new(&decoder_notes, &large, NULL);
+    assert_int_equal(decoder_feed(decoder, shorter, sizeof shorter, &code), DECODER_OPEN);
+    decoder_free(decoder);
+    for (size_t cut = 0; cut < sizeof bad; cut++) {
+        decoder = decoder_new(&decoder_notes, &large, NULL);
+        assert_int_equal(decoder_feed(decoder, bad, cut, &code), DECODER_OPEN);
+        assert_int_equal(decoder_feed(decoder, bad + cut, sizeof bad - cut, &code),
+                         DECODER_VIOLATED);
+        assert_int_equal(code, 1009);
+        decoder_free(decoder);
+    }
+}
+
 static void test_a_length_is_refused_when_it_is_announced(void **state)
 {
     (void)state;
@@ -253,11 +305,12 @@ static void test_frames_wait_until_they_may_be_decoded(void **state)
     }
 }
 
-/* Lengths of two and of eight bytes: nothing of the next frame is taken with them. */
+/* Lengths of two and of eight bytes: nothing of the next frame, the shortest there is, is taken
+ * with them. */
 static void test_a_frame_of_any_length_stops_before_the_next(void **state)
 {
     static const struct decoder_limits large = {100000, 0};
-    static uint8_t bytes[14 + 70000 + 7];
+    static uint8_t bytes[14 + 70000 + 6];
     static const size_t lengths[] = {0, 1, 125, 126, 65535, 65536, 70000};
     uint16_t code;
     (void)state;
@@ -270,16 +323,16 @@ static void test_a_frame_of_any_length_stops_before_the_next(void **state)
         bytes[1] = (uint8_t)(0x80 | (len <= 125 ? len : len <= 0xffff ? 126 : 127));
         for (size_t at = header - 5, rest = len; len > 125 && rest > 0; rest >>= 8)
             bytes[at--] = (uint8_t)rest;
-        memcpy(bytes + header + len, (const uint8_t[]){0x89, 0x81, 0, 0, 0, 0, 'n'}, 7);
+        memcpy(bytes + header + len, (const uint8_t[]){0x89, 0x80, 0, 0, 0, 0}, 6);
         struct decoder *decoder = new_stopping_decoder(&large);
         forget_seen(NULL);
         frames_allowed = 1;
-        assert_int_equal(decoder_feed(decoder, bytes, header + len + 7, &code), DECODER_OPEN);
-        assert_null(strstr(decoder_notes_seen, "P(n)"));
+        assert_int_equal(decoder_feed(decoder, bytes, header + len + 6, &code), DECODER_OPEN);
+        assert_null(strstr(decoder_notes_seen, "P()"));
         assert_true(decoder_has_waiting(decoder));
         frames_allowed = 1;
         assert_int_equal(decoder_feed(decoder, NULL, 0, &code), DECODER_OPEN);
-        assert_non_null(strstr(decoder_notes_seen, "P(n)"));
+        assert_non_null(strstr(decoder_notes_seen, "P()"));
         assert_false(decoder_has_waiting(decoder));
         decoder_free(decoder);
     }
@@ -334,6 +387,9 @@ int main(void)
         TEST(test_fragments_are_too_big_together),
         TEST(test_the_reason_of_a_close_frame_is_judged_as_a_whole),
         TEST(test_a_length_is_refused_when_it_is_announced),
+        TEST(test_a_length_beyond_a_great_limit_is_refused_when_it_is_announced),
+        TEST(test_a_message_of_the_greatest_length_may_be_cut_anywhere),
+        TEST(test_a_long_message_leaves_nothing_behind),
         TEST(test_frames_wait_until_they_may_be_decoded),
         TEST(test_a_frame_of_any_length_stops_before_the_next),
         TEST(test_close_is_echoed),

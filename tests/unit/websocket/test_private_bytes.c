@@ -99,6 +99,22 @@ static void test_nothing_interrupts_what_has_begun(void **state)
     assert_null(waiting);
 }
 
+/* What went out of a long row of frames stays in front of it for a while. */
+static void test_what_has_begun_goes_before_all_that_is_left(void **state)
+{
+    (void)state;
+    struct private_bytes *waiting = NULL;
+    ADD("\x81\x01x\x81\x01y\x81\x01z\x81\x01w");
+    send_some(&waiting, 3);
+    ADD_FIRST("rest");
+    ADD_CONTROL("\x8a\x00");
+    assert_int_equal(private_bytes_len(waiting), 4 + 2 + 9);
+    sent_len = 0;
+    send_some(&waiting, 100);
+    ASSERT_SENT("rest\x8a\x00\x81\x01y\x81\x01z\x81\x01w");
+    assert_null(waiting);
+}
+
 static void test_frames_of_all_lengths_are_told_apart(void **state)
 {
     (void)state;
@@ -161,6 +177,7 @@ int main(void)
         TEST(nothing_costs_nothing),
         TEST(control_frames_go_out_at_the_next_boundary),
         TEST(nothing_interrupts_what_has_begun),
+        TEST(what_has_begun_goes_before_all_that_is_left),
         TEST(frames_of_all_lengths_are_told_apart),
         TEST(added_frames_follow_whatever_went_out),
         TEST(all_that_waits_is_counted),
