@@ -80,6 +80,28 @@ static void test_a_block_is_written_as_one_of_the_names_of_what_is_in_it(void **
     }
 }
 
+static void test_blocks_that_nobody_looks_for_have_no_name(void **state)
+{
+    static const struct {
+        const char *block;
+        bool named;
+    } cases[] = {
+        {"203.0.113.7", true},     {"203.0.113.7/32", true},  {"203.0.113.0/31", true},
+        {"203.0.0.0/8", true},     {"202.0.0.0/7", false},    {"0.0.0.0/0", false},
+        {"2001:db8::9", true},     {"2001:db8::9/128", true}, {"2001:db8::8/127", false},
+        {"2001:db8::/65", false},  {"2001:db8::/64", true},   {"2001::/16", true},
+        {"2000::/15", false},      {"::/0", false},           {"::ffff:0:0/104", true},
+        {"::ffff:0:0/103", false}, {"::ffff:0:0/95", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct address_block block;
+        assert_int_equal(address_block_parse(cases[i].block, &block), 0);
+        if (address_block_has_name(&block) != cases[i].named)
+            fail_msg("%s", cases[i].block);
+    }
+}
+
 static void test_a_block_around_ipv4_is_written_as_the_block_that_it_is(void **state)
 {
     static const char *const cases[][2] = {
@@ -111,6 +133,7 @@ int main(void)
         cmocka_unit_test(test_who_has_no_address_has_no_name),
         cmocka_unit_test(test_a_block_is_written_as_one_of_the_names_of_what_is_in_it),
         cmocka_unit_test(test_a_block_around_ipv4_is_written_as_the_block_that_it_is),
+        cmocka_unit_test(test_blocks_that_nobody_looks_for_have_no_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

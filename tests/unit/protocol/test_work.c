@@ -14,7 +14,7 @@ static bool is_good(const char *challenge, const char *work, unsigned bits)
     uint8_t hash[DIGEST_SHA256_BYTES];
     snprintf(text, sizeof text, "%s:%s", challenge, work);
     digest_sha256(text, strlen(text), hash);
-    return (hash[0] << 8 | hash[1]) >> (16 - bits) == 0;
+    return (hash[0] << 16 | hash[1] << 8 | hash[2]) >> (24 - bits) == 0;
 }
 
 /* The first answer from there on that has so many bits, or has them not. */
@@ -41,6 +41,28 @@ static void test_the_answer_to_a_challenge_is_taken_and_no_other(void **state)
     assert_false(work_is_done(&terms, BITS + 1, challenge, work));
     solve(challenge, BITS, false, work);
     assert_false(work_is_done(&terms, BITS, challenge, work));
+}
+
+/* Those that lack one bit, and those that have all, also where the bits end within a byte. */
+static void test_each_bit_is_needed(void **state)
+{
+    static const unsigned all[] = {1, 2, 7, 8, 9, 15, 16, 17};
+    char challenge[WORK_CHALLENGE_BYTES];
+    char work[WORK_BYTES];
+    (void)state;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        unsigned bits = all[i];
+        bool seen[2] = {false, false};
+        work_make(&terms, bits, challenge);
+        for (unsigned n = 0; !seen[false] || !seen[true]; n++) {
+            snprintf(work, sizeof work, "%u", n);
+            if (!is_good(challenge, work, bits - 1))
+                continue;
+            bool good = is_good(challenge, work, bits);
+            seen[good] = true;
+            assert_int_equal(work_is_done(&terms, bits, challenge, work), good);
+        }
+    }
 }
 
 static void test_a_challenge_is_for_its_address_under_its_key_for_two_minutes(void **state)
@@ -80,6 +102,11 @@ static void test_a_challenge_of_which_anything_was_changed_is_none(void **state)
     }
     snprintf(changed, sizeof changed, "%s%0*d", challenge, 70, 0);
     assert_false(work_is_done(&terms, BITS, changed, "0"));
+    /* too long, with an end of the length of a hash */
+    memset(changed, '1', sizeof changed - 1);
+    changed[sizeof changed - 1] = '\0';
+    changed[sizeof changed - 1 - sizeof ".0123456789012345678901" + 1] = '.';
+    assert_false(work_is_done(&terms, BITS, changed, "0"));
     memset(changed, '0', sizeof changed - 1);
     changed[sizeof changed - 1] = '\0';
     assert_false(work_is_done(&terms, 0, challenge, changed));
@@ -89,6 +116,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_answer_to_a_challenge_is_taken_and_no_other),
+        cmocka_unit_test(test_each_bit_is_needed),
         cmocka_unit_test(test_a_challenge_is_for_its_address_under_its_key_for_two_minutes),
         cmocka_unit_test(test_a_challenge_of_which_anything_was_changed_is_none),
     };
