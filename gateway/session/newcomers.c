@@ -5,6 +5,7 @@
 #include "protocol/work.h"
 #include "session/pressure.h"
 #include "session/rules.h"
+#include "session/session.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -68,16 +69,11 @@ void newcomers_tick(struct newcomers *newcomers)
 
 /* --- Work --- */
 
-static int64_t find_now_ms(const struct sessions *all)
-{
-    return commands_now_ms(broker_commands(all->options.broker));
-}
-
 static struct work_terms find_terms(const struct session *session)
 {
     const struct sessions *all = session->all;
     return (struct work_terms){address_key_today(all->address_key), session->address.bytes,
-                               find_now_ms(all) / 1000};
+                               session_redis_now_ms(all) / 1000};
 }
 
 void newcomers_take_work(struct session *session, const struct message_in *join)
@@ -106,7 +102,8 @@ void newcomers_give_work_back(struct session *session)
 static bool judge_locked(const struct session *session, struct message_error *error)
 {
     const struct sessions *all = session->all;
-    return rules_judge_locked(all->rules, room_name(session->entry->room), find_now_ms(all), error);
+    return rules_judge_locked(all->rules, room_name(session->entry->room),
+                              session_redis_now_ms(all), error);
 }
 
 bool newcomers_may_not(const struct session *session)

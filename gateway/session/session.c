@@ -105,3 +105,14 @@ struct room_entry *session_next_entry(const struct sessions *all, size_t *at)
     struct room *room = rooms_next(all->rooms, at);
     return room == NULL ? NULL : room_owner(room);
 }
+
+struct room_entry *session_find_entry(const struct sessions *all, const char *name)
+{
+    const struct room *room = rooms_find(all->rooms, name);
+    return room == NULL || !room_is_open(room) ? NULL : room_owner(room);
+}
+
+int64_t session_redis_now_ms(const struct sessions *all)
+{
+    return commands_now_ms(broker_commands(all->options.broker));
+}

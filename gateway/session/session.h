@@ -40,4 +40,10 @@ void session_format_address(const struct session *session, char out[ADDRESS_TEXT
 /* A walk over all rooms, as rooms_next. */
 struct room_entry *session_next_entry(const struct sessions *all, size_t *at);
 
+/* The room of this name, when it is open here; or NULL. */
+struct room_entry *session_find_entry(const struct sessions *all, const char *name);
+
+/* Redis' clock, as commands_now_ms. */
+int64_t session_redis_now_ms(const struct sessions *all);
+
 #endif

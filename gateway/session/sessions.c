@@ -13,6 +13,7 @@
 #include "session/log.h"
 #include "session/moderation.h"
 #include "session/newcomers.h"
+#include "session/operator.h"
 #include "session/pressure.h"
 #include "session/rate_limit.h"
 #include "session/reconcile.h"
@@ -287,6 +288,7 @@ struct sessions *sessions_new(const struct sessions_options *options)
     all->newcomers = newcomers_new();
     all->rules = rules_new();
     all->moderation = moderation_new(all, session_on_rules_known);
+    all->operator= operator_new(all);
     return all;
 }
 
@@ -310,6 +312,7 @@ void sessions_free(struct sessions *all)
     table_free(all->by_id);
     address_key_free(all->address_key);
     bans_free(all->bans);
+    operator_free(all->operator);
     moderation_free(all->moderation);
     rules_free(all->rules);
     pressure_free(all->pressure);
