@@ -14,16 +14,17 @@ enum { HEAD_FIELDS = 4 /* of rules.lua's answer */, UNLIMITED_MS = 1 << 30 };
 
 /* --- Writing --- */
 
-static void write_ban(const struct commands *commands, const struct rule_record *rule)
+static int write_ban(const struct commands *commands, const struct rule_record *rule,
+                     redis_done done, void *arg)
 {
     char left[TEXT_NUMBER_BYTES];
     int64_t left_ms = rule->until_ms - commands_now_ms(commands);
     struct key key = key_item(commands->config->redis_prefix, "ban", rule->subject);
     if (left_ms <= 0)
-        return;
+        return -1;
     text_number((uint64_t)left_ms, left);
-    redis_send_strings(commands->redis, NULL, NULL, "SET", key.text, rule->reason, "PX", left,
-                       NULL);
+    return redis_send_strings(commands->redis, done, arg, "SET", key.text, rule->reason, "PX", left,
+                              NULL);
 }
 
 static void add_value(struct script_call *call, const struct rule_record *rule)
@@ -38,21 +39,19 @@ static void add_value(struct script_call *call, const struct rule_record *rule)
     text_done(&value);
 }
 
-void commands_write_rule(const struct commands *commands, const char *room,
-                         const struct rule_record *rule)
+int commands_write_rule(const struct commands *commands, const char *room,
+                        const struct rule_record *rule, redis_done done, void *arg)
 {
     struct script_call call;
-    if (rule->kind == RULE_BAN) {
-        write_ban(commands, rule);
-        return;
-    }
+    if (rule->kind == RULE_BAN)
+        return write_ban(commands, rule, done, arg);
     const struct topic topic = topic_of(commands, commands->config, room);
     topic_begin_call(&topic, &call, "rule");
     topic_add_key(&topic, &call, parts[rule->kind], NULL);
     script_add(&call, rule->subject);
     add_value(&call, rule);
     script_add_number(&call, (uint64_t)rule->until_ms);
-    script_run(commands->redis, &call, NULL, NULL);
+    return script_run(commands->redis, &call, done, arg);
 }
 
 void commands_clear(const struct commands *commands, const char *room, uint64_t upto)

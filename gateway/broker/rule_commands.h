@@ -17,10 +17,10 @@ struct rule_record {
     const char *reason;
 };
 
-/* Writes it, for the room of this name (BAN: any). Nothing happens without a connection: whoever
- * keeps the rule writes it again (rules_write_again). */
-void commands_write_rule(const struct commands *commands, const char *room,
-                         const struct rule_record *rule);
+/* Writes it, for the room of this name (BAN: any). As those of commands.h; `done` may be NULL. A
+ * rule without a connection is not written: whoever keeps it does it again. */
+int commands_write_rule(const struct commands *commands, const char *room,
+                        const struct rule_record *rule, redis_done done, void *arg);
 
 /* Asks which rules a room has, of a few rooms at a time; commands_next_rule reads the answer. As
  * those of commands.h. */

@@ -9,7 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ASK_AGAIN_MS = 1000 };
+enum {
+    ASK_AGAIN_MS = 1000,
+    WRITES_AT_ONCE = 32, /* a millisecond or two of Redis' time */
+};
 
 struct moderation {
     struct sessions *all;
@@ -17,6 +20,7 @@ struct moderation {
     void (*on_known)(void *entry);
     bool listens, missed; /* the channel was cut: what was published meanwhile is not known */
     char run_id[48];      /* of the Redis whose commands were heard last */
+    unsigned writes_in_flight;
 };
 
 /* --- Rules of a room, as Redis has them --- */
@@ -81,22 +85,43 @@ void moderation_open(struct room_entry *entry)
     ask_rules(entry, false);
 }
 
-static void write_rule(void *arg, const char *room, const struct rule_record *rule)
+static void write_some(struct moderation *moderation);
+
+/* One that got no answer may not have come there, and others as little. */
+static void on_written(void *arg, const struct redis_reply *reply)
 {
-    const struct moderation *moderation = arg;
-    commands_write_rule(moderation->commands, room, rule);
+    struct moderation *moderation = arg;
+    moderation->writes_in_flight--;
+    if (reply == NULL)
+        rules_mark_unwritten(moderation->all->rules);
+    else
+        write_some(moderation);
+}
+
+/* There may be many rules, and others who wait for Redis and for this loop. */
+static void write_some(struct moderation *moderation)
+{
+    struct sessions *all = moderation->all;
+    struct rule_record rule;
+    const char *room;
+    while (redis_is_ready(moderation->commands->redis) &&
+           moderation->writes_in_flight < WRITES_AT_ONCE &&
+           rules_next_unwritten(all->rules, session_redis_now_ms(all), &room, &rule))
+        if (commands_write_rule(moderation->commands, room, &rule, on_written, moderation) == 0)
+            moderation->writes_in_flight++;
 }
 
 void moderation_write_again(struct sessions *all)
 {
-    rules_each(all->rules, session_redis_now_ms(all), write_rule, all->moderation);
+    rules_mark_unwritten(all->rules);
+    write_some(all->moderation);
 }
 
 const char *moderation_set(struct sessions *all, const char *room, const struct rule_record *rule)
 {
     if (rules_keep(all->rules, room, rule) != 0)
         return "There are too many rules: 200 in a room, 1,000 bans, and 1,000 rooms.";
-    commands_write_rule(all->moderation->commands, room, rule);
+    commands_write_rule(all->moderation->commands, room, rule, NULL, NULL);
     return NULL;
 }
 
@@ -141,6 +166,7 @@ void moderation_tick(struct sessions *all)
     struct room_entry *entry;
     rules_tick(all->rules, session_redis_now_ms(all));
     make_up(moderation);
+    write_some(moderation);
     for (size_t at = 0; (entry = session_next_entry(all, &at)) != NULL;)
         if (room_is_open(entry->room) && !entry->rules_known && !entry->rules_in_flight &&
             now_ms - entry->rules_asked_ms >= ASK_AGAIN_MS)

@@ -23,7 +23,7 @@ void moderation_open(struct room_entry *entry);
  * that says why not. */
 const char *moderation_set(struct sessions *all, const char *room, const struct rule_record *rule);
 
-/* Redis may have lost its memory: writes all rules again that are known here. */
+/* Redis may have lost its memory: writes all rules again that are known here, a few at a time. */
 void moderation_write_again(struct sessions *all);
 
 /* The channel of commands is heard from here on, or was cut. */

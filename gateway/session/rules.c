@@ -16,8 +16,13 @@ enum {
     MOST_BANS = 1000,
 };
 
+struct ruled_room;
+
 struct rule {
     struct link link;
+    struct link in_order; /* of all rules, those that were written longest ago first */
+    uint64_t memory;      /* of Redis', in which it was written */
+    const struct ruled_room *room;
     struct rule_record record;  /* its strings are its own */
     struct address_block block; /* whom it is about, by address */
 };
@@ -39,6 +44,8 @@ struct ruled_room {
 
 struct rules {
     struct table *rooms; /* by name; without a rule there is none */
+    struct link in_order;
+    uint64_t memory; /* which one of Redis it is: how often it was lost */
     uint64_t changes;
 };
 
@@ -78,6 +85,7 @@ static struct ruled_room *get_room(struct rules *rules, const char *name)
 static void free_rule(struct ruled_room *room, struct rule *rule)
 {
     list_remove(&rule->link);
+    list_remove(&rule->in_order);
     room->count--;
     free((char *)(uintptr_t)rule->record.subject);
     free((char *)(uintptr_t)rule->record.reason);
@@ -117,7 +125,14 @@ static struct rule *find_rule(const struct ruled_room *room, enum rule_kind kind
 
 static const char *const address_prefix = "address:";
 
-static void add_rule(struct ruled_room *room, const struct rule_record *record)
+static void note_written(struct rules *rules, struct rule *rule)
+{
+    rule->memory = rules->memory;
+    list_remove(&rule->in_order);
+    list_add(&rules->in_order, &rule->in_order);
+}
+
+static void add_rule(struct rules *rules, struct ruled_room *room, const struct rule_record *record)
 {
     struct rule *rule = memory_new(sizeof *rule);
     size_t prefix = strlen(address_prefix);
@@ -126,8 +141,11 @@ static void add_rule(struct ruled_room *room, const struct rule_record *record)
     rule->record.reason = memory_copy_string(record->reason);
     if (strncmp(record->subject, address_prefix, prefix) == 0)
         address_block_parse(record->subject + prefix, &rule->block);
+    rule->room = room;
     list_init(&rule->link);
+    list_init(&rule->in_order);
     list_add(&room->rules, &rule->link);
+    note_written(rules, rule);
     room->count++;
 }
 
@@ -143,7 +161,7 @@ int rules_keep(struct rules *rules, const char *name, const struct rule_record *
     if (before != NULL)
         free_rule(room, before);
     if (record->until_ms != 0 && !full)
-        add_rule(room, record);
+        add_rule(rules, room, record);
     if (room->count == 0)
         free_room(rules, room);
     return full && record->until_ms != 0 ? -1 : 0;
@@ -152,8 +170,17 @@ int rules_keep(struct rules *rules, const char *name, const struct rule_record *
 void rules_forget(struct rules *rules, const char *name)
 {
     struct ruled_room *room = find_room(rules, name);
+    struct link *next;
     rules->changes++;
-    if (room != NULL)
+    if (room == NULL)
+        return;
+    for (struct link *at = room->rules.next; at != &room->rules; at = next) {
+        struct rule *rule = LIST_ITEM(at, struct rule, link);
+        next = at->next;
+        if (rule->memory == rules->memory)
+            free_rule(room, rule);
+    }
+    if (room->count == 0)
         free_room(rules, room);
 }
 
@@ -167,15 +194,27 @@ static bool holds(const struct rule *rule, int64_t now_ms)
     return rule->record.until_ms > now_ms;
 }
 
-void rules_each(const struct rules *rules, int64_t now_ms,
-                void (*step)(void *arg, const char *room, const struct rule_record *rule),
-                void *arg)
+void rules_mark_unwritten(struct rules *rules)
 {
-    const struct ruled_room *room;
-    for (size_t i = 0; (room = table_next(rules->rooms, &i)) != NULL;)
-        for (struct link *at = room->rules.next; at != &room->rules; at = at->next)
-            if (holds(LIST_ITEM(at, struct rule, link), now_ms))
-                step(arg, room->name, &LIST_ITEM(at, struct rule, link)->record);
+    rules->memory++;
+    rules->changes++;
+}
+
+bool rules_next_unwritten(struct rules *rules, int64_t now_ms, const char **room,
+                          struct rule_record *out)
+{
+    while (!list_is_empty(&rules->in_order)) {
+        struct rule *rule = LIST_ITEM(rules->in_order.next, struct rule, in_order);
+        if (rule->memory == rules->memory)
+            return false;
+        note_written(rules, rule);
+        if (!holds(rule, now_ms))
+            continue;
+        *room = rule->room->name;
+        *out = rule->record;
+        return true;
+    }
+    return false;
 }
 
 /* --- Judging --- */
@@ -321,6 +360,7 @@ struct rules *rules_new(void)
 {
     struct rules *rules = memory_new(sizeof *rules);
     rules->rooms = table_new(name_of);
+    list_init(&rules->in_order);
     return rules;
 }
 

@@ -19,16 +19,19 @@ void rules_free(struct rules *rules);
  * there are too many (in the room, or rooms), and `rule` is not kept. Bans have the room "". */
 int rules_keep(struct rules *rules, const char *room, const struct rule_record *rule);
 
-/* Forgets all of this room that are not bans. */
+/* Forgets those of this room that Redis had: all but what rules_next_unwritten would return. */
 void rules_forget(struct rules *rules, const char *room);
 
-/* How often rules_keep was called for it, and rooms of its hash: did something change meanwhile? */
+/* How often something changed that an answer of Redis, asked for before, may not know. */
 uint64_t rules_changes(const struct rules *rules);
 
-/* Calls `step` for each rule that has not ended. It may not change any. */
-void rules_each(const struct rules *rules, int64_t now_ms,
-                void (*step)(void *arg, const char *room, const struct rule_record *rule),
-                void *arg);
+/* Redis may have none of them any more: from here on rules_next_unwritten returns each once. */
+void rules_mark_unwritten(struct rules *rules);
+
+/* One of those that have not ended; it counts as written then. False: there is none left. `*room`
+ * and the strings live until the next change. */
+bool rules_next_unwritten(struct rules *rules, int64_t now_ms, const char **room,
+                          struct rule_record *out);
 
 /* --- Judging: true, and the error that says why; its strings live until the next change --- */
 

@@ -72,9 +72,10 @@ uint64_t world_seq(void);
 void world_publish_presence(const char *joined, const char *left);
 void world_publish_message(const char *text);
 
-/* On the room's channel, without a number; on this gateway's own. */
+/* On the room's channel, without a number; on this gateway's own; on that of operators. */
 void world_tell_room(const char *json);
 void world_tell_gateway(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void world_order(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* --- Members --- */
 

@@ -17,7 +17,7 @@ struct rule {
 static const char *const names[] = {
     "join",   "leave",  "ours",     "refresh", "publish", "lease", "reap",    "trim",
     "roster", "recent", "SMEMBERS", "EXISTS",  "SET",     "SSCAN", "PEXPIRE", "SREM",
-    "DEL",    "MULTI",  "SADD",     "EXPIRE",  "EXEC",    "SCARD",
+    "DEL",    "MULTI",  "SADD",     "EXPIRE",  "EXEC",    "SCARD", "rule",
 };
 enum { NAMES = sizeof names / sizeof *names };
 
@@ -44,6 +44,7 @@ static const char *const defaults[][2] = {
     {"SMEMBERS", "[]"}, {"EXISTS", "1"},
     {"SET", "+OK"},     {"SSCAN", "['0', []]"},
     {"trim", "0"},      {"refresh", "'kkkkkkkkkkkkkkkkkkkk'"},
+    {"rule", "1"},
 };
 
 static const char *first_key(const struct fake_redis_call *call)

@@ -59,15 +59,28 @@ void world_tell_room(const char *json)
     fake_redis_publish(world.fake, WORLD_CHANNEL, "%s", json);
 }
 
-void world_tell_gateway(const char *format, ...)
+static void publish(const char *channel, const char *format, va_list values)
 {
     char text[1024];
+    vsnprintf(text, sizeof text, format, values);
+    assert_true(fake_redis_is_subscribed(world.fake, channel));
+    fake_redis_publish(world.fake, channel, "%s", text);
+}
+
+void world_tell_gateway(const char *format, ...)
+{
     va_list values;
     va_start(values, format);
-    vsnprintf(text, sizeof text, format, values);
+    publish("yukizuri:gateway:" WORLD_GATEWAY, format, values);
     va_end(values);
-    assert_true(fake_redis_is_subscribed(world.fake, "yukizuri:gateway:" WORLD_GATEWAY));
-    fake_redis_publish(world.fake, "yukizuri:gateway:" WORLD_GATEWAY, "%s", text);
+}
+
+void world_order(const char *format, ...)
+{
+    va_list values;
+    va_start(values, format);
+    publish("yukizuri:control", format, values);
+    va_end(values);
 }
 
 /* --- Joins --- */

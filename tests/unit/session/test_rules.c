@@ -98,6 +98,53 @@ static void test_there_are_at_most_1000_rooms_with_rules(void **state)
     assert_int_equal(keep(RULE_LOCKED, "one more", "", LATER_MS + 9), 0);
 }
 
+/* Takes what is to be written; the subjects, a space behind each. */
+static const char *write_all(void)
+{
+    static char subjects[256];
+    struct rule_record rule;
+    const char *room;
+    subjects[0] = '\0';
+    while (rules_next_unwritten(rules, NOW_MS, &room, &rule)) {
+        assert_string_equal(room, "lobby");
+        snprintf(subjects + strlen(subjects), sizeof subjects - strlen(subjects), "%s ",
+                 rule.subject);
+    }
+    return subjects;
+}
+
+static void test_what_redis_has_lost_is_written_once_unless_it_has_ended(void **state)
+{
+    (void)state;
+    keep(RULE_MUTED, "lobby", "id:a", LATER_MS);
+    keep(RULE_MUTED, "lobby", "id:over", NOW_MS);
+    keep(RULE_MUTED, "lobby", "id:b", LATER_MS);
+    assert_string_equal(write_all(), "");
+    uint64_t changes = rules_changes(rules);
+    rules_mark_unwritten(rules);
+    assert_true(rules_changes(rules) > changes); /* an answer from before says nothing now */
+    keep(RULE_MUTED, "lobby", "id:c", LATER_MS);
+    assert_string_equal(write_all(), "id:a id:b ");
+    assert_string_equal(write_all(), "");
+    rules_mark_unwritten(rules);
+    assert_string_equal(write_all(), "id:c id:a id:b ");
+}
+
+static void test_what_is_to_be_written_is_not_forgotten(void **state)
+{
+    struct rule_record rule;
+    const char *room;
+    (void)state;
+    keep(RULE_MUTED, "lobby", "id:abc", LATER_MS);
+    rules_mark_unwritten(rules);
+    rules_forget(rules, "lobby");
+    assert_true(is_muted("lobby", NOW_MS));
+    assert_true(rules_next_unwritten(rules, NOW_MS, &room, &rule));
+    rules_forget(rules, "lobby");
+    assert_false(is_muted("lobby", NOW_MS));
+    assert_false(rules_next_unwritten(rules, NOW_MS, &room, &rule));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -108,6 +155,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             test_a_room_has_at_most_200_rules_and_one_in_place_of_another_is_none_more, setup,
             teardown),
+        cmocka_unit_test_setup_teardown(
+            test_what_redis_has_lost_is_written_once_unless_it_has_ended, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_to_be_written_is_not_forgotten, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_there_are_at_most_1000_rooms_with_rules, setup,
                                         teardown),
     };

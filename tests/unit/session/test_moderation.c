@@ -1,0 +1,81 @@
+/* What operators have ordered is kept the same in Redis as here. */
+#include "unit.h"
+
+#include "world.h"
+
+enum { RULES = 70, AT_ONCE = 32 };
+
+static void mute_many(void)
+{
+    for (int i = 0; i < RULES; i++)
+        world_order("{\"do\":\"mute\",\"room\":\"" WORLD_ROOM "\",\"name\":\"n%d\",\"for\":600}",
+                    i);
+    assert_int_equal(world_count("rule"), RULES);
+}
+
+/* The subjects that are written from here on, in what Redis is asked; each once. */
+static void expect_each_once(void)
+{
+    bool written[RULES] = {false};
+    for (int i = 0; i < RULES; i++) {
+        struct fake_redis_call *call = world_await("rule");
+        int number = atoi(fake_redis_argument(call, 5) + strlen("name:n"));
+        assert_false(written[number]);
+        written[number] = true;
+        fake_redis_answer(call, "1");
+    }
+}
+
+static void test_a_redis_without_its_memory_gets_all_rules_a_few_at_a_time(void **state)
+{
+    (void)state;
+    mute_many();
+    world_hold("rule", NULL);
+    world_lease_lapsed();
+    assert_int_equal(world_count("rule"), RULES + AT_ONCE);
+    expect_each_once();
+    assert_int_equal(world_count("rule"), 2 * RULES);
+}
+
+static void test_rules_whose_writing_got_no_answer_are_written_again(void **state)
+{
+    (void)state;
+    mute_many();
+    world_hold("rule", NULL);
+    world_lease_lapsed();
+    assert_int_equal(world_count("rule"), RULES + AT_ONCE);
+    for (int i = 0; i < AT_ONCE; i++)
+        world_await("rule");
+    world_redis_away();
+    world_redis_back();
+    expect_each_once();
+    assert_int_equal(world_count("rule"), 2 * RULES + AT_ONCE);
+}
+
+static void test_a_rule_that_is_lifted_meanwhile_is_not_written_any_more(void **state)
+{
+    (void)state;
+    mute_many();
+    world_hold("rule", NULL);
+    world_lease_lapsed();
+    world_order("{\"do\":\"unmute\",\"room\":\"" WORLD_ROOM "\",\"name\":\"n%d\"}", RULES - 1);
+    for (int i = 0; i < AT_ONCE; i++)
+        fake_redis_answer(world_await("rule"), "1");
+    struct fake_redis_call *lifted = world_await("rule");
+    assert_string_equal(fake_redis_argument(lifted, 7), "0");
+    fake_redis_answer(lifted, "1");
+    for (int i = AT_ONCE; i < RULES - 1; i++)
+        fake_redis_answer(world_await("rule"), "1");
+    assert_int_equal(world_count("rule"), 2 * RULES);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_redis_without_its_memory_gets_all_rules_a_few_at_a_time),
+        TEST(test_rules_whose_writing_got_no_answer_are_written_again),
+        TEST(test_a_rule_that_is_lifted_meanwhile_is_not_written_any_more),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
