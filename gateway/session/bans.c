@@ -2,8 +2,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "broker/topic.h"
-#include "config/address_names.h"
+#include "broker/ban_lookup.h"
 #include "session/session.h"
 
 #include <event2/event.h>
@@ -11,19 +10,21 @@
 #include <string.h>
 
 enum {
-    ADDRESSES_AT_ONCE = 20,   /* in one MGET: about a thousand keys (REDIS_WORDS) */
-    KEYS_IN_A_SECOND = 20000, /* asked for again: a hundredth of what Redis can do */
-    AGAIN_MS = 900,           /* after an answer, unless more are due than that */
-    MOST_LISTED = 256,        /* sessions of an address */
+    LOOKUPS_AT_ONCE = 64,    /* of up to 51 commands each: a millisecond or two of this loop */
+    LOOKUPS_IN_A_TICK = 400, /* asked again: a hundredth of what Redis can do */
+    AGAIN_MS = 900,          /* after an answer, unless more are due than that */
+    MOST_LISTED = 256,       /* sessions of an address */
 };
 
 /* An address that has connections here. In `due` while it is to be asked for, in `answered` in the
  * order of the answers; in none while a question is under way. Lives as long as one of them. */
 struct watch {
+    struct bans *bans;
     struct address address;
     struct link in_list;
-    bool known; /* Redis has answered since the first connection came */
-    unsigned in_flight;
+    bool known;       /* Redis has answered since the first connection came */
+    bool in_flight;   /* a question is under way */
+    bool outdated;    /* a ban was written since: its answer is too old */
     char *reason;     /* NULL: not banned; "" for none */
     int64_t until_ms; /* Redis' clock; 0: until it is lifted */
     int64_t answered_ms;
@@ -37,6 +38,7 @@ struct bans {
     const struct commands *commands; /* the broker's */
     struct table *watches;           /* by address */
     struct link due, answered;
+    unsigned in_flight;   /* questions */
     struct event *asking; /* the timer that asks once for all who came in an iteration */
 };
 
@@ -70,7 +72,7 @@ static void free_watch(struct bans *bans, struct watch *watch)
 
 static void free_if_unused(struct bans *bans, struct watch *watch)
 {
-    if (watch->count == 0 && watch->in_flight == 0)
+    if (watch->count == 0 && !watch->in_flight)
         free_watch(bans, watch);
 }
 
@@ -81,6 +83,7 @@ static struct watch *get_watch(struct bans *bans, const struct address *address)
     if (watch != NULL)
         return watch;
     watch = memory_new(sizeof *watch);
+    watch->bans = bans;
     watch->address = *address;
     list_init(&watch->in_list);
     list_add(&bans->due, &watch->in_list);
@@ -195,142 +198,44 @@ static void note_answer(struct bans *bans, struct watch *watch, char *reason, in
         tell_known(bans, watch);
 }
 
-/* No answer came: bans_tick asks again. */
-static void note_none(struct bans *bans, struct watch *watch)
+/* Nothing is known by this: bans_ask asks again. */
+static void set_due(struct bans *bans, struct watch *watch)
 {
     list_remove(&watch->in_list);
     list_add(&bans->due, &watch->in_list);
 }
 
-/* When does this ban end? */
-struct ending {
-    struct bans *bans;
-    struct watch *watch;
-    char *reason;
-};
-
-static void on_ending(void *arg, const struct redis_reply *reply)
+static void on_looked_up(void *arg, const struct ban_lookup_result *result)
 {
-    struct ending *ending = arg;
-    struct watch *watch = ending->watch;
-    int64_t left_ms = redis_reply_is_error(reply) ? -1 : redis_reply_integer(reply);
-    watch->in_flight--;
-    if (reply == NULL) {
-        note_none(ending->bans, watch);
-    } else if (left_ms == -2) { /* it has just ended */
-        note_answer(ending->bans, watch, NULL, 0);
+    struct watch *watch = arg;
+    struct bans *bans = watch->bans;
+    bool good = result->known && !watch->outdated;
+    bans->in_flight--;
+    watch->in_flight = watch->outdated = false;
+    if (good) {
+        note_answer(bans, watch, result->reason, result->until_ms);
     } else {
-        int64_t now_ms = commands_now_ms(ending->bans->commands);
-        note_answer(ending->bans, watch, ending->reason, left_ms < 0 ? 0 : now_ms + left_ms);
-        ending->reason = NULL;
+        free(result->reason);
+        set_due(bans, watch);
     }
-    free_if_unused(ending->bans, watch);
-    free(ending->reason);
-    free(ending);
-}
-
-static void ask_ending(struct bans *bans, struct watch *watch, const char *name, char *reason)
-{
-    struct key key = key_item(bans->options.config->redis_prefix, "ban", name);
-    struct ending *ending = memory_new(sizeof *ending);
-    *ending = (struct ending){bans, watch, reason};
-    watch->in_flight++;
-    if (redis_send_strings(bans->commands->redis, on_ending, ending, "PTTL", key.text, NULL) != 0)
-        on_ending(ending, NULL);
-}
-
-struct question {
-    struct bans *bans;
-    size_t count;
-    struct watch *watches[ADDRESSES_AT_ONCE];
-};
-
-/* What Redis said of one address, from `*at` on. The smallest block counts: its reason is the most
- * to the point. */
-static void take_answer(struct bans *bans, struct watch *watch, const struct redis_reply *reply,
-                        size_t *at)
-{
-    char names[ADDRESS_NAMES_MOST][ADDRESS_TEXT_BYTES];
-    size_t count = address_names(&watch->address, names);
-    size_t first = *at;
-    *at += count;
-    for (size_t i = 0; i < count; i++) {
-        const struct redis_reply *reason = redis_reply_at(reply, first + i);
-        if (redis_reply_string(reason, NULL) == NULL)
-            continue;
-        ask_ending(bans, watch, names[i],
-                   memory_copy_string(redis_reply_text(reason, COMMANDS_REASON_BYTES)));
-        return;
-    }
-    note_answer(bans, watch, NULL, 0);
-}
-
-/* A user who may not ask, and a cluster, which has the keys on several nodes, are in the log
- * (redis-error); people come in all the same. */
-static bool cannot_be_asked(const struct redis_reply *reply)
-{
-    return redis_reply_has_error(reply, "NOPERM") || redis_reply_has_error(reply, "CROSSSLOT");
-}
-
-static void on_answer(void *arg, const struct redis_reply *reply)
-{
-    struct question *question = arg;
-    bool forbidden = cannot_be_asked(reply);
-    bool good = !redis_reply_is_error(reply);
-    size_t at = 0;
-    for (size_t i = 0; i < question->count; i++) {
-        struct watch *watch = question->watches[i];
-        watch->in_flight--;
-        if (good)
-            take_answer(question->bans, watch, reply, &at);
-        else if (forbidden)
-            note_answer(question->bans, watch, NULL, 0);
-        else
-            note_none(question->bans, watch);
-        free_if_unused(question->bans, watch);
-    }
-    free(question);
+    free_if_unused(bans, watch);
+    if (result->known)
+        bans_ask(bans); /* else in the next tick: Redis refuses to tell */
 }
 
 /* --- Asking --- */
 
-static size_t add_names(struct redis_words *words, const struct bans *bans,
-                        const struct watch *watch)
-{
-    char names[ADDRESS_NAMES_MOST][ADDRESS_TEXT_BYTES];
-    size_t count = address_names(&watch->address, names);
-    for (size_t i = 0; i < count; i++)
-        redis_words_add_string(words,
-                               key_item(bans->options.config->redis_prefix, "ban", names[i]).text);
-    return count;
-}
-
-/* Asks for the first of those who are due. False when Redis is not there: they stay due. */
-static bool ask_some(struct bans *bans)
-{
-    struct redis_words words = {0};
-    struct question *question = memory_new(sizeof *question);
-    question->bans = bans;
-    redis_words_add_string(&words, "MGET");
-    while (question->count < ADDRESSES_AT_ONCE && !list_is_empty(&bans->due)) {
-        struct watch *watch = LIST_ITEM(bans->due.next, struct watch, in_list);
-        list_remove(&watch->in_list);
-        watch->in_flight++;
-        add_names(&words, bans, watch);
-        question->watches[question->count++] = watch;
-    }
-    bool sent = redis_send(bans->commands->redis, &words, on_answer, question) == 0;
-    redis_words_done(&words);
-    if (!sent)
-        on_answer(question, NULL);
-    return sent;
-}
-
 void bans_ask(struct bans *bans)
 {
-    while (broker_is_up(bans->options.broker) && !list_is_empty(&bans->due))
-        if (!ask_some(bans))
+    while (broker_is_up(bans->options.broker) && bans->in_flight < LOOKUPS_AT_ONCE &&
+           !list_is_empty(&bans->due)) {
+        struct watch *watch = LIST_ITEM(bans->due.next, struct watch, in_list);
+        if (ban_lookup(bans->commands, &watch->address, on_looked_up, watch) != 0)
             return;
+        list_remove(&watch->in_list);
+        watch->in_flight = true;
+        bans->in_flight++;
+    }
 }
 
 static void on_asking(evutil_socket_t fd, short events, void *arg)
@@ -348,10 +253,9 @@ void bans_renew(struct bans *bans, const struct address *address)
     if (watch == NULL)
         return;
     watch->known = false;
-    if (watch->in_flight > 0) /* that answer may be older */
-        return;
-    list_remove(&watch->in_list);
-    list_add(&bans->due, &watch->in_list);
+    watch->outdated = watch->in_flight;
+    if (!watch->in_flight)
+        set_due(bans, watch);
     bans_ask(bans);
 }
 
@@ -359,13 +263,11 @@ void bans_renew(struct bans *bans, const struct address *address)
 void bans_tick(struct bans *bans)
 {
     int64_t old_ms = clock_monotonic_ms() - AGAIN_MS;
-    for (size_t keys = 0; keys < KEYS_IN_A_SECOND && !list_is_empty(&bans->answered);) {
+    for (int i = 0; i < LOOKUPS_IN_A_TICK && !list_is_empty(&bans->answered); i++) {
         struct watch *watch = LIST_ITEM(bans->answered.next, struct watch, in_list);
         if (watch->answered_ms > old_ms)
             break;
-        list_remove(&watch->in_list);
-        list_add(&bans->due, &watch->in_list);
-        keys += ADDRESS_NAMES_MOST;
+        set_due(bans, watch);
     }
     bans_ask(bans);
 }

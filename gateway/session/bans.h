@@ -1,7 +1,6 @@
 /* bans: which addresses may not come in: Redis has a key for each ban (P:ban:ADDRESS-or-CIDR), and
- * nobody has a list of them. So a gateway asks, for each address that has a connection here, for
- * the keys of all blocks that it is in (config/address_names.h): when the first connection of the
- * address opens, several addresses at once, and again every few seconds.
+ * nobody has a list of them. So a gateway asks for each address that has a connection here
+ * (broker/ban_lookup.h): when the first one opens, and every second from then on.
  *
  * It knows who is there and what Redis said; what follows from an answer is the caller's. A
  * unix-socket peer and a trusted proxy have no address of their own, and are never asked for.

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import net from "node:net";
 import test from "node:test";
 import { Member, freePort, joined, joinedFrom, metric, startGateway, startRedis, until } from "../lib/harness.mjs";
+import { startHeldPath } from "../lib/redis-paths.mjs";
 
 const args = ["--trusted-proxy", "127.0.0.1", "--leave-grace", "60"];
 const from = (address) => ({ headers: { "X-Forwarded-For": address } });
@@ -12,10 +13,12 @@ async function startTwo(t) {
   return { redis, gateways: [await startGateway(t, { redis, args }), await startGateway(t, { redis, args })] };
 }
 
+/** A connection of a banned address. While another one of it is closing, the handshake is refused. */
+const openBanned = (t, gateway, address) => until("a connection", () => new Member(t, gateway.url, from(address)).opened().catch((error) => /403/.test(error.message) || Promise.reject(error)).then((one) => one !== true && one));
+
 /** A connection of this address asks to join, and is refused. */
 async function isRefused(t, gateway, address, name = "mallory") {
-  // while another connection of the address is closing, it is the handshake that is refused
-  const member = await until("a connection", () => new Member(t, gateway.url, from(address)).opened().catch((error) => /403/.test(error.message) || Promise.reject(error)).then((one) => one !== true && one));
+  const member = await openBanned(t, gateway, address);
   const error = await member.askToJoin(name);
   assert.equal(error.code, "banned", JSON.stringify(error));
   assert.equal((await member.waitClosed()).code, 4503);
@@ -55,7 +58,7 @@ for (const [ban, inside, outside] of [
     const { resume } = (await joinedFrom(t, gateway.url, "mallory", inside)).welcome;
     redis.run("SET", `yukizuri:ban:${ban}`, "", "EX", "3600");
     await until("who is in is out", async () => (await metric(gateway, "members")) === 0);
-    const member = await new Member(t, gateway.url, from(inside)).opened();
+    const member = await openBanned(t, gateway, inside);
     const error = await member.askToJoin("mallory", { resume });
     assert.deepEqual([error.code, error.message], ["banned", "You cannot come in here."]);
     await joinedFrom(t, gateway.url, "alice", outside);
@@ -87,6 +90,42 @@ test("a key that is no string, and an address that a proxy has for itself, ban n
   const open = await startGateway(t, { redis });
   const refused = await new Member(t, open.url).opened();
   assert.equal((await refused.askToJoin("carol")).code, "banned", "where it is nobody's proxy, it is somebody's address");
+});
+
+test("on a node of a cluster, which takes no command about keys of several slots, bans of addresses and blocks hold", async (t) => {
+  const redis = await startRedis(t, { args: ["--cluster-enabled", "yes"] });
+  redis.run("CLUSTER", "ADDSLOTSRANGE", "0", "16383");
+  const gateway = await startGateway(t, { redis, args });
+  for (const [ban, address] of [["203.0.113.7", "203.0.113.7"], ["2001:db8::/32", "2001:db8::1"]]) {
+    const member = await joinedFrom(t, gateway.url, "mallory", address);
+    redis.run("SET", `yukizuri:ban:${ban}`, "spam", "EX", "60");
+    assert.equal((await member.waitClosed()).reason, "spam");
+    await isRefused(t, gateway, address);
+  }
+  assert.equal(await metric(gateway, 'redis_errors_total{code="CROSSSLOT"}'), 0);
+});
+
+test("of several bans the reason of the smallest block is told", async (t) => {
+  const { redis, gateways: [gateway] } = await startTwo(t);
+  for (const ban of ["203.0.0.0/8", "203.0.113.0/24", "203.0.113.7/32"]) redis.run("SET", `yukizuri:ban:${ban}`, ban, "EX", "60");
+  assert.equal((await isRefused(t, gateway, "203.0.113.7")).message, "203.0.113.7/32");
+  assert.equal((await isRefused(t, gateway, "203.0.113.8")).message, "203.0.113.0/24");
+});
+
+test("who is kicked with `for` cannot come back by what Redis answered before", async (t) => {
+  const redis = await startRedis(t);
+  const path = await startHeldPath(t, redis);
+  const gateway = await startGateway(t, { redis: path.url, args });
+  const member = await joinedFrom(t, gateway.url, "mallory", "203.0.113.7");
+  path.holdAnswers();
+  await until("it is asked for again", () => path.wasAsked("yukizuri:ban:203.0.113.7"));
+  redis.run("PUBLISH", "yukizuri:control", '{"do":"kick","room":"lobby","name":"mallory","for":60,"reason":"spam"}');
+  assert.equal((await member.waitClosed()).code, 4503);
+  const back = await openBanned(t, gateway, "203.0.113.7");
+  const answer = back.askToJoin("mallory");
+  await back.settled();
+  path.release();
+  assert.equal((await answer).code, "banned");
 });
 
 test("while another connection of a banned address is not closed yet, its handshakes are refused with 403", async (t) => {

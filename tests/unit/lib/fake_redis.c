@@ -35,6 +35,7 @@ static void free_peer(struct peer *peer)
             LIST_ITEM(peer->unanswered.next, struct fake_redis_call, in_peer);
         list_remove(&call->in_peer);
         call->peer = NULL;
+        fake_redis_free_call_unless_kept(call);
     }
     list_remove(&peer->in_redis);
     redisReaderFree(peer->reader);

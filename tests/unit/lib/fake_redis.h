@@ -3,10 +3,10 @@
  *
  * By itself it answers what a connection begins with (AUTH, SELECT, INFO, CLIENT, PING, CONFIG,
  * TIME, SCRIPT), it lets everybody subscribe, hands on what is published, and brings a probe back.
- * It has a key for the addresses of each day (session/address_key.h), nothing of what MGET asks
- * for, and no pressure (session/pressure.h). Every other call waits until
- * the test answers it. As of a real Redis, the answers of one connection go out in the order in
- * which it asked: one that is given early waits for those before.
+ * It has a key for the addresses of each day (session/address_key.h), no bans (session/bans.h) and
+ * no pressure (session/pressure.h). Every other call waits until the test answers it. As of a real
+ * Redis, the answers of one connection go out in the order in which it asked: one that is given
+ * early waits for those before.
  *
  * It keeps no data and runs no Lua: what a script would answer, the test says. A mistake of the
  * test, and a deadline that passes (a minute), fail the running test. The program has deadlines of

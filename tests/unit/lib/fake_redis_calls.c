@@ -10,9 +10,17 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 
+static void free_call(struct fake_redis_call *call)
+{
+    list_remove(&call->in_redis);
+    freeReplyObject(call->words);
+    evbuffer_free(call->answer);
+    free(call);
+}
+
 /* --- Answers --- */
 
-/* As many as are due. */
+/* As many as are due. Calls that are not kept end here. */
 static void send_answers(struct peer *peer)
 {
     while (!list_is_empty(&peer->unanswered)) {
@@ -23,6 +31,7 @@ static void send_answers(struct peer *peer)
         list_remove(&call->in_peer);
         call->peer = NULL;
         bufferevent_write_buffer(peer->stream, call->answer);
+        fake_redis_free_call_unless_kept(call);
     }
 }
 
@@ -92,24 +101,12 @@ static const char *answer_of_address_key(const struct fake_redis_call *call)
     return strcmp(call->name, "EXPIRE") == 0 ? "1" : NULL;
 }
 
-/* GET and PTTL of what an operator has ordered: nothing. */
-static bool is_about_pressure(const struct fake_redis_call *call)
+/* GET and PTTL of what an operator may have ordered: there is nothing. */
+static bool is_about_orders(const struct fake_redis_call *call)
 {
     const char *key = fake_redis_argument(call, 1);
     return (strcmp(call->name, "GET") == 0 || strcmp(call->name, "PTTL") == 0) && key != NULL &&
-           strstr(key, ":pressure") != NULL;
-}
-
-/* No key is there. */
-static void answer_nothing_for_each(struct fake_redis_call *call)
-{
-    struct text value = TEXT_EMPTY;
-    text_add_string(&value, "[");
-    for (size_t i = 1; fake_redis_argument(call, i) != NULL; i++)
-        text_add_string(&value, i == 1 ? "null" : ", null");
-    text_add_string(&value, "]");
-    fake_redis_answer(call, "%s", value.data);
-    text_done(&value);
+           (strstr(key, ":pressure") != NULL || strstr(key, ":ban:") != NULL);
 }
 
 /* False when only the test can know an answer. */
@@ -123,10 +120,8 @@ static bool answer_alone(struct fake_redis_call *call)
     const char *answer = answer_of_address_key(call);
     if (answer != NULL)
         fake_redis_answer(call, "%s", answer);
-    else if (is_about_pressure(call))
+    else if (is_about_orders(call))
         fake_redis_answer(call, strcmp(call->name, "GET") == 0 ? "null" : "-2");
-    else if (strcmp(call->name, "MGET") == 0)
-        answer_nothing_for_each(call);
     else if (strcmp(call->name, "SUBSCRIBE") == 0)
         subscribe(call, fake_redis_argument(call, 1));
     else if (strcmp(call->name, "UNSUBSCRIBE") == 0)
@@ -219,6 +214,8 @@ static void obey_rules(struct fake_redis *fake, struct fake_redis_call *call)
     const struct rule *end = rule + fake->rule_count;
     while (rule < end && strcmp(rule->name, call->name) != 0)
         rule++;
+    if (rule == end && is_about_orders(call))
+        list_remove(&call->in_redis); /* so many come that nobody can keep them */
     if (rule == end)
         answer_alone(call);
     else if (rule->value != NULL)
@@ -290,12 +287,10 @@ struct fake_redis_call *fake_redis_await(struct fake_redis *fake, const char *na
     return waiting.found;
 }
 
-static void free_call(struct fake_redis_call *call)
+void fake_redis_free_call_unless_kept(struct fake_redis_call *call)
 {
-    list_remove(&call->in_redis);
-    freeReplyObject(call->words);
-    evbuffer_free(call->answer);
-    free(call);
+    if (list_is_empty(&call->in_redis))
+        free_call(call);
 }
 
 void fake_redis_free_calls(struct fake_redis *fake)

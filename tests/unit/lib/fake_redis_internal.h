@@ -35,7 +35,7 @@ struct peer {
 };
 
 struct fake_redis_call {
-    struct link in_redis;
+    struct link in_redis; /* of the fake's calls; in none: it is not kept */
     struct link in_peer;
     const struct fake_redis *fake;
     struct peer *peer; /* NULL once the connection is gone */
@@ -78,5 +78,8 @@ void fake_redis_hash_scripts(struct fake_redis *fake);
 /* Takes the words over. */
 void fake_redis_take_call(struct peer *peer, redisReply *words);
 void fake_redis_free_calls(struct fake_redis *fake);
+
+/* To be called when it is in no connection any more. */
+void fake_redis_free_call_unless_kept(struct fake_redis_call *call);
 
 #endif
