@@ -1,6 +1,5 @@
 #include "session/bans.h"
 
-#include "base/clock.h"
 #include "base/memory.h"
 #include "broker/ban_lookup.h"
 #include "session/session.h"
@@ -12,7 +11,6 @@
 enum {
     LOOKUPS_AT_ONCE = 64,    /* of up to 51 commands each: a millisecond or two of this loop */
     LOOKUPS_IN_A_TICK = 400, /* asked again: a hundredth of what Redis can do */
-    AGAIN_MS = 900,          /* after an answer, unless more are due than that */
     MOST_LISTED = 256,       /* sessions of an address */
 };
 
@@ -22,12 +20,11 @@ struct watch {
     struct bans *bans;
     struct address address;
     struct link in_list;
-    bool known;       /* Redis has answered since the first connection came */
-    bool in_flight;   /* a question is under way */
-    bool outdated;    /* a ban was written since: its answer is too old */
-    char *reason;     /* NULL: not banned; "" for none */
-    int64_t until_ms; /* Redis' clock; 0: until it is lifted */
-    int64_t answered_ms;
+    bool known;                /* Redis has answered since the first connection came */
+    bool in_flight;            /* a question is under way */
+    bool outdated;             /* a ban was written since: its answer is too old */
+    char *reason;              /* NULL: not banned; "" for none */
+    int64_t until_ms;          /* Redis' clock; 0: until it is lifted */
     size_t count;              /* of sessions with a connection */
     struct session **sessions; /* these; not of a crowd */
     bool crowded;              /* too many to list: a proxy that is not trusted, or a test */
@@ -191,7 +188,6 @@ static void note_answer(struct bans *bans, struct watch *watch, char *reason, in
     watch->reason = reason;
     watch->until_ms = until_ms;
     watch->known = true;
-    watch->answered_ms = clock_monotonic_ms();
     list_remove(&watch->in_list);
     list_add(&bans->answered, &watch->in_list);
     if (first || is_banned(bans, watch))
@@ -259,16 +255,11 @@ void bans_renew(struct bans *bans, const struct address *address)
     bans_ask(bans);
 }
 
-/* Those whose last answer is old, as many as may be asked for in a second. */
+/* Those whose last answer is the oldest. */
 void bans_tick(struct bans *bans)
 {
-    int64_t old_ms = clock_monotonic_ms() - AGAIN_MS;
-    for (int i = 0; i < LOOKUPS_IN_A_TICK && !list_is_empty(&bans->answered); i++) {
-        struct watch *watch = LIST_ITEM(bans->answered.next, struct watch, in_list);
-        if (watch->answered_ms > old_ms)
-            break;
-        set_due(bans, watch);
-    }
+    for (int i = 0; i < LOOKUPS_IN_A_TICK && !list_is_empty(&bans->answered); i++)
+        set_due(bans, LIST_ITEM(bans->answered.next, struct watch, in_list));
     bans_ask(bans);
 }
 
