@@ -39,7 +39,7 @@ static const char *read_do(const json_t *root, struct control *out)
 {
     const char *word = json_string_value(json_object_get(root, "do"));
     if (word == NULL)
-        return "\"do\" is missing: kick, mute, unmute, slow, lock, unlock or clear.";
+        return "\"do\" is missing, or no text: kick, mute, unmute, slow, lock, unlock or clear.";
     for (int i = 0; i < WORDS; i++) {
         if (strcmp(word, words[i]) == 0) {
             out->what = (enum control_do)i;
@@ -53,7 +53,7 @@ static const char *read_room(const json_t *root, struct control *out)
 {
     const json_t *room = json_object_get(root, "room");
     if (!json_is_string(room))
-        return "\"room\" is missing: the name of a room, such as \"lobby\".";
+        return "\"room\" is missing, or no text: the name of a room, such as \"lobby\".";
     if (name_judge_room(json_string_value(room), json_string_length(room), out->room) != NAME_OK)
         return "\"room\" is no name of a room.";
     return NULL;
@@ -81,12 +81,22 @@ static bool needs_somebody(enum control_do what)
     return what == CONTROL_KICK || what == CONTROL_MUTE || what == CONTROL_UNMUTE;
 }
 
-/* Exactly one of the three. */
+static bool names_somebody(const json_t *root)
+{
+    for (int by = CONTROL_BY_ID; by <= CONTROL_BY_ADDRESS; by++)
+        if (json_object_get(root, by_words[by]) != NULL)
+            return true;
+    return false;
+}
+
+/* Exactly one of the three; none where the whole room is met, lest somebody think otherwise. */
 static const char *read_whom(const json_t *root, struct control *out)
 {
     const json_t *found = NULL;
     if (!needs_somebody(out->what))
-        return NULL;
+        return names_somebody(root) ? "This \"do\" is about the whole room: without \"id\", "
+                                      "\"name\" and \"address\"."
+                                    : NULL;
     for (int by = CONTROL_BY_ID; by <= CONTROL_BY_ADDRESS; by++) {
         const json_t *value = json_object_get(root, by_words[by]);
         if (value == NULL)
@@ -151,13 +161,33 @@ static const char *read_reason(const json_t *root, struct control *out)
     return NULL;
 }
 
+/* The whole, or NULL with the sentence. */
+static json_t *read_object(const char *data, size_t len, const char **why)
+{
+    json_error_t error;
+    if (len > CONTROL_BYTES) {
+        *why = "A command has at most 4,096 bytes.";
+        return NULL;
+    }
+    json_t *root = json_loadb(data, len, JSON_REJECT_DUPLICATES, &error);
+    *why = "This is not JSON: one object, as in docs/redis.md.";
+    if (json_is_object(root))
+        *why = NULL;
+    else if (root == NULL && json_error_code(&error) == json_error_duplicate_key)
+        *why = "A field is there twice.";
+    else if (root == NULL && json_error_code(&error) == json_error_numeric_overflow)
+        *why = "A number is too large.";
+    else if (root == NULL && json_error_code(&error) == json_error_null_character)
+        *why = "A text has a NUL in it.";
+    return root;
+}
+
 int control_parse(const char *data, size_t len, struct control *out, const char **why)
 {
     static const char *(*const steps[])(const json_t *, struct control *) = {
         read_do, read_room, read_whom, read_times, read_reason};
-    json_t *root = len > CONTROL_BYTES ? NULL : json_loadb(data, len, 0, NULL);
+    json_t *root = read_object(data, len, why);
     *out = (struct control){.what = CONTROL_KICK};
-    *why = json_is_object(root) ? NULL : "This is not JSON: one object, as in docs/redis.md.";
     for (size_t i = 0; i < sizeof steps / sizeof *steps && *why == NULL; i++)
         *why = steps[i](root, out);
     json_decref(root);

@@ -84,6 +84,7 @@ struct kick {
     struct message_error error;
     const char *reason; /* "" for none */
     const char *failed;
+    bool by_address; /* one ban is for all of them */
 };
 
 static void ban(struct kick *kick, const char *name)
@@ -97,15 +98,21 @@ static void ban(struct kick *kick, const char *name)
         kick->failed = failed;
 }
 
+static void ban_one(struct kick *kick, const struct address *address)
+{
+    char name[ADDRESS_TEXT_BYTES];
+    address_format(address, name);
+    ban(kick, name);
+}
+
 static void kick_one(struct session *session, void *arg)
 {
     struct kick *kick = arg;
-    struct bans *bans = session->all->bans;
+    struct bans *bans = kick->all->bans;
     struct address address = session->address;
     if (kick->error.until_ms > 0 && bans_can_be(bans, &address)) {
-        char name[ADDRESS_TEXT_BYTES];
-        address_format(&address, name);
-        ban(kick, name);
+        if (!kick->by_address)
+            ban_one(kick, &address);
         bans_renew(bans, &address);
     }
     session_put_out(session, &kick->error);
@@ -115,13 +122,14 @@ static void kick_one(struct session *session, void *arg)
 static void kick(struct sessions *all, const struct target *target, struct control_done *done)
 {
     const struct control *control = target->control;
-    struct kick kick = {.all = all, .reason = control->reason};
+    struct kick kick = {
+        .all = all, .reason = control->reason, .by_address = control->by == CONTROL_BY_ADDRESS};
     bool bans = done->until_ms > 0;
     const char *otherwise = bans ? "You cannot come in here." : "You were put out by an operator.";
     kick.error.code = bans ? "banned" : NULL;
     kick.error.message = control->reason[0] != '\0' ? control->reason : otherwise;
     kick.error.until_ms = done->until_ms;
-    if (bans && control->by == CONTROL_BY_ADDRESS)
+    if (bans && kick.by_address)
         ban(&kick, control->whom);
     done->members = each_meant(all, target, kick_one, &kick);
     done->error = kick.failed;

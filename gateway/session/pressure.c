@@ -51,6 +51,34 @@ void pressure_note_newcomer(struct pressure *pressure)
     pressure->newcomers++;
 }
 
+static const char *find_cause(const struct pressure *pressure)
+{
+    unsigned ordered = find_ordered(pressure),
+             setting = (unsigned)pressure->commands->config->pressure;
+    if (pressure->raised > ordered && pressure->raised > setting)
+        return "because of pressure-joins";
+    return ordered > setting ? "as an operator has ordered" : "as the setting has it";
+}
+
+static void log_level(struct pressure *pressure)
+{
+    char level[12], before[12];
+    unsigned now = pressure_level(pressure);
+    pressure->commands->metrics->pressure = now;
+    if (now == pressure->logged)
+        return;
+    snprintf(level, sizeof level, "%u", now);
+    snprintf(before, sizeof before, "%u", pressure->logged);
+    log_write(pressure->commands->log,
+              &(struct log_line){
+                  .level = now > pressure->logged ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
+                  .kind = "pressure",
+                  .message = find_cause(pressure),
+                  .more = (const char *const[]){"pressure", level, "before", before, NULL},
+              });
+    pressure->logged = now;
+}
+
 /* --- What the operator has ordered --- */
 
 /* Anything but a digit from 0 to 3 is no order. */
@@ -73,6 +101,7 @@ static void on_end(void *arg, const struct redis_reply *reply)
     if (reply != NULL)
         pressure->ordered_until_ms =
             left_ms > 0 ? commands_now_ms(pressure->commands) + left_ms : 0;
+    log_level(pressure);
 }
 
 static void ask(struct pressure *pressure)
@@ -101,26 +130,6 @@ static void judge_newcomers(struct pressure *pressure)
         return;
     pressure->raised--;
     pressure->busy_ms = now_ms;
-}
-
-static void log_level(struct pressure *pressure)
-{
-    char level[12], before[12];
-    unsigned now = pressure_level(pressure);
-    pressure->commands->metrics->pressure = now;
-    if (now == pressure->logged)
-        return;
-    snprintf(level, sizeof level, "%u", now);
-    snprintf(before, sizeof before, "%u", pressure->logged);
-    log_write(pressure->commands->log,
-              &(struct log_line){
-                  .level = now > pressure->logged ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
-                  .kind = "pressure",
-                  .message = now == pressure->raised ? "because of pressure-joins"
-                                                     : "as the operator has it",
-                  .more = (const char *const[]){"pressure", level, "before", before, NULL},
-              });
-    pressure->logged = now;
 }
 
 void pressure_tick(struct pressure *pressure)

@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import test from "node:test";
-import { Member, counts, joined, joinedFrom, metric, ofKind, startGateway, startRedis, top, until } from "../lib/harness.mjs";
+import { Member, counts, joined, joinedFrom, lapse, metric, ofKind, startGateway, startRedis, top, until } from "../lib/harness.mjs";
 import { Resp } from "../lib/resp.mjs";
 
 const args = ["--trusted-proxy", "127.0.0.1", "--leave-grace", "60", "--lease", "2", "--rate", "0"];
@@ -99,6 +99,36 @@ test("kick with `for` bans the address on every gateway, and others at it; the b
   await until("it may come back", async () => (await tryAt(gateways[1])) === "welcome");
   assert.equal(good.closed, null);
   assert.deepEqual(stateKeys(redis), []);
+});
+
+test("kick of a block with `for` writes one ban, however many it meets, and it holds for all of the block", async (t) => {
+  const { redis, gateways, order } = await startTwo(t);
+  const answers = await listen(t, redis);
+  const members = await Promise.all([0, 1, 2, 3].map((i) => joinedFrom(t, gateways[i % 2].url, `mallory${i}`, `203.0.113.${i + 1}`)));
+  order({ do: "kick", address: "203.0.113.77/24", for: 60 });
+  for (const member of members) assert.equal((await member.waitClosed()).code, 4503);
+  await until("both answer", () => answers.length === 2);
+  assert.deepEqual(answers.map(({ address }) => address), ["203.0.113.0/24", "203.0.113.0/24"]);
+  assert.deepEqual(stateKeys(redis), ["yukizuri:ban:203.0.113.0/24"]);
+  const stranger = await new Member(t, gateways[0].url, from("203.0.113.99")).opened();
+  assert.equal((await stranger.askToJoin("stranger")).code, "banned");
+});
+
+test("who is muted no longer leaves nothing behind, and the key lasts as long as those who still are", async (t) => {
+  const { redis, order } = await startTwo(t);
+  const muted = () => redis.lines("HKEYS", `${ROOM}:muted`).sort().join();
+  order({ do: "mute", name: "short", for: 1 });
+  order({ do: "mute", name: "a", for: 600 });
+  order({ do: "mute", name: "b", for: 60 });
+  await until("all are there", () => muted() === "name:a,name:b,name:short");
+  const { end } = lapse(1000);
+  assert.ok(ttl(redis, `${ROOM}:muted`) > 60000);
+  await end();
+  order({ do: "unmute", name: "a" });
+  await until("the ended one is gone, too", () => muted() === "name:b");
+  assert.ok(ttl(redis, `${ROOM}:muted`) <= 60000);
+  order({ do: "unmute", name: "b" });
+  await until("nothing is left", () => stateKeys(redis).length === 0);
 });
 
 test("mute by id, name and address refuses what is said and typed, on every gateway, and survives a reconnect; unmute ends it", async (t) => {
@@ -215,7 +245,7 @@ test("what a gateway does is answered, logged without what people said, and coun
   for (const gateway of gateways) assert.deepEqual(await counts(gateway, "moderation_total"), { mute: 1 });
   for (const [command, why] of [
     ["kick alice", /^This is not JSON/], ["[]", /^This is not JSON/], ['{"room":"lobby"}', /^"do" is missing/], [{ do: "ban", name: "alice" }, /is not known/], ['{"do":"lock"}', /^"room" is missing/],
-    [{ do: "lock", room: "a b" }, /no name of a room/], [{ do: "kick" }, /^Whom/], [{ do: "mute", id: "a", name: "b" }, /^Whom/], [{ do: "mute", address: "203.0.113.300" }, /^"address" is/],
+    [{ do: "lock", room: "a b" }, /no name of a room/], [{ do: "kick" }, /^Whom/], [{ do: "clear", name: "alice" }, /about the whole room/], ["{" + " ".repeat(4096), /at most 4,096 bytes/], [{ do: "mute", id: "a", name: "b" }, /^Whom/], [{ do: "mute", address: "203.0.113.300" }, /^"address" is/],
     [{ do: "kick", address: "203.0.0.0/4", for: 60 }, /^"address" is/], [{ do: "lock", for: 0 }, /^"for"/], [{ do: "lock", for: "60" }, /^"for"/], [{ do: "lock", for: 31536001 }, /^"for"/],
     [{ do: "slow", every: 3601 }, /^"every"/], [{ do: "lock", reason: "a\nb" }, /^"reason"/], [{ do: "lock", reason: "x".repeat(201) }, /^"reason"/],
   ]) {

@@ -87,7 +87,9 @@ test("the key in Redis raises every gateway above its setting, not below it, and
   redis.run("LPUSH", "yukizuri:pressure", "3");
   await joined(t, gateways[0].url, "alice");
   assert.equal((await gateways[1].stats()).pressure, 1);
-  assert.equal(ofKind(gateways[0], "pressure")[0].pressure, "2");
+  const logged = (gateway) => ofKind(gateway, "pressure").slice(0, 2).map(({ pressure, message }) => `${pressure} ${message}`);
+  assert.deepEqual(logged(gateways[0]), ["2 as an operator has ordered", "0 as the setting has it"]);
+  assert.deepEqual(logged(gateways[1]), ["1 as the setting has it", "2 as an operator has ordered"]);
 });
 
 test("at pressure 1 half as much may be sent", async (t) => {
@@ -119,6 +121,7 @@ test("more newcomers than pressure-joins raise it step by step, up to 2, and it 
   assert.equal((await workToJoin(await newcomer(t, gateway), "worker")).type, "welcome");
   await until("it is back", async () => (await level(gateway)) === 0);
   await until("the log has each step", () => ofKind(gateway, "pressure").map(({ pressure }) => pressure).join() === "1,2,1,0");
+  assert.deepEqual(ofKind(gateway, "pressure").map(({ message }) => message), [...Array(3).fill("because of pressure-joins"), "as the setting has it"]);
   await joined(t, gateway.url, "late");
   await alice.settled();
 });

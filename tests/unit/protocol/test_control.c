@@ -52,6 +52,9 @@ static void test_what_is_wrong_is_said(void **state)
     expect_error("kick alice", "This is not JSON");
     expect_error("[]", "This is not JSON");
     expect_error("{} {}", "This is not JSON");
+    expect_error("{\"do\":\"kick\",\"do\":\"lock\"}", "A field is there twice");
+    expect_error("{\"for\":99999999999999999999}", "A number is too large");
+    expect_error("{\"reason\":\"a\\u0000\"}", "A text has a NUL");
     expect_error("{}", "\"do\" is missing");
     expect_error("{\"do\":7}", "\"do\" is missing");
     expect_error("{\"do\":\"Kick\"}", "This \"do\" is not known");
@@ -81,7 +84,22 @@ static void test_a_reason_has_200_characters_and_a_command_4096_bytes(void **sta
     snprintf(json, sizeof json, "{\"do\":\"lock\",\"room\":\"a\",\"reason\":\"%0201d\"}", 0);
     expect_error(json, "\"reason\"");
     snprintf(json, sizeof json, "{\"do\":\"lock\",\"room\":\"a\"%*s}", CONTROL_BYTES, "");
-    expect_error(json, "This is not JSON");
+    expect_error(json, "A command has at most");
+}
+
+/* "clear" with a name would delete what everybody said. */
+static void test_what_is_about_the_whole_room_names_nobody(void **state)
+{
+    static const char *const commands[] = {"slow", "lock", "unlock", "clear"};
+    static const char *const fields[] = {"id", "name", "address"};
+    char json[128];
+    (void)state;
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        for (size_t j = 0; j < sizeof fields / sizeof *fields; j++) {
+            snprintf(json, sizeof json, "{\"do\":\"%s\",\"room\":\"a\",\"%s\":\"b\"}", commands[i],
+                     fields[j]);
+            expect_error(json, "This \"do\" is about the whole room");
+        }
 }
 
 static void test_the_answer_says_what_was_done_or_why_not(void **state)
@@ -105,6 +123,7 @@ int main(void)
         cmocka_unit_test(test_a_name_is_folded_and_an_unknown_field_is_ignored),
         cmocka_unit_test(test_what_is_wrong_is_said),
         cmocka_unit_test(test_a_reason_has_200_characters_and_a_command_4096_bytes),
+        cmocka_unit_test(test_what_is_about_the_whole_room_names_nobody),
         cmocka_unit_test(test_the_answer_says_what_was_done_or_why_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
