@@ -10,7 +10,7 @@
 static const char *const parts[] = {
     [RULE_LOCKED] = "locked", [RULE_SLOW] = "slow", [RULE_MUTED] = "muted"};
 
-enum { HEAD_FIELDS = 4 /* of rules.lua's answer */, UNLIMITED_MS = 1 << 30 };
+enum { HEAD_FIELDS = 4 /* of rules.lua's answer */, UNLIMITED_MS = 1 << 30 /* twelve days */ };
 
 /* --- Writing --- */
 

@@ -1,6 +1,6 @@
-/* rule_commands: what a gateway asks of Redis about moderation: rules of rooms (who is muted, slow
- * mode, a lock), bans, and what is to be forgotten. As commands.h, for people who have to be
- * judged. */
+/* rule_commands: the part of commands.h that is about moderation: rules of rooms (who is muted,
+ * slow mode, a lock) are written and read, bans are written (ban_lookup.h reads them), and what was
+ * said is forgotten. */
 #ifndef YUKIZURI_BROKER_RULE_COMMANDS_H
 #define YUKIZURI_BROKER_RULE_COMMANDS_H
 
@@ -28,7 +28,7 @@ int commands_read_rules(const struct commands *commands, const char *room, redis
                         void *arg);
 
 /* The next rule of the answer; begin with *at = 0. False at the end. Its strings are the answer's
- * and valid UTF-8; one to which somebody gave no end has one in some days. */
+ * and valid UTF-8; one to which somebody gave no end has one in twelve days. */
 bool commands_next_rule(const struct commands *commands, const struct redis_reply *reply,
                         size_t *at, struct rule_record *out);
 

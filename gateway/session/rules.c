@@ -14,6 +14,7 @@ enum {
     MOST_ROOMS = 1000,
     MOST_IN_A_ROOM = 200, /* each message is compared with them */
     MOST_BANS = 1000,
+    MOST_TALKERS = 10000, /* of a room; a peer that joins anew is another one */
 };
 
 struct ruled_room;
@@ -21,7 +22,7 @@ struct ruled_room;
 struct rule {
     struct link link;
     struct link in_order; /* of all rules, those that were written longest ago first */
-    uint64_t memory;      /* of Redis', in which it was written */
+    uint64_t generation;  /* of Redis' memory, in which it was written */
     const struct ruled_room *room;
     struct rule_record record;  /* its strings are its own */
     struct address_block block; /* whom it is about, by address */
@@ -45,7 +46,7 @@ struct ruled_room {
 struct rules {
     struct table *rooms; /* by name; without a rule there is none */
     struct link in_order;
-    uint64_t memory; /* which one of Redis it is: how often it was lost */
+    uint64_t generation; /* of Redis' memory: how often that was lost */
     uint64_t changes;
 };
 
@@ -127,7 +128,7 @@ static const char *const address_prefix = "address:";
 
 static void note_written(struct rules *rules, struct rule *rule)
 {
-    rule->memory = rules->memory;
+    rule->generation = rules->generation;
     list_remove(&rule->in_order);
     list_add(&rules->in_order, &rule->in_order);
 }
@@ -177,7 +178,7 @@ void rules_forget(struct rules *rules, const char *name)
     for (struct link *at = room->rules.next; at != &room->rules; at = next) {
         struct rule *rule = LIST_ITEM(at, struct rule, link);
         next = at->next;
-        if (rule->memory == rules->memory)
+        if (rule->generation == rules->generation)
             free_rule(room, rule);
     }
     if (room->count == 0)
@@ -196,7 +197,7 @@ static bool holds(const struct rule *rule, int64_t now_ms)
 
 void rules_mark_unwritten(struct rules *rules)
 {
-    rules->memory++;
+    rules->generation++;
     rules->changes++;
 }
 
@@ -205,7 +206,7 @@ bool rules_next_unwritten(struct rules *rules, int64_t now_ms, const char **room
 {
     while (!list_is_empty(&rules->in_order)) {
         struct rule *rule = LIST_ITEM(rules->in_order.next, struct rule, in_order);
-        if (rule->memory == rules->memory)
+        if (rule->generation == rules->generation)
             return false;
         note_written(rules, rule);
         if (!holds(rule, now_ms))
@@ -282,6 +283,8 @@ static void note_talker(struct ruled_room *room, const char *id, int64_t now_ms)
         free(talker);
         return;
     }
+    if (table_count(room->talkers) >= MOST_TALKERS)
+        free_talker(room, LIST_ITEM(room->talked.next, struct talker, link));
     memcpy(talker->id, id, strlen(id) + 1);
     talker->said_ms = now_ms;
     list_init(&talker->link);

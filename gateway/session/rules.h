@@ -1,6 +1,6 @@
 /* rules: what an operator has ordered, as this gateway knows it, until each ends: who is muted in a
- * room, slow mode, a lock, bans. Judges what members do. Knows neither Redis nor commands, and no
- * session: moderation.c brings them together. */
+ * room, slow mode, a lock, bans. Judges what members do. Notes which of it Redis has, but does not
+ * talk to Redis, nor to operators, and knows no session: moderation.c brings them together. */
 #ifndef YUKIZURI_SESSION_RULES_H
 #define YUKIZURI_SESSION_RULES_H
 

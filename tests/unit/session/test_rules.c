@@ -1,5 +1,6 @@
 #include "unit.h"
 
+#include "protocol/token.h"
 #include "session/rules.h"
 
 enum { NOW_MS = 1000000, LATER_MS = NOW_MS + 60000 };
@@ -68,6 +69,21 @@ static void test_slow_mode_holds_each_member_by_itself(void **state)
     assert_false(rules_judge_slow(rules, "lobby", "a", NOW_MS + 10000, &error));
     assert_true(rules_judge_slow(rules, "lobby", "a", NOW_MS + 10001, &error));
     assert_false(rules_judge_slow(rules, "lobby", "a", LATER_MS, &error));
+}
+
+static void test_slow_mode_remembers_10000_members_of_a_room(void **state)
+{
+    struct message_error error;
+    char id[TOKEN_ID_BYTES];
+    (void)state;
+    keep(RULE_SLOW, "lobby", "", LATER_MS);
+    for (int i = 0; i < 10001; i++) {
+        snprintf(id, sizeof id, "%d", i);
+        assert_false(rules_judge_slow(rules, "lobby", id, NOW_MS, &error));
+    }
+    assert_true(rules_judge_slow(rules, "lobby", "1", NOW_MS, &error));
+    assert_true(rules_judge_slow(rules, "lobby", "10000", NOW_MS, &error));
+    assert_false(rules_judge_slow(rules, "lobby", "0", NOW_MS, &error));
 }
 
 static void test_a_room_has_at_most_200_rules_and_one_in_place_of_another_is_none_more(void **state)
@@ -151,6 +167,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             test_a_member_is_muted_by_id_name_or_block_in_that_room_until_the_end, setup, teardown),
         cmocka_unit_test_setup_teardown(test_slow_mode_holds_each_member_by_itself, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_slow_mode_remembers_10000_members_of_a_room, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(
             test_a_room_has_at_most_200_rules_and_one_in_place_of_another_is_none_more, setup,
