@@ -213,7 +213,7 @@ void control_add_done(struct text *out, const struct control_done *done)
         if (control->by != CONTROL_BY_NOTHING)
             add_field(out, by_words[control->by], control->whom);
     }
-    if (done->error == NULL)
+    if (done->error == NULL || done->members > 0)
         text_print(out, ",\"members\":%zu", done->members);
     if (done->until_ms > 0) {
         text_add_string(out, ",\"until\":");

@@ -57,7 +57,7 @@ struct control_done {
     const struct control *control; /* NULL: the command could not be read */
     size_t members;                /* whom it met at this gateway */
     int64_t until_ms;              /* 0: it has no end */
-    const char *error;             /* a sentence: it was not done; NULL: it was */
+    const char *error;             /* a sentence: it was not done as a whole; NULL: it was */
 };
 
 /* Appends the answer, one JSON object. */

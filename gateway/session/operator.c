@@ -81,56 +81,59 @@ static const char *read_target(struct control *control, struct target *target)
 
 struct kick {
     struct sessions *all;
-    struct message_error error;
-    const char *reason; /* "" for none */
+    const struct control *control;
+    int64_t until_ms; /* of the ban; 0: there is none */
     const char *failed;
-    bool by_address; /* one ban is for all of them */
 };
 
 static void ban(struct kick *kick, const char *name)
 {
     const struct rule_record rule = {.kind = RULE_BAN,
                                      .subject = name,
-                                     .until_ms = kick->error.until_ms,
-                                     .reason = kick->reason};
+                                     .until_ms = kick->until_ms,
+                                     .reason = kick->control->reason};
     const char *failed = moderation_set(kick->all, "", &rule);
     if (failed != NULL)
         kick->failed = failed;
 }
 
-static void ban_one(struct kick *kick, const struct address *address)
+/* False when it has no address of its own. That of BY_ADDRESS is banned already. */
+static bool ban_one(struct kick *kick, const struct address *address)
 {
     char name[ADDRESS_TEXT_BYTES];
+    if (!bans_can_be(kick->all->bans, address)) {
+        kick->failed = "Put out, but not banned: some have no address of their own, but that of a "
+                       "proxy or a unix socket.";
+        return false;
+    }
     address_format(address, name);
-    ban(kick, name);
+    if (kick->control->by != CONTROL_BY_ADDRESS)
+        ban(kick, name);
+    bans_renew(kick->all->bans, address);
+    return true;
 }
 
 static void kick_one(struct session *session, void *arg)
 {
     struct kick *kick = arg;
-    struct bans *bans = kick->all->bans;
-    struct address address = session->address;
-    if (kick->error.until_ms > 0 && bans_can_be(bans, &address)) {
-        if (!kick->by_address)
-            ban_one(kick, &address);
-        bans_renew(bans, &address);
-    }
-    session_put_out(session, &kick->error);
+    const struct address address = session->address;
+    const char *reason = kick->control->reason;
+    bool banned = kick->until_ms > 0 && ban_one(kick, &address);
+    const char *otherwise =
+        banned ? "You cannot come in here." : "You were put out by an operator.";
+    session_put_out(session, &(struct message_error){
+                                 .code = banned ? "banned" : NULL,
+                                 .message = reason[0] != '\0' ? reason : otherwise,
+                                 .until_ms = banned ? kick->until_ms : 0,
+                             });
 }
 
 /* With an end it is a ban, too. */
 static void kick(struct sessions *all, const struct target *target, struct control_done *done)
 {
-    const struct control *control = target->control;
-    struct kick kick = {
-        .all = all, .reason = control->reason, .by_address = control->by == CONTROL_BY_ADDRESS};
-    bool bans = done->until_ms > 0;
-    const char *otherwise = bans ? "You cannot come in here." : "You were put out by an operator.";
-    kick.error.code = bans ? "banned" : NULL;
-    kick.error.message = control->reason[0] != '\0' ? control->reason : otherwise;
-    kick.error.until_ms = done->until_ms;
-    if (bans && kick.by_address)
-        ban(&kick, control->whom);
+    struct kick kick = {.all = all, .control = target->control, .until_ms = done->until_ms};
+    if (kick.until_ms > 0 && target->control->by == CONTROL_BY_ADDRESS)
+        ban(&kick, target->control->whom);
     done->members = each_meant(all, target, kick_one, &kick);
     done->error = kick.failed;
 }

@@ -114,6 +114,21 @@ test("kick of a block with `for` writes one ban, however many it meets, and it h
   assert.equal((await stranger.askToJoin("stranger")).code, "banned");
 });
 
+test("who has only the address of a proxy is kicked, and neither banned nor told so; the operator is told why", async (t) => {
+  const { redis, gateways, order } = await startTwo(t);
+  const answers = await listen(t, redis);
+  const member = await joined(t, gateways[1].url, "mallory");
+  order({ do: "kick", name: "mallory", for: 60, reason: "spam" });
+  assert.deepEqual(await member.waitClosed(), { code: 4503, reason: "spam" });
+  assert.equal(member.find({ type: "error" }), undefined);
+  await until("both answer", () => answers.length === 2);
+  const { error, members } = answers.find(({ gateway }) => gateway === "g1");
+  assert.match(error, /^Put out, but not banned/);
+  assert.equal(members, 1);
+  assert.deepEqual(stateKeys(redis), []);
+  await joined(t, gateways[1].url, "mallory");
+});
+
 test("who is muted no longer leaves nothing behind, and the key lasts as long as those who still are", async (t) => {
   const { redis, order } = await startTwo(t);
   const muted = () => redis.lines("HKEYS", `${ROOM}:muted`).sort().join();
