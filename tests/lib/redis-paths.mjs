@@ -56,6 +56,7 @@ export async function startHeldPath(t, redis) {
     far.on("close", () => near.destroy());
   });
   return {
+    port,
     url: redis.urlAt("127.0.0.1", port),
     hold: () => (held = true),
     holdAnswers: () => (answersHeld = true),

@@ -11,11 +11,12 @@ import { until } from "./until.mjs";
 
 export const redisPassword = "a password of the tests";
 
-/** Writes the shipped configuration, with its user, to a file in this directory. */
-function shippedConfiguration(directory) {
+/** Writes the shipped configuration, with its user and these lines below it, to a file in this directory. */
+export function shippedConfiguration(directory, lines = []) {
   const file = path.join(directory, "redis.conf");
   fs.writeFileSync(path.join(directory, "password"), `${redisPassword}\n`);
-  fs.writeFileSync(file, execFileSync(path.join(top, "deploy/redis/render.sh"), ["--password-file", path.join(directory, "password")]));
+  const shipped = execFileSync(path.join(top, "deploy/redis/render.sh"), ["--password-file", path.join(directory, "password")], { encoding: "utf8" });
+  fs.writeFileSync(file, [shipped, ...lines, ""].join("\n"));
   return file;
 }
 
@@ -24,6 +25,7 @@ export class Redis extends Process {
     super(t, "redis-server", args);
     this.port = port;
     this.url = this.urlAt("127.0.0.1", port);
+    this.patience = undefined; // for an answer, in ms; for ever by default
   }
 
   /** Its URL over another address, for a path that a test can break; as the shipped user. */
@@ -31,13 +33,39 @@ export class Redis extends Process {
     return `redis://yukizuri:${encodeURIComponent(redisPassword)}@${host}:${port}`;
   }
 
+  /** How redis-cli reaches it. */
+  cliArgs() {
+    return ["-p", String(this.port)];
+  }
+
   /** Runs a command with redis-cli and returns its output for programs. */
   run(...args) {
-    const text = execFileSync("redis-cli", ["-p", String(this.port), "--raw", ...args], {
+    const text = execFileSync("redis-cli", [...this.cliArgs(), "--raw", ...args], {
       encoding: "utf8",
       stdio: ["ignore", "pipe", "ignore"],
+      timeout: this.patience,
     });
     return text.replace(/\n$/, "");
+  }
+
+  /** Runs commands, each as a line of redis-cli, on one connection, and returns the lines of their answers. */
+  runTogether(commands) {
+    const text = execFileSync("redis-cli", [...this.cliArgs(), "--raw"], { encoding: "utf8", input: commands.join("\n"), stdio: ["pipe", "pipe", "ignore"], timeout: this.patience });
+    return text.trimEnd().split("\n");
+  }
+
+  /** As `run`; null if there is no answer. */
+  tryToRun(...args) {
+    try {
+      return this.run(...args);
+    } catch {
+      return null;
+    }
+  }
+
+  /** Waits until it answers. */
+  untilUp() {
+    return until(() => `Redis is up: ${this.output}${this.errors}`, () => this.tryToRun("PING") === "PONG");
   }
 
   lines(...args) {
@@ -80,7 +108,7 @@ export class Redis extends Process {
 }
 
 /** The refusals in Redis' ACL log. The shipped user must be allowed everything that a gateway does. */
-function assertNothingRefused(redis) {
+export function assertNothingRefused(redis) {
   let refused = [];
   try {
     if (redis.running) refused = execFileSync("redis-cli", ["-p", String(redis.port), "--raw", "ACL", "LOG"], { encoding: "utf8", timeout: 2000 }).split("\n");
@@ -99,13 +127,7 @@ export async function startRedis(t, { port, args = [], shipped = true } = {}) {
   const begin = shipped ? [shippedConfiguration(home)] : [];
   const redis = new Redis(t, where, [...begin, "--port", String(where), "--bind", "127.0.0.1", "--dir", home, ...args]);
   if (!shipped) redis.url = `redis://127.0.0.1:${where}`;
-  await until("Redis is up", () => {
-    try {
-      return redis.run("PING") === "PONG";
-    } catch {
-      return false;
-    }
-  });
+  await redis.untilUp();
   if (shipped) atEnd(t, () => assertNothingRefused(redis));
   return redis;
 }
