@@ -1,0 +1,264 @@
+// A Redis cluster: masters and their replicas, with the shipped configuration. A test can move slots, fail over, and break it.
+import assert from "node:assert/strict";
+import { atEnd } from "./endings.mjs";
+import { temporaryDirectory } from "./files.mjs";
+import { freePortPair } from "./ports.mjs";
+import { Redis, assertNothingRefused, redisPassword, shippedConfiguration } from "./redis.mjs";
+import { usersOfServers } from "./sentinel.mjs";
+import { until } from "./until.mjs";
+
+const PATIENCE_MS = 2000; // for one answer of a node that may be frozen
+export const SLOTS = 16384;
+
+/** CRC16 as the specification of Redis Cluster defines it (XMODEM). */
+function crc16(bytes) {
+  let crc = 0;
+  for (const byte of bytes) {
+    crc ^= byte << 8;
+    for (let bit = 0; bit < 8; bit++) crc = ((crc << 1) ^ (crc & 0x8000 ? 0x1021 : 0)) & 0xffff;
+  }
+  return crc;
+}
+
+/** The slot of a key: that of its hash tag, if it has one. */
+export function slotOf(key) {
+  const tag = /^[^{]*\{([^}]+)\}/.exec(key)?.[1];
+  return crc16(Buffer.from(tag ?? key)) % SLOTS;
+}
+
+export class ClusterNode extends Redis {
+  constructor(t, port, file) {
+    super(t, port, [file]);
+    this.patience = PATIENCE_MS;
+  }
+
+  /** The cluster as this node sees it: [{ id, port, me, master, failed, epoch, of (the id of its master), slots: [[first, last]] }]; empty without an answer. */
+  view() {
+    const lines = (this.tryToRun("CLUSTER", "NODES") ?? "").split("\n").filter((line) => line !== "");
+    return lines.map((line) => {
+      const [id, address, flags, of, , , epoch, , ...slots] = line.split(" ");
+      const flag = (name) => flags.split(",").includes(name);
+      const ranges = slots.filter((slot) => !slot.startsWith("[")).map((range) => range.split("-").map(Number));
+      return { id, port: Number(/:(\d+)@/.exec(address)[1]), me: flag("myself"), master: flag("master"), failed: flag("fail"), epoch: Number(epoch), of, slots: ranges.map(([first, last = first]) => [first, last]) };
+    });
+  }
+
+  /** This node, as it sees itself; undefined without an answer. */
+  self() {
+    return this.view().find(({ me }) => me);
+  }
+
+  get isMaster() {
+    return this.self()?.master === true;
+  }
+
+  state() {
+    return /cluster_state:(\w+)/.exec(this.tryToRun("CLUSTER", "INFO") ?? "")?.[1];
+  }
+
+  /** As `run`, for a command that answers OK. */
+  demand(...words) {
+    assert.equal(this.run(...words), "OK", words.join(" "));
+  }
+}
+
+const has = (each, slot) => each.slots.some(([first, last]) => first <= slot && slot <= last);
+
+export class Cluster {
+  /** The nodes, in the order of their start: the first masters, then the first replicas. */
+  nodes = [];
+  #t;
+  #asleep = new Set();
+  #homes = new Map(); // port → directory
+
+  constructor(t, options) {
+    this.#t = t;
+    Object.assign(this, options);
+  }
+
+  async begin() {
+    const count = this.masters * (1 + this.replicas);
+    for (let i = 0; i < count; i++) {
+      const port = await freePortPair();
+      this.#homes.set(port, temporaryDirectory(this.#t));
+      this.nodes.push(this.#startNode(port));
+    }
+    await Promise.all(this.nodes.map((node) => node.untilUp()));
+    for (const { port } of this.nodes) atEnd(this.#t, () => assertNothingRefused(this.at(port)));
+    for (const node of this.nodes) node.id = node.run("CLUSTER", "MYID");
+    this.#giveSlots();
+    this.#introduce();
+    await until("the nodes know each other", () => this.nodes.every((node) => node.view().filter(({ port }) => this.at(port)?.id).length === count && node.view().every(({ id, port }) => this.at(port)?.id === id)));
+    this.nodes.slice(this.masters).forEach((node, i) => node.demand("CLUSTER", "REPLICATE", this.nodes[i % this.masters].id));
+    await this.settled();
+    return this;
+  }
+
+  #startNode(port) {
+    const home = this.#homes.get(port);
+    const lines = [
+      `port ${port}`, "bind 127.0.0.1", `dir ${home}`, "repl-diskless-sync-delay 0", "cluster-enabled yes", `cluster-port ${port + 1}`,
+      `cluster-node-timeout ${this.nodeTimeout}`, ...usersOfServers(), ...this.settings,
+    ];
+    return new ClusterNode(this.#t, port, shippedConfiguration(home, lines));
+  }
+
+  /** Gives each master its part of the slots and an epoch of its own. */
+  #giveSlots() {
+    this.nodes.forEach((node, i) => node.demand("CLUSTER", "SET-CONFIG-EPOCH", String(i + 1)));
+    const from = (i) => Math.floor((i * SLOTS) / this.masters);
+    this.nodes.slice(0, this.masters).forEach((node, i) => node.demand("CLUSTER", "ADDSLOTSRANGE", String(from(i)), String(from(i + 1) - 1)));
+  }
+
+  /** Tells each node of all that started earlier, which is faster than to wait until word spreads. */
+  #introduce() {
+    this.nodes.forEach((node, i) => {
+      const meet = this.nodes.slice(0, i).map(({ port }) => `CLUSTER MEET 127.0.0.1 ${port} ${port + 1}`);
+      if (i > 0) node.runTogether(meet);
+    });
+  }
+
+  /** The nodes that answer: alive, and not stopped by `stop`. */
+  awake() {
+    return this.nodes.filter((node) => node.running && !this.#asleep.has(node));
+  }
+
+  at(port) {
+    return this.nodes.find((node) => node.port === port);
+  }
+
+  withId(id) {
+    return this.nodes.find((node) => node.id === id);
+  }
+
+  /** Waits until all nodes that answer see the same masters with the same slots, all slots are served, and each replica has everything. */
+  async settled() {
+    const served = (node) => node.view().flatMap(({ id, slots }) => slots.map(([first, last]) => `${String(first).padStart(5, "0")}-${last} ${id}`)).sort().join();
+    await until(() => `the cluster is of one mind: ${this.awake().map((node) => `${node.state()} ${served(node)}`).join("\n")}`, () =>
+      this.awake().every((node) => node.state() === "ok") && new Set(this.awake().map(served)).size === 1);
+    const replicas = this.awake().filter((node) => !node.isMaster);
+    await until("the replicas are linked", () => replicas.every((replica) => replica.lines("ROLE")[3] === "connected"));
+    for (const master of this.awake().filter((node) => node.isMaster)) {
+      const count = replicas.filter((replica) => replica.self().of === master.id).length;
+      await until("the replicas have everything", () => Number(master.runTogether(["PING", `WAIT ${count} ${PATIENCE_MS / 2}`])[1]) >= count);
+    }
+  }
+
+  slotOf(key) {
+    return slotOf(key);
+  }
+
+  /** The node that serves a slot: of those that think so themselves, the one with the newest claim. */
+  masterOfSlot(slot) {
+    const claims = this.awake().map((node) => ({ node, ...node.self() })).filter((each) => each.master && has(each, slot));
+    return claims.sort((a, b) => b.epoch - a.epoch)[0]?.node;
+  }
+
+  masterOf(key) {
+    return this.masterOfSlot(slotOf(key));
+  }
+
+  /** The nodes that are masters, by their own word, and serve slots. */
+  currentMasters() {
+    return this.awake().filter((node) => {
+      const self = node.self();
+      return self?.master && self.slots.length > 0;
+    });
+  }
+
+  /** The replicas of a node that answer. */
+  replicasOf(master) {
+    return this.awake().filter((node) => {
+      const self = node.self();
+      return self !== undefined && !self.master && self.of === master.id;
+    });
+  }
+
+  /** Moves a slot to a node as `redis-cli --cluster reshard` does, `keysAtOnce` keys at a time. Waits for `opened()` when the slot is on its way and no
+   *  key has moved, `betweenKeys(moved)` after each step, and `moved()` when all keys have moved and the old node still has the slot. */
+  async move(slot, to, { keysAtOnce = 10, opened = () => {}, betweenKeys = () => {}, moved = () => {} } = {}) {
+    const from = this.masterOfSlot(slot);
+    to.demand("CLUSTER", "SETSLOT", String(slot), "IMPORTING", from.id);
+    from.demand("CLUSTER", "SETSLOT", String(slot), "MIGRATING", to.id);
+    await opened();
+    let count = 0;
+    for (;;) {
+      const keys = from.lines("CLUSTER", "GETKEYSINSLOT", String(slot), String(keysAtOnce));
+      if (keys.length === 0) break;
+      const said = from.run("MIGRATE", "127.0.0.1", String(to.port), "", "0", "5000", "KEYS", ...keys);
+      assert.match(said, /^(OK|NOKEY)$/); // NOKEY: it expired meanwhile
+      await betweenKeys((count += keys.length));
+    }
+    await moved();
+    const others = this.currentMasters().filter((node) => node !== to && node !== from);
+    for (const node of [to, from, ...others]) node.demand("CLUSTER", "SETSLOT", String(slot), "NODE", to.id);
+    return count;
+  }
+
+  /** Makes a replica the master of its slots; `how` is "FORCE" or "TAKEOVER" if the old master is not to agree. Waits until the replica
+   *  is one; `settled` waits for the rest. */
+  async failover(replica, how) {
+    replica.demand("CLUSTER", "FAILOVER", ...(how === undefined ? [] : [how]));
+    await until("the replica is a master", () => replica.isMaster);
+  }
+
+  /** Waits until a node other than `old` serves the slot, and returns it. */
+  replaced(old, slot) {
+    return until("another node serves the slot", () => {
+      const now = this.masterOfSlot(slot);
+      return now !== old && now;
+    });
+  }
+
+  async kill(node) {
+    await node.stop("SIGKILL");
+  }
+
+  /** Starts a killed node again, empty, under its old id. Returns the new process, which takes its place in `nodes`. */
+  async restart(dead) {
+    const node = this.#startNode(dead.port);
+    node.id = dead.id;
+    this.nodes[this.nodes.indexOf(dead)] = node;
+    await node.untilUp();
+    return node;
+  }
+
+  /** Stops a node (SIGSTOP) until `cont` or the end of the test. */
+  stop(node) {
+    this.#asleep.add(node);
+    node.freeze(this.#t);
+  }
+
+  cont(node) {
+    this.#asleep.delete(node);
+    node.thaw();
+  }
+
+  /** Takes this slot from its master, so that every node answers CLUSTERDOWN. Returns a function that gives it back. */
+  async takeDown(slot) {
+    const owner = this.masterOfSlot(slot);
+    const masters = this.currentMasters();
+    const nodes = this.awake();
+    for (const node of nodes) node.demand("CLUSTER", "DELSLOTS", String(slot));
+    await until("all are down", () => masters.every((node) => node.state() === "fail"));
+    return async () => {
+      owner.demand("CLUSTER", "ADDSLOTS", String(slot));
+      await this.settled();
+    };
+  }
+
+  /** The URL for gateways, by way of these ports as seeds. */
+  urlThrough(ports) {
+    return `redis-cluster://yukizuri:${encodeURIComponent(redisPassword)}@${ports.map((port) => `127.0.0.1:${port}`).join(",")}`;
+  }
+
+  get url() {
+    return this.urlThrough(this.nodes.slice(0, this.masters).map(({ port }) => port));
+  }
+}
+
+/** Starts a cluster with `replicas` replicas of each master, and waits until all slots are served and all nodes agree. `settings`: more lines of every
+ *  node's configuration. */
+export async function startCluster(t, { masters = 3, replicas = 1, nodeTimeout = 1500, settings = [] } = {}) {
+  return new Cluster(t, { masters, replicas, nodeTimeout, settings }).begin();
+}
