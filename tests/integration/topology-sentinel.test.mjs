@@ -1,8 +1,12 @@
 // The Sentinels that other tests run against: they start, fail over, and can be broken in each way that a test needs.
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
 import test from "node:test";
-import { until } from "../lib/harness.mjs";
+import { Process, top, until } from "../lib/harness.mjs";
 import { startSentinels } from "../lib/sentinel.mjs";
+import { startSentinelStandIn } from "../lib/sentinel-stand-in.mjs";
 
 test("a planned failover, a killed master and a frozen one are decided, and those who come back become replicas", async (t) => {
   const sentinels = await startSentinels(t);
@@ -49,4 +53,56 @@ test("a Sentinel that is cut off goes on naming the old master, until it is unit
   sentinels.cont(next);
   sentinels.unite(alone);
   await sentinels.agreed(third);
+});
+
+test("gateways' user may ask the Sentinels and hear of a new master, and nothing else", async (t) => {
+  const sentinels = await startSentinels(t, { sentinelUser: "yukizuri", sentinelPassword: "word" });
+  const [sentinel] = sentinels.sentinels;
+  const as = (...words) => spawnSync("redis-cli", ["-p", String(sentinel.port), "--raw", "--no-auth-warning", "--user", "yukizuri", "-a", "word", ...words], { encoding: "utf8" }).stdout.trim();
+  assert.equal(as("PING"), "PONG");
+  assert.equal(as("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "yukizuri"), `127.0.0.1\n${sentinels.redis[0].port}`);
+  assert.equal(as("SENTINEL", "SENTINELS", "yukizuri").match(/^ip$/gm).length, 2);
+  assert.equal(as("CLIENT", "SETNAME", "yukizuri-1"), "OK");
+  const listener = new Process(t, "redis-cli", ["-p", String(sentinel.port), "--no-auth-warning", "--user", "yukizuri", "-a", "word", "SUBSCRIBE", "+switch-master"]);
+  await until("it listens", () => /subscribe\n.*\+switch-master/s.test(listener.output));
+  for (const words of [["SENTINEL", "FAILOVER", "yukizuri"], ["SENTINEL", "MASTER", "yukizuri"], ["SENTINEL", "SET", "yukizuri", "quorum", "1"], ["SENTINEL", "CONFIG", "GET", "*"], ["SHUTDOWN"], ["INFO"], ["SUBSCRIBE", "*"], ["PSUBSCRIBE", "*"], ["PUBLISH", "+switch-master", "x"], ["ACL", "LIST"]]) assert.match(as(...words), /^NOPERM/, words.join(" "));
+  const next = await sentinels.failover();
+  await until("it hears", () => listener.output.includes(`yukizuri 127.0.0.1 ${sentinels.redis[0].port} 127.0.0.1 ${next.port}`));
+});
+
+test("a stand-in answers as a Sentinel does, and names the old master for ever", async (t) => {
+  const standIn = await startSentinelStandIn(t, 6399);
+  const ask = (...words) => new Process(t, "redis-cli", ["-p", String(standIn.port), "--raw", ...words]);
+  const answer = async (...words) => {
+    const asking = ask(...words);
+    await asking.ended;
+    return asking.output.trim();
+  };
+  assert.equal(await answer("PING"), "PONG");
+  assert.equal(await answer("SENTINEL", "get-master-addr-by-name", "yukizuri"), "127.0.0.1\n6399");
+  const listener = ask("SUBSCRIBE", "+switch-master");
+  await until("it listens", () => standIn.subscribers === 1);
+  standIn.announce("yukizuri", 6399, 6400);
+  await until("it hears", () => listener.output.includes("yukizuri 127.0.0.1 6399 127.0.0.1 6400"));
+  standIn.master = null;
+  assert.equal(await answer("SENTINEL", "get-master-addr-by-name", "other"), "");
+  standIn.answers.SENTINEL = "-NOPERM no\r\n";
+  assert.match(await answer("SENTINEL", "get-master-addr-by-name", "other"), /^NOPERM no/);
+  assert.ok(standIn.asked.some((words) => words[2] === "other"));
+});
+
+/** The directives of a Sentinel's configuration, with those values that no host changes. */
+function directives(file) {
+  const lines = fs.readFileSync(path.join(top, file), "utf8").split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  return lines.map((line) => line.replace(/^(sentinel \S+|\S+).*?( yes)?$/, "$1$2"));
+}
+
+test("Ansible's Sentinels have what the example has, but no user for gateways, and the same times", () => {
+  const ansible = "deploy/ansible/roles/sentinel";
+  const own = ["logfile", "sentinel announce-ip"]; // of a host
+  assert.deepEqual(directives(`${ansible}/templates/sentinel-yukizuri.conf.j2`).filter((name) => !own.includes(name)).sort(), directives("deploy/redis/sentinel.conf").filter((name) => name !== "user").sort());
+  const [defaults, example] = [`${ansible}/defaults/main.yml`, "deploy/redis/sentinel.conf"].map((file) => fs.readFileSync(path.join(top, file), "utf8"));
+  for (const [setting, directive] of [["sentinel_down_after_ms", "down-after-milliseconds"], ["sentinel_failover_timeout_ms", "failover-timeout"]]) {
+    assert.equal(new RegExp(`^${setting}: (\\d+)$`, "m").exec(defaults)[1], new RegExp(`${directive} yukizuri (\\d+)$`, "m").exec(example)[1], directive);
+  }
 });

@@ -10,8 +10,8 @@ export class RespError {
   }
 }
 
-/** The reply that begins at `at`, as [value, end]; null if it is incomplete. */
-function parse(bytes, at) {
+/** The reply, or the command, that begins at `at`, as [value, end]; null if it is incomplete. */
+export function parse(bytes, at) {
   const line = bytes.indexOf("\r\n", at, "latin1");
   if (line < 0) return null;
   const text = bytes.latin1Slice(at + 1, line);
