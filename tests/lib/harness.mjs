@@ -11,4 +11,5 @@ export { freePort, freePortPair, untilOpen } from "./ports.mjs";
 export { Process, childrenOf, descriptorsOf, isRunning, processes } from "./process.mjs";
 export { UPGRADE, keepBytes, maskedFrame, rawWebSocket } from "./raw-websocket.mjs";
 export { Redis, redisPassword, startRedis } from "./redis.mjs";
+export { topology, unfit } from "./topology-choice.mjs";
 export { lapse, pause, stopwatch, until } from "./until.mjs";

@@ -209,9 +209,10 @@ export class Sentinels {
     await victim.stop("SIGKILL");
   }
 
-  /** Starts a killed Redis again, empty, as a replica of the present master. Returns the new process, which takes its place in `redis`. */
+  /** Starts a killed Redis again, empty, as a replica of the present master, or as a master (null). Returns the new process, which takes
+   *  its place in `redis`. */
   async restart(dead, master = this.master()) {
-    const redis = this.#startServer(dead.port, master.port);
+    const redis = this.#startServer(dead.port, master?.port ?? null);
     this.redis[this.redis.indexOf(dead)] = redis;
     await redis.untilUp();
     return redis;
