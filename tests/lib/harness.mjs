@@ -1,5 +1,7 @@
 // Starts real programs on free ports and stops them by pid. Integration, browser and chaos tests import this file; bench imports
 // single files, so that it needs no package.
+import { topology } from "./topology-choice.mjs";
+
 export { atEnd, onStage } from "./endings.mjs";
 export { binary, filesBelow, shortDirectory, temporaryDirectory, top } from "./files.mjs";
 export { Gateway, startGateway } from "./gateway.mjs";
@@ -13,3 +15,6 @@ export { UPGRADE, keepBytes, maskedFrame, rawWebSocket } from "./raw-websocket.m
 export { Redis, redisPassword, startRedis } from "./redis.mjs";
 export { topology, unfit } from "./topology-choice.mjs";
 export { lapse, pause, stopwatch, until } from "./until.mjs";
+
+// A topology outlasts a test, so it must be known outside of all tests that it ends with the file.
+if (topology !== null) await import("./topologies.mjs");

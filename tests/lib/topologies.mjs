@@ -187,20 +187,20 @@ function openStage() {
 }
 
 const spare = []; // clean ones, for the next test of this file
-const lent = new Map(); // port → the one that a test uses
+const lent = new Map(); // port, and the one that the test asked for → the one that a test uses
 
 after(() => Promise.all(spare.splice(0).map(({ stage }) => stage.end())));
 
-/** A topology of this kind that looks like one Redis, for the duration of the test. With the port of one that the test has stopped: that
- *  one, started again. */
+/** A topology of this kind that looks like one Redis, for the duration of the test. Another port than the one that is asked for may be its own,
+ *  but a second call with that port is for the same one: the test has stopped it, and it is started again. */
 export async function startTopology(t, { kind = topology, port } = {}) {
   if (port !== undefined && lent.has(port)) return lent.get(port).restart();
   const at = spare.findIndex((each) => each.kind === kind);
   const one = at >= 0 ? spare.splice(at, 1)[0] : Object.assign(await makers[kind](openStage()), { kind });
-  const where = one.port;
-  lent.set(where, one);
+  const names = [one.port, port ?? one.port];
+  for (const name of names) lent.set(name, one);
   atEnd(t, async () => {
-    lent.delete(where);
+    for (const name of names) lent.delete(name);
     if (!one.clean) return one.stage.end();
     one.forget();
     spare.push(one);
