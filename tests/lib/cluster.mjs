@@ -234,13 +234,17 @@ export class Cluster {
     node.thaw();
   }
 
-  /** Takes this slot from its master, so that every node answers CLUSTERDOWN. Returns a function that gives it back. */
+  /** Takes this slot from its master and from what others know, so that every node answers CLUSTERDOWN. Returns a function that gives it back. */
   async takeDown(slot) {
     const owner = this.masterOfSlot(slot);
-    const masters = this.currentMasters();
-    const nodes = this.awake();
-    for (const node of nodes) node.demand("CLUSTER", "DELSLOTS", String(slot));
-    await until("all are down", () => masters.every((node) => node.state() === "fail"));
+    const others = this.awake().filter((node) => node !== owner);
+    owner.demand("CLUSTER", "DELSLOTS", String(slot));
+    const isDown = (node) => {
+      if (node.state() === "fail") return true;
+      node.tryToRun("CLUSTER", "DELSLOTS", String(slot)); // a message on its way may have told it of the owner again
+      return false;
+    };
+    await until("all are down", () => [owner, ...others].map(isDown).every(Boolean));
     return async () => {
       owner.demand("CLUSTER", "ADDSLOTS", String(slot));
       await this.settled();
