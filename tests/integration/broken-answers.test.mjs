@@ -1,13 +1,13 @@
 // Impossible answers of Redis: the connection ends with a log line, and the gateway reconnects.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { joined, startGateway, startRedis, stopwatch, until, untilReady } from "../lib/harness.mjs";
+import { joined, startGateway, startRedis, stopwatch, unfit, until, untilReady } from "../lib/harness.mjs";
 import { ROOM } from "../lib/rooms.mjs";
 import { startSpoiledPath } from "../lib/redis-paths.mjs";
 
 const head = (redis, field) => redis.run("HGET", `${ROOM}:head`, field);
 
-test("while every answer has another epoch, stored events are read at a bounded rate; the room recovers when the epoch stays", async (t) => {
+test("while every answer has another epoch, stored events are read at a bounded rate; the room recovers when the epoch stays", { skip: unfit("cluster", "the path leads to one server") }, async (t) => {
   const redis = await startRedis(t);
   const path = await startSpoiledPath(t, redis);
   const gateway = await startGateway(t, { redis: path.url });
@@ -35,7 +35,7 @@ for (const [name, spoil] of [
   ["an array of a hundred million in another one", "*2\r\n:1\r\n*100000000\r\n"],
   ["a string that goes on and on", `$9000000000000000000\r\n${"x".repeat(48 << 20)}`],
 ])
-  test(`an answer that announces ${name} ends the connection with a log line, and the gateway reconnects`, async (t) => {
+  test(`an answer that announces ${name} ends the connection with a log line, and the gateway reconnects`, { skip: unfit("cluster", "the path leads to one server") }, async (t) => {
     const redis = await startRedis(t);
     const path = await startSpoiledPath(t, redis);
     const gateway = await startGateway(t, { redis: path.url });

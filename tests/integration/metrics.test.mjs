@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 
 import fs from "node:fs";
 import test from "node:test";
-import { descriptorsOf, joined, metric, metrics, ofKind, readyz, startGateway, startRedis, stopwatch, until, untilLogged } from "../lib/harness.mjs";
+import { descriptorsOf, joined, metric, metrics, ofKind, readyz, startGateway, startRedis, stopwatch, unfit, until, untilLogged } from "../lib/harness.mjs";
 import { startSlowPath } from "../lib/redis-paths.mjs";
 
 for (const { word, spoil, mend } of [
@@ -111,7 +111,7 @@ test("a gateway that is stopped repeatedly reports this in its own log and metri
   assert.deepEqual(ofKind(fast, "frozen"), []);
 });
 
-test("a slow path to Redis shows in say-to-shown, and not in the gateway's own times", { timeout: 120000 }, async (t) => {
+test("a slow path to Redis shows in say-to-shown, and not in the gateway's own times", { skip: unfit("cluster", "the path leads to one server"), timeout: 120000 }, async (t) => {
   const redis = await startRedis(t);
   const path = await startSlowPath(t, redis);
   const gateway = await startGateway(t, { redis: path.url });

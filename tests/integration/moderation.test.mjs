@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import test from "node:test";
-import { Member, counts, joined, joinedFrom, lapse, metric, ofKind, startGateway, startRedis, top, until } from "../lib/harness.mjs";
+import { Member, counts, joined, joinedFrom, lapse, metric, ofKind, startGateway, startRedis, top, unfit, until } from "../lib/harness.mjs";
 import { Resp } from "../lib/resp.mjs";
 
 const args = ["--trusted-proxy", "127.0.0.1", "--leave-grace", "60", "--lease", "2", "--rate", "0"];
@@ -329,7 +329,7 @@ test("a gateway whose channel was cut takes over what was ordered meanwhile", as
   assert.equal(bob.closed, null);
 });
 
-test("in another database the channel bears its number", async (t) => {
+test("in another database the channel bears its number", { skip: unfit("cluster", "a cluster has one database") }, async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis: `${redis.url}/1`, args });
   const alice = await joined(t, gateway.url, "alice");

@@ -2,7 +2,7 @@
 // promoted, with and without the last messages. A number in an epoch never means two events.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Member, joined, memberThatIsIn, startGateway, startRedis, temporaryDirectory, until, untilReady } from "../lib/harness.mjs";
+import { Member, joined, memberThatIsIn, startGateway, startRedis, temporaryDirectory, unfit, until, untilReady } from "../lib/harness.mjs";
 import { HEAD, ROOM, renewalsPass } from "../lib/rooms.mjs";
 import { startAddress } from "../lib/redis-paths.mjs";
 
@@ -216,7 +216,7 @@ test("a member who left after the snapshot is removed when Redis returns with it
   await joined(t, gateways[0].url, "carol");
 });
 
-test("a member on its way from a draining gateway is not removed as a leftover after Redis returned with an older state", async (t) => {
+test("a member on its way from a draining gateway is not removed as a leftover after Redis returned with an older state", { skip: unfit("cluster", "the path leads to one server") }, async (t) => {
   const { redis, gateways, alice, bob, restart } = await startRoom(t, ["--lease", "2", "--leave-grace", "1", "--drain", "20"]);
   const others = await Promise.all(Array.from({ length: 8 }, (_, i) => joined(t, gateways[0].url, `other ${i}`)));
   await say(bob, "kept");

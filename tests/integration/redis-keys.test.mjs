@@ -1,7 +1,7 @@
 // The state that an operator finds in Redis, and publications with redis-cli.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { joined, startGateway, startRedis, until } from "../lib/harness.mjs";
+import { joined, startGateway, startRedis, unfit, until } from "../lib/harness.mjs";
 
 test("plain lines and notices from redis-cli reach every member, and anything else is dropped", async (t) => {
   const redis = await startRedis(t);
@@ -68,7 +68,7 @@ test("a member who resumes on another gateway renews the room's list and head, a
   for (const key of keys) assert.ok(Number(redis.run("TTL", key)) >= member - 1, `${key} outlives the member`);
 });
 
-test("two databases of one Redis are two chats", async (t) => {
+test("two databases of one Redis are two chats", { skip: unfit("cluster", "a cluster has one database") }, async (t) => {
   const redis = await startRedis(t);
   const [zero, one] = [await startGateway(t, { redis }), await startGateway(t, { redis: `${redis.url}/1` })];
   const [alice, bob] = [await joined(t, zero.url, "alice"), await joined(t, one.url, "bob")];
