@@ -1,8 +1,9 @@
 // The cluster that other tests run against: it starts, moves slots, fails over, and can be broken in each way that a test needs.
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import test from "node:test";
 import { SLOTS, startCluster } from "../lib/cluster.mjs";
-import { until } from "../lib/harness.mjs";
+import { Process, redisPassword, until } from "../lib/harness.mjs";
 
 test("a slot moves key by key, and a test sees the middle of it", async (t) => {
   const cluster = await startCluster(t);
@@ -61,3 +62,29 @@ test("without one slot every node answers CLUSTERDOWN, until the slot is given b
   await giveBack();
   assert.equal(cluster.nodes[0].run("-c", "SET", "yukizuri:{lobby}:head", "x"), "OK");
 });
+
+test("gateways' user may do in a cluster what gateways need there", async (t) => {
+  const cluster = await startCluster(t);
+  const [node] = cluster.nodes;
+  const as = (...words) => spawnSync("redis-cli", ["-p", String(node.port), "--raw", "--no-auth-warning", "--user", "yukizuri", "-a", redisPassword, ...words], { encoding: "utf8" }).stdout.trim();
+  assert.equal(as("CLUSTER", "MYID"), node.id);
+  assert.ok(as("CLUSTER", "SHARDS").includes(cluster.nodes.at(-1).id));
+  assert.ok(as("CLUSTER", "SLOTS").includes(node.id));
+  assert.equal(as("ROLE").split("\n")[0], "master");
+  assert.equal(as("ASKING"), "OK");
+  assert.equal(as("WAIT", "1", "1000"), "1");
+  assert.match(as("INFO", "replication"), /master_replid:/);
+  const key = keyOf(cluster, node);
+  assert.equal(as("EVAL", "return redis.call('SET', KEYS[1], 'x').ok", "1", key), "OK");
+  const listener = new Process(t, "redis-cli", ["-p", String(node.port), "--no-auth-warning", "--user", "yukizuri", "-a", redisPassword, "SSUBSCRIBE", key]);
+  await until("it listens", () => listener.output.includes("ssubscribe"));
+  assert.equal(as("SPUBLISH", key, "word"), "1");
+  await until("it hears", () => listener.output.includes("word"));
+  assert.doesNotMatch(as("SUNSUBSCRIBE", key), /NOPERM/);
+});
+
+/** A key whose slot is the node's. */
+function keyOf(cluster, node) {
+  const names = Array.from({ length: 100 }, (_, i) => `yukizuri:{room-${i}}`);
+  return names.find((name) => cluster.masterOf(name) === node);
+}
