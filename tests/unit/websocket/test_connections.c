@@ -109,6 +109,30 @@ static void test_large_frame_goes_out_at_once(void **state)
     assert_int_equal(read(stage.peer, bytes, sizeof bytes), sizeof bytes);
 }
 
+/* It is whole, and a ping comes after it. */
+static void test_large_frame_that_the_socket_takes_a_part_of_goes_on_there(void **state)
+{
+    enum { PAYLOAD = 1000000, HEADER = 10 };
+    static uint8_t payload[PAYLOAD], bytes[HEADER + PAYLOAD + 100];
+    static const uint8_t header[HEADER] = {0x82, 127, 0, 0, 0, 0, 0, 0x0f, 0x42, 0x40};
+    (void)state;
+    for (size_t i = 0; i < PAYLOAD; i++)
+        payload[i] = (uint8_t)(i * i >> 8);
+    connection_send(stage.connection, FRAME_BINARY, payload, PAYLOAD);
+    assert_in_range(connection_private_len(stage.connection), 1, PAYLOAD - 1);
+    assert_true(connection_is_blocked(stage.connection));
+    connection_send(stage.connection, FRAME_TEXT, "b", 1);
+    connection_send(stage.connection, FRAME_PING, NULL, 0);
+    size_t len = peer_reads(bytes, sizeof bytes);
+    assert_int_equal(len, HEADER + PAYLOAD + 5);
+    assert_memory_equal(bytes, header, HEADER);
+    assert_memory_equal(bytes + HEADER, payload, PAYLOAD);
+    assert_memory_equal(bytes + HEADER + PAYLOAD,
+                        "\x89\x00\x81\x01"
+                        "b",
+                        5);
+}
+
 /* Whatever the socket takes at a time, a frame is whole and in its place. */
 static void test_frames_keep_their_order_when_the_socket_is_full(void **state)
 {
@@ -220,6 +244,7 @@ int main(void)
         TEST(who_takes_nothing_is_not_read_from),
         TEST(frames_keep_their_order_whatever_their_size),
         TEST(large_frame_goes_out_at_once),
+        TEST(large_frame_that_the_socket_takes_a_part_of_goes_on_there),
         TEST(frames_keep_their_order_when_the_socket_is_full),
         TEST(private_bytes_go_between_the_shared_ones),
         TEST(rest_of_a_shared_frame_goes_before_what_waits),
