@@ -161,3 +161,11 @@ test("a room that is open here is no new one", async (t) => {
   await joined(t, gateway.url, "zoe");
   for (const name of ["a", "b", "c"]) await joinedFrom(t, gateway.url, name, ANN);
 });
+
+test("under pressure each message of an address costs two", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t), args: [...PROXY, "--rate", "0", "--rate-per-address", "0.1:4", "--pressure", "1"] });
+  const ann = await joinedFrom(t, gateway.url, "ann", ANN);
+  for (let i = 0; i < 4; i++) ann.send({ type: "say", text: "a", nonce: `${i}` });
+  await until("all are answered", () => ann.received.filter(({ type }) => type === "ack" || type === "error").length === 4);
+  assert.equal(ann.received.filter(({ type }) => type === "ack").length, 2);
+});

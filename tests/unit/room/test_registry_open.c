@@ -41,6 +41,30 @@ static void test_a_room_opens_once_and_tells_when_it_is_live(void **state)
     assert_string_equal(member_list_json(room, "", NULL), "{\"id\":\"a\",\"name\":\"Ann\"}");
 }
 
+/* Redis has them until their time is over. */
+static void test_what_a_closed_room_has_stored_counts_for_retention(void **state)
+{
+    struct rooms_world *world = *state;
+    const int64_t retention_ms = (int64_t)world->config.retention * 1000;
+    struct room *room = open_live(world);
+    publish_message(world, 4);
+    told(world); /* it has come */
+    tick(world);
+    uint64_t bytes = rooms_count_bytes(world->rooms);
+    assert_true(bytes > 0);
+    rooms_release(room);
+    clock_skip_ms(LINGER_MS + 1000);
+    tick(world);
+    assert_int_equal(world->metrics.rooms, 0);
+    assert_int_equal(rooms_count_bytes(world->rooms), bytes);
+    clock_skip_ms(retention_ms - 1000);
+    tick(world);
+    assert_int_equal(rooms_count_bytes(world->rooms), bytes);
+    clock_skip_ms(retention_ms);
+    tick(world);
+    assert_int_equal(rooms_count_bytes(world->rooms), 0);
+}
+
 static void test_a_room_lingers_so_that_coming_back_costs_no_reading(void **state)
 {
     struct rooms_world *world = *state;
@@ -140,6 +164,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_a_room_that_nobody_opens_asks_redis_for_nothing),
         TEST(test_a_room_opens_once_and_tells_when_it_is_live),
+        TEST(test_what_a_closed_room_has_stored_counts_for_retention),
         TEST(test_a_room_lingers_so_that_coming_back_costs_no_reading),
         TEST(test_a_room_closes_some_time_after_the_last_one_left),
         TEST(test_a_room_that_closed_can_be_opened_again),
