@@ -1,11 +1,10 @@
 // Limits: each refusal is reported to the client, counted, and logged.
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
 import net from "node:net";
 import test from "node:test";
-import { Member, atEnd, counts, get, joined, lapse, maskedFrame, ofKind, rawWebSocket, startGateway, startRedis, stopwatch, until } from "../lib/harness.mjs";
+import { Member, atEnd, counts, get, joined, lapse, maskedFrame, ofKind, rawWebSocket, runAsGateway, startGateway, startRedis, stopwatch, until } from "../lib/harness.mjs";
 
 const limitLines = (gateway, name) => ofKind(gateway, "limit").filter((line) => line.limit === name);
 
@@ -232,7 +231,7 @@ for (const [name, { args, reach, address }] of Object.entries(LIMITS)) {
 }
 
 /** Sets the limit of open files of a process. */
-const limitFiles = (gateway, soft) => execFileSync("prlimit", ["--pid", String(gateway.pid), `--nofile=${soft}:`]);
+const limitFiles = (gateway, soft) => runAsGateway("prlimit", ["--pid", String(gateway.pid), `--nofile=${soft}:`]);
 
 test("a gateway without a free descriptor logs this, does not spin, and accepts the waiting clients when descriptors are free", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t) });
@@ -279,8 +278,8 @@ test("a gateway without a free descriptor for Redis reports this reason, not a m
   assert.match(await ask(), / 200 /);
   await redis.stop("SIGKILL");
   await until("it has noticed", async () => / 503 /.test(await ask()));
-  const limit = (most) => execFileSync("prlimit", ["--pid", String(gateway.pid), `--nofile=${most}:${before}`]);
-  const before = execFileSync("prlimit", ["--pid", String(gateway.pid), "--nofile", "--noheadings", "--output", "HARD"], { encoding: "utf8" }).trim();
+  const limit = (most) => runAsGateway("prlimit", ["--pid", String(gateway.pid), `--nofile=${most}:${before}`]);
+  const before = runAsGateway("prlimit", ["--pid", String(gateway.pid), "--nofile", "--noheadings", "--output", "HARD"]).trim();
   let least = Infinity; // some are in use for a short time only, for the next attempt
   const leaveNone = () => {
     const used = new Set(fs.readdirSync(`/proc/${gateway.pid}/fd`).map(Number));

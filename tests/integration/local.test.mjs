@@ -10,6 +10,9 @@ import { Process, freePort, get, joined, processes, temporaryDirectory, top, unt
 
 const script = path.join(top, "deploy/local.sh");
 
+/** local.sh runs everything as whoever starts it, and nobody else may enter its directory: here no gateway becomes another user. */
+const { YUKIZURI_USER, ...environment } = process.env;
+
 /** Processes whose command line names this directory. */
 const processesOf = (directory) => processes().filter(({ command }) => command.includes(directory)).map(({ pid }) => pid);
 
@@ -17,7 +20,7 @@ for (const signal of ["SIGINT", "SIGKILL"]) {
   test(`local.sh starts a working chat; after ${signal} no process, port or file remains`, { timeout: 300000 }, async (t) => {
     const directory = temporaryDirectory(t);
     const port = await freePort();
-    const local = new Process(t, "bash", [script, "--gateways", "3", "--port", String(port)], { env: { ...process.env, TMPDIR: directory } });
+    const local = new Process(t, "bash", [script, "--gateways", "3", "--port", String(port)], { env: { ...environment, TMPDIR: directory } });
     await until(() => `it says that it runs: ${local.output} ${local.errors}`, () => !local.running || local.output.includes("Ctrl-C stops it"), 240000);
     assert.ok(local.running, local.errors);
     assert.match(local.output, new RegExp(`http://localhost:${port}`));

@@ -5,7 +5,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import test from "node:test";
-import { Process, filesBelow, freePort, get, joined, ofKind, readyz, redisPassword, startGateway, startRedis, temporaryDirectory, top, unfit, until, untilReady } from "../lib/harness.mjs";
+import { Process, filesBelow, freePort, get, giveToGateway, joined, ofKind, readyz, redisPassword, startGateway, startRedis, temporaryDirectory, top, unfit, until, untilReady } from "../lib/harness.mjs";
 import { CANARY, filesWithCanary } from "../lib/canary.mjs";
 
 const told = (gateway) => gateway.log.filter((line) => line.kind === "redis-keeps");
@@ -255,6 +255,7 @@ test("the Redis of compose.yaml is on no network and requires a password: gatewa
   assert.match(as({ REDISCLI_AUTH: password("redis") }, "--user", "yukizuri", "FLUSHALL"), /NOPERM/);
   assert.equal(as({ REDISCLI_AUTH: password("admin") }, "DBSIZE"), "0");
   assert.deepEqual(fs.readdirSync(path.join(home, "redis")).sort(), ["password", "redis.sock"], "what gateways see of it");
+  giveToGateway(socket); // in compose.yaml it belongs to the user that Redis and the gateways share
   const gateway = await startGateway(t, { redis: `unix://yukizuri@${socket}`, args: ["--redis-password-file", path.join(home, "redis/password")] });
   await joined(t, gateway.url, "alice");
 });

@@ -4,6 +4,7 @@ import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { atEnd } from "./endings.mjs";
+import { giveToGateway } from "./user.mjs";
 
 export const top = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
 export const binary = process.env.TEST_BINARY ?? path.join(top, "build/asan/yukizuri");
@@ -11,6 +12,7 @@ export const binary = process.env.TEST_BINARY ?? path.join(top, "build/asan/yuki
 export function temporaryDirectory(t, prefix = path.join(os.tmpdir(), "yukizuri-test-")) {
   const directory = fs.mkdtempSync(prefix);
   fs.chmodSync(directory, 0o755);
+  giveToGateway(directory);
   atEnd(t, () => fs.rmSync(directory, { recursive: true, force: true }));
   return directory;
 }

@@ -15,6 +15,7 @@ export { UPGRADE, keepBytes, maskedFrame, rawWebSocket } from "./raw-websocket.m
 export { Redis, redisPassword, startRedis } from "./redis.mjs";
 export { topology, unfit } from "./topology-choice.mjs";
 export { lapse, pause, stopwatch, until } from "./until.mjs";
+export { giveToGateway, runAsGateway } from "./user.mjs";
 
 // A topology outlasts a test, so it must be known outside of all tests that it ends with the file.
 if (topology !== null) await import("./topologies.mjs");
