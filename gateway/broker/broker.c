@@ -7,6 +7,7 @@
 #include "base/remote_clock.h"
 #include "broker/health.h"
 #include "broker/password.h"
+#include "broker/trouble_log.h"
 #include "protocol/name.h"
 #include "redis/error_log.h"
 #include "redis/persistence.h"
@@ -19,7 +20,6 @@
 
 enum {
     START_MS = 1000,
-    LOG_EVERY_MS = 60000,
     PROBE_FRESH_MS = 10000,
     MEMBER_PERMITS = 32, /* two or three milliseconds of Redis' time, */
     LIST_PERMITS = 4,    /* and as much, when each call names 200 people */
@@ -49,8 +49,7 @@ struct broker {
     char why_lost[300];         /* why Redis is not there */
     char why_unsubscribed[400]; /* why a channel of ours is refused; "" */
     enum { NEW, UP, LOST } logged_state;
-    bool refusal_logged;       /* that Redis refuses what people need */
-    int64_t refusal_logged_ms; /* when that last was; 0: never */
+    struct trouble_log refusal; /* Redis refuses what people need */
     int64_t started_ms;
 };
 
@@ -123,26 +122,13 @@ const char *broker_why_refused(const struct broker *broker)
                                                : health_why_refused(broker->health);
 }
 
-/* When it begins, once a minute at most, and when it is over. */
 static void log_refusal(struct broker *broker)
 {
-    int64_t now_ms = clock_monotonic_ms();
     const char *why = broker_why_refused(broker);
-    bool lately =
-        broker->refusal_logged_ms != 0 && now_ms - broker->refusal_logged_ms < LOG_EVERY_MS;
-    if (why != NULL && !broker->refusal_logged && !lately) {
-        log_write(broker->options.log,
-                  &(struct log_line){.level = LOG_LEVEL_WARN,
-                                     .kind = "redis-refuses",
-                                     .message = "nobody can come in or talk until this is mended",
-                                     .err = why});
-        broker->refusal_logged = true;
-        broker->refusal_logged_ms = now_ms;
-    } else if (why == NULL && broker->refusal_logged && broker_is_healthy(broker)) {
-        log_write(broker->options.log,
-                  &(struct log_line){.kind = "redis-accepts", .message = "people can talk again"});
-        broker->refusal_logged = false;
-    }
+    if (why != NULL)
+        trouble_log_note(&broker->refusal, why);
+    else if (broker_is_healthy(broker))
+        trouble_log_note_over(&broker->refusal);
 }
 
 void broker_tick(struct broker *broker)
@@ -439,6 +425,13 @@ struct broker *broker_new(const struct broker_options *options,
     broker->password =
         (struct password){options->config->redis_password_file, &broker->url, options->log, false};
     broker->errors = error_log_new(options->metrics, options->log);
+    broker->refusal = (struct trouble_log){
+        .log = options->log,
+        .begins = {.level = LOG_LEVEL_WARN,
+                   .kind = "redis-refuses",
+                   .message = "nobody can come in or talk until this is mended"},
+        .ends = {.kind = "redis-accepts", .message = "people can talk again"},
+    };
     broker->redis = new_connection(broker, false);
     broker->subscriber = new_connection(broker, true);
     broker->pubsub = pubsub_new(broker->subscriber, options->log);

@@ -124,6 +124,32 @@ static void free_reply(void *freed)
     free(reply);
 }
 
+struct redis_reply *redis_reply_copy(const struct redis_reply *reply)
+{
+    if (reply == NULL)
+        return NULL;
+    size_t count = redis_reply_count(reply);
+    size_t len;
+    const char *string = redis_reply_string(reply, &len);
+    size_t more = string != NULL ? len + 1 : count * sizeof(struct redis_reply *);
+    struct redis_reply *copy = memory_new(sizeof *copy + more);
+    *copy = *reply;
+    if (string != NULL) {
+        copy->string = (char *)(copy + 1);
+        memcpy(copy->string, string, len + 1);
+    } else if (reply->type == REDIS_REPLY_ARRAY) {
+        copy->elements = (struct redis_reply **)(void *)(copy + 1);
+        for (size_t i = 0; i < count; i++)
+            copy->elements[i] = redis_reply_copy(reply->elements[i]);
+    }
+    return copy;
+}
+
+void redis_reply_free(struct redis_reply *reply)
+{
+    free_reply(reply);
+}
+
 /* --- Reading --- */
 
 static redisReader *new_reader(struct redis_replies *replies)

@@ -44,6 +44,10 @@ enum redis_replies_error {
  * connection: after it only redis_replies_begin helps. A reply lives until the next call. */
 int redis_replies_next(struct redis_replies *replies, const struct redis_reply **reply);
 
+/* A copy that lives until redis_reply_free; of no reply NULL, which that takes as well. */
+struct redis_reply *redis_reply_copy(const struct redis_reply *reply);
+void redis_reply_free(struct redis_reply *reply);
+
 /* What the error means, a sentence (static). */
 const char *redis_replies_why(int error);
 

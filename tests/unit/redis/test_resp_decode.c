@@ -105,6 +105,27 @@ static void test_the_last_reply_outlives_its_connection(void **state)
     redis_replies_free(replies);
 }
 
+static void test_a_copy_has_all_of_a_reply_and_outlives_it(void **state)
+{
+    (void)state;
+    struct redis_replies *replies =
+        redis_replies_new(&(const struct redis_reply_limits){MOST_BYTES, MOST_BYTES}, NULL, NULL);
+    struct redis_reply *copies[REPLIES];
+    const struct redis_reply *reply;
+    redis_replies_feed(replies, stream, STREAM_LEN);
+    for (int i = 0; i < REPLIES; i++) {
+        assert_int_equal(redis_replies_next(replies, &reply), 0);
+        copies[i] = redis_reply_copy(reply);
+    }
+    redis_replies_free(replies);
+    for (int i = 0; i < REPLIES; i++) {
+        check_reply(i, copies[i]);
+        redis_reply_free(copies[i]);
+    }
+    assert_null(redis_reply_copy(NULL));
+    redis_reply_free(NULL);
+}
+
 static void test_what_is_not_resp_is_an_error(void **state)
 {
     (void)state;
@@ -331,6 +352,7 @@ int main(void)
         cmocka_unit_test(test_replies_come_in_any_pieces),
         cmocka_unit_test(test_a_new_connection_forgets_half_a_reply),
         cmocka_unit_test(test_the_last_reply_outlives_its_connection),
+        cmocka_unit_test(test_a_copy_has_all_of_a_reply_and_outlives_it),
         cmocka_unit_test(test_what_is_not_resp_is_an_error),
         cmocka_unit_test(test_a_reply_takes_no_more_memory_than_is_allowed),
         cmocka_unit_test(test_many_short_strings_may_take_more_than_a_long_one),
