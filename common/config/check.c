@@ -70,6 +70,17 @@ static int check_password(struct config_loader *loader)
     return config_fail(loader, blame(loader, "redis-password-file"), "%s", error);
 }
 
+static int check_durability(struct config_loader *loader)
+{
+    const struct config *config = loader->config;
+    if (config->durability == CONFIG_DURABILITY_PRIMARY ||
+        config->redis_url.scheme != REDIS_EMBEDDED)
+        return 0;
+    return config_fail(loader, blame(loader, "durability"),
+                       "the private Redis has no replica that could confirm anything: name "
+                       "another one with redis, or leave this out");
+}
+
 static int derive_addresses(struct config_loader *loader)
 {
     struct config *config = loader->config;
@@ -276,9 +287,10 @@ int config_check(struct config_loader *loader)
         return config_fail(loader, blame(loader, "redis"),
                            "this version does not speak to sentinels or clusters yet; name the "
                            "server itself with redis:// or rediss://");
-    if (check_password(loader) != 0 || derive_addresses(loader) != 0 ||
-        derive_worker_address(loader) != 0 || check_workers(loader) != 0 ||
-        derive_user(loader) != 0 || check_echo(loader) != 0 || check_sizes(loader) != 0)
+    if (check_password(loader) != 0 || check_durability(loader) != 0 ||
+        derive_addresses(loader) != 0 || derive_worker_address(loader) != 0 ||
+        check_workers(loader) != 0 || derive_user(loader) != 0 || check_echo(loader) != 0 ||
+        check_sizes(loader) != 0)
         return -1;
     derive_blocks(&config->trusted_proxy, &config->trusted_proxy_blocks);
     derive_blocks(&config->ops_allow, &config->ops_allow_blocks);

@@ -22,6 +22,9 @@ enum config_address_header {
     CONFIG_ADDRESS_FORWARDED,
 };
 
+/* Who has what was said before it is acknowledged. */
+enum config_durability { CONFIG_DURABILITY_PRIMARY, CONFIG_DURABILITY_REPLICA };
+
 enum config_send { CONFIG_SEND_AUTO, CONFIG_SEND_WRITEV, CONFIG_SEND_URING };
 
 enum { CONFIG_ADDRESSES = 16 }; /* at most so many addr */
@@ -46,6 +49,7 @@ struct config {
     char *redis;
     char *redis_password_file;
     char *redis_prefix;
+    unsigned durability; /* enum config_durability */
     char *gateway_id;
     char *room;
     bool logging;

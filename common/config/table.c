@@ -26,6 +26,11 @@ const struct config_row config_table[] = {
     {"redis-prefix", CONFIG_STRING, AT(redis_prefix), "yukizuri", 0, 0, "WORD",
      "The first part of every key and channel in Redis. In a database N other than 0, channels "
      "begin with PREFIX@N."},
+    {"durability", CONFIG_CHOICE, AT(durability), "primary", 0, 0, "primary|replica",
+     "When a message is acknowledged: when Redis has accepted it (primary), or when one of its "
+     "replicas has it too (replica), so that no acknowledged message is lost when the replica "
+     "takes "
+     "over. Without a replica's confirmation within a second, the answer is unavailable."},
     {"gateway-id", CONFIG_STRING, AT(gateway_id), NULL, 0, 0, "WORD",
      "The name of this gateway in Redis, logs and metrics. Only one living gateway may have it. "
      "Default: host name, process id and a random part."},

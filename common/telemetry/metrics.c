@@ -62,6 +62,10 @@ static const struct row rows[] = {
     {"redis_commands_total", "Commands sent to Redis.", AT(redis_commands), false},
     {"redis_timeouts_total", "Commands to Redis that got no reply in time.", AT(redis_timeouts),
      false},
+    {"replica_waits_total", "Times that messages waited for a replica's confirmation (durability).",
+     AT(replica_waits), false},
+    {"replica_waits_failed_total", "Those of them for which no replica confirmed in time.",
+     AT(replica_waits_failed), false},
     {"stream_reads_total", "Reads of stored events from Redis.", AT(stream_reads), false},
     {"slow_turns_total", "Iterations of the event loop that took longer than 250 ms.",
      AT(slow_iterations), false},
@@ -83,6 +87,7 @@ static const struct {
     {"say_to_shown",
      "Time from the arrival of a message to its transmission to all members on this gateway.",
      AT(say_to_shown)},
+    {"replica_wait", "Time of one wait for a replica's confirmation.", AT(replica_wait)},
     {"flush", "Time of one flush, which sends a batch of frames to members.", AT(flush)},
     {"loop", "Time of one iteration of the event loop, without waiting.", AT(loop)},
 };

@@ -34,7 +34,8 @@ struct metrics {
     uint64_t deflated_frames, inflated_messages;
     uint64_t redis_lost, redis_commands, redis_timeouts, stream_reads, slow_closed, log_dropped;
     struct metrics_by_word errors, closes, dropped_events, redis_errors, refused, lost, moderation;
-    struct histogram probe_lag, say_to_shown, flush, loop;
+    uint64_t replica_waits, replica_waits_failed;
+    struct histogram probe_lag, say_to_shown, replica_wait, flush, loop;
     uint64_t lag_last_us; /* of the latest probe */
     uint64_t slow_iterations;
     uint64_t frozen;            /* times that this process did not run, */

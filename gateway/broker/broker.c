@@ -3,10 +3,9 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/memory.h"
-#include "base/number.h"
-#include "base/remote_clock.h"
 #include "broker/health.h"
 #include "broker/password.h"
+#include "broker/redis_time.h"
 #include "broker/trouble_log.h"
 #include "protocol/name.h"
 #include "redis/error_log.h"
@@ -29,12 +28,13 @@ struct broker {
     struct broker_options options;
     struct broker_callbacks callbacks;
     void *arg;
-    struct redis_url url;     /* with the password as it was last read */
-    struct redis *redis;      /* for commands */
-    struct redis *subscriber; /* for channels */
-    unsigned address_index;   /* of both, among the addresses of Redis' name */
-    struct redis_tls *tls;    /* of both; NULL: none is wanted */
-    struct password password; /* of both */
+    struct redis_url url;          /* with the password as it was last read */
+    struct redis *redis;           /* for commands */
+    struct redis *subscriber;      /* for channels */
+    struct durability *durability; /* NULL: nobody waits for replicas */
+    unsigned address_index;        /* of both, among the addresses of Redis' name */
+    struct redis_tls *tls;         /* of both; NULL: none is wanted */
+    struct password password;      /* of both */
     struct error_log *errors;
     struct pubsub *pubsub;
     struct commands commands;
@@ -42,10 +42,10 @@ struct broker {
     struct key incarnation_channel;       /* whoever is subscribed to it lives, see lease.lua */
     struct key probe_channel, probe_base; /* of a room that nobody can be in */
     char incarnation[9];
+    char client_name[96];
     struct health *health;
     struct persistence *persistence;
-    struct remote_clock redis_clock;
-    int64_t time_asked_ms;      /* 0: not under way */
+    struct redis_time redis_time;
     char why_lost[300];         /* why Redis is not there */
     char why_unsubscribed[400]; /* why a channel of ours is refused; "" */
     enum { NEW, UP, LOST } logged_state;
@@ -62,31 +62,15 @@ void broker_flush(struct broker *broker)
 {
     publish_batch_flush(broker->commands.publish_batch);
     limiter_flush(broker->commands.limiter);
+    durability_flush(broker->durability);
     redis_flush(broker->redis);
     redis_flush(broker->subscriber);
-}
-
-static void on_time(void *arg, const struct redis_reply *reply)
-{
-    struct broker *broker = arg;
-    uint64_t seconds = redis_reply_number(redis_reply_at(reply, 0));
-    uint64_t us = redis_reply_number(redis_reply_at(reply, 1));
-    if (seconds > 0 && seconds < NUMBER_END / 1000)
-        remote_clock_note(&broker->redis_clock, broker->time_asked_ms, clock_monotonic_ms(),
-                          (int64_t)(seconds * 1000 + us / 1000));
-    broker->time_asked_ms = 0;
-}
-
-static void ask_time(struct broker *broker)
-{
-    if (broker->time_asked_ms == 0 &&
-        redis_send_strings(broker->redis, on_time, broker, "TIME", NULL) == 0)
-        broker->time_asked_ms = clock_monotonic_ms();
 }
 
 /* The name is resolved again. */
 static void reconnect(struct broker *broker, const char *why)
 {
+    durability_reconnect(broker->durability, why);
     redis_reconnect(broker->subscriber, why);
     redis_reconnect(broker->redis, why);
 }
@@ -133,7 +117,7 @@ static void log_refusal(struct broker *broker)
 
 void broker_tick(struct broker *broker)
 {
-    ask_time(broker);
+    redis_time_ask(&broker->redis_time);
     note_refused_channels(broker);
     pubsub_tick(broker->pubsub);
     error_log_tick(broker->errors, clock_monotonic_ms());
@@ -151,7 +135,7 @@ const char *broker_why_not_ready(const struct broker *broker)
         return refused;
     if (last_ok_ms == 0 || clock_monotonic_ms() - last_ok_ms > PROBE_FRESH_MS)
         return "no probe came back through Redis in the last 10 s";
-    return NULL;
+    return durability_why_not_ready(broker->durability);
 }
 
 bool broker_is_healthy(const struct broker *broker)
@@ -226,8 +210,7 @@ static void on_commands_ready(void *arg)
     struct broker *broker = arg;
     if (drop_if_split(broker))
         return;
-    broker->redis_clock = (struct remote_clock){0}; /* it may be another Redis */
-    ask_time(broker);
+    redis_time_ask_anew(&broker->redis_time);
     persistence_ask(broker->persistence);
     script_load_all(broker->redis);
     on_either_ready(broker);
@@ -286,6 +269,19 @@ static void on_push(void *arg, const struct redis_reply *message)
     pubsub_on_push(broker->pubsub, message);
 }
 
+static struct redis_options connection_options(struct broker *broker)
+{
+    return (struct redis_options){
+        .base = broker->options.base,
+        .url = &broker->url,
+        .tls = broker->tls,
+        .address_index = &broker->address_index,
+        .client_name = broker->client_name,
+        .limits = script_settings_reply_limits(broker->options.config),
+        .metrics = broker->options.metrics,
+    };
+}
+
 static struct redis *new_connection(struct broker *broker, bool subscriber)
 {
     const struct redis_callbacks callbacks = {
@@ -294,19 +290,25 @@ static struct redis *new_connection(struct broker *broker, bool subscriber)
         .on_error = on_error,
         .on_push = subscriber ? on_push : NULL,
     };
-    char name[96];
-    snprintf(name, sizeof name, "yukizuri-%s", broker->options.config->gateway_id);
-    struct redis_options options = {
-        .base = broker->options.base,
-        .url = &broker->url,
-        .tls = broker->tls,
-        .address_index = &broker->address_index,
-        .client_name = name,
-        .subscriber = subscriber,
-        .limits = script_settings_reply_limits(broker->options.config),
-        .metrics = broker->options.metrics,
-    };
+    struct redis_options options = connection_options(broker);
+    options.subscriber = subscriber;
     return redis_new(&options, &callbacks, broker);
+}
+
+static struct durability *new_durability(struct broker *broker)
+{
+    const struct config *config = broker->options.config;
+    if (config->durability == CONFIG_DURABILITY_PRIMARY)
+        return NULL;
+    const struct key key = key_gateway_kept(config->redis_prefix, config->gateway_id);
+    return durability_new(&(struct durability_options){
+        .commands = broker->redis,
+        .server = connection_options(broker),
+        .key = key.text,
+        .on_error = on_error,
+        .arg = broker,
+        .log = broker->options.log,
+    });
 }
 
 /* --- Channels --- */
@@ -397,8 +399,9 @@ static void make_commands(struct broker *broker)
         .metrics = broker->options.metrics,
         .log = broker->options.log,
         .redis = broker->redis,
-        .redis_clock = &broker->redis_clock,
-        .publish_batch = publish_batch_new(broker->redis, broker->options.config),
+        .redis_clock = &broker->redis_time.clock,
+        .publish_batch =
+            publish_batch_new(broker->redis, broker->durability, broker->options.config),
         .limiter = limiter_new(broker->redis, MEMBER_PERMITS),
         .list_limiter = limiter_new(broker->redis, LIST_PERMITS),
     };
@@ -432,8 +435,12 @@ struct broker *broker_new(const struct broker_options *options,
                    .message = "nobody can come in or talk until this is mended"},
         .ends = {.kind = "redis-accepts", .message = "people can talk again"},
     };
+    snprintf(broker->client_name, sizeof broker->client_name, "yukizuri-%s",
+             options->config->gateway_id);
     broker->redis = new_connection(broker, false);
     broker->subscriber = new_connection(broker, true);
+    broker->durability = new_durability(broker);
+    broker->redis_time.redis = broker->redis;
     broker->pubsub = pubsub_new(broker->subscriber, options->log);
     make_incarnation(broker);
     listen_on_channels(broker);
@@ -450,6 +457,7 @@ void broker_stop(struct broker *broker)
     publish_batch_stop(broker->commands.publish_batch);
     redis_stop(broker->redis);
     redis_stop(broker->subscriber);
+    durability_stop(broker->durability);
     limiter_stop(broker->commands.limiter); /* no answer will come to send what waits there */
     limiter_stop(broker->commands.list_limiter);
 }
@@ -461,6 +469,7 @@ void broker_free(struct broker *broker)
     publish_batch_free(broker->commands.publish_batch);
     limiter_free(broker->commands.limiter);
     limiter_free(broker->commands.list_limiter);
+    durability_free(broker->durability);
     redis_free(broker->redis);
     redis_free(broker->subscriber);
     pubsub_free(broker->pubsub);

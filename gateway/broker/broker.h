@@ -1,6 +1,6 @@
 /* broker: what a gateway shares with the others. Owns the two Redis connections (RESP2 subscribes
- * and commands apart), and the probe that shows whether messages really flow. Knows nothing of
- * members or sockets. */
+ * and commands apart; a third one with the setting `durability`), and the probe that shows whether
+ * messages really flow. Knows nothing of members or sockets. */
 #ifndef YUKIZURI_BROKER_BROKER_H
 #define YUKIZURI_BROKER_BROKER_H
 

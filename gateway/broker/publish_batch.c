@@ -20,23 +20,28 @@ struct answer {
 /* The says of one room that go out in one call; then what its reply is for. */
 struct batch {
     struct link link; /* until it is sent */
+    struct durability *durability;
     struct topic *topic;
     struct script_call call;
     size_t count;
     struct answer *answers;
+    struct durability_wait wait; /* since it was sent */
 };
 
 struct publish_batch {
     struct link batches; /* of one iteration */
     struct redis *redis;
+    struct durability *durability; /* or NULL */
     const struct config *config;
 };
 
-struct publish_batch *publish_batch_new(struct redis *redis, const struct config *config)
+struct publish_batch *publish_batch_new(struct redis *redis, struct durability *durability,
+                                        const struct config *config)
 {
     struct publish_batch *publish = memory_new(sizeof *publish);
     list_init(&publish->batches);
     publish->redis = redis;
+    publish->durability = durability;
     publish->config = config;
     return publish;
 }
@@ -52,6 +57,7 @@ static struct batch *new_batch(struct publish_batch *publish, struct topic *topi
 {
     struct batch *batch = memory_new(sizeof *batch);
     batch->topic = topic;
+    batch->durability = publish->durability;
     topic_begin_call(topic, &batch->call, "publish");
     script_add_number(&batch->call, script_settings_most_nonces(publish->config));
     script_add_number(&batch->call, script_settings_nonce_ttl(publish->config));
@@ -92,7 +98,7 @@ void publish_batch_add(struct publish_batch *publish, struct topic *topic,
 
 /* --- Sending --- */
 
-static void on_batch_answered(void *arg, const struct redis_reply *reply)
+static void tell_batch(void *arg, const struct redis_reply *reply)
 {
     struct batch *batch = arg;
     bool whole = redis_reply_is_error(reply); /* the same for all */
@@ -100,6 +106,19 @@ static void on_batch_answered(void *arg, const struct redis_reply *reply)
         batch->answers[i].done(batch->answers[i].arg, whole ? reply : redis_reply_at(reply, i));
     free(batch->answers);
     free(batch);
+}
+
+static void on_batch_answered(void *arg, const struct redis_reply *reply)
+{
+    struct batch *batch = arg;
+    if (batch->durability == NULL) {
+        tell_batch(batch, reply);
+        return;
+    }
+    batch->wait.done = tell_batch;
+    batch->wait.arg = batch;
+    batch->wait.says = batch->count;
+    durability_await(batch->durability, &batch->wait, reply);
 }
 
 static struct batch *take_first(struct publish_batch *publish)
@@ -114,6 +133,7 @@ void publish_batch_flush(struct publish_batch *publish)
 {
     while (!list_is_empty(&publish->batches)) {
         struct batch *batch = take_first(publish);
+        durability_begin(publish->durability, &batch->wait);
         if (script_run(publish->redis, &batch->call, on_batch_answered, batch) != 0)
             redis_fail(publish->redis, on_batch_answered, batch);
     }
@@ -124,6 +144,6 @@ void publish_batch_stop(struct publish_batch *publish)
     while (publish != NULL && !list_is_empty(&publish->batches)) {
         struct batch *batch = take_first(publish);
         script_drop(script_prepare(publish->redis, &batch->call));
-        on_batch_answered(batch, NULL);
+        tell_batch(batch, NULL);
     }
 }

@@ -6,6 +6,7 @@
 #ifndef YUKIZURI_BROKER_PUBLISH_BATCH_H
 #define YUKIZURI_BROKER_PUBLISH_BATCH_H
 
+#include "broker/durability.h"
 #include "broker/topic.h"
 #include "redis/client.h"
 
@@ -13,8 +14,9 @@
 
 struct publish_batch;
 
-/* Both must outlive it. */
-struct publish_batch *publish_batch_new(struct redis *redis, const struct config *config);
+/* All must outlive it. `durability` is what Redis' answers wait for; NULL: nothing. */
+struct publish_batch *publish_batch_new(struct redis *redis, struct durability *durability,
+                                        const struct config *config);
 
 struct publish_batch_say {
     const char *id;
@@ -24,7 +26,8 @@ struct publish_batch_say {
     const char *epoch; /* refuse it in any other epoch; or NULL */
 };
 
-/* Tells everybody who still waits in it, from within, that no answer will come. NULL is fine. */
+/* Tells everybody whose saying was not sent, from within, that no answer will come. NULL is fine.
+ */
 void publish_batch_stop(struct publish_batch *publish);
 
 /* It must have been stopped. NULL is fine. */

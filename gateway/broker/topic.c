@@ -138,6 +138,11 @@ struct key key_gateway_gone(const char *prefix, const char *id)
     return join((const char *const[]){prefix, ":gateway:", id, ":gone", NULL});
 }
 
+struct key key_gateway_kept(const char *prefix, const char *id)
+{
+    return join((const char *const[]){prefix, ":gateway:", id, ":kept", NULL});
+}
+
 struct key key_reap_claim(const char *prefix, const char *id)
 {
     return key_item(prefix, "bury", id);

@@ -58,6 +58,7 @@ struct key key_item(const char *room, const char *part, const char *item); /* P:
 struct key key_gateway(const char *prefix, const char *id);                /* P:gateway:ID */
 struct key key_gateway_rooms(const char *prefix, const char *id);          /* P:gateway:ID:rooms */
 struct key key_gateway_gone(const char *prefix, const char *id);           /* P:gateway:ID:gone */
+struct key key_gateway_kept(const char *prefix, const char *id);           /* P:gateway:ID:kept */
 struct key key_reap_claim(const char *prefix, const char *id);             /* P:bury:ID */
 
 #endif

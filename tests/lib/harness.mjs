@@ -12,7 +12,7 @@ export { startNginx } from "./nginx.mjs";
 export { freePort, freePortPair, untilOpen } from "./ports.mjs";
 export { Process, childrenOf, descriptorsOf, isRunning, processes } from "./process.mjs";
 export { UPGRADE, keepBytes, maskedFrame, rawWebSocket } from "./raw-websocket.mjs";
-export { Redis, redisPassword, startRedis } from "./redis.mjs";
+export { Redis, redisPassword, startRedis, startReplica } from "./redis.mjs";
 export { topology, unfit } from "./topology-choice.mjs";
 export { lapse, pause, stopwatch, until } from "./until.mjs";
 export { giveToGateway, runAsGateway } from "./user.mjs";

@@ -133,3 +133,11 @@ export async function startRedis(t, { port, args = [], shipped = true } = {}) {
   if (shipped) atEnd(t, () => assertNothingRefused(redis));
   return redis;
 }
+
+/** Starts a replica and waits until it has everything. `port` is a path to the master, if it is not the master's own. */
+export async function startReplica(t, master, { port = master.port } = {}) {
+  master.run("CONFIG", "SET", "repl-diskless-sync-delay", "0");
+  const replica = await startRedis(t, { args: ["--replicaof", "127.0.0.1", String(port)] });
+  await until("the replica is in step", () => replica.run("INFO", "replication").includes("master_link_status:up") && master.run("INFO", "replication").includes("state=online"));
+  return replica;
+}

@@ -82,7 +82,7 @@ static const char *const simple_answers[][2] = {
     {"AUTH", "+OK"},   {"SELECT", "+OK"},
     {"CLIENT", "+OK"}, {"PING", "+PONG"},
     {"SCRIPT", "+OK"}, {"TIME", "['1700000000', '0']"},
-    {"CONFIG", "[]"},  {"INFO", "'run_id:fake\r\nredis_version:7.0.0\r\n'"},
+    {"CONFIG", "[]"},  {"INFO", "'run_id:fake\r\nredis_version:7.0.0\r\nmaster_replid:first\r\n'"},
 };
 
 /* What the key of a day's addresses is asked for with, each day another one; NULL: it is something

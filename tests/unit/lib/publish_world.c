@@ -112,19 +112,39 @@ void drop(void)
     redis_reconnect(broker_commands(stage.broker)->redis, "dropped");
 }
 
-int open_stage(void **state)
+static void open_with(const char *durability)
 {
     static char *const environment[] = {NULL};
-    (void)state;
     stage = (struct stage){.base = event_base_new()};
     stage.fake = fake_redis_new(stage.base);
     /* a broker that is not subscribed asks for nothing by itself */
     fake_redis_always(stage.fake, "SUBSCRIBE", NULL);
-    char *arguments[] = {"yukizuri", "--redis", (char *)(uintptr_t)fake_redis_url(stage.fake)};
-    assert_int_equal(config_load(&stage.config, 3, arguments, environment).action, CONFIG_RUN);
+    char *arguments[] = {"yukizuri",
+                         "--redis",
+                         (char *)(uintptr_t)fake_redis_url(stage.fake),
+                         "--gateway-id",
+                         "one",
+                         "--durability",
+                         (char *)(uintptr_t)durability};
+    assert_int_equal(config_load(&stage.config, 7, arguments, environment).action, CONFIG_RUN);
     open_broker();
     open_rooms();
     redis_stage_told();
+}
+
+int open_stage(void **state)
+{
+    (void)state;
+    open_with("primary");
+    return 0;
+}
+
+int open_durable_stage(void **state)
+{
+    (void)state;
+    open_with("replica");
+    fake_redis_always(stage.fake, "SET", "+OK");
+    fake_redis_settle(stage.fake); /* its own connection is there as well */
     return 0;
 }
 

@@ -41,8 +41,10 @@ void stop(void);
 /* The connection is lost in this iteration of the loop, and nobody has been told yet. */
 void drop(void);
 
-/* For cmocka: Redis is up, and nothing has been said. */
+/* For cmocka: Redis is up, and nothing has been said. The second one waits for a replica, of which
+ * the test answers WAIT. */
 int open_stage(void **state);
+int open_durable_stage(void **state);
 int close_stage(void **state);
 
 /* The next call of publish.lua; so many have come when all is at rest. */
