@@ -4,7 +4,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import test from "node:test";
-import { Process, atEnd, freePort, get, joined, startGateway, startRedis, temporaryDirectory, top, until } from "../lib/harness.mjs";
+import { Process, atEnd, freePort, get, joined, startGateway, startRedis, startReplica, temporaryDirectory, top, until } from "../lib/harness.mjs";
 
 const shipped = path.join(top, "deploy/prometheus");
 const read = (name) => fs.readFileSync(path.join(top, name), "utf8");
@@ -73,10 +73,10 @@ function configure(t, changes) {
 }
 
 /** Two gateways, and a Prometheus that reads both of them often. */
-async function startAll(t, { alertmanager = "127.0.0.1:9", prepare = () => {} } = {}) {
+async function startAll(t, { alertmanager = "127.0.0.1:9", prepare = () => {}, args = [] } = {}) {
   const redis = await startRedis(t);
-  prepare(redis);
-  const gateways = [await startGateway(t, { redis }), await startGateway(t, { redis })];
+  await prepare(redis);
+  const gateways = [await startGateway(t, { redis, args }), await startGateway(t, { redis, args })];
   const home = configure(t, [
     ["prometheus.yml", "interval: 15s", "interval: 500ms"],
     ["prometheus.yml", "127\\.0\\.0\\.1:9093", alertmanager],
@@ -202,7 +202,10 @@ async function talk(t, { redis, gateways }, round) {
 }
 
 test("every query of the dashboard and of the alerts has an answer, and every metric of a gateway is used", { timeout: 240000 }, async (t) => {
-  const all = await startAll(t, { prepare: (redis) => redis.run("ACL", "SETUSER", "yukizuri", "-client|setname") });
+  const all = await startAll(t, {
+    prepare: (redis) => (redis.run("ACL", "SETUSER", "yukizuri", "-client|setname"), startReplica(t, redis)),
+    args: ["--durability", "replica"],
+  });
   atEnd(t, () => all.redis.run("ACL", "LOG", "RESET")); // its refusal is what counts as an error of Redis here
   const { gateways, prometheus } = all;
   for (const { url } of gateways) await joined(t, url, `host ${new URL(url).port}`);
