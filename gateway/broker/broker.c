@@ -32,9 +32,9 @@ struct broker {
     struct redis *redis;           /* for commands */
     struct redis *subscriber;      /* for channels */
     struct durability *durability; /* NULL: nobody waits for replicas */
-    unsigned address_index;        /* of both, among the addresses of Redis' name */
-    struct redis_tls *tls;         /* of both; NULL: none is wanted */
-    struct password password;      /* of both */
+    unsigned address_index;        /* of all, among the addresses of Redis' name */
+    struct redis_tls *tls;         /* of all; NULL: none is wanted */
+    struct password password;      /* of all */
     struct error_log *errors;
     struct pubsub *pubsub;
     struct commands commands;

@@ -56,9 +56,8 @@ void broker_tick(struct broker *broker);
  * it. The log says when it is another password, or cannot be read. */
 void broker_reread_password(struct broker *broker);
 
-/* NULL while members can join and talk: the last probe came back, in the last 10 s. Else a
- * sentence.
- */
+/* NULL while members can join and talk: the last probe came back, in the last 10 s, and replicas
+ * can be asked, where they are to be. Else a sentence. */
 const char *broker_why_not_ready(const struct broker *broker);
 
 /* Redis answers, and refuses what people need: a sentence. NULL when it does not refuse it, or is

@@ -89,6 +89,17 @@ static void test_a_redis_that_has_become_a_replica_confirms_nothing(void **state
     assert_string_equal(told(), "b:none");
 }
 
+/* It would be about what was written before. */
+static void test_a_wait_behind_a_refused_write_confirms_nothing(void **state)
+{
+    (void)state;
+    fake_redis_always(stage.fake, "SET", "-OOM command not allowed");
+    say_accepted(tea(), "a", 1);
+    fake_redis_answer(await_wait(), "1");
+    assert_string_equal(told(), "a:none");
+    assert_int_equal(stage.metrics.replica_waits_failed, 1);
+}
+
 static void test_a_wait_that_redis_refuses_confirms_nothing(void **state)
 {
     (void)state;
@@ -314,6 +325,7 @@ int main(void)
         TEST(test_what_is_said_is_told_when_a_replica_has_it),
         TEST(test_what_no_replica_has_in_time_is_not_known),
         TEST(test_a_redis_that_has_become_a_replica_confirms_nothing),
+        TEST(test_a_wait_behind_a_refused_write_confirms_nothing),
         TEST(test_a_wait_that_redis_refuses_confirms_nothing),
         TEST(test_what_is_answered_in_an_iteration_shares_a_wait),
         TEST(test_what_is_answered_during_a_wait_collects_for_the_next_one),
