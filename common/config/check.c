@@ -81,6 +81,35 @@ static int check_durability(struct config_loader *loader)
                        "another one with redis, or leave this out");
 }
 
+/* What gateways say to Sentinels. */
+static int check_sentinel_password(struct config_loader *loader)
+{
+    struct config *config = loader->config;
+    const char *path = config->sentinel_password_file;
+    const char *user = config->sentinel_user;
+    char error[300];
+    if (config->redis_url.scheme != REDIS_SENTINEL) {
+        const char *given = path != NULL   ? "sentinel-password-file"
+                            : user != NULL ? "sentinel-user"
+                                           : NULL;
+        return given == NULL
+                   ? 0
+                   : config_fail(loader, blame(loader, given),
+                                 "redis names no Sentinels: write redis-sentinel://HOST:PORT/NAME "
+                                 "there, or leave this out");
+    }
+    if (user != NULL && path == NULL)
+        return config_fail(loader, blame(loader, "sentinel-user"),
+                           "has no password: add sentinel-password-file");
+    if (user != NULL && strlen(user) >= sizeof config->redis_url.user)
+        return config_fail(loader, blame(loader, "sentinel-user"),
+                           "is too long: at most 127 bytes");
+    if (path == NULL ||
+        password_file_read(path, false, config->sentinel_password, error, sizeof error) == 0)
+        return 0;
+    return config_fail(loader, blame(loader, "sentinel-password-file"), "%s", error);
+}
+
 static int derive_addresses(struct config_loader *loader)
 {
     struct config *config = loader->config;
@@ -283,14 +312,14 @@ int config_check(struct config_loader *loader)
     if (check_presence(loader) != 0)
         return -1;
     redis_url_parse(config->redis, &config->redis_url);
-    if (config->redis_url.scheme == REDIS_SENTINEL || config->redis_url.scheme == REDIS_CLUSTER)
+    if (config->redis_url.scheme == REDIS_CLUSTER)
         return config_fail(loader, blame(loader, "redis"),
-                           "this version does not speak to sentinels or clusters yet; name the "
+                           "this version does not speak to clusters yet; name the "
                            "server itself with redis:// or rediss://");
     if (check_password(loader) != 0 || check_durability(loader) != 0 ||
-        derive_addresses(loader) != 0 || derive_worker_address(loader) != 0 ||
-        check_workers(loader) != 0 || derive_user(loader) != 0 || check_echo(loader) != 0 ||
-        check_sizes(loader) != 0)
+        check_sentinel_password(loader) != 0 || derive_addresses(loader) != 0 ||
+        derive_worker_address(loader) != 0 || check_workers(loader) != 0 ||
+        derive_user(loader) != 0 || check_echo(loader) != 0 || check_sizes(loader) != 0)
         return -1;
     derive_blocks(&config->trusted_proxy, &config->trusted_proxy_blocks);
     derive_blocks(&config->ops_allow, &config->ops_allow_blocks);

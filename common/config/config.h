@@ -1,7 +1,7 @@
 /* config: the settings. One table says of each setting its name, type, default, bounds and meaning;
  * the command line, the environment, the file, --help and the documentation all come from it.
  * Precedence: command line, environment, file, default. Nothing is opened here but the --config
- * file and the redis-password-file. */
+ * file and the password files. */
 #ifndef YUKIZURI_CONFIG_CONFIG_H
 #define YUKIZURI_CONFIG_CONFIG_H
 
@@ -48,6 +48,8 @@ struct config {
     char *worker_addr;
     char *redis;
     char *redis_password_file;
+    char *sentinel_user;
+    char *sentinel_password_file;
     char *redis_prefix;
     unsigned durability; /* enum config_durability */
     char *gateway_id;
@@ -104,7 +106,8 @@ struct config {
     struct listen_address worker_listen;            /* of worker_addr, in a worker with its port */
     bool max_connections_given;                     /* somebody counts on it */
     struct redis_url redis_url;
-    struct user run_as; /* whom to become; nobody when that is who we are */
+    char sentinel_password[256]; /* "" for none */
+    struct user run_as;          /* whom to become; nobody when that is who we are */
     struct config_blocks trusted_proxy_blocks;
     struct config_blocks ops_allow_blocks;
 };

@@ -247,6 +247,11 @@ struct redis_url redis_url_of_server(const struct redis_url *url, const char *ho
     return server;
 }
 
+const char *redis_url_first_host(const struct redis_url *url)
+{
+    return url->host_count > 0 ? url->hosts[0].name : url->host;
+}
+
 /* --- For people --- */
 
 static const char *scheme_of(const struct redis_url *url)
@@ -259,7 +264,7 @@ static const char *scheme_of(const struct redis_url *url)
 
 void redis_url_format(const struct redis_url *url, char out[REDIS_URL_TEXT_BYTES])
 {
-    const char *host = url->host_count > 0 ? url->hosts[0].name : url->host;
+    const char *host = redis_url_first_host(url);
     int port = url->host_count > 0 ? url->hosts[0].port : url->port;
     bool v6 = strchr(host, ':') != NULL;
     if (url->scheme == REDIS_UNIX || url->scheme == REDIS_EMBEDDED) {

@@ -38,6 +38,9 @@ const char *redis_url_parse(const char *text, struct redis_url *out);
  * that is too long is none: "". */
 struct redis_url redis_url_of_server(const struct redis_url *url, const char *host, int port);
 
+/* The server's name, or that of the first to ask; "" of a path. Valid as long as the URL. */
+const char *redis_url_first_host(const struct redis_url *url);
+
 enum { REDIS_URL_TEXT_BYTES = 448 }; /* enough for any, with the NUL */
 
 /* Where Redis is, for people: the URL without user and password, and of several hosts the first. Of

@@ -17,12 +17,22 @@ const struct config_row config_table[] = {
      "An address of each worker alone: worker N also listens on PORT + N - 1, so that monitoring "
      "can read the figures of each."},
     {"redis", CONFIG_STRING, AT(redis), "embedded", 0, 0, "URL",
-     "redis://[user:password@]host:port[/db], rediss://... (TLS), unix:PATH, unix://user@/PATH, or "
-     "embedded. embedded starts a private redis-server, which writes nothing to disk and ends with "
+     "redis://[user:password@]host:port[/db], rediss://... (TLS), unix:PATH, unix://user@/PATH, "
+     "redis-sentinel://[user:password@]host:port,host:port/NAME[/db] (the hosts are Sentinels; "
+     "with "
+     "TLS: rediss-sentinel://), or embedded. embedded starts a private redis-server, which writes "
+     "nothing to disk and ends with "
      "the gateway. If it dies, it is started again without data, at most twice within a minute."},
     {"redis-password-file", CONFIG_STRING, AT(redis_password_file), NULL, 0, 0, "FILE",
      "A file with the Redis password as its only line; it keeps the password off the command line. "
      "Read again on SIGHUP, and when Redis rejects the password."},
+    {"sentinel-user", CONFIG_STRING, AT(sentinel_user), NULL, 0, 0, "USER",
+     "The user of this gateway in the Sentinels. Default: their default user. The user in the URL "
+     "is "
+     "that of Redis."},
+    {"sentinel-password-file", CONFIG_STRING, AT(sentinel_password_file), NULL, 0, 0, "FILE",
+     "A file with the password of the Sentinels as its only line. Read again on SIGHUP, and when a "
+     "Sentinel rejects the password."},
     {"redis-prefix", CONFIG_STRING, AT(redis_prefix), "yukizuri", 0, 0, "WORD",
      "The first part of every key and channel in Redis. In a database N other than 0, channels "
      "begin with PREFIX@N."},

@@ -28,11 +28,13 @@ struct metrics {
     uint64_t redis_writes_to_disk, redis_evicts;                    /* 0, 1, or METRICS_UNKNOWN */
     uint64_t ready, draining, redis_refuses;                        /* 0 or 1 */
     uint64_t pressure;                                              /* 0 to 3 */
+    uint64_t sentinels_up;                                          /* gauge */
     uint64_t descriptors, max_descriptors, max_connections, unsent; /* gauges */
     uint64_t handshakes, http_requests, messages_in, messages_out;  /* totals */
     uint64_t bytes_in, bytes_out, joins, resumes, leaves, gaps, says, pings;
     uint64_t deflated_frames, inflated_messages;
-    uint64_t redis_lost, redis_commands, redis_timeouts, stream_reads, slow_closed, log_dropped;
+    uint64_t redis_lost, redis_moves, redis_commands, redis_timeouts, stream_reads;
+    uint64_t slow_closed, log_dropped;
     struct metrics_by_word errors, closes, dropped_events, redis_errors, refused, lost, moderation;
     uint64_t replica_waits, replica_waits_failed;
     struct histogram probe_lag, say_to_shown, replica_wait, flush, loop;

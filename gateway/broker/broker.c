@@ -6,6 +6,7 @@
 #include "broker/health.h"
 #include "broker/password.h"
 #include "broker/redis_time.h"
+#include "broker/sentinels.h"
 #include "broker/trouble_log.h"
 #include "protocol/name.h"
 #include "redis/error_log.h"
@@ -28,13 +29,14 @@ struct broker {
     struct broker_options options;
     struct broker_callbacks callbacks;
     void *arg;
-    struct redis_url url;          /* with the password as it was last read */
-    struct redis *redis;           /* for commands */
+    struct redis_url url; /* with the password as it was last read; with Sentinels, the master */
+    struct redis *redis;  /* for commands */
     struct redis *subscriber;      /* for channels */
     struct durability *durability; /* NULL: nobody waits for replicas */
     unsigned address_index;        /* of all, among the addresses of Redis' name */
     struct redis_tls *tls;         /* of all; NULL: none is wanted */
     struct password password;      /* of all */
+    struct sentinels *sentinels;   /* NULL: none are named */
     struct error_log *errors;
     struct pubsub *pubsub;
     struct commands commands;
@@ -128,7 +130,8 @@ void broker_tick(struct broker *broker)
 const char *broker_why_not_ready(const struct broker *broker)
 {
     if (!is_connected(broker))
-        return broker->why_lost[0] == '\0' ? "Redis is not connected yet" : broker->why_lost;
+        return broker->why_lost[0] == '\0' ? sentinels_why_lost(broker->sentinels)
+                                           : broker->why_lost;
     const char *refused = broker_why_refused(broker);
     int64_t last_ok_ms = health_last_ok_ms(broker->health);
     if (refused != NULL)
@@ -157,6 +160,7 @@ void broker_reread_password(struct broker *broker)
 {
     broker->password.failure_logged = false;
     password_reread(&broker->password);
+    sentinels_reread_password(broker->sentinels);
 }
 
 bool broker_is_up(const struct broker *broker)
@@ -188,6 +192,7 @@ static void on_either_ready(struct broker *broker)
     if (!is_connected(broker))
         return;
     broker->why_lost[0] = '\0';
+    sentinels_on_ready(broker->sentinels);
     health_send_probe(broker->health);
     broker->callbacks.on_up(broker->arg);
 }
@@ -232,7 +237,8 @@ static void on_lost(void *arg, const char *why)
     struct broker *broker = arg;
     bool starting =
         broker->logged_state == NEW && clock_monotonic_ms() - broker->started_ms < START_MS;
-    if (broker->logged_state != LOST && !starting) {
+    bool is_news = sentinels_on_lost(broker->sentinels, why);
+    if (broker->logged_state != LOST && !starting && is_news) {
         log_lost(broker, why);
         broker->logged_state = LOST;
     }
@@ -274,6 +280,7 @@ static struct redis_options connection_options(struct broker *broker)
     return (struct redis_options){
         .base = broker->options.base,
         .url = &broker->url,
+        .role = broker->options.url->scheme == REDIS_SENTINEL ? REDIS_ROLE_MASTER : REDIS_ROLE_ANY,
         .tls = broker->tls,
         .address_index = &broker->address_index,
         .client_name = broker->client_name,
@@ -360,6 +367,9 @@ static void listen_on_channels(struct broker *broker)
                                                 .on_published = on_probe_published};
     const struct config *config = broker->options.config;
     char room[NAME_BYTES + 80];
+    uint8_t random[6];
+    digest_random(random, sizeof random);
+    digest_base64url(random, sizeof random, broker->incarnation);
     /* On the shard of the room that most people come to; no name of a room has a brace. */
     snprintf(room, sizeof room, "%s}%s", config->room, config->gateway_id);
     broker->own_channel = key_gateway_channel(config, config->gateway_id);
@@ -372,13 +382,6 @@ static void listen_on_channels(struct broker *broker)
 }
 
 /* --- The whole --- */
-
-static void make_incarnation(struct broker *broker)
-{
-    uint8_t random[6];
-    digest_random(random, sizeof random);
-    digest_base64url(random, sizeof random, broker->incarnation);
-}
 
 static struct health *new_health(const struct broker *broker)
 {
@@ -413,7 +416,7 @@ struct broker *broker_new(const struct broker_options *options,
 {
     struct redis_tls *tls = NULL;
     if (options->url->tls) {
-        tls = redis_tls_new(options->url->host, error, error_size);
+        tls = redis_tls_new(redis_url_first_host(options->url), error, error_size);
         if (tls == NULL)
             return NULL;
     }
@@ -425,8 +428,8 @@ struct broker *broker_new(const struct broker_options *options,
     broker->arg = arg;
     broker->started_ms = clock_monotonic_ms();
     broker->tls = tls;
-    broker->password =
-        (struct password){options->config->redis_password_file, &broker->url, options->log, false};
+    broker->password = (struct password){options->config->redis_password_file, &broker->url,
+                                         options->log, "redis-password-file", false};
     broker->errors = error_log_new(options->metrics, options->log);
     broker->refusal = (struct trouble_log){
         .log = options->log,
@@ -442,11 +445,13 @@ struct broker *broker_new(const struct broker_options *options,
     broker->durability = new_durability(broker);
     broker->redis_time.redis = broker->redis;
     broker->pubsub = pubsub_new(broker->subscriber, options->log);
-    make_incarnation(broker);
     listen_on_channels(broker);
     broker->health = new_health(broker);
     broker->persistence = persistence_new(broker->redis, options->metrics, options->log);
     make_commands(broker);
+    broker->sentinels = sentinels_new(&(struct sentinels_options){
+        options->base, options->config, &broker->url, tls, broker->redis, broker->subscriber,
+        options->metrics, options->log});
     return broker;
 }
 
@@ -470,6 +475,7 @@ void broker_free(struct broker *broker)
     limiter_free(broker->commands.limiter);
     limiter_free(broker->commands.list_limiter);
     durability_free(broker->durability);
+    sentinels_free(broker->sentinels);
     redis_free(broker->redis);
     redis_free(broker->subscriber);
     pubsub_free(broker->pubsub);

@@ -1,5 +1,5 @@
-/* password: the password of Redis, read again from its file: it may have been changed since the
- * start. Part of `broker`. */
+/* password: a password of Redis, or of its Sentinels, read again from its file: it may have been
+ * changed since the start. Part of `broker`. */
 #ifndef YUKIZURI_BROKER_PASSWORD_H
 #define YUKIZURI_BROKER_PASSWORD_H
 
@@ -10,9 +10,10 @@
 
 /* The pointers are its owner's. */
 struct password {
-    const char *path;      /* redis-password-file; NULL: there is none, and nothing is read */
+    const char *path;      /* of the file; NULL: there is none, and nothing is read */
     struct redis_url *url; /* has what was read last; the next connection uses it */
     struct log *log;
+    const char *setting; /* that has the path */
     bool failure_logged; /* since it was last read */
 };
 

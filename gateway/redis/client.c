@@ -55,6 +55,21 @@ void redis_reconnect(struct redis *redis, const char *why)
     redis_connection_reconnect(redis->connection, why);
 }
 
+void redis_move(struct redis *redis, const char *why)
+{
+    redis_connection_move(redis->connection, why);
+}
+
+void redis_hold(struct redis *redis)
+{
+    redis_connection_hold(redis->connection);
+}
+
+bool redis_release(struct redis *redis)
+{
+    return redis_connection_release(redis->connection);
+}
+
 void redis_flush(struct redis *redis)
 {
     redis_connection_flush(redis->connection);

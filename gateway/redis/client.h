@@ -28,6 +28,9 @@ const struct redis_server *redis_server(const struct redis *redis);
 int64_t redis_last_rx_ms(const struct redis *redis);
 void redis_reset_backoff(struct redis *redis);
 void redis_reconnect(struct redis *redis, const char *why);
+void redis_move(struct redis *redis, const char *why);
+void redis_hold(struct redis *redis);
+bool redis_release(struct redis *redis);
 void redis_flush(struct redis *redis);
 void redis_mark_optional(struct redis *redis);
 

@@ -4,6 +4,7 @@
 #include "base/digest.h"
 #include "base/memory.h"
 #include "redis/greeting.h"
+#include "redis/hold.h"
 #include "redis/resolver.h"
 #include "redis/tls.h"
 
@@ -37,7 +38,7 @@ static void arm_timer(struct redis_connection *redis, int64_t after_ms)
     evtimer_add(redis->timer, &tv);
 }
 
-static void await_deadline(struct redis_connection *redis)
+void redis_connection_await_deadline(struct redis_connection *redis)
 {
     int64_t deadline_ms = pipeline_deadline_ms(&redis->pipeline);
     if (deadline_ms != 0 && redis->state == REDIS_READY)
@@ -49,14 +50,14 @@ static void push_command(struct redis_connection *redis, redis_done done, void *
     bool first = pipeline_deadline_ms(&redis->pipeline) == 0;
     pipeline_push(&redis->pipeline, done, arg, clock_monotonic_ms() + REDIS_DEADLINE_MS);
     if (first)
-        await_deadline(redis);
+        redis_connection_await_deadline(redis);
 }
 
 static void expire_commands(struct redis_connection *redis)
 {
     redis->options.metrics->redis_timeouts +=
         pipeline_expire(&redis->pipeline, clock_monotonic_ms());
-    await_deadline(redis);
+    redis_connection_await_deadline(redis);
 }
 
 /* --- Connecting --- */
@@ -104,8 +105,9 @@ void redis_connection_lose(struct redis_connection *redis, const char *why)
     drop_stream(redis);
     evtimer_del(redis->timer);
     redis->state = REDIS_WAITING;
+    redis->server = (struct redis_server){0};
     redis->lost = true;
-    redis->options.metrics->redis_lost++;
+    redis->options.metrics->redis_lost += redis->options.role != REDIS_ROLE_SENTINEL;
     snprintf(redis->why, sizeof redis->why, "%s", why);
     event_active(redis->deferred, EV_TIMEOUT, 0);
 }
@@ -119,7 +121,8 @@ static void on_deferred(evutil_socket_t fd, short events, void *arg)
     bool lost = redis->lost;
     redis->lost = false;
     if (lost) {
-        arm_timer(redis, retry_delay_ms(redis));
+        arm_timer(redis, redis->at_once ? 0 : retry_delay_ms(redis));
+        redis->at_once = false;
         pipeline_fail(&redis->pipeline);
     }
     pipeline_fail(&redis->failed);
@@ -129,10 +132,14 @@ static void on_deferred(evutil_socket_t fd, short events, void *arg)
 
 void redis_connection_become_ready(struct redis_connection *redis)
 {
+    bool held = redis->held;
     redis->state = REDIS_READY;
+    redis->held = false; /* what on_ready sends goes first */
     evtimer_del(redis->timer);
-    await_deadline(redis);
+    redis_connection_await_deadline(redis);
     redis->callbacks.on_ready(redis->arg);
+    redis->held = held;
+    redis_connection_release(redis);
 }
 
 /* Commands wait for redis_connection_flush, and leave with one system call. */
@@ -142,7 +149,8 @@ static void write_command(struct redis_connection *redis, const struct redis_wor
     char head[REDIS_HEAD_BYTES];
     evbuffer_add(redis->unsent, head, redis_words_head(words->count, head));
     evbuffer_add(redis->unsent, words->bytes.data, words->bytes.len);
-    redis->options.metrics->redis_commands += redis->state == REDIS_READY;
+    redis->options.metrics->redis_commands +=
+        redis->state == REDIS_READY && redis->options.role != REDIS_ROLE_SENTINEL;
     push_command(redis, done, arg);
 }
 
@@ -162,8 +170,7 @@ void redis_connection_write_list(struct redis_connection *redis, redis_done done
                                  const char *first, va_list rest)
 {
     struct redis_words words = {0};
-    for (const char *word = first; word != NULL; word = va_arg(rest, const char *))
-        redis_words_add_string(&words, word);
+    redis_words_add_list(&words, first, rest);
     write_command(redis, &words, done, arg);
     redis_words_done(&words);
 }
@@ -266,6 +273,7 @@ static void on_stream_event(struct bufferevent *stream, short events, void *arg)
     struct redis_connection *redis = arg;
     if ((events & BEV_EVENT_CONNECTED) != 0) {
         greeting_send(redis);
+        redis_connection_flush(redis);
         return;
     }
     char why[LOSS_REASON_BYTES];
@@ -278,7 +286,7 @@ static struct bufferevent *new_stream(struct redis_connection *redis)
     struct event_base *base = redis->options.base;
     if (redis->options.tls == NULL)
         return bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
-    return redis_tls_stream(redis->options.tls, base);
+    return redis_tls_stream(redis->options.tls, redis->options.url->host, base);
 }
 
 static void connect_stream(struct redis_connection *redis, const struct sockaddr *address,
@@ -324,6 +332,9 @@ static void find_and_connect(struct redis_connection *redis)
 
 static void start_connecting(struct redis_connection *redis)
 {
+    enum redis_scheme scheme = redis->options.url->scheme;
+    if (scheme != REDIS_TCP && scheme != REDIS_UNIX)
+        return; /* nobody has said yet where the server is: redis_connection_move */
     drop_stream(redis);
     redis->state = REDIS_CONNECTING;
     redis->first_len = 0;
@@ -363,6 +374,7 @@ struct redis_connection *redis_connection_new(const struct redis_options *option
     redis->timer = evtimer_new(options->base, on_redis_timer, redis);
     redis->deferred = event_new(options->base, -1, 0, on_deferred, redis);
     redis->unsent = evbuffer_new();
+    redis->held_back = evbuffer_new();
     redis->replies = redis_replies_new(&options->limits, on_error_reply, redis);
     redis->state = REDIS_WAITING;
     arm_timer(redis, 0);
@@ -372,11 +384,13 @@ struct redis_connection *redis_connection_new(const struct redis_options *option
 void redis_connection_stop(struct redis_connection *redis)
 {
     redis->state = REDIS_WAITING; /* callbacks cannot send any more */
+    redis->held = false;
     redis->lost = false;
     drop_stream(redis);
     evtimer_del(redis->timer);
     event_del(redis->deferred);
     pipeline_fail(&redis->pipeline);
+    pipeline_fail(&redis->held_commands);
     pipeline_fail(&redis->failed);
 }
 
@@ -388,8 +402,10 @@ void redis_connection_free(struct redis_connection *redis)
     event_free(redis->timer);
     event_free(redis->deferred);
     evbuffer_free(redis->unsent);
+    evbuffer_free(redis->held_back);
     redis_replies_free(redis->replies);
     pipeline_done(&redis->pipeline);
+    pipeline_done(&redis->held_commands);
     pipeline_done(&redis->failed);
     free(redis->client_name);
     free(redis);
@@ -397,7 +413,7 @@ void redis_connection_free(struct redis_connection *redis)
 
 bool redis_connection_is_ready(const struct redis_connection *redis)
 {
-    return redis->state == REDIS_READY;
+    return redis->state == REDIS_READY || redis->held;
 }
 
 const struct redis_server *redis_connection_server(const struct redis_connection *redis)
@@ -413,6 +429,17 @@ int64_t redis_connection_last_rx_ms(const struct redis_connection *redis)
 void redis_connection_reset_backoff(struct redis_connection *redis)
 {
     redis->attempts = 0;
+}
+
+void redis_connection_move(struct redis_connection *redis, const char *why)
+{
+    redis->attempts = 0;
+    if (redis->state != REDIS_WAITING)
+        redis_connection_lose(redis, why);
+    if (redis->lost)
+        redis->at_once = true;
+    else
+        arm_timer(redis, 0);
 }
 
 void redis_connection_fail(struct redis_connection *redis, redis_done done, void *arg)
@@ -431,26 +458,30 @@ void redis_connection_reconnect(struct redis_connection *redis, const char *why)
 
 void redis_connection_mark_optional(struct redis_connection *redis)
 {
-    pipeline_mark_last_optional(&redis->pipeline);
+    pipeline_mark_last_optional(redis->held ? &redis->held_commands : &redis->pipeline);
 }
 
 int redis_connection_send(struct redis_connection *redis, const struct redis_words *words,
                           redis_done done, void *arg)
 {
-    if (redis->state != REDIS_READY)
+    if (redis->held)
+        redis_connection_hold_back(redis, words, done, arg);
+    else if (redis->state == REDIS_READY)
+        write_command(redis, words, done, arg);
+    else
         return -1;
-    write_command(redis, words, done, arg);
     return 0;
 }
 
 int redis_connection_send_strings(struct redis_connection *redis, redis_done done, void *arg,
                                   const char *first, ...)
 {
-    if (redis->state != REDIS_READY)
-        return -1;
+    struct redis_words words = {0};
     va_list rest;
     va_start(rest, first);
-    redis_connection_write_list(redis, done, arg, first, rest);
+    redis_words_add_list(&words, first, rest);
     va_end(rest);
-    return 0;
+    int result = redis_connection_send(redis, &words, done, arg);
+    redis_words_done(&words);
+    return result;
 }

@@ -30,9 +30,18 @@ struct redis_callbacks {
     void (*on_push)(void *arg, const struct redis_reply *reply); /* subscriber: a "message" */
 };
 
+/* What the server has to be. */
+enum redis_role {
+    REDIS_ROLE_ANY,
+    REDIS_ROLE_MASTER,   /* by its own words: ROLE; else the connection is lost */
+    REDIS_ROLE_SENTINEL, /* which has no databases; its connections are not in Redis' metrics */
+};
+
 struct redis_options {
     struct event_base *base;
-    const struct redis_url *url; /* must outlive the connection */
+    const struct redis_url *url; /* must outlive the connection. Of a scheme without a server it
+                                    is waited for another one: redis_connection_move */
+    enum redis_role role;
     /* Which of a name's addresses is tried: both connections of a gateway are to reach one Redis.
      * Incremented when the connection for commands fails; must outlive both. */
     unsigned *address_index;
@@ -58,10 +67,11 @@ void redis_connection_stop(struct redis_connection *redis);
 /* Stops and frees it. NULL is fine. */
 void redis_connection_free(struct redis_connection *redis);
 
+/* Are commands taken? */
 bool redis_connection_is_ready(const struct redis_connection *redis);
 
 /* What INFO told of the Redis that answers since the connection was last made; a text is "" when
- * its user may not ask. */
+ * its user may not ask, or while there is none. */
 struct redis_server {
     char run_id[48]; /* which process it is */
     char version[24];
@@ -80,6 +90,19 @@ void redis_connection_reset_backoff(struct redis_connection *redis);
  * or is not the one to talk to. Nothing is sent or received any more; who waits, and on_lost, is
  * told at the loop's next iteration. Does nothing when it is not ready. */
 void redis_connection_reconnect(struct redis_connection *redis, const char *why);
+
+/* The URL names another server: drops the connection, in whatever state it is, as
+ * redis_connection_reconnect does, and connects to that one at once. */
+void redis_connection_move(struct redis_connection *redis, const char *why);
+
+/* From here on commands are taken, whether there is a connection or not, and wait: until the next
+ * connection becomes ready, over which they go then, behind what on_ready sends, or until
+ * redis_connection_release. For when the server is about to be replaced by another one. */
+void redis_connection_hold(struct redis_connection *redis);
+
+/* What waits goes over the present connection; where there is none, no answer will come. False
+ * when they were not held any more. */
+bool redis_connection_release(struct redis_connection *redis);
 
 /* What was sent since the last call goes to the socket at once; with TLS, or behind what the socket
  * did not take before, in the next iteration of the loop. */
@@ -103,6 +126,9 @@ int redis_connection_send_strings(struct redis_connection *redis, redis_done don
 /* Of the command that was just sent, with success: a user without the right to it is no fault. The
  * error is told as one that was expected (redis_error_mark_optional). */
 void redis_connection_mark_optional(struct redis_connection *redis);
+
+/* Why what had to be a master was lost, when it is none. */
+#define REDIS_NO_MASTER "this server says that it is no master"
 
 enum { REDIS_DEADLINE_MS = 5000 };
 

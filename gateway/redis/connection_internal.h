@@ -1,4 +1,5 @@
-/* One connection to Redis, as connection.c has it, and what that does for greeting.c. */
+/* One connection to Redis, as connection.c has it, and what that does for greeting.c and
+ * hold.c. */
 #ifndef YUKIZURI_REDIS_CONNECTION_INTERNAL_H
 #define YUKIZURI_REDIS_CONNECTION_INTERNAL_H
 
@@ -25,10 +26,14 @@ struct redis_connection {
     struct pipeline failed; /* who is told at the loop's next iteration that no answer will come */
     struct event *deferred; /* that iteration */
     bool lost;              /* and on_lost is called in it */
+    bool at_once;           /* after it the next connection is not waited for */
     char why[LOSS_REASON_BYTES];
-    uint8_t first[2];    /* what came first over this connection, */
-    ptrdiff_t first_len; /* so much of it; 0: nothing came yet */
-    unsigned attempts;   /* since redis_connection_reset_backoff */
+    uint8_t first[2];           /* what came first over this connection, */
+    ptrdiff_t first_len;        /* so much of it; 0: nothing came yet */
+    bool held;                  /* commands wait for a server, */
+    struct evbuffer *held_back; /* these */
+    struct pipeline held_commands;
+    unsigned attempts; /* since redis_connection_reset_backoff */
     int64_t last_rx_ms;
     struct redis_server server;
 };
@@ -40,6 +45,9 @@ void redis_connection_lose(struct redis_connection *redis, const char *why);
 /* Writes a command of all words up to a NULL, in whatever state, and waits for its answer. */
 void redis_connection_write_list(struct redis_connection *redis, redis_done done, void *arg,
                                  const char *first, va_list rest);
+
+/* The timer is set for the oldest command's deadline, if the connection is ready. */
+void redis_connection_await_deadline(struct redis_connection *redis);
 
 /* Authenticated, database chosen. */
 void redis_connection_become_ready(struct redis_connection *redis);

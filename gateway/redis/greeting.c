@@ -29,6 +29,18 @@ static void on_server(void *arg, const struct redis_reply *reply)
     redis_info_field(info, "redis_version", server->version, sizeof server->version);
 }
 
+/* Asked after the password was taken: before, it would be refused for want of it. */
+static void on_role(void *arg, const struct redis_reply *reply)
+{
+    struct redis_connection *redis = arg;
+    const char *role = redis_reply_string(redis_reply_at(reply, 0), NULL);
+    on_greeting(redis, reply);
+    if (reply == NULL || redis->state != REDIS_GREETING)
+        return;
+    if (role == NULL || strcmp(role, "master") != 0)
+        redis_connection_lose(redis, REDIS_NO_MASTER);
+}
+
 static void on_greeted(void *arg, const struct redis_reply *reply)
 {
     struct redis_connection *redis = arg;
@@ -54,16 +66,20 @@ void greeting_send(struct redis_connection *redis)
         greet_with(redis, on_greeting, "AUTH", url->user, url->password, NULL);
     else if (url->password[0] != '\0')
         greet_with(redis, on_greeting, "AUTH", url->password, NULL);
-    if (url->database != 0) {
+    if (url->database != 0 && redis->options.role != REDIS_ROLE_SENTINEL) {
         char number[16];
         snprintf(number, sizeof number, "%d", url->database);
         greet_with(redis, on_greeting, "SELECT", number, NULL);
     }
     redis->server = (struct redis_server){0};
-    greet_with(redis, on_server, "INFO", "server", NULL);
-    redis_connection_mark_optional(redis);
+    if (redis->options.role != REDIS_ROLE_SENTINEL) {
+        greet_with(redis, on_server, "INFO", "server", NULL);
+        pipeline_mark_last_optional(&redis->pipeline);
+    }
     greet_with(redis, NULL, "CLIENT", "SETNAME", redis->client_name, NULL);
-    redis_connection_mark_optional(redis);
+    pipeline_mark_last_optional(&redis->pipeline);
     greet_with(redis, on_greeting, "PING", NULL);
+    if (redis->options.role == REDIS_ROLE_MASTER)
+        greet_with(redis, on_role, "ROLE", NULL);
     greet_with(redis, on_greeted, "PING", "ready", NULL);
 }

@@ -4,8 +4,9 @@
 
 struct redis_connection;
 
-/* Sends AUTH, SELECT, INFO, CLIENT SETNAME and PING: the answer to the last one makes the
- * connection ready (redis_connection_become_ready), a refusal ends it (redis_connection_lose). */
+/* Sends AUTH, SELECT, INFO, CLIENT SETNAME, PING, and ROLE to what has to be a master: the answer
+ * to the last one makes the connection ready (redis_connection_become_ready), a refusal ends it
+ * (redis_connection_lose). */
 void greeting_send(struct redis_connection *redis);
 
 #endif

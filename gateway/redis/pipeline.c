@@ -41,6 +41,16 @@ void pipeline_push(struct pipeline *pipeline, redis_done done, void *arg, int64_
     *at(pipeline, pipeline->next++) = (struct pipeline_command){done, arg, deadline_ms, false};
 }
 
+void pipeline_move(struct pipeline *pipeline, struct pipeline *more)
+{
+    for (; more->first != more->next; more->first++) {
+        const struct pipeline_command *command = at(more, more->first);
+        pipeline_push(pipeline, command->done, command->arg, command->deadline_ms);
+        at(pipeline, pipeline->next - 1)->optional = command->optional;
+    }
+    pipeline_done(more);
+}
+
 void pipeline_mark_last_optional(struct pipeline *pipeline)
 {
     at(pipeline, pipeline->next - 1)->optional = true;

@@ -31,6 +31,9 @@ void pipeline_mark_last_optional(struct pipeline *pipeline);
 /* Is it so for the oldest, whose reply is the next to come? */
 bool pipeline_is_optional(const struct pipeline *pipeline);
 
+/* Appends all of `more`, which is empty then. */
+void pipeline_move(struct pipeline *pipeline, struct pipeline *more);
+
 /* The reply to the oldest has come: calls its `done`, unless its deadline has passed. Does nothing
  * when there is none. */
 void pipeline_answer(struct pipeline *pipeline, const struct redis_reply *reply);

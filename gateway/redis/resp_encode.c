@@ -34,6 +34,12 @@ void redis_words_add_string(struct redis_words *words, const char *string)
     redis_words_add(words, string, strlen(string));
 }
 
+void redis_words_add_list(struct redis_words *words, const char *first, va_list rest)
+{
+    for (const char *word = first; word != NULL; word = va_arg(rest, const char *))
+        redis_words_add_string(words, word);
+}
+
 void redis_words_move(struct redis_words *words, struct redis_words *more)
 {
     text_add(&words->bytes, more->bytes.data, more->bytes.len);

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 
+#include <stdarg.h>
 #include <stddef.h>
 
 /* All zeroes is none. Whoever has added some frees them by redis_words_done. A command shall not
@@ -18,6 +19,9 @@ struct redis_words {
 /* What is added is copied. */
 void redis_words_add(struct redis_words *words, const char *data, size_t len);
 void redis_words_add_string(struct redis_words *words, const char *string);
+
+/* Adds `first` and the strings behind it, up to a NULL. */
+void redis_words_add_list(struct redis_words *words, const char *first, va_list rest);
 
 /* Adds all of `more`, which is empty then. */
 void redis_words_move(struct redis_words *words, struct redis_words *more);

@@ -13,7 +13,6 @@
 
 struct redis_tls {
     SSL_CTX *context;
-    const char *host;
 };
 
 /* Whose certificate is wanted. RFC 6066, section 3: an address is no server name. */
@@ -24,23 +23,23 @@ static bool name_peer(SSL *ssl, const char *host)
     return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
 }
 
-static SSL *new_ssl(const struct redis_tls *tls)
+static SSL *new_ssl(const struct redis_tls *tls, const char *host)
 {
     SSL *ssl = SSL_new(tls->context);
-    if (ssl != NULL && name_peer(ssl, tls->host))
+    if (ssl != NULL && name_peer(ssl, host))
         return ssl;
     SSL_free(ssl);
     return NULL;
 }
 
-static bool prepare(struct redis_tls *tls)
+static bool prepare(struct redis_tls *tls, const char *host)
 {
     tls->context = SSL_CTX_new(TLS_client_method());
     if (tls->context == NULL || SSL_CTX_set_min_proto_version(tls->context, TLS1_2_VERSION) != 1 ||
         SSL_CTX_set_default_verify_paths(tls->context) != 1) /* honours SSL_CERT_FILE */
         return false;
     SSL_CTX_set_verify(tls->context, SSL_VERIFY_PEER, NULL);
-    SSL *ssl = new_ssl(tls); /* what would fail for each connection fails now */
+    SSL *ssl = new_ssl(tls, host); /* what would fail for each connection fails now */
     SSL_free(ssl);
     return ssl != NULL;
 }
@@ -48,9 +47,8 @@ static bool prepare(struct redis_tls *tls)
 struct redis_tls *redis_tls_new(const char *host, char *error, size_t error_size)
 {
     struct redis_tls *tls = memory_new(sizeof *tls);
-    tls->host = host;
     ERR_clear_error();
-    if (prepare(tls))
+    if (prepare(tls, host))
         return tls;
     const char *why = ERR_reason_error_string(ERR_get_error());
     snprintf(error, error_size,
@@ -69,9 +67,10 @@ void redis_tls_free(struct redis_tls *tls)
     free(tls);
 }
 
-struct bufferevent *redis_tls_stream(const struct redis_tls *tls, struct event_base *base)
+struct bufferevent *redis_tls_stream(const struct redis_tls *tls, const char *host,
+                                     struct event_base *base)
 {
-    SSL *ssl = new_ssl(tls);
+    SSL *ssl = new_ssl(tls, host);
     if (ssl == NULL)
         return NULL;
     return bufferevent_openssl_socket_new(base, -1, ssl, BUFFEREVENT_SSL_CONNECTING,

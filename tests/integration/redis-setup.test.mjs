@@ -165,7 +165,7 @@ function namedCommands() {
 }
 
 /** For Sentinels and clusters. The sources need not name these. */
-const ofTopologies = ["role", "eval", "ssubscribe", "sunsubscribe", "spublish", "cluster|shards", "cluster|slots", "cluster|myid", "asking"];
+const ofTopologies = ["eval", "ssubscribe", "sunsubscribe", "spublish", "cluster|shards", "cluster|slots", "cluster|myid", "asking"];
 
 test("the shipped user has exactly the commands that the gateway's sources name, and those for Sentinels and clusters", () => {
   assert.deepEqual(shippedCommands().sort(), [...new Set([...namedCommands(), ...ofTopologies])].sort());

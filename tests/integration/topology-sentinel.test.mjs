@@ -63,9 +63,11 @@ test("gateways' user may ask the Sentinels and hear of a new master, and nothing
   assert.equal(as("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "yukizuri"), `127.0.0.1\n${sentinels.redis[0].port}`);
   assert.equal(as("SENTINEL", "SENTINELS", "yukizuri").match(/^ip$/gm).length, 2);
   assert.equal(as("CLIENT", "SETNAME", "yukizuri-1"), "OK");
+  assert.match(as("SENTINEL", "MASTER", "yukizuri"), /^config-epoch\n0$/m);
+  assert.match(as("SENTINEL", "MYID"), /^[0-9a-f]{40}$/);
   const listener = new Process(t, "redis-cli", ["-p", String(sentinel.port), "--no-auth-warning", "--user", "yukizuri", "-a", "word", "SUBSCRIBE", "+switch-master"]);
   await until("it listens", () => /subscribe\n.*\+switch-master/s.test(listener.output));
-  for (const words of [["SENTINEL", "FAILOVER", "yukizuri"], ["SENTINEL", "MASTER", "yukizuri"], ["SENTINEL", "SET", "yukizuri", "quorum", "1"], ["SENTINEL", "CONFIG", "GET", "*"], ["SHUTDOWN"], ["INFO"], ["SUBSCRIBE", "*"], ["PSUBSCRIBE", "*"], ["PUBLISH", "+switch-master", "x"], ["ACL", "LIST"]]) assert.match(as(...words), /^NOPERM/, words.join(" "));
+  for (const words of [["SENTINEL", "FAILOVER", "yukizuri"], ["SENTINEL", "SET", "yukizuri", "quorum", "1"], ["SENTINEL", "CONFIG", "GET", "*"], ["SHUTDOWN"], ["INFO"], ["SUBSCRIBE", "*"], ["PSUBSCRIBE", "*"], ["PUBLISH", "+switch-master", "x"], ["ACL", "LIST"]]) assert.match(as(...words), /^NOPERM/, words.join(" "));
   const next = await sentinels.failover();
   await until("it hears", () => listener.output.includes(`yukizuri 127.0.0.1 ${sentinels.redis[0].port} 127.0.0.1 ${next.port}`));
 });

@@ -80,7 +80,16 @@ export class SentinelStandIn {
 
   /** Tells all subscribers that the master moved from one port to another, true or not. */
   announce(name, from, to) {
-    const message = array([bulk("message"), bulk("+switch-master"), bulk(`${name} 127.0.0.1 ${from} 127.0.0.1 ${to}`)]);
+    this.#publish("+switch-master", `${name} 127.0.0.1 ${from} 127.0.0.1 ${to}`);
+  }
+
+  /** Tells all subscribers that a replica is about to be promoted. */
+  promise(name, from) {
+    this.#publish("+failover-state-send-slaveof-noone", `slave 127.0.0.1:1 127.0.0.1 1 @ ${name} 127.0.0.1 ${from}`);
+  }
+
+  #publish(channel, text) {
+    const message = array([bulk("message"), bulk(channel), bulk(text)]);
     for (const socket of this.#subscribers) socket.write(message);
   }
 

@@ -1,0 +1,262 @@
+// Gateways that find their Redis by Sentinels: failovers, planned or not, Sentinels that are absent, wrong or cut off, and settings that are wrong.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
+import fs from "node:fs";
+import net from "node:net";
+import path from "node:path";
+import test from "node:test";
+import tls from "node:tls";
+import { Gateway, atEnd, freePort, joined, metric, ofKind, readyz, redisPassword, startGateway, startRedis, temporaryDirectory, until, untilReady } from "../lib/harness.mjs";
+import { startSentinelStandIn } from "../lib/sentinel-stand-in.mjs";
+import { startSentinels } from "../lib/sentinel.mjs";
+import { startTalk } from "../lib/talk.mjs";
+
+const TALKERS = 50;
+
+const masters = (gateway) => ofKind(gateway, "redis-master").map(({ message }) => Number(/ is redis:\/\/127\.0\.0\.1:(\d+)/.exec(message)[1]));
+const follows = (gateway, redis) => until(() => `the gateway follows ${redis.port}: ${masters(gateway)}`, () => masters(gateway).at(-1) === redis.port);
+const gatewaysOn = (redis) => redis.lines("CLIENT", "LIST").filter((line) => line.includes(" name=yukizuri-"));
+
+/** Both gateways are ready again, with this master, and with nobody else. */
+async function haveMoved(gateways, next, others) {
+  for (const gateway of gateways) await follows(gateway, next);
+  for (const gateway of gateways) await untilReady(gateway);
+  for (const other of others.filter((redis) => redis.running)) assert.deepEqual(gatewaysOn(other), [], "nobody talks to another Redis");
+}
+
+async function startAll(t, options) {
+  const sentinels = await startSentinels(t, options);
+  const gateways = [await startGateway(t, { redis: sentinels.url }), await startGateway(t, { redis: sentinels.url })];
+  return { sentinels, gateways };
+}
+
+function assertNobodyLeft(seen) {
+  assert.equal(seen.closed, 0, "no connection is closed");
+  assert.deepEqual(seen.doubled, [], "nothing is shown twice");
+  assert.deepEqual(seen.silently, [], "each loss is announced");
+  assert.ok(seen.said > TALKERS, `they have talked: ${seen.said}`);
+}
+
+test("a planned failover is seen by nobody: no gap, no reconnect, nothing lost, nothing doubled, no error but for lines that clients say anew by themselves", async (t) => {
+  const { sentinels, gateways } = await startAll(t);
+  const talk = await startTalk(t, gateways, TALKERS);
+  await talk.goesOn();
+  const old = sentinels.master();
+  const next = await sentinels.failover();
+  await haveMoved(gateways, next, [old]);
+  await talk.goesOn();
+  const seen = await talk.end();
+  assertNobodyLeft(seen);
+  assert.deepEqual({ errors: seen.errors, gaps: seen.gaps, lost: seen.lost }, { errors: {}, gaps: 0, lost: [] });
+  for (const gateway of gateways) {
+    assert.equal(ofKind(gateway, "redis-lost").length, 0, "it is no outage");
+    assert.match(ofKind(gateway, "redis-master")[1].message, /^the master "yukizuri" is redis:\S+, and was redis:\S+; the Sentinels say so in epoch 1: /);
+    assert.equal(await metric(gateway, "redis_moves_total"), 1);
+    assert.equal(await metric(gateway, "sentinels_up"), 3);
+  }
+});
+
+test("when the master is killed, everybody goes on with the promoted replica, and what is lost is announced", async (t) => {
+  const { sentinels, gateways } = await startAll(t);
+  const talk = await startTalk(t, gateways, TALKERS);
+  await talk.goesOn();
+  const old = sentinels.master();
+  await sentinels.kill(old);
+  const next = await sentinels.decided(old);
+  await haveMoved(gateways, next, []);
+  await talk.goesOn();
+  assertNobodyLeft(await talk.end());
+});
+
+test("a frozen master is left, and not talked to when it goes on as a master", async (t) => {
+  const { sentinels, gateways } = await startAll(t);
+  const talk = await startTalk(t, gateways, TALKERS);
+  await talk.goesOn();
+  const old = sentinels.master();
+  sentinels.stop(old);
+  const next = await sentinels.decided(old);
+  await haveMoved(gateways, next, []);
+  sentinels.cont(old);
+  assert.equal(old.lines("ROLE")[0], "master");
+  await talk.goesOn();
+  assert.deepEqual(gatewaysOn(old), []);
+  const seen = await talk.end();
+  assertNobodyLeft(seen);
+  for (const gateway of gateways) assert.equal(masters(gateway).at(-1), next.port);
+});
+
+test("with one Sentinel dead and one cut off, the remaining one is believed, which has seen the failover", async (t) => {
+  const { sentinels, gateways } = await startAll(t);
+  const [, cutOff, dead] = sentinels.sentinels;
+  const talk = await startTalk(t, gateways, 10);
+  const old = sentinels.master();
+  sentinels.partition(cutOff);
+  await sentinels.kill(dead);
+  const next = await sentinels.failover();
+  await haveMoved(gateways, next, [old]);
+  await talk.goesOn();
+  assert.equal(cutOff.named(), old.port);
+  for (const gateway of gateways) assert.deepEqual(masters(gateway), [old.port, next.port]);
+  assert.equal((await talk.end()).closed, 0);
+});
+
+test("a Sentinel that names the old master for ever is not believed", async (t) => {
+  const sentinels = await startSentinels(t);
+  const old = sentinels.master();
+  const liar = await startSentinelStandIn(t, old.port);
+  const gateway = await startGateway(t, { redis: sentinels.urlThrough([liar.port, ...sentinels.sentinels.map(({ port }) => port)]) });
+  const alice = await joined(t, gateway.url, "alice");
+  const next = await sentinels.failover();
+  await haveMoved([gateway], next, [old]);
+  liar.announce("yukizuri", next.port, old.port);
+  const before = liar.asked.length;
+  await until("it has been asked twice more", () => liar.asked.slice(before).filter((words) => words[1] === "GET-MASTER-ADDR-BY-NAME").length >= 2);
+  await alice.insist("hello");
+  assert.deepEqual(masters(gateway), [old.port, next.port]);
+  assert.deepEqual(gatewaysOn(old), []);
+});
+
+test("of Sentinels that tell no epoch, most count; a server that is no master is left for another one", async (t) => {
+  const sentinels = await startSentinels(t);
+  const [master, replica] = sentinels.redis;
+  const ignorant = await Promise.all([replica, replica, master].map(({ port }) => startSentinelStandIn(t, port)));
+  const gateway = await startGateway(t, { redis: sentinels.urlThrough(ignorant.map(({ port }) => port)) });
+  await joined(t, gateway.url, "alice");
+  assert.deepEqual(masters(gateway).slice(0, 2), [replica.port, master.port]);
+});
+
+test("a failover that no Sentinel tells of is found by asking", async (t) => {
+  const [first, second] = [await startRedis(t), await startRedis(t)];
+  const told = await startSentinelStandIn(t, first.port);
+  const url = `redis-sentinel://yukizuri:${encodeURIComponent(redisPassword)}@127.0.0.1:${told.port}/yukizuri`;
+  const gateway = await startGateway(t, { redis: url });
+  const alice = await joined(t, gateway.url, "alice");
+  told.master = { host: "127.0.0.1", port: second.port };
+  await haveMoved([gateway], second, [first]);
+  await alice.insist("hello");
+  assert.match(ofKind(gateway, "redis-master").at(-1).message, /they are asked every 5 s$/);
+});
+
+test("a Sentinel that announces promotions which do not come holds nobody up for long", async (t) => {
+  const redis = await startRedis(t);
+  const told = await startSentinelStandIn(t, redis.port);
+  const gateway = await startGateway(t, { redis: `redis-sentinel://yukizuri:${encodeURIComponent(redisPassword)}@127.0.0.1:${told.port}/yukizuri` });
+  const alice = await joined(t, gateway.url, "alice");
+  await until("it listens", () => told.subscribers === 1);
+  told.promise("yukizuri", redis.port);
+  const ack = alice.say("held"); // sent before the next promise
+  told.promise("yukizuri", redis.port);
+  assert.equal((await ack).type, "ack");
+  told.promise("yukizuri", redis.port);
+  await alice.say("not held");
+  assert.deepEqual(alice.received.filter(({ type }) => type === "error"), []);
+  assert.equal(ofKind(gateway, "redis-lost").length, 0);
+});
+
+test("a lost subscription to a Sentinel is made again, and a failover announced then is followed", async (t) => {
+  const [first, second] = [await startRedis(t), await startRedis(t)];
+  const told = await startSentinelStandIn(t, first.port);
+  const url = `redis-sentinel://yukizuri:${encodeURIComponent(redisPassword)}@127.0.0.1:${told.port}/yukizuri`;
+  const gateway = await startGateway(t, { redis: url });
+  told.cut();
+  await until("nobody listens", () => told.subscribers === 0);
+  await until("it listens again", () => told.subscribers === 1);
+  told.master = { host: "127.0.0.1", port: second.port };
+  told.announce("another", first.port, second.port);
+  told.announce("yukizuri", first.port, second.port);
+  await haveMoved([gateway], second, [first]);
+  assert.match(ofKind(gateway, "redis-master").at(-1).message, /one of them tells of a failover$/);
+});
+
+/** A gateway that cannot become ready: what /readyz and the log say. */
+async function startHomeless(t, redis, args = []) {
+  const gateway = await startGateway(t, { redis, args, ready: false });
+  const said = await until("it has a reason", async () => {
+    const { status, body } = await readyz(gateway);
+    assert.equal(status, 503);
+    return /Sentinel/.test(body) && !/has answered yet|reached yet/.test(body) && body;
+  });
+  const [line] = await until("the log has it", () => ofKind(gateway, "redis-sentinels").length > 0 && ofKind(gateway, "redis-sentinels"));
+  return { gateway, said, line };
+}
+
+test("a name that no Sentinel knows, no Sentinel, and what is no Sentinel: one clear sentence each", async (t) => {
+  const sentinels = await startSentinels(t, { replicas: 1, count: 1 });
+  const unknown = await startHomeless(t, sentinels.url.replace(/yukizuri$/, "chat"));
+  assert.match(unknown.said, /the Sentinels know no master "chat": its name is the word behind "sentinel monitor"/);
+  const port = await freePort();
+  const absent = await startHomeless(t, `redis-sentinel://127.0.0.1:${port}/yukizuri`);
+  assert.match(absent.said, new RegExp(`no Sentinel says where the master "yukizuri" is; the Sentinel at 127\\.0\\.0\\.1:${port}: Connection refused; nobody listens there`));
+  assert.equal(absent.line.level, "warn");
+  const other = await startHomeless(t, sentinels.urlThrough([sentinels.redis[0].port]));
+  assert.match(other.said, /what answers there is no Sentinel; name the Sentinels' ports/);
+});
+
+test("the password of the Sentinels comes from a file, is read again when they refuse it, and never stands in the log", async (t) => {
+  const sentinels = await startSentinels(t, { replicas: 1, count: 1, sentinelUser: "yukizuri", sentinelPassword: "the word" });
+  const file = path.join(temporaryDirectory(t), "password");
+  fs.writeFileSync(file, "a wrong one\n");
+  const login = ["--sentinel-user", "yukizuri", "--sentinel-password-file", file];
+  const { gateway, said } = await startHomeless(t, sentinels.url, login);
+  assert.match(said, /it refuses the password: sentinel-password-file must have it/);
+  fs.writeFileSync(file, "the word\n");
+  await untilReady(gateway);
+  await joined(t, gateway.url, "alice");
+  assert.match(ofKind(gateway, "redis-password").at(-1).message, /^sentinel-password-file has another password/);
+  assert.doesNotMatch(gateway.output, /a wrong one|the word/);
+  assert.equal(sentinels.sentinels[0].run("ACL", "LOG").includes("command"), false, "it asks for nothing that it may not");
+});
+
+test("a gateway that is told of one Sentinel finds the others, and goes on when that one is dead", async (t) => {
+  const sentinels = await startSentinels(t);
+  const [only, ...others] = sentinels.sentinels;
+  const gateway = await startGateway(t, { redis: sentinels.urlThrough([only.port]) });
+  await until("it asks all three", async () => (await metric(gateway, "sentinels_up")) === 3);
+  await sentinels.kill(only);
+  const old = sentinels.master();
+  await sentinels.kill(old);
+  const next = await sentinels.decided(old);
+  await haveMoved([gateway], next, []);
+  assert.ok(others.every(({ running }) => running));
+});
+
+/** A certificate of this host, and itself the authority. */
+function certificate(directory, name, host) {
+  execFileSync("openssl", ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", `${name}.key`, "-out", `${name}.pem`, "-days", "2", "-subj", `/CN=${name}`, "-addext", `subjectAltName=${host}`], { cwd: directory, stdio: "pipe" });
+  return { cert: path.join(directory, `${name}.pem`), key: path.join(directory, `${name}.key`) };
+}
+
+test("with TLS, the certificate of a Sentinel names its host in the URL, and that of Redis the host that Sentinels name", async (t) => {
+  const directory = temporaryDirectory(t);
+  const [ofSentinel, ofRedis] = [certificate(directory, "sentinel", "DNS:localhost"), certificate(directory, "redis", "IP:127.0.0.1")];
+  fs.writeFileSync(path.join(directory, "all.pem"), [ofSentinel, ofRedis].map(({ cert }) => fs.readFileSync(cert, "utf8")).join(""));
+  const port = await freePort();
+  await startRedis(t, { args: ["--tls-port", String(port), "--tls-cert-file", ofRedis.cert, "--tls-key-file", ofRedis.key, "--tls-ca-cert-file", ofRedis.cert, "--tls-auth-clients", "no"] });
+  const told = await startSentinelStandIn(t, port);
+  const secure = tls.createServer({ cert: fs.readFileSync(ofSentinel.cert), key: fs.readFileSync(ofSentinel.key) }, (socket) => {
+    const inside = net.connect(told.port, "127.0.0.1");
+    for (const [from, to] of [[socket, inside], [inside, socket]]) from.on("error", () => to.destroy()).pipe(to);
+  });
+  await once(secure.listen(0, "localhost"), "listening");
+  atEnd(t, () => secure.close());
+  const at = (host) => `rediss-sentinel://yukizuri:${encodeURIComponent(redisPassword)}@${host}:${secure.address().port}/yukizuri`;
+  const env = { ...process.env, SSL_CERT_FILE: path.join(directory, "all.pem") };
+  const gateway = await startGateway(t, { redis: at("localhost"), env });
+  await (await joined(t, gateway.url, "alice")).say("hidden");
+  const misnamed = await startGateway(t, { redis: at("127.0.0.1"), env, ready: false });
+  await until("readyz says why", async () => /certificate verify failed/.test((await readyz(misnamed)).body));
+});
+
+test("settings of Sentinels that make no sense are refused", async (t) => {
+  const refuses = async (args, sentence) => {
+    const gateway = new Gateway(t, await freePort(), args);
+    assert.notEqual((await gateway.ended).code, 0);
+    assert.match(gateway.errors, sentence);
+  };
+  const redis = ["--redis", "redis-sentinel://127.0.0.1/yukizuri"];
+  await refuses(["--sentinel-password-file", "/dev/null"], /sentinel-password-file: redis names no Sentinels/);
+  await refuses(["--sentinel-user", "someone"], /sentinel-user: redis names no Sentinels/);
+  await refuses([...redis, "--sentinel-user", "someone"], /sentinel-user: has no password: add sentinel-password-file/);
+  await refuses([...redis, "--sentinel-password-file", "/nonexistent"], /sentinel-password-file: cannot read \/nonexistent/);
+});
