@@ -1,5 +1,6 @@
 #include "sandbox.h"
 
+#include <asm/termbits.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -70,6 +71,10 @@ static const struct {
     {"ioctl", 1, FIONBIO},
     {"ioctl", 1, TIOCOUTQ}, /* how much a peer has not taken */
     {"ioctl", 1, TCGETS},   /* is it a terminal? */
+#ifdef TCGETS2
+    {"ioctl", 1, TCGETS2}, /* and since glibc 2.42 */
+#endif
+    {"ioctl", 1, SIOCGIFINDEX}, /* the zone of a nameserver, or of Redis: fe80::1%eth0 */
     {"prctl", 0, PR_SET_NAME},
     {"prctl", 0, PR_SET_VMA}, /* names for debuggers */
 };
