@@ -30,6 +30,16 @@ static inline void list_remove(struct link *link)
     list_init(link);
 }
 
+/* Removes the first link of a list that is not empty. */
+static inline struct link *list_take_first(struct link *list)
+{
+    struct link *first = list->next;
+    list->next = first->next;
+    list->next->previous = list;
+    list_init(first);
+    return first;
+}
+
 /* Adds at the end; the link must be in no list. */
 static inline void list_add(struct link *list, struct link *link)
 {

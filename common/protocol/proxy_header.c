@@ -39,13 +39,11 @@ static bool is_port(const char *text)
 static bool split_fields(char *text, char *fields[V1_FIELDS])
 {
     size_t count = 0;
-    for (char *at = text; at != NULL;) {
+    char *field;
+    while ((field = strsep(&text, " ")) != NULL) {
         if (count == V1_FIELDS)
             return false;
-        fields[count++] = at;
-        at = strchr(at, ' ');
-        if (at != NULL)
-            *at++ = '\0';
+        fields[count++] = field;
     }
     return count == V1_FIELDS;
 }

@@ -168,6 +168,7 @@ static redisReader *new_reader(struct redis_replies *replies)
     redisReader *reader = redisReaderCreateWithFunctions(&functions);
     if (reader == NULL)
         memory_run_out();
+    /* cppcheck-suppress nullPointerRedundantCheck ; memory_run_out does not return */
     reader->privdata = replies;
     return reader;
 }

@@ -103,9 +103,9 @@ static void free_talker(struct ruled_room *room, struct talker *talker)
 static void free_room(struct rules *rules, struct ruled_room *room)
 {
     while (!list_is_empty(&room->rules))
-        free_rule(room, LIST_ITEM(room->rules.next, struct rule, link));
+        free_rule(room, LIST_ITEM(list_take_first(&room->rules), struct rule, link));
     while (!list_is_empty(&room->talked))
-        free_talker(room, LIST_ITEM(room->talked.next, struct talker, link));
+        free_talker(room, LIST_ITEM(list_take_first(&room->talked), struct talker, link));
     table_free(room->talkers);
     table_remove(rules->rooms, room);
     free(room);
@@ -257,23 +257,19 @@ bool rules_judge_muted(const struct rules *rules, const char *name,
     return false;
 }
 
-/* A rule of the room that is about all. */
-static const struct rule *find_general(const struct rules *rules, const char *name,
-                                       enum rule_kind kind, int64_t now_ms)
+/* A rule of the room, if that is there, that is about all. */
+static const struct rule *find_general(const struct ruled_room *room, enum rule_kind kind,
+                                       int64_t now_ms)
 {
-    const struct ruled_room *room = find_room(rules, name);
     const struct rule *rule = room == NULL ? NULL : find_rule(room, kind, "");
     return rule != NULL && holds(rule, now_ms) ? rule : NULL;
 }
 
 static void forget_talked(struct ruled_room *room, int64_t before_ms)
 {
-    while (!list_is_empty(&room->talked)) {
-        struct talker *talker = LIST_ITEM(room->talked.next, struct talker, link);
-        if (talker->said_ms > before_ms)
-            return;
-        free_talker(room, talker);
-    }
+    while (!list_is_empty(&room->talked) &&
+           LIST_ITEM(room->talked.next, struct talker, link)->said_ms <= before_ms)
+        free_talker(room, LIST_ITEM(list_take_first(&room->talked), struct talker, link));
 }
 
 static void note_talker(struct ruled_room *room, const char *id, int64_t now_ms)
@@ -295,10 +291,10 @@ static void note_talker(struct ruled_room *room, const char *id, int64_t now_ms)
 bool rules_judge_slow(struct rules *rules, const char *name, const char *id, int64_t now_ms,
                       struct message_error *error)
 {
-    const struct rule *rule = find_general(rules, name, RULE_SLOW, now_ms);
+    struct ruled_room *room = find_room(rules, name);
+    const struct rule *rule = find_general(room, RULE_SLOW, now_ms);
     if (rule == NULL)
         return false;
-    struct ruled_room *room = find_room(rules, name);
     int64_t every_ms = (int64_t)rule->record.every_s * 1000;
     forget_talked(room, now_ms - every_ms);
     const struct talker *talker = table_find(room->talkers, id, strlen(id));
@@ -327,7 +323,7 @@ struct message_error rules_locked_error(const char *reason, int64_t until_ms)
 bool rules_judge_locked(const struct rules *rules, const char *name, int64_t now_ms,
                         struct message_error *error)
 {
-    const struct rule *rule = find_general(rules, name, RULE_LOCKED, now_ms);
+    const struct rule *rule = find_general(find_room(rules, name), RULE_LOCKED, now_ms);
     if (rule == NULL)
         return false;
     *error = rules_locked_error(rule->record.reason, rule->record.until_ms);
