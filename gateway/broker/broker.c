@@ -451,7 +451,7 @@ struct broker *broker_new(const struct broker_options *options,
     make_commands(broker);
     broker->sentinels = sentinels_new(&(struct sentinels_options){
         options->base, options->config, &broker->url, tls, broker->redis, broker->subscriber,
-        options->metrics, options->log});
+        broker->durability, options->metrics, options->log});
     return broker;
 }
 

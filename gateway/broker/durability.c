@@ -274,6 +274,12 @@ void durability_reconnect(struct durability *durability, const char *why)
         redis_reconnect(durability->redis, why);
 }
 
+void durability_move(struct durability *durability, const char *why)
+{
+    if (durability != NULL)
+        redis_move(durability->redis, why);
+}
+
 /* --- The whole --- */
 
 struct durability *durability_new(const struct durability_options *options)

@@ -70,8 +70,9 @@ void durability_await(struct durability *durability, struct durability_wait *wai
 /* To be called at the end of an iteration of the loop: asks for what was answered in it. */
 void durability_flush(struct durability *durability);
 
-/* As redis_reconnect. */
+/* As redis_reconnect, and as redis_move. */
 void durability_reconnect(struct durability *durability, const char *why);
+void durability_move(struct durability *durability, const char *why);
 
 /* NULL while replicas can be asked; whether one confirms is another question. Else a sentence,
  * valid until the next call of the loop. */

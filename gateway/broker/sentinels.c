@@ -55,6 +55,7 @@ static void move_connections(struct sentinels *sentinels)
 {
     redis_move(sentinels->options.subscriber, moved);
     redis_move(sentinels->options.commands, moved);
+    durability_move(sentinels->options.durability, moved);
     hold_commands(sentinels, false);
 }
 

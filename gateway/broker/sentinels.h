@@ -1,11 +1,12 @@
-/* sentinels: both connections of a gateway follow the master that Redis Sentinels name: what its
+/* sentinels: the connections of a gateway follow the master that Redis Sentinels name: what its
  * address is, when they move to another one, and what the log says of it. Without Sentinels in the
  * settings it is NULL, and each function does nothing with that.
  *
- * Owns neither connection. */
+ * Owns none of the connections. */
 #ifndef YUKIZURI_BROKER_SENTINELS_H
 #define YUKIZURI_BROKER_SENTINELS_H
 
+#include "broker/durability.h"
 #include "config/config.h"
 #include "redis/client.h"
 #include "telemetry/log.h"
@@ -16,9 +17,10 @@ struct sentinels;
 struct sentinels_options {
     struct event_base *base;
     const struct config *config;
-    struct redis_url *url; /* of both connections; it becomes that of the master */
+    struct redis_url *url; /* of all connections; it becomes that of the master */
     struct redis_tls *tls;
     struct redis *commands, *subscriber;
+    struct durability *durability; /* or NULL */
     struct metrics *metrics;
     struct log *log;
 };

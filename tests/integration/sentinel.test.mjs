@@ -25,9 +25,9 @@ async function haveMoved(gateways, next, others) {
   for (const other of others.filter((redis) => redis.running)) assert.deepEqual(gatewaysOn(other), [], "nobody talks to another Redis");
 }
 
-async function startAll(t, options) {
-  const sentinels = await startSentinels(t, options);
-  const gateways = [await startGateway(t, { redis: sentinels.url }), await startGateway(t, { redis: sentinels.url })];
+async function startAll(t, args = []) {
+  const sentinels = await startSentinels(t);
+  const gateways = [await startGateway(t, { redis: sentinels.url, args }), await startGateway(t, { redis: sentinels.url, args })];
   return { sentinels, gateways };
 }
 
@@ -67,6 +67,28 @@ test("when the master is killed, everybody goes on with the promoted replica, an
   await haveMoved(gateways, next, []);
   await talk.goesOn();
   assertNobodyLeft(await talk.end());
+});
+
+test("with --durability replica, no acknowledged line is lost when the master is killed or frozen", async (t) => {
+  const { sentinels, gateways } = await startAll(t, ["--durability", "replica"]);
+  const talk = await startTalk(t, gateways, TALKERS);
+  await talk.goesOn();
+  const first = sentinels.master();
+  await sentinels.kill(first);
+  const second = await sentinels.decided(first);
+  await haveMoved(gateways, second, []);
+  await talk.goesOn();
+  const revived = await sentinels.restart(first);
+  await until("the killed one is a replica", () => revived.lines("ROLE")[0] === "slave");
+  await sentinels.settled();
+  sentinels.stop(second);
+  const third = await sentinels.decided(second);
+  await haveMoved(gateways, third, []);
+  await talk.goesOn();
+  sentinels.cont(second);
+  const seen = await talk.end();
+  assertNobodyLeft(seen);
+  assert.deepEqual(seen.lost, []);
 });
 
 test("a frozen master is left, and not talked to when it goes on as a master", async (t) => {
