@@ -35,7 +35,7 @@ owner 'jansson' 'common/(protocol/(message|room_event|control)|base/library_memo
 owner 'utf8proc' 'common/protocol/unicode\.c'
 owner 'openssl/(evp|hmac|sha|rand)' 'common/base/digest\.c'
 owner 'openssl/(ssl|err)' 'gateway/redis/tls\.c'
-owner 'event2/(bufferevent|buffer)' 'gateway/redis/(connection|hold|tls|loss_reason)\.c'
+owner 'event2/(bufferevent|buffer)' 'gateway/redis/(connection|connection_send|hold|tls|loss_reason)\.c'
 owner 'zlib' '(common/protocol/deflate|gateway/http/pages)\.c'
 owner 'jemalloc' 'common/base/memory\.c'
 owner 'seccomp' 'gateway/sandbox\.c'

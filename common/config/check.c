@@ -73,12 +73,16 @@ static int check_password(struct config_loader *loader)
 static int check_durability(struct config_loader *loader)
 {
     const struct config *config = loader->config;
+    enum redis_scheme scheme = config->redis_url.scheme;
     if (config->durability == CONFIG_DURABILITY_PRIMARY ||
-        config->redis_url.scheme != REDIS_EMBEDDED)
+        (scheme != REDIS_EMBEDDED && scheme != REDIS_CLUSTER))
         return 0;
     return config_fail(loader, blame(loader, "durability"),
-                       "the private Redis has no replica that could confirm anything: name "
-                       "another one with redis, or leave this out");
+                       scheme == REDIS_EMBEDDED
+                           ? "the private Redis has no replica that could confirm anything: name "
+                             "another one with redis, or leave this out"
+                           : "in a cluster no replica is asked: name a server or Sentinels with "
+                             "redis, or leave this out");
 }
 
 /* What gateways say to Sentinels. */
@@ -312,10 +316,9 @@ int config_check(struct config_loader *loader)
     if (check_presence(loader) != 0)
         return -1;
     redis_url_parse(config->redis, &config->redis_url);
-    if (config->redis_url.scheme == REDIS_CLUSTER)
-        return config_fail(loader, blame(loader, "redis"),
-                           "this version does not speak to clusters yet; name the "
-                           "server itself with redis:// or rediss://");
+    if (config->redis_sharded_pubsub && config->redis_url.scheme != REDIS_CLUSTER)
+        config_warn(loader, blame(loader, "redis-sharded-pubsub"),
+                    "has no effect: only a cluster has sharded channels");
     if (check_password(loader) != 0 || check_durability(loader) != 0 ||
         check_sentinel_password(loader) != 0 || derive_addresses(loader) != 0 ||
         derive_worker_address(loader) != 0 || check_workers(loader) != 0 ||

@@ -52,6 +52,7 @@ struct config {
     char *sentinel_password_file;
     char *redis_prefix;
     unsigned durability; /* enum config_durability */
+    bool redis_sharded_pubsub;
     char *gateway_id;
     char *room;
     bool logging;

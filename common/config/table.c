@@ -18,10 +18,10 @@ const struct config_row config_table[] = {
      "can read the figures of each."},
     {"redis", CONFIG_STRING, AT(redis), "embedded", 0, 0, "URL",
      "redis://[user:password@]host:port[/db], rediss://... (TLS), unix:PATH, unix://user@/PATH, "
-     "redis-sentinel://[user:password@]host:port,host:port/NAME[/db] (the hosts are Sentinels; "
-     "with "
-     "TLS: rediss-sentinel://), or embedded. embedded starts a private redis-server, which writes "
-     "nothing to disk and ends with "
+     "redis-sentinel://[user:password@]host:port,host:port/NAME[/db] (the hosts are Sentinels), "
+     "redis-cluster://[user:password@]host:port,host:port; with TLS rediss-sentinel:// and "
+     "rediss-cluster://; or embedded. embedded starts a private redis-server, which writes nothing "
+     "to disk and ends with "
      "the gateway. If it dies, it is started again without data, at most twice within a minute."},
     {"redis-password-file", CONFIG_STRING, AT(redis_password_file), NULL, 0, 0, "FILE",
      "A file with the Redis password as its only line; it keeps the password off the command line. "
@@ -36,6 +36,10 @@ const struct config_row config_table[] = {
     {"redis-prefix", CONFIG_STRING, AT(redis_prefix), "yukizuri", 0, 0, "WORD",
      "The first part of every key and channel in Redis. In a database N other than 0, channels "
      "begin with PREFIX@N."},
+    {"redis-sharded-pubsub", CONFIG_BOOL, AT(redis_sharded_pubsub), "false", 0, 0, "BOOL",
+     "In a Redis Cluster the events of a room pass through the node of the room alone "
+     "(SSUBSCRIBE), "
+     "and not through every node. All gateways must have the same value."},
     {"durability", CONFIG_CHOICE, AT(durability), "primary", 0, 0, "primary|replica",
      "When a message is acknowledged: when Redis has accepted it (primary), or when one of its "
      "replicas has it too (replica), so that no acknowledged message is lost when the replica "

@@ -33,6 +33,8 @@ struct metrics {
     uint64_t handshakes, http_requests, messages_in, messages_out;  /* totals */
     uint64_t bytes_in, bytes_out, joins, resumes, leaves, gaps, says, pings;
     uint64_t deflated_frames, inflated_messages;
+    uint64_t redis_nodes; /* of a cluster */
+    uint64_t redis_redirections;
     uint64_t redis_lost, redis_moves, redis_commands, redis_timeouts, stream_reads;
     uint64_t slow_closed, log_dropped;
     struct metrics_by_word errors, closes, dropped_events, redis_errors, refused, lost, moderation;

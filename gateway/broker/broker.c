@@ -4,11 +4,13 @@
 #include "base/digest.h"
 #include "base/memory.h"
 #include "broker/health.h"
+#include "broker/outage_log.h"
 #include "broker/password.h"
 #include "broker/redis_time.h"
 #include "broker/sentinels.h"
 #include "broker/trouble_log.h"
 #include "protocol/name.h"
+#include "redis/cluster.h"
 #include "redis/error_log.h"
 #include "redis/persistence.h"
 #include "redis/tls.h"
@@ -32,6 +34,7 @@ struct broker {
     struct redis_url url; /* with the password as it was last read; with Sentinels, the master */
     struct redis *redis;  /* for commands */
     struct redis *subscriber;      /* for channels */
+    struct cluster *cluster;       /* of all; NULL: one server */
     struct durability *durability; /* NULL: nobody waits for replicas */
     unsigned address_index;        /* of all, among the addresses of Redis' name */
     struct redis_tls *tls;         /* of all; NULL: none is wanted */
@@ -41,7 +44,8 @@ struct broker {
     struct pubsub *pubsub;
     struct commands commands;
     struct key own_channel;               /* P:gateway:ID */
-    struct key incarnation_channel;       /* whoever is subscribed to it lives, see lease.lua */
+    struct key incarnation_channel;       /* whoever is subscribed to it lives, see lease.lua, */
+    struct key lease_key;                 /* which sees who is subscribed where this key is */
     struct key probe_channel, probe_base; /* of a room that nobody can be in */
     char incarnation[9];
     char client_name[96];
@@ -143,7 +147,7 @@ const char *broker_why_not_ready(const struct broker *broker)
 
 bool broker_is_healthy(const struct broker *broker)
 {
-    return is_connected(broker) && health_is_ok(broker->health);
+    return is_connected(broker) && redis_is_whole(broker->redis) && health_is_ok(broker->health);
 }
 
 int64_t broker_last_ok_ms(const struct broker *broker)
@@ -169,22 +173,6 @@ bool broker_is_up(const struct broker *broker)
 }
 
 /* --- Connections --- */
-
-static void log_lost(const struct broker *broker, const char *why)
-{
-    char where[REDIS_URL_TEXT_BYTES];
-    char message[REDIS_URL_TEXT_BYTES + 64];
-    redis_url_format(&broker->url, where);
-    snprintf(message, sizeof message, "%s %s; trying again until it is there", where,
-             health_last_ok_ms(broker->health) != 0 ? "is out of reach"
-                                                    : "has not been reached yet");
-    log_write(broker->options.log, &(struct log_line){
-                                       .level = LOG_LEVEL_WARN,
-                                       .kind = "redis-lost",
-                                       .message = message,
-                                       .err = why,
-                                   });
-}
 
 static void on_either_ready(struct broker *broker)
 {
@@ -226,7 +214,7 @@ static void on_subscriber_ready(void *arg)
     struct broker *broker = arg;
     if (drop_if_split(broker))
         return;
-    pubsub_on_ready(broker->pubsub);
+    pubsub_follow(broker->pubsub);
     on_either_ready(broker);
 }
 
@@ -239,7 +227,8 @@ static void on_lost(void *arg, const char *why)
         broker->logged_state == NEW && clock_monotonic_ms() - broker->started_ms < START_MS;
     bool is_news = sentinels_on_lost(broker->sentinels, why);
     if (broker->logged_state != LOST && !starting && is_news) {
-        log_lost(broker, why);
+        outage_log_lost(broker->options.log, &broker->url, health_last_ok_ms(broker->health) != 0,
+                        why);
         broker->logged_state = LOST;
     }
     broker->why_unsubscribed[0] = '\0';
@@ -251,7 +240,7 @@ static void on_lost(void *arg, const char *why)
 static void on_subscriber_lost(void *arg, const char *why)
 {
     struct broker *broker = arg;
-    pubsub_on_lost(broker->pubsub);
+    pubsub_follow(broker->pubsub);
     on_lost(broker, why);
 }
 
@@ -271,8 +260,7 @@ static void on_error(void *arg, const struct redis_error *error)
 
 static void on_push(void *arg, const struct redis_reply *message)
 {
-    struct broker *broker = arg;
-    pubsub_on_push(broker->pubsub, message);
+    pubsub_on_push(((struct broker *)arg)->pubsub, message);
 }
 
 static struct redis_options connection_options(struct broker *broker)
@@ -282,11 +270,32 @@ static struct redis_options connection_options(struct broker *broker)
         .url = &broker->url,
         .role = broker->options.url->scheme == REDIS_SENTINEL ? REDIS_ROLE_MASTER : REDIS_ROLE_ANY,
         .tls = broker->tls,
+        .cluster = broker->cluster,
         .address_index = &broker->address_index,
         .client_name = broker->client_name,
         .limits = script_settings_reply_limits(broker->options.config),
         .metrics = broker->options.metrics,
     };
+}
+
+static void on_places(void *arg)
+{
+    pubsub_follow(((struct broker *)arg)->pubsub);
+}
+
+static struct cluster *new_cluster(const struct broker *broker)
+{
+    const struct config *config = broker->options.config;
+    if (broker->url.scheme != REDIS_CLUSTER)
+        return NULL;
+    return cluster_new(&(struct cluster_options){
+        .base = broker->options.base,
+        .url = &broker->url,
+        .client_name = broker->client_name,
+        .home_key = key_room(config->redis_prefix, config->room).text,
+        .metrics = broker->options.metrics,
+        .log = broker->options.log,
+    });
 }
 
 static struct redis *new_connection(struct broker *broker, bool subscriber)
@@ -296,6 +305,7 @@ static struct redis *new_connection(struct broker *broker, bool subscriber)
         .on_lost = subscriber ? on_subscriber_lost : on_lost,
         .on_error = on_error,
         .on_push = subscriber ? on_push : NULL,
+        .on_places = on_places,
     };
     struct redis_options options = connection_options(broker);
     options.subscriber = subscriber;
@@ -305,17 +315,14 @@ static struct redis *new_connection(struct broker *broker, bool subscriber)
 static struct durability *new_durability(struct broker *broker)
 {
     const struct config *config = broker->options.config;
-    if (config->durability == CONFIG_DURABILITY_PRIMARY)
-        return NULL;
     const struct key key = key_gateway_kept(config->redis_prefix, config->gateway_id);
-    return durability_new(&(struct durability_options){
-        .commands = broker->redis,
-        .server = connection_options(broker),
-        .key = key.text,
-        .on_error = on_error,
-        .arg = broker,
-        .log = broker->options.log,
-    });
+    const struct durability_options options = {.commands = broker->redis,
+                                               .server = connection_options(broker),
+                                               .key = key.text,
+                                               .on_error = on_error,
+                                               .arg = broker,
+                                               .log = broker->options.log};
+    return config->durability == CONFIG_DURABILITY_PRIMARY ? NULL : durability_new(&options);
 }
 
 /* --- Channels --- */
@@ -334,18 +341,6 @@ static void on_probe_subscribed(void *arg)
         health_send_probe(broker->health);
 }
 
-static void log_up(struct broker *broker)
-{
-    char where[REDIS_URL_TEXT_BYTES];
-    char message[REDIS_URL_TEXT_BYTES + 48];
-    const char *version = redis_server(broker->redis)->version;
-    redis_url_format(&broker->url, where);
-    snprintf(message, sizeof message, "%s is there%s%s", where,
-             version[0] == '\0' ? "" : ": Redis ", version);
-    log_write(broker->options.log, &(struct log_line){.kind = "redis-up", .message = message});
-    broker->logged_state = UP;
-}
-
 static void on_probe_published(void *arg, const char *data, size_t len)
 {
     struct broker *broker = arg;
@@ -356,15 +351,16 @@ static void on_probe_published(void *arg, const char *data, size_t len)
     redis_reset_backoff(broker->subscriber);
     persistence_reset_log(broker->persistence);
     if (broker->logged_state != UP)
-        log_up(broker);
+        outage_log_up(broker->options.log, &broker->url, redis_server(broker->redis)->version);
+    broker->logged_state = UP;
 }
 
 static void listen_on_channels(struct broker *broker)
 {
     static const struct pubsub_handler control = {.on_published = on_control_published};
     static const struct pubsub_handler incarnation = {.on_published = NULL};
-    static const struct pubsub_handler probe = {.on_subscribed = on_probe_subscribed,
-                                                .on_published = on_probe_published};
+    static const struct pubsub_handler probe = {
+        .on_subscribed = on_probe_subscribed, .on_published = on_probe_published, .of_room = true};
     const struct config *config = broker->options.config;
     char room[NAME_BYTES + 80];
     uint8_t random[6];
@@ -377,7 +373,9 @@ static void listen_on_channels(struct broker *broker)
     broker->probe_channel = key_channel(config, room);
     broker->probe_base = key_room(config->redis_prefix, room);
     pubsub_add(broker->pubsub, broker->own_channel.text, &control, broker);
-    pubsub_add(broker->pubsub, broker->incarnation_channel.text, &incarnation, broker);
+    broker->lease_key = key_gateway(config->redis_prefix, config->gateway_id);
+    pubsub_add_beside(broker->pubsub, broker->incarnation_channel.text, broker->lease_key.text,
+                      &incarnation, broker);
     pubsub_add(broker->pubsub, broker->probe_channel.text, &probe, broker);
 }
 
@@ -391,6 +389,7 @@ static struct health *new_health(const struct broker *broker)
         .channel = broker->probe_channel.text,
         .base = broker->probe_base.text,
         .keeps = broker->options.config->retention > 0,
+        .sharded = script_settings_sharded(broker->options.config),
         .metrics = broker->options.metrics,
     });
 }
@@ -415,7 +414,7 @@ struct broker *broker_new(const struct broker_options *options,
                           size_t error_size)
 {
     struct redis_tls *tls = NULL;
-    if (options->url->tls) {
+    if (options->url->tls && options->url->scheme != REDIS_CLUSTER) { /* there, for each node */
         tls = redis_tls_new(redis_url_first_host(options->url), error, error_size);
         if (tls == NULL)
             return NULL;
@@ -440,11 +439,13 @@ struct broker *broker_new(const struct broker_options *options,
     };
     snprintf(broker->client_name, sizeof broker->client_name, "yukizuri-%s",
              options->config->gateway_id);
+    broker->cluster = new_cluster(broker);
     broker->redis = new_connection(broker, false);
     broker->subscriber = new_connection(broker, true);
     broker->durability = new_durability(broker);
     broker->redis_time.redis = broker->redis;
-    broker->pubsub = pubsub_new(broker->subscriber, options->log);
+    broker->pubsub =
+        pubsub_new(broker->subscriber, script_settings_sharded(options->config), options->log);
     listen_on_channels(broker);
     broker->health = new_health(broker);
     broker->persistence = persistence_new(broker->redis, options->metrics, options->log);
@@ -479,6 +480,7 @@ void broker_free(struct broker *broker)
     redis_free(broker->redis);
     redis_free(broker->subscriber);
     pubsub_free(broker->pubsub);
+    cluster_free(broker->cluster);
     error_log_free(broker->errors);
     redis_tls_free(broker->tls);
     health_free(broker->health);

@@ -15,6 +15,11 @@ enum {
     REINSTATE_PATIENCE_MS = 60000,
 };
 
+struct redis *commands_redis(const struct commands *commands)
+{
+    return commands->redis;
+}
+
 int64_t commands_now_ms(const struct commands *commands)
 {
     int64_t there_ms = remote_clock_at(commands->redis_clock, clock_monotonic_ms());
@@ -34,7 +39,8 @@ int commands_say(struct topic *topic, const struct publish_batch_say *say, redis
 int commands_publish(struct topic *topic, const char *json)
 {
     publish_batch_flush(topic->commands->publish_batch);
-    return redis_send_strings(topic->commands->redis, NULL, NULL, "PUBLISH", topic->channel.text,
+    const char *publish = script_settings_sharded(topic->config) ? "SPUBLISH" : "PUBLISH";
+    return redis_send_strings(topic->commands->redis, NULL, NULL, publish, topic->channel.text,
                               json, NULL);
 }
 

@@ -21,7 +21,7 @@ enum {
 
 #define PREFIX      "probe " /* of what is published */
 #define KEY_SECONDS "60"
-#define MOST_KEPT   "4:0"
+#define MOST_KEPT   "4:0" /* with ":s" on a sharded channel */
 
 enum stage { IDLE, AWAITS_REPLY, AWAITS_PUSH };
 
@@ -119,7 +119,7 @@ static int call_probe(struct health *health)
     script_add(&call, health->payload + sizeof PREFIX - 1); /* an epoch */
     script_add(&call, KEY_SECONDS);
     script_add(&call, health->options.keeps ? KEY_SECONDS : "0");
-    script_add(&call, MOST_KEPT);
+    script_add(&call, health->options.sharded ? MOST_KEPT ":s" : MOST_KEPT);
     script_add(&call, health->payload);
     return script_run(health->options.commands, &call, on_probe_answered, health);
 }

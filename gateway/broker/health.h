@@ -23,6 +23,7 @@ struct health_options {
     const char *channel; /* of a room that nobody can be in, */
     const char *base;    /* and what its keys begin with */
     bool keeps;          /* what is said is kept for a while */
+    bool sharded;        /* the channel is */
     struct metrics *metrics;
 };
 

@@ -18,6 +18,8 @@ struct subscription {
     struct pubsub *pubsub;
     struct link refused; /* it is to be asked for again */
     const char *channel; /* NULL once removed */
+    const char *key;     /* it is listened on where this is */
+    uint64_t place;      /* where it was asked for last; 0: nowhere */
     const struct pubsub_handler *handler;
     void *arg;
     unsigned in_flight; /* answers that will still come */
@@ -27,6 +29,7 @@ struct subscription {
 
 struct pubsub {
     struct redis *redis;
+    bool sharded;
     struct log *log;
     struct table *subscriptions; /* by channel */
     struct link refused;
@@ -39,10 +42,11 @@ static struct table_key channel_of(const void *value)
     return (struct table_key){subscription->channel, strlen(subscription->channel)};
 }
 
-struct pubsub *pubsub_new(struct redis *subscriber, struct log *log)
+struct pubsub *pubsub_new(struct redis *subscriber, bool sharded, struct log *log)
 {
     struct pubsub *pubsub = memory_new(sizeof *pubsub);
     pubsub->redis = subscriber;
+    pubsub->sharded = sharded;
     pubsub->log = log;
     pubsub->subscriptions = table_new(channel_of);
     list_init(&pubsub->refused);
@@ -107,44 +111,112 @@ static void note_refused(struct subscription *subscription, const struct redis_e
     log_refused_channel(subscription);
 }
 
+/* A question to a place, which may be another one by the time of the answer. */
+struct question {
+    struct subscription *subscription;
+    uint64_t place;
+};
+
+static void ask_again_later(struct subscription *subscription)
+{
+    list_remove(&subscription->refused);
+    list_add(&subscription->pubsub->refused, &subscription->refused);
+}
+
+/* Was it asked of a node that has not the slot, or cannot say? */
+static bool is_elsewhere(const struct redis_error *error)
+{
+    return strcmp(error->word, "MOVED") == 0 || strcmp(error->word, "CLUSTERDOWN") == 0;
+}
+
+static void note_subscribed(struct subscription *subscription)
+{
+    forget_refusal(subscription);
+    subscription->subscribed = true;
+    if (subscription->handler->on_subscribed != NULL)
+        subscription->handler->on_subscribed(subscription->arg);
+}
+
+static void take_answer(struct subscription *subscription, const struct redis_reply *reply)
+{
+    struct redis_error error;
+    bool refused = redis_reply_error(reply, &error);
+    if (reply == NULL || (refused && is_elsewhere(&error))) /* NULL: lost, or late */
+        ask_again_later(subscription);
+    else if (!refused)
+        note_subscribed(subscription);
+    else
+        note_refused(subscription, &error);
+}
+
 static void on_subscribe_answered(void *arg, const struct redis_reply *reply)
 {
-    struct subscription *subscription = arg;
-    struct redis_error error;
+    struct question *question = arg;
+    struct subscription *subscription = question->subscription;
+    uint64_t place = question->place;
+    free(question);
     subscription->in_flight--;
     if (subscription->channel == NULL) {
         if (subscription->in_flight == 0)
             free_subscription(subscription);
-    } else if (reply == NULL) { /* lost, or late: then it is asked for again */
-        list_remove(&subscription->refused);
-        list_add(&subscription->pubsub->refused, &subscription->refused);
-    } else if (redis_reply_error(reply, &error)) {
-        note_refused(subscription, &error);
-    } else if (!subscription->subscribed) {
-        forget_refusal(subscription);
-        subscription->subscribed = true;
-        if (subscription->handler->on_subscribed != NULL)
-            subscription->handler->on_subscribed(subscription->arg);
+    } else if (place == subscription->place && !subscription->subscribed) {
+        take_answer(subscription, reply);
     }
+}
+
+static bool is_sharded(const struct subscription *subscription)
+{
+    return subscription->pubsub->sharded && subscription->handler->of_room;
 }
 
 static void send_subscribe(struct subscription *subscription)
 {
+    struct redis *redis = subscription->pubsub->redis;
+    struct redis_words words = {0};
+    struct question *question = memory_new(sizeof *question);
     list_remove(&subscription->refused);
-    if (redis_send_strings(subscription->pubsub->redis, on_subscribe_answered, subscription,
-                           "SUBSCRIBE", subscription->channel, NULL) == 0)
+    subscription->place = redis_place(redis, subscription->key);
+    *question = (struct question){subscription, subscription->place};
+    redis_words_add_string(&words, is_sharded(subscription) ? "SSUBSCRIBE" : "SUBSCRIBE");
+    redis_words_add_string(&words, subscription->channel);
+    if (subscription->place != 0 &&
+        redis_send_at(redis, subscription->place, &words, on_subscribe_answered, question) == 0)
         subscription->in_flight++;
+    else
+        free(question);
+    redis_words_done(&words);
+}
+
+/* Where it was asked for last, be that answered or not. */
+static void send_unsubscribe(const struct subscription *subscription)
+{
+    struct redis *redis = subscription->pubsub->redis;
+    struct redis_words words = {0};
+    if (is_sharded(subscription)) {
+        redis_unsubscribe_sharded_at(redis, subscription->place, subscription->channel);
+        return;
+    }
+    redis_words_add_string(&words, "UNSUBSCRIBE");
+    redis_words_add_string(&words, subscription->channel);
+    redis_send_at(redis, subscription->place, &words, NULL, NULL);
+    redis_words_done(&words);
+}
+
+void pubsub_add_beside(struct pubsub *pubsub, const char *channel, const char *key,
+                       const struct pubsub_handler *handler, void *arg)
+{
+    struct subscription *subscription = memory_new(sizeof *subscription);
+    *subscription = (struct subscription){
+        .pubsub = pubsub, .channel = channel, .key = key, .handler = handler, .arg = arg};
+    list_init(&subscription->refused);
+    table_add(pubsub->subscriptions, subscription);
+    send_subscribe(subscription);
 }
 
 void pubsub_add(struct pubsub *pubsub, const char *channel, const struct pubsub_handler *handler,
                 void *arg)
 {
-    struct subscription *subscription = memory_new(sizeof *subscription);
-    *subscription =
-        (struct subscription){.pubsub = pubsub, .channel = channel, .handler = handler, .arg = arg};
-    list_init(&subscription->refused);
-    table_add(pubsub->subscriptions, subscription);
-    send_subscribe(subscription);
+    pubsub_add_beside(pubsub, channel, channel, handler, arg);
 }
 
 void pubsub_remove(struct pubsub *pubsub, const char *channel)
@@ -152,7 +224,7 @@ void pubsub_remove(struct pubsub *pubsub, const char *channel)
     struct subscription *subscription = table_find(pubsub->subscriptions, channel, strlen(channel));
     if (subscription == NULL)
         return;
-    redis_send_strings(pubsub->redis, NULL, NULL, "UNSUBSCRIBE", channel, NULL);
+    send_unsubscribe(subscription);
     table_remove(pubsub->subscriptions, subscription);
     list_remove(&subscription->refused);
     subscription->channel = NULL;
@@ -169,35 +241,57 @@ const char *pubsub_refused(const struct pubsub *pubsub, const char *channel)
 
 /* --- The connection --- */
 
-void pubsub_on_ready(struct pubsub *pubsub)
+static void note_unsubscribed(struct subscription *subscription)
 {
-    struct subscription *subscription;
-    for (size_t at = 0; (subscription = table_next(pubsub->subscriptions, &at)) != NULL;)
-        send_subscribe(subscription);
+    subscription->subscribed = false;
+    if (subscription->handler->on_unsubscribed != NULL)
+        subscription->handler->on_unsubscribed(subscription->arg);
 }
 
-void pubsub_on_lost(struct pubsub *pubsub)
+/* Handlers may neither add nor remove channels from within on_unsubscribed: it is a walk. */
+void pubsub_follow(struct pubsub *pubsub)
 {
     struct subscription *subscription;
     for (size_t at = 0; (subscription = table_next(pubsub->subscriptions, &at)) != NULL;) {
-        list_remove(&subscription->refused); /* all are asked for when it is back */
-        subscription->subscribed = false;
-        if (subscription->handler->on_unsubscribed != NULL)
-            subscription->handler->on_unsubscribed(subscription->arg);
+        uint64_t place = redis_place(pubsub->redis, subscription->key);
+        bool waits = place != 0 && !list_is_empty(&subscription->refused) &&
+                     subscription->why == NULL; /* the map may be another one */
+        if (place == subscription->place && !waits)
+            continue;
+        if (place != subscription->place && subscription->place != 0) {
+            send_unsubscribe(subscription); /* unless that connection is lost */
+            note_unsubscribed(subscription);
+        }
+        send_subscribe(subscription);
     }
+}
+
+/* The node has not its slot any more. */
+static void take_sunsubscribe(struct subscription *subscription)
+{
+    if (!subscription->subscribed ||
+        redis_push_place(subscription->pubsub->redis) != subscription->place)
+        return;
+    note_unsubscribed(subscription);
+    ask_again_later(subscription);
+    redis_look_again(subscription->pubsub->redis);
 }
 
 void pubsub_on_push(struct pubsub *pubsub, const struct redis_reply *message)
 {
     size_t channel_len;
     size_t len;
+    const char *kind = redis_reply_string(redis_reply_at(message, 0), NULL);
     const char *channel = redis_reply_string(redis_reply_at(message, 1), &channel_len);
     const char *data = redis_reply_string(redis_reply_at(message, 2), &len);
-    if (channel == NULL || data == NULL)
+    struct subscription *subscription =
+        channel == NULL ? NULL : table_find(pubsub->subscriptions, channel, channel_len);
+    if (subscription == NULL)
         return;
-    const struct subscription *subscription =
-        table_find(pubsub->subscriptions, channel, channel_len);
-    if (subscription != NULL && subscription->handler->on_published != NULL)
+    if (kind != NULL && strcmp(kind, "sunsubscribe") == 0)
+        take_sunsubscribe(subscription);
+    else if (data != NULL && subscription->handler->on_published != NULL &&
+             redis_push_place(pubsub->redis) == subscription->place)
         subscription->handler->on_published(subscription->arg, data, len);
 }
 

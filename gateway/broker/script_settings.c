@@ -42,6 +42,11 @@ uint64_t script_settings_page_bytes(const struct config *config)
     return max(config->max_message * 2, PAGE_LEAST_BYTES);
 }
 
+bool script_settings_sharded(const struct config *config)
+{
+    return config->redis_sharded_pubsub && config->redis_url.scheme == REDIS_CLUSTER;
+}
+
 /* The longest are many names, or a page of kept events: all of it, one event more, and what is
  * known of each. */
 struct redis_reply_limits script_settings_reply_limits(const struct config *config)

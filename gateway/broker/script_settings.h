@@ -6,6 +6,7 @@
 #include "config/config.h"
 #include "redis/resp_decode.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* A member's key, without being refreshed. */
@@ -22,6 +23,9 @@ uint64_t script_settings_most_nonces(const struct config *config);
 /* Bytes of kept events in one answer: two messages of other gateways, which may take larger ones,
  * fit in. */
 uint64_t script_settings_page_bytes(const struct config *config);
+
+/* Are the channels of rooms sharded? Only a cluster's may be. */
+bool script_settings_sharded(const struct config *config);
 
 /* No answer of a Redis that does what it is asked is longer. */
 struct redis_reply_limits script_settings_reply_limits(const struct config *config);

@@ -72,26 +72,37 @@ struct topic topic_of(const struct commands *commands, const struct config *conf
                           .base = key_room(config->redis_prefix, room)};
 }
 
-static void add_new_epoch(struct script_call *call)
+/* Behind it stand the histories from which a room may have been moved here by its keys. */
+static void add_new_epoch(const struct topic *topic, struct script_call *call)
 {
     uint8_t random[9];
     char epoch[24];
+    const char *histories = redis_histories(commands_redis(topic->commands));
     digest_random(random, sizeof random);
     digest_base64url(random, sizeof random, epoch);
-    script_add(call, epoch);
+    if (histories[0] == '\0') {
+        script_add(call, epoch);
+        return;
+    }
+    struct text both = TEXT_EMPTY;
+    text_print(&both, "%s%s", epoch, histories);
+    redis_words_add(&call->words, both.data, both.len);
+    text_done(&both);
 }
 
 void topic_begin_call(const struct topic *topic, struct script_call *call, const char *script)
 {
-    char bounds[2 * TEXT_NUMBER_BYTES];
+    char bounds[2 * TEXT_NUMBER_BYTES + 2];
     size_t len = text_number(topic->config->retention_messages, bounds);
     bounds[len++] = ':';
-    text_number(topic->config->retention_bytes, bounds + len);
+    len += text_number(topic->config->retention_bytes, bounds + len);
+    if (script_settings_sharded(topic->config))
+        memcpy(bounds + len, ":s", sizeof ":s");
     script_begin(call, script);
     script_add_key(call, topic->channel.text, strlen(topic->channel.text));
     topic_add_key(topic, call, "head", NULL);
     topic_add_key(topic, call, "recent", NULL);
-    add_new_epoch(call);
+    add_new_epoch(topic, call);
     script_add_number(call, script_settings_head_ttl(topic->config));
     script_add_number(call, topic->config->retention);
     script_add(call, bounds);

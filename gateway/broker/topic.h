@@ -28,6 +28,9 @@ struct topic {
     struct batch *batch; /* publish_batch's own: the one that is not sent yet; or NULL */
 };
 
+/* Over which calls are made (broker/commands.c). */
+struct redis *commands_redis(const struct commands *commands);
+
 /* Both must outlive it. */
 struct topic topic_of(const struct commands *commands, const struct config *config,
                       const char *room);

@@ -83,28 +83,25 @@ static void on_lease_expiring(void *arg, const struct redis_reply *reply)
 
 /* --- Asking after one --- */
 
-/* The replies to EXISTS for the gateway `id`, whose copy this owns. */
+/* The replies to two EXISTS for the gateway `id`, whose copy this owns. In a cluster they come from
+ * two nodes, in any order. */
 struct check {
     struct failure_detector *detector;
     int64_t asked_ms;
-    bool left;
+    unsigned unanswered;
+    bool alive; /* its key is there */
+    bool left;  /* the word that it has stopped is */
+    bool failed;
     char id[];
 };
 
-static void on_left_checked(void *arg, const struct redis_reply *reply)
+static void judge(struct check *check)
 {
-    struct check *check = arg;
-    check->left = redis_reply_integer(reply) != 0;
-}
-
-static void on_checked(void *arg, const struct redis_reply *reply)
-{
-    struct check *check = arg;
     struct failure_detector *detector = check->detector;
     struct suspect *suspect = find_suspect(detector, check->id);
-    bool alive = redis_reply_integer(reply) != 0;
+    bool alive = check->alive;
     int64_t now_ms = clock_monotonic_ms();
-    bool valid = !redis_reply_is_error(reply) && !reaper_is_stale(check->asked_ms);
+    bool valid = !check->failed && !reaper_is_stale(check->asked_ms);
     if (valid && alive)
         sightings_note(&detector->metrics->gateways, check->id, now_ms);
     if (valid && alive && suspect != NULL) {
@@ -125,6 +122,34 @@ static void on_checked(void *arg, const struct redis_reply *reply)
     free(check);
 }
 
+static void take_answer(struct check *check, bool *there, const struct redis_reply *reply)
+{
+    *there = redis_reply_integer(reply) != 0;
+    check->failed |= redis_reply_is_error(reply);
+    if (--check->unanswered == 0)
+        judge(check);
+}
+
+static void on_left_checked(void *arg, const struct redis_reply *reply)
+{
+    struct check *check = arg;
+    take_answer(check, &check->left, reply);
+}
+
+static void on_checked(void *arg, const struct redis_reply *reply)
+{
+    struct check *check = arg;
+    take_answer(check, &check->alive, reply);
+}
+
+static void ask_whether(struct check *check, const char *key, redis_done done)
+{
+    if (redis_send_strings(check->detector->redis, done, check, "EXISTS", key, NULL) == 0)
+        check->unanswered++;
+    else
+        check->failed = true;
+}
+
 static void check_gateway(struct failure_detector *detector, const char *id)
 {
     struct check *check = memory_new(sizeof *check + strlen(id) + 1);
@@ -135,8 +160,9 @@ static void check_gateway(struct failure_detector *detector, const char *id)
     memcpy(check->id, id, strlen(id) + 1);
     if (detector->polls % POLLS_TO_MEND == 0)
         reaper_expire(detector, key.text, on_lease_expiring); /* else the dead live for ever */
-    redis_send_strings(detector->redis, on_left_checked, check, "EXISTS", gone.text, NULL);
-    if (redis_send_strings(detector->redis, on_checked, check, "EXISTS", key.text, NULL) != 0)
+    ask_whether(check, gone.text, on_left_checked);
+    ask_whether(check, key.text, on_checked);
+    if (check->unanswered == 0)
         free(check);
 }
 

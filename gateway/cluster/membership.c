@@ -13,7 +13,7 @@
 #include <string.h>
 
 /* The count alone does not show one room lost and another one too many. */
-enum { RENEWALS_TO_WRITE = 16 };
+enum { RENEWALS_TO_WRITE = 16, ROOMS_AT_ONCE = 1000 };
 
 struct membership {
     struct membership_options options;
@@ -35,63 +35,50 @@ struct membership {
 
 /* --- Sets --- */
 
-/* Sends SADD and lets the set expire, as one: a connection cut in between must not leave a key that
- * stays for ever. */
-static void send_kept(struct membership *membership, const char *key, struct redis_words *add,
-                      redis_done done)
+static void begin_keeping(const struct membership *membership, struct script_call *call,
+                          const char *key)
 {
-    redis_send_strings(membership->redis, NULL, NULL, "MULTI", NULL);
-    redis_send(membership->redis, add, NULL, NULL);
-    redis_send_strings(membership->redis, NULL, NULL, "EXPIRE", key, membership->ttl, NULL);
-    redis_send_strings(membership->redis, done, membership, "EXEC", NULL);
-    redis_words_done(add);
-}
-
-static void add_item(struct redis_words *words, const char *key, const char *item)
-{
-    if (words->count == 0) {
-        redis_words_add_string(words, "SADD");
-        redis_words_add_string(words, key);
-    }
-    redis_words_add_string(words, item);
+    script_begin(call, "keep");
+    script_add_key(call, key, strlen(key));
+    script_add(call, membership->ttl);
 }
 
 static void keep_in_set(struct membership *membership, const char *key, const char *item,
                         redis_done done)
 {
-    struct redis_words words = {0};
-    add_item(&words, key, item);
-    send_kept(membership, key, &words, done);
+    struct script_call call;
+    begin_keeping(membership, &call, key);
+    script_add(&call, item);
+    script_run(membership->redis, &call, done, membership);
 }
 
 /* Other gateways find this one there. Broken by hand, it would keep the dead from being found. */
 static void on_gateways_kept(void *arg, const struct redis_reply *reply)
 {
     struct membership *membership = arg;
-    /* EXEC answers for SADD and EXPIRE */
-    if (!redis_reply_has_error(redis_reply_at(reply, 0), "WRONGTYPE"))
-        return;
-    error_log_repair(membership->options.log, membership->gateways.text,
-                     &membership->gateways_repaired);
-    redis_send_strings(membership->redis, NULL, NULL, "DEL", membership->gateways.text, NULL);
-    keep_in_set(membership, membership->gateways.text, membership->config->gateway_id, NULL);
+    if (!redis_reply_is_error(reply) && redis_reply_integer(reply) != 0)
+        error_log_repair(membership->options.log, membership->gateways.text,
+                         &membership->gateways_repaired);
 }
 
-/* Many rooms in a command: their number must not be what a lease costs. */
+/* Many rooms in a call: their number must not be what a lease costs. */
 static void write_rooms(struct membership *membership)
 {
-    const char *key = membership->own_rooms.text;
-    struct redis_words words = {0};
+    struct script_call call;
     struct room *room;
+    size_t count = 0;
     membership->renewals = 0;
     for (size_t at = 0; (room = rooms_next(membership->options.rooms, &at)) != NULL;) {
-        if (room_is_open(room))
-            add_item(&words, key, room_name(room));
-        if (words.count == REDIS_WORDS)
-            send_kept(membership, key, &words, NULL);
+        if (!room_is_open(room))
+            continue;
+        if (count++ % ROOMS_AT_ONCE == 0)
+            begin_keeping(membership, &call, membership->own_rooms.text);
+        script_add(&call, room_name(room));
+        if (count % ROOMS_AT_ONCE == 0)
+            script_run(membership->redis, &call, NULL, NULL);
     }
-    if (words.count > 0)
-        send_kept(membership, key, &words, NULL);
+    if (count % ROOMS_AT_ONCE != 0)
+        script_run(membership->redis, &call, NULL, NULL);
 }
 
 /* No other incarnation has rooms there that somebody may be left in. */

@@ -22,7 +22,10 @@ void redis_stop(struct redis *redis);
 /* Stops and frees it. NULL is fine. */
 void redis_free(struct redis *redis);
 
-/* As the functions of redis_connection. */
+/* As the functions of redis_connection. Of a cluster: it is ready while any node answers, and
+ * on_ready is called again whenever a node is there (again); redis_server has a run_id that is
+ * another one when any node's is; redis_last_rx_ms and redis_reconnect are about the node for
+ * commands that have no key (cluster_options.home_key). */
 bool redis_is_ready(const struct redis *redis);
 const struct redis_server *redis_server(const struct redis *redis);
 int64_t redis_last_rx_ms(const struct redis *redis);
@@ -34,10 +37,19 @@ bool redis_release(struct redis *redis);
 void redis_flush(struct redis *redis);
 void redis_mark_optional(struct redis *redis);
 
+bool redis_is_cluster(const struct redis *redis);
+
+/* Is there a connection to each server that has keys? */
+bool redis_is_whole(const struct redis *redis);
+
 /* Sends a command, with redis_flush; the words stay the caller's. 0; or -1 when there is no
  * connection: `done` is then never called. `done` may be NULL. The deadline is REDIS_DEADLINE_MS.
- */
+ * In a cluster it waits for the node of its key until then, and follows the key where it moves. */
 int redis_send(struct redis *redis, const struct redis_words *words, redis_done done, void *arg);
+
+/* The same of a command that has no key of its own: it goes to the server that has `key`. */
+int redis_send_beside(struct redis *redis, const char *key, size_t len,
+                      const struct redis_words *words, redis_done done, void *arg);
 
 /* `done` is called without a reply at the loop's next iteration, after all who have waited longer:
  * for what was promised an answer and found no connection. */
@@ -46,5 +58,32 @@ void redis_fail(struct redis *redis, redis_done done, void *arg);
 /* redis_send of a NULL-terminated list of strings. */
 int redis_send_strings(struct redis *redis, redis_done done, void *arg, const char *first, ...)
     __attribute__((sentinel));
+
+/* --- Where keys are --- */
+
+/* Which of a cluster's nodes has a key, a number that may change; 0 where there is one server. */
+size_t redis_node_of(const struct redis *redis, const char *key, size_t len);
+
+/* With which histories the servers go on that this client is connected to: each a space and the
+ * first ten letters of its master_replid. Of one server, and when none is known: "". Valid until
+ * the next call. */
+const char *redis_histories(struct redis *redis);
+
+/* The connection that leads to a key: another number each time that it is made, or that another
+ * server has the key; 0: there is none. */
+uint64_t redis_place(struct redis *redis, const char *key);
+
+/* Where what on_push is being called with came from. */
+uint64_t redis_push_place(const struct redis *redis);
+
+/* Somebody has found that a key is elsewhere: of a cluster the map is asked for anew, soon. */
+void redis_look_again(struct redis *redis);
+
+/* redis_send to a place, whatever the key; -1 when it is not there any more. */
+int redis_send_at(struct redis *redis, uint64_t place, const struct redis_words *words,
+                  redis_done done, void *arg);
+
+/* redis_connection_unsubscribe_sharded there. */
+int redis_unsubscribe_sharded_at(struct redis *redis, uint64_t place, const char *channel);
 
 #endif

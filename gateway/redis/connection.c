@@ -45,14 +45,6 @@ void redis_connection_await_deadline(struct redis_connection *redis)
         arm_timer(redis, deadline_ms - clock_monotonic_ms());
 }
 
-static void push_command(struct redis_connection *redis, redis_done done, void *arg)
-{
-    bool first = pipeline_deadline_ms(&redis->pipeline) == 0;
-    pipeline_push(&redis->pipeline, done, arg, clock_monotonic_ms() + REDIS_DEADLINE_MS);
-    if (first)
-        redis_connection_await_deadline(redis);
-}
-
 static void expire_commands(struct redis_connection *redis)
 {
     redis->options.metrics->redis_timeouts +=
@@ -142,51 +134,23 @@ void redis_connection_become_ready(struct redis_connection *redis)
     redis_connection_release(redis);
 }
 
-/* Commands wait for redis_connection_flush, and leave with one system call. */
-static void write_command(struct redis_connection *redis, const struct redis_words *words,
-                          redis_done done, void *arg)
-{
-    char head[REDIS_HEAD_BYTES];
-    evbuffer_add(redis->unsent, head, redis_words_head(words->count, head));
-    evbuffer_add(redis->unsent, words->bytes.data, words->bytes.len);
-    redis->options.metrics->redis_commands +=
-        redis->state == REDIS_READY && redis->options.role != REDIS_ROLE_SENTINEL;
-    push_command(redis, done, arg);
-}
-
-/* Straight to the socket: docs/decisions/0022-redis-socket.md. */
-void redis_connection_flush(struct redis_connection *redis)
-{
-    if (redis->stream == NULL || evbuffer_get_length(redis->unsent) == 0)
-        return;
-    if (redis->options.tls == NULL &&
-        evbuffer_get_length(bufferevent_get_output(redis->stream)) == 0)
-        evbuffer_write(redis->unsent, bufferevent_getfd(redis->stream));
-    bufferevent_write_buffer(redis->stream,
-                             redis->unsent); /* the rest, or all: errors show there */
-}
-
-void redis_connection_write_list(struct redis_connection *redis, redis_done done, void *arg,
-                                 const char *first, va_list rest)
-{
-    struct redis_words words = {0};
-    redis_words_add_list(&words, first, rest);
-    write_command(redis, &words, done, arg);
-    redis_words_done(&words);
-}
-
-/* What is published comes between the answers to SUBSCRIBE and the like. */
+/* What is published comes between the answers to SUBSCRIBE and the like. A sharded channel may be
+ * left unasked, as its slot moves away. */
 static bool is_push(const struct redis_connection *redis, const struct redis_reply *reply)
 {
+    static const char *const kinds[] = {"message", "smessage", "sunsubscribe"};
     const char *kind = redis_reply_string(redis_reply_at(reply, 0), NULL);
-    return redis->options.subscriber && kind != NULL && strcmp(kind, "message") == 0;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds && kind != NULL; i++)
+        if (redis->options.subscriber && strcmp(kind, kinds[i]) == 0)
+            return true;
+    return false;
 }
 
 static void on_reply(struct redis_connection *redis, const struct redis_reply *reply)
 {
     if (is_push(redis, reply))
         redis->callbacks.on_push(redis->arg, reply);
-    else
+    else if (!pipeline_is_behind_error(&redis->pipeline) || !redis_reply_is_error(reply))
         pipeline_answer(&redis->pipeline, reply);
 }
 
@@ -195,7 +159,7 @@ static void on_error_reply(void *arg, const char *text, size_t len)
     struct redis_connection *redis = arg;
     struct redis_error error;
     redis_error_read(text, len, &error);
-    if (pipeline_is_optional(&redis->pipeline))
+    if (pipeline_is_optional(&redis->pipeline) || pipeline_is_behind_error(&redis->pipeline))
         redis_error_mark_optional(&error);
     redis->callbacks.on_error(redis->arg, &error);
 }
@@ -452,36 +416,4 @@ void redis_connection_reconnect(struct redis_connection *redis, const char *why)
 {
     if (redis->state == REDIS_READY)
         redis_connection_lose(redis, why);
-}
-
-/* --- Sending --- */
-
-void redis_connection_mark_optional(struct redis_connection *redis)
-{
-    pipeline_mark_last_optional(redis->held ? &redis->held_commands : &redis->pipeline);
-}
-
-int redis_connection_send(struct redis_connection *redis, const struct redis_words *words,
-                          redis_done done, void *arg)
-{
-    if (redis->held)
-        redis_connection_hold_back(redis, words, done, arg);
-    else if (redis->state == REDIS_READY)
-        write_command(redis, words, done, arg);
-    else
-        return -1;
-    return 0;
-}
-
-int redis_connection_send_strings(struct redis_connection *redis, redis_done done, void *arg,
-                                  const char *first, ...)
-{
-    struct redis_words words = {0};
-    va_list rest;
-    va_start(rest, first);
-    redis_words_add_list(&words, first, rest);
-    va_end(rest);
-    int result = redis_connection_send(redis, &words, done, arg);
-    redis_words_done(&words);
-    return result;
 }

@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct cluster;
 struct event_base;
 struct redis_connection;
 struct redis_tls;
@@ -27,7 +28,10 @@ struct redis_callbacks {
     /* Each error that Redis sends, also inside an array, whoever sent the command; before the
      * command is answered. */
     void (*on_error)(void *arg, const struct redis_error *error);
-    void (*on_push)(void *arg, const struct redis_reply *reply); /* subscriber: a "message" */
+    /* Subscriber: a "message", an "smessage", or a "sunsubscribe" that was asked for or not. */
+    void (*on_push)(void *arg, const struct redis_reply *reply);
+    /* Subscriber of a cluster: channels are at other nodes (redis_place). */
+    void (*on_places)(void *arg);
 };
 
 /* What the server has to be. */
@@ -50,6 +54,7 @@ struct redis_options {
     bool subscriber;                  /* what is published goes to on_push; commands are answered */
     struct redis_reply_limits limits; /* a longer reply is the end of the connection */
     struct metrics *metrics;
+    struct cluster *cluster; /* of client.h: where the commands go; NULL: to `url` */
 };
 
 /* A reply, or NULL when none came: connection lost, or the deadline passed. A reply that comes
@@ -122,6 +127,10 @@ void redis_connection_fail(struct redis_connection *redis, redis_done done, void
 /* redis_connection_send of a NULL-terminated list of strings. */
 int redis_connection_send_strings(struct redis_connection *redis, redis_done done, void *arg,
                                   const char *first, ...) __attribute__((sentinel));
+
+/* Subscriber: leaves a sharded channel. Nobody is told but by a "sunsubscribe", if at all: a node
+ * that has not the channel's slot any more answers with an error. 0; or -1 without a connection. */
+int redis_connection_unsubscribe_sharded(struct redis_connection *redis, const char *channel);
 
 /* Of the command that was just sent, with success: a user without the right to it is no fault. The
  * error is told as one that was expected (redis_error_mark_optional). */

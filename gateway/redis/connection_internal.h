@@ -42,10 +42,6 @@ struct redis_connection {
  * whoever calls this may be in the middle of something that those who are told would change. */
 void redis_connection_lose(struct redis_connection *redis, const char *why);
 
-/* Writes a command of all words up to a NULL, in whatever state, and waits for its answer. */
-void redis_connection_write_list(struct redis_connection *redis, redis_done done, void *arg,
-                                 const char *first, va_list rest);
-
 /* The timer is set for the oldest command's deadline, if the connection is ready. */
 void redis_connection_await_deadline(struct redis_connection *redis);
 

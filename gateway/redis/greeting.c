@@ -1,6 +1,7 @@
 #include "redis/greeting.h"
 
 #include "redis/connection_internal.h"
+#include "redis/connection_send.h"
 
 #include <stdio.h>
 #include <string.h>

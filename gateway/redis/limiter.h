@@ -1,8 +1,9 @@
 /* limiter: calls of scripts that can wait: who comes in, who leaves, who is still here; and the
  * lists of rooms. At most so many are under way to Redis, the others wait in this process
- * (docs/decisions/0011-bursts.md).
+ * (docs/decisions/0011-bursts.md). Of a cluster, each node has a lane of its own: nobody waits for
+ * a node that is slow or away but those whose room is there.
  *
- * Owns the calls that wait; not the connection. Calls of one limiter are run in order. What is sent
+ * Owns the calls that wait; not the connection. Calls of one lane are run in order. What is sent
  * past it may overtake them. */
 #ifndef YUKIZURI_REDIS_LIMITER_H
 #define YUKIZURI_REDIS_LIMITER_H
@@ -27,17 +28,18 @@ void limiter_free(struct limiter *limiter);
 int limiter_run(struct limiter *limiter, struct script_call *call, unsigned permits,
                 redis_done done, void *arg);
 
-/* Enqueues a call that is made only when it may be sent, so that it is for all who have asked until
- * then: `make` is called once, from limiter_flush at the earliest, with a connection or without,
- * and there limiter_run sends at once. -1 when there is no connection and `make` is never called.
+/* Enqueues a call about `key` that is made only when it may be sent, so that it is for all who have
+ * asked until then: `make` is called once, from limiter_flush at the earliest, with a connection or
+ * without, and there limiter_run sends at once. -1 when there is no connection and `make` is never
+ * called.
  */
-int limiter_enqueue(struct limiter *limiter, void (*make)(void *arg), void *arg);
+int limiter_enqueue(struct limiter *limiter, const char *key, void (*make)(void *arg), void *arg);
 
 /* From the event loop: makes and sends as many as may be under way. Without a connection those who
  * wait are told at the loop's next iteration that no answer will come. */
 void limiter_flush(struct limiter *limiter);
 
-/* Does somebody wait to be sent? */
+/* Does somebody wait to be sent, in any lane? */
 bool limiter_is_congested(const struct limiter *limiter);
 
 #endif

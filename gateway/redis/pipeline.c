@@ -10,7 +10,8 @@ struct pipeline_command {
     redis_done done; /* NULL: nobody waits (any more) */
     void *arg;
     int64_t deadline_ms;
-    bool optional; /* to be refused is no fault */
+    bool optional;     /* to be refused is no fault */
+    bool behind_error; /* an error is of something else */
 };
 
 static struct pipeline_command *at(const struct pipeline *pipeline, uint64_t number)
@@ -38,7 +39,8 @@ void pipeline_push(struct pipeline *pipeline, redis_done done, void *arg, int64_
 {
     if (pipeline->next - pipeline->first == pipeline->size)
         grow(pipeline);
-    *at(pipeline, pipeline->next++) = (struct pipeline_command){done, arg, deadline_ms, false};
+    *at(pipeline, pipeline->next++) =
+        (struct pipeline_command){done, arg, deadline_ms, false, false};
 }
 
 void pipeline_move(struct pipeline *pipeline, struct pipeline *more)
@@ -59,6 +61,16 @@ void pipeline_mark_last_optional(struct pipeline *pipeline)
 bool pipeline_is_optional(const struct pipeline *pipeline)
 {
     return pipeline->first != pipeline->next && at(pipeline, pipeline->first)->optional;
+}
+
+void pipeline_mark_last_behind_error(struct pipeline *pipeline)
+{
+    at(pipeline, pipeline->next - 1)->behind_error = true;
+}
+
+bool pipeline_is_behind_error(const struct pipeline *pipeline)
+{
+    return pipeline->first != pipeline->next && at(pipeline, pipeline->first)->behind_error;
 }
 
 void pipeline_answer(struct pipeline *pipeline, const struct redis_reply *reply)

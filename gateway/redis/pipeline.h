@@ -34,6 +34,11 @@ bool pipeline_is_optional(const struct pipeline *pipeline);
 /* Appends all of `more`, which is empty then. */
 void pipeline_move(struct pipeline *pipeline, struct pipeline *more);
 
+/* An error that comes while the command that was pushed last is the oldest is no answer to it.
+ * There must be one. */
+void pipeline_mark_last_behind_error(struct pipeline *pipeline);
+bool pipeline_is_behind_error(const struct pipeline *pipeline);
+
 /* The reply to the oldest has come: calls its `done`, unless its deadline has passed. Does nothing
  * when there is none. */
 void pipeline_answer(struct pipeline *pipeline, const struct redis_reply *reply);

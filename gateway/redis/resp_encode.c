@@ -47,6 +47,23 @@ void redis_words_move(struct redis_words *words, struct redis_words *more)
     redis_words_done(more);
 }
 
+/* What was written here: "$LEN\r\nWORD\r\n" each. */
+const char *redis_words_at(const struct redis_words *words, size_t index, size_t *len)
+{
+    const char *at = words->bytes.data;
+    if (index >= words->count)
+        return NULL;
+    for (;; index--) {
+        *len = 0;
+        for (at++; *at != '\r'; at++)
+            *len = *len * 10 + (size_t)(*at - '0');
+        at += 2;
+        if (index == 0)
+            return at;
+        at += *len + 2;
+    }
+}
+
 void redis_words_done(struct redis_words *words)
 {
     text_done(&words->bytes);

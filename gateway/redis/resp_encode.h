@@ -26,6 +26,9 @@ void redis_words_add_list(struct redis_words *words, const char *first, va_list 
 /* Adds all of `more`, which is empty then. */
 void redis_words_move(struct redis_words *words, struct redis_words *more);
 
+/* The word at an index, which stays theirs; NULL when there are not so many. */
+const char *redis_words_at(const struct redis_words *words, size_t index, size_t *len);
+
 /* They are empty again. */
 void redis_words_done(struct redis_words *words);
 

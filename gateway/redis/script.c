@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HASH_BYTES = DIGEST_SHA1_BYTES * 2 + 1, MOST_SCRIPTS = 16 };
+enum { HASH_BYTES = DIGEST_SHA1_BYTES * 2 + 1, MOST_SCRIPTS = 16, MOST_REPEATS = 3 };
 
 /* A call, kept whole so that it can be repeated. */
 struct script_run {
@@ -15,7 +15,7 @@ struct script_run {
     redis_done done;
     void *arg;
     const struct script_source *source;
-    bool repeated;
+    unsigned repeats;
     struct redis_words words;
 };
 
@@ -40,18 +40,42 @@ static const struct script_source *find_source(const char *name)
     abort(); /* no such script: a mistake of ours */
 }
 
-static void load_script(struct redis *redis, const struct script_source *source)
+static struct redis_words load_words(const struct script_source *source)
 {
     struct redis_words words = {0};
     redis_words_add_string(&words, "SCRIPT");
     redis_words_add_string(&words, "LOAD");
     redis_words_add(&words, source->text, source->len);
+    return words;
+}
+
+static void load_script(struct redis *redis, const struct script_source *source)
+{
+    struct redis_words words = load_words(source);
     redis_send(redis, &words, NULL, NULL);
     redis_words_done(&words);
 }
 
+/* Where the call goes. */
+static void load_script_beside(const struct script_run *run)
+{
+    struct redis_words words = load_words(run->source);
+    size_t len = 0;
+    const char *key = redis_words_at(&run->words, 3, &len);
+    redis_send_beside(run->redis, key == NULL ? "" : key, len, &words, NULL, NULL);
+    redis_words_done(&words);
+}
+
+/* The slot may move to another node that does not know it, between the loading and the call. */
+static unsigned most_repeats(const struct script_run *run)
+{
+    return redis_is_cluster(run->redis) ? MOST_REPEATS : 1;
+}
+
 void script_load_all(struct redis *redis)
 {
+    if (redis_is_cluster(redis))
+        return; /* each node gets what it does not know */
     for (size_t i = 0; i < script_sources_count; i++)
         load_script(redis, &script_sources[i]);
 }
@@ -66,9 +90,9 @@ static int send_run(struct script_run *run)
 static void on_run_done(void *arg, const struct redis_reply *reply)
 {
     struct script_run *run = arg;
-    if (redis_reply_has_error(reply, "NOSCRIPT") && !run->repeated) {
-        run->repeated = true;
-        load_script(run->redis, run->source);
+    if (redis_reply_has_error(reply, "NOSCRIPT") && run->repeats < most_repeats(run)) {
+        run->repeats++;
+        load_script_beside(run);
         if (send_run(run) == 0)
             return;
     }

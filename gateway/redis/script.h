@@ -1,5 +1,6 @@
 /* script: the Lua scripts that Redis runs for us: loaded with SCRIPT LOAD when a connection becomes
- * ready, called by their hash, loaded again and repeated when Redis answers NOSCRIPT. */
+ * ready, called by their hash, loaded again and repeated when Redis answers NOSCRIPT. Of a cluster
+ * each node gets those that it does not know. */
 #ifndef YUKIZURI_REDIS_SCRIPT_H
 #define YUKIZURI_REDIS_SCRIPT_H
 
@@ -21,7 +22,7 @@ extern const size_t script_sources_count;
  * few milliseconds and two megabytes: at the start, not when the first person comes. */
 void script_hash_all(void);
 
-/* Loads all scripts into this connection's Redis. */
+/* Loads all scripts into this connection's Redis; of a cluster it does nothing. */
 void script_load_all(struct redis *redis);
 
 /* A call: script_begin, then its keys and its arguments, in order, each copied; then script_run or

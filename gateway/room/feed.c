@@ -126,7 +126,8 @@ static void on_published(void *arg, const char *data, size_t len)
 struct feed *feed_open(const struct commands *commands, struct pubsub *pubsub, const char *room,
                        const struct feed_callbacks *callbacks, void *owner)
 {
-    static const struct pubsub_handler handler = {on_subscribed, on_unsubscribed, on_published};
+    static const struct pubsub_handler handler = {on_subscribed, on_unsubscribed, on_published,
+                                                  .of_room = true};
     struct feed *feed = memory_new(sizeof *feed);
     feed->commands = commands;
     feed->pubsub = pubsub;

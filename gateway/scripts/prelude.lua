@@ -2,9 +2,11 @@
 -- keeps them on one shard.
 --
 -- KEYS  1 the room's channel   2 head   3 recent
--- ARGV  1 epoch to use should the room be new   2 ttl of head in s
+-- ARGV  1 epoch to use should the room be new; in a cluster then ' ' and the first ten letters of the history of
+--         each master that the gateway is connected to
+--       2 ttl of head in s
 --       3 retention in seconds (0: keep nothing)
---       4 kept events at most, and their bytes (0: any number): EVENTS:BYTES
+--       4 kept events at most, and their bytes (0: any number): EVENTS:BYTES; then ':s', where the channel is sharded
 
 -- A whole number that Lua can still add one to; nan, inf and nil are none.
 local function is_count(number)
@@ -32,9 +34,10 @@ local function count_in(index, least)
 end
 
 local channel, head, recent = KEYS[1], KEYS[2], KEYS[3]
-local new_epoch, head_ttl = ARGV[1], count_in(2, 1)
-local retention = count_in(3)
-local most_kept, most_bytes = string.match(ARGV[4] or '', '^(%d+):(%d+)$')
+local new_epoch, masters = string.match(ARGV[1] or '', '^(%S*)(.*)$')
+local head_ttl, retention = count_in(2, 1), count_in(3)
+local most_kept, most_bytes, sharded = string.match(ARGV[4] or '', '^(%d+):(%d+)(:?s?)$')
+local publish_command = sharded == ':s' and 'SPUBLISH' or 'PUBLISH'
 must(is_count(tonumber(most_kept)) and tonumber(most_kept) > 0, '4 is not EVENTS:BYTES')
 must(is_count(tonumber(most_bytes)), '4 has no bytes')
 most_bytes = tonumber(most_bytes)
@@ -87,11 +90,21 @@ end
 -- persistence or replication, too. So it has when a master's first replica comes, and its memory is the
 -- same all the same: that fork is behind the last number, and nobody misses anything. (INFO of this
 -- section takes some four microseconds.)
-local history_name
+local history_name, predecessor
 local function history()
-    history_name = history_name or
-                   string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)') or ''
+    if not history_name then
+        local info = redis.call('INFO', 'replication')
+        history_name = string.match(info, 'master_replid:(%w+)') or ''
+        predecessor = string.match(info, 'master_replid2:(%w+)')
+    end
     return history_name
+end
+
+-- Has a room of that history come here by its keys, as its slot did? Then the master that has that history lives and is
+-- another one than this. Whom this one has replaced did not hand its keys over, and may have had more.
+local function was_moved(from)
+    return masters ~= '' and from and #from >= 10 and from ~= predecessor and
+           string.find(masters .. ' ', ' ' .. string.sub(from, 1, 10) .. ' ', 1, true)
 end
 
 -- So many bytes of events were kept before the next one, ever (position).
@@ -122,7 +135,7 @@ local function fork(epoch, seq, forks)
     all[#all + 1] = epoch .. ':' .. digits(seq)
     forks = table.concat(all, ' ', math.max(1, #all - most_forks + 1))
     redis.call('HSET', head, 'epoch', new_epoch, 'history', history(), 'forks', forks)
-    redis.call('PUBLISH', channel,
+    redis.call(publish_command, channel,
                '{"type":"epoch","epoch":"' .. new_epoch .. '","seq":' .. digits(seq) .. '}')
     return forks
 end
@@ -142,7 +155,9 @@ local function position()
     messages = is_count(messages) and messages or 0
     bytes = tonumber(at[6] or '')
     bytes = is_count(bytes) and bytes or 0
-    if at[4] ~= history() then
+    if at[4] ~= history() and was_moved(at[4]) then
+        redis.call('HSET', head, 'history', history())
+    elseif at[4] ~= history() then
         forks = fork(epoch, seq, forks)
         epoch = new_epoch
     end
@@ -228,7 +243,7 @@ local function publish(events, seq, messages)
         forget_excess(tonumber(seq))
     end
     for _, event in ipairs(events) do
-        redis.call('PUBLISH', channel, event)
+        redis.call(publish_command, channel, event)
     end
 end
 

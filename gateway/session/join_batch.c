@@ -143,7 +143,8 @@ static struct join_call *find_call(struct sessions *all, struct room_entry *entr
         return entry->joins;
     struct join_call *call = memory_new(sizeof *call);
     call->entry = entry;
-    if (limiter_enqueue(broker_commands(all->options.broker)->limiter, make_joins, call) != 0) {
+    if (limiter_enqueue(broker_commands(all->options.broker)->limiter,
+                        room_topic(entry->room)->channel.text, make_joins, call) != 0) {
         free(call);
         return NULL;
     }

@@ -86,8 +86,8 @@ static void enqueue_pending_leave(struct pending_leave *leave)
     if (call == NULL || call->count == COMMANDS_LEAVE_MOST) {
         call = memory_new(sizeof *call);
         call->entry = entry;
-        if (limiter_enqueue(broker_commands(entry->all->options.broker)->limiter, make_leave_call,
-                            call) != 0) {
+        if (limiter_enqueue(broker_commands(entry->all->options.broker)->limiter,
+                            room_topic(entry->room)->channel.text, make_leave_call, call) != 0) {
             free(call);
             return; /* session_retry_pending_leaves tries again */
         }

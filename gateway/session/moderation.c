@@ -132,10 +132,10 @@ const char *moderation_set(struct sessions *all, const char *room, const struct 
 static void make_up(struct moderation *moderation)
 {
     struct sessions *all = moderation->all;
-    if (!moderation->missed || !moderation->listens || !broker_is_up(all->options.broker))
-        return;
     const char *run_id = redis_server(moderation->commands->redis)->run_id;
     bool same = run_id[0] != '\0' && strcmp(run_id, moderation->run_id) == 0;
+    if (!moderation->listens || !broker_is_up(all->options.broker) || (!moderation->missed && same))
+        return;
     struct room_entry *entry;
     snprintf(moderation->run_id, sizeof moderation->run_id, "%s", run_id);
     moderation->missed = false;

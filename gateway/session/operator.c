@@ -277,7 +277,11 @@ static void on_unsubscribed(void *arg)
 
 struct operator* operator_new(struct sessions *all)
 {
-    static const struct pubsub_handler handler = {on_subscribed, on_unsubscribed, on_published};
+    static const struct pubsub_handler handler = {
+        .on_subscribed = on_subscribed,
+        .on_unsubscribed = on_unsubscribed,
+        .on_published = on_published,
+    };
     struct operator* operator= memory_new(sizeof *operator);
     operator->all = all;
     operator->control = key_control_channel(all->options.config);

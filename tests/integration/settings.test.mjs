@@ -58,6 +58,7 @@ test("every wrong setting is reported with the fault, its place and the remedy",
     return path.join(directory, name);
   };
   assertSays(["--durability", "replica"], /--durability: the private Redis has no replica that could confirm anything: name another one with redis, or leave this out/);
+  assertSays(["--durability", "replica", "--redis", "redis-cluster://127.0.0.1:1"], /--durability: in a cluster no replica is asked: name a server or Sentinels with redis, or leave this out/);
   assertSays(["--durability", "both"], /--durability: "both" /);
   assertSays(["--addr", `unix:/${"x".repeat(107)}`], /--addr: ".+" has too long a path: a unix socket's has 107 bytes at most/);
   assertSays(["--addr", "example.com"], /--addr: "example\.com" has no port: write :PORT, HOST:PORT/);

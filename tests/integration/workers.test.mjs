@@ -5,7 +5,7 @@ import { once } from "node:events";
 import fs from "node:fs";
 import net from "node:net";
 import test from "node:test";
-import { Process, binary, childrenOf, freePort, get, joined, startGateway, startRedis, until, untilReady } from "../lib/harness.mjs";
+import { Process, binary, childrenOf, freePort, freePortPair, get, joined, startGateway, startRedis, until, untilReady } from "../lib/harness.mjs";
 import { ROOM } from "../lib/rooms.mjs";
 
 test("with workers auto on one core the second SIGTERM ends the process at once", { timeout: 120000 }, async (t) => {
@@ -104,7 +104,7 @@ test("workers that cannot listen report the reason once each, and exit with the 
 
 test("each worker has an address of its own with worker-addr, which tells its figures and no other's", async (t) => {
   const redis = await startRedis(t);
-  const alone = await freePort();
+  const alone = await freePortPair();
   const gateway = await startGateway(t, { redis, args: ["--workers", "2", "--gateway-id", "w", "--worker-addr", `127.0.0.1:${alone}`] });
   for (let number = 1; number <= 2; number++) {
     const port = alone + number - 1;

@@ -166,7 +166,6 @@ static void test_mistakes_are_told(void **state)
     assert_fails("--worker-addr", "127.0.0.1:0", "is not HOST:PORT");
     assert_fails("--worker-addr", "nowhere", "worker-addr:");
     assert_fails("--redis", "http://x", "redis:");
-    assert_fails("--redis", "redis-cluster://x", "clusters");
     assert_fails("--redis", "redis-cluster://x/1", "database 0 alone");
     assert_fails("--redis", "redis-sentinel://x", "name of the master is missing");
     assert_fails("--redis-password-file=/nonexistent", "--redis=redis://h", "cannot read");

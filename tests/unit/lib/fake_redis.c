@@ -10,6 +10,7 @@
 #include <event2/event.h>
 #include <event2/listener.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -218,15 +219,49 @@ static void on_accepted(struct evconnlistener *listener, evutil_socket_t fd,
 
 /* --- Life --- */
 
-struct fake_redis *fake_redis_new(struct event_base *base)
+static struct fake_redis *new_fake(struct event_base *base)
 {
     struct fake_redis *fake = memory_new(sizeof *fake);
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
     signal(SIGPIPE, SIG_IGN); /* as the program does */
     fake->base = base;
     list_init(&fake->peers);
     list_init(&fake->calls);
     fake_redis_hash_scripts(fake);
+    return fake;
+}
+
+struct fake_redis *fake_redis_new_on_port(struct event_base *base)
+{
+    struct fake_redis *fake = new_fake(base);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof address;
+    fake->listener = evconnlistener_new_bind(base, on_accepted, fake, LEV_OPT_CLOSE_ON_FREE, -1,
+                                             (struct sockaddr *)&address, (int)len);
+    assert_non_null(fake->listener);
+    getsockname(evconnlistener_get_fd(fake->listener), (struct sockaddr *)&address, &len);
+    fake->port = ntohs(address.sin_port);
+    snprintf(fake->url, sizeof fake->url, "redis://127.0.0.1:%d", fake->port);
+    return fake;
+}
+
+int fake_redis_port(const struct fake_redis *fake)
+{
+    return fake->port;
+}
+
+void fake_redis_push_bytes(struct fake_redis *fake, const void *data, size_t len)
+{
+    for (struct link *at = fake->peers.next; at != &fake->peers; at = at->next) {
+        struct peer *peer = LIST_ITEM(at, struct peer, in_redis);
+        if (peer->subscriber)
+            bufferevent_write(peer->stream, data, len);
+    }
+}
+
+struct fake_redis *fake_redis_new(struct event_base *base)
+{
+    struct fake_redis *fake = new_fake(base);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
     snprintf(fake->directory, sizeof fake->directory, "/tmp/yukizuri-unit.XXXXXX");
     assert_non_null(mkdtemp(fake->directory));
     snprintf(fake->url, sizeof fake->url, "unix:%s/redis", fake->directory);
@@ -244,8 +279,10 @@ void fake_redis_free(struct fake_redis *fake)
     fake_redis_drop(fake, FAKE_ALL);
     fake_redis_free_calls(fake);
     evconnlistener_free(fake->listener);
-    unlink(fake->url + strlen("unix:"));
-    rmdir(fake->directory);
+    if (fake->directory[0] != '\0') {
+        unlink(fake->url + strlen("unix:"));
+        rmdir(fake->directory);
+    }
     free(fake);
 }
 

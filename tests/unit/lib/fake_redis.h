@@ -24,6 +24,10 @@ struct fake_redis_call;
 /* Listens in a directory of its own under /tmp. The base must outlive it. */
 struct fake_redis *fake_redis_new(struct event_base *base);
 
+/* The same on a port of 127.0.0.1, as a node of a cluster needs it. */
+struct fake_redis *fake_redis_new_on_port(struct event_base *base);
+int fake_redis_port(const struct fake_redis *fake);
+
 /* Closes the connections, frees all calls, removes the directory. NULL is fine. */
 void fake_redis_free(struct fake_redis *fake);
 
@@ -92,6 +96,9 @@ void fake_redis_publish_bytes(struct fake_redis *fake, const char *channel, cons
  * makes new ones, after a while. */
 enum fake_redis_connections { FAKE_SUBSCRIBERS = 1, FAKE_COMMANDS = 2, FAKE_ALL = 3 };
 void fake_redis_drop(struct fake_redis *fake, enum fake_redis_connections which);
+
+/* Sends RESP bytes that nobody has asked for to all who have subscribed to something. */
+void fake_redis_push_bytes(struct fake_redis *fake, const void *data, size_t len);
 
 /* Away: all connections are closed, and new ones as soon as they are made. */
 void fake_redis_set_away(struct fake_redis *fake, bool away);

@@ -59,7 +59,8 @@ static void subscribe(struct fake_redis_call *call, const char *name)
         list_add(&peer->channels, &channel->link);
     }
     peer->subscriber = true;
-    fake_redis_answer(call, "['subscribe', '%s', 1]", name);
+    fake_redis_answer(call, "['%s', '%s', 1]",
+                      strcmp(call->name, "SUBSCRIBE") == 0 ? "subscribe" : "ssubscribe", name);
 }
 
 static void unsubscribe(struct fake_redis_call *call, const char *name)
@@ -122,7 +123,7 @@ static bool answer_alone(struct fake_redis_call *call)
         fake_redis_answer(call, "%s", answer);
     else if (is_about_orders(call))
         fake_redis_answer(call, strcmp(call->name, "GET") == 0 ? "null" : "-2");
-    else if (strcmp(call->name, "SUBSCRIBE") == 0)
+    else if (strcmp(call->name, "SUBSCRIBE") == 0 || strcmp(call->name, "SSUBSCRIBE") == 0)
         subscribe(call, fake_redis_argument(call, 1));
     else if (strcmp(call->name, "UNSUBSCRIBE") == 0)
         unsubscribe(call, fake_redis_argument(call, 1));

@@ -62,7 +62,8 @@ struct fake_redis {
     void (*steps)(void *arg); /* see fake_redis_follow; NULL: none */
     void *steps_arg;
     char hashes[BROKER_SCRIPTS][BROKER_HASH_BYTES];
-    char directory[32];
+    char directory[32]; /* "" on a port */
+    int port;
     char url[64];
 };
 

@@ -65,7 +65,8 @@ static void flush(void *redis)
 static int set_up(void **state)
 {
     struct world *world = calloc(1, sizeof *world);
-    const struct redis_callbacks callbacks = {on_ready, on_lost, on_error, on_push};
+    const struct redis_callbacks callbacks = {
+        .on_ready = on_ready, .on_lost = on_lost, .on_error = on_error, .on_push = on_push};
     world->base = event_base_new();
     world->fake = fake_redis_new(world->base);
     assert_null(redis_url_parse(fake_redis_url(world->fake), &world->url));

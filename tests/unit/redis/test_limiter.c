@@ -58,7 +58,7 @@ static void make(void *key)
 /* A call that is made only when it may be sent. */
 static int enqueue(const char *key)
 {
-    return limiter_enqueue(limiter, make, (void *)(uintptr_t)key);
+    return limiter_enqueue(limiter, key, make, (void *)(uintptr_t)key);
 }
 
 static void go(void)
@@ -248,7 +248,7 @@ static void test_whoever_makes_no_call_when_it_may_holds_up_nobody(void **state)
 {
     (void)state;
     open_limiter(1);
-    limiter_enqueue(limiter, make_nothing, "a");
+    limiter_enqueue(limiter, "a", make_nothing, "a");
     enqueue("b");
     go();
     answer("b");

@@ -1,0 +1,140 @@
+// Gateways on a Redis Cluster of three masters and three replicas, with both kinds of pub/sub. TEST_CROWD=1000 is the number of members in the
+// room whose slot moves.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { startCluster } from "../lib/cluster.mjs";
+import { joined, metrics, ofKind, readyz, startGateway, startRedis, freePort, until, untilReady } from "../lib/harness.mjs";
+import { HEAD, ROOM } from "../lib/rooms.mjs";
+import { startTalk } from "../lib/steady-talk.mjs";
+
+const crowd = Number(process.env.TEST_CROWD ?? 40);
+const kinds = { classic: [], sharded: ["--redis-sharded-pubsub", "true"] };
+const open = ["--rate", "0", "--rate-per-address", "0", "--joins-per-address", "0", "--max-connections-per-address", "0", "--handshakes-per-address", "0"];
+const slot = (cluster) => cluster.slotOf(HEAD);
+
+async function startTwo(t, args, options) {
+  const cluster = await startCluster(t, options);
+  const gateways = [await startGateway(t, { redis: cluster.url, args: [...open, ...args] }), await startGateway(t, { redis: cluster.url, args: [...open, ...args] })];
+  return { cluster, gateways, urls: gateways.map(({ url }) => url) };
+}
+
+/** Another master than the one that has the room. */
+const otherMaster = (cluster) => cluster.currentMasters().find((node) => node !== cluster.masterOfSlot(slot(cluster)));
+
+/** Waits until a command of each gateway was put off since the call: lines wait for the slot. */
+async function waiting(gateways) {
+  const putOff = (gateway) => metrics(gateway).then((all) => all.yukizuri_redis_redirections_total);
+  const before = await Promise.all(gateways.map(putOff));
+  await until("lines wait", async () => (await Promise.all(gateways.map(putOff))).every((count, i) => count > before[i]));
+}
+
+for (const [kind, args] of Object.entries(kinds)) {
+  test(`${kind}: a room whose slot moves to another node while its members talk loses nothing, and nobody notices`, { timeout: 120000 }, async (t) => {
+    const { cluster, urls, gateways } = await startTwo(t, args);
+    const talk = await startTalk(t, urls, { count: crowd, talkers: 8 });
+    const first = cluster.masterOfSlot(slot(cluster));
+    const second = otherMaster(cluster);
+    const lines = () => waiting(gateways);
+    await cluster.move(slot(cluster), second, { keysAtOnce: Math.ceil(crowd / 8), opened: lines, betweenKeys: lines, moved: lines });
+    await talk.goesOn();
+    await cluster.move(slot(cluster), first, { keysAtOnce: 50, opened: lines, moved: lines });
+    await talk.goesOn();
+    await talk.assertUndisturbed();
+    assert.equal((await metrics(gateways[0])).yukizuri_redis_nodes, 3);
+  });
+
+  test(`${kind}: a planned failover loses nothing`, { timeout: 120000 }, async (t) => {
+    const { cluster, urls } = await startTwo(t, args);
+    const talk = await startTalk(t, urls);
+    await cluster.failover(cluster.replicasOf(cluster.masterOfSlot(slot(cluster)))[0]);
+    await talk.goesOn();
+    await talk.assertWhole();
+    for (const member of talk.members) assert.deepEqual(member.gaps(), []);
+    assert.deepEqual(talk.refusals.filter((code) => code !== "epoch_changed"), []);
+  });
+
+  test(`${kind}: after a takeover and after the death of a master people talk on, and who missed something is told`, { timeout: 120000 }, async (t) => {
+    const { cluster, urls, gateways } = await startTwo(t, args);
+    const talk = await startTalk(t, urls);
+    await cluster.failover(cluster.replicasOf(cluster.masterOfSlot(slot(cluster)))[0], "TAKEOVER");
+    await talk.goesOn();
+    await cluster.settled();
+    const dead = cluster.masterOfSlot(slot(cluster));
+    await cluster.kill(dead);
+    await cluster.replaced(dead, slot(cluster));
+    await talk.goesOn();
+    await talk.end();
+    const last = (await talk.talkers[0].member.say("the last line")).seq;
+    for (const member of talk.members) await member.waitFor({ text: "the last line" });
+    for (const member of talk.members) {
+      assert.equal(new Set(member.texts()).size, member.texts().length, "nothing is shown twice");
+      const missing = talk.acknowledged.filter((text) => !member.texts().includes(text));
+      assert.ok(missing.length === 0 || member.gaps().length > 0, `a gap tells of ${missing.length} lines`);
+      assert.ok(last > 0);
+    }
+    for (const gateway of gateways) await untilReady(gateway);
+    for (const gateway of gateways) assert.equal(ofKind(gateway, "redis-node-lost").length, 1, JSON.stringify(ofKind(gateway, "redis-node-lost")));
+  });
+
+  test(`${kind}: while the cluster is down for seconds, what is said waits, and none of it is refused`, { timeout: 120000 }, async (t) => {
+    const { cluster, urls, gateways } = await startTwo(t, args);
+    const talk = await startTalk(t, urls);
+    const giveBack = await cluster.takeDown((slot(cluster) + 1) % 16384);
+    for (let i = 0; i < 20; i++) await waiting(gateways);
+    await giveBack();
+    await talk.goesOn();
+    await talk.assertUndisturbed();
+  });
+
+  test(`${kind}: what waits longer than its deadline is refused, and shown once when it is said again`, { timeout: 120000 }, async (t) => {
+    const { cluster, urls } = await startTwo(t, args);
+    const talk = await startTalk(t, urls);
+    const giveBack = await cluster.takeDown((slot(cluster) + 1) % 16384);
+    await until("everybody has been refused", () => talk.talkers.every(({ refusals }) => refusals.includes("unavailable")));
+    await giveBack();
+    await talk.goesOn();
+    await talk.assertWhole();
+  });
+
+  test(`${kind}: an operator reaches a room's members through any node`, { timeout: 60000 }, async (t) => {
+    const { cluster, urls } = await startTwo(t, args);
+    const [alice, bob] = [await joined(t, urls[0], "alice"), await joined(t, urls[1], "bob")];
+    const publish = kind === "sharded" ? "SPUBLISH" : "PUBLISH";
+    for (const node of cluster.nodes) {
+      node.run("-c", publish, ROOM, `by way of ${node.port}`);
+      for (const member of [alice, bob]) await member.waitFor({ type: "notice", text: `by way of ${node.port}` });
+    }
+    for (const member of [alice, bob]) assert.equal(member.received.filter(({ type }) => type === "notice").length, cluster.nodes.length);
+    cluster.nodes[0].run("-c", "PUBLISH", "yukizuri:control", JSON.stringify({ do: "kick", room: "lobby", name: "bob", reason: "spam" }));
+    await alice.waitFor((m) => m.type === "presence" && m.left.some(({ name }) => name === "bob"));
+  });
+
+  test(`${kind}: the members of a dead gateway are taken off by another`, { timeout: 60000 }, async (t) => {
+    const { urls, gateways } = await startTwo(t, [...args, "--lease", "2", "--leave-grace", "2"]);
+    const alice = await joined(t, urls[0], "alice");
+    await joined(t, urls[1], "bob");
+    await gateways[1].stop("SIGKILL");
+    await alice.waitFor((m) => m.type === "presence" && m.left.some(({ name }) => name === "bob"));
+    await until("it is logged", () => ofKind(gateways[0], "gateway-buried").length === 1);
+  });
+}
+
+test("one node that answers is enough as a seed, whatever the others are", { timeout: 60000 }, async (t) => {
+  const cluster = await startCluster(t);
+  const alone = await startRedis(t, { shipped: false });
+  const url = cluster.urlThrough([await freePort(), alone.port, cluster.nodes.at(-1).port]); // a replica
+  const gateway = await startGateway(t, { redis: url });
+  const alice = await joined(t, gateway.url, "alice");
+  await alice.say("hello");
+});
+
+test("seeds that are all wrong are told in a sentence", { timeout: 60000 }, async (t) => {
+  const port = await freePort();
+  const gateway = await startGateway(t, { redis: `redis-cluster://127.0.0.1:${port}`, ready: false });
+  const sentence = `Redis cannot be reached: no node of the cluster answers; 127.0.0.1:${port}: Connection refused; nobody listens there`;
+  await until("it is told", async () => (await readyz(gateway)).body.includes(sentence));
+  await until("it is logged", () => ofKind(gateway, "redis-lost").length === 1);
+  const alone = await startRedis(t, { shipped: false });
+  const other = await startGateway(t, { redis: `redis-cluster://127.0.0.1:${alone.port}`, ready: false });
+  await until("it is told", async () => (await readyz(other)).body.includes("ERR This instance has cluster support disabled"));
+});

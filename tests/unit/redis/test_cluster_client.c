@@ -1,0 +1,408 @@
+/* Commands find the node of their key, wherever that moves, and keep their order. */
+#include "unit.h"
+
+#include "cluster_stage.h"
+#include "redis_stage.h"
+#include "skipping_clock.h"
+
+#include "redis/script.h"
+
+static int open_stage(void **state)
+{
+    (void)state;
+    clock_stop();
+    cluster_stage_start(false);
+    return 0;
+}
+
+static int close_stage(void **state)
+{
+    (void)state;
+    cluster_stage_close();
+    clock_restart();
+    return 0;
+}
+
+/* --- Helpers --- */
+
+static struct fake_redis_call *await_at(int node, const char *name)
+{
+    return fake_redis_await(cluster_stage_node(node), name);
+}
+
+static struct fake_redis_call *await_get(int node, const char *key)
+{
+    struct fake_redis_call *call = await_at(node, "GET");
+    assert_string_equal(fake_redis_argument(call, 1), key);
+    return call;
+}
+
+static size_t count_at(int node, const char *name)
+{
+    return fake_redis_count(cluster_stage_node(node), name);
+}
+
+static const char *told(void)
+{
+    cluster_stage_settle();
+    return redis_stage_told();
+}
+
+/* It is tried again 50 ms later, on the loop's own clock. */
+static void let_retry(void)
+{
+    clock_skip_ms(60);
+}
+
+/* A key in the slot of HIGH_KEY. */
+#define SAME_SLOT(n) "{" HIGH_KEY "}" #n
+
+/* --- Where commands go --- */
+
+static void test_a_command_goes_to_the_node_of_its_key(void **state)
+{
+    (void)state;
+    cluster_stage_get(LOW_KEY);
+    cluster_stage_get(HIGH_KEY);
+    fake_redis_answer(await_get(LOWER, LOW_KEY), "'low'");
+    fake_redis_answer(await_get(UPPER, HIGH_KEY), "'high'");
+    assert_string_equal(told(), LOW_KEY ":low " HIGH_KEY ":high");
+}
+
+static int run_script(const char *key)
+{
+    struct script_call call;
+    script_begin(&call, "leave");
+    script_add_key(&call, key, strlen(key));
+    script_add(&call, LOW_KEY);
+    return script_run(cluster_stage_client(), &call, redis_stage_tell, (void *)(uintptr_t)key);
+}
+
+static void test_a_script_goes_to_the_node_of_its_first_key(void **state)
+{
+    (void)state;
+    run_script(HIGH_KEY);
+    fake_redis_answer(await_at(UPPER, "leave"), "7");
+    assert_string_equal(told(), HIGH_KEY ":7");
+}
+
+static void test_a_command_without_a_key_goes_to_the_node_of_the_home_key(void **state)
+{
+    (void)state;
+    redis_send_strings(cluster_stage_client(), redis_stage_tell, "time", "TIME", NULL);
+    assert_string_equal(told(), "time:[2]");
+    assert_int_equal(count_at(UPPER, "TIME"), 1);
+    assert_int_equal(count_at(LOWER, "TIME"), 0);
+}
+
+static void test_a_command_without_a_key_goes_beside_a_key_that_is_named(void **state)
+{
+    struct redis_words words = {0};
+    (void)state;
+    redis_words_add_string(&words, "WAIT");
+    redis_send_beside(cluster_stage_client(), LOW_KEY, strlen(LOW_KEY), &words, redis_stage_tell,
+                      "wait");
+    redis_words_done(&words);
+    fake_redis_answer(await_at(LOWER, "WAIT"), "1");
+    assert_string_equal(told(), "wait:1");
+}
+
+static void test_a_script_that_a_node_does_not_know_is_loaded_there(void **state)
+{
+    (void)state;
+    run_script(LOW_KEY);
+    fake_redis_answer(await_at(LOWER, "leave"), "-NOSCRIPT No matching script.");
+    await_at(LOWER, "SCRIPT");
+    fake_redis_answer(await_at(LOWER, "leave"), "%s",
+                      cluster_stage_redirect("MOVED", LOW_KEY, SPARE));
+    fake_redis_answer(await_at(SPARE, "leave"), "-NOSCRIPT No matching script.");
+    await_at(SPARE, "SCRIPT");
+    fake_redis_answer(await_at(SPARE, "leave"), "8");
+    assert_string_equal(told(), LOW_KEY ":8");
+}
+
+/* --- Slots that move --- */
+
+static void test_a_moved_slot_is_followed_and_so_are_later_commands(void **state)
+{
+    (void)state;
+    cluster_stage_get(HIGH_KEY);
+    fake_redis_answer(await_get(UPPER, HIGH_KEY), "%s",
+                      cluster_stage_redirect("MOVED", HIGH_KEY, SPARE));
+    fake_redis_answer(await_get(SPARE, HIGH_KEY), "'here'");
+    assert_string_equal(told(), HIGH_KEY ":here");
+    cluster_stage_get(SAME_SLOT(1));
+    fake_redis_answer(await_get(SPARE, SAME_SLOT(1)), "'and this'");
+    assert_string_equal(told(), SAME_SLOT(1) ":and this");
+    assert_int_equal(count_at(UPPER, "GET"), 1);
+    assert_string_equal(cluster_stage_heard(), "ready "); /* of the new node; and no error */
+    assert_int_equal(cluster_stage_metrics()->redis_redirections, 1);
+}
+
+static void test_a_moved_slot_makes_the_client_ask_for_the_map(void **state)
+{
+    (void)state;
+    size_t before = count_at(LOWER, "CLUSTER");
+    cluster_stage_tell_upper(SPARE);
+    cluster_stage_get(HIGH_KEY);
+    fake_redis_answer(await_get(UPPER, HIGH_KEY), "%s",
+                      cluster_stage_redirect("MOVED", HIGH_KEY, SPARE));
+    fake_redis_answer(await_get(SPARE, HIGH_KEY), "1");
+    cluster_stage_await_count(LOWER, "CLUSTER", before + 2);
+    cluster_stage_settle();
+    cluster_stage_get(OTHER_HIGH_KEY); /* a slot of which nobody has said anything */
+    fake_redis_answer(await_get(SPARE, OTHER_HIGH_KEY), "1");
+}
+
+static void test_an_asking_redirection_is_followed_once_behind_asking(void **state)
+{
+    (void)state;
+    cluster_stage_get(HIGH_KEY);
+    fake_redis_answer(await_get(UPPER, HIGH_KEY), "%s",
+                      cluster_stage_redirect("ASK", HIGH_KEY, LOWER));
+    struct fake_redis_call *asking = await_at(LOWER, "ASKING");
+    struct fake_redis_call *call = await_get(LOWER, HIGH_KEY);
+    assert_true(fake_redis_came_before(asking, call));
+    fake_redis_answer(call, "'there'");
+    assert_string_equal(told(), HIGH_KEY ":there");
+    cluster_stage_get(HIGH_KEY);
+    fake_redis_answer(await_get(UPPER, HIGH_KEY), "'back'");
+    assert_string_equal(told(), HIGH_KEY ":back");
+    assert_int_equal(count_at(LOWER, "ASKING"), 1);
+}
+
+static void test_what_cannot_be_done_yet_is_tried_again_until_it_can(void **state)
+{
+    static const char *const errors[] = {"-TRYAGAIN Multiple keys request during rehashing of slot",
+                                         "-CLUSTERDOWN The cluster is down",
+                                         "-LOADING Redis is loading the dataset in memory",
+                                         "-MASTERDOWN Link with MASTER is down",
+                                         "-READONLY You can't write against a read only replica."};
+    (void)state;
+    cluster_stage_get(HIGH_KEY);
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+        fake_redis_answer(await_get(UPPER, HIGH_KEY), "%s", errors[i]);
+        assert_string_equal(told(), "");
+        let_retry();
+    }
+    fake_redis_answer(await_get(UPPER, HIGH_KEY), "'done'");
+    assert_string_equal(told(), HIGH_KEY ":done");
+    assert_string_equal(cluster_stage_heard(), ""); /* it was no error for anybody else */
+}
+
+static void test_another_error_is_the_answer(void **state)
+{
+    (void)state;
+    cluster_stage_get(HIGH_KEY);
+    fake_redis_answer(await_get(UPPER, HIGH_KEY), "-WRONGTYPE no");
+    assert_string_equal(told(), HIGH_KEY ":WRONGTYPE no");
+    assert_string_equal(cluster_stage_heard(), "error WRONGTYPE ");
+}
+
+/* --- Order --- */
+
+static void
+test_commands_of_a_slot_wait_behind_the_one_that_is_tried_and_others_do_not(void **state)
+{
+    (void)state;
+    cluster_stage_get(SAME_SLOT(1));
+    fake_redis_answer(await_get(UPPER, SAME_SLOT(1)), "-TRYAGAIN x");
+    cluster_stage_settle();
+    cluster_stage_get(SAME_SLOT(2));
+    cluster_stage_get(SAME_SLOT(3));
+    cluster_stage_get(OTHER_HIGH_KEY);
+    fake_redis_answer(await_get(UPPER, OTHER_HIGH_KEY), "'at once'");
+    assert_string_equal(told(), OTHER_HIGH_KEY ":at once");
+    let_retry();
+    fake_redis_answer(await_get(UPPER, SAME_SLOT(1)), "1");
+    fake_redis_answer(await_get(UPPER, SAME_SLOT(2)), "2");
+    fake_redis_answer(await_get(UPPER, SAME_SLOT(3)), "3");
+    assert_string_equal(told(), SAME_SLOT(1) ":1 " SAME_SLOT(2) ":2 " SAME_SLOT(3) ":3");
+}
+
+static void test_what_was_under_way_when_a_slot_moved_goes_before_what_is_sent_later(void **state)
+{
+    struct fake_redis_call *calls[3];
+    static const char *const keys[] = {SAME_SLOT(1), SAME_SLOT(2), SAME_SLOT(3)};
+    (void)state;
+    for (size_t i = 0; i < 3; i++)
+        cluster_stage_get(keys[i]);
+    for (size_t i = 0; i < 3; i++)
+        calls[i] = await_get(UPPER, keys[i]);
+    fake_redis_answer(calls[0], "%s", cluster_stage_redirect("MOVED", HIGH_KEY, LOWER));
+    fake_redis_answer(await_get(LOWER, SAME_SLOT(1)), "1");
+    assert_string_equal(told(), SAME_SLOT(1) ":1");
+    cluster_stage_get(SAME_SLOT(4)); /* while the old node has not sent the others back */
+    fake_redis_answer(calls[1], "%s", cluster_stage_redirect("MOVED", HIGH_KEY, LOWER));
+    fake_redis_answer(calls[2], "%s", cluster_stage_redirect("MOVED", HIGH_KEY, LOWER));
+    fake_redis_answer(await_get(LOWER, SAME_SLOT(2)), "2");
+    fake_redis_answer(await_get(LOWER, SAME_SLOT(3)), "3");
+    fake_redis_answer(await_get(LOWER, SAME_SLOT(4)), "4");
+    assert_string_equal(told(), SAME_SLOT(2) ":2 " SAME_SLOT(3) ":3 " SAME_SLOT(4) ":4");
+}
+
+/* --- Nodes that are away --- */
+
+static bool is_lost(void *arg)
+{
+    (void)arg;
+    return !redis_is_whole(cluster_stage_client());
+}
+
+static void lose(int node)
+{
+    fake_redis_set_away(cluster_stage_node(node), true);
+    fake_redis_run_until(cluster_stage_node(node), is_lost, NULL);
+}
+
+static void test_who_waits_when_a_node_is_lost_is_told_at_once(void **state)
+{
+    (void)state;
+    cluster_stage_get(HIGH_KEY);
+    cluster_stage_get(LOW_KEY);
+    await_get(UPPER, HIGH_KEY);
+    lose(UPPER);
+    assert_string_equal(told(), HIGH_KEY ":none");
+    fake_redis_answer(await_get(LOWER, LOW_KEY), "'still here'");
+    assert_string_equal(told(), LOW_KEY ":still here");
+    assert_true(redis_is_ready(cluster_stage_client()));
+}
+
+static void test_commands_wait_for_a_node_that_is_away(void **state)
+{
+    (void)state;
+    lose(UPPER);
+    assert_int_equal(cluster_stage_get(HIGH_KEY), 0);
+    assert_string_equal(told(), "");
+    fake_redis_set_away(cluster_stage_node(UPPER), false);
+    fake_redis_answer(await_get(UPPER, HIGH_KEY), "'back'");
+    assert_string_equal(told(), HIGH_KEY ":back");
+}
+
+static void test_commands_go_to_the_node_that_takes_the_place_of_a_lost_one(void **state)
+{
+    (void)state;
+    lose(UPPER);
+    cluster_stage_get(HIGH_KEY);
+    cluster_stage_tell_upper(SPARE);
+    clock_skip_ms(200);
+    fake_redis_answer(await_get(SPARE, HIGH_KEY), "'replaced'");
+    assert_string_equal(told(), HIGH_KEY ":replaced");
+}
+
+static void pass_ms(int64_t ms)
+{
+    for (; ms > 0; ms -= 500) {
+        clock_skip_ms(500);
+        cluster_stage_pass_a_while();
+    }
+}
+
+static void test_who_waits_for_a_node_is_told_at_the_deadline(void **state)
+{
+    (void)state;
+    lose(UPPER);
+    cluster_stage_get(HIGH_KEY);
+    pass_ms(REDIS_DEADLINE_MS - 1000);
+    assert_string_equal(told(), "");
+    pass_ms(1500);
+    assert_string_equal(told(), HIGH_KEY ":none");
+    assert_int_equal(cluster_stage_metrics()->redis_timeouts, 1);
+    fake_redis_set_away(cluster_stage_node(UPPER), false);
+    cluster_stage_get(HIGH_KEY);
+    await_get(UPPER, HIGH_KEY);
+    assert_int_equal(count_at(UPPER, "GET"), 1); /* the late one never comes */
+}
+
+static void test_nodes_that_send_a_command_to_each_other_are_not_kept_busy(void **state)
+{
+    static char upper[100], lower[100];
+    (void)state;
+    snprintf(upper, sizeof upper, "%s", cluster_stage_redirect("MOVED", HIGH_KEY, LOWER));
+    snprintf(lower, sizeof lower, "%s", cluster_stage_redirect("MOVED", HIGH_KEY, UPPER));
+    fake_redis_always(cluster_stage_node(UPPER), "GET", upper);
+    fake_redis_always(cluster_stage_node(LOWER), "GET", lower);
+    cluster_stage_get(HIGH_KEY);
+    assert_string_equal(told(), "");
+    assert_in_range(count_at(UPPER, "GET") + count_at(LOWER, "GET"), 1, 8);
+}
+
+static void test_who_waits_when_the_client_is_stopped_is_told_from_within(void **state)
+{
+    (void)state;
+    lose(UPPER);
+    cluster_stage_get(HIGH_KEY);
+    cluster_stage_get(SAME_SLOT(2));
+    cluster_stage_get(LOW_KEY);
+    await_get(LOWER, LOW_KEY);
+    cluster_stage_stop();
+    assert_string_equal(redis_stage_told(),
+                        LOW_KEY ":none " HIGH_KEY ":none " SAME_SLOT(2) ":none");
+    assert_int_equal(cluster_stage_get(HIGH_KEY), -1);
+}
+
+/* --- Seeds --- */
+
+static int close_only(void **state)
+{
+    (void)state;
+    cluster_stage_close();
+    return 0;
+}
+
+static void test_a_wrong_seed_does_no_harm_while_another_is_good(void **state)
+{
+    char seeds[100];
+    (void)state;
+    cluster_stage_open("127.0.0.1:1", false);
+    snprintf(seeds, sizeof seeds, "127.0.0.1:1,127.0.0.1:%d",
+             fake_redis_port(cluster_stage_node(SPARE)));
+    cluster_stage_close();
+    cluster_stage_open("127.0.0.1:1", false);
+    cluster_stage_await_heard("lost ");
+    assert_string_equal(cluster_stage_why(), "no node of the cluster answers; 127.0.0.1:1: "
+                                             "Connection refused; nobody listens there");
+    assert_int_equal(cluster_stage_get(HIGH_KEY), -1);
+}
+
+static void test_a_seed_that_is_no_cluster_is_named_with_what_it_said(void **state)
+{
+    (void)state;
+    cluster_stage_open(NULL, false);
+    for (int i = 0; i < CLUSTER_STAGE_NODES; i++)
+        fake_redis_always(cluster_stage_node(i), "CLUSTER",
+                          "-ERR This instance has cluster support disabled");
+    cluster_stage_await_heard("lost ");
+    assert_non_null(strstr(cluster_stage_why(),
+                           "Redis refused: ERR This instance has cluster support disabled"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_stage, close_stage)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_command_goes_to_the_node_of_its_key),
+        TEST(test_a_script_goes_to_the_node_of_its_first_key),
+        TEST(test_a_command_without_a_key_goes_to_the_node_of_the_home_key),
+        TEST(test_a_command_without_a_key_goes_beside_a_key_that_is_named),
+        TEST(test_a_script_that_a_node_does_not_know_is_loaded_there),
+        TEST(test_a_moved_slot_is_followed_and_so_are_later_commands),
+        TEST(test_a_moved_slot_makes_the_client_ask_for_the_map),
+        TEST(test_an_asking_redirection_is_followed_once_behind_asking),
+        TEST(test_what_cannot_be_done_yet_is_tried_again_until_it_can),
+        TEST(test_another_error_is_the_answer),
+        TEST(test_commands_of_a_slot_wait_behind_the_one_that_is_tried_and_others_do_not),
+        TEST(test_what_was_under_way_when_a_slot_moved_goes_before_what_is_sent_later),
+        TEST(test_who_waits_when_a_node_is_lost_is_told_at_once),
+        TEST(test_commands_wait_for_a_node_that_is_away),
+        TEST(test_commands_go_to_the_node_that_takes_the_place_of_a_lost_one),
+        TEST(test_who_waits_for_a_node_is_told_at_the_deadline),
+        TEST(test_nodes_that_send_a_command_to_each_other_are_not_kept_busy),
+        TEST(test_who_waits_when_the_client_is_stopped_is_told_from_within),
+        cmocka_unit_test_teardown(test_a_wrong_seed_does_no_harm_while_another_is_good, close_only),
+        cmocka_unit_test_teardown(test_a_seed_that_is_no_cluster_is_named_with_what_it_said,
+                                  close_only),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
