@@ -133,8 +133,11 @@ static void make_up(struct moderation *moderation)
 {
     struct sessions *all = moderation->all;
     const char *run_id = redis_server(moderation->commands->redis)->run_id;
-    bool same = run_id[0] != '\0' && strcmp(run_id, moderation->run_id) == 0;
-    if (!moderation->listens || !broker_is_up(all->options.broker) || (!moderation->missed && same))
+    bool is_known = run_id[0] != '\0';
+    bool same = is_known && strcmp(run_id, moderation->run_id) == 0;
+    if (!moderation->listens || !broker_is_up(all->options.broker))
+        return;
+    if (!moderation->missed && (same || !is_known))
         return;
     struct room_entry *entry;
     snprintf(moderation->run_id, sizeof moderation->run_id, "%s", run_id);
