@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { startCluster } from "../lib/cluster.mjs";
-import { joined, metrics, ofKind, readyz, startGateway, startRedis, freePort, until, untilReady } from "../lib/harness.mjs";
+import { joined, joinedFrom, metrics, ofKind, readyz, startGateway, startRedis, freePort, until, untilReady } from "../lib/harness.mjs";
 import { HEAD, ROOM } from "../lib/rooms.mjs";
 import { startTalk } from "../lib/steady-talk.mjs";
 
@@ -118,6 +118,23 @@ for (const [kind, args] of Object.entries(kinds)) {
     await until("it is logged", () => ofKind(gateways[0], "gateway-buried").length === 1);
   });
 }
+
+test("bans, rules and pressure are found on whatever node their keys are", { timeout: 60000 }, async (t) => {
+  const { cluster, urls, gateways } = await startTwo(t, ["--trusted-proxy", "127.0.0.1"]);
+  const run = (...command) => cluster.nodes[0].run("-c", ...command);
+  const alice = await joined(t, urls[0], "alice");
+  const mallory = await joinedFrom(t, urls[1], "mallory", "203.0.113.7");
+  const trent = await joinedFrom(t, urls[1], "trent", "198.51.100.9");
+  run("SET", "yukizuri:ban:203.0.113.0/24", "spam", "EX", "600");
+  assert.deepEqual(await mallory.waitClosed(), { code: 4503, reason: "spam" });
+  run("SET", "yukizuri:ban:198.51.100.9", "flood", "EX", "600");
+  assert.deepEqual(await trent.waitClosed(), { code: 4503, reason: "flood" });
+  run("PUBLISH", "yukizuri:control", JSON.stringify({ do: "mute", room: "lobby", name: "alice", for: 600 }));
+  await until("she is muted", () => run("EXISTS", `${ROOM}:muted`) === "1");
+  assert.equal((await alice.refused({ type: "say", text: "hello", nonce: "1" })).code, "muted");
+  run("SET", "yukizuri:pressure", "3", "EX", "600");
+  await until("both know the pressure", async () => (await Promise.all(gateways.map((gateway) => metrics(gateway)))).every((all) => all.yukizuri_pressure === 3));
+});
 
 test("one node that answers is enough as a seed, whatever the others are", { timeout: 60000 }, async (t) => {
   const cluster = await startCluster(t);
