@@ -26,7 +26,7 @@ async function refusedAt(page, name) {
 }
 
 /** The end as a time of day, in the words of the language. */
-const until2 = { "en-GB": /\(until .*\d\d:\d\d\)/, "ja-JP": /（.*\d\d:\d\d まで）/ };
+const until2 = { "en-GB": /\(until .*\d\d:\d\d\)/, "ja-JP": /（.*\d{1,2}:\d\d まで）/ };
 const words = {
   "en-GB": {
     banned: "You cannot come in here.", locked: "Nobody new can come in at the moment.", muted: "Not sent: You cannot speak here at the moment.", held: /^Slowly: the next line goes in \d+ s\.$/,

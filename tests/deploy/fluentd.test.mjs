@@ -168,21 +168,21 @@ test("every line of nginx' access log has its place in the table, whatever clien
   const gateway = await startGateway(t, { redis: await startRedis(t) });
   const nginx = await startNginx(t, `127.0.0.1:${gateway.port}`);
   const agents = ["Mozilla/5.0 (X11; Linux x86-64)", "tab\there", 'quote " and \\x09 back\\slash', "-", ""];
-  for (const agent of agents) await get(`${nginx.origin}/`, { headers: { "User-Agent": agent, Referer: `https://chat.example.org/r/a-b?q=${agents.indexOf(agent)}` } });
+  for (const agent of agents) await get(`${nginx.origin}/`, { headers: { "User-Agent": agent, Referer: `https://chat.example.org/r/a-b-${agents.indexOf(agent)}?q=1` } });
   await rawExchange(nginx.port, Buffer.from("GET /r/\xe8\x91\x9b?a=\tb HTTP/1.0\r\nUser-Agent: \xe8\x91\x9b\r\n\r\n", "latin1"));
   await rawExchange(nginx.port, "nonsense\r\n\r\n");
   const member = await joined(t, nginx.url, "alice");
   member.socket.terminate();
-  await until("the last request is logged", () => nginx.lines().some((line) => line.includes("\tstatus:101\t")));
+  await until("all requests are logged, by one process or another", () => nginx.lines().length === agents.length + 3 && nginx.lines().some((line) => line.includes("\tstatus:101\t")));
   const pipeline = new Pipeline("yukizuri.access");
   const records = nginx.lines().map((line) => pipeline.record(line));
   for (const record of records) {
     pipeline.assertFits(record);
     assert.deepEqual(Object.keys(record).sort(), [...pipeline.fields.keys()].sort());
   }
-  assert.equal(records[0].ua, agents[0], "a - in a value is no missing value");
-  assert.match(records[0].referer, /\/r\/a-b/);
-  assert.equal(records[4].ua, null);
-  assert.deepEqual([records[0].status, records.at(-1).status], [200, 101]);
+  const [first, , , , last] = agents.map((_, i) => records.find(({ referer }) => referer?.includes(`/r/a-b-${i}`)));
+  assert.equal(first.ua, agents[0], "a - in a value is no missing value");
+  assert.equal(last.ua, null);
+  assert.equal(first.status, 200);
   assert.ok(records.every(({ reqtime, size }) => reqtime >= 0 && size >= 0));
 });
