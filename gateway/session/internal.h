@@ -47,7 +47,7 @@ struct joining {
 struct bans;
 struct moderation;
 struct newcomers;
-struct operator;
+struct operators;
 struct pressure;
 struct rules;
 
@@ -117,7 +117,7 @@ struct sessions {
     struct bans *bans;             /* bans.h */
     struct rules *rules;           /* rules.h */
     struct moderation *moderation; /* moderation.h */
-    struct operator* operator;     /* operator.h */
+    struct operators *operators;   /* operators.h */
     struct pressure *pressure;     /* pressure.h */
     struct newcomers *newcomers;   /* newcomers.h */
     struct table *by_id;           /* ADMITTED, JOINED, DETACHED */

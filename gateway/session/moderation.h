@@ -1,6 +1,6 @@
 /* moderation: what operators have ordered for rooms, kept and enforced. Keeps session/rules.h the
  * same as Redis: reads a room's rules when it opens here and after the channel of commands was cut,
- * writes each new one (session/operator.h), and all of them again when Redis has lost its memory.
+ * writes each new one (session/operators.h), and all of them again when Redis has lost its memory.
  * Refuses what they forbid. */
 #ifndef YUKIZURI_SESSION_MODERATION_H
 #define YUKIZURI_SESSION_MODERATION_H

@@ -13,7 +13,7 @@
 #include "session/log.h"
 #include "session/moderation.h"
 #include "session/newcomers.h"
-#include "session/operator.h"
+#include "session/operators.h"
 #include "session/pressure.h"
 #include "session/rate_limit.h"
 #include "session/reconcile.h"
@@ -288,7 +288,7 @@ struct sessions *sessions_new(const struct sessions_options *options)
     all->newcomers = newcomers_new();
     all->rules = rules_new();
     all->moderation = moderation_new(all, session_on_rules_known);
-    all->operator= operator_new(all);
+    all->operators = operators_new(all);
     return all;
 }
 
@@ -312,7 +312,7 @@ void sessions_free(struct sessions *all)
     table_free(all->by_id);
     address_key_free(all->address_key);
     bans_free(all->bans);
-    operator_free(all->operator);
+    operators_free(all->operators);
     moderation_free(all->moderation);
     rules_free(all->rules);
     pressure_free(all->pressure);

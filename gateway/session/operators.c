@@ -1,4 +1,4 @@
-#include "session/operator.h"
+#include "session/operators.h"
 
 #include "base/memory.h"
 #include "config/address_names.h"
@@ -13,8 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct operator
-{
+struct operators {
     struct sessions *all;
     struct key control, done; /* channels */
 };
@@ -236,19 +235,19 @@ static void log_done(const struct sessions *all, const struct control_done *done
               });
 }
 
-static void answer(const struct operator* operator, const struct control_done * done)
+static void answer(const struct operators *operators, const struct control_done *done)
 {
     struct text json = TEXT_EMPTY;
     control_add_done(&json, done);
-    redis_send_strings(broker_commands(operator->all->options.broker)->redis, NULL, NULL,
-                       "PUBLISH", operator->done.text, json.data, NULL);
+    redis_send_strings(broker_commands(operators->all->options.broker)->redis, NULL, NULL,
+                       "PUBLISH", operators->done.text, json.data, NULL);
     text_done(&json);
 }
 
 static void on_published(void *arg, const char *data, size_t len)
 {
-    const struct operator* operator= arg;
-    struct sessions *all = operator->all;
+    const struct operators *operators = arg;
+    struct sessions *all = operators->all;
     struct control control;
     struct control_done done = {.gateway = all->options.config->gateway_id};
     if (control_parse(data, len, &control, &done.error) == 0) {
@@ -258,42 +257,42 @@ static void on_published(void *arg, const char *data, size_t len)
         if (done.error == NULL)
             metrics_count_word(&all->options.metrics->moderation, control_word(control.what));
     }
-    answer(operator, & done);
+    answer(operators, &done);
 }
 
 static void on_subscribed(void *arg)
 {
-    const struct operator* operator= arg;
-    moderation_on_channel(operator->all, true);
+    const struct operators *operators = arg;
+    moderation_on_channel(operators->all, true);
 }
 
 static void on_unsubscribed(void *arg)
 {
-    const struct operator* operator= arg;
-    moderation_on_channel(operator->all, false);
+    const struct operators *operators = arg;
+    moderation_on_channel(operators->all, false);
 }
 
 /* --- Life --- */
 
-struct operator* operator_new(struct sessions *all)
+struct operators *operators_new(struct sessions *all)
 {
     static const struct pubsub_handler handler = {
         .on_subscribed = on_subscribed,
         .on_unsubscribed = on_unsubscribed,
         .on_published = on_published,
     };
-    struct operator* operator= memory_new(sizeof *operator);
-    operator->all = all;
-    operator->control = key_control_channel(all->options.config);
-    operator->done = key_part(operator->control.text, "done");
-    pubsub_add(broker_pubsub(all->options.broker), operator->control.text, &handler, operator);
-    return operator;
+    struct operators *operators = memory_new(sizeof *operators);
+    operators->all = all;
+    operators->control = key_control_channel(all->options.config);
+    operators->done = key_part(operators->control.text, "done");
+    pubsub_add(broker_pubsub(all->options.broker), operators->control.text, &handler, operators);
+    return operators;
 }
 
-void operator_free(struct operator* operator)
+void operators_free(struct operators *operators)
 {
-    if (operator== NULL)
+    if (operators == NULL)
         return;
-    pubsub_remove(broker_pubsub(operator->all->options.broker), operator->control.text);
-    free(operator);
+    pubsub_remove(broker_pubsub(operators->all->options.broker), operators->control.text);
+    free(operators);
 }

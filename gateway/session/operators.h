@@ -1,17 +1,17 @@
-/* operator: carries out what operators publish on the channel P:control (protocol/control.h), and
+/* operators: carries out what operators publish on the channel P:control (protocol/control.h), and
  * answers on P:control:done. Every gateway gets each command and does its own part of it: for its
  * own members, and for what lasts through moderation.h, so that it holds whichever gateway dies. */
-#ifndef YUKIZURI_SESSION_OPERATOR_H
-#define YUKIZURI_SESSION_OPERATOR_H
+#ifndef YUKIZURI_SESSION_OPERATORS_H
+#define YUKIZURI_SESSION_OPERATORS_H
 
 #include "session/internal.h"
 
-struct operator;
+struct operators;
 
 /* Listens from here on; `all` must have its moderation. */
-struct operator* operator_new(struct sessions *all);
+struct operators *operators_new(struct sessions *all);
 
 /* The broker must have been stopped, and not be freed. NULL is fine. */
-void operator_free(struct operator* operator);
+void operators_free(struct operators *operators);
 
 #endif
