@@ -50,6 +50,14 @@ static int parse_number(const char *text, long low, long high, int *out)
     return 0;
 }
 
+/* "fe80::1%25eth0" is "fe80::1%eth0" (RFC 6874, section 2); many write that itself. */
+static void decode_zone(char *host)
+{
+    char *zone = strstr(host, "%25");
+    if (zone != NULL)
+        memmove(zone + 1, zone + 3, strlen(zone + 3) + 1);
+}
+
 static const char *parse_host(const char *text, size_t len, int default_port,
                               struct redis_host *out)
 {
@@ -67,6 +75,7 @@ static const char *parse_host(const char *text, size_t len, int default_port,
         port = end[1] == ':' ? end + 1 : NULL;
         *end = '\0';
         host++;
+        decode_zone(host);
     }
     if (copy[0] != '[' && port != strchr(copy, ':'))
         return brackets;

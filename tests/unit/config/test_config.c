@@ -240,6 +240,8 @@ static void test_redis_urls(void **state)
     assert_url("redis://h", "h", 6379, 0);
     assert_url("redis://h:1/2", "h", 1, 2);
     assert_url("rediss://[::1]:7/", "::1", 7, 0);
+    assert_url("redis://[fe80::1%25eth0]:7", "fe80::1%eth0", 7, 0);
+    assert_url("redis://[fe80::1%eth0]", "fe80::1%eth0", 6379, 0);
     assert_null(redis_url_parse("redis://us%40er:p%3Aw@h", &url));
     assert_string_equal(url.user, "us@er");
     assert_string_equal(url.password, "p:w");
