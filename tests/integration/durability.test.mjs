@@ -10,7 +10,7 @@ const DURABLE = ["--durability", "replica", "--rate", "0"];
 
 /** Starts Redis with a replica, a gateway that waits for it, and two members. */
 async function startRoom(t) {
-  const redis = await startRedis(t);
+  const redis = await startRedis(t, { alone: true });
   const replica = await startReplica(t, redis);
   const gateway = await startGateway(t, { redis, args: DURABLE });
   const [alice, bob] = [await joined(t, gateway.url, "alice"), await joined(t, gateway.url, "bob")];
@@ -37,7 +37,7 @@ test("with a replica, what is said is acknowledged, in order, and many lines sha
 });
 
 test("without the setting, nothing waits for a replica", { timeout: 120000 }, async (t) => {
-  const redis = await startRedis(t);
+  const redis = await startRedis(t, { alone: true });
   const gateway = await startGateway(t, { redis });
   const alice = await joined(t, gateway.url, "alice");
   await alice.say("hello");
@@ -75,7 +75,7 @@ test("while the replica is silent, a line is shown and not acknowledged, and oth
 });
 
 test("a Redis without replicas acknowledges nothing, and the log says why", { timeout: 120000 }, async (t) => {
-  const redis = await startRedis(t);
+  const redis = await startRedis(t, { alone: true });
   const gateway = await startGateway(t, { redis, args: DURABLE });
   const [alice, bob] = [await joined(t, gateway.url, "alice"), await joined(t, gateway.url, "bob")];
   say(alice, "lonely");
@@ -117,7 +117,7 @@ async function talk(member, name, end) {
 }
 
 test("when Redis is killed and its replica promoted, no acknowledged line is lost, though others are", { timeout: 240000 }, async (t) => {
-  const redis = await startRedis(t);
+  const redis = await startRedis(t, { alone: true });
   const link = await startAddress(t, redis.port);
   const replica = await startReplica(t, redis, { port: link.port });
   const last = await startReplica(t, replica); // the replica of the replica confirms after the promotion

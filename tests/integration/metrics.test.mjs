@@ -8,7 +8,7 @@ import { startSlowPath } from "../lib/redis-paths.mjs";
 
 for (const { word, spoil, mend } of [
   { word: "OOM", spoil: (redis) => (redis.run("CONFIG", "SET", "maxmemory-policy", "noeviction"), redis.refuseWrites()), mend: (redis) => redis.takeWrites() },
-  { word: "NOREPLICAS", spoil: (redis) => redis.run("CONFIG", "SET", "min-replicas-to-write", "1"), mend: (redis) => redis.run("CONFIG", "SET", "min-replicas-to-write", "0") },
+  { word: "NOREPLICAS", spoil: (redis) => redis.run("CONFIG", "SET", "min-replicas-to-write", "9"), mend: (redis) => redis.run("CONFIG", "SET", "min-replicas-to-write", "0") },
   { word: "NOPERM", spoil: (redis) => redis.run("ACL", "SETUSER", "yukizuri", "-evalsha"), mend: (redis) => redis.run("ACL", "SETUSER", "yukizuri", "+evalsha") },
 ]) {
   test(`a Redis that refuses members' commands (${word}) is in the log once and in the metrics, and so is its recovery`, { timeout: 120000 }, async (t) => {

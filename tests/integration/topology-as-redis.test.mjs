@@ -1,4 +1,4 @@
-// The topologies that stand in for a single Redis in all other tests (YUKIZURI_TEST_REDIS): they look like one.
+// The topologies that stand in for a single Redis in all other tests (TEST_REDIS): they look like one.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { Process, until } from "../lib/harness.mjs";

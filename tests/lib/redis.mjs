@@ -121,9 +121,9 @@ export function assertNothingRefused(redis) {
 }
 
 /** Starts Redis with the shipped configuration, or with Redis' defaults if `shipped` is false. Gateways log in as the shipped user; `run`
- *  uses the default user, which has all permissions. With YUKIZURI_TEST_REDIS it is a topology that looks like one Redis (topologies.mjs). */
-export async function startRedis(t, { port, args = [], shipped = true } = {}) {
-  if (topology !== null && shipped && args.length === 0) return (await import("./topologies.mjs")).startTopology(t, { port });
+ *  uses the default user, which has all permissions. With TEST_REDIS it is a topology that looks like one Redis (topologies.mjs). */
+export async function startRedis(t, { port, args = [], shipped = true, alone = false } = {}) {
+  if (topology !== null && shipped && !alone && args.length === 0) return (await import("./topologies.mjs")).startTopology(t, { port });
   const where = port ?? (await freePort());
   const home = temporaryDirectory(t); // whatever it may write is gone with the test
   const begin = shipped ? [shippedConfiguration(home)] : [];

@@ -265,7 +265,7 @@ export class Sentinels {
 /** Starts a master, `replicas` replicas and `count` Sentinels, and waits until they know each other.
  *  `sentinelUser` and `sentinelPassword`: what gateways need to ask a Sentinel; a user has the permissions of the example. With a password alone
  *  it is the default user's. Without both, everybody may ask. `settings`: more lines of every Redis' configuration. */
-export async function startSentinels(t, { replicas = 2, count = 3, quorum = Math.floor(count / 2) + 1, downAfter = 1000, failoverTimeout = 4000, name = "yukizuri", sentinelUser = null, sentinelPassword = null, settings = [] } = {}) {
+export async function startSentinels(t, { replicas = 2, count = 3, quorum = Math.floor(count / 2) + 1, downAfter = 2000, failoverTimeout = 6000, name = "yukizuri", sentinelUser = null, sentinelPassword = null, settings = [] } = {}) {
   const adminPassword = sentinelUser === null ? sentinelPassword : "a password of administrators";
   return new Sentinels(t, { replicas, count, quorum, downAfter, failoverTimeout, name, settings, adminPassword, user: sentinelUser, password: sentinelPassword }).begin();
 }

@@ -1,4 +1,4 @@
-// Runs tests that know a single Redis against Redis with a Sentinel, or against a cluster: YUKIZURI_TEST_REDIS=sentinel or =cluster. What
+// Runs tests that know a single Redis against Redis with a Sentinel, or against a cluster: TEST_REDIS=sentinel or =cluster. What
 // `startRedis` returns then has the interface of a single Redis. Gateways get the URL of the whole by its `url`.
 //
 // A test that needs one server of its own gets one: it gives arguments for it, or another configuration than the shipped one.
