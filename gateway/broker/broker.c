@@ -205,7 +205,6 @@ static void on_commands_ready(void *arg)
         return;
     redis_time_ask_anew(&broker->redis_time);
     persistence_ask(broker->persistence);
-    script_load_all(broker->redis);
     on_either_ready(broker);
 }
 
@@ -309,6 +308,7 @@ static struct redis *new_connection(struct broker *broker, bool subscriber)
     };
     struct redis_options options = connection_options(broker);
     options.subscriber = subscriber;
+    options.prepare = subscriber ? NULL : script_load_all;
     return redis_new(&options, &callbacks, broker);
 }
 

@@ -129,6 +129,8 @@ void redis_connection_become_ready(struct redis_connection *redis)
     redis->held = false; /* what on_ready sends goes first */
     evtimer_del(redis->timer);
     redis_connection_await_deadline(redis);
+    if (redis->options.prepare != NULL)
+        redis->options.prepare(redis);
     redis->callbacks.on_ready(redis->arg);
     redis->held = held;
     redis_connection_release(redis);

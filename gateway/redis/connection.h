@@ -54,6 +54,9 @@ struct redis_options {
     bool subscriber;                  /* what is published goes to on_push; commands are answered */
     struct redis_reply_limits limits; /* a longer reply is the end of the connection */
     struct metrics *metrics;
+    /* What every server is to have is sent there, from within, before anything else is; NULL:
+     * nothing. */
+    void (*prepare)(struct redis_connection *connection);
     struct cluster *cluster; /* of client.h: where the commands go; NULL: to `url` */
 };
 

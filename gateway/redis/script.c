@@ -49,13 +49,6 @@ static struct redis_words load_words(const struct script_source *source)
     return words;
 }
 
-static void load_script(struct redis *redis, const struct script_source *source)
-{
-    struct redis_words words = load_words(source);
-    redis_send(redis, &words, NULL, NULL);
-    redis_words_done(&words);
-}
-
 /* Where the call goes. */
 static void load_script_beside(const struct script_run *run)
 {
@@ -72,12 +65,13 @@ static unsigned most_repeats(const struct script_run *run)
     return redis_is_cluster(run->redis) ? MOST_REPEATS : 1;
 }
 
-void script_load_all(struct redis *redis)
+void script_load_all(struct redis_connection *connection)
 {
-    if (redis_is_cluster(redis))
-        return; /* each node gets what it does not know */
-    for (size_t i = 0; i < script_sources_count; i++)
-        load_script(redis, &script_sources[i]);
+    for (size_t i = 0; i < script_sources_count; i++) {
+        struct redis_words words = load_words(&script_sources[i]);
+        redis_connection_send(connection, &words, NULL, NULL);
+        redis_words_done(&words);
+    }
 }
 
 static void on_run_done(void *arg, const struct redis_reply *reply);

@@ -1,6 +1,5 @@
 /* script: the Lua scripts that Redis runs for us: loaded with SCRIPT LOAD when a connection becomes
- * ready, called by their hash, loaded again and repeated when Redis answers NOSCRIPT. Of a cluster
- * each node gets those that it does not know. */
+ * ready, called by their hash, loaded again and repeated when Redis answers NOSCRIPT. */
 #ifndef YUKIZURI_REDIS_SCRIPT_H
 #define YUKIZURI_REDIS_SCRIPT_H
 
@@ -22,8 +21,9 @@ extern const size_t script_sources_count;
  * few milliseconds and two megabytes: at the start, not when the first person comes. */
 void script_hash_all(void);
 
-/* Loads all scripts into this connection's Redis; of a cluster it does nothing. */
-void script_load_all(struct redis *redis);
+/* Loads all scripts, for redis_options.prepare: calls stay in order only where none of them has to
+ * be repeated. */
+void script_load_all(struct redis_connection *connection);
 
 /* A call: script_begin, then its keys and its arguments, in order, each copied; then script_run or
  * script_prepare, which take all of it over. */

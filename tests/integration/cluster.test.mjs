@@ -136,6 +136,17 @@ test("bans, rules and pressure are found on whatever node their keys are", { tim
   await until("both know the pressure", async () => (await Promise.all(gateways.map((gateway) => metrics(gateway)))).every((all) => all.yukizuri_pressure === 3));
 });
 
+test("a node that has not run a script yet does what it is asked in order: who leaves and joins again finds its name free", { timeout: 60000 }, async (t) => {
+  const { cluster, gateways: [gateway] } = await startTwo(t, []);
+  const rooms = cluster.currentMasters().map((master) => Array.from({ length: 100 }, (_, i) => `room-${i}`).find((room) => cluster.masterOf(`yukizuri:{${room}}:head`) === master));
+  for (const room of rooms) {
+    const alice = await joined(t, `${gateway.url}/${room}`, "alice");
+    alice.sendTogether([{ type: "say", text: "bye" }, { type: "leave" }, { type: "join", name: "alice" }]);
+    await until("a second welcome", () => alice.received.filter(({ type }) => type === "welcome").length === 2);
+    assert.equal(alice.find({ type: "error" }), undefined);
+  }
+});
+
 test("one node that answers is enough as a seed, whatever the others are", { timeout: 60000 }, async (t) => {
   const cluster = await startCluster(t);
   const alone = await startRedis(t, { shipped: false });

@@ -92,6 +92,11 @@ static void flush(void *arg)
 
 void redis_stage_open(void)
 {
+    redis_stage_open_prepared(NULL);
+}
+
+void redis_stage_open_prepared(void (*prepare)(struct redis_connection *connection))
+{
     static const struct redis_callbacks callbacks = {
         .on_ready = on_ready, .on_lost = on_lost, .on_error = on_error};
     script_hash_all();
@@ -103,7 +108,8 @@ void redis_stage_open(void)
                                           .address_index = &stage.address_index,
                                           .client_name = "unit",
                                           .limits = {1 << 20, 1 << 20},
-                                          .metrics = &stage.metrics};
+                                          .metrics = &stage.metrics,
+                                          .prepare = prepare};
     stage.redis = redis_new(&options, &callbacks, NULL);
     fake_redis_follow(stage.fake, flush, NULL);
     fake_redis_run_until(stage.fake, is_ready, NULL);

@@ -9,6 +9,9 @@
 /* Opens both, and waits until the connection is ready. */
 void redis_stage_open(void);
 
+/* The same with redis_options.prepare. */
+void redis_stage_open_prepared(void (*prepare)(struct redis_connection *connection));
+
 /* Stops the connection: who still waits is told so, from within. */
 void redis_stage_stop(void);
 void redis_stage_close(void);

@@ -39,7 +39,8 @@ static int ask(const char *name, const char *key, const char *argument)
 
 static void load_all(void)
 {
-    script_load_all(redis_stage_connection());
+    redis_stage_close();
+    redis_stage_open_prepared(script_load_all);
 }
 
 /* --- Helpers --- */
