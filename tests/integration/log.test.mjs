@@ -4,7 +4,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import test from "node:test";
-import { Gateway, Member, Process, atEnd, binary, freePort, get, joined, ofKind, parseLog, startGateway, startRedis, temporaryDirectory, until, untilLogged, untilReady } from "../lib/harness.mjs";
+import { Gateway, Member, Process, atEnd, binary, freePort, get, joined, ofKind, parseLog, startGateway, startRedis, temporaryDirectory, topology, until, untilLogged, untilReady } from "../lib/harness.mjs";
 import { FLOODS } from "../lib/floods.mjs";
 import { assertSays, clean } from "../lib/command-line.mjs";
 
@@ -244,7 +244,7 @@ test("the start line has the version, addresses, Redis, way of sending and limit
   assert.deepEqual([limits.rate, limits["max-members"], limits["max-connections"], limits.descriptors], ["7:70", "9", "50", soft]);
   for (const name of ["max-connections-per-address", "max-text", "max-message", "backlog", "retention", "leave-grace", "lease", "ping", "keep-alive", "drain", "drain-delay"]) assert.match(limits[name], /^\d+$/, name);
   const [{ message: up }] = await untilLogged(gateway, "redis-up");
-  assert.equal(up, `redis://127.0.0.1:${redis.port} is there: Redis ${/redis_version:(\S+)/.exec(redis.run("INFO", "server"))[1]}`);
+  assert.equal(up, `${topology === "cluster" ? shown : `redis://127.0.0.1:${redis.port}`} is there: Redis ${/redis_version:(\S+)/.exec(redis.run("INFO", "server"))[1]}`);
   assert.doesNotMatch(gateway.output, /a password of the tests/);
 });
 

@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import test from "node:test";
-import { Member, counts, joined, joinedFrom, lapse, metric, ofKind, startGateway, startRedis, top, unfit, until } from "../lib/harness.mjs";
+import { Member, counts, joined, joinedFrom, lapse, metric, ofKind, startGateway, startRedis, top, topology, unfit, until } from "../lib/harness.mjs";
 import { Resp } from "../lib/resp.mjs";
 
 const args = ["--trusted-proxy", "127.0.0.1", "--leave-grace", "60", "--lease", "2", "--rate", "0"];
@@ -350,12 +350,12 @@ test("each line of docs/redis.md that can be pasted does what it says, and leave
     const mallory = pressure ? null : await joinedFrom(t, gateways[0].url, "mallory", "198.51.100.7");
     answers.length = 0;
     const [, command] = line.match(/^redis-cli (\w+)/);
-    const output = execFileSync("sh", ["-c", line.replace("redis-cli", `redis-cli -p ${redis.port}`)], { encoding: "utf8" }).trim();
+    const output = execFileSync("sh", ["-c", line.replace("redis-cli", `redis-cli -c -p ${redis.port}`)], { encoding: "utf8" }).trim();
     done[command]++;
     if (command === "SET") assert.equal(output, "OK", line);
     if (command === "DEL" || command === "TTL") assert.ok(Number(output) > 0, `${line}: ${output}`);
     if (command === "PUBLISH") {
-      assert.equal(output, "2", line);
+      if (topology !== "cluster") assert.equal(output, "2", line); // there a node counts its own subscribers
       await until(() => `both gateways answer to ${line}`, () => answers.length === 2);
       for (const answer of answers) assert.equal(answer.error, undefined, line);
       const byName = line.includes("mallory") ? 1 : 0;

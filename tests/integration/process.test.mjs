@@ -71,7 +71,7 @@ test("a password file that root alone may read is read before the gateway become
   const redis = await startRedis(t);
   const file = path.join(temporaryDirectory(t), "password");
   fs.writeFileSync(file, `${redisPassword}\n`, { mode: 0o400 });
-  const gateway = await startGateway(t, { redis: `redis://yukizuri@127.0.0.1:${redis.port}`, args: ["--user", "nobody", "--redis-password-file", file] });
+  const gateway = await startGateway(t, { redis: redis.url.replace(/:[^:@]*@/, "@"), args: ["--user", "nobody", "--redis-password-file", file] });
   assertIsNobody(gateway.pid);
 });
 

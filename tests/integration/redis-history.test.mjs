@@ -239,7 +239,7 @@ test("a member on its way from a draining gateway is not removed as a leftover a
 
 /** Starts a master, and a replica behind a path on which replication can be interrupted. */
 async function startPair(t) {
-  const [master, directory] = [await startRedis(t), temporaryDirectory(t)];
+  const [master, directory] = [await startRedis(t, { alone: true }), temporaryDirectory(t)];
   const replication = await startAddress(t, master.port);
   const replica = await startRedis(t, { args: ["--dir", directory, "--replicaof", "127.0.0.1", String(replication.port), "--repl-diskless-sync-delay", "0"] });
   const address = await startAddress(t, master.port);

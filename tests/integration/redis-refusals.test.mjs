@@ -93,7 +93,7 @@ async function startWithRights(t, rules, { ready = true, args = [] } = {}) {
   const redis = await startRedis(t);
   const allow = (...more) => redis.run("ACL", "SETUSER", "chat", ...more);
   allow("on", ">secret", ...rules);
-  const gateway = await startGateway(t, { redis: `redis://chat:secret@127.0.0.1:${redis.port}`, ready, args: ["--gateway-id", "gw", "--rate", "0", ...args] });
+  const gateway = await startGateway(t, { redis: redis.url.replace(/\/\/.*@/, "//chat:secret@"), ready, args: ["--gateway-id", "gw", "--rate", "0", ...args] });
   return { redis, gateway, allow };
 }
 
@@ -211,7 +211,7 @@ test("refusals for lack of permission delete nothing: epoch, members and nonces 
   const redis = await startRedis(t);
   const allow = (...rules) => redis.run("ACL", "SETUSER", "chat", ...rules);
   allow("on", ">secret", "~*", "&*", "+@all");
-  const gateway = await startGateway(t, { redis: `redis://chat:secret@127.0.0.1:${redis.port}` });
+  const gateway = await startGateway(t, { redis: redis.url.replace(/\/\/.*@/, "//chat:secret@") });
   const alice = await joined(t, gateway.url, "alice");
   const { seq } = await alice.say("one");
   const before = head(redis, "epoch");

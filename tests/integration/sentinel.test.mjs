@@ -149,7 +149,7 @@ test("of Sentinels that tell no epoch, most count; a server that is no master is
 });
 
 test("a failover that no Sentinel tells of is found by asking", async (t) => {
-  const [first, second] = [await startRedis(t), await startRedis(t)];
+  const [first, second] = [await startRedis(t, { alone: true }), await startRedis(t, { alone: true })];
   const told = await startSentinelStandIn(t, first.port);
   const url = `redis-sentinel://yukizuri:${encodeURIComponent(redisPassword)}@127.0.0.1:${told.port}/yukizuri`;
   const gateway = await startGateway(t, { redis: url });
@@ -161,7 +161,7 @@ test("a failover that no Sentinel tells of is found by asking", async (t) => {
 });
 
 test("a Sentinel that announces promotions which do not come holds nobody up for long", async (t) => {
-  const redis = await startRedis(t);
+  const redis = await startRedis(t, { alone: true });
   const told = await startSentinelStandIn(t, redis.port);
   const gateway = await startGateway(t, { redis: `redis-sentinel://yukizuri:${encodeURIComponent(redisPassword)}@127.0.0.1:${told.port}/yukizuri` });
   const alice = await joined(t, gateway.url, "alice");
@@ -177,7 +177,7 @@ test("a Sentinel that announces promotions which do not come holds nobody up for
 });
 
 test("a lost subscription to a Sentinel is made again, and a failover announced then is followed", async (t) => {
-  const [first, second] = [await startRedis(t), await startRedis(t)];
+  const [first, second] = [await startRedis(t, { alone: true }), await startRedis(t, { alone: true })];
   const told = await startSentinelStandIn(t, first.port);
   const url = `redis-sentinel://yukizuri:${encodeURIComponent(redisPassword)}@127.0.0.1:${told.port}/yukizuri`;
   const gateway = await startGateway(t, { redis: url });

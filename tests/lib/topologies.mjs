@@ -52,9 +52,10 @@ class ManyAsOne {
     return this.masters().map((each) => each.errors).join("");
   }
 
-  /** As of a single Redis, where there is one master: a path to it, past the Sentinel. */
+  /** As of a single Redis, where there is one master: a path to it, past the Sentinel. Of a cluster one seed, by another name. */
   urlAt(host, port) {
     if (this.masters().length === 1) return this.home().urlAt(host, port);
+    if (port === this.port) return this.url.replace(/@.*/, `@${host}:${port}`);
     throw new Error("another address leads to one server only: see unfit() in tests/lib/topologies.mjs");
   }
 
@@ -71,8 +72,13 @@ class ManyAsOne {
     if (counted.test(command)) return sum(onAll());
     if (perKey.test(command)) return sum(args.slice(1).map((key) => this.home().run("-c", args[0], key)));
     if (/^PUBSUB NUMSUB/i.test(command)) return this.#subscriptions(onAll().map((text) => text.split("\n")));
-    if (/^EVAL\S* /i.test(command) && args[2] === "0") return this.home(/[\w:]*\{[^{}\s]+\}/.exec(command)?.[0]).run(...args);
+    if (/^EVAL\S* /i.test(command) && args[2] === "0") return this.#runScript(/yukizuri:\{[^{}\s]+\}/.exec(command)?.[0], args, onAll);
     return this.home().run("-c", ...args);
+  }
+
+  /** Where the key is that it names; one that names none looks at all keys. */
+  #runScript(key, args, onAll) {
+    return key === undefined ? onAll().join("\n") : this.home(key).run(...args);
   }
 
   /** The answers have channels and numbers by turns. */
