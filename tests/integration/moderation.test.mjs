@@ -344,6 +344,12 @@ test("each line of docs/redis.md that can be pasted does what it says, and leave
   const text = fs.readFileSync(path.join(top, "docs/redis.md"), "utf8").split("## Moderation")[1].split("\n## ")[0];
   const lines = text.split("\n").filter((line) => line.startsWith("redis-cli "));
   assert.ok(lines.length >= 16, `${lines.length}`);
+  const bothAnswer = (line) => until(() => `both gateways answer to ${line}`, () => answers.length === 2);
+  const afterwards = async (what) => {
+    answers.length = 0;
+    order(redis, what);
+    await bothAnswer(what.do);
+  };
   const done = { PUBLISH: 0, SET: 0, DEL: 0, TTL: 0 };
   for (const line of lines) {
     const pressure = line.includes("yukizuri:pressure"); // nobody comes in then, until each gateway has read that it has ended
@@ -356,18 +362,18 @@ test("each line of docs/redis.md that can be pasted does what it says, and leave
     if (command === "DEL" || command === "TTL") assert.ok(Number(output) > 0, `${line}: ${output}`);
     if (command === "PUBLISH") {
       if (topology !== "cluster") assert.equal(output, "2", line); // there a node counts its own subscribers
-      await until(() => `both gateways answer to ${line}`, () => answers.length === 2);
+      await bothAnswer(line);
       for (const answer of answers) assert.equal(answer.error, undefined, line);
       const byName = line.includes("mallory") ? 1 : 0;
       assert.equal(answers.reduce((sum, { members }) => sum + members, 0), /"do":"(slow|lock|unlock|clear)"/.test(line) ? 1 : byName, line);
     }
     for (const key of stateKeys(redis)) assert.ok(ttl(redis, key) > 0, `${line}: ${key}`);
-    if (/"do":"(lock|kick)"/.test(line)) order(redis, { do: "unlock" });
+    if (/"do":"(lock|kick)"/.test(line)) await afterwards({ do: "unlock" });
     if (line.includes('"kick"')) redis.run("DEL", "yukizuri:ban:198.51.100.7");
     if (pressure) await until(line, async () => (await metric(gateways[0], "pressure")) === (command === "SET" ? 2 : 0));
     if (!mallory) continue;
     mallory.socket.terminate();
-    order(redis, { do: "kick", name: "mallory" });
+    await afterwards({ do: "kick", name: "mallory" });
     await until("she is out", async () => (await metric(gateways[0], "members")) === 0);
   }
   assert.ok(Object.values(done).every((count) => count > 0), JSON.stringify(done));
