@@ -1,13 +1,10 @@
 // A Redis cluster: masters and their replicas, with the shipped configuration. A test can move slots, fail over, and break it.
 import assert from "node:assert/strict";
-import { atEnd } from "./endings.mjs";
-import { temporaryDirectory } from "./files.mjs";
 import { freePortPair } from "./ports.mjs";
-import { Redis, assertNothingRefused, redisPassword, shippedConfiguration } from "./redis.mjs";
-import { usersOfServers } from "./sentinel.mjs";
+import { Redis } from "./redis.mjs";
+import { Servers, urlOf } from "./servers.mjs";
 import { until } from "./until.mjs";
 
-const PATIENCE_MS = 2000; // for one answer of a node that may be frozen
 export const SLOTS = 16384;
 
 /** CRC16 as the specification of Redis Cluster defines it (XMODEM). */
@@ -21,25 +18,20 @@ function crc16(bytes) {
 }
 
 /** The slot of a key: that of its hash tag, if it has one. */
-export function slotOf(key) {
+function slotOf(key) {
   const tag = /^[^{]*\{([^}]+)\}/.exec(key)?.[1];
   return crc16(Buffer.from(tag ?? key)) % SLOTS;
 }
 
-export class ClusterNode extends Redis {
-  constructor(t, port, file) {
-    super(t, port, [file]);
-    this.patience = PATIENCE_MS;
-  }
-
-  /** The cluster as this node sees it: [{ id, port, me, master, failed, epoch, of (the id of its master), slots: [[first, last]] }]; empty without an answer. */
+class ClusterNode extends Redis {
+  /** The cluster as this node sees it: [{ id, port, me, master, epoch, of (the id of its master), slots: [[first, last]] }]; empty without an answer. */
   view() {
     const lines = (this.tryToRun("CLUSTER", "NODES") ?? "").split("\n").filter((line) => line !== "");
     return lines.map((line) => {
       const [id, address, flags, of, , , epoch, , ...slots] = line.split(" ");
       const flag = (name) => flags.split(",").includes(name);
       const ranges = slots.filter((slot) => !slot.startsWith("[")).map((range) => range.split("-").map(Number));
-      return { id, port: Number(/:(\d+)@/.exec(address)[1]), me: flag("myself"), master: flag("master"), failed: flag("fail"), epoch: Number(epoch), of, slots: ranges.map(([first, last = first]) => [first, last]) };
+      return { id, port: Number(/:(\d+)@/.exec(address)[1]), me: flag("myself"), master: flag("master"), epoch: Number(epoch), of, slots: ranges.map(([first, last = first]) => [first, last]) };
     });
   }
 
@@ -64,27 +56,21 @@ export class ClusterNode extends Redis {
 
 const has = (each, slot) => each.slots.some(([first, last]) => first <= slot && slot <= last);
 
-export class Cluster {
-  /** The nodes, in the order of their start: the first masters, then the first replicas. */
-  nodes = [];
-  #t;
-  #asleep = new Set();
-  #homes = new Map(); // port → directory
+class Cluster extends Servers {
+  constructor(t, { masters, replicas, nodeTimeout, settings }) {
+    super(t, settings);
+    Object.assign(this, { masters, replicas, nodeTimeout });
+  }
 
-  constructor(t, options) {
-    this.#t = t;
-    Object.assign(this, options);
+  /** In the order of their start: the first masters, then the first replicas. */
+  get nodes() {
+    return this.servers;
   }
 
   async begin() {
     const count = this.masters * (1 + this.replicas);
-    for (let i = 0; i < count; i++) {
-      const port = await freePortPair();
-      this.#homes.set(port, temporaryDirectory(this.#t));
-      this.nodes.push(this.#startNode(port));
-    }
-    await Promise.all(this.nodes.map((node) => node.untilUp()));
-    for (const { port } of this.nodes) atEnd(this.#t, () => assertNothingRefused(this.at(port)));
+    for (let i = 0; i < count; i++) this.nodes.push(this.#startNode(await freePortPair()));
+    await this.untilUp();
     for (const node of this.nodes) node.id = node.run("CLUSTER", "MYID");
     this.#giveSlots();
     this.#introduce();
@@ -95,12 +81,7 @@ export class Cluster {
   }
 
   #startNode(port) {
-    const home = this.#homes.get(port);
-    const lines = [
-      `port ${port}`, "bind 127.0.0.1", `dir ${home}`, "repl-diskless-sync-delay 0", "cluster-enabled yes", `cluster-port ${port + 1}`,
-      `cluster-node-timeout ${this.nodeTimeout}`, ...usersOfServers(), ...this.settings,
-    ];
-    return new ClusterNode(this.#t, port, shippedConfiguration(home, lines));
+    return this.startServer(port, ["cluster-enabled yes", `cluster-port ${port + 1}`, `cluster-node-timeout ${this.nodeTimeout}`], ClusterNode);
   }
 
   /** Gives each master its part of the slots and an epoch of its own. */
@@ -118,19 +99,6 @@ export class Cluster {
     });
   }
 
-  /** The nodes that answer: alive, and not stopped by `stop`. */
-  awake() {
-    return this.nodes.filter((node) => node.running && !this.#asleep.has(node));
-  }
-
-  at(port) {
-    return this.nodes.find((node) => node.port === port);
-  }
-
-  withId(id) {
-    return this.nodes.find((node) => node.id === id);
-  }
-
   /** Waits until all nodes that answer see the same masters with the same slots, all slots are served, and each replica has everything. */
   async settled() {
     const served = (node) => node.view().flatMap(({ id, slots }) => slots.map(([first, last]) => `${String(first).padStart(5, "0")}-${last} ${id}`)).sort().join();
@@ -140,7 +108,7 @@ export class Cluster {
     await until("the replicas are linked", () => replicas.every((replica) => replica.lines("ROLE")[3] === "connected"));
     for (const master of this.awake().filter((node) => node.isMaster)) {
       const count = replicas.filter((replica) => replica.self().of === master.id).length;
-      await until("the replicas have everything", () => Number(master.runTogether(["PING", `WAIT ${count} ${PATIENCE_MS / 2}`])[1]) >= count);
+      await this.replicated(master, count);
     }
   }
 
@@ -210,28 +178,9 @@ export class Cluster {
     });
   }
 
-  async kill(node) {
-    await node.stop("SIGKILL");
-  }
-
   /** Starts a killed node again, empty, under its old id. Returns the new process, which takes its place in `nodes`. */
-  async restart(dead) {
-    const node = this.#startNode(dead.port);
-    node.id = dead.id;
-    this.nodes[this.nodes.indexOf(dead)] = node;
-    await node.untilUp();
-    return node;
-  }
-
-  /** Stops a node (SIGSTOP) until `cont` or the end of the test. */
-  stop(node) {
-    this.#asleep.add(node);
-    node.freeze(this.#t);
-  }
-
-  cont(node) {
-    this.#asleep.delete(node);
-    node.thaw();
+  restart(dead) {
+    return this.replace(dead, Object.assign(this.#startNode(dead.port), { id: dead.id }));
   }
 
   /** Takes this slot from its master and from what others know, so that every node answers CLUSTERDOWN. Returns a function that gives it back. */
@@ -253,7 +202,7 @@ export class Cluster {
 
   /** The URL for gateways, by way of these ports as seeds. */
   urlThrough(ports) {
-    return `redis-cluster://yukizuri:${encodeURIComponent(redisPassword)}@${ports.map((port) => `127.0.0.1:${port}`).join(",")}`;
+    return urlOf("redis-cluster", ports);
   }
 
   get url() {

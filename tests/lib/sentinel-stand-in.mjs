@@ -7,7 +7,7 @@ import { parse } from "./resp.mjs";
 const bulk = (word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`;
 const array = (items) => `*${items.length}\r\n${items.join("")}`;
 
-export class SentinelStandIn {
+class SentinelStandIn {
   /** The master that it names, { host, port }; null: the name is unknown to it. */
   master;
   /** The commands so far, as arrays of words. */

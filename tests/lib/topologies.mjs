@@ -6,7 +6,7 @@
 import { after } from "node:test";
 import { atEnd } from "./endings.mjs";
 import { startCluster } from "./cluster.mjs";
-import { assertNothingRefused } from "./redis.mjs";
+import { Redis, assertNothingRefused } from "./redis.mjs";
 import { startSentinels } from "./sentinel.mjs";
 import { topology } from "./topology-choice.mjs";
 
@@ -27,6 +27,11 @@ const sum = (texts) => String(texts.reduce((total, text) => total + Number(text)
 class ManyAsOne {
   /** Nothing but data was changed, so that another test may use it. */
   clean = true;
+
+  // These need `run` and `commandCalls` alone.
+  lines = Redis.prototype.lines;
+  tryToRun = Redis.prototype.tryToRun;
+  calls = Redis.prototype.calls;
 
   constructor({ masters, home, url, restart, stage }) {
     Object.assign(this, { masters, home, url, stage, startAgain: restart });
@@ -86,27 +91,10 @@ class ManyAsOne {
     return answers[0].map((word, i) => (i % 2 === 0 ? word : sum(answers.map((answer) => answer[i])))).join("\n");
   }
 
-  lines(...args) {
-    const text = this.run(...args);
-    return text === "" ? [] : text.split("\n");
-  }
-
-  tryToRun(...args) {
-    try {
-      return this.run(...args);
-    } catch {
-      return null;
-    }
-  }
-
   commandCalls() {
     const all = {};
     for (const each of this.masters()) for (const [command, calls] of Object.entries(each.commandCalls())) all[command] = (all[command] ?? 0) + calls;
     return all;
-  }
-
-  calls(command) {
-    return this.commandCalls()[command] ?? 0;
   }
 
   now() {
