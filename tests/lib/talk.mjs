@@ -1,25 +1,23 @@
-// Members who talk all the time, as docs/protocol.md tells clients to, and what became of their lines.
+// Members of a room, some of whom talk all the time as docs/protocol.md tells clients to, and what became of their lines.
 import assert from "node:assert/strict";
 import { atEnd } from "./endings.mjs";
-import { Member } from "./member.mjs";
+import { joined } from "./member.mjs";
 import { pause, until } from "./until.mjs";
 
-const BETWEEN_LINES_MS = 400;
-
-class Talker extends Member {
-  /** Every line: { text, shown: true | false | undefined, if nobody knows, answered }. */
+/** Says one line after the other, each `pauseMs` after the answer to the one before. */
+class Talker {
+  /** Every line: { text, nonce, epoch, open: a sending of it may have been accepted, answered, acknowledged }. */
   lines = [];
-  /** The number of lines said anew after another epoch had begun. */
-  anew = 0;
-  /** The codes of all other errors. */
+  /** The codes of all errors but those after which a line was said anew. */
   refusals = [];
-  #stopped = false;
   #epoch;
+  #stopped = false;
 
-  begin(name) {
-    this.name = name;
-    this.#epoch = this.welcome.epoch;
-    this.socket.on("message", (data) => this.#take(JSON.parse(data.toString())));
+  constructor(t, member, name, pauseMs) {
+    Object.assign(this, { member, name, pauseMs });
+    this.#epoch = member.welcome.epoch;
+    member.socket.on("message", (data) => this.#take(JSON.parse(data.toString())));
+    atEnd(t, () => this.stop());
     this.#sayNext();
   }
 
@@ -27,102 +25,133 @@ class Talker extends Member {
     this.#stopped = true;
   }
 
+  get current() {
+    return this.lines.at(-1);
+  }
+
+  #sayNext() {
+    if (this.#stopped) return;
+    const text = `${this.name} ${this.lines.length}`;
+    this.lines.push({ text, nonce: text, open: false, answered: false, acknowledged: false });
+    this.#say(this.current);
+  }
+
+  #say(line) {
+    if (!line.open) line.epoch = this.#epoch;
+    if (!this.member.closed) this.member.send({ type: "say", text: line.text, nonce: line.nonce, epoch: line.epoch });
+  }
+
   #take(message) {
+    const line = this.current;
     if (message.type === "gap" || message.type === "epoch") this.#epoch = message.epoch;
-    const line = message.nonce === undefined ? undefined : this.lines.find(({ nonce }) => nonce === message.nonce);
-    if (line === undefined || line.answered) return;
-    if (message.type === "ack") this.#end(line, true);
-    else if (message.type === "error") this.#refused(line, message);
+    else if (line === undefined || message.nonce !== line.nonce || line.answered) return;
+    else if (message.type === "ack") this.#end(line, true);
+    else if (message.type === "error") this.#takeRefusal(line, message);
   }
 
-  #end(line, shown) {
-    Object.assign(line, { shown, answered: true });
-    pause(BETWEEN_LINES_MS).then(() => this.#sayNext());
+  #end(line, acknowledged) {
+    Object.assign(line, { acknowledged, answered: true });
+    pause(this.pauseMs).then(() => this.#sayNext());
   }
 
-  #refused(line, { code, accepted, retry_after }) {
+  #takeRefusal(line, { code, accepted, retry_after }) {
     if (accepted !== false) line.open = true;
     if (code === "epoch_changed" && !line.open) return this.#sayAnew(line);
     this.refusals.push(code);
-    if (code === "epoch_changed") return this.#end(line, undefined);
+    if (code === "epoch_changed") return this.#end(line, false); // nobody knows whether it was shown
     assert.notEqual(retry_after, undefined, code);
     pause(retry_after * 1000).then(() => this.#say(line));
   }
 
   /** It was never accepted: clients say it as a new line as soon as they have heard of the epoch, and nobody notices. */
   async #sayAnew(line) {
-    this.anew++;
-    await until("the epoch", () => this.closed || this.#epoch !== line.epoch);
+    await until("the epoch", () => this.member.closed || this.#epoch !== line.epoch);
     line.nonce += "'";
     this.#say(line);
-  }
-
-  #sayNext() {
-    if (this.#stopped || this.closed) return;
-    const text = `${this.name} ${this.lines.length}`;
-    const line = { text, nonce: text, open: false, answered: false };
-    this.lines.push(line);
-    this.#say(line);
-  }
-
-  #say(line) {
-    if (!line.open) line.epoch = this.#epoch;
-    if (!this.closed) this.send({ type: "say", text: line.text, nonce: line.nonce, epoch: line.epoch });
-  }
-
-  get current() {
-    return this.lines[this.lines.length - 1];
   }
 }
 
 class Talk {
-  constructor(talkers) {
-    this.talkers = talkers;
+  constructor(members, talkers, more) {
+    Object.assign(this, { members, talkers, more });
   }
 
-  /** Waits until everybody has been acknowledged a line that was begun after this call. */
+  /** The codes of all errors but those after which a line was said anew. */
+  get refusals() {
+    return this.talkers.flatMap(({ refusals }) => refusals);
+  }
+
+  get #lines() {
+    return this.talkers.flatMap(({ lines }) => lines);
+  }
+
+  /** Waits until everybody who talks has been acknowledged `more` lines that were begun after this call. */
   async goesOn() {
-    const from = this.talkers.map(({ lines }) => lines.length);
-    const goOn = (talker, i) => talker.closed || talker.lines.slice(from[i]).some(({ shown }) => shown);
-    const silent = () => this.talkers.filter((talker, i) => !goOn(talker, i)).map(({ name, current, refusals }) => `${name}: ${JSON.stringify(current)}, refused ${refusals.slice(-3)}`);
-    await until(() => `everybody goes on; not ${silent().slice(0, 5).join("; ")}`, () => this.talkers.every(goOn));
+    const from = new Map(this.talkers.map((talker) => [talker, talker.lines.length]));
+    const goesOn = (talker) => talker.lines.slice(from.get(talker)).filter(({ acknowledged }) => acknowledged).length >= this.more;
+    const silent = () => this.talkers.filter((talker) => !goesOn(talker)).map(({ name, current, refusals, member }) => `${name}: ${JSON.stringify(current)}, refused ${refusals.slice(-3)}, closed ${JSON.stringify(member.closed)}`);
+    await until(() => `everybody goes on; not ${silent().slice(0, 5).join("; ")}`, () => this.talkers.every(goesOn));
   }
 
-  /** Ends it. Returns what was seen: `closed` members, the codes of all `errors` but those after which a line was said
-   *  anew, how many had a `gap`, the `lost` lines, which were acknowledged
-   *  and not shown to all, those of them that were lost `silently`, and the `doubled` ones. */
+  /** Ends it. What must hold whatever has happened to Redis: no connection has ended, nothing was shown twice, the lines of each sayer came in
+   *  order, and who has not seen an acknowledged line has got a gap. Returns the lines that were `lost` to somebody, and those of which nobody
+   *  knows (`unknown`), as texts. */
   async end() {
     for (const talker of this.talkers) talker.stop();
-    await until("the last lines are answered", () => this.talkers.every(({ current, closed }) => closed || current.answered));
-    for (const talker of this.talkers) if (!talker.closed) await talker.settled();
-    const acknowledged = this.talkers.flatMap(({ lines }) => lines.filter(({ shown }) => shown));
-    const last = this.talkers.map(({ lines }) => lines.findLast(({ shown }) => shown)?.text);
-    await until("the last lines are shown", () => this.talkers.every((talker) => talker.closed || last.every((text) => talker.texts().includes(text) || talker.gaps().length > 0)));
-    const seen = { said: acknowledged.length, closed: 0, errors: {}, gaps: 0, lost: new Set(), silently: new Set(), doubled: new Set() };
-    for (const talker of this.talkers) this.#judge(talker, acknowledged, seen);
-    return { ...seen, lost: [...seen.lost], silently: [...seen.silently], doubled: [...seen.doubled] };
+    const ended = () => this.members.filter(({ closed }) => closed).map(({ closed }) => closed);
+    await until("the last lines are answered", () => ended().length > 0 || this.talkers.every(({ current }) => current.answered));
+    assert.deepEqual(ended(), [], "no connection ends");
+    await Promise.all(this.members.map((member) => member.settled()));
+    const last = this.talkers.map(({ lines }) => lines.findLast(({ acknowledged }) => acknowledged).text);
+    await until("the last lines are shown", () => ended().length > 0 || this.members.every((member) => last.every((text) => member.texts().includes(text))));
+    assert.deepEqual(ended(), [], "no connection ends");
+    return { lost: this.#lost(), unknown: this.#lines.filter(({ acknowledged }) => !acknowledged).map(({ text }) => text) };
   }
 
-  #judge(talker, acknowledged, seen) {
-    const shown = new Map();
-    for (const text of talker.texts()) shown.set(text, (shown.get(text) ?? 0) + 1);
-    for (const code of talker.refusals) seen.errors[code] = (seen.errors[code] ?? 0) + 1;
-    seen.closed += talker.closed ? 1 : 0;
-    seen.gaps += talker.gaps().length > 0 ? 1 : 0;
-    for (const [text, times] of shown) if (times > 1) seen.doubled.add(text);
-    for (const { text } of acknowledged) {
-      if (shown.has(text)) continue;
-      seen.lost.add(text);
-      if (talker.gaps().length === 0) seen.silently.add(text);
+  #lost() {
+    const places = new Map(this.talkers.flatMap(({ name, lines }) => lines.map(({ text }, number) => [text, { name, number }])));
+    const acknowledged = this.#lines.filter((line) => line.acknowledged).map(({ text }) => text);
+    const lost = new Set();
+    for (const member of this.members) {
+      const shown = new Set();
+      const doubled = member.texts().filter((text) => shown.has(text) || !shown.add(text));
+      assert.deepEqual(doubled, [], "nothing is shown twice");
+      for (const { name } of this.talkers) {
+        const numbers = [...shown].map((text) => places.get(text)).filter((place) => place.name === name).map(({ number }) => number);
+        assert.deepEqual(numbers, [...numbers].sort((a, b) => a - b), `the lines of ${name} are in order`);
+      }
+      const missing = acknowledged.filter((text) => !shown.has(text));
+      assert.ok(missing.length === 0 || member.gaps().length > 0, `a gap tells of ${missing.slice(0, 5)}`);
+      for (const text of missing) lost.add(text);
     }
+    return [...lost];
+  }
+
+  /** Ends it. Everybody has seen each line, however often it was refused. */
+  async assertWhole() {
+    assert.deepEqual(await this.end(), { lost: [], unknown: [] });
+  }
+
+  /** Ends it. Nobody has noticed anything: no gap, and no refusal but of lines that clients say anew by themselves. */
+  async assertUnnoticed() {
+    await this.assertWhole();
+    assert.deepEqual(this.refusals, []);
+    assert.deepEqual(this.members.flatMap((member) => member.gaps()), []);
+  }
+
+  /** Ends it. Not even another epoch has begun. */
+  async assertUndisturbed() {
+    await this.assertUnnoticed();
+    assert.deepEqual(this.members.flatMap(({ received }) => received.filter(({ type }) => type === "epoch")), []);
   }
 }
 
-/** `count` members, by turns on one of the gateways, who have all joined before the first one begins. */
-export async function startTalk(t, gateways, count) {
-  const talkers = [];
-  for (let i = 0; i < count; i++) talkers.push(await new Talker(t, gateways[i % gateways.length].url).join(`talker-${i}`));
-  atEnd(t, () => talkers.forEach((talker) => talker.stop()));
-  talkers.forEach((talker, i) => talker.begin(`talker-${i}`));
-  return new Talk(talkers);
+/** `count` members join the room of these gateways by turns; the first `talkers` of them talk when all are in. When it returns, everybody has been
+ *  acknowledged some lines (`more`, as `goesOn`). */
+export async function startTalk(t, urls, { count = 12, talkers = 4, pauseMs = 0, more = 20 } = {}) {
+  const names = Array.from({ length: count }, (_, i) => `talker-${i}`);
+  const members = await Promise.all(names.map((name, i) => joined(t, urls[i % urls.length], name)));
+  const talk = new Talk(members, names.slice(0, talkers).map((name, i) => new Talker(t, members[i], name, pauseMs)), more);
+  await talk.goesOn();
+  return talk;
 }
