@@ -33,6 +33,16 @@ function openReal(where, Kind = WebSocket) {
   return socket;
 }
 
+/** A client that has joined a gateway with a Redis of its own. */
+async function comeIn(t, args = []) {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args });
+  const watched = watch(t, gateway.url, openReal);
+  watched.client.join("alice");
+  await until("it is in", () => watched.seen.welcomes.length === 1);
+  return { redis, gateway, ...watched };
+}
+
 for (const [what, text, code] of [
   ["too long", "x".repeat(20000), "too_long"],
   ["half an emoji", "half an emoji \ud83d", "bad_message"],
@@ -94,11 +104,7 @@ test("sixty lines at once are all sent, with few refusals", async (t) => {
 });
 
 test("a line that was certainly not accepted is sent as a new one after Redis lost its memory", async (t) => {
-  const redis = await startRedis(t);
-  const gateway = await startGateway(t, { redis });
-  const { client, seen } = watch(t, gateway.url, openReal);
-  client.join("alice");
-  await until("she is in", () => seen.welcomes.length > 0);
+  const { redis, gateway, client, seen } = await comeIn(t);
   await redis.stop("SIGKILL");
   const nonce = client.say("said while Redis was away");
   await until("it was refused", async () => (await gateway.stats()).errors.unavailable > 0);
@@ -414,21 +420,14 @@ test("lines without an answer go over a reload, with their nonces; those of some
 });
 
 test("without a page, too, the client does the work that newcomers are asked for, once for each join", async (t) => {
-  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--pressure", "2"] });
-  const { client, seen } = watch(t, gateway.url, openReal);
-  client.join("alice");
-  await until("it is in", () => seen.welcomes.length === 1);
+  const { gateway, client, seen } = await comeIn(t, ["--pressure", "2"]);
   assert.deepEqual([seen.refused, (await gateway.stats()).errors.work_needed], [[], 1]);
   const nonce = client.say("hello");
   await until("it is accepted", () => seen.acked.includes(nonce));
 });
 
 test("in slow mode the client sends one line after the other, as often as it may, and loses none", async (t) => {
-  const redis = await startRedis(t);
-  const gateway = await startGateway(t, { redis });
-  const { client, seen } = watch(t, gateway.url, openReal);
-  client.join("alice");
-  await until("it is in", () => seen.welcomes.length === 1);
+  const { redis, gateway, client, seen } = await comeIn(t);
   redis.run("PUBLISH", "yukizuri:control", '{"do":"slow","room":"lobby","every":1}');
   await until("it is slow", () => redis.run("EXISTS", "yukizuri:{lobby}:slow") === "1");
   const nonces = ["one", "two", "three"].map((text) => client.say(text));
@@ -439,11 +438,7 @@ test("in slow mode the client sends one line after the other, as often as it may
 });
 
 test("who is put out by a ban is told so by the last error, and does not come back", async (t) => {
-  const redis = await startRedis(t);
-  const gateway = await startGateway(t, { redis });
-  const { client, seen } = watch(t, gateway.url, openReal);
-  client.join("alice");
-  await until("it is in", () => seen.welcomes.length === 1);
+  const { redis, gateway, client, seen } = await comeIn(t);
   redis.run("SET", "yukizuri:ban:127.0.0.1", "spam", "EX", "60");
   await until("it is out", () => seen.states.at(-1).state === "ended");
   assert.deepEqual([seen.states.at(-1).why?.code, seen.states.at(-1).why?.message], ["banned", "spam"]);
@@ -453,11 +448,7 @@ test("who is put out by a ban is told so by the last error, and does not come ba
 });
 
 test("who is kicked, and was refused something earlier, is not told that this is why", async (t) => {
-  const redis = await startRedis(t);
-  const gateway = await startGateway(t, { redis });
-  const { client, seen } = watch(t, gateway.url, openReal);
-  client.join("alice");
-  await until("it is in", () => seen.welcomes.length === 1);
+  const { redis, gateway, client, seen } = await comeIn(t);
   redis.run("PUBLISH", "yukizuri:control", '{"do":"mute","room":"lobby","name":"alice"}');
   await until("it is muted", () => redis.run("EXISTS", "yukizuri:{lobby}:muted") === "1");
   client.typing();

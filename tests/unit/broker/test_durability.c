@@ -2,31 +2,14 @@
 #include "unit.h"
 
 #include "broker/durability.h"
-#include "fake_redis.h"
 #include "redis_stage.h"
 
-#include <event2/event.h>
-
+/* What people say reaches the Redis of redis_stage. */
 static struct {
-    struct event_base *base;
-    struct fake_redis *fakes[2]; /* what people say reaches the first one */
-    struct redis_url urls[2];
-    struct metrics metrics;
-    unsigned address_index;
-    struct redis *commands;
+    struct fake_redis *other;
+    struct redis_url url; /* of the other one */
     struct durability *durability;
 } stage;
-
-static void on_ready(void *arg)
-{
-    (void)arg;
-}
-
-static void on_lost(void *arg, const char *why)
-{
-    (void)arg;
-    (void)why;
-}
 
 static void on_error(void *arg, const struct redis_error *error)
 {
@@ -38,60 +21,40 @@ static void flush(void *arg)
 {
     (void)arg;
     durability_flush(stage.durability);
-    redis_flush(stage.commands);
+    redis_flush(redis_stage_connection());
 }
 
 static bool is_ready(void *arg)
 {
     (void)arg;
-    return redis_is_ready(stage.commands) && durability_why_not_ready(stage.durability) == NULL;
-}
-
-static struct redis_options options_of(const struct redis_url *url)
-{
-    return (struct redis_options){.base = stage.base,
-                                  .url = url,
-                                  .address_index = &stage.address_index,
-                                  .client_name = "unit",
-                                  .limits = {1 << 20, 1 << 20},
-                                  .metrics = &stage.metrics};
+    return durability_why_not_ready(stage.durability) == NULL;
 }
 
 static int open_stage(void **state)
 {
-    static const struct redis_callbacks callbacks = {
-        .on_ready = on_ready, .on_lost = on_lost, .on_error = on_error};
     (void)state;
-    memset(&stage, 0, sizeof stage);
-    stage.base = event_base_new();
-    for (size_t i = 0; i < 2; i++) {
-        stage.fakes[i] = fake_redis_new(stage.base);
-        assert_null(redis_url_parse(fake_redis_url(stage.fakes[i]), &stage.urls[i]));
-    }
-    fake_redis_always(stage.fakes[1], "INFO", "'run_id:other\r\nmaster_replid:first\r\n'");
-    const struct redis_options options = options_of(&stage.urls[0]);
-    stage.commands = redis_new(&options, &callbacks, NULL);
+    redis_stage_open();
+    stage.other = fake_redis_new(redis_stage_options(NULL).base);
+    assert_null(redis_url_parse(fake_redis_url(stage.other), &stage.url));
+    fake_redis_always(stage.other, "INFO", "'run_id:other\r\nmaster_replid:first\r\n'");
     stage.durability = durability_new(&(struct durability_options){
-        .commands = stage.commands,
-        .server = options_of(&stage.urls[1]),
+        .commands = redis_stage_connection(),
+        .server = redis_stage_options(&stage.url),
         .key = "key",
         .on_error = on_error,
     });
-    fake_redis_follow(stage.fakes[1], flush, NULL);
-    fake_redis_run_until(stage.fakes[1], is_ready, NULL);
-    redis_stage_told();
+    fake_redis_follow(stage.other, flush, NULL);
+    fake_redis_run_until(stage.other, is_ready, NULL);
     return 0;
 }
 
 static int close_stage(void **state)
 {
     (void)state;
-    redis_stop(stage.commands);
+    redis_stage_stop();
     durability_free(stage.durability);
-    redis_free(stage.commands);
-    for (size_t i = 0; i < 2; i++)
-        fake_redis_free(stage.fakes[i]);
-    event_base_free(stage.base);
+    fake_redis_free(stage.other);
+    redis_stage_close();
     return 0;
 }
 
@@ -104,7 +67,7 @@ static void wait_for_replica(struct durability_wait *wait)
 {
     *wait = (struct durability_wait){.done = redis_stage_tell, .arg = "a", .says = 1};
     durability_begin(stage.durability, wait);
-    redis_send_strings(stage.commands, on_answered, wait, "PING", NULL);
+    redis_send_strings(redis_stage_connection(), on_answered, wait, "PING", NULL);
 }
 
 static void test_another_redis_is_not_asked_and_the_right_one_is_looked_for(void **state)
@@ -112,17 +75,17 @@ static void test_another_redis_is_not_asked_and_the_right_one_is_looked_for(void
     struct durability_wait wait;
     (void)state;
     wait_for_replica(&wait);
-    fake_redis_settle(stage.fakes[1]);
+    fake_redis_settle(stage.other);
     assert_string_equal(redis_stage_told(), "a:none");
-    assert_int_equal(fake_redis_count(stage.fakes[1], "WAIT"), 0);
-    assert_int_equal(stage.metrics.replica_waits_failed, 1);
+    assert_int_equal(fake_redis_count(stage.other, "WAIT"), 0);
+    assert_int_equal(redis_stage_options(NULL).metrics->replica_waits_failed, 1);
     /* behind that name is the right one by now */
-    fake_redis_always(stage.fakes[1], "INFO", "'run_id:fake\r\nmaster_replid:first\r\n'");
-    fake_redis_run_until(stage.fakes[1], is_ready, NULL);
+    fake_redis_always(stage.other, "INFO", "'run_id:fake\r\nmaster_replid:first\r\n'");
+    fake_redis_run_until(stage.other, is_ready, NULL);
     wait_for_replica(&wait);
-    fake_redis_always(stage.fakes[1], "SET", "+OK");
-    fake_redis_answer(fake_redis_await(stage.fakes[1], "WAIT"), "1");
-    fake_redis_settle(stage.fakes[1]);
+    fake_redis_always(stage.other, "SET", "+OK");
+    fake_redis_answer(fake_redis_await(stage.other, "WAIT"), "1");
+    fake_redis_settle(stage.other);
     assert_string_equal(redis_stage_told(), "a:PONG");
 }
 

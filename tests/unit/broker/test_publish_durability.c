@@ -28,6 +28,13 @@ static void say_accepted(struct topic *room, const char *who, unsigned seq)
     fake_redis_settle(stage.fake);
 }
 
+/* Then WAIT is answered like this. */
+static void say_and_wait(const char *who, unsigned seq, const char *answer)
+{
+    say_accepted(tea(), who, seq);
+    fake_redis_answer(await_wait(), "%s", answer);
+}
+
 /* The connection that asks replicas has asked for the history so often: when it was made, and with
  * each WAIT. */
 static void await_histories(unsigned count)
@@ -64,8 +71,7 @@ static void test_what_is_said_is_told_when_a_replica_has_it(void **state)
 static void test_what_no_replica_has_in_time_is_not_known(void **state)
 {
     (void)state;
-    say_accepted(tea(), "a", 7);
-    fake_redis_answer(await_wait(), "0");
+    say_and_wait("a", 7, "0");
     assert_string_equal(told(), "a:none");
     assert_int_equal(stage.metrics.replica_waits_failed, 1);
     say_accepted(tea(), "a", 7); /* it is repeated */
@@ -78,14 +84,12 @@ static void test_a_redis_that_has_become_a_replica_confirms_nothing(void **state
 {
     (void)state;
     fake_redis_always(stage.fake, "SET", "-READONLY You can't write against a read only replica.");
-    say_accepted(tea(), "a", 1);
-    fake_redis_answer(await_wait(), "1");
+    say_and_wait("a", 1, "1");
     assert_string_equal(told(), "a:none");
     fake_redis_run_until(stage.fake, is_up, NULL);
     await_histories(3);
     fake_redis_always(stage.fake, "SET", "+OK");
-    say_accepted(tea(), "b", 2);
-    fake_redis_answer(await_wait(), "-UNBLOCKED force unblock from blocking operation");
+    say_and_wait("b", 2, "-UNBLOCKED force unblock from blocking operation");
     assert_string_equal(told(), "b:none");
 }
 
@@ -94,8 +98,7 @@ static void test_a_wait_behind_a_refused_write_confirms_nothing(void **state)
 {
     (void)state;
     fake_redis_always(stage.fake, "SET", "-OOM command not allowed");
-    say_accepted(tea(), "a", 1);
-    fake_redis_answer(await_wait(), "1");
+    say_and_wait("a", 1, "1");
     assert_string_equal(told(), "a:none");
     assert_int_equal(stage.metrics.replica_waits_failed, 1);
 }
@@ -103,8 +106,7 @@ static void test_a_wait_behind_a_refused_write_confirms_nothing(void **state)
 static void test_a_wait_that_redis_refuses_confirms_nothing(void **state)
 {
     (void)state;
-    say_accepted(tea(), "a", 1);
-    fake_redis_answer(await_wait(), "-NOPERM this user has no permissions");
+    say_and_wait("a", 1, "-NOPERM this user has no permissions");
     assert_string_equal(told(), "a:none");
     assert_true(is_up(NULL));
 }
@@ -240,8 +242,7 @@ static void test_another_history_confirms_only_what_was_sent_since_it_is_known(v
     assert_false(fake_redis_is_answered(wait));
     fake_redis_run_until(stage.fake, is_up, NULL);
     await_histories(3);
-    say_accepted(tea(), "c", 3);
-    fake_redis_answer(await_wait(), "1");
+    say_and_wait("c", 3, "1");
     assert_string_equal(told(), "c:3");
 }
 
@@ -249,8 +250,7 @@ static void test_a_history_that_changes_meanwhile_confirms_nothing(void **state)
 {
     (void)state;
     fake_redis_always(stage.fake, "INFO", NULL);
-    say_accepted(tea(), "a", 1);
-    fake_redis_answer(await_wait(), "1");
+    say_and_wait("a", 1, "1");
     struct fake_redis_call *info;
     do /* what the start asked for comes first */
         info = fake_redis_await(stage.fake, "INFO");
@@ -261,8 +261,7 @@ static void test_a_history_that_changes_meanwhile_confirms_nothing(void **state)
     fake_redis_answer(await_wait(), "1");
     fake_redis_answer(fake_redis_await(stage.fake, "INFO"), INFO_OF("fake", "second"));
     assert_string_equal(told(), "b:none");
-    say_accepted(tea(), "c", 3);
-    fake_redis_answer(await_wait(), "1");
+    say_and_wait("c", 3, "1");
     fake_redis_answer(fake_redis_await(stage.fake, "INFO"), INFO_OF("fake", "second"));
     assert_string_equal(told(), "c:3");
 }

@@ -39,7 +39,7 @@ static const struct pubsub_handler handler = {on_subscribed, on_unsubscribed, on
 static void open_pubsub(bool sharded)
 {
     heard[0] = '\0';
-    cluster_stage_open(NULL, true);
+    cluster_stage_open("", true);
     pubsub = pubsub_new(cluster_stage_client(), sharded, NULL);
     cluster_stage_follow(pubsub);
     pubsub_add(pubsub, CHANNEL, &handler, "a");

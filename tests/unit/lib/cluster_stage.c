@@ -139,9 +139,9 @@ void cluster_stage_open(const char *seeds, bool subscriber)
         fake_redis_follow(stage.nodes[i], flush, NULL);
     }
     cluster_stage_tell_upper(UPPER);
-    snprintf(url, sizeof url, "redis-cluster://%s", seeds == NULL ? "" : seeds);
-    if (seeds == NULL)
-        snprintf(url, sizeof url, "redis-cluster://127.0.0.1:%d",
+    int len = snprintf(url, sizeof url, "redis-cluster://%s", seeds);
+    if (seeds[0] == '\0' || seeds[strlen(seeds) - 1] == ',')
+        snprintf(url + len, sizeof url - (size_t)len, "127.0.0.1:%d",
                  fake_redis_port(stage.nodes[LOWER]));
     assert_null(redis_url_parse(url, &stage.url));
     const struct cluster_options shape = {.base = stage.base,
@@ -174,7 +174,7 @@ static bool has_places(void *arg)
 
 void cluster_stage_start(bool subscriber)
 {
-    cluster_stage_open(NULL, subscriber);
+    cluster_stage_open("", subscriber);
     cluster_stage_await_heard("ready ");
     fake_redis_run_until(stage.nodes[LOWER], subscriber ? has_places : is_whole, NULL);
     cluster_stage_settle();

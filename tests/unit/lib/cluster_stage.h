@@ -17,7 +17,8 @@ enum { LOWER, UPPER, SPARE, CLUSTER_STAGE_NODES };
 #define HIGH_KEY       "foo"
 #define OTHER_HIGH_KEY "{lobby}:head"
 
-/* Opens nodes and client; `seeds` is a list of hosts for the URL, NULL: LOWER's. */
+/* Opens nodes and client; `seeds` is a list of hosts for the URL. LOWER's is put behind it if it
+ * ends with a comma or is "". */
 void cluster_stage_open(const char *seeds, bool subscriber);
 
 /* The same, until the client is ready and has a connection to both. */
@@ -49,15 +50,16 @@ void cluster_stage_settle(void);
 /* Runs the loop for a little longer than the client waits before it tries again. */
 void cluster_stage_pass_a_while(void);
 
-/* Runs the loop until so many of the name have come to
- * the node. */
+/* Runs the loop until so many of the name have come to the node. */
 void cluster_stage_await_count(int node, const char *name, size_t count);
 
 /* "ready ", "lost ", "places ", "error WORD ", as they came since the last call. */
 const char *cluster_stage_heard(void);
 
+/* Runs the loop until one of these has come. */
+void cluster_stage_await_heard(const char *what);
+
 /* The last sentence of on_lost. */
 const char *cluster_stage_why(void);
-void cluster_stage_await_heard(const char *what);
 
 #endif

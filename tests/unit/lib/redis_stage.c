@@ -90,6 +90,16 @@ static void flush(void *arg)
     redis_flush(stage.redis);
 }
 
+struct redis_options redis_stage_options(const struct redis_url *url)
+{
+    return (struct redis_options){.base = stage.base,
+                                  .url = url,
+                                  .address_index = &stage.address_index,
+                                  .client_name = "unit",
+                                  .limits = {1 << 20, 1 << 20},
+                                  .metrics = &stage.metrics};
+}
+
 void redis_stage_open(void)
 {
     redis_stage_open_prepared(NULL);
@@ -103,13 +113,8 @@ void redis_stage_open_prepared(void (*prepare)(struct redis_connection *connecti
     stage = (struct redis_stage){.base = event_base_new()};
     stage.fake = fake_redis_new(stage.base);
     assert_null(redis_url_parse(fake_redis_url(stage.fake), &stage.url));
-    const struct redis_options options = {.base = stage.base,
-                                          .url = &stage.url,
-                                          .address_index = &stage.address_index,
-                                          .client_name = "unit",
-                                          .limits = {1 << 20, 1 << 20},
-                                          .metrics = &stage.metrics,
-                                          .prepare = prepare};
+    struct redis_options options = redis_stage_options(&stage.url);
+    options.prepare = prepare;
     stage.redis = redis_new(&options, &callbacks, NULL);
     fake_redis_follow(stage.fake, flush, NULL);
     fake_redis_run_until(stage.fake, is_ready, NULL);

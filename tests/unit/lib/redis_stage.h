@@ -19,6 +19,9 @@ void redis_stage_close(void);
 struct fake_redis *redis_stage_fake(void);
 struct redis *redis_stage_connection(void);
 
+/* What the connection was made with, for another server on the same loop, with the same metrics. */
+struct redis_options redis_stage_options(const struct redis_url *url);
+
 /* Both sides have done all that follows from what was done so far. */
 void redis_stage_settle(void);
 

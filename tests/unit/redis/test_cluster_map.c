@@ -72,16 +72,6 @@ static int read_map(reading read, const char *value, const struct cluster_asked 
     return result;
 }
 
-static int read_shards(const char *value, struct cluster_map *out)
-{
-    return read_map(cluster_map_read_shards, value, &plain, out);
-}
-
-static int read_slots(const char *value, struct cluster_map *out)
-{
-    return read_map(cluster_map_read_slots, value, &plain, out);
-}
-
 /* "HOST:PORT" of who has the slot, or "" */
 static const char *owner(const struct cluster_map *map, unsigned slot)
 {
@@ -94,9 +84,22 @@ static const char *owner(const struct cluster_map *map, unsigned slot)
     return text;
 }
 
-static void expect_owner(const struct cluster_map *map, unsigned slot, const char *expected)
+struct owned {
+    unsigned slot;
+    const char *owner;
+};
+
+/* The value is a map of so many nodes, in which these slots have these owners; up to one without an
+ * owner. */
+static void expect_map(reading read, const struct cluster_asked *asked, const char *value,
+                       size_t nodes, const struct owned *expected)
 {
-    assert_string_equal(owner(map, slot), expected);
+    struct cluster_map map;
+    assert_int_equal(read_map(read, value, asked, &map), 0);
+    assert_int_equal(map.node_count, nodes);
+    for (; expected->owner != NULL; expected++)
+        assert_string_equal(owner(&map, expected->slot), expected->owner);
+    cluster_map_done(&map);
 }
 
 #define MASTER(host, port)                                                                         \
@@ -106,79 +109,62 @@ static void expect_owner(const struct cluster_map *map, unsigned slot, const cha
     "['id', 'y', 'port', " port ", 'ip', '" host "', 'endpoint', '" host                           \
     "', 'role', 'replica', 'health', 'online']"
 
+#define FIRST       MASTER("10.0.0.1", "6379")
+#define ITS_REPLICA REPLICA("10.0.0.9", "6379")
+#define SECOND      MASTER("::1", "7000")
+#define IDLE        MASTER("10.0.0.3", "6379")
+
 static void test_a_map_of_shards_has_the_masters_of_the_slots(void **state)
 {
-    struct cluster_map map;
+    static const char value[] = "[['slots', [0, 5, 10, 10], 'nodes', [" ITS_REPLICA ", " FIRST "]],"
+                                " ['slots', [6, 9, 11, 16383], 'nodes', [" SECOND "]],"
+                                " ['slots', [], 'nodes', [" IDLE "]]]";
     (void)state;
-    assert_int_equal(
-        read_shards("[['slots', [0, 5, 10, 10], 'nodes', [" REPLICA("10.0.0.9", "6379") ", " MASTER(
-                        "10.0.0.1", "6379") "]],"
-                                            " ['slots', [6, 9, 11, 16383], 'nodes', [" MASTER(
-                                                "::1", "7000") "]],"
-                                                               " ['slots', [], 'nodes', [" MASTER(
-                                                                   "10.0.0.3", "6379") "]]]",
-                    &map),
-        0);
-    assert_int_equal(map.node_count, 2);
-    expect_owner(&map, 0, "10.0.0.1:6379");
-    expect_owner(&map, 5, "10.0.0.1:6379");
-    expect_owner(&map, 6, "::1:7000");
-    expect_owner(&map, 10, "10.0.0.1:6379");
-    expect_owner(&map, 16383, "::1:7000");
-    cluster_map_done(&map);
+    expect_map(cluster_map_read_shards, &plain, value, 2,
+               (const struct owned[]){{0, "10.0.0.1:6379"},
+                                      {5, "10.0.0.1:6379"},
+                                      {6, "::1:7000"},
+                                      {10, "10.0.0.1:6379"},
+                                      {16383, "::1:7000"},
+                                      {0}});
 }
 
 static void test_of_two_masters_of_a_shard_the_one_that_lives_has_the_slots(void **state)
 {
-    struct cluster_map map;
+    static const char value[] = "[['slots', [0, 16383], 'nodes', [['port', 1, 'endpoint', 'dead', "
+                                "'role', 'master', 'health', 'fail'], " MASTER("new", "2") "]]]";
     (void)state;
-    assert_int_equal(read_shards("[['slots', [0, 16383], 'nodes', [['port', 1, 'endpoint', 'dead', "
-                                 "'role', 'master', 'health', 'fail'], " MASTER("new", "2") "]]]",
-                                 &map),
-                     0);
-    expect_owner(&map, 7, "new:2");
-    cluster_map_done(&map);
+    expect_map(cluster_map_read_shards, &plain, value, 1,
+               (const struct owned[]){{7, "new:2"}, {0}});
 }
 
 static void test_a_node_without_an_endpoint_is_where_the_question_was_sent(void **state)
 {
-    struct cluster_map map;
+    static const char value[] =
+        "[['slots', [0, 9], 'nodes', [['port', 7, 'ip', '10.0.0.1', 'endpoint', null, "
+        "'role', 'master']]], ['slots', [10, 19], 'nodes', [['port', 8, 'ip', '10.0.0.2', "
+        "'endpoint', '?', 'role', 'master']]]]";
     (void)state;
-    assert_int_equal(read_shards("[['slots', [0, 9], 'nodes', [['port', 7, 'ip', '10.0.0.1', "
-                                 "'endpoint', null, 'role', 'master']]], ['slots', [10, 19], "
-                                 "'nodes', [['port', 8, 'ip', '10.0.0.2', 'endpoint', '?', 'role', "
-                                 "'master']]]]",
-                                 &map),
-                     0);
-    expect_owner(&map, 3, "asked.example:7");
-    expect_owner(&map, 13, "10.0.0.2:8");
-    expect_owner(&map, 20, "");
-    cluster_map_done(&map);
+    expect_map(cluster_map_read_shards, &plain, value, 2,
+               (const struct owned[]){{3, "asked.example:7"}, {13, "10.0.0.2:8"}, {20, ""}, {0}});
 }
 
 static void test_with_tls_it_is_the_port_for_tls(void **state)
 {
-    struct cluster_map map;
     static const char value[] = "[['slots', [0, 1], 'nodes', [['port', 7, 'tls-port', 8, "
                                 "'endpoint', 'h', 'role', 'master']]]]";
     (void)state;
-    assert_int_equal(read_map(cluster_map_read_shards, value, &secure, &map), 0);
-    expect_owner(&map, 0, "h:8");
-    cluster_map_done(&map);
+    expect_map(cluster_map_read_shards, &secure, value, 1, (const struct owned[]){{0, "h:8"}, {0}});
+    expect_map(cluster_map_read_shards, &plain, value, 1, (const struct owned[]){{0, "h:7"}, {0}});
 }
 
 static void test_a_map_of_slots_has_the_first_node_of_each_range(void **state)
 {
-    struct cluster_map map;
+    static const char value[] = "[[0, 8191, ['10.0.0.1', 6379, 'id', []], ['10.0.0.9', 6379, 'x']],"
+                                " [8192, 16383, [null, 6380, 'id']]]";
     (void)state;
-    assert_int_equal(read_slots("[[0, 8191, ['10.0.0.1', 6379, 'id', []], ['10.0.0.9', 6379, 'x']],"
-                                " [8192, 16383, [null, 6380, 'id']]]",
-                                &map),
-                     0);
-    assert_int_equal(map.node_count, 2);
-    expect_owner(&map, 8191, "10.0.0.1:6379");
-    expect_owner(&map, 8192, "asked.example:6380");
-    cluster_map_done(&map);
+    expect_map(cluster_map_read_slots, &plain, value, 2,
+               (const struct owned[]){{8191, "10.0.0.1:6379"}, {8192, "asked.example:6380"}, {0}});
 }
 
 static void test_what_is_no_map_is_refused_and_leaves_none(void **state)
@@ -213,12 +199,12 @@ static void test_what_is_no_map_is_refused_and_leaves_none(void **state)
     struct cluster_map map;
     (void)state;
     for (size_t i = 0; i < sizeof shards / sizeof *shards; i++) {
-        assert_int_equal(read_shards(shards[i], &map), -1);
+        assert_int_equal(read_map(cluster_map_read_shards, shards[i], &plain, &map), -1);
         assert_int_equal(map.node_count, 0);
-        expect_owner(&map, 0, "");
+        assert_string_equal(owner(&map, 0), "");
     }
     for (size_t i = 0; i < sizeof slots / sizeof *slots; i++)
-        assert_int_equal(read_slots(slots[i], &map), -1);
+        assert_int_equal(read_map(cluster_map_read_slots, slots[i], &plain, &map), -1);
 }
 
 static void test_a_map_has_a_thousand_nodes_at_most(void **state)
@@ -238,8 +224,8 @@ static void test_maps_are_the_same_whatever_order_their_nodes_have(void **state)
 {
     struct cluster_map a, b;
     (void)state;
-    read_slots("[[0, 9, ['a', 1]], [10, 19, ['b', 1]]]", &a);
-    read_slots("[[10, 19, ['b', 1]], [0, 9, ['a', 1]]]", &b);
+    read_map(cluster_map_read_slots, "[[0, 9, ['a', 1]], [10, 19, ['b', 1]]]", &plain, &a);
+    read_map(cluster_map_read_slots, "[[10, 19, ['b', 1]], [0, 9, ['a', 1]]]", &plain, &b);
     assert_true(cluster_map_is_same(&a, &b));
     a.slots[5] = a.slots[15];
     assert_false(cluster_map_is_same(&a, &b));

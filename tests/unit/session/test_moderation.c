@@ -13,6 +13,15 @@ static void mute_many(void)
     assert_int_equal(world_count("rule"), RULES);
 }
 
+/* Redis has lost its memory, and answers nothing of what it is asked to keep again. */
+static void lose_memory(void)
+{
+    mute_many();
+    world_hold("rule", NULL);
+    world_lease_lapsed();
+    assert_int_equal(world_count("rule"), RULES + AT_ONCE);
+}
+
 /* The subjects that are written from here on, in what Redis is asked; each once. */
 static void expect_each_once(void)
 {
@@ -29,10 +38,7 @@ static void expect_each_once(void)
 static void test_a_redis_without_its_memory_gets_all_rules_a_few_at_a_time(void **state)
 {
     (void)state;
-    mute_many();
-    world_hold("rule", NULL);
-    world_lease_lapsed();
-    assert_int_equal(world_count("rule"), RULES + AT_ONCE);
+    lose_memory();
     expect_each_once();
     assert_int_equal(world_count("rule"), 2 * RULES);
 }
@@ -40,10 +46,7 @@ static void test_a_redis_without_its_memory_gets_all_rules_a_few_at_a_time(void 
 static void test_rules_whose_writing_got_no_answer_are_written_again(void **state)
 {
     (void)state;
-    mute_many();
-    world_hold("rule", NULL);
-    world_lease_lapsed();
-    assert_int_equal(world_count("rule"), RULES + AT_ONCE);
+    lose_memory();
     for (int i = 0; i < AT_ONCE; i++)
         world_await("rule");
     world_redis_away();
@@ -55,9 +58,7 @@ static void test_rules_whose_writing_got_no_answer_are_written_again(void **stat
 static void test_a_rule_that_is_lifted_meanwhile_is_not_written_any_more(void **state)
 {
     (void)state;
-    mute_many();
-    world_hold("rule", NULL);
-    world_lease_lapsed();
+    lose_memory();
     world_order("{\"do\":\"unmute\",\"room\":\"" WORLD_ROOM "\",\"name\":\"n%d\"}", RULES - 1);
     for (int i = 0; i < AT_ONCE; i++)
         fake_redis_answer(world_await("rule"), "1");

@@ -182,26 +182,27 @@ static void test_fragments_are_too_big_together(void **state)
 }
 
 /* A reason beyond ASCII is good, and one that is no UTF-8 is not, wherever the frame is cut. */
+/* These bytes, which may be cut anywhere, have this result when the last of them has come. */
+static void expect_at_the_last_byte(const struct decoder_limits *most, const uint8_t *bytes,
+                                    size_t len, enum decoder_result result, uint16_t close_code)
+{
+    for (size_t cut = 0; cut < len; cut++) {
+        uint16_t code = 0;
+        struct decoder *decoder = decoder_new(&decoder_notes, most, NULL);
+        assert_int_equal(decoder_feed(decoder, bytes, cut, &code), DECODER_OPEN);
+        assert_int_equal(decoder_feed(decoder, bytes + cut, len - cut, &code), result);
+        assert_int_equal(code, close_code);
+        decoder_free(decoder);
+    }
+}
+
 static void test_the_reason_of_a_close_frame_is_judged_as_a_whole(void **state)
 {
     static const uint8_t good[] = {0x88, 0x85, 0, 0, 0, 0, 0x03, 0xe8, 0xe7, 0x8f, 0x88};
     static const uint8_t bad[] = {0x88, 0x84, 0, 0, 0, 0, 0x03, 0xe8, 0xe7, 0x8f};
     (void)state;
-    for (size_t cut = 0; cut < sizeof bad; cut++) {
-        uint16_t code = 0;
-        struct decoder *decoder = decoder_new(&decoder_notes, &limits, NULL);
-        assert_int_equal(decoder_feed(decoder, good, cut, &code), DECODER_OPEN);
-        assert_int_equal(decoder_feed(decoder, good + cut, sizeof good - cut, &code),
-                         DECODER_CLOSED);
-        assert_int_equal(code, 1000);
-        decoder_free(decoder);
-        decoder = decoder_new(&decoder_notes, &limits, NULL);
-        assert_int_equal(decoder_feed(decoder, bad, cut, &code), DECODER_OPEN);
-        assert_int_equal(decoder_feed(decoder, bad + cut, sizeof bad - cut, &code),
-                         DECODER_VIOLATED);
-        assert_int_equal(code, 1007);
-        decoder_free(decoder);
-    }
+    expect_at_the_last_byte(&limits, good, sizeof good, DECODER_CLOSED, 1000);
+    expect_at_the_last_byte(&limits, bad, sizeof bad, DECODER_VIOLATED, 1007);
 }
 
 static void test_a_message_of_the_greatest_length_may_be_cut_anywhere(void **state)
@@ -238,22 +239,10 @@ static void test_a_length_beyond_a_great_limit_is_refused_when_it_is_announced(v
     static const uint8_t good[] = {0x82, 0xff, 0, 0, 0, 0, 0, 1, 0x86, 0xa0, 0, 0, 0, 0};
     static const uint8_t shorter[] = {0x82, 0xfe, 0xff, 0xff, 0, 0, 0, 0};
     static const uint8_t bad[] = {0x82, 0xff, 0, 0, 0, 0, 0, 1, 0x86, 0xa1, 0, 0, 0, 0};
-    uint16_t code = 0;
     (void)state;
-    struct decoder *decoder = decoder_new(&decoder_notes, &large, NULL);
-    assert_int_equal(decoder_feed(decoder, good, sizeof good, &code), DECODER_OPEN);
-    decoder_free(decoder);
-    decoder = decoder_new(&decoder_notes, &large, NULL);
-    assert_int_equal(decoder_feed(decoder, shorter, sizeof shorter, &code), DECODER_OPEN);
-    decoder_free(decoder);
-    for (size_t cut = 0; cut < sizeof bad; cut++) {
-        decoder = decoder_new(&decoder_notes, &large, NULL);
-        assert_int_equal(decoder_feed(decoder, bad, cut, &code), DECODER_OPEN);
-        assert_int_equal(decoder_feed(decoder, bad + cut, sizeof bad - cut, &code),
-                         DECODER_VIOLATED);
-        assert_int_equal(code, 1009);
-        decoder_free(decoder);
-    }
+    expect_at_the_last_byte(&large, good, sizeof good, DECODER_OPEN, 0);
+    expect_at_the_last_byte(&large, shorter, sizeof shorter, DECODER_OPEN, 0);
+    expect_at_the_last_byte(&large, bad, sizeof bad, DECODER_VIOLATED, 1009);
 }
 
 static void test_a_length_is_refused_when_it_is_announced(void **state)
