@@ -99,8 +99,6 @@ static void await_refresh(void)
 {
     redis_look_again(cluster_stage_client());
     cluster_stage_await_heard("places ");
-    for (int i = 0; i < 4; i++)
-        cluster_stage_pass_a_while();
 }
 
 static void test_a_channel_is_listened_on_at_the_node_of_its_slot(void **state)

@@ -70,12 +70,13 @@ static void test_calls_of_a_room_stay_in_order_when_its_slot_moves_while_they_wa
     ask(OTHER_HIGH_KEY);
     ask(HIGH_KEY); /* waits for UPPER's permit */
     struct fake_redis_call *first = await_at(UPPER, OTHER_HIGH_KEY);
+    size_t asked = fake_redis_count(cluster_stage_node(LOWER), "CLUSTER");
     cluster_stage_tell_upper(LOWER);
     fake_redis_answer(first, "%s", cluster_stage_redirect("MOVED", OTHER_HIGH_KEY, LOWER));
     struct fake_redis_call *moved = await_at(LOWER, OTHER_HIGH_KEY);
-    cluster_stage_pass_a_while();
-    cluster_stage_pass_a_while(); /* the map is the new one */
-    ask("{" HIGH_KEY "}2");       /* LOWER's permit would be free */
+    cluster_stage_await_count(LOWER, "CLUSTER", asked + 2);
+    cluster_stage_settle();
+    ask("{" HIGH_KEY "}2"); /* LOWER, which has it in the new map, has taken another call */
     cluster_stage_settle();
     assert_int_equal(fake_redis_count(cluster_stage_node(LOWER), "join"), 1);
     fake_redis_answer(moved, "1");
