@@ -145,6 +145,22 @@ test("a failover that no Sentinel tells of is found by asking", async (t) => {
   assert.match(ofKind(gateway, "redis-master").at(-1).message, /they are asked every 5 s$/);
 });
 
+test("Sentinels that take questions and answer none hold nobody up for long", async (t) => {
+  const [first, second] = [await startRedis(t), await startRedis(t)];
+  const all = await Promise.all([first, first, first].map(({ port }) => startSentinelStandIn(t, port)));
+  const url = `redis-sentinel://yukizuri:${encodeURIComponent(redisPassword)}@${all.map(({ port }) => `127.0.0.1:${port}`).join(",")}/yukizuri`;
+  const gateway = await startGateway(t, { redis: url });
+  const alice = await joined(t, gateway.url, "alice");
+  await until("all have answered", async () => (await metric(gateway, "sentinels_up")) === 3);
+  const [told, ...silent] = all;
+  for (const one of silent) Object.assign(one, { silent: true, asked: [] });
+  told.master = { host: "127.0.0.1", port: second.port };
+  told.announce("yukizuri", first.port, second.port);
+  await haveMoved([gateway], second, [first]);
+  await alice.insist("hello");
+  for (const one of silent) assert.ok(one.asked.length > 0, "it was asked");
+});
+
 test("a Sentinel that announces promotions which do not come holds nobody up for long", async (t) => {
   const redis = await startRedis(t, { alone: true });
   const told = await startSentinelStandIn(t, redis.port);
