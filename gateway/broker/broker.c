@@ -126,6 +126,7 @@ void broker_tick(struct broker *broker)
     redis_time_ask(&broker->redis_time);
     note_refused_channels(broker);
     pubsub_tick(broker->pubsub);
+    durability_tick(broker->durability);
     error_log_tick(broker->errors, clock_monotonic_ms());
     tick_health(broker);
     log_refusal(broker);

@@ -95,6 +95,11 @@ static void on_history(void *arg, const struct redis_reply *reply)
     read_history(arg, reply);
 }
 
+static void ask_history(struct durability *durability)
+{
+    redis_send_strings(durability->redis, on_history, durability, "INFO", "replication", NULL);
+}
+
 static void note_error(struct durability *durability, const struct redis_reply *reply)
 {
     struct redis_error error;
@@ -180,6 +185,16 @@ void durability_flush(struct durability *durability)
     redis_flush(durability->redis);
 }
 
+void durability_tick(struct durability *durability)
+{
+    if (durability == NULL)
+        return;
+    redis_ask_server(durability->options.commands);
+    redis_ask_server(durability->redis);
+    if (durability->current == 0)
+        ask_history(durability);
+}
+
 /* --- Waiting --- */
 
 void durability_begin(const struct durability *durability, struct durability_wait *wait)
@@ -187,24 +202,25 @@ void durability_begin(const struct durability *durability, struct durability_wai
     wait->history = durability == NULL ? 0 : durability->current;
 }
 
-/* Both connections have reached the same Redis. Without the right to ask, that is not known. */
-static bool is_same_redis(struct durability *durability)
+/* Why it is not known that both connections have reached the same Redis; NULL: they have. One that
+ * does not tell which it is need not be another one. */
+static const char *why_not_same(struct durability *durability)
 {
     const char *commands = redis_server(durability->options.commands)->run_id;
     const char *own = redis_server(durability->redis)->run_id;
+    if (commands[0] == '\0' || own[0] == '\0')
+        return "Redis does not tell which process it is (run_id): it may be another one";
     if (strcmp(commands, own) == 0)
-        return own[0] != '\0';
+        return NULL;
     redis_reconnect(durability->redis, "it has reached another Redis than what people say");
-    return false;
+    return "the connection that asks replicas has reached another Redis";
 }
 
 /* Why a replica cannot be asked; NULL: it can. */
 static const char *why_not_asked(struct durability *durability)
 {
     const char *why = durability_why_not_ready(durability);
-    if (why == NULL && !is_same_redis(durability))
-        why = "the connection that asks replicas has reached another Redis";
-    return why;
+    return why != NULL ? why : why_not_same(durability);
 }
 
 static bool can_be_confirmed(struct durability *durability)
@@ -240,8 +256,7 @@ void durability_await(struct durability *durability, struct durability_wait *wai
 
 static void on_ready(void *arg)
 {
-    struct durability *durability = arg;
-    redis_send_strings(durability->redis, on_history, durability, "INFO", "replication", NULL);
+    ask_history(arg);
 }
 
 static void on_lost(void *arg, const char *why)

@@ -70,6 +70,9 @@ void durability_await(struct durability *durability, struct durability_wait *wai
 /* To be called at the end of an iteration of the loop: asks for what was answered in it. */
 void durability_flush(struct durability *durability);
 
+/* To be called once a second: asks again what Redis did not tell. */
+void durability_tick(struct durability *durability);
+
 /* As redis_reconnect, and as redis_move. */
 void durability_reconnect(struct durability *durability, const char *why);
 void durability_move(struct durability *durability, const char *why);

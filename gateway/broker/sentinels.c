@@ -112,9 +112,9 @@ static void on_promoting(void *arg)
     struct sentinels *sentinels = arg;
     bool in_vain = sentinels->held_in_vain_ms != 0 &&
                    clock_monotonic_ms() - sentinels->held_in_vain_ms < DISTRUST_MS;
-    bool is_held = sentinels->is_promised && evtimer_pending(sentinels->hold_end, NULL);
-    if (!in_vain && !is_held && /* what is held is not held for longer */
-        redis_is_ready(sentinels->options.commands))
+    const struct redis *commands = sentinels->options.commands;
+    if (!in_vain && redis_is_ready(commands) &&
+        !redis_is_held(commands)) /* what is held is not held for longer */
         hold_commands(sentinels, true);
 }
 

@@ -134,6 +134,17 @@ bool redis_release(struct redis *redis)
     return redis_connection_release(redis->connection);
 }
 
+bool redis_is_held(const struct redis *redis)
+{
+    return redis->cluster == NULL && redis_connection_is_held(redis->connection);
+}
+
+void redis_ask_server(struct redis *redis)
+{
+    if (redis->cluster == NULL)
+        redis_connection_ask_server(redis->connection);
+}
+
 void redis_flush(struct redis *redis)
 {
     if (redis->cluster != NULL)

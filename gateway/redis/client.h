@@ -34,6 +34,8 @@ void redis_reconnect(struct redis *redis, const char *why);
 void redis_move(struct redis *redis, const char *why);
 void redis_hold(struct redis *redis);
 bool redis_release(struct redis *redis);
+bool redis_is_held(const struct redis *redis); /* a cluster's commands never are */
+void redis_ask_server(struct redis *redis);    /* does nothing of a cluster */
 void redis_flush(struct redis *redis);
 void redis_mark_optional(struct redis *redis);
 

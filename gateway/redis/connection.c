@@ -133,7 +133,9 @@ void redis_connection_become_ready(struct redis_connection *redis)
         redis->options.prepare(redis);
     redis->callbacks.on_ready(redis->arg);
     redis->held = held;
-    redis_connection_release(redis);
+    if (redis->state ==
+        REDIS_READY) /* else it was not the one to talk to: the next one is awaited */
+        redis_connection_release(redis);
 }
 
 /* What is published comes between the answers to SUBSCRIBE and the like. A sharded channel may be

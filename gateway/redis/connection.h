@@ -86,6 +86,10 @@ struct redis_server {
 };
 const struct redis_server *redis_connection_server(const struct redis_connection *redis);
 
+/* Asks again, with redis_connection_flush, for a run_id that is "": its user may be allowed to by
+ * now. Does nothing while there is no connection. */
+void redis_connection_ask_server(struct redis_connection *redis);
+
 /* When something last came from Redis, whatever it was. Monotonic, in ms; 0: never. */
 int64_t redis_connection_last_rx_ms(const struct redis_connection *redis);
 
@@ -111,6 +115,9 @@ void redis_connection_hold(struct redis_connection *redis);
 /* What waits goes over the present connection; where there is none, no answer will come. False
  * when they were not held any more. */
 bool redis_connection_release(struct redis_connection *redis);
+
+/* Do commands wait? */
+bool redis_connection_is_held(const struct redis_connection *redis);
 
 /* What was sent since the last call goes to the socket at once; with TLS, or behind what the socket
  * did not take before, in the next iteration of the loop. */

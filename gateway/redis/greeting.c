@@ -30,6 +30,14 @@ static void on_server(void *arg, const struct redis_reply *reply)
     redis_info_field(info, "redis_version", server->version, sizeof server->version);
 }
 
+void redis_connection_ask_server(struct redis_connection *redis)
+{
+    if (redis->state != REDIS_READY || redis->held || redis->server.run_id[0] != '\0')
+        return;
+    redis_connection_send_strings(redis, on_server, redis, "INFO", "server", NULL);
+    redis_connection_mark_optional(redis);
+}
+
 /* Asked after the password was taken: before, it would be refused for want of it. */
 static void on_role(void *arg, const struct redis_reply *reply)
 {

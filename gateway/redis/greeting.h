@@ -1,4 +1,5 @@
-/* greeting: what is sent over a new connection before anything else. Part of `redis`. */
+/* greeting: what is sent over a new connection before anything else. Part of `redis`.
+ * redis_connection_ask_server (connection.h) is here, too. */
 #ifndef YUKIZURI_REDIS_GREETING_H
 #define YUKIZURI_REDIS_GREETING_H
 

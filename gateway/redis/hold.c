@@ -11,6 +11,11 @@ void redis_connection_hold(struct redis_connection *redis)
     redis->held = true;
 }
 
+bool redis_connection_is_held(const struct redis_connection *redis)
+{
+    return redis->held;
+}
+
 bool redis_connection_release(struct redis_connection *redis)
 {
     if (!redis->held)

@@ -1,6 +1,6 @@
 /* hold: the commands of a connection that wait for a server, which is about to be replaced by
- * another one: redis_connection_hold and redis_connection_release (connection.h) are here. Part of
- * `redis`. */
+ * another one: redis_connection_hold, redis_connection_release and redis_connection_is_held
+ * (connection.h) are here. Part of `redis`. */
 #ifndef YUKIZURI_REDIS_HOLD_H
 #define YUKIZURI_REDIS_HOLD_H
 

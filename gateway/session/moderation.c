@@ -119,9 +119,13 @@ void moderation_write_again(struct sessions *all)
 
 const char *moderation_set(struct sessions *all, const char *room, const struct rule_record *rule)
 {
+    struct moderation *moderation = all->moderation;
     if (rules_keep(all->rules, room, rule) != 0)
         return "There are too many rules: 200 in a room, 1,000 bans, and 1,000 rooms.";
-    commands_write_rule(all->moderation->commands, room, rule, NULL, NULL);
+    if (commands_write_rule(moderation->commands, room, rule, on_written, moderation) == 0)
+        moderation->writes_in_flight++;
+    else
+        rules_mark_unwritten(all->rules);
     return NULL;
 }
 
@@ -135,7 +139,8 @@ static void make_up(struct moderation *moderation)
     const char *run_id = redis_server(moderation->commands->redis)->run_id;
     bool is_known = run_id[0] != '\0';
     bool same = is_known && strcmp(run_id, moderation->run_id) == 0;
-    if (!moderation->listens || !broker_is_up(all->options.broker))
+    if (!moderation->listens || !redis_is_ready(moderation->commands->redis) ||
+        redis_is_held(moderation->commands->redis)) /* which one it will be is not known yet */
         return;
     if (!moderation->missed && (same || !is_known))
         return;

@@ -279,6 +279,23 @@ static void test_a_redis_that_does_not_say_who_it_is_confirms_nothing(void **sta
     assert_int_equal(count_waits(), 0);
 }
 
+static void test_a_history_that_was_refused_once_is_asked_for_again(void **state)
+{
+    (void)state;
+    fake_redis_always(stage.fake, "INFO", "-BUSY Redis is busy running a script.");
+    say_accepted(tea(), "a", 1);
+    fake_redis_answer(await_wait(), "1");
+    assert_string_equal(told(), "a:none");
+    say_accepted(tea(), "b", 2);
+    assert_string_equal(told(), "b:none");
+    fake_redis_always(stage.fake, "INFO", INFO_OF("fake", "first"));
+    broker_tick(stage.broker);
+    fake_redis_settle(stage.fake);
+    say_accepted(tea(), "c", 3);
+    fake_redis_answer(await_wait(), "1");
+    assert_string_equal(told(), "c:3");
+}
+
 /* --- The end --- */
 
 static void test_when_the_connection_is_lost_all_who_wait_are_told_in_order(void **state)
@@ -336,6 +353,7 @@ int main(void)
         TEST(test_another_history_confirms_only_what_was_sent_since_it_is_known),
         TEST(test_a_history_that_changes_meanwhile_confirms_nothing),
         TEST(test_a_redis_that_does_not_say_who_it_is_confirms_nothing),
+        TEST(test_a_history_that_was_refused_once_is_asked_for_again),
         TEST(test_when_the_connection_is_lost_all_who_wait_are_told_in_order),
         TEST(test_a_stop_tells_all_who_wait),
         cmocka_unit_test_setup_teardown(test_without_the_setting_nobody_waits_for_a_replica,

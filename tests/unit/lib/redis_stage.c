@@ -12,6 +12,7 @@ static struct redis_stage {
     struct redis_url url;
     struct metrics metrics;
     struct redis *redis;
+    void (*when_ready)(struct redis *redis);
     unsigned address_index;
     char told[8192];
 } stage;
@@ -59,6 +60,8 @@ const char *redis_stage_await_told(void)
 static void on_ready(void *arg)
 {
     (void)arg;
+    if (stage.when_ready != NULL)
+        stage.when_ready(stage.redis);
 }
 
 static void on_lost(void *arg, const char *why)
@@ -152,6 +155,11 @@ void redis_stage_lose(void)
     fake_redis_set_away(stage.fake, true);
     fake_redis_run_until(stage.fake, is_lost, NULL);
     fake_redis_settle(stage.fake);
+}
+
+void redis_stage_when_ready(void (*step)(struct redis *redis))
+{
+    stage.when_ready = step;
 }
 
 void redis_stage_come_back(void)

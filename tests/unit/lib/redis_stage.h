@@ -28,6 +28,9 @@ void redis_stage_settle(void);
 /* All connections are lost, and none is made as long as the fake is away. */
 void redis_stage_lose(void);
 
+/* Each time that the connection becomes ready, `step` is called from within on_ready. */
+void redis_stage_when_ready(void (*step)(struct redis *redis));
+
 /* The fake is there again, and the connection ready. */
 void redis_stage_come_back(void);
 

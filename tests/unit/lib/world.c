@@ -8,6 +8,7 @@
 #include "room/registry.h"
 #include "session/delivery_time.h"
 #include "session/drain.h"
+#include "session/moderation.h"
 #include "telemetry/refusals.h"
 #include "websocket/connections.h"
 #include "websocket/poller.h"
@@ -128,6 +129,13 @@ void world_redis_back(void)
 {
     fake_redis_set_away(world.fake, false);
     assert_true(loop_until(is_healthy, NULL, 2 * WORLD_DEADLINE_MS));
+}
+
+void world_redis_awaited(void)
+{
+    redis_hold(broker_commands(world.broker)->redis);
+    world_redis_away();
+    moderation_on_channel(world.sessions, true);
 }
 
 /* --- Life --- */

@@ -64,6 +64,10 @@ void world_hold(const char *name, const char *key);
 void world_redis_away(void);
 void world_redis_back(void);
 
+/* The connections end, calls wait for another Redis (redis_hold), and the channel of operators is
+ * heard before that one can be asked anything. */
+void world_redis_awaited(void);
+
 /* The room, as Redis has it: what roster and recent answer, and who is let in where. */
 void world_set_room(const char *epoch, uint64_t seq);
 uint64_t world_seq(void);

@@ -67,6 +67,27 @@ test_what_was_sent_before_is_answered_and_what_is_held_goes_over_the_next_one(vo
     redis_stage_close();
 }
 
+static void leave_once(struct redis *redis)
+{
+    redis_stage_when_ready(NULL);
+    redis_reconnect(redis, "it is not the one");
+}
+
+static void test_what_is_held_waits_on_when_the_next_one_is_left_at_once(void **state)
+{
+    (void)state;
+    redis_stage_open();
+    redis_hold(redis_stage_connection());
+    ask("held");
+    redis_stage_when_ready(leave_once);
+    fake_redis_drop(redis_stage_fake(), FAKE_ALL);
+    answer("held");
+    redis_stage_settle();
+    assert_string_equal(redis_stage_told(), "held:held");
+    assert_false(redis_is_held(redis_stage_connection()));
+    redis_stage_close();
+}
+
 static void
 test_without_a_connection_a_release_tells_everybody_that_no_answer_will_come(void **state)
 {
@@ -102,6 +123,7 @@ int main(void)
         cmocka_unit_test(test_what_is_held_is_not_sent_before_it_is_released_and_then_in_order),
         cmocka_unit_test(
             test_what_was_sent_before_is_answered_and_what_is_held_goes_over_the_next_one),
+        cmocka_unit_test(test_what_is_held_waits_on_when_the_next_one_is_left_at_once),
         cmocka_unit_test(
             test_without_a_connection_a_release_tells_everybody_that_no_answer_will_come),
         cmocka_unit_test(test_who_is_held_back_is_told_when_the_connection_is_stopped),

@@ -70,6 +70,27 @@ static void test_a_rule_that_is_lifted_meanwhile_is_not_written_any_more(void **
     assert_int_equal(world_count("rule"), 2 * RULES);
 }
 
+static void test_a_redis_that_is_awaited_is_not_taken_for_another_one(void **state)
+{
+    (void)state;
+    mute_many();
+    world_redis_awaited();
+    world_redis_back();
+    assert_int_equal(world_count("rule"), RULES);
+}
+
+static void test_a_rule_that_redis_did_not_get_is_written_again(void **state)
+{
+    (void)state;
+    world_hold("rule", NULL);
+    world_order("{\"do\":\"lock\",\"room\":\"" WORLD_ROOM "\"}");
+    world_await("rule");
+    world_redis_away();
+    world_redis_back();
+    fake_redis_answer(world_await("rule"), "1");
+    assert_int_equal(world_count("rule"), 2);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
@@ -77,6 +98,8 @@ int main(void)
         TEST(test_a_redis_without_its_memory_gets_all_rules_a_few_at_a_time),
         TEST(test_rules_whose_writing_got_no_answer_are_written_again),
         TEST(test_a_rule_that_is_lifted_meanwhile_is_not_written_any_more),
+        TEST(test_a_redis_that_is_awaited_is_not_taken_for_another_one),
+        TEST(test_a_rule_that_redis_did_not_get_is_written_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
