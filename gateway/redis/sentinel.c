@@ -206,11 +206,21 @@ static void remove_twins(struct sentinel *sentinel)
     }
 }
 
+/* An address where none of those that others have told of has ever answered, and none does: others
+ * may need the place. */
+static void remove_absent(struct sentinel *sentinel)
+{
+    for (size_t i = sentinel->count; i-- > sentinel->configured;)
+        if (!sentinel->heard[i] && sentinel_peer_why(sentinel->peers[i])[0] != '\0')
+            remove_peer(sentinel, i);
+}
+
 /* While all is well: then each has told its id, and none gets two votes for a name and an address.
  */
 static void look_for_others(struct sentinel *sentinel)
 {
     remove_twins(sentinel);
+    remove_absent(sentinel);
     for (size_t i = 0; i < sentinel->count; i++)
         sentinel_peer_ask_for_others(sentinel->peers[i]);
 }
@@ -294,17 +304,22 @@ static void on_login_refused(void *arg)
 
 static void add_peer(struct sentinel *sentinel, const struct redis_host *host);
 
-/* Known by its id, or by its address while it has not told its id. */
+/* One that answers and does not tell its id may be any of those that others tell of. */
+static bool may_be(const struct sentinel *sentinel, size_t i, const struct redis_host *host,
+                   const char *id)
+{
+    const struct redis_url *url = sentinel_peer_url(sentinel->peers[i]);
+    const char *known = sentinel_peer_id(sentinel->peers[i]);
+    return (strcmp(url->host, host->name) == 0 && url->port == host->port) ||
+           (known[0] == '\0' ? sentinel->heard[i] : strcmp(known, id) == 0);
+}
+
 static void on_other(void *arg, const struct redis_host *host, const char *id)
 {
     struct sentinel *sentinel = arg;
-    for (size_t i = 0; i < sentinel->count; i++) {
-        const struct redis_url *url = sentinel_peer_url(sentinel->peers[i]);
-        const char *known = sentinel_peer_id(sentinel->peers[i]);
-        if (strcmp(known, id) == 0 ||
-            (strcmp(url->host, host->name) == 0 && url->port == host->port))
+    for (size_t i = 0; i < sentinel->count; i++)
+        if (may_be(sentinel, i, host, id))
             return;
-    }
     add_peer(sentinel, host);
 }
 

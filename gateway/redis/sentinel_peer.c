@@ -132,8 +132,9 @@ static void on_others(void *arg, const struct redis_reply *reply)
         const struct redis_reply *other = redis_reply_at(reply, i);
         const char *id = redis_reply_string(field_of(other, "runid"), NULL);
         struct redis_host host;
-        if (id != NULL && read_host(redis_reply_string(field_of(other, "ip"), NULL),
-                                    redis_reply_integer(field_of(other, "port")), &host))
+        if (id != NULL && id[0] != '\0' &&
+            read_host(redis_reply_string(field_of(other, "ip"), NULL),
+                      redis_reply_integer(field_of(other, "port")), &host))
             peer->options.callbacks->on_other(peer->options.arg, &host, id);
     }
 }

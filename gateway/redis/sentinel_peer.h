@@ -19,7 +19,7 @@ struct sentinel_peer_callbacks {
     void (*on_switched)(void *arg);      /* it tells of another master: ask */
     void (*on_promoting)(void *arg);     /* a replica is about to be promoted */
     void (*on_login_refused)(void *arg); /* for want of a password, or because it is another one */
-    /* It knows another Sentinel, whose id is `id`. */
+    /* It knows another Sentinel, whose id is `id`, never "". */
     void (*on_other)(void *arg, const struct redis_host *host, const char *id);
 };
 

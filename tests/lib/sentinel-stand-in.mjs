@@ -10,6 +10,10 @@ const array = (items) => `*${items.length}\r\n${items.join("")}`;
 class SentinelStandIn {
   /** The master that it names, { host, port }; null: the name is unknown to it. */
   master;
+  /** By which other Sentinels know it; null: it does not tell. */
+  id = null;
+  /** The other Sentinels of which it tells, { host, port, id }. */
+  others = [];
   /** The commands so far, as arrays of words. */
   asked = [];
   /** The answer in RESP to each command of this name (in upper case), in the place of the usual one. */
@@ -59,7 +63,10 @@ class SentinelStandIn {
         return array([bulk("sentinel"), array([bulk(more[0] ?? "yukizuri")])]);
       case "SENTINEL GET-MASTER-ADDR-BY-NAME":
         return this.master === null ? "*-1\r\n" : array([bulk(this.master.host), bulk(String(this.master.port))]);
+      case "SENTINEL MYID":
+        return this.id === null ? "-NOPERM it is a secret\r\n" : bulk(this.id);
       case "SENTINEL SENTINELS":
+        return array(this.others.map(({ host, port, id }) => array(["name", id, "ip", host, "port", String(port), "runid", id].map(bulk))));
       case "SENTINEL REPLICAS":
         return array([]);
       case "SUBSCRIBE":
@@ -71,6 +78,11 @@ class SentinelStandIn {
       default:
         return `-ERR unknown command '${command}'\r\n`;
     }
+  }
+
+  /** How often it was asked this of a Sentinel, in upper case. */
+  timesAsked(question) {
+    return this.asked.filter(([, second = ""]) => second.toUpperCase() === question).length;
   }
 
   /** The number of connections that have subscribed. */
