@@ -111,6 +111,49 @@ test("a gateway that ends while lines wait ends in order, and acknowledges none 
   assert.deepEqual(acks(alice), []);
 });
 
+/** What a member was told about this line: "ack", or the error's code. */
+const answers = (member, nonce) => member.received.filter((m) => m.nonce === nonce && m.type !== "message").map(({ type, code }) => code ?? type);
+
+/** Two members have said lines that wait for a frozen replica; SIGTERM comes, and then they say one more. */
+async function startEnding(t) {
+  const { replica, gateway, redis, alice, bob } = await startRoom(t);
+  const members = [alice, bob];
+  const linesOf = (member) => ["first", "second", "third", "after SIGTERM"].map((line) => `${member.welcome.me.name}: ${line}`);
+  replica.freeze(t);
+  members.forEach((member) => linesOf(member).slice(0, 3).forEach((line) => say(member, line)));
+  await until("all are shown", () => members.every((member) => member.texts().length === 6));
+  gateway.signal("SIGTERM");
+  await Promise.all(members.map((member) => member.waitFor({ type: "reconnect" })));
+  members.forEach((member) => say(member, linesOf(member)[3]));
+  await until("they are shown", () => members.every((member) => member.texts().length === 8));
+  return { replica, gateway, redis, members, linesOf };
+}
+
+async function assertAnsweredBeforeTheEnd({ gateway, members, linesOf }, answer) {
+  for (const member of members) {
+    assert.equal((await member.waitClosed()).code, 1012);
+    for (const line of linesOf(member)) assert.deepEqual(answers(member, line), [answer], line);
+    assert.ok(member.received.every(({ accepted }) => accepted === undefined), "nobody knows");
+  }
+  assert.deepEqual(await gateway.ended, { code: 0, signal: null });
+}
+
+test("SIGTERM while lines wait for a silent replica: each is refused as unavailable before its connection is closed", { timeout: 120000 }, async (t) => {
+  await assertAnsweredBeforeTheEnd(await startEnding(t), "unavailable");
+});
+
+test("SIGTERM while lines wait for a replica that answers then: each is acknowledged before its connection is closed", { timeout: 120000 }, async (t) => {
+  const ending = await startEnding(t);
+  ending.replica.thaw();
+  await assertAnsweredBeforeTheEnd(ending, "ack");
+});
+
+test("SIGTERM while lines wait, and Redis falls silent, too: each is refused as unavailable before its connection is closed", { timeout: 120000 }, async (t) => {
+  const ending = await startEnding(t);
+  ending.redis.freeze(t);
+  await assertAnsweredBeforeTheEnd(ending, "unavailable");
+});
+
 /** Says lines on and on, one as soon as the one before is answered, and again what was refused, until `end`. */
 async function talk(member, name, end) {
   for (let i = 0; !end.now && member.closed === null; i++) await member.insist(`${name} ${i}`);

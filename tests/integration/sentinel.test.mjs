@@ -12,6 +12,8 @@ import { startSentinelStandIn } from "../lib/sentinel-stand-in.mjs";
 import { startSentinels } from "../lib/sentinel.mjs";
 import { startTalk } from "../lib/talk.mjs";
 
+const TALKERS = 50;
+
 /** So many talk, at the speed of people. */
 const crowd = (count) => ({ count, talkers: count, pauseMs: 400, more: 1 });
 
@@ -34,7 +36,7 @@ async function startAll(t, args = []) {
 
 test("a planned failover is seen by nobody: no gap, no reconnect, nothing lost, nothing doubled, no error but for lines that clients say anew by themselves", async (t) => {
   const { sentinels, gateways, urls } = await startAll(t);
-  const talk = await startTalk(t, urls, crowd(50));
+  const talk = await startTalk(t, urls, crowd(TALKERS));
   const old = sentinels.master();
   const next = await sentinels.failover();
   await haveMoved(gateways, next, [old]);
@@ -48,20 +50,34 @@ test("a planned failover is seen by nobody: no gap, no reconnect, nothing lost, 
   }
 });
 
-test("when the master is killed, everybody goes on with the promoted replica, and what is lost is announced", async (t) => {
-  const { sentinels, gateways, urls } = await startAll(t);
-  const talk = await startTalk(t, urls, crowd(50));
+/** All lines so far that this accepts. */
+const linesOf = (talk, accepts) => talk.talkers.flatMap(({ lines }) => lines.filter(accepts).map(({ text }) => text));
+
+/** Fails the master over by `begin`. Returns the lines that cannot be lost: that were acknowledged before it and are on the replicas, or begun after it. */
+async function failOver({ sentinels, gateways }, talk, begin) {
+  await talk.goesOn();
   const old = sentinels.master();
-  await sentinels.kill(old);
+  const before = linesOf(talk, ({ acknowledged }) => acknowledged);
+  await sentinels.linked();
+  await begin(old);
   const next = await sentinels.decided(old);
   await haveMoved(gateways, next, []);
+  const all = new Set(linesOf(talk, () => true));
   await talk.goesOn();
-  await talk.end();
+  return { old, next, safe: [...before, ...linesOf(talk, ({ text }) => !all.has(text))] };
+}
+
+test("when the master is killed, everybody goes on with the promoted replica, and what is lost is of that moment, and announced", async (t) => {
+  const { sentinels, gateways, urls } = await startAll(t);
+  const talk = await startTalk(t, urls, crowd(TALKERS));
+  const { safe } = await failOver({ sentinels, gateways }, talk, (old) => sentinels.kill(old));
+  assert.ok(safe.length > 2 * TALKERS);
+  assert.deepEqual((await talk.end()).lost.filter((line) => safe.includes(line)), []);
 });
 
 test("with --durability replica, no acknowledged line is lost when the master is killed or frozen", async (t) => {
   const { sentinels, gateways, urls } = await startAll(t, ["--durability", "replica"]);
-  const talk = await startTalk(t, urls, crowd(50));
+  const talk = await startTalk(t, urls, crowd(TALKERS));
   const first = sentinels.master();
   await sentinels.kill(first);
   const second = await sentinels.decided(first);
@@ -78,28 +94,33 @@ test("with --durability replica, no acknowledged line is lost when the master is
   assert.deepEqual((await talk.end()).lost, []);
 });
 
+test("with --durability replica, no acknowledged line is lost in a planned failover", async (t) => {
+  const { sentinels, gateways, urls } = await startAll(t, ["--durability", "replica"]);
+  const talk = await startTalk(t, urls, crowd(TALKERS));
+  await failOver({ sentinels, gateways }, talk, () => sentinels.failover());
+  assert.deepEqual((await talk.end()).lost, []);
+});
+
 test("a frozen master is left, and not talked to when it goes on as a master", async (t) => {
   const { sentinels, gateways, urls } = await startAll(t);
-  const talk = await startTalk(t, urls, crowd(50));
-  const old = sentinels.master();
-  sentinels.stop(old);
-  const next = await sentinels.decided(old);
-  await haveMoved(gateways, next, []);
+  const talk = await startTalk(t, urls, crowd(TALKERS));
+  const { old, next, safe } = await failOver({ sentinels, gateways }, talk, (master) => sentinels.stop(master));
   sentinels.cont(old);
   assert.equal(old.lines("ROLE")[0], "master");
   await talk.goesOn();
   assert.deepEqual(gatewaysOn(old), []);
-  await talk.end();
+  assert.deepEqual((await talk.end()).lost.filter((line) => safe.includes(line)), []);
   for (const gateway of gateways) assert.equal(masters(gateway).at(-1), next.port);
 });
 
 test("with one Sentinel dead and one cut off, the remaining one is believed, which has seen the failover", async (t) => {
   const { sentinels, gateways, urls } = await startAll(t);
   const [, cutOff, dead] = sentinels.sentinels;
-  const talk = await startTalk(t, urls, crowd(10));
+  const talk = await startTalk(t, urls, crowd(TALKERS));
   const old = sentinels.master();
   sentinels.partition(cutOff);
   await sentinels.kill(dead);
+  await talk.goesOn();
   const next = await sentinels.failover();
   await haveMoved(gateways, next, [old]);
   await talk.goesOn();
@@ -112,16 +133,18 @@ test("a Sentinel that names the old master for ever is not believed", async (t) 
   const sentinels = await startSentinels(t);
   const old = sentinels.master();
   const liar = await startSentinelStandIn(t, old.port);
-  const gateway = await startGateway(t, { redis: sentinels.urlThrough([liar.port, ...sentinels.sentinels.map(({ port }) => port)]) });
-  const alice = await joined(t, gateway.url, "alice");
+  const url = sentinels.urlThrough([liar.port, ...sentinels.sentinels.map(({ port }) => port)]);
+  const gateways = [await startGateway(t, { redis: url }), await startGateway(t, { redis: url })];
+  const talk = await startTalk(t, gateways.map(({ url: own }) => own), crowd(TALKERS));
   const next = await sentinels.failover();
-  await haveMoved([gateway], next, [old]);
+  await haveMoved(gateways, next, [old]);
+  const before = liar.timesAsked("GET-MASTER-ADDR-BY-NAME");
   liar.announce("yukizuri", next.port, old.port);
-  const before = liar.asked.length;
-  await until("it has been asked twice more", () => liar.asked.slice(before).filter((words) => words[1] === "GET-MASTER-ADDR-BY-NAME").length >= 2);
-  await alice.insist("hello");
-  assert.deepEqual(masters(gateway), [old.port, next.port]);
+  await until("it has been asked twice more", () => liar.timesAsked("GET-MASTER-ADDR-BY-NAME") >= before + 2 * gateways.length);
+  await talk.goesOn();
+  for (const gateway of gateways) assert.deepEqual(masters(gateway), [old.port, next.port]);
   assert.deepEqual(gatewaysOn(old), []);
+  await talk.end();
 });
 
 test("of Sentinels that tell no epoch, most count; a server that is no master is left for another one", async (t) => {
@@ -246,6 +269,32 @@ test("a gateway that is told of one Sentinel finds the others, and goes on when 
   const next = await sentinels.decided(old);
   await haveMoved([gateway], next, []);
   assert.ok(others.every(({ running }) => running));
+});
+
+const withPassword = (hosts) => `redis-sentinel://yukizuri:${encodeURIComponent(redisPassword)}@${hosts.join(",")}/yukizuri`;
+const idOf = (number) => String(number).repeat(40);
+
+test("a Sentinel that does not tell its id is not asked twice for what others call it", async (t) => {
+  const redis = await startRedis(t);
+  const [secret, open] = [await startSentinelStandIn(t, redis.port), await startSentinelStandIn(t, redis.port)];
+  open.id = idOf(2);
+  open.others = [{ host: "127.0.0.1", port: secret.port, id: idOf(1) }];
+  const gateway = await startGateway(t, { redis: withPassword([`localhost:${secret.port}`, `localhost:${open.port}`]) });
+  await until("it has told of the other one", () => open.timesAsked("SENTINELS") >= 3);
+  assert.deepEqual([secret.subscribers, open.subscribers], [1, 1]);
+  assert.equal(await metric(gateway, "sentinels_up"), 2);
+});
+
+test("addresses of Sentinels at which nobody answers take nobody's place", async (t) => {
+  const redis = await startRedis(t);
+  const [first, another] = [await startSentinelStandIn(t, redis.port), await startSentinelStandIn(t, redis.port)];
+  first.id = idOf(1);
+  first.others = Array.from({ length: 20 }, (_, i) => ({ host: `127.0.0.${i + 2}`, port: first.port, id: idOf(3) + i }));
+  const gateway = await startGateway(t, { redis: withPassword([`127.0.0.1:${first.port}`]) });
+  await until("it has told of many", () => first.timesAsked("SENTINELS") >= 2);
+  another.id = idOf(2);
+  first.others = [{ host: "127.0.0.1", port: another.port, id: another.id }];
+  await until("both are asked", async () => (await metric(gateway, "sentinels_up")) === 2);
 });
 
 /** A certificate of this host, and itself the authority. */
