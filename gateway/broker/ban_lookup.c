@@ -48,8 +48,7 @@ static void on_left(void *arg, const struct redis_reply *reply)
         finish(lookup, reply != NULL, NULL, 0);
         return;
     }
-    finish(lookup, true, lookup->reason,
-           left_ms < 0 ? 0 : commands_now_ms(lookup->commands) + left_ms);
+    finish(lookup, true, lookup->reason, commands_end_ms(lookup->commands, left_ms));
 }
 
 static void ask_left(struct lookup *lookup)

@@ -1,6 +1,7 @@
 #include "broker/commands.h"
 
 #include "base/clock.h"
+#include "base/number.h"
 #include "base/remote_clock.h"
 #include "broker/script_settings.h"
 #include "protocol/lineage.h"
@@ -24,6 +25,11 @@ int64_t commands_now_ms(const struct commands *commands)
 {
     int64_t there_ms = remote_clock_at(commands->redis_clock, clock_monotonic_ms());
     return there_ms != 0 ? there_ms : clock_wall_ms();
+}
+
+int64_t commands_end_ms(const struct commands *commands, int64_t left_ms)
+{
+    return number_is_good(left_ms) ? commands_now_ms(commands) + left_ms : 0;
 }
 
 int commands_say(struct topic *topic, const struct publish_batch_say *say, redis_done done,

@@ -35,6 +35,10 @@ struct commands {
 /* Redis' clock, in ms since 1970; ours as long as that is not known. */
 int64_t commands_now_ms(const struct commands *commands);
 
+/* When that clock shows the end of what lasts so long yet, as PTTL says; 0: it has no end, or one
+ * that is beyond all numbers (base/number.h). */
+int64_t commands_end_ms(const struct commands *commands, int64_t left_ms);
+
 /* --- Calls; each returns 0, or -1 when Redis is not there: `done` is then never called --- */
 
 /* Goes out with broker_flush (broker.h). Answers the number of the message (redis_reply_number), or

@@ -102,7 +102,9 @@ static bool read_string_rule(const struct commands *commands, const struct redis
                                 .reason = read_text(reply, at + 1)};
     if (left_ms == -2)
         return false;
-    out->until_ms = commands_now_ms(commands) + (left_ms < 0 ? UNLIMITED_MS : left_ms);
+    out->until_ms = commands_end_ms(commands, left_ms);
+    if (out->until_ms == 0)
+        out->until_ms = commands_now_ms(commands) + UNLIMITED_MS;
     if (out->kind == RULE_SLOW)
         out->every_s = (unsigned)read_number(&out->reason);
     return out->kind == RULE_LOCKED || out->every_s > 0;

@@ -81,14 +81,22 @@ static void log_level(struct pressure *pressure)
 
 /* --- What the operator has ordered --- */
 
+/* Then what was ordered holds until its end. Of a key of another type, and of one that Redis' user
+ * may not read, it is known that it orders nothing. */
+static bool tells_nothing(const struct redis_reply *reply)
+{
+    return redis_reply_is_error(reply) && !redis_reply_has_error(reply, "WRONGTYPE") &&
+           !redis_reply_has_error(reply, "NOPERM");
+}
+
 /* Anything but a digit from 0 to 3 is no order. */
 static void on_level(void *arg, const struct redis_reply *reply)
 {
     struct pressure *pressure = arg;
     size_t len = 0;
     const char *text = redis_reply_is_error(reply) ? NULL : redis_reply_string(reply, &len);
-    if (reply == NULL)
-        return; /* what was ordered holds until its end */
+    if (tells_nothing(reply))
+        return;
     bool good = text != NULL && len == 1 && text[0] >= '0' && text[0] <= '3';
     pressure->ordered = good ? (unsigned)(text[0] - '0') : 0;
 }
@@ -98,9 +106,8 @@ static void on_end(void *arg, const struct redis_reply *reply)
     struct pressure *pressure = arg;
     int64_t left_ms = redis_reply_is_error(reply) ? -1 : redis_reply_integer(reply);
     pressure->asking = false;
-    if (reply != NULL)
-        pressure->ordered_until_ms =
-            left_ms > 0 ? commands_now_ms(pressure->commands) + left_ms : 0;
+    if (!tells_nothing(reply))
+        pressure->ordered_until_ms = commands_end_ms(pressure->commands, left_ms);
     log_level(pressure);
 }
 

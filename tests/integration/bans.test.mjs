@@ -128,6 +128,35 @@ test("who is kicked with `for` cannot come back by what Redis answered before", 
   assert.equal((await answer).code, "banned");
 });
 
+test("who is banned while Redis lets it in is put out at once", async (t) => {
+  const redis = await startRedis(t);
+  const path = await startHeldPath(t, redis);
+  const gateway = await startGateway(t, { redis: path.url, args });
+  const watcher = await joinedFrom(t, gateway.url, "watcher", "203.0.113.8");
+  const mallory = await new Member(t, gateway.url, from("203.0.113.7")).opened();
+  assert.equal((await mallory.askToJoin("watcher")).code, "name_taken", "it is known that there is no ban");
+  path.holdAnswersFrom(/PTTL\r\n\$\d+\r\nyukizuri:ban:/);
+  redis.run("SET", "yukizuri:ban:203.0.113.7", "spam", "EX", "60");
+  await until("the ban is found", () => path.wasAsked("PTTL"));
+  mallory.send({ type: "join", name: "mallory" });
+  await until("Redis has let it in", () => redis.run("SISMEMBER", "yukizuri:{lobby}:members", "mallory") === "1");
+  path.release();
+  path.holdAnswers(); // nobody asks for the ban again
+  await until("it has an answer", () => mallory.find(({ type, code }) => type === "welcome" || code === "banned"));
+  mallory.send({ type: "ping" });
+  await until("that is handled", () => mallory.closed || mallory.find({ type: "pong" }));
+  assert.deepEqual(mallory.closed, { code: 4503, reason: "spam" });
+  await until("it has left", () => watcher.saw("left", "mallory"));
+});
+
+test("a ban that ends beyond all numbers has no end", async (t) => {
+  const { redis, gateways: [gateway] } = await startTwo(t);
+  const member = await joinedFrom(t, gateway.url, "mallory", "203.0.113.7");
+  redis.run("SET", "yukizuri:ban:203.0.113.7", "spam", "PXAT", "9223372036854775807");
+  await member.waitClosed();
+  for (let i = 0; i < 10; i++) assert.equal((await isRefused(t, gateway, "203.0.113.7")).until, undefined);
+});
+
 test("while another connection of a banned address is not closed yet, its handshakes are refused with 403", async (t) => {
   const { redis, gateways: [gateway] } = await startTwo(t);
   const socket = net.connect(gateway.port, "127.0.0.1"); // never answers a close frame

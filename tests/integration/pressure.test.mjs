@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import test from "node:test";
-import { Member, joined, metric, ofKind, startGateway, startRedis, until } from "../lib/harness.mjs";
+import { Member, Process, joined, lapse, metric, ofKind, startGateway, startRedis, until } from "../lib/harness.mjs";
 
 const newcomer = async (t, gateway) => new Member(t, gateway.url).opened();
 const level = (gateway) => metric(gateway, "pressure");
@@ -92,6 +92,31 @@ test("the key in Redis raises every gateway above its setting, not below it, and
   assert.deepEqual(logged(gateways[1]), ["1 as the setting has it", "2 as an operator has ordered"]);
 });
 
+test("what is ordered holds while Redis is busy and cannot say", async (t) => {
+  const redis = await startRedis(t, { alone: true });
+  const gateway = await startGateway(t, { redis });
+  redis.run("SET", "yukizuri:pressure", "3", "EX", "600");
+  await until("it is felt", async () => (await level(gateway)) === 3);
+  redis.run("CONFIG", "SET", "busy-reply-threshold", "10");
+  const busy = new Process(t, "redis-cli", ["-p", String(redis.port), "EVAL", "while true do end", "0"]);
+  await until("it was often told so", async () => (await metric(gateway, 'redis_errors_total{code="BUSY"}')) > 30);
+  assert.deepEqual([await level(gateway), ofKind(gateway, "pressure").length], [3, 1]);
+  redis.run("SCRIPT", "KILL");
+  await busy.status();
+});
+
+test("an order that ends beyond all numbers has no end", async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis });
+  redis.run("SET", "yukizuri:pressure", "3", "PXAT", "9223372036854775807");
+  redis.run("SET", "yukizuri:{lobby}:locked", "for ever", "PXAT", "9223372036854775807");
+  await until("it is felt", async () => (await level(gateway)) === 3);
+  for (let i = 0; i < 10; i++) assert.equal((await (await newcomer(t, gateway)).askToJoin("alice")).code, "locked");
+  const asked = redis.calls("pttl");
+  await until("it is asked for again and again", () => redis.calls("pttl") > asked + 10);
+  assert.equal(await level(gateway), 3);
+});
+
 test("at pressure 1 half as much may be sent", async (t) => {
   const redis = await startRedis(t);
   const accepted = async (pressure) => {
@@ -124,4 +149,36 @@ test("more newcomers than pressure-joins raise it step by step, up to 2, and it 
   assert.deepEqual(ofKind(gateway, "pressure").map(({ message }) => message), [...Array(3).fill("because of pressure-joins"), "as the setting has it"]);
   await joined(t, gateway.url, "late");
   await alice.settled();
+});
+
+/** Newcomers at once, of whom nobody is let in. */
+async function refuseMany(t, gateway, name, code) {
+  const people = await Promise.all(Array.from({ length: 8 }, () => newcomer(t, gateway)));
+  const answers = await Promise.all(people.map((one, i) => one.askToJoin(name(i))));
+  for (const one of people) one.socket.terminate();
+  assert.ok(answers.every((answer) => [code, "work_needed"].includes(answer.code)), JSON.stringify(answers));
+}
+
+for (const { what, code, name = () => "alice", args = [], prepare = () => {} } of [
+  { what: "for their name", code: "name_taken" },
+  { what: "because the room is full", code: "room_full", name: (i) => `n${i}`, args: ["--max-members", "1"] },
+  { what: "because the room is locked", code: "locked", name: (i) => `n${i}`, prepare: (redis) => redis.run("PUBLISH", "yukizuri:control", '{"do":"lock","room":"lobby"}') },
+])
+  test(`newcomers who are refused ${what} raise the pressure, too`, { timeout: 120000 }, async (t) => {
+    const redis = await startRedis(t);
+    const gateway = await startGateway(t, { redis, args: ["--pressure-joins", "2", "--rate", "0", "--max-connections-per-address", "0", ...args] });
+    await joined(t, gateway.url, "alice");
+    prepare(redis);
+    await until("it is at 2", async () => (await refuseMany(t, gateway, name, code), (await level(gateway)) === 2));
+  });
+
+test("newcomers who do not do the work keep the pressure up", { timeout: 120000 }, async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis, args: ["--pressure-joins", "2", "--rate", "0", "--max-connections-per-address", "0"] });
+  await joined(t, gateway.url, "alice");
+  const refuse = () => refuseMany(t, gateway, () => "alice", "name_taken");
+  await until("it is at 2", async () => (await refuse(), (await level(gateway)) === 2));
+  const { over } = lapse(12000); // after 10 s of calm it would fall
+  await until("they come on and on", async () => (await refuseMany(t, gateway, (i) => `n${i}`, "work_needed"), over()));
+  assert.deepEqual(ofKind(gateway, "pressure").map(({ pressure }) => pressure), ["1", "2"]);
 });

@@ -36,17 +36,20 @@ export async function startAddress(t, target, host = "127.0.0.1") {
 }
 
 /** A path that can be stalled. Data that is sent meanwhile arrives later, even if the connection was closed, as from a socket's
- *  buffer. Answers can be stalled separately: only answers to commands, and only of existing connections. */
+ *  buffer. Answers can be stalled separately: only answers to commands, and only of existing connections; `holdAnswersFrom` does so from the
+ *  command on that matches. */
 export async function startHeldPath(t, redis) {
   const late = [];
   let held = false;
   let answersHeld = false;
+  let holdFrom = null;
   const asked = []; // since answers are held up
   const pass = (deliver) => (held ? late.push(deliver) : deliver());
   const { port } = await listen(t, () => redis.port, (near, far) => {
     let talks = !answersHeld; // a command's connection
     near.on("data", (bytes) => {
       talks &&= !bytes.includes("SUBSCRIBE");
+      if (holdFrom?.test(bytes.toString("latin1"))) [answersHeld, holdFrom] = [true, null];
       if (answersHeld && talks) asked.push(bytes);
       pass(() => far.write(bytes));
     });
@@ -60,6 +63,7 @@ export async function startHeldPath(t, redis) {
     url: redis.urlAt("127.0.0.1", port),
     hold: () => (held = true),
     holdAnswers: () => (answersHeld = true),
+    holdAnswersFrom: (pattern) => (holdFrom = pattern),
     wasAsked: (word) => asked.some((bytes) => bytes.includes(word)),
     release() {
       held = answersHeld = false;
