@@ -111,6 +111,21 @@ test("a gateway that ends while lines wait ends in order, and acknowledges none 
   assert.deepEqual(acks(alice), []);
 });
 
+test("a user who may not ask which Redis it is gets nothing acknowledged until it may, without another connection", { timeout: 120000 }, async (t) => {
+  const { redis, gateway, alice } = await startRoom(t);
+  await alice.say("before");
+  redis.run("ACL", "SETUSER", "yukizuri", "-info");
+  for (const type of ["normal", "pubsub"]) redis.cut(type);
+  await until("nobody can talk", async () => (await readyz(gateway)).status === 503);
+  await until("all are connected", () => redis.lines("CLIENT", "LIST").filter((line) => line.includes(" name=yukizuri-")).length === 3);
+  const made = await metric(gateway, "redis_lost_total");
+  redis.run("ACL", "SETUSER", "yukizuri", "+info");
+  await alice.insist("after");
+  assert.equal(await metric(gateway, "redis_lost_total"), made);
+  await until("it is ready", async () => (await readyz(gateway)).status === 200);
+  redis.run("ACL", "LOG", "RESET"); // that was meant to be refused
+});
+
 /** What a member was told about this line: "ack", or the error's code. */
 const answers = (member, nonce) => member.received.filter((m) => m.nonce === nonce && m.type !== "message").map(({ type, code }) => code ?? type);
 

@@ -7,7 +7,8 @@ import http from "node:http";
 import net from "node:net";
 import path from "node:path";
 import test from "node:test";
-import { Gateway, Process, atEnd, binary, freePort, get, isReady, joined, readyz, startGateway, startRedis, temporaryDirectory, until, untilReady } from "../lib/harness.mjs";
+import { Gateway, Process, atEnd, binary, freePort, get, isReady, joined, metric, readyz, startGateway, startRedis, temporaryDirectory, until, untilReady } from "../lib/harness.mjs";
+import { startSpoiledPath } from "../lib/redis-paths.mjs";
 
 /** The log lines of a gateway about its Redis; waits for the first one. */
 async function whyLost(t, url, env) {
@@ -126,6 +127,16 @@ test("unavailable TLS ends the start with a message, and nothing is sent in clea
   assert.equal(code, 1);
   assert.match(gateway.errors, /^yukizuri: redis: TLS cannot be had .*\n$/);
   assert.equal(got, "");
+});
+
+test("a Redis that tells one connection which process it is, and hides it from the other one, is not taken for two", async (t) => {
+  const redis = await startRedis(t);
+  const path = await startSpoiledPath(t, redis);
+  let hidden = 0;
+  path.change = (bytes) => (hidden === 0 && bytes.includes("\nrun_id:") ? (hidden++, Buffer.from(bytes.toString("latin1").replace("\nrun_id:", "\nnur_id:"), "latin1")) : bytes);
+  const gateway = await startGateway(t, { redis: path.url });
+  await (await joined(t, gateway.url, "alice")).say("hello");
+  assert.deepEqual([hidden, await metric(gateway, "redis_lost_total")], [1, 0]);
 });
 
 test("behind a name with the addresses of a master and a replica, both connections return to the master, whichever one is closed", async (t) => {
