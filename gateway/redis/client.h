@@ -46,7 +46,8 @@ bool redis_is_whole(const struct redis *redis);
 
 /* Sends a command, with redis_flush; the words stay the caller's. 0; or -1 when there is no
  * connection: `done` is then never called. `done` may be NULL. The deadline is REDIS_DEADLINE_MS.
- * In a cluster it waits for the node of its key until then, and follows the key where it moves. */
+ * In a cluster it waits for the node of its key until then, and follows the key where it moves; -1
+ * when too many wait. */
 int redis_send(struct redis *redis, const struct redis_words *words, redis_done done, void *arg);
 
 /* The same of a command that has no key of its own: it goes to the server that has `key`. */

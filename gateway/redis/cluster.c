@@ -15,6 +15,7 @@ enum {
     REFRESH_MS = 5000, /* what nobody runs into shows after so long */
     AGAIN_MS = 100,    /* two questions are so far apart at least */
     ANSWER_MS = 1000,  /* a node has so long to be reached, and so long to answer */
+    ROUND_MS = 1000,   /* while all have doubts, all are connected to so seldom */
     LOST_MS = 5000,    /* without an answer: none can be reached */
     WHY_BYTES = LOSS_REASON_BYTES + 320,
     REPLY_BYTES = 8 << 20, /* a map of so many nodes and of slots that alternate */
@@ -34,6 +35,7 @@ struct cluster {
     struct cluster_endpoint endpoint;
     size_t candidate; /* among the nodes of the map and then the seeds */
     size_t failures;  /* in a row */
+    int64_t round_ms; /* when a whole round had brought nothing better than doubt; 0: never */
     bool under_way;   /* it has to answer, or to be reached, before its deadline */
     bool failed;      /* it is of no use; dropped by the timer */
     bool doubtful;    /* it says that the cluster is down, or knows less than another did */
@@ -42,25 +44,27 @@ struct cluster {
     int64_t asked_ms, answered_ms; /* 0: never */
     bool up;
     char why[WHY_BYTES];
+    struct redis_tls *tls; /* of all connections; NULL: none is wanted, or there is none yet */
 };
 
 /* --- Endpoints --- */
 
-bool cluster_endpoint_init(struct cluster_endpoint *endpoint, const struct cluster *cluster,
-                           const struct cluster_node *node, char *error, size_t error_size)
+/* Made before the first node is asked, and once: it reads files. */
+static bool have_tls(struct cluster *cluster, char *error, size_t error_size)
 {
-    *endpoint = (struct cluster_endpoint){
-        .url = redis_url_of_server(cluster->options.url, node->host, node->port)};
-    if (!endpoint->url.tls)
-        return true;
-    endpoint->tls = redis_tls_new(endpoint->url.host, error, error_size);
-    return endpoint->tls != NULL;
+    const struct redis_url *url = cluster->options.url;
+    if (url->tls && cluster->tls == NULL)
+        cluster->tls = redis_tls_new(redis_url_first_host(url), error, error_size);
+    return !url->tls || cluster->tls != NULL;
 }
 
-void cluster_endpoint_done(struct cluster_endpoint *endpoint)
+struct cluster_endpoint cluster_endpoint_of(const struct cluster *cluster,
+                                            const struct cluster_node *node)
 {
-    redis_tls_free(endpoint->tls);
-    endpoint->tls = NULL;
+    return (struct cluster_endpoint){
+        .url = redis_url_of_server(cluster->options.url, node->host, node->port),
+        .tls = cluster->tls,
+    };
 }
 
 void cluster_log_node(const struct cluster *cluster, const struct redis_url *node, const char *why)
@@ -172,7 +176,6 @@ static void drop_node(struct cluster *cluster)
 {
     redis_connection_free(cluster->connection);
     cluster->connection = NULL;
-    cluster_endpoint_done(&cluster->endpoint);
     cluster->failed = cluster->under_way = false;
 }
 
@@ -196,15 +199,19 @@ static void take_map(struct cluster *cluster, struct cluster_map *map)
     arm_next(cluster);
 }
 
-/* One that knows less than another did is believed when no other can be asked. */
+/* One that knows less than another did is believed when no other can be asked, and for a while
+ * after that. */
 static bool is_to_be_believed(const struct cluster *cluster)
 {
-    return !cluster->doubtful || cluster->failures + 1 >= count_candidates(cluster);
+    bool lately = cluster->round_ms != 0 && clock_monotonic_ms() - cluster->round_ms < ROUND_MS;
+    return !cluster->doubtful || lately || cluster->failures + 1 >= count_candidates(cluster);
 }
 
 static void take_answer(struct cluster *cluster, struct cluster_map *map)
 {
     if (is_to_be_believed(cluster)) {
+        if (cluster->doubtful && cluster->failures > 0)
+            cluster->round_ms = clock_monotonic_ms();
         take_map(cluster, map);
         return;
     }
@@ -318,7 +325,8 @@ static void connect_node(struct cluster *cluster)
         .on_ready = on_node_ready, .on_lost = on_node_lost, .on_error = on_node_error};
     const struct cluster_node node = candidate_node(cluster);
     char error[256];
-    bool good = cluster_endpoint_init(&cluster->endpoint, cluster, &node, error, sizeof error);
+    bool good = have_tls(cluster, error, sizeof error);
+    cluster->endpoint = cluster_endpoint_of(cluster, &node);
     cluster->asked_ms = clock_monotonic_ms();
     if (!good) {
         give_up_node(cluster, error);
@@ -427,7 +435,7 @@ void cluster_free(struct cluster *cluster)
     if (cluster == NULL)
         return;
     cluster_stop(cluster);
-    cluster_endpoint_done(&cluster->endpoint);
+    redis_tls_free(cluster->tls);
     event_free(cluster->timer);
     event_free(cluster->hinted);
     cluster_map_done(&cluster->map);

@@ -67,18 +67,16 @@ void cluster_refresh(struct cluster *cluster);
 /* A node has said that a slot is at another one. That is so until the next map; it is asked for. */
 void cluster_note_moved(struct cluster *cluster, const struct cluster_redirection *to);
 
-/* A connection to a node. `url` and `tls` are this node's and outlive the connection. */
+/* What a connection to a node is made with; it must outlive the connection. */
 struct cluster_endpoint {
     struct redis_url url;
-    struct redis_tls *tls;
+    struct redis_tls *tls; /* the cluster's; NULL: none is wanted */
     unsigned address_index;
 };
 
-/* Sets it up: the URL of that node, with the password as it is now, and TLS where it is wanted.
- * False, and a sentence in `error`, when that cannot be had. */
-bool cluster_endpoint_init(struct cluster_endpoint *endpoint, const struct cluster *cluster,
-                           const struct cluster_node *node, char *error, size_t error_size);
-void cluster_endpoint_done(struct cluster_endpoint *endpoint);
+/* Of that node of the map, or one that a node of it has named; with the password as it is now. */
+struct cluster_endpoint cluster_endpoint_of(const struct cluster *cluster,
+                                            const struct cluster_node *node);
 
 /* One line for each outage of a node, and one for its end. */
 void cluster_log_node(const struct cluster *cluster, const struct redis_url *node, const char *why);

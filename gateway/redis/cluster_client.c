@@ -218,15 +218,14 @@ const struct redis_server *cluster_client_server(const struct cluster_client *cl
 int64_t cluster_client_last_rx_ms(struct cluster_client *client)
 {
     const struct cluster_link *link = home_link(client);
-    return link == NULL || link->connection == NULL ? 0
-                                                    : redis_connection_last_rx_ms(link->connection);
+    return link == NULL ? 0 : redis_connection_last_rx_ms(link->connection);
 }
 
 void cluster_client_reconnect(struct cluster_client *client, const char *why)
 {
     const struct cluster_link *link = home_link(client);
     cluster_refresh(client->cluster);
-    if (link != NULL && link->connection != NULL)
+    if (link != NULL)
         redis_connection_reconnect(link->connection, why);
 }
 
@@ -243,8 +242,7 @@ void cluster_client_flush(struct cluster_client *client)
     cluster_flush(client->cluster);
     for (struct cluster_link *link = NULL;
          (link = cluster_links_next(client->links, link)) != NULL;)
-        if (link->connection != NULL)
-            redis_connection_flush(link->connection);
+        redis_connection_flush(link->connection);
 }
 
 void cluster_client_mark_optional(struct cluster_client *client)

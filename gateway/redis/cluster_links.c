@@ -27,6 +27,7 @@ struct cluster_links {
     struct cluster_links_callbacks callbacks;
     char *client_name;
     struct link all;
+    size_t count;
     struct by_node *by_node; /* by the node's index in the map */
     size_t by_node_count;
     struct event *timer;
@@ -156,26 +157,27 @@ static void open_connection(struct cluster_link *link)
 
 static struct cluster_link *new_link(struct cluster_links *links, const struct cluster_node *node)
 {
+    if (links->count == CLUSTER_LINKS_MOST)
+        return NULL;
     struct cluster_link *link = memory_new(sizeof *link);
-    char error[256];
     link->links = links;
+    link->endpoint = cluster_endpoint_of(links->options.cluster, node);
     list_init(&link->in_links);
     list_add(&links->all, &link->in_links);
-    if (cluster_endpoint_init(&link->endpoint, links->options.cluster, node, error, sizeof error)) {
-        open_connection(link);
-    } else {
-        cluster_log_node(links->options.cluster, &link->endpoint.url, error);
-        link->lost_logged = true;
-    }
+    links->count++;
+    open_connection(link);
     return link;
 }
 
+/* Who waits is told from within, and finds this one nowhere any more. */
 static void free_link(struct cluster_link *link)
 {
-    redis_connection_free(link->connection); /* who waits is told from within */
-    link->links->callbacks.on_freed(link->links->callbacks.arg, link);
-    cluster_endpoint_done(&link->endpoint);
+    struct cluster_links *links = link->links;
     list_remove(&link->in_links);
+    links->count--;
+    link->place = 0;
+    redis_connection_free(link->connection);
+    links->callbacks.on_freed(links->callbacks.arg, link);
     free(link);
 }
 
@@ -200,7 +202,8 @@ struct cluster_link *cluster_links_find(struct cluster_links *links,
                                         const struct cluster_node *node)
 {
     struct cluster_link *link = find_or_open(links, node);
-    link->used_ms = clock_monotonic_ms();
+    if (link != NULL)
+        link->used_ms = clock_monotonic_ms();
     return link;
 }
 
@@ -221,10 +224,10 @@ static struct cluster_link *link_of_node(struct cluster_links *links, size_t ind
     make_room(links, map->node_count);
     assert(links->by_node != NULL && index < links->by_node_count);
     struct by_node *at = &links->by_node[index];
-    if (at->link == NULL) {
+    if (at->link == NULL)
         at->link = find_or_open(links, &map->nodes[index]);
+    if (at->link != NULL)
         at->link->in_map = true;
-    }
     return at->link;
 }
 
@@ -331,8 +334,7 @@ void cluster_links_stop(struct cluster_links *links)
     evtimer_del(links->timer);
     for (struct link *at = links->all.next; at != &links->all; at = at->next) {
         link_at(at)->place = 0;
-        if (link_at(at)->connection != NULL)
-            redis_connection_stop(link_at(at)->connection);
+        redis_connection_stop(link_at(at)->connection);
     }
 }
 

@@ -10,14 +10,17 @@
 
 struct cluster_links;
 
-enum { CLUSTER_HISTORY_BYTES = 11 }; /* what a master_replid begins with, and the NUL */
+enum {
+    CLUSTER_LINKS_MOST = 2 * CLUSTER_NODES_MOST, /* those of a map, and of one before it */
+    CLUSTER_HISTORY_BYTES = 11,                  /* what a master_replid begins with, and the NUL */
+};
 
 /* Of one node. */
 struct cluster_link {
     struct link in_links;
     struct cluster_links *links;
     struct cluster_endpoint endpoint;
-    struct redis_connection *connection; /* NULL: TLS could not be had */
+    struct redis_connection *connection;
     uint64_t place;          /* another one each time it becomes ready; 0: it is not ready */
     uint64_t sent, answered; /* commands of the client's */
     bool in_map;
@@ -49,10 +52,11 @@ void cluster_links_free(struct cluster_links *links);
 /* The map is another one. */
 void cluster_links_follow(struct cluster_links *links);
 
-/* The link to the node that has the slot, by the map as it is; NULL when none has it. */
+/* The link to the node that has the slot, by the map as it is; NULL when none has it, or there are
+ * too many links: a node that is in no map any more keeps its for some seconds. */
 struct cluster_link *cluster_links_of_slot(struct cluster_links *links, unsigned slot);
 
-/* The link to this node, in the map or not. */
+/* The link to this node, in the map or not; NULL when there are too many. */
 struct cluster_link *cluster_links_find(struct cluster_links *links,
                                         const struct cluster_node *node);
 

@@ -51,24 +51,33 @@ size_t cluster_map_find(struct cluster_map *map, const char *host, int port)
 
 /* --- What nodes tell --- */
 
-/* False when these are no slots. */
+/* False when these are no slots, or one has been given before: that bounds how long it takes. */
 static bool give_slots(struct cluster_map *map, size_t node, const struct redis_reply *first,
                        const struct redis_reply *last)
 {
     int64_t from = redis_reply_integer(first), to = redis_reply_integer(last);
     if (from < 0 || to >= CLUSTER_SLOTS || from > to)
         return false;
-    for (int64_t slot = from; slot <= to; slot++)
+    for (int64_t slot = from; slot <= to; slot++) {
+        if (map->slots[slot] != CLUSTER_NO_NODE)
+            return false;
         map->slots[slot] = (uint16_t)node;
+    }
     return true;
 }
 
-/* NULL: there is none, or Redis does not know it. */
-static const char *read_host(const struct redis_reply *reply)
+/* An endpoint that is empty or missing is where the question was sent; "?" is a host name that the
+ * node does not know, and then it is the address, if it knows that. */
+static const char *read_host(const struct redis_reply *endpoint, const struct redis_reply *ip,
+                             const struct cluster_asked *asked)
 {
     size_t len;
-    const char *host = redis_reply_string(reply, &len);
-    return host == NULL || strlen(host) != len || strcmp(host, "?") == 0 ? NULL : host;
+    const char *host = redis_reply_string(endpoint, &len);
+    if (host != NULL && strcmp(host, "?") == 0)
+        host = redis_reply_string(ip, &len);
+    if (host == NULL || len == 0)
+        return asked->host;
+    return strlen(host) == len ? host : "";
 }
 
 static int read_port(const struct redis_reply *reply)
@@ -108,19 +117,12 @@ static const struct redis_reply *find_master(const struct redis_reply *nodes)
     return found;
 }
 
-/* An endpoint that is empty or missing is where the question was sent; "?" is a host name that the
- * node does not know. */
 static size_t find_shard_node(struct cluster_map *map, const struct redis_reply *node,
                               const struct cluster_asked *asked)
 {
-    const char *endpoint = redis_reply_string(find_field(node, "endpoint"), NULL);
-    const char *host = read_host(find_field(node, "endpoint"));
-    int port = read_port(find_field(node, asked->tls ? "tls-port" : "port"));
-    if (endpoint == NULL || endpoint[0] == '\0')
-        host = asked->host;
-    else if (host == NULL)
-        host = read_host(find_field(node, "ip"));
-    return host == NULL ? CLUSTER_NO_NODE : cluster_map_find(map, host, port);
+    const char *host = read_host(find_field(node, "endpoint"), find_field(node, "ip"), asked);
+    return cluster_map_find(map, host,
+                            read_port(find_field(node, asked->tls ? "tls-port" : "port")));
 }
 
 static bool read_shard(struct cluster_map *map, const struct redis_reply *shard,
@@ -140,17 +142,14 @@ static bool read_shard(struct cluster_map *map, const struct redis_reply *shard,
     return true;
 }
 
-/* [first, last, [host, port, …] of the master, …] */
+/* [first, last, [endpoint, port, id, ["ip", …]] of the master, …] */
 static bool read_range(struct cluster_map *map, const struct redis_reply *range,
                        const struct cluster_asked *asked)
 {
     const struct redis_reply *master = redis_reply_at(range, 2);
-    const char *text = redis_reply_string(redis_reply_at(master, 0), NULL);
-    const char *host =
-        text == NULL || text[0] == '\0' ? asked->host : read_host(redis_reply_at(master, 0));
-    size_t node = host == NULL || redis_reply_count(range) < 3
-                      ? CLUSTER_NO_NODE
-                      : cluster_map_find(map, host, read_port(redis_reply_at(master, 1)));
+    const struct redis_reply *ip = find_field(redis_reply_at(master, 3), "ip");
+    const char *host = read_host(redis_reply_at(master, 0), ip, asked);
+    size_t node = cluster_map_find(map, host, read_port(redis_reply_at(master, 1)));
     return node != CLUSTER_NO_NODE &&
            give_slots(map, node, redis_reply_at(range, 0), redis_reply_at(range, 1));
 }
@@ -194,6 +193,8 @@ static bool is_same_node(const struct cluster_map *a, size_t at, const struct cl
 
 bool cluster_map_is_same(const struct cluster_map *a, const struct cluster_map *b)
 {
+    if (a->node_count != b->node_count)
+        return false; /* one has a node that hints have taken the last slot from */
     for (size_t i = 0; i < CLUSTER_SLOTS; i++)
         if (!is_same_node(a, a->slots[i], b, b->slots[i]))
             return false;

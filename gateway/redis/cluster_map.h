@@ -1,5 +1,6 @@
 /* cluster_map: which node of a cluster has which slots, as one of its nodes tells. A plain value
- * that owns its list of nodes; no I/O. Only masters that have slots are nodes of a map. */
+ * that owns its list of nodes; no I/O. Only masters that have slots are nodes of a map that was
+ * read. */
 #ifndef YUKIZURI_REDIS_CLUSTER_MAP_H
 #define YUKIZURI_REDIS_CLUSTER_MAP_H
 
@@ -38,8 +39,8 @@ struct cluster_asked {
 };
 
 /* Reads the answer to CLUSTER SHARDS (Redis 7), or to CLUSTER SLOTS. 0; or -1 when it is no such
- * answer or names no node that has a slot: `out`, which is initialized in any case, has none then.
- */
+ * answer, gives a slot to two, or names no node that has one: `out`, which is initialized in any
+ * case, has none then. */
 int cluster_map_read_shards(const struct redis_reply *reply, const struct cluster_asked *asked,
                             struct cluster_map *out);
 int cluster_map_read_slots(const struct redis_reply *reply, const struct cluster_asked *asked,
@@ -49,6 +50,7 @@ int cluster_map_read_slots(const struct redis_reply *reply, const struct cluster
  * many, or it has no good host and port. */
 size_t cluster_map_find(struct cluster_map *map, const char *host, int port);
 
+/* Have they the same nodes, and those the same slots? */
 bool cluster_map_is_same(const struct cluster_map *a, const struct cluster_map *b);
 
 /* Where a node says a slot is. */

@@ -13,6 +13,7 @@ enum {
     AGAIN_US = 50000,
     HELD_UP_MS = 1000, /* between two looks: this process did not run */
     MOST_HOPS = 5,
+    MOST_LATE = 65536,
 };
 
 struct cluster_router {
@@ -20,7 +21,8 @@ struct cluster_router {
     struct cluster_links *links;
     struct metrics *metrics;
     struct cluster_held_slots *held;
-    struct link late;             /* commands that had to wait */
+    struct link late;             /* commands that had to wait, */
+    size_t late_count;            /* so many */
     struct cluster_command *last; /* that was sent; NULL once it is answered */
     struct event *timer;          /* while there are such */
     int64_t looked_ms;
@@ -60,6 +62,23 @@ static struct cluster_command *new_command(struct cluster_router *router, unsign
     return command;
 }
 
+static void note_late(struct cluster_command *command)
+{
+    struct cluster_router *router = command->router;
+    if (!list_is_empty(&command->in_late))
+        return;
+    list_add(&router->late, &command->in_late);
+    router->late_count++;
+}
+
+static void forget_late(struct cluster_command *command)
+{
+    if (list_is_empty(&command->in_late))
+        return;
+    list_remove(&command->in_late);
+    command->router->late_count--;
+}
+
 /* It is answered, by `reply` or by nothing. */
 static void finish(struct cluster_command *command, const struct redis_reply *reply)
 {
@@ -68,7 +87,7 @@ static void finish(struct cluster_command *command, const struct redis_reply *re
     if (command->router->last == command)
         command->router->last = NULL;
     list_remove(&command->in_slot);
-    list_remove(&command->in_late);
+    forget_late(command);
     redis_words_done(&command->words);
     free(command);
     if (done != NULL)
@@ -108,12 +127,6 @@ static struct cluster_held *hold_slot(struct cluster_router *router, unsigned sl
     struct cluster_held *held = cluster_held_find(router->held, slot);
     arm(router);
     return held != NULL ? held : cluster_held_open(router->held, slot);
-}
-
-static void note_late(struct cluster_command *command)
-{
-    list_remove(&command->in_late);
-    list_add(&command->router->late, &command->in_late);
 }
 
 /* Where the first of them is to be tried. */
@@ -284,7 +297,8 @@ static bool send_again(struct cluster_command *command, struct cluster_link *lin
     if (router->stopped || !redis_reply_error(reply, &error))
         return false;
     bool redirected = is_redirection(&error) &&
-                      cluster_redirection_read(error.text, link->endpoint.url.host, &to);
+                      cluster_redirection_read(redis_reply_string(reply, NULL), /* whole */
+                                               link->endpoint.url.host, &to);
     if (!redirected && !is_redirection(&error) && !is_to_repeat(&error))
         return false;
     struct cluster_held *held = take_back(router, command, link);
@@ -324,15 +338,16 @@ static void on_answer(void *arg, const struct redis_reply *reply)
 int cluster_router_send(struct cluster_router *router, unsigned slot,
                         const struct redis_words *words, redis_done done, void *arg)
 {
-    if (router->stopped)
+    struct cluster_held *held = cluster_held_find(router->held, slot);
+    struct cluster_link *link = held == NULL ? cluster_links_of_slot(router->links, slot) : NULL;
+    bool waits = link == NULL || link->place == 0;
+    if (router->stopped || (waits && router->late_count >= MOST_LATE))
         return -1;
     struct cluster_command *command = new_command(router, slot, words, done, arg);
-    struct cluster_held *held = cluster_held_find(router->held, command->slot);
     router->last = command;
-    if (held == NULL &&
-        send_over(command, cluster_links_of_slot(router->links, command->slot), false))
+    if (send_over(command, link, false))
         return 0;
-    held = hold_slot(router, command->slot);
+    held = hold_slot(router, slot);
     cluster_held_add(held, command);
     note_late(command);
     advance(router, held);

@@ -24,7 +24,7 @@ void cluster_router_free(struct cluster_router *router);
 unsigned cluster_router_slot(const struct cluster_router *router, const struct redis_words *words);
 
 /* As redis_send, to the node of the slot, but that there need be no connection: then it waits for
- * one. */
+ * one. -1 when it would have to wait, and 65,536 do already. */
 int cluster_router_send(struct cluster_router *router, unsigned slot,
                         const struct redis_words *words, redis_done done, void *arg);
 void cluster_router_mark_optional(struct cluster_router *router);

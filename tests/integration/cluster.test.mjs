@@ -1,9 +1,11 @@
 // Gateways on a Redis Cluster of three masters and three replicas, with both kinds of pub/sub. TEST_CROWD=1000 is the number of members in the
 // room whose slot moves.
 import assert from "node:assert/strict";
+import fs from "node:fs";
 import test from "node:test";
+import { makeCertificate } from "../lib/certificate.mjs";
 import { startCluster } from "../lib/cluster.mjs";
-import { joined, joinedFrom, metrics, ofKind, readyz, startGateway, startRedis, freePort, until, untilReady } from "../lib/harness.mjs";
+import { joined, joinedFrom, metrics, ofKind, readyz, startGateway, startRedis, freePort, temporaryDirectory, until, untilReady } from "../lib/harness.mjs";
 import { HEAD, ROOM } from "../lib/rooms.mjs";
 import { startTalk } from "../lib/talk.mjs";
 
@@ -12,9 +14,10 @@ const kinds = { classic: [], sharded: ["--redis-sharded-pubsub", "true"] };
 const open = ["--rate", "0", "--rate-per-address", "0", "--joins-per-address", "0", "--max-connections-per-address", "0", "--handshakes-per-address", "0"];
 const slot = (cluster) => cluster.slotOf(HEAD);
 
-async function startTwo(t, args, options) {
+async function startTwo(t, args, { env, ...options } = {}) {
   const cluster = await startCluster(t, options);
-  const gateways = [await startGateway(t, { redis: cluster.url, args: [...open, ...args] }), await startGateway(t, { redis: cluster.url, args: [...open, ...args] })];
+  const start = () => startGateway(t, { redis: cluster.url, args: [...open, ...args], env });
+  const gateways = [await start(), await start()];
   return { cluster, gateways, urls: gateways.map(({ url }) => url) };
 }
 
@@ -27,6 +30,29 @@ async function waiting(gateways) {
   const before = await Promise.all(gateways.map(putOff));
   await until("lines wait", async () => (await Promise.all(gateways.map(putOff))).every((count, i) => count > before[i]));
 }
+
+/** Kills the master that has the room, and waits until its replica has taken its place and people talk. */
+async function killMaster(cluster, talk) {
+  const dead = cluster.masterOfSlot(slot(cluster));
+  await cluster.kill(dead);
+  await cluster.replaced(dead, slot(cluster));
+  await talk.goesOn();
+}
+
+/** Ends the talk. Nobody has seen a line twice, and who has not seen an acknowledged one was told of a gap. */
+async function assertToldOfLosses(talk) {
+  await talk.end();
+  await talk.talkers[0].member.say("the last line");
+  for (const member of talk.members) {
+    await member.waitFor({ text: "the last line" });
+    assert.equal(new Set(member.texts()).size, member.texts().length, "nothing is shown twice");
+    const missing = talk.acknowledged.filter((text) => !member.texts().includes(text));
+    assert.ok(missing.length === 0 || member.gaps().length > 0, `a gap tells of ${missing.length} lines`);
+  }
+}
+
+/** How often somebody has connected to this node. */
+const connections = (node) => Number(/total_connections_received:(\d+)/.exec(node.run("INFO", "stats"))[1]);
 
 for (const [kind, args] of Object.entries(kinds)) {
   test(`${kind}: a room whose slot moves to another node while its members talk loses nothing, and nobody notices`, { timeout: 120000 }, async (t) => {
@@ -57,11 +83,8 @@ for (const [kind, args] of Object.entries(kinds)) {
     await cluster.failover(cluster.replicasOf(cluster.masterOfSlot(slot(cluster)))[0], "TAKEOVER");
     await talk.goesOn();
     await cluster.settled();
-    const dead = cluster.masterOfSlot(slot(cluster));
-    await cluster.kill(dead);
-    await cluster.replaced(dead, slot(cluster));
-    await talk.goesOn();
-    await talk.end();
+    await killMaster(cluster, talk);
+    await assertToldOfLosses(talk);
     for (const gateway of gateways) await untilReady(gateway);
     for (const gateway of gateways) assert.equal(ofKind(gateway, "redis-node-lost").length, 1, JSON.stringify(ofKind(gateway, "redis-node-lost")));
   });
@@ -76,14 +99,21 @@ for (const [kind, args] of Object.entries(kinds)) {
     await talk.assertUndisturbed();
   });
 
-  test(`${kind}: what waits longer than its deadline is refused, and shown once when it is said again`, { timeout: 120000 }, async (t) => {
-    const { cluster, urls } = await startTwo(t, args);
+  test(`${kind}: while the cluster is down for ten seconds, who talks is told that it cannot be, and afterwards each line is shown once`, { timeout: 120000 }, async (t) => {
+    const { cluster, urls, gateways } = await startTwo(t, args);
     const talk = await startTalk(t, urls);
     const giveBack = await cluster.takeDown((slot(cluster) + 1) % 16384);
-    await until("everybody has been refused", () => talk.talkers.every(({ refusals }) => refusals.includes("unavailable")));
+    const [clock, asked] = cluster.nodes;
+    const [from, connected] = [clock.now(), connections(asked)];
+    await until("ten seconds have passed", () => clock.now() >= from + 10000);
+    assert.ok(connections(asked) - connected < 100, `nodes are not connected to all the time, but ${connections(asked) - connected} times`);
+    assert.ok(talk.talkers.every(({ refusals }) => refusals.includes("unavailable")), JSON.stringify(talk.refusals));
     await giveBack();
     await talk.goesOn();
     await talk.assertWhole();
+    assert.deepEqual(talk.refusals.filter((code) => code !== "unavailable"), []);
+    for (const member of talk.members) assert.deepEqual(member.received.filter(({ type }) => type === "gap" || type === "epoch"), []);
+    for (const gateway of gateways) await untilReady(gateway);
   });
 
   test(`${kind}: an operator reaches a room's members through any node`, { timeout: 60000 }, async (t) => {
@@ -108,6 +138,43 @@ for (const [kind, args] of Object.entries(kinds)) {
     await until("it is logged", () => ofKind(gateways[0], "gateway-buried").length === 1);
   });
 }
+
+/** Whom gateways trust, as their environment says. */
+const trusting = ({ cert }) => ({ ...process.env, SSL_CERT_FILE: cert });
+
+test("with TLS, people talk while a slot moves to another node, and after the death of a master", { timeout: 120000 }, async (t) => {
+  const certificate = makeCertificate(temporaryDirectory(t), "nodes", "IP:127.0.0.1");
+  const { cluster, urls, gateways } = await startTwo(t, kinds.sharded, { certificate, env: trusting(certificate) });
+  const talk = await startTalk(t, urls);
+  const lines = () => waiting(gateways);
+  await cluster.move(slot(cluster), otherMaster(cluster), { opened: lines, moved: lines });
+  await talk.goesOn();
+  assert.deepEqual(talk.refusals, []);
+  for (const member of talk.members) assert.deepEqual(member.received.filter(({ type }) => type === "gap" || type === "epoch"), []);
+  await cluster.settled();
+  await killMaster(cluster, talk);
+  await assertToldOfLosses(talk);
+  for (const gateway of gateways) await untilReady(gateway);
+});
+
+test("a node whose certificate is unknown, or of another host, is told, and nobody says a password to it", { timeout: 60000 }, async (t) => {
+  const certificate = makeCertificate(temporaryDirectory(t), "nodes", "DNS:localhost");
+  const cluster = await startCluster(t, { replicas: 0, certificate });
+  const said = async (env, sentence) => {
+    const gateway = await startGateway(t, { redis: cluster.url, ready: false, env });
+    await until("readyz says why", async () => sentence.test((await readyz(gateway)).body));
+  };
+  await said(process.env, /no node of the cluster answers; 127\.0\.0\.1:\d+: TLS: certificate verify failed \(self-signed certificate\)/);
+  await said(trusting(certificate), /no node of the cluster answers; 127\.0\.0\.1:\d+: TLS: certificate verify failed \(IP address mismatch\)/);
+  for (const node of cluster.nodes) assert.equal(node.calls("auth"), 0);
+});
+
+test("TLS that cannot be had is told", { timeout: 60000 }, async (t) => {
+  const configuration = `${temporaryDirectory(t)}/openssl.cnf`;
+  fs.writeFileSync(configuration, "openssl_conf=a\nconfig_diagnostics=1\n[a]\nssl_conf=b\n[b]\nsystem_default=c\n[c]\nMinProtocol=nonsense\n");
+  const gateway = await startGateway(t, { redis: `rediss-cluster://127.0.0.1:${await freePort()}`, ready: false, env: { ...process.env, OPENSSL_CONF: configuration } });
+  await until("readyz says why", async () => (await readyz(gateway)).body.includes("redis: TLS cannot be had"));
+});
 
 test("bans, rules and pressure are found on whatever node their keys are", { timeout: 60000 }, async (t) => {
   const { cluster, urls, gateways } = await startTwo(t, ["--trusted-proxy", "127.0.0.1"]);

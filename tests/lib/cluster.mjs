@@ -1,8 +1,10 @@
 // A Redis cluster: masters and their replicas, with the shipped configuration. A test can move slots, fail over, and break it.
 import assert from "node:assert/strict";
-import { freePortPair } from "./ports.mjs";
-import { Redis } from "./redis.mjs";
-import { Servers, urlOf } from "./servers.mjs";
+import { atEnd } from "./endings.mjs";
+import { temporaryDirectory } from "./files.mjs";
+import { freePort, freePortPair } from "./ports.mjs";
+import { Redis, assertNothingRefused, redisPassword, shippedConfiguration } from "./redis.mjs";
+import { usersOfServers } from "./sentinel.mjs";
 import { until } from "./until.mjs";
 
 export const SLOTS = 16384;
@@ -23,8 +25,14 @@ function slotOf(key) {
   return crc16(Buffer.from(tag ?? key)) % SLOTS;
 }
 
-class ClusterNode extends Redis {
-  /** The cluster as this node sees it: [{ id, port, me, master, epoch, of (the id of its master), slots: [[first, last]] }]; empty without an answer. */
+export class ClusterNode extends Redis {
+  constructor(t, port, file) {
+    super(t, port, [file]);
+    this.patience = PATIENCE_MS;
+    this.portOfNodes = port; // where other nodes and gateways connect
+  }
+
+  /** The cluster as this node sees it: [{ id, port, me, master, failed, epoch, of (the id of its master), slots: [[first, last]] }]; empty without an answer. */
   view() {
     const lines = (this.tryToRun("CLUSTER", "NODES") ?? "").split("\n").filter((line) => line !== "");
     return lines.map((line) => {
@@ -56,11 +64,13 @@ class ClusterNode extends Redis {
 
 const has = (each, slot) => each.slots.some(([first, last]) => first <= slot && slot <= last);
 
-class Cluster extends Servers {
-  constructor(t, { masters, replicas, nodeTimeout, settings }) {
-    super(t, settings);
-    Object.assign(this, { masters, replicas, nodeTimeout });
-  }
+export class Cluster {
+  /** The nodes, in the order of their start: the first masters, then the first replicas. */
+  nodes = [];
+  #t;
+  #asleep = new Set();
+  #homes = new Map(); // port → directory
+  #tlsPorts = new Map(); // port → port with TLS
 
   /** In the order of their start: the first masters, then the first replicas. */
   get nodes() {
@@ -69,8 +79,14 @@ class Cluster extends Servers {
 
   async begin() {
     const count = this.masters * (1 + this.replicas);
-    for (let i = 0; i < count; i++) this.nodes.push(this.#startNode(await freePortPair()));
-    await this.untilUp();
+    for (let i = 0; i < count; i++) {
+      const port = await freePortPair();
+      this.#homes.set(port, temporaryDirectory(this.#t));
+      if (this.certificate !== null) this.#tlsPorts.set(port, await freePort());
+      this.nodes.push(this.#startNode(port));
+    }
+    await Promise.all(this.nodes.map((node) => node.untilUp()));
+    for (const { port } of this.nodes) atEnd(this.#t, () => assertNothingRefused(this.at(port)));
     for (const node of this.nodes) node.id = node.run("CLUSTER", "MYID");
     this.#giveSlots();
     this.#introduce();
@@ -81,7 +97,21 @@ class Cluster extends Servers {
   }
 
   #startNode(port) {
-    return this.startServer(port, ["cluster-enabled yes", `cluster-port ${port + 1}`, `cluster-node-timeout ${this.nodeTimeout}`], ClusterNode);
+    const home = this.#homes.get(port);
+    const lines = [
+      `port ${port}`, "bind 127.0.0.1", `dir ${home}`, "repl-diskless-sync-delay 0", "cluster-enabled yes", `cluster-port ${port + 1}`,
+      `cluster-node-timeout ${this.nodeTimeout}`, ...usersOfServers(), ...this.#tlsLines(port), ...this.settings,
+    ];
+    const node = new ClusterNode(this.#t, port, shippedConfiguration(home, lines));
+    node.portOfNodes = this.#tlsPorts.get(port) ?? port;
+    return node;
+  }
+
+  /** All but the tests talk to it with TLS. */
+  #tlsLines(port) {
+    if (this.certificate === null) return [];
+    const { cert, key } = this.certificate;
+    return [`tls-port ${this.#tlsPorts.get(port)}`, "tls-cluster yes", "tls-replication yes", "tls-auth-clients no", `tls-cert-file ${cert}`, `tls-key-file ${key}`, `tls-ca-cert-file ${cert}`];
   }
 
   /** Gives each master its part of the slots and an epoch of its own. */
@@ -94,7 +124,7 @@ class Cluster extends Servers {
   /** Tells each node of all that started earlier, which is faster than to wait until word spreads. */
   #introduce() {
     this.nodes.forEach((node, i) => {
-      const meet = this.nodes.slice(0, i).map(({ port }) => `CLUSTER MEET 127.0.0.1 ${port} ${port + 1}`);
+      const meet = this.nodes.slice(0, i).map(({ port, portOfNodes }) => `CLUSTER MEET 127.0.0.1 ${portOfNodes} ${port + 1}`);
       if (i > 0) node.runTogether(meet);
     });
   }
@@ -153,7 +183,7 @@ class Cluster extends Servers {
     for (;;) {
       const keys = from.lines("CLUSTER", "GETKEYSINSLOT", String(slot), String(keysAtOnce));
       if (keys.length === 0) break;
-      const said = from.run("MIGRATE", "127.0.0.1", String(to.port), "", "0", "5000", "KEYS", ...keys);
+      const said = from.run("MIGRATE", "127.0.0.1", String(to.portOfNodes), "", "0", "5000", "KEYS", ...keys);
       assert.match(said, /^(OK|NOKEY)$/); // NOKEY: it expired meanwhile
       await betweenKeys((count += keys.length));
     }
@@ -202,16 +232,16 @@ class Cluster extends Servers {
 
   /** The URL for gateways, by way of these ports as seeds. */
   urlThrough(ports) {
-    return urlOf("redis-cluster", ports);
+    return `${this.certificate === null ? "redis" : "rediss"}-cluster://yukizuri:${encodeURIComponent(redisPassword)}@${ports.map((port) => `127.0.0.1:${port}`).join(",")}`;
   }
 
   get url() {
-    return this.urlThrough(this.nodes.slice(0, this.masters).map(({ port }) => port));
+    return this.urlThrough(this.nodes.slice(0, this.masters).map(({ portOfNodes }) => portOfNodes));
   }
 }
 
 /** Starts a cluster with `replicas` replicas of each master, and waits until all slots are served and all nodes agree. `settings`: more lines of every
- *  node's configuration. */
-export async function startCluster(t, { masters = 3, replicas = 1, nodeTimeout = 1500, settings = [] } = {}) {
-  return new Cluster(t, { masters, replicas, nodeTimeout, settings }).begin();
+ *  node's configuration. `certificate`: of every node, for TLS between nodes and with gateways (certificate.mjs). */
+export async function startCluster(t, { masters = 3, replicas = 1, nodeTimeout = 1500, settings = [], certificate = null } = {}) {
+  return new Cluster(t, { masters, replicas, nodeTimeout, settings, certificate }).begin();
 }

@@ -139,6 +139,18 @@ static void test_a_moved_slot_is_followed_and_so_are_later_commands(void **state
     assert_int_equal(cluster_stage_metrics()->redis_redirections, 1);
 }
 
+/* "127.0.0.1", at length. */
+static void test_a_redirection_to_a_host_of_a_long_name_is_followed(void **state)
+{
+    (void)state;
+    cluster_stage_get(HIGH_KEY);
+    fake_redis_answer(await_get(UPPER, HIGH_KEY), "-MOVED %u 127.0.0.%0200d:%d",
+                      cluster_slot(HIGH_KEY, strlen(HIGH_KEY)), 1,
+                      fake_redis_port(cluster_stage_node(SPARE)));
+    fake_redis_answer(await_get(SPARE, HIGH_KEY), "'here'");
+    assert_string_equal(told(), HIGH_KEY ":here");
+}
+
 static void test_a_moved_slot_makes_the_client_ask_for_the_map(void **state)
 {
     (void)state;
@@ -314,6 +326,22 @@ static void test_who_waits_for_a_node_is_told_at_the_deadline(void **state)
     assert_int_equal(count_at(UPPER, "GET"), 1); /* the late one never comes */
 }
 
+static void test_so_many_commands_wait_at_most_and_more_are_refused(void **state)
+{
+    enum { MOST = 65536 };
+    struct redis *client = cluster_stage_client();
+    (void)state;
+    lose(UPPER);
+    for (int i = 0; i < MOST; i++)
+        assert_int_equal(redis_send_strings(client, NULL, NULL, "GET", HIGH_KEY, NULL), 0);
+    assert_int_equal(cluster_stage_get(HIGH_KEY), -1);
+    assert_int_equal(cluster_stage_get(LOW_KEY), 0); /* need not wait */
+    fake_redis_answer(await_get(LOWER, LOW_KEY), "'low'");
+    assert_string_equal(told(), LOW_KEY ":low");
+    pass_ms(REDIS_DEADLINE_MS + 500);
+    assert_int_equal(cluster_stage_get(HIGH_KEY), 0);
+}
+
 static void test_nodes_that_send_a_command_to_each_other_are_not_kept_busy(void **state)
 {
     static char upper[100], lower[100];
@@ -394,6 +422,7 @@ int main(void)
         TEST(test_a_command_without_a_key_goes_beside_a_key_that_is_named),
         TEST(test_a_script_that_a_node_does_not_know_is_loaded_there),
         TEST(test_a_moved_slot_is_followed_and_so_are_later_commands),
+        TEST(test_a_redirection_to_a_host_of_a_long_name_is_followed),
         TEST(test_a_moved_slot_makes_the_client_ask_for_the_map),
         TEST(test_an_asking_redirection_is_followed_once_behind_asking),
         TEST(test_what_cannot_be_done_yet_is_tried_again_until_it_can),
@@ -404,6 +433,7 @@ int main(void)
         TEST(test_commands_wait_for_a_node_that_is_away),
         TEST(test_commands_go_to_the_node_that_takes_the_place_of_a_lost_one),
         TEST(test_who_waits_for_a_node_is_told_at_the_deadline),
+        TEST(test_so_many_commands_wait_at_most_and_more_are_refused),
         TEST(test_nodes_that_send_a_command_to_each_other_are_not_kept_busy),
         TEST(test_who_waits_when_the_client_is_stopped_is_told_from_within),
         cmocka_unit_test_teardown(test_a_wrong_seed_does_no_harm_while_another_is_good, close_only),

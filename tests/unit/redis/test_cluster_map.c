@@ -149,6 +149,26 @@ static void test_a_node_without_an_endpoint_is_where_the_question_was_sent(void 
                (const struct owned[]){{3, "asked.example:7"}, {13, "10.0.0.2:8"}, {20, ""}, {0}});
 }
 
+static void test_a_node_that_does_not_know_its_host_name_is_at_its_address(void **state)
+{
+    struct cluster_map map;
+    (void)state;
+    assert_int_equal(read_slots("[[0, 9, ['?', 6379, 'id', ['ip', '10.0.0.1']]],"
+                                " [10, 19, ['?', 6380, 'id', []]], [20, 29, ['', 6381, 'id']]]",
+                                &map),
+                     0);
+    expect_owner(&map, 0, "10.0.0.1:6379");
+    expect_owner(&map, 10, "asked.example:6380");
+    expect_owner(&map, 20, "asked.example:6381");
+    cluster_map_done(&map);
+    assert_int_equal(read_shards("[['slots', [0, 9], 'nodes', [['port', 7, 'ip', '', 'endpoint', "
+                                 "'?', 'role', 'master']]]]",
+                                 &map),
+                     0);
+    expect_owner(&map, 0, "asked.example:7");
+    cluster_map_done(&map);
+}
+
 static void test_with_tls_it_is_the_port_for_tls(void **state)
 {
     static const char value[] = "[['slots', [0, 1], 'nodes', [['port', 7, 'tls-port', 8, "
@@ -184,6 +204,7 @@ static void test_what_is_no_map_is_refused_and_leaves_none(void **state)
         "[['slots', [0, 5], 'nodes', [" REPLICA("h", "1") "]]]",
         "[['slots', [0, 5], 'nodes', []]]",
         "[['slots', [0], 'nodes', 7]]",
+        "[['slots', [0, 5, 5, 6], 'nodes', [" MASTER("h", "1") "]]]",
     };
     static const char *const slots[] = {
         "null",
@@ -194,7 +215,8 @@ static void test_what_is_no_map_is_refused_and_leaves_none(void **state)
         "[[5, 0, ['h', 1]]]",
         "[[]]",
         "[[0, 5, 7]]",
-        "[[0, 5, ['?', 1]]]",
+        "[[0, 5, ['h h', 1]]]",
+        "[[0, 5, ['a', 1]], [5, 9, ['b', 1]]]",
     };
     struct cluster_map map;
     (void)state;
@@ -233,6 +255,18 @@ static void test_maps_are_the_same_whatever_order_their_nodes_have(void **state)
     assert_false(cluster_map_is_same(&a, &b));
     cluster_map_done(&a);
     cluster_map_done(&b);
+}
+
+static void test_a_map_that_has_lost_a_node_is_another_one(void **state)
+{
+    struct cluster_map hinted, map;
+    (void)state;
+    read_slots("[[0, 9, ['a', 1]], [10, 10, ['b', 1]]]", &hinted);
+    read_slots("[[0, 10, ['a', 1]]]", &map);
+    hinted.slots[10] = hinted.slots[0]; /* its last slot has moved */
+    assert_false(cluster_map_is_same(&map, &hinted));
+    cluster_map_done(&hinted);
+    cluster_map_done(&map);
 }
 
 /* --- Redirections --- */
@@ -281,11 +315,13 @@ int main(void)
         cmocka_unit_test(test_a_map_of_shards_has_the_masters_of_the_slots),
         cmocka_unit_test(test_of_two_masters_of_a_shard_the_one_that_lives_has_the_slots),
         cmocka_unit_test(test_a_node_without_an_endpoint_is_where_the_question_was_sent),
+        cmocka_unit_test(test_a_node_that_does_not_know_its_host_name_is_at_its_address),
         cmocka_unit_test(test_with_tls_it_is_the_port_for_tls),
         cmocka_unit_test(test_a_map_of_slots_has_the_first_node_of_each_range),
         cmocka_unit_test(test_what_is_no_map_is_refused_and_leaves_none),
         cmocka_unit_test(test_a_map_has_a_thousand_nodes_at_most),
         cmocka_unit_test(test_maps_are_the_same_whatever_order_their_nodes_have),
+        cmocka_unit_test(test_a_map_that_has_lost_a_node_is_another_one),
         cmocka_unit_test(test_a_redirection_names_the_slot_and_the_node),
         cmocka_unit_test(test_whatever_else_is_no_redirection),
     };

@@ -1,0 +1,158 @@
+/* Connections to the nodes of a cluster: how many there are, and how one ends. */
+#include "unit.h"
+
+#include "fake_redis.h"
+#include "redis/cluster_links.h"
+#include "skipping_clock.h"
+
+#include <event2/event.h>
+
+static struct {
+    struct event_base *base;
+    struct fake_redis *fake;
+    struct redis_url url;
+    struct metrics metrics;
+    struct cluster *cluster;
+    struct cluster_links *links;
+    struct cluster_link *ready; /* that was last */
+    int freed;
+} stage;
+
+static void on_ready(void *arg, struct cluster_link *link)
+{
+    (void)arg;
+    stage.ready = link;
+}
+
+static void on_lost(void *arg, struct cluster_link *link)
+{
+    (void)arg;
+    (void)link;
+}
+
+static void on_error(void *arg, struct cluster_link *link, const struct redis_error *error)
+{
+    (void)arg;
+    (void)link;
+    (void)error;
+}
+
+static void on_push(void *arg, struct cluster_link *link, const struct redis_reply *reply)
+{
+    (void)arg;
+    (void)link;
+    (void)reply;
+}
+
+static void on_freed(void *arg, struct cluster_link *link)
+{
+    (void)arg;
+    (void)link;
+    stage.freed++;
+}
+
+static int open_links_of(const char *url)
+{
+    static const struct cluster_links_callbacks callbacks = {.on_ready = on_ready,
+                                                             .on_lost = on_lost,
+                                                             .on_error = on_error,
+                                                             .on_push = on_push,
+                                                             .on_freed = on_freed};
+    memset(&stage, 0, sizeof stage);
+    clock_stop();
+    stage.base = event_base_new();
+    stage.fake = fake_redis_new_on_port(stage.base);
+    assert_null(redis_url_parse(url, &stage.url));
+    stage.cluster = cluster_new(&(struct cluster_options){.base = stage.base,
+                                                          .url = &stage.url,
+                                                          .client_name = "unit",
+                                                          .home_key = "home",
+                                                          .metrics = &stage.metrics});
+    stage.links = cluster_links_new(&(struct redis_options){.base = stage.base,
+                                                            .url = &stage.url,
+                                                            .client_name = "unit",
+                                                            .limits = {1 << 20, 1 << 20},
+                                                            .metrics = &stage.metrics,
+                                                            .cluster = stage.cluster},
+                                    &callbacks);
+    return 0;
+}
+
+static int open_links(void **state)
+{
+    (void)state;
+    return open_links_of("redis-cluster://127.0.0.1:1");
+}
+
+static int close_links(void **state)
+{
+    (void)state;
+    cluster_links_free(stage.links);
+    cluster_free(stage.cluster);
+    fake_redis_free(stage.fake);
+    event_base_free(stage.base);
+    clock_restart();
+    return 0;
+}
+
+static struct cluster_link *find_at(int port)
+{
+    return cluster_links_find(stage.links, &(struct cluster_node){"127.0.0.1", port});
+}
+
+static void test_there_are_so_many_connections_at_most_wherever_nodes_send_us(void **state)
+{
+    (void)state;
+    for (int port = 1; port <= CLUSTER_LINKS_MOST; port++)
+        assert_non_null(find_at(port));
+    assert_null(find_at(CLUSTER_LINKS_MOST + 1));
+    assert_ptr_equal(find_at(7), find_at(7));
+    for (size_t i = 0; i < CLUSTER_SLOTS; i++)
+        assert_null(cluster_links_of_slot(stage.links, (unsigned)i));
+}
+
+static bool is_ready(void *arg)
+{
+    (void)arg;
+    return stage.ready != NULL;
+}
+
+static bool has_freed(void *arg)
+{
+    (void)arg;
+    return stage.freed > 0;
+}
+
+/* What a caller may do that is told that no answer will come: look where to ask instead. */
+static void on_no_answer(void *arg, const struct redis_reply *reply)
+{
+    assert_null(reply);
+    *(struct cluster_link **)arg = find_at(fake_redis_port(stage.fake));
+}
+
+static void test_who_is_told_of_the_end_of_a_connection_does_not_find_it_any_more(void **state)
+{
+    struct cluster_link *found = NULL;
+    (void)state;
+    struct cluster_link *link = find_at(fake_redis_port(stage.fake));
+    fake_redis_run_until(stage.fake, is_ready, NULL);
+    assert_int_equal(redis_connection_send_strings(link->connection, on_no_answer, &found, "GET",
+                                                   "something", NULL),
+                     0);
+    clock_skip_ms(11000);
+    fake_redis_run_until(stage.fake, has_freed, NULL);
+    assert_non_null(found);
+    assert_ptr_equal(found, cluster_links_next(stage.links, NULL));
+    assert_null(cluster_links_next(stage.links, found));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_links, close_links)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_there_are_so_many_connections_at_most_wherever_nodes_send_us),
+        TEST(test_who_is_told_of_the_end_of_a_connection_does_not_find_it_any_more),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
