@@ -13,7 +13,7 @@ enum {
     AGAIN_US = 50000,
     HELD_UP_MS = 1000, /* between two looks: this process did not run */
     MOST_HOPS = 5,
-    MOST_LATE = 65536,
+    MOST_LATE = 65536, /* commands that had to wait and are not answered yet */
 };
 
 struct cluster_router {
