@@ -1,7 +1,6 @@
 // Gateways on a Redis Cluster of three masters and three replicas, with both kinds of pub/sub. TEST_CROWD=1000 is the number of members in the
 // room whose slot moves.
 import assert from "node:assert/strict";
-import fs from "node:fs";
 import test from "node:test";
 import { makeCertificate } from "../lib/certificate.mjs";
 import { startCluster } from "../lib/cluster.mjs";
@@ -167,13 +166,6 @@ test("a node whose certificate is unknown, or of another host, is told, and nobo
   await said(process.env, /no node of the cluster answers; 127\.0\.0\.1:\d+: TLS: certificate verify failed \(self-signed certificate\)/);
   await said(trusting(certificate), /no node of the cluster answers; 127\.0\.0\.1:\d+: TLS: certificate verify failed \(IP address mismatch\)/);
   for (const node of cluster.nodes) assert.equal(node.calls("auth"), 0);
-});
-
-test("TLS that cannot be had is told", { timeout: 60000 }, async (t) => {
-  const configuration = `${temporaryDirectory(t)}/openssl.cnf`;
-  fs.writeFileSync(configuration, "openssl_conf=a\nconfig_diagnostics=1\n[a]\nssl_conf=b\n[b]\nsystem_default=c\n[c]\nMinProtocol=nonsense\n");
-  const gateway = await startGateway(t, { redis: `rediss-cluster://127.0.0.1:${await freePort()}`, ready: false, env: { ...process.env, OPENSSL_CONF: configuration } });
-  await until("readyz says why", async () => (await readyz(gateway)).body.includes("redis: TLS cannot be had"));
 });
 
 test("bans, rules and pressure are found on whatever node their keys are", { timeout: 60000 }, async (t) => {
