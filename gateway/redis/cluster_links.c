@@ -100,7 +100,8 @@ static void on_ready(void *arg)
     const char *run_id = redis_connection_server(link->connection)->run_id;
     link->place = ++links->last_place;
     link->asked_ms = 0;
-    snprintf(link->run_id, sizeof link->run_id, "%s", run_id);
+    if (run_id[0] != '\0') /* a node that hides it may be the same */
+        snprintf(link->run_id, sizeof link->run_id, "%s", run_id);
     if (link->lost_logged)
         cluster_log_node(links->options.cluster, &link->endpoint.url, NULL);
     link->lost_logged = false;

@@ -88,6 +88,28 @@ for (const [kind, args] of Object.entries(kinds)) {
     for (const gateway of gateways) assert.equal(ofKind(gateway, "redis-node-lost").length, 1, JSON.stringify(ofKind(gateway, "redis-node-lost")));
   });
 
+  test(`${kind}: a master that freezes is replaced, and what it does when it wakes up is shown to nobody`, { timeout: 120000 }, async (t) => {
+    const { cluster, urls, gateways } = await startTwo(t, args);
+    const talk = await startTalk(t, urls);
+    const frozen = cluster.masterOfSlot(slot(cluster));
+    cluster.stop(frozen);
+    const next = await cluster.replaced(frozen, slot(cluster));
+    await talk.goesOn();
+    cluster.cont(frozen);
+    await until("it is a replica", () => cluster.replicasOf(next).includes(frozen));
+    await talk.goesOn();
+    await assertToldOfLosses(talk);
+    for (const gateway of gateways) await untilReady(gateway);
+  });
+
+  test(`${kind}: gateways that have to end while lines wait for their slot end in order`, { timeout: 60000 }, async (t) => {
+    const { cluster, urls, gateways } = await startTwo(t, args);
+    const talk = await startTalk(t, urls);
+    await cluster.takeDown((slot(cluster) + 1) % 16384);
+    await waiting(gateways);
+    for (const status of await Promise.all(gateways.map((gateway) => gateway.stop()))) assert.deepEqual(status, { code: 0, signal: null });
+  });
+
   test(`${kind}: while the cluster is down for seconds, what is said waits, and none of it is refused`, { timeout: 120000 }, async (t) => {
     const { cluster, urls, gateways } = await startTwo(t, args);
     const talk = await startTalk(t, urls);

@@ -280,6 +280,35 @@ static void test_who_waits_when_a_node_is_lost_is_told_at_once(void **state)
     assert_true(redis_is_ready(cluster_stage_client()));
 }
 
+static bool is_whole(void *arg)
+{
+    (void)arg;
+    return redis_is_whole(cluster_stage_client());
+}
+
+/* The whole cluster's, once UPPER has come back and said this. */
+static const char *run_id_after(const char *info)
+{
+    fake_redis_always(cluster_stage_node(UPPER), "INFO", info);
+    lose(UPPER);
+    fake_redis_set_away(cluster_stage_node(UPPER), false);
+    fake_redis_run_until(cluster_stage_node(UPPER), is_whole, NULL);
+    return redis_server(cluster_stage_client())->run_id;
+}
+
+static void
+test_it_is_another_redis_when_a_node_is_another_one_and_not_when_it_hides_that(void **state)
+{
+    char first[48], second[48];
+    (void)state;
+    snprintf(first, sizeof first, "%s", redis_server(cluster_stage_client())->run_id);
+    assert_string_not_equal(first, "");
+    assert_string_equal(run_id_after("-NOPERM no"), first);
+    snprintf(second, sizeof second, "%s", run_id_after("'run_id:another\r\n'"));
+    assert_string_not_equal(second, first);
+    assert_string_equal(run_id_after("'redis_version:7.0.0\r\n'"), second);
+}
+
 static void test_commands_wait_for_a_node_that_is_away(void **state)
 {
     (void)state;
@@ -430,6 +459,7 @@ int main(void)
         TEST(test_commands_of_a_slot_wait_behind_the_one_that_is_tried_and_others_do_not),
         TEST(test_what_was_under_way_when_a_slot_moved_goes_before_what_is_sent_later),
         TEST(test_who_waits_when_a_node_is_lost_is_told_at_once),
+        TEST(test_it_is_another_redis_when_a_node_is_another_one_and_not_when_it_hides_that),
         TEST(test_commands_wait_for_a_node_that_is_away),
         TEST(test_commands_go_to_the_node_that_takes_the_place_of_a_lost_one),
         TEST(test_who_waits_for_a_node_is_told_at_the_deadline),
