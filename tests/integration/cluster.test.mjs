@@ -38,18 +38,6 @@ async function killMaster(cluster, talk) {
   await talk.goesOn();
 }
 
-/** Ends the talk. Nobody has seen a line twice, and who has not seen an acknowledged one was told of a gap. */
-async function assertToldOfLosses(talk) {
-  await talk.end();
-  await talk.talkers[0].member.say("the last line");
-  for (const member of talk.members) {
-    await member.waitFor({ text: "the last line" });
-    assert.equal(new Set(member.texts()).size, member.texts().length, "nothing is shown twice");
-    const missing = talk.acknowledged.filter((text) => !member.texts().includes(text));
-    assert.ok(missing.length === 0 || member.gaps().length > 0, `a gap tells of ${missing.length} lines`);
-  }
-}
-
 /** How often somebody has connected to this node. */
 const connections = (node) => Number(/total_connections_received:(\d+)/.exec(node.run("INFO", "stats"))[1]);
 
@@ -83,7 +71,7 @@ for (const [kind, args] of Object.entries(kinds)) {
     await talk.goesOn();
     await cluster.settled();
     await killMaster(cluster, talk);
-    await assertToldOfLosses(talk);
+    await talk.end();
     for (const gateway of gateways) await untilReady(gateway);
     for (const gateway of gateways) assert.equal(ofKind(gateway, "redis-node-lost").length, 1, JSON.stringify(ofKind(gateway, "redis-node-lost")));
   });
@@ -98,7 +86,7 @@ for (const [kind, args] of Object.entries(kinds)) {
     cluster.cont(frozen);
     await until("it is a replica", () => cluster.replicasOf(next).includes(frozen));
     await talk.goesOn();
-    await assertToldOfLosses(talk);
+    await talk.end();
     for (const gateway of gateways) await untilReady(gateway);
   });
 
@@ -174,7 +162,7 @@ test("with TLS, people talk while a slot moves to another node, and after the de
   for (const member of talk.members) assert.deepEqual(member.received.filter(({ type }) => type === "gap" || type === "epoch"), []);
   await cluster.settled();
   await killMaster(cluster, talk);
-  await assertToldOfLosses(talk);
+  await talk.end();
   for (const gateway of gateways) await untilReady(gateway);
 });
 

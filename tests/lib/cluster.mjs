@@ -1,10 +1,8 @@
 // A Redis cluster: masters and their replicas, with the shipped configuration. A test can move slots, fail over, and break it.
 import assert from "node:assert/strict";
-import { atEnd } from "./endings.mjs";
-import { temporaryDirectory } from "./files.mjs";
 import { freePort, freePortPair } from "./ports.mjs";
-import { Redis, assertNothingRefused, redisPassword, shippedConfiguration } from "./redis.mjs";
-import { usersOfServers } from "./sentinel.mjs";
+import { Redis } from "./redis.mjs";
+import { Servers, urlOf } from "./servers.mjs";
 import { until } from "./until.mjs";
 
 export const SLOTS = 16384;
@@ -25,14 +23,10 @@ function slotOf(key) {
   return crc16(Buffer.from(tag ?? key)) % SLOTS;
 }
 
-export class ClusterNode extends Redis {
-  constructor(t, port, file) {
-    super(t, port, [file]);
-    this.patience = PATIENCE_MS;
-    this.portOfNodes = port; // where other nodes and gateways connect
-  }
+class ClusterNode extends Redis {
+  portOfNodes = this.port; // where other nodes and gateways connect
 
-  /** The cluster as this node sees it: [{ id, port, me, master, failed, epoch, of (the id of its master), slots: [[first, last]] }]; empty without an answer. */
+  /** The cluster as this node sees it: [{ id, port, me, master, epoch, of (the id of its master), slots: [[first, last]] }]; empty without an answer. */
   view() {
     const lines = (this.tryToRun("CLUSTER", "NODES") ?? "").split("\n").filter((line) => line !== "");
     return lines.map((line) => {
@@ -64,13 +58,13 @@ export class ClusterNode extends Redis {
 
 const has = (each, slot) => each.slots.some(([first, last]) => first <= slot && slot <= last);
 
-export class Cluster {
-  /** The nodes, in the order of their start: the first masters, then the first replicas. */
-  nodes = [];
-  #t;
-  #asleep = new Set();
-  #homes = new Map(); // port → directory
+class Cluster extends Servers {
   #tlsPorts = new Map(); // port → port with TLS
+
+  constructor(t, { masters, replicas, nodeTimeout, settings, certificate }) {
+    super(t, settings);
+    Object.assign(this, { masters, replicas, nodeTimeout, certificate });
+  }
 
   /** In the order of their start: the first masters, then the first replicas. */
   get nodes() {
@@ -81,12 +75,10 @@ export class Cluster {
     const count = this.masters * (1 + this.replicas);
     for (let i = 0; i < count; i++) {
       const port = await freePortPair();
-      this.#homes.set(port, temporaryDirectory(this.#t));
       if (this.certificate !== null) this.#tlsPorts.set(port, await freePort());
       this.nodes.push(this.#startNode(port));
     }
-    await Promise.all(this.nodes.map((node) => node.untilUp()));
-    for (const { port } of this.nodes) atEnd(this.#t, () => assertNothingRefused(this.at(port)));
+    await this.untilUp();
     for (const node of this.nodes) node.id = node.run("CLUSTER", "MYID");
     this.#giveSlots();
     this.#introduce();
@@ -97,12 +89,8 @@ export class Cluster {
   }
 
   #startNode(port) {
-    const home = this.#homes.get(port);
-    const lines = [
-      `port ${port}`, "bind 127.0.0.1", `dir ${home}`, "repl-diskless-sync-delay 0", "cluster-enabled yes", `cluster-port ${port + 1}`,
-      `cluster-node-timeout ${this.nodeTimeout}`, ...usersOfServers(), ...this.#tlsLines(port), ...this.settings,
-    ];
-    const node = new ClusterNode(this.#t, port, shippedConfiguration(home, lines));
+    const lines = ["cluster-enabled yes", `cluster-port ${port + 1}`, `cluster-node-timeout ${this.nodeTimeout}`, ...this.#tlsLines(port)];
+    const node = this.startServer(port, lines, ClusterNode);
     node.portOfNodes = this.#tlsPorts.get(port) ?? port;
     return node;
   }
@@ -232,7 +220,7 @@ export class Cluster {
 
   /** The URL for gateways, by way of these ports as seeds. */
   urlThrough(ports) {
-    return `${this.certificate === null ? "redis" : "rediss"}-cluster://yukizuri:${encodeURIComponent(redisPassword)}@${ports.map((port) => `127.0.0.1:${port}`).join(",")}`;
+    return urlOf(this.certificate === null ? "redis-cluster" : "rediss-cluster", ports);
   }
 
   get url() {
