@@ -70,6 +70,9 @@ async function talk(t, tree, ca) {
   return [one, two];
 }
 
+/** What an operator does before a restart. */
+const checkSettings = ["yukizuri", "--config", "/etc/yukizuri/yukizuri.conf", "--check-config"];
+
 /** The programs that mackerel-agent watches there. */
 const programsOf = (tree) => fs.readdirSync(tree.path("/etc/mackerel-agent/conf.d")).map((file) => path.basename(file, ".conf")).filter((each) => each !== "apikey").sort();
 
@@ -87,6 +90,7 @@ test("one machine: from an empty system to a chat with a certificate of certbot"
     assert.equal((await chat.demand(["systemctl", "list-units", "--failed", "--no-legend"])).trim(), "");
     await chat.demand(["systemctl", "is-enabled", "yukizuri.target", "redis-server@yukizuri.service", "nginx.service", "nftables.service", "certbot.timer", "logrotate.timer"]);
     for (const gateway of [1, 2]) await chat.demand(["curl", "--silent", "--fail", `http://127.0.0.1:808${gateway}/readyz`]);
+    await chat.demand(checkSettings);
     await chat.demand(["logrotate", "--force", "/etc/logrotate.d/yukizuri"]);
     assert.match(chat.read("/etc/fluent/fluentd.conf"), /files\.conf/);
     assert.match(chat.read("/etc/mackerel-agent/conf.d/apikey.conf"), /^apikey = "example-/);
@@ -146,7 +150,9 @@ test("a balancer, gateways, Redis with a replica, and Sentinels", { skip }, asyn
   const variables = { ...found, mackerel_wanted: true };
   await site.provision(variables);
   const tree = (host) => site.trees[host];
-  await talk(t, tree("balancer-1"), ca);
+  const [one, two] = await talk(t, tree("balancer-1"), ca);
+  const admin = site.secrets.find((secret) => secret.startsWith("example-clients-of-sentinel"));
+  const redisInfo = (host) => host.demand(["sh", "-c", "REDISCLI_AUTH=$(cat /etc/yukizuri/redis-admin-password) redis-cli info replication"]);
 
   await t.test("each host watches the programs that it has", () => {
     const wanted = { "balancer-1": ["nginx"], "gateway-1": ["yukizuri"], "redis-2": ["redis"] };
@@ -160,19 +166,43 @@ test("a balancer, gateways, Redis with a replica, and Sentinels", { skip }, asyn
     }
     assert.ok(await reaches(tree("balancer-1"), tree("gateway-1").address, 8081));
     assert.ok(await reaches(tree("gateway-1"), tree("redis-1").address, 6379));
+    for (const host of ["balancer-1", "redis-1", "redis-2"]) assert.ok(await reaches(tree("gateway-2"), tree(host).address, 26379), `the Sentinel of ${host}`);
     assert.ok(!(await reaches(tree("gateway-1"), tree("gateway-2").address, 8081)));
   });
 
   await t.test("a second run changes nothing", () => site.isDone(variables));
 
-  await t.test("after a failover another run leads the gateways to the new primary", async () => {
-    await tree("redis-1").demand(["systemctl", "stop", "redis-server@yukizuri.service"]);
-    const ask = ["redis-cli", "-p", "26379", "sentinel", "get-master-addr-by-name", "yukizuri"];
-    const password = site.secrets.find((secret) => secret.startsWith("example-clients-of-sentinel"));
-    await until("the replica is the primary", async () => (await tree("redis-2").demand(["env", `REDISCLI_AUTH=${password}`, ...ask])).startsWith("192.0.2.32"), 120000);
-    await tree("redis-1").demand(["systemctl", "start", "redis-server@yukizuri.service"]);
-    await site.provision(variables);
-    for (const host of ["gateway-1", "gateway-2"]) assert.match(tree(host).read("/etc/yukizuri/yukizuri.conf.d/50-ansible.conf"), /192\.0\.2\.32/);
-    await talk(t, tree("balancer-1"), ca);
+  await t.test("the gateways may ask the Sentinels, with a password that only root reads", async () => {
+    const gateway = tree("gateway-1");
+    await gateway.demand(checkSettings);
+    for (const name of ["redis-password", "sentinel-password"]) assert.equal((await gateway.demand(["stat", "-c", "%a %U %G", `/etc/yukizuri/${name}`])).trim(), "600 root root");
+    await until("all three answer", async () => /^yukizuri_sentinels_up 3$/m.test(await gateway.demand(["curl", "--silent", "--fail", "http://127.0.0.1:8081/metrics"])));
+  });
+
+  await t.test("after a failover, planned or not, those who talk go on through the gateways, which nobody has touched", async () => {
+    const started = () => Promise.all(["gateway-1", "gateway-2"].map((host) => tree(host).demand(["systemctl", "show", "--property=MainPID", "yukizuri@1.service"])));
+    const before = await started();
+    const sentinel = (...words) => tree("balancer-1").demand(["env", `REDISCLI_AUTH=${admin}`, "redis-cli", "-p", "26379", "sentinel", ...words]);
+    const primaryIs = (address) => until(`the primary is ${address}`, async () => (await sentinel("get-master-addr-by-name", "yukizuri")).startsWith(`${address}\n`), 120000);
+    const goOn = async (text) => {
+      await one.insist(text);
+      await two.waitFor({ type: "message", text });
+    };
+    await sentinel("failover", "yukizuri");
+    await primaryIs("192.0.2.32");
+    await goOn("after a planned failover");
+    await until("redis-1 has everything that redis-2 has", async () => /state=online/.test(await redisInfo(tree("redis-2"))));
+    await tree("redis-2").demand(["systemctl", "stop", "redis-server@yukizuri.service"]);
+    await primaryIs("192.0.2.31");
+    await goOn("after a primary that went away");
+    await tree("redis-2").demand(["systemctl", "start", "redis-server@yukizuri.service"]);
+    await until("redis-2 is a replica", async () => /state=online/.test(await redisInfo(tree("redis-1"))), 120000);
+    assert.deepEqual([one.closed, two.closed], [null, null]);
+    assert.deepEqual(await started(), before);
+  });
+
+  await t.test("a run after a failover changes nothing, and leaves the primary as it is", async () => {
+    await site.isDone(variables);
+    assert.match(await redisInfo(tree("redis-1")), /^role:master/m);
   });
 });

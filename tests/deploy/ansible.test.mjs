@@ -1,10 +1,11 @@
 // The files of deploy/ansible: what can be checked without a machine to provision. ansible-trees.test.mjs runs them.
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import yaml from "yaml";
-import { filesBelow, temporaryDirectory } from "../lib/harness.mjs";
+import { filesBelow, temporaryDirectory, top } from "../lib/harness.mjs";
 import { exampleVault, inventoryOf, name, place, workplace } from "./lib/ansible.mjs";
 
 const roles = filesBelow(path.join(place, "roles"));
@@ -104,13 +105,40 @@ test("the firewall admits everybody to the balancer, and to other ports only tho
 });
 
 test("the gateways get their Redis, whom to believe, and where to listen", async (t) => {
-  const single = await rendered(t, "single", "yukizuri", "50-ansible.conf.j2", { yukizuri_settings: { "leave-grace": 16 } });
-  assert.deepEqual(single.chat.split("\n").slice(1, -1), ["redis = unix://yukizuri@/run/redis-yukizuri/redis.sock", "leave-grace = 16"]);
-  const many = await rendered(t, "cluster", "yukizuri", "50-ansible.conf.j2", { topology_primary: "192.0.2.32", yukizuri_manager: "supervisor" });
-  const wanted = ["redis = redis://yukizuri@192.0.2.32:6379", "redis-password-file = /etc/yukizuri/redis-password", "trusted-proxy = 192.0.2.11"];
-  assert.deepEqual(many["gateway-2"].split("\n").slice(1, -1), wanted);
+  const settingsOf = async (inventory, host, variables) => (await rendered(t, inventory, "yukizuri", "50-ansible.conf.j2", variables))[host].split("\n").filter((line) => /^[^#]/.test(line));
+  const password = (of) => `${of}-password-file = /etc/yukizuri/${of}-password`;
+  assert.deepEqual(await settingsOf("single", "chat", { yukizuri_settings: { "leave-grace": 16 } }), ["redis = unix://yukizuri@/run/redis-yukizuri/redis.sock", password("redis"), "leave-grace = 16"]);
+  const many = (variables) => settingsOf("cluster", "gateway-2", variables);
+  const rest = [password("redis"), "trusted-proxy = 192.0.2.11"];
+  const sentinels = "redis-sentinel://yukizuri@192.0.2.11:26379,192.0.2.31:26379,192.0.2.32:26379/yukizuri";
+  assert.deepEqual(await many({}), [`redis = ${sentinels}`, password("redis"), "sentinel-user = yukizuri", password("sentinel"), "trusted-proxy = 192.0.2.11"]);
+  assert.match((await many({ private_address: "2001:db8::7" }))[0], /@(\[2001:db8::7\]:26379,?){3}\/yukizuri$/);
+  assert.deepEqual(await many({ topology_sentinels: [] }), ["redis = redis://yukizuri@192.0.2.31:6379", ...rest]);
+  const cluster = "redis-cluster://yukizuri@192.0.2.41,192.0.2.42";
+  assert.deepEqual(await many({ yukizuri_settings: { redis: cluster } }), [`redis = ${cluster}`, ...rest]);
   const address = await rendered(t, "cluster", "systemd", "address.conf.j2");
   assert.match(address["gateway-2"], /^Environment=YUKIZURI_ADDR=192\.0\.2\.22:808%i,127\.0\.0\.1:808%i$/m);
+});
+
+/** What a Sentinel's configuration says, but for addresses, passwords, and what only a host of a network has. */
+const whatSentinelsHave = (text) =>
+  text
+    .split("\n")
+    .filter((line) => !/^($|#|logfile |sentinel announce-ip )/.test(line))
+    .map((line) => line.replace(/^bind .*/, "bind").replace(/ #[0-9a-f]{64} /, " resetpass ").replace(/"[^"]*"$/, "PASSWORD").replace(/ [0-9.]+ 6379 /, " ADDRESS 6379 "))
+    .sort();
+
+test("the Sentinels have what the example has: the gateways' user, the times, and passwords everywhere", async (t) => {
+  const example = whatSentinelsHave(fs.readFileSync(path.join(top, "deploy/redis/sentinel.conf"), "utf8"));
+  const vault = yaml.parse(await exampleVault(workplace(t)));
+  const sentinels = await rendered(t, "cluster", "sentinel", "sentinel-yukizuri.conf.j2");
+  for (const host of ["balancer-1", "redis-1", "redis-2"]) {
+    assert.deepEqual(whatSentinelsHave(sentinels[host]), example, host);
+    const said = (pattern) => pattern.exec(sentinels[host])[1];
+    assert.equal(said(/^user yukizuri on #(\w+) /m), createHash("sha256").update(vault.vault_sentinel_gateway_password).digest("hex"));
+    for (const pattern of [/^requirepass "(.*)"$/m, /^sentinel sentinel-pass "(.*)"$/m]) assert.equal(said(pattern), vault.vault_sentinel_password);
+    assert.equal(said(/^sentinel auth-pass yukizuri "(.*)"$/m), vault.vault_redis_sentinel_password);
+  }
 });
 
 test("the example of a vault has the names of the template, and the roles need no other", async (t) => {
@@ -130,6 +158,7 @@ test("a password that a host needs and the vault leaves empty stops the playbook
   const empty = { vault_redis_admin_password: "", vault_redis_replica_password: "" };
   assert.match((await look("single", empty)).output, /the vault has no value for vault_redis_admin_password; vault\.template\.yml/);
   assert.match((await look("cluster", empty)).output, /the vault has no value for vault_redis_admin_password, vault_redis_replica_password; /);
+  assert.match((await look("cluster", { vault_sentinel_gateway_password: "" })).output, /the vault has no value for vault_sentinel_gateway_password; /);
   const { status, output } = await look("cluster", {});
   assert.equal(status, 0, output);
 });

@@ -1,10 +1,8 @@
 // The Sentinels that other tests run against: they start, fail over, and can be broken in each way that a test needs.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import fs from "node:fs";
-import path from "node:path";
 import test from "node:test";
-import { Process, top, until } from "../lib/harness.mjs";
+import { Process, until } from "../lib/harness.mjs";
 import { startSentinels } from "../lib/sentinel.mjs";
 import { startSentinelStandIn } from "../lib/sentinel-stand-in.mjs";
 
@@ -91,20 +89,4 @@ test("a stand-in answers as a Sentinel does, and names the old master for ever",
   standIn.answers.SENTINEL = "-NOPERM no\r\n";
   assert.match(await answer("SENTINEL", "get-master-addr-by-name", "other"), /^NOPERM no/);
   assert.ok(standIn.asked.some((words) => words[2] === "other"));
-});
-
-/** The directives of a Sentinel's configuration, with those values that no host changes. */
-function directives(file) {
-  const lines = fs.readFileSync(path.join(top, file), "utf8").split("\n").filter((line) => line !== "" && !line.startsWith("#"));
-  return lines.map((line) => line.replace(/^(sentinel \S+|\S+).*?( yes)?$/, "$1$2"));
-}
-
-test("Ansible's Sentinels have what the example has, but no user for gateways, and the same times", () => {
-  const ansible = "deploy/ansible/roles/sentinel";
-  const own = ["logfile", "sentinel announce-ip"]; // of a host
-  assert.deepEqual(directives(`${ansible}/templates/sentinel-yukizuri.conf.j2`).filter((name) => !own.includes(name)).sort(), directives("deploy/redis/sentinel.conf").filter((name) => name !== "user").sort());
-  const [defaults, example] = [`${ansible}/defaults/main.yml`, "deploy/redis/sentinel.conf"].map((file) => fs.readFileSync(path.join(top, file), "utf8"));
-  for (const [setting, directive] of [["sentinel_down_after_ms", "down-after-milliseconds"], ["sentinel_failover_timeout_ms", "failover-timeout"]]) {
-    assert.equal(new RegExp(`^${setting}: (\\d+)$`, "m").exec(defaults)[1], new RegExp(`${directive} yukizuri (\\d+)$`, "m").exec(example)[1], directive);
-  }
 });
