@@ -4,7 +4,9 @@ import { execFileSync, spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import test from "node:test";
+import { startCluster } from "../lib/cluster.mjs";
 import { Process, atEnd, freePort, get, joined, startGateway, startRedis, startReplica, temporaryDirectory, top, until } from "../lib/harness.mjs";
+import { startSentinels } from "../lib/sentinel.mjs";
 
 const shipped = path.join(top, "deploy/prometheus");
 const read = (name) => fs.readFileSync(path.join(top, name), "utf8");
@@ -72,11 +74,8 @@ function configure(t, changes) {
   return home;
 }
 
-/** Two gateways, and a Prometheus that reads both of them often. */
-async function startAll(t, { alertmanager = "127.0.0.1:9", prepare = () => {}, args = [] } = {}) {
-  const redis = await startRedis(t);
-  await prepare(redis);
-  const gateways = [await startGateway(t, { redis, args }), await startGateway(t, { redis, args })];
+/** A Prometheus that reads two gateways often, and whose alerts wait for nothing. */
+async function watch(t, gateways, alertmanager) {
   const home = configure(t, [
     ["prometheus.yml", "interval: 15s", "interval: 500ms"],
     ["prometheus.yml", "127\\.0\\.0\\.1:9093", alertmanager],
@@ -85,8 +84,19 @@ async function startAll(t, { alertmanager = "127.0.0.1:9", prepare = () => {}, a
   ]);
   const prometheus = await startServer(t, "prometheus", [`--config.file=${home}/prometheus.yml`, `--storage.tsdb.path=${home}/data`]);
   await until("both gateways are scraped", async () => (await query(prometheus, 'up{job="yukizuri"} == 1')).length === 2);
-  return { redis, gateways, prometheus };
+  return prometheus;
 }
+
+/** Two gateways with a Redis, and a Prometheus that watches them. */
+async function startAll(t, { alertmanager = "127.0.0.1:9", prepare = () => {}, args = [] } = {}) {
+  const redis = await startRedis(t);
+  await prepare(redis);
+  const gateways = [await startGateway(t, { redis, args }), await startGateway(t, { redis, args })];
+  return { redis, gateways, prometheus: await watch(t, gateways, alertmanager) };
+}
+
+/** The alerts that have reached Alertmanager, each with its gateway. */
+const firing = async (alertmanager) => (await api(alertmanager, "/api/v2/alerts")).map(({ labels }) => `${labels.alertname} ${labels.instance ?? ""}`.trim());
 
 // --- The files by themselves ---
 
@@ -240,16 +250,41 @@ test("every query of the dashboard and of the alerts has an answer, and every me
 test("a killed gateway and a frozen Redis cause their alerts, which reach Alertmanager", { timeout: 240000 }, async (t) => {
   const alertmanager = await startAlertmanager(t);
   const { redis, gateways: [first, second], prometheus } = await startAll(t, { alertmanager: alertmanager.address });
-  const firing = async () => (await api(alertmanager, "/api/v2/alerts")).map(({ labels }) => `${labels.alertname} ${labels.instance ?? ""}`.trim());
   const causes = /^Yukizuri(GatewayDown|AllGatewaysDown|NotReady|RedisLost|RedisRefuses|RedisWritesToDisk|RedisEvicts|VersionsMixed)/;
   await until("the rules are evaluated", async () => (await api(prometheus, "/api/v1/rules")).data.groups.every(({ lastEvaluation }) => !lastEvaluation.startsWith("0001")));
-  assert.deepEqual((await firing()).filter((alert) => causes.test(alert)), []);
+  assert.deepEqual((await firing(alertmanager)).filter((alert) => causes.test(alert)), []);
   await second.stop("SIGKILL");
-  await until("the dead gateway causes an alert", async () => (await firing()).includes(`YukizuriGatewayDown 127.0.0.1:${second.port}`));
-  assert.deepEqual((await firing()).filter((alert) => causes.test(alert)), [`YukizuriGatewayDown 127.0.0.1:${second.port}`]);
+  await until("the dead gateway causes an alert", async () => (await firing(alertmanager)).includes(`YukizuriGatewayDown 127.0.0.1:${second.port}`));
+  assert.deepEqual((await firing(alertmanager)).filter((alert) => causes.test(alert)), [`YukizuriGatewayDown 127.0.0.1:${second.port}`]);
   redis.freeze(t);
-  await until("the frozen Redis causes an alert", async () => (await firing()).includes(`YukizuriNotReady 127.0.0.1:${first.port}`));
-  assert.ok(!(await firing()).includes("YukizuriAllGatewaysDown"));
+  await until("the frozen Redis causes an alert", async () => (await firing(alertmanager)).includes(`YukizuriNotReady 127.0.0.1:${first.port}`));
+  assert.ok(!(await firing(alertmanager)).includes("YukizuriAllGatewaysDown"));
   await first.stop("SIGKILL");
-  await until("no gateway is left", async () => (await firing()).includes("YukizuriAllGatewaysDown"));
+  await until("no gateway is left", async () => (await firing(alertmanager)).includes("YukizuriAllGatewaysDown"));
+});
+
+test("silent Sentinels and a dead part of a cluster cause their alerts", { timeout: 240000 }, async (t) => {
+  const alertmanager = await startAlertmanager(t);
+  const sentinels = await startSentinels(t, { replicas: 1 });
+  const cluster = await startCluster(t, { replicas: 0, settings: ["cluster-require-full-coverage no"] });
+  const gateways = [await startGateway(t, { redis: sentinels.url }), await startGateway(t, { redis: cluster.url })];
+  const [ofSentinels, ofCluster] = gateways.map(({ port }) => `127.0.0.1:${port}`);
+  const prometheus = await watch(t, gateways, alertmanager.address);
+  const fires = (alert) => until(async () => `${alert}: ${await firing(alertmanager)}`, async () => (await firing(alertmanager)).includes(alert));
+  await until("all Sentinels answer", async () => (await query(prometheus, "yukizuri_sentinels_up == 3")).length === 1);
+  const masterOf = (room) => cluster.masterOf(`yukizuri:{${room}}:head`);
+  const room = ["a", "b", "c", "d", "e", "f", "g", "h"].find((name) => masterOf(name) !== masterOf("lobby"));
+  const member = await joined(t, `${gateways[1].url}/${room}`, "alice");
+  const own = /^Yukizuri(Sentinel|ClusterDown|NotReady)/;
+  assert.deepEqual((await firing(alertmanager)).filter((alert) => own.test(alert)), []);
+
+  await sentinels.kill(sentinels.sentinels[0]);
+  await fires(`YukizuriSentinelMissing ${ofSentinels}`);
+  for (const sentinel of sentinels.sentinels.slice(1)) await sentinels.kill(sentinel);
+  await fires(`YukizuriSentinelsSilent ${ofSentinels}`);
+
+  await cluster.kill(masterOf(room));
+  member.send({ type: "say", text: "is anybody there?", nonce: "1" });
+  await fires(`YukizuriClusterDown ${ofCluster}`);
+  assert.deepEqual((await firing(alertmanager)).filter((alert) => /NotReady/.test(alert)), [], "the other rooms go on");
 });
