@@ -190,8 +190,8 @@ test("a balancer, gateways, Redis with a replica, and Sentinels", { skip }, asyn
     };
     await sentinel("failover", "yukizuri");
     await primaryIs("192.0.2.32");
+    await until("redis-1 takes no writes, and has everything that redis-2 has", async () => /state=online/.test(await redisInfo(tree("redis-2"))));
     await goOn("after a planned failover");
-    await until("redis-1 has everything that redis-2 has", async () => /state=online/.test(await redisInfo(tree("redis-2"))));
     await tree("redis-2").demand(["systemctl", "stop", "redis-server@yukizuri.service"]);
     await primaryIs("192.0.2.31");
     await goOn("after a primary that went away");

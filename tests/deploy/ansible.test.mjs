@@ -149,16 +149,17 @@ test("the example of a vault has the names of the template, and the roles need n
   assert.deepEqual([...new Set(used)].sort(), wanted);
 });
 
-test("a password that a host needs and the vault leaves empty stops the playbook by its name", async (t) => {
+test("a password that a host needs and the vault leaves empty or does not have stops the playbook by its name", async (t) => {
   const inPlace = workplace(t);
   const book = path.join(temporaryDirectory(t), "play.yml");
   const task = { name: "Look", "ansible.builtin.include_role": { name: "redis", tasks_from: "passwords" } };
   fs.writeFileSync(book, JSON.stringify([{ hosts: "redis", connection: "local", gather_facts: false, vars_files: [path.join(place, "roles/topology/defaults/main.yml")], tasks: [task] }]));
-  const look = (inventory, variables) => inPlace("ansible-playbook", ["--inventory", `inventories/${inventory}`, ...inPlace.secrets, "--extra-vars", JSON.stringify(variables), book]);
+  const look = (inventory, variables, secrets = inPlace.secrets) => inPlace("ansible-playbook", ["--inventory", `inventories/${inventory}`, ...secrets, "--extra-vars", JSON.stringify(variables), book]);
   const empty = { vault_redis_admin_password: "", vault_redis_replica_password: "" };
   assert.match((await look("single", empty)).output, /the vault has no value for vault_redis_admin_password; vault\.template\.yml/);
   assert.match((await look("cluster", empty)).output, /the vault has no value for vault_redis_admin_password, vault_redis_replica_password; /);
   assert.match((await look("cluster", { vault_sentinel_gateway_password: "" })).output, /the vault has no value for vault_sentinel_gateway_password; /);
+  assert.match((await look("cluster", {}, [])).output, /the vault has no value for vault_redis_password, .*, vault_sentinel_gateway_password; /);
   const { status, output } = await look("cluster", {});
   assert.equal(status, 0, output);
 });
