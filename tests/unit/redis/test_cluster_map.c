@@ -151,22 +151,17 @@ static void test_a_node_without_an_endpoint_is_where_the_question_was_sent(void 
 
 static void test_a_node_that_does_not_know_its_host_name_is_at_its_address(void **state)
 {
-    struct cluster_map map;
+    static const char slots[] = "[[0, 9, ['?', 6379, 'id', ['ip', '10.0.0.1']]],"
+                                " [10, 19, ['?', 6380, 'id', []]], [20, 29, ['', 6381, 'id']]]";
+    static const char shards[] = "[['slots', [0, 9], 'nodes', [['port', 7, 'ip', '', 'endpoint', "
+                                 "'?', 'role', 'master']]]]";
     (void)state;
-    assert_int_equal(read_slots("[[0, 9, ['?', 6379, 'id', ['ip', '10.0.0.1']]],"
-                                " [10, 19, ['?', 6380, 'id', []]], [20, 29, ['', 6381, 'id']]]",
-                                &map),
-                     0);
-    expect_owner(&map, 0, "10.0.0.1:6379");
-    expect_owner(&map, 10, "asked.example:6380");
-    expect_owner(&map, 20, "asked.example:6381");
-    cluster_map_done(&map);
-    assert_int_equal(read_shards("[['slots', [0, 9], 'nodes', [['port', 7, 'ip', '', 'endpoint', "
-                                 "'?', 'role', 'master']]]]",
-                                 &map),
-                     0);
-    expect_owner(&map, 0, "asked.example:7");
-    cluster_map_done(&map);
+    expect_map(
+        cluster_map_read_slots, &plain, slots, 3,
+        (const struct owned[]){
+            {0, "10.0.0.1:6379"}, {10, "asked.example:6380"}, {20, "asked.example:6381"}, {0}});
+    expect_map(cluster_map_read_shards, &plain, shards, 1,
+               (const struct owned[]){{0, "asked.example:7"}, {0}});
 }
 
 static void test_with_tls_it_is_the_port_for_tls(void **state)
@@ -261,8 +256,8 @@ static void test_a_map_that_has_lost_a_node_is_another_one(void **state)
 {
     struct cluster_map hinted, map;
     (void)state;
-    read_slots("[[0, 9, ['a', 1]], [10, 10, ['b', 1]]]", &hinted);
-    read_slots("[[0, 10, ['a', 1]]]", &map);
+    read_map(cluster_map_read_slots, "[[0, 9, ['a', 1]], [10, 10, ['b', 1]]]", &plain, &hinted);
+    read_map(cluster_map_read_slots, "[[0, 10, ['a', 1]]]", &plain, &map);
     hinted.slots[10] = hinted.slots[0]; /* its last slot has moved */
     assert_false(cluster_map_is_same(&map, &hinted));
     cluster_map_done(&hinted);
