@@ -224,3 +224,10 @@ bool commands_is_other_epoch(const struct redis_reply *reply)
 {
     return redis_reply_has_error(reply, "OTHEREPOCH");
 }
+
+/* An error of Redis says that it did not carry it out; without any reply nobody knows, unless it
+ * was never sent. */
+bool commands_not_accepted(const struct commands *commands, const struct redis_reply *reply)
+{
+    return reply != NULL || redis_not_carried_out(commands->redis);
+}

@@ -135,4 +135,7 @@ void commands_trim(struct topic *topic, const char *epoch, uint64_t seq);
 /* Was a say refused, because Redis is not in the epoch in which it was first said? */
 bool commands_is_other_epoch(const struct redis_reply *reply);
 
+/* Within `done` of a say: is it certain that Redis has not accepted it? */
+bool commands_not_accepted(const struct commands *commands, const struct redis_reply *reply);
+
 #endif

@@ -175,6 +175,11 @@ int redis_send_beside(struct redis *redis, const char *key, size_t len,
                : redis_connection_send(redis->connection, words, done, arg);
 }
 
+bool redis_not_carried_out(const struct redis *redis)
+{
+    return redis->cluster != NULL && cluster_client_not_carried_out(redis->cluster);
+}
+
 void redis_fail(struct redis *redis, redis_done done, void *arg)
 {
     if (redis->cluster != NULL)

@@ -54,6 +54,10 @@ int redis_send(struct redis *redis, const struct redis_words *words, redis_done 
 int redis_send_beside(struct redis *redis, const char *key, size_t len,
                       const struct redis_words *words, redis_done done, void *arg);
 
+/* Within `done` without a reply: is it certain that no server has carried the command out? In a
+ * cluster it is when the command has only waited. */
+bool redis_not_carried_out(const struct redis *redis);
+
 /* `done` is called without a reply at the loop's next iteration, after all who have waited longer:
  * for what was promised an answer and found no connection. */
 void redis_fail(struct redis *redis, redis_done done, void *arg);

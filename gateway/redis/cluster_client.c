@@ -267,6 +267,11 @@ int cluster_client_send_beside(struct cluster_client *client, const char *key, s
     return cluster_router_send(client->router, cluster_slot(key, len), words, done, arg);
 }
 
+bool cluster_client_not_carried_out(const struct cluster_client *client)
+{
+    return cluster_router_not_carried_out(client->router);
+}
+
 void cluster_client_fail(struct cluster_client *client, redis_done done, void *arg)
 {
     pipeline_push(&client->failed, done, arg, 0);

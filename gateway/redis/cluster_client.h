@@ -37,6 +37,7 @@ int cluster_client_send(struct cluster_client *client, const struct redis_words 
                         redis_done done, void *arg);
 int cluster_client_send_beside(struct cluster_client *client, const char *key, size_t len,
                                const struct redis_words *words, redis_done done, void *arg);
+bool cluster_client_not_carried_out(const struct cluster_client *client);
 void cluster_client_fail(struct cluster_client *client, redis_done done, void *arg);
 
 /* See client.h. */

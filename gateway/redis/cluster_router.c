@@ -27,6 +27,7 @@ struct cluster_router {
     struct event *timer;          /* while there are such */
     int64_t looked_ms;
     bool stopped;
+    bool not_carried_out; /* what is just being answered, by nothing */
 };
 
 /* --- Commands --- */
@@ -179,7 +180,9 @@ static void expire(struct cluster_router *router, struct cluster_command *comman
 {
     router->metrics->redis_timeouts++;
     if (command->link == NULL) {
+        router->not_carried_out = true;
         finish(command, NULL);
+        router->not_carried_out = false;
         return;
     }
     redis_done done = command->done;
@@ -362,6 +365,11 @@ void cluster_router_mark_optional(struct cluster_router *router)
     last->optional = true;
     if (last->link != NULL)
         redis_connection_mark_optional(last->link->connection);
+}
+
+bool cluster_router_not_carried_out(const struct cluster_router *router)
+{
+    return router->not_carried_out;
 }
 
 void cluster_router_forget_link(struct cluster_router *router, const struct cluster_link *link)

@@ -35,6 +35,9 @@ void cluster_router_retry(struct cluster_router *router);
 /* Is it an error that is seen to here, and that nobody else need hear of? */
 bool cluster_router_sees_to(const struct redis_error *error);
 
+/* As redis_not_carried_out. */
+bool cluster_router_not_carried_out(const struct cluster_router *router);
+
 /* The link is gone, with all that was under way over it. */
 void cluster_router_forget_link(struct cluster_router *router, const struct cluster_link *link);
 

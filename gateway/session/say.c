@@ -32,7 +32,6 @@ static void refuse_say(const struct saying *saying, struct message_error error)
     session_error(saying->session, &error);
 }
 
-/* An error of Redis says that it did not carry it out; without any reply nobody knows. */
 static void refuse_unavailable(const struct saying *saying, bool not_accepted)
 {
     refuse_say(saying,
@@ -72,7 +71,8 @@ static void answer_say(struct saying *saying, const struct redis_reply *reply)
         return;
     }
     if (seq == 0) {
-        refuse_unavailable(saying, reply != NULL);
+        refuse_unavailable(
+            saying, commands_not_accepted(broker_commands(session->all->options.broker), reply));
         return;
     }
     session->all->options.metrics->says++;

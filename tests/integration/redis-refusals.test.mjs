@@ -80,7 +80,7 @@ test("with a master that refuses writes for lack of replicas, the gateway stays 
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const lost = await metric(gateway, "redis_lost_total");
-  redis.run("CONFIG", "SET", "min-replicas-to-write", "1");
+  redis.run("CONFIG", "SET", "min-replicas-to-write", "9");
   await until("readyz says why", async () => /takes no writes: NOREPLICAS/.test((await readyz(gateway)).body));
   await until("the log says why", () => ofKind(gateway, "redis-error").some((line) => /^NOREPLICAS/.test(line.err)));
   redis.run("CONFIG", "SET", "min-replicas-to-write", "0");

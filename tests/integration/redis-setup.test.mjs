@@ -169,8 +169,8 @@ test("the shipped user has exactly the commands that the gateway's sources name"
   assert.deepEqual(shippedCommands().sort(), namedCommands());
 });
 
-test("gateways run with the shipped user's commands alone: members talk, join and leave, and a dead gateway is cleaned up", { skip: unfit("cluster", "a cluster has one database") }, async (t) => {
-  const redis = await startRedis(t);
+test("gateways run with the shipped user's commands alone: members talk, join and leave, and a dead gateway is cleaned up", async (t) => {
+  const redis = await startRedis(t, { alone: true });
   redis.run("CONFIG", "RESETSTAT");
   const args = ["--lease", "1", "--leave-grace", "0", "--retention", "1", "--rate", "0"];
   const gateway = await startGateway(t, { redis, args });

@@ -355,6 +355,24 @@ static void test_who_waits_for_a_node_is_told_at_the_deadline(void **state)
     assert_int_equal(count_at(UPPER, "GET"), 1); /* the late one never comes */
 }
 
+static void tell_what_is_certain(void *who, const struct redis_reply *reply)
+{
+    redis_stage_tell(redis_not_carried_out(cluster_stage_client()) ? "not done" : who, reply);
+}
+
+static void test_what_has_only_waited_was_certainly_not_carried_out(void **state)
+{
+    (void)state;
+    redis_send_strings(cluster_stage_client(), tell_what_is_certain, "sent", "GET", HIGH_KEY, NULL);
+    await_get(UPPER, HIGH_KEY);
+    lose(UPPER);
+    assert_string_equal(told(), "sent:none");
+    redis_send_strings(cluster_stage_client(), tell_what_is_certain, "held", "GET", HIGH_KEY, NULL);
+    pass_ms(REDIS_DEADLINE_MS + 500);
+    assert_string_equal(told(), "not done:none");
+    assert_false(redis_not_carried_out(cluster_stage_client()));
+}
+
 static void test_so_many_commands_wait_at_most_and_more_are_refused(void **state)
 {
     enum { MOST = 65536 };
@@ -463,6 +481,7 @@ int main(void)
         TEST(test_commands_wait_for_a_node_that_is_away),
         TEST(test_commands_go_to_the_node_that_takes_the_place_of_a_lost_one),
         TEST(test_who_waits_for_a_node_is_told_at_the_deadline),
+        TEST(test_what_has_only_waited_was_certainly_not_carried_out),
         TEST(test_so_many_commands_wait_at_most_and_more_are_refused),
         TEST(test_nodes_that_send_a_command_to_each_other_are_not_kept_busy),
         TEST(test_who_waits_when_the_client_is_stopped_is_told_from_within),
