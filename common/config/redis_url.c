@@ -58,6 +58,14 @@ static void decode_zone(char *host)
         memmove(zone + 1, zone + 3, strlen(zone + 3) + 1);
 }
 
+bool redis_url_is_host(const char *name)
+{
+    for (const char *at = name; *at != '\0'; at++)
+        if ((unsigned char)*at <= ' ' || strchr("\x7f@,;?#\"'<>\\", *at) != NULL)
+            return false;
+    return name[0] != '\0';
+}
+
 static const char *parse_host(const char *text, size_t len, int default_port,
                               struct redis_host *out)
 {
@@ -87,7 +95,7 @@ static const char *parse_host(const char *text, size_t len, int default_port,
     }
     if (host[0] == '\0')
         return "the host is missing: write redis://HOST:PORT";
-    if (host[strcspn(host, " \t\r\n@,;?#\"'<>\\")] != '\0')
+    if (!redis_url_is_host(host))
         return "the host is not valid: it has blanks or signs that no host name has";
     return copy_part(out->name, sizeof out->name, host, strlen(host)) == 0 ? NULL
                                                                            : "the host is too long";

@@ -38,6 +38,10 @@ const char *redis_url_parse(const char *text, struct redis_url *out);
  * that is too long is none: "". */
 struct redis_url redis_url_of_server(const struct redis_url *url, const char *host, int port);
 
+/* Can this be the name or the address of a host? It has neither blanks nor control characters, nor
+ * signs that part a URL. */
+bool redis_url_is_host(const char *name);
+
 /* The server's name, or that of the first to ask; "" of a path. Valid as long as the URL. */
 const char *redis_url_first_host(const struct redis_url *url);
 

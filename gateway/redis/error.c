@@ -72,6 +72,17 @@ static const char *find_text_end(const char *text, size_t len)
     return found == NULL ? text + len : found;
 }
 
+/* It is shown in lines: of the log, and of the service manager, who takes each for a word of ours.
+ */
+static void copy_text(const char *text, size_t len, struct redis_error *out)
+{
+    if (len > sizeof out->text - 1)
+        len = sizeof out->text - 1;
+    for (size_t i = 0; i < len; i++)
+        out->text[i] = (unsigned char)text[i] < ' ' || text[i] == '\x7f' ? ' ' : text[i];
+    out->text[len] = '\0';
+}
+
 void redis_error_read(const char *text, size_t len, struct redis_error *out)
 {
     const char *end = find_text_end(text, len);
@@ -83,11 +94,7 @@ void redis_error_read(const char *text, size_t len, struct redis_error *out)
         meaning = wrapped;
     out->word = meaning->word;
     out->verdict = meaning->verdict;
-    len = (size_t)(end - text);
-    if (len > sizeof out->text - 1)
-        len = sizeof out->text - 1;
-    memcpy(out->text, text, len);
-    out->text[len] = '\0';
+    copy_text(text, (size_t)(end - text), out);
 }
 
 void redis_error_mark_optional(struct redis_error *error)

@@ -14,7 +14,7 @@ enum redis_verdict {
 struct redis_error {
     const char *word; /* its first word, from a bounded set; else "other". Static */
     enum redis_verdict verdict;
-    char text[160]; /* Redis' own words, without the arguments that it may repeat */
+    char text[160]; /* Redis' own words, a line, without the arguments that it may repeat */
 };
 
 /* Reads the text of an error reply. Redis repeats arguments of a command that it does not know,

@@ -51,10 +51,10 @@ static const struct redis_reply *field_of(const struct redis_reply *reply, const
 }
 
 /* False when that is no host that could be connected to. */
-static bool read_host(const char *name, int64_t port, struct redis_host *out)
+static bool read_host(const struct redis_reply *host, int64_t port, struct redis_host *out)
 {
-    if (name == NULL || name[0] == '\0' || strlen(name) >= sizeof out->name || port < 1 ||
-        port > 65535)
+    const char *name = redis_reply_text(host, sizeof out->name - 1);
+    if (!redis_url_is_host(name) || port < 1 || port > 65535)
         return false;
     snprintf(out->name, sizeof out->name, "%s", name);
     out->port = (int)port;
@@ -88,9 +88,9 @@ static void read_answer(struct sentinel_peer *peer, const struct redis_reply *re
     struct redis_error error;
     peer->answer.given =
         !redis_reply_is_error(reply) &&
-        read_host(string_at(reply, 0), redis_reply_integer(redis_reply_at(reply, 1)),
+        read_host(redis_reply_at(reply, 0), redis_reply_integer(redis_reply_at(reply, 1)),
                   &peer->answer.master);
-    peer->ignorant = reply != NULL && !redis_reply_is_error(reply) && !peer->answer.given;
+    peer->ignorant = !redis_reply_is_error(reply) && redis_reply_count(reply) == 0;
     peer->why[0] = '\0';
     if (redis_reply_error(reply, &error))
         note_refusal(peer, &error);
@@ -98,6 +98,8 @@ static void read_answer(struct sentinel_peer *peer, const struct redis_reply *re
         set_why(peer, "it does not answer");
     else if (peer->ignorant)
         set_why(peer, "it knows no such master");
+    else if (!peer->answer.given)
+        set_why(peer, "what it names is no host and no port");
 }
 
 static void on_address(void *arg, const struct redis_reply *reply)
@@ -133,8 +135,7 @@ static void on_others(void *arg, const struct redis_reply *reply)
         const char *id = redis_reply_string(field_of(other, "runid"), NULL);
         struct redis_host host;
         if (id != NULL && id[0] != '\0' &&
-            read_host(redis_reply_string(field_of(other, "ip"), NULL),
-                      redis_reply_integer(field_of(other, "port")), &host))
+            read_host(field_of(other, "ip"), redis_reply_integer(field_of(other, "port")), &host))
             peer->options.callbacks->on_other(peer->options.arg, &host, id);
     }
 }

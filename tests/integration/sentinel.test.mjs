@@ -67,22 +67,46 @@ async function failOver({ sentinels, gateways }, talk, begin) {
   return { old, next, safe: [...before, ...linesOf(talk, ({ text }) => !all.has(text))] };
 }
 
+/** From here on the replicas get nothing from this master. When a line is acknowledged, or else shown, that they lack, it returns a function that
+ *  lists what has been acknowledged since. */
+async function cutReplicas(talk, master, { acknowledged }) {
+  const from = talk.talkers.map(({ lines }) => lines.length);
+  assert.equal(master.run("ACL", "SETUSER", "replica", "off"), "OK");
+  master.run("CLIENT", "KILL", "TYPE", "replica");
+  const isLacked = ({ acknowledged: is, text }) => (acknowledged ? is : talk.members[0].texts().includes(text));
+  await until("a line is said that no replica has", () => talk.talkers.some(({ lines }, i) => lines.slice(from[i]).some(isLacked)));
+  return () => talk.talkers.flatMap(({ lines }, i) => lines.slice(from[i]).filter((line) => line.acknowledged).map(({ text }) => text));
+}
+
+/** Whoever comes later gets these lines from this Redis. */
+function assertKept(redis, lines) {
+  const kept = redis.run("XRANGE", "yukizuri:{lobby}:recent", "-", "+");
+  assert.deepEqual(lines.filter((line) => !kept.includes(`"text":"${line}"`)), []);
+}
+
 test("when the master is killed, everybody goes on with the promoted replica, and what is lost is of that moment, and announced", async (t) => {
   const { sentinels, gateways, urls } = await startAll(t);
   const talk = await startTalk(t, urls, crowd(TALKERS));
-  const { safe } = await failOver({ sentinels, gateways }, talk, (old) => sentinels.kill(old));
+  const { safe } = await failOver({ sentinels, gateways }, talk, async (old) => {
+    await cutReplicas(talk, old, { acknowledged: true });
+    await sentinels.kill(old);
+  });
+  const { lost } = await talk.end();
+  assert.equal(talk.members.filter((member) => member.gaps().length > 0).length, TALKERS, "each has seen what Redis has lost, and hears that it has");
   assert.ok(safe.length > 2 * TALKERS);
-  assert.deepEqual((await talk.end()).lost.filter((line) => safe.includes(line)), []);
+  assert.deepEqual(lost.filter((line) => safe.includes(line)), []);
 });
 
 test("with --durability replica, no acknowledged line is lost when the master is killed or frozen", async (t) => {
   const { sentinels, gateways, urls } = await startAll(t, ["--durability", "replica"]);
   const talk = await startTalk(t, urls, crowd(TALKERS));
   const first = sentinels.master();
+  const acknowledged = await cutReplicas(talk, first, { acknowledged: false });
   await sentinels.kill(first);
   const second = await sentinels.decided(first);
   await haveMoved(gateways, second, []);
   await talk.goesOn();
+  assertKept(second, acknowledged());
   const revived = await sentinels.restart(first);
   await until("the killed one is a replica", () => revived.lines("ROLE")[0] === "slave");
   await sentinels.settled();
@@ -90,6 +114,7 @@ test("with --durability replica, no acknowledged line is lost when the master is
   const third = await sentinels.decided(second);
   await haveMoved(gateways, third, []);
   await talk.goesOn();
+  assertKept(third, acknowledged());
   sentinels.cont(second);
   assert.deepEqual((await talk.end()).lost, []);
 });
@@ -113,9 +138,9 @@ test("a frozen master is left, and not talked to when it goes on as a master", a
   for (const gateway of gateways) assert.equal(masters(gateway).at(-1), next.port);
 });
 
-test("with one Sentinel dead and one cut off, the remaining one is believed, which has seen the failover", async (t) => {
+test("with one Sentinel dead and one cut off, the remaining one is believed, which has seen the failover, also when it is dead, too", async (t) => {
   const { sentinels, gateways, urls } = await startAll(t);
-  const [, cutOff, dead] = sentinels.sentinels;
+  const [cutOff, informed, dead] = sentinels.sentinels;
   const talk = await startTalk(t, urls, crowd(TALKERS));
   const old = sentinels.master();
   sentinels.partition(cutOff);
@@ -125,6 +150,9 @@ test("with one Sentinel dead and one cut off, the remaining one is believed, whi
   await haveMoved(gateways, next, [old]);
   await talk.goesOn();
   assert.equal(cutOff.named(), old.port);
+  sentinels.stop(informed);
+  for (const gateway of gateways) await until("the one that is cut off answers alone", async () => (await metric(gateway, "sentinels_up")) === 1);
+  await talk.goesOn();
   for (const gateway of gateways) assert.deepEqual(masters(gateway), [old.port, next.port]);
   await talk.end();
 });
@@ -241,6 +269,10 @@ test("a name that no Sentinel knows, no Sentinel, and what is no Sentinel: one c
   assert.equal(absent.line.level, "warn");
   const other = await startHomeless(t, sentinels.urlThrough([sentinels.redis[0].port]));
   assert.match(other.said, /what answers there is no Sentinel; name the Sentinels' ports/);
+  const odd = await startSentinelStandIn(t, 1);
+  odd.master.host = "a\nb";
+  const nowhere = await startHomeless(t, sentinels.urlThrough([odd.port]));
+  assert.match(nowhere.said, /: what it names is no host and no port\n?$/);
 });
 
 test("the password of the Sentinels comes from a file, is read again when they refuse it, and never stands in the log", async (t) => {

@@ -68,6 +68,15 @@ static void test_a_long_error_is_cut(void **state)
     assert_int_equal(strlen(read_error(text).text), sizeof((struct redis_error *)0)->text - 1);
 }
 
+static void test_an_error_is_one_line(void **state)
+{
+    static const char text[] = "ERR no\nMAINPID=1\r\x7f\0end";
+    struct redis_error error;
+    (void)state;
+    redis_error_read(text, sizeof text - 1, &error);
+    assert_string_equal(error.text, "ERR no MAINPID=1   end");
+}
+
 /* --- Each of them is seen --- */
 
 static char seen[256];
@@ -186,6 +195,7 @@ int main(void)
         cmocka_unit_test(test_each_error_has_a_word_and_a_verdict),
         cmocka_unit_test(test_arguments_that_redis_repeats_are_left_out_and_change_no_verdict),
         cmocka_unit_test(test_a_long_error_is_cut),
+        cmocka_unit_test(test_an_error_is_one_line),
         cmocka_unit_test(test_an_error_is_seen_wherever_it_stands_and_in_any_pieces),
         cmocka_unit_test(test_what_its_sender_can_do_without_is_no_fault_but_the_wrong_redis_is),
         cmocka_unit_test(
