@@ -100,10 +100,11 @@ local function history()
     return history_name
 end
 
--- Has a room of that history come here by its keys, as its slot did? Then the master that has that history lives and is
--- another one than this. Whom this one has replaced did not hand its keys over, and may have had more.
+-- Has a room of that history come here by its keys, as its slot did? Then the master that has that history lives and
+-- is another one than this. Whom this one has replaced did not hand its keys over, and may have had more: a Redis that
+-- does not tell whom it has replaced, or its own history, may be such a one.
 local function was_moved(from)
-    return masters ~= '' and from and #from >= 10 and from ~= predecessor and
+    return masters ~= '' and history() ~= '' and predecessor and from and #from >= 10 and from ~= predecessor and
            string.find(masters .. ' ', ' ' .. string.sub(from, 1, 10) .. ' ', 1, true)
 end
 

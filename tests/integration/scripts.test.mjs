@@ -3,12 +3,12 @@
 //   TEST_SEED=7,8 node --test tests/integration/scripts.test.mjs
 import assert from "node:assert/strict";
 import test from "node:test";
-import { startRedis } from "../lib/harness.mjs";
-import { RespError } from "../lib/resp.mjs";
+import { atEnd, startRedis } from "../lib/harness.mjs";
+import { Resp, RespError } from "../lib/resp.mjs";
 import { World, plain } from "../lib/room-world.mjs";
 import { checkTtls, readAll } from "../lib/room-state.mjs";
 import { liveWithBroken } from "../lib/room-breaks.mjs";
-import { words } from "../lib/room-calls.mjs";
+import { RoomCalls, words } from "../lib/room-calls.mjs";
 
 const seeds = (process.env.TEST_SEED ?? "1,2,3").split(",").map(Number);
 const BATCHES = 25;
@@ -378,3 +378,54 @@ for (const [name, [call, numbers, names]] of Object.entries(CALLS_OF))
     await refused({ 2: "0" });
     assert.deepEqual(await published(), []);
   });
+
+/** Put before a script, it changes what that learns of the history of Redis by these patterns of Lua. */
+const disguise = (changes) => `
+  local real = redis
+  local redis = setmetatable({call = function(command, ...)
+    local answer = real.call(command, ...)
+    if command ~= 'INFO' then return answer end
+    ${changes.map(([from, to]) => `answer = string.gsub(answer, '${from}', '${to}')`).join("\n")}
+    return answer
+  end}, {__index = real})
+`;
+
+/** A room of 'e1' in which one line was said, and a function that says more to a Redis in disguise: `masters` is the gateway connected to. It
+ *  returns the epoch and the forks. */
+async function startHistories(t) {
+  const redis = await Resp.connect((await startRedis(t)).port);
+  atEnd(t, () => redis.close());
+  const own = /master_replid:(\w{10})/.exec(await redis.call("INFO", "replication"))[1];
+  const room = { base: "yukizuri:{a}", headTtl: 60, retention: 60, mostKept: 10, mostBytes: 0, mostNonces: 4, nonceTtl: 60 };
+  const disguised = (changes) => ({ call: (command, what, ...rest) => redis.call(command, what, ...(what === "LOAD" ? [disguise(changes) + rest[0]] : rest)) });
+  const sayTo = async (changes, epoch, masters = []) => {
+    const calls = await RoomCalls.load(disguised(changes));
+    const answer = await calls.run("publish", room, [epoch, ...masters].join(" "), words.publish(room, said("x")));
+    assert.ok(!(answer instanceof RespError), answer.text);
+    return redis.call("HMGET", `${room.base}:head`, "epoch", "forks");
+  };
+  assert.deepEqual(await sayTo([], "e1"), ["e1", ""]);
+  return { own, sayTo };
+}
+
+const ANOTHER = [["master_replid:%w+", `master_replid:${"b".repeat(40)}`]];
+const HIDDEN = [["master_replid:%w+", "hidden:"], ["master_replid2:%w+", "hidden:"]];
+
+test("a room whose slot has moved here keeps its epoch, while the master that it comes from lives", async (t) => {
+  const { own, sayTo } = await startHistories(t);
+  assert.deepEqual(await sayTo(ANOTHER, "e2", ["b".repeat(10), own]), ["e1", ""]);
+});
+
+test("a Redis that hides its predecessor, or its own history, is not taken for one to which the room was moved", async (t) => {
+  for (const changes of [[...ANOTHER, HIDDEN[1]], HIDDEN]) {
+    const { own, sayTo } = await startHistories(t);
+    assert.deepEqual(await sayTo(changes, "e2", [own]), ["e2", "e1:1"]);
+  }
+});
+
+test("a Redis that always hides its history begins one epoch, not one with each call", async (t) => {
+  const { sayTo } = await startHistories(t);
+  assert.deepEqual(await sayTo(HIDDEN, "e2"), ["e2", "e1:1"]);
+  assert.deepEqual(await sayTo(HIDDEN, "e3"), ["e2", "e1:1"]);
+  assert.deepEqual(await sayTo([], "e4"), ["e4", "e1:1 e2:3"]);
+});
