@@ -131,6 +131,11 @@ void world_redis_back(void)
     assert_true(loop_until(is_healthy, NULL, 2 * WORLD_DEADLINE_MS));
 }
 
+void world_redis_hides(void)
+{
+    fake_redis_always(world.fake, "INFO", "'redis_version:7.0.0\r\nmaster_replid:first\r\n'");
+}
+
 void world_redis_awaited(void)
 {
     redis_hold(broker_commands(world.broker)->redis);

@@ -64,6 +64,9 @@ void world_hold(const char *name, const char *key);
 void world_redis_away(void);
 void world_redis_back(void);
 
+/* From here on Redis does not tell which process it is. */
+void world_redis_hides(void);
+
 /* The connections end, calls wait for another Redis (redis_hold), and the channel of operators is
  * heard before that one can be asked anything. */
 void world_redis_awaited(void);

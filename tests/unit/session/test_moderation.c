@@ -79,6 +79,18 @@ static void test_a_redis_that_is_awaited_is_not_taken_for_another_one(void **sta
     assert_int_equal(world_count("rule"), RULES);
 }
 
+static void test_a_redis_that_does_not_tell_who_it_is_gets_all_rules_once(void **state)
+{
+    (void)state;
+    mute_many();
+    world_redis_hides();
+    world_redis_away();
+    world_redis_back();
+    assert_int_equal(world_count("rule"), 2 * RULES);
+    loop_pass_ms(5000);
+    assert_int_equal(world_count("rule"), 2 * RULES);
+}
+
 static void test_a_rule_that_redis_did_not_get_is_written_again(void **state)
 {
     (void)state;
@@ -99,6 +111,7 @@ int main(void)
         TEST(test_rules_whose_writing_got_no_answer_are_written_again),
         TEST(test_a_rule_that_is_lifted_meanwhile_is_not_written_any_more),
         TEST(test_a_redis_that_is_awaited_is_not_taken_for_another_one),
+        TEST(test_a_redis_that_does_not_tell_who_it_is_gets_all_rules_once),
         TEST(test_a_rule_that_redis_did_not_get_is_written_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
