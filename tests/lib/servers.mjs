@@ -43,8 +43,8 @@ export class Servers {
   startServer(port, lines, Kind = Redis) {
     if (!this.#homes.has(port)) this.#homes.set(port, temporaryDirectory(this.t));
     const home = this.#homes.get(port);
-    const common = [`port ${port}`, "bind 127.0.0.1", `dir ${home}`, "repl-diskless-sync-delay 0", ...connectingUsers(), ...this.#settings];
-    const server = new Kind(this.t, port, [shippedConfiguration(home, [...common, ...lines])]);
+    const common = [`port ${port}`, "bind 127.0.0.1", `dir ${home}`, "repl-diskless-sync-delay 0", ...connectingUsers()];
+    const server = new Kind(this.t, port, [shippedConfiguration(home, [...common, ...lines, ...this.#settings])]);
     server.patience = PATIENCE_MS;
     return server;
   }
