@@ -12,9 +12,20 @@ void remote_clock_note(struct remote_clock *clock, int64_t asked_ms, int64_t ans
     else if (clock->ahead_ms > most)
         clock->ahead_ms = most;
     clock->measured = true;
+    clock->guessed = true;
+}
+
+void remote_clock_doubt(struct remote_clock *clock)
+{
+    clock->measured = false;
 }
 
 int64_t remote_clock_at(const struct remote_clock *clock, int64_t at_ms)
 {
     return clock->measured ? at_ms + clock->ahead_ms : 0;
+}
+
+int64_t remote_clock_guess(const struct remote_clock *clock, int64_t at_ms)
+{
+    return clock->guessed ? at_ms + clock->ahead_ms : 0;
 }

@@ -13,6 +13,7 @@
 /* Zero when made: nothing is measured. */
 struct remote_clock {
     bool measured;
+    bool guessed;     /* it was measured once, maybe on another machine */
     int64_t ahead_ms; /* of ours */
 };
 
@@ -21,8 +22,14 @@ struct remote_clock {
 void remote_clock_note(struct remote_clock *clock, int64_t asked_ms, int64_t answered_ms,
                        int64_t remote_ms);
 
+/* It may be another machine: nothing is measured. */
+void remote_clock_doubt(struct remote_clock *clock);
+
 /* What it shows at `at_ms` of our clock, to within half of what the quickest answer took; 0 when
  * nothing is measured. */
 int64_t remote_clock_at(const struct remote_clock *clock, int64_t at_ms);
+
+/* The same, but that in doubt the last measurement counts; 0 when there was none. */
+int64_t remote_clock_guess(const struct remote_clock *clock, int64_t at_ms);
 
 #endif

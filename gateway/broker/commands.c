@@ -23,7 +23,7 @@ struct redis *commands_redis(const struct commands *commands)
 
 int64_t commands_now_ms(const struct commands *commands)
 {
-    int64_t there_ms = remote_clock_at(commands->redis_clock, clock_monotonic_ms());
+    int64_t there_ms = remote_clock_guess(commands->redis_clock, clock_monotonic_ms());
     return there_ms != 0 ? there_ms : clock_wall_ms();
 }
 

@@ -32,7 +32,7 @@ struct commands {
     const struct remote_clock *redis_clock;
 };
 
-/* Redis' clock, in ms since 1970; ours as long as that is not known. */
+/* Redis' clock, in ms since 1970: as it was last measured, be it of another Redis; ours before. */
 int64_t commands_now_ms(const struct commands *commands);
 
 /* When that clock shows the end of what lasts so long yet, as PTTL says; 0: it has no end, or one

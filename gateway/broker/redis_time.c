@@ -22,6 +22,6 @@ void redis_time_ask(struct redis_time *time)
 
 void redis_time_ask_anew(struct redis_time *time)
 {
-    time->clock = (struct remote_clock){0};
+    remote_clock_doubt(&time->clock);
     redis_time_ask(time);
 }

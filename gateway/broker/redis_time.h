@@ -14,7 +14,7 @@ struct redis_time {
 /* One question at a time: does nothing while one is under way, or without a connection. */
 void redis_time_ask(struct redis_time *time);
 
-/* It may be another Redis: forgets what was known, and asks. */
+/* It may be another Redis: doubts what was known, and asks. */
 void redis_time_ask_anew(struct redis_time *time);
 
 #endif

@@ -61,6 +61,20 @@ static void clocks_that_drift_apart_are_followed(void **state)
     }
 }
 
+static void in_doubt_the_last_measurement_is_a_guess_until_the_next_one(void **state)
+{
+    (void)state;
+    struct remote_clock clock = {0};
+    assert_int_equal(remote_clock_guess(&clock, 5000), 0);
+    remote_clock_note(&clock, 1000, 1002, 6001);
+    remote_clock_doubt(&clock);
+    assert_int_equal(remote_clock_at(&clock, 2000), 0);
+    assert_int_equal(remote_clock_guess(&clock, 2000), 7000);
+    remote_clock_note(&clock, 3000, 3200, 9100); /* slow, and all that is known of another one */
+    assert_int_equal(remote_clock_at(&clock, 4000), 10000);
+    assert_int_equal(remote_clock_guess(&clock, 4000), 10000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -69,6 +83,7 @@ int main(void)
         cmocka_unit_test(a_quick_answer_is_believed_and_slow_ones_change_nothing),
         cmocka_unit_test(a_clock_that_was_set_is_believed_at_once),
         cmocka_unit_test(clocks_that_drift_apart_are_followed),
+        cmocka_unit_test(in_doubt_the_last_measurement_is_a_guess_until_the_next_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
