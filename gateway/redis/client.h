@@ -72,8 +72,8 @@ int redis_send_strings(struct redis *redis, redis_done done, void *arg, const ch
 size_t redis_node_of(const struct redis *redis, const char *key, size_t len);
 
 /* With which histories the servers go on that this client is connected to: each a space and the
- * first ten letters of its master_replid. Of one server, and when none is known: "". Valid until
- * the next call. */
+ * first ten letters of its master_replid; a space alone when none is known. Of one server: "".
+ * Valid until the next call. */
 const char *redis_histories(struct redis *redis);
 
 /* The connection that leads to a key: another number each time that it is made, or that another

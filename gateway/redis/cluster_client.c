@@ -341,6 +341,8 @@ const char *cluster_client_histories(struct cluster_client *client)
                                 link->history);
         count++;
     }
+    if (len == 0)
+        client->histories[len++] = ' ';
     client->histories[len] = '\0';
     return client->histories;
 }

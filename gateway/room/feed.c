@@ -4,6 +4,7 @@
 #include "room/feed_internal.h"
 #include "room/feed_read.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,7 +90,17 @@ static void take_epoch(struct feed *feed, const char *epoch)
         feed_read_kept(feed);
 }
 
-static void take_event(struct feed *feed, const struct room_event *event)
+/* What waits is of one epoch: of two, one is that of a master that was replaced. */
+static void queue_event(struct feed *feed, const struct room_event *event, const char *epoch)
+{
+    if (feed->queue.count > 0 && strcmp(epoch, feed->queue_epoch) != 0)
+        begin_generation(feed);
+    snprintf(feed->queue_epoch, sizeof feed->queue_epoch, "%s", epoch);
+    event_queue_add(&feed->queue, event);
+}
+
+/* `epoch`: of a numbered event, "" where it does not say. */
+static void take_event(struct feed *feed, const struct room_event *event, const char *epoch)
 {
     if (event->type == EVENT_EPOCH) {
         take_epoch(feed, event->epoch);
@@ -100,24 +111,46 @@ static void take_event(struct feed *feed, const struct room_event *event)
             feed->callbacks.on_event(feed->owner, event);
         return;
     }
-    if (feed->state == FEED_LIVE && feed_deliver(feed, event))
+    bool is_ours = epoch[0] == '\0' || strcmp(epoch, feed->lineage.epoch) == 0;
+    if (feed->state == FEED_LIVE && is_ours && feed_deliver(feed, event))
         return;
-    /* not the next one: a hole, or an old number because the epoch changed */
-    event_queue_add(&feed->queue, event);
+    /* not the next one: a hole, an old number because the epoch changed, or of another epoch */
+    queue_event(feed, event, epoch);
     if (feed->state == FEED_LIVE)
         feed_read_kept(feed);
+}
+
+/* In a cluster a blank and the epoch follow an event (prelude.lua). Returns how long it is without
+ * them. */
+static size_t cut_epoch(const char *data, size_t len, char out[MESSAGE_EPOCH_BYTES])
+{
+    const char *blank = len == 0 || data[len - 1] == '}' ? NULL : memrchr(data, ' ', len);
+    out[0] = '\0';
+    if (blank == NULL || data[0] != '{' || blank[-1] != '}')
+        return len;
+    size_t epoch_len = (size_t)(data + len - blank) - 1;
+    if (epoch_len >= MESSAGE_EPOCH_BYTES)
+        return len;
+    memcpy(out, blank + 1, epoch_len);
+    out[epoch_len] = '\0';
+    if (lineage_is_epoch(out))
+        return (size_t)(blank - data);
+    out[0] = '\0';
+    return len;
 }
 
 static void on_published(void *arg, const char *data, size_t len)
 {
     struct feed *feed = arg;
     struct room_event event;
+    char epoch[MESSAGE_EPOCH_BYTES];
+    len = cut_epoch(data, len, epoch);
     int error = room_event_parse(data, len, feed->commands->config->max_text, &event);
     if (error != 0) {
         drop(feed, error);
         return;
     }
-    take_event(feed, &event);
+    take_event(feed, &event, epoch);
     room_event_done(&event);
 }
 

@@ -40,9 +40,10 @@ struct feed {
     uint64_t seq;           /* the last event delivered or remembered */
     uint64_t message_count; /* so many events up to it were messages */
     uint64_t roster_seq, roster_message_count;
-    struct lineage lineage;     /* its epoch is that of `seq` */
-    struct event_queue queue;   /* what arrives while kept events are read */
-    struct event_queue journal; /* presence delivered while the roster is on its way */
+    struct lineage lineage;                /* its epoch is that of `seq` */
+    struct event_queue queue;              /* what arrives while kept events are read, */
+    char queue_epoch[MESSAGE_EPOCH_BYTES]; /* of this epoch; "": it did not say */
+    struct event_queue journal;            /* presence delivered while the roster is on its way */
     bool roster_wanted;
     unsigned in_flight; /* replies that will still come */
 };

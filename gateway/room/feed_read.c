@@ -250,11 +250,23 @@ static void take_page(struct feed *feed, const struct redis_reply *reply, const 
         feed_read_kept(feed);
 }
 
+/* Then either what waits comes from a master that was replaced, or what was read does. */
+static bool waits_for_another_epoch(const struct feed *feed)
+{
+    return feed->queue.count > 0 && feed->queue_epoch[0] != '\0' &&
+           strcmp(feed->queue_epoch, feed->lineage.epoch) != 0;
+}
+
 static void take_last_page(struct feed *feed, const struct redis_reply *reply)
 {
     deliver_page(feed, reply);
     if (feed->owner == NULL)
         return;
+    if (waits_for_another_epoch(feed)) {
+        if (start_over(feed))
+            feed_read_kept(feed);
+        return;
+    }
     feed->read_up_to[0] = '\0';
     catch_up(feed, redis_reply_number(redis_reply_at(reply, 1)),
              redis_reply_number(redis_reply_at(reply, 2)));

@@ -3,7 +3,7 @@
 --
 -- KEYS  1 the room's channel   2 head   3 recent
 -- ARGV  1 epoch to use should the room be new; in a cluster then ' ' and the first ten letters of the history of
---         each master that the gateway is connected to
+--         each master that the gateway is connected to; ' ' alone where it knows none
 --       2 ttl of head in s
 --       3 retention in seconds (0: keep nothing)
 --       4 kept events at most, and their bytes (0: any number): EVENTS:BYTES; then ':s', where the channel is sharded
@@ -108,8 +108,14 @@ local function was_moved(from)
            string.find(masters .. ' ', ' ' .. string.sub(from, 1, 10) .. ' ', 1, true)
 end
 
--- So many bytes of events were kept before the next one, ever (position).
-local bytes
+-- So many bytes of events were kept before the next one, ever; and the epoch of the next one (position).
+local bytes, present_epoch
+
+-- In a cluster an event is published with its epoch behind it: what a master publishes that was replaced, and does not
+-- know it yet, reaches the same subscribers as what its successor does.
+local function with_epoch(event)
+    return masters == '' and event or event .. ' ' .. present_epoch
+end
 
 -- A room that is new, or whose head somebody has broken by hand: numbers begin again.
 local function begin()
@@ -117,7 +123,7 @@ local function begin()
     redis.call('DEL', head, recent)
     redis.call('HSET', head, 'epoch', new_epoch, 'seq', 0, 'said', 0, 'history', history(),
                'forks', '', 'bytes', 0)
-    bytes = 0
+    bytes, present_epoch = 0, new_epoch
     redis.call('EXPIRE', head, head_ttl)
     return new_epoch, 0, 0, ''
 end
@@ -162,6 +168,7 @@ local function position()
         forks = fork(epoch, seq, forks)
         epoch = new_epoch
     end
+    present_epoch = epoch
     return epoch, seq, messages, forks
 end
 
@@ -260,7 +267,7 @@ local function emit_presence(joined, left, count)
     if failed then
         error(failed)
     end
-    publish({event}, seq, digits(messages))
+    publish({with_epoch(event)}, seq, digits(messages))
     return last + 1
 end
 

@@ -58,7 +58,7 @@ local function say(body, nonces, nonce, first_epoch)
         return redis.error_reply(failed)
     end
     seq, messages = seq + 1, messages + 1
-    events[#events + 1] = event
+    events[#events + 1] = with_epoch(event)
     if nonces then
         remember(nonces, nonce, number)
     end

@@ -90,6 +90,25 @@ for (const [kind, args] of Object.entries(kinds)) {
     for (const gateway of gateways) await untilReady(gateway);
   });
 
+  test(`${kind}: a line that a frozen master had not read is not taken for the next one when it wakes up`, { timeout: 120000 }, async (t) => {
+    const { cluster, urls } = await startTwo(t, args);
+    const [alice, bob] = [await joined(t, urls[0], "alice"), await joined(t, urls[1], "bob")];
+    await alice.say("first");
+    await bob.waitFor({ text: "first" });
+    const frozen = cluster.masterOfSlot(slot(cluster));
+    cluster.stop(frozen);
+    assert.equal((await alice.refused({ type: "say", text: "lost", nonce: "lost" })).code, "unavailable");
+    const next = await cluster.replaced(frozen, slot(cluster));
+    for (const member of [alice, bob]) await member.waitFor({ type: "epoch" });
+    cluster.cont(frozen);
+    await until("it is a replica", () => cluster.replicasOf(next).includes(frozen));
+    for (const member of [bob, alice]) await member.say(`from ${member === bob ? "bob" : "alice"}`);
+    for (const member of [alice, bob]) {
+      await member.waitFor({ text: "from alice" });
+      assert.deepEqual(member.texts(), ["first", "from bob", "from alice"]);
+    }
+  });
+
   test(`${kind}: gateways that have to end while lines wait for their slot end in order`, { timeout: 60000 }, async (t) => {
     const { cluster, urls, gateways } = await startTwo(t, args);
     const talk = await startTalk(t, urls);

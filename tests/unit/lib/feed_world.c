@@ -176,15 +176,21 @@ static bool next_event(const char **at, char *letter, uint64_t *seq, uint64_t *s
     return true;
 }
 
-void publish(struct feed_world *world, const char *events)
+void publish_in(struct feed_world *world, const char *epoch, const char *events)
 {
     char letter;
     uint64_t seq, said;
     while (next_event(&events, &letter, &seq, &said)) {
         char *json = event_json(letter, seq);
-        fake_redis_publish(world->fake, FEED_CHANNEL, "%s", json);
+        fake_redis_publish(world->fake, FEED_CHANNEL, "%s%s%s", json, epoch[0] == '\0' ? "" : " ",
+                           epoch);
         free(json);
     }
+}
+
+void publish(struct feed_world *world, const char *events)
+{
+    publish_in(world, "", events);
 }
 
 void publish_epoch(struct feed_world *world, const char *epoch, uint64_t seq)

@@ -57,6 +57,9 @@ const char *delivered(struct feed_world *world);
 
 /* Events in short: "m9" is a message of number 9, "p9" presence. Several, with spaces. */
 void publish(struct feed_world *world, const char *events);
+
+/* The same as in a cluster, where they say of which epoch they are. */
+void publish_in(struct feed_world *world, const char *epoch, const char *events);
 void publish_epoch(struct feed_world *world, const char *epoch, uint64_t seq);
 
 /* --- What it answers --- */

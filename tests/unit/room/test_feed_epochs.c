@@ -289,6 +289,66 @@ static void test_a_list_asked_for_in_the_epoch_before_is_asked_for_once_more(voi
     assert_string_equal(delivered(world), "epoch:two [ b ]1");
 }
 
+/* --- Events that say their epoch --- */
+
+static void test_an_event_of_an_epoch_that_has_ended_is_not_taken_for_the_next_one(void **state)
+{
+    struct feed_world *world = *state;
+    open_live_at(world, 10, 10);
+    publish_in(world, "one", "m11 p12");
+    assert_string_equal(delivered(world), "m11 p12");
+    publish_in(world, "zero", "m13");
+    answer_in(world, 12, "one", "zero:10", 12, ""); /* what waits is of another one: once more */
+    answer_in(world, 12, "one", "zero:10", 12, "");
+    assert_string_equal(delivered(world), "");
+    publish_in(world, "one", "m13");
+    assert_string_equal(delivered(world), "m13");
+}
+
+static void test_events_of_the_epoch_that_begins_are_delivered_after_what_is_kept(void **state)
+{
+    struct feed_world *world = *state;
+    open_live_at(world, 10, 10);
+    publish_epoch(world, "two", 10);
+    publish_in(world, "two", "m11 m12");
+    answer_in(world, 10, "two", "one:10", 11, "m11/11");
+    assert_string_equal(delivered(world), "epoch:two m11 m12");
+    assert_int_equal(kept_calls(world), 2); /* the first of them to open */
+}
+
+static void test_of_two_epochs_that_wait_neither_is_delivered_but_what_is_kept(void **state)
+{
+    struct feed_world *world = *state;
+    open_live_at(world, 10, 10);
+    publish_epoch(world, "two", 10);
+    struct fake_redis_call *kept = fake_redis_await(world->fake, "recent");
+    publish_in(world, "two", "m11");
+    publish_in(world, "one", "m11 m12");
+    fake_redis_settle(world->fake);
+    answer_kept(kept, (struct kept_answer){"two", 11, 11, "one:10", NULL, "m11/11"});
+    answer_in(world, 10, "two", "one:10", 11, "m11/11");
+    answer_in(world, 11, "two", "one:10", 11, "");
+    assert_string_equal(delivered(world), "epoch:two m11");
+    publish_in(world, "two", "m12");
+    assert_string_equal(delivered(world), "m12");
+}
+
+static void test_what_follows_an_event_and_is_no_epoch_makes_it_foreign(void **state)
+{
+    static const char event[] = "{\"type\":\"message\",\"seq\":11,\"at\":1,\"from\":{\"id\":\"a\","
+                                "\"name\":\"Ann\"},\"text\":\"hello\"}";
+    static const char *const after[] = {"one", " one two", " one}",
+                                        " !",  " o ",      " a-name-that-is-longer-than-any-epoch"};
+    struct feed_world *world = *state;
+    open_live_at(world, 10, 10);
+    for (size_t i = 0; i < sizeof after / sizeof *after; i++) {
+        fake_redis_publish(world->fake, FEED_CHANNEL, "%s%s", event, after[i]);
+        assert_string_equal(delivered(world), "");
+    }
+    publish_in(world, "one", "m11");
+    assert_string_equal(delivered(world), "m11");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, feed_world_set_up, feed_world_tear_down)
 
 int main(void)
@@ -315,6 +375,10 @@ int main(void)
         TEST(test_a_room_whose_epoch_goes_on_while_it_opens_just_opens),
         TEST(test_a_list_of_another_epoch_waits_until_that_is_taken_up),
         TEST(test_a_list_asked_for_in_the_epoch_before_is_asked_for_once_more),
+        TEST(test_an_event_of_an_epoch_that_has_ended_is_not_taken_for_the_next_one),
+        TEST(test_events_of_the_epoch_that_begins_are_delivered_after_what_is_kept),
+        TEST(test_of_two_epochs_that_wait_neither_is_delivered_but_what_is_kept),
+        TEST(test_what_follows_an_event_and_is_no_epoch_makes_it_foreign),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
