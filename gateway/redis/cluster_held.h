@@ -18,6 +18,7 @@ struct cluster_command {
     int64_t deadline_ms;
     unsigned slot;
     bool optional;
+    bool asking; /* it was sent to a node that does not have the slot yet */
 };
 
 /* A slot whose commands wait. */

@@ -109,6 +109,7 @@ static bool send_over(struct cluster_command *command, struct cluster_link *link
         redis_connection_mark_optional(link->connection);
     link->sent++;
     command->link = link;
+    command->asking = asking;
     return true;
 }
 
@@ -319,6 +320,13 @@ static bool send_again(struct cluster_command *command, struct cluster_link *lin
     return true;
 }
 
+/* A master that was replaced, as it froze, goes on when it wakes up. What it writes then is lost,
+ * and nobody hears of it. */
+static bool is_of_replaced(const struct cluster_command *command, const struct cluster_link *link)
+{
+    return !link->in_map && !command->asking;
+}
+
 static void on_answer(void *arg, const struct redis_reply *reply)
 {
     struct cluster_command *command = arg;
@@ -327,6 +335,8 @@ static void on_answer(void *arg, const struct redis_reply *reply)
     command->link = NULL;
     if (send_again(command, link, reply))
         return;
+    if (!redis_reply_is_error(reply) && is_of_replaced(command, link))
+        reply = NULL;
     link->answered++;
     struct cluster_held *held = cluster_held_find(router->held, command->slot);
     if (held != NULL && held->under_way && cluster_held_first(held) == command) {

@@ -2,7 +2,8 @@
  * has the slot of its key, and is kept until it is answered: where the slot has moved (MOVED, ASK)
  * it follows; while a node cannot serve it, or cannot be reached, it is tried again every 50 ms
  * until its deadline. One that was under way over a connection that is lost is answered at once:
- * nobody knows whether it was carried out. Commands of one slot stay in order.
+ * nobody knows whether it was carried out. What a node says that is no master of the map any more
+ * is no answer either. Commands of one slot stay in order.
  *
  * Owns the commands, not the connections. Part of `cluster_client`. */
 #ifndef YUKIZURI_REDIS_CLUSTER_ROUTER_H

@@ -280,6 +280,39 @@ static void test_who_waits_when_a_node_is_lost_is_told_at_once(void **state)
     assert_true(redis_is_ready(cluster_stage_client()));
 }
 
+static bool has_moved(void *place)
+{
+    uint64_t now = redis_place(cluster_stage_client(), HIGH_KEY);
+    return now != 0 && now != *(const uint64_t *)place;
+}
+
+static void test_what_a_master_says_that_was_replaced_meanwhile_is_no_answer(void **state)
+{
+    uint64_t place = redis_place(cluster_stage_client(), HIGH_KEY);
+    (void)state;
+    cluster_stage_get(HIGH_KEY);
+    struct fake_redis_call *late = await_get(UPPER, HIGH_KEY);
+    cluster_stage_tell_upper(SPARE);
+    redis_look_again(cluster_stage_client());
+    clock_skip_ms(200);
+    fake_redis_run_until(cluster_stage_node(SPARE), has_moved, &place);
+    fake_redis_answer(late, "'written'");
+    assert_string_equal(told(), HIGH_KEY ":none");
+}
+
+static void test_a_node_that_has_no_slot_yet_answers_what_it_is_asked(void **state)
+{
+    (void)state;
+    cluster_stage_get(HIGH_KEY);
+    fake_redis_answer(await_get(UPPER, HIGH_KEY), "%s",
+                      cluster_stage_redirect("ASK", HIGH_KEY, SPARE));
+    let_retry(); /* it is connected to first */
+    fake_redis_answer(await_get(UPPER, HIGH_KEY), "%s",
+                      cluster_stage_redirect("ASK", HIGH_KEY, SPARE));
+    fake_redis_answer(await_get(SPARE, HIGH_KEY), "'there'");
+    assert_string_equal(told(), HIGH_KEY ":there");
+}
+
 static bool is_whole(void *arg)
 {
     (void)arg;
@@ -477,6 +510,8 @@ int main(void)
         TEST(test_commands_of_a_slot_wait_behind_the_one_that_is_tried_and_others_do_not),
         TEST(test_what_was_under_way_when_a_slot_moved_goes_before_what_is_sent_later),
         TEST(test_who_waits_when_a_node_is_lost_is_told_at_once),
+        TEST(test_what_a_master_says_that_was_replaced_meanwhile_is_no_answer),
+        TEST(test_a_node_that_has_no_slot_yet_answers_what_it_is_asked),
         TEST(test_it_is_another_redis_when_a_node_is_another_one_and_not_when_it_hides_that),
         TEST(test_commands_wait_for_a_node_that_is_away),
         TEST(test_commands_go_to_the_node_that_takes_the_place_of_a_lost_one),
