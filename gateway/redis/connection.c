@@ -133,8 +133,7 @@ void redis_connection_become_ready(struct redis_connection *redis)
         redis->options.prepare(redis);
     redis->callbacks.on_ready(redis->arg);
     redis->held = held;
-    if (redis->state ==
-        REDIS_READY) /* else it was not the one to talk to: the next one is awaited */
+    if (redis->state == REDIS_READY) /* else on_ready has left it, and the next one is awaited */
         redis_connection_release(redis);
 }
 

@@ -3,6 +3,7 @@
 #include "base/digest.h"
 #include "base/memory.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,7 @@ static char hashes[MOST_SCRIPTS][HASH_BYTES];
 
 void script_hash_all(void)
 {
+    assert(script_sources_count <= MOST_SCRIPTS);
     for (size_t i = 0; i < script_sources_count; i++) {
         const struct script_source *source = &script_sources[i];
         uint8_t bytes[DIGEST_SHA1_BYTES];
