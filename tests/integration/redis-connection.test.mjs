@@ -7,7 +7,7 @@ import http from "node:http";
 import net from "node:net";
 import path from "node:path";
 import test from "node:test";
-import { Gateway, Process, atEnd, binary, freePort, get, isReady, joined, metric, readyz, startGateway, startRedis, temporaryDirectory, until, untilReady } from "../lib/harness.mjs";
+import { Gateway, Process, atEnd, binary, freePort, get, isReady, joined, metric, readyz, startGateway, startRedis, temporaryDirectory, unfit, until, untilReady } from "../lib/harness.mjs";
 import { startSpoiledPath } from "../lib/redis-paths.mjs";
 
 /** The log lines of a gateway about its Redis; waits for the first one. */
@@ -129,7 +129,7 @@ test("unavailable TLS ends the start with a message, and nothing is sent in clea
   assert.equal(got, "");
 });
 
-test("a Redis that tells one connection which process it is, and hides it from the other one, is not taken for two", async (t) => {
+test("a Redis that tells one connection which process it is, and hides it from the other one, is not taken for two", { skip: unfit("cluster", "the path leads to one server") }, async (t) => {
   const redis = await startRedis(t);
   const path = await startSpoiledPath(t, redis);
   let hidden = 0;
