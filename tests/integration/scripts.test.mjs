@@ -393,7 +393,7 @@ const disguise = (changes) => `
 /** A room of 'e1' in which one line was said, and a function that says more to a Redis in disguise: `masters` is the gateway connected to. It
  *  returns the epoch and the forks. */
 async function startHistories(t) {
-  const redis = await Resp.connect((await startRedis(t)).port);
+  const redis = await Resp.connect((await startRedis(t, { alone: true })).port);
   atEnd(t, () => redis.close());
   const own = /master_replid:(\w{10})/.exec(await redis.call("INFO", "replication"))[1];
   const room = { base: "yukizuri:{a}", headTtl: 60, retention: 60, mostKept: 10, mostBytes: 0, mostNonces: 4, nonceTtl: 60 };
