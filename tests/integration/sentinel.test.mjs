@@ -197,7 +197,7 @@ test("a failover that no Sentinel tells of is found by asking", async (t) => {
 });
 
 test("Sentinels that take questions and answer none hold nobody up for long", async (t) => {
-  const [first, second] = [await startRedis(t), await startRedis(t)];
+  const [first, second] = [await startRedis(t, { alone: true }), await startRedis(t, { alone: true })];
   const all = await Promise.all([first, first, first].map(({ port }) => startSentinelStandIn(t, port)));
   const url = `redis-sentinel://yukizuri:${encodeURIComponent(redisPassword)}@${all.map(({ port }) => `127.0.0.1:${port}`).join(",")}/yukizuri`;
   const gateway = await startGateway(t, { redis: url });
@@ -307,7 +307,7 @@ const withPassword = (hosts) => `redis-sentinel://yukizuri:${encodeURIComponent(
 const idOf = (number) => String(number).repeat(40);
 
 test("a Sentinel that does not tell its id is not asked twice for what others call it", async (t) => {
-  const redis = await startRedis(t);
+  const redis = await startRedis(t, { alone: true });
   const [secret, open] = [await startSentinelStandIn(t, redis.port), await startSentinelStandIn(t, redis.port)];
   open.id = idOf(2);
   open.others = [{ host: "127.0.0.1", port: secret.port, id: idOf(1) }];
@@ -318,7 +318,7 @@ test("a Sentinel that does not tell its id is not asked twice for what others ca
 });
 
 test("addresses of Sentinels at which nobody answers take nobody's place", async (t) => {
-  const redis = await startRedis(t);
+  const redis = await startRedis(t, { alone: true });
   const [first, another] = [await startSentinelStandIn(t, redis.port), await startSentinelStandIn(t, redis.port)];
   first.id = idOf(1);
   first.others = Array.from({ length: 20 }, (_, i) => ({ host: `127.0.0.${i + 2}`, port: first.port, id: idOf(3) + i }));
