@@ -77,8 +77,7 @@ static void *add_array(const redisReadTask *task, int count)
     struct redis_reply *reply = add_reply(task, bytes);
     if (reply == NULL)
         return NULL;
-    reply->type =
-        REDIS_REPLY_ARRAY; /* of RESP3, which is never asked for, also a map, a set, a push */
+    reply->type = REDIS_REPLY_ARRAY; /* maps, sets and pushes of RESP3 are never asked for */
     reply->elements = (struct redis_reply **)(void *)(reply + 1);
     reply->count = (size_t)count;
     return reply;

@@ -144,6 +144,8 @@ static void on_id(void *arg, const struct redis_reply *reply)
 {
     struct sentinel_peer *peer = arg;
     const char *id = redis_reply_is_error(reply) ? NULL : redis_reply_string(reply, NULL);
+    if (reply == NULL)
+        return; /* it is as it was */
     snprintf(peer->id, sizeof peer->id, "%s", id == NULL ? "" : id);
 }
 
