@@ -78,8 +78,10 @@ static void copy_text(const char *text, size_t len, struct redis_error *out)
 {
     if (len > sizeof out->text - 1)
         len = sizeof out->text - 1;
+    memcpy(out->text, text, len);
     for (size_t i = 0; i < len; i++)
-        out->text[i] = (unsigned char)text[i] < ' ' || text[i] == '\x7f' ? ' ' : text[i];
+        if ((unsigned char)text[i] < ' ' || text[i] == '\x7f')
+            out->text[i] = ' ';
     out->text[len] = '\0';
 }
 
