@@ -54,7 +54,8 @@ export class Member {
   async ask(message, isAnswer) {
     const before = this.received.length;
     this.send(message);
-    return until(`an answer to ${(typeof message === "string" ? message : JSON.stringify(message)).slice(0, 80)}`, () => this.received.slice(before).find(isAnswer));
+    const asked = (typeof message === "string" ? message : JSON.stringify(message)).slice(0, 80);
+    return until(() => `an answer to ${asked}; closed ${JSON.stringify(this.closed)}`, () => this.received.slice(before).find(isAnswer));
   }
 
   /** Sends a message and returns the error that answers it. */
