@@ -59,4 +59,10 @@ test("failovers", async (t) => {
     await sentinels.restart(killed.at(-1).old);
   }
   print("`kill -9`", killed);
+  const frozen = [];
+  for (let i = 0; i < COUNT; i++) {
+    frozen.push(await failOver(sentinels, members, (old) => sentinels.stop(old)));
+    sentinels.cont(frozen.at(-1).old);
+  }
+  print("frozen (SIGSTOP)", frozen);
 });
