@@ -34,7 +34,11 @@ local function count_in(index, least)
 end
 
 local channel, head, recent = KEYS[1], KEYS[2], KEYS[3]
-local new_epoch, masters = string.match(ARGV[1] or '', '^(%S*)(.*)$')
+local new_epoch, masters = ARGV[1] or '', ''
+local blank = string.find(new_epoch, ' ', 1, true)
+if blank then
+    new_epoch, masters = string.sub(new_epoch, 1, blank - 1), string.sub(new_epoch, blank)
+end
 local head_ttl, retention = count_in(2, 1), count_in(3)
 local most_kept, most_bytes, sharded = string.match(ARGV[4] or '', '^(%d+):(%d+)(:?s?)$')
 local publish_command = sharded == ':s' and 'SPUBLISH' or 'PUBLISH'
@@ -90,12 +94,11 @@ end
 -- persistence or replication, too. So it has when a master's first replica comes, and its memory is the
 -- same all the same: that fork is behind the last number, and nobody misses anything. (INFO of this
 -- section takes some four microseconds.)
-local history_name, predecessor
+local replication, history_name
 local function history()
     if not history_name then
-        local info = redis.call('INFO', 'replication')
-        history_name = string.match(info, 'master_replid:(%w+)') or ''
-        predecessor = string.match(info, 'master_replid2:(%w+)')
+        replication = redis.call('INFO', 'replication')
+        history_name = string.match(replication, 'master_replid:(%w+)') or ''
     end
     return history_name
 end
@@ -104,7 +107,8 @@ end
 -- is another one than this. Whom this one has replaced did not hand its keys over, and may have had more: a Redis that
 -- does not tell whom it has replaced, or its own history, may be such a one.
 local function was_moved(from)
-    return masters ~= '' and history() ~= '' and predecessor and from and #from >= 10 and from ~= predecessor and
+    local predecessor = masters ~= '' and history() ~= '' and string.match(replication, 'master_replid2:(%w+)')
+    return predecessor and from and #from >= 10 and from ~= predecessor and
            string.find(masters .. ' ', ' ' .. string.sub(from, 1, 10) .. ' ', 1, true)
 end
 
