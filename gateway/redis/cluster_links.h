@@ -26,6 +26,7 @@ struct cluster_link {
     bool in_map;
     bool lost_logged;
     int64_t used_ms;  /* when it was last found for a node that is not in the map */
+    int64_t named_ms; /* when a redirection last said that it has a slot; 0: never */
     int64_t asked_ms; /* since when it owes a sign of life; 0: it does not */
     char history[CLUSTER_HISTORY_BYTES]; /* of a master; "" when it is not known */
     char run_id[48];                     /* as it was last told */

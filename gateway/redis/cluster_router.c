@@ -282,6 +282,9 @@ static void follow(struct cluster_router *router, struct cluster_held *held,
         held->ask = true;
         held->asked = to->node;
     } else {
+        struct cluster_link *link = cluster_links_find(router->links, &to->node);
+        if (link != NULL)
+            link->named_ms = clock_monotonic_ms();
         cluster_note_moved(router->cluster, to);
     }
     if (held->hops <= MOST_HOPS)
@@ -321,10 +324,12 @@ static bool send_again(struct cluster_command *command, struct cluster_link *lin
 }
 
 /* A master that was replaced, as it froze, goes on when it wakes up. What it writes then is lost,
- * and nobody hears of it. */
+ * and nobody hears of it. One that has just taken its place is not in the map of all nodes yet. */
 static bool is_of_replaced(const struct cluster_command *command, const struct cluster_link *link)
 {
-    return !link->in_map && !command->asking;
+    bool just_named =
+        link->named_ms != 0 && clock_monotonic_ms() - link->named_ms < REDIS_DEADLINE_MS;
+    return !link->in_map && !command->asking && !just_named;
 }
 
 static void on_answer(void *arg, const struct redis_reply *reply)

@@ -11,10 +11,10 @@ test("when Redis lost all members, those of a room are reinstated in few events,
   const gateway = await startGateway(t, { redis, args: ["--lease", "1"] });
   const names = Array.from({ length: 70 }, (_, i) => `guest-${i}`);
   await Promise.all(names.map((name) => joined(t, gateway.url, name)));
-  const arrivals = []; // a room that begins anew is silent, and stores none
+  const arrivals = []; // a room that begins anew is silent, and stores none; in a cluster the epoch is behind each
   const listener = await Resp.connect(redis.port);
   atEnd(t, () => listener.close());
-  listener.onMessage = (_, text) => arrivals.push((JSON.parse(text).joined ?? []).map(({ name }) => name));
+  listener.onMessage = (_, text) => arrivals.push((JSON.parse(text.slice(0, text.lastIndexOf("}") + 1)).joined ?? []).map(({ name }) => name));
   listener.call("PSUBSCRIBE", "yukizuri:{lobby}");
   await until("it listens", () => redis.run("PUBSUB", "NUMPAT") === "1");
   redis.run("FLUSHALL");

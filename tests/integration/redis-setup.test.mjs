@@ -103,7 +103,7 @@ test("changes of what Redis keeps are reported in both directions", { skip: unfi
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
   const ups = () => ofKind(gateway, "redis-up").length;
-  await until("the way is open", () => ups() === 1);
+  await until("the way is open, and it has told what it found", () => ups() === 1 && told(gateway).length === 1);
   const policies = ["noeviction"];
   for (const policy of ["allkeys-lru", "noeviction", "noeviction"]) {
     const before = ups();

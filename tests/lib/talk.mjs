@@ -129,7 +129,8 @@ class Talk {
 
   /** Ends it. Everybody has seen each line, however often it was refused. */
   async assertWhole() {
-    assert.deepEqual(await this.end(), { lost: [], unknown: [] });
+    const { lost, unknown } = await this.end();
+    assert.deepEqual({ lost, unknown }, { lost: [], unknown: [] }, `not whole; refused: ${this.refusals.join(" ")}`);
   }
 
   /** Ends it. Nobody has noticed anything: no gap, and no refusal but of lines that clients say anew by themselves. */

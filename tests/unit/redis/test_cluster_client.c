@@ -300,6 +300,20 @@ static void test_what_a_master_says_that_was_replaced_meanwhile_is_no_answer(voi
     assert_string_equal(told(), HIGH_KEY ":none");
 }
 
+static void test_what_a_new_master_answers_counts_while_others_do_not_know_it_yet(void **state)
+{
+    (void)state;
+    cluster_stage_get(HIGH_KEY);
+    fake_redis_answer(await_get(UPPER, HIGH_KEY), "%s",
+                      cluster_stage_redirect("MOVED", HIGH_KEY, SPARE));
+    struct fake_redis_call *call = await_get(SPARE, HIGH_KEY);
+    redis_look_again(cluster_stage_client());
+    cluster_stage_await_count(LOWER, "CLUSTER", count_at(LOWER, "CLUSTER") + 1);
+    cluster_stage_settle(); /* the map names UPPER again */
+    fake_redis_answer(call, "'written'");
+    assert_string_equal(told(), HIGH_KEY ":written");
+}
+
 static void test_a_node_that_has_no_slot_yet_answers_what_it_is_asked(void **state)
 {
     (void)state;
@@ -511,6 +525,7 @@ int main(void)
         TEST(test_what_was_under_way_when_a_slot_moved_goes_before_what_is_sent_later),
         TEST(test_who_waits_when_a_node_is_lost_is_told_at_once),
         TEST(test_what_a_master_says_that_was_replaced_meanwhile_is_no_answer),
+        TEST(test_what_a_new_master_answers_counts_while_others_do_not_know_it_yet),
         TEST(test_a_node_that_has_no_slot_yet_answers_what_it_is_asked),
         TEST(test_it_is_another_redis_when_a_node_is_another_one_and_not_when_it_hides_that),
         TEST(test_commands_wait_for_a_node_that_is_away),
