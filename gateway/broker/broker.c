@@ -350,7 +350,7 @@ static void on_probe_published(void *arg, const char *data, size_t len)
         return;
     redis_reset_backoff(broker->redis);
     redis_reset_backoff(broker->subscriber);
-    persistence_reset_log(broker->persistence);
+    persistence_note_use(broker->persistence);
     if (broker->logged_state != UP)
         outage_log_up(broker->options.log, &broker->url, redis_server(broker->redis)->version);
     broker->logged_state = UP;

@@ -13,7 +13,8 @@ struct persistence {
     struct metrics *metrics;
     struct log *log;
     struct persistence_facts facts;
-    struct error_log_seen logged; /* the last one behind; since persistence_reset_log */
+    bool in_use;                  /* since it was last asked */
+    struct error_log_seen logged; /* the last one behind; when it is in use, that one alone */
 };
 
 /* --- INFO --- */
@@ -106,6 +107,14 @@ static uint64_t gauge_of(enum persistence_state answer)
     return answer == PERSISTENCE_UNKNOWN ? METRICS_UNKNOWN : answer == PERSISTENCE_YES;
 }
 
+static void forget_all_but_the_last(struct error_log_seen *logged)
+{
+    if (logged->count < 2)
+        return;
+    logged->hashes[0] = logged->hashes[logged->count - 1];
+    logged->count = 1;
+}
+
 /* A Redis that cannot be used, such as a replica, is connected to again and again: it is logged
  * once. */
 static void log_facts(struct persistence *persistence)
@@ -123,6 +132,8 @@ static void log_facts(struct persistence *persistence)
                                         .kind = "redis-keeps",
                                         .message = sentence.data,
                                     });
+    if (persistence->in_use)
+        forget_all_but_the_last(&persistence->logged);
     text_done(&sentence);
 }
 
@@ -166,6 +177,7 @@ void persistence_ask(struct persistence *persistence)
 {
     struct redis *redis = persistence->commands;
     persistence->facts = (struct persistence_facts){0};
+    persistence->in_use = false;
     /* one name a call: of several, the answers come in any order */
     if (redis_send_strings(redis, on_save, persistence, "CONFIG", "GET", "save", NULL) == 0)
         redis_mark_optional(redis);
@@ -176,13 +188,10 @@ void persistence_ask(struct persistence *persistence)
         redis_mark_optional(redis);
 }
 
-/* What was logged last is not logged again. */
-void persistence_reset_log(struct persistence *persistence)
+void persistence_note_use(struct persistence *persistence)
 {
-    if (persistence->logged.count < 2)
-        return;
-    persistence->logged.hashes[0] = persistence->logged.hashes[persistence->logged.count - 1];
-    persistence->logged.count = 1;
+    persistence->in_use = true;
+    forget_all_but_the_last(&persistence->logged);
 }
 
 struct persistence *persistence_new(struct redis *commands, struct metrics *metrics,

@@ -40,9 +40,9 @@ void persistence_free(struct persistence *persistence);
 void persistence_ask(struct persistence *persistence);
 
 /* Redis does what is asked of it: what is found from here on is logged when it is not what was
- * logged last. Until this is called each finding is logged once, and four at most, however often
+ * logged last. While it is not called, each finding is logged once, and four at most, however often
  * connections are made. */
-void persistence_reset_log(struct persistence *persistence);
+void persistence_note_use(struct persistence *persistence);
 
 /* Takes from the text that INFO answers what CONFIG has not told already. */
 void persistence_read_info(struct persistence_facts *facts, const char *info);

@@ -1,6 +1,10 @@
 #include "unit.h"
 
+#include "redis_stage.h"
+
 #include "redis/persistence.h"
+
+#include <unistd.h>
 
 static struct persistence_facts facts_of(const char *info)
 {
@@ -89,6 +93,59 @@ static void test_what_is_wrong_is_said_with_what_to_do(void **state)
     text_done(&out);
 }
 
+/* --- What is logged, and when --- */
+
+static char path[] = "/tmp/yukizuri-unit-XXXXXX";
+
+static size_t count_logged(const char *part)
+{
+    char line[1024];
+    size_t count = 0;
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file) != NULL)
+        count += strstr(line, part) != NULL;
+    fclose(file);
+    return count;
+}
+
+static void ask_while_policy_is(struct persistence *persistence, const char *info)
+{
+    fake_redis_always(redis_stage_fake(), "INFO", info);
+    persistence_ask(persistence);
+    redis_stage_settle();
+}
+
+#define EVICTS "'maxmemory:1\r\nmaxmemory_policy:allkeys-lru\r\n'"
+#define KEEPS  "'maxmemory:1\r\nmaxmemory_policy:noeviction\r\n'"
+
+static void test_each_change_of_a_redis_in_use_is_logged_whenever_the_answer_comes(void **state)
+{
+    static struct metrics metrics;
+    (void)state;
+    close(mkstemp(path));
+    struct log *log = log_open(path, true, "gw");
+    redis_stage_open();
+    struct persistence *persistence = persistence_new(redis_stage_connection(), &metrics, log);
+    ask_while_policy_is(persistence, EVICTS); /* logged */
+    ask_while_policy_is(persistence, KEEPS);  /* logged */
+    ask_while_policy_is(persistence, EVICTS); /* not in use: the same two again and again */
+    persistence_note_use(persistence);
+    ask_while_policy_is(persistence, EVICTS); /* logged */
+    fake_redis_always(redis_stage_fake(), "INFO", KEEPS);
+    persistence_ask(persistence);
+    persistence_note_use(persistence);
+    redis_stage_settle();                     /* logged: its answer came later */
+    ask_while_policy_is(persistence, EVICTS); /* logged */
+    ask_while_policy_is(persistence, EVICTS);
+    redis_stage_close();
+    persistence_free(persistence);
+    log_close(log);
+    assert_int_equal(count_logged("(maxmemory-policy allkeys-lru"), 3);
+    assert_int_equal(count_logged("(maxmemory-policy noeviction"), 2);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -97,6 +154,7 @@ int main(void)
         cmocka_unit_test(test_eviction_needs_a_policy_and_a_limit),
         cmocka_unit_test(test_any_text_is_read),
         cmocka_unit_test(test_what_is_wrong_is_said_with_what_to_do),
+        cmocka_unit_test(test_each_change_of_a_redis_in_use_is_logged_whenever_the_answer_comes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
