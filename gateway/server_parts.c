@@ -63,6 +63,12 @@ static void on_control_message(void *arg, const char *data, size_t len)
     sessions_on_control_message(server->sessions, data, len);
 }
 
+static void on_admitting(void *arg)
+{
+    struct server *server = arg;
+    listener_enable(server->listener);
+}
+
 static void on_room_opened(void *arg, const char *name, bool open)
 {
     struct server *server = arg;
@@ -89,7 +95,6 @@ static void on_lease_news(void *arg, enum lease_news news, const char *why)
     switch (news) {
     case LEASE_TAKEN:
         sessions_admit(server->sessions);
-        listener_enable(server->listener);
         break;
     case LEASE_LAPSED:
         sessions_on_lapsed(server->sessions);
@@ -202,6 +207,7 @@ static void make_parts(struct server *server)
         .metrics = &server->metrics,
         .refusals = server->refusals,
         .log = server->log,
+        .on_admitting = on_admitting,
         .on_room_opened = on_room_opened,
         .arg = server,
     };

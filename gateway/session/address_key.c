@@ -28,6 +28,8 @@ struct day_key {
 struct address_key {
     struct broker *broker;
     const struct commands *commands; /* its own */
+    void (*on_agreed)(void *arg);
+    void *arg;
     bool repair_logged;
     struct day_key days[DAYS]; /* by the day's number */
 };
@@ -70,11 +72,14 @@ struct question {
     int64_t day;
 };
 
-static void adopt(struct day_key *key, const char *text)
+static void adopt(struct address_key *keys, struct day_key *key, const char *text)
 {
+    bool is_news = !key->agreed;
     memcpy(key->text, text, TEXT_LEN);
     digest_sha256(key->text, TEXT_LEN, key->hash);
     key->agreed = true;
+    if (is_news)
+        keys->on_agreed(keys->arg);
 }
 
 /* Somebody has put something else there by hand. */
@@ -98,7 +103,7 @@ static void on_key(void *arg, const struct redis_reply *reply)
     if (key->day != question->day)
         ; /* that day is over */
     else if (text != NULL && len == TEXT_LEN)
-        adopt(key, text);
+        adopt(keys, key, text);
     else if (text != NULL || redis_reply_has_error(reply, "WRONGTYPE"))
         repair(keys, key);
     free(question);
@@ -180,11 +185,13 @@ void address_key_mark(const struct address_key *keys, const struct address *addr
 
 /* --- Life --- */
 
-struct address_key *address_key_new(struct broker *broker)
+struct address_key *address_key_new(struct broker *broker, void (*on_agreed)(void *arg), void *arg)
 {
     struct address_key *keys = memory_new(sizeof *keys);
     keys->broker = broker;
     keys->commands = broker_commands(broker);
+    keys->on_agreed = on_agreed;
+    keys->arg = arg;
     return keys;
 }
 

@@ -11,8 +11,8 @@
 
 struct address_key;
 
-/* `broker` must outlive it. */
-struct address_key *address_key_new(struct broker *broker);
+/* `broker` must outlive it. `on_agreed` is called when a day's key is agreed on with Redis. */
+struct address_key *address_key_new(struct broker *broker, void (*on_agreed)(void *arg), void *arg);
 
 /* Redis' replies must have come or been failed before (broker_stop). NULL is fine. */
 void address_key_free(struct address_key *keys);

@@ -255,6 +255,14 @@ struct rooms *sessions_rooms(struct sessions *all)
     return all->rooms;
 }
 
+/* In a cluster the key and the lease come from different nodes, in any order. */
+static void tell_if_admitting(void *arg)
+{
+    const struct sessions *all = arg;
+    if (sessions_why_closed(all) == NULL)
+        all->options.on_admitting(all->options.arg);
+}
+
 struct sessions *sessions_new(const struct sessions_options *options)
 {
     struct sessions *all = memory_new(sizeof *all);
@@ -281,7 +289,7 @@ struct sessions *sessions_new(const struct sessions_options *options)
     list_init(&all->ended_floods);
     session_log_init(all);
     all->next_number = 1;
-    all->address_key = address_key_new(options->broker);
+    all->address_key = address_key_new(options->broker, tell_if_admitting, all);
     all->bans = bans_new(&(struct bans_options){all, options->base, options->config,
                                                 options->broker, session_on_ban_known});
     all->pressure = pressure_new(broker_commands(options->broker));
@@ -332,6 +340,7 @@ void sessions_format_address(const struct sessions *all, const struct address *a
 void sessions_admit(struct sessions *all)
 {
     all->admitting = true;
+    tell_if_admitting(all);
 }
 
 bool sessions_are_banned(const struct sessions *all, const struct address *address)

@@ -30,6 +30,8 @@ struct sessions_options {
     struct metrics *metrics;
     struct refusals *refusals;
     struct log *log;
+    /* People may join from here on (sessions_why_closed is NULL); it may be said again. */
+    void (*on_admitting)(void *arg);
     /* A room was opened here, or closed. */
     void (*on_room_opened)(void *arg, const char *name, bool open);
     void *arg;
@@ -58,7 +60,7 @@ struct session_visitor {
  * answer and feed early bytes. */
 struct connection *session_open(struct sessions *all, const struct session_visitor *visitor);
 
-/* The gateway-id is ours: from here on people may join. */
+/* The gateway-id is ours: people may join, once all else is known that a join needs. */
 void sessions_admit(struct sessions *all);
 
 /* Does another process have members under our gateway-id, too? Then they are left alone. */

@@ -188,7 +188,7 @@ test("a client that connects while a gateway is starting waits for Redis, and is
   await until("it has connected and asked", () => early.socket._req?.socket?.connecting === false && early.socket._req.socket.bytesWritten > 0);
   redis.thaw();
   await early.waitFor(({ type }) => type === "welcome" || type === "error");
-  assert.equal(early.received[0].type, "welcome", JSON.stringify(early.received));
+  assert.equal(early.received[0].type, "welcome", JSON.stringify([early.received, gateway.log]));
   assert.equal((await readyz(gateway)).status, 200);
   assert.deepEqual(await gateway.stop("SIGINT"), { code: 0, signal: null });
 });

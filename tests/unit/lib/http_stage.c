@@ -113,6 +113,11 @@ static void on_control_message(void *arg, const char *data, size_t len)
     (void)len;
 }
 
+static void on_admitting(void *arg)
+{
+    (void)arg;
+}
+
 static void on_room_opened(void *arg, const char *name, bool open)
 {
     (void)arg;
@@ -195,6 +200,7 @@ static void make_sessions(void)
         .metrics = &stage.metrics,
         .refusals = stage.refusals,
         .log = stage.log,
+        .on_admitting = on_admitting,
         .on_room_opened = on_room_opened,
     };
     stage.sessions = sessions_new(&sessions);

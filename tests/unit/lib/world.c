@@ -136,6 +136,12 @@ void world_redis_hides(void)
     fake_redis_always(world.fake, "INFO", "'redis_version:7.0.0\r\nmaster_replid:first\r\n'");
 }
 
+void world_redis_has_address_key(bool has)
+{
+    fake_redis_always(world.fake, "GET",
+                      has ? "'kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk'" : "null");
+}
+
 void world_redis_awaited(void)
 {
     redis_hold(broker_commands(world.broker)->redis);
@@ -166,6 +172,17 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
     (void)arg;
     broker_tick(world.broker);
     sessions_tick(world.sessions);
+}
+
+static void on_admitting(void *arg)
+{
+    (void)arg;
+    world.admitting++;
+}
+
+unsigned world_count_admitting(void)
+{
+    return world.admitting;
 }
 
 static void on_room_opened(void *arg, const char *name, bool open)
@@ -223,6 +240,7 @@ static void make_sessions(void)
         .quota = world.quota,
         .metrics = &world.metrics,
         .refusals = world.refusals,
+        .on_admitting = on_admitting,
         .on_room_opened = on_room_opened,
     });
 }

@@ -37,6 +37,9 @@ int world_teardown(void **state);
  * that asks. */
 void world_open_membership(void);
 
+/* How often it was said that people may join from now on. */
+unsigned world_count_admitting(void);
+
 /* --- Redis --- */
 
 /* The next call of this name (see fake_redis_await) that was neither answered by a rule nor
@@ -66,6 +69,9 @@ void world_redis_back(void);
 
 /* From here on Redis does not tell which process it is. */
 void world_redis_hides(void);
+
+/* From here on Redis has no key for the addresses of a day; or has one for all days. */
+void world_redis_has_address_key(bool has);
 
 /* The connections end, calls wait for another Redis (redis_hold), and the channel of operators is
  * heard before that one can be asked anything. */

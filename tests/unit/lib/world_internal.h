@@ -28,6 +28,7 @@ extern struct world {
     struct event *tick;
     bool id_shared;
     char told[1024];
+    unsigned admitting;
 
     struct client *clients[WORLD_CLIENTS];
     size_t client_count;

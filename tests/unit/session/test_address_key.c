@@ -54,12 +54,30 @@ static void test_who_stays_over_midnight_keeps_its_mark_until_it_resumes(void **
     assert_string_not_equal(today, tomorrow);
 }
 
+/* In a cluster the nodes answer in any order: the lease may be there before the key is. */
+static void test_people_may_join_when_the_last_thing_that_a_join_needs_is_known(void **state)
+{
+    (void)state;
+    assert_int_equal(world_count_admitting(), 1);
+    world_redis_has_address_key(false);
+    for (int day = 0; day < 3; day++)
+        loop_skip_day();
+    struct client *client = world_connect();
+    world_ask(client, "alice");
+    assert_string_equal(client_text(client_expect(client, "error"), "code"), "unavailable");
+    assert_int_equal(world_count_admitting(), 1);
+    world_redis_has_address_key(true);
+    loop_pass_ms(WORLD_LEASE_MS); /* it is asked for again */
+    assert_true(world_count_admitting() > 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_one_address_has_one_mark_all_day_and_another_one_on_the_next),
         TEST(test_who_stays_over_midnight_keeps_its_mark_until_it_resumes),
+        TEST(test_people_may_join_when_the_last_thing_that_a_join_needs_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
