@@ -35,6 +35,7 @@ struct cluster {
     struct cluster_endpoint endpoint;
     size_t candidate; /* among the nodes of the map and then the seeds */
     size_t failures;  /* in a row */
+    unsigned rounds;  /* in which none was of use: of each name another address is tried in each */
     int64_t round_ms; /* when a whole round had brought nothing better than doubt; 0: never */
     bool under_way;   /* it has to answer, or to be reached, before its deadline */
     bool failed;      /* it is of no use; dropped by the timer */
@@ -327,6 +328,7 @@ static void connect_node(struct cluster *cluster)
     char error[256];
     bool good = have_tls(cluster, error, sizeof error);
     cluster->endpoint = cluster_endpoint_of(cluster, &node);
+    cluster->endpoint.address_index = cluster->rounds;
     cluster->asked_ms = clock_monotonic_ms();
     if (!good) {
         give_up_node(cluster, error);
@@ -352,6 +354,7 @@ static void turn_to_next(struct cluster *cluster)
     cluster->failures++;
     bool round_over = cluster->failures % count_candidates(cluster) == 0;
     bool lost = cluster->answered_ms == 0 || clock_monotonic_ms() - cluster->answered_ms > LOST_MS;
+    cluster->rounds += round_over;
     if (round_over && lost)
         tell_lost(cluster);
     if (round_over)

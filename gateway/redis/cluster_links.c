@@ -128,6 +128,7 @@ static void on_lost(void *arg, const char *why)
         cluster_log_node(links->options.cluster, &link->endpoint.url, why);
     link->lost_logged |= link->in_map && !links->options.subscriber;
     renew_password(link);
+    link->endpoint.address_index += links->options.subscriber; /* else the connection does that */
     cluster_refresh(links->options.cluster);
     links->callbacks.on_lost(links->callbacks.arg, link);
 }
