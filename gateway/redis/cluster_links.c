@@ -43,13 +43,20 @@ static struct cluster_link *link_at(struct link *at)
 
 /* --- Signs of life --- */
 
+/* At its deadline it is no sign: whether anything else came is looked at by look_after. */
+static void note_sign(struct cluster_link *link, const struct redis_reply *reply)
+{
+    if (reply != NULL)
+        link->asked_ms = 0;
+}
+
 /* A replica's history is its master's. Whoever may not ask does not know. */
 static void on_info(void *arg, const struct redis_reply *reply)
 {
     struct cluster_link *link = arg;
     char role[8] = "";
     const char *info = redis_reply_is_error(reply) ? NULL : redis_reply_string(reply, NULL);
-    link->asked_ms = 0;
+    note_sign(link, reply);
     link->history[0] = '\0';
     if (info == NULL || link->place == 0)
         return;
@@ -60,8 +67,7 @@ static void on_info(void *arg, const struct redis_reply *reply)
 
 static void on_pong(void *arg, const struct redis_reply *reply)
 {
-    (void)reply;
-    ((struct cluster_link *)arg)->asked_ms = 0;
+    note_sign(arg, reply);
 }
 
 /* Which history a node goes on with is asked for with it, where commands go. */
@@ -82,13 +88,14 @@ static void ask_for_sign(struct cluster_link *link, int64_t now_ms)
 static void look_after(struct cluster_link *link, int64_t now_ms)
 {
     int64_t heard_ms = link->place == 0 ? 0 : redis_connection_last_rx_ms(link->connection);
+    bool late = link->asked_ms != 0 && now_ms - link->asked_ms > SILENT_MS;
     if (link->place == 0)
         return;
-    if (link->asked_ms == 0 && (now_ms - heard_ms >= QUIET_MS || !link->links->options.subscriber))
-        ask_for_sign(link, now_ms);
-    else if (link->asked_ms != 0 && now_ms - link->asked_ms > SILENT_MS &&
-             now_ms - heard_ms > SILENT_MS)
+    if (late && now_ms - heard_ms > SILENT_MS)
         redis_connection_reconnect(link->connection, "the node says nothing");
+    else if (late || (link->asked_ms == 0 &&
+                      (now_ms - heard_ms >= QUIET_MS || !link->links->options.subscriber)))
+        ask_for_sign(link, now_ms);
 }
 
 /* --- A connection --- */

@@ -15,7 +15,8 @@ static struct {
     struct cluster *cluster;
     struct cluster_links *links;
     struct cluster_link *ready; /* that was last */
-    int freed;
+    int lost, freed;
+    size_t asked; /* for signs of life, at most */
 } stage;
 
 static void on_ready(void *arg, struct cluster_link *link)
@@ -28,6 +29,7 @@ static void on_lost(void *arg, struct cluster_link *link)
 {
     (void)arg;
     (void)link;
+    stage.lost++;
 }
 
 static void on_error(void *arg, struct cluster_link *link, const struct redis_error *error)
@@ -51,7 +53,7 @@ static void on_freed(void *arg, struct cluster_link *link)
     stage.freed++;
 }
 
-static int open_links_of(const char *url)
+static int open_links_of(const char *url, bool subscriber)
 {
     static const struct cluster_links_callbacks callbacks = {.on_ready = on_ready,
                                                              .on_lost = on_lost,
@@ -71,6 +73,7 @@ static int open_links_of(const char *url)
     stage.links = cluster_links_new(&(struct redis_options){.base = stage.base,
                                                             .url = &stage.url,
                                                             .client_name = "unit",
+                                                            .subscriber = subscriber,
                                                             .limits = {1 << 20, 1 << 20},
                                                             .metrics = &stage.metrics,
                                                             .cluster = stage.cluster},
@@ -81,7 +84,13 @@ static int open_links_of(const char *url)
 static int open_links(void **state)
 {
     (void)state;
-    return open_links_of("redis-cluster://127.0.0.1:1");
+    return open_links_of("redis-cluster://127.0.0.1:1", false);
+}
+
+static int open_subscribing_links(void **state)
+{
+    (void)state;
+    return open_links_of("redis-cluster://127.0.0.1:1", true);
 }
 
 static int close_links(void **state)
@@ -146,6 +155,73 @@ static void test_who_is_told_of_the_end_of_a_connection_does_not_find_it_any_mor
     assert_null(cluster_links_next(stage.links, found));
 }
 
+/* --- Signs of life --- */
+
+static bool was_asked(void *arg)
+{
+    (void)arg;
+    return fake_redis_count(stage.fake, "INFO") + fake_redis_count(stage.fake, "PING") >
+           stage.asked;
+}
+
+static bool has_lost_or_asked(void *arg)
+{
+    return stage.lost > 0 || was_asked(arg);
+}
+
+/* From here on nothing is answered. */
+static void fall_silent(void)
+{
+    fake_redis_settle(stage.fake);
+    fake_redis_always(stage.fake, "INFO", NULL);
+    fake_redis_always(stage.fake, "PING", NULL);
+    stage.asked = 0;
+    while (was_asked(NULL))
+        stage.asked++;
+}
+
+static void on_passed(evutil_socket_t fd, short events, void *passed)
+{
+    (void)fd;
+    (void)events;
+    *(bool *)passed = true;
+}
+
+static bool is_true(void *passed)
+{
+    return *(bool *)passed;
+}
+
+/* On the loop's own clock it is a second: in it links are looked after. */
+static void pass_a_tick(void)
+{
+    static const struct timeval a_tick = {1, 0};
+    bool passed = false;
+    clock_skip_ms(1900);
+    event_base_once(stage.base, -1, EV_TIMEOUT, on_passed, &passed, &a_tick);
+    fake_redis_run_until(stage.fake, is_true, &passed);
+}
+
+/* Whether it says something is looked at when the deadline of the question has passed. */
+static void test_a_node_that_says_nothing_is_given_up(void **state)
+{
+    (void)state;
+    struct cluster_link *link = find_at(fake_redis_port(stage.fake));
+    fake_redis_run_until(stage.fake, is_ready, NULL);
+    fall_silent();
+    while (!was_asked(NULL))
+        pass_a_tick();
+    pass_a_tick();
+    pass_a_tick();
+    stage.asked++;
+    assert_false(has_lost_or_asked(NULL));
+    clock_skip_ms(1900);
+    redis_connection_hold(link->connection);
+    redis_connection_release(link->connection); /* looks at the deadline anew */
+    fake_redis_run_until(stage.fake, has_lost_or_asked, NULL);
+    assert_int_equal(stage.lost, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_links, close_links)
 
 int main(void)
@@ -153,6 +229,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_there_are_so_many_connections_at_most_wherever_nodes_send_us),
         TEST(test_who_is_told_of_the_end_of_a_connection_does_not_find_it_any_more),
+        TEST(test_a_node_that_says_nothing_is_given_up),
+        cmocka_unit_test_setup_teardown(test_a_node_that_says_nothing_is_given_up,
+                                        open_subscribing_links, close_links),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
