@@ -51,14 +51,15 @@ size_t cluster_map_find(struct cluster_map *map, const char *host, int port)
 
 /* --- What nodes tell --- */
 
-/* False when these are no slots, or one has been given before: that bounds how long it takes. */
+/* False when these are no slots, or one has been given before: that bounds how long it takes. A
+ * node may be none: one without an address that nobody has replaced yet. */
 static bool give_slots(struct cluster_map *map, size_t node, const struct redis_reply *first,
                        const struct redis_reply *last)
 {
     int64_t from = redis_reply_integer(first), to = redis_reply_integer(last);
     if (from < 0 || to >= CLUSTER_SLOTS || from > to)
         return false;
-    for (int64_t slot = from; slot <= to; slot++) {
+    for (int64_t slot = from; slot <= to && node != CLUSTER_NO_NODE; slot++) {
         if (map->slots[slot] != CLUSTER_NO_NODE)
             return false;
         map->slots[slot] = (uint16_t)node;
@@ -134,8 +135,6 @@ static bool read_shard(struct cluster_map *map, const struct redis_reply *shard,
     if (count == 0 || master == NULL)
         return true; /* what died and was replaced has none; who has none is of no use */
     size_t node = find_shard_node(map, master, asked);
-    if (node == CLUSTER_NO_NODE)
-        return false;
     for (size_t i = 0; i + 1 < count; i += 2)
         if (!give_slots(map, node, redis_reply_at(slots, i), redis_reply_at(slots, i + 1)))
             return false;
@@ -150,8 +149,7 @@ static bool read_range(struct cluster_map *map, const struct redis_reply *range,
     const struct redis_reply *ip = find_field(redis_reply_at(master, 3), "ip");
     const char *host = read_host(redis_reply_at(master, 0), ip, asked);
     size_t node = cluster_map_find(map, host, read_port(redis_reply_at(master, 1)));
-    return node != CLUSTER_NO_NODE &&
-           give_slots(map, node, redis_reply_at(range, 0), redis_reply_at(range, 1));
+    return give_slots(map, node, redis_reply_at(range, 0), redis_reply_at(range, 1));
 }
 
 typedef bool (*read_part)(struct cluster_map *map, const struct redis_reply *part,

@@ -40,7 +40,7 @@ struct cluster_asked {
 
 /* Reads the answer to CLUSTER SHARDS (Redis 7), or to CLUSTER SLOTS. 0; or -1 when it is no such
  * answer, gives a slot to two, or names no node that has one: `out`, which is initialized in any
- * case, has none then. */
+ * case, has none then. A slot of a node without an address is nobody's. */
 int cluster_map_read_shards(const struct redis_reply *reply, const struct cluster_asked *asked,
                             struct cluster_map *out);
 int cluster_map_read_slots(const struct redis_reply *reply, const struct cluster_asked *asked,

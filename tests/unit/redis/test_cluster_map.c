@@ -182,6 +182,20 @@ static void test_a_map_of_slots_has_the_first_node_of_each_range(void **state)
                (const struct owned[]){{8191, "10.0.0.1:6379"}, {8192, "asked.example:6380"}, {0}});
 }
 
+/* As of one that was started anew without its nodes.conf, and is another node since. */
+static void
+test_slots_of_a_node_that_nobody_can_reach_are_nobodys_and_others_are_served(void **state)
+{
+    static const char shards[] =
+        "[['slots', [0, 9], 'nodes', [['id', 'x', 'ip', '', 'endpoint', '', 'role', 'master', "
+        "'health', 'online']]], ['slots', [10, 19], 'nodes', [" FIRST "]]]";
+    static const char slots[] = "[[0, 9, ['', 0, 'id', []]], [10, 19, ['10.0.0.1', 6379, 'id']]]";
+    static const struct owned owned[] = {{5, ""}, {15, "10.0.0.1:6379"}, {0}};
+    (void)state;
+    expect_map(cluster_map_read_shards, &plain, shards, 1, owned);
+    expect_map(cluster_map_read_slots, &plain, slots, 1, owned);
+}
+
 static void test_what_is_no_map_is_refused_and_leaves_none(void **state)
 {
     static const char *const shards[] = {
@@ -313,6 +327,8 @@ int main(void)
         cmocka_unit_test(test_a_node_that_does_not_know_its_host_name_is_at_its_address),
         cmocka_unit_test(test_with_tls_it_is_the_port_for_tls),
         cmocka_unit_test(test_a_map_of_slots_has_the_first_node_of_each_range),
+        cmocka_unit_test(
+            test_slots_of_a_node_that_nobody_can_reach_are_nobodys_and_others_are_served),
         cmocka_unit_test(test_what_is_no_map_is_refused_and_leaves_none),
         cmocka_unit_test(test_a_map_has_a_thousand_nodes_at_most),
         cmocka_unit_test(test_maps_are_the_same_whatever_order_their_nodes_have),
