@@ -186,8 +186,10 @@ bool health_tick(struct health *health)
 {
     int64_t now_ms = clock_monotonic_ms();
     excuse_silence(health, now_ms);
-    if (is_lost(health, now_ms))
+    if (is_lost(health, now_ms)) {
+        health_reset(health); /* nobody need hear that the connections were lost, as in a cluster */
         return false;
+    }
     if (health->stage == IDLE && (health->sent_ms == 0 || now_ms - health->sent_ms >= EVERY_MS))
         health_send_probe(health);
     return true;

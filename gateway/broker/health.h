@@ -44,7 +44,8 @@ void health_send_probe(struct health *health);
 void health_probe_soon(struct health *health);
 
 /* Once a second while both connections are ready: sends a probe when it is time. Returns false when
- * Redis is to be given up; the caller makes both connections again. */
+ * Redis is to be given up, and has as long again from then on; the caller makes both connections
+ * again. */
 bool health_tick(struct health *health);
 
 /* This came over the channel. Is it the probe that is awaited? */

@@ -198,6 +198,23 @@ static void test_commands_that_say_nothing_are_given_up_after_five_seconds(void 
     assert_false(lasts(1));
 }
 
+/* A node of a cluster that answers, and cannot do anything, is connected to again and is no other.
+ */
+static void test_what_is_given_up_has_as_long_once_more(void **state)
+{
+    (void)state;
+    assert_true(lasts(5));
+    assert_false(lasts(1));
+    assert_true(lasts(1));
+    assert_int_equal(asked, 2);
+    assert_true(lasts(5));
+    assert_false(lasts(1));
+    answer(&fine); /* to the first, late */
+    assert_true(lasts(1));
+    go_round();
+    assert_true(health_is_ok(health));
+}
+
 static void test_the_time_in_which_this_process_was_held_up_does_not_count(void **state)
 {
     (void)state;
@@ -355,6 +372,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_health_is_ok_once_a_probe_comes_back_and_the_next_is_sent_after_two_seconds),
         TEST(test_commands_that_say_nothing_are_given_up_after_five_seconds),
+        TEST(test_what_is_given_up_has_as_long_once_more),
         TEST(test_the_time_in_which_this_process_was_held_up_does_not_count),
         TEST(test_a_slow_probe_is_waited_for_and_counts),
         TEST(test_a_subscriber_that_says_nothing_is_given_up),
