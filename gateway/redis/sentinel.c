@@ -264,6 +264,7 @@ static bool is_same_answer(const struct sentinel_answer *one, const struct senti
            sentinel_vote_is_same(&one->master, &other->master);
 }
 
+/* One that comes after its round may be the first that tells of a failover. */
 static void on_answer(void *arg, struct sentinel_peer *peer)
 {
     struct sentinel *sentinel = arg;
@@ -277,11 +278,9 @@ static void on_answer(void *arg, struct sentinel_peer *peer)
     else if (answer->given)
         sentinel->refuted[i].given = false;
     sentinel->heard[i] = sentinel->heard[i] || answer->given;
-    if (!sentinel->is_asking)
-        return;
-    if (is_complete(sentinel))
+    if (sentinel->is_asking && is_complete(sentinel))
         end_round(sentinel);
-    else if (is_enough(sentinel))
+    else if ((sentinel->is_asking || answer->given) && is_enough(sentinel))
         decide(sentinel);
 }
 
