@@ -141,7 +141,10 @@ static void take_answer(struct subscription *subscription, const struct redis_re
 {
     struct redis_error error;
     bool refused = redis_reply_error(reply, &error);
-    if (reply == NULL || (refused && is_elsewhere(&error))) /* NULL: lost, or late */
+    bool elsewhere = refused && is_elsewhere(&error);
+    if (elsewhere)
+        redis_look_again(subscription->pubsub->redis);
+    if (reply == NULL || elsewhere) /* NULL: lost, or late */
         ask_again_later(subscription);
     else if (!refused)
         note_subscribed(subscription);

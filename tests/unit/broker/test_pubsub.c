@@ -3,6 +3,7 @@
 
 #include "cluster_stage.h"
 
+#include "base/clock.h"
 #include "broker/pubsub.h"
 
 #define CHANNEL "yukizuri:{foo}" /* in the slot of HIGH_KEY */
@@ -184,6 +185,20 @@ static void test_a_node_that_has_not_the_slot_is_no_refusal(void **state)
     assert_non_null(strstr(told(), "c+ "));
 }
 
+/* Nobody says anything there, which would show it. */
+static void test_a_channel_whose_node_has_not_the_slot_is_looked_for_soon(void **state)
+{
+    static char moved[100];
+    (void)state;
+    int64_t begin_ms = clock_monotonic_ms();
+    snprintf(moved, sizeof moved, "%s", cluster_stage_redirect("MOVED", HIGH_KEY, SPARE));
+    fake_redis_always(cluster_stage_node(UPPER), "SSUBSCRIBE", moved);
+    cluster_stage_tell_upper(SPARE);
+    pubsub_add(pubsub, CHANNEL "2", &handler, "c");
+    await_at(SPARE, "SSUBSCRIBE", 3);
+    assert_in_range(clock_monotonic_ms() - begin_ms, 0, 3000);
+}
+
 #define CLASSIC(name) cmocka_unit_test_setup_teardown(name, open_classic, close_pubsub)
 #define SHARDED(name) cmocka_unit_test_setup_teardown(name, open_sharded, close_pubsub)
 
@@ -197,6 +212,7 @@ int main(void)
         SHARDED(test_a_sharded_channel_that_is_taken_away_is_asked_for_again),
         SHARDED(test_a_channel_that_is_left_does_not_disturb_the_answers_of_others),
         SHARDED(test_a_node_that_has_not_the_slot_is_no_refusal),
+        SHARDED(test_a_channel_whose_node_has_not_the_slot_is_looked_for_soon),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
