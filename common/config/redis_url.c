@@ -94,7 +94,7 @@ static const char *parse_host(const char *text, size_t len, int default_port,
             return "the port must be a number from 1 to 65535";
     }
     if (host[0] == '\0')
-        return "the host is missing: write redis://HOST:PORT";
+        return "a host is missing: write HOST or HOST:PORT";
     if (!redis_url_is_host(host))
         return "the host is not valid: it has blanks or signs that no host name has";
     return copy_part(out->name, sizeof out->name, host, strlen(host)) == 0 ? NULL
@@ -165,6 +165,8 @@ static const char *parse_several(const char *hosts, size_t len, const char *path
 static const char *parse_one(const char *host, size_t len, const char *path, struct redis_url *out)
 {
     struct redis_host one;
+    if (memchr(host, ',', len) != NULL)
+        return "several hosts are for redis-sentinel://HOST,HOST/NAME or redis-cluster://HOST,HOST";
     const char *wrong = parse_database(path, out);
     if (wrong == NULL)
         wrong = parse_host(host, len, 6379, &one);
