@@ -96,10 +96,11 @@ void redis_connection_lose(struct redis_connection *redis, const char *why)
     discard_unsent(redis);
     drop_stream(redis);
     evtimer_del(redis->timer);
+    redis->options.metrics->redis_lost +=
+        redis->state == REDIS_READY && redis->options.role != REDIS_ROLE_SENTINEL;
     redis->state = REDIS_WAITING;
     redis->server = (struct redis_server){0};
     redis->lost = true;
-    redis->options.metrics->redis_lost += redis->options.role != REDIS_ROLE_SENTINEL;
     snprintf(redis->why, sizeof redis->why, "%s", why);
     event_active(redis->deferred, EV_TIMEOUT, 0);
 }

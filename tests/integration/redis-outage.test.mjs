@@ -212,6 +212,17 @@ function keepBusy(t, redis, seconds, times) {
   });
 }
 
+test("redis_lost_total counts the connections that were lost, and no attempt that found nobody", { skip: unfit("cluster", "connections to its nodes are more than two") }, async (t) => {
+  const redis = await startRedis(t);
+  const gateway = await startGateway(t, { redis });
+  await redis.stop("SIGKILL");
+  const refused = async () => /Connection refused/.test((await readyz(gateway)).body);
+  await until("an attempt has found nobody", refused);
+  await lapse(1500).end();
+  assert.ok(await refused());
+  assert.equal((await gateway.stats()).redis_lost, 2);
+});
+
 test("a slow Redis that answers is not given up", async (t) => {
   const redis = await startRedis(t);
   const gateway = await startGateway(t, { redis });
