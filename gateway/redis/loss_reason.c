@@ -14,6 +14,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
+/* Also of redis-sentinel:// and redis-cluster://. */
+#define WITH_TLS    "write \"rediss\" for \"redis\" in the URL"
+#define WITHOUT_TLS "write \"redis\" for \"rediss\" in the URL"
+
 static const char *advise_on_errno(const struct redis_url *url, int why)
 {
     if (why == EMFILE || why == ENFILE)
@@ -58,8 +62,8 @@ const char *loss_reason_timeout(const struct redis_connection *redis)
     if (redis->resolution != NULL)
         return "nobody answers for the host's name; see the name server";
     if (redis->options.tls != NULL && has_peer(redis))
-        return "TLS was tried (rediss://), and what listens there does not answer it; if that port "
-               "speaks no TLS, write redis://";
+        return "TLS was tried (rediss), and what listens there does not answer it; if that port "
+               "speaks no TLS, " WITHOUT_TLS;
     return "Redis does not answer: nobody takes the connection";
 }
 
@@ -76,18 +80,18 @@ const char *loss_reason_protocol(const struct redis_connection *redis, int error
     static const uint8_t alert[] = {21, 3};
     if (redis->options.tls == NULL && redis->first_len == (ev_ssize_t)sizeof alert &&
         memcmp(redis->first, alert, sizeof alert) == 0)
-        return "what answers there speaks TLS; write rediss://";
+        return "what answers there speaks TLS; " WITH_TLS;
     return redis_replies_why(error);
 }
 
 static const char *describe_end(const struct redis_connection *redis)
 {
     if (redis->state == REDIS_CONNECTING && redis->options.tls != NULL)
-        return "TLS was tried (rediss://), and the connection was closed; if that port speaks no "
-               "TLS, write redis://";
+        return "TLS was tried (rediss), and the connection was closed; if that port speaks no "
+               "TLS, " WITHOUT_TLS;
     if (redis->state == REDIS_GREETING && redis->first_len == 0 && redis->options.tls == NULL)
-        return "the connection was closed before Redis said a word; if that port speaks TLS, write "
-               "rediss://";
+        return "the connection was closed before Redis said a word; if that port speaks "
+               "TLS, " WITH_TLS;
     return "Redis closed the connection";
 }
 

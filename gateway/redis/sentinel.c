@@ -84,7 +84,8 @@ static void tell_none(struct sentinel *sentinel)
         snprintf(sentinel->why, sizeof sentinel->why,
                  "no Sentinel says where the master \"%s\" is; %s", sentinel->options.url->service,
                  reason[0] == '\0' ? "none has been reached yet" : reason);
-    sentinel->callbacks.on_asked(sentinel->arg, sentinel->why);
+    if (reason == NULL || reason[0] != '\0')
+        sentinel->callbacks.on_asked(sentinel->arg, sentinel->why);
 }
 
 static void adopt(struct sentinel *sentinel, const struct sentinel_answer *answer)

@@ -84,7 +84,8 @@ static const char *advise_on_tls(int reason)
     case SSL_R_WRONG_VERSION_NUMBER:
     case SSL_R_PACKET_LENGTH_TOO_LONG:
     case SSL_R_BAD_RECORD_TYPE:
-        return "; what listens there speaks no TLS: write redis://, or name the port that does";
+        return "; what listens there speaks no TLS: write \"redis\" for \"rediss\" in the URL, or "
+               "name the port that does";
     case SSL_R_CERTIFICATE_VERIFY_FAILED:
         return "; the certificate must name the URL's host, and SSL_CERT_FILE its authority";
     default:

@@ -45,9 +45,9 @@ test("missing TLS, unexpected TLS and a server that is not Redis are reported di
     whyLost(t, `rediss://127.0.0.1:${tls}`, { SSL_CERT_FILE: `${directory}/cert.pem` }),
   ]);
   const [noTls, wantsTls, httpAsTls, httpAsRedis, unknown, misnamed] = lines.map((line) => line.err);
-  assert.match(noTls, /^TLS was tried \(rediss:\/\/\), and .+; if that port speaks no TLS, write redis:\/\/$/);
-  assert.match(wantsTls, /write rediss:\/\/$/);
-  assert.match(httpAsTls, /^TLS: wrong version number; what listens there speaks no TLS: write redis:\/\//);
+  assert.match(noTls, /^TLS was tried \(rediss\), and .+; if that port speaks no TLS, write "redis" for "rediss" in the URL$/);
+  assert.match(wantsTls, /write "rediss" for "redis" in the URL$/);
+  assert.match(httpAsTls, /^TLS: wrong version number; what listens there speaks no TLS: write "redis" for "rediss" in the URL, or name the port that does$/);
   assert.match(httpAsRedis, /^Redis sent what is not RESP; is it Redis that listens there\?$/);
   assert.match(unknown, /^TLS: certificate verify failed \(self-signed certificate\); .+ SSL_CERT_FILE/);
   assert.match(misnamed, /^TLS: certificate verify failed \(IP address mismatch\); /);

@@ -269,6 +269,8 @@ test("a name that no Sentinel knows, no Sentinel, and what is no Sentinel: one c
   assert.equal(absent.line.level, "warn");
   const other = await startHomeless(t, sentinels.urlThrough([sentinels.redis[0].port]));
   assert.match(other.said, /what answers there is no Sentinel; name the Sentinels' ports/);
+  const encrypted = await startHomeless(t, sentinels.url.replace("redis-", "rediss-"));
+  assert.match(encrypted.line.err, /: TLS was tried \(rediss\), and .+; if that port speaks no TLS, write "redis" for "rediss" in the URL$/);
   const odd = await startSentinelStandIn(t, 1);
   odd.master.host = "a\nb";
   const nowhere = await startHomeless(t, sentinels.urlThrough([odd.port]));
