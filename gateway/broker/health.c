@@ -37,7 +37,7 @@ struct health {
     int64_t last_ok_ms;       /* 0: never */
     int64_t ticked_ms;        /* when it was last asked whether Redis is lost; 0: never */
     bool healthy;             /* one came back since the connections are new */
-    char refused[240];        /* why Redis refused the last one; "" when it did not */
+    char refused[300];        /* why Redis refused the last one; "" when it did not */
 };
 
 struct health *health_new(const struct health_options *options)

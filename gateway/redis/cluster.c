@@ -228,11 +228,14 @@ static struct cluster_asked asked(const struct cluster *cluster)
 static void refuse_answer(struct cluster *cluster, const struct redis_reply *reply)
 {
     struct redis_error error;
-    char why[200];
+    char why[WHY_BYTES];
     if (reply == NULL) {
         give_up_node(cluster, "it does not answer");
     } else if (redis_reply_error(reply, &error)) {
-        snprintf(why, sizeof why, "Redis refused: %s", error.text);
+        snprintf(why, sizeof why, "Redis refused: %s%s", error.text,
+                 strstr(error.text, "cluster support disabled") == NULL
+                     ? ""
+                     : "; for a server without a cluster write redis://");
         give_up_node(cluster, why);
     } else {
         give_up_node(cluster, "it knows no node that has slots");
@@ -370,7 +373,7 @@ static void on_timer(evutil_socket_t fd, short events, void *arg)
     struct cluster *cluster = arg;
     metrics_begin_iteration(cluster->options.metrics);
     if (cluster->under_way)
-        give_up_node(cluster, "it does not answer");
+        give_up_node(cluster, loss_reason_timeout(cluster->connection));
     if (cluster->failed)
         turn_to_next(cluster);
     else if (cluster->connection == NULL)

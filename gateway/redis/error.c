@@ -1,6 +1,7 @@
 #include "redis/error.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 struct meaning {
@@ -17,6 +18,7 @@ static const struct meaning meanings[] = {
     {"MASTERDOWN", REDIS_RECONNECT},  /* a replica that has lost its master */
     {"LOADING", REDIS_RECONNECT},     /* it becomes a replica, or comes back from a dump */
     {"CLUSTERDOWN", REDIS_RECONNECT}, /* another node may be up */
+    {"MOVED", REDIS_RECONNECT},       /* in a cluster cluster_router sees to it */
     {"NOAUTH", REDIS_RECONNECT},      /* the greeting says the password once more */
     {"WRONGPASS", REDIS_RECONNECT},   /* the same */
     {"UNBLOCKED", REDIS_RECONNECT},   /* it has become a replica */
@@ -24,14 +26,24 @@ static const struct meaning meanings[] = {
     {"OOM", REDIS_PROBE},             /* no memory */
     {"NOREPLICAS", REDIS_PROBE},      /* min-replicas-to-write */
     {"NOPERM", REDIS_PROBE},          /* its user has not the right */
-    {"MOVED", REDIS_PROBE},           /* one node of a cluster: the room is on another one */
-    {"ASK", REDIS_PROBE},             /* the same, for a moment */
+    {"ASK", REDIS_PROBE},             /* one node of a cluster: the room moves to another one */
     {"TRYAGAIN", REDIS_PROBE},        /* the same */
     {"BUSY", REDIS_PROBE},            /* somebody's script does not end */
     {"WRONGTYPE", REDIS_PROBE},       /* a key that somebody has broken by hand */
     {"EXECABORT", REDIS_PROBE},       /* a command before it was refused */
     {"ERR", REDIS_PROBE},             /* whatever else; also an unknown command */
 };
+
+static const struct {
+    const char *word, *advice;
+} advices[] = {
+    {"READONLY", "this is a replica: people can talk through its master alone"},
+    {"MOVED", "this is a node of a cluster: write redis-cluster://"},
+    {"NOAUTH", "put its password into redis-password-file, and its user into the URL"},
+    {"WRONGPASS", "check the user in the URL, and redis-password-file"},
+};
+
+enum { WORDS_BYTES = 160 }; /* of Redis, in `text` */
 
 static const struct meaning unknown = {"other", REDIS_PROBE};
 
@@ -76,13 +88,21 @@ static const char *find_text_end(const char *text, size_t len)
  */
 static void copy_text(const char *text, size_t len, struct redis_error *out)
 {
-    if (len > sizeof out->text - 1)
-        len = sizeof out->text - 1;
+    if (len > WORDS_BYTES - 1)
+        len = WORDS_BYTES - 1;
     memcpy(out->text, text, len);
     for (size_t i = 0; i < len; i++)
         if ((unsigned char)text[i] < ' ' || text[i] == '\x7f')
             out->text[i] = ' ';
     out->text[len] = '\0';
+}
+
+static void add_advice(struct redis_error *out)
+{
+    size_t len = strlen(out->text);
+    for (size_t i = 0; i < sizeof advices / sizeof *advices; i++)
+        if (strcmp(out->word, advices[i].word) == 0)
+            snprintf(out->text + len, sizeof out->text - len, "; %s", advices[i].advice);
 }
 
 void redis_error_read(const char *text, size_t len, struct redis_error *out)
@@ -97,6 +117,7 @@ void redis_error_read(const char *text, size_t len, struct redis_error *out)
     out->word = meaning->word;
     out->verdict = meaning->verdict;
     copy_text(text, (size_t)(end - text), out);
+    add_advice(out);
 }
 
 void redis_error_mark_optional(struct redis_error *error)

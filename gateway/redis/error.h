@@ -14,7 +14,8 @@ enum redis_verdict {
 struct redis_error {
     const char *word; /* its first word, from a bounded set; else "other". Static */
     enum redis_verdict verdict;
-    char text[160]; /* Redis' own words, a line, without the arguments that it may repeat */
+    /* Redis' own words, without the arguments that it may repeat, and what to do: a line. */
+    char text[240];
 };
 
 /* Reads the text of an error reply. Redis repeats arguments of a command that it does not know,

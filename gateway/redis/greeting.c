@@ -12,7 +12,7 @@ static void on_greeting(void *arg, const struct redis_reply *reply)
 {
     struct redis_connection *redis = arg;
     struct redis_error error;
-    char why[200];
+    char why[LOSS_REASON_BYTES];
     if (!redis_reply_error(reply, &error))
         return;
     snprintf(why, sizeof why, "Redis refused: %s", error.text);

@@ -242,5 +242,15 @@ test("seeds that are all wrong are told in a sentence", { timeout: 60000 }, asyn
   await until("it is logged", () => ofKind(gateway, "redis-lost").length === 1);
   const alone = await startRedis(t, { shipped: false });
   const other = await startGateway(t, { redis: `redis-cluster://127.0.0.1:${alone.port}`, ready: false });
-  await until("it is told", async () => (await readyz(other)).body.includes("ERR This instance has cluster support disabled"));
+  await until("it is told", async () => /ERR This instance has cluster support disabled; for a server without a cluster write redis:\/\//.test((await readyz(other)).body));
+  const encrypted = await startGateway(t, { redis: `rediss-cluster://127.0.0.1:${alone.port}`, ready: false });
+  await until("it is told", async () => /TLS was tried .+ write "redis" for "rediss"/.test((await readyz(encrypted)).body));
+});
+
+test("a node of a cluster that is named like a server by itself is told in a sentence, also when the default room is there", { timeout: 60000 }, async (t) => {
+  const cluster = await startCluster(t);
+  for (const { port } of cluster.nodes) {
+    const gateway = await startGateway(t, { redis: cluster.urlThrough([port]).replace("redis-cluster:", "redis:"), ready: false });
+    await until("it is told", async () => /; this is a node of a cluster: write redis-cluster:\/\//.test((await readyz(gateway)).body));
+  }
 });

@@ -83,8 +83,15 @@ test("the gateway accepts a password from a file and a database number, and repo
   await joined(t, good.url, "alice");
   assert.equal(redis.run("-n", "3", "SCARD", "yukizuri:{lobby}:members"), "1");
   const bad = await startGateway(t, { redis: url, ready: false, args: ["--redis-password-file", `${directory}/wrong`] });
-  await until("readyz says why", async () => /WRONGPASS/.test((await readyz(bad)).body));
+  await until("readyz says why", async () => /WRONGPASS .+; check the user in the URL, and redis-password-file\n$/.test((await readyz(bad)).body));
   assert.ok(!bad.output.includes("nope") && !good.output.includes("s3cret"), "no secret in a log");
+});
+
+test("a Redis that wants a password and is told none says where to put it", async (t) => {
+  const redis = await startRedis(t, { shipped: false });
+  redis.run("CONFIG", "SET", "requirepass", "s3cret");
+  const line = await whyLost(t, `redis://127.0.0.1:${redis.port}`);
+  assert.match(line.err, /NOAUTH .+; put its password into redis-password-file, and its user into the URL$/);
 });
 
 test("Redis may be a host name, and a name that does not resolve is reported", async (t) => {

@@ -32,7 +32,7 @@ static void test_each_error_has_a_word_and_a_verdict(void **state)
         {"OOM command not allowed when used memory > 'maxmemory'.", "OOM", REDIS_PROBE},
         {"MISCONF Redis is configured to save RDB snapshots", "MISCONF", REDIS_PROBE},
         {"NOPERM this user has no permissions", "NOPERM", REDIS_PROBE},
-        {"MOVED 1234 127.0.0.1:6380", "MOVED", REDIS_PROBE},
+        {"MOVED 1234 127.0.0.1:6380", "MOVED", REDIS_RECONNECT},
         {"ERR syntax error", "ERR", REDIS_PROBE},
         {"SOMETHING of a Redis that is still to come", "other", REDIS_PROBE},
         {"READONLYNESS is another word", "other", REDIS_PROBE},
@@ -50,6 +50,18 @@ static void test_each_error_has_a_word_and_a_verdict(void **state)
     }
 }
 
+static void test_behind_an_error_stands_what_to_do_also_when_it_is_long(void **state)
+{
+    (void)state;
+    char text[400] = "WRONGPASS ";
+    assert_string_equal(
+        read_error("MOVED 1 10.0.0.1:6379").text,
+        "MOVED 1 10.0.0.1:6379; this is a node of a cluster: write redis-cluster://");
+    memset(text + strlen(text), 'x', sizeof text - strlen(text) - 1);
+    assert_non_null(
+        strstr(read_error(text).text, "x; check the user in the URL, and redis-password-file"));
+}
+
 static void test_arguments_that_redis_repeats_are_left_out_and_change_no_verdict(void **state)
 {
     (void)state;
@@ -65,7 +77,7 @@ static void test_a_long_error_is_cut(void **state)
     char text[4096];
     memset(text, 'x', sizeof text - 1);
     text[sizeof text - 1] = '\0';
-    assert_int_equal(strlen(read_error(text).text), sizeof((struct redis_error *)0)->text - 1);
+    assert_int_equal(strlen(read_error(text).text), 159);
 }
 
 static void test_an_error_is_one_line(void **state)
@@ -193,6 +205,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_error_has_a_word_and_a_verdict),
+        cmocka_unit_test(test_behind_an_error_stands_what_to_do_also_when_it_is_long),
         cmocka_unit_test(test_arguments_that_redis_repeats_are_left_out_and_change_no_verdict),
         cmocka_unit_test(test_a_long_error_is_cut),
         cmocka_unit_test(test_an_error_is_one_line),
