@@ -5,6 +5,7 @@ import fs from "node:fs";
 import net from "node:net";
 import test from "node:test";
 import { Member, atEnd, counts, get, joined, lapse, maskedFrame, ofKind, rawWebSocket, runAsGateway, startGateway, startRedis, stopwatch, until } from "../lib/harness.mjs";
+import { talkUntilSlow } from "../lib/floods.mjs";
 
 const limitLines = (gateway, name) => ofKind(gateway, "limit").filter((line) => line.limit === name);
 
@@ -154,6 +155,15 @@ const LIMITS = {
         lazy.write(PINGS);
         return (await refused()) > before;
       });
+    },
+  },
+  backlog: {
+    args: ["--rate", "0", "--backlog", "65536"],
+    async reach(t, gateway, more = "") {
+      const talker = await joined(t, gateway.url, `talker${more}`);
+      const lazy = await joined(t, gateway.url, `lazy${more}`);
+      lazy.socket.pause();
+      await talkUntilSlow(gateway, talker);
     },
   },
   rate: {

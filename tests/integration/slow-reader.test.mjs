@@ -21,6 +21,7 @@ test("a member that resumes far behind with a full socket is closed with 4408 wh
   again.socket.resume();
   assert.equal((await again.waitClosed()).code, 4408);
   assert.ok(again.messages().length < LINES);
+  assert.deepEqual(await counts(gateway, "refused_total"), { retention: 1 });
   await talker.settled();
 });
 

@@ -3,6 +3,8 @@
 #include "unit.h"
 
 #include "http_stage.h"
+#include "telemetry/metrics.h"
+#include "telemetry/refusals.h"
 
 #include <sys/socket.h>
 
@@ -141,6 +143,7 @@ static void test_who_does_not_read_its_answer_is_dropped(void **state)
     assert_true(stage_send(visitor, HEALTHZ));
     stage_pass(2);
     assert_false(stage_send(visitor, HEALTHZ));
+    assert_int_equal(stage_metrics()->refused.counts[REFUSAL_ANSWER_TIME], 1);
 }
 
 /* --- Too many --- */

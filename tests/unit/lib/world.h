@@ -10,6 +10,7 @@
 
 #include "client.h"
 #include "fake_redis.h"
+#include "telemetry/refusals.h"
 #include "virtual_time.h"
 
 #include <stdbool.h>
@@ -161,6 +162,9 @@ void world_come_back(struct member *member);
 
 /* So many are in, whose connection is lost. */
 uint64_t world_detached(void);
+
+/* How often somebody was refused for that reason. */
+uint64_t world_refused(enum refusal reason);
 
 /* --- What knows other gateways (world_open_membership) --- */
 

@@ -240,3 +240,9 @@ uint64_t world_detached(void)
     loop_settle();
     return world.metrics.detached;
 }
+
+uint64_t world_refused(enum refusal reason)
+{
+    loop_settle();
+    return world.metrics.refused.counts[reason];
+}

@@ -29,6 +29,7 @@ static void test_a_room_that_does_not_open_in_time_refuses_who_waits(void **stat
     loop_pass_ms(WORLD_DEADLINE_MS + 2000);
     client_expect_error(client, OUT_OF_REACH);
     assert_int_equal(world_count("join"), 0);
+    assert_int_equal(world_refused(REFUSAL_JOIN_TIME), 1);
 }
 
 /* Perhaps it was carried out, and on its way through an old connection when that ended: two answers
@@ -286,6 +287,7 @@ static void test_who_is_in_and_whose_event_does_not_come_is_refused_and_leaves(v
                       world_join_word(call, 0, WORLD_JOIN_NEW_ID));
     loop_pass_ms(WORLD_DEADLINE_MS + 2000);
     client_expect_error(client, OUT_OF_REACH);
+    assert_int_equal(world_refused(REFUSAL_JOIN_TIME), 1);
     struct fake_redis_call *leave = world_await("leave");
     assert_string_equal(world_leave_word(leave, 0, WORLD_LEAVE_SESSION),
                         world_join_word(call, 0, WORLD_JOIN_SESSION));
