@@ -117,6 +117,23 @@ test("without a rate no client is refused or closed", async (t) => {
   assert.deepEqual(alice.received.filter(({ type }) => type === "error"), []);
 });
 
+test("without a rate, nothing more is read from a member while 64 of its lines are on their way to Redis; all are accepted in the end", async (t) => {
+  const redis = await startRedis(t, { alone: true });
+  const gateway = await startGateway(t, { redis, args: ["--rate", "0"] });
+  const [alice, bob] = [await joined(t, gateway.url, "alice"), await joined(t, gateway.url, "bob")];
+  const before = (await gateway.stats()).messages_in;
+  redis.freeze(t);
+  const LINES = 600;
+  for (let i = 0; i < LINES; i++) alice.send({ type: "say", text: "x".repeat(1900), nonce: `${i}` });
+  const read = async () => (await gateway.stats()).messages_in - before;
+  await until("64 are on their way", async () => (await read()) >= 64);
+  for (let i = 0; i < 20; i++) await bob.ask({ type: "ping" }, ({ type }) => type === "pong"); // others are read from
+  const most = 64 + 20 + 65536 / 1900; // and what came with the last of them in one read
+  assert.ok((await read()) <= most, `${await read()}`);
+  redis.thaw();
+  await until("all are accepted", () => alice.received.filter(({ type }) => type === "ack").length === LINES);
+});
+
 test("a client that is closed for its messages gets the close code through nginx too, even with more data in transit", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--trusted-proxy", "127.0.0.1"] });
   const nginx = await startNginx(t, [`127.0.0.1:${gateway.port}`]);
