@@ -229,6 +229,16 @@ test("a locked room takes nobody new, on any gateway; who has a good token comes
   await joined(t, gateways[1].url, "stranger");
 });
 
+test("a lock holds also where its command has not come: Redis judges it with each join", async (t) => {
+  const { redis, gateways } = await startTwo(t);
+  const alice = await joined(t, gateways[0].url, "alice"); // the gateway knows the room's rules
+  redis.run("SET", `${ROOM}:locked`, "full house", "EX", "60");
+  const { code, message, until: end } = await (await new Member(t, gateways[0].url).opened()).askToJoin("stranger");
+  assert.deepEqual([code, message], ["locked", "full house"]);
+  assert.ok(end > redis.now() + 50000 && end <= redis.now() + 60000);
+  await new Member(t, gateways[0].url).join("alice", { resume: alice.welcome.resume });
+});
+
 test("clear empties the view of all members, and no replay brings back what was said, without a gap", async (t) => {
   const { redis, gateways, order } = await startTwo(t);
   const [alice, bob] = [await joined(t, gateways[0].url, "alice"), await joined(t, gateways[1].url, "bob")];
