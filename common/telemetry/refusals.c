@@ -62,9 +62,9 @@ static const struct {
                                "allows: its connection is closed with 1009"},
     [REFUSAL_BACKLOG] = {"backlog", "a reader has fallen further behind than backlog allows: it is "
                                     "closed with 4408 and may come back"},
-    [REFUSAL_RETENTION] = {"retention", "a reader has fallen behind what retention and "
-                                        "retention-messages keep: it is closed with 4408 and may "
-                                        "come back"},
+    [REFUSAL_RETENTION] = {"retention", "a reader has fallen behind what retention, "
+                                        "retention-messages and retention-bytes keep: it is closed "
+                                        "with 4408 and may come back"},
     [REFUSAL_MAX_HEAD] = {"max-head", "a request's head has more bytes than max-head allows: it is "
                                       "answered 431"},
     [REFUSAL_HEADERS] = {"headers", "a request has too many headers: it is answered 431"},
