@@ -198,7 +198,8 @@ static void test_a_redis_url_that_is_wrong_says_where(void **state)
 {
     (void)state;
     assert_fails("--redis", "redis://", "a host is missing");
-    assert_fails("--redis", "redis-sentinel://h,,i/x", "a host is missing: write HOST or HOST:PORT");
+    assert_fails("--redis", "redis-sentinel://h,,i/x",
+                 "a host is missing: write HOST or HOST:PORT");
     assert_fails("--redis", "redis://h:1,i:2", "several hosts are for redis-sentinel://");
     assert_fails("--redis", "redis://h:x", "the port must be a number from 1 to 65535");
     assert_fails("--redis", "redis://h/x", "the number of a database");
