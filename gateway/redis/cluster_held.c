@@ -94,6 +94,12 @@ struct cluster_command *cluster_held_any(const struct cluster_held *held)
     return first != NULL ? first : first_of(&held->later);
 }
 
+uint64_t cluster_held_last_number(const struct cluster_held *held)
+{
+    const struct link *last = held->commands.previous;
+    return last == &held->commands ? 0 : LIST_ITEM(last, struct cluster_command, in_slot)->number;
+}
+
 void cluster_held_add(struct cluster_held *held, struct cluster_command *command)
 {
     list_add(&held->later, &command->in_slot);

@@ -16,6 +16,7 @@ struct cluster_command {
     redis_done done; /* NULL: nobody waits (any more) */
     void *arg;
     int64_t deadline_ms;
+    uint64_t number; /* in the order in which they are to be carried out */
     unsigned slot;
     bool optional;
     bool asking; /* it was sent to a node that does not have the slot yet */
@@ -65,6 +66,9 @@ struct cluster_command *cluster_held_first(struct cluster_held *held);
 
 /* Any, or NULL. */
 struct cluster_command *cluster_held_any(const struct cluster_held *held);
+
+/* The number of the latest that has come back and waits; 0: none does. */
+uint64_t cluster_held_last_number(const struct cluster_held *held);
 
 /* Has all that is to go first come back? */
 bool cluster_held_is_open(const struct cluster_held *held);

@@ -16,6 +16,12 @@ enum {
     MOST_LATE = 65536, /* commands that had to wait and are not answered yet */
 };
 
+/* What became of the commands of a slot. */
+struct slot_order {
+    const struct cluster_link *link; /* over which one was last sent; NULL: none, or it is gone */
+    uint64_t answered;               /* the latest that is answered; 0: none */
+};
+
 struct cluster_router {
     struct cluster *cluster;
     struct cluster_links *links;
@@ -24,6 +30,8 @@ struct cluster_router {
     struct link late;             /* commands that had to wait, */
     size_t late_count;            /* so many */
     struct cluster_command *last; /* that was sent; NULL once it is answered */
+    uint64_t count;               /* of commands, ever */
+    struct slot_order *orders;    /* by slot */
     struct event *timer;          /* while there are such */
     int64_t looked_ms;
     bool stopped;
@@ -58,6 +66,7 @@ static struct cluster_command *new_command(struct cluster_router *router, unsign
     command->arg = arg;
     command->deadline_ms = clock_monotonic_ms() + REDIS_DEADLINE_MS;
     command->slot = slot;
+    command->number = ++router->count;
     list_init(&command->in_slot);
     list_init(&command->in_late);
     return command;
@@ -108,6 +117,7 @@ static bool send_over(struct cluster_command *command, struct cluster_link *link
     if (command->optional)
         redis_connection_mark_optional(link->connection);
     link->sent++;
+    command->router->orders[command->slot].link = link;
     command->link = link;
     command->asking = asking;
     return true;
@@ -294,7 +304,29 @@ static void follow(struct cluster_router *router, struct cluster_held *held,
     held->retry_ms = clock_monotonic_ms() + AGAIN_MS;
 }
 
-/* Is it to be sent again? Then that is seen to. */
+/* Was a later command of its slot answered, or sent elsewhere? The map may be another one since it
+ * was sent; what waits for its coming back was not sent. */
+static bool is_overtaken(const struct cluster_command *command, const struct cluster_link *link)
+{
+    const struct cluster_router *router = command->router;
+    const struct slot_order *order = &router->orders[command->slot];
+    const struct cluster_held *held = cluster_held_find(router->held, command->slot);
+    bool awaited = held != NULL && held->fence == link && !cluster_held_is_open(held);
+    if (!list_is_empty(&command->in_slot))
+        return false; /* it is the first of those that wait */
+    return order->answered > command->number || (order->link != link && !awaited) ||
+           (held != NULL && cluster_held_last_number(held) > command->number);
+}
+
+static void note_answered(struct cluster_command *command)
+{
+    struct slot_order *order = &command->router->orders[command->slot];
+    if (order->answered < command->number)
+        order->answered = command->number;
+}
+
+/* Is it to be sent again? Then that is seen to. Else the error is the answer: it was not carried
+ * out. */
 static bool send_again(struct cluster_command *command, struct cluster_link *link,
                        const struct redis_reply *reply)
 {
@@ -306,7 +338,7 @@ static bool send_again(struct cluster_command *command, struct cluster_link *lin
     bool redirected = is_redirection(&error) &&
                       cluster_redirection_read(redis_reply_string(reply, NULL), /* whole */
                                                link->endpoint.url.host, &to);
-    if (!redirected && !is_redirection(&error) && !is_to_repeat(&error))
+    if (!cluster_router_sees_to(&error) || is_overtaken(command, link))
         return false;
     struct cluster_held *held = take_back(router, command, link);
     link->answered++; /* behind it: it goes before what waits for the link */
@@ -343,6 +375,7 @@ static void on_answer(void *arg, const struct redis_reply *reply)
     if (!redis_reply_is_error(reply) && is_of_replaced(command, link))
         reply = NULL;
     link->answered++;
+    note_answered(command);
     struct cluster_held *held = cluster_held_find(router->held, command->slot);
     if (held != NULL && held->under_way && cluster_held_first(held) == command) {
         list_remove(&command->in_slot);
@@ -390,6 +423,9 @@ bool cluster_router_not_carried_out(const struct cluster_router *router)
 void cluster_router_forget_link(struct cluster_router *router, const struct cluster_link *link)
 {
     cluster_held_forget_link(router->held, link);
+    for (size_t i = 0; i < CLUSTER_SLOTS; i++)
+        if (router->orders[i].link == link)
+            router->orders[i].link = NULL;
 }
 
 struct cluster_router *cluster_router_new(struct event_base *base, struct cluster *cluster,
@@ -401,6 +437,7 @@ struct cluster_router *cluster_router_new(struct event_base *base, struct cluste
     router->metrics = metrics;
     list_init(&router->late);
     router->held = cluster_held_new();
+    router->orders = memory_new(CLUSTER_SLOTS * sizeof *router->orders);
     router->timer = evtimer_new(base, on_timer, router);
     return router;
 }
@@ -422,6 +459,7 @@ void cluster_router_free(struct cluster_router *router)
 {
     cluster_router_stop(router);
     cluster_held_free(router->held);
+    free(router->orders);
     event_free(router->timer);
     free(router);
 }

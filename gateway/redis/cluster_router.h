@@ -3,7 +3,8 @@
  * it follows; while a node cannot serve it, or cannot be reached, it is tried again every 50 ms
  * until its deadline. One that was under way over a connection that is lost is answered at once:
  * nobody knows whether it was carried out. What a node says that is no master of the map any more
- * is no answer either. Commands of one slot stay in order.
+ * is no answer either. Commands of one slot stay in order: one that a node sends back after later
+ * ones went elsewhere, by another map, gets its error as the answer.
  *
  * Owns the commands, not the connections. Part of `cluster_client`. */
 #ifndef YUKIZURI_REDIS_CLUSTER_ROUTER_H

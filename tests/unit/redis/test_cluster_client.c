@@ -300,6 +300,26 @@ static void test_what_a_master_says_that_was_replaced_meanwhile_is_no_answer(voi
     assert_string_equal(told(), HIGH_KEY ":none");
 }
 
+/* Were it sent again, it would be carried out behind what was said after it. */
+static void test_what_comes_back_after_later_commands_went_elsewhere_is_refused(void **state)
+{
+    uint64_t place = redis_place(cluster_stage_client(), HIGH_KEY);
+    (void)state;
+    cluster_stage_get(SAME_SLOT(1));
+    struct fake_redis_call *late = await_get(UPPER, SAME_SLOT(1));
+    cluster_stage_tell_upper(SPARE);
+    redis_look_again(cluster_stage_client());
+    clock_skip_ms(200);
+    fake_redis_run_until(cluster_stage_node(SPARE), has_moved, &place);
+    cluster_stage_get(SAME_SLOT(2));
+    fake_redis_answer(await_get(SPARE, SAME_SLOT(2)), "2");
+    assert_string_equal(told(), SAME_SLOT(2) ":2");
+    fake_redis_answer(late, "-MOVED 12182 127.0.0.1:%d",
+                      fake_redis_port(cluster_stage_node(SPARE)));
+    assert_memory_equal(told(), SAME_SLOT(1) ":MOVED", strlen(SAME_SLOT(1) ":MOVED"));
+    assert_int_equal(count_at(SPARE, "GET"), 1);
+}
+
 static void test_what_a_new_master_answers_counts_while_others_do_not_know_it_yet(void **state)
 {
     (void)state;
@@ -525,6 +545,7 @@ int main(void)
         TEST(test_what_was_under_way_when_a_slot_moved_goes_before_what_is_sent_later),
         TEST(test_who_waits_when_a_node_is_lost_is_told_at_once),
         TEST(test_what_a_master_says_that_was_replaced_meanwhile_is_no_answer),
+        TEST(test_what_comes_back_after_later_commands_went_elsewhere_is_refused),
         TEST(test_what_a_new_master_answers_counts_while_others_do_not_know_it_yet),
         TEST(test_a_node_that_has_no_slot_yet_answers_what_it_is_asked),
         TEST(test_it_is_another_redis_when_a_node_is_another_one_and_not_when_it_hides_that),
