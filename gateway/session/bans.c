@@ -1,5 +1,6 @@
 #include "session/bans.h"
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "broker/ban_lookup.h"
 #include "session/session.h"
@@ -12,16 +13,20 @@ enum {
     LOOKUPS_AT_ONCE = 64,    /* of up to 51 commands each: a millisecond or two of this loop */
     LOOKUPS_IN_A_TICK = 400, /* asked again: a hundredth of what Redis can do */
     MOST_LISTED = 256,       /* sessions of an address */
+    PATIENCE_MS = 1000,      /* so long a newcomer waits for an answer */
 };
 
-/* An address that has connections here. In `due` while it is to be asked for, in `answered` in the
- * order of the answers; in none while a question is under way. Lives as long as one of them. */
+/* An address that has connections here. In `due` while it is to be asked for, in `asked` while a
+ * question is under way, in `answered` after that, in the order in which it came there. Lives as
+ * long as one of them. */
 struct watch {
     struct bans *bans;
     struct address address;
     struct link in_list;
-    bool known;                /* Redis has answered since the first connection came */
-    bool in_flight;            /* a question is under way */
+    bool known;                /* Redis has answered since the first connection came, or has not
+                                  in PATIENCE_MS */
+    bool in_flight;            /* a question is under way, */
+    int64_t asked_ms;          /* since then */
     bool outdated;             /* a ban was written since: its answer is too old */
     char *reason;              /* NULL: not banned; "" for none */
     int64_t until_ms;          /* Redis' clock; 0: until it is lifted */
@@ -34,7 +39,7 @@ struct bans {
     struct bans_options options;
     const struct commands *commands; /* the broker's */
     struct table *watches;           /* by address */
-    struct link due, answered;
+    struct link due, asked, answered;
     unsigned in_flight;   /* questions */
     struct event *asking; /* the timer that asks once for all who came in an iteration */
 };
@@ -229,6 +234,8 @@ void bans_ask(struct bans *bans)
         if (ban_lookup(bans->commands, &watch->address, on_looked_up, watch) != 0)
             return;
         list_remove(&watch->in_list);
+        list_add(&bans->asked, &watch->in_list);
+        watch->asked_ms = clock_monotonic_ms();
         watch->in_flight = true;
         bans->in_flight++;
     }
@@ -255,9 +262,26 @@ void bans_renew(struct bans *bans, const struct address *address)
     bans_ask(bans);
 }
 
+/* Of a cluster a node may be out of reach for long, and each address has names there: nobody new
+ * could come into the rooms of the others. Who is banned after all is put out by the answer. */
+static void stop_waiting(const struct bans *bans)
+{
+    int64_t before_ms = clock_monotonic_ms() - PATIENCE_MS;
+    struct link *next;
+    for (struct link *at = bans->asked.next; at != &bans->asked; at = next) {
+        struct watch *watch = LIST_ITEM(at, struct watch, in_list);
+        next = at->next;
+        if (watch->known || watch->asked_ms > before_ms)
+            continue;
+        watch->known = true;
+        tell_known(bans, watch);
+    }
+}
+
 /* Those whose last answer is the oldest. */
 void bans_tick(struct bans *bans)
 {
+    stop_waiting(bans);
     for (int i = 0; i < LOOKUPS_IN_A_TICK && !list_is_empty(&bans->answered); i++)
         set_due(bans, LIST_ITEM(bans->answered.next, struct watch, in_list));
     bans_ask(bans);
@@ -272,6 +296,7 @@ struct bans *bans_new(const struct bans_options *options)
     bans->commands = broker_commands(options->broker);
     bans->watches = table_new(address_of);
     list_init(&bans->due);
+    list_init(&bans->asked);
     list_init(&bans->answered);
     bans->asking = evtimer_new(options->base, on_asking, bans);
     return bans;

@@ -214,6 +214,19 @@ test("bans, rules and pressure are found on whatever node their keys are", { tim
   await until("both know the pressure", async () => (await Promise.all(gateways.map((gateway) => metrics(gateway)))).every((all) => all.yukizuri_pressure === 3));
 });
 
+test("newcomers come into the rooms of other masters while one is dead, and who turns out to be banned there is put out when it is back", { timeout: 60000 }, async (t) => {
+  const { cluster, urls: [url] } = await startTwo(t, ["--trusted-proxy", "127.0.0.1"], { replicas: 0, settings: ["cluster-require-full-coverage no"] });
+  const dead = otherMaster(cluster);
+  const address = Array.from({ length: 250 }, (_, i) => `203.0.113.${i + 1}`).find((each) => cluster.masterOf(`yukizuri:ban:${each}`) === dead);
+  await cluster.kill(dead);
+  const mallory = await joinedFrom(t, url, "mallory", address);
+  await mallory.say("hello");
+  cluster.restart(dead);
+  await cluster.settled();
+  cluster.nodes[0].run("-c", "SET", `yukizuri:ban:${address}`, "spam", "EX", "600");
+  assert.deepEqual(await mallory.waitClosed(), { code: 4503, reason: "spam" });
+});
+
 test("a node that has not run a script yet does what it is asked in order: who leaves and joins again finds its name free", { timeout: 60000 }, async (t) => {
   const { cluster, gateways: [gateway] } = await startTwo(t, []);
   const rooms = cluster.currentMasters().map((master) => Array.from({ length: 100 }, (_, i) => `room-${i}`).find((room) => cluster.masterOf(`yukizuri:{${room}}:head`) === master));
