@@ -100,6 +100,8 @@ static void copy_text(const char *text, size_t len, struct redis_error *out)
 static void add_advice(struct redis_error *out)
 {
     size_t len = strlen(out->text);
+    if (len > 0 && out->text[len - 1] == '.')
+        len--;
     for (size_t i = 0; i < sizeof advices / sizeof *advices; i++)
         if (strcmp(out->word, advices[i].word) == 0)
             snprintf(out->text + len, sizeof out->text - len, "; %s", advices[i].advice);
