@@ -83,13 +83,6 @@ static bool has_handshake_token(const struct http_site *site, const struct http_
     return false;
 }
 
-/* Slow readers are being closed: who comes adds to what waits. */
-static bool is_congested(const struct http_site *site)
-{
-    uint64_t most = site->config->max_unsent;
-    return most > 0 && connections_unsent(site->connections) >= (most + 1) / 2;
-}
-
 bool upgrade_answer(const struct http_site *site, const struct http_call *call, const char *room)
 {
     const struct config_list *origins = &site->config->origin;
@@ -108,7 +101,8 @@ bool upgrade_answer(const struct http_site *site, const struct http_call *call, 
         refusals_note(site->refusals, REFUSAL_MAX_CONNECTIONS, NULL);
         return refuse_upgrade(call, 503, "There are too many connections; please try again later.");
     }
-    if (is_congested(site)) {
+    /* slow readers are being closed: who comes adds to what waits */
+    if (connections_are_congested(site->connections)) {
         refusals_note(site->refusals, REFUSAL_MAX_UNSENT, NULL);
         return refuse_upgrade(call, 503, "This gateway is too busy; please try again later.");
     }

@@ -84,12 +84,16 @@ static bool exceeds_share(const struct connection *connection)
            private_bytes_len(connection->private) > (most > used ? most - used : 0);
 }
 
+void connection_close_slow(struct connection *connection)
+{
+    refusals_note(connection->all->options.refusals, REFUSAL_MAX_UNSENT, NULL);
+    connection_close(connection, CONNECTION_TOO_SLOW, "too slow: come back");
+}
+
 void connection_update_watch(struct connection *connection)
 {
-    if (connection->private != NULL && exceeds_share(connection)) {
-        refusals_note(connection->all->options.refusals, REFUSAL_MAX_UNSENT, NULL);
-        connection_close(connection, CONNECTION_TOO_SLOW, "too slow: come back");
-    }
+    if (connection->private != NULL && exceeds_share(connection))
+        connection_close_slow(connection);
     bool read = connection->closing || (!connection->reading_paused && !connection->input_held &&
                                         !connection_is_full(connection));
     unsigned wanted = (read ? POLLER_READ : 0u) | (connection->blocked ? POLLER_WRITE : 0u);

@@ -126,6 +126,9 @@ bool connection_is_full(const struct connection *connection);
  * it, nor while reading is paused. Aborts the connection when the kernel has no memory for that. */
 void connection_update_watch(struct connection *connection);
 
+/* Closes a peer that takes too little of its private bytes, because of max_unsent. */
+void connection_close_slow(struct connection *connection);
+
 /* No frame follows; the connection ends when the peer's part of the closing handshake has come, or
  * after a while. */
 void connection_begin_closing(struct connection *connection, enum connection_cause cause,

@@ -59,6 +59,10 @@ static void check_linger(struct connection *connection)
 static void keep_alive(struct connection *connection)
 {
     const struct connections *all = connection->all;
+    if (connection->blocked && connection->private != NULL && connections_are_congested(all)) {
+        connection_close_slow(connection);
+        return;
+    }
     uint32_t silent = wheel_now(all->wheel) - connection->last_rx_ticks;
     uint32_t longest = all->options.ping_s * CONNECTIONS_TICKS_PER_S + SILENCE_TICKS;
     if (silent >= longest) {
@@ -435,6 +439,12 @@ size_t connections_unsent(const struct connections *all)
 {
     (void)all;
     return private_bytes_total();
+}
+
+bool connections_are_congested(const struct connections *all)
+{
+    size_t most = all->options.max_unsent;
+    return most > 0 && connections_unsent(all) >= (most + 1) / 2;
 }
 
 size_t connections_count(const struct connections *all)

@@ -54,6 +54,11 @@ size_t connections_count(const struct connections *all);
  * after reading from it, and after writing to it. */
 size_t connections_unsent(const struct connections *all);
 
+/* Is half of max_unsent used? Then nobody new shall be taken in, and whoever has any and a full
+ * socket when its ping is due is closed as well: many with little each would keep everybody else
+ * out for as long as they like. */
+bool connections_are_congested(const struct connections *all);
+
 /* At the end of an iteration: sends what became dirty in it, and frees those that have ended, for a
  * millisecond at most: when many are cut off at once, they do not hold up those who stay. Calls
  * the owners' callbacks. */

@@ -79,6 +79,34 @@ test("a reader that takes most of max-unsent is closed with 4408, newcomers get 
   await joined(t, gateway.url, "carol");
 });
 
+test("readers who take nothing, each of them little, and use half of max-unsent, are closed with 4408", async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--max-unsent", "600000", "--rate", "0", "--ping", "2"] });
+  const unsent = async () => (await gateway.stats()).unsent_bytes;
+  const lazy = [];
+  while ((await unsent()) < 300000) {
+    const one = await rawWebSocket(t, gateway);
+    one.pause();
+    lazy.push(one);
+    const before = await unsent();
+    await until("some waits for it", async () => {
+      one.write(PINGS.subarray(0, 300 * (125 + 6)));
+      return (await unsent()) > before + 40000;
+    });
+  }
+  const late = new Member(t, gateway.url);
+  await refusedAt(late);
+  assert.match(late.error.message, /503/);
+  const pong = maskedFrame(10, "");
+  await until("all are closed", async () => {
+    for (const one of lazy) one.write(pong); // none is silent
+    return (await counts(gateway, "refused_total"))["max-unsent"] === lazy.length + 1;
+  });
+  for (const one of lazy) one.resume();
+  await until("all is free", async () => (await unsent()) === 0);
+  await joined(t, gateway.url, "carol");
+  await until("their ends are told", async () => (await counts(gateway, "closes_total"))["4408"] === lazy.length);
+});
+
 test("a room that somebody left makes place for another one", async (t) => {
   const gateway = await startGateway(t, { redis: await startRedis(t), args: ["--max-rooms", "1"] });
   const alice = await joined(t, gateway.url, "alice");

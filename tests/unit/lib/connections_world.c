@@ -62,6 +62,7 @@ int set_up(void **state)
         .ping_s = PING_S,
         .max_message = MAX_MESSAGE,
         .max_fragments = MAX_FRAGMENTS,
+        .max_unsent = MAX_UNSENT,
     };
     int sides[2];
     stage.connections = connections_new(&options);

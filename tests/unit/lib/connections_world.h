@@ -5,7 +5,13 @@
 
 #include "websocket/connections.h"
 
-enum { PING_S = 1, SILENCE_S = PING_S + 10, MAX_MESSAGE = 1000, MAX_FRAGMENTS = 8 };
+enum {
+    PING_S = 1,
+    SILENCE_S = PING_S + 10,
+    MAX_MESSAGE = 1000,
+    MAX_FRAGMENTS = 8,
+    MAX_UNSENT = 1 << 23,
+};
 
 extern struct stage {
     struct event_base *base;

@@ -167,6 +167,39 @@ static void test_slow_one_has_thirty_seconds_to_take_its_close_frame(void **stat
     assert_string_equal(stage.seen, "E(2 4408)");
 }
 
+/* --- Who takes nothing --- */
+
+/* More than its socket takes; the rest is less than is left of MAX_UNSENT when two have it. */
+static void fill(struct connection *connection)
+{
+    static const uint8_t much[65536];
+    while (connection_private_len(connection) < MAX_UNSENT / 10 * 3) {
+        connection_send(connection, FRAME_BINARY, much, sizeof much);
+        connections_flush(stage.connections);
+    }
+}
+
+static void test_who_takes_nothing_goes_when_half_of_what_may_wait_for_all_is_waiting(void **state)
+{
+    int slow[2], reading[2];
+    (void)state;
+    assert_int_equal(make_pair(slow), 0);
+    assert_int_equal(make_pair(reading), 0);
+    struct connection *other = connection_new(stage.connections, slow[0], &callbacks, &stage);
+    struct connection *good = connection_new(stage.connections, reading[0], &callbacks, &stage);
+    fill(stage.connection);
+    pass(PING_S + 1);
+    assert_false(connection_is_closing(stage.connection));
+    fill(other);
+    assert_true(connections_are_congested(stage.connections));
+    pass(PING_S + 1);
+    assert_true(connection_is_closing(stage.connection));
+    assert_true(connection_is_closing(other));
+    assert_false(connection_is_closing(good));
+    close(slow[1]);
+    close(reading[1]);
+}
+
 /* --- Echo --- */
 
 static void test_echo_sends_back_what_came(void **state)
@@ -198,6 +231,7 @@ int main(void)
         TEST(time_in_which_the_process_was_stopped_is_no_silence),
         TEST(peer_that_does_not_close_is_waited_for_five_seconds),
         TEST(slow_one_has_thirty_seconds_to_take_its_close_frame),
+        TEST(who_takes_nothing_goes_when_half_of_what_may_wait_for_all_is_waiting),
         TEST(echo_sends_back_what_came),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
