@@ -218,8 +218,7 @@ static void on_subscriber_ready(void *arg)
     on_either_ready(broker);
 }
 
-/* One line for each outage, not one for each attempt; at the start Redis has a second to come up.
- */
+/* A line for each outage, not for each attempt; at the start Redis has a second to come up. */
 static void on_lost(void *arg, const char *why)
 {
     struct broker *broker = arg;
@@ -293,6 +292,7 @@ static struct cluster *new_cluster(const struct broker *broker)
         .url = &broker->url,
         .client_name = broker->client_name,
         .home_key = key_room(config->redis_prefix, config->room).text,
+        .patience_ms = (int64_t)script_settings_member_ttl(config) * 1000 / 4,
         .metrics = broker->options.metrics,
         .log = broker->options.log,
     });

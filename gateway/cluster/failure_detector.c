@@ -229,9 +229,12 @@ static void on_poll_due(evutil_socket_t fd, short events, void *arg)
     struct failure_detector *detector = arg;
     int64_t late_ms = clock_monotonic_ms() - detector->polled_ms - poll_ms(detector->config);
     bool healthy = broker_is_healthy(detector->broker);
-    if (!healthy || !detector->was_healthy || late_ms > REAPER_STALE_MS)
+    size_t given_up = redis_count_given_up(detector->redis);
+    bool returned = given_up < detector->given_up; /* a node, where leases may have run out */
+    if (!healthy || !detector->was_healthy || late_ms > REAPER_STALE_MS || returned)
         failure_detector_reset(detector);
     detector->was_healthy = healthy;
+    detector->given_up = given_up;
     detector->polled_ms = clock_monotonic_ms();
     struct key gateways = key_part(detector->config->redis_prefix, "gateways");
     redis_send_strings(detector->redis, on_gateways, detector, "SMEMBERS", gateways.text, NULL);

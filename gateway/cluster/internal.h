@@ -16,6 +16,7 @@ struct failure_detector {
     struct event *timer;
     struct link suspects;
     int64_t polled_ms;
+    size_t given_up;  /* nodes of Redis, at the last poll */
     bool was_healthy; /* at the last poll: the grace begins when Redis is again, not a poll earlier
                        */
     bool repair_logged;

@@ -91,6 +91,11 @@ bool redis_is_whole(const struct redis *redis)
            (redis->cluster == NULL || cluster_client_is_whole(redis->cluster));
 }
 
+size_t redis_count_given_up(const struct redis *redis)
+{
+    return redis->cluster != NULL ? cluster_client_count_given_up(redis->cluster) : 0;
+}
+
 const struct redis_server *redis_server(const struct redis *redis)
 {
     return redis->cluster != NULL ? cluster_client_server(redis->cluster)

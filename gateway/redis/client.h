@@ -41,8 +41,10 @@ void redis_mark_optional(struct redis *redis);
 
 bool redis_is_cluster(const struct redis *redis);
 
-/* Is there a connection to each server that has keys? */
+/* Is there a connection to each server that has keys, but for nodes of a cluster that are given up?
+ * These have been away for longer than cluster_options.patience_ms. */
 bool redis_is_whole(const struct redis *redis);
+size_t redis_count_given_up(const struct redis *redis);
 
 /* Sends a command, with redis_flush; the words stay the caller's. 0; or -1 when there is no
  * connection: `done` is then never called. `done` may be NULL. The deadline is REDIS_DEADLINE_MS.

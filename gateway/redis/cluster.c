@@ -464,6 +464,11 @@ const char *cluster_why(const struct cluster *cluster)
     return cluster->why;
 }
 
+int64_t cluster_patience_ms(const struct cluster *cluster)
+{
+    return cluster->options.patience_ms;
+}
+
 unsigned cluster_home_slot(const struct cluster *cluster)
 {
     return cluster->home_slot;

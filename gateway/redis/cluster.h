@@ -20,6 +20,7 @@ struct cluster_options {
     const struct redis_url *url; /* REDIS_CLUSTER; must outlive it. Its password may change */
     const char *client_name;     /* copied */
     const char *home_key;        /* a command without a key goes to this one's node; copied */
+    int64_t patience_ms;         /* nobody waits for a node that has been away for so long */
     struct metrics *metrics;
     struct log *log; /* may be NULL */
 };
@@ -56,6 +57,7 @@ bool cluster_is_up(const struct cluster *cluster);
 const char *cluster_why(const struct cluster *cluster);
 
 unsigned cluster_home_slot(const struct cluster *cluster);
+int64_t cluster_patience_ms(const struct cluster *cluster);
 const struct redis_url *cluster_url(const struct cluster *cluster);
 
 /* As redis_connection_flush. */

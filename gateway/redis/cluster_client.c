@@ -191,6 +191,11 @@ bool cluster_client_is_whole(const struct cluster_client *client)
     return cluster_links_are_whole(client->links);
 }
 
+size_t cluster_client_count_given_up(const struct cluster_client *client)
+{
+    return cluster_links_count_given_up(client->links);
+}
+
 static struct cluster_link *home_link(struct cluster_client *client)
 {
     return cluster_links_of_slot(client->links, cluster_home_slot(client->cluster));

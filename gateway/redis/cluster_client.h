@@ -20,8 +20,9 @@ void cluster_client_free(struct cluster_client *client);
 
 bool cluster_client_is_ready(const struct cluster_client *client);
 
-/* Is there a connection to each node? */
+/* As redis_is_whole and redis_count_given_up. */
 bool cluster_client_is_whole(const struct cluster_client *client);
+size_t cluster_client_count_given_up(const struct cluster_client *client);
 
 /* The version is that of some node, and run_id one for all: it is another one when any node is. */
 const struct redis_server *cluster_client_server(const struct cluster_client *client);

@@ -106,7 +106,7 @@ static void on_ready(void *arg)
     struct cluster_links *links = link->links;
     const char *run_id = redis_connection_server(link->connection)->run_id;
     link->place = ++links->last_place;
-    link->asked_ms = 0;
+    link->away_ms = link->asked_ms = 0;
     if (run_id[0] != '\0') /* a node that hides it may be the same */
         snprintf(link->run_id, sizeof link->run_id, "%s", run_id);
     if (link->lost_logged)
@@ -129,6 +129,8 @@ static void on_lost(void *arg, const char *why)
     struct cluster_link *link = arg;
     struct cluster_links *links = link->links;
     link->place = 0;
+    if (link->away_ms == 0)
+        link->away_ms = clock_monotonic_ms();
     link->history[0] = '\0';
     link->asked_ms = 0;
     if (!link->lost_logged && link->in_map && !links->options.subscriber)
@@ -171,6 +173,7 @@ static struct cluster_link *new_link(struct cluster_links *links, const struct c
     struct cluster_link *link = memory_new(sizeof *link);
     link->links = links;
     link->endpoint = cluster_endpoint_of(links->options.cluster, node);
+    link->away_ms = clock_monotonic_ms();
     list_init(&link->in_links);
     list_add(&links->all, &link->in_links);
     links->count++;
@@ -280,12 +283,26 @@ void cluster_links_follow(struct cluster_links *links)
             link_of_node(links, i);
 }
 
+static bool is_given_up(const struct cluster_link *link)
+{
+    return link->in_map && link->away_ms != 0 &&
+           clock_monotonic_ms() - link->away_ms > cluster_patience_ms(link->links->options.cluster);
+}
+
 bool cluster_links_are_whole(const struct cluster_links *links)
 {
     for (struct link *at = links->all.next; at != &links->all; at = at->next)
-        if (link_at(at)->in_map && link_at(at)->place == 0)
+        if (link_at(at)->in_map && link_at(at)->place == 0 && !is_given_up(link_at(at)))
             return false;
     return true;
+}
+
+size_t cluster_links_count_given_up(const struct cluster_links *links)
+{
+    size_t count = 0;
+    for (struct link *at = links->all.next; at != &links->all; at = at->next)
+        count += is_given_up(link_at(at));
+    return count;
 }
 
 /* --- The whole --- */

@@ -25,6 +25,7 @@ struct cluster_link {
     uint64_t sent, answered; /* commands of the client's */
     bool in_map;
     bool lost_logged;
+    int64_t away_ms;  /* since when it is not ready; 0: it is */
     int64_t used_ms;  /* when it was last found for a node that is not in the map */
     int64_t named_ms; /* when a redirection last said that it has a slot; 0: never */
     int64_t asked_ms; /* since when it owes a sign of life; 0: it does not */
@@ -65,7 +66,9 @@ struct cluster_link *cluster_links_find(struct cluster_links *links,
 struct cluster_link *cluster_links_next(const struct cluster_links *links,
                                         const struct cluster_link *link);
 
-/* Is there a link that is ready to each node of the map? */
+/* Is there a link that is ready to each node of the map, but for those that are given up? These
+ * have been away for longer than the cluster's patience_ms. */
 bool cluster_links_are_whole(const struct cluster_links *links);
+size_t cluster_links_count_given_up(const struct cluster_links *links);
 
 #endif

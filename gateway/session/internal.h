@@ -132,6 +132,7 @@ struct sessions {
     uint64_t next_number;
     uint64_t pending_says; /* on their way to Redis */
     int64_t away_ms;       /* for how long Redis was away, in all but */
+    size_t given_up;       /* nodes of Redis, at the last tick */
     int64_t away_since_ms; /* the outage that is under way; 0: there is none */
     struct address_key *address_key;
     struct rate_limit dear_rate; /* under pressure: what costs twice as much */

@@ -238,6 +238,18 @@ test("a node that has not run a script yet does what it is asked in order: who l
   }
 });
 
+test("a master that dies and has no replica costs its own rooms only: in others who is gone leaves, and who comes is let in", { timeout: 60000 }, async (t) => {
+  const cluster = await startCluster(t, { replicas: 0, settings: ["cluster-require-full-coverage no"] });
+  const gateway = await startGateway(t, { redis: cluster.url, args: [...open, "--lease", "1", "--leave-grace", "1"] });
+  const alice = await joined(t, gateway.url, "alice");
+  const bob = await joined(t, gateway.url, "bob");
+  await cluster.kill(otherMaster(cluster));
+  bob.socket.terminate();
+  await until("bob has left", () => alice.saw("left", "bob"));
+  await alice.say("still here");
+  await joined(t, gateway.url, "bob");
+});
+
 test("one node that answers is enough as a seed, whatever the others are", { timeout: 60000 }, async (t) => {
   const cluster = await startCluster(t);
   const alone = await startRedis(t, { shipped: false });

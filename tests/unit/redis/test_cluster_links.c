@@ -7,6 +7,8 @@
 
 #include <event2/event.h>
 
+enum { PATIENCE_MS = 60000 };
+
 static struct {
     struct event_base *base;
     struct fake_redis *fake;
@@ -69,6 +71,7 @@ static int open_links_of(const char *url, bool subscriber)
                                                           .url = &stage.url,
                                                           .client_name = "unit",
                                                           .home_key = "home",
+                                                          .patience_ms = PATIENCE_MS,
                                                           .metrics = &stage.metrics});
     stage.links = cluster_links_new(&(struct redis_options){.base = stage.base,
                                                             .url = &stage.url,
@@ -222,6 +225,42 @@ static void test_a_node_that_says_nothing_is_given_up(void **state)
     assert_int_equal(stage.lost, 1);
 }
 
+/* --- Nodes that are away --- */
+
+static bool is_lost(void *arg)
+{
+    (void)arg;
+    return stage.lost > 0;
+}
+
+static bool is_ready_again(void *arg)
+{
+    return ((const struct cluster_link *)arg)->place != 0;
+}
+
+static void
+test_a_node_is_not_waited_for_that_has_been_away_for_longer_than_that_is_worth(void **state)
+{
+    (void)state;
+    struct cluster_link *link = find_at(fake_redis_port(stage.fake));
+    link->in_map = true;
+    assert_false(cluster_links_are_whole(stage.links));
+    fake_redis_run_until(stage.fake, is_ready, NULL);
+    assert_true(cluster_links_are_whole(stage.links));
+    fake_redis_set_away(stage.fake, true);
+    fake_redis_run_until(stage.fake, is_lost, NULL);
+    clock_skip_ms(PATIENCE_MS);
+    assert_false(cluster_links_are_whole(stage.links));
+    assert_int_equal(cluster_links_count_given_up(stage.links), 0);
+    clock_skip_ms(1);
+    assert_true(cluster_links_are_whole(stage.links));
+    assert_int_equal(cluster_links_count_given_up(stage.links), 1);
+    fake_redis_set_away(stage.fake, false);
+    fake_redis_run_until(stage.fake, is_ready_again, link);
+    assert_true(cluster_links_are_whole(stage.links));
+    assert_int_equal(cluster_links_count_given_up(stage.links), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_links, close_links)
 
 int main(void)
@@ -230,6 +269,7 @@ int main(void)
         TEST(test_there_are_so_many_connections_at_most_wherever_nodes_send_us),
         TEST(test_who_is_told_of_the_end_of_a_connection_does_not_find_it_any_more),
         TEST(test_a_node_that_says_nothing_is_given_up),
+        TEST(test_a_node_is_not_waited_for_that_has_been_away_for_longer_than_that_is_worth),
         cmocka_unit_test_setup_teardown(test_a_node_that_says_nothing_is_given_up,
                                         open_subscribing_links, close_links),
     };
