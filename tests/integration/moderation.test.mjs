@@ -285,6 +285,16 @@ test("what a gateway does is answered, logged without what people said, and coun
   await until("the mute is over", () => stateKeys(redis).length === 0);
 });
 
+test("where the log may not have addresses, a command about one brings none there", async (t) => {
+  const { redis, gateways: [gateway], order } = await startTwo(t, ["--log-address", "masked"]);
+  const answers = await listen(t, redis);
+  order({ do: "mute", address: "203.0.113.7", for: 1 });
+  await until("both answer", () => answers.length === 2);
+  const line = await until("it is logged", () => ofKind(gateway, "moderation")[0]);
+  assert.equal(line.whom, "an address");
+  assert.ok(!gateway.output.includes("203.0.113.7"), gateway.output);
+});
+
 test("a rule outlives the gateway that was there, and a gateway that comes later keeps it", async (t) => {
   const { redis, gateways, order } = await startTwo(t);
   const alice = await joined(t, gateways[0].url, "alice");
