@@ -3,9 +3,11 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import fs from "node:fs";
 import net from "node:net";
+import path from "node:path";
 import test from "node:test";
-import { Member, atEnd, counts, get, joined, lapse, maskedFrame, ofKind, rawWebSocket, runAsGateway, startGateway, startRedis, stopwatch, until } from "../lib/harness.mjs";
+import { Member, UPGRADE, atEnd, counts, get, joined, lapse, maskedFrame, ofKind, rawWebSocket, runAsGateway, startGateway, startRedis, stopwatch, temporaryDirectory, until } from "../lib/harness.mjs";
 import { talkUntilSlow } from "../lib/floods.mjs";
+import { preload } from "../lib/preload.mjs";
 
 const limitLines = (gateway, name) => ofKind(gateway, "limit").filter((line) => line.limit === name);
 
@@ -285,6 +287,35 @@ test("a gateway without a free descriptor logs this, does not spin, and accepts 
   assert.ok(descriptors >= 1 && descriptors <= 10 + 20 * seconds(), `tried ${descriptors} times in ${seconds()} s`);
   await alice.settled();
   assert.equal(limitLines(gateway, "descriptors").length, 1);
+});
+
+test("where the kernel has no memory for a socket, this is logged, nothing spins, and who waits is accepted when there is some", async (t) => {
+  const file = path.join(temporaryDirectory(t), "without");
+  const gateway = await startGateway(t, { redis: await startRedis(t), env: preload(t, { NO_MEMORY: file }) });
+  const refused = async () => (await counts(gateway, "refused_total"))["kernel-memory"];
+  fs.writeFileSync(file, "accept4");
+  const seconds = stopwatch();
+  const late = new Member(t, gateway.url);
+  await until("the line is there", () => limitLines(gateway, "kernel-memory").length === 1);
+  await lapse(1000).end();
+  fs.rmSync(file);
+  await late.join("late");
+  const tried = await refused();
+  assert.ok(tried >= 2 && tried <= 10 + 20 * seconds(), `tried ${tried} times in ${seconds()} s`);
+
+  gateway.freeze(t); // so that a whole handshake is there when it accepts
+  fs.writeFileSync(file, "epoll_ctl");
+  const cut = net.connect(gateway.port, "127.0.0.1");
+  const ended = once(cut, "close");
+  cut.on("error", () => {});
+  cut.write(UPGRADE);
+  await once(cut, "connect");
+  gateway.thaw();
+  await ended;
+  fs.rmSync(file);
+  await until("its end is told", () => ofKind(gateway, "lost").some(({ why }) => why === "kernel memory"));
+  assert.equal(await refused(), tried + 1);
+  await late.settled();
 });
 
 test("of 60 clients, those without a descriptor are counted, and the log gives the reason", async (t) => {

@@ -5,6 +5,7 @@ import fs from "node:fs";
 import path from "node:path";
 import test from "node:test";
 import { assertHardened } from "../lib/elf.mjs";
+import { preload } from "../lib/preload.mjs";
 import { Gateway, Process, binary, childrenOf, freePort, isRunning, joined, memberThatIsIn, processes, redisPassword, shortDirectory, startGateway, startRedis, temporaryDirectory, top, until, untilReady } from "../lib/harness.mjs";
 
 const isRoot = process.getuid() === 0;
@@ -35,14 +36,6 @@ const run = (args, { env = {}, wrap = [] } = {}) => {
   const [command, ...rest] = [...wrap, binary, ...args];
   return spawnSync(command, rest, { encoding: "utf8", env: { ...process.env, ...env }, timeout: 60000 });
 };
-
-/** A library that has a gateway do what no gateway does. */
-function preload(t, env) {
-  const library = path.join(temporaryDirectory(t), "preload.so");
-  execFileSync("cc", ["-shared", "-fPIC", "-pthread", "-o", library, path.join(top, "tests/lib/preload.c")]);
-  const asan = [process.env.ASAN_OPTIONS, "verify_asan_link_order=0"].filter(Boolean).join(":");
-  return { ...process.env, LD_PRELOAD: library, ASAN_OPTIONS: asan, ...env };
-}
 
 // --- User
 

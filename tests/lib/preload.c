@@ -1,7 +1,9 @@
 /* Loaded into a gateway by LD_PRELOAD, to have it do what no gateway does:
  *
  *   FORBIDDEN_CALL=FIFO   a thread makes the system call whose name is written to the FIFO
- *   NO_SECCOMP=1          the kernel has no seccomp */
+ *   NO_SECCOMP=1          the kernel has no seccomp
+ *   NO_MEMORY=FILE        while it is there, the kernel has no memory for the call that it names
+ *                         (accept4, epoll_ctl) */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -11,6 +13,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -64,4 +67,38 @@ int prctl(int option, ...)
     }
     int (*next)(int, ...) = (int (*)(int, ...))dlsym(RTLD_NEXT, "prctl");
     return next(option, a, b, c, d);
+}
+
+static int has_no_memory(const char *call)
+{
+    char name[16] = "";
+    const char *path = getenv("NO_MEMORY");
+    int file = path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return 0;
+    ssize_t len = read(file, name, sizeof name - 1);
+    close(file);
+    return len > 0 && strcmp(name, call) == 0;
+}
+
+int accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
+{
+    int (*next)(int, struct sockaddr *, socklen_t *, int) =
+        (int (*)(int, struct sockaddr *, socklen_t *, int))dlsym(RTLD_NEXT, "accept4");
+    if (!has_no_memory("accept4"))
+        return next(fd, address, len, flags);
+    errno = ENOMEM;
+    return -1;
+}
+
+/* For what the poller watches alone: libevent wants no EPOLLRDHUP. */
+int epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event)
+{
+    int (*next)(int, int, int, struct epoll_event *) =
+        (int (*)(int, int, int, struct epoll_event *))dlsym(RTLD_NEXT, "epoll_ctl");
+    int ours = operation == EPOLL_CTL_ADD && (event->events & EPOLLRDHUP) != 0;
+    if (!ours || !has_no_memory("epoll_ctl"))
+        return next(epoll_fd, operation, fd, event);
+    errno = ENOSPC;
+    return -1;
 }
