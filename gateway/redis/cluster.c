@@ -166,7 +166,7 @@ static void give_up_node(struct cluster *cluster, const char *why)
     const struct redis_url *url = &cluster->endpoint.url;
     if (cluster->failed)
         return;
-    snprintf(cluster->why, sizeof cluster->why, "no node of the cluster answers; %.255s:%d: %s",
+    snprintf(cluster->why, sizeof cluster->why, "no node of the cluster can be used; %.255s:%d: %s",
              url->host, url->port, why);
     cluster->failed = true;
     cluster->under_way = false;

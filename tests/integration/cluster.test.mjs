@@ -192,8 +192,8 @@ test("a node whose certificate is unknown, or of another host, is told, and nobo
     const gateway = await startGateway(t, { redis: cluster.url, ready: false, env });
     await until("readyz says why", async () => sentence.test((await readyz(gateway)).body));
   };
-  await said(process.env, /no node of the cluster answers; 127\.0\.0\.1:\d+: TLS: certificate verify failed \(self-signed certificate\)/);
-  await said(trusting(certificate), /no node of the cluster answers; 127\.0\.0\.1:\d+: TLS: certificate verify failed \(IP address mismatch\)/);
+  await said(process.env, /no node of the cluster can be used; 127\.0\.0\.1:\d+: TLS: certificate verify failed \(self-signed certificate\)/);
+  await said(trusting(certificate), /no node of the cluster can be used; 127\.0\.0\.1:\d+: TLS: certificate verify failed \(IP address mismatch\)/);
   for (const node of cluster.nodes) assert.equal(node.calls("auth"), 0);
 });
 
@@ -262,7 +262,7 @@ test("one node that answers is enough as a seed, whatever the others are", { tim
 test("seeds that are all wrong are told in a sentence", { timeout: 60000 }, async (t) => {
   const port = await freePort();
   const gateway = await startGateway(t, { redis: `redis-cluster://127.0.0.1:${port}`, ready: false });
-  const sentence = `Redis cannot be reached: no node of the cluster answers; 127.0.0.1:${port}: Connection refused; nobody listens there`;
+  const sentence = `Redis cannot be reached: no node of the cluster can be used; 127.0.0.1:${port}: Connection refused; nobody listens there`;
   await until("it is told", async () => (await readyz(gateway)).body.includes(sentence));
   await until("it is logged", () => ofKind(gateway, "redis-lost").length === 1);
   const alone = await startRedis(t, { shipped: false });

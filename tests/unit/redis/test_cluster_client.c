@@ -508,7 +508,7 @@ static void test_a_seed_at_which_nobody_listens_is_named(void **state)
     (void)state;
     cluster_stage_open("127.0.0.1:1", false);
     cluster_stage_await_heard("lost ");
-    assert_string_equal(cluster_stage_why(), "no node of the cluster answers; 127.0.0.1:1: "
+    assert_string_equal(cluster_stage_why(), "no node of the cluster can be used; 127.0.0.1:1: "
                                              "Connection refused; nobody listens there");
     assert_int_equal(cluster_stage_get(HIGH_KEY), -1);
 }
