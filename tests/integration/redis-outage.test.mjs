@@ -294,7 +294,7 @@ test("after an outage of Redis, in which say answers unavailable, everything wor
   alice.send({ type: "say", text: "before", nonce: "0" });
   await bob.waitFor({ type: "message", text: "before" });
   await redis.stop("SIGKILL");
-  await until("it is not ready", async () => (await readyz(gateways[0])).status === 503);
+  for (const gateway of gateways) await until("it is not ready", async () => (await readyz(gateway)).status === 503);
   assert.equal((await get(`${gateways[0].origin}/healthz`)).status, 200);
   assert.equal((await get(gateways[0].origin)).status, 200);
   alice.send({ type: "say", text: "lost?", nonce: "1" });

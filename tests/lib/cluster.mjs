@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { freePort, freePortPair } from "./ports.mjs";
 import { Redis } from "./redis.mjs";
 import { Servers, urlOf } from "./servers.mjs";
-import { until } from "./until.mjs";
+import { stopwatch, until } from "./until.mjs";
 
 export const SLOTS = 16384;
 
@@ -182,10 +182,17 @@ class Cluster extends Servers {
   }
 
   /** Makes a replica the master of its slots; `how` is "FORCE" or "TAKEOVER" if the old master is not to agree. Waits until the replica
-   *  is one; `settled` waits for the rest. */
+   *  is one; `settled` waits for the rest. Redis gives up after five seconds, as when it gets too few votes: then it is asked again. */
   async failover(replica, how) {
-    replica.demand("CLUSTER", "FAILOVER", ...(how === undefined ? [] : [how]));
-    await until("the replica is a master", () => replica.isMaster);
+    let since = null;
+    await until("the replica is a master", () => {
+      if (replica.isMaster) return true;
+      if (since === null || since() > 6) {
+        replica.demand("CLUSTER", "FAILOVER", ...(how === undefined ? [] : [how]));
+        since = stopwatch();
+      }
+      return false;
+    });
   }
 
   /** Waits until a node other than `old` serves the slot, and returns it. */
