@@ -1,12 +1,12 @@
 /* What error replies of Redis mean, how they are counted, and what of them reaches the log. */
 #include "unit.h"
 
+#include "log_file.h"
+
 #include "redis/error.h"
 #include "redis/error_log.h"
 #include "redis/resp_decode.h"
 #include "telemetry/log.h"
-
-#include <unistd.h>
 
 static struct redis_error read_error(const char *text)
 {
@@ -128,20 +128,6 @@ static void test_an_error_is_seen_wherever_it_stands_and_in_any_pieces(void **st
 
 /* --- Counting and telling --- */
 
-static char path[] = "/tmp/yukizuri-unit-XXXXXX";
-
-static size_t count_lines(const char *with)
-{
-    char line[1024];
-    size_t count = 0;
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    while (fgets(line, sizeof line, file) != NULL)
-        count += strstr(line, with) != NULL;
-    fclose(file);
-    return count;
-}
-
 static void note(struct error_log *faults, const char *text, int times)
 {
     const struct redis_error error = read_error(text);
@@ -169,8 +155,7 @@ static void test_the_first_of_each_kind_is_logged_and_then_once_a_minute_how_man
 {
     (void)state;
     static struct metrics metrics;
-    close(mkstemp(path));
-    struct log *log = log_open(path, true, "gw");
+    struct log *log = log_file_open();
     struct error_log *faults = error_log_new(&metrics, log);
     error_log_tick(faults, 1000);
     note(faults, "READONLY no", 100);
@@ -188,17 +173,17 @@ static void test_the_first_of_each_kind_is_logged_and_then_once_a_minute_how_man
     }
     error_log_free(faults);
     log_close(log);
-    assert_int_equal(count_lines("err:READONLY no"), 2);
-    assert_int_equal(count_lines("err:NOPERM time"), 1);
-    assert_int_equal(count_lines("err:NOPERM script"), 1);
-    assert_int_equal(count_lines("message:99 more in the last minute\terr:READONLY"), 1);
-    assert_int_equal(count_lines("message:4 more in the last minute\terr:NOPERM"), 1);
-    assert_int_equal(count_lines("err:ERR number"), 4);
-    assert_int_equal(count_lines("kind:redis-error"), 10);
-    assert_int_equal(count_lines("OTHEREPOCH"), 0);
+    assert_int_equal(log_file_count("err:READONLY no"), 2);
+    assert_int_equal(log_file_count("err:NOPERM time"), 1);
+    assert_int_equal(log_file_count("err:NOPERM script"), 1);
+    assert_int_equal(log_file_count("message:99 more in the last minute\terr:READONLY"), 1);
+    assert_int_equal(log_file_count("message:4 more in the last minute\terr:NOPERM"), 1);
+    assert_int_equal(log_file_count("err:ERR number"), 4);
+    assert_int_equal(log_file_count("kind:redis-error"), 10);
+    assert_int_equal(log_file_count("OTHEREPOCH"), 0);
     assert_string_equal(metrics.redis_errors.words[0], "READONLY");
     assert_int_equal(metrics.redis_errors.counts[0], 101);
-    unlink(path);
+    log_file_remove();
 }
 
 int main(void)

@@ -1,10 +1,9 @@
 #include "unit.h"
 
+#include "log_file.h"
 #include "redis_stage.h"
 
 #include "redis/persistence.h"
-
-#include <unistd.h>
 
 static struct persistence_facts facts_of(const char *info)
 {
@@ -95,20 +94,6 @@ static void test_what_is_wrong_is_said_with_what_to_do(void **state)
 
 /* --- What is logged, and when --- */
 
-static char path[] = "/tmp/yukizuri-unit-XXXXXX";
-
-static size_t count_logged(const char *part)
-{
-    char line[1024];
-    size_t count = 0;
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    while (fgets(line, sizeof line, file) != NULL)
-        count += strstr(line, part) != NULL;
-    fclose(file);
-    return count;
-}
-
 static void ask_while_policy_is(struct persistence *persistence, const char *info)
 {
     fake_redis_always(redis_stage_fake(), "INFO", info);
@@ -123,8 +108,7 @@ static void test_each_change_of_a_redis_in_use_is_logged_whenever_the_answer_com
 {
     static struct metrics metrics;
     (void)state;
-    close(mkstemp(path));
-    struct log *log = log_open(path, true, "gw");
+    struct log *log = log_file_open();
     redis_stage_open();
     struct persistence *persistence = persistence_new(redis_stage_connection(), &metrics, log);
     ask_while_policy_is(persistence, EVICTS); /* logged */
@@ -141,9 +125,9 @@ static void test_each_change_of_a_redis_in_use_is_logged_whenever_the_answer_com
     redis_stage_close();
     persistence_free(persistence);
     log_close(log);
-    assert_int_equal(count_logged("(maxmemory-policy allkeys-lru"), 3);
-    assert_int_equal(count_logged("(maxmemory-policy noeviction"), 2);
-    unlink(path);
+    assert_int_equal(log_file_count("(maxmemory-policy allkeys-lru"), 3);
+    assert_int_equal(log_file_count("(maxmemory-policy noeviction"), 2);
+    log_file_remove();
 }
 
 int main(void)

@@ -1,39 +1,16 @@
 #include "unit.h"
 
+#include "log_file.h"
+
 #include "base/clock.h"
 #include "telemetry/refusals.h"
 
-#include <unistd.h>
-
 enum { MINUTE_MS = 60000 };
-
-static char path[] = "/tmp/yukizuri-test-refusals-XXXXXX";
-
-/* How many lines of the log have all of this in them, once it is closed. */
-static int count_lines(const char *what)
-{
-    char line[1024];
-    int count = 0;
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    while (fgets(line, sizeof line, file) != NULL)
-        count += strstr(line, what) != NULL;
-    fclose(file);
-    return count;
-}
-
-static struct log *open_log(void)
-{
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    close(fd);
-    return log_open(path, true, "g");
-}
 
 static void test_each_limit_is_logged_at_once_and_then_once_a_minute(void **state)
 {
     struct metrics metrics = {0};
-    struct log *log = open_log();
+    struct log *log = log_file_open();
     struct refusals *refusals = refusals_new(&metrics, log);
     int64_t now_ms = clock_monotonic_ms();
     (void)state;
@@ -49,11 +26,11 @@ static void test_each_limit_is_logged_at_once_and_then_once_a_minute(void **stat
     refusals_note(refusals, REFUSAL_RATE, NULL); /* after a minute without any: at once */
     refusals_free(refusals);
     log_close(log);
-    assert_int_equal(count_lines("\tkind:limit\t"), 5);
-    assert_int_equal(count_lines("\tlimit:rate\tcount:1\n"), 3);
-    assert_int_equal(count_lines("\tlimit:rate\tcount:999\n"), 1);
-    assert_int_equal(count_lines("\tremote_addr:192.0.2.1\t"), 1);
-    unlink(path);
+    assert_int_equal(log_file_count("\tkind:limit\t"), 5);
+    assert_int_equal(log_file_count("\tlimit:rate\tcount:1\n"), 3);
+    assert_int_equal(log_file_count("\tlimit:rate\tcount:999\n"), 1);
+    assert_int_equal(log_file_count("\tremote_addr:192.0.2.1\t"), 1);
+    log_file_remove();
     assert_int_equal(metrics.refused.counts[REFUSAL_RATE], 1002);
 }
 
