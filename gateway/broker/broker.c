@@ -292,7 +292,7 @@ static struct cluster *new_cluster(const struct broker *broker)
         .url = &broker->url,
         .client_name = broker->client_name,
         .home_key = key_room(config->redis_prefix, config->room).text,
-        .patience_ms = (int64_t)script_settings_member_ttl(config) * 1000 / 4,
+        .patience_ms = script_settings_long_outage_ms(config),
         .metrics = broker->options.metrics,
         .log = broker->options.log,
     });

@@ -20,6 +20,12 @@ uint64_t script_settings_member_ttl(const struct config *config)
     return max(config->lease * MEMBER_TTL_LEASES, (config->lease + config->leave_grace) * 3);
 }
 
+/* They are renewed by the time that a half is left, and late on a busy gateway. */
+int64_t script_settings_long_outage_ms(const struct config *config)
+{
+    return (int64_t)script_settings_member_ttl(config) * 1000 / 4;
+}
+
 uint64_t script_settings_head_ttl(const struct config *config)
 {
     return script_settings_member_ttl(config) + config->retention;

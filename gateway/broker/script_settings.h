@@ -12,6 +12,9 @@
 /* A member's key, without being refreshed. */
 uint64_t script_settings_member_ttl(const struct config *config);
 
+/* After an outage of this length keys of members may have run out. In ms. */
+int64_t script_settings_long_outage_ms(const struct config *config);
+
 /* A room's head. It is refreshed with the members, and outlives the events that are kept after the
  * last of them left. */
 uint64_t script_settings_head_ttl(const struct config *config);

@@ -13,7 +13,7 @@ static void end_outage(struct sessions *all)
     int64_t outage_ms = broker_last_ok_ms(all->options.broker) - all->away_since_ms;
     all->away_ms += outage_ms;
     all->away_since_ms = 0;
-    if (outage_ms > (int64_t)script_settings_member_ttl(all->options.config) * 1000 / 4)
+    if (outage_ms > script_settings_long_outage_ms(all->options.config))
         rooms_refresh_rosters(all->rooms); /* members' keys may have run out, and nobody told */
 }
 
