@@ -29,10 +29,10 @@ struct cluster_router {
     struct cluster_held_slots *held;
     struct link late;             /* commands that had to wait, */
     size_t late_count;            /* so many */
+    struct event *timer;          /* while there are such */
     struct cluster_command *last; /* that was sent; NULL once it is answered */
     uint64_t count;               /* of commands, ever */
     struct slot_order *orders;    /* by slot */
-    struct event *timer;          /* while there are such */
     int64_t looked_ms;
     bool stopped;
     bool not_carried_out; /* what is just being answered, by nothing */
