@@ -33,16 +33,20 @@ export async function startMembers(system, { count, seed, sayEvery, Kind }) {
   return members;
 }
 
-/** Waits until every member has joined, has no line left, and has every final message. Returns the
- *  time in ms. */
+/** The last line that a member says. */
+export const finalLine = ({ name }) => `end ${name}`;
+
+/** Waits until every member has joined, has no line left, and has the final line of each, whatever others say in
+ *  the room. Returns the time in ms. */
 export async function converge(members) {
   const begin = Date.now();
   const describe = (member, more = "") => `${member.name} (${member.state}, ${more}${member.pending} pending)`;
   for (const member of members) member.quiet();
   const waiting = () => members.filter((member) => !member.joined || member.pending > 0);
   await until(() => `everybody is in: ${waiting().map((member) => describe(member))}`, () => waiting().length === 0, CONVERGE_MS);
-  for (const member of members) member.say(`end ${member.name}`);
-  const ends = (member) => new Set(member.record.filter(({ what, text }) => what === "message" && text.startsWith("end ")).map(({ text }) => text)).size;
+  for (const member of members) member.say(finalLine(member));
+  const finals = new Set(members.map(finalLine));
+  const ends = (member) => new Set(member.record.filter(({ what, text }) => what === "message" && finals.has(text)).map(({ text }) => text)).size;
   const lacking = () => members.filter((member) => member.pending > 0 || ends(member) < members.length);
   await until(() => `everybody has the last messages: ${lacking().map((member) => describe(member, `has ${ends(member)}, `))}`, () => lacking().length === 0, CONVERGE_MS);
   return Date.now() - begin;

@@ -5,24 +5,26 @@ import http from "node:http";
 import net from "node:net";
 import test from "node:test";
 import { fileURLToPath } from "node:url";
-import { atEnd, freePort, ofKind, startGateway, startNginx, startRedis, until } from "../lib/harness.mjs";
+import { atEnd, freePort, joined, ofKind, startGateway, startNginx, startRedis, until } from "../lib/harness.mjs";
+import { converge } from "../chaos/stage.mjs";
 import { startConversation, startConversationElsewhere } from "./lib/conversation.mjs";
 
 const program = fileURLToPath(new URL("lib/conversation.mjs", import.meta.url));
 const few = { people: 6, rate: 15 };
 
-/** A gateway behind a proxy that gets the frames of the server. `change` returns what goes on to the client. */
+/** A gateway behind a proxy that gets the frames of the server. `change` returns what goes on to this client. */
 async function startProxy(t, gateway, change) {
   const sockets = new Set();
   const server = net.createServer((client) => {
     const upstream = net.connect(gateway.port, "127.0.0.1");
     for (const socket of [client, upstream]) {
       sockets.add(socket);
+      socket.setNoDelay();
       socket.on("error", () => {});
       socket.on("close", () => (client.destroy(), upstream.destroy()));
     }
     client.pipe(upstream);
-    upstream.on("data", (data) => client.write(change(data)));
+    upstream.on("data", (data) => client.write(change(data, client)));
   });
   const port = await freePort();
   server.listen(port, "127.0.0.1");
@@ -94,6 +96,43 @@ test("a message that one person does not get is lost", { timeout: 120000 }, asyn
   await until("a message is swallowed", () => swallowed > 0);
   const verdict = await talk.end();
   assert.ok(!verdict.kept && verdict.lost > 0, JSON.stringify(verdict, null, 1));
+});
+
+test("what a guest says behind the last line of the people is not owed to them", { timeout: 120000 }, async (t) => {
+  const gateway = await startGateway(t, { redis: await startRedis(t) });
+  const word = "a word of the guest";
+  let slow = null; // the client that gets the final lines late, and the word never
+  let heard = false;
+  let held = Buffer.alloc(0);
+  const proxy = await startProxy(t, gateway, (data, client) => {
+    if (slow === null && data.includes('"text":"end ')) slow = client;
+    heard ||= slow !== client && data.includes(word);
+    if (slow !== client) return data;
+    held = Buffer.concat([held, data]);
+    return Buffer.alloc(0);
+  });
+  const talk = await startConversation(t, { url: proxy.url, ...few });
+  const guest = await joined(t, gateway.url, "guest");
+  const ending = talk.end();
+  await until("everybody has said the final line", () => guest.received.filter(({ text }) => /^end /.test(text)).length === few.people);
+  guest.send({ type: "say", text: word, nonce: "g" });
+  await until("the word is under way to the slow one, and others have it", () => heard && held.includes(word));
+  slow.write(withoutText(held, word));
+  const verdict = await ending;
+  assert.deepEqual([verdict.kept, verdict.problems], [true, []]);
+});
+
+test("the final lines of another conversation in the room do not end this one", async () => {
+  const record = [{ what: "message", text: "end somebody else" }];
+  let looks = 0;
+  let said = null;
+  let ended = false;
+  const person = { name: "one", state: "joined", joined: true, record, quiet: () => {}, say: (text) => (said = text), get pending() { return looks++ * 0; } };
+  const ending = converge([person]).then(() => (ended = true));
+  await until("it has looked a few times", () => said !== null && looks > 6);
+  assert.equal(ended, false);
+  record.push({ what: "message", text: said });
+  await ending;
 });
 
 test("people who are announced as left, and come again, are named", { timeout: 120000 }, async (t) => {

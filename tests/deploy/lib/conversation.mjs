@@ -22,7 +22,7 @@ import WebSocket from "ws";
 import { judge, promises } from "../../chaos/judge.mjs";
 import { ChaosMember } from "../../chaos/member.mjs";
 import { Random } from "../../chaos/random.mjs";
-import { converge } from "../../chaos/stage.mjs";
+import { converge, finalLine } from "../../chaos/stage.mjs";
 import { Process, atEnd, pause, stopwatch, until } from "../../lib/harness.mjs";
 
 const JOIN_MS = 60000;
@@ -172,7 +172,18 @@ class Conversation {
   #judge() {
     const epochs = this.#people.map(({ epoch }) => epoch);
     const commonest = epochs.reduce((best, epoch) => (epochs.filter((other) => other === epoch).length > epochs.filter((other) => other === best).length ? epoch : best), epochs[0]);
-    return judge(this.#people, { graceMs: Infinity, lastEpoch: commonest });
+    const last = this.#lastFinal(commonest);
+    // others may go on talking: what they say behind our last line has not reached everybody yet
+    const isOwed = ({ what, epoch, seq }) => what !== "message" || epoch !== commonest || seq <= last;
+    const people = this.#people.map(({ name, said, failed, stalls, record }) => ({ name, said, failed, stalls, record: record.filter(isOwed) }));
+    return judge(people, { graceMs: Infinity, lastEpoch: commonest });
+  }
+
+  /** The greatest number of a final line in this epoch. */
+  #lastFinal(epoch) {
+    const finals = new Set(this.#people.map(finalLine));
+    const seqs = this.#people.flatMap(({ record }) => record.filter((entry) => entry.epoch === epoch && finals.has(entry.text)).map(({ seq }) => seq));
+    return seqs.length > 0 ? Math.max(...seqs) : Infinity;
   }
 
   #since(i) {
