@@ -1,5 +1,7 @@
 #include "broker/script_settings.h"
 
+#include <stddef.h>
+
 enum {
     MEMBER_TTL_LEASES = 24,
     SHORTEST_NONCE_S = 60,
@@ -51,6 +53,13 @@ uint64_t script_settings_page_bytes(const struct config *config)
 bool script_settings_sharded(const struct config *config)
 {
     return config->redis_sharded_pubsub && config->redis_url.scheme == REDIS_CLUSTER;
+}
+
+const char *script_settings_pubsub(const struct config *config)
+{
+    if (config->redis_url.scheme != REDIS_CLUSTER)
+        return NULL;
+    return script_settings_sharded(config) ? "sharded" : "classic";
 }
 
 /* The longest are many names, or a page of kept events: all of it, one event more, and what is

@@ -30,6 +30,9 @@ uint64_t script_settings_page_bytes(const struct config *config);
 /* Are the channels of rooms sharded? Only a cluster's may be. */
 bool script_settings_sharded(const struct config *config);
 
+/* The same as a word for other gateways, "classic" or "sharded"; NULL without a cluster. */
+const char *script_settings_pubsub(const struct config *config);
+
 /* No answer of a Redis that does what it is asked is longer. */
 struct redis_reply_limits script_settings_reply_limits(const struct config *config);
 

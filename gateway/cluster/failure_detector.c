@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "broker/script_settings.h"
 #include "broker/topic.h"
 #include "cluster/internal.h"
 #include "cluster/reaper.h"
@@ -14,7 +15,7 @@
 #include <string.h>
 
 enum { SHORTEST_POLL_MS = 100, ID_BYTES = 65 };
-enum { POLLS_TO_MEND = 16 };
+enum { POLLS_TO_LOOK_CLOSER = 16 };
 
 /* A gateway that was seen without a key. */
 struct suspect {
@@ -79,6 +80,42 @@ static void on_lease_expiring(void *arg, const struct redis_reply *reply)
     struct failure_detector *detector = arg;
     if (redis_reply_integer(reply) != 0)
         error_log_repair(detector->log, "gateway", &detector->repair_logged);
+}
+
+/* --- Channels of the other kind --- */
+
+/* Whose lease is asked for them. */
+struct pubsub_question {
+    struct failure_detector *detector;
+    char id[];
+};
+
+static void on_pubsub(void *arg, const struct redis_reply *reply)
+{
+    struct pubsub_question *question = arg;
+    struct failure_detector *detector = question->detector;
+    const char *theirs = redis_reply_string(reply, NULL);
+    bool differs = theirs != NULL && strcmp(theirs, script_settings_pubsub(detector->config)) != 0;
+    if (differs && !detector->pubsub_logged)
+        log_write(detector->log,
+                  &(struct log_line){.level = LOG_LEVEL_ERROR,
+                                     .kind = "gateway-differs",
+                                     .id = question->id,
+                                     .message =
+                                         "this gateway has another redis-sharded-pubsub: its "
+                                         "members and those here do not see each other's "
+                                         "lines; set one value, and restart all gateways"});
+    detector->pubsub_logged |= differs;
+    free(question);
+}
+
+static void compare_pubsub(struct failure_detector *detector, const char *id, const char *key)
+{
+    struct pubsub_question *question = memory_new(sizeof *question + strlen(id) + 1);
+    question->detector = detector;
+    memcpy(question->id, id, strlen(id) + 1);
+    if (redis_send_strings(detector->redis, on_pubsub, question, "HGET", key, "pubsub", NULL) != 0)
+        free(question);
 }
 
 /* --- Asking after one --- */
@@ -150,6 +187,13 @@ static void ask_whether(struct check *check, const char *key, redis_done done)
         check->failed = true;
 }
 
+static void look_closer(struct failure_detector *detector, const char *id, const char *key)
+{
+    reaper_expire(detector, key, on_lease_expiring); /* else the dead live for ever */
+    if (script_settings_pubsub(detector->config) != NULL)
+        compare_pubsub(detector, id, key);
+}
+
 static void check_gateway(struct failure_detector *detector, const char *id)
 {
     struct check *check = memory_new(sizeof *check + strlen(id) + 1);
@@ -158,8 +202,8 @@ static void check_gateway(struct failure_detector *detector, const char *id)
     check->detector = detector;
     check->asked_ms = clock_monotonic_ms();
     memcpy(check->id, id, strlen(id) + 1);
-    if (detector->polls % POLLS_TO_MEND == 0)
-        reaper_expire(detector, key.text, on_lease_expiring); /* else the dead live for ever */
+    if (detector->polls % POLLS_TO_LOOK_CLOSER == 1)
+        look_closer(detector, id, key.text);
     ask_whether(check, gone.text, on_left_checked);
     ask_whether(check, key.text, on_checked);
     if (check->unanswered == 0)

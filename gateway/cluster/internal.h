@@ -20,6 +20,7 @@ struct failure_detector {
     bool was_healthy; /* at the last poll: the grace begins when Redis is again, not a poll earlier
                        */
     bool repair_logged;
+    bool pubsub_logged; /* that another gateway's channels are of the other kind */
     unsigned polls;
     int64_t reset_ms; /* when leases last showed nothing; 0: never */
     /* --- An earlier incarnation of ours --- */

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "broker/script_settings.h"
 #include "broker/topic.h"
 
 #include <event2/event.h>
@@ -111,6 +112,7 @@ static int call_script(struct lease *lease, const char *step, redis_done done)
         "version",
         YUKIZURI_VERSION,
     };
+    const char *pubsub = script_settings_pubsub(lease->config);
     struct script_call call;
     text_number(metrics->connections, connections);
     text_number((uint64_t)metrics->started_at_ms, started);
@@ -119,6 +121,10 @@ static int call_script(struct lease *lease, const char *step, redis_done done)
     script_add_key(&call, lease->key.text, strlen(lease->key.text));
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         script_add(&call, words[i]);
+    if (pubsub != NULL) {
+        script_add(&call, "pubsub");
+        script_add(&call, pubsub);
+    }
     return script_run(lease->redis, &call, done, lease);
 }
 

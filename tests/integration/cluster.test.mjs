@@ -250,6 +250,17 @@ test("a master that dies and has no replica costs its own rooms only: in others 
   await joined(t, gateway.url, "bob");
 });
 
+test("gateways that do not hear each other, because their channels are of two kinds, say so once", { timeout: 60000 }, async (t) => {
+  const cluster = await startCluster(t);
+  const start = (id, kind) => startGateway(t, { redis: cluster.url, args: [...open, ...kinds[kind], "--lease", "1", "--gateway-id", id] });
+  const [first, same, other] = [await start("first", "classic"), await start("same", "classic"), await start("other", "sharded")];
+  const differing = (gateway) => ofKind(gateway, "gateway-differs").map(({ level, id }) => [level, id]);
+  await until("who is alone says so", () => differing(other).length > 0);
+  await until("the others say so", () => differing(first).length > 0 && differing(same).length > 0);
+  assert.equal(differing(other).length, 1, "it has two such neighbours");
+  for (const gateway of [first, same]) assert.deepEqual(differing(gateway), [["error", "other"]]);
+});
+
 test("one node that answers is enough as a seed, whatever the others are", { timeout: 60000 }, async (t) => {
   const cluster = await startCluster(t);
   const alone = await startRedis(t, { shipped: false });
