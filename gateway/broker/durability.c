@@ -216,10 +216,19 @@ static const char *why_not_same(struct durability *durability)
     return "the connection that asks replicas has reached another Redis";
 }
 
+static const char *why_not_ready(const struct durability *durability)
+{
+    if (durability->current != 0)
+        return NULL;
+    if (redis_is_ready(durability->redis))
+        return "Redis does not tell its history to the connection that asks replicas";
+    return durability->why_lost;
+}
+
 /* Why a replica cannot be asked; NULL: it can. */
 static const char *why_not_asked(struct durability *durability)
 {
-    const char *why = durability_why_not_ready(durability);
+    const char *why = why_not_ready(durability);
     return why != NULL ? why : why_not_same(durability);
 }
 
@@ -276,11 +285,7 @@ static void on_error(void *arg, const struct redis_error *error)
 
 const char *durability_why_not_ready(const struct durability *durability)
 {
-    if (durability == NULL || durability->current != 0)
-        return NULL;
-    if (redis_is_ready(durability->redis))
-        return "Redis does not tell its history to the connection that asks replicas";
-    return durability->why_lost;
+    return durability == NULL ? NULL : why_not_ready(durability);
 }
 
 void durability_reconnect(struct durability *durability, const char *why)
