@@ -23,10 +23,10 @@ struct watch {
     struct bans *bans;
     struct address address;
     struct link in_list;
+    int64_t since_ms;          /* in that list */
     bool known;                /* Redis has answered since the first connection came, or has not
                                   in PATIENCE_MS */
-    bool in_flight;            /* a question is under way, */
-    int64_t asked_ms;          /* since then */
+    bool in_flight;            /* a question is under way */
     bool outdated;             /* a ban was written since: its answer is too old */
     char *reason;              /* NULL: not banned; "" for none */
     int64_t until_ms;          /* Redis' clock; 0: until it is lifted */
@@ -63,6 +63,13 @@ bool bans_can_be(const struct bans *bans, const struct address *address)
     return !address->local_socket && !address_in_blocks(address, proxies->items, proxies->count);
 }
 
+static void put_behind(struct link *list, struct watch *watch)
+{
+    list_remove(&watch->in_list);
+    list_add(list, &watch->in_list);
+    watch->since_ms = clock_monotonic_ms();
+}
+
 static void free_watch(struct bans *bans, struct watch *watch)
 {
     table_remove(bans->watches, watch);
@@ -88,7 +95,7 @@ static struct watch *get_watch(struct bans *bans, const struct address *address)
     watch->bans = bans;
     watch->address = *address;
     list_init(&watch->in_list);
-    list_add(&bans->due, &watch->in_list);
+    put_behind(&bans->due, watch);
     table_add(bans->watches, watch);
     if (!evtimer_pending(bans->asking, NULL))
         evtimer_add(bans->asking, &at_once);
@@ -193,17 +200,9 @@ static void note_answer(struct bans *bans, struct watch *watch, char *reason, in
     watch->reason = reason;
     watch->until_ms = until_ms;
     watch->known = true;
-    list_remove(&watch->in_list);
-    list_add(&bans->answered, &watch->in_list);
+    put_behind(&bans->answered, watch);
     if (first || is_banned(bans, watch))
         tell_known(bans, watch);
-}
-
-/* Nothing is known by this: bans_ask asks again. */
-static void set_due(struct bans *bans, struct watch *watch)
-{
-    list_remove(&watch->in_list);
-    list_add(&bans->due, &watch->in_list);
 }
 
 static void on_looked_up(void *arg, const struct ban_lookup_result *result)
@@ -217,7 +216,7 @@ static void on_looked_up(void *arg, const struct ban_lookup_result *result)
         note_answer(bans, watch, result->reason, result->until_ms);
     } else {
         free(result->reason);
-        set_due(bans, watch);
+        put_behind(&bans->due, watch); /* nothing is known by this: bans_ask asks again */
     }
     free_if_unused(bans, watch);
     if (result->known)
@@ -233,9 +232,7 @@ void bans_ask(struct bans *bans)
         struct watch *watch = LIST_ITEM(bans->due.next, struct watch, in_list);
         if (ban_lookup(bans->commands, &watch->address, on_looked_up, watch) != 0)
             return;
-        list_remove(&watch->in_list);
-        list_add(&bans->asked, &watch->in_list);
-        watch->asked_ms = clock_monotonic_ms();
+        put_behind(&bans->asked, watch);
         watch->in_flight = true;
         bans->in_flight++;
     }
@@ -258,24 +255,34 @@ void bans_renew(struct bans *bans, const struct address *address)
     watch->known = false;
     watch->outdated = watch->in_flight;
     if (!watch->in_flight)
-        set_due(bans, watch);
+        put_behind(&bans->due, watch);
     bans_ask(bans);
 }
 
-/* Of a cluster a node may be out of reach for long, and each address has names there: nobody new
- * could come into the rooms of the others. Who is banned after all is put out by the answer. */
-static void stop_waiting(const struct bans *bans)
+static void let_in(const struct bans *bans, const struct link *list, int64_t before_ms)
 {
-    int64_t before_ms = clock_monotonic_ms() - PATIENCE_MS;
     struct link *next;
-    for (struct link *at = bans->asked.next; at != &bans->asked; at = next) {
+    for (struct link *at = list->next; at != list; at = next) {
         struct watch *watch = LIST_ITEM(at, struct watch, in_list);
         next = at->next;
-        if (watch->known || watch->asked_ms > before_ms)
+        if (watch->known || watch->since_ms > before_ms)
             continue;
         watch->known = true;
         tell_known(bans, watch);
     }
+}
+
+/* Of a cluster a node may be out of reach for long, and each address has names there: nobody new
+ * could come into the rooms of the others, nor those who wait until so many questions are answered
+ * that they can be asked for. Who is banned after all is put out by the answer. */
+static void stop_waiting(const struct bans *bans)
+{
+    int64_t before_ms = clock_monotonic_ms() - PATIENCE_MS;
+    if (list_is_empty(&bans->asked) ||
+        LIST_ITEM(bans->asked.next, struct watch, in_list)->since_ms > before_ms)
+        return;
+    let_in(bans, &bans->asked, before_ms);
+    let_in(bans, &bans->due, before_ms);
 }
 
 /* Those whose last answer is the oldest. */
@@ -283,7 +290,7 @@ void bans_tick(struct bans *bans)
 {
     stop_waiting(bans);
     for (int i = 0; i < LOOKUPS_IN_A_TICK && !list_is_empty(&bans->answered); i++)
-        set_due(bans, LIST_ITEM(bans->answered.next, struct watch, in_list));
+        put_behind(&bans->due, LIST_ITEM(bans->answered.next, struct watch, in_list));
     bans_ask(bans);
 }
 

@@ -227,6 +227,15 @@ test("newcomers come into the rooms of other masters while one is dead, and who 
   assert.deepEqual(await mallory.waitClosed(), { code: 4503, reason: "spam" });
 });
 
+test("newcomers come in while a master is dead, also where more addresses than can be asked for at once are there", { timeout: 60000 }, async (t) => {
+  const { cluster, gateways: [gateway], urls: [url] } = await startTwo(t, ["--trusted-proxy", "127.0.0.1"], { replicas: 0, settings: ["cluster-require-full-coverage no"] });
+  await Promise.all(Array.from({ length: 150 }, (_, i) => joinedFrom(t, url, `guest-${i}`, `198.51.100.${i + 1}`)));
+  await cluster.kill(otherMaster(cluster));
+  await until("those who are there are asked for in vain", async () => (await metrics(gateway)).yukizuri_redis_timeouts_total >= 64);
+  const bob = await joinedFrom(t, url, "bob", "203.0.113.7");
+  await bob.say("hello");
+});
+
 test("a node that has not run a script yet does what it is asked in order: who leaves and joins again finds its name free", { timeout: 60000 }, async (t) => {
   const { cluster, gateways: [gateway] } = await startTwo(t, []);
   const rooms = cluster.currentMasters().map((master) => Array.from({ length: 100 }, (_, i) => `room-${i}`).find((room) => cluster.masterOf(`yukizuri:{${room}}:head`) === master));
