@@ -94,7 +94,7 @@ static void on_pubsub(void *arg, const struct redis_reply *reply)
 {
     struct pubsub_question *question = arg;
     struct failure_detector *detector = question->detector;
-    const char *theirs = redis_reply_string(reply, NULL);
+    const char *theirs = redis_reply_is_error(reply) ? NULL : redis_reply_string(reply, NULL);
     bool differs = theirs != NULL && strcmp(theirs, script_settings_pubsub(detector->config)) != 0;
     if (differs && !detector->pubsub_logged)
         log_write(detector->log,

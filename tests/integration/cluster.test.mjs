@@ -270,6 +270,16 @@ test("gateways that do not hear each other, because their channels are of two ki
   for (const gateway of [first, same]) assert.deepEqual(differing(gateway), [["error", "other"]]);
 });
 
+test("a lease that cannot be read does not say of which kind a gateway's channels are", { timeout: 60000 }, async (t) => {
+  const cluster = await startCluster(t);
+  const run = (...words) => cluster.nodes[0].run("-c", ...words);
+  run("SET", "yukizuri:gateway:ghost", "broken", "EX", "600");
+  run("SADD", "yukizuri:gateways", "ghost");
+  const gateway = await startGateway(t, { redis: cluster.url, args: [...open, "--lease", "1"] });
+  await until("the lease was read", async () => (await metrics(gateway))['yukizuri_redis_errors_total{code="WRONGTYPE"}'] > 0);
+  assert.deepEqual(ofKind(gateway, "gateway-differs"), []);
+});
+
 test("one node that answers is enough as a seed, whatever the others are", { timeout: 60000 }, async (t) => {
   const cluster = await startCluster(t);
   const alone = await startRedis(t, { shipped: false });
