@@ -13,7 +13,8 @@ struct persistence {
     struct metrics *metrics;
     struct log *log;
     struct persistence_facts facts;
-    bool in_use;                  /* since it was last asked */
+    bool found;                   /* it has answered since it was last asked, */
+    bool in_use;                  /* and what is asked of it is done */
     struct error_log_seen logged; /* the last one behind; when it is in use, that one alone */
 };
 
@@ -170,6 +171,7 @@ static void on_info(void *arg, const struct redis_reply *reply)
     const char *info = redis_reply_is_error(reply) ? NULL : redis_reply_string(reply, NULL);
     if (info != NULL)
         persistence_read_info(&persistence->facts, info);
+    persistence->found = true;
     log_facts(persistence);
 }
 
@@ -177,7 +179,7 @@ void persistence_ask(struct persistence *persistence)
 {
     struct redis *redis = persistence->commands;
     persistence->facts = (struct persistence_facts){0};
-    persistence->in_use = false;
+    persistence->found = persistence->in_use = false;
     /* one name a call: of several, the answers come in any order */
     if (redis_send_strings(redis, on_save, persistence, "CONFIG", "GET", "save", NULL) == 0)
         redis_mark_optional(redis);
@@ -190,8 +192,12 @@ void persistence_ask(struct persistence *persistence)
 
 void persistence_note_use(struct persistence *persistence)
 {
+    if (persistence->in_use)
+        return;
     persistence->in_use = true;
     forget_all_but_the_last(&persistence->logged);
+    if (persistence->found)
+        log_facts(persistence); /* the last that was logged may be another one's */
 }
 
 struct persistence *persistence_new(struct redis *commands, struct metrics *metrics,

@@ -130,6 +130,28 @@ static void test_each_change_of_a_redis_in_use_is_logged_whenever_the_answer_com
     log_file_remove();
 }
 
+/* Else the last word is of one that could not be used. */
+static void test_what_was_found_before_a_redis_is_in_use_is_the_last_that_is_logged(void **state)
+{
+    static struct metrics metrics;
+    (void)state;
+    struct log *log = log_file_open();
+    redis_stage_open();
+    struct persistence *persistence = persistence_new(redis_stage_connection(), &metrics, log);
+    ask_while_policy_is(persistence, KEEPS);
+    persistence_note_use(persistence);
+    ask_while_policy_is(persistence, EVICTS); /* one that is never in use */
+    ask_while_policy_is(persistence, KEEPS);
+    persistence_note_use(persistence);
+    persistence_note_use(persistence);
+    redis_stage_close();
+    persistence_free(persistence);
+    log_close(log);
+    assert_int_equal(log_file_count("(maxmemory-policy allkeys-lru"), 1);
+    assert_int_equal(log_file_count("(maxmemory-policy noeviction"), 2);
+    log_file_remove();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -139,6 +161,7 @@ int main(void)
         cmocka_unit_test(test_any_text_is_read),
         cmocka_unit_test(test_what_is_wrong_is_said_with_what_to_do),
         cmocka_unit_test(test_each_change_of_a_redis_in_use_is_logged_whenever_the_answer_comes),
+        cmocka_unit_test(test_what_was_found_before_a_redis_is_in_use_is_the_last_that_is_logged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
