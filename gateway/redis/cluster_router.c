@@ -108,6 +108,7 @@ static void on_answer(void *arg, const struct redis_reply *reply);
 
 static bool send_over(struct cluster_command *command, struct cluster_link *link, bool asking)
 {
+    struct slot_order *order = &command->router->orders[command->slot];
     if (link == NULL || link->place == 0)
         return false;
     if (asking)
@@ -117,7 +118,8 @@ static bool send_over(struct cluster_command *command, struct cluster_link *link
     if (command->optional)
         redis_connection_mark_optional(link->connection);
     link->sent++;
-    command->router->orders[command->slot].link = link;
+    order->link = link;
+    command->settled = order->answered > command->number ? order->answered : command->number;
     command->link = link;
     command->asking = asking;
     return true;
@@ -304,8 +306,8 @@ static void follow(struct cluster_router *router, struct cluster_held *held,
     held->retry_ms = clock_monotonic_ms() + AGAIN_MS;
 }
 
-/* Was a later command of its slot answered, or sent elsewhere? The map may be another one since it
- * was sent; what waits for its coming back was not sent. */
+/* Was a later command of its slot answered, or sent elsewhere, since it was sent? The map may be
+ * another one; what waits for its coming back was not sent. */
 static bool is_overtaken(const struct cluster_command *command, const struct cluster_link *link)
 {
     const struct cluster_router *router = command->router;
@@ -314,7 +316,7 @@ static bool is_overtaken(const struct cluster_command *command, const struct clu
     bool awaited = held != NULL && held->fence == link && !cluster_held_is_open(held);
     if (!list_is_empty(&command->in_slot))
         return false; /* it is the first of those that wait */
-    return order->answered > command->number || (order->link != link && !awaited) ||
+    return order->answered > command->settled || (order->link != link && !awaited) ||
            (held != NULL && cluster_held_last_number(held) > command->number);
 }
 

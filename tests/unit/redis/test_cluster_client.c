@@ -253,6 +253,30 @@ static void test_what_was_under_way_when_a_slot_moved_goes_before_what_is_sent_l
     assert_string_equal(told(), SAME_SLOT(2) ":2 " SAME_SLOT(3) ":3 " SAME_SLOT(4) ":4");
 }
 
+/* A node publishes whatever slots it has: that overtakes those that it sends elsewhere, and is no
+ * reason to refuse them. */
+static void
+test_what_is_sent_elsewhere_again_is_followed_again_whatever_was_answered_before(void **state)
+{
+    struct fake_redis_call *calls[2];
+    (void)state;
+    cluster_stage_get(SAME_SLOT(1));
+    cluster_stage_get(SAME_SLOT(2));
+    redis_send_strings(cluster_stage_client(), redis_stage_tell, "typing", "PUBLISH", HIGH_KEY,
+                       "typing", NULL);
+    calls[0] = await_get(UPPER, SAME_SLOT(1));
+    calls[1] = await_get(UPPER, SAME_SLOT(2));
+    fake_redis_answer(calls[0], "%s", cluster_stage_redirect("ASK", HIGH_KEY, LOWER));
+    fake_redis_answer(calls[1], "%s", cluster_stage_redirect("ASK", HIGH_KEY, LOWER));
+    assert_string_equal(told(), "typing:1");
+    fake_redis_answer(await_get(LOWER, SAME_SLOT(1)), "1");
+    fake_redis_answer(await_get(LOWER, SAME_SLOT(2)), "%s",
+                      cluster_stage_redirect("MOVED", HIGH_KEY, UPPER));
+    assert_string_equal(told(), SAME_SLOT(1) ":1");
+    fake_redis_answer(await_get(UPPER, SAME_SLOT(2)), "2");
+    assert_string_equal(told(), SAME_SLOT(2) ":2");
+}
+
 /* --- Nodes that are away --- */
 
 static bool is_lost(void *arg)
@@ -543,6 +567,7 @@ int main(void)
         TEST(test_another_error_is_the_answer),
         TEST(test_commands_of_a_slot_wait_behind_the_one_that_is_tried_and_others_do_not),
         TEST(test_what_was_under_way_when_a_slot_moved_goes_before_what_is_sent_later),
+        TEST(test_what_is_sent_elsewhere_again_is_followed_again_whatever_was_answered_before),
         TEST(test_who_waits_when_a_node_is_lost_is_told_at_once),
         TEST(test_what_a_master_says_that_was_replaced_meanwhile_is_no_answer),
         TEST(test_what_comes_back_after_later_commands_went_elsewhere_is_refused),
