@@ -14,6 +14,7 @@ enum { LANES = 16 }; /* of more nodes some share one */
 struct lane {
     struct link waiting;
     unsigned permits_in_use; /* calls under way; a long call takes several */
+    bool silent;             /* the last one got no answer */
 };
 
 /* A slot of a cluster: its calls stay in one lane as long as any of them waits there, wherever the
@@ -58,7 +59,8 @@ struct limiter *limiter_new(struct redis *redis, unsigned permits)
 
 void limiter_free(struct limiter *limiter)
 {
-    assert(limiter == NULL || !limiter_is_congested(limiter));
+    for (size_t i = 0; limiter != NULL && i < LANES; i++)
+        assert(list_is_empty(&limiter->lanes[i].waiting));
     if (limiter != NULL)
         free(limiter->slots);
     free(limiter);
@@ -172,6 +174,7 @@ static void on_call_done(void *arg, const struct redis_reply *reply)
     struct limiter *limiter = call->limiter;
     struct lane *lane = call->lane;
     lane->permits_in_use -= call->permits;
+    lane->silent = reply == NULL;
     end_call(call, reply);
     if (reply == NULL && redis_is_ready(limiter->redis))
         fail_waiting(lane);
@@ -181,7 +184,7 @@ static void on_call_done(void *arg, const struct redis_reply *reply)
 bool limiter_is_congested(const struct limiter *limiter)
 {
     for (size_t i = 0; i < LANES; i++)
-        if (!list_is_empty(&limiter->lanes[i].waiting))
+        if (!limiter->lanes[i].silent && !list_is_empty(&limiter->lanes[i].waiting))
             return true;
     return false;
 }

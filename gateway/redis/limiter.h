@@ -39,7 +39,7 @@ int limiter_enqueue(struct limiter *limiter, const char *key, void (*make)(void 
  * wait are told at the loop's next iteration that no answer will come. */
 void limiter_flush(struct limiter *limiter);
 
-/* Does somebody wait to be sent, in any lane? */
+/* Does somebody wait to be sent, in any lane whose node answers? */
 bool limiter_is_congested(const struct limiter *limiter);
 
 #endif

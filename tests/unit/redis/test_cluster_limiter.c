@@ -85,6 +85,25 @@ static void test_calls_of_a_room_stay_in_order_when_its_slot_moves_while_they_wa
     assert_string_equal(told(), OTHER_HIGH_KEY ":1 " HIGH_KEY ":2 {" HIGH_KEY "}2:3");
 }
 
+/* Else nobody would be taken off anywhere while one node is away for good. */
+static void test_what_waits_for_a_node_that_gives_no_answer_does_not_count_as_a_crowd(void **state)
+{
+    (void)state;
+    ask(HIGH_KEY);
+    ask("{" HIGH_KEY "}2");
+    ask("{" HIGH_KEY "}3");
+    await_at(UPPER, HIGH_KEY);
+    assert_true(limiter_is_congested(limiter));
+    fake_redis_set_away(cluster_stage_node(UPPER), true);
+    assert_string_equal(told(), HIGH_KEY ":none");
+    assert_false(limiter_is_congested(limiter));
+    fake_redis_set_away(cluster_stage_node(UPPER), false);
+    ask("{" HIGH_KEY "}4");
+    fake_redis_answer(await_at(UPPER, "{" HIGH_KEY "}2"), "2");
+    await_at(UPPER, "{" HIGH_KEY "}3");
+    assert_true(limiter_is_congested(limiter)); /* it is here again, and one more waits */
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_stage, close_stage)
 
 int main(void)
@@ -92,6 +111,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_calls_to_one_node_do_not_wait_for_another),
         TEST(test_calls_of_a_room_stay_in_order_when_its_slot_moves_while_they_wait),
+        TEST(test_what_waits_for_a_node_that_gives_no_answer_does_not_count_as_a_crowd),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
