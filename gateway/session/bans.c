@@ -288,7 +288,8 @@ static void stop_waiting(const struct bans *bans)
 /* Those whose last answer is the oldest. */
 void bans_tick(struct bans *bans)
 {
-    stop_waiting(bans);
+    if (redis_is_cluster(bans->commands->redis)) /* else it answers nobody: no join either */
+        stop_waiting(bans);
     for (int i = 0; i < LOOKUPS_IN_A_TICK && !list_is_empty(&bans->answered); i++)
         put_behind(&bans->due, LIST_ITEM(bans->answered.next, struct watch, in_list));
     bans_ask(bans);

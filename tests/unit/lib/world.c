@@ -142,6 +142,11 @@ void world_redis_has_address_key(bool has)
                       has ? "'kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk'" : "null");
 }
 
+void world_redis_tells_no_bans(void)
+{
+    fake_redis_always(world.fake, "GET", NULL);
+}
+
 void world_redis_awaited(void)
 {
     redis_hold(broker_commands(world.broker)->redis);

@@ -74,6 +74,9 @@ void world_redis_hides(void);
 /* From here on Redis has no key for the addresses of a day; or has one for all days. */
 void world_redis_has_address_key(bool has);
 
+/* From here on Redis does not answer whether an address is banned. */
+void world_redis_tells_no_bans(void);
+
 /* The connections end, calls wait for another Redis (redis_hold), and the channel of operators is
  * heard before that one can be asked anything. */
 void world_redis_awaited(void);

@@ -295,6 +295,19 @@ static void test_who_is_in_and_whose_event_does_not_come_is_refused_and_leaves(v
     expect_no_more_leaves();
 }
 
+/* Redis answers nobody then; of a cluster one node alone may be silent. */
+static void test_where_there_is_one_redis_nobody_is_let_in_before_bans_are_known(void **state)
+{
+    (void)state;
+    struct member alice = world_join("alice");
+    client_cut(alice.client);
+    loop_settle(); /* nobody is there from this address; its room is open */
+    world_redis_tells_no_bans();
+    world_ask(world_connect(), "bob");
+    loop_pass_ms(WORLD_DEADLINE_MS / 2);
+    world_expect_none("join");
+}
+
 static void test_a_gateway_that_ends_with_joins_under_way_leaves_nothing_behind(void **state)
 {
     (void)state;
@@ -329,6 +342,7 @@ int main(void)
         TEST(test_who_is_gone_when_the_answer_is_an_error_is_taken_back),
         TEST(test_who_is_gone_between_the_answer_and_the_event_is_detached),
         TEST(test_who_is_in_and_whose_event_does_not_come_is_refused_and_leaves),
+        TEST(test_where_there_is_one_redis_nobody_is_let_in_before_bans_are_known),
         TEST(test_a_gateway_that_ends_with_joins_under_way_leaves_nothing_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
