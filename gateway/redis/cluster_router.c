@@ -286,9 +286,13 @@ static struct cluster_held *take_back(struct cluster_router *router,
     return held;
 }
 
+/* Keys of a slot move one by one: ASK is about those of this command, and no other may follow it.
+ */
 static void follow(struct cluster_router *router, struct cluster_held *held,
-                   const struct cluster_redirection *to)
+                   const struct cluster_command *command, const struct cluster_redirection *to)
 {
+    if (to->ask && cluster_held_first(held) != command)
+        return; /* it gets its own when it is the first */
     held->hops++;
     if (to->ask) {
         held->ask = true;
@@ -345,7 +349,7 @@ static bool send_again(struct cluster_command *command, struct cluster_link *lin
     struct cluster_held *held = take_back(router, command, link);
     link->answered++; /* behind it: it goes before what waits for the link */
     if (redirected) {
-        follow(router, held, &to);
+        follow(router, held, command, &to);
     } else {
         held->retry_ms = clock_monotonic_ms() + AGAIN_MS;
         if (strcmp(error.word, "TRYAGAIN") != 0)

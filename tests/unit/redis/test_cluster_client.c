@@ -270,11 +270,33 @@ test_what_is_sent_elsewhere_again_is_followed_again_whatever_was_answered_before
     fake_redis_answer(calls[1], "%s", cluster_stage_redirect("ASK", HIGH_KEY, LOWER));
     assert_string_equal(told(), "typing:1");
     fake_redis_answer(await_get(LOWER, SAME_SLOT(1)), "1");
-    fake_redis_answer(await_get(LOWER, SAME_SLOT(2)), "%s",
-                      cluster_stage_redirect("MOVED", HIGH_KEY, UPPER));
+    fake_redis_answer(await_get(UPPER, SAME_SLOT(2)), "%s",
+                      cluster_stage_redirect("ASK", HIGH_KEY, LOWER));
     assert_string_equal(told(), SAME_SLOT(1) ":1");
-    fake_redis_answer(await_get(UPPER, SAME_SLOT(2)), "2");
+    fake_redis_answer(await_get(LOWER, SAME_SLOT(2)), "2");
     assert_string_equal(told(), SAME_SLOT(2) ":2");
+}
+
+/* Keys of a slot move one by one: where a command is asked for tells nothing of another's keys.
+ * Asked there, it would find nothing, and begin anew. */
+static void test_a_command_is_asked_only_where_it_was_sent_itself(void **state)
+{
+    struct fake_redis_call *calls[2];
+    (void)state;
+    cluster_stage_get(SAME_SLOT(1));
+    cluster_stage_get(SAME_SLOT(2));
+    calls[0] = await_get(UPPER, SAME_SLOT(1));
+    calls[1] = await_get(UPPER, SAME_SLOT(2));
+    fake_redis_answer(calls[0], "-TRYAGAIN x");
+    fake_redis_answer(calls[1], "%s", cluster_stage_redirect("ASK", HIGH_KEY, LOWER));
+    assert_string_equal(told(), "");
+    let_retry();
+    fake_redis_answer(await_get(UPPER, SAME_SLOT(1)), "1");
+    fake_redis_answer(await_get(UPPER, SAME_SLOT(2)), "%s",
+                      cluster_stage_redirect("ASK", HIGH_KEY, LOWER));
+    fake_redis_answer(await_get(LOWER, SAME_SLOT(2)), "2");
+    assert_string_equal(told(), SAME_SLOT(1) ":1 " SAME_SLOT(2) ":2");
+    assert_int_equal(count_at(LOWER, "ASKING"), 1);
 }
 
 /* --- Nodes that are away --- */
@@ -568,6 +590,7 @@ int main(void)
         TEST(test_commands_of_a_slot_wait_behind_the_one_that_is_tried_and_others_do_not),
         TEST(test_what_was_under_way_when_a_slot_moved_goes_before_what_is_sent_later),
         TEST(test_what_is_sent_elsewhere_again_is_followed_again_whatever_was_answered_before),
+        TEST(test_a_command_is_asked_only_where_it_was_sent_itself),
         TEST(test_who_waits_when_a_node_is_lost_is_told_at_once),
         TEST(test_what_a_master_says_that_was_replaced_meanwhile_is_no_answer),
         TEST(test_what_comes_back_after_later_commands_went_elsewhere_is_refused),
