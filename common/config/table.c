@@ -94,8 +94,8 @@ const struct config_row config_table[] = {
     {"max-unsent", CONFIG_COUNT, AT(max_unsent), "268435456", 0, 1099511627776, "BYTES",
      "Unsent bytes that are for one member each, of all connections together. No connection may "
      "have more than what is left of it: the slowest readers are closed with 4408 first. When half "
-     "of it is used, new connections are refused with 503, and who takes nothing of it is closed "
-     "at its next ping."},
+     "of it is used, new connections are refused with 503, and whoever has some of it and a full "
+     "socket at its ping is closed."},
     {"max-text", CONFIG_COUNT, AT(max_text), "2000", 0, 1000000, "N",
      "Code points in the text of one message."},
     {"max-message", CONFIG_COUNT, AT(max_message), "32768", 512, 16777216, "BYTES",
