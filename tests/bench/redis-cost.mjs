@@ -76,7 +76,7 @@ async function replicated(t) {
 
 async function watched(t) {
   const sentinels = await startSentinels(t, { replicas: 1 });
-  return measured(sentinels.url, [sentinels.master()], [...sentinels.others(), ...sentinels.sentinels]);
+  return measured(sentinels.url, [sentinels.master()], [...sentinels.redis.slice(1), ...sentinels.sentinels]);
 }
 
 async function clustered(t) {
