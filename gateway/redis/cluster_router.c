@@ -286,8 +286,7 @@ static struct cluster_held *take_back(struct cluster_router *router,
     return held;
 }
 
-/* Keys of a slot move one by one: ASK is about those of this command, and no other may follow it.
- */
+/* Keys of a slot move one by one: ASK is about those of this command, and of no other. */
 static void follow(struct cluster_router *router, struct cluster_held *held,
                    const struct cluster_command *command, const struct cluster_redirection *to)
 {
