@@ -102,8 +102,8 @@ static void on_pubsub(void *arg, const struct redis_reply *reply)
                                      .kind = "gateway-differs",
                                      .id = question->id,
                                      .message =
-                                         "this gateway has another redis-sharded-pubsub: its "
-                                         "members and those here do not see each other's "
+                                         "the gateway of this id has another redis-sharded-pubsub "
+                                         "than this one: their members do not see each other's "
                                          "lines; set one value, and restart all gateways"});
     detector->pubsub_logged |= differs;
     free(question);

@@ -17,7 +17,7 @@ struct cluster_command {
     void *arg;
     int64_t deadline_ms;
     uint64_t number;  /* in the order in which they are to be carried out */
-    uint64_t settled; /* what is answered up to this one went before it, or was under way with it */
+    uint64_t settled; /* answers up to this number came before it was last sent */
     unsigned slot;
     bool optional;
     bool asking; /* it was sent to a node that does not have the slot yet */

@@ -14,7 +14,7 @@ enum { LANES = 16 }; /* of more nodes some share one */
 struct lane {
     struct link waiting;
     unsigned permits_in_use; /* calls under way; a long call takes several */
-    bool silent;             /* the last one got no answer */
+    bool silent;             /* the last call got no answer */
 };
 
 /* A slot of a cluster: its calls stay in one lane as long as any of them waits there, wherever the
@@ -59,10 +59,11 @@ struct limiter *limiter_new(struct redis *redis, unsigned permits)
 
 void limiter_free(struct limiter *limiter)
 {
-    for (size_t i = 0; limiter != NULL && i < LANES; i++)
+    if (limiter == NULL)
+        return;
+    for (size_t i = 0; i < LANES; i++)
         assert(list_is_empty(&limiter->lanes[i].waiting));
-    if (limiter != NULL)
-        free(limiter->slots);
+    free(limiter->slots);
     free(limiter);
 }
 

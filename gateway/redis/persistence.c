@@ -13,8 +13,8 @@ struct persistence {
     struct metrics *metrics;
     struct log *log;
     struct persistence_facts facts;
-    bool found;                   /* it has answered since it was last asked, */
-    bool in_use;                  /* and what is asked of it is done */
+    bool found;                   /* INFO was answered since it was last asked */
+    bool in_use;                  /* persistence_note_use was called since then */
     struct error_log_seen logged; /* the last one behind; when it is in use, that one alone */
 };
 

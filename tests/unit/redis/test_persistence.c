@@ -94,6 +94,23 @@ static void test_what_is_wrong_is_said_with_what_to_do(void **state)
 
 /* --- What is logged, and when --- */
 
+static struct log *stage_log;
+
+static struct persistence *open_stage(void)
+{
+    static struct metrics metrics;
+    stage_log = log_file_open();
+    redis_stage_open();
+    return persistence_new(redis_stage_connection(), &metrics, stage_log);
+}
+
+static void close_stage(struct persistence *persistence)
+{
+    redis_stage_close();
+    persistence_free(persistence);
+    log_close(stage_log);
+}
+
 static void ask_while_policy_is(struct persistence *persistence, const char *info)
 {
     fake_redis_always(redis_stage_fake(), "INFO", info);
@@ -106,11 +123,8 @@ static void ask_while_policy_is(struct persistence *persistence, const char *inf
 
 static void test_each_change_of_a_redis_in_use_is_logged_whenever_the_answer_comes(void **state)
 {
-    static struct metrics metrics;
     (void)state;
-    struct log *log = log_file_open();
-    redis_stage_open();
-    struct persistence *persistence = persistence_new(redis_stage_connection(), &metrics, log);
+    struct persistence *persistence = open_stage();
     ask_while_policy_is(persistence, EVICTS); /* logged */
     ask_while_policy_is(persistence, KEEPS);  /* logged */
     ask_while_policy_is(persistence, EVICTS); /* not in use: the same two again and again */
@@ -122,9 +136,7 @@ static void test_each_change_of_a_redis_in_use_is_logged_whenever_the_answer_com
     redis_stage_settle();                     /* logged: its answer came later */
     ask_while_policy_is(persistence, EVICTS); /* logged */
     ask_while_policy_is(persistence, EVICTS);
-    redis_stage_close();
-    persistence_free(persistence);
-    log_close(log);
+    close_stage(persistence);
     assert_int_equal(log_file_count("(maxmemory-policy allkeys-lru"), 3);
     assert_int_equal(log_file_count("(maxmemory-policy noeviction"), 2);
     log_file_remove();
@@ -133,20 +145,15 @@ static void test_each_change_of_a_redis_in_use_is_logged_whenever_the_answer_com
 /* Else the last word is of one that could not be used. */
 static void test_what_was_found_before_a_redis_is_in_use_is_the_last_that_is_logged(void **state)
 {
-    static struct metrics metrics;
     (void)state;
-    struct log *log = log_file_open();
-    redis_stage_open();
-    struct persistence *persistence = persistence_new(redis_stage_connection(), &metrics, log);
+    struct persistence *persistence = open_stage();
     ask_while_policy_is(persistence, KEEPS);
     persistence_note_use(persistence);
     ask_while_policy_is(persistence, EVICTS); /* one that is never in use */
     ask_while_policy_is(persistence, KEEPS);
     persistence_note_use(persistence);
     persistence_note_use(persistence);
-    redis_stage_close();
-    persistence_free(persistence);
-    log_close(log);
+    close_stage(persistence);
     assert_int_equal(log_file_count("(maxmemory-policy allkeys-lru"), 1);
     assert_int_equal(log_file_count("(maxmemory-policy noeviction"), 2);
     log_file_remove();
